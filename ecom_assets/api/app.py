@@ -33,7 +33,7 @@ from ecom_assets.api.routes import (
 )
 from ecom_assets.api.stack import build_stack
 from ecom_assets.api.store.served_data import ServedData, open_store
-from ecom_assets.api.store.store import Store
+from ecom_assets.api.store.store import PublishedStore
 from ecom_assets.settings.settings import Settings, load_settings
 
 QUESTIONS: Final[list[APIRouter]] = [
@@ -81,7 +81,7 @@ def __getattr__(name: str) -> FastAPI:
     return made
 
 
-def build_app(settings: Settings, store: Store | None = None) -> FastAPI:
+def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAPI:
     """Return the API without API keys, rate limits or request limits: for tests, and for an app that wraps it.
 
     By default it reads from the store that the settings name.

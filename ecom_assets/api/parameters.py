@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.cache.answers import is_same
 from ecom_assets.api.problems import NotModifiedError
-from ecom_assets.api.store.store import IN_SCOPE, Store, StoreReading
+from ecom_assets.api.store.store import IN_SCOPE, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.answer import Answer, range_of
@@ -200,7 +200,7 @@ def request_context(request: Request, response: Response) -> Iterator[RequestCon
     given = Counter(name for name, _ in request.query_params.multi_items())
     if twice := [name for name, count in given.items() if count > 1]:
         raise DefinitionError(f"{twice[0]} is given {given[twice[0]]} times; give it once.")
-    store: Store = request.app.state.store
+    store: PublishedStore = request.app.state.store
     with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
             headers = {"ETag": _etag(request, reading), "Cache-Control": "no-cache"}

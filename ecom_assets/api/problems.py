@@ -29,9 +29,6 @@ MEDIA_TYPE: Final = "application/problem+json"
 SCHEMAS: Final = "#/components/schemas/{model}"
 UNREADABLE: Final = "There was an error parsing the body"
 """FastAPI's message for a body that cannot be decoded."""
-OBJECTS: Final = {"StepBody", "ExclusionBody"}
-TEXT: Final = "constrained-str"
-"""Pydantic's name for a funnel step as text. Error messages leave it and `OBJECTS` out: callers do not know them."""
 RETRY_S: Final = "30"
 """Seconds after which callers should try again when the data are not available."""
 HTTP_404: Final = 404
@@ -47,7 +44,7 @@ class Flaw(BaseModel):
     detail: str = Field(description="What is wrong there", examples=["Input should be less than or equal to 1000"])
 
 
-class Problem(BaseModel):
+class ProblemDocument(BaseModel):
     """An RFC 9457 problem document."""
 
     type: str = Field("about:blank", description="Kind of problem, by RFC 9457; `about:blank` says: see the status")
@@ -78,7 +75,7 @@ def problem(
     request: Request, status: int, detail: str, *, errors: Sequence[Flaw] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """Return a response with a problem document."""
-    body = Problem(
+    body = ProblemDocument(
         title=phrase(status),
         status=status,
         detail=detail,
@@ -93,7 +90,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {
         status: {
             "description": phrase(status),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
         }
         for status in statuses
     }
@@ -106,7 +103,7 @@ def describe_problems(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schemas = describe()["components"]["schemas"]
-            schemas.update(models_json_schema([(Problem, "serialization")], ref_template=SCHEMAS)[1]["$defs"])
+            schemas.update(models_json_schema([(ProblemDocument, "serialization")], ref_template=SCHEMAS)[1]["$defs"])
         return describe()
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to change it
@@ -126,19 +123,13 @@ def handle_errors(app: FastAPI) -> None:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this type only)
     is_json = "json" in request.headers.get("content-type", "")
-    flaws = [_flaw(one, is_json=is_json) for one in _without_repeats(error.errors())]
+    flaws = [_flaw(one, is_json=is_json) for one in error.errors()]
     details = "; ".join(f"{one.place}: {one.detail}" for one in flaws)
     return problem(request, 422, f"The request is not one that can be answered: {details}.", errors=flaws)
 
 
-def _without_repeats(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Leave out the error that a step is not text, if the step is an object with errors of its own."""
-    objects = {one["loc"][: n + 1] for one in errors for n, part in enumerate(one["loc"][:-1]) if part in OBJECTS}
-    return [one for one in errors if one["loc"][-1] != TEXT or not any(o[:-1] == one["loc"][:-1] for o in objects)]
-
-
 def _flaw(error: Mapping[str, Any], *, is_json: bool) -> Flaw:
-    place = [str(part) for part in error["loc"] if part not in {*OBJECTS, TEXT}]
+    place = [str(part) for part in error["loc"]]
     detail, kind = str(error["msg"]).replace("tuple", "list").replace("Tuple", "List"), error["type"]
     if place[0] == "body" and not is_json:
         detail = "It is not sent as JSON; add the header Content-Type: application/json"
@@ -232,7 +223,7 @@ def scope_challenge(needed: KeyScope) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RequestRefusal:
     """A response that refuses a request.
 
     `reason` is a word for logs and metrics; `detail` is a sentence for the caller.
@@ -252,5 +243,5 @@ class Refusal:
 
 def refused_body(status: HTTPStatus, detail: str, path: str) -> dict[str, Any]:
     """Return the problem document of a request that is refused before it reaches a route."""
-    body = Problem(title=phrase(status), status=status, detail=detail, instance=path)
+    body = ProblemDocument(title=phrase(status), status=status, detail=detail, instance=path)
     return body.model_dump(exclude={"errors"})

@@ -11,11 +11,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.adhoc.questions import AdHoc, AdHocQuestions
 from ecom_assets.api.auth.callers import document_security
-from ecom_assets.api.auth.guard import AuditLog, Credentials, Guard, Rates, is_loopback_name
+from ecom_assets.api.auth.guard import AuditLog, Credentials, Guard, RateLimits, is_loopback_name
 from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
 from ecom_assets.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
-from ecom_assets.api.middleware.bounds import Bounds
+from ecom_assets.api.middleware.bounds import RequestBounds
 from ecom_assets.api.middleware.headers import Head
 from ecom_assets.api.middleware.request_log import RequestLog
 from ecom_assets.api.middleware.tracing import Tracing, new_tracer_provider
@@ -101,7 +101,7 @@ def build_stack(
     redis_url = settings.redis_url.get_secret_value()
     redis = RedisAnswers(redis_url, settings.redis_timeout_s) if redis_url else None
     ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
-    inner: ASGIApp = Bounds(
+    inner: ASGIApp = RequestBounds(
         AdHocQuestions(served or app, ad_hoc, settings) if ad_hoc else served or app,
         max_body_bytes=settings.api_max_body_bytes,
         client_timeout_s=settings.api_client_timeout_s,
@@ -110,7 +110,7 @@ def build_stack(
     if settings.api_cache_mb or redis:
         inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
     audit = AuditLog(settings.home)
-    inner = Guard(inner, credentials, Rates(settings.rate_limit_key, settings.rate_limit_address), audit)
+    inner = Guard(inner, credentials, RateLimits(settings.rate_limit_key, settings.rate_limit_address), audit)
     if before_guard is not None:
         inner = before_guard(inner, credentials)
     if settings.api_cors_origins:

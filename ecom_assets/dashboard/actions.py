@@ -7,7 +7,7 @@ A page names its actions; each is at the page's address with its own path:
             release_day(context, action.form["day"], action.caller)
         return "The day is released; the next run takes it in."
 
-    PAGE = Page("quality", "Data quality", ..., actions=(Action("release", release),))
+    PAGE = DashboardPage("quality", "Data quality", ..., actions=(Action("release", release),))
 
 and in a template, `{{ action_form(view, "release", "Release", {"day": day}) }}` from `actions.html` makes its form.
 """
@@ -26,7 +26,7 @@ from starlette.responses import RedirectResponse, Response
 from ecom_assets.api.auth.callers import ScopeNeededError, may, name_of_caller
 from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.dashboard import sessions
-from ecom_assets.dashboard.page import Action, ActionRequest, Page
+from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage
 from ecom_assets.dashboard.rendering import render_login, sentence_of
 from ecom_assets.dashboard.sessions import PREFIX, keep_message
 from ecom_assets.errors import EcomError, UsageError
@@ -44,7 +44,7 @@ async def read_form(request: Request) -> dict[str, str]:
     return {name: values[-1] for name, values in parse_qs(body, keep_blank_values=True).items()}
 
 
-def perform(page: Page, action: Action) -> Callable[[Request], Any]:
+def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
     """Return the endpoint of an action, which runs it if the caller may, and redirects to the page."""
 
     async def post(request: Request) -> Response:
@@ -100,7 +100,7 @@ def is_own_origin(request: Request) -> bool:
 
 async def log_in(request: Request) -> Response:
     """Show the login form, or start a session with the key in it."""
-    known: sessions.Sessions | None = request.scope.get(sessions.SESSIONS)
+    known: sessions.LoginSessions | None = request.scope.get(sessions.SESSIONS)
     if known is None:  # no keys are used
         return RedirectResponse(f"{PREFIX}/", HTTPStatus.SEE_OTHER)
     if request.method != "POST":
@@ -118,7 +118,7 @@ async def log_in(request: Request) -> Response:
 async def log_out(request: Request) -> Response:
     """End the session of this browser, for every copy of its cookie."""
     check_form(request, await read_form(request))
-    known: sessions.Sessions | None = request.scope.get(sessions.SESSIONS)
+    known: sessions.LoginSessions | None = request.scope.get(sessions.SESSIONS)
     if known is not None and (cookie := request.scope.get(sessions.SESSION)):
         await run_in_threadpool(known.end, cookie)
     left = RedirectResponse(f"{PREFIX}/login", HTTPStatus.SEE_OTHER)

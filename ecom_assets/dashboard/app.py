@@ -18,11 +18,11 @@ from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import ScopeNeededError
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.parameters import RequestContext
-from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, Refusal
+from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, RequestRefusal
 from ecom_assets.api.stack import ApiStack, build_stack
-from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Store
+from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, PublishedStore
 from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
-from ecom_assets.dashboard.page import Page, View, all_pages, read_filters
+from ecom_assets.dashboard.page import DashboardPage, View, all_pages, read_filters
 from ecom_assets.dashboard.rendering import render_message, render_page, sentence_of
 from ecom_assets.dashboard.sessions import PREFIX, SESSION, SessionDoor
 from ecom_assets.dashboard.static_files import send_file
@@ -50,7 +50,7 @@ def build_dashboard_stack(settings: Settings) -> ApiStack:
     )
 
 
-def build_dashboard_app(settings: Settings, store: Store | None = None) -> FastAPI:
+def build_dashboard_app(settings: Settings, store: PublishedStore | None = None) -> FastAPI:
     """Return the API with the dashboard, without keys and limits; see `build_app`."""
     app = build_app(settings, store)
     handlers = {HTTPException: _refused, EcomError: _failed, RecursionError: _too_deep, Exception: _broken}
@@ -58,7 +58,7 @@ def build_dashboard_app(settings: Settings, store: Store | None = None) -> FastA
     dashboard.state = app.state
     app.router.routes.append(Mount(PREFIX, dashboard, name="dashboard"))
 
-    def refuse(refusal: Refusal, scope: Scope) -> Response:
+    def refuse(refusal: RequestRefusal, scope: Scope) -> Response:
         if not scope["path"].startswith(PREFIX):
             return refusal.response(scope)
         scope[REFUSED] = refusal.reason
@@ -87,11 +87,11 @@ def _routes() -> list[BaseRoute]:
     return [*logins, *actions, *pages]
 
 
-def _show(page: Page) -> Callable[[Request], Response]:
+def _show(page: DashboardPage) -> Callable[[Request], Response]:
     def show(request: Request) -> Response:
         request.scope[ROUTE] = page.address
         filters = read_filters(page.asks, request.query_params.multi_items())
-        store: Store = request.app.state.store
+        store: PublishedStore = request.app.state.store
         try:
             with store.reading(request.scope.get(IN_SCOPE)) as reading:
                 return render_page(View(page, filters.on(reading.newest_date), RequestContext(request, reading)))

@@ -133,7 +133,7 @@ def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of n
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a table.
 
     `bar` is the name of a field from 0 to 1 that is drawn as a bar beside the value. `href` is the name of a field with
@@ -148,7 +148,7 @@ class Column:
     is_on_one_line: bool = False
 
     @classmethod
-    def of(cls, row: type[BaseModel], name: str, **more: Any) -> "Column":  # noqa: ANN401 (as its attributes)
+    def of(cls, row: type[BaseModel], name: str, **more: Any) -> "TableColumn":  # noqa: ANN401 (as its attributes)
         """Return the column of a field of an answer, as the model of its rows declares it."""
         field = row.model_fields[name]
         return cls(name, field.title or name.capitalize(), format_of(field) or "text", **more)
@@ -170,7 +170,7 @@ class DataTable(Block):
 
     template: ClassVar[str] = "table.html"
     rows: Sequence[Row]
-    columns: Sequence[Column]
+    columns: Sequence[TableColumn]
     csv: str = ""
     note: str = ""
     definition: str = ""
@@ -190,7 +190,7 @@ class Chart(Block):
     template: ClassVar[str] = "chart.html"
     spec: Mapping[str, Any]
     rows: Sequence[Row]
-    columns: Sequence[Column]
+    columns: Sequence[TableColumn]
     description: str
     csv: str = ""
     height: int = 280

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
-from ecom_assets.dashboard.blocks import Column
+from ecom_assets.dashboard.blocks import TableColumn
 from ecom_assets.dashboard.static_files import all_files
 
 Spec = dict[str, Any]
@@ -164,7 +164,7 @@ def tip(field: str, kind: str, title: str) -> Spec:
     return {"field": field, "type": "quantitative", "title": title or field, "format": EXACT.get(kind, ",")}
 
 
-def tips(columns: Sequence[Column]) -> list[Spec]:
+def tips(columns: Sequence[TableColumn]) -> list[Spec]:
     """Return the text beside the pointer that says what the columns of the chart's table say."""
     return [day_tip(one.name) if one.kind == "date" else tip(one.name, one.kind, one.label) for one in columns]
 

@@ -18,7 +18,7 @@ from pydantic import create_model, model_validator
 from ecom_assets.api.parameters import Sliced
 from ecom_assets.api.routes.ad_hoc import ask
 from ecom_assets.dashboard.blocks import Block, Notice
-from ecom_assets.dashboard.page import DATES, Page, PageParameters, Section, View, csv_address, data_address
+from ecom_assets.dashboard.page import DATES, DashboardPage, PageParameters, Section, View, csv_address, data_address
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
@@ -33,7 +33,7 @@ Answer = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Input:
+class FormInput:
     """A field of a builder's form.
 
     Attributes:
@@ -67,17 +67,17 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Group:
+class FormPart:
     """Fields under one heading; `is_more` keeps them closed until one of them is set."""
 
     title: str
-    inputs: tuple[Input, ...]
+    inputs: tuple[FormInput, ...]
     is_more: bool = False
     in_pairs: bool = False
     """Whether each two fields stand in a line of their own."""
 
 
-class Choices(PageParameters):
+class FormParameters(PageParameters):
     """The parameters in the address of a builder: each field of its form, as text."""
 
     FIRST: ClassVar[Mapping[str, str]] = {}
@@ -99,23 +99,16 @@ class Choices(PageParameters):
         return self.model_copy(update={"start_date": str(first), "end_date": str(newest)})
 
 
-def choices_of(name: str, groups: Sequence[Group], days: int | None = None, **first: str) -> type[Choices]:
+def choices_of(name: str, groups: Sequence[FormPart], days: int | None = None, **first: str) -> type[FormParameters]:
     """Return the model of the parameters in the address of a builder.
 
     `first` is the question of an address without parameters, and `days` how many days it covers, up to the newest; None
-    for all. A select without an empty option keeps its value of `first` in other addresses.
+    for all.
     """
-    inputs = [one for group in groups for one in group.inputs]
-    fields: dict[str, Any] = {
-        one.name: (str, first.get(one.name, "") if _is_never_empty(one) else "") for one in inputs
-    }
-    made: type[Choices] = create_model(name, __base__=Choices, __doc__=f"The fields of {name}.", **fields)
+    fields: dict[str, Any] = {field.name: (str, "") for group in groups for field in group.inputs}
+    made: type[FormParameters] = create_model(name, __base__=FormParameters, __doc__=f"The fields of {name}.", **fields)
     made.FIRST, made.FIRST_DAYS = first, days
     return made
-
-
-def _is_never_empty(one: Input) -> bool:
-    return bool(one.options) and all(value for value, _ in one.options)
 
 
 @dataclass(frozen=True)
@@ -133,11 +126,11 @@ class Builder:
     kind: Kind[Any, Any]
     first: Mapping[str, str] = field(default_factory=dict)
     days: int | None = None
-    extra: Mapping[Place, tuple[Input, ...]] = field(default_factory=dict)
+    extra: Mapping[Place, tuple[FormInput, ...]] = field(default_factory=dict)
     make: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
 
     @cached_property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[FormPart, ...]:
         """The fields of the form, by part."""
         titles = self.kind.question.TITLES
         fields = in_order(self.kind.question)
@@ -149,13 +142,15 @@ class Builder:
             place: [one for given in fields if place_of(given) == place for one in inputs_of(given)] for place in titles
         }
         return tuple(
-            Group(title, (*made[at], *self.extra.get(at, ())), at == "more", any(one.is_condition for one in made[at]))
+            FormPart(
+                title, (*made[at], *self.extra.get(at, ())), at == "more", any(one.is_condition for one in made[at])
+            )
             for at, title in titles.items()
             if made[at]
         )
 
     @property
-    def inputs(self) -> list[Input]:
+    def inputs(self) -> list[FormInput]:
         """The fields of the form."""
         return [one for group in self.groups for one in group.inputs]
 
@@ -175,7 +170,7 @@ class Builder:
         return self.kind.question.from_mapping(self.kind.question.folded(made))
 
 
-def inputs_of(field: Field) -> list[Input]:
+def inputs_of(field: Field) -> list[FormInput]:
     """Return the fields of the form for a field of a question: several for a list that grows line by line."""
     shown = field.input
     if not field.rows:
@@ -184,14 +179,14 @@ def inputs_of(field: Field) -> list[Input]:
     result = []
     for n in range(1, field.rows + 1):
         called = f"{shown.row} {chr(ord('A') + n - 1) if shown.has_letters else n}"
-        result.append(Input(f"{name}{n}", called, shown.hint or "event type", suggests=shown.suggests, place=n))
+        result.append(FormInput(f"{name}{n}", called, shown.hint or "event type", suggests=shown.suggests, place=n))
         if with_where:
             where = f"where ({called[:1].lower()}{called[1:]})"
-            result.append(Input(f"where_{name}{n}", where, "cart_amount > 20", place=n))
+            result.append(FormInput(f"where_{name}{n}", where, "cart_amount > 20", place=n))
     return result
 
 
-def _input_of(field: Field) -> Input:
+def _input_of(field: Field) -> FormInput:
     shown, choices = field.input, field.choices
     options = tuple((shown.options or {}).items())
     if choices:
@@ -200,7 +195,7 @@ def _input_of(field: Field) -> Input:
     elif field.kind is bool:
         options = (("", "No"), ("true", "Yes"))
     kind = "date" if shown.is_date else "number" if field.kind is int else "text"
-    return Input(field.address, shown.label, shown.hint, options, kind, shown.suggests, shown.about, shown.width)
+    return FormInput(field.address, shown.label, shown.hint, options, kind, shown.suggests, shown.about, shown.width)
 
 
 def _row_name(field: Field) -> str:
@@ -229,7 +224,7 @@ def _rows_of(filled_in: Any, field: Field) -> list[Any]:  # noqa: ANN401 (as abo
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FormOutcome:
     """The result of a question: an answer with its question, or the error message and the field that it is about."""
 
     answer: dict[str, Any] = field(default_factory=dict)
@@ -238,9 +233,9 @@ class Outcome:
     about: str = ""
 
 
-def context(view: View, builder: Builder) -> Outcome:
+def context(view: View, builder: Builder) -> FormOutcome:
     """Return the answer for the form; the sections of a page share it."""
-    kept: Outcome | None = getattr(view.request.state, "outcome", None)
+    kept: FormOutcome | None = getattr(view.request.state, "outcome", None)
     if kept is None:
         kept = view.request.state.outcome = _answer(view, builder)
         if kept.answer:
@@ -248,20 +243,20 @@ def context(view: View, builder: Builder) -> Outcome:
     return kept
 
 
-def _answer(view: View, builder: Builder) -> Outcome:
+def _answer(view: View, builder: Builder) -> FormOutcome:
     missing = [
         one for one in fields_of(builder.kind.question) if one.info.is_required() and not _text_of(view.filters, one)
     ]
     if listed := next((one for one in missing if one.rows), None):
-        return Outcome(sentence="Fill this in: it has no default.", about=inputs_of(listed)[0].name)
+        return FormOutcome(sentence="Fill this in: it has no default.", about=inputs_of(listed)[0].name)
     if missing:
-        return Outcome()
+        return FormOutcome()
     try:
         question = builder.question(view.filters)
         answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
     except EcomError as error:
-        return Outcome(sentence=sentence_of(error), about=_field_of_sentence(builder, view, str(error)))
-    return Outcome(answer.model_dump(by_alias=True), question)
+        return FormOutcome(sentence=sentence_of(error), about=_field_of_sentence(builder, view, str(error)))
+    return FormOutcome(answer.model_dump(by_alias=True), question)
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
@@ -281,9 +276,9 @@ class BuilderForm(Block):
     """The form of a builder, with the refusal of its question."""
 
     template: ClassVar[str] = "builder.html"
-    groups: Sequence[Group]
+    groups: Sequence[FormPart]
     values: Mapping[str, str]
-    outcome: Outcome
+    outcome: FormOutcome
     types: Sequence[str]
     columns: Sequence[str]
     shown: int = 0
@@ -355,8 +350,8 @@ def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[Vi
     return section
 
 
-def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> Page:  # noqa: ANN401 (fields of `Page`)
+def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> DashboardPage:  # noqa: ANN401 (fields of `DashboardPage`)
     """Return the page of a question: its form, the sections of its answer, and its definition."""
     around = (Section("Question", form(builder)), *sections, Section("Definition", definition(builder)))
     asks = choices_of(f"{page['path'].capitalize()}Choices", builder.groups, builder.days, **builder.first)
-    return Page(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, **page)
+    return DashboardPage(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, **page)

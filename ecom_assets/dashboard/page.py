@@ -18,7 +18,7 @@ from starlette.requests import Request
 from ecom_assets.api.auth.callers import Scope, may, name_of_caller
 from ecom_assets.api.csv_answers import csv_of
 from ecom_assets.api.parameters import DaysParameters, RequestContext
-from ecom_assets.api.store.store import IN_SCOPE, Store
+from ecom_assets.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.dashboard.sessions import PREFIX, token_of
@@ -107,7 +107,7 @@ class ActionRequest:
     @contextmanager
     def request_context(self) -> Iterator[RequestContext]:
         """Open the published data, as a route of the API sees them."""
-        store: Store = self.request.app.state.store
+        store: PublishedStore = self.request.app.state.store
         with store.reading(self.request.scope.get(IN_SCOPE)) as reading:
             yield RequestContext(self.request, reading)
 
@@ -125,7 +125,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Page:
+class DashboardPage:
     """A page: its path below `/dashboard`, its place in the navigation, and its sections in order.
 
     Attributes:
@@ -169,7 +169,7 @@ class Page:
 class View:
     """One request for a page: its choices, and the numbers of the API for them."""
 
-    page: Page
+    page: DashboardPage
     filters: Any
     """The page's `asks`, filled from the address."""
     context: RequestContext
@@ -214,7 +214,7 @@ class View:
         page = next(one for one in all_pages() if one.path == path)
         return address_of(path, {**self._days_for(page), **choices})
 
-    def _days_for(self, page: Page) -> Mapping[str, Any]:
+    def _days_for(self, page: DashboardPage) -> Mapping[str, Any]:
         """Return the chosen days as parameters of another page; a builder takes the dates that they are."""
         days: Mapping[str, str] = self.filters.days
         if not days or issubclass(page.asks, Filters):
@@ -295,10 +295,12 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
 
 
 @cache
-def all_pages() -> tuple[Page, ...]:
+def all_pages() -> tuple[DashboardPage, ...]:
     """Return the pages in the order of the navigation: every module in `pages/` has one, or several as `PAGES`."""
     modules = [import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
-    matches: list[Page] = [page for one in modules for page in vars(one).get("PAGES", (vars(one).get("PAGE"),))]
+    matches: list[DashboardPage] = [
+        page for one in modules for page in vars(one).get("PAGES", (vars(one).get("PAGE"),))
+    ]
     return tuple(sorted(matches, key=lambda page: (GROUPS.index(page.group), page.place, page.path)))
 
 

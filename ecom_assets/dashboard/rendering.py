@@ -19,7 +19,7 @@ from ecom_assets.api.store.store import public_sentence
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Notice, Row
 from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of
-from ecom_assets.dashboard.page import GROUPS, Filters, Page, Section, View, all_pages
+from ecom_assets.dashboard.page import GROUPS, DashboardPage, Filters, Section, View, all_pages
 from ecom_assets.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of
 from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.delivery.queries import NoLedgerError
@@ -84,7 +84,7 @@ def render_page(view: View) -> HTMLResponse:
 
 
 def render_message(
-    request: Request, status: HTTPStatus, title: str, text: str, page: Page | None = None
+    request: Request, status: HTTPStatus, title: str, text: str, page: DashboardPage | None = None
 ) -> HTMLResponse:
     """Return a page with a sentence, such as an error, and a link to the page without its parameters."""
     plain = request.url.path if request.url.query and status == HTTPStatus.UNPROCESSABLE_ENTITY else ""
@@ -145,7 +145,7 @@ def _response(
     return response
 
 
-def _navigation(view: View | None) -> list[tuple[str, list[tuple[Page, str]]]]:
+def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, str]]]]:
     """Return the groups of pages, each page with its address: with the days of this page, if there is one."""
     listed = [(page, view.link(page.path) if view else page.address) for page in all_pages() if page.is_listed]
     return [(group, matches) for group in GROUPS if (matches := [one for one in listed if one[0].group == group])]

@@ -32,7 +32,7 @@ PREFIX: Final = "/dashboard"
 COOKIE: Final = "ecom_dashboard"
 LASTS_S: Final = 12 * 3600
 SESSIONS, SESSION = "ecom.dashboard_sessions", "ecom.dashboard_session"
-"""The keys in the ASGI scope with the `Sessions`, and with the cookie of a valid session."""
+"""The keys in the ASGI scope with the `LoginSessions`, and with the cookie of a valid session."""
 SECRET_FILE: Final = "dashboard_secret"  # noqa: S105 (the name of the file)
 ENDED_FOLDER: Final = "ended_sessions"
 SAFE_METHODS: Final = {"GET", "HEAD"}
@@ -40,7 +40,7 @@ _SEE_OTHER: Final = 303
 
 
 @dataclass(frozen=True)
-class Sessions:
+class LoginSessions:
     """The sessions of one installation."""
 
     secret: bytes
@@ -93,7 +93,7 @@ class SessionDoor:
     def __init__(self, app: ASGIApp, credentials: Credentials, home: Path) -> None:
         """Wrap the guard; the secret and the sessions that ended are in `home`."""
         self._app = app
-        self._sessions = Sessions(secret_of(home), credentials, home)
+        self._sessions = LoginSessions(secret_of(home), credentials, home)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or lead it to the login."""

@@ -259,7 +259,7 @@ class FunnelDefinition(Definition):
         needs=("by", "says whose value of --by counts"),
     )  # fmt: skip
     limit: Count = asked(
-        Funnel.limit, "Values by themselves", "How many values of `by` to show; the others are Other", ge=1,
+        Funnel.limit, "Group the rest as Other", "How many values of `by` to show; the others are Other", ge=1,
         le=GREATEST_LIMIT, hint="25", place="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     week_start: Annotated[str, WEEK_START] = asked(
@@ -327,7 +327,7 @@ EXTRAS: Final[Mapping[str, FieldInfo]] = {
         options={name if name != EVERY else "": label for name, label in OCCURRENCES.items()},
     ),
     "bins": asked(
-        None, "Its bins", "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; "
+        None, "Bins", "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; "
         "chosen if not given", place="more", hint="12, 1h, or 1m, 10m, 1h",
         needs=("time_to_convert", "are those of --time-to-convert"),
     ),

@@ -220,7 +220,7 @@ def presets_of(presets: Collection[str]) -> Choices:
 
 def preset_field() -> Any:  # noqa: ANN401 (as `asked`)
     """Declare the preset of a definition."""
-    return asked(None, "As this tool would", "What this tool would do where nothing is said", place="more")
+    return asked(None, "Preset of another tool", "What this tool would do where nothing is said", place="more")
 
 
 TIME_RANGE_HELP: Final = "Days whose events are looked at, up to the newest one; default all"

@@ -128,7 +128,7 @@ class RetentionQuestion(Question):
         place="more", hint="1",
     )  # fmt: skip
     limit: Count = asked(
-        RetentionRule.limit, "Values by themselves", "How many values of `by` to show; the others are (other)", ge=1,
+        RetentionRule.limit, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
         le=MAX_LIMIT, place="more", hint="10", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     whole_until: date | None = asked(

@@ -128,7 +128,7 @@ class TrendQuestion(Question):
         suggests="columns", parts=split_columns, about=("by", "breakdown"),
     )  # fmt: skip
     limit: Count = asked(
-        Trend.limit, "Values by themselves", "How many values of `by` to show; the others are (other)", ge=1,
+        Trend.limit, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
         le=MAX_TIMES, hint="10", place="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     where: Conditions = where_field()

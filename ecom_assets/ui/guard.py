@@ -21,7 +21,7 @@ from ecom_assets.api.auth.callers import Scope as Permission
 from ecom_assets.api.auth.guard import (
     LONGEST_CREDENTIAL,
     Credentials,
-    Rates,
+    RateLimits,
     counted_address,
     is_loopback,
     is_loopback_name,
@@ -151,7 +151,7 @@ class UiGuard:
         self._app = app
         self._door = door
         self._logins = Logins(door.credentials) if door.credentials else None
-        self._rates = Rates("none", rate)
+        self._rates = RateLimits("none", rate)
         self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

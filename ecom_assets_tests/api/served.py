@@ -20,7 +20,7 @@ from ecom_assets.api.middleware.request_log import ApiMetrics, json_lines
 from ecom_assets.api.routes.operation import router as operations
 from ecom_assets.api.server import new_config
 from ecom_assets.api.stack import build_stack
-from ecom_assets.api.store.store import Published
+from ecom_assets.api.store.store import PublishedState
 from ecom_assets.settings.settings import Settings
 
 HELD = "a-key-that-somebody-holds"
@@ -34,8 +34,8 @@ class Shop:
     version: str = "v1"
     text: str = "sold 7"
     calls: int = 0
-    published: Published | None = field(
-        default_factory=lambda: Published("v1", datetime(2026, 1, 31, tzinfo=UTC), date(2026, 1, 30))
+    published: PublishedState | None = field(
+        default_factory=lambda: PublishedState("v1", datetime(2026, 1, 31, tzinfo=UTC), date(2026, 1, 30))
     )
     complaint: str = ""
     age_s: float = 60.0
@@ -133,7 +133,7 @@ def shop_served(shop: Shop) -> Any:
         version = staticmethod(shop.current)
 
         @property
-        def published(self) -> Published | None:
+        def published(self) -> PublishedState | None:
             return shop.published
 
         @property

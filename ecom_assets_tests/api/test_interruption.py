@@ -17,7 +17,7 @@ from ecom_assets.api.middleware.request_log import ApiMetrics
 from ecom_assets.api.parameters import Context
 from ecom_assets.api.problems import handle_errors
 from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import Cancellation, Store
+from ecom_assets.api.store.store import Cancellation, PublishedStore
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until
@@ -44,7 +44,7 @@ class Queries:
         self.begun = threading.Event()
 
 
-def slow_app(store: Store, settings: Settings, question: Queries) -> FastAPI:
+def slow_app(store: PublishedStore, settings: Settings, question: Queries) -> FastAPI:
     """An API with an endless route, and a quick one."""
     app, shop = FastAPI(), Shop()
     app.state.store, app.state.settings, app.state.served = store, settings, shop_served(shop)
@@ -82,10 +82,10 @@ def slow(request: pytest.FixtureRequest, settings: Settings, question: Queries) 
     """Each store behind all that stands in front of the API, with half a second for an answer."""
     hasty = settings.model_copy(update=HASTY)
     if request.param == "postgres":
-        from ecom_assets.api.store.postgres import PostgresStore  # noqa: PLC0415 (as it needs the extra)
+        from ecom_assets.api.store.postgres import PublishedPostgresStore  # noqa: PLC0415 (as it needs the extra)
 
         hasty = request.getfixturevalue("in_postgres").model_copy(update=HASTY)
-        store: Store = PostgresStore(hasty)
+        store: PublishedStore = PublishedPostgresStore(hasty)
     else:
         store = SnapshotStore(hasty)
     with closing(store), serving(hasty, slow_app(store, hasty, question)) as actual:

@@ -26,7 +26,7 @@ from starlette.testclient import TestClient
 from ecom_assets.api.app import ROUTERS, build_app
 from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.mcp.server import LIST_METRICS, answer_from, build_http, build_server
-from ecom_assets.api.mcp.tools import Question, questions_of
+from ecom_assets.api.mcp.tools import ApiQuestion, questions_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.served import wait_until
@@ -48,7 +48,7 @@ def app(settings: Settings) -> Iterator[FastAPI]:
 
 
 @pytest.fixture(scope="module")
-def questions(app: FastAPI) -> dict[str, Question]:
+def questions(app: FastAPI) -> dict[str, ApiQuestion]:
     """Its questions."""
     return questions_of(app.openapi())
 
@@ -83,7 +83,9 @@ def routes() -> set[str]:
     return actual
 
 
-def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(app: FastAPI, questions: dict[str, Question]) -> None:
+def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(
+    app: FastAPI, questions: dict[str, ApiQuestion]
+) -> None:
     async def listed(client: Client) -> Any:
         return (await client.list_tools()).tools
 
@@ -111,7 +113,7 @@ def test_a_new_route_is_a_new_tool_and_one_that_writes_is_none(settings: Setting
     assert answer.structured_content["day_count"] > 30
 
 
-def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: dict[str, Question]) -> None:
+def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: dict[str, ApiQuestion]) -> None:
     plain = [one for one in questions.values() if one.method == "GET" and not one.input_schema["required"]]
     compared = 0
     server = build_server(questions, partial(answer_from, app))
@@ -148,7 +150,7 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
     ],
 )
 def test_a_wrong_question_is_answered_in_a_sentence(
-    app: FastAPI, questions: dict[str, Question], tool: str, arguments: dict[str, Any], result: str
+    app: FastAPI, questions: dict[str, ApiQuestion], tool: str, arguments: dict[str, Any], result: str
 ) -> None:
     actual = talk(build_server(questions, partial(answer_from, app)), call(tool, arguments))
     assert actual.is_error
@@ -156,7 +158,7 @@ def test_a_wrong_question_is_answered_in_a_sentence(
     assert "\n" not in actual.content[0].text
 
 
-def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict[str, Question]) -> None:
+def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict[str, ApiQuestion]) -> None:
     server = build_server(questions, partial(answer_from, app))
     actual = talk(server, call(LIST_METRICS, {"named": "bounce"})).structured_content["metrics"]
     assert {

@@ -15,7 +15,7 @@ import pytest
 
 from ecom_assets.api.store.served_data import ServedData
 from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import NothingPublishedError, Published
+from ecom_assets.api.store.store import NothingPublishedError, PublishedState
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.snapshot import POINTER
 from ecom_assets.settings.settings import Settings
@@ -49,7 +49,7 @@ class FakeStore:
     """A store whose state a test changes."""
 
     def __init__(self) -> None:
-        self.state: Published | Exception = Published("v1", NOON, date(2026, 1, 30))
+        self.state: PublishedState | Exception = PublishedState("v1", NOON, date(2026, 1, 30))
         self.looks = 0
 
     @contextmanager
@@ -97,7 +97,7 @@ def test_the_store_is_asked_only_when_its_pointer_has_changed(home: Path, store:
         served = served_at(home, store, NOON)
         answer = [await served.version() for _ in range(3)]
         assert store.looks == 1
-        store.state = Published("v2", NOON, date(2026, 1, 31))
+        store.state = PublishedState("v2", NOON, date(2026, 1, 31))
         beside = pointer.with_suffix(".new")
         beside.write_text("2")
         beside.replace(pointer)
@@ -218,6 +218,6 @@ def test_traces_go_where_the_setting_says_within_the_caller_s_trace(tmp_path: Pa
 def test_published_states_differ_by_when_they_were_published_too(home: Path, store: FakeStore, pointer: Path) -> None:
     assert pointer.exists()
     first = asyncio.run(served_at(home, store, NOON).version())
-    assert isinstance(store.state, Published)
+    assert isinstance(store.state, PublishedState)
     store.state = replace(store.state, published_at=NOON + timedelta(hours=1))
     assert asyncio.run(served_at(home, store, NOON).version()) != first

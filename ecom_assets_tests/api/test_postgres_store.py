@@ -12,7 +12,7 @@ import requests
 from fastapi import FastAPI
 
 from ecom_assets.api.app import build_app
-from ecom_assets.api.store.postgres import PostgresStore
+from ecom_assets.api.store.postgres import PublishedPostgresStore
 from ecom_assets.api.store.store import NothingPublishedError
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.settings.settings import Settings
@@ -84,7 +84,7 @@ def test_an_explanation_names_the_publication(over_postgres: Api) -> None:
 
 
 def test_a_lost_connection_is_replaced(in_postgres: Settings, postgres_warehouse: str) -> None:
-    with closing(PostgresStore(in_postgres)) as store:
+    with closing(PublishedPostgresStore(in_postgres)) as store:
         with store.reading() as reading:
             version = reading.published.data_version
         with psycopg.connect(postgres_warehouse, autocommit=True) as con:
@@ -95,7 +95,7 @@ def test_a_lost_connection_is_replaced(in_postgres: Settings, postgres_warehouse
 
 def test_a_question_that_takes_too_long_is_ended(in_postgres: Settings) -> None:
     hasty = in_postgres.model_copy(update={"adhoc_timeout_s": 0.2})
-    with closing(PostgresStore(hasty)) as store, store.reading() as reading:
+    with closing(PublishedPostgresStore(hasty)) as store, store.reading() as reading:
         result = pytest.raises(QuestionTooLargeError, match=r"takes more than 0\.2 s")
         with result, reading.adhoc() as con:
             con.con.execute("SELECT pg_sleep(30)")
@@ -127,7 +127,7 @@ def test_the_server_ends_the_question_of_a_process_that_is_gone(in_postgres: Set
 def test_an_empty_database_is_reported_with_what_to_do(settings: Settings, postgres_url: str) -> None:
     there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_url)})
     result = pytest.raises(NothingPublishedError, match="Nothing is published yet in the Postgres")
-    with closing(PostgresStore(there)) as store, result, store.reading():
+    with closing(PublishedPostgresStore(there)) as store, result, store.reading():
         pass
 
 

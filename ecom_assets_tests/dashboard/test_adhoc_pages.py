@@ -6,7 +6,7 @@ import requests
 from ecom_assets.api.adhoc.questions import AdHocQuestions
 from ecom_assets.api.store.snapshot import SnapshotReading
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
-from ecom_assets.dashboard.page import Page, all_pages
+from ecom_assets.dashboard.page import DashboardPage, all_pages
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
@@ -36,7 +36,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[SnapshotReading]:
 
 @pytest.mark.sampled(12)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
-def test_a_page_that_asks_questions_says_so(client: Client, begun: list[SnapshotReading], page: Page) -> None:
+def test_a_page_that_asks_questions_says_so(client: Client, begun: list[SnapshotReading], page: DashboardPage) -> None:
     assert client.get(f"{page.address}?{NEEDS.get(page.path, '')}").status_code == 200
     assert bool(begun) == (page.is_ad_hoc and page.path != UNASKED)
 

@@ -11,8 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ecom_assets.dashboard.app import build_dashboard_app
-from ecom_assets.dashboard.page import Page as DashboardPage
-from ecom_assets.dashboard.page import all_pages
+from ecom_assets.dashboard.page import DashboardPage, all_pages
 from ecom_assets.delivery.destination import Answer, DeliveryState
 from ecom_assets.operations.requests import Requests
 from ecom_assets.settings.settings import Settings

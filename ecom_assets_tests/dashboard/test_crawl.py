@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ecom_assets.dashboard.page import Filters, Page, all_pages
+from ecom_assets.dashboard.page import DashboardPage, Filters, all_pages
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read
 
@@ -50,7 +50,7 @@ def visits(client: Client) -> Visits:
     return Visits(client)
 
 
-def address_of(page: Page, fields: Fields) -> str:
+def address_of(page: DashboardPage, fields: Fields) -> str:
     """Return the address that a browser opens for the fields of a form."""
     return f"{page.address}?{urlencode(fields)}"
 
@@ -77,14 +77,14 @@ def forms_of(page: Node) -> list[Node]:
 
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
-def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visits, page: Page) -> None:
+def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
     days = DAYS if issubclass(page.asks, Filters) else {}
     visits.follow(visits.open(address_of(page, NEEDS.get(page.path, {}) | days)), most=20)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
-def test_every_link_of_a_page_with_every_choice_leads_somewhere(visits: Visits, page: Page) -> None:
+def test_every_link_of_a_page_with_every_choice_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
     first = visits.open(address_of(page, NEEDS.get(page.path, {})))
     visits.follow(first)
     for form in forms_of(first):

@@ -14,7 +14,7 @@ from ecom_assets.customers.value_models import NoFit
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.dashboard.blocks import Chart
 from ecom_assets.dashboard.charts import shape_of
-from ecom_assets.dashboard.page import Page, all_pages
+from ecom_assets.dashboard.page import DashboardPage, all_pages
 from ecom_assets.dashboard.pages.customers import NO_MODEL
 from ecom_assets.dashboard.rendering import TEMPLATES
 from ecom_assets.settings.settings import Settings
@@ -44,7 +44,7 @@ FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
-def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client, page: Page) -> None:
+def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client, page: DashboardPage) -> None:
     response = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
     assert response.status_code == 200
     policy = response.headers["content-security-policy"]
@@ -65,7 +65,7 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client,
 
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("page", [one for one in all_pages() if one.path != "live"], ids=lambda one: one.path)
-def test_each_link_to_csv_gives_rows(client: Client, page: Page) -> None:
+def test_each_link_to_csv_gives_rows(client: Client, page: DashboardPage) -> None:
     root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
     links = [one.attributes["href"] for one in root.all("a") if one.text == "CSV"]
     for link in links:
@@ -88,7 +88,7 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
-def test_amounts_have_no_currency_that_nobody_named(client: Client, page: Page) -> None:
+def test_amounts_have_no_currency_that_nobody_named(client: Client, page: DashboardPage) -> None:
     text = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}").one("main").text
     assert not re.search(r"[$€]\d|USD", text)
 

@@ -1,10 +1,10 @@
 """The smallest page of the dashboard: what to order again, as the API answers it."""
 
 from ecom_assets.api.routes import products
-from ecom_assets.dashboard.blocks import Block, Column, DataTable
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.blocks import Block, DataTable, TableColumn
+from ecom_assets.dashboard.page import DashboardPage, Section, View
 
-COLUMNS = (Column("product_id", "Product"), Column("stock_count", "In stock", "count"))
+COLUMNS = (TableColumn("product_id", "Product"), TableColumn("stock_count", "In stock", "count"))
 
 
 def alerts(view: View) -> Block:
@@ -14,4 +14,6 @@ def alerts(view: View) -> Block:
     return DataTable(answer["alerts"], COLUMNS, csv=csv)
 
 
-PAGE = Page("stock", "Stock", (Section("Alerts", alerts),), group="Shop", place=35, summary="What to order again.")
+PAGE = DashboardPage(
+    "stock", "Stock", (Section("Alerts", alerts),), group="Shop", place=35, summary="What to order again."
+)

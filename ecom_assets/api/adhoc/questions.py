@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ecom_assets.api.adhoc.worker import Answered, Asked, MakeApp, Worker, WorkerEndedError, prepare
 from ecom_assets.api.auth.callers import VERSION_PREFIX, name_of_caller
 from ecom_assets.api.auth.guard import counted_address
-from ecom_assets.api.problems import Refusal
+from ecom_assets.api.problems import RequestRefusal
 from ecom_assets.settings.settings import Settings
 
 
@@ -105,7 +105,7 @@ class AdHoc:
     make_app: MakeApp
     paths: tuple[str, ...]
     state: tuple[str, ...] = ()
-    refuse: Callable[[Refusal, Scope], Response] = Refusal.response
+    refuse: Callable[[RequestRefusal, Scope], Response] = RequestRefusal.response
 
 
 def question_paths(*routers: APIRouter) -> Iterator[str]:
@@ -194,22 +194,22 @@ class AdHocQuestions:
         self._idle.append(worker)
         return answered
 
-    def _too_many(self) -> Refusal:
+    def _too_many(self) -> RequestRefusal:
         most = self._settings.adhoc_per_caller
         detail = f"You have {most} questions that are not answered yet; wait for one of them."
-        return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_questions", detail, {"retry-after": RETRY_S})
+        return RequestRefusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_questions", detail, {"retry-after": RETRY_S})
 
-    def _too_long(self) -> Refusal:
+    def _too_long(self) -> RequestRefusal:
         detail = (
             f"The question takes more than {self._settings.adhoc_timeout_s:g} s; ask about fewer days, or use the "
             "`ecom` command."
         )
-        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "question_too_long", detail)
+        return RequestRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "question_too_long", detail)
 
 
-def _ended() -> Refusal:
+def _ended() -> RequestRefusal:
     detail = "The process that computed the answer ended; ask again, about fewer days if it happens again."
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "question_lost", detail, {"retry-after": RETRY_S})
+    return RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "question_lost", detail, {"retry-after": RETRY_S})
 
 
 def _name_of(scope: Scope) -> str:

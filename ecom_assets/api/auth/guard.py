@@ -8,6 +8,7 @@ import os
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from starlette.types import Scope as Request
 from ecom_assets.api.auth.callers import CALLER, SESSION_CALLER, Caller, Scope, is_health, name_of_caller, scope_for
 from ecom_assets.api.auth.keys import KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
-from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, Refusal, scope_challenge
+from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, RequestRefusal, scope_challenge
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.settings.subjects import NO_LIMIT
 
@@ -34,7 +35,7 @@ class TooMany:
     retry_after_s: int
 
 
-class Rates:
+class RateLimits:
     """Rate limits per key and per address."""
 
     def __init__(self, per_key: str, per_address: str) -> None:
@@ -89,7 +90,7 @@ class AuditLog:
         """Create the file in a folder, if it does not exist."""
         home.mkdir(parents=True, exist_ok=True)
         self.path = home / FILE_NAME
-        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
+        _create(self.path)
         self._now = now
         self._handler = _PrivateFiles(
             self.path, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
@@ -125,7 +126,7 @@ class Guard:
 
     app: ASGIApp
     credentials: Credentials
-    rates: Rates
+    rates: RateLimits
     audit: AuditLog
 
     async def __call__(self, scope: Request, receive: Receive, send: Send) -> None:
@@ -142,7 +143,7 @@ class Guard:
             self.audit.denied(scope, refusal.reason, refusal.status)
             await refusal.response(scope)(scope, receive, send)
 
-    async def _look(self, scope: Request) -> Refusal | None:
+    async def _look(self, scope: Request) -> RequestRefusal | None:
         are_needed = self.credentials.are_needed()
         if not are_needed and not _is_of_this_machine(scope):
             return _wrong_host()
@@ -153,7 +154,7 @@ class Guard:
         needed = scope_for(scope["path"]) if are_needed else None
         return None if needed is None else await self._look_at_caller(scope, needed)
 
-    async def _look_at_caller(self, scope: Request, needed: Scope) -> Refusal | None:
+    async def _look_at_caller(self, scope: Request, needed: Scope) -> RequestRefusal | None:
         if (caller := scope.get(SESSION_CALLER)) is not None:
             return self._look_at_scope(scope, caller, needed)
         credential = credential_of(scope)
@@ -166,13 +167,13 @@ class Guard:
             return _unknown("wrong_key", "This key or token is unknown, revoked or over; ask for a new one.")
         return self._look_at_scope(scope, caller, needed)
 
-    def _look_at_scope(self, scope: Request, caller: Caller, needed: Scope) -> Refusal | None:
+    def _look_at_scope(self, scope: Request, caller: Caller, needed: Scope) -> RequestRefusal | None:
         scope[CALLER] = caller
         if too_many := self.rates.count("key", caller.name):
             return _too_many(too_many, "this key")
         if not caller.may(needed):
             detail = f"This key has no scope {needed.value!r}, which {scope['path']} needs; use one that has it."
-            return Refusal(HTTPStatus.FORBIDDEN, WRONG_SCOPE, detail, scope_challenge(needed))
+            return RequestRefusal(HTTPStatus.FORBIDDEN, WRONG_SCOPE, detail, scope_challenge(needed))
         return None
 
 
@@ -234,21 +235,21 @@ def credential_of(scope: Request) -> str:
     return result.strip().decode("latin-1")
 
 
-def _unknown(reason: str, detail: str) -> Refusal:
+def _unknown(reason: str, detail: str) -> RequestRefusal:
     error = ', error="invalid_token"' if reason == "wrong_key" else ""
     challenge = {"www-authenticate": f'Bearer realm="ecom_assets"{error}'}
-    return Refusal(HTTPStatus.UNAUTHORIZED, reason, detail, challenge)
+    return RequestRefusal(HTTPStatus.UNAUTHORIZED, reason, detail, challenge)
 
 
-def _too_many(result: TooMany, whose: str) -> Refusal:
+def _too_many(result: TooMany, whose: str) -> RequestRefusal:
     detail = f"{whose.capitalize()} may ask {result.rate}; come again in {result.retry_after_s} s."
     headers = {"retry-after": str(result.retry_after_s)}
-    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, headers)
+    return RequestRefusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, headers)
 
 
-def _wrong_host() -> Refusal:
+def _wrong_host() -> RequestRefusal:
     detail = "Without API keys only this machine is answered, by its own name; use http://127.0.0.1, or make a key."
-    return Refusal(HTTPStatus.MISDIRECTED_REQUEST, "wrong_host", detail)
+    return RequestRefusal(HTTPStatus.MISDIRECTED_REQUEST, "wrong_host", detail)
 
 
 FILE_NAME = "api_audit.jsonl"
@@ -259,6 +260,11 @@ LONGEST_PATH = 200
 
 
 class _PrivateFiles(RotatingFileHandler):
-    def _open(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 (typeshed's annotation uses a private generic)
-        opener = lambda path, flags: os.open(path, flags, 0o600)  # noqa: E731 (the signature that `open` needs)
-        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=opener)
+    def _open(self) -> TextIOWrapper:
+        _create(Path(self.baseFilename))
+        return super()._open()
+
+
+def _create(path: Path) -> None:
+    """Create a file that only its owner may read, if it does not exist."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))

@@ -27,7 +27,7 @@ from ecom_assets.api.app import build_app
 from ecom_assets.api.auth.callers import CALLER, Caller, scope_for
 from ecom_assets.api.auth.callers import Scope as Permission
 from ecom_assets.api.cache.answers import ROUTE
-from ecom_assets.api.mcp.tools import Question, metrics_of, questions_of
+from ecom_assets.api.mcp.tools import ApiQuestion, metrics_of, questions_of
 from ecom_assets.api.parameters import VERSION
 from ecom_assets.api.stack import ApiStack, build_stack, credentials_of
 from ecom_assets.errors import did_you_mean
@@ -50,7 +50,7 @@ Context = ServerRequestContext[Any, Any]
 
 async def answer_from(
     application: ASGIApp,
-    question: Question,
+    question: ApiQuestion,
     arguments: Mapping[str, Any],
     request: Any,  # noqa: ANN401 (Starlette's request, None over stdio)
 ) -> types.CallToolResult:
@@ -93,7 +93,9 @@ def _text_result(text: str, *, structured: Any = None, is_error: bool = False) -
     return types.CallToolResult(content=content, structured_content=structured, is_error=is_error)
 
 
-def build_server(questions: Mapping[str, Question], ask: Callable[..., Awaitable[types.CallToolResult]]) -> Server[Any]:
+def build_server(
+    questions: Mapping[str, ApiQuestion], ask: Callable[..., Awaitable[types.CallToolResult]]
+) -> Server[Any]:
     """Return the server of some questions by tool name; `ask` answers one, see `answer_from`."""
 
     async def list_tools(_context: Context, _page: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -119,7 +121,7 @@ def build_server(questions: Mapping[str, Question], ask: Callable[..., Awaitable
     )
 
 
-def _tool(question: Question) -> types.Tool:
+def _tool(question: ApiQuestion) -> types.Tool:
     return types.Tool(
         name=question.name,
         title=question.summary,

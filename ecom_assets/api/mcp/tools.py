@@ -26,7 +26,7 @@ Schema = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Question:
+class ApiQuestion:
     """A question of the API, as a tool asks it."""
 
     name: str
@@ -65,13 +65,13 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def questions_of(document: Mapping[str, Any]) -> dict[str, Question]:
+def questions_of(document: Mapping[str, Any]) -> dict[str, ApiQuestion]:
     """Return the questions of an OpenAPI document by tool name.
 
     Raises:
         ValueError: Two questions have one name.
     """
-    values: dict[str, Question] = {}
+    values: dict[str, ApiQuestion] = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if not _is_question(path, method, operation):
@@ -91,7 +91,7 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
     return method == "get" and path not in NO_QUESTIONS and not path.startswith(HEALTH)
 
 
-def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> Question:
+def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> ApiQuestion:
     parameters = [one for one in operation.get("parameters", ()) if one["name"] not in NOT_FOR_TOOLS]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     resolved = _resolved(document, body)
@@ -104,7 +104,7 @@ def _question(document: Mapping[str, Any], path: str, method: str, operation: Ma
         "additionalProperties": False,
     }
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
-    return Question(
+    return ApiQuestion(
         name=_name(operation["operationId"], path, method),
         method=method.upper(),
         path=path,
@@ -187,7 +187,7 @@ def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     return {**result, "anyOf": choices} if choices else result
 
 
-def metrics_of(questions: Mapping[str, Question], named: str = "") -> list[dict[str, str]]:
+def metrics_of(questions: Mapping[str, ApiQuestion], named: str = "") -> list[dict[str, str]]:
     """Return the metrics that can be asked for, each with its definition and its tool.
 
     With `named`, only those in whose name, meaning or tool this text occurs.

@@ -9,11 +9,11 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.problems import Refusal
+from ecom_assets.api.problems import RequestRefusal
 from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Cancellation
 
 
-class Bounds:
+class RequestBounds:
     """ASGI middleware that reads the whole body of a request, within limits, before the app sees the request."""
 
     def __init__(self, app: ASGIApp, *, max_body_bytes: int, client_timeout_s: float, answer_timeout_s: float) -> None:
@@ -84,17 +84,17 @@ class Bounds:
         if not answer.has_begun:
             await self._out_of_time().response(scope)(scope, receive, send)
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> RequestRefusal:
         detail = f"The body is larger than {self._max_body_bytes} bytes; send it in parts."
-        return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail, {"connection": "close"})
+        return RequestRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail, {"connection": "close"})
 
-    def _too_slow(self) -> Refusal:
+    def _too_slow(self) -> RequestRefusal:
         detail = f"The body did not come within {self._client_timeout_s:g} s; send it faster."
-        return Refusal(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"})
+        return RequestRefusal(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"})
 
-    def _out_of_time(self) -> Refusal:
+    def _out_of_time(self) -> RequestRefusal:
         detail = f"The answer took longer than {self._answer_timeout_s:g} s; ask for fewer days or fewer steps."
-        return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "out_of_time", detail, {"retry-after": "60"})
+        return RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "out_of_time", detail, {"retry-after": "60"})
 
 
 class _TooLarge(Exception):  # noqa: N818 (a signal inside this file)

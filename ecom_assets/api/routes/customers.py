@@ -57,7 +57,7 @@ class CustomerValue(BaseModel):
     no_order_value_reason: str | None = of(LifetimeValue.no_order_value_reason)
 
 
-class CustomersAnswer(SoldAnswer):
+class CustomerNumbersAnswer(SoldAnswer):
     """The customers of a period."""
 
     customers: CustomerNumbers = Field(description="Of the period")
@@ -78,7 +78,7 @@ class Segment(BaseModel):
     mean_recency_days: float | None = Field(description="Days since the last order, the mean", examples=[4.5])
 
 
-class SegmentsAnswer(SoldAnswer):
+class CustomerSegmentsAnswer(SoldAnswer):
     """The customers by segment, as of the newest day."""
 
     total_count: int = Field(description="How many segments there are", examples=[11])
@@ -146,14 +146,16 @@ class CustomerWeeksAnswer(Answer):
     weeks: list[CustomerWeek] = Field(description="Weeks whose Monday is in the range, in order")
 
 
-@router.get("/analytics/customers", response_model=CustomersAnswer, summary="New, returning and retained customers")
+@router.get(
+    "/analytics/customers", response_model=CustomerNumbersAnswer, summary="New, returning and retained customers"
+)
 def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
     """Return the customers of a period and of the period before, with their lifetime value and churn risk."""
     period = context.period(parameters, "sales")
     return context.answer(parameters, DOCUMENTED, customer_queries.customers(context.reading, period), period)
 
 
-@router.get("/analytics/customers/segments", response_model=SegmentsAnswer, summary="Customers by RFM segment")
+@router.get("/analytics/customers/segments", response_model=CustomerSegmentsAnswer, summary="Customers by RFM segment")
 def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the customers, orders and revenue of each of eleven segments."""
     result = {"source": sales_source(context.reading), "segments": customer_queries.segments(context.reading)}

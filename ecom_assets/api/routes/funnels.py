@@ -21,7 +21,7 @@ router = APIRouter(tags=["conversion"])
 questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
 
-class Step(BaseModel):
+class ConversionStep(BaseModel):
     """A step, and the number of units that reached it."""
 
     step: int = of(ConversionFunnel.step, 1)
@@ -52,7 +52,7 @@ class Abandonment(LeftBehind):
 class Funnelled(BaseModel):
     """A funnel and the carts of a period."""
 
-    steps: list[Step] = Field(description="The steps in order; none where nobody came")
+    steps: list[ConversionStep] = Field(description="The steps in order; none where nobody came")
     conversion_rate: float | None = Field(
         description="Units at the last step among those at the first; null where nobody was", examples=[0.029]
     )
@@ -67,11 +67,11 @@ class ConversionChange(BaseModel):
     checkout_abandonment_rate: float | None = of(CartAbandonment.checkout_abandonment_rate)
 
 
-class Part(LeftBehind):
+class ConversionPart(LeftBehind):
     """The funnel and the carts of one device, channel or category; carts are null if the unit is visitors."""
 
     value: str = Field(description="The device, channel or category", examples=["mobile"])
-    steps: list[Step] = Field(description="The steps in order")
+    steps: list[ConversionStep] = Field(description="The steps in order")
     conversion_rate: float | None = Field(description="As above", examples=[0.028])
 
 
@@ -84,7 +84,7 @@ class ConversionAnswer(Answer, Funnelled):
     previous: Funnelled | None = Field(description=PREVIOUS)
     change: ConversionChange = Field(description="From that to this")
     total_count: int = Field(description="How many values the breakdown has", examples=[4])
-    breakdown: list[Part] = Field(description="By device, channel or category, most at step 1 first")
+    breakdown: list[ConversionPart] = Field(description="By device, channel or category, most at step 1 first")
 
 
 class ConversionParameters(SlicedOfDays):
@@ -110,7 +110,7 @@ def conversion(context: Context, parameters: Annotated[ConversionParameters, Que
     return context.answer(parameters, funnel_queries.DEFINITION, parameters.cut(result, "breakdown"), period)
 
 
-class WhoParameters(Sliced):
+class FunnelWhoParameters(Sliced):
     """Who to list of a funnel."""
 
     step: int = Field(1, ge=1, le=MAX_STEPS, description="Of this step, from 1")
@@ -119,7 +119,9 @@ class WhoParameters(Sliced):
 
 
 @questions.post("/analytics/funnel/who", response_model=WhoAnswer, summary="Who is at a step of a funnel")
-def funnel_who(context: Context, parameters: Annotated[WhoParameters, Query()], body: FunnelQuestion) -> QuestionAnswer:
+def funnel_who(
+    context: Context, parameters: Annotated[FunnelWhoParameters, Query()], body: FunnelQuestion
+) -> QuestionAnswer:
     """Return who got to a step of a custom funnel; it needs the scope `personal`."""
     require_personal(context.request.scope, ["visitor_id"])
     listed = StepList(parameters.step, parameters.offset + parameters.limit, only_stopped=parameters.stopped)

@@ -17,7 +17,7 @@ router = APIRouter(tags=["quality"])
 SOURCE = "Whose rows: `events` by the day that they count for, `orders` by the day on which lines arrived"
 
 
-class RowCounts(BaseModel):
+class ReceivedRowCounts(BaseModel):
     """What became of received rows."""
 
     source: RowSource = Field(description=SOURCE)
@@ -29,7 +29,7 @@ class RowCounts(BaseModel):
     residue_count: int = Field(description=queries.DEFINITION["residue_count"], examples=[0])
 
 
-class DayCounts(RowCounts):
+class DayCounts(ReceivedRowCounts):
     """What became of the received rows of a day."""
 
     accounted_date: date = Field(description="The day")
@@ -50,7 +50,7 @@ class QualityAnswer(Answer):
 
     total_count: int = Field(description="How many days and sources there are", examples=[60])
     days: list[DayCounts] = Field(description=queries.DEFINITION["days"])
-    sources: list[RowCounts] = Field(description=queries.DEFINITION["sources"])
+    sources: list[ReceivedRowCounts] = Field(description=queries.DEFINITION["sources"])
     reasons: list[Reason] = Field(description=queries.DEFINITION["reasons"])
 
 
@@ -88,7 +88,7 @@ def quarantined_samples(context: Context, parameters: Annotated[SamplesParameter
     return context.answer(parameters, queries.SAMPLES_DEFINITION, {"samples": rows}, period)
 
 
-class HeldDay(BaseModel):
+class HeldOrderDay(BaseModel):
     """A day of arrival that is held back."""
 
     source: str = Field(description="Whose day", examples=["orders"])
@@ -104,7 +104,7 @@ class HeldDaysAnswer(Answer):
     """The days that are held back."""
 
     total_count: int = Field(description="How many held days there are", examples=[3])
-    held_days: list[HeldDay] = Field(description="In order of the days")
+    held_days: list[HeldOrderDay] = Field(description="In order of the days")
 
 
 @router.get("/analytics/quality/held-days", response_model=HeldDaysAnswer, summary="Days that are held back")

@@ -60,7 +60,7 @@ def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()])
     return context.answer(parameters, retention_queries.DEFINITION, result, "events")
 
 
-class WhoParameters(Sliced):
+class RetentionWhoParameters(Sliced):
     """Who to list of retention."""
 
     cohort: str = Field(max_length=40, description="Of this cohort, as the answer names it", examples=["2026-01-05"])
@@ -74,7 +74,7 @@ class WhoParameters(Sliced):
 
 @questions.post("/analytics/retention/who", response_model=RetentionWhoAnswer, summary="Who is in a cell of retention")
 def retention_who(
-    context: Context, parameters: Annotated[WhoParameters, Query()], body: RetentionQuestion
+    context: Context, parameters: Annotated[RetentionWhoParameters, Query()], body: RetentionQuestion
 ) -> QuestionAnswer:
     """Return who came back in a period of a cohort, or who did not; it needs the scope `personal`."""
     require_personal(context.request.scope, ["visitor_id"])

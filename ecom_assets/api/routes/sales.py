@@ -71,7 +71,7 @@ class TrendParameters(SlicedOfDays):
     )
 
 
-class TrendAnswer(SoldAnswer):
+class RevenueTrendAnswer(SoldAnswer):
     """The sales over time."""
 
     granularity: Granularity = Field(description="Length of a part")
@@ -112,7 +112,7 @@ class ChannelsAnswer(SoldAnswer):
     channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
 
 
-class Place(SalesNumbers):
+class SalesPlace(SalesNumbers):
     """The sales of a place; fields that are finer than the level are null."""
 
     country: str = of(City.country, "Germany")
@@ -133,7 +133,7 @@ class PlacesAnswer(SoldAnswer):
 
     level: Level = Field(description="What a place is")
     total_count: int | None = Field(description="How many places there are; null where no day is known", examples=[9])
-    places: list[Place] = Field(description="Most revenue first")
+    places: list[SalesPlace] = Field(description="Most revenue first")
 
 
 @router.get("/analytics/sales", response_model=SalesAnswer, summary="Revenue, orders and items")
@@ -144,7 +144,7 @@ def sales(context: Context, parameters: OfDays) -> dict[str, Any]:
     return context.answer(parameters, sales_queries.SALES_DEFINITION, result, period)
 
 
-@router.get("/analytics/revenue/trend", response_model=TrendAnswer, summary="Sales by hour, day, week or month")
+@router.get("/analytics/revenue/trend", response_model=RevenueTrendAnswer, summary="Sales by hour, day, week or month")
 def revenue_trend(context: Context, parameters: Annotated[TrendParameters, Query()]) -> dict[str, Any]:
     """Return the sales over time, including parts of the period without a sale."""
     period = context.period(parameters, "sales")

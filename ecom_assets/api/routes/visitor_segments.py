@@ -15,7 +15,7 @@ from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
 router = APIRouter(tags=["behaviour"], responses=documented(409))
 
 
-class VisitorSegment(BaseModel):
+class VisitorSegmentCounts(BaseModel):
     """A declared group of visitors in a period."""
 
     segment: str = of(VisitorSegmentsDaily.segment, "loyal")
@@ -28,7 +28,7 @@ class VisitorSegmentsAnswer(Answer):
     """The declared visitor segments in a period."""
 
     total_count: int = Field(description="How many segments there are", examples=[3])
-    segments: list[VisitorSegment] = Field(description="By name")
+    segments: list[VisitorSegmentCounts] = Field(description="By name")
 
 
 class VisitorSegmentDay(BaseModel):

@@ -18,7 +18,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.api.store.store import (
     Cancellation,
     NothingPublishedError,
-    Published,
+    PublishedState,
     StoreReading,
     Tables,
     published_days,
@@ -52,7 +52,7 @@ MARTS = "mart"
 NOT_SHARED = {"source_session_id": "string", "user_id": "string", "referrer_url": "string", "properties": "string"}
 
 
-class PostgresStore:
+class PublishedPostgresStore:
     """The store of the newest publication."""
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +63,7 @@ class PostgresStore:
 
     @contextlib.contextmanager
     def reading(self, cancellation: Cancellation | None = None) -> Iterator["PostgresReading"]:
-        """Open the newest publication; see `Store`."""
+        """Open the newest publication; see `PublishedStore`."""
         cancellation = cancellation or Cancellation()
         engine, published = self._begun()
         try:
@@ -80,7 +80,7 @@ class PostgresStore:
             while True:
                 self._idle.get_nowait().close()
 
-    def _begun(self) -> tuple[PostgresEngine, Published]:
+    def _begun(self) -> tuple[PostgresEngine, PublishedState]:
         """Return a connection with an open transaction, and its publication; lost idle connections are replaced."""
         with contextlib.suppress(queue.Empty, ConnectionLostError):
             while True:
@@ -90,7 +90,7 @@ class PostgresStore:
         engine = publication_target(self.settings).open()
         return engine, self._published(engine)
 
-    def _published(self, engine: PostgresEngine) -> Published:
+    def _published(self, engine: PostgresEngine) -> PublishedState:
         engine.execute(BEGIN)
         newest = newest_publication(engine)
         if newest is None:
@@ -110,7 +110,7 @@ class PostgresStore:
 
         noted, held = (json.loads(newest.get(name) or "{}") for name in ("source_days", "held_days"))
         known = published_days(tables, days_of, noted, held)
-        return Published.at(at, newest["data_version"], tables, known, self.settings.timezone)
+        return PublishedState.at(at, newest["data_version"], tables, known, self.settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:
         try:
@@ -127,7 +127,11 @@ class PostgresReading(StoreReading):
     lacking = tuple(NOT_SHARED)
 
     def __init__(
-        self, engine: PostgresEngine, published: Published, store: PostgresStore, cancellation: Cancellation
+        self,
+        engine: PostgresEngine,
+        published: PublishedState,
+        store: PublishedPostgresStore,
+        cancellation: Cancellation,
     ) -> None:
         """Set the connection, which has an open transaction."""
         super().__init__(published, store.settings, cancellation)

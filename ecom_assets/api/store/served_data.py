@@ -7,7 +7,7 @@ from datetime import timedelta
 import structlog
 
 from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import Published, Store, public_sentence, stamp_of
+from ecom_assets.api.store.store import PublishedState, PublishedStore, public_sentence, stamp_of
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import EcomError
 from ecom_assets.serving.places import serves_postgres, serving_folder
@@ -21,13 +21,13 @@ LOOK_EVERY_S = 1.0
 class ServedData:
     """The newest published state, which is read again when it may have changed."""
 
-    def __init__(self, store: Store, settings: Settings, now: Clock = now_utc) -> None:
+    def __init__(self, store: PublishedStore, settings: Settings, now: Clock = now_utc) -> None:
         """Set the store that the routes read from; nothing is read yet."""
         self._store = store
         self._now = now
         self._pointer = None if serves_postgres(settings) else serving_folder(settings) / POINTER
         self._stamp: object = "not read yet"
-        self._published: Published | None = None
+        self._published: PublishedState | None = None
         self._trouble = ""
         self._fresh_for = timedelta(hours=settings.api_fresh_hours)
         self._looking = asyncio.Lock()
@@ -48,7 +48,7 @@ class ServedData:
                 self._stamp = stamp
 
     @property
-    def published(self) -> Published | None:
+    def published(self) -> PublishedState | None:
         """Return the state that was read last."""
         return self._published
 
@@ -71,7 +71,7 @@ class ServedData:
             )
         return ""
 
-    def _read(self) -> tuple[Published | None, str]:
+    def _read(self) -> tuple[PublishedState | None, str]:
         try:
             with self._store.reading() as reading:
                 return reading.published, ""
@@ -88,10 +88,10 @@ class ServedData:
             return "not readable"
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings) -> PublishedStore:
     """Return the store: the schema published in Postgres, or else the snapshot."""
     if serves_postgres(settings):
-        from ecom_assets.api.store.postgres import PostgresStore  # noqa: PLC0415 (needs the extra `postgres`)
+        from ecom_assets.api.store.postgres import PublishedPostgresStore  # noqa: PLC0415 (needs the extra `postgres`)
 
-        return PostgresStore(settings)
+        return PublishedPostgresStore(settings)
     return SnapshotStore(settings)

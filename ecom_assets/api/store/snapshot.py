@@ -20,7 +20,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.api.store.store import (
     Cancellation,
     NothingPublishedError,
-    Published,
+    PublishedState,
     StoreReading,
     Tables,
     published_days,
@@ -59,7 +59,7 @@ class SnapshotStore:
 
     @contextlib.contextmanager
     def reading(self, cancellation: Cancellation | None = None) -> Iterator["SnapshotReading"]:
-        """Open the current snapshot; see `Store`."""
+        """Open the current snapshot; see `PublishedStore`."""
         opened = self._current()
         try:
             yield SnapshotReading(opened, self._settings, cancellation or Cancellation())
@@ -98,7 +98,7 @@ class SnapshotStore:
 class _Opened:
     """An open snapshot, and the number of requests that read it."""
 
-    def __init__(self, stamp: tuple[int, int], con: Backend, path: Path, published: Published) -> None:
+    def __init__(self, stamp: tuple[int, int], con: Backend, path: Path, published: PublishedState) -> None:
         self.stamp = stamp
         self.con = con
         self.path = path
@@ -204,7 +204,7 @@ def _open(folder: Path, settings: Settings) -> _Opened:
     raise NothingPublishedError(NOTHING)
 
 
-def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
+def _published(con: Backend, snapshot: Snapshot, timezone: str) -> PublishedState:
     tables: Tables = {
         name: {"row_count": one.row_count, "data_version": one.data_version, **vars(one.origin)}
         for name, one in snapshot.tables.items()
@@ -215,4 +215,6 @@ def _published(con: Backend, snapshot: Snapshot, timezone: str) -> Published:
         return KnownDays(*ends)
 
     known = published_days(tables, days_of, snapshot.source_days, snapshot.held_days)
-    return Published.at(datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, known, timezone)
+    return PublishedState.at(
+        datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, known, timezone
+    )

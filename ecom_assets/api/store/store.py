@@ -91,7 +91,7 @@ def public_sentence(error: EcomError) -> str:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedState:
     """The facts about a published state.
 
     Attributes:
@@ -111,7 +111,7 @@ class Published:
     @classmethod
     def at(
         cls, published_at: datetime, data_version: str, tables: Tables, known: Mapping[str, KnownDays], timezone: str
-    ) -> "Published":
+    ) -> "PublishedState":
         """Return a state, with its newest day from the known days, which are days of a time zone."""
         today = published_at.astimezone(ZoneInfo(timezone)).date()
         lasts = [known[source].last for source in (EVENTS, ORDERS) if source in known]
@@ -147,7 +147,7 @@ class StoreReading(ABC):
     lacking: ClassVar[tuple[str, ...]] = ()
     """The columns of clean events that are always null here, because they are not published."""
 
-    def __init__(self, published: Published, settings: Settings, cancellation: Cancellation) -> None:
+    def __init__(self, published: PublishedState, settings: Settings, cancellation: Cancellation) -> None:
         """Set the published state, and what can cancel its queries."""
         self.published = published
         self.newest_date, self.known = published.newest_date, published.known
@@ -199,7 +199,7 @@ def statement_of(con: SQLBackend, question: ir.Table, period: Period | None) -> 
     return STATEMENTS.sql(question, con.name, lambda rows: str(con.compile(rows)), params)
 
 
-class Store(Protocol):
+class PublishedStore(Protocol):
     """The published data that the API reads."""
 
     def reading(self, cancellation: "Cancellation | None" = None) -> AbstractContextManager[StoreReading]:

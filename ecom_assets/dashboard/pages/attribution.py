@@ -8,16 +8,16 @@ from ecom_assets.api.routes import sales
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Why, meaning
-from ecom_assets.dashboard.page import Filters, Page, Section, View, csv_address
+from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Why, meaning
+from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 
 CHANNELS = (
-    Column("channel", "Channel"),
-    Column("order_count", "Orders", "decimal"),
-    Column("previous_revenue_amount", "Before", "money"),
-    Column("revenue_change", "Change", "change"),
-    Column("revenue_share", "Share", "rate", bar="revenue_share"),
-    Column("revenue_amount", "Revenue", "money"),
+    TableColumn("channel", "Channel"),
+    TableColumn("order_count", "Orders", "decimal"),
+    TableColumn("previous_revenue_amount", "Before", "money"),
+    TableColumn("revenue_change", "Change", "change"),
+    TableColumn("revenue_share", "Share", "rate", bar="revenue_share"),
+    TableColumn("revenue_amount", "Revenue", "money"),
 )
 
 
@@ -36,7 +36,11 @@ def side_by_side(view: View) -> Block:
         for model, answer in result.items()
         for row in sorted(answer["channels"], key=lambda one: order.get(one["channel"], len(order)))
     ]
-    columns = (Column("channel", "Channel"), Column("model", "Model"), Column("revenue_amount", "Revenue", "money"))
+    columns = (
+        TableColumn("channel", "Channel"),
+        TableColumn("model", "Model"),
+        TableColumn("revenue_amount", "Revenue", "money"),
+    )
     return Chart(
         charts.dots("channel", "revenue_amount", "model", kind="money"),
         rows,
@@ -57,7 +61,7 @@ def compared(view: View) -> Block:
         for row in result[model]["channels"]:
             channels.setdefault(row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)})
             channels[row["channel"]][model] = row["revenue_amount"]
-    columns = [Column("channel", "Channel"), *(Column(model, MODELS[model], "money") for model in MODELS)]
+    columns = [TableColumn("channel", "Channel"), *(TableColumn(model, MODELS[model], "money") for model in MODELS)]
     rows = list(channels.values())
     csv = csv_address({"channels": rows})
     return DataTable(rows, columns, csv=csv, note="Each model shares out the same revenue.")
@@ -79,7 +83,7 @@ def _by_model(view: View) -> dict[str, dict[str, Any]]:
     return {model: view.answer(sales.revenue_by_channel, model=model) for model in MODELS}
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "attribution",
     "Attribution",
     place=50,

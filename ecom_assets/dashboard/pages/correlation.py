@@ -3,14 +3,14 @@
 from typing import Any, Final
 
 from ecom_assets.correlation.answer import CORRELATION, Correlated
-from ecom_assets.dashboard.blocks import Block, Chart, Column
+from ecom_assets.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
 
 COLUMNS: Final = (
-    Column("label", "Event or property"),
-    *(Column.of(Correlated, name) for name in ("odds_ratio", "low", "high", "converted_count", "other_count")),
-    Column("enough", "Data"),
+    TableColumn("label", "Event or property"),
+    *(TableColumn.of(Correlated, name) for name in ("odds_ratio", "low", "high", "converted_count", "other_count")),
+    TableColumn("enough", "Data"),
 )
 
 

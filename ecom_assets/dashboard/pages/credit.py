@@ -4,15 +4,15 @@ from typing import Final
 
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column
+from ecom_assets.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
 from ecom_assets.sources.site_lists import ATTRIBUTION
 
 COLUMNS: Final = (
-    Column("channel", "Channel"),
-    Column("credit", "Purchases", "decimal"),
-    Column("revenue", "Revenue", "decimal"),
+    TableColumn("channel", "Channel"),
+    TableColumn("credit", "Purchases", "decimal"),
+    TableColumn("revenue", "Revenue", "decimal"),
 )
 
 

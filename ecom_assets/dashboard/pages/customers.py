@@ -5,32 +5,43 @@ from typing import Final
 
 from ecom_assets.api.routes import customers
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several, Tile, Tiles, Why, compared_tile, meaning
+from ecom_assets.dashboard.blocks import (
+    Block,
+    Chart,
+    Notice,
+    Several,
+    TableColumn,
+    Tile,
+    Tiles,
+    Why,
+    compared_tile,
+    meaning,
+)
 from ecom_assets.dashboard.formats import Kind
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import DashboardPage, Section, View
 
 SEGMENTS = (
-    Column("segment", "Segment"),
-    Column("customer_count", "Customers", "count"),
-    Column("customer_share", "Share", "rate", bar="customer_share"),
-    Column("order_count", "Orders", "count"),
-    Column("revenue_amount", "Revenue", "money"),
-    Column("revenue_share", "Share of revenue", "rate", bar="revenue_share"),
-    Column("mean_recency_days", "Days since last order", "decimal"),
+    TableColumn("segment", "Segment"),
+    TableColumn("customer_count", "Customers", "count"),
+    TableColumn("customer_share", "Share", "rate", bar="customer_share"),
+    TableColumn("order_count", "Orders", "count"),
+    TableColumn("revenue_amount", "Revenue", "money"),
+    TableColumn("revenue_share", "Share of revenue", "rate", bar="revenue_share"),
+    TableColumn("mean_recency_days", "Days since last order", "decimal"),
 )
 PROFILES = (
-    Column("value", "Value"),
-    Column("customer_count", "Customers", "count"),
-    Column("customer_share", "Share", "rate", bar="customer_share"),
+    TableColumn("value", "Value"),
+    TableColumn("customer_count", "Customers", "count"),
+    TableColumn("customer_share", "Share", "rate", bar="customer_share"),
 )
 WEEKS = (
-    Column("week_start_date", "Week from", "date"),
-    Column("customers_count", "Customers", "count"),
-    Column("new_customers_count", "New", "count"),
-    Column("returning_customers_count", "Returning", "count"),
-    Column("refunded_customers_count", "With a refund", "count"),
-    Column("new_revenue_amount", "Revenue of new", "money"),
-    Column("returning_revenue_amount", "Revenue of returning", "money"),
+    TableColumn("week_start_date", "Week from", "date"),
+    TableColumn("customers_count", "Customers", "count"),
+    TableColumn("new_customers_count", "New", "count"),
+    TableColumn("returning_customers_count", "Returning", "count"),
+    TableColumn("refunded_customers_count", "With a refund", "count"),
+    TableColumn("new_revenue_amount", "Revenue of new", "money"),
+    TableColumn("returning_revenue_amount", "Revenue of returning", "money"),
 )
 NO_MODEL: Final = {
     "too_few_customers": "fewer than 10 customers came back",
@@ -123,7 +134,7 @@ def profile(dimension: str, what: str, view: View) -> Block:
     )
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "customers",
     "Customers",
     place=40,

@@ -5,8 +5,8 @@ from typing import Any, Final
 from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
 from ecom_assets.api.routes import reconciliation, requests
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Tile, Tiles
-from ecom_assets.dashboard.page import Action, ActionRequest, Page, Section, View
+from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tile, Tiles
+from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Section, View
 from ecom_assets.tables.contract import HIDDEN
 
 OUTCOMES: Final = {
@@ -18,29 +18,29 @@ OUTCOMES: Final = {
     "pending_count": "Waiting",
 }
 TOOLS: Final = (
-    Column("destination", "Destination"),
-    Column("due_count", "Due", "count"),
-    *(Column(name, label, "count") for name, label in OUTCOMES.items()),
-    Column("newest_date", "Newest day", "date"),
+    TableColumn("destination", "Destination"),
+    TableColumn("due_count", "Due", "count"),
+    *(TableColumn(name, label, "count") for name, label in OUTCOMES.items()),
+    TableColumn("newest_date", "Newest day", "date"),
 )
 SHARES: Final = (
-    Column("destination", "Destination"),
-    Column("outcome", "Outcome"),
-    Column("record_count", "Records", "count"),
-    Column("share", "Share of due", "rate"),
+    TableColumn("destination", "Destination"),
+    TableColumn("outcome", "Outcome"),
+    TableColumn("record_count", "Records", "count"),
+    TableColumn("share", "Share of due", "rate"),
 )
 DAYS: Final = (
-    Column("reconciled_date", "Day", "date"),
-    Column("destination", "Destination"),
-    Column("due_count", "Due", "count"),
-    *(Column(name, label, "count") for name, label in OUTCOMES.items()),
+    TableColumn("reconciled_date", "Day", "date"),
+    TableColumn("destination", "Destination"),
+    TableColumn("due_count", "Due", "count"),
+    *(TableColumn(name, label, "count") for name, label in OUTCOMES.items()),
 )
 REQUESTS: Final = (
-    Column("asked_at", "Asked (UTC)", "instant"),
-    Column("what", "What"),
-    Column("days", "Days"),
-    Column("asked_by", "By"),
-    Column("state", "State"),
+    TableColumn("asked_at", "Asked (UTC)", "instant"),
+    TableColumn("what", "What"),
+    TableColumn("days", "Days"),
+    TableColumn("asked_by", "By"),
+    TableColumn("state", "State"),
 )
 
 
@@ -170,7 +170,7 @@ def retry(sent: ActionRequest) -> str:
     )
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "deliveries",
     "Deliveries",
     group="Operation",

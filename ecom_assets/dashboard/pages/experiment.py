@@ -2,21 +2,21 @@
 
 from typing import Any, Final
 
-from ecom_assets.dashboard.blocks import Block, Chart, Column, Notice, Several
+from ecom_assets.dashboard.blocks import Block, Chart, Notice, Several, TableColumn
 from ecom_assets.dashboard.forms import Builder, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.experiments.answer import EXPERIMENT
 
 COLUMNS: Final = (
-    Column("variant", "Variant"),
-    Column("unit_count", "Visitors", "count"),
-    Column("converted_count", "Converted", "count"),
-    Column("conversion", "Conversion", "rate"),
-    Column("difference", "Against control", "change"),
-    Column("interval", "Sequential interval"),
-    Column("p_value", "p (always valid)", "score"),
-    Column("probability_best", "Probability best", "rate"),
-    Column("mean", "Mean", "decimal"),
+    TableColumn("variant", "Variant"),
+    TableColumn("unit_count", "Visitors", "count"),
+    TableColumn("converted_count", "Converted", "count"),
+    TableColumn("conversion", "Conversion", "rate"),
+    TableColumn("difference", "Against control", "change"),
+    TableColumn("interval", "Sequential interval"),
+    TableColumn("p_value", "p (always valid)", "score"),
+    TableColumn("probability_best", "Probability best", "rate"),
+    TableColumn("mean", "Mean", "decimal"),
 )
 
 

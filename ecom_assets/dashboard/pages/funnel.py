@@ -4,24 +4,24 @@ from typing import Any, Final
 
 from ecom_assets.api.routes import funnels
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice, Tile, Tiles
+from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
-from ecom_assets.dashboard.forms import Answer, Builder, Input, answered, context, correct_first, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, FormInput, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.funnels.answer import FUNNEL
 
 EXTRA: Final = (
-    Input("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
-    Input("who", "List who is at step", "2", kind="number", about=("Step",)),
-    Input("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
+    FormInput("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
+    FormInput("who", "List who is at step", "2", kind="number", about=("Step",)),
+    FormInput("who_stopped", "Of these", options=(("", "all"), ("yes", "who went no further"))),
 )
 STEPS: Final = (
-    Column("label", "Step"),
-    Column("count", "Count", "count", bar="conversion_from_start"),
-    Column("conversion_from_start", "Of step 1", "rate"),
-    Column("conversion_from_previous", "Of the step before", "rate"),
-    Column("median_s_from_previous", "Median time since", "seconds"),
-    Column("p90_s_from_previous", "90th percentile", "seconds"),
+    TableColumn("label", "Step"),
+    TableColumn("count", "Count", "count", bar="conversion_from_start"),
+    TableColumn("conversion_from_start", "Of step 1", "rate"),
+    TableColumn("conversion_from_previous", "Of the step before", "rate"),
+    TableColumn("median_s_from_previous", "Median time since", "seconds"),
+    TableColumn("p90_s_from_previous", "90th percentile", "seconds"),
 )
 
 
@@ -101,12 +101,12 @@ def over_time(answer: Answer) -> Block:
     ]
     is_broken_down = any(row["value"] != "All" for row in rows)
     columns = (
-        Column("start", "Entered", "text"),
-        *([Column("value", "Value")] if is_broken_down else []),
-        Column("entered_count", "Entered", "count"),
-        Column("converted_count", "Converted", "count"),
-        Column("conversion", "Conversion", "rate"),
-        Column("state", "Window"),
+        TableColumn("start", "Entered", "text"),
+        *([TableColumn("value", "Value")] if is_broken_down else []),
+        TableColumn("entered_count", "Entered", "count"),
+        TableColumn("converted_count", "Converted", "count"),
+        TableColumn("conversion", "Conversion", "rate"),
+        TableColumn("state", "Window"),
     )
     spec = (
         charts.lines("start", "conversion", "value", kind="rate")
@@ -130,8 +130,12 @@ def breakdown(answer: Answer) -> Block:
         }
         for one in answer["breakdown"]
     ]
-    middle = [Column(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
-    columns = [Column("value", "Value"), *middle, Column("conversion", "Conversion", "rate", bar="conversion")]
+    middle = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
+    columns = [
+        TableColumn("value", "Value"),
+        *middle,
+        TableColumn("conversion", "Conversion", "rate", bar="conversion"),
+    ]
     return DataTable(rows, columns, csv=csv_address(answer))
 
 
@@ -140,7 +144,7 @@ def times(answer: Answer) -> Block:
     fields = answer["time_to_convert"]
     bars = fields["bins"] if fields else answer["steps"][-1]["histogram_from_previous"]
     rows = [{**one, "label": _range(one), "place": place} for place, one in enumerate(bars)]
-    columns = (Column("label", "Time"), Column("count", "Count", "count"))
+    columns = (TableColumn("label", "Time"), TableColumn("count", "Count", "count"))
     spec = charts.ranking("label", "count", title="Count", sort=None)
     between = f"steps {fields['from_step']} and {fields['to_step']}" if fields else "the last two steps"
     return Chart(
@@ -174,14 +178,14 @@ def who(view: View) -> Block:
         return correct_first()
     if not view.filters.who.strip():
         return Notice("Give a step under More, “List who is at step”; it needs the scope personal.", "info")
-    parameters = funnels.WhoParameters.model_validate(
+    parameters = funnels.FunnelWhoParameters.model_validate(
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
     answer = funnels.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
     columns = (
-        Column("visitor_id", "Visitor"),
-        Column("event_at", "When (UTC)", "instant"),
-        Column("event_id", "Event"),
+        TableColumn("visitor_id", "Visitor"),
+        TableColumn("event_at", "When (UTC)", "instant"),
+        TableColumn("event_id", "Event"),
     )
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by visitor."
     return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from ecom_assets.api.routes import journeys
 from ecom_assets.dashboard import sankey
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable
-from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn
+from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.dashboard.sankey import Flow
 from ecom_assets.journeys.queries import Dimension
 
@@ -18,18 +18,18 @@ BRANCHES: Final = 8
 """The most names of a column; the others are one."""
 OTHERS: Final = "(others)"
 FLOWS: Final = (
-    Column("step", "Transition", "count"),
-    Column("from_step", "From"),
-    Column("to_step", "To"),
-    Column("transition_count", "Sessions' transitions", "count"),
-    Column("conversion_rate", "With a purchase", "rate"),
+    TableColumn("step", "Transition", "count"),
+    TableColumn("from_step", "From"),
+    TableColumn("to_step", "To"),
+    TableColumn("transition_count", "Sessions' transitions", "count"),
+    TableColumn("conversion_rate", "With a purchase", "rate"),
 )
 PAIRS: Final = (
-    Column("from_step", "From", href="from_address"),
-    Column("to_step", "To", href="to_address"),
-    Column("transition_count", "Transitions", "count"),
-    Column("step_share", "Of those from there", "rate", bar="step_share"),
-    Column("conversion_rate", "With a purchase", "rate"),
+    TableColumn("from_step", "From", href="from_address"),
+    TableColumn("to_step", "To", href="to_address"),
+    TableColumn("transition_count", "Transitions", "count"),
+    TableColumn("step_share", "Of those from there", "rate", bar="step_share"),
+    TableColumn("conversion_rate", "With a purchase", "rate"),
 )
 
 
@@ -127,7 +127,7 @@ def pairs(view: View) -> Block:
     return DataTable(rows, PAIRS, csv=csv, note="Choose a step to see what comes before and after it.")
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "journeys",
     "Journeys",
     group="Behaviour",

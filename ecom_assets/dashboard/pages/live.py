@@ -6,22 +6,22 @@ from typing import Any
 from starlette.responses import Response
 
 from ecom_assets.api.routes import realtime
-from ecom_assets.dashboard.blocks import Block, Column, DataTable, Notice, Several, Tile, Tiles
+from ecom_assets.dashboard.blocks import Block, DataTable, Notice, Several, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
-from ecom_assets.dashboard.page import Page, PageParameters, Section, View
+from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, View
 from ecom_assets.tables.queries import NoSourceError
 
 PRODUCTS = (
-    Column("product_id", "Product"),
-    Column("visitor_count", "Visitors", "count"),
-    Column("view_count", "Views", "count"),
-    Column("add_to_cart_count", "Into carts", "count"),
-    Column("purchase_count", "Purchases", "count"),
+    TableColumn("product_id", "Product"),
+    TableColumn("visitor_count", "Visitors", "count"),
+    TableColumn("view_count", "Views", "count"),
+    TableColumn("add_to_cart_count", "Into carts", "count"),
+    TableColumn("purchase_count", "Purchases", "count"),
 )
 TYPES = (
-    Column("event_type", "Event"),
-    Column("count", "Events", "count"),
-    Column("share", "Share", "rate", bar="share"),
+    TableColumn("event_type", "Event"),
+    TableColumn("count", "Events", "count"),
+    TableColumn("share", "Share", "rate", bar="share"),
 )
 REFRESH_S, STALE_S = 10, 600
 
@@ -89,7 +89,7 @@ def _read(view: View) -> Any:  # noqa: ANN401 (the answer of the route)
     return answer
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "live",
     "Live",
     place=60,

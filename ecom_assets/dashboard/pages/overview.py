@@ -9,9 +9,9 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import (
     Block,
     Chart,
-    Column,
     DataTable,
     Sparkline,
+    TableColumn,
     Tile,
     Tiles,
     Why,
@@ -19,25 +19,25 @@ from ecom_assets.dashboard.blocks import (
     meaning,
     with_missing_days,
 )
-from ecom_assets.dashboard.page import Page, Section, View
+from ecom_assets.dashboard.page import DashboardPage, Section, View
 from ecom_assets.dashboard.pages.sales import CHANGES
 from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.tables.queries import NoSourceError, Period
 
 POINTS = (
-    Column("start_date", "Day", "date"),
-    Column("revenue_amount", "Revenue", "money"),
-    Column("order_count", "Orders", "count"),
-    Column("average_order_value", "Average order", "money"),
+    TableColumn("start_date", "Day", "date"),
+    TableColumn("revenue_amount", "Revenue", "money"),
+    TableColumn("order_count", "Orders", "count"),
+    TableColumn("average_order_value", "Average order", "money"),
 )
 BEST = (
-    Column("name", "Product", href="href"),
-    Column("product_category", "Category"),
-    Column("sold_item_count", "Sold", "count"),
-    Column("revenue_amount", "Revenue", "money"),
+    TableColumn("name", "Product", href="href"),
+    TableColumn("product_category", "Category"),
+    TableColumn("sold_item_count", "Sold", "count"),
+    TableColumn("revenue_amount", "Revenue", "money"),
 )
-CHANNELS = (Column("channel", "Channel"), *CHANGES)
+CHANNELS = (TableColumn("channel", "Channel"), *CHANGES)
 
 
 def key_numbers(view: View) -> Block:
@@ -127,7 +127,7 @@ def _sessions(view: View) -> list[Tile]:
     ]
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "",
     "Overview",
     place=10,

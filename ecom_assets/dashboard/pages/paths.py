@@ -3,24 +3,24 @@
 from dataclasses import replace
 from typing import Final
 
-from ecom_assets.dashboard.blocks import Block, Column, DataTable, Tile, Tiles
+from ecom_assets.dashboard.blocks import Block, DataTable, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
 from ecom_assets.journeys.answer import JOURNEYS, OwnJourneysAnswer
 
 LISTS: Final = (("top_paths", "All sessions"), ("converting_paths", "With a purchase"), ("other_paths", "Without one"))
 PATHS: Final = (
-    Column("of", "Sessions"),
-    Column("steps", "Path"),
-    Column("sessions", "Count", "count", bar="share"),
-    Column("share", "Of these", "rate"),
-    Column("conversion_rate", "With a purchase", "rate"),
+    TableColumn("of", "Sessions"),
+    TableColumn("steps", "Path"),
+    TableColumn("sessions", "Count", "count", bar="share"),
+    TableColumn("share", "Of these", "rate"),
+    TableColumn("conversion_rate", "With a purchase", "rate"),
 )
 TRANSITIONS: Final = (
-    Column("from", "From"),
-    Column("to", "To"),
-    Column("count", "Times", "count"),
-    Column("converted", "In sessions with a purchase", "count"),
+    TableColumn("from", "From"),
+    TableColumn("to", "To"),
+    TableColumn("count", "Times", "count"),
+    TableColumn("converted", "In sessions with a purchase", "count"),
 )
 MOST_SHOWN: Final = 100
 

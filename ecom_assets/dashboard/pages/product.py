@@ -7,21 +7,21 @@ from pydantic import Field
 
 from ecom_assets.api.routes import products
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles, compared_tile
-from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tiles, compared_tile
+from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 
 DAYS = (
-    Column("event_date", "Day", "date"),
-    Column("product_view_count", "Views", "count"),
-    Column("add_to_cart_count", "Into carts", "count"),
-    Column("purchase_count", "Purchases", "count"),
-    Column("revenue_amount", "Revenue", "money"),
+    TableColumn("event_date", "Day", "date"),
+    TableColumn("product_view_count", "Views", "count"),
+    TableColumn("add_to_cart_count", "Into carts", "count"),
+    TableColumn("purchase_count", "Purchases", "count"),
+    TableColumn("revenue_amount", "Revenue", "money"),
 )
 RELATED = (
-    Column("name", "Product", href="href"),
-    Column("product_category", "Category"),
-    Column("order_share", "Of its orders", "rate", bar="order_share"),
-    Column("order_count", "Orders with both", "count"),
+    TableColumn("name", "Product", href="href"),
+    TableColumn("product_category", "Category"),
+    TableColumn("order_share", "Of its orders", "rate", bar="order_share"),
+    TableColumn("order_count", "Orders with both", "count"),
 )
 
 
@@ -71,7 +71,7 @@ def related(view: View) -> Block:
     return DataTable(rows, RELATED, empty="No order has another product beside it.", note="Of all time.")
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "product",
     "Product",
     place=31,

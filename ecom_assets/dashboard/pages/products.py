@@ -3,40 +3,40 @@
 from pydantic import Field
 
 from ecom_assets.api.routes import products
-from ecom_assets.dashboard.blocks import Block, Column, DataTable, Several, Tile, Tiles, Why, meaning
-from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.blocks import Block, DataTable, Several, TableColumn, Tile, Tiles, Why, meaning
+from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.products.queries import SortBy
 
 KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked", "dead": "Without a sale"}
 TOP = (
-    Column("rank_number", "#"),
-    Column("name", "Product", href="href"),
-    Column("product_category", "Category"),
-    Column("product_view_count", "Views", "count"),
-    Column("add_to_cart_count", "Into carts", "count"),
-    Column("purchase_count", "Purchases", "count"),
-    Column("purchases_per_view", "Per view", "rate"),
-    Column("sold_item_count", "Items sold", "count"),
-    Column("revenue_amount", "Revenue", "money"),
+    TableColumn("rank_number", "#"),
+    TableColumn("name", "Product", href="href"),
+    TableColumn("product_category", "Category"),
+    TableColumn("product_view_count", "Views", "count"),
+    TableColumn("add_to_cart_count", "Into carts", "count"),
+    TableColumn("purchase_count", "Purchases", "count"),
+    TableColumn("purchases_per_view", "Per view", "rate"),
+    TableColumn("sold_item_count", "Items sold", "count"),
+    TableColumn("revenue_amount", "Revenue", "money"),
 )
 CATEGORIES = (
-    Column("product_category", "Category"),
-    Column("viewing_session_count", "Sessions that looked", "count"),
-    Column("cart_session_count", "Into carts", "count"),
-    Column("cart_rate", "Cart rate", "rate", bar="cart_rate"),
-    Column("purchase_session_count", "With a purchase", "count"),
-    Column("purchase_rate", "Purchase rate", "rate", bar="purchase_rate"),
-    Column("revenue_amount", "Revenue", "money"),
+    TableColumn("product_category", "Category"),
+    TableColumn("viewing_session_count", "Sessions that looked", "count"),
+    TableColumn("cart_session_count", "Into carts", "count"),
+    TableColumn("cart_rate", "Cart rate", "rate", bar="cart_rate"),
+    TableColumn("purchase_session_count", "With a purchase", "count"),
+    TableColumn("purchase_rate", "Purchase rate", "rate", bar="purchase_rate"),
+    TableColumn("revenue_amount", "Revenue", "money"),
 )
 ALERTS = (
-    Column("name", "Product", href="href"),
-    Column("product_category", "Category"),
-    Column("kind", "Alert"),
-    Column("stock_count", "In stock", "count"),
-    Column("reorder_point_count", "Order at", "count"),
-    Column("daily_sold_items", "Sold a day", "score"),
-    Column("days_of_cover", "Days of stock", "decimal"),
-    Column("last_sold_date", "Last sold", "date"),
+    TableColumn("name", "Product", href="href"),
+    TableColumn("product_category", "Category"),
+    TableColumn("kind", "Alert"),
+    TableColumn("stock_count", "In stock", "count"),
+    TableColumn("reorder_point_count", "Order at", "count"),
+    TableColumn("daily_sold_items", "Sold a day", "score"),
+    TableColumn("days_of_cover", "Days of stock", "decimal"),
+    TableColumn("last_sold_date", "Last sold", "date"),
 )
 MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
 
@@ -95,7 +95,7 @@ def stock(view: View) -> Block:
     return Several((Tiles(counts, compared=False), table))
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "products",
     "Products and stock",
     place=30,

@@ -6,9 +6,9 @@ from typing import Any, Final
 from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
 from ecom_assets.api.routes import quality, requests
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, Custom, DataTable, Notice, Several, Tile, Tiles
+from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted, in_words
-from ecom_assets.dashboard.page import Action, ActionRequest, Filters, Page, Section, View
+from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Filters, Section, View
 from ecom_assets.quality.queries import sentence_of
 from ecom_assets.tables.contract import HIDDEN
 
@@ -16,39 +16,39 @@ OUTCOMES: Final = {
     "clean_count": "Clean", "quarantined_count": "Quarantined", "surplus_count": "Surplus copies", "held_count": "Held",
 }  # fmt: skip
 DAYS: Final = (
-    Column("accounted_date", "Day", "date"),
-    Column("source", "Source"),
-    Column("received_count", "Received", "count"),
-    *(Column(name, label, "count") for name, label in OUTCOMES.items()),
-    Column("residue_count", "Lost", "count"),
+    TableColumn("accounted_date", "Day", "date"),
+    TableColumn("source", "Source"),
+    TableColumn("received_count", "Received", "count"),
+    *(TableColumn(name, label, "count") for name, label in OUTCOMES.items()),
+    TableColumn("residue_count", "Lost", "count"),
 )
 OUTCOME_ROWS: Final = (
-    Column("accounted_date", "Day", "date"),
-    Column("source", "Source"),
-    Column("outcome", "Outcome"),
-    Column("row_count", "Rows", "count"),
+    TableColumn("accounted_date", "Day", "date"),
+    TableColumn("source", "Source"),
+    TableColumn("outcome", "Outcome"),
+    TableColumn("row_count", "Rows", "count"),
 )
 REASONS: Final = (
-    Column("label", "Reason", href="address"),
-    Column("source", "Source"),
-    Column("row_count", "Rows", "count", bar="share"),
-    Column("first_date", "First", "date"),
-    Column("last_date", "Last", "date"),
+    TableColumn("label", "Reason", href="address"),
+    TableColumn("source", "Source"),
+    TableColumn("row_count", "Rows", "count", bar="share"),
+    TableColumn("first_date", "First", "date"),
+    TableColumn("last_date", "Last", "date"),
 )
 CHECKS: Final = (
-    Column("table_name", "Table"),
-    Column("label", "Check"),
-    Column("said", "What was seen"),
-    Column("observed", "Observed"),
-    Column("limit", "Allowed"),
-    Column("failing_since", "Failing since (UTC)", "instant"),
+    TableColumn("table_name", "Table"),
+    TableColumn("label", "Check"),
+    TableColumn("said", "What was seen"),
+    TableColumn("observed", "Observed"),
+    TableColumn("limit", "Allowed"),
+    TableColumn("failing_since", "Failing since (UTC)", "instant"),
 )
 TABLES: Final = (
-    Column("table_name", "Table"),
-    Column("row_count", "Rows", "count"),
-    Column("newest_date", "Newest day", "date"),
-    Column("written_at", "Written (UTC)", "instant"),
-    Column("state", "Last run"),
+    TableColumn("table_name", "Table"),
+    TableColumn("row_count", "Rows", "count"),
+    TableColumn("newest_date", "Newest day", "date"),
+    TableColumn("written_at", "Written (UTC)", "instant"),
+    TableColumn("state", "Last run"),
 )
 HELD_REASONS: Final = {
     "too_few_customers": "Too few customers: {observed_count} of more than {limit_count}",
@@ -167,9 +167,9 @@ def samples(view: View) -> Block:
     parameters: dict[str, Any] = {"source": source, "reason": view.filters.reason}
     rows = view.answer(quality.quarantined_samples, **parameters)["samples"]
     day = "accounted_date" if source == "events" else "received_date"
-    columns = [Column(day, "Day", "date"), *(Column(name, in_words(name)) for name in SAMPLE_COLUMNS[source])]
+    columns = [TableColumn(day, "Day", "date"), *(TableColumn(name, in_words(name)) for name in SAMPLE_COLUMNS[source])]
     if any(row["malformed_row"] for row in rows):
-        columns.append(Column("malformed_row", "Line as it came"))
+        columns.append(TableColumn("malformed_row", "Line as it came"))
     is_hidden = any(value == HIDDEN for row in rows for value in row.values())
     note = f"{sentence_of(view.filters.reason)} Shown are the first five rows of each day."
     hidden = f" {HIDDEN} is personal data, which needs a key of scope personal." if is_hidden else ""
@@ -254,7 +254,7 @@ def release(sent: ActionRequest) -> str:
     )
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "quality",
     "Data quality",
     group="Operation",

@@ -6,25 +6,25 @@ from typing import Final
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import retention
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Notice
-from ecom_assets.dashboard.forms import Answer, Builder, Input, answered, context, correct_first, question_page
+from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
+from ecom_assets.dashboard.forms import Answer, Builder, FormInput, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.retention.answer import RETENTION, RetentionTotal
 
 WHO: Final = ("cohort", "period", "returned")
 OF_A_CELL: Final = (
-    Input("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
-    Input("who_period", "In its period", "all of it", about=("period",)),
-    Input("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
+    FormInput("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
+    FormInput("who_period", "In its period", "all of it", about=("period",)),
+    FormInput("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
 )
 BUILDER: Final = Builder(RETENTION, {"period": "week", "last_period": "12"}, extra={"more": OF_A_CELL})
 CELLS: Final = (
-    Column("cohort", "Cohort"),
-    Column("size", "Size", "count"),
-    Column("period", "Period"),
-    Column("returned", "Came back", "count"),
-    Column("rate", "Share", "rate"),
-    Column("state", "Period is"),
+    TableColumn("cohort", "Cohort"),
+    TableColumn("size", "Size", "count"),
+    TableColumn("period", "Period"),
+    TableColumn("returned", "Came back", "count"),
+    TableColumn("rate", "Share", "rate"),
+    TableColumn("state", "Period is"),
 )
 
 
@@ -125,7 +125,7 @@ MOST_WRITTEN: Final = 14
 def totals(answer: Answer) -> Block:
     """Return the share of all cohorts that are complete in each period, as a line."""
     names = ("period", "cohorts", "size", "returned", "rate", "revenue", "lifetime_value")
-    columns = [Column.of(RetentionTotal, name, bar="rate" if name == "rate" else "") for name in names]
+    columns = [TableColumn.of(RetentionTotal, name, bar="rate" if name == "rate" else "") for name in names]
     return DataTable(answer["totals"], columns, definition="Sums over the cohorts that are complete in the period.")
 
 
@@ -155,10 +155,10 @@ def breakdown(answer: Answer) -> Block:
         },
     }
     columns = (
-        Column("value", "Value"),
-        Column("period", "Period"),
-        Column("size", "Visitors", "count"),
-        Column("rate", "Share", "rate"),
+        TableColumn("value", "Value"),
+        TableColumn("period", "Period"),
+        TableColumn("size", "Visitors", "count"),
+        TableColumn("rate", "Share", "rate"),
     )
     return Chart(spec, rows, columns, "A line per value: the share that came back by period.")
 
@@ -174,11 +174,11 @@ def who(view: View) -> Block:
             "Choose a cell of the map, or a cohort under More, “List who is in cohort”; it needs the scope personal.",
             "info",
         )
-    listed = retention.WhoParameters.model_validate(fields)
+    listed = retention.RetentionWhoParameters.model_validate(fields)
     answer = retention.retention_who(view.context, listed, result.question).model_dump(mode="json")
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
-    columns = (Column("visitor_id", "Visitor"),)
+    columns = (TableColumn("visitor_id", "Visitor"),)
     return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
 
 

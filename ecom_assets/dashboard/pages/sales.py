@@ -6,28 +6,28 @@ from pydantic import Field
 
 from ecom_assets.api.routes import products, sales
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column, DataTable, Tiles, Why, compared_tile, meaning
+from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tiles, Why, compared_tile, meaning
 from ecom_assets.dashboard.charts import SHAPES, shape_of
-from ecom_assets.dashboard.page import Filters, Page, Section, View
+from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.sales.queries import ChannelDimension, Granularity, Level
 
 TABLE = "mart.revenue_daily"
 POINTS = (
-    Column("start_date", "From", "date"),
-    Column("end_date", "To", "date"),
-    Column("revenue_amount", "Revenue", "money"),
-    Column("refunded_amount", "Refunded", "money"),
-    Column("order_count", "Orders", "count"),
-    Column("average_order_value", "Average order", "money"),
+    TableColumn("start_date", "From", "date"),
+    TableColumn("end_date", "To", "date"),
+    TableColumn("revenue_amount", "Revenue", "money"),
+    TableColumn("refunded_amount", "Refunded", "money"),
+    TableColumn("order_count", "Orders", "count"),
+    TableColumn("average_order_value", "Average order", "money"),
 )
 CHANGES = (
-    Column("revenue_change", "Change", "change"),
-    Column("revenue_share", "Share", "rate", bar="revenue_share"),
-    Column("revenue_amount", "Revenue", "money"),
+    TableColumn("revenue_change", "Change", "change"),
+    TableColumn("revenue_share", "Share", "rate", bar="revenue_share"),
+    TableColumn("revenue_amount", "Revenue", "money"),
 )
-CATEGORIES = (Column("product_category", "Category"), Column("order_count", "Orders", "count"), *CHANGES)
-CHANNELS = (Column("channel", "Channel"), Column("order_count", "Orders", "decimal"), *CHANGES)
+CATEGORIES = (TableColumn("product_category", "Category"), TableColumn("order_count", "Orders", "count"), *CHANGES)
+CHANNELS = (TableColumn("channel", "Channel"), TableColumn("order_count", "Orders", "decimal"), *CHANGES)
 PLACE_NAMES = {"country": ("country",), "region": ("region", "country"), "city": ("city_name", "country")}
 MOST_PLACES = 12
 MOST_CATEGORIES = 20
@@ -83,7 +83,7 @@ def world_map(view: View) -> Block:
     return Chart(
         charts.world([row for row in rows if row["shape"]], address_of_file(SHAPES), "revenue_amount"),
         answer["places"],
-        (Column("country", "Country"), Column("order_count", "Orders", "count"), *CHANGES[1:]),
+        (TableColumn("country", "Country"), TableColumn("order_count", "Orders", "count"), *CHANGES[1:]),
         "Revenue of each country on a map of the world.",
         csv=view.csv("/analytics/geographic", level="country", limit=1000),
         height=380,
@@ -101,7 +101,7 @@ def places(view: View) -> Block:
     left = (answer["total_count"] or 0) - len(rows)
     return DataTable(
         rows,
-        (Column("place", level.capitalize()), Column("revenue_share", "Share", "rate"), CHANGES[-1]),
+        (TableColumn("place", level.capitalize()), TableColumn("revenue_share", "Share", "rate"), CHANGES[-1]),
         csv=view.csv("/analytics/geographic", level=level, limit=1000),
         note=f"And {left} more." if left > 0 else "",
     )
@@ -142,7 +142,7 @@ def channels(view: View) -> Block:
     )
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     "sales",
     "Sales",
     place=20,

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Column
+from ecom_assets.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
 from ecom_assets.trends.answer import TREND
@@ -39,10 +39,10 @@ def _values(answer: dict[str, Any]) -> Block:
         for period, value, is_whole in zip(answer["periods"], values, answer["complete"], strict=True)
     ]
     columns = (
-        Column("start", "Period"),
-        Column("series", "Series"),
-        Column("value", "Value", "decimal"),
-        Column("state", "Period is"),
+        TableColumn("start", "Period"),
+        TableColumn("series", "Series"),
+        TableColumn("value", "Value", "decimal"),
+        TableColumn("state", "Period is"),
     )
     has_points = len(answer["periods"]) <= MOST_POINTS
     spec = charts.lines("start", "value", "series", kind="decimal", has_points=has_points)
@@ -83,10 +83,10 @@ def _stickiness(answer: dict[str, Any]) -> Block:
         },
     }
     columns = (
-        Column("series", "Series"),
-        Column("period_count", "Periods", "count"),
-        Column("exactly", "Exactly", "count"),
-        Column("at_least", "At least", "count"),
+        TableColumn("series", "Series"),
+        TableColumn("period_count", "Periods", "count"),
+        TableColumn("exactly", "Exactly", "count"),
+        TableColumn("at_least", "At least", "count"),
     )
     return Chart(
         spec, rows, columns, "Bars: visitors by the number of periods in which they did it.", csv=csv_address(answer)
@@ -116,10 +116,10 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
         },
     }
     columns = (
-        Column("start", "Period"),
-        Column("series", "Series"),
-        Column("state", "State"),
-        Column("visitors", "Visitors", "count"),
+        TableColumn("start", "Period"),
+        TableColumn("series", "Series"),
+        TableColumn("state", "State"),
+        TableColumn("visitors", "Visitors", "count"),
     )
     return Chart(
         spec,

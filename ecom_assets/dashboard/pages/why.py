@@ -9,9 +9,9 @@ from pydantic import ConfigDict, Field
 from ecom_assets.api.auth.callers import may_see_people
 from ecom_assets.api.routes.explain import explain_in
 from ecom_assets.automation.ui_address import dagster_address
-from ecom_assets.dashboard.blocks import Block, Column, Custom, DataTable, Notice, Several, Tile, Tiles
+from ecom_assets.dashboard.blocks import Block, Custom, DataTable, Notice, Several, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.formats import Kind, day_range
-from ecom_assets.dashboard.page import WHY, Page, PageParameters, Section, View, address_of
+from ecom_assets.dashboard.page import WHY, DashboardPage, PageParameters, Section, View, address_of
 from ecom_assets.explain.answer import how_of
 from ecom_assets.explain.question import TRACES, Question, table_named
 from ecom_assets.tables.conditions import where_from
@@ -108,7 +108,7 @@ def _check_results(view: View, values: Row) -> list[Block]:
         blocks.append(Notice(values["note"], "info"))
     if values["from_columns"]:
         links = [{"name": name, "href": view.here(column=name)} for name in values["from_columns"]]
-        blocks.append(DataTable(links, [Column("name", "Computed from", href="href")]))
+        blocks.append(DataTable(links, [TableColumn("name", "Computed from", href="href")]))
     return blocks
 
 
@@ -129,7 +129,11 @@ def way_down(view: View) -> Block:
     blocks: list[Block] = []
     for part in result["down"]:
         kind: Kind = "money" if any("." in str(level["gives"]) for level in part["levels"]) else "count"
-        columns = [Column("table", "Table"), Column("row_count", "Rows", "count"), Column("gives", part["of"], kind)]
+        columns = [
+            TableColumn("table", "Table"),
+            TableColumn("row_count", "Rows", "count"),
+            TableColumn("gives", part["of"], kind),
+        ]
         blocks.append(DataTable(part["levels"], columns))
         if part["ends"]:
             blocks.append(Notice(part["ends"], "info"))
@@ -171,7 +175,9 @@ def own_rows(view: View) -> Block:
     names = [*keys, column] if column else list(answer["rows"][0]) if answer["rows"] else []
     kinds = {column: _kind_of(answer["number"])} if column else {}
     columns = [
-        Column(name, name, kinds.get(name, "text"), href="href" if name == (column or (keys[:1] and keys[0])) else "")
+        TableColumn(
+            name, name, kinds.get(name, "text"), href="href" if name == (column or (keys[:1] and keys[0])) else ""
+        )
         for name in names
     ]
     note = f"The first {len(rows)} of {answer['row_count']:,} rows." if answer["row_count"] > len(rows) else ""
@@ -184,9 +190,9 @@ def made_of(view: View) -> Block:
         return Notice(NO_NUMBER)
     made = answer_of(view)["made_of"]
     runs = [
-        Column("run_id", "Dagster run", href="href"), Column("written_at", "At (UTC)", "instant"),
-        Column("code_version", "Code"),
-        Column("data_version", "Data version"), Column("day_count", "Days", "count"),
+        TableColumn("run_id", "Dagster run", href="href"), TableColumn("written_at", "At (UTC)", "instant"),
+        TableColumn("code_version", "Code"),
+        TableColumn("data_version", "Data version"), TableColumn("day_count", "Days", "count"),
     ]  # fmt: skip
     address = dagster_address(view.context.settings)
     written = [{**one, "href": f"{address}/runs/{one['run_id']}" if one["run_id"] else ""} for one in made["runs"]]
@@ -194,7 +200,9 @@ def made_of(view: View) -> Block:
     return Several(
         [
             DataTable(written, runs, empty="Which runs wrote these rows was not noted."),
-            DataTable(upstream, [Column("table", "Read from"), Column("columns", "Columns")], empty="Not noted."),
+            DataTable(
+                upstream, [TableColumn("table", "Read from"), TableColumn("columns", "Columns")], empty="Not noted."
+            ),
             Custom("why_sql.html", {"sql": made["sql"] or ""}),
         ]
     )
@@ -205,9 +213,9 @@ def restatements(view: View) -> Block:
     result = _found(view)
     rows = result["restatements"] if result else []
     columns = [
-        Column("restated_date", "Day"), Column("before_value", "Was", "score"),
-        Column("after_value", "Became", "score"), Column("cause", "Cause"),
-        Column("restated_at", "At (UTC)", "instant"), Column("run_id", "Dagster run"),
+        TableColumn("restated_date", "Day"), TableColumn("before_value", "Was", "score"),
+        TableColumn("after_value", "Became", "score"), TableColumn("cause", "Cause"),
+        TableColumn("restated_at", "At (UTC)", "instant"), TableColumn("run_id", "Dagster run"),
     ]  # fmt: skip
     return DataTable(rows, columns, empty="This number was not changed after it was published.")
 
@@ -221,7 +229,7 @@ def _table_of(rows: list[Row], note: str) -> DataTable:
     """Return rows without the columns that are empty in all of them."""
     names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
     shown = [{name: _cut(row[name]) for name in names} for row in rows]
-    columns = [Column(name, name, is_on_one_line=True) for name in names]
+    columns = [TableColumn(name, name, is_on_one_line=True) for name in names]
     return DataTable(shown, columns, note=note, empty="No received row is behind it.")
 
 
@@ -233,9 +241,9 @@ def _cut(value: object) -> object:
 def _numbers(view: View, answer: Row) -> Block:
     rows = [{**one, "href": view.here(column=one["column"])} for one in answer["numbers"]]
     columns = [
-        Column("column", "Number", href="href"),
-        Column("description", "Meaning"),
-        Column("how", "How it is made"),
+        TableColumn("column", "Number", href="href"),
+        TableColumn("description", "Meaning"),
+        TableColumn("how", "How it is made"),
     ]
     return DataTable(rows, columns, empty="This table has no numbers.")
 
@@ -253,11 +261,12 @@ def _every_number() -> Block:
         if not isinstance(way, Computed)
     ]
     return DataTable(
-        rows, [Column("table", "Table"), Column("column", "Number", href="href"), Column("how", "Made of")]
+        rows,
+        [TableColumn("table", "Table"), TableColumn("column", "Number", href="href"), TableColumn("how", "Made of")],
     )
 
 
-PAGE = Page(
+PAGE = DashboardPage(
     WHY,
     "Why a number",
     group="Operation",
