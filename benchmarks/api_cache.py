@@ -56,9 +56,9 @@ def serve(kind: str, home: Path) -> None:
 
 
 def _config_of_ecom_api(app: FastAPI, home: Path) -> uvicorn.Config:
+    from ecom_assets.api.app import build_stack  # noqa: PLC0415 (as in `serve`)
     from ecom_assets.api.middleware.request_log import ApiMetrics  # noqa: PLC0415 (as in `serve`)
     from ecom_assets.api.server import new_config  # noqa: PLC0415 (as in `serve`)
-    from ecom_assets.api.stack import build_stack  # noqa: PLC0415 (as in `serve`)
     from ecom_assets.settings.settings import Settings  # noqa: PLC0415 (as in `serve`)
 
     async def version() -> str:

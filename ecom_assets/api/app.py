@@ -1,55 +1,158 @@
-"""The FastAPI application of the HTTP API: its routers, middleware and store."""
+"""The FastAPI application of the HTTP API, its store, and the middleware in front of it.
 
-from collections.abc import AsyncIterator
+From the outside in that is: log, tracing, CORS, guard, cache, bounds, questions.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecom_assets.api.adhoc.questions import AdHoc, question_paths
-from ecom_assets.api.auth.callers import PAGE_FILES, VERSION_PREFIX
-from ecom_assets.api.csv_answers import CsvAnswers, ShortAnswers
-from ecom_assets.api.middleware.request_log import ApiMetrics
-from ecom_assets.api.parameters import VERSION
+from ecom_assets.api.adhoc.questions import AdHoc, AdHocQuestions, question_paths
+from ecom_assets.api.auth.callers import PAGE_FILES, VERSION_PREFIX, document_security
+from ecom_assets.api.auth.guard import AuditLog, Credentials, Guard, RateLimits, is_loopback_name
+from ecom_assets.api.auth.keys import KeyFile, KeyRing
+from ecom_assets.api.auth.tokens import TokenReader
+from ecom_assets.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
+from ecom_assets.api.middleware.bounds import RequestBounds
+from ecom_assets.api.middleware.headers import Head
+from ecom_assets.api.middleware.request_log import ApiMetrics, RequestLog
+from ecom_assets.api.middleware.tracing import Tracing, new_tracer_provider
+from ecom_assets.api.parameters import VERSION, CsvAnswers, ShortAnswers
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
     ad_hoc,
+    behaviour,
     customers,
     explain,
     funnels,
-    journeys,
     operation,
     products,
     quality,
     realtime,
     reconciliation,
     requests,
-    retention,
     sales,
-    sessions,
-    visitor_segments,
 )
-from ecom_assets.api.stack import build_stack
 from ecom_assets.api.store.served_data import ServedData, open_store
 from ecom_assets.api.store.store import PublishedStore
+from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings, load_settings
 
-QUESTIONS: Final[list[APIRouter]] = [
-    *(one.questions for one in (funnels, retention, ad_hoc)),
-    explain.router,
-]
-"""The ad-hoc questions."""
+BeforeGuard = Callable[[ASGIApp, Credentials], ASGIApp]
+MB = 1_000_000
+CORS_METHODS = ("GET", "POST")
+CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type", "If-None-Match", "traceparent")
+CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID", "X-Total-Count")
+
+
+@dataclass(frozen=True)
+class ApiStack:
+    """The app with its middleware: an ASGI application that closes its resources when the app has shut down."""
+
+    inner: ASGIApp
+    app: FastAPI
+    audit: AuditLog
+    redis: RedisAnswers | None
+    tracer_provider: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or the startup and shutdown of the app."""
+        if scope["type"] != "lifespan":
+            await self.inner(scope, receive, send)
+            return
+
+        async def ended(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                self.audit.close()
+                if self.redis is not None:
+                    await self.redis.close()
+                if self.tracer_provider is not None:
+                    await asyncio.to_thread(self.tracer_provider.shutdown)  # sends the remaining spans
+            await send(message)
+
+        await self.inner(scope, receive, ended)
+
+
+def credentials_of(settings: Settings) -> Credentials:
+    """Return the keys and the reader of tokens.
+
+    Raises:
+        EcomError: A setting is wrong, or the keys cannot be read.
+    """
+    keys = KeyRing.read(KeyFile(settings.home), settings.api_keys.get_secret_value())
+    return Credentials(keys, TokenReader(settings) if TokenReader.are_used(settings) else None)
+
+
+def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
+    """Raise if the API would be open to other machines without a key.
+
+    Raises:
+        UsageError: The API would listen beyond loopback, and there is no key.
+    """
+    if not is_loopback_name(settings.api_host) and not credentials.are_needed():
+        raise UsageError(
+            f"The API would be open to everybody who reaches {settings.api_host}:{settings.api_port}; make a key with "
+            "`ecom api-key create`, or set ECOM_API_KEYS or ECOM_JWT_…, or listen on 127.0.0.1."
+        )
+
+
+def build_stack(
+    settings: Settings,
+    app: FastAPI,
+    served: ASGIApp | None = None,
+    before_guard: BeforeGuard | None = None,
+) -> ApiStack:
+    """Return an app wrapped in its middleware.
+
+    `served` is wrapped in place of the app, if it is another ASGI application for it, and `before_guard` is middleware
+    that sees a request before the guard does, such as a login.
+
+    Raises:
+        EcomError: A setting is wrong, or the API would be open to other machines without a key.
+    """
+    credentials = credentials_of(settings)
+    refuse_open_door(settings, credentials)
+    if credentials.are_needed():
+        document_security(app)
+    redis_url = settings.redis_url.get_secret_value()
+    redis = RedisAnswers(redis_url, settings.redis_timeout_s) if redis_url else None
+    ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
+    inner: ASGIApp = RequestBounds(
+        AdHocQuestions(served or app, ad_hoc, settings) if ad_hoc else served or app,
+        max_body_bytes=settings.api_max_body_bytes,
+        client_timeout_s=settings.api_client_timeout_s,
+        answer_timeout_s=settings.api_timeout_s,
+    )
+    if settings.api_cache_mb or redis:
+        inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)
+    audit = AuditLog(settings.home)
+    inner = Guard(inner, credentials, RateLimits(settings.rate_limit_key, settings.rate_limit_address), audit)
+    if before_guard is not None:
+        inner = before_guard(inner, credentials)
+    if settings.api_cors_origins:
+        inner = CORSMiddleware(inner, settings.api_cors_origins, CORS_METHODS, CORS_HEADERS, expose_headers=CORS_SHOWN)
+    provider = new_tracer_provider(settings.otel_endpoint) if settings.otel_endpoint else None
+    if provider is not None:
+        inner = Tracing(inner, provider)
+    return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
+
+
+SUBJECTS: Final = (sales, customers, behaviour, funnels, products, reconciliation, quality, explain, requests)
 ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
-    *(one.router for one in (sales, customers, sessions, journeys, visitor_segments, retention, funnels, products)),
-    *(one.router for one in (reconciliation, quality)),
-    *(QUESTIONS[-1], requests.router, *QUESTIONS[:-1]),
+    *(subject.router for subject in SUBJECTS),
+    ad_hoc.questions,
     realtime.router,
     operation.router,
 ]
-WITHOUT_CSV: Final = (operation.router,)
 REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
 """The error responses that any route may return."""
 CSV: Final[dict[int | str, dict[str, Any]]] = {
@@ -101,7 +204,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
         redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
     )
     app.state.settings = settings
-    app.state.ad_hoc = AdHoc(build_app, tuple(question_paths(*QUESTIONS)))
+    app.state.ad_hoc = AdHoc(build_app, tuple(question_paths(ad_hoc.questions, explain.router)))
     app.state.store = store or open_store(settings)
     app.state.served = served = ServedData(app.state.store, settings)
     app.state.metrics = ApiMetrics(lambda: served.age_s)
@@ -109,7 +212,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
     app.state.endpoints = operation.endpoints_of(ROUTERS)
     for router in ROUTERS:
         app.include_router(
-            router, prefix=VERSION_PREFIX, responses=REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV
+            router, prefix=VERSION_PREFIX, responses=REFUSALS if router is operation.router else REFUSALS | CSV
         )
         app.include_router(router, include_in_schema=False)
     handle_errors(app)

@@ -8,9 +8,8 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ecom_assets.api.app import build_app
+from ecom_assets.api.app import ApiStack, build_app, build_stack
 from ecom_assets.api.middleware.request_log import json_lines
-from ecom_assets.api.stack import ApiStack, build_stack
 from ecom_assets.settings.settings import Settings
 
 MOST_HEAD_BYTES: Final = 32_768

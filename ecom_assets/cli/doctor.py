@@ -263,8 +263,8 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _api(settings: Settings) -> str | Problem:
+    from ecom_assets.api.app import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
     from ecom_assets.api.cache.answers import redis_trouble  # noqa: PLC0415 (only needed here)
-    from ecom_assets.api.stack import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
 
     credentials = credentials_of(settings)
     refuse_open_door(settings, credentials)

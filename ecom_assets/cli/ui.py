@@ -23,7 +23,7 @@ def start_api(settings: Settings) -> str:
 
     If it cannot start, the message says why, and the UI runs without it.
     """
-    from ecom_assets.api.stack import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.api.app import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
 
     try:
         refuse_taken("API", settings.api_host, settings.api_port)

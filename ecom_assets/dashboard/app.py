@@ -14,12 +14,11 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Scope
 
 from ecom_assets.api.adhoc.questions import AdHoc
-from ecom_assets.api.app import build_app
+from ecom_assets.api.app import ApiStack, build_app, build_stack
 from ecom_assets.api.auth.callers import ScopeNeededError
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, RequestRefusal
-from ecom_assets.api.stack import ApiStack, build_stack
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, PublishedStore
 from ecom_assets.dashboard.actions import ForgedError, log_in, log_out, perform
 from ecom_assets.dashboard.page import DashboardPage, View, all_pages, read_filters

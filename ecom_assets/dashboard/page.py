@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
 from ecom_assets.api.auth.callers import Scope, may, name_of_caller
-from ecom_assets.api.csv_answers import csv_of
-from ecom_assets.api.parameters import DaysParameters, RequestContext
+from ecom_assets.api.parameters import DaysParameters, RequestContext, csv_of
 from ecom_assets.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why

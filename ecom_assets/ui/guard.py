@@ -17,6 +17,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecom_assets.api.app import credentials_of
 from ecom_assets.api.auth.callers import Scope as Permission
 from ecom_assets.api.auth.guard import (
     LONGEST_CREDENTIAL,
@@ -28,7 +29,6 @@ from ecom_assets.api.auth.guard import (
     is_origin_of,
 )
 from ecom_assets.api.problems import MEDIA_TYPE, refused_body
-from ecom_assets.api.stack import credentials_of
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 

@@ -16,10 +16,10 @@ import uvicorn
 from fastapi import FastAPI, Request, Response
 from starlette.middleware.gzip import GZipMiddleware
 
+from ecom_assets.api.app import build_stack
 from ecom_assets.api.middleware.request_log import ApiMetrics, json_lines
 from ecom_assets.api.routes.operation import router as operations
 from ecom_assets.api.server import new_config
-from ecom_assets.api.stack import build_stack
 from ecom_assets.api.store.store import PublishedState
 from ecom_assets.settings.settings import Settings
 

@@ -14,7 +14,7 @@ import requests
 from fastapi import FastAPI, Request
 
 from ecom_assets.api.adhoc.questions import AdHoc, TooManyQuestionsError, Turns
-from ecom_assets.api.store.snapshot import spill_folder
+from ecom_assets.api.store.store import spill_folder
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Running, Shop, serving, small_app, wait_until
 

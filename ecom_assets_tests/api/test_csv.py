@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.api.csv_answers import csv_of
+from ecom_assets.api.parameters import csv_of
 from ecom_assets_tests.api.conftest import Api
 from ecom_assets_tests.api.shop_files import PRODUCTS
 from ecom_assets_tests.api.test_every_number import CASES

@@ -16,8 +16,7 @@ from fastapi import FastAPI
 from ecom_assets.api.middleware.request_log import ApiMetrics
 from ecom_assets.api.parameters import Context
 from ecom_assets.api.problems import handle_errors
-from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import Cancellation, PublishedStore
+from ecom_assets.api.store.store import Cancellation, PublishedStore, SnapshotStore
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Running, Shop, serving, shop_served, wait_until

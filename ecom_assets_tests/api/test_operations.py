@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.api.store.served_data import ServedData
-from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import NothingPublishedError, PublishedState
+from ecom_assets.api.store.store import NothingPublishedError, PublishedState, SnapshotStore
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.snapshot import POINTER
 from ecom_assets.settings.settings import Settings

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from ecom_assets.api.app import build_stack
 from ecom_assets.api.cache.answers import (
     FAILURES_IN_A_ROW,
     FIRST_PAUSE_S,
@@ -15,7 +16,6 @@ from ecom_assets.api.cache.answers import (
     CachedAnswer,
     CircuitBreaker,
 )
-from ecom_assets.api.stack import build_stack
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.served import Shop, running, small_app, wait_until

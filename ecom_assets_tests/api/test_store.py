@@ -10,8 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import NothingPublishedError
+from ecom_assets.api.store.store import NothingPublishedError, SnapshotStore
 from ecom_assets.errors import WarehouseError
 from ecom_assets.sales import queries as sales
 from ecom_assets.sales.contracts import Customer, PurchaseRevenueDaily, RevenueDaily

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ecom_assets.api.stack import credentials_of
+from ecom_assets.api.app import credentials_of
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets_tests.api.served import Running, running, wait_until

@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from ecom_assets.api.adhoc.questions import AdHocQuestions
-from ecom_assets.api.store.snapshot import SnapshotReading
+from ecom_assets.api.store.store import SnapshotReading
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
 from ecom_assets.dashboard.page import DashboardPage, all_pages
 from ecom_assets.questions.source import QuestionTooLargeError

@@ -11,9 +11,9 @@ import requests
 from fastapi import FastAPI
 from starlette.routing import Route
 
+from ecom_assets.api.app import build_stack
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import KeyFile
-from ecom_assets.api.stack import build_stack
 from ecom_assets.dashboard import sessions
 from ecom_assets.dashboard.actions import own_address, perform
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack

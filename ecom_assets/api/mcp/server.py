@@ -23,13 +23,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecom_assets.api.adhoc.questions import AdHocQuestions
-from ecom_assets.api.app import build_app
+from ecom_assets.api.app import ApiStack, build_app, build_stack, credentials_of
 from ecom_assets.api.auth.callers import CALLER, Caller, scope_for
 from ecom_assets.api.auth.callers import Scope as Permission
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.mcp.tools import ApiQuestion, metrics_of, questions_of
 from ecom_assets.api.parameters import VERSION
-from ecom_assets.api.stack import ApiStack, build_stack, credentials_of
 from ecom_assets.errors import did_you_mean
 from ecom_assets.settings.settings import Settings
 

@@ -1,24 +1,18 @@
-"""Routes for funnels: daily funnels with abandoned carts, and who is at a step of a custom one."""
+"""Routes for funnels: daily funnels, with abandoned carts."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.auth.callers import require_personal
-from ecom_assets.api.parameters import PREVIOUS, Context, Sliced, SlicedOfDays, of
+from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, of
 from ecom_assets.api.problems import documented
-from ecom_assets.api.routes.ad_hoc import ask
 from ecom_assets.funnels import queries as funnel_queries
-from ecom_assets.funnels.answer import StepList, WhoAnswer, who_is_at
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
-from ecom_assets.funnels.definition import MAX_STEPS
 from ecom_assets.funnels.queries import By, Unit
-from ecom_assets.funnels.question import FunnelQuestion
-from ecom_assets.questions.answer import Answer, Money, QuestionAnswer
+from ecom_assets.questions.answer import Answer, Money
 
 router = APIRouter(tags=["conversion"])
-questions = APIRouter(tags=["ad hoc"], responses=documented(400, 409, 413))
 
 
 class ConversionStep(BaseModel):
@@ -108,21 +102,3 @@ def conversion(context: Context, parameters: Annotated[ConversionParameters, Que
     period = context.period(parameters, "events")
     result = funnel_queries.conversion(context.reading, period, parameters.funnel, parameters.unit, parameters.by)
     return context.answer(parameters, funnel_queries.DEFINITION, parameters.cut(result, "breakdown"), period)
-
-
-class FunnelWhoParameters(Sliced):
-    """Who to list of a funnel."""
-
-    step: int = Field(1, ge=1, le=MAX_STEPS, description="Of this step, from 1")
-    stopped: bool = Field(default=False, description="Whether only those who did not get to the step after it")
-    limit: int = Field(100, ge=1, le=1_000, description="Most rows to return")
-
-
-@questions.post("/analytics/funnel/who", response_model=WhoAnswer, summary="Who is at a step of a funnel")
-def funnel_who(
-    context: Context, parameters: Annotated[FunnelWhoParameters, Query()], body: FunnelQuestion
-) -> QuestionAnswer:
-    """Return who got to a step of a custom funnel; it needs the scope `personal`."""
-    require_personal(context.request.scope, ["visitor_id"])
-    listed = StepList(parameters.step, parameters.offset + parameters.limit, only_stopped=parameters.stopped)
-    return ask(context, who_is_at(listed), body, parameters)

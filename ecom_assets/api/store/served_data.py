@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from ecom_assets.api.store.snapshot import SnapshotStore
-from ecom_assets.api.store.store import PublishedState, PublishedStore, public_sentence, stamp_of
+from ecom_assets.api.store.store import PublishedState, PublishedStore, SnapshotStore, public_sentence, stamp_of
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import EcomError
 from ecom_assets.serving.places import serves_postgres, serving_folder

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ecom_assets.api.routes import funnels
+from ecom_assets.api.routes import ad_hoc
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted
@@ -178,10 +178,10 @@ def who(view: View) -> Block:
         return correct_first()
     if not view.filters.who.strip():
         return Notice("Give a step under More, “List who is at step”; it needs the scope personal.", "info")
-    parameters = funnels.FunnelWhoParameters.model_validate(
+    parameters = ad_hoc.FunnelWhoParameters.model_validate(
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
-    answer = funnels.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
+    answer = ad_hoc.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
     columns = (
         TableColumn("visitor_id", "Visitor"),
         TableColumn("event_at", "When (UTC)", "instant"),

@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from ecom_assets.api.routes import journeys
+from ecom_assets.api.routes import behaviour
 from ecom_assets.dashboard import sankey
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
@@ -83,7 +83,7 @@ def _around(view: View) -> tuple[list[Flow], int]:
 
 def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
     parameters = {"dimension": view.filters.dimension, "place": place, "limit": 1000}
-    rows: list[dict[str, Any]] = view.answer(journeys.journeys, **parameters)["transitions"]
+    rows: list[dict[str, Any]] = view.answer(behaviour.journeys, **parameters)["transitions"]
     return rows
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from ecom_assets.api.routes import funnels, products, sales, sessions
+from ecom_assets.api.routes import behaviour, funnels, products, sales
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import (
     Block,
@@ -118,7 +118,7 @@ def _conversion_by_day(view: View, days: Mapping[str, Any]) -> list[float | None
 
 
 def _sessions(view: View) -> list[Tile]:
-    answer = view.answer(sessions.engagement, limit=1000)
+    answer = view.answer(behaviour.engagement, limit=1000)
     points = with_missing_days(answer["days"], answer["range"])
     of_sessions = partial(compared_tile, answer, "engagement", table="mart.engagement_daily", points=points)
     return [

@@ -4,7 +4,7 @@ import json
 from typing import Final
 
 from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.routes import retention
+from ecom_assets.api.routes import ad_hoc
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
 from ecom_assets.dashboard.forms import Answer, Builder, FormInput, answered, context, correct_first, question_page
@@ -174,8 +174,8 @@ def who(view: View) -> Block:
             "Choose a cell of the map, or a cohort under More, “List who is in cohort”; it needs the scope personal.",
             "info",
         )
-    listed = retention.RetentionWhoParameters.model_validate(fields)
-    answer = retention.retention_who(view.context, listed, result.question).model_dump(mode="json")
+    listed = ad_hoc.RetentionWhoParameters.model_validate(fields)
+    answer = ad_hoc.retention_who(view.context, listed, result.question).model_dump(mode="json")
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
     columns = (TableColumn("visitor_id", "Visitor"),)
