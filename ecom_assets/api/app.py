@@ -25,7 +25,7 @@ from ecom_assets.api.middleware.bounds import RequestBounds
 from ecom_assets.api.middleware.headers import Head
 from ecom_assets.api.middleware.request_log import ApiMetrics, RequestLog
 from ecom_assets.api.middleware.tracing import Tracing, new_tracer_provider
-from ecom_assets.api.parameters import VERSION, CsvAnswers, ShortAnswers
+from ecom_assets.api.parameters import VERSION, RewrittenAnswers, as_csv, numbers_alone
 from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
     ad_hoc,
@@ -216,7 +216,8 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
         )
         app.include_router(router, include_in_schema=False)
     handle_errors(app)
-    app.add_middleware(ShortAnswers)  # the innermost first
-    app.add_middleware(CsvAnswers)
+    # the innermost first
+    app.add_middleware(RewrittenAnswers, parameter=("fields", "numbers"), rewrite=numbers_alone)
+    app.add_middleware(RewrittenAnswers, parameter=("format", "csv"), rewrite=as_csv)
     app.add_middleware(GZipMiddleware, minimum_size=1_000)
     return app

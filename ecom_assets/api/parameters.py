@@ -4,7 +4,9 @@ With `format=csv` an answer is its list as CSV (RFC 4180), with `fields=numbers`
 all routes, so new routes have it too.
 """
 
+import csv
 import hashlib
+import io
 import json
 import re
 from collections import Counter
@@ -27,7 +29,6 @@ from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, range_of
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
-from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut
@@ -45,7 +46,7 @@ OF_PREVIOUS: Final = (
 
 
 class Formatted(BaseModel):
-    """The output format, read by `CsvAnswers` and `ShortAnswers`. Unknown parameters are refused, because they may be misspelt."""
+    """The output format, read by `RewrittenAnswers`; unknown parameters, maybe misspelt, are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -126,11 +127,6 @@ class RequestContext:
         """Return the settings of the API."""
         result: Settings = self.request.app.state.settings
         return result
-
-    @property
-    def session_rule(self) -> SessionRule:
-        """Return the rule that says when a session ends."""
-        return SessionRule.preset(self.settings.session_rule)
 
     def do_not_keep(self) -> None:
         """Keep the answer out of every cache: it depends on the caller, or changes between publications."""
@@ -285,38 +281,33 @@ _OK: Final = 200
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class CsvAnswers:
-    """ASGI middleware that converts JSON responses of an app to CSV on request; error responses do not change."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and convert the response if the query has `format=csv`."""
-        if scope["type"] == "http" and ("format", "csv") in parse_qsl(scope["query_string"].decode("latin-1")):
-            send = Rewritten(send, _as_csv).send
-        await self.app(scope, receive, send)
+Rewrite = Callable[[bytes], tuple[bytes, dict[bytes, bytes]]]
+"""Returns the body of a response in another form, with the headers that change."""
 
 
 @dataclass(frozen=True)
-class ShortAnswers:
-    """ASGI middleware that leaves ranges and definitions out of JSON responses on request."""
+class RewrittenAnswers:
+    """ASGI middleware that rewrites JSON responses if the query has a parameter; error responses do not change."""
 
     app: ASGIApp
+    parameter: tuple[str, str]
+    rewrite: Rewrite
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and shorten the response if the query has `fields=numbers`."""
-        if scope["type"] == "http" and ("fields", "numbers") in parse_qsl(scope["query_string"].decode("latin-1")):
-            send = Rewritten(send, _numbers_of).send
+        """Pass a request on, and rewrite the response if the query has the parameter."""
+        if scope["type"] == "http" and self.parameter in parse_qsl(scope["query_string"].decode("latin-1")):
+            send = Rewritten(send, self.rewrite).send
         await self.app(scope, receive, send)
 
 
-def _numbers_of(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+def numbers_alone(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """Return an answer without the fields that say what its numbers are."""
     answer = {name: value for name, value in json.loads(body).items() if name not in ABOUT_THE_NUMBERS}
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(), {}
 
 
-def _as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+def as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    """Return the list of an answer as CSV, and how many rows there are in a header."""
     answer = json.loads(body, parse_float=str)
     count = answer.get("total_count")
     total = {} if count is None else {TOTAL_HEADER.encode(): str(count).encode()}
@@ -326,7 +317,7 @@ def _as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 class Rewritten:
     """Buffers a successful JSON response until it is complete, and sends it rewritten; passes other responses on."""
 
-    def __init__(self, send: Send, rewrite: Callable[[bytes], tuple[bytes, dict[bytes, bytes]]]) -> None:
+    def __init__(self, send: Send, rewrite: Rewrite) -> None:
         """Take where to send to, and the function that returns another body with its headers."""
         self._send = send
         self._rewrite = rewrite
@@ -361,12 +352,11 @@ def csv_of(answer: Row) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
-    import pandas as pd  # noqa: PLC0415 (loaded for the first CSV response; most servers send none)
-
-    cells = [[_text(row.get(name)) for name in columns] for row in rows]
-    # As in RFC 4180, quotes are doubled, and lines end with CR LF.
-    text: str = pd.DataFrame(cells, columns=columns, dtype="str").to_csv(index=False, lineterminator="\r\n")
-    return text
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)  # as in RFC 4180, it doubles quotes, and ends lines with CR LF
+    writer.writerow(columns)
+    writer.writerows([_text(row.get(name)) for name in columns] for row in rows)
+    return text.getvalue()
 
 
 def _list_of(answer: Row) -> list[Row]:

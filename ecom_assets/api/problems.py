@@ -237,11 +237,7 @@ class RequestRefusal:
     def response(self, scope: Scope) -> JSONResponse:
         """Return the response, and note its reason in the scope."""
         scope[REFUSED] = self.reason
-        body = refused_body(self.status, self.detail, scope["path"])
-        return JSONResponse(body, self.status, self.headers, MEDIA_TYPE)
-
-
-def refused_body(status: HTTPStatus, detail: str, path: str) -> dict[str, Any]:
-    """Return the problem document of a request that is refused before it reaches a route."""
-    body = ProblemDocument(title=phrase(status), status=status, detail=detail, instance=path)
-    return body.model_dump(exclude={"errors"})
+        body = ProblemDocument(
+            title=phrase(self.status), status=self.status, detail=self.detail, instance=scope["path"]
+        )
+        return JSONResponse(body.model_dump(exclude={"errors"}), self.status, self.headers, MEDIA_TYPE)

@@ -16,38 +16,21 @@ FEWEST: Final = 2
 Number = int | float | Decimal | None
 
 
-@dataclass(frozen=True)
-class Sparkline:
-    """Lines through known values, `lines` as the points of polylines; unknown values leave gaps."""
-
-    lines: tuple[str, ...]
-    last: tuple[float, float] | None
-
-    @classmethod
-    def of(cls, values: Sequence[Number]) -> "Sparkline | None":
-        """Return the line of some values in the order of time; None if too few are known."""
-        known = [float(one) for one in values if one is not None]
-        if len(known) < FEWEST:
-            return None
-        low, span = min(known), (max(known) - min(known)) or 1.0
-        step = (WIDTH - 2 * MARGIN) / (len(values) - 1)
-        points = [
-            None
-            if one is None
-            else (MARGIN + place * step, HEIGHT - MARGIN - (float(one) - low) / span * (HEIGHT - 2 * MARGIN))
-            for place, one in enumerate(values)
-        ]
-        return cls(tuple(_runs(points)), next(one for one in reversed(points) if one))
-
-
-def _runs(points: Sequence[tuple[float, float] | None]) -> list[str]:
-    runs: list[list[str]] = [[]]
-    for point in points:
-        if point is None:
-            runs.append([])
+def sparkline(values: Sequence[Number]) -> list[str]:
+    """Return the points of lines through values in the order of time: an unknown one ends a line, too few make none."""
+    known = [float(value) for value in values if value is not None]
+    if len(known) < FEWEST:
+        return []
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    step = (WIDTH - 2 * MARGIN) / (len(values) - 1)
+    lines: list[list[str]] = [[]]
+    for position, value in enumerate(values):
+        if value is None:
+            lines.append([])
         else:
-            runs[-1].append(f"{point[0]:.1f},{point[1]:.1f}")
-    return [" ".join(run) for run in runs if run]
+            height = HEIGHT - MARGIN - (float(value) - low) / span * (HEIGHT - 2 * MARGIN)
+            lines[-1].append(f"{MARGIN + position * step:.1f},{height:.1f}")
+    return [" ".join(line) for line in lines if line]
 
 
 Row = Mapping[str, Any]
@@ -76,8 +59,8 @@ class Tile:
     """A number with its definition and, where there is one, its change since the period before.
 
     An unknown number is None, and so is the change between two that cannot be compared. `better` is the direction of a
-    change that is good, None if neither is; `trend` has the number over time, `why` says where it can be traced from,
-    and `href` is a page that says more.
+    change that is good, None if neither is; `trend` is the `sparkline` of the number, `why` says where it can be traced
+    from, and `href` is a page that says more.
     """
 
     label: str
@@ -87,7 +70,7 @@ class Tile:
     previous: Any = None
     change: float | None = None
     better: Literal["up", "down"] | None = "up"
-    trend: Sparkline | None = None
+    trend: Sequence[str] = ()
     why: Why | None = None
     href: str = ""
 
@@ -275,7 +258,7 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
         previous=(answer["previous"] or {}).get(name),
         change=answer["change"].get(name),
         better=better,
-        trend=Sparkline.of([point[name] for point in points]),
+        trend=sparkline([point[name] for point in points]),
         why=Why(table, name),
         href=href,
     )

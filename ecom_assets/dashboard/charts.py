@@ -19,6 +19,7 @@ AXIS_FORMATS: Final = {"count": "~s", "rate": "~%", "decimal": "~s", "seconds": 
 EXACT: Final = {"count": ",", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f"}
 DAY_LABEL: Final = "timeFormat(datum.value, month(datum.value) == 0 && date(datum.value) == 1 ? '%-d %b %Y' : '%-d %b')"
 """The label of a day: the first of a year says which one."""
+NAME_AXIS: Final = {"labelLimit": 160}
 DAY_AXIS: Final = {"format": "%-d %b", "grid": False, "labelAngle": 0, "labelOverlap": True}
 
 
@@ -55,7 +56,7 @@ def lines(x: str, y: str, series: str, *, kind: str = "count", has_points: bool 
         "encoding": {
             "x": _days(x),
             "y": number(y, kind),
-            "color": {"field": series, "type": "nominal", "title": None, "sort": None},
+            "color": names(series),
             "tooltip": [tip(series, "text", "Series"), day_tip(x), tip(y, kind, "")],
         },
     }
@@ -66,7 +67,7 @@ def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort
     return {
         "mark": {"type": "bar", "cornerRadiusEnd": 2},
         "encoding": {
-            "y": {"field": name, "type": "nominal", "title": None, "sort": sort, "axis": {"labelLimit": 160}},
+            "y": names(name, sort=sort, axis=NAME_AXIS),
             "x": number(value, kind),
             "tooltip": [tip(name, "text", "Name"), tip(value, kind, title)],
         },
@@ -75,19 +76,15 @@ def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort
 
 def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
     """Return stacked bars over weeks; each part is a field of the rows."""
-    cases = "".join(f"datum.label == '{name}' ? '{label}' : " for name, label in zip(parts, labels, strict=True))
+    cases = (f"datum.label == '{name}' ? '{label}' : " for name, label in zip(parts, labels, strict=True))
+    legend = f"{''.join(cases)}datum.label"
     return {
         "transform": [{"fold": list(parts), "as": ["part", "value"]}],
         "mark": {"type": "bar"},
         "encoding": {
             "x": days_of_bars(x),
             "y": number("value", "count"),
-            "color": {
-                "field": "part",
-                "type": "nominal",
-                "sort": list(parts),
-                "legend": {"labelExpr": f"{cases}datum.label"},
-            },
+            "color": {"field": "part", "type": "nominal", "sort": list(parts), "legend": {"labelExpr": legend}},
             "order": {"field": "part", "sort": "descending"},
             "tooltip": [day_tip(x), tip("value", "count", "Number")],
         },
@@ -124,7 +121,7 @@ def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str, *, kind: s
 def dots(name: str, value: str, series: str, *, kind: str = "count") -> Spec:
     """Return a row of dots per name, a colour per series: how far apart the series are."""
     return {
-        "encoding": {"y": {"field": name, "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 160}}},
+        "encoding": {"y": names(name, axis=NAME_AXIS)},
         "layer": [
             {
                 "mark": {"type": "rule", "color": "theme.line", "strokeWidth": 3},
@@ -155,6 +152,11 @@ def number(field: str, kind: str, **more: Any) -> Spec:  # noqa: ANN401 (any Veg
     label = f"format(datum.value, '{AXIS_FORMATS.get(kind, '~s')}')"
     axis = {"tickCount": 4, "labelExpr": f"currencySign + {label}" if kind == "money" else label}
     return {"field": field, "type": "quantitative", "title": None, "axis": axis, **more}
+
+
+def names(field: str, **more: Any) -> Spec:  # noqa: ANN401 (as above)
+    """Return the encoding of names without a title, in the order of the rows."""
+    return {"field": field, "type": "nominal", "title": None, "sort": None, **more}
 
 
 def tip(field: str, kind: str, title: str) -> Spec:

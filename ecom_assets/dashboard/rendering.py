@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -151,20 +152,13 @@ def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, 
     return [(group, matches) for group in GROUPS if (matches := [one for one in listed if one[0].group == group])]
 
 
-def _as_json(value: Any) -> Markup:  # noqa: ANN401 (any JSON value)
-    """Return JSON that is safe inside a script element: it contains no `<`."""
-    text = json.dumps(value, separators=(",", ":"), default=str)
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))  # noqa: S704 (escaped here)
-
-
 def _chart(spec: Mapping[str, Any], rows: Any, height: int, description: str, currency: str) -> Markup:  # noqa: ANN401 (rows)
-    return _as_json(
-        {
-            "spec": {**spec, "height": height, "description": description},
-            "rows": charts.plain(rows),
-            "currencySign": sign_of(currency),
-        }
-    )
+    chart = {
+        "spec": {**spec, "height": height, "description": description},
+        "rows": charts.plain(rows),
+        "currencySign": sign_of(currency),
+    }
+    return htmlsafe_json_dumps(chart, separators=(",", ":"), default=str)
 
 
 def _bar_width(rows: Sequence[Row], name: str, row: Row) -> str:

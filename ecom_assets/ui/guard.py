@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.app import credentials_of
@@ -28,7 +28,7 @@ from ecom_assets.api.auth.guard import (
     is_loopback_name,
     is_origin_of,
 )
-from ecom_assets.api.problems import MEDIA_TYPE, refused_body
+from ecom_assets.api.problems import RequestRefusal
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 
@@ -190,7 +190,7 @@ class UiGuard:
             return None
         if await self._logins.is_logged_in(connection):
             return self._log_out(self._logins, connection)
-        if self._rates.count("address", counted_address(connection.client.host if connection.client else "unknown")):
+        if self._rates.refusal("address", counted_address(connection.client.host if connection.client else "unknown")):
             detail = "This address sends too many requests; try again later."
             return _refused(connection, HTTPStatus.TOO_MANY_REQUESTS, detail)
         if connection.scope["path"] == f"{self._prefix}/login" and connection.scope.get("method") == "POST":
@@ -246,7 +246,7 @@ async def _key_of_form(request: Request) -> str:
 def _refused(
     connection: HTTPConnection, status: HTTPStatus, detail: str, headers: dict[str, str] | None = None
 ) -> Response:
-    return JSONResponse(refused_body(status, detail, connection.scope["path"]), status, headers, MEDIA_TYPE)
+    return RequestRefusal(status, "refused", detail, headers or {}).response(connection.scope)
 
 
 def _unframed(send: Send) -> Send:

@@ -24,6 +24,7 @@ import structlog
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -310,8 +311,9 @@ class AdHocQuestions:
             self._threads.shutdown(wait=False)
 
     async def _ask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, is_gone = await _body(receive)
-        if is_gone:
+        try:
+            body = await Request(scope, receive).body()
+        except ClientDisconnect:
             return
         working = asyncio.ensure_future(self._response(scope, body))
         leaving = asyncio.ensure_future(_hung_up(receive))
@@ -379,13 +381,3 @@ async def _hung_up(receive: Receive) -> None:
     """Wait until the client hangs up."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _body(receive: Receive) -> tuple[bytes, bool]:
-    """Return the body of a request, and whether the client hung up."""
-    parts: list[bytes] = []
-    while (message := await receive())["type"] == "http.request":
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts), False
-    return b"", True

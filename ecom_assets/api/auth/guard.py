@@ -11,6 +11,7 @@ from http import HTTPStatus
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from limits import parse
@@ -27,14 +28,6 @@ from ecom_assets.clock import Clock, now_utc
 from ecom_assets.settings.subjects import NO_LIMIT
 
 
-@dataclass(frozen=True)
-class TooMany:
-    """An exceeded rate limit."""
-
-    rate: str
-    retry_after_s: int
-
-
 class RateLimits:
     """Rate limits per key and per address."""
 
@@ -45,13 +38,15 @@ class RateLimits:
             kind: parse(rate) for kind, rate in (("key", per_key), ("address", per_address)) if rate != NO_LIMIT
         }
 
-    def count(self, kind: str, name: str) -> TooMany | None:
-        """Count a request; return the limit if it is exceeded, else None."""
+    def refusal(self, kind: Literal["key", "address"], name: str) -> RequestRefusal | None:
+        """Count a request; return the refusal if it exceeds the limit, else None."""
         item = self._items.get(kind)
         if item is None or self._limiter.hit(item, kind, name):
             return None
-        left = self._limiter.get_window_stats(item, kind, name).reset_time - time.time()
-        return TooMany(f"{item.amount} per {item.GRANULARITY.name}", max(1, math.ceil(left)))
+        left_s = self._limiter.get_window_stats(item, kind, name).reset_time - time.time()
+        wait_s = max(1, math.ceil(left_s))
+        detail = f"This {kind} may ask {item.amount} per {item.GRANULARITY.name}; come again in {wait_s} s."
+        return RequestRefusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, {"retry-after": str(wait_s)})
 
 
 LONGEST_CREDENTIAL = 8_192
@@ -149,8 +144,9 @@ class Guard:
             return _wrong_host()
         if is_health(scope["path"]):
             return None
-        if too_many := self.rates.count("address", counted_address((scope.get("client") or ("unknown",))[0])):
-            return _too_many(too_many, "this address")
+        address = counted_address((scope.get("client") or ("unknown",))[0])
+        if too_many := self.rates.refusal("address", address):
+            return too_many
         needed = scope_for(scope["path"]) if are_needed else None
         return None if needed is None else await self._look_at_caller(scope, needed)
 
@@ -169,8 +165,8 @@ class Guard:
 
     def _look_at_scope(self, scope: Request, caller: Caller, needed: Scope) -> RequestRefusal | None:
         scope[CALLER] = caller
-        if too_many := self.rates.count("key", caller.name):
-            return _too_many(too_many, "this key")
+        if too_many := self.rates.refusal("key", caller.name):
+            return too_many
         if not caller.may(needed):
             detail = f"This key has no scope {needed.value!r}, which {scope['path']} needs; use one that has it."
             return RequestRefusal(HTTPStatus.FORBIDDEN, WRONG_SCOPE, detail, scope_challenge(needed))
@@ -239,12 +235,6 @@ def _unknown(reason: str, detail: str) -> RequestRefusal:
     error = ', error="invalid_token"' if reason == "wrong_key" else ""
     challenge = {"www-authenticate": f'Bearer realm="ecom_assets"{error}'}
     return RequestRefusal(HTTPStatus.UNAUTHORIZED, reason, detail, challenge)
-
-
-def _too_many(result: TooMany, whose: str) -> RequestRefusal:
-    detail = f"{whose.capitalize()} may ask {result.rate}; come again in {result.retry_after_s} s."
-    headers = {"retry-after": str(result.retry_after_s)}
-    return RequestRefusal(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", detail, headers)
 
 
 def _wrong_host() -> RequestRefusal:

@@ -103,11 +103,13 @@ class KeyFile:
 
 @dataclass
 class KeyRing:
-    """The keys of the file and of the setting, by their hash."""
+    """The callers of the keys of the file and of the setting, by the hash of the key."""
 
     file: KeyFile
     of_setting: dict[str, Caller] = field(default_factory=dict)
-    _of_file: dict[str, ApiKey] = field(default_factory=dict)
+    _of_file: dict[str, Caller] = field(default_factory=dict)
+    _has_file_keys: bool = False
+    """Whether the file has a key, maybe a revoked one."""
     _seen: tuple[int, int, int] | None = None
 
     @classmethod
@@ -129,35 +131,25 @@ class KeyRing:
             self.look()
         except WorkError:
             return False
-        return not self.of_setting and not self._of_file
+        return not self.of_setting and not self._has_file_keys
 
     def find(self, key: str) -> Caller | None:
         """Return the caller that a key identifies; None if the key is unknown or revoked."""
         hashed = hash_of(key)  # the time of a look-up by hash does not help to guess a key
         if hashed in self.of_setting:
             return self.of_setting[hashed]
-        try:
+        with suppress(WorkError):  # while the file cannot be read, its keys are not valid
             self.look()
-        except WorkError:  # while the file cannot be read, its keys are not valid
-            return None
-        return self.find_hashed(hashed)
-
-    def find_hashed(self, hashed: str) -> Caller | None:
-        """Return the caller of a key of the file, by the hash of the key; None if it is unknown or revoked."""
-        value = self._of_file.get(hashed)
-        if value is None or value.revoked_at is not None:
-            return None
-        return Caller(f"key:{value.key_id}", frozenset(value.scopes))
+        return self._of_file.get(hashed)
 
     def named(self, name: str) -> tuple[Caller, str] | None:
         """Return the caller with a name, and the hash of its key; None if it is unknown or revoked."""
-        with suppress(WorkError):  # while the file cannot be read, its keys are not valid
+        try:
             self.look()
-            of_file = ((hashed, self.find_hashed(hashed)) for hashed in self._of_file)
-            for hashed, caller in (*self.of_setting.items(), *of_file):
-                if caller is not None and caller.name == name:
-                    return caller, hashed
-        return None
+        except WorkError:
+            return None
+        callers = {**self._of_file, **self.of_setting}
+        return next(((caller, hashed) for hashed, caller in callers.items() if caller.name == name), None)
 
     def look(self) -> None:
         """Read the file if it has changed.
@@ -174,8 +166,10 @@ class KeyRing:
             now = (0, 0, 0)
         if now != self._seen:
             self._of_file = {}
-            self._of_file = {key.sha256: key for key in self.file.all()}
-            self._seen = now
+            keys = self.file.all()
+            valid = (key for key in keys if key.revoked_at is None)
+            self._of_file = {key.sha256: Caller(f"key:{key.key_id}", frozenset(key.scopes)) for key in valid}
+            self._has_file_keys, self._seen = bool(keys), now
 
 
 def _of_entry(number: int, entry: str) -> tuple[str, Caller]:

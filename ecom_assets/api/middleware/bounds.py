@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.problems import RequestRefusal
@@ -31,37 +32,35 @@ class RequestBounds:
             return
         try:
             body = await self._body(scope, receive)
-        except _TooLarge:
-            await self._too_large().response(scope)(scope, receive, send)
-        except TimeoutError:
-            await self._too_slow().response(scope)(scope, receive, send)
-        except _ClientGoneError:
+        except ClientDisconnect:
             return
+        if isinstance(body, RequestRefusal):
+            await body.response(scope)(scope, receive, send)
         else:
             await self._answer(scope, body, receive, send)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | RequestRefusal:
+        detail = f"The body is larger than {self._max_body_bytes} bytes; send it in parts."
+        too_large = RequestRefusal(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail, {"connection": "close"}
+        )
         headers = dict(scope["headers"])
         announced = headers.get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > self._max_body_bytes:
-            raise _TooLarge
+            return too_large
         if announced == b"0" and b"transfer-encoding" not in headers:
             return b""
-        async with asyncio.timeout(self._client_timeout_s):
-            return await self._read(receive)
-
-    async def _read(self, receive: Receive) -> bytes:
-        parts, size = [], 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGoneError
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > self._max_body_bytes:
-                raise _TooLarge
-            if not message.get("more_body", False):
-                return b"".join(parts)
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._client_timeout_s):
+                async for part in Request(scope, receive).stream():
+                    body += part
+                    if len(body) > self._max_body_bytes:
+                        return too_large
+        except TimeoutError:
+            detail = f"The body did not come within {self._client_timeout_s:g} s; send it faster."
+            return RequestRefusal(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"})
+        return bytes(body)
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         answer, cancellation = _Answer(send), Cancellation()
@@ -84,25 +83,9 @@ class RequestBounds:
         if not answer.has_begun:
             await self._out_of_time().response(scope)(scope, receive, send)
 
-    def _too_large(self) -> RequestRefusal:
-        detail = f"The body is larger than {self._max_body_bytes} bytes; send it in parts."
-        return RequestRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail, {"connection": "close"})
-
-    def _too_slow(self) -> RequestRefusal:
-        detail = f"The body did not come within {self._client_timeout_s:g} s; send it faster."
-        return RequestRefusal(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail, {"connection": "close"})
-
     def _out_of_time(self) -> RequestRefusal:
         detail = f"The answer took longer than {self._answer_timeout_s:g} s; ask for fewer days or fewer steps."
         return RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "out_of_time", detail, {"retry-after": "60"})
-
-
-class _TooLarge(Exception):  # noqa: N818 (a signal inside this file)
-    """The body is too large."""
-
-
-class _ClientGoneError(Exception):
-    """The client has disconnected."""
 
 
 @dataclass

@@ -26,7 +26,8 @@ class ServedData:
         self._now = now
         self._pointer = None if serves_postgres(settings) else serving_folder(settings) / POINTER
         self._stamp: object = "not read yet"
-        self._published: PublishedState | None = None
+        self.published: PublishedState | None = None
+        """The state that was read last."""
         self._trouble = ""
         self._fresh_for = timedelta(hours=settings.api_fresh_hours)
         self._looking = asyncio.Lock()
@@ -34,36 +35,27 @@ class ServedData:
     async def version(self) -> str:
         """Return the version that answers depend on; empty if there is nothing to serve."""
         if self._stamp_now() != self._stamp:
-            await self.look()
-        published = self._published
+            async with self._looking:
+                stamp = self._stamp_now()  # taken first, so that a change during the read causes another read
+                if stamp != self._stamp:
+                    self.published, self._trouble = await asyncio.to_thread(self._read)  # may open a new snapshot
+                    self._stamp = stamp
+        published = self.published
         return f"{published.data_version} {published.published_at.timestamp()}" if published else ""
-
-    async def look(self) -> None:
-        """Read the state, in a thread because this may open a new snapshot."""
-        async with self._looking:
-            stamp = self._stamp_now()  # taken first, so that a change during the read causes another read
-            if stamp != self._stamp:
-                self._published, self._trouble = await asyncio.to_thread(self._read)
-                self._stamp = stamp
-
-    @property
-    def published(self) -> PublishedState | None:
-        """Return the state that was read last."""
-        return self._published
 
     @property
     def age_s(self) -> float:
         """Return the seconds since it was published; NaN if nothing is published."""
-        if self._published is None:
+        if self.published is None:
             return float("nan")
-        return (self._now() - self._published.published_at).total_seconds()
+        return (self._now() - self.published.published_at).total_seconds()
 
     @property
     def complaint(self) -> str:
         """Return a sentence that says why the data are missing or too old; empty if they are neither."""
-        if self._published is None:
+        if self.published is None:
             return self._trouble or "Nothing was looked up yet; ask again in a moment."
-        if self._now() - self._published.published_at > self._fresh_for:
+        if self._now() - self.published.published_at > self._fresh_for:
             return (
                 f"The data were published {self.age_s / 3600:.1f} h ago, which is more than ECOM_API_FRESH_HOURS="
                 f"{self._fresh_for / timedelta(hours=1):g}; see in Dagster why no run published since."

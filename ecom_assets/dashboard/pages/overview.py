@@ -10,13 +10,13 @@ from ecom_assets.dashboard.blocks import (
     Block,
     Chart,
     DataTable,
-    Sparkline,
     TableColumn,
     Tile,
     Tiles,
     Why,
     compared_tile,
     meaning,
+    sparkline,
     with_missing_days,
 )
 from ecom_assets.dashboard.page import DashboardPage, Section, View
@@ -105,7 +105,7 @@ def _conversion(view: View) -> list[Tile]:
             answer["definition"]["conversion_rate"],
             previous=(answer["previous"] or {}).get("conversion_rate"),
             change=answer["change"]["conversion_rate"],
-            trend=Sparkline.of(_conversion_by_day(view, answer["range"])),
+            trend=sparkline(_conversion_by_day(view, answer["range"])),
             why=Why("mart.conversion_funnel", "unit_count", last_step),
         )
     ]
