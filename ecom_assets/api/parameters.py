@@ -181,7 +181,7 @@ class RequestContext:
 
     def _newest(self, known: Mapping[str, KnownDays]) -> date:
         """Return the newest day that is known in all sources that have data."""
-        return min((one.last for one in known.values() if one.last), default=self.reading.newest_date)
+        return min((days.last for days in known.values() if days.last), default=self.reading.newest_date)
 
     def explained(self) -> dict[str, Any]:
         """Return the SQL of the request so far, and the runs and versions of its tables."""
@@ -229,8 +229,8 @@ def _etag(request: Request, reading: StoreReading) -> str:
     parameters = sorted(request.query_params.multi_items())
     published = reading.published
     known = sorted(
-        (source, one.first, one.last, one.held, sorted(one.unknown), one.missing)
-        for source, one in published.known.items()
+        (source, days.first, days.last, days.held, sorted(days.unknown), days.missing)
+        for source, days in published.known.items()
     )
     state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
     if "explain" in request.query_params:
@@ -253,8 +253,8 @@ def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's 
 def change_of(name: str, numbers: type[BaseModel], **examples: float) -> type[BaseModel]:
     """Return the model of the relative change of each number of a model; `examples` are by the name of the number."""
     fields: dict[str, Any] = {
-        one: (float | None, Field(description=field.description, examples=[examples[one]] if one in examples else None))
-        for one, field in numbers.model_fields.items()
+        key: (float | None, Field(description=field.description, examples=[examples[key]] if key in examples else None))
+        for key, field in numbers.model_fields.items()
     }
     meaning = "The relative change of each number; null after a zero, or if not all days of both periods are known."
     return create_model(name, __doc__=meaning, **fields)
@@ -341,14 +341,14 @@ class Rewritten:
     async def _finish(self, start: Message) -> None:
         body, changed = self._rewrite(b"".join(self._body))
         headers = {b"content-length": str(len(body)).encode(), **changed}
-        kept = [one for one in start["headers"] if one[0] not in headers]
+        kept = [header for header in start["headers"] if header[0] not in headers]
         await self._send({**start, "headers": [*kept, *headers.items()]})
         await self._send({"type": "http.response.body", "body": body})
 
 
 def csv_of(answer: Row) -> str:
     """Return the list of an answer as CSV with a header line; an answer without a list becomes one row."""
-    rows = [dict(_cells(row)) for one in _list_of(answer) for row in _spread(one, answer.get("periods", ()))]
+    rows = [dict(_cells(row)) for whole in _list_of(answer) for row in _spread(whole, answer.get("periods", ()))]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
@@ -364,7 +364,7 @@ def _list_of(answer: Row) -> list[Row]:
     lists = {
         name: value
         for name, value in answer.items()
-        if isinstance(value, list) and name not in NOT_THE_LIST and all(isinstance(one, dict) for one in value)
+        if isinstance(value, list) and name not in NOT_THE_LIST and all(isinstance(item, dict) for item in value)
     }
     if lists:
         return next((lists[name] for name in PREFERRED if lists.get(name)), next(iter(lists.values())))
@@ -392,7 +392,7 @@ def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
 
 
 def _has_objects(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
-    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
 
 
 def _cells(row: Row, before: str = "") -> Iterator[tuple[str, Any]]:

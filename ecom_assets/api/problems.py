@@ -123,8 +123,8 @@ def handle_errors(app: FastAPI) -> None:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this type only)
     is_json = "json" in request.headers.get("content-type", "")
-    flaws = [_flaw(one, is_json=is_json) for one in error.errors()]
-    details = "; ".join(f"{one.place}: {one.detail}" for one in flaws)
+    flaws = [_flaw(detail, is_json=is_json) for detail in error.errors()]
+    details = "; ".join(f"{flaw.place}: {flaw.detail}" for flaw in flaws)
     return problem(request, 422, f"The request is not one that can be answered: {details}.", errors=flaws)
 
 

@@ -229,7 +229,7 @@ def with_missing_days(rows: Sequence[Row], days: Row, day: str = "event_date") -
     """Return the rows of days, and one without numbers for each missing day of an answer's range: a gap in a line."""
     if not rows:
         return []
-    missing = ({**dict.fromkeys(rows[0]), day: one} for one in days["missing_days"])
+    missing = ({**dict.fromkeys(rows[0]), day: missing_day} for missing_day in days["missing_days"])
     return sorted([*rows, *missing], key=lambda row: str(row[day]))
 
 

@@ -168,7 +168,10 @@ def tip(field: str, kind: str, title: str) -> Spec:
 
 def tips(columns: Sequence[TableColumn]) -> list[Spec]:
     """Return the text beside the pointer that says what the columns of the chart's table say."""
-    return [day_tip(one.name) if one.kind == "date" else tip(one.name, one.kind, one.label) for one in columns]
+    return [
+        day_tip(column.name) if column.kind == "date" else tip(column.name, column.kind, column.label)
+        for column in columns
+    ]
 
 
 def day_tip(field: str) -> Spec:
@@ -236,4 +239,4 @@ def shape_of(country: str) -> str | None:
 @cache
 def _names() -> frozenset[str]:
     shapes = json.loads(all_files()[SHAPES].content)["objects"]["countries"]["geometries"]
-    return frozenset(one["properties"]["name"] for one in shapes)
+    return frozenset(shape["properties"]["name"] for shape in shapes)

@@ -139,11 +139,12 @@ class Builder:
             return given.input.place if given.input.place in {"", *titles} else "more"
 
         made = {
-            place: [one for given in fields if place_of(given) == place for one in inputs_of(given)] for place in titles
+            place: [shown for given in fields if place_of(given) == place for shown in inputs_of(given)]
+            for place in titles
         }
         return tuple(
             FormPart(
-                title, (*made[at], *self.extra.get(at, ())), at == "more", any(one.is_condition for one in made[at])
+                title, (*made[at], *self.extra.get(at, ())), at == "more", any(shown.is_condition for shown in made[at])
             )
             for at, title in titles.items()
             if made[at]
@@ -152,7 +153,7 @@ class Builder:
     @property
     def inputs(self) -> list[FormInput]:
         """The fields of the form."""
-        return [one for group in self.groups for one in group.inputs]
+        return [shown for group in self.groups for shown in group.inputs]
 
     def question(self, filled_in: Any) -> Any:  # noqa: ANN401 (the choices are made from the groups, the question by its model)
         """Return the question of a form.
@@ -161,11 +162,13 @@ class Builder:
             DefinitionError: It cannot be asked.
         """
         fields = fields_of(self.kind.question)
-        texts = {one.name: text for one in fields if not one.rows and (text := _text_of(filled_in, one))}
+        texts = {
+            declared.name: text for declared in fields if not declared.rows and (text := _text_of(filled_in, declared))
+        }
         definition = definition_of(self.kind.question, texts)
-        for one in fields:
-            if one.rows and (rows := _rows_of(filled_in, one)):
-                place(definition, one.path, rows)
+        for declared in fields:
+            if declared.rows and (rows := _rows_of(filled_in, declared)):
+                place(definition, declared.path, rows)
         made = self.make(definition, filled_in) if self.make else definition
         return self.kind.question.from_mapping(self.kind.question.folded(made))
 
@@ -245,9 +248,11 @@ def context(view: View, builder: Builder) -> FormOutcome:
 
 def _answer(view: View, builder: Builder) -> FormOutcome:
     missing = [
-        one for one in fields_of(builder.kind.question) if one.info.is_required() and not _text_of(view.filters, one)
+        declared
+        for declared in fields_of(builder.kind.question)
+        if declared.info.is_required() and not _text_of(view.filters, declared)
     ]
-    if listed := next((one for one in missing if one.rows), None):
+    if listed := next((declared for declared in missing if declared.rows), None):
         return FormOutcome(sentence="Fill this in: it has no default.", about=inputs_of(listed)[0].name)
     if missing:
         return FormOutcome()
@@ -261,9 +266,9 @@ def _answer(view: View, builder: Builder) -> FormOutcome:
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
     """Return the field whose value or name a sentence quotes; empty if none."""
-    quoting = (one.name for one in builder.inputs if (text := _value(view, one.name)) and f"'{text}'" in sentence)
+    quoting = (shown.name for shown in builder.inputs if (text := _value(view, shown.name)) and f"'{text}'" in sentence)
     in_sentence = f"{sentence} ".replace("`", " ")
-    named = (one.name for one in builder.inputs if any(f"{word} " in in_sentence for word in one.words))
+    named = (shown.name for shown in builder.inputs if any(f"{word} " in in_sentence for word in shown.words))
     return next(quoting, "") or next(named, "")
 
 
@@ -290,8 +295,8 @@ def form(builder: Builder) -> Callable[[View], Block]:
 
     def build(view: View) -> Block:
         outcome = context(view, builder)
-        values = {one.name: _value(view, one.name) for one in builder.inputs}
-        filled = [one.place for one in builder.inputs if one.place and values[one.name]]
+        values = {shown.name: _value(view, shown.name) for shown in builder.inputs}
+        filled = [shown.place for shown in builder.inputs if shown.place and values[shown.name]]
         return BuilderForm(
             builder.groups,
             values,

@@ -210,7 +210,7 @@ class View:
 
     def link(self, path: str = "", **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
         """Return the address of a page, with the days that were chosen on this one if that page takes days."""
-        page = next(one for one in all_pages() if one.path == path)
+        page = next(page for page in all_pages() if page.path == path)
         return address_of(path, {**self._days_for(page), **choices})
 
     def _days_for(self, page: DashboardPage) -> Mapping[str, Any]:
@@ -252,7 +252,7 @@ class View:
 
     def action(self, path: str) -> Action:
         """Return an action of the page, for its form."""
-        return next(one for one in self.page.actions if one.path == path)
+        return next(action for action in self.page.actions if action.path == path)
 
 
 @cache
@@ -282,7 +282,7 @@ def read_filters(kind: type[A], given: Iterable[tuple[str, str]]) -> A:
         return kind.model_validate(choices)
     except ValidationError as error:
         faults = "; ".join(
-            _fault(kind, one["type"], ".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()
+            _fault(kind, detail["type"], ".".join(map(str, detail["loc"])), detail["msg"]) for detail in error.errors()
         )
         raise DefinitionError(f"This address cannot be shown: {faults}.") from error
 
@@ -296,9 +296,9 @@ def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
 @cache
 def all_pages() -> tuple[DashboardPage, ...]:
     """Return the pages in the order of the navigation: every module in `pages/` has one, or several as `PAGES`."""
-    modules = [import_module(f"{pages.__name__}.{one.name}") for one in pkgutil.iter_modules(pages.__path__)]
+    modules = [import_module(f"{pages.__name__}.{info.name}") for info in pkgutil.iter_modules(pages.__path__)]
     matches: list[DashboardPage] = [
-        page for one in modules for page in vars(one).get("PAGES", (vars(one).get("PAGE"),))
+        page for module in modules for page in vars(module).get("PAGES", (vars(module).get("PAGE"),))
     ]
     return tuple(sorted(matches, key=lambda page: (GROUPS.index(page.group), page.place, page.path)))
 

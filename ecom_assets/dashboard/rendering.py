@@ -79,7 +79,7 @@ def render_page(view: View) -> HTMLResponse:
         filters=view.filters,
         shown=shown,
         choices=choices_of(view.filters),
-        has_charts="chart.html" in json.dumps([_templates_of(one.block) for one in shown]),
+        has_charts="chart.html" in json.dumps([_templates_of(section.block) for section in shown]),
         range=next(iter(view.ranges), None),
     )
 
@@ -118,14 +118,14 @@ def choices_of(filters: BaseModel) -> list[Choice]:
 
 def _options(field: FieldInfo) -> tuple[tuple[str, str], ...]:
     """Return the values of a `Literal` field, with their `labels` if it declares some."""
-    values = [one for one in get_args(field.annotation) if isinstance(one, str)]
+    values = [value for value in get_args(field.annotation) if isinstance(value, str)]
     extra = field.json_schema_extra
     labels: Any = extra.get("labels", {}) if isinstance(extra, dict) else {}
-    return tuple((one, labels.get(one) or in_words(one)) for one in values)
+    return tuple((value, labels.get(value) or in_words(value)) for value in values)
 
 
 def _templates_of(block: Block) -> list[str]:
-    inside = [name for one in getattr(block, "blocks", ()) for name in _templates_of(one)]
+    inside = [name for inner in getattr(block, "blocks", ()) for name in _templates_of(inner)]
     return [block.template, *inside]
 
 
@@ -149,7 +149,7 @@ def _response(
 def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, str]]]]:
     """Return the groups of pages, each page with its address: with the days of this page, if there is one."""
     listed = [(page, view.link(page.path) if view else page.address) for page in all_pages() if page.is_listed]
-    return [(group, matches) for group in GROUPS if (matches := [one for one in listed if one[0].group == group])]
+    return [(group, matches) for group in GROUPS if (matches := [entry for entry in listed if entry[0].group == group])]
 
 
 def _chart(spec: Mapping[str, Any], rows: Any, height: int, description: str, currency: str) -> Markup:  # noqa: ANN401 (rows)
@@ -163,7 +163,7 @@ def _chart(spec: Mapping[str, Any], rows: Any, height: int, description: str, cu
 
 def _bar_width(rows: Sequence[Row], name: str, row: Row) -> str:
     """Return the width of a bar in percent, where the largest value of the column is the whole."""
-    most = max((float(one[name]) for one in rows if one[name] is not None), default=0.0)
+    most = max((float(other[name]) for other in rows if other[name] is not None), default=0.0)
     return f"{max(0.0, 100 * float(row[name]) / most):.2f}" if most else "0"
 
 

@@ -29,9 +29,9 @@ def rows_of(flows: Iterable[Flow], columns: int) -> tuple[list[dict[str, Any]], 
     Nodes stand in the order of their size, and flows at a node in the order of the nodes at their other end, so that
     the same numbers always look the same.
     """
-    listed = sorted(flows, key=lambda one: (one.column, -one.count, one.source, one.target))
+    listed = sorted(flows, key=lambda flow: (flow.column, -flow.count, flow.source, flow.target))
     sizes = _sizes(listed, columns)
-    scale = min((1 - GAP * (len(one) - 1)) / sum(one.values()) for one in sizes if one)
+    scale = min((1 - GAP * (len(column) - 1)) / sum(column.values()) for column in sizes if column)
     nodes = {
         (column, name): place
         for column, of_column in enumerate(sizes)
@@ -41,13 +41,14 @@ def rows_of(flows: Iterable[Flow], columns: int) -> tuple[list[dict[str, Any]], 
     used_out: dict[tuple[int, str], float] = defaultdict(float)
     used_in: dict[tuple[int, str], float] = defaultdict(float)
     drawn = []
-    for one in sorted(listed, key=lambda one: (nodes[one.column, one.source], nodes[one.column + 1, one.target])):
-        source, target, thick = (one.column, one.source), (one.column + 1, one.target), one.count * scale
+    for flow in sorted(listed, key=lambda flow: (nodes[flow.column, flow.source], nodes[flow.column + 1, flow.target])):
+        source, target, thick = (flow.column, flow.source), (flow.column + 1, flow.target), flow.count * scale
         drawn.append(
             {
-                "step": one.column + 1, "from_step": one.source, "to_step": one.target, "transition_count": one.count,
-                "conversion_rate": one.converted / one.count if one.count else None,
-                "x0": one.column * step + NODE, "x1": (one.column + 1) * step, "thick": thick,
+                "step": flow.column + 1, "from_step": flow.source, "to_step": flow.target,
+                "transition_count": flow.count,
+                "conversion_rate": flow.converted / flow.count if flow.count else None,
+                "x0": flow.column * step + NODE, "x1": (flow.column + 1) * step, "thick": thick,
                 "y0": nodes[source] + used_out[source] + thick / 2, "y1": nodes[target] + used_in[target] + thick / 2,
             }
         )  # fmt: skip
@@ -65,9 +66,9 @@ def _sizes(flows: Sequence[Flow], columns: int) -> list[dict[str, int]]:
     """Return the size of each node: the larger of its inflow and its outflow."""
     into: list[dict[str, int]] = [defaultdict(int) for _ in range(columns)]
     out: list[dict[str, int]] = [defaultdict(int) for _ in range(columns)]
-    for one in flows:
-        out[one.column][one.source] += one.count
-        into[one.column + 1][one.target] += one.count
+    for flow in flows:
+        out[flow.column][flow.source] += flow.count
+        into[flow.column + 1][flow.target] += flow.count
     return [
         {name: max(came.get(name, 0), left.get(name, 0)) for name in {*came, *left}}
         for came, left in zip(into, out, strict=True)
@@ -77,7 +78,7 @@ def _sizes(flows: Sequence[Flow], columns: int) -> list[dict[str, int]]:
 def _stacked(sizes: dict[str, int], scale: float) -> dict[str, float]:
     """Return the position of each node of a column, the largest first."""
     result, y = {}, 0.0
-    for name, size in sorted(sizes.items(), key=lambda one: (-one[1], one[0])):
+    for name, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
         result[name] = y
         y += size * scale + GAP
     return result

@@ -74,10 +74,10 @@ class LoginSessions:
         """End the session of a cookie in every process, and forget those that are over anyway."""
         ended = self._ended(cookie.partition(".")[0])
         ended.parent.mkdir(mode=0o700, exist_ok=True)
-        for one in ended.parent.iterdir():
+        for path in ended.parent.iterdir():
             with suppress(FileNotFoundError):  # another process forgot it
-                if one.stat().st_mtime < time.time() - LASTS_S:
-                    one.unlink()
+                if path.stat().st_mtime < time.time() - LASTS_S:
+                    path.unlink()
         ended.touch(mode=0o600)
 
     def _ended(self, payload: str) -> Path:

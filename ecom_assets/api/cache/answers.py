@@ -39,7 +39,7 @@ class CachedAnswer:
 
     def short_headers(self) -> Headers:
         """Return the headers of a 304 response."""
-        return [one for one in self.headers if one[0] in _OF_NOT_MODIFIED]
+        return [header for header in self.headers if header[0] in _OF_NOT_MODIFIED]
 
     def to_bytes(self) -> bytes:
         """Return the bytes for Redis: a line of JSON, then the body."""
@@ -288,7 +288,7 @@ class AnswerCache:
 
     async def _make(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
         # The app sees only the encoding in the key, so a client without gzip never gets a compressed response.
-        others = [one for one in scope["headers"] if one[0] != b"accept-encoding"]
+        others = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         scope["headers"] = [*others, (b"accept-encoding", scope[_PACKED])]
         kept = _Recording(send)
         await self._app(scope, receive, kept.send)
@@ -312,7 +312,7 @@ class _Recording:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._headers = [one for one in message["headers"] if one[0] not in _OF_THE_REQUEST]
+            self._headers = [header for header in message["headers"] if header[0] not in _OF_THE_REQUEST]
             self._may_be_kept = message["status"] == _OK and _may_be_kept(dict(self._headers))
         elif message["type"] == "http.response.body" and self._may_be_kept:
             self._body.append(message.get("body", b""))
@@ -324,7 +324,7 @@ class _Recording:
         if not (self._may_be_kept and self._is_whole):
             return None
         body = b"".join(self._body)
-        headers = [one for one in self._headers if one[0] != b"content-length"]
+        headers = [header for header in self._headers if header[0] != b"content-length"]
         headers.append((b"content-length", str(len(body)).encode()))
         return CachedAnswer(headers, body, dict(headers)[b"etag"], route)
 
@@ -354,7 +354,7 @@ def takes_gzip(accepted: bytes) -> bool:
 
 
 def _may_be_kept(headers: dict[bytes, bytes]) -> bool:
-    varies = {one.strip().lower() for one in headers.get(b"vary", b"").split(b",") if one.strip()}
+    varies = {name.strip().lower() for name in headers.get(b"vary", b"").split(b",") if name.strip()}
     is_private = b"set-cookie" in headers or b"no-store" in headers.get(b"cache-control", b"")
     return b"etag" in headers and varies <= _KNOWN_TO_VARY and not is_private
 

@@ -98,7 +98,7 @@ def build_server(
     """Return the server of some questions by tool name; `ask` answers one, see `answer_from`."""
 
     async def list_tools(_context: Context, _page: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_metrics_tool(), *(_tool(one) for one in questions.values())])
+        return types.ListToolsResult(tools=[_metrics_tool(), *(_tool(question) for question in questions.values())])
 
     async def call_tool(context: Context, call: types.CallToolRequestParams) -> types.CallToolResult:
         arguments = call.arguments or {}
@@ -209,7 +209,7 @@ def _mount(app: FastAPI, server: Server[Any]) -> None:
         streamable_http_path=PATH, json_response=True, stateless_http=True, transport_security=security
     )
     # Without the SDK's GET: that is a stream on which nothing would ever be sent.
-    endpoints = [one.endpoint for one in tools.router.routes if isinstance(one, Route)]
+    endpoints = [route.endpoint for route in tools.router.routes if isinstance(route, Route)]
     app.router.routes.extend(Route(PATH, _Named(endpoint), methods=["POST"]) for endpoint in endpoints)
     lifespan = app.router.lifespan_context
 

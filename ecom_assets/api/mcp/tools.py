@@ -55,9 +55,13 @@ class ApiQuestion:
         for name in self.in_path:
             path = path.replace(f"{{{name}}}", quote(str(arguments[name]), safe=""))
         parameters = {
-            name: _text(arguments[one]) for one, name in self.in_query.items() if arguments.get(one) is not None
+            name: _text(arguments[argument])
+            for argument, name in self.in_query.items()
+            if arguments.get(argument) is not None
         }
-        body = {name: one for name, one in arguments.items() if name not in self.in_path and name not in self.in_query}
+        body = {
+            name: value for name, value in arguments.items() if name not in self.in_path and name not in self.in_query
+        }
         return path, parameters, body
 
 
@@ -92,15 +96,18 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
 
 
 def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> ApiQuestion:
-    parameters = [one for one in operation.get("parameters", ()) if one["name"] not in NOT_FOR_TOOLS]
+    parameters = [field for field in operation.get("parameters", ()) if field["name"] not in NOT_FOR_TOOLS]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     resolved = _resolved(document, body)
     of_body = resolved.get("properties", {})
-    names = {one["name"]: OF_ANSWER * (one["name"] in of_body) + one["name"] for one in parameters}
+    names = {field["name"]: OF_ANSWER * (field["name"] in of_body) + field["name"] for field in parameters}
     schema = {
         "type": "object",
-        "properties": {**{names[one["name"]]: _described(one) for one in parameters}, **of_body},
-        "required": [*(names[one["name"]] for one in parameters if one.get("required")), *resolved.get("required", ())],
+        "properties": {**{names[field["name"]]: _described(field) for field in parameters}, **of_body},
+        "required": [
+            *(names[field["name"]] for field in parameters if field.get("required")),
+            *resolved.get("required", ()),
+        ],
         "additionalProperties": False,
     }
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
@@ -112,8 +119,8 @@ def _question(document: Mapping[str, Any], path: str, method: str, operation: Ma
         description=operation.get("description", ""),
         input_schema={**_self_contained(document, schema), "additionalProperties": False},
         answer_schema=_self_contained(document, answer),
-        in_path=frozenset(one["name"] for one in parameters if one["in"] == "path"),
-        in_query={names[one["name"]]: one["name"] for one in parameters if one["in"] == "query"},
+        in_path=frozenset(field["name"] for field in parameters if field["in"] == "path"),
+        in_query={names[field["name"]]: field["name"] for field in parameters if field["in"] == "query"},
     )
 
 
@@ -167,23 +174,23 @@ def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
     Titles repeat names, an empty default is the same as leaving a parameter out, and few values are out of bounds.
     """
     if isinstance(value, list):
-        return [_moved(one) for one in value]
+        return [_moved(inner) for inner in value]
     if not isinstance(value, dict):
         return value
     moved: Schema = {
-        name: one.replace(IN_DOCUMENT, IN_TOOL) if name == "$ref" and isinstance(one, str) else _moved(one)
-        for name, one in value.items()
-        if not (name in {"title", "pattern"} and isinstance(one, str))
-        and not (name == "default" and not one)
-        and not (name in BOUNDS and isinstance(one, int | float))
+        name: inner.replace(IN_DOCUMENT, IN_TOOL) if name == "$ref" and isinstance(inner, str) else _moved(inner)
+        for name, inner in value.items()
+        if not (name in {"title", "pattern"} and isinstance(inner, str))
+        and not (name == "default" and not inner)
+        and not (name in BOUNDS and isinstance(inner, int | float))
     }
-    result = {name: one for name, one in moved.items() if (name, one) not in SAYS_NOTHING}
-    choices: list[Schema] = [one for one in result.pop("anyOf", ()) if one != {"type": "null"}]
+    result = {name: part for name, part in moved.items() if (name, part) not in SAYS_NOTHING}
+    choices: list[Schema] = [choice for choice in result.pop("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) == 1:
         return {**choices[0], **result}
-    if choices and all(one.keys() <= {"type", "items"} for one in choices):  # in half of the characters
-        items = next((one for one in choices if "items" in one), {})
-        return {**items, **result, "type": [one["type"] for one in choices]}
+    if choices and all(choice.keys() <= {"type", "items"} for choice in choices):  # in half of the characters
+        items = next((choice for choice in choices if "items" in choice), {})
+        return {**items, **result, "type": [choice["type"] for choice in choices]}
     return {**result, "anyOf": choices} if choices else result
 
 
@@ -197,7 +204,7 @@ def metrics_of(questions: Mapping[str, ApiQuestion], named: str = "") -> list[di
         for question in questions.values()
         for name, meaning in sorted(_numbers(question.answer_schema).items())
     ]
-    return [one for one in result if named.lower() in " ".join(one.values()).lower()]
+    return [metric for metric in result if named.lower() in " ".join(metric.values()).lower()]
 
 
 ENDINGS: Final = ("_count", "_amount", "_rate", "_s", "_value", "_share", "_change", "_visitors", "_score", "_index")
@@ -207,8 +214,8 @@ ENDINGS: Final = ("_count", "_amount", "_rate", "_s", "_value", "_share", "_chan
 def _numbers(schema: Schema) -> dict[str, str]:
     models = [schema, *schema.get("$defs", {}).values()]
     return {
-        name: one["description"]
+        name: field["description"]
         for model in models
-        for name, one in model.get("properties", {}).items()
-        if name.endswith(ENDINGS) and one.get("description")
+        for name, field in model.get("properties", {}).items()
+        if name.endswith(ENDINGS) and field.get("description")
     }

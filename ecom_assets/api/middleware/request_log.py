@@ -153,7 +153,7 @@ class _Noted:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(one for one in self.headers if one[0] not in own)]
+            message["headers"] = [*message["headers"], *(header for header in self.headers if header[0] not in own)]
         else:
             self.bytes += len(message.get("body", b""))
         await self.pass_on(message)

@@ -46,7 +46,7 @@ def _route_of(kind: Kind[Any, Any]) -> Callable[..., Response]:
 
     types = {"context": Context, "parameters": JustSliced, "body": kind.question}
     route.__signature__ = Signature(  # type: ignore[attr-defined]  # FastAPI reads it
-        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=one) for name, one in types.items()]
+        [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation) for name, annotation in types.items()]
     )
     route.__name__ = kind.tool or kind.name
     route.__doc__ = f"{kind.summary}, over clean events."
@@ -94,7 +94,7 @@ def retention_who(
     return ask(context, who_of(listed), body, parameters)
 
 
-for one in (one for one in all_questions() if one.has_route):
+for listed in (kind for kind in all_questions() if kind.has_route):
     # FastAPI hides a warning of pydantic's while it reads the model of a body, which must not be put off until later.
-    one.question.model_config["defer_build"] = False
-    questions.post(one.path, response_model=one.answer, summary=one.summary)(_route_of(one))
+    listed.question.model_config["defer_build"] = False
+    questions.post(listed.path, response_model=listed.answer, summary=listed.summary)(_route_of(listed))

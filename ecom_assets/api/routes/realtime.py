@@ -134,7 +134,7 @@ def realtime(request: Request, response: Response, parameters: Annotated[RealTim
     settings = request.app.state.settings
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
     longest = result["windows"][-1]
-    windows = [{**one, "top_products": one["top_products"][: parameters.limit]} for one in result["windows"]]
+    windows = [{**window, "top_products": window["top_products"][: parameters.limit]} for window in result["windows"]]
     return {
         **result,
         "windows": windows,

@@ -81,7 +81,9 @@ def table_states(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return when each table was written last, its newest day, and what failed."""
     context.do_not_keep()
     noted, published = queries.noted_tables(context.settings.home), context.reading.published.tables
-    newest = quality_queries.newest_days(context.reading, (one for one in ALL if one.qualified_name() in published))
+    newest = quality_queries.newest_days(
+        context.reading, (table for table in ALL if table.qualified_name() in published)
+    )
     rows = [
         {
             "table_name": name,
@@ -250,13 +252,13 @@ def request_retry(context: RequestContext, body: RetryBody, who: str) -> RunRequ
     """
     period = _days(context, body)
     groups = delivery_queries.dead_letters(context.settings, period, body.destination, may_see_people=False)
-    refused = [one for one in groups if one["can_retry"]]
+    refused = [group for group in groups if group["can_retry"]]
     if not refused:
         raise UsageError(
             f"{body.destination} has refused no record of {period.start_date} to {period.end_date}, so there is "
             "nothing to send again; /operations/dead-letters lists what there is."
         )
-    days = min(one["first_date"] for one in refused), max(one["last_date"] for one in refused)
+    days = min(group["first_date"] for group in refused), max(group["last_date"] for group in refused)
     return Requests(context.settings.home).make(RETRY, body.destination, days, who)
 
 

@@ -438,8 +438,8 @@ def _open(folder: Path, settings: Settings) -> _Opened:
 
 def _published(con: Backend, snapshot: Snapshot, timezone: str) -> PublishedState:
     tables: Tables = {
-        name: {"row_count": one.row_count, "data_version": one.data_version, **vars(one.origin)}
-        for name, one in snapshot.tables.items()
+        name: {"row_count": table.row_count, "data_version": table.data_version, **vars(table.origin)}
+        for name, table in snapshot.tables.items()
     }
 
     def days_of(contract: type[Table], day: str) -> KnownDays:

@@ -34,7 +34,7 @@ def side_by_side(view: View) -> Block:
     rows = [
         {"channel": row["channel"], "model": MODELS[model], "revenue_amount": row["revenue_amount"]}
         for model, answer in result.items()
-        for row in sorted(answer["channels"], key=lambda one: order.get(one["channel"], len(order)))
+        for row in sorted(answer["channels"], key=lambda channel: order.get(channel["channel"], len(order)))
     ]
     columns = (
         TableColumn("channel", "Channel"),

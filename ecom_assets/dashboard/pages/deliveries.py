@@ -89,9 +89,9 @@ def dead_letters(view: View) -> Block:
     if not rows:
         return Notice("Every record of these days could be delivered, or still waits.", "good")
     waiting = {
-        one["subject"]: one
-        for one in view.answer(requests.newest_requests)["requests"]
-        if one["kind"] == "retry" and not one["is_taken"]
+        request["subject"]: request
+        for request in view.answer(requests.newest_requests)["requests"]
+        if request["kind"] == "retry" and not request["is_taken"]
     }
     return Custom("dead_letters.html", {"letters": rows, "waiting": waiting, "hidden": HIDDEN})
 
@@ -99,7 +99,7 @@ def dead_letters(view: View) -> Block:
 def requests_to_runs(view: View) -> Block:
     """Return the requests of people to runs."""
     result = view.answer(requests.newest_requests)["requests"]
-    rows = [{**one, "what": _what(one), "days": _days(one), "state": _state(one)} for one in result]
+    rows = [{**request, "what": _what(request), "days": _days(request), "state": _state(request)} for request in result]
     return DataTable(rows, REQUESTS, empty="No release and no retry was requested yet.")
 
 
@@ -124,8 +124,8 @@ def _by_tool(view: View) -> list[dict[str, Any]]:
     sums: dict[str, dict[str, Any]] = {}
     for day in sorted(_all_days(view), key=lambda day: (day["destination"], day["reconciled_date"])):
         name, counts = day["destination"], ("due_count", *OUTCOMES)
-        one = sums.setdefault(name, {"destination": name, **dict.fromkeys(counts, 0)})
-        one |= {**{count: one[count] + day[count] for count in counts}, "newest_date": day["reconciled_date"]}
+        total = sums.setdefault(name, {"destination": name, **dict.fromkeys(counts, 0)})
+        total |= {**{count: total[count] + day[count] for count in counts}, "newest_date": day["reconciled_date"]}
     return list(sums.values())
 
 
@@ -143,19 +143,19 @@ def _stacked() -> charts.Spec:
     }
 
 
-def _what(one: dict[str, Any]) -> str:
-    return f"Release {one['subject']}" if one["kind"] == "release" else f"Send again to {one['subject']}"
+def _what(request: dict[str, Any]) -> str:
+    return f"Release {request['subject']}" if request["kind"] == "release" else f"Send again to {request['subject']}"
 
 
-def _days(one: dict[str, Any]) -> str:
-    first, last = one["first_day"], one["last_day"]
+def _days(request: dict[str, Any]) -> str:
+    first, last = request["first_day"], request["last_day"]
     return str(first) if first == last else f"{first} to {last}"
 
 
-def _state(one: dict[str, Any]) -> str:
-    if not one["is_taken"]:
+def _state(request: dict[str, Any]) -> str:
+    if not request["is_taken"]:
         return "Waits for a run over these days"
-    return f"Done {one['taken_at']:%Y-%m-%d %H:%M}"
+    return f"Done {request['taken_at']:%Y-%m-%d %H:%M}"
 
 
 def retry(sent: ActionRequest) -> str:

@@ -28,12 +28,12 @@ def variants(view: View) -> Block:
     if not answer:
         return correct_first()
     ratio = answer["sample_ratio"]
-    notes = [Notice(one, "bad") for one in answer["warnings"]]
+    notes = [Notice(warning, "bad") for warning in answer["warnings"]]
     if ratio is not None and not ratio["is_mismatch"]:
         notes.append(Notice(f"The split is as planned (p = {ratio['p_value']:.3g}).", "good"))
     chart = Chart(
         _spec(),
-        [_row(one) for one in answer["variants"]],
+        [_row(variant) for variant in answer["variants"]],
         COLUMNS,
         "A point per variant: its conversion, with the Bayesian interval as a line.",
         csv=csv_address(answer),
@@ -44,12 +44,12 @@ def variants(view: View) -> Block:
     return Several((*notes, chart))
 
 
-def _row(one: dict[str, Any]) -> dict[str, Any]:
-    conversion, mean = one["conversion"], one["mean"]
+def _row(variant: dict[str, Any]) -> dict[str, Any]:
+    conversion, mean = variant["conversion"], variant["mean"]
     against = conversion["against_control"] or {}
     credible, sequential = conversion["credible"] or {}, against.get("sequential")
     return {
-        **{name: one[name] for name in ("variant", "unit_count", "converted_count")},
+        **{name: variant[name] for name in ("variant", "unit_count", "converted_count")},
         "conversion": conversion["value"],
         "low": credible.get("low"),
         "high": credible.get("high"),

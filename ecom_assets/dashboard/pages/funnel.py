@@ -88,15 +88,15 @@ def over_time(answer: Answer) -> Block:
         return Notice("Choose a period under “Over time, by” to see the conversion of those who entered in it.", "info")
     rows = [
         {
-            "start": charts.day_of(one["start"]),
+            "start": charts.day_of(cohort["start"]),
             "value": part["value"],
             "entered_count": part["steps"][0]["count"],
             "converted_count": part["steps"][-1]["count"],
             "conversion": part["steps"][-1]["conversion_from_start"],
-            "state": "complete" if one["complete"] else "still open",
+            "state": "complete" if cohort["complete"] else "still open",
         }
-        for one in answer["cohorts"]
-        for part in ({**one, "value": "All"}, *(one["breakdown"] or ()))
+        for cohort in answer["cohorts"]
+        for part in ({**cohort, "value": "All"}, *(cohort["breakdown"] or ()))
         if part["steps"]
     ]
     is_broken_down = any(row["value"] != "All" for row in rows)
@@ -124,11 +124,11 @@ def breakdown(answer: Answer) -> Block:
     count = len(answer["steps"])
     rows = [
         {
-            "value": one["value"] or "(none)",
-            **{f"step{step['step']}": step["count"] for step in one["steps"]},
-            "conversion": one["steps"][-1]["conversion_from_start"],
+            "value": part["value"] or "(none)",
+            **{f"step{step['step']}": step["count"] for step in part["steps"]},
+            "conversion": part["steps"][-1]["conversion_from_start"],
         }
-        for one in answer["breakdown"]
+        for part in answer["breakdown"]
     ]
     middle = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
     columns = [
@@ -143,7 +143,7 @@ def times(answer: Answer) -> Block:
     """Return how long it took, as a histogram."""
     fields = answer["time_to_convert"]
     bars = fields["bins"] if fields else answer["steps"][-1]["histogram_from_previous"]
-    rows = [{**one, "label": _range(one), "place": place} for place, one in enumerate(bars)]
+    rows = [{**bar, "label": _range(bar), "place": place} for place, bar in enumerate(bars)]
     columns = (TableColumn("label", "Time"), TableColumn("count", "Count", "count"))
     spec = charts.ranking("label", "count", title="Count", sort=None)
     between = f"steps {fields['from_step']} and {fields['to_step']}" if fields else "the last two steps"
@@ -153,14 +153,14 @@ def times(answer: Answer) -> Block:
         columns,
         f"Bars of how many took how long between {between}.",
         height=max(120, 24 * len(rows)),
-        csv=csv_address({"bins": [{name: one[name] for name in bars[0]} for one in rows]}) if rows else "",
+        csv=csv_address({"bins": [{name: row[name] for name in bars[0]} for row in rows]}) if rows else "",
         note=f"Between {between}; other steps under More, “Time to convert”.",
     )
 
 
-def _range(one: dict[str, Any]) -> str:
-    first = _round(one["from_s"])
-    return f"{first} and more" if one["to_s"] is None else f"{first} to {_round(one['to_s'])}"
+def _range(bar: dict[str, Any]) -> str:
+    first = _round(bar["from_s"])
+    return f"{first} and more" if bar["to_s"] is None else f"{first} to {_round(bar['to_s'])}"
 
 
 def _round(seconds: float) -> str:

@@ -49,7 +49,7 @@ def flow(view: View) -> Block:
     if not kept:
         return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
     rows, nodes = sankey.rows_of(kept, columns)
-    left_out = sum(one.count for one in flows) - sum(one.count for one in kept)
+    left_out = sum(edge.count for edge in flows) - sum(edge.count for edge in kept)
     return Chart(
         sankey.spec_of(nodes),
         rows,
@@ -92,25 +92,25 @@ def _together(flows: list[Flow], columns: int) -> list[Flow]:
     kept = []
     for column in range(columns):
         sizes: Counter[str] = Counter()
-        for one in flows:
-            if column in {one.column, one.column + 1}:
-                sizes[one.source if one.column == column else one.target] += one.count
+        for edge in flows:
+            if column in {edge.column, edge.column + 1}:
+                sizes[edge.source if edge.column == column else edge.target] += edge.count
         kept.append(set(sorted(sizes, key=lambda name: (-sizes[name], name))[:BRANCHES]))
     sums: dict[tuple[int, str, str], tuple[int, int]] = {}
-    for one in flows:
-        source = one.source if one.source in kept[one.column] else OTHERS
-        target = one.target if one.target in kept[one.column + 1] else OTHERS
-        count, converted = sums.get((one.column, source, target), (0, 0))
-        sums[one.column, source, target] = count + one.count, converted + one.converted
+    for edge in flows:
+        source = edge.source if edge.source in kept[edge.column] else OTHERS
+        target = edge.target if edge.target in kept[edge.column + 1] else OTHERS
+        count, converted = sums.get((edge.column, source, target), (0, 0))
+        sums[edge.column, source, target] = count + edge.count, converted + edge.converted
     return [Flow(*key, *counts) for key, counts in sums.items()]
 
 
 def _without_small(flows: list[Flow], least: str) -> list[Flow]:
     share = {"all": 0.0, "1%": 0.01, "5%": 0.05}[least]
     totals: Counter[int] = Counter()
-    for one in flows:
-        totals[one.column] += one.count
-    return [one for one in flows if one.count >= share * totals[one.column]]
+    for edge in flows:
+        totals[edge.column] += edge.count
+    return [edge for edge in flows if edge.count >= share * totals[edge.column]]
 
 
 def pairs(view: View) -> Block:

@@ -55,7 +55,7 @@ def events(view: View) -> Block:
     window = result["windows"][-1]
     rows = [
         {"event_type": name, "count": count, "share": count / window["event_count"]}
-        for name, count in sorted(window["events_by_type"].items(), key=lambda one: (-one[1], one[0]))
+        for name, count in sorted(window["events_by_type"].items(), key=lambda item: (-item[1], item[0]))
     ]
     return DataTable(rows, TYPES, empty="There were no events in the last 30 minutes.")
 

@@ -82,7 +82,8 @@ def totals(view: View) -> Block:
     """Return the numbers of received rows and of their outcomes, over both sources."""
     answer = view.answer(quality.row_accounting, limit=1)
     sums = {
-        name: sum(one[name] for one in answer["sources"]) for name in ("received_count", *OUTCOMES, "residue_count")
+        name: sum(source[name] for source in answer["sources"])
+        for name in ("received_count", *OUTCOMES, "residue_count")
     }
     definition = answer["definition"]
     labels, lost = {"received_count": "Received", **OUTCOMES, "residue_count": "Lost"}, sums["residue_count"]
@@ -182,7 +183,11 @@ def held(view: View) -> Block:
     """Return the days that are held back, each with its release."""
     answer = view.answer(quality.held_days)
     requested = view.answer(requests.newest_requests)["requests"]
-    newest = {(one["subject"], one["first_day"]): one for one in reversed(requested) if one["kind"] == "release"}
+    newest = {
+        (request["subject"], request["first_day"]): request
+        for request in reversed(requested)
+        if request["kind"] == "release"
+    }
     rows = [
         {
             **row,

@@ -68,9 +68,9 @@ def _named(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> list[tup
 
 def _stickiness(answer: dict[str, Any]) -> Block:
     rows = [
-        {"series": f"{one['name']} · {one['event_type'] or 'anything'}", **visitors}
-        for one in answer["stickiness"]
-        for visitors in one["visitors"]
+        {"series": f"{series['name']} · {series['event_type'] or 'anything'}", **visitors}
+        for series in answer["stickiness"]
+        for visitors in series["visitors"]
     ]
     spec = {
         "mark": {"type": "bar"},
@@ -97,13 +97,13 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
     rows = [
         {
             "start": charts.day_of(period),
-            "series": one["name"],
+            "series": series["name"],
             "state": state,
             "visitors": -value if state == "dormant" else value,
         }
-        for one in answer["lifecycle"]
+        for series in answer["lifecycle"]
         for state in STATES
-        for period, value in zip(answer["periods"], one[state], strict=True)
+        for period, value in zip(answer["periods"], series[state], strict=True)
         if value is not None
     ]
     spec = {

@@ -195,8 +195,8 @@ def made_of(view: View) -> Block:
         TableColumn("data_version", "Data version"), TableColumn("day_count", "Days", "count"),
     ]  # fmt: skip
     address = dagster_address(view.context.settings)
-    written = [{**one, "href": f"{address}/runs/{one['run_id']}" if one["run_id"] else ""} for one in made["runs"]]
-    upstream = [{**one, "columns": ", ".join(one["columns"])} for one in made["upstream"]]
+    written = [{**run, "href": f"{address}/runs/{run['run_id']}" if run["run_id"] else ""} for run in made["runs"]]
+    upstream = [{**table, "columns": ", ".join(table["columns"])} for table in made["upstream"]]
     return Several(
         [
             DataTable(written, runs, empty="Which runs wrote these rows was not noted."),
@@ -239,7 +239,7 @@ def _cut(value: object) -> object:
 
 
 def _numbers(view: View, answer: Row) -> Block:
-    rows = [{**one, "href": view.here(column=one["column"])} for one in answer["numbers"]]
+    rows = [{**number, "href": view.here(column=number["column"])} for number in answer["numbers"]]
     columns = [
         TableColumn("column", "Number", href="href"),
         TableColumn("description", "Meaning"),
