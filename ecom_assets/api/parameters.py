@@ -150,7 +150,6 @@ class RequestContext:
         definition: Mapping[str, Any],
         numbers: Mapping[str, Any],
         of: Period | Source,
-        timezone: str | None = None,
     ) -> dict[str, Any]:
         """Return the numbers with the fields of every answer.
 
@@ -159,11 +158,10 @@ class RequestContext:
             definition: What the numbers mean.
             numbers: The numbers by field.
             of: The days that the numbers cover; for a state, its source, whose newest day the answer covers.
-            timezone: The time zone of these days, if not the reporting time zone.
         """
-        reading, timezone = self.reading, timezone or self.reading.timezone
+        reading = self.reading
         return {
-            "range": range_of(of, timezone) if isinstance(of, Period) else self._as_of(of),
+            "range": range_of(of, reading.timezone) if isinstance(of, Period) else self._as_of(of),
             "data_as_of": reading.newest_date,
             "data_version": reading.published.data_version,
             "currency": reading.currency or None,

@@ -225,12 +225,12 @@ def meaning(answer: Mapping[str, Any], *names: str) -> str:
     return " ".join(f"{text}." if not text.endswith(".") else text for text in matches)
 
 
-def with_missing_days(rows: Sequence[Row], days: Row, day: str = "event_date") -> list[Row]:
+def with_missing_days(rows: Sequence[Row], days: Row) -> list[Row]:
     """Return the rows of days, and one without numbers for each missing day of an answer's range: a gap in a line."""
     if not rows:
         return []
-    missing = ({**dict.fromkeys(rows[0]), day: missing_day} for missing_day in days["missing_days"])
-    return sorted([*rows, *missing], key=lambda row: str(row[day]))
+    missing = ({**dict.fromkeys(rows[0]), "event_date": missing_day} for missing_day in days["missing_days"])
+    return sorted([*rows, *missing], key=lambda row: str(row["event_date"]))
 
 
 def compared_tile(  # noqa: PLR0913 (what a tile says)

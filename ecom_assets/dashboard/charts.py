@@ -91,8 +91,8 @@ def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:
     }
 
 
-def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str, *, kind: str = "money") -> Spec:
-    """Return a map of the world's countries, darker where a number is higher.
+def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str) -> Spec:
+    """Return a map of the world's countries, darker where an amount is higher.
 
     In the rows, `shape` is the name of the country in the shapes, whose address is `shapes`.
     """
@@ -111,14 +111,14 @@ def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str, *, kind: s
                 "mark": {"type": "geoshape", **outline},
                 "encoding": {
                     "color": {"field": value, "type": "quantitative", "scale": scale, "legend": None},
-                    "tooltip": [tip("country", "text", "Country"), tip(value, kind, "Revenue")],
+                    "tooltip": [tip("country", "text", "Country"), tip(value, "money", "Revenue")],
                 },
             },
         ],
     }
 
 
-def dots(name: str, value: str, series: str, *, kind: str = "count") -> Spec:
+def dots(name: str, value: str, series: str) -> Spec:
     """Return a row of dots per name, a colour per series: how far apart the series are."""
     return {
         "encoding": {"y": names(name, axis=NAME_AXIS)},
@@ -126,19 +126,19 @@ def dots(name: str, value: str, series: str, *, kind: str = "count") -> Spec:
             {
                 "mark": {"type": "rule", "color": "theme.line", "strokeWidth": 3},
                 "encoding": {
-                    "x": {**number(value, kind), "aggregate": "min"},
+                    "x": {**number(value, "money"), "aggregate": "min"},
                     "x2": {"field": value, "aggregate": "max"},
                 },
             },
             {
                 "mark": {"type": "point", "filled": True, "size": 70, "opacity": 0.9},
                 "encoding": {
-                    "x": number(value, kind),
+                    "x": number(value, "money"),
                     "color": {"field": series, "type": "nominal", "sort": None},
                     "tooltip": [
                         tip(name, "text", "Channel"),
                         tip(series, "text", "Model"),
-                        tip(value, kind, "Revenue"),
+                        tip(value, "money", "Revenue"),
                     ],
                 },
             },

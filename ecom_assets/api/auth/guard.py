@@ -24,7 +24,7 @@ from ecom_assets.api.auth.callers import CALLER, SESSION_CALLER, Caller, Scope, 
 from ecom_assets.api.auth.keys import KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, RequestRefusal, scope_challenge
-from ecom_assets.clock import Clock, now_utc
+from ecom_assets.clock import now_utc
 from ecom_assets.settings.subjects import NO_LIMIT
 
 
@@ -81,12 +81,11 @@ class Credentials:
 class AuditLog:
     """A log with a line for each denied request, without its headers, query and body."""
 
-    def __init__(self, home: Path, now: Clock = now_utc) -> None:
+    def __init__(self, home: Path) -> None:
         """Create the file in a folder, if it does not exist."""
         home.mkdir(parents=True, exist_ok=True)
         self.path = home / FILE_NAME
         _create(self.path)
-        self._now = now
         self._handler = _PrivateFiles(
             self.path, maxBytes=LARGEST_BYTES, backupCount=KEPT_FILES, encoding="utf-8", delay=True
         )
@@ -94,7 +93,7 @@ class AuditLog:
     def denied(self, scope: Request, reason: str, status: int) -> None:
         """Log a denied request."""
         line = {
-            "at": self._now().isoformat(),
+            "at": now_utc().isoformat(),
             "request_id": scope.get("ecom.request_id", ""),
             "status": status,
             "reason": reason,

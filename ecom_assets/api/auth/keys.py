@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from ecom_assets.api.auth.callers import Caller, Scope
 from ecom_assets.atomic_files import replacing_text
-from ecom_assets.clock import Clock, now_utc
+from ecom_assets.clock import now_utc
 from ecom_assets.errors import SettingError, UsageError, WorkError, did_you_mean
 
 SHORTEST_KEY = 20
@@ -44,10 +44,9 @@ _FILE: Final = TypeAdapter(dict[Literal["keys"], list[ApiKey]])
 class KeyFile:
     """The keys of one `ECOM_HOME`. Several processes may change them; each change is atomic."""
 
-    def __init__(self, home: Path, now: Clock = now_utc) -> None:
+    def __init__(self, home: Path) -> None:
         """Set the folder; the file is created with the first key."""
         self.path = home / FILE_NAME
-        self._now = now
 
     def all(self) -> list[ApiKey]:
         """Return all keys in the order of creation, including revoked ones.
@@ -69,7 +68,7 @@ class KeyFile:
         """Create a key; the second value is the key itself, which is not stored."""
         key_id = secrets.token_hex(4)
         secret = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
-        made = ApiKey(key_id, name, scopes, hash_of(secret), self._now())
+        made = ApiKey(key_id, name, scopes, hash_of(secret), now_utc())
         with self._changing():
             self._write([*self.all(), made])
         return made, secret
@@ -85,7 +84,7 @@ class KeyFile:
             if key_id not in keys:
                 raise UsageError(f"There is no API key {key_id!r} in {self.path}; {did_you_mean(key_id, keys)}.")
             if keys[key_id].revoked_at is None:
-                keys[key_id] = replace(keys[key_id], revoked_at=self._now())
+                keys[key_id] = replace(keys[key_id], revoked_at=now_utc())
                 self._write(list(keys.values()))
         return keys[key_id]
 

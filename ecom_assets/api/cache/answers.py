@@ -139,7 +139,7 @@ class CircuitBreaker:
 class RedisAnswers:
     """Reads and writes answers within a time limit; a failed read counts as a missing answer."""
 
-    def __init__(self, url: str, timeout_s: float, breaker: CircuitBreaker | None = None) -> None:
+    def __init__(self, url: str, timeout_s: float) -> None:
         """Set the URL, without connecting yet.
 
         Raises:
@@ -154,7 +154,7 @@ class RedisAnswers:
                 "ECOM_REDIS_URL is not an address of Redis; write redis://:password@host:6379/0, or rediss:// for TLS."
             ) from error
         self._timeout_s = timeout_s
-        self._breaker = breaker or CircuitBreaker()
+        self._breaker = CircuitBreaker()
         self._writes: set[asyncio.Task[None]] = set()
         self.failures = 0
 

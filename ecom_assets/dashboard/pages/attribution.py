@@ -42,7 +42,7 @@ def side_by_side(view: View) -> Block:
         TableColumn("revenue_amount", "Revenue", "money"),
     )
     return Chart(
-        charts.dots("channel", "revenue_amount", "model", kind="money"),
+        charts.dots("channel", "revenue_amount", "model"),
         rows,
         columns,
         "Revenue of each channel under each model, a dot per model.",
