@@ -22,8 +22,7 @@ from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
 from ecom_assets.api.cache.answers import AnswerCache, AnswersInMemory, RedisAnswers
 from ecom_assets.api.middleware.bounds import RequestBounds
-from ecom_assets.api.middleware.headers import Head
-from ecom_assets.api.middleware.request_log import ApiMetrics, RequestLog
+from ecom_assets.api.middleware.request_log import ApiMetrics, Head, RequestLog
 from ecom_assets.api.middleware.tracing import Tracing, new_tracer_provider
 from ecom_assets.api.parameters import VERSION, RewrittenAnswers, as_csv, numbers_alone
 from ecom_assets.api.problems import documented, handle_errors
@@ -38,7 +37,6 @@ from ecom_assets.api.routes import (
     quality,
     realtime,
     reconciliation,
-    requests,
     sales,
 )
 from ecom_assets.api.store.served_data import ServedData, open_store
@@ -145,10 +143,11 @@ def build_stack(
     return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
 
 
-SUBJECTS: Final = (sales, customers, behaviour, funnels, products, reconciliation, quality, explain, requests)
+SUBJECTS: Final = (sales, customers, behaviour, funnels, products, reconciliation, quality, explain)
 ROUTERS: Final[list[APIRouter]] = [
     operation.index_router,
     *(subject.router for subject in SUBJECTS),
+    operation.runs_router,
     ad_hoc.questions,
     realtime.router,
     operation.router,

@@ -14,5 +14,5 @@ A page is one file in `pages/`, found by being there:
 SQL. A section that cannot be shown, because the shop lacks its source or the caller a scope, shows the sentence of the
 error and leaves the other sections as they are. Choices in the address are fields of a `Filters` subclass, as `asks` of
 the page; a `Literal` field becomes a select. Blocks are in `blocks.py`, charts in `charts.py`, forms that change
-something in `actions.py`.
+something in `app.py`.
 """

@@ -133,7 +133,7 @@ class DashboardPage:
         summary: What it answers, in a sentence.
         asks: The model of the parameters in its address.
         refresh_s: Seconds after which the sections are read again by themselves; None for never.
-        actions: What its forms do; see `actions.py`.
+        actions: What its forms do; see `app.py`.
         title_of: The heading, where it depends on the request.
         has_comparison: Whether its numbers stand beside those of the period before.
         is_ad_hoc: Whether its sections ask ad-hoc questions.

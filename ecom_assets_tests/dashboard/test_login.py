@@ -15,8 +15,7 @@ from ecom_assets.api.app import build_stack
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.dashboard import sessions
-from ecom_assets.dashboard.actions import own_address, perform
-from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack
+from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack, own_address, perform
 from ecom_assets.dashboard.page import Action, ActionRequest, all_pages
 from ecom_assets.errors import WorkError
 from ecom_assets.settings.settings import Settings

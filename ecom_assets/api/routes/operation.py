@@ -1,18 +1,33 @@
-"""Routes for operation: the index of all routes, health checks, and metrics for Prometheus."""
+"""Routes for operation: the index, health, metrics, what runs noted, and requests to runs to release or retry."""
 
 from datetime import date, datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from ecom_assets.api.auth.callers import may_see_people, require_write
+from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.api.middleware.request_log import CONTENT_TYPE, ApiMetrics
-from ecom_assets.api.parameters import VERSION, Context, Formatted
+from ecom_assets.api.parameters import VERSION, Context, Formatted, JustSliced, RequestContext, SlicedOfDays
+from ecom_assets.api.problems import documented
 from ecom_assets.api.store.served_data import ServedData
+from ecom_assets.delivery import queries as delivery_queries
+from ecom_assets.errors import UsageError
+from ecom_assets.operations import queries
+from ecom_assets.operations.requests import RELEASE, RETRY, Requests
+from ecom_assets.operations.requests import Request as RunRequest
+from ecom_assets.quality import queries as quality_queries
+from ecom_assets.questions.answer import Answer, InUtc
+from ecom_assets.registry import ALL
+from ecom_assets.tables.queries import Period
 
 index_router = APIRouter(tags=["index"])
 router = APIRouter(tags=["operations"])
+runs_router = APIRouter(tags=["operations"])
+"""What runs noted, and requests to runs."""
 _NO_STORE = {"Cache-Control": "no-store"}
 _NOT_READY = 503
 
@@ -118,3 +133,252 @@ def endpoints_of(routers: list[APIRouter]) -> list[dict[str, str]]:
         if isinstance(route, APIRoute)
         for method in sorted(route.methods or ())
     ]
+
+
+NO_LEDGER = documented(409)
+
+
+class FailingCheck(BaseModel):
+    """A check that failed or warned."""
+
+    table_name: str = Field(description="The table", examples=["staging.events"])
+    check_name: str = Field(description="The check", examples=["contract_holds"])
+    is_warning: bool = Field(description="Whether it only warns")
+    description: str = Field(description="What must hold")
+    sentence: str = Field(description="What was seen and what to do, where the check says so; else empty")
+    observed: str | None = Field(description="What was observed")
+    limit: str | None = Field(description="What was allowed")
+    examples: list[Any] = Field(description="A few rows that break it, without personal data")
+    evaluated_at: datetime = Field(description="When it was evaluated last, in UTC")
+    failing_since: datetime | None = Field(description=queries.CHECKS_DEFINITION["failing_since"])
+    run_id: str = Field(description="The Dagster run that evaluated it last")
+
+
+class ChecksAnswer(Answer):
+    """The checks that failed or warned when they were evaluated last."""
+
+    total_count: int = Field(description="How many of these there are", examples=[3])
+    checks: list[FailingCheck] = Field(description=queries.CHECKS_DEFINITION["checks"])
+    evaluated_count: int = Field(description=queries.CHECKS_DEFINITION["evaluated_count"], examples=[132])
+
+
+@runs_router.get("/operations/checks", response_model=ChecksAnswer, summary="Checks that fail or warn")
+def failing_checks(context: Context, parameters: JustSliced) -> dict[str, Any]:
+    """Return the checks that failed or warned when they were evaluated last, as runs noted them."""
+    context.do_not_keep()
+    result = parameters.cut(queries.failing_checks(context.settings.home), "checks")
+    return context.answer(parameters, queries.CHECKS_DEFINITION, result, "events")
+
+
+class TableState(BaseModel):
+    """What is known of a table."""
+
+    table_name: str = Field(description="The table", examples=["mart.revenue_daily"])
+    newest_date: date | None = Field(description=queries.TABLES_DEFINITION["newest_date"])
+    row_count: int | None = Field(description="Rows in what is published; null if it is not")
+    written_at: InUtc | None = Field(description="When a run wrote it last, in UTC; null if none noted it")
+    is_written: bool | None = Field(description="Whether the last run over it wrote it; null if none noted it")
+    sentence: str = Field(description="What the last run failed with; else empty")
+    run_id: str | None = Field(description="The last Dagster run over it")
+
+
+class TablesAnswer(Answer):
+    """How fresh each table is."""
+
+    total_count: int = Field(description="How many tables there are", examples=[3])
+    tables: list[TableState] = Field(description=queries.TABLES_DEFINITION["tables"])
+
+
+@runs_router.get("/operations/tables", response_model=TablesAnswer, summary="How fresh each table is")
+def table_states(context: Context, parameters: JustSliced) -> dict[str, Any]:
+    """Return when each table was written last, its newest day, and what failed."""
+    context.do_not_keep()
+    noted, published = queries.noted_tables(context.settings.home), context.reading.published.tables
+    newest = quality_queries.newest_days(
+        context.reading, (table for table in ALL if table.qualified_name() in published)
+    )
+    rows = [
+        {
+            "table_name": name,
+            "newest_date": newest.get(name),
+            "row_count": served.get("row_count"),
+            "written_at": written.get("written_at") or served.get("materialized_at"),
+            "is_written": written.get("is_written"),
+            "sentence": written.get("sentence", ""),
+            "run_id": written.get("run_id") or served.get("run_id"),
+        }
+        for name in sorted({*noted, *published})
+        for written, served in [(noted.get(name, {}), published.get(name, {}))]
+    ]
+    return context.answer(parameters, queries.TABLES_DEFINITION, parameters.cut({"tables": rows}, "tables"), "events")
+
+
+class DeadLetterGroup(BaseModel):
+    """Records of one destination that a tool refused for one reason, or that cannot go."""
+
+    destination: str = Field(description="The asset that delivers them", examples=["amplitude_events"])
+    outcome: str = Field(description="`rejected` by the tool, or `refused` and never sent", examples=["rejected"])
+    reason: str | None = Field(description="Why, a fixed code")
+    record_count: int = Field(description=delivery_queries.DEAD_DEFINITION["record_count"])
+    first_date: date = Field(description="First day of such a record")
+    last_date: date = Field(description="Last day of such a record")
+    words: str | None = Field(description=delivery_queries.DEAD_DEFINITION["words"])
+    examples: list[str] = Field(description=delivery_queries.DEAD_DEFINITION["examples"])
+    can_retry: bool = Field(description=delivery_queries.DEAD_DEFINITION["can_retry"])
+
+
+class DeadLettersParameters(SlicedOfDays):
+    """Which dead letters to return."""
+
+    destination: str | None = Field(None, max_length=200, description="Only this one, such as amplitude_events")
+
+
+class DeadLettersAnswer(Answer):
+    """What could not be delivered."""
+
+    total_count: int = Field(description="How many groups there are", examples=[3])
+    dead_letters: list[DeadLetterGroup] = Field(description=delivery_queries.DEAD_DEFINITION["dead_letters"])
+
+
+@runs_router.get(
+    "/operations/dead-letters",
+    response_model=DeadLettersAnswer,
+    responses=NO_LEDGER,
+    summary="What could not be delivered",
+)
+def dead_letters(context: Context, parameters: Annotated[DeadLettersParameters, Query()]) -> dict[str, Any]:
+    """Return the records of some days that a destination refused, or that cannot go there, by reason."""
+    context.do_not_keep()
+    period = context.period(parameters, "events")
+    may = may_see_people(context.request.scope)
+    result = delivery_queries.dead_letters(context.settings, period, parameters.destination, may_see_people=may)
+    numbers = parameters.cut({"dead_letters": result}, "dead_letters")
+    return context.answer(parameters, delivery_queries.DEAD_DEFINITION, numbers, period)
+
+
+class RequestState(BaseModel):
+    """A request to a run."""
+
+    number: int = Field(description="Its place among all requests", examples=[1])
+    kind: str = Field(description="`release` lets a held day in, `retry` sends dead letters again")
+    subject: str = Field(description="The source of the day, or the destination", examples=["orders"])
+    first_day: date = Field(description="First of its days")
+    last_day: date = Field(description="Last of its days")
+    asked_by: str = Field(description="Who made it: the name of a key")
+    asked_at: datetime = Field(description="When it was made first, in UTC")
+    attempt: int = Field(description="How often it was made")
+    is_taken: bool = Field(description="Whether a run has taken it")
+    taken_at: datetime | None = Field(description="When, in UTC; null while it waits")
+    run_id: str | None = Field(description="The Dagster run that took it, where it is known")
+
+
+class RequestsAnswer(Answer):
+    """The newest requests."""
+
+    total_count: int = Field(description="How many requests there are", examples=[3])
+    requests: list[RequestState] = Field(description=queries.REQUESTS_DEFINITION["requests"])
+
+
+@runs_router.get(
+    "/operations/requests", response_model=RequestsAnswer, summary="Requests to runs: releases and retries"
+)
+def newest_requests(context: Context, parameters: JustSliced) -> dict[str, Any]:
+    """Return the newest 50 requests, and whether a run has taken them."""
+    context.do_not_keep()
+    result = parameters.cut({"requests": queries.newest_requests(context.settings.home)}, "requests")
+    return context.answer(parameters, queries.REQUESTS_DEFINITION, result, "events")
+
+
+class ReleaseBody(BaseModel):
+    """Which held day to let in."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"day": "2026-03-03"}]})
+
+    source: str = Field("orders", max_length=50, description="Whose day")
+    day: date = Field(description="The held day of arrival, YYYY-MM-DD")
+
+
+class RetryBody(BaseModel):
+    """Which dead letters to send again."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"destination": "amplitude_events"}]})
+
+    destination: str = Field(max_length=200, description="The destination, such as amplitude_events")
+    start_date: date | None = Field(None, description="First day of the records; default the first of the data")
+    end_date: date | None = Field(None, description="Last day of the records; default the newest of the data")
+
+
+@runs_router.post(
+    "/operations/releases",
+    response_model=RequestState,
+    status_code=HTTPStatus.ACCEPTED,
+    responses=documented(400),
+    summary="Release a held day",
+)
+def release(context: Context, body: ReleaseBody) -> dict[str, Any]:
+    """Ask the next run over a held day to let it in; who and when is recorded. Repeating it changes nothing."""
+    return request_release(context, body, writer_of(context.request)).to_mapping()
+
+
+@runs_router.post(
+    "/operations/retries",
+    response_model=RequestState,
+    status_code=HTTPStatus.ACCEPTED,
+    responses=documented(400) | NO_LEDGER,
+    summary="Send dead letters again",
+)
+def retry(context: Context, body: RetryBody) -> dict[str, Any]:
+    """Ask the next run over their days to send again what a destination has refused."""
+    return request_retry(context, body, writer_of(context.request)).to_mapping()
+
+
+def writer_of(request: Request) -> str:
+    """Return the name of the caller, or refuse a request from a page of another site.
+
+    Raises:
+        ScopeNeededError: The key lacks the scope `write`.
+        HTTPException: It comes from another site.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and not is_origin_of(origin, request.headers.get("host", "")):
+        raise HTTPException(HTTPStatus.FORBIDDEN, f"{origin} is another site, and may not leave requests here.")
+    return require_write(request.scope)
+
+
+def request_release(context: RequestContext, body: ReleaseBody, who: str) -> RunRequest:
+    """Record the request to release a held day.
+
+    Raises:
+        UsageError: The day is not held.
+    """
+    held = [row for row in quality_queries.held(context.reading) if row["source"] == body.source]
+    if body.day not in {row["held_date"] for row in held}:
+        days = ", ".join(str(row["held_date"]) for row in held) or "none"
+        raise UsageError(f"{body.day} is not held for {body.source}, so there is nothing to release; held are: {days}.")
+    return Requests(context.settings.home).make(RELEASE, body.source, (body.day, body.day), who)
+
+
+def request_retry(context: RequestContext, body: RetryBody, who: str) -> RunRequest:
+    """Record the request to send again the refused records of some days.
+
+    Raises:
+        UsageError: There is nothing to send again.
+        NoLedgerError: There is no ledger.
+    """
+    period = _days(context, body)
+    groups = delivery_queries.dead_letters(context.settings, period, body.destination, may_see_people=False)
+    refused = [group for group in groups if group["can_retry"]]
+    if not refused:
+        raise UsageError(
+            f"{body.destination} has refused no record of {period.start_date} to {period.end_date}, so there is "
+            "nothing to send again; /operations/dead-letters lists what there is."
+        )
+    days = min(group["first_date"] for group in refused), max(group["last_date"] for group in refused)
+    return Requests(context.settings.home).make(RETRY, body.destination, days, who)
+
+
+def _days(context: RequestContext, body: RetryBody) -> Period:
+    known = context.reading.known.get("events")
+    first = body.start_date or (known.first if known else None) or context.reading.newest_date
+    last = body.end_date or context.reading.newest_date
+    return Period.of(context.reading.newest_date, "custom", min(first, last), last)

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
-from ecom_assets.api.routes import reconciliation, requests
+from ecom_assets.api.routes import operation, reconciliation
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Section, View
@@ -84,13 +84,13 @@ def tools(view: View) -> Block:
 
 def dead_letters(view: View) -> Block:
     """Return the records that could not be delivered, by reason; those that a tool has rejected can be sent again."""
-    answer = view.answer(requests.dead_letters)
+    answer = view.answer(operation.dead_letters)
     rows = answer["dead_letters"]
     if not rows:
         return Notice("Every record of these days could be delivered, or still waits.", "good")
     waiting = {
         request["subject"]: request
-        for request in view.answer(requests.newest_requests)["requests"]
+        for request in view.answer(operation.newest_requests)["requests"]
         if request["kind"] == "retry" and not request["is_taken"]
     }
     return Custom("dead_letters.html", {"letters": rows, "waiting": waiting, "hidden": HIDDEN})
@@ -98,7 +98,7 @@ def dead_letters(view: View) -> Block:
 
 def requests_to_runs(view: View) -> Block:
     """Return the requests of people to runs."""
-    result = view.answer(requests.newest_requests)["requests"]
+    result = view.answer(operation.newest_requests)["requests"]
     rows = [{**request, "what": _what(request), "days": _days(request), "state": _state(request)} for request in result]
     return DataTable(rows, REQUESTS, empty="No release and no retry was requested yet.")
 
@@ -162,8 +162,8 @@ def retry(sent: ActionRequest) -> str:
     """Record the request to send rejected records again; return a sentence on what happens next."""
     with sent.request_context() as request_context:
         given = {name: text for name in ("destination", "start_date", "end_date") if (text := sent.form.get(name))}
-        body = requests.RetryBody.model_validate(given)
-        made = requests.request_retry(request_context, body, sent.caller or ON_THIS_MACHINE)
+        body = operation.RetryBody.model_validate(given)
+        made = operation.request_retry(request_context, body, sent.caller or ON_THIS_MACHINE)
     return (
         f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent again by the next run "
         "over these days; where Dagster's daemon is on, that run starts within seconds."

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
-from ecom_assets.api.routes import quality, requests
+from ecom_assets.api.routes import operation, quality
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.formats import formatted, in_words
@@ -182,7 +182,7 @@ def samples(view: View) -> Block:
 def held(view: View) -> Block:
     """Return the days that are held back, each with its release."""
     answer = view.answer(quality.held_days)
-    requested = view.answer(requests.newest_requests)["requests"]
+    requested = view.answer(operation.newest_requests)["requests"]
     newest = {
         (request["subject"], request["first_day"]): request
         for request in reversed(requested)
@@ -203,7 +203,7 @@ def held(view: View) -> Block:
 
 def checks(view: View) -> Block:
     """Return the checks that failed or warned when they were evaluated last."""
-    answer = view.answer(requests.failing_checks)
+    answer = view.answer(operation.failing_checks)
     if not answer["evaluated_count"]:
         return Notice("No run has noted its checks yet; the next one does, if it shares ECOM_HOME with this server.")
     rows = [
@@ -222,7 +222,7 @@ def checks(view: View) -> Block:
 
 def freshness(view: View) -> Block:
     """Return when each table was written last, and its newest day."""
-    answer = view.answer(requests.table_states)
+    answer = view.answer(operation.table_states)
     listed = [row for row in answer["tables"] if row["row_count"] is not None or row["is_written"] is False]
     rows = [{**row, "state": _state(row)} for row in listed]
     rows.sort(key=lambda row: (row["is_written"] is not False, row["table_name"]))
@@ -251,8 +251,8 @@ def _ago(text: str) -> str:
 def release(sent: ActionRequest) -> str:
     """Record the request to release a held day; return a sentence on what happens next."""
     with sent.request_context() as request_context:
-        body = requests.ReleaseBody.model_validate({name: sent.form.get(name) for name in ("source", "day")})
-        made = requests.request_release(request_context, body, sent.caller or ON_THIS_MACHINE)
+        body = operation.ReleaseBody.model_validate({name: sent.form.get(name) for name in ("source", "day")})
+        made = operation.request_release(request_context, body, sent.caller or ON_THIS_MACHINE)
     return (
         f"The release of {made.first_day} is recorded. The next run over that day lets its rows in; where Dagster's "
         "daemon is on, that run starts within seconds."
