@@ -199,9 +199,9 @@ class RequestContext:
 
 def request_context(request: Request, response: Response) -> Iterator[RequestContext]:
     """Open the published data for a request, or stop if the caller already has the current answer."""
-    given = Counter(name for name, _ in request.query_params.multi_items())
-    if twice := [name for name, count in given.items() if count > 1]:
-        raise DefinitionError(f"{twice[0]} is given {given[twice[0]]} times; give it once.")
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise DefinitionError(f"{twice[0]} is given {counts[twice[0]]} times; give it once.")
     store: PublishedStore = request.app.state.store
     with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
@@ -382,9 +382,9 @@ def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
             yield from _spread({**others, **part})
     elif series:
         others = {name: value for name, value in row.items() if name not in series}
-        for place in range(max(len(row[name]) for name in series)):
-            period = periods[place] if place < len(periods) else place
-            yield {**others, "period": period, **{name: (row[name] + [None] * (place + 1))[place] for name in series}}
+        for n in range(max(len(row[name]) for name in series)):
+            period = periods[n] if n < len(periods) else n
+            yield {**others, "period": period, **{name: (row[name] + [None] * (n + 1))[n] for name in series}}
     else:
         yield row
 

@@ -178,7 +178,7 @@ def _allowed(request: Request) -> str:
     paths = (request.url.path, f"{VERSION_PREFIX}{request.url.path}")
     described = request.app.openapi()["paths"].items()
     routes = [methods for path, methods in described if any(map(compile_path(path)[0].match, paths))]
-    methods = {method.upper() for known in routes for method in known}
+    methods = {method.upper() for listed in routes for method in listed}
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 

@@ -114,14 +114,14 @@ def is_own_origin(request: Request) -> bool:
 
 async def log_in(request: Request) -> Response:
     """Show the login form, or start a session with the key in it."""
-    known: sessions.LoginSessions | None = request.scope.get(sessions.SESSIONS)
-    if known is None:  # no keys are used
+    logins: sessions.LoginSessions | None = request.scope.get(sessions.SESSIONS)
+    if logins is None:  # no keys are used
         return RedirectResponse(f"{PREFIX}/", HTTPStatus.SEE_OTHER)
     if request.method != "POST":
         return render_login(request, HTTPStatus.OK, "", own_address(request.query_params.get("next", "")))
     form = await read_form(request)
     target = own_address(form.get("next", ""))
-    cookie = known.begin(form.get("key", "").strip()) if is_own_origin(request) else None
+    cookie = logins.begin(form.get("key", "").strip()) if is_own_origin(request) else None
     if cookie is None:
         return render_login(request, HTTPStatus.UNAUTHORIZED, WRONG_KEY, target)
     entered = RedirectResponse(target, HTTPStatus.SEE_OTHER)
@@ -132,9 +132,9 @@ async def log_in(request: Request) -> Response:
 async def log_out(request: Request) -> Response:
     """End the session of this browser, for every copy of its cookie."""
     check_form(request, await read_form(request))
-    known: sessions.LoginSessions | None = request.scope.get(sessions.SESSIONS)
-    if known is not None and (cookie := request.scope.get(sessions.SESSION)):
-        await run_in_threadpool(known.end, cookie)
+    logins: sessions.LoginSessions | None = request.scope.get(sessions.SESSIONS)
+    if logins is not None and (cookie := request.scope.get(sessions.SESSION)):
+        await run_in_threadpool(logins.end, cookie)
     left = RedirectResponse(f"{PREFIX}/login", HTTPStatus.SEE_OTHER)
     left.delete_cookie(sessions.COOKIE)
     return left

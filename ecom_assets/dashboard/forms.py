@@ -135,11 +135,11 @@ class Builder:
         titles = self.kind.question.TITLES
         fields = in_order(self.kind.question)
 
-        def place_of(given: Field) -> Place:
-            return given.input.place if given.input.place in {"", *titles} else "more"
+        def place_of(declared: Field) -> Place:
+            return declared.input.place if declared.input.place in {"", *titles} else "more"
 
         made = {
-            place: [shown for given in fields if place_of(given) == place for shown in inputs_of(given)]
+            place: [shown for declared in fields if place_of(declared) == place for shown in inputs_of(declared)]
             for place in titles
         }
         return tuple(
@@ -169,8 +169,8 @@ class Builder:
         for declared in fields:
             if declared.rows and (rows := _rows_of(filled_in, declared)):
                 place(definition, declared.path, rows)
-        made = self.make(definition, filled_in) if self.make else definition
-        return self.kind.question.from_mapping(self.kind.question.folded(made))
+        complete = self.make(definition, filled_in) if self.make else definition
+        return self.kind.question.from_mapping(self.kind.question.folded(complete))
 
 
 def inputs_of(field: Field) -> list[FormInput]:

@@ -64,8 +64,8 @@ class Filters(PageParameters):
     @property
     def days(self) -> dict[str, str]:
         """Return the days in the format of the address and of the API's parameters."""
-        given = self.model_dump(mode="json", include=set(self.DAYS), exclude_none=True)
-        return {name: str(value) for name, value in given.items()}
+        days = self.model_dump(mode="json", include=set(self.DAYS), exclude_none=True)
+        return {name: str(value) for name, value in days.items()}
 
     def on(self, newest: date) -> Self:
         """Return the choices where the data end on a day.
@@ -205,8 +205,8 @@ class View:
     def csv(self, path: str, *, with_days: bool = True, **parameters: Any) -> str:  # noqa: ANN401 (as above)
         """Return the address of a route's answer as CSV, for the days of the page."""
         days = self.filters.days if with_days else {}
-        given = {name: str(value) for name, value in parameters.items() if value is not None}
-        return f"{path}?{urlencode({**days, **given, 'format': 'csv'})}"
+        query = {name: str(value) for name, value in parameters.items() if value is not None}
+        return f"{path}?{urlencode({**days, **query, 'format': 'csv'})}"
 
     def link(self, path: str = "", **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
         """Return the address of a page, with the days that were chosen on this one if that page takes days."""
@@ -228,8 +228,8 @@ class View:
 
     def here(self, **choices: Any) -> str:  # noqa: ANN401 (as above)
         """Return the address of this page with some choices changed; None takes one out."""
-        given = self.filters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-        return address_of(self.page.path, {**given, **choices})
+        current = self.filters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+        return address_of(self.page.path, {**current, **choices})
 
     def why(self, why: Why | None) -> str:
         """Return the address of the explanation of a number, for the days of this page; empty if it has none.
@@ -265,17 +265,17 @@ def model_of(route: Callable[..., Any], name: str) -> type[BaseModel]:
 
 def address_of(path: str, choices: Mapping[str, Any]) -> str:
     """Return the address of a page with its choices; those that are None or empty are left out."""
-    given = {name: str(value) for name, value in choices.items() if value is not None and value != ""}
-    return f"{PREFIX}/{path}" + (f"?{urlencode(given)}" if given else "")
+    query = {name: str(value) for name, value in choices.items() if value is not None and value != ""}
+    return f"{PREFIX}/{path}" + (f"?{urlencode(query)}" if query else "")
 
 
-def read_filters(kind: type[A], given: Iterable[tuple[str, str]]) -> A:
+def read_filters(kind: type[A], parameters: Iterable[tuple[str, str]]) -> A:
     """Return the choices of an address; fields that a form sends empty count as not given.
 
     Raises:
         DefinitionError: A choice is unknown or has a wrong value.
     """
-    choices = {name: value for name, value in given if value.strip()}
+    choices = {name: value for name, value in parameters if value.strip()}
     if choices.get("time_range", "custom") != "custom":  # a form sends its dates whatever range is chosen
         choices = {name: value for name, value in choices.items() if name not in DATES}
     try:

@@ -50,7 +50,7 @@ class Shown:
 def build_sections(view: View) -> Iterator[Shown]:
     """Yield each section with its block; a section that fails shows its error."""
     notices: list[Notice] = []
-    for place, section in enumerate(view.page.sections, start=1):
+    for position, section in enumerate(view.page.sections, start=1):
         try:
             block = section.build(view)
         except EcomError as error:
@@ -59,7 +59,7 @@ def build_sections(view: View) -> Iterator[Shown]:
             if block in notices:
                 continue
             notices.append(block)
-        yield Shown(section, block, f"s{place}")
+        yield Shown(section, block, f"s{position}")
 
 
 def sentence_of(error: EcomError) -> str:
@@ -170,7 +170,8 @@ def _bar_width(rows: Sequence[Row], name: str, row: Row) -> str:
 def _with_code(text: str) -> Markup:
     """Return a sentence whose commands, which stand in backticks, are set as code."""
     return Markup("").join(  # each part is escaped
-        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(text.split("`"))
+        Markup("<code>{}</code>").format(part) if position % 2 else part
+        for position, part in enumerate(text.split("`"))
     )
 
 

@@ -105,14 +105,14 @@ class Worker:
         finally:
             theirs.close()
 
-    def ask(self, asked: Asked) -> Answered:
+    def ask(self, request: Asked) -> Answered:
         """Return the answer to a question.
 
         Raises:
             WorkerEndedError: The process ended before the answer; the worker cannot be asked again.
         """
         try:
-            self._connection.send(asked)
+            self._connection.send(request)
             answered: Answered = self._connection.recv()
         except (EOFError, OSError) as error:
             self.end()
@@ -143,9 +143,9 @@ def work(make_app: MakeApp, settings: Settings, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which lets questions finish
     app = make_app(settings)
     with json_lines(), asyncio.Runner() as runner:
-        while (asked := _next(connection, app)) is not None:
+        while (request := _next(connection, app)) is not None:
             signal.setitimer(signal.ITIMER_REAL, settings.adhoc_timeout_s)  # its signal ends the process
-            answer = runner.run(_answer(app, asked))
+            answer = runner.run(_answer(app, request))
             signal.setitimer(signal.ITIMER_REAL, 0)
             connection.send(answer)
 
@@ -155,15 +155,15 @@ def _next(connection: Connection, app: Starlette) -> Asked | None:
     if not connection.poll(IDLE_S):
         app.state.store.close()
     try:
-        asked: Asked = connection.recv()
+        request: Asked = connection.recv()
     except EOFError:
         return None
-    return asked
+    return request
 
 
-async def _answer(app: Starlette, asked: Asked) -> Answered:
-    answered, scope = Answered(), dict(asked.scope)
-    messages = [{"type": "http.request", "body": asked.body, "more_body": False}]
+async def _answer(app: Starlette, request: Asked) -> Answered:
+    answered, scope = Answered(), dict(request.scope)
+    messages = [{"type": "http.request", "body": request.body, "more_body": False}]
 
     async def receive() -> Message:
         if not messages:
@@ -338,14 +338,14 @@ class AdHocQuestions:
         response.raw_headers = answered.headers
         return response
 
-    async def _answer(self, asked: Asked) -> Answered:
+    async def _answer(self, request: Asked) -> Answered:
         loop = asyncio.get_running_loop()
         self._idle = [worker for worker in self._idle if worker.is_alive()]
         start = partial(Worker, self._ad_hoc.make_app, self._settings)
         worker = self._idle.pop() if self._idle else await loop.run_in_executor(self._threads, start)
         self._busy.append(worker)
         try:
-            answered = await loop.run_in_executor(self._threads, worker.ask, asked)
+            answered = await loop.run_in_executor(self._threads, worker.ask, request)
         except asyncio.CancelledError:
             worker.end()
             raise

@@ -92,8 +92,8 @@ class _KeySet:
 
 def _scopes(claims: dict[str, Any]) -> frozenset[Scope]:
     claim = claims.get("scope", "")
-    words = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
-    return frozenset(Scope(word) for word in words if isinstance(word, str) and word in set(Scope))
+    names = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
+    return frozenset(Scope(name) for name in names if isinstance(name, str) and name in set(Scope))
 
 
 def _public_key(settings: Settings) -> object:

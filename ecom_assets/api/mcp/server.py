@@ -183,8 +183,8 @@ def build_http(settings: Settings) -> ApiStack:
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         # Without keys the guard lets this machine see people; an assistant hands on what it sees.
-        asked = stack if credentials.are_needed() else _as_caller(stack, reads)
-        await asked(scope, receive, send)
+        application = stack if credentials.are_needed() else _as_caller(stack, reads)
+        await application(scope, receive, send)
 
     _mount(app, build_server(questions_of(app.openapi()), partial(answer_from, guarded)))
     stack = build_stack(settings, app)

@@ -46,9 +46,9 @@ class ApiQuestion:
         Raises:
             ValueError: An argument is missing or unknown.
         """
-        known = self.input_schema["properties"]
-        if unknown := next((name for name in arguments if name not in known), None):
-            raise ValueError(f"{self.name} has no argument {unknown!r}; {did_you_mean(unknown, known)}.")
+        properties = self.input_schema["properties"]
+        if unknown := next((name for name in arguments if name not in properties), None):
+            raise ValueError(f"{self.name} has no argument {unknown!r}; {did_you_mean(unknown, properties)}.")
         if missing := next((name for name in self.input_schema["required"] if name not in arguments), None):
             raise ValueError(f"{self.name} needs the argument {missing!r}; add it.")
         path = self.path

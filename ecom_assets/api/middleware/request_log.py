@@ -212,8 +212,8 @@ class _Noted:
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _USABLE_ID.fullmatch(value):
-            given: str = value.decode()
-            return given
+            usable: str = value.decode()
+            return usable
     return os.urandom(16).hex()
 
 

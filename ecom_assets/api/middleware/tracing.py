@@ -49,8 +49,8 @@ class Tracing:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        given = self._extract(headers)
-        with self._tracer.start_as_current_span(scope["method"], context=given, kind=self._server) as span:
+        parent = self._extract(headers)
+        with self._tracer.start_as_current_span(scope["method"], context=parent, kind=self._server) as span:
 
             async def noted(message: Message) -> None:
                 if message["type"] == "http.response.start":

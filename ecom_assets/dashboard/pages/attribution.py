@@ -30,7 +30,7 @@ class AttributionFilters(Filters):
 def side_by_side(view: View) -> Block:
     """Return the revenue of each channel under each model as dots."""
     result = _by_model(view)
-    order = {row["channel"]: place for place, row in enumerate(result[DEFAULT_MODEL]["channels"])}
+    order = {row["channel"]: position for position, row in enumerate(result[DEFAULT_MODEL]["channels"])}
     rows = [
         {"channel": row["channel"], "model": MODELS[model], "revenue_amount": row["revenue_amount"]}
         for model, answer in result.items()

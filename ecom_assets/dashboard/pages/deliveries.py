@@ -161,8 +161,8 @@ def _state(request: dict[str, Any]) -> str:
 def retry(sent: ActionRequest) -> str:
     """Record the request to send rejected records again; return a sentence on what happens next."""
     with sent.request_context() as request_context:
-        given = {name: text for name in ("destination", "start_date", "end_date") if (text := sent.form.get(name))}
-        body = operation.RetryBody.model_validate(given)
+        fields = {name: text for name in ("destination", "start_date", "end_date") if (text := sent.form.get(name))}
+        body = operation.RetryBody.model_validate(fields)
         made = operation.request_retry(request_context, body, sent.caller or ON_THIS_MACHINE)
     return (
         f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent again by the next run "

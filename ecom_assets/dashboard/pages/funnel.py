@@ -143,7 +143,7 @@ def times(answer: Answer) -> Block:
     """Return how long it took, as a histogram."""
     fields = answer["time_to_convert"]
     bars = fields["bins"] if fields else answer["steps"][-1]["histogram_from_previous"]
-    rows = [{**bar, "label": _range(bar), "place": place} for place, bar in enumerate(bars)]
+    rows = [{**bar, "label": _range(bar), "place": position} for position, bar in enumerate(bars)]
     columns = (TableColumn("label", "Time"), TableColumn("count", "Count", "count"))
     spec = charts.ranking("label", "count", title="Count", sort=None)
     between = f"steps {fields['from_step']} and {fields['to_step']}" if fields else "the last two steps"

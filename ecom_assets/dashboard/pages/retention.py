@@ -45,14 +45,14 @@ def heat_map(view: View) -> Block:
         {
             "cohort": f"{cohort['cohort']}",
             "size": cohort["size"],
-            "period": names[place] if place < len(names) else str(place),
-            "place": place,
+            "period": names[position] if position < len(names) else str(position),
+            "place": position,
             "returned": returned,
             "rate": returned / cohort["size"] if cohort["size"] else None,
-            "state": "over" if cohort["complete"][place] else "not over yet",
+            "state": "over" if cohort["complete"][position] else "not over yet",
         }
         for cohort in shown
-        for place, returned in enumerate(cohort["returned"])
+        for position, returned in enumerate(cohort["returned"])
     ]
     return Chart(
         _map(names, view),
