@@ -31,10 +31,10 @@ def question(file: Path) -> tuple[Any, Any, Any]:
     import ibis
 
     from ecom_assets.retention.activity import event_activity
-    from ecom_assets.retention.rule import RetentionRule
+    from ecom_assets.retention.question import RetentionQuestion
     from ecom_assets.warehouse.local import connect
 
-    con, rule = connect(), RetentionRule()
+    con, rule = connect(), RetentionQuestion()
     con.raw_sql(f"SET threads = {os.cpu_count()}")
     events = con.read_parquet(file)
     events = events.mutate(event_date=events.event_at.date(), cart_amount=ibis.null("decimal(18, 2)"))

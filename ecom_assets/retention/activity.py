@@ -14,6 +14,9 @@ import ibis.expr.types as ir
 
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.columns import EXACT, FIRST, exact_number_of, holds, label_of, text_of, with_first
+from ecom_assets.retention.question import RetentionQuestion
+from ecom_assets.tables.breakdown import in_order
+from ecom_assets.tables.columns import EXACT, exact_number_of, holds, label_of, text_of
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, of_days, period_number
@@ -30,7 +33,7 @@ class Hours:
     timezone: str
 
 
-def event_activity(events: ir.Table, rule: RetentionRule, hours: Hours | None = None) -> ir.Table:
+def event_activity(events: ir.Table, rule: RetentionQuestion, hours: Hours | None = None) -> ir.Table:
     """Return the activity of rows of `CleanEvents`; the amount paid is that of a purchase. Hours need `hours`.
 
     Raises:
@@ -52,7 +55,7 @@ def by_period(rows: ir.Table) -> ir.Table:
     )
 
 
-def starts(activity: ir.Table, rule: RetentionRule, between: Ends = (None, None)) -> ir.Table:
+def starts(activity: ir.Table, rule: RetentionQuestion, between: Ends = (None, None)) -> ir.Table:
     """Return who starts in which cohort: one row per visitor, or per visitor and cohort if these recur.
 
     Its columns are `visitor_id`, `cohort_number`, `start_date`, and as the rule needs them `start_at`, `start_hour` and
@@ -80,7 +83,7 @@ def _labels(begun: ir.Table, unit: list[str]) -> ir.Table:
     return first_of_each(firsts, unit, ["event_id", "label"]).select(*unit, "label")
 
 
-def shown_labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.Table]:
+def shown_labels(started: ir.Table, rule: RetentionQuestion) -> tuple[list[str], ir.Table]:
     """Return the values of the breakdown to show, and the starts with all others as `(other)`."""
     if not rule.by:
         return [], started
@@ -91,7 +94,7 @@ def shown_labels(started: ir.Table, rule: RetentionRule) -> tuple[list[str], ir.
     return [*kept, OTHER], with_other(started, "label", kept)
 
 
-def numbered(activity: ir.Table, rule: RetentionRule) -> ir.IntegerValue:
+def numbered(activity: ir.Table, rule: RetentionQuestion) -> ir.IntegerValue:
     """Return the number of the calendar period of each row."""
     if rule.period == "hour":
         return hour_number(activity.hour_at)
@@ -101,7 +104,7 @@ def numbered(activity: ir.Table, rule: RetentionRule) -> ir.IntegerValue:
 FIRST_START: Final = f"{FIRST}start"
 
 
-def activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None = None) -> ir.Table:
+def activity(rows: ir.Table, rule: RetentionQuestion, hours: Hours | None = None) -> ir.Table:
     """Return the activity of events that say in `amount` what was paid. Hours need `hours`.
 
     Raises:
@@ -111,13 +114,13 @@ def activity(rows: ir.Table, rule: RetentionRule, hours: Hours | None = None) ->
         rows = rows.mutate(visitor_id=text_of(rows, rule.per))
         rows = rows.filter(rows.visitor_id.notnull())
     if rule.starting == "first_ever":
-        rows = with_first(rows, FIRST_START, _counts(rows, rule.start, EVERYTHING) == 1)
+        rows = with_first(rows, FIRST_START, _counts(rows, rule.start_type, EVERYTHING) == 1)
     if rule.where != EVERYTHING:
         rows = rows.filter(holds(rows, rule.where))
-    is_start = _counts(rows, rule.start, rule.start_where)
+    is_start = _counts(rows, rule.start_type, rule.start_where)
     if FIRST_START in rows.columns:
         is_start = rows[FIRST_START].ifelse(is_start, 0).cast("int64")
-    is_return = _counts(rows, rule.returning, rule.returning_where)
+    is_return = _counts(rows, rule.return_type, rule.returning_where)
     more: dict[str, ir.Value] = {}
     if rule.by:
         more |= {"event_id": rows.event_id, "label": label_of(rows, rule.by_columns, NONE)}

@@ -1,6 +1,5 @@
 """The answer to custom retention: its cohorts with who came back, and who they are in one cell."""
 
-from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -21,7 +20,6 @@ from ecom_assets.retention.counting import (
     who_answer,
 )
 from ecom_assets.retention.question import RetentionQuestion
-from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.days import ONE_DAY
 
 ORDER_TYPES: Final = ("purchase", "refund")
@@ -107,18 +105,18 @@ def _compute_who(listed: CellList, question: RetentionQuestion, asked: AskedEven
 
 def _query(question: RetentionQuestion, asked: AskedEvents) -> RetentionQuery:
     is_of_orders = asked.source.of_orders
-    rule = _of_orders(question.rule) if is_of_orders else question.rule
+    rule = _of_orders(question) if is_of_orders else question
     build: Build = activity if is_of_orders else event_activity
     between = asked.days if question.reads_all else (None, None)
     timezone, days = asked.opened.timezone, asked.extent.day_count
     return RetentionQuery(asked.con, asked.events, rule, timezone, days, build, between, asked.keep)
 
 
-def _of_orders(rule: RetentionRule) -> RetentionRule:
+def _of_orders(rule: RetentionQuestion) -> RetentionQuestion:
     """Return the rule for orders, whose event types are purchase (the default) and refund."""
     if rule.per != "user":
         raise UsageError(f"--per {rule.per} is a key of events, which orders do not have; ask with --events PATH.")
-    rule = replace(rule, start=rule.start or "purchase", returning=rule.returning or "purchase")
+    rule = rule.changed(start=rule.start_type or "purchase", returning=rule.return_type or "purchase")
     check_types([name for name in (rule.start, rule.returning) if name], ORDER_TYPES)
     return rule
 

@@ -16,7 +16,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.retention.activity import numbered, starts
-from ecom_assets.retention.rule import ROLLING_S, Bracket, RetentionRule
+from ecom_assets.retention.question import ROLLING_S, Bracket, RetentionQuestion
 from ecom_assets.tables.columns import EXACT
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import hour_number, number_table, period_number, period_start
@@ -41,7 +41,7 @@ class Reach:
 
 
 def retention(
-    activity: ir.Table, rule: RetentionRule, period_count: int, reach: Reach, started: ir.Table | None = None
+    activity: ir.Table, rule: RetentionQuestion, period_count: int, reach: Reach, started: ir.Table | None = None
 ) -> ir.Table:
     """Return one row per non-empty cohort and per cell that has begun for it; with `by`, per value of the breakdown.
 
@@ -63,7 +63,7 @@ def retention(
     return cells_of(_cohorts(started, rule), counts, rule, period_count, reach)
 
 
-def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionRule, period_count: int, reach: Reach) -> ir.Table:
+def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionQuestion, period_count: int, reach: Reach) -> ir.Table:
     """Return the rows of `retention` from cohorts and counts that were computed before.
 
     `counts` are rows of `counted`. `cohorts` have cohort_number, visitor_count and start_date, the first day on which a
@@ -90,7 +90,7 @@ def ordered_totals(cells: ir.Table) -> ir.Table:
     return totals(cells).order_by("cell")
 
 
-def members(activity: ir.Table, rule: RetentionRule, period_count: int, started: ir.Table) -> ir.Table:
+def members(activity: ir.Table, rule: RetentionQuestion, period_count: int, started: ir.Table) -> ir.Table:
     """Return who counts in which cell: one row per visitor and cell, and one without a cell for those in none.
 
     `started` is the result of `starts`; the other arguments are those of `retention`. The columns are `cohort_date`,
@@ -138,7 +138,7 @@ def totals(rows: ir.Table) -> ir.Table:
 
 
 def counted(
-    visits: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, unit: Sequence[str] = ("cohort_number",)
+    visits: ir.Table, cells: Sequence[Bracket], rule: RetentionQuestion, unit: Sequence[str] = ("cohort_number",)
 ) -> ir.Table:
     """Return the number of returning visitors, the revenue and the value per cohort and cell.
 
@@ -173,7 +173,7 @@ def counted(
     )
 
 
-def _came(visits: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, unit: Sequence[str]) -> ir.Table:
+def _came(visits: ir.Table, cells: Sequence[Bracket], rule: RetentionQuestion, unit: Sequence[str]) -> ir.Table:
     """Return, once per visitor, the cells in which they came back; with `on_or_after` the last of them only."""
     visits = visits.mutate(cell=_cell_of(visits.place, cells))
     came = visits.filter(visits.is_return > 0)
@@ -218,11 +218,11 @@ def cell_table(cells: Sequence[Bracket]) -> ir.Table:
     return numbers.mutate(first_period=_end_of(numbers.cell, cells, 0), last_period=_end_of(numbers.cell, cells, 1))
 
 
-def _unit(rule: RetentionRule) -> list[str]:
+def _unit(rule: RetentionQuestion) -> list[str]:
     return ["label", "cohort_number"] if rule.by else ["cohort_number"]
 
 
-def _visits(activity: ir.Table, started: ir.Table, rule: RetentionRule) -> ir.Table:
+def _visits(activity: ir.Table, started: ir.Table, rule: RetentionQuestion) -> ir.Table:
     """Return the activity from each visitor's start on, with its `place`: the number of periods since the start."""
     values = ["value"] if "value" in activity.columns else []
     activity = activity.mutate(own_number=numbered(activity, rule)).drop("is_start")
@@ -238,7 +238,7 @@ def _visits(activity: ir.Table, started: ir.Table, rule: RetentionRule) -> ir.Ta
     return visits.filter(visits.place >= 0)
 
 
-def _cohorts(started: ir.Table, rule: RetentionRule) -> ir.Table:
+def _cohorts(started: ir.Table, rule: RetentionQuestion) -> ir.Table:
     when = {"start_date": started.start_date.min()}
     if rule.clock == "rolling":
         when |= {"first_start_at": started.start_at.min(), "last_start_at": started.start_at.max()}
@@ -247,13 +247,13 @@ def _cohorts(started: ir.Table, rule: RetentionRule) -> ir.Table:
     return started.group_by(_unit(rule)).agg(visitor_count=started.count(), **when)
 
 
-def _cohort_date(cohorts: ir.Table, rule: RetentionRule) -> ir.Value:
+def _cohort_date(cohorts: ir.Table, rule: RetentionQuestion) -> ir.Value:
     if rule.period == "hour":
         return cohorts.start_hour
     return period_start(cohorts.start_date, rule.period, rule.week_start)
 
 
-def _limits(rule: RetentionRule, reach: Reach) -> tuple[ir.IntegerValue, ir.IntegerValue]:
+def _limits(rule: RetentionQuestion, reach: Reach) -> tuple[ir.IntegerValue, ir.IntegerValue]:
     """Return the number of the newest period, and of the first that may be incomplete."""
     if rule.period == "hour" and reach.newest_at is not None and reach.open_at is not None:
         return hour_number(_scalar(reach.newest_at)), hour_number(_scalar(reach.open_at))
@@ -267,7 +267,7 @@ def _scalar(value: object, kind: str = "timestamp(6)") -> ir.Scalar:
     return value if isinstance(value, ibis.Expr) else ibis.literal(value, kind)
 
 
-def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionRule, reach: Reach) -> ir.Table:
+def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionQuestion, reach: Reach) -> ir.Table:
     grid = cohorts.cross_join(cell_table(cells))
     newest, opened = _limits(rule, reach)
     if rule.clock == "rolling":

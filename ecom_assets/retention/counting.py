@@ -33,6 +33,9 @@ from ecom_assets.retention.cells import (
 from ecom_assets.retention.kernel import cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
 from ecom_assets.tables.columns import ends_of
+from ecom_assets.retention.question import MAX_HOURLY_DAYS, ROLLING_S, RetentionQuestion
+from ecom_assets.tables.breakdown import binned_columns, open_columns, with_ends
+from ecom_assets.tables.columns import ends_of_column
 from ecom_assets.tables.conditions import EVERYTHING, has_negation
 from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, of_days, period_text
 from ecom_assets.tables.portable import has_kernels, rows_of, stored
@@ -42,7 +45,7 @@ from ecom_assets.trends.trend import has_no_values
 ACTIVITY, STARTS, CELLS = "activity", "cohort_starts", "retention_cells"
 DAY_S: Final = 86_400
 Keep = Callable[[Any], object]
-Build = Callable[[Any, RetentionRule, Hours | None], Any]
+Build = Callable[[Any, RetentionQuestion, Hours | None], Any]
 """A function such as `event_activity`."""
 
 
@@ -63,7 +66,7 @@ class RetentionQuery:
 
     con: SQLBackend
     rows: ir.Table
-    rule: RetentionRule
+    rule: RetentionQuestion
     timezone: str
     days: int
     build: Build = event_activity
@@ -75,7 +78,7 @@ class RetentionQuery:
         """Return the activity; for hours the rows are read once more, for their days."""
         if self.rule.period != "hour":
             return self.build(self.rows, self.rule, None)
-        plain = self.build(self.rows, replace(self.rule, period="day"), None)
+        plain = self.build(self.rows, self.rule.changed(period="day"), None)
         (span,) = rows_of(days_of(plain))
         first, last = (date(2000, 1, 1),) * 2 if span["first"] is None else (span["first"], span["last"])
         self._check_hours(self.between[0] or first, self.between[1] or last)
@@ -160,15 +163,15 @@ def check_types(wanted: Iterable[str], known: Iterable[str]) -> None:
             raise DefinitionError(f"There is no event type {name!r} here; {did_you_mean(name, names)}.")
 
 
-def types_in_doubt(rule: RetentionRule, answer: Mapping[str, Any]) -> list[str]:
+def types_in_doubt(rule: RetentionQuestion, answer: Mapping[str, Any]) -> list[str]:
     """Return the requested event types that, judging by the answer, may have no events."""
     cohorts = answer["cohorts"]
-    start = [] if cohorts else [rule.start]
-    returning = [] if any(any(one["returned"]) for one in cohorts) else [rule.returning]
+    start = [] if cohorts else [rule.start_type]
+    returning = [] if any(any(one["returned"]) for one in cohorts) else [rule.return_type]
     return [name for name in (*start, *returning) if name]
 
 
-def _is_bare(rule: RetentionRule, answer: Mapping[str, Any]) -> bool:
+def _is_bare(rule: RetentionQuestion, answer: Mapping[str, Any]) -> bool:
     """Return whether a key of `properties` may be missing: nobody starts or returns, or what counts has no value."""
     cohorts = answer["cohorts"]
     has_returns = any(any(one["returned"]) for one in cohorts)
@@ -196,7 +199,7 @@ def _counted(question: RetentionQuery, whole_until: date | None) -> Counted:
     if question.keep:
         question.keep(_ordered(members(activity, rule, length, named)))
     # Few rows, which are read several times, and for each value.
-    cells = stored(con, CELLS, retention(activity, replace(rule, by=None), length, reach, started))
+    cells = stored(con, CELLS, retention(activity, rule.changed(by=None), length, reach, started))
     if not rule.by:
         return Counted(known, cells)
     by_label = stored(con, f"{CELLS}_by_label", retention(activity, rule, length, reach, named))
@@ -211,11 +214,11 @@ def _with_bins(question: RetentionQuery) -> RetentionQuery:
     ends = {}
     for column in open_columns(rule.by_columns):
         # The starts as returns, whose numbers are added up.
-        of_starts = replace(rule, by=None, period="day", returning=rule.start, returning_where=rule.start_where)
-        numbers = question.build(question.rows, replace(of_starts, sum_of=column), None)
+        of_starts = rule.changed(by=None, period="day", returning=rule.start, returning_where=rule.start_where)
+        numbers = question.build(question.rows, of_starts.changed(sum_of=column), None)
         ends[column] = ends_of(of_days(numbers, "event_date", question.between), "value")
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
-    return replace(question, rule=replace(rule, by=by, limit=limit))
+    return replace(question, rule=rule.changed(by=by, limit=limit))
 
 
 def _suits_kernel(question: RetentionQuery) -> bool:
@@ -237,7 +240,7 @@ def _by_kernel(question: RetentionQuery, whole_until: date | None) -> Counted | 
     known = _reached(newest_date, None, period_count, question, whole_until)
     known = replace(known, has_money=counted.has_money)
     length, reach = known.period_count, known.reach
-    result = cells_of(counted.cohorts, counted.counts, replace(rule, by=None), length, reach)
+    result = cells_of(counted.cohorts, counted.counts, rule.changed(by=None), length, reach)
     if counted.by_label is None:
         return Counted(known, result)
     by_label = stored(con, f"{CELLS}_by_label", cells_of(*counted.by_label, rule, length, reach))
@@ -255,7 +258,7 @@ def days_of(activity: ir.Table) -> ir.Table:
     return activity.agg(first=activity.event_date.min(), last=activity.event_date.max())
 
 
-def extent_of(activity: ir.Table, rule: RetentionRule) -> ir.Table:
+def extent_of(activity: ir.Table, rule: RetentionQuestion) -> ir.Table:
     """Return how far activity reaches: its periods, days and newest time, and how much of it paid, as a row."""
     # On the rolling clock, and by hours, whole days are not enough.
     hour_at = activity.hour_at if rule.period == "hour" else None
@@ -287,7 +290,7 @@ def _of_all_rows(question: RetentionQuery) -> dict[str, Any] | None:
     rule = question.rule
     if rule.where == EVERYTHING and rule.per == "user":
         return None
-    plain = replace(rule, where=EVERYTHING, per="user", starting="first_time", by=None, sum_of=None)
+    plain = rule.changed(where=EVERYTHING, per="user", starting="first_time", by=None, sum_of=None)
     (row,) = rows_of(extent_of(replace(question, rule=plain).activity, plain))
     return row
 

@@ -24,7 +24,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import WorkError
 from ecom_assets.retention.activity import shown_labels
-from ecom_assets.retention.rule import Bracket, RetentionRule
+from ecom_assets.retention.question import Bracket, RetentionQuestion
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import AHEAD_WEEKS, EPOCH_WEEKDAY, period_number
 from ecom_assets.tables.portable import has_kernels, rows_of
@@ -60,7 +60,9 @@ class CohortCounts:
     has_money: bool
 
 
-def cohort_counts(con: SQLBackend, activity: ir.Table, rule: RetentionRule, most_periods: int) -> CohortCounts | None:
+def cohort_counts(
+    con: SQLBackend, activity: ir.Table, rule: RetentionQuestion, most_periods: int
+) -> CohortCounts | None:
     """Return the counts of activity; None if the data have no visitors, or more periods than there are bits.
 
     Args:
@@ -106,7 +108,7 @@ def _temp_table(con: SQLBackend, name: str) -> ir.Table:
     return con.table(name, database=("temp", "main"))
 
 
-def span_of(visitors: ir.Table, rule: RetentionRule) -> ir.Table:
+def span_of(visitors: ir.Table, rule: RetentionQuestion) -> ir.Table:
     """Return the newest day, the number of its period, the length in periods, and how many paid, as a row."""
     span = visitors.agg(
         first=visitors.first_date.min(), newest=visitors.newest_date.max(), paying=visitors.paid.count()
@@ -114,7 +116,7 @@ def span_of(visitors: ir.Table, rule: RetentionRule) -> ir.Table:
     return span.mutate(number=_number(span.newest, rule), length=_number(span.newest, rule) - _number(span.first, rule))
 
 
-def begun_of(visitors: ir.Table, rule: RetentionRule) -> ir.Table:
+def begun_of(visitors: ir.Table, rule: RetentionQuestion) -> ir.Table:
     """Return the visitors who started, with the number of their cohort."""
     begun = visitors.filter(visitors.start_date.notnull())
     return begun.mutate(cohort_number=_number(begun.start_date, rule))
@@ -134,7 +136,7 @@ def payments_of(begun: ir.Table) -> ir.Table:
 
 
 def _tables(
-    rows: Arrays, paid: Paid, rule: RetentionRule, newest: int, cells: tuple[Bracket, ...]
+    rows: Arrays, paid: Paid, rule: RetentionQuestion, newest: int, cells: tuple[Bracket, ...]
 ) -> tuple[Arrays, Arrays]:
     """Return cohorts and counts of visitors with equal bits."""
     order = np.argsort(rows["cohort_number"], kind="stable")
@@ -190,7 +192,7 @@ def _with_labels(con: SQLBackend, activity: ir.Table, begun: ir.Table) -> ir.Tab
     return begun.join(_temp_table(con, LABELS), "visitor_id")
 
 
-def _number(day: ir.DateValue, rule: RetentionRule) -> ir.IntegerValue:
+def _number(day: ir.DateValue, rule: RetentionQuestion) -> ir.IntegerValue:
     return period_number(day, rule.period, rule.week_start)
 
 
@@ -199,7 +201,7 @@ def _names(words: int) -> list[str]:
     return [f"{CAME}{word}" for word in range(words)]
 
 
-def _pass_over(con: SQLBackend, activity: ir.Table, rule: RetentionRule, words: int) -> None:
+def _pass_over(con: SQLBackend, activity: ir.Table, rule: RetentionQuestion, words: int) -> None:
     # A filter costs as much as the aggregate, so leave it out if every row counts.
     starts = "" if rule.has_any_start else "FILTER (is_start = 1)"
     came = ", ".join(f"{_bits_sql(rule, word, words)} AS {name}" for word, name in enumerate(_names(words)))
@@ -213,7 +215,7 @@ def _pass_over(con: SQLBackend, activity: ir.Table, rule: RetentionRule, words: 
     """)  # noqa: S608 (compiled by Ibis)
 
 
-def _bits_sql(rule: RetentionRule, word: int, words: int) -> str:
+def _bits_sql(rule: RetentionQuestion, word: int, words: int) -> str:
     """Return the SQL of a word of a visitor's bits, 0 without any; period n has the bit n modulo all bits."""
     conditions = ([] if rule.has_any_return else ["is_return = 1"]) + (
         [f"number // {WORD_BITS} % {words} = {word}"] if words > 1 else []
@@ -222,7 +224,7 @@ def _bits_sql(rule: RetentionRule, word: int, words: int) -> str:
     return f"coalesce(bit_or(1::UBIGINT << (number % {WORD_BITS})::UBIGINT) {only}, 0)"
 
 
-def _number_sql(rule: RetentionRule) -> str:
+def _number_sql(rule: RetentionQuestion) -> str:
     """Return the same as `_number` in integer arithmetic; Ibis divides in floating point, which is slower."""
     if rule.period == "month":
         return "year(event_date) * 12 + month(event_date)"

@@ -1,8 +1,9 @@
-"""The question of retention: who starts, what counts as coming back, and in which periods."""
+"""The question of retention: who starts, what counts as coming back, and in which periods. METRICS "Retention"."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
-from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BeforeValidator, ConfigDict, model_validator
@@ -38,20 +39,98 @@ from ecom_assets.retention.rule import (
 )
 from ecom_assets.tables.columns import MAX_TIMES
 from ecom_assets.tables.values import check_column, split_columns
+from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns, split_columns
+from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of
+from ecom_assets.tables.first_events import MAX_TIMES
+from ecom_assets.tables.presets import Preset
+from ecom_assets.tables.values import check_column, check_unit
 
+ROLLING_S: Final = {"hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
+"""The lengths of periods on the rolling clock, in seconds; a month has 30 days of 24 hours, as in Amplitude."""
+MAX_PERIOD: Final = 3_660
+"""The highest number of a period: ten years of days."""
+MAX_HOURLY_DAYS: Final = 31
+MAX_HOUR: Final = MAX_HOURLY_DAYS * 24 - 1
+"""The last hour that is reported by default."""
+Bracket = tuple[int, int]
+
+
+def brackets_from(raw: object) -> tuple[Bracket, ...]:
+    """Return the brackets of a definition: text such as `0,1-3,4-7`, or pairs of periods.
+
+    Raises:
+        DefinitionError: They are neither, or below 0.
+    """
+    if isinstance(raw, str):
+        return _brackets_of_text(raw)
+    pairs = raw if isinstance(raw, list | tuple) else ()
+    is_pair = [isinstance(pair, list | tuple) and [type(end) for end in pair] == [int, int] for pair in pairs]
+    if not pairs or not all(is_pair):
+        raise DefinitionError(
+            f"The brackets {raw!r} are not understood; write pairs of periods, as in [[0, 0], [1, 3]]."
+        )
+    if any(min(pair) < 0 for pair in pairs):
+        raise DefinitionError("Periods of a bracket are counted from 0; give no negative ones.")
+    return tuple((first, last) for first, last in pairs)
+
+
+def _brackets_of_text(text: str) -> tuple[Bracket, ...]:
+    matches = [re.fullmatch(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?", part) for part in text.split(",")]
+    if not all(matches):
+        raise DefinitionError(f"The brackets {text!r} are not understood; write them as in 0,1-3,4-7,8-14.")
+    return tuple((int(match[1]), int(match[2] or match[1])) for match in matches if match)
+
+
+def _check_brackets(brackets: tuple[Bracket, ...]) -> None:
+    in_order = all(first <= last <= MAX_PERIOD for first, last in brackets)
+    apart = all(before[1] < after[0] for before, after in pairwise(brackets))
+    if not brackets or not in_order or not apart:
+        listed = ",".join(f"{first}-{last}" for first, last in brackets)
+        raise DefinitionError(
+            f"The brackets {listed!r} overlap, go backwards or pass {MAX_PERIOD}; write them in order, as in 0,1-3,4-7."
+        )
+
+
+DAILY_FROM_START: Final[Preset] = {"period": "day", "mode": "on_or_after", "clock": "rolling"}
+DAILY_FROM_SUNDAY: Final[Preset] = {"period": "day", "mode": "on", "week_start": "sunday"}
+PRESETS: Final[Mapping[str, Preset]] = {
+    "n_day": {},
+    # amplitude-docs retention-analysis/{calculation,time}: Return On or After, windows of 24 hours
+    "amplitude": DAILY_FROM_START,
+    # mixpanel/docs reports/retention: On or After, periods from each user's start
+    "mixpanel": DAILY_FROM_START,
+    # posthog.com product-analytics/retention: days, on; PostHog/posthog issue 25841: its weeks begin on Sunday
+    "posthog": DAILY_FROM_SUNDAY,
+    # The function `retention` takes conditions, usually on dates; toStartOfWeek(t): mode 0, Sunday.
+    "clickhouse": DAILY_FROM_SUNDAY,
+    # Cohort exploration: a user is in the cohort of their first visit; each period is counted by itself.
+    "ga4": {"mode": "on", "starting": "first_time"},
+}
+"""What other tools do. Amplitude also rounds times down to the hour before it counts; this preset does not."""
 STARTS, EVENTS = "starts", "events"
-RANGES: Final = {EVENTS: "all events", STARTS: "starts"}
-"""What the days of a question limit."""
 PERIOD: Final = periods("period of retention")
-MODE: Final = Choices("mode of retention", MODES)
-CLOCK: Final = Choices("clock of retention", CLOCKS)
-STARTING: Final = Choices("starting of retention", STARTINGS)
-RANGE: Final = Choices("range of retention", RANGES)
+MODE: Final = Choices(
+    "mode of retention",
+    {"on": "In the period (on)", "on_or_after": "In it or later", "bracket": "In brackets of periods"},
+)
+CLOCK: Final = Choices("clock of retention", {"calendar": "The calendar", "rolling": "Each visitor's start"})
+STARTING: Final = Choices(
+    "starting of retention",
+    {
+        "first_time": "The first start that meets the conditions",
+        "first_ever": "The first ever, if it meets them",
+        "recurring": "Each start",
+    },
+)
+RANGE: Final = Choices("range of retention", {EVENTS: "all events", STARTS: "starts"})
+"""What the days of a question limit."""
 PRESET: Final = Choices("preset", {**presets_of(PRESETS).labels, "n_day": "N-day retention"})
 Brackets = Annotated[
     tuple[Bracket, ...], BeforeValidator(brackets_from, json_schema_input_type=list[Bracket] | str), AS_TEXT
 ]
 """The first and the last period of each bracket; as text `0,1-3,4-7`."""
+ANY: Final = "*"
+"""Any event type, as where none is given."""
 OptionalEventType = Annotated[Name | None, EVENT_TYPE]
 
 
@@ -74,14 +153,12 @@ class RetentionQuestion(Question):
         None, "Came back with", "Event type that counts as coming back; any if not given", place="what",
         option="--return", hint="anything", suggests="types",
     )  # fmt: skip
-    period: Annotated[str, PERIOD] = asked(RetentionRule.period, "Periods", "Length of a period", place="what")
+    period: Annotated[str, PERIOD] = asked("week", "Periods", "Length of a period", place="what")
     last_period: CountOrNone = asked(
         None, "Up to period", "Periods after this one are left out; all are shown if not given", ge=0, le=MAX_PERIOD,
         place="what", option="--periods", hint="12",
     )  # fmt: skip
-    mode: Annotated[str, MODE] = asked(
-        RetentionRule.mode, "Came back", "What counts as coming back in a period", place="what"
-    )
+    mode: Annotated[str, MODE] = asked("on", "Came back", "What counts as coming back in a period", place="what")
     by: breakdown("`by` of retention") = asked(  # type: ignore[valid-type]  # a type of a function
         None, "Break down by", "Column or properties.key of starts to compare, bins such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these", place="what", hint="product_category, cart_amount:bins=5",
@@ -92,27 +169,28 @@ class RetentionQuestion(Question):
         "or all events", place="more",
     )  # fmt: skip
     clock: Annotated[str, CLOCK] = asked(
-        RetentionRule.clock, "Periods of", "Periods of the calendar, or 1 h, 24 h, 7 d or 30 d from each start",
+        "calendar", "Periods of", "Periods of the calendar, or 1 h, 24 h, 7 d or 30 d from each start",
         place="more",
     )  # fmt: skip
     starting: Annotated[str, STARTING] = asked(
-        RetentionRule.starting, "Cohort of", "The cohort of the first start that meets the conditions, of the first "
+        "first_time", "Cohort of", "The cohort of the first start that meets the conditions, of the first "
         "event of its type if it meets them, or of each", place="more",
     )  # fmt: skip
     brackets: Brackets = asked(
-        RetentionRule.brackets, "Brackets", "Periods counted as one, such as 0,1-3,4-7, for the mode bracket",
-        place="more", hint="0-0, 1-2, 3-6", about=("brackets", "bracket"), min_length=1, max_length=100,
+        ((0, 0), (1, 3), (4, 7), (8, 14), (15, 30)), "Brackets",
+        "Periods counted as one, such as 0,1-3,4-7, for the mode bracket", place="more", hint="0-0, 1-2, 3-6",
+        about=("brackets", "bracket"), min_length=1, max_length=100,
     )  # fmt: skip
     week_start: Annotated[str, WEEKDAYS] = asked(
-        RetentionRule.week_start, "Weeks begin on", "Weekday on which weeks begin", place="more"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", place="more"
     )
     sum_of: Annotated[Name | None, column("`sum_of` of retention", check_column)] = asked(
         None, "Add up", "Number column or properties.key of returns to add up", place="more", option="--sum",
         hint="cart_amount", suggests="columns",
     )  # fmt: skip
     where: Conditions = where_field()
-    per: Name = asked(
-        RetentionRule.per, "Count", "user, or properties.key: its values take the place of visitors", place="more",
+    per: Annotated[Name, column("`per` of retention", check_unit)] = asked(
+        "user", "Count", "user, or properties.key: its values take the place of visitors", place="more",
         hint="visitors, or properties.company", suggests="columns",
     )  # fmt: skip
     start_where: Conditions = asked(
@@ -124,12 +202,12 @@ class RetentionQuestion(Question):
         hint="cart_amount > 20", parts=lines_of,
     )  # fmt: skip
     at_least: Count = asked(
-        RetentionRule.at_least, "Returns needed", "How many returns a period or bracket needs", ge=1, le=MAX_TIMES,
+        1, "Returns needed", "How many returns a period or bracket needs", ge=1, le=MAX_TIMES,
         place="more", hint="1",
     )  # fmt: skip
     limit: Count = asked(
-        RetentionRule.limit, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
-        le=MAX_LIMIT, place="more", hint="10", needs=("by", "sets how many values of --by are shown"),
+        10, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
+        le=1_000, place="more", hint="10", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     whole_until: date | None = asked(
         None, "Data are whole until", "Last day of which the data are whole; the day before the newest if not given",
@@ -164,29 +242,88 @@ class RetentionQuestion(Question):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse parts that do not go together."""
-        _ = self.rule
+        """Refuse brackets that overlap, and periods without a fixed length on the rolling clock."""
+        if self.mode == "bracket":
+            _check_brackets(self.brackets)
+        if self.clock == "rolling" and self.period not in ROLLING_S:
+            raise DefinitionError(
+                f"A {self.period} has no fixed length, so the rolling clock has none; ask with the calendar clock, or "
+                f"with {', '.join(ROLLING_S)}."
+            )
         return self
 
-    @cached_property
-    def rule(self) -> RetentionRule:
-        """The rule, as retention is computed.
+    @property
+    def start_type(self) -> str | None:
+        """The event type that starts a cohort; None for any."""
+        return None if self.start == ANY else self.start
 
-        Raises:
-            DefinitionError: Its parts do not go together.
-        """
-        return RetentionRule(**{name: getattr(self, name) for name in RetentionRule.__dataclass_fields__})
+    @property
+    def return_type(self) -> str | None:
+        """The event type that counts as coming back; None for any."""
+        return None if self.returning == ANY else self.returning
+
+    @property
+    def is_recurring(self) -> bool:
+        """Whether a visitor can be in several cohorts."""
+        return self.starting == "recurring"
+
+    @property
+    def has_any_start(self) -> bool:
+        """Whether every event is a start event."""
+        return self.start_type is None and self.start_where == EVERYTHING and self.starting != "first_ever"
+
+    @property
+    def has_any_return(self) -> bool:
+        """Whether every event is a return."""
+        return self.return_type is None and self.returning_where == EVERYTHING
 
     @property
     def columns(self) -> list[str]:
         """The columns that it names."""
-        return self.rule.columns
+        conditions = (self.where, self.start_where, self.returning_where)
+        named = [column for where in conditions for column in columns_of(where)]
+        unit = [] if self.per == "user" else [self.per]
+        return [*named, *named_columns(self.by_columns), *filter(None, [self.sum_of]), *unit]
+
+    @property
+    def number_columns(self) -> list[str]:
+        """The columns that it adds up, or compares with a number or in bins."""
+        conditions = (self.where, self.start_where, self.returning_where)
+        named = [column for where in conditions for column in number_columns_of(where)]
+        return [*named, *binned_columns(self.by_columns), *filter(None, [self.sum_of])]
+
+    @property
+    def by_columns(self) -> tuple[str, ...]:
+        """The columns of `by`; none without a breakdown."""
+        return by_columns("`by` of retention", self.by)
 
     @property
     def reads_all(self) -> bool:
         """Whether the days limit the starts only."""
         return self.range_of == STARTS
 
+    def cells(self, period_count: int) -> tuple[Bracket, ...]:
+        """Return the first and last period of each cell, for data that cover `period_count` periods."""
+        if self.mode == "bracket":
+            return self.brackets
+        default = MAX_HOUR if self.period == "hour" else period_count
+        last = min(period_count - 1, default if self.last_period is None else self.last_period)
+        return tuple((n, n) for n in range(last + 1))
+
     def to_mapping(self) -> dict[str, Any]:
-        """Return the definition for an answer."""
-        return self.rule.to_mapping()
+        """Return the definition for an answer; what few have is named only where it is not as by default."""
+        mapping: dict[str, Any] = {"start": self.start_type, "returning": self.return_type}
+        mapping |= {name: getattr(self, name) for name in ("period", "mode", "clock", "week_start")}
+        if self.mode == "bracket":
+            mapping["brackets"] = [list(bracket) for bracket in self.brackets]
+        mapping["last_period"] = self.last_period
+        if self.starting != "first_time":
+            mapping["starting"] = self.starting
+        for name in ("where", "start_where", "returning_where"):
+            where: Where = getattr(self, name)
+            mapping |= {name: where.to_mapping()} if where != EVERYTHING else {}
+        by = list(self.by) if isinstance(self.by, tuple) else self.by
+        mapping |= {"by": by, "limit": self.limit} if by else {}
+        mapping |= {"sum_of": self.sum_of} if self.sum_of else {}
+        mapping |= {"at_least": self.at_least} if self.at_least > 1 else {}
+        return mapping | ({"per": self.per} if self.per != "user" else {})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.retention.rule import ROLLING_S, RetentionRule
+from ecom_assets.retention.question import ROLLING_S, RetentionQuestion
 from ecom_assets.tables.days import day_starts_at
 from ecom_assets_tests.builders import local_day
 from ecom_assets_tests.retention.retention_reference import moved, period_of
@@ -48,7 +48,7 @@ Test = Callable[[Act], bool]
 class Query:
     """A rule, whose conditions are Python functions here, and the days on which visitors may start."""
 
-    rule: RetentionRule
+    rule: RetentionQuestion
     timezone: str = "UTC"
     where: Test = lambda _: True
     start_where: Test = lambda _: True
@@ -88,10 +88,10 @@ def starts_of(acts: Iterable[Act], answer: Query, every: Iterable[Act]) -> list[
     """Return each start: its cohort, and the event; `every` act includes what the question leaves out."""
     rule = answer.rule
     if rule.starting == "first_ever":
-        of_type = [act for act in every if rule.start in {None, act.event_type}]
+        of_type = [act for act in every if rule.start_type in {None, act.event_type}]
         first = min(of_type, key=lambda act: (act.event_at, act.event_id), default=None)
         acts = [act for act in acts if act == first]
-    begun = [act for act in acts if rule.start in {None, act.event_type} and answer.start_where(act)]
+    begun = [act for act in acts if rule.start_type in {None, act.event_type} and answer.start_where(act)]
     begun.sort(key=lambda act: (act.event_at, act.event_id))
     if rule.starting == "recurring":
         begun = [act for act in begun if _is_in(answer, act)]
@@ -122,7 +122,7 @@ def members_of(acts: Sequence[Act], answer: Query) -> dict[tuple[Any, str, str],
             returns = [
                 (place_of(answer, start.event_at, act.event_at), act)
                 for act in later
-                if rule.returning in {None, act.event_type} and answer.returning_where(act)
+                if rule.return_type in {None, act.event_type} and answer.returning_where(act)
             ]
             times = Counter(place for place, _ in returns if place >= 0)
             often = {place for place, count in times.items() if count >= rule.at_least}

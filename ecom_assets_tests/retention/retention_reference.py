@@ -18,6 +18,8 @@ from ecom_assets.retention.activity import event_activity
 from ecom_assets.retention.cells import Reach, retention, totals
 from ecom_assets.retention.rule import ROLLING_S, RetentionRule
 from ecom_assets.tables.values import WEEKDAYS
+from ecom_assets.retention.question import ROLLING_S, RetentionQuestion
+from ecom_assets.tables.days import WEEKDAYS
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, local_day
 
@@ -44,7 +46,7 @@ class Cell(NamedTuple):
     revenue: Decimal
 
 
-def by_definition(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC") -> list[Cell]:
+def by_definition(deeds: Iterable[Deed], rule: RetentionQuestion, timezone: str = "UTC") -> list[Cell]:
     """Ask each visitor, each cell, each of their deeds."""
     deeds = list(deeds)
     streams: dict[str, list[Deed]] = defaultdict(list)
@@ -52,7 +54,7 @@ def by_definition(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "U
         streams[deed.who].append(deed)
     cohorts: dict[date, list[tuple[datetime, list[Deed]]]] = defaultdict(list)
     for stream in streams.values():
-        starts = [deed.at for deed in stream if rule.start in {None, deed.event_type}]
+        starts = [deed.at for deed in stream if rule.start_type in {None, deed.event_type}]
         if starts:
             cohorts[period_of(local_day(min(starts), timezone), rule)].append((min(starts), stream))
     if not cohorts:
@@ -71,7 +73,7 @@ def _cell(  # noqa: PLR0913, PLR0917 (all that a cell depends on)
     number: int,
     bracket: tuple[int, int],
     members: Sequence[tuple[datetime, list[Deed]]],
-    rule: RetentionRule,
+    rule: RetentionQuestion,
     timezone: str,
     newest: datetime,
 ) -> Cell | None:
@@ -88,14 +90,14 @@ def _cell(  # noqa: PLR0913, PLR0917 (all that a cell depends on)
     returned, revenue = 0, Decimal(0)
     for start, stream in members:
         places = [(place_of(start, deed.at, rule, timezone), deed) for deed in stream]
-        came = {place for place, deed in places if rule.returning in {None, deed.event_type}}
+        came = {place for place, deed in places if rule.return_type in {None, deed.event_type}}
         until = max(came, default=-1) if rule.mode == "on_or_after" else last
         returned += any(first <= place <= max(until, last) for place in came)
         revenue += sum((deed.amount or 0 for place, deed in places if 0 <= place <= last), Decimal(0))
     return Cell(cohort, number, len(members), returned, is_whole, revenue)
 
 
-def period_of(day: date, rule: RetentionRule) -> date:
+def period_of(day: date, rule: RetentionQuestion) -> date:
     """Return the first day of the period that a day is in."""
     if rule.period == "month":
         return day.replace(day=1)
@@ -104,7 +106,7 @@ def period_of(day: date, rule: RetentionRule) -> date:
     return day - (day.weekday() - WEEKDAYS.index(rule.week_start)) % 7 * ONE_DAY
 
 
-def moved(period: date, by: int, rule: RetentionRule) -> date:
+def moved(period: date, by: int, rule: RetentionQuestion) -> date:
     """Return the period so many periods later."""
     if rule.period == "month":
         years, month = divmod(period.month - 1 + by, 12)
@@ -112,7 +114,7 @@ def moved(period: date, by: int, rule: RetentionRule) -> date:
     return period + by * (7 if rule.period == "week" else 1) * ONE_DAY
 
 
-def begin_of(start: datetime, place: int, rule: RetentionRule, timezone: str) -> datetime:
+def begin_of(start: datetime, place: int, rule: RetentionQuestion, timezone: str) -> datetime:
     """Return when a visitor's period begins: an instant, or midnight of the calendar's day."""
     if rule.clock == "rolling":
         return start + place * timedelta(seconds=ROLLING_S[rule.period])
@@ -120,7 +122,7 @@ def begin_of(start: datetime, place: int, rule: RetentionRule, timezone: str) ->
     return datetime.combine(day, datetime.min.time())
 
 
-def place_of(start: datetime, at: datetime, rule: RetentionRule, timezone: str) -> int:
+def place_of(start: datetime, at: datetime, rule: RetentionQuestion, timezone: str) -> int:
     """Return how many periods after the start something was done; below zero before it."""
     if rule.clock == "rolling":
         return (at - start) // timedelta(seconds=ROLLING_S[rule.period])
@@ -180,7 +182,7 @@ def warehouse() -> Backend:
 
 
 @cache
-def sql(rule: RetentionRule, what: str) -> str:
+def sql(rule: RetentionQuestion, what: str) -> str:
     """Compile once per rule."""
     activity = event_activity(warehouse().table("deeds"), rule)
     newest = activity.event_date.max().as_scalar()
@@ -205,7 +207,7 @@ def given(deeds: Iterable[Deed], timezone: str) -> None:
     warehouse().con.register("deeds", pa.Table.from_pylist(rows, schema=SHAPE))
 
 
-def answer(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC", *, what: str = "cells") -> list[Row]:
+def answer(deeds: Iterable[Deed], rule: RetentionQuestion, timezone: str = "UTC", *, what: str = "cells") -> list[Row]:
     """Return the rows of `retention`, or of its `totals`."""
     given(deeds, timezone)
     actual = warehouse().con.execute(sql(rule, what))
@@ -213,7 +215,7 @@ def answer(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC", *,
     return [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
 
 
-def cells(deeds: Iterable[Deed], rule: RetentionRule, timezone: str = "UTC") -> list[Cell]:
+def cells(deeds: Iterable[Deed], rule: RetentionQuestion, timezone: str = "UTC") -> list[Cell]:
     """Return what is compared."""
     return [
         Cell(

@@ -10,8 +10,7 @@ from decimal import Decimal
 import pytest
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.retention.question import RetentionQuestion
-from ecom_assets.retention.rule import RetentionRule, parse_brackets
+from ecom_assets.retention.question import RetentionQuestion, brackets_from
 from ecom_assets_tests.retention.retention_reference import Deed, answer, bought, came, cells, triangle
 
 # Anna comes on the 1st, 2nd and 5th, Ben on the 1st and the 4th, Cara on the 2nd; the newest day is the 5th.
@@ -20,7 +19,7 @@ STORY = [
     *came("ben", "2026-03-01 09:00", "2026-03-04 10:00"),
     *came("cara", "2026-03-02 12:00"),
 ]
-DAILY = RetentionRule(period="day")
+DAILY = RetentionQuestion(period="day")
 
 
 def test_on_counts_who_came_on_exactly_that_day() -> None:
@@ -28,28 +27,28 @@ def test_on_counts_who_came_on_exactly_that_day() -> None:
 
 
 def test_on_or_after_counts_who_came_then_or_later_and_never_rises() -> None:
-    rule = RetentionRule(period="day", mode="on_or_after")
+    rule = RetentionQuestion(period="day", mode="on_or_after")
     assert triangle(cells(STORY, rule)) == {"2026-03-01": [2, 2, 2, 2, 1], "2026-03-02": [1, 0, 0, 0]}
 
 
 def test_a_bracket_counts_a_visitor_once_however_often_they_came_in_it() -> None:
-    rule = RetentionRule(period="day", mode="bracket", brackets=((0, 0), (1, 3), (4, 7)))
+    rule = RetentionQuestion(period="day", mode="bracket", brackets=((0, 0), (1, 3), (4, 7)))
     assert triangle(cells(STORY, rule)) == {"2026-03-01": [2, 2, 1], "2026-03-02": [1, 0]}
 
 
 def test_days_that_no_bracket_has_count_nowhere() -> None:
-    rule = RetentionRule(period="day", mode="bracket", brackets=((1, 1), (4, 5)))
+    rule = RetentionQuestion(period="day", mode="bracket", brackets=((1, 1), (4, 5)))
     assert triangle(cells(STORY, rule)) == {"2026-03-01": [1, 1], "2026-03-02": [0]}
 
 
 def test_on_the_rolling_clock_a_day_is_24_hours_from_the_visitor_s_own_start() -> None:
     # Anna's second visit is two hours after her first, so on day 0; Ben's is 73 hours after his, so on day 3.
-    rolling = RetentionRule(period="day", clock="rolling")
+    rolling = RetentionQuestion(period="day", clock="rolling")
     assert triangle(cells(STORY, rolling)) == {"2026-03-01": [2, 0, 0, 2], "2026-03-02": [1, 0, 0]}
 
 
 def test_a_day_on_the_rolling_clock_ends_after_exactly_24_hours() -> None:
-    rule = RetentionRule(period="day", clock="rolling")
+    rule = RetentionQuestion(period="day", clock="rolling")
     first, later = came("anna", "2026-03-01 09:00:00"), came("zoe", "2026-03-09 09:00")
     just_before = [*first, *came("anna", "2026-03-02 08:59:59.999999"), *later]
     just_then = [*first, *came("anna", "2026-03-02 09:00:00"), *later]
@@ -59,14 +58,14 @@ def test_a_day_on_the_rolling_clock_ends_after_exactly_24_hours() -> None:
 
 def test_weeks_begin_on_monday_unless_set_otherwise() -> None:
     deeds = came("anna", "2026-03-07 12:00", "2026-03-08 12:00", "2026-03-09 12:00")  # Saturday to Monday
-    assert triangle(cells(deeds, RetentionRule())) == {"2026-03-02": [1, 1]}
-    assert triangle(cells(deeds, RetentionRule(week_start="sunday"))) == {"2026-03-01": [1, 1]}
-    assert triangle(cells(deeds, RetentionRule(week_start="saturday"))) == {"2026-03-07": [1]}
+    assert triangle(cells(deeds, RetentionQuestion())) == {"2026-03-02": [1, 1]}
+    assert triangle(cells(deeds, RetentionQuestion(week_start="sunday"))) == {"2026-03-01": [1, 1]}
+    assert triangle(cells(deeds, RetentionQuestion(week_start="saturday"))) == {"2026-03-07": [1]}
 
 
 def test_months_are_those_of_the_calendar_over_the_turn_of_the_year() -> None:
     deeds = came("anna", "2025-11-30 12:00", "2025-12-01 12:00", "2026-02-28 12:00")
-    assert triangle(cells(deeds, RetentionRule(period="month"))) == {"2025-11-01": [1, 1, 0, 1]}
+    assert triangle(cells(deeds, RetentionQuestion(period="month"))) == {"2025-11-01": [1, 1, 0, 1]}
 
 
 def test_cohorts_may_begin_with_one_event_and_return_with_another() -> None:
@@ -75,15 +74,15 @@ def test_cohorts_may_begin_with_one_event_and_return_with_another() -> None:
         bought("anna", "2026-03-03 09:00", 10),
         *came("anna", "2026-03-04 09:00"),
     ]
-    rule = RetentionRule(start="purchase", returning="page_view", period="day")
+    rule = RetentionQuestion(start="purchase", returning="page_view", period="day")
     assert triangle(cells(deeds, rule)) == {"2026-03-03": [0, 1]}
-    assert triangle(cells(deeds, RetentionRule(returning="purchase", period="day"))) == {"2026-03-01": [0, 0, 1, 0]}
+    assert triangle(cells(deeds, RetentionQuestion(returning="purchase", period="day"))) == {"2026-03-01": [0, 0, 1, 0]}
 
 
 def test_a_cohort_with_nobody_has_no_row() -> None:
-    assert cells(STORY, RetentionRule(start="purchase")) == []
-    assert answer(STORY, RetentionRule(start="purchase"), what="totals") == []
-    assert cells([], RetentionRule()) == []
+    assert cells(STORY, RetentionQuestion(start="purchase")) == []
+    assert answer(STORY, RetentionQuestion(start="purchase"), what="totals") == []
+    assert cells([], RetentionQuestion()) == []
 
 
 def test_a_period_is_whole_once_the_data_hold_a_later_one_and_totals_have_whole_ones_only() -> None:
@@ -130,7 +129,7 @@ def test_days_of_23_and_25_hours_are_one_day_each(timezone: str, before: str) ->
     deeds = [Deed("anna", start, "page_view"), Deed("anna", start + timedelta(hours=24, minutes=45), "page_view")]
     is_short = before.startswith("2026-03")
     assert list(triangle(cells(deeds, DAILY, timezone)).values()) == [[1, 0, 1] if is_short else [1, 1]]
-    assert list(triangle(cells(deeds, RetentionRule(period="day", clock="rolling"), timezone)).values()) == [[1, 1]]
+    assert list(triangle(cells(deeds, RetentionQuestion(period="day", clock="rolling"), timezone)).values()) == [[1, 1]]
 
 
 def test_value_is_revenue_so_far_per_visitor_over_whole_cohorts_only() -> None:
@@ -151,12 +150,12 @@ def test_value_is_revenue_so_far_per_visitor_over_whole_cohorts_only() -> None:
 
 def test_value_in_brackets_has_what_was_paid_between_them() -> None:
     deeds = [*came("anna", "2026-03-01 09:00"), bought("anna", "2026-03-03 09:00", 7), *came("zoe", "2026-03-09 09:00")]
-    rule = RetentionRule(period="day", mode="bracket", brackets=((0, 0), (3, 4)))
+    rule = RetentionQuestion(period="day", mode="bracket", brackets=((0, 0), (3, 4)))
     assert [cell.revenue for cell in cells(deeds, rule)][:2] == [Decimal(0), Decimal(7)]
 
 
 def test_no_more_periods_than_asked_for_are_listed_and_who_came_later_came_after() -> None:
-    rule = RetentionRule(period="day", mode="on_or_after", last_period=2)
+    rule = RetentionQuestion(period="day", mode="on_or_after", last_period=2)
     assert triangle(cells(STORY, rule)) == {"2026-03-01": [2, 2, 2], "2026-03-02": [1, 0, 0]}
 
 
@@ -182,13 +181,13 @@ def test_what_cannot_be_counted_is_refused(given: dict[str, object], words: str)
 
 
 def test_brackets_are_read_as_people_write_them() -> None:
-    assert parse_brackets("0, 1-3,4-7") == ((0, 0), (1, 3), (4, 7))
+    assert brackets_from("0, 1-3,4-7") == ((0, 0), (1, 3), (4, 7))
     with pytest.raises(DefinitionError, match=r"The brackets '1\.\.3' are not understood; write them as in 0,1-3"):
-        parse_brackets("1..3")
+        brackets_from("1..3")
 
 
 def test_presets_are_the_peers_defaults() -> None:
     assert RetentionQuestion.from_mapping({"preset": "amplitude"}).clock == "rolling"
-    assert RetentionQuestion.from_mapping({"preset": "posthog", "week_start": None}).rule.week_start == "sunday"
+    assert RetentionQuestion.from_mapping({"preset": "posthog", "week_start": None}).week_start == "sunday"
     with pytest.raises(DefinitionError, match="did you mean 'mixpanel'"):
         RetentionQuestion.from_mapping({"preset": "mixpannel"})

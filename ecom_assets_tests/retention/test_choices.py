@@ -24,7 +24,6 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.question import RetentionQuestion
-from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import day_starts_at
@@ -55,7 +54,7 @@ STORY = [
     act(6, "ben", "03 10:00", "purchase", shelf="shoes", paid="2.50"),
     act(7, "cara", "03 12:00"),
 ]
-DAILY = RetentionRule(period="day")
+DAILY = RetentionQuestion(period="day")
 
 
 def answer(acts: Sequence[Act], requested: Query, keep: list[pa.Table] | None = None) -> Row:
@@ -86,41 +85,41 @@ def triangle(actual: Row) -> dict[str, list[int]]:
 def test_a_first_ever_start_that_meets_no_condition_is_followed_by_no_other() -> None:
     # Anna's first page view was of hats, Ben's of shoes: of starts with shoes the first one ever is Ben's only.
     shoes = [act(8, "anna", "02 09:30", shelf="shoes")]
-    shoes_first = replace(DAILY, start="page_view", start_where=parse_where(["product_category = shoes"]))
+    shoes_first = DAILY.changed(start="page_view", start_where=parse_where(["product_category = shoes"]))
     first_time = answer([*STORY, *shoes], Query(shoes_first))
     assert triangle(first_time) == {"2026-03-01": [1, 1, 1], "2026-03-02": [1, 0]}
-    first_ever = answer([*STORY, *shoes], Query(replace(shoes_first, starting="first_ever")))
+    first_ever = answer([*STORY, *shoes], Query(shoes_first.changed(starting="first_ever")))
     assert triangle(first_ever) == {"2026-03-01": [1, 1, 1]}
 
 
 def test_a_recurring_visitor_is_in_the_cohort_of_each_day_with_a_start() -> None:
     """Anna comes on the 1st and 2nd, Ben on the 1st, 2nd and 3rd, Cara on the 3rd."""
-    actual = answer(STORY, Query(replace(DAILY, starting="recurring")))
+    actual = answer(STORY, Query(DAILY.changed(starting="recurring")))
     assert triangle(actual) == {"2026-03-01": [2, 2, 1], "2026-03-02": [2, 1], "2026-03-03": [2]}
     assert triangle(answer(STORY, Query(DAILY))) == {"2026-03-01": [2, 2, 1], "2026-03-03": [1]}
 
 
 def test_hours_are_those_of_the_clock_or_of_each_visitor() -> None:
-    hourly = RetentionRule(period="hour", last_period=2)
+    hourly = RetentionQuestion(period="hour", last_period=2)
     actual = answer(STORY[:4], Query(hourly))
     assert triangle(actual) == {"2026-03-01T09:00+00:00": [1, 0, 0], "2026-03-01T10:00+00:00": [1, 0, 0]}
     begun = [act(1, "anna", "01 09:50"), act(2, "anna", "01 10:10"), act(3, "anna", "01 11:00")]
     assert list(triangle(answer(begun, Query(hourly))).values()) == [[1, 1, 1]]
-    assert list(triangle(answer(begun, Query(replace(hourly, clock="rolling")))).values()) == [[1, 1]]
+    assert list(triangle(answer(begun, Query(hourly.changed(clock="rolling")))).values()) == [[1, 1]]
 
 
 def test_hours_begin_with_the_local_day_and_are_shown_with_its_offset() -> None:
     """In India, where clocks are 5 h 30 min ahead, 09:10 UTC is 14:40, and 09:50 is 15:20: another hour."""
-    actual = answer(STORY[:2], Query(RetentionRule(period="hour"), "Asia/Kolkata"))
+    actual = answer(STORY[:2], Query(RetentionQuestion(period="hour"), "Asia/Kolkata"))
     assert triangle(actual) == {"2026-03-01T14:00+05:30": [1, 1]}
 
 
 def test_conditions_hold_of_starts_of_returns_and_of_everything() -> None:
-    of_shoes = replace(DAILY, start_where=parse_where(["product_category = shoes"]))
+    of_shoes = DAILY.changed(start_where=parse_where(["product_category = shoes"]))
     assert triangle(answer(STORY, Query(of_shoes))) == {"2026-03-01": [2, 2, 1]}
-    paying = replace(DAILY, returning_where=parse_where(["cart_amount >= 5"]))
+    paying = DAILY.changed(returning_where=parse_where(["cart_amount >= 5"]))
     assert triangle(answer(STORY, Query(paying))) == {"2026-03-01": [1, 1, 0], "2026-03-03": [0]}
-    only = replace(DAILY, where=parse_where(["event_type != page_view"]))
+    only = DAILY.changed(where=parse_where(["event_type != page_view"]))
     assert triangle(answer(STORY, Query(only))) == {"2026-03-01": [1, 1, 0], "2026-03-02": [1, 1]}
 
 
@@ -128,7 +127,7 @@ def test_a_range_says_who_starts_and_earlier_starts_and_later_returns_are_known(
     """On the 2nd nobody starts for the first time; recurring, Anna and Ben do, and Ben comes back on the 3rd."""
     second = (date(2026, 3, 2), date(2026, 3, 2))
     assert triangle(answer(STORY, Query(DAILY, between=second))) == {}
-    actual = answer(STORY, Query(replace(DAILY, starting="recurring"), between=second))
+    actual = answer(STORY, Query(DAILY.changed(starting="recurring"), between=second))
     assert triangle(actual) == {"2026-03-02": [2, 1]}
     assert actual["definition"]["first_date"] == actual["definition"]["last_date"] == "2026-03-02"
     assert triangle(answer(STORY, Query(DAILY, between=(None, date(2026, 3, 1))))) == {"2026-03-01": [2, 2, 1]}
@@ -136,7 +135,7 @@ def test_a_range_says_who_starts_and_earlier_starts_and_later_returns_are_known(
 
 @pytest.mark.slow
 def test_values_are_those_of_the_start_and_ties_are_decided_by_the_id() -> None:
-    by_shelf = replace(DAILY, by="product_category", limit=2)
+    by_shelf = DAILY.changed(by="product_category", limit=2)
     actual = answer(STORY, Query(by_shelf))
     reported = [(part["value"], triangle(part)) for part in actual["breakdown"]]
     assert reported == [
@@ -148,20 +147,20 @@ def test_values_are_those_of_the_start_and_ties_are_decided_by_the_id() -> None:
 
 
 def test_the_sum_of_a_column_is_that_of_returns_up_to_a_period() -> None:
-    summed = replace(DAILY, start="page_view", returning="purchase", sum_of="cart_amount")
+    summed = DAILY.changed(start="page_view", returning="purchase", sum_of="cart_amount")
     actual = answer(STORY, Query(summed))
     assert [one["sum"] for one in actual["cohorts"]] == [[10.0, 15.0, 17.5], [0.0]]
     assert [(one["sum"], one["sum_per_visitor"]) for one in actual["totals"]] == [(10.0, 5.0), (15.0, 7.5), (0.0, None)]
 
 
 def test_a_period_counts_from_a_number_of_returns_on() -> None:
-    twice = replace(DAILY, at_least=2)
+    twice = DAILY.changed(at_least=2)
     # Anna comes twice on the 1st and once on the 2nd, Ben once a day.
     assert [one["returned"] for one in answer(STORY, Query(twice))["cohorts"]] == [[1, 0, 0], [0]]
     later = [*STORY, act(8, "ben", "03 11:00")]
-    assert answer(later, Query(replace(twice, mode="on_or_after")))["cohorts"][0]["returned"] == [2, 1, 1]
+    assert answer(later, Query(twice.changed(mode="on_or_after")))["cohorts"][0]["returned"] == [2, 1, 1]
     # Days 1 and 2 of Ben have one each, which make two of one bracket.
-    brackets = replace(twice, mode="bracket", brackets=((0, 0), (1, 2)))
+    brackets = twice.changed(mode="bracket", brackets=((0, 0), (1, 2)))
     assert answer(STORY, Query(brackets))["cohorts"][0]["returned"] == [1, 1]
     assert RetentionQuestion.from_mapping({"at_least": 2}).to_mapping()["at_least"] == 2
     with pytest.raises(DefinitionError, match="`at_least` of a retention is at least 1"):
@@ -170,7 +169,7 @@ def test_a_period_counts_from_a_number_of_returns_on() -> None:
 
 def test_who_is_in_each_cell_is_listed_with_those_who_are_in_none() -> None:
     kept: list[pa.Table] = []
-    answer(STORY, Query(replace(DAILY, returning="purchase")), kept)
+    answer(STORY, Query(DAILY.changed(returning="purchase")), kept)
     assert [tuple(str(cell) for cell in row.values()) for row in kept[0].to_pylist()] == [
         ("2026-03-01", "anna", "0", "0"), ("2026-03-01", "anna", "1", "1"), ("2026-03-01", "ben", "2", "2"),
         ("2026-03-03", "cara", "None", "None"),
@@ -196,7 +195,7 @@ def acts_of(seed: int, zone: tuple[str, date], people: int = 6) -> list[Act]:
 
 
 RULES = st.builds(
-    RetentionRule,
+    RetentionQuestion,
     start=st.sampled_from([None, "page_view"]),
     returning=st.sampled_from([None, "purchase"]),
     period=st.sampled_from(["hour", "day", "week", "month"]),
@@ -220,13 +219,13 @@ def questions(draw: st.DrawFn) -> tuple[list[Act], Query]:
     days = st.sampled_from([None, zone[1], zone[1] + timedelta(days=3)]) if rule.period == "hour" else DAYS
     question = Query(rule, zone[0], between=(draw(days), draw(days)))
     if draw(st.booleans()):
-        rule = replace(rule, start_where=parse_where(["product_category in hats, shoes"]))
+        rule = rule.changed(start_where=parse_where(["product_category in hats, shoes"]))
         question = replace(question, start_where=lambda one: one.product_category in {"hats", "shoes"})
     if draw(st.booleans()):
-        rule = replace(rule, returning_where=parse_where(["cart_amount > 3"]))
+        rule = rule.changed(returning_where=parse_where(["cart_amount > 3"]))
         question = replace(question, returning_where=lambda one: one.cart_amount is not None and one.cart_amount > 3)
     if draw(st.booleans()):
-        rule = replace(rule, where=parse_where(["product_category != bags"]))
+        rule = rule.changed(where=parse_where(["product_category != bags"]))
         question = replace(question, where=lambda one: one.product_category != "bags")
     return acts_of(draw(st.integers(0, 10_000)), zone), replace(question, rule=rule)
 
@@ -266,7 +265,7 @@ def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Query]) 
 @given(questions(), st.integers(1, 3))
 def test_breakdowns_and_members_are_those_of_the_definition(question: tuple[list[Act], Query], limit: int) -> None:
     acts, requested = question
-    requested = replace(requested, rule=replace(requested.rule, by="product_category", limit=limit))
+    requested = replace(requested, rule=requested.rule.changed(by="product_category", limit=limit))
     kept: list[pa.Table] = []
     actual, expected = answer(acts, requested, kept), by_value(acts, requested)
     assert [part["value"] for part in actual["breakdown"]] == list(expected)
@@ -284,7 +283,7 @@ def test_breakdowns_and_members_are_those_of_the_definition(question: tuple[list
 @given(questions(), st.randoms(use_true_random=False))
 def test_no_order_of_rows_changes_anything(question: tuple[list[Act], Query], dice: random.Random) -> None:
     acts, requested = question
-    requested = replace(requested, rule=replace(requested.rule, by="product_category", limit=2))
+    requested = replace(requested, rule=requested.rule.changed(by="product_category", limit=2))
     shuffled = dice.sample(acts, len(acts))
     kept: list[pa.Table] = []
     assert answer(acts, requested, kept) == answer(shuffled, requested, kept)
@@ -316,7 +315,7 @@ def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int
         rows = [json.loads(line) for line in str(result).splitlines()]
         theirs = {(row["cohort"][:13], int(row["place"])): int(row["returned"]) for row in rows}
         where = parse_where(["cart_amount > 3"])
-        rule = RetentionRule(start="page_view", period=period, starting="recurring", returning_where=where)
+        rule = RetentionQuestion(start="page_view", period=period, starting="recurring", returning_where=where)
         ours = {
             (one["cohort"].replace("T", " ")[:13], place): count
             for one in answer(acts, Query(rule))["cohorts"]
@@ -335,7 +334,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     for number, (period, clock, mode) in enumerate(
         (("hour", "calendar", "on"), ("day", "rolling", "on_or_after"), ("week", "calendar", "bracket"))
     ):
-        rule = RetentionRule(
+        rule = RetentionQuestion(
             period=period, clock=clock, mode=mode, starting=("recurring", "first_time")[number % 2],
             by="product_category", limit=2, sum_of="cart_amount", where=parse_where(["product_category != bags"]),
         )  # fmt: skip
@@ -382,20 +381,20 @@ def test_a_definition_that_cannot_be_is_refused(raw: Row, why: str) -> None:
 def test_hours_of_many_days_and_columns_that_are_not_there_are_refused() -> None:
     long = [*STORY, act(8, "dora", "31 12:00"), replace(STORY[0], event_at=datetime.fromisoformat("2026-04-01 09:00"))]
     with pytest.raises(DefinitionError, match="on at most 31 days, not 32; ask for fewer days"):
-        answer(long, Query(RetentionRule(period="hour")))
-    assert answer(long, Query(RetentionRule(period="hour"), between=(None, date(2026, 3, 31))))["cohorts"]
+        answer(long, Query(RetentionQuestion(period="hour")))
+    assert answer(long, Query(RetentionQuestion(period="hour"), between=(None, date(2026, 3, 31))))["cohorts"]
     with pytest.raises(DefinitionError, match="no column 'brand'"):
-        answer(STORY, Query(replace(DAILY, by="brand")))
+        answer(STORY, Query(DAILY.changed(by="brand")))
     with pytest.raises(DefinitionError, match="product_category holds text, not numbers"):
-        answer(STORY, Query(replace(DAILY, sum_of="product_category")))
+        answer(STORY, Query(DAILY.changed(sum_of="product_category")))
 
 
 def test_a_definition_reads_what_it_writes() -> None:
-    rule = RetentionRule(
+    rule = RetentionQuestion(
         mode="bracket", brackets=((0, 0), (1, 3)), starting="recurring", by="product_category", sum_of="cart_amount",
         where=parse_where(["cart_amount > 2 or product_category is set"]),
     )  # fmt: skip
-    assert RetentionQuestion.from_mapping(rule.to_mapping()).rule == rule
+    assert RetentionQuestion.from_mapping(rule.to_mapping()) == rule
 
 
 # Groups, quarters and years
@@ -405,13 +404,13 @@ def test_a_definition_reads_what_it_writes() -> None:
 @given(seed=st.integers(0, 10_000), period=st.sampled_from(["day", "week", "quarter", "year"]))
 def test_groups_are_retained_as_visitors_of_their_names_would_be(seed: int, period: str) -> None:
     acts = acts_of(seed, ZONES[0])
-    rule = RetentionRule(period=period, start="page_view", starting="recurring")
+    rule = RetentionQuestion(period=period, start="page_view", starting="recurring")
     con = connect()
     events = as_events(acts, "UTC")
     documents = [json.dumps({"group": who} if who != "v0" else {}) for who in events["visitor_id"].to_pylist()]
     one_visitor = events.set_column(1, "visitor_id", pa.array(["v0"] * len(documents)))
     con.con.register("acts", one_visitor.set_column(7, "properties", pa.array(documents)))
-    grouped = answer_activity(RetentionQuery(con, con.table("acts"), replace(rule, per="properties.group"), "UTC", 400))
+    grouped = answer_activity(RetentionQuery(con, con.table("acts"), rule.changed(per="properties.group"), "UTC", 400))
     plain = answer([one for one in acts if one.visitor_id != "v0"], Query(rule))
     assert (grouped["cohorts"], grouped["totals"]) == (plain["cohorts"], plain["totals"])
 
@@ -420,11 +419,11 @@ def test_quarters_and_years_are_those_of_the_calendar() -> None:
     times = ("2025-11-30 10:00", "2026-01-01 00:00", "2026-06-30 23:59", "2026-10-01 00:00")
     acts = [Act(f"e{n}", "anna", datetime.fromisoformat(at), "page_view") for n, at in enumerate(times)]
     for period, expected in (("quarter", {"2025-10-01": [1, 1, 1, 0, 1]}), ("year", {"2025-01-01": [1, 1]})):
-        assert triangle(answer(acts, Query(RetentionRule(period=period)))) == expected
+        assert triangle(answer(acts, Query(RetentionQuestion(period=period)))) == expected
 
 
 def test_a_quarter_has_no_fixed_length_and_a_unit_is_a_key() -> None:
     with pytest.raises(DefinitionError, match="A quarter has no fixed length"):
-        RetentionRule(period="quarter", clock="rolling")
+        RetentionQuestion(period="quarter", clock="rolling")
     with pytest.raises(DefinitionError, match="`per` of retention is user, or a key of properties"):
-        RetentionRule(per="session_id")
+        RetentionQuestion(per="session_id")

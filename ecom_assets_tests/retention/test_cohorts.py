@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.retention.contracts import RetentionCohorts, ReturningVisitorsDaily
-from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, received
@@ -77,7 +77,9 @@ def test_cohorts_of_random_streams_are_those_of_the_definition(shop: Platform) -
     for cohort_by, kind in (("first_activity", None), ("first_purchase", "purchase")):
         for period in ("day", "week", "month"):
             for mode in ("on", "on_or_after"):
-                rule = RetentionRule(kind, kind, period, mode, week_start="sunday", last_period=30)
+                rule = RetentionQuestion(
+                    start=kind, returning=kind, period=period, mode=mode, week_start="sunday", last_period=30
+                )
                 actual = cohorts(shop, cohort_by, period, mode)
                 assert actual == by_definition(deeds, rule, ZONE), (cohort_by, period, mode)
                 assert len(actual) > 1

@@ -13,7 +13,7 @@ from ecom_assets.retention.activity import by_period, event_activity
 from ecom_assets.retention.cells import Reach, cells_of, retention
 from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.kernel import MOST_WORDS, WORD_BITS, cohort_counts
-from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.retention.retention_reference import Deed, came, given, warehouse
@@ -24,7 +24,7 @@ CALENDAR = [rule for rule in RULES if rule.clock == "calendar"]
 
 
 def both(
-    deeds: list[Deed], rule: RetentionRule, timezone: str = "UTC", most_periods: int = 2 * WORD_BITS
+    deeds: list[Deed], rule: RetentionQuestion, timezone: str = "UTC", most_periods: int = 2 * WORD_BITS
 ) -> tuple[list[Row], list[Row]] | None:
     """Return the cells by the kernel and by the expression; None where the kernel declines."""
     con = warehouse()
@@ -43,7 +43,7 @@ def both(
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("rule", CALENDAR, ids=lambda rule: f"{rule.period}-{rule.mode}")
-def test_the_kernel_counts_as_the_expression_does(rule: RetentionRule) -> None:
+def test_the_kernel_counts_as_the_expression_does(rule: RetentionQuestion) -> None:
     for seed in range(1, 6):
         timezone, first = PLACES[seed % len(PLACES)]
         deeds = stream(seed, timezone, first)
@@ -59,7 +59,7 @@ def test_as_many_periods_as_there_are_bits_are_counted_and_one_more_is_not(mode:
     start = datetime.fromisoformat("2026-01-01 12:00")
     last = start + timedelta(days=bits - 1)
     deeds = [*came("anna", str(start), str(last)), *came("ben", str(start + timedelta(days=7)), str(last))]
-    rule = RetentionRule(period="day", mode=mode, brackets=((0, 0), (2, WORD_BITS), (WORD_BITS + 1, bits)))
+    rule = RetentionQuestion(period="day", mode=mode, brackets=((0, 0), (2, WORD_BITS), (WORD_BITS + 1, bits)))
     actual = both(deeds, rule)
     assert actual is not None
     assert actual[0] == actual[1]
@@ -72,7 +72,7 @@ def test_returns_before_the_start_do_not_come_round_as_late_ones() -> None:
     start = date(2026, 1, 1)
     deeds = came("anna", *(f"{start + timedelta(days=n)} 12:00" for n in range(40)))
     deeds += came("anna", f"{start + timedelta(days=30)} 12:00", event_type="search")
-    actual = both(deeds, RetentionRule(period="day", start="search", returning="page_view"))
+    actual = both(deeds, RetentionQuestion(period="day", start="search", returning="page_view"))
     assert actual is not None
     assert actual[0] == actual[1]
     assert [row["returned_count"] for row in actual[0]] == [1] * 10
@@ -81,7 +81,7 @@ def test_returns_before_the_start_do_not_come_round_as_late_ones() -> None:
 def test_it_reads_rows_that_are_added_up_by_day_too() -> None:
     con = warehouse()
     given(STORY, "UTC")
-    rule = RetentionRule(period="day")
+    rule = RetentionQuestion(period="day")
     activity = event_activity(con.table("deeds"), rule)
     rows = []
     for one in (activity, by_period(activity)):
@@ -92,16 +92,16 @@ def test_it_reads_rows_that_are_added_up_by_day_too() -> None:
 
 
 BROKEN_DOWN = (
-    RetentionRule(period="day", by="event_type"),
-    RetentionRule(period="week", mode="on_or_after", by="event_type", limit=1, returning="purchase"),
-    RetentionRule(period="month", start="purchase", returning="purchase", by="plan", limit=2),
-    RetentionRule(period="day", mode="bracket", by="plan", starting="first_ever", start="search"),
+    RetentionQuestion(period="day", by="event_type"),
+    RetentionQuestion(period="week", mode="on_or_after", by="event_type", limit=1, returning="purchase"),
+    RetentionQuestion(period="month", start="purchase", returning="purchase", by="plan", limit=2),
+    RetentionQuestion(period="day", mode="bracket", by="plan", starting="first_ever", start="search"),
 )
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("rule", BROKEN_DOWN, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.by}")
-def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionRule) -> None:
+def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionQuestion) -> None:
     for seed in range(1, 4):
         dice = random.Random(seed)  # noqa: S311 (no secrets)
         deeds = [twin for one in stream(seed, "UTC", date(2026, 1, 1), 30) for twin in (one, one)]  # ties of times
@@ -123,7 +123,7 @@ def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionRule) -> N
             assert answered(pa.table(columns), rule) == quick, f"seed {seed}"
 
 
-def answered(deeds: pa.Table, rule: RetentionRule) -> dict[str, Any]:
+def answered(deeds: pa.Table, rule: RetentionQuestion) -> dict[str, Any]:
     con = connect()
     con.con.register("some_deeds", deeds)
     return answer_activity(RetentionQuery(con, con.table("some_deeds"), rule, "UTC", days=46))

@@ -11,7 +11,6 @@ from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.question import RetentionQuestion
-from ecom_assets.retention.rule import RetentionRule
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.markdown import Line, section
@@ -39,7 +38,7 @@ def test_each_way_of_counting_gives_what_the_page_says() -> None:
         Deed(row["user_id"], row["event_at"], row["event_type"], row["cart_amount"]) for row in with_amounts(lines)
     ]
     for line in expected:
-        rule = RetentionRule(period="day", mode=line["mode"], clock=line["clock"])
+        rule = RetentionQuestion(period="day", mode=line["mode"], clock=line["clock"])
         assert triangle(cells(deeds, rule))["2026-03-01"] == [int(line[str(n)]) for n in range(5)], line
         for name in ("posthog", "amplitude"):
             peer = RetentionQuestion.from_mapping({"preset": name})
@@ -76,7 +75,7 @@ def test_the_value_of_whole_cohorts_is_that_of_the_page() -> None:
         for n in range(int(line["visitors"])):
             deeds += came(f"{line['began on']} {n}", str(start))
         deeds.append(bought(f"{line['began on']} 0", str(start + timedelta(days=1)), line["paid by the end of day 1"]))
-    actual = answer(deeds, RetentionRule(period="day"), what="totals")
+    actual = answer(deeds, RetentionQuestion(period="day"), what="totals")
     assert as_shown(actual[1:2], expected) == expected
 
 

@@ -19,14 +19,14 @@ def test_texts_become_the_values_of_a_definition() -> None:
     question = asked(**definition_of(RetentionQuestion, texts), last_period="12", mode="bracket")
     assert question.brackets == ((0, 0), (1, 3))
     assert question.by == ("product_category", "cart_amount:edges=20,50")
-    assert (question.last_period, question.rule.cells(40)) == (12, ((0, 0), (1, 3)))
+    assert (question.last_period, question.cells(40)) == (12, ((0, 0), (1, 3)))
     assert question.columns == ["cart_amount", "product_category", "cart_amount"]
 
 
 def test_a_file_holds_the_definition_without_what_it_is_asked_of() -> None:
     question = asked(period="day", start="*", range_of="starts", whole_until="2026-03-15", start_date="2026-03-01")
     assert question.file() == {"period": "day", "start": "*"}
-    assert (question.rule.start, question.whole_until) == (None, date(2026, 3, 15))
+    assert (question.start_type, question.whole_until) == (None, date(2026, 3, 15))
 
 
 def test_days_limit_the_starts_for_the_command_and_all_events_elsewhere() -> None:
@@ -40,7 +40,7 @@ def test_only_event_types_are_translated() -> None:
     question = asked(start="view", returning="buy", sum_of="view", start_where="event_type = view")
     ours = {"view": "product_view", "buy": "purchase"}
     result = question.translated(lambda name: ours.get(name, name))
-    assert (result.rule.start, result.rule.returning, result.rule.sum_of) == ("product_view", "purchase", "view")
+    assert (result.start, result.returning, result.sum_of) == ("product_view", "purchase", "view")
     assert result.to_mapping()["start_where"]["value"] == "product_view"
 
 

@@ -13,21 +13,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.tables.days import day_starts_at
 from ecom_assets_tests.hypothesis_settings import examples, seeds
 from ecom_assets_tests.retention.retention_reference import Deed, answer, by_clickhouse, by_definition, cells, triangle
 
 TYPES = ("page_view", "page_view", "search", "purchase")
 RULES = (
-    RetentionRule(period="day"),
-    RetentionRule(period="week", mode="on_or_after", week_start="wednesday"),
-    RetentionRule(period="month", start="purchase", returning="purchase"),
-    RetentionRule(period="day", mode="bracket", returning="search"),
-    RetentionRule(period="week", mode="bracket", brackets=((1, 2), (4, 4)), clock="rolling"),
-    RetentionRule(period="day", clock="rolling", mode="on_or_after", last_period=5),
-    RetentionRule(period="day", clock="rolling", start="search"),
-    RetentionRule(period="month", clock="rolling", mode="on_or_after", returning="purchase"),
+    RetentionQuestion(period="day"),
+    RetentionQuestion(period="week", mode="on_or_after", week_start="wednesday"),
+    RetentionQuestion(period="month", start="purchase", returning="purchase"),
+    RetentionQuestion(period="day", mode="bracket", returning="search"),
+    RetentionQuestion(period="week", mode="bracket", brackets=((1, 2), (4, 4)), clock="rolling"),
+    RetentionQuestion(period="day", clock="rolling", mode="on_or_after", last_period=5),
+    RetentionQuestion(period="day", clock="rolling", start="search"),
+    RetentionQuestion(period="month", clock="rolling", mode="on_or_after", returning="purchase"),
 )
 PLACES = (
     ("UTC", date(2025, 12, 20)),
@@ -54,7 +54,7 @@ def stream(seed: int, timezone: str, first: date, people: int = 6) -> list[Deed]
     return deeds
 
 
-def check(rule: RetentionRule, place: tuple[str, date], seed: int) -> None:
+def check(rule: RetentionQuestion, place: tuple[str, date], seed: int) -> None:
     """Compare the package's cells with the definition's."""
     timezone, first = place
     deeds = stream(seed, timezone, first)
@@ -63,14 +63,14 @@ def check(rule: RetentionRule, place: tuple[str, date], seed: int) -> None:
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.clock}")
-def test_cells_are_those_of_the_definition(rule: RetentionRule) -> None:
+def test_cells_are_those_of_the_definition(rule: RetentionQuestion) -> None:
     for seed in range(16):
         check(rule, PLACES[seed % len(PLACES)], seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.period}-{rule.mode}-{rule.clock}")
-def test_cells_of_hundreds_of_streams_are_those_of_the_definition(rule: RetentionRule) -> None:
+def test_cells_of_hundreds_of_streams_are_those_of_the_definition(rule: RetentionQuestion) -> None:
     for seed in seeds(range(1000, 1250)):
         check(rule, PLACES[seed % len(PLACES)], seed)
 
@@ -82,7 +82,7 @@ def test_weekly_cohorts_are_those_of_clickhouse(tmp_path: Path) -> None:
         for seed in range(60)
         for deed in stream(seed, "Europe/Berlin", first + timedelta(days=1))
     ]
-    ours = triangle(cells(deeds, RetentionRule(), "Europe/Berlin"))
+    ours = triangle(cells(deeds, RetentionQuestion(), "Europe/Berlin"))
     theirs = by_clickhouse(deeds, first, 8, tmp_path, "Europe/Berlin")
     assert {cohort: counts + [0] * (8 - len(counts)) for cohort, counts in ours.items()} == {
         str(cohort): counts + [0] * (8 - len(counts)) for cohort, counts in theirs.items()
@@ -92,7 +92,9 @@ def test_weekly_cohorts_are_those_of_clickhouse(tmp_path: Path) -> None:
 
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from([rule for rule in RULES if rule.mode == "on_or_after"]))
 @examples(15)
-def test_unbounded_retention_never_rises_and_nobody_returns_who_is_not_there(seed: int, rule: RetentionRule) -> None:
+def test_unbounded_retention_never_rises_and_nobody_returns_who_is_not_there(
+    seed: int, rule: RetentionQuestion
+) -> None:
     actual = cells(stream(seed, "UTC", date(2026, 3, 1)), rule)
     for before, after in pairwise(actual):
         assert after.cohort != before.cohort or after.returned <= before.returned
@@ -101,7 +103,9 @@ def test_unbounded_retention_never_rises_and_nobody_returns_who_is_not_there(see
 
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from(RULES), shuffle=st.randoms(use_true_random=False))
 @examples(15)
-def test_neither_the_order_of_rows_nor_repeats_matter(seed: int, rule: RetentionRule, shuffle: random.Random) -> None:
+def test_neither_the_order_of_rows_nor_repeats_matter(
+    seed: int, rule: RetentionQuestion, shuffle: random.Random
+) -> None:
     deeds = [Deed(*deed[:3]) for deed in stream(seed, "UTC", date(2026, 3, 1))]
     others = [*deeds, *shuffle.sample(deeds, len(deeds) // 2)]
     shuffle.shuffle(others)
@@ -110,7 +114,7 @@ def test_neither_the_order_of_rows_nor_repeats_matter(seed: int, rule: Retention
 
 @given(seed=st.integers(0, 10**6), rule=st.sampled_from([rule for rule in RULES if rule.clock == "calendar"]))
 @examples(15)
-def test_everybody_is_in_one_cohort_and_more_days_change_no_whole_cell(seed: int, rule: RetentionRule) -> None:
+def test_everybody_is_in_one_cohort_and_more_days_change_no_whole_cell(seed: int, rule: RetentionQuestion) -> None:
     deeds = stream(seed, "UTC", date(2026, 3, 1))
     until = datetime.fromisoformat("2026-03-20")
     early = cells([deed for deed in deeds if deed.at < until], rule)
@@ -123,7 +127,7 @@ def test_everybody_is_in_one_cohort_and_more_days_change_no_whole_cell(seed: int
         assert after.returned >= cell.returned
         if rule.mode != "on_or_after":
             assert after.returned == cell.returned
-    began = {deed.who for deed in deeds if rule.start in {None, deed.event_type}}
+    began = {deed.who for deed in deeds if rule.start_type in {None, deed.event_type}}
     assert sum({cell.cohort: cell.size for cell in later.values()}.values()) == len(began)
 
 

@@ -25,6 +25,8 @@ from ecom_assets.funnels.question import FunnelDefinition
 from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.values import bins_of, split_columns
+from ecom_assets.retention.question import RetentionQuestion
+from ecom_assets.tables.breakdown import bins_of, split_columns
 from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
@@ -64,7 +66,7 @@ STORY = [
 """Carts of 0 to 10, and one of which nobody knows; Anna and Cara buy, for more than any cart holds."""
 
 
-def answer(rows: Sequence[Row], question: Trend | Funnel | RetentionRule, day: date | None = None) -> Row:
+def answer(rows: Sequence[Row], question: Trend | Funnel | RetentionQuestion, day: date | None = None) -> Row:
     """Return the answer about events, which are all of the data; of a day, if only one is asked for."""
     con = connect()
     con.con.register("rows", as_table(rows, CleanEvents))
@@ -117,7 +119,7 @@ def test_bins_of_a_funnel_lie_between_the_numbers_of_its_steps_on_the_days_of_en
 
 
 def test_a_cohort_is_parted_by_the_number_of_the_start() -> None:
-    rule = RetentionRule(start="cart", period="day", by="cart_amount:bins=2", limit=1)
+    rule = RetentionQuestion(start="cart", period="day", by="cart_amount:bins=2", limit=1)
     actual = answer(STORY, rule)
     sizes = {part["value"]: sum(one["size"] for one in part["cohorts"]) for part in actual["breakdown"]}
     assert list(sizes.items()) == [("under 5", 2), ("5 or more", 3), ("(none)", 1)]
@@ -177,7 +179,7 @@ QUESTIONS = (
     lambda by: (
         FunnelDefinition.from_mapping({"steps": ["cart", "purchase"], "within": "3d", "limit": 50, "by": by}).funnel
     ),
-    lambda by: RetentionRule(period="day", starting="recurring", limit=50, by=by),
+    lambda by: RetentionQuestion(period="day", starting="recurring", limit=50, by=by),
 )
 """Questions about all events, so that all numbers bound the bins."""
 
@@ -212,7 +214,7 @@ def test_bins_stand_beside_columns_in_one_field() -> None:
     two = TrendQuestion.from_mapping({"series": ["cart"], "by": ["event_type", "cart_amount:edges=7"]}).trend
     assert totals(answer(STORY, two)) == {"cart / under 7": 3, "cart / 7 or more": 2, "cart / (none)": 1}
     assert two.columns == ["event_type", "cart_amount"]
-    rule = RetentionRule("cart", period="day", by=("event_type", "cart_amount:bins=2"))
+    rule = RetentionQuestion(start="cart", period="day", by=("event_type", "cart_amount:bins=2"))
     parts = [one["value"] for one in answer(STORY, rule)["breakdown"]]
     assert parts == ["cart / 5 or more", "cart / under 5", "cart / (none)"]
     assert (rule.to_mapping()["by"], rule.columns) == (["event_type", "cart_amount:bins=2"], two.columns)
@@ -234,7 +236,7 @@ def test_other_bins_are_refused(by: str, why: str) -> None:
     for build in (
         lambda: TrendQuestion.from_mapping({"series": ["cart"], "by": by}).trend,
         lambda: FunnelDefinition.from_mapping({"steps": ["cart"], "by": [by]}).funnel,
-        lambda: RetentionRule(by=by),
+        lambda: RetentionQuestion(by=by),
     ):
         with pytest.raises(DefinitionError, match=why):
             build()
@@ -249,7 +251,7 @@ def test_numbers_too_large_to_be_exact_are_missing_values() -> None:
     assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"under 5": 2, "5 or more": 3, "(none)": 2}
     (total,) = answer(rows, TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}).trend)["series"]
     assert total["total"] == 26.99
-    rule = RetentionRule(start="cart", period="day", sum_of="properties.amount")
+    rule = RetentionQuestion(start="cart", period="day", sum_of="properties.amount")
     assert [one["sum"][0] for one in answer(rows, rule)["cohorts"]] == [34.99, 22.0], "with Anna's purchase"
     amounts = (2**53, 2**53 + 2, -(2**53))
     at_the_limit = [event(n, "gil", 1, "cart", str(amount)) for n, amount in enumerate(amounts)]

@@ -17,7 +17,7 @@ from ecom_assets.funnels.report import labelled, step_numbers
 from ecom_assets.registry import ALL
 from ecom_assets.retention.activity import event_activity
 from ecom_assets.retention.cells import Reach, retention
-from ecom_assets.retention.rule import RetentionRule
+from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.sessions.rule import PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings
@@ -57,9 +57,9 @@ IN_FULL = {
 }
 PLANS = {"page_view": '{"plan": "pro"}', "product_view": '{"plan": 2}', "search": '{"plan": true}'}
 RETENTIONS = {
-    "weeks from Sunday, or later": RetentionRule(mode="on_or_after", week_start="sunday", returning="purchase"),
-    "brackets of days": RetentionRule(period="day", mode="bracket", brackets=((0, 0), (1, 2), (4, 9))),
-    "days of 24 hours": RetentionRule(period="day", clock="rolling", start="search"),
+    "weeks from Sunday, or later": RetentionQuestion(mode="on_or_after", week_start="sunday", returning="purchase"),
+    "brackets of days": RetentionQuestion(period="day", mode="bracket", brackets=((0, 0), (1, 2), (4, 9))),
+    "days of 24 hours": RetentionQuestion(period="day", clock="rolling", start="search"),
 }
 TABLES = [contract.qualified_name() for contract in ALL]
 OF_THE_ORDER_API = {
@@ -197,7 +197,7 @@ def test_retention_is_the_same(embedded: Left, other: Left, name: str) -> None:
     assert_same_answer(embedded, other, lambda engine: cohorts(engine, RETENTIONS[name]))
 
 
-def cohorts(engine: Engine, rule: RetentionRule) -> ir.Table:
+def cohorts(engine: Engine, rule: RetentionQuestion) -> ir.Table:
     """Return the cohorts of a warehouse's clean events."""
     activity = event_activity(engine.table(CleanEvents), rule)
     newest_date = activity.event_date.max().as_scalar()
