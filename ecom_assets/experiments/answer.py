@@ -27,19 +27,19 @@ from ecom_assets.experiments.comparison import (
     sample_ratio,
     sequential,
 )
-from ecom_assets.experiments.experiment import MAX_VARIANTS, Experiment, square_sum, variant_counts
-from ecom_assets.experiments.question import ExperimentQuestion
+from ecom_assets.experiments.experiment import square_sum, variant_counts
+from ecom_assets.experiments.question import MAX_VARIANTS, ExperimentQuestion
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents
 from ecom_assets.tables.queries import DECIMALS
-from ecom_assets.trends.range import Range
+from ecom_assets.trends.range import TrendRange
 
 FEWEST_UNITS = 100
 """Units per variant below which the intervals, which are approximations for many units, are warned of."""
 
 
 @dataclass(frozen=True)
-class Counts:
+class VariantSums:
     """The counts that `variant_counts` returns for a variant."""
 
     variant: str
@@ -50,7 +50,7 @@ class Counts:
     amount_square_sum: Fraction = Fraction(0)
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> "Counts":
+    def from_row(cls, row: Mapping[str, Any]) -> "VariantSums":
         """Return the counts of a row."""
         return cls(
             row["variant"],
@@ -62,7 +62,7 @@ class Counts:
         )
 
 
-class Bounds(BaseModel):
+class ExperimentBounds(BaseModel):
     """The ends of an interval."""
 
     low: float = Field(description="Lower end")
@@ -76,10 +76,12 @@ class Comparison(BaseModel):
     relative_difference: float | None = number(
         "Against control", "change", "The same, relative to the control; null where that is zero"
     )
-    sequential: Bounds | None = Field(description="Interval that is valid at every look; null where nothing varies")
-    relative_sequential: Bounds | None = Field(description="The same of the relative difference")
+    sequential: ExperimentBounds | None = Field(
+        description="Interval that is valid at every look; null where nothing varies"
+    )
+    relative_sequential: ExperimentBounds | None = Field(description="The same of the relative difference")
     p_value: float | None = number("p (always valid)", "score", "Always-valid p-value of no difference")
-    credible: Bounds | None = Field(description="Bayesian interval of the difference")
+    credible: ExperimentBounds | None = Field(description="Bayesian interval of the difference")
     probability_better: float | None = number(
         "Probability better", "rate", "Probability that its value is above that of the control"
     )
@@ -89,7 +91,7 @@ class Metric(BaseModel):
     """A metric of a variant."""
 
     value: float | None = Field(description="Share of units that converted, or amount per unit; null without units")
-    credible: Bounds | None = Field(description="Bayesian interval of the value")
+    credible: ExperimentBounds | None = Field(description="Bayesian interval of the value")
     probability_best: float | None = number(
         "Probability best", "rate", "Probability that it is the highest of all variants"
     )
@@ -109,7 +111,7 @@ class VariantCounts(BaseModel):
     mean: Metric | None = Field(description="Amount per unit; null where none is requested")
 
 
-class Ratio(BaseModel):
+class ExperimentSplit(BaseModel):
     """Whether the units are split as planned."""
 
     chi_squared: float = Field(description="Pearson's statistic")
@@ -124,7 +126,7 @@ class ExperimentAnswer(QuestionAnswer):
     total_count: int = Field(description="How many variants there are")
     variants: list[VariantCounts] = Field(description="The control first, the others by name or as listed")
     mixed_count: int = number("Saw several", "count", "Units exposed to several variants")
-    sample_ratio: Ratio | None = Field(description="Null with fewer than two variants")
+    sample_ratio: ExperimentSplit | None = Field(description="Null with fewer than two variants")
     warnings: list[str] = Field(description="Reasons to doubt the comparison, a sentence each")
 
 
@@ -134,17 +136,16 @@ def compute(question: ExperimentQuestion, asked: AskedEvents) -> dict[str, Any]:
     Raises:
         DefinitionError: The definition does not fit the events.
     """
-    experiment = question.experiment
     # A goal can follow after the last day of exposures.
-    events = asked.events if experiment.within_s is None else asked.all_events
-    days = Range.of_question(asked.reach, asked.days)
-    return experiment_answer(asked.con, events, experiment, (days.first, days.last), asked.source.words)
+    events = asked.events if question.within is None else asked.all_events
+    days = TrendRange.between(asked.reach, asked.days)
+    return experiment_answer(asked.con, events, question, (days.first, days.last), asked.source.words)
 
 
 def experiment_answer(
     con: SQLBackend,
     events: ir.Table,
-    experiment: Experiment,
+    experiment: ExperimentQuestion,
     days: tuple[date, date],
     words: Words | None = None,
 ) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def experiment_answer(
     counted = variant_counts(events, experiment, *days)
     rows = con.to_pyarrow(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2)).to_pylist()
     variants = _in_order(rows, experiment)
-    named = [one.event_type for one in (experiment.exposure, experiment.goal) if one.event_type]
+    named = [part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type]
     return {
         "definition": {**experiment.to_mapping(), "first_date": str(days[0]), "last_date": str(days[1])},
         "variants": _described(variants, experiment),
@@ -178,7 +179,7 @@ def experiment_answer(
 
 
 def _missing_properties(
-    con: SQLBackend, events: ir.Table, experiment: Experiment, variants: Sequence[Counts]
+    con: SQLBackend, events: ir.Table, experiment: ExperimentQuestion, variants: Sequence[VariantSums]
 ) -> list[str]:
     """Look for keys of `properties` that no event has, where the numbers suggest it."""
     if any(one.amount_sum if experiment.amount else one.converted_count for one in variants):
@@ -187,24 +188,24 @@ def _missing_properties(
     return missing_property_warnings(con, events, experiment.columns, numbers)
 
 
-def _in_order(rows: Sequence[Mapping[str, Any]], experiment: Experiment) -> list[Counts]:
+def _in_order(rows: Sequence[Mapping[str, Any]], experiment: ExperimentQuestion) -> list[VariantSums]:
     """Return the variants, the control first, the others by name."""
-    result = {row["variant"]: Counts.of_row(row) for row in rows if row["variant"] is not None}
+    result = {row["variant"]: VariantSums.from_row(row) for row in rows if row["variant"] is not None}
     if len(result) > MAX_VARIANTS:
         raise DefinitionError(
             f"{experiment.variant} has more than {MAX_VARIANTS} values, so it is not a variant; name those to compare "
             "as shares, such as control=50 and test=50."
         )
-    names = [name for name, _ in experiment.shares] or sorted(result)
+    names = [*(experiment.shares or sorted(result))]
     if names and experiment.control not in names:
         raise DefinitionError(
             f"No unit was exposed to the control {experiment.control!r}; {did_you_mean(experiment.control, names)}."
         )
     in_order = sorted(names, key=lambda name: name != experiment.control)
-    return [result.get(name) or Counts(name) for name in in_order]
+    return [result.get(name) or VariantSums(name) for name in in_order]
 
 
-def _described(variants: Sequence[Counts], experiment: Experiment) -> list[dict[str, Any]]:
+def _described(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[dict[str, Any]]:
     shares = _shares(variants, experiment)
     rates = _metric([_conversion(one) for one in variants], experiment)
     means = _metric([_amounts(one) for one in variants], experiment) if experiment.amount else [None] * len(variants)
@@ -232,19 +233,19 @@ class _Metric:
     most: float = math.inf
 
 
-def _conversion(one: Counts) -> _Metric:
+def _conversion(one: VariantSums) -> _Metric:
     sample = Sample.of_successes(one.converted_count, one.unit_count) if one.unit_count else None
     return _Metric(sample, beta_posterior(one.converted_count, one.unit_count), most=1)
 
 
-def _amounts(one: Counts) -> _Metric:
+def _amounts(one: VariantSums) -> _Metric:
     if not one.unit_count:
         return _Metric(None, None)
     sample = Sample.of_sums(one.amount_sum, one.amount_square_sum, one.unit_count)
     return _Metric(sample, posterior_of_mean(sample))
 
 
-def _metric(metrics: Sequence[_Metric], experiment: Experiment) -> list[dict[str, Any]]:
+def _metric(metrics: Sequence[_Metric], experiment: ExperimentQuestion) -> list[dict[str, Any]]:
     """Return the value of a metric for each variant, and how it compares with that of the first one, the control."""
     believed = [one.posterior for one in metrics if one.posterior]
     best = probability_best(believed) if len(believed) == len(metrics) > 1 else [None] * len(metrics)
@@ -257,7 +258,7 @@ def _metric(metrics: Sequence[_Metric], experiment: Experiment) -> list[dict[str
     return result
 
 
-def _compared(control: _Metric, other: _Metric, experiment: Experiment) -> dict[str, Any] | None:
+def _compared(control: _Metric, other: _Metric, experiment: ExperimentQuestion) -> dict[str, Any] | None:
     if not control.sample or not other.sample:
         return None
     difference = other.sample.mean - control.sample.mean
@@ -292,12 +293,12 @@ def _probability(value: float) -> float:
     return float(f"{value:.{DECIMALS}g}")
 
 
-def _shares(variants: Sequence[Counts], experiment: Experiment) -> list[float]:
-    planned = dict(experiment.shares) or {one.variant: 1.0 for one in variants}
+def _shares(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[float]:
+    planned = experiment.shares or {one.variant: 1.0 for one in variants}
     return [planned[one.variant] / math.fsum(planned.values()) for one in variants]
 
 
-def _ratio(variants: Sequence[Counts], experiment: Experiment) -> dict[str, Any] | None:
+def _ratio(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> dict[str, Any] | None:
     result = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
     if not result:
         return None
@@ -305,7 +306,7 @@ def _ratio(variants: Sequence[Counts], experiment: Experiment) -> dict[str, Any]
     return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": result.is_mismatch}
 
 
-def _warnings(variants: Sequence[Counts], experiment: Experiment) -> list[str]:
+def _warnings(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[str]:
     """Return a sentence for each reason to doubt the comparison."""
     if not any(one.unit_count for one in variants):
         return ["No unit was exposed to a variant on these days."]

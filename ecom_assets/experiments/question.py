@@ -1,13 +1,12 @@
 """The question of an experiment: which variants are compared, and in what."""
 
+import math
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from ecom_assets.errors import DefinitionError
-from ecom_assets.experiments.experiment import MAX_VARIANTS, MULTIPLE, Experiment
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.questions.fields import (
     DURATIONS,
     EVENT_TYPE,
@@ -24,12 +23,17 @@ from ecom_assets.questions.fields import (
 )
 from ecom_assets.questions.model import Part, Question
 from ecom_assets.tables.columns import EventFilter
+from ecom_assets.tables.conditions import columns_of, where_mapping
 from ecom_assets.tables.values import check_column
 
 ANYTHING: Final = "*"
 """The event type of a goal or an exposure that any event can be."""
-MAX_PLANNED: Final = 1_000_000_000
-SEVERAL: Final = Choices("treatment of those who saw several variants", MULTIPLE)
+MIN_VARIANTS: Final = 2
+MAX_VARIANTS: Final = 20
+MAX_WITHIN_S: Final = 100 * 366 * 86_400
+SEVERAL: Final = Choices(
+    "treatment of those who saw several variants", {"exclude": "are left out", "first": "count for the first"}
+)
 
 
 class Events(Part):
@@ -112,7 +116,11 @@ Shares = Annotated[dict[Name, Share], Field(max_length=MAX_VARIANTS), BeforeVali
 
 
 class ExperimentQuestion(Question):
-    """The definition of an experiment; see docs/metrics.md. The days are those of exposures."""
+    """The definition of an experiment; see docs/metrics.md. The days are those of exposures.
+
+    A unit is a visitor. It belongs to the variant of its first exposure, and converts if a goal event follows at the
+    same time or later.
+    """
 
     CALLED: ClassVar[str] = "an experiment"
     TITLES: ClassVar = {"what": "Variants", "how": "Days", "more": "More"}
@@ -129,9 +137,8 @@ class ExperimentQuestion(Question):
         ANYTHING, "Exposed by", "Events that name the variant; default any that has one", only=("event_type", "where")
     )
     control: Name = asked(
-        Experiment.control, "Control", "Variant with which the others are compared", place="what",
-        hint=Experiment.control,
-    )  # fmt: skip
+        "control", "Control", "Variant with which the others are compared", place="what", hint="control"
+    )
     within: Duration | None = asked(
         None, "Within", f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
         examples=["7d"], place="what", hint="to the last day",
@@ -147,42 +154,58 @@ class ExperimentQuestion(Question):
         examples=[{"control": 50, "test": 50}],
     )  # fmt: skip
     multiple: Annotated[str, SEVERAL] = asked(
-        Experiment.multiple, "Who saw several", "Whether units that saw several variants are left out, or count for "
+        "exclude", "Who saw several", "Whether units that saw several variants are left out, or count for "
         "the first", place="more",
     )  # fmt: skip
     where: Conditions = where_field()
     confidence: Share = asked(
-        Experiment.confidence, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95",
+        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95",
         place="more",
     )  # fmt: skip
     planned_units: Count = asked(
-        Experiment.planned_units, "Planned visitors", "Units at which the sequential interval is narrowest", ge=1,
-        le=MAX_PLANNED, hint="5000", place="more",
+        5_000, "Planned visitors", "Units at which the sequential interval is narrowest", ge=1,
+        le=1_000_000_000, hint="5000", place="more",
     )  # fmt: skip
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse shares without the control, and a time that is too long."""
-        _ = self.experiment
+        if self.within is not None and not 1 <= self.within <= MAX_WITHIN_S:
+            raise DefinitionError(f"`within` of an experiment is 1 s to 100 years; got {self.within} s.")
+        if self.shares:
+            self._check_shares(self.shares)
         return self
 
-    @cached_property
-    def experiment(self) -> Experiment:
-        """The experiment, as it is computed.
-
-        Raises:
-            DefinitionError: Its parts do not go together.
-        """
-        plain = ("variant", "control", "amount", "multiple", "where", "confidence", "planned_units")
-        return Experiment(
-            goal=self.goal.filter,
-            exposure=self.exposure.filter,
-            within_s=self.within,
-            shares=tuple((self.shares or {}).items()),
-            **{name: getattr(self, name) for name in plain},
-        )
+    def _check_shares(self, shares: Mapping[str, float]) -> None:
+        if not MIN_VARIANTS <= len(shares) <= MAX_VARIANTS:
+            raise DefinitionError(
+                f"An experiment has {MIN_VARIANTS} to {MAX_VARIANTS} variants, not {len(shares)}; list their shares."
+            )
+        for name, share in shares.items():
+            if not 0 < share < math.inf:
+                raise DefinitionError(f"The share of the variant {name!r} cannot be {share}; give a number above 0.")
+        if self.control not in shares:
+            raise DefinitionError(f"The control {self.control!r} has no share; {did_you_mean(self.control, shares)}.")
 
     @property
     def columns(self) -> list[str]:
         """The columns that it names."""
-        return self.experiment.columns
+        conditions = [self.where, self.goal.where, self.exposure.where]
+        named = [column for where in conditions for column in columns_of(where)]
+        return [*named, self.variant, *([self.amount] if self.amount else [])]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the definition for an answer."""
+        mapping: dict[str, Any] = {
+            "variant": self.variant,
+            "exposure": self.exposure.filter.to_mapping(),
+            "control": self.control,
+            "goal": self.goal.filter.to_mapping(),
+            "within": None if self.within is None else f"{self.within}s",
+            "amount": self.amount,
+            "shares": self.shares or None,
+            "multiple": self.multiple,
+            "confidence": self.confidence,
+            "planned_units": self.planned_units,
+        }
+        return mapping | where_mapping(self.where)

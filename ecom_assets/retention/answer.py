@@ -25,7 +25,7 @@ from ecom_assets.tables.days import ONE_DAY
 ORDER_TYPES: Final = ("purchase", "refund")
 
 
-class Cohort(BaseModel):
+class RetentionCohort(BaseModel):
     """The visitors who started in one period."""
 
     cohort: PeriodStart = Field(description="First day of the period; start of the hour, with the zone's offset")
@@ -57,7 +57,7 @@ class RetentionPart(BaseModel):
     """The retention of one value of the breakdown."""
 
     value: str = Field(description="The value; (none) for a missing one, (other) for those beyond the limit")
-    cohorts: list[Cohort] = Field(description="By start")
+    cohorts: list[RetentionCohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
 
 
@@ -65,7 +65,7 @@ class RetentionAnswer(QuestionAnswer):
     """The result of custom retention."""
 
     total_count: int = Field(description="How many cohorts there are")
-    cohorts: list[Cohort] = Field(description="By start")
+    cohorts: list[RetentionCohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
     breakdown: list[RetentionPart] = Field([], description="By value, those with most visitors first")
 

@@ -11,7 +11,7 @@ from ecom_assets.questions.answer import Kind, PeriodStart, QuestionAnswer, numb
 from ecom_assets.questions.source import AskedEvents
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
-from ecom_assets.trends.range import Range
+from ecom_assets.trends.range import TrendRange
 from ecom_assets.trends.trend import STATES
 
 
@@ -93,8 +93,8 @@ def compute(question: TrendQuestion, asked: AskedEvents) -> dict[str, Any]:
         DefinitionError: The definition does not fit the events or the days.
     """
     opened = asked.opened
-    days = Range.of_question(asked.reach, asked.days, opened.timezone, opened.newest_at, opened.known.missing)
-    answer = partial(trend_answer, asked.con, asked.all_events, question.trend, words=asked.source.words)
+    days = TrendRange.between(asked.reach, asked.days, opened.timezone, opened.newest_at, opened.known.missing)
+    answer = partial(trend_answer, asked.con, asked.all_events, question, words=asked.source.words)
     result = answer(days)
     # Over files it takes most of the time of a question to see which days have no event.
     if not _has_empty_period(result):

@@ -19,6 +19,9 @@ from ecom_assets.tables.portable import rows_of, stored
 from ecom_assets.tables.values import binned_columns, in_order, open_columns, with_ends
 from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, ZERO, Series, Trend, names_of
 from ecom_assets.trends.range import Range, number_of
+from ecom_assets.tables.schema import rows_of, stored
+from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, ZERO, TrendQuestion, TrendSeries, names_of
+from ecom_assets.trends.range import TrendRange, number_of
 from ecom_assets.trends.trend import (
     OTHER,
     STATES,
@@ -49,7 +52,7 @@ Values = tuple[dict[str, Any], list[str]]
 
 
 def trend_answer(
-    con: SQLBackend, events: ir.Table, trend: Trend, days: Range, words: Words | None = None
+    con: SQLBackend, events: ir.Table, trend: TrendQuestion, days: TrendRange, words: Words | None = None
 ) -> dict[str, Any]:
     """Return the values of each series in each period; of other kinds, numbers of visitors.
 
@@ -84,10 +87,10 @@ class _Query:
 
     con: SQLBackend
     events: ir.Table
-    trend: Trend
-    days: Range
+    trend: TrendQuestion
+    days: TrendRange
 
-    def in_range(self, trend: Trend) -> ir.Table:
+    def in_range(self, trend: TrendQuestion) -> ir.Table:
         """Return the events of a trend in the range."""
         days = self.days
         rows = within(self.events, days.first, days.last)
@@ -102,9 +105,9 @@ class _Query:
         """Return the query with the edges of its bins, which are bounded by the numbers of its events in the range."""
         trend = self.trend
         columns = open_columns(trend.by_columns)
-        ends = {column: ends_of(self.in_range(replace(trend, by=None)), column) for column in columns}
+        ends = {column: ends_of(self.in_range(trend.changed(by=None)), column) for column in columns}
         by, limit = with_ends(trend.by_columns, trend.limit, ends)
-        return replace(self, trend=replace(trend, by=by or None, limit=limit))
+        return replace(self, trend=trend.changed(by=by or None, limit=limit))
 
     def groups(self, rows: ir.Table) -> list[str | None]:
         """Return the values of the breakdown, those with most events first; `[None]` without a breakdown."""
@@ -121,14 +124,14 @@ class _Query:
         return with_other(rows, "breakdown", [one for one in groups if one is not None])
 
     @property
-    def named_series(self) -> list[tuple[str, Series]]:
+    def named_series(self) -> list[tuple[str, TrendSeries]]:
         """Return each series with its name in a formula."""
         return list(zip(names_of(self.trend.series), self.trend.series, strict=True))
 
     def without_events(self, results: Sequence[Mapping[Any, Any]]) -> list[str]:
         """Return the event types of the series whose result is empty."""
         pairs = zip(self.trend.series, results, strict=True)
-        return [one.event_type for one, result in pairs if one.event_type and not result]
+        return [one.counted_type for one, result in pairs if one.counted_type and not result]
 
 
 def _missing(query: _Query, result: Mapping[str, Any], event_types: Sequence[str], words: Words | None) -> list[str]:
@@ -183,7 +186,7 @@ def _known_lines(query: _Query, name: str, groups: Groups | None = None) -> tupl
     return groups, rows, lines
 
 
-def _active_lines(query: _Query, events: ir.Table, series: Series) -> Lines:
+def _active_lines(query: _Query, events: ir.Table, series: TrendSeries) -> Lines:
     days, trend = query.days, query.trend
     changes: dict[str | None, dict[date, int]] = {}
     for row in rows_of(active_changes(events, series)):
@@ -252,24 +255,24 @@ def _filled(query: _Query, known: Sequence[Lines], groups: Groups) -> list[Lines
     ]
 
 
-def _lines(query: _Query, events: ir.Table, series: Series) -> Lines:
+def _lines(query: _Query, events: ir.Table, series: TrendSeries) -> Lines:
     """Return the line of each value of the breakdown that has events of the series."""
-    rows = rows_of(values(events, series, by_period=True, first_only=query.trend.is_cumulative))
+    rows = rows_of(values(events, series, by_period=True, first_only=query.trend.cumulative))
     result: dict[str | None, dict[date, float]] = {}
     for row in rows:
         result.setdefault(row["breakdown"], {})[row["period_date"]] = _rounded_value(row["value"], series)
     return {name: _line(query, by_period, series) for name, by_period in result.items()}
 
 
-def _line(query: _Query, by_period: Mapping[date, float], series: Series) -> Line:
+def _line(query: _Query, by_period: Mapping[date, float], series: TrendSeries) -> Line:
     days, trend, nothing = query.days, query.trend, 0 if series.measure in ZERO else None
     line = [by_period.get(start, nothing) if days.is_known(start, trend) else None for start in days.starts(trend)]
-    if trend.is_cumulative:
+    if trend.cumulative:
         line = list(accumulate(line, lambda before, now: None if now is None else (before or 0) + now))
     return line
 
 
-def _rounded_value(value: float, series: Series) -> float:
+def _rounded_value(value: float, series: TrendSeries) -> float:
     return int(value) if series.measure in {*COUNTS, DISTINCT} else value
 
 
@@ -290,7 +293,7 @@ def _totals(query: _Query, events: ir.Table, known: Sequence[Lines]) -> list[dic
 
 def _before(query: _Query, groups: Groups) -> list[Lines] | None:
     """Return the lines of the range before, for the same values of the breakdown; None without a comparison."""
-    if not query.trend.is_compared:
+    if not query.trend.compare:
         return None
     earlier, length = replace(query, days=query.days.before()), len(query.days.starts(query.trend))
     lines = _filled(earlier, _known_lines(earlier, f"{EVENTS}_before", groups)[2], groups)
@@ -317,14 +320,14 @@ def _series(
     return entries
 
 
-def _formula(trend: Trend, groups: Groups, lines: Sequence[Lines]) -> list[dict[str, Any]] | None:
-    if trend.formula is None:
+def _formula(trend: TrendQuestion, groups: Groups, lines: Sequence[Lines]) -> list[dict[str, Any]] | None:
+    if trend.arithmetic is None:
         return None
     names = names_of(trend.series)
     entries = []
     for group in groups:
         rows = zip(*(line[group] for line in lines), strict=True)
-        line = [trend.formula.value(dict(zip(names, row, strict=True))) for row in rows]
+        line = [trend.arithmetic.value(dict(zip(names, row, strict=True))) for row in rows]
         entries.append({"breakdown": group, "values": smoothed(line, trend.moving_average)})
     return entries
 

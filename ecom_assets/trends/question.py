@@ -1,7 +1,7 @@
-"""The question of a trend: its series and how they are counted, as definitions, requests, options and forms have it."""
+"""The question of a trend: its series, periods and options. `trend.py` computes it. METRICS "Trend"."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -25,11 +25,58 @@ from ecom_assets.questions.model import Part, Question, preset_field, presets_of
 from ecom_assets.tables.columns import EVERY, MAX_TIMES, OCCURRENCES
 from ecom_assets.tables.values import check_unit, split_columns
 from ecom_assets.trends.definition import EACH, KINDS, MAX_LENGTH, MAX_SERIES, MEASURES, PRESETS, Formula, Series, Trend
+from ecom_assets.tables.breakdown import by_columns, named_columns, split_columns
+from ecom_assets.tables.conditions import columns_of, where_mapping
+from ecom_assets.tables.days import CLOCK_S
+from ecom_assets.tables.first_events import EVERY, MAX_TIMES, OCCURRENCES
+from ecom_assets.tables.presets import Preset
+from ecom_assets.tables.values import check_unit
+from ecom_assets.trends.formula import MAX_LENGTH, Formula
 
+MOST_DAYS: Final = {"minute": 2, "hour": 31}
+"""The most days of a trend by such short periods."""
+COUNTS: Final = ("count", "visitors")
+PERCENTILES: Final = {"median": 50, "p25": 25, "p75": 75, "p90": 90, "p95": 95, "p99": 99}
+ACTIVE: Final = {"wau": 7, "mau": 30}
+"""Measures of distinct visitors over so many days up to the last of each period."""
+STATISTICS: Final = ("mean", "min", "max", *PERCENTILES)
+PER_VISITOR: Final = {f"{statistic}_per_visitor": statistic for statistic in STATISTICS}
+"""Measures of a number per visitor, each with the statistic over visitors that it is."""
+EACH: Final = ("sum", "mean", "min", "max")
+"""How a measure of `PER_VISITOR` makes one number of the values of a visitor."""
+DISTINCT: Final = "distinct"
+"""The measure that counts different values of a column, such as products or the source's sessions."""
+MEASURES: Final = (*COUNTS, *ACTIVE, DISTINCT, "sum", *STATISTICS, *PER_VISITOR)
+ADDITIVE: Final = (*COUNTS, "sum")
+"""Measures that can be cumulative."""
+ZERO: Final = (*ADDITIVE, *ACTIVE, DISTINCT)
+"""Measures that are 0, not unknown, without events."""
+MAX_SERIES: Final = 26
+PRESETS: Final[Mapping[str, Preset]] = {
+    "posthog": {
+        "week_start": "sunday",  # PostHog/posthog issue 49786: a project may choose Monday
+        "limit": 25,  # PostHog/posthog posthog/hogql/constants.py BREAKDOWN_VALUES_LIMIT
+    },
+    "clickhouse": {"week_start": "sunday"},  # toStartOfWeek(t): mode 0
+    # No default of theirs is known that differs from ours.
+    "amplitude": {},
+    "mixpanel": {},
+    "ga4": {},
+}
+"""The defaults of other tools for trends, by the keys of a definition."""
 ANY: Final = "*"
+"""The event type of a series of any events."""
 MEASURE: Final = Choices("measure of a trend", {name: name for name in MEASURES})
 OCCURRENCE: Final = Choices("occurrence of a series", OCCURRENCES)
 OF_EACH: Final = Choices("number of each visitor", {name: name for name in EACH})
+KIND: Final = Choices(
+    "kind of trend",
+    {
+        "trend": "Values by period",
+        "stickiness": "Stickiness: in how many periods",
+        "lifecycle": "Lifecycle: new, returning",
+    },
+)
 SERIES_HELP: Final = (
     "EVENT, EVENT:visitors or EVENT:MEASURE(COLUMN), such as purchase:sum(cart_amount); * is any event, which is what "
     "is counted without a series. Measures: count, visitors, wau, mau, distinct, sum, mean, min, max, median, p25, "
@@ -67,13 +114,18 @@ def series_of(text: str) -> dict[str, Any]:
 
 
 class TrendSeries(Part):
-    """A series: which events, and the measure of them."""
+    """A series: which events, and the measure of them.
+
+    The measure counts events, distinct visitors, those of the 7 (`wau`) or 30 (`mau`) days up to the last of each
+    period, or `distinct` values of `of`, or aggregates the numbers in `of`. Measures such as `mean_per_visitor`
+    aggregate one number for each visitor with such events: their count, or an aggregate (`each`) of `of`.
+    """
 
     CALLED: ClassVar[str] = "a series"
 
     event_type: EventType = asked(ANY, "Event type", "What happens; * is anything", examples=["purchase"])
     measure: Annotated[str, MEASURE] = asked(
-        Series.measure, "measure", "What is counted, or computed of `of`: its distinct values, a statistic, or one of "
+        "count", "measure", "What is counted, or computed of `of`: its distinct values, a statistic, or one of "
         "a number per visitor",
     )  # fmt: skip
     of: Name | None = asked(
@@ -93,11 +145,32 @@ class TrendSeries(Part):
         """Return the series that is written as `purchase:sum(cart_amount)`."""
         return series_of(text)
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse a measure without its column, or a column that it cannot have."""
+        is_count = self.measure in {*COUNTS, *ACTIVE}
+        if (self.of is None) != is_count and self.measure not in PER_VISITOR:
+            wanted = "takes no column" if is_count else f"needs a column, as in {self.measure}(cart_amount)"
+            raise DefinitionError(f"The measure {self.measure} of a trend {wanted}.")
+        if self.each is not None and (self.measure not in PER_VISITOR or self.of is None):
+            raise DefinitionError(
+                f"The measure {self.measure} of a trend takes a column as it is; {self.each} of a visitor's values is "
+                f"of measures such as mean_per_visitor({self.each}(cart_amount))."
+            )
+        return self
+
     @property
-    def series(self) -> Series:
-        """The series, as it is computed."""
-        event = None if self.event_type == ANY else self.event_type
-        return Series(event, self.measure, self.of, self.where, self.occurrence, each=self.each)
+    def counted_type(self) -> str | None:
+        """The type of its events; None for any."""
+        return None if self.event_type == ANY else self.event_type
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the series for an answer."""
+        mapping: dict[str, Any] = {"event_type": self.counted_type, "measure": self.measure}
+        mapping |= {"of": self.of} if self.of else {}
+        mapping |= {"each": self.each} if self.each else {}
+        mapping |= where_mapping(self.where)
+        return mapping | ({"occurrence": self.occurrence} if self.occurrence != EVERY else {})
 
 
 class TrendQuestion(Question):
@@ -115,11 +188,9 @@ class TrendQuestion(Question):
         [ANY], "Series", SERIES_HELP, min_length=1, max_length=MAX_SERIES, place="what", suggests="types",
         hint="purchase:sum(cart_amount)", line=series_of, row="Series", has_letters=True,
     )  # fmt: skip
-    period: Annotated[str, periods("period of a trend", by_minute=True)] = asked(
-        Trend.period, "Periods", "Length of a period"
-    )
-    kind: Annotated[str, Choices("kind of trend", KINDS)] = asked(
-        Trend.kind, "Show", "Values by period, visitors by the number of periods in which they did it, or new, "
+    period: Annotated[str, periods("period of a trend", by_minute=True)] = asked("day", "Periods", "Length of a period")
+    kind: Annotated[str, KIND] = asked(
+        "trend", "Show", "Values by period, visitors by the number of periods in which they did it, or new, "
         "returning, resurrecting and dormant visitors by period",
     )  # fmt: skip
     by: breakdown("`by` of a trend") = asked(  # type: ignore[valid-type]  # a type of a function
@@ -128,26 +199,26 @@ class TrendQuestion(Question):
         suggests="columns", parts=split_columns, about=("by", "breakdown"),
     )  # fmt: skip
     limit: Count = asked(
-        Trend.limit, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
+        10, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
         le=MAX_TIMES, hint="10", place="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of a trend", check_unit)] = asked(
-        Trend.per, "Count", "user, or properties.key: its values, such as companies, take the place of visitors",
+        "user", "Count", "user, or properties.key: its values, such as companies, take the place of visitors",
         hint="visitors, or properties.company", suggests="columns", place="more",
     )  # fmt: skip
     at_least: Count = asked(
-        Trend.at_least, "Events needed in a period", "How many events of a visitor a period of stickiness needs", ge=1,
+        1, "Events needed in a period", "How many events of a visitor a period of stickiness needs", ge=1,
         le=MAX_TIMES, hint="1", place="more",
     )  # fmt: skip
     week_start: Annotated[str, WEEKDAYS] = asked(
-        Trend.week_start, "Weeks begin on", "Weekday on which weeks begin", place="more"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", place="more"
     )
     cumulative: bool = asked(
         default=False, label="Added up", help="Whether a period has all that came since the first", place="more"
     )
     moving_average: Count = asked(
-        Trend.moving_average, "Mean of periods", "Mean of so many periods up to each", ge=1, le=MAX_TIMES, hint="7",
+        1, "Mean of periods", "Mean of so many periods up to each", ge=1, le=MAX_TIMES, hint="7",
         place="more",
     )  # fmt: skip
     compare: bool = asked(
@@ -162,35 +233,94 @@ class TrendQuestion(Question):
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse parts that do not go together."""
-        _ = self.trend
+        if self.at_least > 1 and self.kind != "stickiness":
+            raise DefinitionError(f"A {self.kind} has no `at_least`; leave it out, or ask for stickiness.")
+        self._check_measures()
+        if self.arithmetic:
+            self.arithmetic.check(names_of(self.series))
+        if self.kind != "trend":
+            self._check_visitors()
         return self
 
+    def _check_measures(self) -> None:
+        """Refuse measures that cannot be cumulated, or have no such periods."""
+        odd = [series.measure for series in self.series if series.measure not in ADDITIVE]
+        if self.cumulative and odd:
+            raise DefinitionError(f"A {odd[0]} cannot be cumulated; only {', '.join(ADDITIVE)} can.")
+        active = [series.measure for series in self.series if series.measure in ACTIVE]
+        if active and self.is_by_clock:
+            raise DefinitionError(
+                f"{active[0]} counts whole days, so it has no {self.period}s; ask with another period."
+            )
+
+    def _check_visitors(self) -> None:
+        """Refuse what the kinds that count visitors do not have."""
+        measured = [series.measure for series in self.series if series.measure not in COUNTS]
+        others = {f"{measured[0]} of a series": True} if measured else {}
+        others |= {"formula": self.formula is not None, "moving average": self.moving_average > 1}
+        others |= {"running total": self.cumulative, "comparison": self.compare}
+        others["occurrence"] = self.counts_firsts
+        others["breakdown"] = self.by is not None and self.kind == "lifecycle"
+        for name, is_set in others.items():
+            if is_set:
+                raise DefinitionError(f"A {self.kind} counts visitors, so it has no {name}; leave it out.")
+
     @cached_property
-    def trend(self) -> Trend:
-        """The trend, as it is computed.
+    def arithmetic(self) -> Formula | None:
+        """The formula, as it is computed.
 
         Raises:
-            DefinitionError: Its parts do not go together.
+            DefinitionError: It is not understood.
         """
-        plain = ("period", "week_start", "by", "limit", "where", "moving_average", "kind", "per", "at_least")
-        return Trend(
-            tuple(one.series for one in self.series),
-            is_cumulative=self.cumulative,
-            is_compared=self.compare,
-            formula=Formula(self.formula) if self.formula else None,
-            **{name: getattr(self, name) for name in plain},
-        )
+        return Formula(self.formula) if self.formula else None
 
     @property
     def columns(self) -> list[str]:
         """The columns that it names."""
-        return self.trend.columns
+        conditions = [self.where, *(series.where for series in self.series)]
+        named = [column for where in conditions for column in columns_of(where)]
+        unit = [] if self.per == "user" else [self.per]
+        measured = [series.of for series in self.series if series.of]
+        return [*named, *named_columns(self.by_columns), *measured, *unit]
+
+    @property
+    def by_columns(self) -> tuple[str, ...]:
+        """The columns of `by`; none without a breakdown."""
+        return by_columns("`by` of a trend", self.by)
+
+    @property
+    def is_by_clock(self) -> bool:
+        """Whether its periods are shorter than a day."""
+        return self.period in CLOCK_S
+
+    @property
+    def counts_firsts(self) -> bool:
+        """Whether a series counts only the first event of a visitor."""
+        return any(series.occurrence != EVERY for series in self.series)
 
     @property
     def reads_all(self) -> bool:
         """Whether events before the range matter."""
-        return self.trend.reads_all
+        is_active = any(series.measure in ACTIVE for series in self.series)
+        return self.kind == "lifecycle" or self.counts_firsts or is_active
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition for an answer."""
-        return self.trend.to_mapping()
+        mapping: dict[str, Any] = {"series": [series.to_mapping() for series in self.series], "period": self.period}
+        mapping |= {
+            "week_start": self.week_start,
+            "by": list(self.by) if isinstance(self.by, tuple) else self.by,
+            "limit": self.limit,
+            "cumulative": self.cumulative,
+        }
+        mapping |= {"moving_average": self.moving_average, "compare": self.compare}
+        mapping["formula"] = self.arithmetic.text if self.arithmetic else None
+        mapping |= {"kind": self.kind} if self.kind != "trend" else {}
+        mapping |= {"per": self.per} if self.per != "user" else {}
+        mapping |= {"at_least": self.at_least} if self.at_least > 1 else {}
+        return mapping | where_mapping(self.where)
+
+
+def names_of(series: Sequence[TrendSeries]) -> tuple[str, ...]:
+    """Return the names of the series in a formula: A, B, C and so on."""
+    return tuple(chr(ord("A") + number) for number in range(len(series)))

@@ -20,10 +20,11 @@ from ecom_assets.tables.days import (
 )
 from ecom_assets.tables.values import WEEKDAYS
 from ecom_assets.trends.definition import MOST_DAYS, Trend
+from ecom_assets.trends.question import MOST_DAYS, TrendQuestion
 
 
 @dataclass(frozen=True)
-class Range:
+class TrendRange:
     """The first and last day of a query, inclusive, and those of the data; hours begin in a time zone.
 
     Attributes:
@@ -45,21 +46,21 @@ class Range:
     missing: frozenset[date] = frozenset()
 
     @classmethod
-    def of_question(
+    def between(
         cls,
         known: tuple[date, date],
         within: Ends,
         timezone: str = "UTC",
         newest_at: datetime | None = None,
         missing: Iterable[date] = (),
-    ) -> "Range":
+    ) -> "TrendRange":
         """Return the range between two days; an end that is None is that of the data, if it is on its side."""
         first = within[0] or min(known[0], within[1] or known[0])
         if newest_at and newest_at.tzinfo:
             newest_at = newest_at.astimezone(UTC).replace(tzinfo=None)
         return cls(first, within[1] or max(known[1], first), *known, timezone, newest_at, frozenset(missing))
 
-    def check(self, trend: Trend) -> None:
+    def check(self, trend: TrendQuestion) -> None:
         """Raise `DefinitionError` for too many days by the hour or minute."""
         days = (self.last - self.first).days + 1
         most = MOST_DAYS.get(trend.period, days)
@@ -69,22 +70,22 @@ class Range:
                 "another period."
             )
 
-    def before(self) -> "Range":
+    def before(self) -> "TrendRange":
         """Return the range of equal length before this one."""
         length = self.last - self.first + ONE_DAY
         return replace(self, first=self.first - length, last=self.last - length)
 
-    def since_ever(self, trend: Trend) -> "Range":
+    def since_ever(self, trend: TrendQuestion) -> "TrendRange":
         """Return the range from the first day of the data, or of the first period if that is earlier."""
         return replace(self, first=min(self.known_first, period_of(self.first, trend)))
 
-    def known_start(self, trend: Trend) -> date:
+    def known_start(self, trend: TrendQuestion) -> date:
         """Return the start of the first period of the data."""
         if trend.is_by_clock:
             return day_starts_at(self.known_first, self.timezone)
         return period_of(self.known_first, trend)
 
-    def starts(self, trend: Trend) -> list[date]:
+    def starts(self, trend: TrendQuestion) -> list[date]:
         """Return the first day of each period that overlaps the range; of each hour or minute the UTC time."""
         if trend.is_by_clock:
             return list(self._times(CLOCK_S[trend.period]))
@@ -93,17 +94,17 @@ class Range:
             result.append(following)
         return result
 
-    def is_whole(self, start: date, trend: Trend) -> bool:
+    def is_whole(self, start: date, trend: TrendQuestion) -> bool:
         """Return whether the range and the data have all days of a period; the newest day may still be incomplete."""
         first, last = self._days_of(start, trend)
         has_ends = max(self.first, self.known_first) <= first and last <= self.last and last < self.known_last
         return has_ends and self.missing.isdisjoint(Days.between(first, last + ONE_DAY).dates)
 
-    def last_day_of(self, start: date, trend: Trend) -> date:
+    def last_day_of(self, start: date, trend: TrendQuestion) -> date:
         """Return the last day of a period that the range and the data have."""
         return min(self._days_of(start, trend)[1], self.last, self.known_last)
 
-    def is_known(self, start: date, trend: Trend) -> bool:
+    def is_known(self, start: date, trend: TrendQuestion) -> bool:
         """Return whether there are data for a day of the period within the range, and it began by the newest event."""
         if self.newest_at and self._begins_at(start) > self.newest_at:
             return False
@@ -119,19 +120,19 @@ class Range:
             for at in hours_of(day, self.timezone, length_s):
                 yield at.astimezone(UTC).replace(tzinfo=None)
 
-    def _days_of(self, start: date, trend: Trend) -> tuple[date, date]:
+    def _days_of(self, start: date, trend: TrendQuestion) -> tuple[date, date]:
         """Return the first and the last day of a period."""
         if isinstance(start, datetime):
             return (start.replace(tzinfo=UTC).astimezone(ZoneInfo(self.timezone)).date(),) * 2
         return start, next_start(start, trend.period) - ONE_DAY
 
 
-def period_of(day: date, trend: Trend) -> date:
+def period_of(day: date, trend: TrendQuestion) -> date:
     """Return the first day of the period that contains a day; by the hour or minute, the day itself."""
     return day if trend.is_by_clock else first_day_of(day, trend.period, trend.week_start)
 
 
-def number_of(start: date, trend: Trend) -> int:
+def number_of(start: date, trend: TrendQuestion) -> int:
     """Return the number of the period that starts on a day, as `period_number` and `hour_number` have it."""
     if isinstance(start, datetime):
         return int(start.replace(tzinfo=UTC).timestamp()) // CLOCK_S[trend.period]

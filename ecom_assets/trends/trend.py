@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from functools import reduce
 from operator import or_
@@ -26,7 +25,7 @@ from ecom_assets.tables.columns import (
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import CLOCK_S, Days, hour_number, hour_start, period_number, period_start
 from ecom_assets.tables.portable import ratio, union_all
-from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, PERCENTILES, Series, Trend
+from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, PERCENTILES, TrendQuestion, TrendSeries
 
 NONE, OTHER = "(none)", "(other)"
 
@@ -36,7 +35,7 @@ def within(events: ir.Table, first: date, last: date) -> ir.Table:
     return events.filter((events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last)))
 
 
-def events_of(events: ir.Table, trend: Trend, days: Days | None = None, timezone: str = "UTC") -> ir.Table:
+def events_of(events: ir.Table, trend: TrendQuestion, days: Days | None = None, timezone: str = "UTC") -> ir.Table:
     """Return the rows of `CleanEvents` of all series, with `breakdown` (null without one) and `period_date`.
 
     By the hour or minute, `period_date` is the UTC time at which it starts; `days` are then the days of the events.
@@ -44,7 +43,7 @@ def events_of(events: ir.Table, trend: Trend, days: Days | None = None, timezone
     Raises:
         DefinitionError: A column is missing, or has another kind of value.
     """
-    types = {one.event_type for one in trend.series}
+    types = {series.counted_type for series in trend.series}
     of_type = reduce(
         or_, [events.event_type == one for one in sorted(filter(None, types))], ibis.literal(value=None in types)
     )
@@ -56,9 +55,10 @@ def events_of(events: ir.Table, trend: Trend, days: Days | None = None, timezone
     return rows.mutate(breakdown=by, period_date=period_start(rows.event_date, trend.period, trend.week_start))
 
 
-def needed(rows: ir.Table, trend: Trend) -> ir.Table:
+def needed(rows: ir.Table, trend: TrendQuestion) -> ir.Table:
     """Return what the values of a trend are computed from; one row for all equal events, if only these are counted."""
-    wanted = {"event_type", "breakdown", "period_date", *(one.flag for one in trend.series if one.flag)}
+    flags = {series.flag for series in trend.series if isinstance(series, FirstsSeries)}
+    wanted = {"event_type", "breakdown", "period_date", *flags}
     of_visitors = {"visitors", *ACTIVE, *PER_VISITOR}
     if trend.kind != "trend" or any(one.measure in of_visitors for one in trend.series):
         wanted.add("visitor_id")
@@ -68,7 +68,7 @@ def needed(rows: ir.Table, trend: Trend) -> ir.Table:
     return rows.select(*(name for name in rows.columns if name in wanted))
 
 
-def of_units(events: ir.Table, trend: Trend) -> ir.Table:
+def of_units(events: ir.Table, trend: TrendQuestion) -> ir.Table:
     """Return the events with what `per` names in place of visitors."""
     if trend.per == "user":
         return events
@@ -76,18 +76,22 @@ def of_units(events: ir.Table, trend: Trend) -> ir.Table:
     return events.filter(events.visitor_id.notnull())
 
 
-def flagged(trend: Trend) -> Trend:
+class FirstsSeries(TrendSeries):
+    """A series of first events, with the column that says which events these are."""
+
+    flag: str
+
+
+def flagged(trend: TrendQuestion) -> TrendQuestion:
     """Return the trend that reads the columns of `with_firsts`."""
-    return replace(
-        trend,
-        series=tuple(
-            one if one.occurrence == EVERY else replace(one, flag=f"{FIRST}{number}")
-            for number, one in enumerate(trend.series, start=1)
-        ),
+    series = tuple(
+        one if one.occurrence == EVERY else FirstsSeries.model_construct(**dict(one), flag=f"{FIRST}{number}")
+        for number, one in enumerate(trend.series, start=1)
     )
+    return trend.changed(series=series)
 
 
-def with_firsts(events: ir.Table, trend: Trend) -> ir.Table:
+def with_firsts(events: ir.Table, trend: TrendQuestion) -> ir.Table:
     """Return the rows of `CleanEvents` of all days by unit, with the column of each series of first events.
 
     The trend is `flagged`.
@@ -98,13 +102,13 @@ def with_firsts(events: ir.Table, trend: Trend) -> ir.Table:
     for column in trend.columns:
         column_of(events, column)  # refuses an unknown one with those that events have
     events = of_units(events, trend)
-    for one in trend.series:
-        if one.flag is None:
+    for series in trend.series:
+        if not isinstance(series, FirstsSeries):
             continue
-        is_one = is_of(events, replace(one, where=EVERYTHING, flag=None))
-        if one.occurrence == FIRST_TIME:
-            is_one = is_one & holds(events, one.where) & holds(events, trend.where)
-        events = with_first(events, one.flag, is_one)
+        is_first = _is_of_type(events, series)
+        if series.occurrence == FIRST_TIME:
+            is_first = is_first & holds(events, series.where) & holds(events, trend.where)
+        events = with_first(events, series.flag, is_first)
     return events
 
 
@@ -135,7 +139,7 @@ def has_no_values(shown: Iterable[str | None]) -> bool:
     return bool(names) and all(NONE in (one or "") for one in names)
 
 
-def values(events: ir.Table, series: Series, *, by_period: bool, first_only: bool = False) -> ir.Table:
+def values(events: ir.Table, series: TrendSeries, *, by_period: bool, first_only: bool = False) -> ir.Table:
     """Return the values of a series in rows of `events_of`: `breakdown`, `period_date` (with `by_period`) and `value`.
 
     With `first_only`, a visitor counts only in the period of their first event, so that a running sum counts distinct
@@ -157,7 +161,7 @@ def values(events: ir.Table, series: Series, *, by_period: bool, first_only: boo
     return _statistic(numbers.filter(numbers.number.notnull()), units, series.measure)
 
 
-def _per_visitor(rows: ir.Table, series: Series, units: Sequence[str]) -> ir.Table:
+def _per_visitor(rows: ir.Table, series: TrendSeries, units: Sequence[str]) -> ir.Table:
     """Return the number of each visitor; visitors without a value of the column are left out."""
     own = [*units, "visitor_id"]
     if series.of is None:
@@ -183,11 +187,15 @@ def _aggregate(numbers: ir.Table, name: str) -> ir.NumericValue:
     return {"sum": number.sum(), "min": number.min(), "max": number.max()}[name]
 
 
-def is_of(events: ir.Table, series: Series) -> ir.BooleanValue:
+def is_of(events: ir.Table, series: TrendSeries) -> ir.BooleanValue:
     """Return whether an event belongs to a series."""
-    also = holds(events, series.where)
-    also = also & events[series.flag] if series.flag else also
-    return also if series.event_type is None else also & (events.event_type == series.event_type)
+    result = holds(events, series.where)
+    result = result & events[series.flag] if isinstance(series, FirstsSeries) else result
+    return result if series.counted_type is None else result & _is_of_type(events, series)
+
+
+def _is_of_type(events: ir.Table, series: TrendSeries) -> ir.BooleanValue:
+    return ibis.literal(value=True) if series.counted_type is None else events.event_type == series.counted_type
 
 
 def _percentile(numbers: ir.Table, units: list[str], percent: int) -> ir.Table:
@@ -204,7 +212,7 @@ def _percentile(numbers: ir.Table, units: list[str], percent: int) -> ir.Table:
 STATES = ("new", "returning", "resurrecting", "dormant")
 
 
-def stickiness(events: ir.Table, series: Series, at_least: int = 1) -> ir.Table:
+def stickiness(events: ir.Table, series: TrendSeries, at_least: int = 1) -> ir.Table:
     """Return how many visitors did something in how many periods: `breakdown`, `period_count`, `visitor_count`.
 
     Only periods with `at_least` so many of their events, rows of `events_of`, count.
@@ -217,7 +225,7 @@ def stickiness(events: ir.Table, series: Series, at_least: int = 1) -> ir.Table:
     return periods.group_by("breakdown", "period_count").agg(visitor_count=periods.count())
 
 
-def lifecycle(events: ir.Table, series: Series, trend: Trend) -> ir.Table:
+def lifecycle(events: ir.Table, series: TrendSeries, trend: TrendQuestion) -> ir.Table:
     """Return how many visitors are in which state: `number` (of the period), `state` and `visitor_count`.
 
     A visitor is `new` in the first period in which they do something, `returning` in one right after another,
@@ -244,7 +252,7 @@ def lifecycle(events: ir.Table, series: Series, trend: Trend) -> ir.Table:
     return both.group_by("number", "state").agg(visitor_count=both.count())
 
 
-def active_changes(events: ir.Table, series: Series) -> ir.Table:
+def active_changes(events: ir.Table, series: TrendSeries) -> ir.Table:
     """Return by how much the number of active visitors changes on each day: `breakdown`, `event_date`, `change`.
 
     A visitor is active from a day with an event on for so many days, or until the next such day, from which it counts

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.experiments.experiment import Experiment
+from ecom_assets.experiments.question import ExperimentQuestion
 
 SCHEMA = pa.schema(
     [
@@ -64,7 +64,7 @@ def as_events(acts: Sequence[Act]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def by_definition(acts: Sequence[Act], experiment: Experiment, first: date, last: date) -> dict[str, Any]:
+def by_definition(acts: Sequence[Act], experiment: ExperimentQuestion, first: date, last: date) -> dict[str, Any]:
     """Return for each variant its units, conversions, open units and amounts; and how many units saw several."""
     newest = max(one.event_at for one in acts)
     counts: dict[str, dict[str, Any]] = {}
@@ -84,21 +84,21 @@ def by_definition(acts: Sequence[Act], experiment: Experiment, first: date, last
         )
         actual["units"] += 1
         actual["converted"] += bool(goals)
-        actual["open"] += experiment.within_s is not None and seen[0].event_at + _time(experiment) > newest
+        actual["open"] += experiment.within is not None and seen[0].event_at + _time(experiment) > newest
         actual["paid"].append(sum((one.cart_amount or Decimal(0) for one in goals), Decimal(0)))
     return {"variants": counts, "mixed": mixed}
 
 
-def _is_exposure(one: Act, experiment: Experiment) -> bool:
-    wanted = [name for name, _ in experiment.shares]
+def _is_exposure(one: Act, experiment: ExperimentQuestion) -> bool:
+    wanted = experiment.shares
     return experiment.exposure.event_type in {None, one.event_type} and (not wanted or one.variant in wanted)
 
 
-def _is_goal(one: Act, exposure: Act, experiment: Experiment, last: date) -> bool:
+def _is_goal(one: Act, exposure: Act, experiment: ExperimentQuestion, last: date) -> bool:
     if one.event_type != experiment.goal.event_type or one.event_at < exposure.event_at:
         return False
-    return one.day <= last if experiment.within_s is None else one.event_at <= exposure.event_at + _time(experiment)
+    return one.day <= last if experiment.within is None else one.event_at <= exposure.event_at + _time(experiment)
 
 
-def _time(experiment: Experiment) -> timedelta:
-    return timedelta(seconds=experiment.within_s or 0)
+def _time(experiment: ExperimentQuestion) -> timedelta:
+    return timedelta(seconds=experiment.within or 0)

@@ -2,7 +2,6 @@
 
 import json
 import random
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -16,17 +15,19 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.experiments.answer import experiment_answer
-from ecom_assets.experiments.experiment import Experiment, square_sum, variant_counts
-from ecom_assets.experiments.question import ExperimentQuestion
+from ecom_assets.experiments.experiment import square_sum, variant_counts
+from ecom_assets.experiments.question import ExperimentQuestion, Exposure, Goal
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.columns import EventFilter
+from ecom_assets.tables.conditions import parse_where
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import Act, as_events, at, by_definition
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 
-CHECKOUT = Experiment("properties.variant", EventFilter("purchase"), within_s=7 * 86_400, amount="cart_amount")
+CHECKOUT = ExperimentQuestion.from_mapping(
+    {"variant": "properties.variant", "goal": "purchase", "within": "7d", "amount": "cart_amount"}
+)
 STORY = [
     Act("a1", "ann", "page_view", at("02 10:00"), "control"),
     Act("a2", "ann", "purchase", at("02 10:30"), None, Decimal("10.00")),
@@ -45,7 +46,7 @@ STORY = [
 """Dan buys a minute before he is exposed; Eva sees both; Bob and Fay buy exactly seven days after."""
 
 
-def answer(acts: list[Act], experiment: Experiment, first: date | None = None, last: date | None = None) -> Any:
+def answer(acts: list[Act], experiment: ExperimentQuestion, first: date | None = None, last: date | None = None) -> Any:
     """Return the answer about acts, whose first and last days are those of the data."""
     con = connect()
     con.con.register("acts", as_events(acts))
@@ -75,13 +76,13 @@ def test_an_amount_too_large_to_be_exact_is_missing() -> None:
     paid = "CASE visitor_id WHEN 'bob' THEN '1e40' ELSE cart_amount::VARCHAR END"
     properties = f"""coalesce(properties, '{{"paid": ' || {paid} || '}}') AS properties"""
     events, days = con.sql(f"SELECT * REPLACE ({properties}) FROM acts"), (STORY[0].day, STORY[-1].day)
-    actual = experiment_answer(con, events, replace(CHECKOUT, amount="properties.paid"), days)
+    actual = experiment_answer(con, events, CHECKOUT.changed(amount="properties.paid"), days)
     assert counts(actual) == {"control": (2, 1), "test": (3, 2)}
     assert [one["amount"] for one in actual["variants"]] == [15.0, 8.0], "Bob's 30 is not there"
 
 
 def test_units_of_several_variants_may_count_for_the_first() -> None:
-    actual = answer(STORY, replace(CHECKOUT, multiple="first"))
+    actual = answer(STORY, CHECKOUT.changed(multiple="first"))
     assert counts(actual) == {"control": (3, 2), "test": (3, 2)}
     assert actual["mixed_count"] == 1
 
@@ -89,25 +90,25 @@ def test_units_of_several_variants_may_count_for_the_first() -> None:
 @pytest.mark.parametrize("ids", [("x1", "x2"), ("x2", "x1")])
 def test_of_simultaneous_exposures_the_one_whose_id_comes_first_counts(ids: tuple[str, str]) -> None:
     both = [Act(one, "zoe", "page_view", at("02 10:00"), f"of {one}") for one in ids]
-    experiment = replace(CHECKOUT, multiple="first", control="of x1")
+    experiment = CHECKOUT.changed(multiple="first", control="of x1")
     assert counts(answer(both, experiment)) == {"of x1": (1, 0)}
 
 
 def test_the_time_for_a_goal_ends_to_the_second() -> None:
-    assert counts(answer(STORY, replace(CHECKOUT, within_s=7 * 86_400 - 1)))["test"] == (3, 0)
+    assert counts(answer(STORY, CHECKOUT.changed(within=7 * 86_400 - 1)))["test"] == (3, 0)
 
 
 def test_a_goal_counts_after_the_last_day_of_exposures_only_within_its_time() -> None:
     ends = (date(2026, 3, 2), date(2026, 3, 2))
     assert counts(answer(STORY, CHECKOUT, *ends)) == {"control": (3, 2), "test": (2, 1)}, "eva saw control only by then"
-    assert counts(answer(STORY, replace(CHECKOUT, within_s=None), *ends)) == {"control": (3, 1), "test": (2, 0)}
+    assert counts(answer(STORY, CHECKOUT.changed(within=None), *ends)) == {"control": (3, 1), "test": (2, 0)}
 
 
 def test_units_whose_time_is_not_over_are_reported() -> None:
     """The newest event is of the 10th, 09:00: of an exposure on the 3rd at 09:00 the time is over, of one later not."""
     late = [*STORY, Act("g1", "gus", "page_view", at("03 09:01"), "test")]
     assert [one["open_count"] for one in answer(late, CHECKOUT)["variants"]] == [0, 1]
-    assert [one["open_count"] for one in answer(late, replace(CHECKOUT, within_s=None))["variants"]] == [0, 0]
+    assert [one["open_count"] for one in answer(late, CHECKOUT.changed(within=None))["variants"]] == [0, 0]
 
 
 def test_variants_that_are_not_listed_are_ignored() -> None:
@@ -116,14 +117,14 @@ def test_variants_that_are_not_listed_are_ignored() -> None:
         Act("h1", "hal", "page_view", at("02 10:00"), "third"),
         Act("c0", "cid", "search", at("02 09:00"), "third"),
     ]
-    actual = answer(more, replace(CHECKOUT, shares=(("control", 50), ("test", 50), ("fourth", 100))))
+    actual = answer(more, CHECKOUT.changed(shares={"control": 50, "test": 50, "fourth": 100}))
     assert counts(actual) == {"control": (2, 1), "test": (3, 2), "fourth": (0, 0)}
     assert [one["expected_share"] for one in actual["variants"]] == [0.25, 0.25, 0.5]
     assert actual["variants"][2]["conversion"]["value"] is None
 
 
 def test_exposures_are_of_one_event_type_and_meet_conditions() -> None:
-    shown = replace(CHECKOUT, exposure=EventFilter.from_mapping({"event_type": "search"}, "It"))
+    shown = CHECKOUT.changed(exposure=Exposure(event_type="search"))
     actual = answer(STORY, shown)
     assert (actual["variants"], actual["sample_ratio"]) == ([], None)
     assert actual["warnings"][-1] == "No unit was exposed to a variant on these days."
@@ -146,7 +147,7 @@ def test_a_split_that_is_not_the_planned_one_is_reported() -> None:
         "is_mismatch": True,
     }
     assert "not split as planned (p = 2.5e-10, below 0.001)" in actual["warnings"][-1]
-    planned = replace(CHECKOUT, shares=(("control", 3), ("test", 2)))
+    planned = CHECKOUT.changed(shares={"control": 3, "test": 2})
     assert answer(acts, planned)["sample_ratio"]["is_mismatch"] is False
 
 
@@ -201,20 +202,17 @@ def acts_of(seed: int) -> list[Act]:
 
 
 DEFINITIONS = st.builds(
-    Experiment,
-    variant=st.just("properties.variant"),
-    goal=st.just(EventFilter("purchase")),
-    exposure=st.sampled_from([EventFilter(), EventFilter("page_view")]),
-    within_s=st.sampled_from([None, 1, 6 * 3_600, 2 * 86_400]),
-    amount=st.just("cart_amount"),
-    shares=st.sampled_from([(), (("control", 1), ("test", 2))]),
+    CHECKOUT.changed,
+    exposure=st.sampled_from([Exposure(event_type=None), Exposure(event_type="page_view")]),
+    within=st.sampled_from([None, 1, 6 * 3_600, 2 * 86_400]),
+    shares=st.sampled_from([None, {"control": 1, "test": 2}]),
     multiple=st.sampled_from(["exclude", "first"]),
 )
 
 
 @examples(60)
 @given(seed=st.integers(0, 10_000), experiment=DEFINITIONS, last=st.integers(2, 12))
-def test_counts_are_those_of_the_definition(seed: int, experiment: Experiment, last: int) -> None:
+def test_counts_are_those_of_the_definition(seed: int, experiment: ExperimentQuestion, last: int) -> None:
     acts, days = acts_of(seed), (date(2026, 3, 2), date(2026, 3, last))
     actual, expected = answer(acts, experiment, *days), by_definition(acts, experiment, *days)
     assert actual["mixed_count"] == expected["mixed"]
@@ -228,7 +226,7 @@ def test_counts_are_those_of_the_definition(seed: int, experiment: Experiment, l
 @examples(20)
 @given(seed=st.integers(0, 10_000), multiple=st.sampled_from(["exclude", "first"]))
 def test_no_order_of_rows_changes_anything(seed: int, multiple: str) -> None:
-    acts, experiment = acts_of(seed), replace(CHECKOUT, multiple=multiple)
+    acts, experiment = acts_of(seed), CHECKOUT.changed(multiple=multiple)
     shuffled = random.Random(seed).sample(acts, len(acts))  # noqa: S311 (streams, not secrets)
     assert answer(acts, experiment) == answer(shuffled, experiment)
 
@@ -251,7 +249,7 @@ def test_clickhouse_says_the_same(seed: int) -> None:
     """
     clickhouse: Any = session
     result = {row["variant"]: row for row in map(json.loads, str(clickhouse.Session().query(text)).splitlines())}
-    actual = answer(acts_of(seed), replace(CHECKOUT, within_s=None))
+    actual = answer(acts_of(seed), CHECKOUT.changed(within=None))
     assert counts(actual) == {name: (int(row["units"]), int(row["converted"])) for name, row in result.items()}
     theirs = {name: float(row["amount"] or 0) for name, row in result.items()}
     assert {one["variant"]: one["amount"] for one in actual["variants"]} == theirs
@@ -261,7 +259,7 @@ def test_clickhouse_says_the_same(seed: int) -> None:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("multiple", ["exclude", "first"])
 def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
-    experiment = replace(CHECKOUT, multiple=multiple)
+    experiment = CHECKOUT.changed(multiple=multiple)
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     for seed in range(2):
         acts = acts_of(seed)
@@ -277,7 +275,7 @@ def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
 def test_the_expression_compiles_for_every_engine(dialect: str) -> None:
     events = ibis.table(ibis.memtable(as_events(STORY)).schema(), name="events")
     for multiple in ("exclude", "first"):
-        counted = variant_counts(events, replace(CHECKOUT, multiple=multiple), date(2026, 3, 2), date(2026, 3, 9))
+        counted = variant_counts(events, CHECKOUT.changed(multiple=multiple), date(2026, 3, 2), date(2026, 3, 9))
         assert "variant" in str(ibis.to_sql(counted, dialect=dialect))
 
 
@@ -311,7 +309,7 @@ def test_a_control_that_nobody_saw_is_named_with_the_variants_that_there_are() -
     with pytest.raises(
         DefinitionError, match=r"exposed to the control 'contro'; did you mean 'control'\? Known: control, test"
     ):
-        answer(STORY, replace(CHECKOUT, control="contro"))
+        answer(STORY, CHECKOUT.changed(control="contro"))
 
 
 def test_a_column_with_too_many_values_is_no_variant() -> None:
@@ -321,8 +319,8 @@ def test_a_column_with_too_many_values_is_no_variant() -> None:
 
 
 def test_a_definition_reads_what_it_writes() -> None:
-    experiment = replace(CHECKOUT, shares=(("control", 1), ("test", 3)), multiple="first", confidence=0.9)
-    assert ExperimentQuestion.from_mapping(experiment.to_mapping()).experiment == experiment
+    experiment = CHECKOUT.changed(shares={"control": 1, "test": 3}, multiple="first", confidence=0.9)
+    assert ExperimentQuestion.from_mapping(experiment.to_mapping()) == experiment
 
 
 def test_texts_are_read_as_what_they_stand_for() -> None:
@@ -335,8 +333,8 @@ def test_texts_are_read_as_what_they_stand_for() -> None:
             "shares": ["control=1", "test = 3"],
         }
     )
-    over_20 = EventFilter.from_mapping({"event_type": "purchase", "where": "cart_amount > 20"}, "It")
-    assert read.experiment == replace(CHECKOUT, goal=over_20, amount=None, shares=(("control", 1), ("test", 3)))
+    over_20 = Goal(event_type="purchase", where=parse_where(["cart_amount > 20"]))
+    assert read == CHECKOUT.changed(goal=over_20, amount=None, shares={"control": 1, "test": 3})
     assert read.file()["within"] == "7d"
 
 

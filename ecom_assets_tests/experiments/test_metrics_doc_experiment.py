@@ -35,7 +35,7 @@ def test_the_example_is_what_the_page_says() -> None:
     con.con.register("acts", as_events(acts))
     days = [one.day for one in acts]
     values = {"variant": "properties.variant", "goal": "purchase", "within": "7d", "amount": "cart_amount"}
-    experiment = ExperimentQuestion.from_mapping(values).experiment
+    experiment = ExperimentQuestion.from_mapping(values)
     actual = experiment_answer(con, con.table("acts"), experiment, (min(days), max(days)))
     answer = [
         {

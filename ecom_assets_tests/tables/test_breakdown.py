@@ -27,10 +27,9 @@ from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.values import bins_of, split_columns
 from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.tables.breakdown import bins_of, split_columns
-from ecom_assets.trends.definition import Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
-from ecom_assets.trends.range import Range
+from ecom_assets.trends.range import TrendRange
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.hypothesis_settings import examples
@@ -66,13 +65,13 @@ STORY = [
 """Carts of 0 to 10, and one of which nobody knows; Anna and Cara buy, for more than any cart holds."""
 
 
-def answer(rows: Sequence[Row], question: Trend | Funnel | RetentionQuestion, day: date | None = None) -> Row:
+def answer(rows: Sequence[Row], question: TrendQuestion | Funnel | RetentionQuestion, day: date | None = None) -> Row:
     """Return the answer about events, which are all of the data; of a day, if only one is asked for."""
     con = connect()
     con.con.register("rows", as_table(rows, CleanEvents))
     events, known = con.table("rows"), (FIRST, max(row["event_date"] for row in rows))
-    if isinstance(question, Trend):
-        return trend_answer(con, events, question, Range.of_question(known, (day, day)))
+    if isinstance(question, TrendQuestion):
+        return trend_answer(con, events, question, TrendRange.between(known, (day, day)))
     if isinstance(question, Funnel):
         return funnel_answer(con, events, question, limits=Limits(day, day))
     return answer_activity(RetentionQuery(con, events, question, "UTC", 30, between=(day, day)))
@@ -85,12 +84,12 @@ def totals(actual: Row) -> dict[str, float]:
 
 def test_bins_of_equal_width_part_what_lies_between_the_least_and_the_greatest_number() -> None:
     # From 0 to 10, so two bins meet at 5, which belongs to the upper one.
-    actual = answer(STORY, TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=2"}).trend)
+    actual = answer(STORY, TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=2"}))
     assert totals(actual) == {"under 5": 2, "5 or more": 3, "(none)": 1}
     assert actual["definition"]["by"] == "cart_amount:bins=2"
     with_purchases = {"series": ["*:visitors"], "by": "properties.amount:bins=3", "limit": 1}
     # From 0 to 30: Anna is in the first and the last bin, and bins are shown whatever the limit.
-    assert totals(answer(STORY, TrendQuestion.from_mapping(with_purchases).trend)) == {
+    assert totals(answer(STORY, TrendQuestion.from_mapping(with_purchases))) == {
         "under 10": 4, "10 to 20": 1, "20 or more": 1, "(none)": 1
     }  # fmt: skip
 
@@ -129,7 +128,7 @@ def test_a_cohort_is_parted_by_the_number_of_the_start() -> None:
 
 
 def test_the_range_before_has_the_bins_of_the_range() -> None:
-    asked = TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=2", "compare": True}).trend
+    asked = TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=2", "compare": True})
     actual = answer(STORY, asked, FIRST + timedelta(days=1))
     before = {one["breakdown"]: one["previous"] for one in actual["series"]}
     assert before == {"under 7.5": [2], "7.5 or more": [0], "(none)": [0]}
@@ -137,7 +136,7 @@ def test_the_range_before_has_the_bins_of_the_range() -> None:
 
 def test_equal_numbers_and_none_at_all_make_one_bin() -> None:
     same = [event(0, "anna", 0, "cart", "5"), event(1, "ben", 0, "cart", "5")]
-    asked = TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=4"}).trend
+    asked = TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=4"})
     assert totals(answer(same, asked)) == {"5 or more": 2}
     assert totals(answer([event(0, "anna", 0, "cart")], asked)) == {"(none)": 1}
 
@@ -171,10 +170,8 @@ def stream(seed: int) -> list[Row]:
 
 
 QUESTIONS = (
-    lambda by: (
-        TrendQuestion.from_mapping(
-            {"series": ["*", "cart:sum(cart_amount)"], "period": "week", "limit": 50, "by": by}
-        ).trend
+    lambda by: TrendQuestion.from_mapping(
+        {"series": ["*", "cart:sum(cart_amount)"], "period": "week", "limit": 50, "by": by}
     ),
     lambda by: (
         FunnelDefinition.from_mapping({"steps": ["cart", "purchase"], "within": "3d", "limit": 50, "by": by}).funnel
@@ -211,7 +208,7 @@ def test_bins_stand_beside_columns_in_one_field() -> None:
     ]  # fmt: skip
     assert str(bins_of("cart_amount:edges=-1.50, 20")) == "cart_amount:edges=-1.50,20"
     assert bins_of('properties."a:bins=3"') is None
-    two = TrendQuestion.from_mapping({"series": ["cart"], "by": ["event_type", "cart_amount:edges=7"]}).trend
+    two = TrendQuestion.from_mapping({"series": ["cart"], "by": ["event_type", "cart_amount:edges=7"]})
     assert totals(answer(STORY, two)) == {"cart / under 7": 3, "cart / 7 or more": 2, "cart / (none)": 1}
     assert two.columns == ["event_type", "cart_amount"]
     rule = RetentionQuestion(start="cart", period="day", by=("event_type", "cart_amount:bins=2"))
@@ -234,7 +231,7 @@ def test_bins_stand_beside_columns_in_one_field() -> None:
 )
 def test_other_bins_are_refused(by: str, why: str) -> None:
     for build in (
-        lambda: TrendQuestion.from_mapping({"series": ["cart"], "by": by}).trend,
+        lambda: TrendQuestion.from_mapping({"series": ["cart"], "by": by}),
         lambda: FunnelDefinition.from_mapping({"steps": ["cart"], "by": [by]}).funnel,
         lambda: RetentionQuestion(by=by),
     ):
@@ -245,31 +242,25 @@ def test_other_bins_are_refused(by: str, why: str) -> None:
 def test_numbers_too_large_to_be_exact_are_missing_values() -> None:
     """Otherwise one event could stop every question about the key."""
     rows = [*STORY, event(90, "gil", 1, "cart") | {"properties": '{"amount": 1e40}'}]
-    actual = answer(
-        rows, TrendQuestion.from_mapping({"series": ["cart:count"], "by": "properties.amount:edges=5"}).trend
-    )
+    actual = answer(rows, TrendQuestion.from_mapping({"series": ["cart:count"], "by": "properties.amount:edges=5"}))
     assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"under 5": 2, "5 or more": 3, "(none)": 2}
-    (total,) = answer(rows, TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}).trend)["series"]
+    (total,) = answer(rows, TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}))["series"]
     assert total["total"] == 26.99
     rule = RetentionQuestion(start="cart", period="day", sum_of="properties.amount")
     assert [one["sum"][0] for one in answer(rows, rule)["cohorts"]] == [34.99, 22.0], "with Anna's purchase"
     amounts = (2**53, 2**53 + 2, -(2**53))
     at_the_limit = [event(n, "gil", 1, "cart", str(amount)) for n, amount in enumerate(amounts)]
-    (total,) = answer(at_the_limit[:2], TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}).trend)[
+    (total,) = answer(at_the_limit[:2], TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}))[
         "series"
     ]
     assert total["total"] == 2**53, "the next number that is not rounded to this one is missing"
-    (least,) = answer(at_the_limit, TrendQuestion.from_mapping({"series": ["cart:min(properties.amount)"]}).trend)[
-        "series"
-    ]
+    (least,) = answer(at_the_limit, TrendQuestion.from_mapping({"series": ["cart:min(properties.amount)"]}))["series"]
     assert least["total"] == -(2**53)
     largest = [event(91, "gil", 1, "cart", "1000000000000000"), event(92, "gil", 1, "cart", "5000000000000000")]
-    bins = answer(largest, TrendQuestion.from_mapping({"series": ["cart"], "by": "properties.amount:bins=2"}).trend)[
-        "series"
-    ]
+    bins = answer(largest, TrendQuestion.from_mapping({"series": ["cart"], "by": "properties.amount:bins=2"}))["series"]
     assert [one["breakdown"] for one in bins] == ["under 3000000000000000", "3000000000000000 or more"]
 
 
 def test_text_has_no_bins() -> None:
     with pytest.raises(DefinitionError, match="visitor_id holds text, not numbers; name a number column"):
-        answer(STORY, TrendQuestion.from_mapping({"series": ["cart"], "by": "visitor_id:bins=2"}).trend)
+        answer(STORY, TrendQuestion.from_mapping({"series": ["cart"], "by": "visitor_id:bins=2"}))

@@ -20,16 +20,15 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import ONE_DAY, day_starts_at, hours_of
-from ecom_assets.trends.definition import Formula, Series, Trend
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
-from ecom_assets.trends.range import Range
+from ecom_assets.trends.range import TrendRange
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import local_day
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
-from ecom_assets_tests.trends.trend_reference import start_of
+from ecom_assets_tests.trends.trend_reference import make_series, make_trend, start_of
 
 SCHEMA = pa.schema(
     [
@@ -66,13 +65,13 @@ def as_events(acts: Sequence[Act], timezone: str) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA)
 
 
-def answer(acts: Sequence[Act], trend: Trend, timezone: str = "UTC", *ends: date | None) -> Any:
+def answer(acts: Sequence[Act], trend: TrendQuestion, timezone: str = "UTC", *ends: date | None) -> Any:
     """Return the answer about acts, whose first and last days are those of the data."""
     con = connect()
     con.con.register("acts", as_events(acts, timezone))
     days = [local_day(at, timezone) for _, _, at in acts]
     first, last = ends or (None, None)
-    reach = Range.of_question((min(days), max(days)), (first, last), timezone)
+    reach = TrendRange.between((min(days), max(days)), (first, last), timezone)
     return trend_answer(con, con.table("acts"), trend, reach)
 
 
@@ -80,10 +79,10 @@ def answer(acts: Sequence[Act], trend: Trend, timezone: str = "UTC", *ends: date
 
 
 def test_hours_are_those_of_the_local_day() -> None:
-    actual = answer(STORY, Trend((Series(None),), "hour"), "UTC", date(2026, 3, 2), date(2026, 3, 2))
+    actual = answer(STORY, make_trend((make_series(None),), "hour"), "UTC", date(2026, 3, 2), date(2026, 3, 2))
     assert (len(actual["periods"]), actual["periods"][10]) == (24, "2026-03-02T10:00+00:00")
     assert actual["series"][0]["values"][9:12] == [0, 2, 1]
-    india = answer(STORY[:2], Trend((Series(None),), "hour"), "Asia/Kolkata")
+    india = answer(STORY[:2], make_trend((make_series(None),), "hour"), "Asia/Kolkata")
     reported = dict(zip(india["periods"], india["series"][0]["values"], strict=True))
     assert {name: count for name, count in reported.items() if count} == {
         "2026-03-02T15:00+05:30": 1, "2026-03-02T16:00+05:30": 1
@@ -92,28 +91,28 @@ def test_hours_are_those_of_the_local_day() -> None:
 
 def test_the_day_of_a_clock_change_has_23_hours() -> None:
     acts = [("anna", "page_view", datetime.fromisoformat("2026-03-29 01:30"))]
-    actual = answer(acts, Trend((Series(None),), "hour"), "Europe/Berlin")
+    actual = answer(acts, make_trend((make_series(None),), "hour"), "Europe/Berlin")
     assert (len(actual["periods"]), actual["periods"][2]) == (23, "2026-03-29T03:00+02:00")
     assert actual["series"][0]["values"][2] == 1
 
 
 def test_stickiness_counts_visitors_by_their_days() -> None:
-    actual = answer(STORY, Trend((Series(None),), kind="stickiness"))
+    actual = answer(STORY, make_trend((make_series(None),), kind="stickiness"))
     (one,) = actual["stickiness"]
     assert one["visitor_count"] == 3
     assert [(row["exactly"], row["at_least"]) for row in one["visitors"]] == [(1, 3), (1, 2), (1, 1), (0, 0)]
 
 
 def test_a_period_of_stickiness_needs_a_number_of_events() -> None:
-    (twice,) = answer(STORY, Trend((Series(None),), kind="stickiness", at_least=2))["stickiness"]
+    (twice,) = answer(STORY, make_trend((make_series(None),), kind="stickiness", at_least=2))["stickiness"]
     # Only Anna comes twice on a day, on the 2nd.
     assert (twice["visitor_count"], [row["exactly"] for row in twice["visitors"]]) == (1, [1, 0, 0, 0])
     with pytest.raises(DefinitionError, match="A lifecycle has no `at_least`"):
-        Trend((Series(None),), kind="lifecycle", at_least=2)
+        make_trend((make_series(None),), kind="lifecycle", at_least=2)
 
 
 def test_a_lifecycle_adds_up() -> None:
-    (one,) = answer(STORY, Trend((Series(None),), kind="lifecycle"))["lifecycle"]
+    (one,) = answer(STORY, make_trend((make_series(None),), kind="lifecycle"))["lifecycle"]
     assert one["new"] == [2, 1, 0, 0]
     assert one["returning"] == [0, 1, 0, 0]
     assert one["resurrecting"] == [0, 0, 1, 1]
@@ -121,12 +120,14 @@ def test_a_lifecycle_adds_up() -> None:
 
 
 def test_a_lifecycle_knows_the_days_before_its_range() -> None:
-    actual = answer(STORY, Trend((Series(None),), kind="lifecycle"), "UTC", date(2026, 3, 3), date(2026, 3, 4))
+    actual = answer(
+        STORY, make_trend((make_series(None),), kind="lifecycle"), "UTC", date(2026, 3, 3), date(2026, 3, 4)
+    )
     (one,) = actual["lifecycle"]
     assert (one["new"], one["resurrecting"], one["dormant"]) == ([1, 0], [0, 1], [1, 2])
-    (later,) = answer(STORY, Trend((Series(None),), kind="lifecycle"), "UTC", date(2026, 3, 5), date(2026, 3, 7))[
-        "lifecycle"
-    ]
+    (later,) = answer(
+        STORY, make_trend((make_series(None),), kind="lifecycle"), "UTC", date(2026, 3, 5), date(2026, 3, 7)
+    )["lifecycle"]
     assert later["resurrecting"] == [1, None, None]
 
 
@@ -188,7 +189,7 @@ def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tup
     acts, timezone = acts_of(seed, place), place[0]
     days = [local_day(at, timezone) for _, _, at in acts]
     starts = periods_between(min(days), max(days), period, timezone)
-    (actual,) = answer(acts, Trend((Series(None),), period, kind="lifecycle"), timezone)["lifecycle"]
+    (actual,) = answer(acts, make_trend((make_series(None),), period, kind="lifecycle"), timezone)["lifecycle"]
     expected = lives(acts, starts, period, timezone)
     assert {name: actual[name] for name in expected} == expected
     active = [sum(actual[name][n] for name in ("new", "returning", "resurrecting")) for n in range(len(starts))]
@@ -202,7 +203,9 @@ def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tup
 def test_stickiness_and_hours_are_those_of_the_definition(seed: int, place: tuple[str, date], period: str) -> None:
     acts, timezone = acts_of(seed, place), place[0]
     often = 1 + seed % 2
-    trend = Trend((Series("purchase"), Series(None)), period, by="product_category", kind="stickiness", at_least=often)
+    trend = make_trend(
+        (make_series("purchase"), make_series(None)), period, by="product_category", kind="stickiness", at_least=often
+    )
     actual = answer(acts, trend, timezone)
     for one in actual["stickiness"]:
         own = [act for act in acts if act[1][0] == one["breakdown"] and one["event_type"] in {None, act[1]}]
@@ -215,7 +218,7 @@ def test_stickiness_and_hours_are_those_of_the_definition(seed: int, place: tupl
         zone = ZoneInfo(timezone)
         hours = [start_at(at, "hour", timezone) for _, _, at in acts]
         counts = Counter(at.replace(tzinfo=UTC).astimezone(zone) for at in hours if isinstance(at, datetime))
-        reported = answer(acts, Trend((Series(None),), "hour"), timezone)
+        reported = answer(acts, make_trend((make_series(None),), "hour"), timezone)
         values = dict(zip(reported["periods"], reported["series"][0]["values"], strict=True))
         assert {name: n for name, n in values.items() if n} == {
             at.isoformat(timespec="minutes"): n for at, n in counts.items()
@@ -227,7 +230,7 @@ def test_stickiness_and_hours_are_those_of_the_definition(seed: int, place: tupl
 def test_no_order_of_rows_changes_anything(seed: int, kind: str) -> None:
     acts = acts_of(seed, PLACES[1])
     shuffled = random.Random(seed).sample(acts, len(acts))  # noqa: S311 (streams, not secrets)
-    trend = Trend((Series(None), Series("purchase")), "hour", kind=kind)
+    trend = make_trend((make_series(None), make_series("purchase")), "hour", kind=kind)
     assert answer(acts, trend, PLACES[1][0]) == answer(shuffled, trend, PLACES[1][0])
 
 
@@ -248,7 +251,7 @@ def test_clickhouse_says_the_same_of_weeks(seed: int, tmp_path: Path) -> None:
         "GROUP BY n FORMAT JSONEachRow"
     )
     theirs = {int(row["n"]): int(row["visitors"]) for row in map(json.loads, str(result).splitlines())}
-    (sticky,) = answer(acts, Trend((Series(None),), "week", kind="stickiness"))["stickiness"]
+    (sticky,) = answer(acts, make_trend((make_series(None),), "week", kind="stickiness"))["stickiness"]
     assert {row["period_count"]: row["exactly"] for row in sticky["visitors"] if row["exactly"]} == theirs
     result = question.query(
         "SELECT toString(week) AS w, countIf(week = first) AS new, countIf(has(weeks, week - 7)) AS returning, "
@@ -256,7 +259,7 @@ def test_clickhouse_says_the_same_of_weeks(seed: int, tmp_path: Path) -> None:
         f"groupUniqArray(week) AS weeks FROM {source} GROUP BY who) ARRAY JOIN weeks AS week GROUP BY w "
         "FORMAT JSONEachRow"
     )
-    actual = answer(acts, Trend((Series(None),), "week", kind="lifecycle"))
+    actual = answer(acts, make_trend((make_series(None),), "week", kind="lifecycle"))
     (life,) = actual["lifecycle"]
     by_week = {row["w"]: row for row in map(json.loads, str(result).splitlines())}
     for place, week in enumerate(actual["periods"]):
@@ -271,10 +274,12 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("acts", as_events(acts, timezone))
     days = [local_day(at, timezone) for _, _, at in acts]
-    reach = Range.of_question((min(days), max(days)), (None, None), timezone)
+    reach = TrendRange.between((min(days), max(days)), (None, None), timezone)
     for period in PERIODS:
         for kind in ("trend", "stickiness", "lifecycle"):
-            trend = Trend((Series(None), Series("purchase")), period, kind=kind, where=parse_where(["event_id != e1"]))
+            trend = make_trend(
+                (make_series(None), make_series("purchase")), period, kind=kind, where=parse_where(["event_id != e1"])
+            )
             assert trend_answer(engine.con, events, trend, reach) == answer(acts, trend, timezone)
             engine.con.drop_table("trend_events")
     engine.close()
@@ -290,23 +295,23 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
             {"kind": "lifecycle", "by": "event_type"},
             "A lifecycle counts visitors, so it has no breakdown; leave it out",
         ),
-        ({"kind": "stickiness", "formula": Formula("A / 2")}, "so it has no formula"),
-        ({"kind": "stickiness", "is_compared": True}, "so it has no comparison"),
-        ({"kind": "lifecycle", "is_cumulative": True}, "so it has no running total"),
+        ({"kind": "stickiness", "formula": "A / 2"}, "so it has no formula"),
+        ({"kind": "stickiness", "compare": True}, "so it has no comparison"),
+        ({"kind": "lifecycle", "cumulative": True}, "so it has no running total"),
         ({"kind": "lifecycle", "moving_average": 7}, "so it has no moving average"),
-        ({"kind": "lifecycle", "series": (Series(None, "sum", "cart_amount"),)}, "so it has no sum of a series"),
+        ({"kind": "lifecycle", "series": (make_series(None, "sum", "cart_amount"),)}, "so it has no sum of a series"),
     ],
 )
 def test_kinds_refuse_what_they_do_not_have(given: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        Trend(**{"series": (Series(None),), **given})
+        make_trend(**{"series": (make_series(None),), **given})
 
 
 def test_hours_of_more_than_a_month_are_refused() -> None:
     with pytest.raises(DefinitionError, match="By the hour a trend has at most 31 days, not 32"):
-        answer(STORY, Trend((Series(None),), "hour"), "UTC", date(2026, 3, 1), date(2026, 4, 1))
+        answer(STORY, make_trend((make_series(None),), "hour"), "UTC", date(2026, 3, 1), date(2026, 4, 1))
 
 
 def test_a_definition_reads_what_it_writes() -> None:
-    trend = Trend((Series("purchase"),), "hour", kind="lifecycle")
-    assert TrendQuestion.from_mapping(trend.to_mapping()).trend == trend
+    trend = make_trend((make_series("purchase"),), "hour", kind="lifecycle")
+    assert TrendQuestion.from_mapping(trend.to_mapping()) == trend

@@ -5,14 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from ecom_assets.tables.conditions import SYMBOLS
-from ecom_assets.trends.definition import Series, Trend
 from ecom_assets.trends.queries import trend_answer
-from ecom_assets.trends.question import TrendSeries
-from ecom_assets.trends.range import Range
+from ecom_assets.trends.question import TrendQuestion, TrendSeries
+from ecom_assets.trends.range import TrendRange
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.test_metrics_doc import tables
-from ecom_assets_tests.trends.trend_reference import Deed, as_events
+from ecom_assets_tests.trends.trend_reference import Deed, as_events, make_series, make_trend
 
 SERIES = ("purchase", "*:visitors", "purchase:sum(cart_amount)", "purchase:median(cart_amount)")
 
@@ -31,17 +30,17 @@ def deeds_of(lines: list[Line]) -> list[Deed]:
     ]
 
 
-def answer(deeds: list[Deed], trend: Trend) -> dict[str, Any]:
+def answer(deeds: list[Deed], trend: TrendQuestion) -> dict[str, Any]:
     """Return the answer about deeds, over all of their days."""
     con = connect()
     con.con.register("deeds", as_events(deeds))
     days = [one.event_date for one in deeds]
-    return trend_answer(con, con.table("deeds"), trend, Range.of_question((min(days), max(days)), (None, None)))
+    return trend_answer(con, con.table("deeds"), trend, TrendRange.between((min(days), max(days)), (None, None)))
 
 
 def test_the_example_is_what_the_page_says() -> None:
     lines, expected, _, _ = tables("Trend")
-    actual = answer(deeds_of(lines), Trend(tuple(TrendSeries.from_mapping(one).series for one in SERIES)))
+    actual = answer(deeds_of(lines), make_trend(tuple(TrendSeries.from_mapping(one) for one in SERIES)))
     reported = [
         {
             "period": period,
@@ -61,13 +60,13 @@ def test_the_example_is_what_the_page_says() -> None:
 
 def test_lifecycle_and_stickiness_are_those_of_the_page() -> None:
     lines, _, lived, stuck = tables("Trend")
-    actual = answer(deeds_of(lines), Trend((Series(None),), kind="lifecycle"))
+    actual = answer(deeds_of(lines), make_trend((make_series(None),), kind="lifecycle"))
     states = [actual["lifecycle"][0][name] for name in ("new", "returning", "resurrecting", "dormant")]
     reported = [
         ["" if cell is None else str(cell) for cell in row] for row in zip(actual["periods"], *states, strict=True)
     ]
     assert reported == [list(line.values()) for line in lived]
-    actual = answer(deeds_of(lines), Trend((Series(None),), kind="stickiness"))
+    actual = answer(deeds_of(lines), make_trend((make_series(None),), kind="stickiness"))
     rows = actual["stickiness"][0]["visitors"]
     assert [{name: str(cell) for name, cell in row.items()} for row in rows] == stuck
 
@@ -76,7 +75,7 @@ def test_bins_are_those_of_the_page() -> None:
     lines, _, _, _ = tables("Trend")
     (shown,) = tables("Bins of numbers")
     for by in dict.fromkeys(line["by"] for line in shown):
-        actual = answer(deeds_of(lines), Trend((Series("purchase"),), by=by))["series"]
+        actual = answer(deeds_of(lines), make_trend((make_series("purchase"),), by=by))["series"]
         reported = [{"by": by, "bin": one["breakdown"], "purchases": str(one["total"])} for one in actual]
         assert reported == [line for line in shown if line["by"] == by]
 

@@ -11,10 +11,10 @@ from ecom_assets.trends.question import TrendQuestion
 def test_a_series_is_text_or_a_mapping_and_without_one_every_event_counts() -> None:
     text = TrendQuestion.from_mapping({"series": ["purchase:sum(cart_amount):first_ever"]})
     series = {"event_type": "purchase", "measure": "sum", "of": "cart_amount", "occurrence": "first_ever"}
-    assert text.trend == TrendQuestion.from_mapping({"series": [series]}).trend
+    assert text == TrendQuestion.from_mapping({"series": [series]})
     assert text.file() == {"series": [series]}
-    assert TrendQuestion.from_mapping({}).trend == TrendQuestion.from_mapping({"series": ["*"]}).trend
-    assert TrendQuestion.from_mapping({"series": [{"event_type": None}]}).trend.series[0].event_type is None
+    assert TrendQuestion.from_mapping({}) == TrendQuestion.from_mapping({"series": ["*"]})
+    assert TrendQuestion.from_mapping({"series": [{"event_type": None}]}).series[0].counted_type is None
 
 
 def test_a_preset_says_what_is_not_given() -> None:
@@ -24,8 +24,8 @@ def test_a_preset_says_what_is_not_given() -> None:
 
 def test_event_types_are_translated_wherever_they_stand() -> None:
     asked = TrendQuestion.from_mapping({"series": ["view", "*"], "where": ["event_type != view"], "formula": "A / B"})
-    trend = asked.translated(lambda name: {"view": "page_view"}.get(name, name)).trend
-    assert [one.event_type for one in trend.series] == ["page_view", None]
+    trend = asked.translated(lambda name: {"view": "page_view"}.get(name, name))
+    assert [one.counted_type for one in trend.series] == ["page_view", None]
     assert "page_view" in str(trend.where)
 
 

@@ -14,26 +14,26 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
-from ecom_assets.trends.definition import ACTIVE, EACH, MEASURES, PER_VISITOR, Formula, Series, Trend
+from ecom_assets.trends.formula import Formula
 from ecom_assets.trends.queries import smoothed, trend_answer
-from ecom_assets.trends.question import TrendQuestion, TrendSeries
-from ecom_assets.trends.range import Range
+from ecom_assets.trends.question import ACTIVE, EACH, MEASURES, PER_VISITOR, TrendQuestion, TrendSeries
+from ecom_assets.trends.range import TrendRange
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
-from ecom_assets_tests.trends.trend_reference import Deed, as_events, by_definition
+from ecom_assets_tests.trends.trend_reference import Deed, as_events, by_definition, make_series, make_trend
 
 FIRST = date(2026, 2, 20)
 TYPES, SHELVES = ("page_view", "purchase", "search"), ("hats", "shoes", "bags", None)
 SERIES = tuple(
-    Series(kind, measure, None if measure in {"count", "visitors"} else "cart_amount")
+    make_series(kind, measure, None if measure in {"count", "visitors"} else "cart_amount")
     for kind in ("purchase", None)
     for measure in MEASURES
     if measure not in ACTIVE
 )
-OF_VISITORS = tuple(Series("purchase", measure) for measure in PER_VISITOR) + tuple(
-    Series(None, measure, "cart_amount", each=each)
+OF_VISITORS = tuple(make_series("purchase", measure) for measure in PER_VISITOR) + tuple(
+    make_series(None, measure, "cart_amount", each=each)
     for measure in ("mean_per_visitor", "p75_per_visitor")
     for each in EACH
 )
@@ -47,12 +47,14 @@ STORY = [
 """The 3rd is a day without events; the 5th is the newest."""
 
 
-def answer(deeds: list[Deed], trend: Trend, first: date | None = None, last: date | None = None) -> dict[str, Any]:
+def answer(
+    deeds: list[Deed], trend: TrendQuestion, first: date | None = None, last: date | None = None
+) -> dict[str, Any]:
     """Return the answer about deeds, whose first and last days are those of the data."""
     con = connect()
     con.con.register("deeds", as_events(deeds))
     days = [one.event_date for one in deeds]
-    return trend_answer(con, con.table("deeds"), trend, Range.of_question((min(days), max(days)), (first, last)))
+    return trend_answer(con, con.table("deeds"), trend, TrendRange.between((min(days), max(days)), (first, last)))
 
 
 def line(actual: dict[str, Any], name: str = "A", breakdown: str | None = None) -> Any:
@@ -64,44 +66,45 @@ def line(actual: dict[str, Any], name: str = "A", breakdown: str | None = None) 
 
 
 def test_a_day_without_events_has_none_and_no_mean() -> None:
-    actual = answer(STORY, Trend((Series("purchase"), Series("purchase", "mean", "cart_amount"))))
+    actual = answer(STORY, make_trend((make_series("purchase"), make_series("purchase", "mean", "cart_amount"))))
     assert actual["periods"] == ["2026-03-02", "2026-03-03", "2026-03-04", "2026-03-05"]
     assert line(actual) == [2, 0, 1, 0]
     assert line(actual, "B") == [20.0, None, 5.0, None]
 
 
 def test_the_newest_day_may_still_grow_and_a_week_needs_all_of_its_days() -> None:
-    assert answer(STORY, Trend((Series(None),)))["complete"] == [True, True, True, False]
-    assert answer(STORY, Trend((Series(None),), period="week"))["complete"] == [False]
+    assert answer(STORY, make_trend((make_series(None),)))["complete"] == [True, True, True, False]
+    assert answer(STORY, make_trend((make_series(None),), period="week"))["complete"] == [False]
 
 
 def test_visitors_of_a_range_are_distinct_and_cumulated_each_counts_once() -> None:
-    actual = answer(STORY, Trend((Series(None, "visitors"),)))
+    actual = answer(STORY, make_trend((make_series(None, "visitors"),)))
     assert (line(actual), actual["series"][0]["total"]) == ([2, 0, 1, 1], 3)
-    assert line(answer(STORY, Trend((Series(None, "visitors"),), is_cumulative=True))) == [2, 2, 2, 3]
+    assert line(answer(STORY, make_trend((make_series(None, "visitors"),), cumulative=True))) == [2, 2, 2, 3]
 
 
 def test_a_percentile_is_a_value_that_occurs() -> None:
     actual = answer(
-        STORY, Trend((Series("purchase", "median", "cart_amount"), Series("purchase", "p75", "cart_amount")))
+        STORY,
+        make_trend((make_series("purchase", "median", "cart_amount"), make_series("purchase", "p75", "cart_amount"))),
     )
     assert [one["total"] for one in actual["series"]] == [10.0, 30.0]
     assert line(actual) == [10.0, None, 5.0, None]
 
 
 def test_values_are_distinguished_and_the_rest_is_other() -> None:
-    trend = Trend((Series("purchase", "sum", "cart_amount"),), by="product_category", limit=1)
+    trend = make_trend((make_series("purchase", "sum", "cart_amount"),), by="product_category", limit=1)
     actual = answer(STORY, trend)
     assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"hats": 40.0, "(other)": 5.0}
 
 
 def test_a_formula_is_unknown_where_it_divides_by_nothing() -> None:
-    trend = Trend((Series("purchase", "visitors"), Series(None, "visitors")), formula=Formula("100 * a / b"))
+    trend = make_trend((make_series("purchase", "visitors"), make_series(None, "visitors")), formula="100 * a / b")
     assert answer(STORY, trend)["formula"] == [{"breakdown": None, "values": [100.0, None, 100.0, 0.0]}]
 
 
 def test_the_range_before_stands_beside_and_days_before_the_data_are_unknown() -> None:
-    trend = Trend((Series(None),), is_compared=True)
+    trend = make_trend((make_series(None),), compare=True)
     actual = answer(STORY, trend, date(2026, 3, 4), date(2026, 3, 5))
     assert (line(actual), actual["series"][0]["previous"]) == ([1, 1], [3, 0])
     actual = answer(STORY, trend, date(2026, 3, 2), date(2026, 3, 3))
@@ -114,7 +117,7 @@ def test_a_moving_average_waits_until_it_has_all_of_its_periods() -> None:
 
 
 def test_a_type_that_no_event_has_counts_nothing_and_is_warned_of() -> None:
-    actual = answer(STORY, Trend((Series("purchas"),)))
+    actual = answer(STORY, make_trend((make_series("purchas"),)))
     assert (line(actual), len(actual["warnings"])) == ([0, 0, 0, 0], 1)
 
 
@@ -146,8 +149,10 @@ def near(lines: list[Any]) -> list[Any]:
     by=st.sampled_from([None, "product_category"]),
     limit=st.integers(1, 4),
 )
-def test_lines_are_as_the_definition(seed: int, series: list[Series], period: str, by: str | None, limit: int) -> None:
-    deeds, trend = deeds_of(seed), Trend(tuple(series), period, by=by, limit=limit)
+def test_lines_are_as_the_definition(
+    seed: int, series: list[TrendSeries], period: str, by: str | None, limit: int
+) -> None:
+    deeds, trend = deeds_of(seed), make_trend(tuple(series), period, by=by, limit=limit)
     days = [one.event_date for one in deeds]
     actual, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
     assert [one["breakdown"] for one in actual["series"]] == [one["breakdown"] for one in expected]
@@ -156,25 +161,25 @@ def test_lines_are_as_the_definition(seed: int, series: list[Series], period: st
 
 
 FIRSTS = [
-    Series("purchase", "visitors", occurrence="first_ever"),
-    Series("purchase", "sum", "cart_amount", occurrence="first_time"),
-    Series(None, occurrence="first_ever"),
-    Series("page_view", occurrence="first_time"),
+    make_series("purchase", "visitors", occurrence="first_ever"),
+    make_series("purchase", "sum", "cart_amount", occurrence="first_time"),
+    make_series(None, occurrence="first_ever"),
+    make_series("page_view", occurrence="first_time"),
 ]
 
 
 @examples(40)
 @given(
     seed=st.integers(0, 10_000),
-    series=st.lists(st.sampled_from([*FIRSTS, Series("purchase")]), min_size=1, max_size=3),
+    series=st.lists(st.sampled_from([*FIRSTS, make_series("purchase")]), min_size=1, max_size=3),
     where=st.sampled_from([EVERYTHING, parse_where(["product_category = hats"])]),
     by=st.sampled_from([None, "product_category"]),
     later=st.integers(0, 20),
 )
 def test_first_events_are_those_of_all_days_whatever_the_days_of_the_question(
-    seed: int, series: list[Series], where: Where, by: str | None, later: int
+    seed: int, series: list[TrendSeries], where: Where, by: str | None, later: int
 ) -> None:
-    deeds, trend = deeds_of(seed), Trend(tuple(series), by=by, where=where)
+    deeds, trend = deeds_of(seed), make_trend(tuple(series), by=by, where=where)
     days = [one.event_date for one in deeds]
     first = min(min(days) + timedelta(days=later), max(days))
     actual, expected = answer(deeds, trend, first), by_definition(deeds, trend, first, max(days))
@@ -185,20 +190,20 @@ def test_first_events_are_those_of_all_days_whatever_the_days_of_the_question(
 
 def test_a_first_purchase_before_the_range_is_no_first_one_in_it() -> None:
     # Anna bought hats on the 2nd and shoes on the 4th, Ben hats on the 2nd.
-    ever, matching = (Series("purchase", "visitors", occurrence=one) for one in ("first_ever", "first_time"))
-    assert line(answer(STORY, Trend((ever,)))) == [2, 0, 0, 0]
-    assert line(answer(STORY, Trend((ever,)), date(2026, 3, 3))) == [0, 0, 0]
-    shoes = Trend((ever, matching), where=parse_where(["product_category = shoes"]))
+    ever, matching = (make_series("purchase", "visitors", occurrence=one) for one in ("first_ever", "first_time"))
+    assert line(answer(STORY, make_trend((ever,)))) == [2, 0, 0, 0]
+    assert line(answer(STORY, make_trend((ever,)), date(2026, 3, 3))) == [0, 0, 0]
+    shoes = make_trend((ever, matching), where=parse_where(["product_category = shoes"]))
     assert (line(answer(STORY, shoes)), line(answer(STORY, shoes), "B")) == ([0, 0, 0, 0], [0, 0, 1, 0])
 
 
 def test_the_text_of_a_series_may_say_first_ever_and_quote_an_event_type() -> None:
-    def read(text: str) -> Series:
-        return TrendSeries.from_mapping(text).series
+    def read(text: str) -> TrendSeries:
+        return TrendSeries.from_mapping(text)
 
-    assert read("purchase:first_ever") == Series("purchase", occurrence="first_ever")
-    assert read("*:sum(cart_amount):first_time") == Series(None, "sum", "cart_amount", occurrence="first_time")
-    assert read('"checkout: paid":visitors') == Series("checkout: paid", "visitors")
+    assert read("purchase:first_ever") == make_series("purchase", occurrence="first_ever")
+    assert read("*:sum(cart_amount):first_time") == make_series(None, "sum", "cart_amount", occurrence="first_time")
+    assert read('"checkout: paid":visitors') == make_series("checkout: paid", "visitors")
     with pytest.raises(DefinitionError, match="occurrence of a series 'last' is unknown"):
         read("purchase:count:last")
 
@@ -207,7 +212,7 @@ def test_the_text_of_a_series_may_say_first_ever_and_quote_an_event_type() -> No
 @given(seed=st.integers(0, 10_000), period=st.sampled_from(["day", "week", "month"]))
 def test_cumulated_lines_are_those_of_the_definition_and_never_fall(seed: int, period: str) -> None:
     deeds = deeds_of(seed)
-    trend = Trend((Series(None), Series("purchase", "visitors")), period, is_cumulative=True)
+    trend = make_trend((make_series(None), make_series("purchase", "visitors")), period, cumulative=True)
     days = [one.event_date for one in deeds]
     actual, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
     for ours, theirs in zip(actual["series"], expected, strict=True):
@@ -220,7 +225,7 @@ def test_cumulated_lines_are_those_of_the_definition_and_never_fall(seed: int, p
 @given(seed=st.integers(0, 10_000))
 def test_no_order_of_rows_changes_anything(seed: int) -> None:
     deeds = deeds_of(seed)
-    trend = Trend((*SERIES[:8], *OF_VISITORS), by="product_category", limit=2)
+    trend = make_trend((*SERIES[:8], *OF_VISITORS), by="product_category", limit=2)
     shuffled = random.Random(seed).sample(deeds, len(deeds))  # noqa: S311 (streams, not secrets)
     assert answer(deeds, trend) == answer(shuffled, trend)
 
@@ -237,12 +242,12 @@ def test_clickhouse_says_the_same(seed: int) -> None:
     clickhouse: Any = session
     result = clickhouse.Session().query(text)
     theirs = {row["week"]: row for row in map(json.loads, str(result).splitlines())}
-    trend = Trend(
+    trend = make_trend(
         (
-            Series(None),
-            Series(None, "visitors"),
-            Series(None, "min", "cart_amount"),
-            Series(None, "sum", "cart_amount"),
+            make_series(None),
+            make_series(None, "visitors"),
+            make_series(None, "min", "cart_amount"),
+            make_series(None, "sum", "cart_amount"),
         ),
         "week",
     )
@@ -260,14 +265,16 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     deeds = deeds_of(seed)
     where = parse_where(["cart_amount between 1 and 4 or product_category contains O", "properties.$os is not set"])
     series = (*SERIES[:14], *OF_VISITORS[-12:])
-    trend = Trend(series, "quarter", by="product_category", limit=2, where=where, is_compared=True)
+    trend = make_trend(series, "quarter", by="product_category", limit=2, where=where, compare=True)
     two = ("product_category", "event_type")
-    firsts = Trend((*FIRSTS, Series(None, "wau"), Series("purchase", "mau")), by=two, limit=3, is_compared=True)
+    firsts = make_trend(
+        (*FIRSTS, make_series(None, "wau"), make_series("purchase", "mau")), by=two, limit=3, compare=True
+    )
     days = [one.event_date for one in deeds]
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("deeds", as_events(deeds))
     for one in (trend, firsts):
-        actual = trend_answer(engine.con, events, one, Range.of_question((min(days), max(days)), (None, None)))
+        actual = trend_answer(engine.con, events, one, TrendRange.between((min(days), max(days)), (None, None)))
         for name in ("trend_events", "trend_events_before"):
             engine.con.drop_table(name, force=True)
         assert actual == answer(deeds, one)
@@ -290,7 +297,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 )
 def test_a_series_that_cannot_be_is_refused(text: str, why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        _ = TrendSeries.from_mapping(text).series
+        _ = TrendSeries.from_mapping(text)
 
 
 @pytest.mark.parametrize("text", ["A +", "__import__('os')", "A ** B", "AB", "A if B else 1", "A[0]", "(" * 300])
@@ -301,23 +308,23 @@ def test_a_formula_that_is_more_than_arithmetic_is_refused(text: str) -> None:
 
 def test_a_formula_names_series_that_are_there() -> None:
     with pytest.raises(DefinitionError, match="names the series C"):
-        Trend((Series(None), Series("purchase")), formula=Formula("A / C"))
+        make_trend((make_series(None), make_series("purchase")), formula="A / C")
 
 
 def test_only_what_adds_up_is_cumulated() -> None:
     with pytest.raises(DefinitionError, match="A mean cannot be cumulated"):
-        Trend((Series("purchase", "mean", "cart_amount"),), is_cumulative=True)
+        make_trend((make_series("purchase", "mean", "cart_amount"),), cumulative=True)
 
 
 def test_columns_that_are_not_there_or_hold_no_numbers_are_named() -> None:
     with pytest.raises(DefinitionError, match="no column 'brand'"):
-        answer(STORY, Trend((Series(None),), by="brand"))
+        answer(STORY, make_trend((make_series(None),), by="brand"))
     with pytest.raises(DefinitionError, match="product_category holds text, not numbers"):
-        answer(STORY, Trend((Series(None, "sum", "product_category"),)))
+        answer(STORY, make_trend((make_series(None, "sum", "product_category"),)))
 
 
 def test_a_definition_reads_what_it_writes() -> None:
-    trend = Trend(
-        (Series("purchase", "sum", "cart_amount"), Series(None)), "week", by="product_category", formula=Formula("A/B")
+    trend = make_trend(
+        (make_series("purchase", "sum", "cart_amount"), make_series(None)), "week", by="product_category", formula="A/B"
     )
-    assert TrendQuestion.from_mapping(trend.to_mapping()).trend == trend
+    assert TrendQuestion.from_mapping(trend.to_mapping()) == trend

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.trends.definition import COUNTS, PER_VISITOR, PERCENTILES, Series, Trend
+from ecom_assets.trends.question import COUNTS, PER_VISITOR, PERCENTILES, TrendQuestion, TrendSeries
 
 SCHEMA = pa.schema(
     [
@@ -23,6 +23,16 @@ SCHEMA = pa.schema(
         ("properties", pa.string()),
     ]
 )
+
+
+def make_series(event_type: str | None, measure: str = "count", of: str | None = None, **more: Any) -> TrendSeries:
+    """Return a series of events of a type; None for any."""
+    return TrendSeries(event_type=event_type, measure=measure, of=of, **more)
+
+
+def make_trend(series: Sequence[TrendSeries], period: str = "day", **more: Any) -> TrendQuestion:
+    """Return a trend of some series."""
+    return TrendQuestion(series=tuple(series), period=period, **more)
 
 
 @dataclass(frozen=True)
@@ -55,11 +65,11 @@ def start_of(day: date, period: str) -> date:
     return {"day": day, "week": monday, "month": month, "quarter": quarter, "year": date(day.year, 1, 1)}[period]
 
 
-def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) -> list[dict[str, Any]]:
+def by_definition(deeds: Sequence[Deed], trend: TrendQuestion, first: date, last: date) -> list[dict[str, Any]]:
     """Return the lines of each series and value of the breakdown, as an answer has them, but for unknown days."""
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     starts = list(dict.fromkeys(start_of(day, trend.period) for day in days))
-    options = {one.event_type for one in trend.series}
+    options = {one.counted_type for one in trend.series}
     actual = [
         one for one in deeds if first <= one.event_date <= last and (None in options or one.event_type in options)
     ]
@@ -80,20 +90,20 @@ def by_definition(deeds: Sequence[Deed], trend: Trend, first: date, last: date) 
     return answer
 
 
-def _group(deed: Deed, trend: Trend) -> str | None:
+def _group(deed: Deed, trend: TrendQuestion) -> str | None:
     return (deed.product_category or "(none)") if trend.by else None
 
 
-def _written_as(deed: Deed, trend: Trend, kept: Sequence[str | None]) -> str | None:
+def _written_as(deed: Deed, trend: TrendQuestion, kept: Sequence[str | None]) -> str | None:
     name = _group(deed, trend)
     return name if name in kept or not trend.by else "(other)"
 
 
-def _is_of(deed: Deed, series: Series) -> bool:
-    return series.event_type in {None, deed.event_type}
+def _is_of(deed: Deed, series: TrendSeries) -> bool:
+    return series.counted_type in {None, deed.event_type}
 
 
-def _firsts(deeds: Sequence[Deed], series: Series, trend: Trend) -> list[Deed] | None:
+def _firsts(deeds: Sequence[Deed], series: TrendSeries, trend: TrendQuestion) -> list[Deed] | None:
     """Return the first deed of each visitor, of those of one day the first that came; None where every one counts."""
     if series.occurrence == "every":
         return None
@@ -105,12 +115,12 @@ def _firsts(deeds: Sequence[Deed], series: Series, trend: Trend) -> list[Deed] |
     return list(firsts.values())
 
 
-def _counts_in(deed: Deed, start: date, trend: Trend, _own: Sequence[Deed]) -> bool:
+def _counts_in(deed: Deed, start: date, trend: TrendQuestion, _own: Sequence[Deed]) -> bool:
     own_start = start_of(deed.event_date, trend.period)
-    return own_start <= start if trend.is_cumulative else own_start == start
+    return own_start <= start if trend.cumulative else own_start == start
 
 
-def _value(deeds: Sequence[Deed], series: Series) -> float | None:
+def _value(deeds: Sequence[Deed], series: TrendSeries) -> float | None:
     if series.measure in COUNTS:
         return len(deeds) if series.measure == "count" else len({one.visitor_id for one in deeds})
     if series.measure == "distinct":
@@ -121,7 +131,7 @@ def _value(deeds: Sequence[Deed], series: Series) -> float | None:
     return _statistic([one.cart_amount for one in deeds if one.cart_amount is not None], series.measure)
 
 
-def _of_visitor(deeds: Sequence[Deed], who: str, series: Series) -> Decimal | None:
+def _of_visitor(deeds: Sequence[Deed], who: str, series: TrendSeries) -> Decimal | None:
     own = [one for one in deeds if one.visitor_id == who]
     if series.of is None:
         return Decimal(len(own))

@@ -26,7 +26,7 @@ from ecom_assets.retention.counting import RetentionQuery, retention_answer
 from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
-from ecom_assets.trends.range import Range
+from ecom_assets.trends.range import TrendRange
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
@@ -204,9 +204,9 @@ def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, 
         return funnel_answer(con, events, FunnelDefinition.from_mapping(asked).funnel)
     if kind == "trend":
         first, last = (date(2026, 2, 3), date(2026, 2, 4)) if asked.get("period") == "minute" else (FIRST, LAST)
-        return trend_answer(con, events, TrendQuestion.from_mapping(asked).trend, Range(first, last, FIRST, LAST))
+        return trend_answer(con, events, TrendQuestion.from_mapping(asked), TrendRange(first, last, FIRST, LAST))
     if kind == "experiment":
-        return experiment_answer(con, events, ExperimentQuestion.from_mapping(asked).experiment, (FIRST, LAST))
+        return experiment_answer(con, events, ExperimentQuestion.from_mapping(asked), (FIRST, LAST))
     return retention_answer(RetentionQuery(con, events, RetentionQuestion.from_mapping(asked), "UTC", 80))
 
 
