@@ -16,16 +16,13 @@ from ecom_assets.cli.progress import RunProgress
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.errors import UsageError, did_you_mean
-from ecom_assets.orders.contracts import HeldDays, HeldOrderDays
+from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.orders.held_days import ORDERS, release
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.sandbox_guard import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
-
-TABLES: dict[str, type[HeldDays]] = {ORDERS: HeldOrderDays}
-"""Each source's table of held days."""
 
 
 def release_command(
@@ -37,13 +34,13 @@ def release_command(
     """Release a held day although its data failed a gate; who and when is recorded, and it holds for later runs."""
     who, held_day = by or getpass.getuser(), day_of(day, "The day")
     assert held_day is not None  # noqa: S101 (an argument is always given)
-    if source not in TABLES:
-        raise UsageError(f"{source!r} holds no days; {did_you_mean(source, TABLES)}.")
+    if source != ORDERS:
+        raise UsageError(f"{source!r} holds no days; {did_you_mean(source, [ORDERS])}.")
     settings = load_settings()
     with closing(new_engine(settings).open()) as engine:
         settings = with_origin(engine, settings)
-        held = release(engine, TABLES[source], source, held_day, who, now_utc_without_zone())
-    outcome = _computed(settings, TABLES[source], held_day)
+        held = release(engine, held_day, who, now_utc_without_zone())
+    outcome = _computed(settings, held_day)
     released = {"source": source, "day": day, "released_by": who, "reason": held["reason"], "run_id": outcome.run_id}
     released |= {"rows": held["held_row_count"], "success": outcome.is_well}
     came = f"; its {held['held_row_count']:,} rows are in, by Dagster run {outcome.run_id}."
@@ -59,12 +56,12 @@ def release_command(
         raise typer.Exit(1)
 
 
-def _computed(settings: Settings, table: type[HeldDays], day: date) -> RunOutcome:
+def _computed(settings: Settings, day: date) -> RunOutcome:
     """Compute the day in all tables downstream of the held days."""
     prepare_dagster_home(settings)
     progress = RunProgress(Console(stderr=True), quiet=True)
     definitions = build_definitions(settings, progress=progress)
     graph = definitions.resolve_asset_graph()
-    downstream = dg.AssetSelection.assets(asset_key(table)).downstream().resolve(graph)
+    downstream = dg.AssetSelection.assets(asset_key(HeldOrderDays)).downstream().resolve(graph)
     chosen = sorted(downstream & graph.materializable_asset_keys - without_source(settings))
     return PlatformRun(settings, progress, definitions, chosen, Days((day,))).materialize()

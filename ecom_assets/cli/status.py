@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 from ecom_assets.automation.alerts import held_line, newest_results
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import build_definitions
-from ecom_assets.orders.contracts import HeldOrderDays, UserOrderLog
+from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.orders.held_days import held_day_entry, held_days
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.published import PublishedState, published_state
@@ -78,7 +78,7 @@ def _state(
         "last_run_at": datetime.fromtimestamp(event.timestamp, UTC).isoformat(timespec="seconds") if event else None,
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
-        "held_days": [held_day_entry(row) for row in held_days(engine, HeldOrderDays)] if is_orders else [],
+        "held_days": [held_day_entry(row) for row in held_days(engine)] if is_orders else [],
         "published_rows": published.row_counts.get(contract.qualified_name()),
     }
 

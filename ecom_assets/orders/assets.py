@@ -24,7 +24,7 @@ from ecom_assets.orders.contracts import (
     UserActivityLog,
     UserOrderLog,
 )
-from ecom_assets.orders.held_days import ORDERS, OrderGate, held_rows, order_day_counts, take_releases
+from ecom_assets.orders.held_days import OrderGate, held_rows, order_day_counts, take_releases
 from ecom_assets.orders.held_days import held_order_days as compute_held_order_days
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
@@ -87,8 +87,8 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     counts = order_day_counts(raw_user_order_log, order_rule, days).to_pyarrow().to_pylist()
     absent = noted_days(warehouse, AbsentDays, RawUserOrderLog.qualified_name())
     result = compute_held_order_days(counts, order_gate, days, absent)
-    take_releases(warehouse, requests, ORDERS, result, days)
-    return held_rows(warehouse, HeldOrderDays, ORDERS, result, clock().replace(tzinfo=None))
+    take_releases(warehouse, requests, result, days)
+    return held_rows(warehouse, result, clock().replace(tzinfo=None))
 
 
 @table_asset(
@@ -101,10 +101,7 @@ def duplicate_orders(
     return orders.duplicate_orders(raw_user_order_log, held_order_days, order_rule, days)
 
 
-@invalidation(changed_order_days=ChangedOrderDays)
-def days_of_changed_orders(changed_order_days: ir.Table, days: Days) -> ir.Table:
-    """Return the order days that arrivals of the run's days can change: the days of all copies of these lines."""
-    return orders.changed_days(changed_order_days, days)
+days_of_changed_orders = invalidation(changed=ChangedOrderDays)(orders.changed_days)
 
 
 @table_asset(
@@ -183,22 +180,10 @@ def raw_user_activity_log(report_source: ReportSource, days: Days) -> SliceOutpu
     return report_source.activities(days)
 
 
-@table_asset(UserActivityLog, raw_user_activity_log=RawUserActivityLog)
-def user_activity_log(raw_user_activity_log: ir.Table) -> ir.Table:
-    """Return each clean activity once."""
-    return orders.user_activity_log(raw_user_activity_log)
-
-
 @table_asset(RawCustomerResearch)
 def raw_customer_research(report_source: ReportSource, days: Days) -> SliceOutput:
     """Load the market research in the order report."""
     return report_source.research(days)
-
-
-@table_asset(CustomerResearch, raw_customer_research=RawCustomerResearch)
-def customer_research(raw_customer_research: ir.Table) -> ir.Table:
-    """Return each clean line of market research once."""
-    return orders.customer_research(raw_customer_research)
 
 
 @table_asset(RawPriceLog)
@@ -207,12 +192,9 @@ def raw_price_log(report_source: ReportSource, days: Days) -> SliceOutput:
     return report_source.prices(days)
 
 
-@table_asset(PriceLog, raw_price_log=RawPriceLog)
-def price_log(raw_price_log: ir.Table) -> ir.Table:
-    """Return the price of each item."""
-    return orders.price_log(raw_price_log)
-
-
+user_activity_log = table_asset(UserActivityLog, raw=RawUserActivityLog)(orders.user_activity_log)
+customer_research = table_asset(CustomerResearch, raw=RawCustomerResearch)(orders.customer_research)
+price_log = table_asset(PriceLog, raw=RawPriceLog)(orders.price_log)
 REPORT_ASSETS = (
     raw_user_activity_log,
     user_activity_log,

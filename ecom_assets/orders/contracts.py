@@ -163,29 +163,20 @@ HOLD_REASONS = ("report_missing", "too_few_customers")
 """Why a day of orders can be held; the first that applies."""
 
 
-class HeldDays(Table, abstract=True):
-    """One row per day of arrival that is held back: nothing is built on its rows until it is released or fixed."""
+class HeldOrderDays(Table):
+    """One row per day of arrival whose order lines are held back: too few customers, or no report at all."""
 
     layer = "staging"
+    group = "sales"
     key = ("held_date",)
     day_column = "held_date"
 
     held_date = day("The day of arrival that is held back")
-    reason = text("Why it is held")
-    observed_count = count("What was observed", unit="as limit_count")
-    limit_count = count("What it had to exceed", unit="as observed_count")
-    held_row_count = count("Rows of the day that would be clean, and are held back", unit="rows")
-    held_at = instant("When a run first held it")
-
-
-class HeldOrderDays(HeldDays):
-    """One row per day of arrival whose order lines are held back: too few customers, or no report at all."""
-
-    group = "sales"
-
     reason = text("Why it is held", one_of=HOLD_REASONS)
     observed_count = count("Customers of the day's lines", unit="customers")
     limit_count = count("ECOM_ORDER_CUSTOMERS_OVER: how many there had to be more than", unit="customers")
+    held_row_count = count("Rows of the day that would be clean, and are held back", unit="rows")
+    held_at = instant("When a run first held it")
 
 
 class DayReleases(Table):

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ecom_assets.errors import UsageError
 from ecom_assets.operations.requests import RELEASE, Requests
-from ecom_assets.orders.contracts import DayReleases, HeldDays, HeldOrderDays, RawUserOrderLog, UserOrderLog
+from ecom_assets.orders.contracts import DayReleases, HeldOrderDays, RawUserOrderLog, UserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of, union_all
@@ -118,22 +118,18 @@ HeldDates = dict[str, dict[str, str]]
 DEFAULT_RULE: Final = OrderRule()
 
 
-def held_rows(
-    engine: Engine, table: type[HeldDays], source: str, matches: Iterable[HeldDay], now: datetime
-) -> ir.Table:
-    """Return the rows of a table of held days: held and not released. A day that was held before keeps its start.
+def held_rows(engine: Engine, matches: Iterable[HeldDay], now: datetime) -> ir.Table:
+    """Return the rows of `HeldOrderDays`: held and not released. A day that was held before keeps its start.
 
     Args:
         engine: The open warehouse.
-        table: The source's table of held days.
-        source: The name of the source in releases.
-        matches: The days that a gate holds.
+        matches: The days that the gate holds.
         now: The current time in UTC, without a time zone.
     """
-    released = released_days(engine, source)
+    released = released_days(engine)
     held = [one for one in matches if one.day not in released]
-    engine.ensure(table)
-    before = engine.slice_rows(table, Days.of(one.day for one in held)).to_pylist() if held else []
+    engine.ensure(HeldOrderDays)
+    before = engine.slice_rows(HeldOrderDays, Days.of(one.day for one in held)).to_pylist() if held else []
     since = {row["held_date"]: row["held_at"] for row in before}
     rows = (
         {
@@ -146,24 +142,24 @@ def held_rows(
         }
         for one in held
     )
-    return in_memory(rows, table)
+    return in_memory(rows, HeldOrderDays)
 
 
-def released_days(engine: Engine, source: str) -> set[date]:
-    """Return the released days of a source."""
+def released_days(engine: Engine) -> set[date]:
+    """Return the released days of orders."""
     engine.ensure(DayReleases)
     return {
         row["released_date"]
         for row in engine.query(f"SELECT * FROM {engine.name_of(DayReleases)}")  # noqa: S608 (names come from contracts)
-        if row["source"] == source
+        if row["source"] == ORDERS
     }
 
 
-def held_days(engine: Engine, table: type[HeldDays]) -> list[Row]:
-    """Return the held days of a source in ascending order."""
-    if not engine.has(table):
+def held_days(engine: Engine) -> list[Row]:
+    """Return the held days in ascending order."""
+    if not engine.has(HeldOrderDays):
         return []
-    result = engine.query(f"SELECT * FROM {engine.name_of(table)}")  # noqa: S608 (names come from contracts)
+    result = engine.query(f"SELECT * FROM {engine.name_of(HeldOrderDays)}")  # noqa: S608 (names come from contracts)
     return sorted(result, key=lambda row: row["held_date"])
 
 
@@ -174,7 +170,7 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
         engine: The open warehouse.
         rule: Which order lines are clean.
     """
-    held = held_days(engine, HeldOrderDays)
+    held = held_days(engine)
     if not held:
         return {}
     raw, waiting, kept = (engine.table(one) for one in (RawUserOrderLog, HeldOrderDays, UserOrderLog))
@@ -184,45 +180,44 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
     return {ORDERS: dict(sorted(days.items()))} if days else {}
 
 
-def held_day_entry(row: Row, source: str = ORDERS) -> Row:
+def held_day_entry(row: Row) -> Row:
     """Return a held day in the format of the summary, `ecom status` and e-mails."""
-    named = {"source": source, "day": str(row["held_date"]), "reason": row["reason"]}
+    named = {"source": ORDERS, "day": str(row["held_date"]), "reason": row["reason"]}
     counts = {name: int(row[name]) for name in ("observed_count", "limit_count", "held_row_count")}
     return {**named, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
 
 
-def release(engine: Engine, table: type[HeldDays], source: str, day: date, who: str, now: datetime) -> Row:  # noqa: PLR0913, PLR0917 (a row has as much)
+def release(engine: Engine, day: date, who: str, now: datetime) -> Row:
     """Record the release of a held day, and return the row of the held day.
 
     Raises:
         UsageError: The day is not held.
     """
-    held = {row["held_date"]: row for row in held_days(engine, table)}
+    held = {row["held_date"]: row for row in held_days(engine)}
     if day not in held:
         days = ", ".join(str(one) for one in held) or "none"
-        raise UsageError(f"{day} is not held for {source}, so there is nothing to release; held are: {days}.")
+        raise UsageError(f"{day} is not held for {ORDERS}, so there is nothing to release; held are: {days}.")
     fresh = {name: held[day][name] for name in ("reason", "observed_count", "limit_count")}
-    _record(engine, {**fresh, "released_date": day, "source": source, "released_by": who, "released_at": now})
+    _record(engine, {**fresh, "released_date": day, "source": ORDERS, "released_by": who, "released_at": now})
     return held[day]
 
 
-def take_releases(engine: Engine, requests: Requests, source: str, matches: Iterable[HeldDay], days: Days) -> None:
-    """Record the releases that were requested of a source's days, and take the requests.
+def take_releases(engine: Engine, requests: Requests, matches: Iterable[HeldDay], days: Days) -> None:
+    """Record the releases that were requested, and take the requests.
 
     Args:
         engine: The open warehouse.
         requests: The requests.
-        source: The name of the source in releases.
-        matches: The days that a gate holds; a request for another day of the run has nothing to release.
+        matches: The days that the gate holds; a request for another day of the run has nothing to release.
         days: The days of the run.
     """
-    requested = [one for one in requests.waiting(RELEASE, source) if one.first_day in days.dates]
+    requested = [one for one in requests.waiting(RELEASE, ORDERS) if one.first_day in days.dates]
     held = {one.day: one for one in matches}
     for one in requested:
         if (day := held.get(one.first_day)) is None:
             continue
         fresh: Row = {"reason": day.reason, "observed_count": day.observed, "limit_count": day.limit}
-        fresh |= {"released_date": day.day, "source": source}
+        fresh |= {"released_date": day.day, "source": ORDERS}
         _record(engine, {**fresh, "released_by": one.asked_by, "released_at": one.asked_at})
     requests.take(requested)
 

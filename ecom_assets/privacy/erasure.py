@@ -14,7 +14,6 @@ from ecom_assets.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.errors import WorkError
-from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, other_files
 from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
@@ -293,9 +292,7 @@ class Erasure:
 
 def days_held(engine: Engine) -> list[str]:
     """Return the days of orders that are held back."""
-    return (
-        [row["held_date"].isoformat() for row in held_days(engine, HeldOrderDays)] if engine.has(HeldOrderDays) else []
-    )
+    return [row["held_date"].isoformat() for row in held_days(engine)]
 
 
 def stored_days(engine: Engine) -> list[date]:

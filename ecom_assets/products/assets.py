@@ -33,15 +33,12 @@ def days_of_changed_sales(
     return union_all(changed, performance.days_of_other_source(product_performance, session_events, sales)).distinct()
 
 
-@table_asset(
+product_performance = table_asset(
     ProductPerformance,
-    session_events=Reads(SessionEvents, whole=True),
-    sales=EVERY_SALE,
+    events=Reads(SessionEvents, whole=True),
+    sold=EVERY_SALE,
     invalidated_by=days_of_changed_sales,
-)
-def product_performance(session_events: ir.Table, sales: ir.Table, days: Days) -> ir.Table:
-    """Add up views, carts and sales of each product and day."""
-    return performance.product_performance(session_events, sales, days)
+)(performance.product_performance)
 
 
 class StockSource(Protocol):

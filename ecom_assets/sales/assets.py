@@ -14,14 +14,10 @@ from ecom_assets.orders import orders
 from ecom_assets.orders.assets import EVERY_LINE, LINE_ASSETS, days_of_changed_orders
 from ecom_assets.orders.contracts import ChangedOrderDays, PriceLog, UserOrderLog
 from ecom_assets.sales import contracts, dimensions
+from ecom_assets.sales import sales as sold_lines
 from ecom_assets.sales.contracts import CustomerRetention, PurchaseRevenueDaily
 from ecom_assets.sales.customer_retention import changed_weeks
 from ecom_assets.sales.customer_retention import customer_retention as compute_customer_retention
-from ecom_assets.sales.dimensions import calendar as compute_calendar
-from ecom_assets.sales.sales import product_sales_daily as compute_product_sales_daily
-from ecom_assets.sales.sales import purchase_revenue_daily as compute_purchase_revenue_daily
-from ecom_assets.sales.sales import revenue_daily as compute_revenue_daily
-from ecom_assets.sales.sales import sales as compute_sales
 from ecom_assets.tables.asset import Reads, asset_key, follows_sales, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.places import ReadPlaces
@@ -35,26 +31,11 @@ def city(user_order_log: ir.Table, places: ReadPlaces) -> ir.Table:
     return dimensions.city(user_order_log, places())
 
 
-@table_asset(contracts.Item, user_order_log=EVERY_LINE, price_log=Reads(PriceLog, whole=True))
-def item(user_order_log: ir.Table, price_log: ir.Table) -> ir.Table:
-    """Compute the item dimension."""
-    return dimensions.item(user_order_log, price_log)
-
-
-@table_asset(contracts.Customer, deps=(city.key,), user_order_log=EVERY_LINE)
-def customer(user_order_log: ir.Table) -> ir.Table:
-    """Compute the customer dimension."""
-    return dimensions.customer(user_order_log)
-
-
-@table_asset(
-    contracts.Calendar,
-    deps=(asset_key(UserOrderLog),),
-    invalidated_by=days_of_changed_orders,
+item = table_asset(contracts.Item, lines=EVERY_LINE, prices=Reads(PriceLog, whole=True))(dimensions.item)
+customer = table_asset(contracts.Customer, deps=(city.key,), lines=EVERY_LINE)(dimensions.customer)
+calendar = table_asset(contracts.Calendar, deps=(asset_key(UserOrderLog),), invalidated_by=days_of_changed_orders)(
+    dimensions.calendar
 )
-def calendar(days: Days) -> ir.Table:
-    """Compute the calendar dimension."""
-    return compute_calendar(days)
 
 
 @table_asset(
@@ -69,27 +50,15 @@ def sales(
     user_order_log: ir.Table, conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
 ) -> ir.Table:
     """Turn order lines into sales with a channel."""
-    return compute_sales(user_order_log, order_channels(conversions, touches, attribution_rule, days), days)
+    return sold_lines.sales(user_order_log, order_channels(conversions, touches, attribution_rule, days), days)
 
 
-@table_asset(
-    contracts.ProductSalesDaily,
-    sales=EVERY_SALE,
-    invalidated_by=days_of_changed_attribution,
+product_sales_daily = table_asset(
+    contracts.ProductSalesDaily, sold=EVERY_SALE, invalidated_by=days_of_changed_attribution
+)(sold_lines.product_sales_daily)
+revenue_daily = table_asset(contracts.RevenueDaily, sold=EVERY_SALE, invalidated_by=days_of_changed_attribution)(
+    sold_lines.revenue_daily
 )
-def product_sales_daily(sales: ir.Table, days: Days) -> ir.Table:
-    """Add up the sales of each item and day."""
-    return compute_product_sales_daily(sales, days)
-
-
-@table_asset(
-    contracts.RevenueDaily,
-    sales=EVERY_SALE,
-    invalidated_by=days_of_changed_attribution,
-)
-def revenue_daily(sales: ir.Table, days: Days) -> ir.Table:
-    """Add up the sales of each day, in total and by dimension."""
-    return compute_revenue_daily(sales, days)
 
 
 @invalidation(sales=contracts.Sales, changed_order_days=ChangedOrderDays)
@@ -98,27 +67,16 @@ def weeks_of_changed_sales(sales: ir.Table, changed_order_days: ir.Table, days: 
     return changed_weeks(sales, orders.changed_days(changed_order_days, days), days)
 
 
-@table_asset(
+customer_retention = table_asset(
     CustomerRetention,
-    sales=EVERY_SALE,
-    customer=contracts.Customer,
+    sold=EVERY_SALE,
+    customers=contracts.Customer,
     invalidated_by=weeks_of_changed_sales,
     automation=follows_sales(),
-)
-def customer_retention(sales: ir.Table, customer: ir.Table, days: Days) -> ir.Table:
-    """Count the new, returning and refunded customers of each week."""
-    return compute_customer_retention(sales, customer, days)
-
-
+)(compute_customer_retention)
 STAR_ASSETS = (city, item, customer, calendar, sales, product_sales_daily, revenue_daily, customer_retention)
 SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
 """`mart.conversions` is computed between `LINE_ASSETS` and `STAR_ASSETS`."""
 
-
-@table_asset(PurchaseRevenueDaily, events=CleanEvents)
-def purchase_revenue_daily(events: ir.Table) -> ir.Table:
-    """Add up the purchases and refunds of each day."""
-    return compute_purchase_revenue_daily(events)
-
-
+purchase_revenue_daily = table_asset(PurchaseRevenueDaily, events=CleanEvents)(sold_lines.purchase_revenue_daily)
 PURCHASE_ASSETS = (purchase_revenue_daily,)

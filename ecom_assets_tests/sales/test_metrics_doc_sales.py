@@ -20,7 +20,7 @@ from ecom_assets.orders.contracts import (
     RawUserOrderLog,
     UserOrderLog,
 )
-from ecom_assets.orders.held_days import ORDERS, OrderGate, release
+from ecom_assets.orders.held_days import OrderGate, release
 from ecom_assets.orders.orders import order_accounting
 from ecom_assets.sales.contracts import Customer, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.sales.queries import sales_totals
@@ -101,7 +101,7 @@ def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> 
         run(shop, lines)
         assert as_shown(shop.rows(HeldOrderDays), held) == held
         before = totals(shop)
-        release(shop.engine, HeldOrderDays, ORDERS, date(2026, 3, 10), "ann", NOON.replace(tzinfo=None))
+        release(shop.engine, date(2026, 3, 10), "ann", NOON.replace(tzinfo=None))
         shop.run(Days((date(2026, 3, 10),)))
         after = totals(shop)
     finally:
