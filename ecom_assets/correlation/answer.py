@@ -21,6 +21,7 @@ from ecom_assets.questions.source import AskedEvents
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import DECIMALS
+from ecom_assets.tables.schema import rows_of
 
 ENTRANTS = "correlation_entrants"
 Row = dict[str, Any]
@@ -58,12 +59,12 @@ def compute(question: CorrelationQuestion, asked: AskedEvents) -> dict[str, Any]
     check_size(replace(funnel, by=None), asked.source, "ask for fewer, or use `ecom correlation`")
     events, _ = funnel_events(asked.events, funnel, SessionRule.preset("ga4"))
     entered = _entrants(con, events, funnel)
-    (sizes,) = _rows(con, entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum()))
+    (sizes,) = rows_of(entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum()))
     converted, entered_count = int(sizes["converted_count"] or 0), int(sizes["all_count"])
     totals = (converted, entered_count - converted)
-    result = _compared(_rows(con, event_type_counts(events, entered, funnel)), None, totals, question.confidence)
+    result = _compared(rows_of(event_type_counts(events, entered, funnel)), None, totals, question.confidence)
     for column in question.properties:
-        rows = _rows(con, property_counts(events, entered, funnel, column))
+        rows = rows_of(property_counts(events, entered, funnel, column))
         result += _compared(rows, column, totals, question.confidence)
     types = [step.event_type for step in funnel.steps if step.event_type != ANY]
     return {
@@ -82,11 +83,6 @@ def _entrants(con: SQLBackend, events: ir.Table, funnel: Funnel) -> ir.Table:
     flagged, plain = with_flags(events, funnel)
     store_entries(con.con, str(con.compile(flagged)), plain, funnel.unit_column, ENTRANTS)
     return con.table(ENTRANTS, database=("temp", "main"))
-
-
-def _rows(con: SQLBackend, table: ir.Table) -> list[Row]:
-    rows: list[Row] = con.to_pyarrow(table).to_pylist()
-    return rows
 
 
 def _compared(

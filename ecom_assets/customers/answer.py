@@ -10,7 +10,7 @@ from ecom_assets.customers.contracts import LifetimeValue
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.queries import segment_totals, value_totals
 from ecom_assets.customers.question import CustomerQuestion, SegmentsQuestion, ValueQuestion
-from ecom_assets.customers.segments import SegmentRule, customer_segments
+from ecom_assets.customers.segments import customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
 from ecom_assets.customers.value_models import Fitted, NoFit
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
@@ -21,7 +21,7 @@ from ecom_assets.sessions.sessions import whole_sessions
 WRITES: Final = ("--out", "Write a row per customer to this .parquet or .csv file.")
 
 
-class CustomersAnswer(QuestionAnswer):
+class BuyersAnswer(QuestionAnswer):
     """The fields of both answers."""
 
     as_of_date: date | None = Field(description="The day at whose end customers are looked at; null without any data")
@@ -39,7 +39,7 @@ class SegmentCustomers(BaseModel):
     mean_recency_days: float | None = number("Recency", "decimal", "Mean days since the last order; null without any")
 
 
-class SegmentsAnswer(CustomersAnswer):
+class CustomerSegmentsAnswer(BuyersAnswer):
     """The customers of each segment."""
 
     segments: list[SegmentCustomers] = Field(description="All eleven, the best first")
@@ -63,7 +63,7 @@ class OrderValue(FittedModel):
     )
 
 
-class ValueAnswer(FittedModel, CustomersAnswer):
+class ValueAnswer(FittedModel, BuyersAnswer):
     """What to expect of customers; the model is that of their orders."""
 
     order_value: OrderValue = Field(description="The model of what an order is worth")
@@ -75,9 +75,8 @@ class ValueAnswer(FittedModel, CustomersAnswer):
 
 def compute_segments(question: SegmentsQuestion, asked: AskedEvents) -> dict[str, Any]:
     """Return the customers of each segment."""
-    rule = SegmentRule(question.scores)
-    purchases, facts = _purchases(question, asked, asdict(rule))
-    result = customer_segments(purchases, rule)
+    purchases, facts = _purchases(question, asked, {"scores": question.scores})
+    result = customer_segments(purchases, question.scores)
     if asked.keep:
         asked.keep(result.order_by("customer_id"))
     return {**facts, **segment_totals(result, asked.fetch())}
@@ -139,7 +138,7 @@ def _of_model(name: str, fitted: Fitted[Any] | NoFit, names: tuple[str, ...]) ->
 SEGMENTS: Final = Kind(
     "segments",
     SegmentsQuestion,
-    SegmentsAnswer,
+    CustomerSegmentsAnswer,
     compute_segments,
     "Customers in eleven segments by recency, frequency and money",
     of_orders=True,

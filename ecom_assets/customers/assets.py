@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import Conversions, FirstTouches
+from ecom_assets.customers import customers as versions
 from ecom_assets.customers import segments
 from ecom_assets.customers.contracts import (
     CustomerProfiles,
@@ -16,10 +17,6 @@ from ecom_assets.customers.contracts import (
     RawCustomers,
 )
 from ecom_assets.customers.customers import CustomerRule, MarketSegments
-from ecom_assets.customers.customers import customer_profiles as compute_customer_profiles
-from ecom_assets.customers.customers import customers as compute_customers
-from ecom_assets.customers.customers import duplicate_customers as compute_duplicate_customers
-from ecom_assets.customers.customers import quarantined_customers as compute_quarantined_customers
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.value import ValueRule
 from ecom_assets.sales.assets import EVERY_SALE
@@ -36,7 +33,7 @@ EVERY_SESSION = Reads(Sessions, whole=True)
 @table_asset(CustomerSegments, sales=EVERY_SALE, sessions=EVERY_SESSION)
 def customer_segments(sales: ir.Table, sessions: ir.Table) -> ir.Table:
     """Score every customer and assign the segment."""
-    return segments.customer_segments(Purchases.of_platform(sales, sessions), segments.SegmentRule())
+    return segments.customer_segments(Purchases.of_platform(sales, sessions))
 
 
 @table_asset(LifetimeValue, deps=(customer_segments.key,), sales=EVERY_SALE, sessions=EVERY_SESSION)
@@ -66,16 +63,8 @@ def raw_customers(customer_source: CustomerSource, days: Days) -> SliceOutput:
     return customer_source.received(days).require_rows("customers")
 
 
-@table_asset(QuarantinedCustomers, raw_customers=RawCustomers)
-def quarantined_customers(raw_customers: ir.Table) -> ir.Table:
-    """Select the records that are not valid customers."""
-    return compute_quarantined_customers(raw_customers)
-
-
-@table_asset(DuplicateCustomers, raw_customers=RawCustomers)
-def duplicate_customers(raw_customers: ir.Table) -> ir.Table:
-    """Count the surplus copies of customers."""
-    return compute_duplicate_customers(raw_customers)
+quarantined_customers = table_asset(QuarantinedCustomers, raw=RawCustomers)(versions.quarantined_customers)
+duplicate_customers = table_asset(DuplicateCustomers, raw=RawCustomers)(versions.duplicate_customers)
 
 
 @invalidation(raw_customers=RawCustomers)
@@ -104,16 +93,11 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     days: Days,
 ) -> ir.Table:
     """Compute every version of every customer."""
-    return compute_customers(
+    return versions.customers(
         raw_customers, sessions, conversions, first_touches, customer_rule, market_segments, places(), days
     )
 
 
-@table_asset(CustomerProfiles, customers=Reads(Customers, whole=True))
-def customer_profiles(customers: ir.Table) -> ir.Table:
-    """Count current customers by tier, engagement, market and data quality."""
-    return compute_customer_profiles(customers)
-
-
+customer_profiles = table_asset(CustomerProfiles, customers=Reads(Customers, whole=True))(versions.customer_profiles)
 CUSTOMER_ASSETS = (raw_customers, quarantined_customers, duplicate_customers, customers, customer_profiles)
 """The assets that need the customer API."""

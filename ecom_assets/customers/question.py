@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import model_validator
 
-from ecom_assets.customers.segments import SCORES, SegmentRule
+from ecom_assets.customers.segments import SCORES
 from ecom_assets.customers.value import ValueRule
 from ecom_assets.questions.fields import Choices, asked
 from ecom_assets.questions.model import Question
@@ -45,7 +45,7 @@ class SegmentsQuestion(CustomerQuestion):
 
     CALLED: ClassVar[str] = "segments"
 
-    scores: Annotated[str, SCORE] = asked(SegmentRule.scores, "Scores", "What customers who tie get")
+    scores: Annotated[str, SCORE] = asked("percent_rank", "Scores", "What customers who tie get")
 
 
 class ValueQuestion(CustomerQuestion):

@@ -1,7 +1,6 @@
 """Customers in eleven segments by recency, frequency and money: METRICS "Segments of customers"."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import ibis
@@ -9,7 +8,6 @@ import ibis.expr.types as ir
 
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.purchases import Purchases
-from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.contract import MONEY
 
 QUINTILES = 5
@@ -34,34 +32,21 @@ CODES: Final[Mapping[str, tuple[int, ...]]] = {
 """The scores of recency, frequency and money of each segment, as three digits: the table that most tools use."""
 
 SCORES: Final = {"percent_rank": "the lowest that any of them could have", "cume_dist": "the highest"}
-"""What scores tied customers get, by the method."""
+"""What scores tied customers get, by the method.
+
+`percent_rank` uses the share of the other customers who are below, like PERCENT_RANK in SQL; `cume_dist` the share of
+customers who are not above, like CUME_DIST in SQL. NTILE, which many tools use, is not supported, because it separates
+tied customers by the order of rows.
+"""
 
 
-@dataclass(frozen=True)
-class SegmentRule:
-    """How scores are assigned.
+def customer_segments(purchases: Purchases, scores: str = "percent_rank") -> ir.Table:
+    """Return one row per customer with an order, in the columns of `CustomerSegments`.
 
-    `scores`: `percent_rank` (default) uses the share of the other customers who are below, like PERCENT_RANK in SQL;
-    tied customers get the lowest score that any of them could have. `cume_dist` uses the share of customers who are
-    not above, like CUME_DIST in SQL; tied customers get the highest score. NTILE, which many tools use, is not
-    supported, because it separates tied customers by the order of rows.
+    `scores` is a method of `SCORES`, by which each customer gets 1 to 5, 5 for the greatest values. Scores are computed
+    in integers, to avoid rounding errors.
     """
-
-    scores: str = "percent_rank"
-
-    def __post_init__(self) -> None:
-        """Raise `DefinitionError` for an unknown method of scoring."""
-        if self.scores not in _SCORES:
-            raise DefinitionError(f"There are no scores by {self.scores!r}; {did_you_mean(self.scores, _SCORES)}.")
-
-    def score(self, value: ir.Column) -> ir.IntegerValue:
-        """Return 1 to 5 over all rows, 5 for the greatest values; computed in integers, to avoid rounding errors."""
-        return _SCORES[self.scores](value)
-
-
-def customer_segments(purchases: Purchases, rule: SegmentRule) -> ir.Table:
-    """Return one row per customer with an order, in the columns of `CustomerSegments`."""
-    orders = purchases.orders
+    orders, score = purchases.orders, _SCORES[scores]
     sums = orders.group_by("customer_id").agg(
         last_order_date=orders.last_order_date.max(),
         order_count=orders.order_count.sum(),
@@ -70,9 +55,9 @@ def customer_segments(purchases: Purchases, rule: SegmentRule) -> ir.Table:
     known = sums.filter(sums.order_count > 0).cross_join(purchases.as_of)
     scored = known.mutate(
         recency_days=known.as_of_date.delta(known.last_order_date, unit="day"),
-        recency_score=rule.score(known.last_order_date),
-        frequency_score=rule.score(known.order_count),
-        monetary_score=rule.score(known.revenue_amount),
+        recency_score=score(known.last_order_date),
+        frequency_score=score(known.order_count),
+        monetary_score=score(known.revenue_amount),
     )
     code = scored.recency_score * 100 + scored.frequency_score * 10 + scored.monetary_score
     return scored.mutate(segment=segment_of(code)).select(*CustomerSegments.columns)

@@ -75,21 +75,6 @@ def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionQuestion, perio
     return rows.mutate(returned_count=returned).drop("on_count", "on_or_after_count", "cohort_number")
 
 
-def cells_of_label(cells: ir.Table, label: str) -> ir.Table:
-    """Return the rows of one value of the breakdown."""
-    return cells.filter(cells.label == label).drop("label")
-
-
-def ordered_cells(cells: ir.Table) -> ir.Table:
-    """Return rows of `retention` by cohort and cell."""
-    return cells.order_by("cohort_date", "cell")
-
-
-def ordered_totals(cells: ir.Table) -> ir.Table:
-    """Return `totals` by cell."""
-    return totals(cells).order_by("cell")
-
-
 def members(activity: ir.Table, rule: RetentionQuestion, period_count: int, started: ir.Table) -> ir.Table:
     """Return who counts in which cell: one row per visitor and cell, and one without a cell for those in none.
 
@@ -302,4 +287,4 @@ def _end_of(cell: ir.IntegerValue, cells: Sequence[Bracket], end: int) -> ir.Int
 
 
 def _is_plain(cells: Sequence[Bracket]) -> bool:
-    return all(one == (n, n) for n, one in enumerate(cells))
+    return all(cell == (n, n) for n, cell in enumerate(cells))

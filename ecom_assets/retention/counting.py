@@ -24,11 +24,9 @@ from ecom_assets.retention.activity import (
 from ecom_assets.retention.cells import (
     Reach,
     cells_of,
-    cells_of_label,
     members,
-    ordered_cells,
-    ordered_totals,
     retention,
+    totals,
 )
 from ecom_assets.retention.kernel import cohort_counts
 from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
@@ -79,7 +77,7 @@ class RetentionQuery:
         if self.rule.period != "hour":
             return self.build(self.rows, self.rule, None)
         plain = self.build(self.rows, self.rule.changed(period="day"), None)
-        (span,) = rows_of(days_of(plain))
+        (span,) = rows_of(plain.agg(first=plain.event_date.min(), last=plain.event_date.max()))
         first, last = (date(2000, 1, 1),) * 2 if span["first"] is None else (span["first"], span["last"])
         self._check_hours(self.between[0] or first, self.between[1] or last)
         hours = Hours(Days.between(first, last + ONE_DAY), self.timezone)
@@ -110,7 +108,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Counted:
+class RetentionCells:
     """The cells of a query: of all visitors, and by value of the breakdown."""
 
     known: Known
@@ -151,8 +149,12 @@ def answer_activity(question: RetentionQuery, whole_until: date | None = None) -
     answer = {"definition": definition, **_answer(question, result, result.cells)}
     if result.by_label is None:
         return answer
-    parts = {label: _answer(question, result, cells_of_label(result.by_label, label)) for label in result.labels}
-    return answer | {"breakdown": [{"value": label, **part} for label, part in parts.items()]}
+    by_label = result.by_label
+    parts = [
+        {"value": label, **_answer(question, result, by_label.filter(by_label.label == label).drop("label"))}
+        for label in result.labels
+    ]
+    return answer | {"breakdown": parts}
 
 
 def check_types(wanted: Iterable[str], known: Iterable[str]) -> None:
@@ -181,7 +183,7 @@ def _is_bare(rule: RetentionQuestion, answer: Mapping[str, Any]) -> bool:
     return has_no_values(one["value"] for one in answer.get("breakdown", ()))
 
 
-def _counted(question: RetentionQuery, whole_until: date | None) -> Counted:
+def _counted(question: RetentionQuery, whole_until: date | None) -> RetentionCells:
     """Return the cells; use the kernel if it knows the question and the periods fit into it."""
     question = _with_bins(question)
     con, rule = question.con, question.rule
@@ -201,9 +203,9 @@ def _counted(question: RetentionQuery, whole_until: date | None) -> Counted:
     # Few rows, which are read several times, and for each value.
     cells = stored(con, CELLS, retention(activity, rule.changed(by=None), length, reach, started))
     if not rule.by:
-        return Counted(known, cells)
+        return RetentionCells(known, cells)
     by_label = stored(con, f"{CELLS}_by_label", retention(activity, rule, length, reach, named))
-    return Counted(known, cells, by_label, labels)
+    return RetentionCells(known, cells, by_label, labels)
 
 
 def _with_bins(question: RetentionQuery) -> RetentionQuery:
@@ -228,7 +230,7 @@ def _suits_kernel(question: RetentionQuery) -> bool:
     return has_kernels(question.con) and is_plain and not question.keep and question.between == (None, None)
 
 
-def _by_kernel(question: RetentionQuery, whole_until: date | None) -> Counted | None:
+def _by_kernel(question: RetentionQuery, whole_until: date | None) -> RetentionCells | None:
     con, rule = question.con, question.rule
     most_periods = question.days * DAY_S // ROLLING_S[rule.period] + 2
     counted = cohort_counts(con, question.activity, rule, most_periods)
@@ -242,20 +244,15 @@ def _by_kernel(question: RetentionQuery, whole_until: date | None) -> Counted | 
     length, reach = known.period_count, known.reach
     result = cells_of(counted.cohorts, counted.counts, rule.changed(by=None), length, reach)
     if counted.by_label is None:
-        return Counted(known, result)
+        return RetentionCells(known, result)
     by_label = stored(con, f"{CELLS}_by_label", cells_of(*counted.by_label, rule, length, reach))
-    return Counted(known, result, by_label, counted.labels)
+    return RetentionCells(known, result, by_label, counted.labels)
 
 
 def _ordered(who: ir.Table) -> ir.Table:
     labels = ["label"] if "label" in who.columns else []
     who = who.order_by("cohort_date", *labels, "visitor_id", "first_period")
     return who.rename(breakdown="label") if labels else who
-
-
-def days_of(activity: ir.Table) -> ir.Table:
-    """Return the first and the last day of activity, as a row."""
-    return activity.agg(first=activity.event_date.min(), last=activity.event_date.max())
 
 
 def extent_of(activity: ir.Table, rule: RetentionQuestion) -> ir.Table:
@@ -310,9 +307,9 @@ def _reached(
     return Known(newest_date, open_date - ONE_DAY, reach, period_count + more, has_money=False)
 
 
-def _answer(question: RetentionQuery, result: Counted, cells: ir.Table) -> dict[str, Any]:
-    rows = rows_of(ordered_cells(cells))
-    sums = rows_of(ordered_totals(cells))
+def _answer(question: RetentionQuery, result: RetentionCells, cells: ir.Table) -> dict[str, Any]:
+    rows = rows_of(cells.order_by("cohort_date", "cell"))
+    sums = rows_of(totals(cells).order_by("cell"))
     has_money = result.known.has_money
     return {
         "cohorts": _cohorts(rows, question.timezone, has_money=has_money),

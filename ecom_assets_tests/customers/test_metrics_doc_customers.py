@@ -11,7 +11,7 @@ import pytest
 from ecom_assets.customers.contracts import NO_ORDER_VALUE_REASONS, CustomerProfiles, Customers
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.queries import customer_counts
-from ecom_assets.customers.segments import CODES, SegmentRule, customer_segments
+from ecom_assets.customers.segments import CODES, customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value
 from ecom_assets.customers.value_models import BgNbd, Fitted, GammaGamma
 from ecom_assets.settings.settings import Settings
@@ -80,11 +80,11 @@ SCORES = ("recency_score", "frequency_score", "monetary_score")
 
 
 def by_percent_rank(purchases: Purchases) -> ir.Table:
-    return customer_segments(purchases, SegmentRule()).order_by("customer_id")
+    return customer_segments(purchases).order_by("customer_id")
 
 
 def by_cume_dist(purchases: Purchases) -> ir.Table:
-    return customer_segments(purchases, SegmentRule("cume_dist")).order_by("customer_id")
+    return customer_segments(purchases, "cume_dist").order_by("customer_id")
 
 
 def histories_of_page(purchases: Purchases) -> ir.Table:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from ecom_assets.customers.contracts import SEGMENTS
 from ecom_assets.customers.purchases import Purchases
-from ecom_assets.customers.segments import CODES, SegmentRule, customer_segments, segment_of
+from ecom_assets.customers.question import SegmentsQuestion
+from ecom_assets.customers.segments import CODES, customer_segments, segment_of
 from ecom_assets.errors import DefinitionError
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row
@@ -26,11 +27,11 @@ SCORES = ("recency_score", "frequency_score", "monetary_score")
 
 
 def by_percent_rank(purchases: Purchases) -> ir.Table:
-    return customer_segments(purchases, SegmentRule())
+    return customer_segments(purchases)
 
 
 def by_cume_dist(purchases: Purchases) -> ir.Table:
-    return customer_segments(purchases, SegmentRule("cume_dist"))
+    return customer_segments(purchases, "cume_dist")
 
 
 def of(orders: Sequence[Ordered]) -> dict[str, dict[str, Any]]:
@@ -119,8 +120,8 @@ def test_lines_of_one_order_id_on_two_days_are_two_orders_as_everywhere() -> Non
 
 
 def test_an_unknown_way_of_scoring_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(DefinitionError, match=r"no scores by 'ntile'; .*known: percent_rank, cume_dist\.$"):
-        SegmentRule("ntile")
+    with pytest.raises(DefinitionError, match=r"scores 'ntile' is unknown; .*known: percent_rank, cume_dist\.$"):
+        SegmentsQuestion.from_mapping({"scores": "ntile"})
 
 
 # By the definition
