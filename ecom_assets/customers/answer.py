@@ -89,12 +89,12 @@ def compute_value(question: ValueQuestion, asked: AskedEvents) -> dict[str, Any]
     rule = ValueRule(**{**usual, **question.given})
     named = {**asdict(rule), "time_unit": "week", "order": "day_with_an_order"}
     purchases, facts = _purchases(question, asked, named)
-    found = asked.con.to_pyarrow(histories(purchases))
-    models = ValueModels.fit(found)
-    rows = lifetime_value(found, models, rule).select(list(LifetimeValue.columns))
+    histories_table = asked.con.to_pyarrow(histories(purchases))
+    models = ValueModels.fit(histories_table)
+    rows = lifetime_value(histories_table, models, rule).select(list(LifetimeValue.columns))
     if asked.keep:
         asked.keep(asked.con.create_table("lifetime_value", rows, temp=True).order_by("customer_id"))
-    correlation = {"frequency_value_correlation": value_correlation(found)}
+    correlation = {"frequency_value_correlation": value_correlation(histories_table)}
     return {
         **facts,
         **_of_model("bg_nbd", models.orders, ("r", "alpha", "a", "b")),
@@ -110,14 +110,14 @@ def _purchases(
     events, until = asked.all_events, asked.days[1]
     if asked.source.of_orders:
         source = {"source": "orders"}
-        found = Purchases.of_sales(events.mutate(revenue_amount=events.amount), until)
+        purchases = Purchases.from_sales(events.mutate(revenue_amount=events.amount), until)
     else:
         source = {"source": "purchase_events", "session_rule": question.session_rule}
-        found = Purchases.of_sessions(whole_sessions(events, SessionRule.preset(question.session_rule)), until)
+        purchases = Purchases.from_sessions(whole_sessions(events, SessionRule.preset(question.session_rule)), until)
     # Stored, because an answer asks several times.
     orders, as_of = (
         asked.con.create_table(f"purchase_{name}", rows, temp=True, overwrite=True)
-        for name, rows in (("orders", found.orders), ("as_of", found.as_of))
+        for name, rows in (("orders", purchases.orders), ("as_of", purchases.as_of))
     )
     (newest,) = asked.fetch()(as_of)
     return Purchases(orders, as_of), {"definition": rule | source, "as_of_date": newest["as_of_date"]}
@@ -128,7 +128,7 @@ def _of_model(name: str, fitted: Fitted[Any] | NoFit, names: tuple[str, ...]) ->
     model = fitted.model if isinstance(fitted, Fitted) else None
     return {
         "model": name,
-        "parameters": {one: getattr(model, one, None) for one in names},
+        "parameters": {parameter: getattr(model, parameter, None) for parameter in names},
         "log_likelihood": fitted.log_likelihood if isinstance(fitted, Fitted) else None,
         "at_limit": list(fitted.at_limit) if isinstance(fitted, Fitted) else [],
         "reason": fitted.value if isinstance(fitted, NoFit) else None,

@@ -33,7 +33,7 @@ EVERY_SESSION = Reads(Sessions, whole=True)
 @table_asset(CustomerSegments, sales=EVERY_SALE, sessions=EVERY_SESSION)
 def customer_segments(sales: ir.Table, sessions: ir.Table) -> ir.Table:
     """Score every customer and assign the segment."""
-    return segments.customer_segments(Purchases.of_platform(sales, sessions))
+    return segments.customer_segments(Purchases.from_platform(sales, sessions))
 
 
 @table_asset(LifetimeValue, deps=(customer_segments.key,), sales=EVERY_SALE, sessions=EVERY_SESSION)
@@ -41,7 +41,7 @@ def lifetime_value(sales: ir.Table, sessions: ir.Table, value_rule: ValueRule) -
     """Fit both models to the order histories, and compute the expected value of each customer."""
     from ecom_assets.customers import value  # noqa: PLC0415 (loads SciPy)
 
-    histories = value.histories(Purchases.of_platform(sales, sessions)).to_pyarrow()
+    histories = value.histories(Purchases.from_platform(sales, sessions)).to_pyarrow()
     con = connect()
     con.con.register("lifetime_value", value.lifetime_value(histories, value.ValueModels.fit(histories), value_rule))
     return con.table("lifetime_value").select(*LifetimeValue.columns)

@@ -54,18 +54,18 @@ class MarketSegments:
 
     def __post_init__(self) -> None:
         """Raise `DefinitionError` for a segment that is called `other`, or a place in two segments."""
-        if any(one.name == OTHER for one in self.segments):
+        if any(segment.name == OTHER for segment in self.segments):
             raise DefinitionError(f"`{OTHER}` is what is left, and cannot be a segment; give it another name.")
-        split = {country for one in self.segments for country in one.regions}
-        places = [f"the country {name}" for one in self.segments for name in one.countries]
+        split = {country for segment in self.segments for country in segment.regions}
+        places = [f"the country {name}" for segment in self.segments for name in segment.countries]
         places += [f"the country {name}" for name in split]
         places += [
             f"the region {name} of {country}"
-            for one in self.segments
-            for country, names in one.regions.items()
+            for segment in self.segments
+            for country, names in segment.regions.items()
             for name in names
         ]
-        places += [f"the city {name}" for one in self.segments for name in one.cities]
+        places += [f"the city {name}" for segment in self.segments for name in segment.cities]
         twice = [place for place, count in Counter(places).items() if count > 1]
         if twice:
             raise DefinitionError(f"{twice[0].capitalize()} is named twice; leave it in one place.")
@@ -73,7 +73,7 @@ class MarketSegments:
     @property
     def names(self) -> tuple[str, ...]:
         """Return the names of all segments, with `other` last."""
-        return (*(one.name for one in self.segments), OTHER)
+        return (*(segment.name for segment in self.segments), OTHER)
 
     def add_to(self, rows: ir.Table, present: ir.Table, places: Places) -> ir.Table:
         """Return rows with `market_segment`, by their `country`, `region` and `city`, which `present` has as well.
@@ -97,21 +97,21 @@ class MarketSegments:
         code, state, town = rows.country_code, rows.region.upper().fill_null(""), rows.city.lower().fill_null("")
         listed = [rows[name].upper().fill_null("") for name in ("place_region_code", "place_region")]
         split = [
-            (one.name, country, (*names, *(region_names.get((country, name), name).upper() for name in names)))
-            for one in self.segments
-            for country, names in one.regions.items()
+            (segment.name, country, (*names, *(region_names.get((country, name), name).upper() for name in names)))
+            for segment in self.segments
+            for country, names in segment.regions.items()
         ]
         by_region = [((code == country) & state.isin(names), name) for name, country, names in split]
         by_city = [
-            (town.isin(one.cities) & rows.given_code.isin(["", *one.regions]), one.name)
-            for one in self.segments
-            if one.cities
+            (town.isin(segment.cities) & rows.given_code.isin(["", *segment.regions]), segment.name)
+            for segment in self.segments
+            if segment.cities
         ]
         by_list = [
-            ((code == country) & (state == "") & reduce(or_, [one.isin(names) for one in listed]), name)
+            ((code == country) & (state == "") & reduce(or_, [column.isin(names) for column in listed]), name)
             for name, country, names in split
         ]
-        by_country = [(code.isin(one.countries), one.name) for one in self.segments if one.countries]
+        by_country = [(code.isin(segment.countries), segment.name) for segment in self.segments if segment.countries]
         branches = [*by_region, *by_city, *by_list, *by_country]
         return ibis.cases(*branches, else_=OTHER) if branches else ibis.literal(OTHER)
 
@@ -224,9 +224,9 @@ def customers(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     joined = joined.left_join(spent, keys).select(joined, spent.year_revenue_amount, spent.bought_count)
     joined = joined.cross_join(_sources(sessions, conversions))
     first = first_touch_ever(touches)
-    known = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
+    is_earlier = [joined.customer_id == first.visitor_id, joined.as_of_date >= first.touched_date]
     came = {name: first[name].fill_null(UNKNOWN) for name in ("acquisition_channel", "default_channel_group")}
-    joined = joined.left_join(first, known).select(joined, **came)
+    joined = joined.left_join(first, is_earlier).select(joined, **came)
     return _with_quality(_described(joined, rule, days), rule).select(*Customers.columns)
 
 

@@ -23,7 +23,7 @@ class Purchases:
     as_of: ir.Table
 
     @classmethod
-    def of_sales(cls, sold: ir.Table, until: date | None = None) -> "Purchases":
+    def from_sales(cls, sold: ir.Table, until: date | None = None) -> "Purchases":
         """Return the orders in all rows of `Sales`; lines of one customer, day and order id are one order.
 
         Days after `until` are left out; None includes all.
@@ -43,7 +43,7 @@ class Purchases:
         return cls(orders, _newest(sold, "order_date", until))
 
     @classmethod
-    def of_sessions(cls, sessions: ir.Table, until: date | None = None) -> "Purchases":
+    def from_sessions(cls, sessions: ir.Table, until: date | None = None) -> "Purchases":
         """Return the purchases in all rows of `Sessions`, on the day on which the session started.
 
         Sessions have no amounts of refunds, so revenue is the amount of the purchases. Days after `until` are left out.
@@ -62,9 +62,9 @@ class Purchases:
         return cls(orders, _newest(sessions, "started_date", until))
 
     @classmethod
-    def of_platform(cls, sold: ir.Table, sessions: ir.Table) -> "Purchases":
+    def from_platform(cls, sold: ir.Table, sessions: ir.Table) -> "Purchases":
         """Return the orders in all rows of `Sales`; without a single one, the purchases in all rows of `Sessions`."""
-        ordered, bought = cls.of_sales(sold), cls.of_sessions(sessions)
+        ordered, bought = cls.from_sales(sold), cls.from_sessions(sessions)
         no_order = ordered.as_of.filter(ordered.as_of.as_of_date.isnull()).select(no_order=1)
         instead = bought.orders.cross_join(no_order).drop("no_order")
         newest = ordered.as_of.cross_join(bought.as_of.rename(seen_date="as_of_date"))

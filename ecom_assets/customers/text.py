@@ -14,9 +14,9 @@ def _segment_lines(answer: dict[str, Any]) -> list[str]:
     return [
         f"{answer['customers']:,} customers at the end of {answer['as_of_date']}",
         *(
-            f"  {one['segment']:18} {one['customers']:>9,} {one['share']:>6.1%} {one['orders']:>9,} orders "
-            f"{one['revenue_amount']:>16}"
-            for one in answer["segments"]
+            f"  {row['segment']:18} {row['customers']:>9,} {row['share']:>6.1%} {row['orders']:>9,} orders "
+            f"{row['revenue_amount']:>16}"
+            for row in answer["segments"]
         ),
     ]
 
@@ -25,7 +25,9 @@ def _value_lines(answer: dict[str, Any]) -> list[str]:
     of_whom = f"{answer['repeat_customers']:,} of whom came again"
     result = [f"{answer['customers']:,} customers at the end of {answer['as_of_date']}, {of_whom}"]
     for name, model in (("BG/NBD", answer), ("Gamma-Gamma", answer["order_value"])):
-        parameters = ", ".join(f"{one} {size:g}" for one, size in model["parameters"].items() if size is not None)
+        parameters = ", ".join(
+            f"{parameter} {size:g}" for parameter, size in model["parameters"].items() if size is not None
+        )
         result.append(f"  {name:12} {parameters or 'no model: ' + str(model['reason'])}")
     if not answer["reason"]:
         horizon = answer["definition"]["horizon_days"]

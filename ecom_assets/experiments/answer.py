@@ -166,7 +166,7 @@ def experiment_answer(
     variants = _in_order(rows, experiment)
     named = [part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type]
     return {
-        "definition": {**experiment.to_mapping(), "first_date": str(days[0]), "last_date": str(days[1])},
+        "definition": {**experiment.definition(), "first_date": str(days[0]), "last_date": str(days[1])},
         "variants": _described(variants, experiment),
         "mixed_count": sum(int(row["mixed_count"]) for row in rows),
         "sample_ratio": _ratio(variants, experiment),
@@ -182,7 +182,7 @@ def _missing_properties(
     con: SQLBackend, events: ir.Table, experiment: ExperimentQuestion, variants: Sequence[VariantSums]
 ) -> list[str]:
     """Look for keys of `properties` that no event has, where the numbers suggest it."""
-    if any(one.amount_sum if experiment.amount else one.converted_count for one in variants):
+    if any(variant.amount_sum if experiment.amount else variant.converted_count for variant in variants):
         return []
     numbers = [experiment.amount] if experiment.amount else []
     return missing_property_warnings(con, events, experiment.columns, numbers)
@@ -207,20 +207,24 @@ def _in_order(rows: Sequence[Mapping[str, Any]], experiment: ExperimentQuestion)
 
 def _described(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[dict[str, Any]]:
     shares = _shares(variants, experiment)
-    rates = _metric([_conversion(one) for one in variants], experiment)
-    means = _metric([_amounts(one) for one in variants], experiment) if experiment.amount else [None] * len(variants)
+    rates = _metric([_conversion(variant) for variant in variants], experiment)
+    means = (
+        _metric([_amounts(variant) for variant in variants], experiment)
+        if experiment.amount
+        else [None] * len(variants)
+    )
     return [
         {
-            "variant": one.variant,
-            "unit_count": one.unit_count,
+            "variant": variant.variant,
+            "unit_count": variant.unit_count,
             "expected_share": _rounded(part),
-            "converted_count": one.converted_count,
-            "open_count": one.open_count,
-            "amount": float(one.amount_sum) if experiment.amount else None,
+            "converted_count": variant.converted_count,
+            "open_count": variant.open_count,
+            "amount": float(variant.amount_sum) if experiment.amount else None,
             "conversion": rate,
             "mean": mean,
         }
-        for one, part, rate, mean in zip(variants, shares, rates, means, strict=True)
+        for variant, part, rate, mean in zip(variants, shares, rates, means, strict=True)
     ]
 
 
@@ -233,28 +237,32 @@ class _Metric:
     most: float = math.inf
 
 
-def _conversion(one: VariantSums) -> _Metric:
-    sample = Sample.of_successes(one.converted_count, one.unit_count) if one.unit_count else None
-    return _Metric(sample, beta_posterior(one.converted_count, one.unit_count), most=1)
+def _conversion(variant: VariantSums) -> _Metric:
+    sample = Sample.from_successes(variant.converted_count, variant.unit_count) if variant.unit_count else None
+    return _Metric(sample, beta_posterior(variant.converted_count, variant.unit_count), most=1)
 
 
-def _amounts(one: VariantSums) -> _Metric:
-    if not one.unit_count:
+def _amounts(variant: VariantSums) -> _Metric:
+    if not variant.unit_count:
         return _Metric(None, None)
-    sample = Sample.of_sums(one.amount_sum, one.amount_square_sum, one.unit_count)
+    sample = Sample.from_sums(variant.amount_sum, variant.amount_square_sum, variant.unit_count)
     return _Metric(sample, posterior_of_mean(sample))
 
 
 def _metric(metrics: Sequence[_Metric], experiment: ExperimentQuestion) -> list[dict[str, Any]]:
     """Return the value of a metric for each variant, and how it compares with that of the first one, the control."""
-    believed = [one.posterior for one in metrics if one.posterior]
+    believed = [metric.posterior for metric in metrics if metric.posterior]
     best = probability_best(believed) if len(believed) == len(metrics) > 1 else [None] * len(metrics)
     result = []
-    for place, (one, chance) in enumerate(zip(metrics, best, strict=True)):
-        credible = credible_interval(one.posterior, experiment.confidence) if one.posterior and one.sample else None
-        metric_values = {"value": _rounded(one.sample.mean) if one.sample else None, "credible": _ends(credible)}
+    for position, (metric, chance) in enumerate(zip(metrics, best, strict=True)):
+        credible = (
+            credible_interval(metric.posterior, experiment.confidence) if metric.posterior and metric.sample else None
+        )
+        metric_values = {"value": _rounded(metric.sample.mean) if metric.sample else None, "credible": _ends(credible)}
         metric_values |= {"probability_best": _rounded(chance)}
-        result.append(metric_values | {"against_control": _compared(metrics[0], one, experiment) if place else None})
+        result.append(
+            metric_values | {"against_control": _compared(metrics[0], metric, experiment) if position else None}
+        )
     return result
 
 
@@ -294,12 +302,12 @@ def _probability(value: float) -> float:
 
 
 def _shares(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[float]:
-    planned = experiment.shares or {one.variant: 1.0 for one in variants}
-    return [planned[one.variant] / math.fsum(planned.values()) for one in variants]
+    planned = experiment.shares or {variant.variant: 1.0 for variant in variants}
+    return [planned[variant.variant] / math.fsum(planned.values()) for variant in variants]
 
 
 def _ratio(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> dict[str, Any] | None:
-    result = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
+    result = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
     if not result:
         return None
     ratio = {"chi_squared": _rounded(result.chi_squared), "p_value": _probability(result.p_value)}
@@ -308,18 +316,18 @@ def _ratio(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> d
 
 def _warnings(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[str]:
     """Return a sentence for each reason to doubt the comparison."""
-    if not any(one.unit_count for one in variants):
+    if not any(variant.unit_count for variant in variants):
         return ["No unit was exposed to a variant on these days."]
     result = []
     if len(variants) == 1:
         result.append(f"All units saw the same variant, {variants[0].variant!r}, so there is nothing to compare.")
-    few = [f"{one.variant} ({one.unit_count})" for one in variants if one.unit_count < FEWEST_UNITS]
+    few = [f"{variant.variant} ({variant.unit_count})" for variant in variants if variant.unit_count < FEWEST_UNITS]
     if few:
         result.append(
             f"Some variants have fewer than {FEWEST_UNITS} units: {', '.join(few)}; intervals are too narrow then, and "
             "those of `credible` for conversion only can be used."
         )
-    ratio = sample_ratio([one.unit_count for one in variants], _shares(variants, experiment))
+    ratio = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
     if ratio and ratio.is_mismatch:
         result.append(
             f"The units are not split as planned (p = {ratio.p_value:.2g}, below {MISMATCH_BELOW}), so the differences "

@@ -50,13 +50,13 @@ class Sample:
     variance: float
 
     @classmethod
-    def of_successes(cls, successes: int, count: int) -> "Sample":
+    def from_successes(cls, successes: int, count: int) -> "Sample":
         """Return the sample of a number that is 1 for a success and 0 otherwise."""
         share = successes / count
         return cls(count, share, share * (1 - share))
 
     @classmethod
-    def of_sums(cls, total: Fraction, square_total: Fraction, count: int) -> "Sample":
+    def from_sums(cls, total: Fraction, square_total: Fraction, count: int) -> "Sample":
         """Return the sample of a number from its sum and the sum of its squares; both exact, as they nearly cancel."""
         spread = square_total - total * total / count
         return cls(count, float(total / count), float(spread / (count - 1)) if count > 1 else math.nan)

@@ -27,6 +27,9 @@ BILLION: Final = 1_000_000_000
 def variant_counts(events: ir.Table, experiment: ExperimentQuestion, first: date, last: date) -> ir.Table:
     """Return the counts of each variant.
 
+    A unit is a visitor. It belongs to the variant of its first exposure, and converts if a goal event follows at the
+    same time or later.
+
     Columns: `variant`; `unit_count`; `mixed_count`, units exposed to several variants, which are not among the units
     unless they count for the first; `converted_count`; `open_count`, units whose time for a goal is not over at the
     newest event; `amount_sum` over units, and the columns of `square_sum`. Units that are left out have the variant

@@ -116,11 +116,7 @@ Shares = Annotated[dict[Name, Share], Field(max_length=MAX_VARIANTS), BeforeVali
 
 
 class ExperimentQuestion(Question):
-    """The definition of an experiment; see docs/metrics.md. The days are those of exposures.
-
-    A unit is a visitor. It belongs to the variant of its first exposure, and converts if a goal event follows at the
-    same time or later.
-    """
+    """The definition of an experiment; see docs/metrics.md. The days are those of exposures."""
 
     CALLED: ClassVar[str] = "an experiment"
     TITLES: ClassVar = {"what": "Variants", "how": "Days", "more": "More"}
@@ -194,8 +190,8 @@ class ExperimentQuestion(Question):
         named = [column for where in conditions for column in columns_of(where)]
         return [*named, self.variant, *([self.amount] if self.amount else [])]
 
-    def to_mapping(self) -> dict[str, Any]:
-        """Return the definition for an answer."""
+    def definition(self) -> dict[str, Any]:
+        """Return the definition for an answer, with `within` in seconds."""
         mapping: dict[str, Any] = {
             "variant": self.variant,
             "exposure": self.exposure.filter.to_mapping(),

@@ -21,18 +21,18 @@ def lines(answer: dict[str, Any]) -> list[str]:
 
 
 def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dict[str, Any]) -> list[str]:
-    width = max((len(one["variant"]) for one in variants), default=0)
-    largest = max((abs(one[metric]["value"] or 0) for one in variants), default=0) or 1
+    width = max((len(variant["variant"]) for variant in variants), default=0)
+    largest = max((abs(variant[metric]["value"] or 0) for variant in variants), default=0) or 1
     lines = []
-    for one in variants:
-        value, chance = one[metric]["value"], one[metric]["probability_best"]
-        parts = [f"{one['converted_count']:,} of {one['unit_count']:,}"] if metric == "conversion" else []
+    for variant in variants:
+        value, chance = variant[metric]["value"], variant[metric]["probability_best"]
+        parts = [f"{variant['converted_count']:,} of {variant['unit_count']:,}"] if metric == "conversion" else []
         parts += [] if chance is None else [f"best {chance:.1%}"]
         shown = f"{bar(value, largest):{BAR_WIDTH}} {_value(value, metric):>9}  {', '.join(parts)}"
-        lines.append(f"  {one['variant']:{width}} {shown}".rstrip())
-    for one in variants:
-        if compared := one[metric]["against_control"]:
-            lines += _comparison(one["variant"], compared, metric, question)
+        lines.append(f"  {variant['variant']:{width}} {shown}".rstrip())
+    for variant in variants:
+        if compared := variant[metric]["against_control"]:
+            lines += _comparison(variant["variant"], compared, metric, question)
     return lines
 
 
@@ -69,6 +69,6 @@ def _notes(answer: dict[str, Any]) -> list[str]:
     if answer["mixed_count"]:
         what = "counted for the first" if definition["multiple"] == "first" else "left out"
         lines.append(f"Units exposed to several variants: {answer['mixed_count']:,}, {what}")
-    if waiting := sum(one["open_count"] for one in answer["variants"]):
+    if waiting := sum(variant["open_count"] for variant in answer["variants"]):
         lines.append(f"Units whose time for the goal is not over: {waiting:,}")
     return lines if len(lines) > 1 else []

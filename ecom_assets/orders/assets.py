@@ -54,10 +54,7 @@ def raw_user_order_log(order_source: OrderSource, days: Days) -> SliceOutput:
     return order_source.received(days)
 
 
-@table_asset(QuarantinedOrders, raw_user_order_log=RawUserOrderLog)
-def quarantined_orders(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Return the lines that are not clean, each with the reason."""
-    return orders.quarantined_orders(raw_user_order_log, order_rule, days)
+quarantined_orders = table_asset(QuarantinedOrders, raw=RawUserOrderLog)(orders.quarantined_orders)
 
 
 @invalidation(raw_user_order_log=RawUserOrderLog)
@@ -67,10 +64,9 @@ def days_of_other_copies(raw_user_order_log: ir.Table, order_rule: OrderRule, da
     return copies.select(day="received_date").distinct()
 
 
-@table_asset(ChangedOrderDays, raw_user_order_log=EVERY_COPY, invalidated_by=days_of_other_copies)
-def changed_order_days(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Return the order days that the lines that arrived can change."""
-    return orders.changed_order_days(raw_user_order_log, order_rule, days)
+changed_order_days = table_asset(ChangedOrderDays, raw=EVERY_COPY, invalidated_by=days_of_other_copies)(
+    orders.changed_order_days
+)
 
 
 @table_asset(HeldOrderDays, raw_user_order_log=RawUserOrderLog)
@@ -91,31 +87,19 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     return held_rows(warehouse, result, clock().replace(tzinfo=None))
 
 
-@table_asset(
-    DuplicateOrders, raw_user_order_log=EVERY_COPY, held_order_days=EVERY_HELD_DAY, invalidated_by=days_of_other_copies
-)
-def duplicate_orders(
-    raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
-) -> ir.Table:
-    """Count the surplus copies."""
-    return orders.duplicate_orders(raw_user_order_log, held_order_days, order_rule, days)
-
-
+duplicate_orders = table_asset(
+    DuplicateOrders, raw=EVERY_COPY, held=EVERY_HELD_DAY, invalidated_by=days_of_other_copies
+)(orders.duplicate_orders)
 days_of_changed_orders = invalidation(changed=ChangedOrderDays)(orders.changed_days)
 
 
-@table_asset(
+user_order_log = table_asset(
     UserOrderLog,
     deps=(quarantined_orders.key, duplicate_orders.key, changed_order_days.key),
-    raw_user_order_log=EVERY_COPY,
-    held_order_days=EVERY_HELD_DAY,
+    raw=EVERY_COPY,
+    held=EVERY_HELD_DAY,
     invalidated_by=days_of_changed_orders,
-)
-def user_order_log(
-    raw_user_order_log: ir.Table, held_order_days: ir.Table, order_rule: OrderRule, days: Days
-) -> ir.Table:
-    """Return each clean line once."""
-    return orders.user_order_log(raw_user_order_log, held_order_days, order_rule, days)
+)(orders.user_order_log)
 
 
 @table_asset(

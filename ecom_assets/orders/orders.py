@@ -67,24 +67,24 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
     return raw.mutate(reject_reason=reason)
 
 
-def quarantined_orders(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+def quarantined_orders(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Return the lines that arrived on `days` and are not clean, as received, each with its first reject reason."""
     arrived = raw.filter(days.contain(raw.received_date))
-    classified = classify(arrived.mutate(received_status=arrived.status), rule)
+    classified = classify(arrived.mutate(received_status=arrived.status), order_rule)
     refused = classified.filter(classified.reject_reason.notnull())
     return refused.mutate(status=refused.received_status).drop("received_status")
 
 
-def user_order_log(raw: ir.Table, held: ir.Table | None, rule: OrderRule, days: Days) -> ir.Table:
+def user_order_log(raw: ir.Table, held: ir.Table | None, order_rule: OrderRule, days: Days) -> ir.Table:
     """Return the clean lines ordered on `days`, each once, without copies that arrived on held days.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
         held: All rows of `HeldOrderDays`; None where no day can be held.
-        rule: Which lines are clean.
+        order_rule: Which lines are clean.
         days: Order days.
     """
-    clean = _let_in(raw, held, rule)
+    clean = _let_in(raw, held, order_rule)
     touching = clean.filter(days.contain(clean.order_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
     kept = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
@@ -110,16 +110,16 @@ def latest_copies(raw: ir.Table, rule: OrderRule) -> ir.Table:
     return kept.mutate(status=kept.received_status).select(*raw.columns)
 
 
-def duplicate_orders(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+def duplicate_orders(raw: ir.Table, held: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Count the surplus copies that arrived on `days`, except on held days.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
         held: All rows of `HeldOrderDays`.
-        rule: Which lines are clean.
+        order_rule: Which lines are clean.
         days: Arrival days.
     """
-    surplus = surplus_lines(raw, held, rule, days)
+    surplus = surplus_lines(raw, held, order_rule, days)
     unit = ("received_date", "order_date", "uniq_id", "kept_received_date", "kept_order_date")
     return surplus.group_by(*unit).agg(surplus_count=surplus.count())
 
@@ -144,7 +144,7 @@ def copies_of_arrivals(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     return clean.semi_join(arrived, "uniq_id")
 
 
-def changed_order_days(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+def changed_order_days(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
     """Return the arrival days among `days`, each with the order days that its lines can change.
 
     These are the order days of all copies of the lines, including held copies: holding or releasing a day changes the
@@ -152,10 +152,10 @@ def changed_order_days(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
 
     Args:
         raw: All rows of `RawUserOrderLog`.
-        rule: Which lines are clean.
+        order_rule: Which lines are clean.
         days: Arrival days.
     """
-    clean = clean_lines(raw, rule)
+    clean = clean_lines(raw, order_rule)
     arrived = clean.filter(days.contain(clean.received_date)).select("uniq_id", "received_date").distinct()
     copies = clean.select("uniq_id", "order_date").distinct()
     return arrived.join(copies, "uniq_id").select("received_date", "order_date").distinct()

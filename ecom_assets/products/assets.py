@@ -6,10 +6,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders import orders
 from ecom_assets.orders.contracts import ChangedOrderDays
-from ecom_assets.products import performance
+from ecom_assets.products import performance, stock
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
-from ecom_assets.products.stock import InventoryRule
-from ecom_assets.products.stock import inventory_alerts as compute_inventory_alerts
 from ecom_assets.sales.assets import EVERY_SALE
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import SessionEvents
@@ -54,14 +52,9 @@ def raw_stock(stock_source: StockSource, days: Days) -> SliceOutput:
     return stock_source.received(days).require_rows("stock")
 
 
-@table_asset(
-    InventoryAlerts, stock=Reads(RawStock, whole=True), product_performance=Reads(ProductPerformance, whole=True)
-)
-def inventory_alerts(stock: ir.Table, product_performance: ir.Table, inventory_rule: InventoryRule) -> ir.Table:
-    """Find the products whose stock needs attention."""
-    return compute_inventory_alerts(stock, product_performance, inventory_rule)
-
-
+inventory_alerts = table_asset(
+    InventoryAlerts, raw=Reads(RawStock, whole=True), products=Reads(ProductPerformance, whole=True)
+)(stock.inventory_alerts)
 STOCK_ASSETS = (raw_stock, inventory_alerts)
 """The assets that need a catalogue with stock."""
 PRODUCT_ASSETS = (product_performance, *STOCK_ASSETS)

@@ -64,7 +64,7 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
 ) -> dict[str, Any]:
     """Return the top products of a period, sorted by a number, and the count of all products."""
     table = reading.table(ProductPerformance)
-    rows, sold = table.filter(in_period(table.event_date)), _Sold.of(reading)
+    rows, sold = table.filter(in_period(table.event_date)), _Sold.from_reading(reading)
     ranked = _ranked(reading, rows, sort_by, category)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id).limit(limit, offset=offset)
@@ -112,7 +112,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
     item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
     if not days and item is None and not reading.rows(mine.select("product_id").limit(1)):
         return None
-    sold = _Sold.of(reading)
+    sold = _Sold.from_reading(reading)
     here, there = (_sum([row for row in days if row["is_current"] == which]) for which in (1, 0))
     by_day = {row["event_date"]: row for row in days if row["is_current"]}
     categorized = sorted((row for row in days if row["product_category"]), key=lambda row: row["event_date"])
@@ -186,7 +186,7 @@ class _Sold:
     is_product_row: bool
 
     @classmethod
-    def of(cls, reading: Reading) -> "_Sold":
+    def from_reading(cls, reading: Reading) -> "_Sold":
         """Read the source from the rows. Purchase events can be of whole carts, without a product."""
         days = reading.table(ProductPerformance)
         named_sources = reading.state(days.agg(sales_source=days.sales_source.max()))  # all rows have the same

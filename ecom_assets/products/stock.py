@@ -38,9 +38,9 @@ def newest_stock(raw: ir.Table) -> ir.Table:
     return first_of_each(good, "product_id", [good.record_number.desc()])
 
 
-def inventory_alerts(raw: ir.Table, products: ir.Table, rule: InventoryRule) -> ir.Table:
+def inventory_alerts(raw: ir.Table, products: ir.Table, inventory_rule: InventoryRule) -> ir.Table:
     """Return one row per product that needs attention, from all rows of `RawStock` and `ProductPerformance`."""
-    levels = stock_levels(raw, products, rule)
+    levels = stock_levels(raw, products, inventory_rule)
     return levels.filter(levels.alert.notnull()).select(*InventoryAlerts.columns)
 
 

@@ -8,9 +8,8 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.assets import EVERY_LINE
 from ecom_assets.orders.contracts import ChangedOrderDays, UserOrderLog
+from ecom_assets.reconciliation import differences
 from ecom_assets.reconciliation.contracts import OrderEventReconciliation, OrderEventReconciliationDaily, Restatements
-from ecom_assets.reconciliation.differences import ReconciliationRule, reconciled_days, reconciliation_daily
-from ecom_assets.reconciliation.differences import order_event_reconciliation as compute_order_event_reconciliation
 from ecom_assets.sales.contracts import PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
@@ -43,43 +42,25 @@ def days_near_changes(  # noqa: PLR0913, PLR0917 (each is a table)
 
     Days that came when the shop had one of the two sources only have never been compared.
     """
-    near = reconciled_days(events, user_order_log, changed_order_days, days)
+    near = differences.reconciled_days(events, user_order_log, changed_order_days, days)
     sold = union_all(revenue_daily.select(day="order_date"), purchase_revenue_daily.select(day="event_date"))
     return union_all(near.select("day"), sold.anti_join(compared, sold.day == compared.reconciled_date)).distinct()
 
 
-@table_asset(
+order_event_reconciliation = table_asset(
     OrderEventReconciliation,
     events=EVERY_EVENT,
-    user_order_log=EVERY_LINE,
+    lines=EVERY_LINE,
     invalidated_by=days_near_changes,
     deps=(asset_key(RevenueDaily), asset_key(PurchaseRevenueDaily)),  # which days have sales, see `days_near_changes`
-)
-def order_event_reconciliation(
-    events: ir.Table, user_order_log: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
-) -> ir.Table:
-    """Find the differences between orders and events, with their causes."""
-    return compute_order_event_reconciliation(events, user_order_log, reconciliation_rule, days)
-
-
-@table_asset(
+)(differences.order_event_reconciliation)
+order_event_reconciliation_daily = table_asset(
     OrderEventReconciliationDaily,
     events=EVERY_EVENT,
-    user_order_log=EVERY_LINE,
-    order_event_reconciliation=Reads(OrderEventReconciliation, whole=True),
+    lines=EVERY_LINE,
+    differences=Reads(OrderEventReconciliation, whole=True),
     invalidated_by=days_near_changes,
-)
-def order_event_reconciliation_daily(
-    events: ir.Table,
-    user_order_log: ir.Table,
-    order_event_reconciliation: ir.Table,
-    reconciliation_rule: ReconciliationRule,
-    days: Days,
-) -> ir.Table:
-    """Add up the orders, events and differences of each day."""
-    return reconciliation_daily(events, user_order_log, order_event_reconciliation, reconciliation_rule, days)
-
-
+)(differences.reconciliation_daily)
 RECONCILIATION_ASSETS = (order_event_reconciliation, order_event_reconciliation_daily)
 """The assets that need both events and orders."""
 

@@ -174,25 +174,29 @@ the matches it competes with, first by order id, then by customer. A repeated ev
 ZERO = ibis.literal(0, MONEY)
 
 
-def order_event_reconciliation(events: ir.Table, lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
+def order_event_reconciliation(
+    events: ir.Table, lines: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
+) -> ir.Table:
     """Return one row per difference on `days`.
 
     The tables are all rows of `CleanEvents` and `UserOrderLog`, of which only those near `days` are used.
     """
     near = days.widened(before=REACH_DAYS, after=REACH_DAYS)
-    pairing = Pairing(orders_of(lines, rule, near), events_of(events, rule, near), rule)
+    pairing = Pairing(
+        orders_of(lines, reconciliation_rule, near), events_of(events, reconciliation_rule, near), reconciliation_rule
+    )
     rows = union_all(_without_event(pairing), _without_order(pairing), *_differing(pairing))
     return rows.filter(days.contain(rows.reconciled_date)).select(*OrderEventReconciliation.columns)
 
 
 def reconciliation_daily(
-    events: ir.Table, lines: ir.Table, differences: ir.Table, rule: ReconciliationRule, days: Days
+    events: ir.Table, lines: ir.Table, differences: ir.Table, reconciliation_rule: ReconciliationRule, days: Days
 ) -> ir.Table:
     """Return one row per day of `days` with an order or event.
 
     The tables are all rows of `CleanEvents`, `UserOrderLog` and `OrderEventReconciliation`.
     """
-    orders, bought = orders_of(lines, rule, days), events_of(events, rule, days)
+    orders, bought = orders_of(lines, reconciliation_rule, days), events_of(events, reconciliation_rule, days)
     differences = differences.filter(days.contain(differences.reconciled_date))
     record, amount = differences.kind.concat(" ").concat(differences.record_id), differences.difference_amount
     ordered = orders.group_by(reconciled_date=orders.order_date).agg(

@@ -69,7 +69,7 @@ def starts(activity: ir.Table, rule: RetentionQuestion, between: Ends = (None, N
     when = {"cohort_number": begun.cohort_number.min(), "start_date": begun.event_date.min()}
     when |= {"start_hour": begun.hour_at.min()} if rule.period == "hour" else {}
     when |= {"start_at": begun.event_at.min()} if rule.clock == "rolling" else {}
-    rows = begun.group_by(unit).agg(**{name: one for name, one in when.items() if name not in unit})
+    rows = begun.group_by(unit).agg(**{name: value for name, value in when.items() if name not in unit})
     rows = of_days(rows, "start_date", between)
     return rows.join(_labels(begun, unit), unit) if rule.by else rows
 

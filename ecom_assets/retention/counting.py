@@ -92,7 +92,7 @@ class RetentionQuery:
 
 
 @dataclass(frozen=True)
-class Known:
+class DataExtent:
     """What is known about the data before cohorts are counted; the days are None if there are no visitors."""
 
     newest_date: date | None
@@ -111,7 +111,7 @@ class Known:
 class RetentionCells:
     """The cells of a query: of all visitors, and by value of the breakdown."""
 
-    known: Known
+    extent: DataExtent
     cells: ir.Table
     by_label: ir.Table | None = None
     labels: list[str] = field(default_factory=list)
@@ -142,8 +142,8 @@ def answer_activity(question: RetentionQuery, whole_until: date | None = None) -
         whole_until: The last day whose data are complete, if known; by default, the day before the newest one.
     """
     result = _counted(question, whole_until)
-    rule, known = question.rule, result.known
-    definition = {**rule.to_mapping(), "timezone": question.timezone, **known.days()}
+    rule, extent = question.rule, result.extent
+    definition = {**rule.to_mapping(), "timezone": question.timezone, **extent.days()}
     if question.between != (None, None):
         definition |= {"range_of": "starts", **days_definition(question.between)}
     answer = {"definition": definition, **_answer(question, result, result.cells)}
@@ -157,9 +157,9 @@ def answer_activity(question: RetentionQuery, whole_until: date | None = None) -
     return answer | {"breakdown": parts}
 
 
-def check_types(wanted: Iterable[str], known: Iterable[str]) -> None:
+def check_types(wanted: Iterable[str], types: Iterable[str]) -> None:
     """Raise `DefinitionError` for an unknown event type; the message names the first."""
-    names = dict.fromkeys(known)
+    names = dict.fromkeys(types)
     for name in wanted:
         if name not in names:
             raise DefinitionError(f"There is no event type {name!r} here; {did_you_mean(name, names)}.")
@@ -169,18 +169,18 @@ def types_in_doubt(rule: RetentionQuestion, answer: Mapping[str, Any]) -> list[s
     """Return the requested event types that, judging by the answer, may have no events."""
     cohorts = answer["cohorts"]
     start = [] if cohorts else [rule.start_type]
-    returning = [] if any(any(one["returned"]) for one in cohorts) else [rule.return_type]
+    returning = [] if any(any(cohort["returned"]) for cohort in cohorts) else [rule.return_type]
     return [name for name in (*start, *returning) if name]
 
 
 def _is_bare(rule: RetentionQuestion, answer: Mapping[str, Any]) -> bool:
     """Return whether a key of `properties` may be missing: nobody starts or returns, or what counts has no value."""
     cohorts = answer["cohorts"]
-    has_returns = any(any(one["returned"]) for one in cohorts)
-    has_sum = rule.sum_of is None or any(any(one["sum"]) for one in cohorts)
+    has_returns = any(any(cohort["returned"]) for cohort in cohorts)
+    has_sum = rule.sum_of is None or any(any(cohort["sum"]) for cohort in cohorts)
     if not (has_returns and has_sum) or any(map(has_negation, (rule.where, rule.start_where, rule.returning_where))):
         return True
-    return has_no_values(one["value"] for one in answer.get("breakdown", ()))
+    return has_no_values(part["value"] for part in answer.get("breakdown", ()))
 
 
 def _counted(question: RetentionQuery, whole_until: date | None) -> RetentionCells:
@@ -194,8 +194,8 @@ def _counted(question: RetentionQuery, whole_until: date | None) -> RetentionCel
     needs_times = rule.clock == "rolling" or rule.by is not None
     activity = question.activity if needs_times else by_period(question.activity)
     activity = stored(con, ACTIVITY, activity)
-    known = _known(activity, question, whole_until)
-    length, reach = known.period_count, known.reach
+    extent = _extent(activity, question, whole_until)
+    length, reach = extent.period_count, extent.reach
     started = stored(con, STARTS, starts(activity, rule, question.between))
     labels, named = shown_labels(started, rule)
     if question.keep:
@@ -203,9 +203,9 @@ def _counted(question: RetentionQuery, whole_until: date | None) -> RetentionCel
     # Few rows, which are read several times, and for each value.
     cells = stored(con, CELLS, retention(activity, rule.changed(by=None), length, reach, started))
     if not rule.by:
-        return RetentionCells(known, cells)
+        return RetentionCells(extent, cells)
     by_label = stored(con, f"{CELLS}_by_label", retention(activity, rule, length, reach, named))
-    return RetentionCells(known, cells, by_label, labels)
+    return RetentionCells(extent, cells, by_label, labels)
 
 
 def _with_bins(question: RetentionQuery) -> RetentionQuery:
@@ -239,14 +239,14 @@ def _by_kernel(question: RetentionQuery, whole_until: date | None) -> RetentionC
     newest_date, period_count = counted.newest_date, counted.period_count
     if everything := _of_all_rows(question):
         newest_date, period_count = everything["newest_date"], everything["span"] + 1
-    known = _reached(newest_date, None, period_count, question, whole_until)
-    known = replace(known, has_money=counted.has_money)
-    length, reach = known.period_count, known.reach
+    extent = _reached(newest_date, None, period_count, question, whole_until)
+    extent = replace(extent, has_money=counted.has_money)
+    length, reach = extent.period_count, extent.reach
     result = cells_of(counted.cohorts, counted.counts, rule.changed(by=None), length, reach)
     if counted.by_label is None:
-        return RetentionCells(known, result)
+        return RetentionCells(extent, result)
     by_label = stored(con, f"{CELLS}_by_label", cells_of(*counted.by_label, rule, length, reach))
-    return RetentionCells(known, result, by_label, counted.labels)
+    return RetentionCells(extent, result, by_label, counted.labels)
 
 
 def _ordered(who: ir.Table) -> ir.Table:
@@ -270,16 +270,16 @@ def extent_of(activity: ir.Table, rule: RetentionQuestion) -> ir.Table:
     )
 
 
-def _known(activity: ir.Table, question: RetentionQuery, whole_until: date | None) -> Known:
+def _extent(activity: ir.Table, question: RetentionQuery, whole_until: date | None) -> DataExtent:
     rule = question.rule
     (row,) = rows_of(extent_of(activity, rule))
     if row["newest_date"] is None:
-        return Known(None, whole_until, Reach(None, None), 1, has_money=False)
+        return DataExtent(None, whole_until, Reach(None, None), 1, has_money=False)
     row |= {**(_of_all_rows(question) or {}), "money": row["money"]}
     # There are more months of 30 days than calendar months.
     more = (row["newest_date"] - row["first_date"]).days // 365 + 1 if rule.clock == "rolling" else 0
-    known = _reached(row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until)
-    return replace(known, has_money=row["money"] > 0)
+    extent = _reached(row["newest_date"], row["newest_at"], row["span"] + 1 + more, question, whole_until)
+    return replace(extent, has_money=row["money"] > 0)
 
 
 def _of_all_rows(question: RetentionQuery) -> dict[str, Any] | None:
@@ -294,7 +294,7 @@ def _of_all_rows(question: RetentionQuery) -> dict[str, Any] | None:
 
 def _reached(
     newest_date: date, newest_at: datetime | None, period_count: int, question: RetentionQuery, whole_until: date | None
-) -> Known:
+) -> DataExtent:
     """Return how far the data reach: to the newest day, or to `whole_until` if that is later."""
     more = max((whole_until - newest_date).days, 0) if whole_until else 0
     newest_date += more * ONE_DAY
@@ -304,13 +304,13 @@ def _reached(
         open_at = day_starts_at(open_date, question.timezone) if whole_until else newest_at
         reach = replace(reach, newest_at=max(newest_at, open_at), open_at=open_at)
     more *= 25 if question.rule.period == "hour" else 1
-    return Known(newest_date, open_date - ONE_DAY, reach, period_count + more, has_money=False)
+    return DataExtent(newest_date, open_date - ONE_DAY, reach, period_count + more, has_money=False)
 
 
 def _answer(question: RetentionQuery, result: RetentionCells, cells: ir.Table) -> dict[str, Any]:
     rows = rows_of(cells.order_by("cohort_date", "cell"))
     sums = rows_of(totals(cells).order_by("cell"))
-    has_money = result.known.has_money
+    has_money = result.extent.has_money
     return {
         "cohorts": _cohorts(rows, question.timezone, has_money=has_money),
         "totals": [_total(row, has_money=has_money) for row in sums],
@@ -411,10 +411,10 @@ def _check_cell(answer: Mapping[str, Any], listed: CellList) -> None:
     if listed.value is not None and listed.value not in parts:
         raise DefinitionError(f"No value {listed.value!r} stands by itself; {did_you_mean(listed.value, parts)}.")
     part = answer if listed.value is None else parts[listed.value]
-    cohorts = {one["cohort"]: one for one in part["cohorts"]}
+    cohorts = {cohort["cohort"]: cohort for cohort in part["cohorts"]}
     if listed.cohort not in cohorts:
         raise DefinitionError(f"There is no cohort {listed.cohort!r}; {did_you_mean(listed.cohort, cohorts)}.")
-    names = [one["period"] for one in part["totals"]]
+    names = [total["period"] for total in part["totals"]]
     begun = names[: len(cohorts[listed.cohort]["returned"])]
     if listed.period is not None and listed.period not in begun:
         raise DefinitionError(

@@ -129,12 +129,6 @@ def alike_of(begun: ir.Table, words: Sequence[str]) -> ir.Table:
     return begun.group_by(*unit, *words).agg(visitor_count=begun.count(), start_day=start_day)
 
 
-def payments_of(begun: ir.Table) -> ir.Table:
-    """Return what each visitor paid, by label and cohort."""
-    label = begun.label if "label" in begun.columns else ibis.null("string")
-    return begun.select("cohort_number", "paid", label=label)
-
-
 def _tables(
     rows: Arrays, paid: Paid, rule: RetentionQuestion, newest: int, cells: tuple[Bracket, ...]
 ) -> tuple[Arrays, Arrays]:
@@ -250,7 +244,8 @@ def _paid(con: SQLBackend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[
 
     A payment counts in the first cell that has not ended by then.
     """
-    rows = con.compile(payments_of(begun))
+    label = begun.label if "label" in begun.columns else ibis.null("string")
+    rows = con.compile(begun.select("cohort_number", "paid", label=label))
     sql = f"""
         SELECT label, cohort_number, one.number - cohort_number AS place, sum(one.amount)
         FROM (SELECT label, cohort_number, unnest(paid) AS one FROM ({rows})) WHERE place >= 0 GROUP BY ALL

@@ -12,18 +12,18 @@ def lines(answer: dict[str, Any]) -> list[str]:
     began = rule["start"] or "any event"
     if not cohorts:
         return [f"Nobody began with {began}, so there is no cohort."]
-    width = max(10, *(len(one["cohort"]) for one in cohorts))
-    titles = [one["period"] for one in sums[:SHOWN_CELLS]]
+    width = max(10, *(len(cohort["cohort"]) for cohort in cohorts))
+    titles = [total["period"] for total in sums[:SHOWN_CELLS]]
     scope = f"Began with {began}, came back with {rule['returning'] or 'any event'}, by {rule['period']}"
     often = [f"at least {rule['at_least']} times"] if "at_least" in rule else []
     starting = [rule["starting"]] if "starting" in rule else []
     how = ", ".join([rule["mode"], *often, *starting, f"{rule['clock']} clock"])
     result = [f"{scope}: {how}; * is not whole yet"]
     result.append(f"{'cohort':{width}} {'size':>9} " + "".join(f"{title:>7} " for title in titles).rstrip())
-    for one in cohorts:
-        shares = zip(one["returned"], one["complete"], strict=True)
-        shown = [f"{count / one['size']:7.1%}{' ' if whole else '*'}" for count, whole in shares]
-        result.append(f"{one['cohort']:{width}} {one['size']:>9,} " + "".join(shown[:SHOWN_CELLS]).rstrip())
+    for cohort in cohorts:
+        shares = zip(cohort["returned"], cohort["complete"], strict=True)
+        shown = [f"{count / cohort['size']:7.1%}{' ' if whole else '*'}" for count, whole in shares]
+        result.append(f"{cohort['cohort']:{width}} {cohort['size']:>9,} " + "".join(shown[:SHOWN_CELLS]).rstrip())
     result += _total_lines(answer, width)
     if len(sums) > SHOWN_CELLS:
         result.append(f"Shown are {SHOWN_CELLS} of {len(sums)} periods; --json has all.")
@@ -33,18 +33,18 @@ def lines(answer: dict[str, Any]) -> list[str]:
 def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
     """Return a line per total, and one per value of the breakdown with its share."""
     sums, parts = answer["totals"], answer["breakdown"]
-    result = [_line("whole", "share", [_share(one["rate"]) for one in sums], width)]
+    result = [_line("whole", "share", [_share(total["rate"]) for total in sums], width)]
     for key, name in (("lifetime_value", "revenue"), ("sum_per_visitor", "sum")):
-        if any(one[key] is not None for one in sums):
-            result.append(_line("per head", name, [_money(one[key]) for one in sums], width))
+        if any(total[key] is not None for total in sums):
+            result.append(_line("per head", name, [_money(total[key]) for total in sums], width))
     if not parts:
         return result
     width = max(width, *(len(part["value"]) for part in parts))
     by = answer["definition"]["by"]
     result.append(f"Of whole cohorts, by {by if isinstance(by, str) else ', '.join(by)}")
     for part in parts:
-        size = sum(one["size"] for one in part["cohorts"])
-        result.append(_line(part["value"], f"{size:,}", [_share(one["rate"]) for one in part["totals"]], width))
+        size = sum(cohort["size"] for cohort in part["cohorts"])
+        result.append(_line(part["value"], f"{size:,}", [_share(total["rate"]) for total in part["totals"]], width))
     return result
 
 

@@ -336,9 +336,6 @@ class EventFilter:
         return also if self.event_type is None else also & (events.event_type == ibis.literal(self.event_type))
 
 
-ANY_EVENT: Final = EventFilter()
-
-
 FIRST: Final = "is_first_"
 """The prefix of the columns of `with_first`, before a number."""
 

@@ -104,8 +104,8 @@ def compute(question: TrendQuestion, asked: AskedEvents) -> dict[str, Any]:
 
 
 def _has_empty_period(result: Mapping[str, Any]) -> bool:
-    lines = [one["values"] for one in result["series"]]
-    lines += [one[state] for one in result.get("lifecycle", ()) for state in STATES]
+    lines = [series["values"] for series in result["series"]]
+    lines += [part[state] for part in result.get("lifecycle", ()) for state in STATES]
     return any(not any(values) for values in zip(*lines, strict=True))
 
 

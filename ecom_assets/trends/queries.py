@@ -121,7 +121,7 @@ class _Query:
         """Return the rows with other values of the breakdown as `(other)`."""
         if OTHER not in groups:
             return rows
-        return with_other(rows, "breakdown", [one for one in groups if one is not None])
+        return with_other(rows, "breakdown", [group for group in groups if group is not None])
 
     @property
     def named_series(self) -> list[tuple[str, TrendSeries]]:
@@ -131,24 +131,24 @@ class _Query:
     def without_events(self, results: Sequence[Mapping[Any, Any]]) -> list[str]:
         """Return the event types of the series whose result is empty."""
         pairs = zip(self.trend.series, results, strict=True)
-        return [one.counted_type for one, result in pairs if one.counted_type and not result]
+        return [series.counted_type for series, result in pairs if series.counted_type and not result]
 
 
 def _missing(query: _Query, result: Mapping[str, Any], event_types: Sequence[str], words: Words | None) -> list[str]:
     """Return a sentence for each event type, and for each key of `properties`, that no event has."""
     trend = query.trend
     of_types = missing_type_warnings(query.con, query.events, event_types, words)
-    conditions = [trend.where, *(one.where for one in trend.series)]
+    conditions = [trend.where, *(series.where for series in trend.series)]
     counts = [*result["series"], *result.get("stickiness", ()), *result.get("lifecycle", ())]
-    counted = {one["name"] for one in counts if _counts_something(one)}
+    counted = {part["name"] for part in counts if _counts_something(part)}
     # A key may be missing only where something counts nothing, or counts what has no value.
-    is_bare = len(counted) < len(trend.series) or has_no_values(one.get("breakdown") for one in counts)
+    is_bare = len(counted) < len(trend.series) or has_no_values(part.get("breakdown") for part in counts)
     if not (is_bare or any(map(has_negation, conditions))):
         return of_types
     numbers = [
         *(column for where in conditions for column in number_columns_of(where)),
         *binned_columns(trend.by_columns),
-        *(one.of for one in trend.series if one.of and one.measure != DISTINCT),
+        *(series.of for series in trend.series if series.of and series.measure != DISTINCT),
     ]
     return [*of_types, *missing_property_warnings(query.con, query.events, trend.columns, numbers)]
 
@@ -161,18 +161,18 @@ def _counts_something(result: Mapping[str, Any]) -> bool:
 
 def _values(query: _Query) -> Values:
     trend = query.trend
-    groups, rows, known = _known_lines(query, EVENTS)
-    lines = _filled(query, known, groups)
+    groups, rows, counted = _known_lines(query, EVENTS)
+    lines = _filled(query, counted, groups)
     result = {
-        "series": _series(query, groups, lines, _before(query, groups), _totals(query, rows, known)),
+        "series": _series(query, groups, lines, _before(query, groups), _totals(query, rows, counted)),
         "formula": _formula(trend, groups, lines),
     }
-    return result, query.without_events(known)
+    return result, query.without_events(counted)
 
 
 def _known_lines(query: _Query, name: str, groups: Groups | None = None) -> tuple[Groups, ir.Table, list[Lines]]:
     """Return the values of the breakdown, the events stored under a name, and the lines of each series that has any."""
-    rows, wider, lengths = query.stored(name), None, [ACTIVE.get(one.measure, 0) for one in query.trend.series]
+    rows, wider, lengths = query.stored(name), None, [ACTIVE.get(series.measure, 0) for series in query.trend.series]
     if any(lengths):  # events before the range say who is active in it
         first = query.days.first - (max(lengths) - 1) * ONE_DAY
         wider = replace(query, days=replace(query.days, first=first)).stored(f"{name}_active")
@@ -180,8 +180,10 @@ def _known_lines(query: _Query, name: str, groups: Groups | None = None) -> tupl
     rows = query.with_other(rows, groups)
     wider = wider if wider is None else query.with_other(wider, groups)
     lines = [
-        _lines(query, rows, one) if wider is None or one.measure not in ACTIVE else _active_lines(query, wider, one)
-        for one in query.trend.series
+        _lines(query, rows, series)
+        if wider is None or series.measure not in ACTIVE
+        else _active_lines(query, wider, series)
+        for series in query.trend.series
     ]
     return groups, rows, lines
 
@@ -206,12 +208,12 @@ def _stickiness(query: _Query) -> Values:
     groups = query.groups(events)
     rows = query.with_other(events, groups)
     length, results, by_series = len(query.days.starts(query.trend)), [], []
-    for name, one in query.named_series:
+    for name, series in query.named_series:
         counts: dict[str | None, dict[int, int]] = {}
-        for row in rows_of(stickiness(rows, one, query.trend.at_least)):
+        for row in rows_of(stickiness(rows, series, query.trend.at_least)):
             counts.setdefault(row["breakdown"], {})[int(row["period_count"])] = int(row["visitor_count"])
         by_series.append(counts)
-        of_series = {"name": name, **one.to_mapping()}
+        of_series = {"name": name, **series.to_mapping()}
         results += [{**of_series, "breakdown": group, **_sticky(counts.get(group, {}), length)} for group in groups]
     return {"series": [], "formula": None, "stickiness": results}, query.without_events(by_series)
 
@@ -220,8 +222,8 @@ def _sticky(counts: Mapping[int, int], length: int) -> dict[str, Any]:
     exactly = [counts.get(number, 0) for number in range(1, length + 1)]
     at_least = list(accumulate(reversed(exactly)))[::-1]
     rows = [
-        {"period_count": number, "exactly": one, "at_least": more}
-        for number, (one, more) in enumerate(zip(exactly, at_least, strict=True), start=1)
+        {"period_count": number, "exactly": exact, "at_least": more}
+        for number, (exact, more) in enumerate(zip(exactly, at_least, strict=True), start=1)
     ]
     return {"visitor_count": sum(exactly), "visitors": rows}
 
@@ -232,8 +234,8 @@ def _lifecycle(query: _Query) -> Values:
     events = replace(query, days=days.since_ever(trend)).stored(EVENTS)
     results, by_series = [], []
     first = number_of(days.known_start(trend), trend)
-    for name, one in query.named_series:
-        rows = rows_of(lifecycle(events, one, trend))
+    for name, series in query.named_series:
+        rows = rows_of(lifecycle(events, series, trend))
         counts = {(int(row["number"]), row["state"]): int(row["visitor_count"]) for row in rows}
         by_series.append(counts)
         lines: dict[str, list[int | None]] = {state: [] for state in STATES}
@@ -243,15 +245,15 @@ def _lifecycle(query: _Query) -> Values:
                 # Who was active before the first period of the data is not known.
                 is_reported = is_known and (state != "dormant" or number > first)
                 line.append(counts.get((number, state), 0) if is_reported else None)
-        results.append({"name": name, **one.to_mapping(), **lines})
+        results.append({"name": name, **series.to_mapping(), **lines})
     return {"series": [], "formula": None, "lifecycle": results}, query.without_events(by_series)
 
 
-def _filled(query: _Query, known: Sequence[Lines], groups: Groups) -> list[Lines]:
+def _filled(query: _Query, counted: Sequence[Lines], groups: Groups) -> list[Lines]:
     """Return the lines of each series for every value of the breakdown, including values without events."""
     return [
-        {group: result.get(group) or _line(query, {}, one) for group in groups}
-        for one, result in zip(query.trend.series, known, strict=True)
+        {group: result.get(group) or _line(query, {}, series) for group in groups}
+        for series, result in zip(query.trend.series, counted, strict=True)
     ]
 
 
@@ -276,18 +278,18 @@ def _rounded_value(value: float, series: TrendSeries) -> float:
     return int(value) if series.measure in {*COUNTS, DISTINCT} else value
 
 
-def _totals(query: _Query, events: ir.Table, known: Sequence[Lines]) -> list[dict[str | None, float]]:
+def _totals(query: _Query, events: ir.Table, counted: Sequence[Lines]) -> list[dict[str | None, float]]:
     """Return the value of each series over the whole range, in which each visitor counts once.
 
     Of active visitors it is the value of the last period.
     """
     totals: list[dict[str | None, float]] = []
-    for one, lines in zip(query.trend.series, known, strict=True):
-        if one.measure in ACTIVE:
+    for series, lines in zip(query.trend.series, counted, strict=True):
+        if series.measure in ACTIVE:
             totals.append({group: line[-1] for group, line in lines.items() if line[-1] is not None})
         else:
-            rows = rows_of(values(events, one, by_period=False))
-            totals.append({row["breakdown"]: _rounded_value(row["value"], one) for row in rows})
+            rows = rows_of(values(events, series, by_period=False))
+            totals.append({row["breakdown"]: _rounded_value(row["value"], series) for row in rows})
     return totals
 
 
@@ -298,7 +300,7 @@ def _before(query: _Query, groups: Groups) -> list[Lines] | None:
     earlier, length = replace(query, days=query.days.before()), len(query.days.starts(query.trend))
     lines = _filled(earlier, _known_lines(earlier, f"{EVENTS}_before", groups)[2], groups)
     # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.
-    return [{group: [*line, *[None] * length][:length] for group, line in one.items()} for one in lines]
+    return [{group: [*line, *[None] * length][:length] for group, line in by_group.items()} for by_group in lines]
 
 
 def _series(
@@ -309,10 +311,10 @@ def _series(
     totals: Sequence[Mapping[str | None, float]],
 ) -> list[dict[str, Any]]:
     entries, length = [], query.trend.moving_average
-    for number, (name, one) in enumerate(query.named_series):
-        empty = 0 if one.measure in ZERO else None
+    for number, (name, series) in enumerate(query.named_series):
+        empty = 0 if series.measure in ZERO else None
         for group in groups:
-            entry = {"name": name, **one.to_mapping(), "breakdown": group, "total": totals[number].get(group, empty)}
+            entry = {"name": name, **series.to_mapping(), "breakdown": group, "total": totals[number].get(group, empty)}
             entry["values"] = smoothed(lines[number][group], length)
             if before is not None:
                 entry["previous"] = smoothed(before[number][group], length)
@@ -338,6 +340,8 @@ def smoothed(line: Line, length: int) -> Line:
         return line
     windows = [line[max(0, end - length) : end] for end in range(1, len(line) + 1)]
     return [
-        sum(one for one in window if one is not None) / length if len(window) == length and None not in window else None
+        sum(value for value in window if value is not None) / length
+        if len(window) == length and None not in window
+        else None
         for window in windows
     ]

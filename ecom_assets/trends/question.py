@@ -114,12 +114,7 @@ def series_of(text: str) -> dict[str, Any]:
 
 
 class TrendSeries(Part):
-    """A series: which events, and the measure of them.
-
-    The measure counts events, distinct visitors, those of the 7 (`wau`) or 30 (`mau`) days up to the last of each
-    period, or `distinct` values of `of`, or aggregates the numbers in `of`. Measures such as `mean_per_visitor`
-    aggregate one number for each visitor with such events: their count, or an aggregate (`each`) of `of`.
-    """
+    """A series: which events, and the measure of them."""
 
     CALLED: ClassVar[str] = "a series"
 

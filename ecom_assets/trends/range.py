@@ -48,17 +48,17 @@ class TrendRange:
     @classmethod
     def between(
         cls,
-        known: tuple[date, date],
+        reach: tuple[date, date],
         within: Ends,
         timezone: str = "UTC",
         newest_at: datetime | None = None,
         missing: Iterable[date] = (),
     ) -> "TrendRange":
         """Return the range between two days; an end that is None is that of the data, if it is on its side."""
-        first = within[0] or min(known[0], within[1] or known[0])
+        first = within[0] or min(reach[0], within[1] or reach[0])
         if newest_at and newest_at.tzinfo:
             newest_at = newest_at.astimezone(UTC).replace(tzinfo=None)
-        return cls(first, within[1] or max(known[1], first), *known, timezone, newest_at, frozenset(missing))
+        return cls(first, within[1] or max(reach[1], first), *reach, timezone, newest_at, frozenset(missing))
 
     def check(self, trend: TrendQuestion) -> None:
         """Raise `DefinitionError` for too many days by the hour or minute."""

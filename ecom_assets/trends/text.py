@@ -31,19 +31,19 @@ def lines(answer: dict[str, Any]) -> list[str]:
 
 def _until_known(lines: list[_Line]) -> tuple[list[_Line], int]:
     """Return lines without the last periods of which none knows anything, if one knows more, and how many those are."""
-    known = [place for one in lines for place, value in enumerate(one.values, start=1) if value is not None]
+    positions = [position for line in lines for position, value in enumerate(line.values, start=1) if value is not None]
     count = len(lines[0].values) if lines else 0
-    last = max(known, default=count)
-    return [replace(one, values=one.values[:last]) for one in lines], count - last
+    last = max(positions, default=count)
+    return [replace(line, values=line.values[:last]) for line in lines], count - last
 
 
 def _sticky(answer: dict[str, Any]) -> list[str]:
     """Return, for each series and value, a bar for each number of periods in which visitors were active."""
     result, period = [], answer["definition"]["period"]
     unit = max(6, len(period) + 1)
-    for one in answer["stickiness"]:
-        result.append(f"{_title_of(_name(one), one['breakdown'])}, {one['visitor_count']:,} visitors")
-        rows = [row for row in one["visitors"] if row["at_least"]]
+    for series in answer["stickiness"]:
+        result.append(f"{_title_of(_name(series), series['breakdown'])}, {series['visitor_count']:,} visitors")
+        rows = [row for row in series["visitors"] if row["at_least"]]
         width = max((len(f"{row['exactly']:,}") for row in rows), default=1)
         largest = max((row["exactly"] for row in rows), default=0) or 1
         result += [
@@ -61,54 +61,54 @@ def _starts(answer: dict[str, Any], count: int) -> list[str]:
 
 def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
     width = max(len(_number(value)) for value in line.values)
-    largest = max((one for one in line.values if one is not None), default=0) or 1
+    largest = max((value for value in line.values if value is not None), default=0) or 1
     return [
         f"{start} {_number(value):>{width}}  {bar(value, largest)}".rstrip()
         for start, value in zip(_starts(answer, len(line.values)), line.values, strict=True)
     ]
 
 
-def _columns(matches: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
-    widths = [max(len(one.title), *(len(_number(value)) for value in one.values)) for one in matches]
+def _columns(shown: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
+    widths = [max(len(line.title), *(len(_number(value)) for value in line.values)) for line in shown]
     margin = " " * (len(_starts(answer, 1)[0]) + 1)
-    result = [margin + "  ".join(f"{one.title:>{width}}" for one, width in zip(matches, widths, strict=True))]
-    rows = list(zip(*(one.values for one in matches), strict=True))
+    result = [margin + "  ".join(f"{line.title:>{width}}" for line, width in zip(shown, widths, strict=True))]
+    rows = list(zip(*(line.values for line in shown), strict=True))
     for start, values in zip(_starts(answer, len(rows)), rows, strict=True):
         result.append(
-            f"{start} " + "  ".join(f"{_number(one):>{width}}" for one, width in zip(values, widths, strict=True))
+            f"{start} " + "  ".join(f"{_number(value):>{width}}" for value, width in zip(values, widths, strict=True))
         )
     return result
 
 
-def _rows(matches: Sequence[_Line]) -> list[str]:
-    width = max(len(one.title) for one in matches)
-    ends = [(_number(one.values[0]), _number(one.values[-1])) for one in matches]
-    first, last = (max(len(end[place]) for end in ends) for place in (0, 1))
+def _rows(shown: Sequence[_Line]) -> list[str]:
+    width = max(len(line.title) for line in shown)
+    ends = [(_number(line.values[0]), _number(line.values[-1])) for line in shown]
+    first, last = (max(len(end[position]) for end in ends) for position in (0, 1))
     return [
-        f"{one.title:{width}}  {start:>{first}}  {_sparkline(one.values)}  {end:>{last}}"
-        for one, (start, end) in zip(matches, ends, strict=True)
+        f"{line.title:{width}}  {start:>{first}}  {_sparkline(line.values)}  {end:>{last}}"
+        for line, (start, end) in zip(shown, ends, strict=True)
     ]
 
 
 def _sparkline(values: Sequence[float | None]) -> str:
     """Return a character per value, as high as the value; a blank means unknown."""
-    known = [one for one in values if one is not None]
-    largest = max(known, default=0) or 1
-    return "".join(" " if one is None else SPARKS[min(7, max(0, int(8 * one / largest)))] for one in values)
+    known_values = [value for value in values if value is not None]
+    largest = max(known_values, default=0) or 1
+    return "".join(" " if value is None else SPARKS[min(7, max(0, int(8 * value / largest)))] for value in values)
 
 
 def _found(answer: dict[str, Any]) -> list[_Line]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
     if lives := answer.get("lifecycle"):
-        named = [(f"{one['name']} " * (len(lives) > 1), one) for one in lives]
-        return [_Line(f"{name}{state}", one[state]) for name, one in named for state in STATES]
-    result = [_Line(_title_of(formula, one["breakdown"]), one["values"]) for one in answer["formula"] or []]
-    for one in answer["series"]:
-        title = _title_of(_name(one), one["breakdown"])
-        result.append(_Line(title, one["values"]))
-        if one["previous"] is not None:
-            result.append(_Line(f"{title}, before", one["previous"]))
+        named = [(f"{part['name']} " * (len(lives) > 1), part) for part in lives]
+        return [_Line(f"{name}{state}", part[state]) for name, part in named for state in STATES]
+    result = [_Line(_title_of(formula, part["breakdown"]), part["values"]) for part in answer["formula"] or []]
+    for series in answer["series"]:
+        title = _title_of(_name(series), series["breakdown"])
+        result.append(_Line(title, series["values"]))
+        if series["previous"] is not None:
+            result.append(_Line(f"{title}, before", series["previous"]))
     return result
 
 
@@ -128,7 +128,7 @@ def _title(answer: dict[str, Any]) -> str:
     definition = answer["definition"]
     kind = definition.get("kind", "trend")
     listed = answer["series" if kind == "trend" else kind]
-    named = dict.fromkeys(_name(one) for one in listed)
+    named = dict.fromkeys(_name(series) for series in listed)
     more = [] if kind == "trend" else [kind]
     more += [f"at least {definition['at_least']} events in each"] if "at_least" in definition else []
     more += [f"per {definition['per']}"] if "per" in definition else []

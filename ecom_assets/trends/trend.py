@@ -45,7 +45,7 @@ def events_of(events: ir.Table, trend: TrendQuestion, days: Days | None = None, 
     """
     types = {series.counted_type for series in trend.series}
     of_type = reduce(
-        or_, [events.event_type == one for one in sorted(filter(None, types))], ibis.literal(value=None in types)
+        or_, [events.event_type == name for name in sorted(filter(None, types))], ibis.literal(value=None in types)
     )
     rows = events.filter(of_type, holds(events, trend.where))
     by = label_of(rows, trend.by_columns, NONE) if trend.by else ibis.null("string")
@@ -60,9 +60,11 @@ def needed(rows: ir.Table, trend: TrendQuestion) -> ir.Table:
     flags = {series.flag for series in trend.series if isinstance(series, FirstsSeries)}
     wanted = {"event_type", "breakdown", "period_date", *flags}
     of_visitors = {"visitors", *ACTIVE, *PER_VISITOR}
-    if trend.kind != "trend" or any(one.measure in of_visitors for one in trend.series):
+    if trend.kind != "trend" or any(series.measure in of_visitors for series in trend.series):
         wanted.add("visitor_id")
-    if trend.kind == "trend" and all(one.measure in COUNTS and one.where == EVERYTHING for one in trend.series):
+    if trend.kind == "trend" and all(
+        series.measure in COUNTS and series.where == EVERYTHING for series in trend.series
+    ):
         return counted(rows, [name for name in rows.columns if name in wanted])
     wanted |= {"event_date", *(column.partition(".")[0] for column in trend.columns)}
     return rows.select(*(name for name in rows.columns if name in wanted))
@@ -84,11 +86,11 @@ class FirstsSeries(TrendSeries):
 
 def flagged(trend: TrendQuestion) -> TrendQuestion:
     """Return the trend that reads the columns of `with_firsts`."""
-    series = tuple(
-        one if one.occurrence == EVERY else FirstsSeries.model_construct(**dict(one), flag=f"{FIRST}{number}")
-        for number, one in enumerate(trend.series, start=1)
+    flagged_series = tuple(
+        series if series.occurrence == EVERY else FirstsSeries.model_construct(**dict(series), flag=f"{FIRST}{number}")
+        for number, series in enumerate(trend.series, start=1)
     )
-    return trend.changed(series=series)
+    return trend.changed(series=flagged_series)
 
 
 def with_firsts(events: ir.Table, trend: TrendQuestion) -> ir.Table:
@@ -135,8 +137,8 @@ def with_other(rows: ir.Table, column: str, kept: Sequence[str]) -> ir.Table:
 
 def has_no_values(shown: Iterable[str | None]) -> bool:
     """Return whether, judging by the values of a breakdown, no event may have a value of one of its columns."""
-    names = {one for one in shown if one != OTHER}
-    return bool(names) and all(NONE in (one or "") for one in names)
+    names = {label for label in shown if label != OTHER}
+    return bool(names) and all(NONE in (label or "") for label in names)
 
 
 def values(events: ir.Table, series: TrendSeries, *, by_period: bool, first_only: bool = False) -> ir.Table:
@@ -202,10 +204,10 @@ def _percentile(numbers: ir.Table, units: list[str], percent: int) -> ir.Table:
     """Return the nearest-rank percentile: the smallest value that at least `percent` % of values do not exceed."""
     window = ibis.window(group_by=units, order_by="number")
     ranked = numbers.mutate(
-        place=ibis.row_number().over(window) + 1, size=numbers.count().over(ibis.window(group_by=units))
+        position=ibis.row_number().over(window) + 1, size=numbers.count().over(ibis.window(group_by=units))
     )
     rank = (ranked.size * percent + 99) // 100
-    at_rank = ranked.filter(ranked.place == rank.cast("int64"))
+    at_rank = ranked.filter(ranked.position == rank.cast("int64"))
     return at_rank.select(*units, value=at_rank.number.cast("float64"))
 
 

@@ -134,7 +134,7 @@ def warehouse() -> Backend:
 @cache
 def _sql(ask: Callable[[Purchases], ir.Table]) -> str:
     """Compile a question once."""
-    purchases = Purchases.of_platform(warehouse().table("sales"), warehouse().table("sessions"))
+    purchases = Purchases.from_platform(warehouse().table("sales"), warehouse().table("sessions"))
     return str(warehouse().compile(ask(purchases)))
 
 

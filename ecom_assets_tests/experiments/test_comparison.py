@@ -45,8 +45,8 @@ def rounded(interval: Interval | None, digits: int = 5) -> tuple[float, float]:
 
 def test_the_sequential_interval_of_means_is_that_of_growthbook_s_example() -> None:
     """GrowthBook's `TestSequentialTTest.test_sequential_test_runs`: equation 9 of the paper on relative differences."""
-    control = Sample.of_sums(Fraction("1396.87"), Fraction("52377.9767"), 3000)
-    other = Sample.of_sums(Fraction("2422.7"), Fraction("134698.29"), 3461)
+    control = Sample.from_sums(Fraction("1396.87"), Fraction("52377.9767"), 3000)
+    other = Sample.from_sums(Fraction("2422.7"), Fraction("134698.29"), 3461)
     actual = sequential(control, other, 0.95, 1_000)
     assert actual is not None
     assert (rounded(actual.relative), actual.p_value) == ((-0.55844, 1.56516), 1)
@@ -55,7 +55,7 @@ def test_the_sequential_interval_of_means_is_that_of_growthbook_s_example() -> N
 
 def test_the_sequential_interval_of_shares_is_that_of_growthbook_s_example() -> None:
     """GrowthBook's `TestSequentialTTest.test_sequential_test_runs_prop`."""
-    actual = sequential(Sample.of_successes(1396, 3000), Sample.of_successes(2422, 3461), 0.95, 5_000)
+    actual = sequential(Sample.from_successes(1396, 3000), Sample.from_successes(2422, 3461), 0.95, 5_000)
     assert actual is not None
     assert (rounded(actual.relative), round(actual.p_value, 5)) == ((0.40098, 0.60675), 0)
 
@@ -165,7 +165,7 @@ def test_looking_every_day_finds_no_more_differences_than_the_confidence_allows(
         wrong = {"ours": False, "fixed": False}
         for day, (a, b) in enumerate(successes.tolist(), start=1):
             count = 250 * day
-            control, other = Sample.of_successes(a, count), Sample.of_successes(b, count)
+            control, other = Sample.from_successes(a, count), Sample.from_successes(b, count)
             looked = sequential(control, other, 0.95, 5_000)
             assert looked is not None
             wrong["ours"] |= not looked.difference.low <= 0 <= looked.difference.high
@@ -177,14 +177,14 @@ def test_looking_every_day_finds_no_more_differences_than_the_confidence_allows(
 
 
 def test_where_nothing_varies_nothing_is_said_of_the_difference() -> None:
-    nobody = Sample.of_successes(0, 500)
+    nobody = Sample.from_successes(0, 500)
     assert sequential(nobody, nobody, 0.95, 5_000) is None
-    one_unit = Sample.of_sums(Fraction(5), Fraction(25), 1)
+    one_unit = Sample.from_sums(Fraction(5), Fraction(25), 1)
     assert (sequential(one_unit, one_unit, 0.95, 5_000), posterior_of_mean(one_unit)) == (None, None)
 
 
 def test_a_control_of_zero_has_no_relative_difference() -> None:
-    actual = sequential(Sample.of_successes(0, 500), Sample.of_successes(5, 500), 0.95, 5_000)
+    actual = sequential(Sample.from_successes(0, 500), Sample.from_successes(5, 500), 0.95, 5_000)
     assert actual is not None
     assert actual.relative is None
 

@@ -320,7 +320,7 @@ def test_a_column_with_too_many_values_is_no_variant() -> None:
 
 def test_a_definition_reads_what_it_writes() -> None:
     experiment = CHECKOUT.changed(shares={"control": 1, "test": 3}, multiple="first", confidence=0.9)
-    assert ExperimentQuestion.from_mapping(experiment.to_mapping()) == experiment
+    assert ExperimentQuestion.from_mapping(experiment.definition()) == experiment
 
 
 def test_texts_are_read_as_what_they_stand_for() -> None:

@@ -50,7 +50,7 @@ def test_the_example_is_what_the_page_says() -> None:
 
 def test_the_comparison_is_what_the_page_says() -> None:
     _, _, expected = tables("Experiment")
-    looked = sequential(Sample.of_successes(100, 1_000), Sample.of_successes(130, 1_000), 0.95, 5_000)
+    looked = sequential(Sample.from_successes(100, 1_000), Sample.from_successes(130, 1_000), 0.95, 5_000)
     assert looked is not None
     assert looked.relative is not None
     control, other = beta_posterior(100, 1_000), beta_posterior(130, 1_000)

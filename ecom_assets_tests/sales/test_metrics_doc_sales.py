@@ -133,7 +133,7 @@ def test_days_add_up_to_the_orders_of_a_range_everywhere(shop: OrderPlatform) ->
     assert week["new_orders_count"] + week["returning_orders_count"] == count
     assert len([row for row in shop.rows(Conversions) if row["unit"] == "order"]) == count
     sold, sessions = shop.table(Sales), shop.table(Sessions)
-    assert Purchases.of_platform(sold, sessions).orders.order_count.sum().to_pyarrow().as_py() == count
+    assert Purchases.from_platform(sold, sessions).orders.order_count.sum().to_pyarrow().as_py() == count
 
 
 def test_a_day_s_revenue_is_that_of_the_page(shop: OrderPlatform) -> None:
