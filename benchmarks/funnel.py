@@ -21,10 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from funnel_rivals import STEPS, Count, clickhouse, clickhouse_seconds, pandas, polars
+from funnel_rivals import FUNNEL, STEPS, Count, clickhouse, clickhouse_seconds, pandas, polars
 from measuring import run_process
-
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL
 
 Row = dict[str, Any]
 
@@ -76,7 +74,7 @@ def expression(file: Path) -> Count:
     from ecom_assets.warehouse.local import connect
 
     con = connect()
-    levels = funnel_levels(con.read_parquet(file), FIVE_STEP_FUNNEL)
+    levels = funnel_levels(con.read_parquet(file), FUNNEL)
     totals = levels.group_by("level").agg(visitors=levels.count())
 
     def count() -> list[int]:
@@ -93,7 +91,7 @@ def kernel(file: Path) -> Count:
     from ecom_assets.funnels.kernel.counts import funnel_times
 
     con = duckdb.connect()
-    return lambda: funnel_times(con, f"SELECT * FROM '{file}'", FIVE_STEP_FUNNEL).counts
+    return lambda: funnel_times(con, f"SELECT * FROM '{file}'", FUNNEL).counts
 
 
 CONTENDERS: dict[str, Callable[[Path], Count]] = {

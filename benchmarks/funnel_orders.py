@@ -20,7 +20,7 @@ from ibis.backends.duckdb import Backend
 from measuring import Result, report, say
 
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
+from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.funnels.kernel.counts import funnel_times
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.report import step_numbers
@@ -58,7 +58,9 @@ def orders(con: Backend, file: Path, repetitions: int) -> None:
     """Each order in full beside ClickHouse's level."""
     events = con.sql(f"SELECT *, file_row_number AS event_id FROM read_parquet('{file}', file_row_number = true)")
     for order, modes in MODES.items():
-        mine_s, mine = clocked(partial(reported, con, events, Funnel(FIVE_STEP_FUNNEL.steps, order=order)), repetitions)
+        mine_s, mine = clocked(
+            partial(reported, con, events, Funnel.from_mapping({"steps": FIVE_STEPS, "order": order})), repetitions
+        )
         theirs_s, theirs = clocked(clickhouse(file, modes=modes), repetitions)
         if mine != theirs:
             raise SystemExit(f"{order}: {mine} here and {theirs} in ClickHouse, so there is nothing to compare.")
@@ -83,7 +85,7 @@ def growth(con: Backend, events: int, repetitions: int) -> None:
         spent = {
             steps: clocked(partial(count, funnel), repetitions)[0]
             for steps in (5, 20)
-            for funnel in [Funnel(tuple(FunnelStep(f"e{n}") for n in range(steps)), 30 * DAY_S)]
+            for funnel in [Funnel.from_mapping({"steps": [f"e{n}" for n in range(steps)], "within": "30d"})]
         }
         report(
             Result(f"funnel, 20 steps / 5 steps, {name}, CPU", spent[20] / spent[5], "x", GROWTH, about={"s": spent})

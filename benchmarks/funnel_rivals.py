@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL
+from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 
 Count = Callable[[], list[int]]
 
-STEPS = [step.event_type for step in FIVE_STEP_FUNNEL.steps]
-WINDOW_S = FIVE_STEP_FUNNEL.within_s
+FUNNEL = Funnel.from_mapping({"steps": FIVE_STEPS})
+STEPS = list(FIVE_STEPS)
+WINDOW_S = FUNNEL.within
 
 
 def clickhouse(

@@ -13,8 +13,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
-from ecom_assets.funnels.question import FunnelDefinition
+from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.operations.requests import Requests
 from ecom_assets.orders.held_days import OrderGate
@@ -152,11 +151,11 @@ def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:
                 raise DefinitionError("ECOM_FUNNEL_STEPS declares a funnel too; use one of the two settings.")
             return read_funnels(settings.funnels)
     names = settings.funnel_steps or load_mapping(mapping_name(settings)).funnel_steps
-    steps = tuple(FunnelStep(name) for name in names) or FIVE_STEP_FUNNEL.steps
+    steps = [{"event_type": name} for name in names or FIVE_STEPS]
     with about_setting("funnel_window"):
-        within_s = parse_duration(settings.funnel_window)
+        parse_duration(settings.funnel_window)
     with about_setting("funnel_steps"):
-        return (DailyFunnel(DEFAULT_NAME, Funnel(steps, within_s=within_s)),)
+        return (DailyFunnel(DEFAULT_NAME, Funnel.from_mapping({"steps": steps, "within": settings.funnel_window})),)
 
 
 MOST_FUNNELS = 50
@@ -179,7 +178,7 @@ def _funnel(path: Path, name: object, raw: object) -> DailyFunnel:
     if not isinstance(name, str) or not name.strip():
         raise DefinitionError(f"{path} names a funnel {name!r}; a name is a text.")
     try:
-        funnel = FunnelDefinition.from_mapping(raw).funnel
+        funnel = Funnel.from_mapping(raw)
         says_per = isinstance(raw, dict) and raw.get("per") is not None
         units = (UNITS[funnel.per],) if says_per and funnel.per in UNITS else tuple(UNITS.values())
         daily = DailyFunnel(name, funnel, units)

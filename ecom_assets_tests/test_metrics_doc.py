@@ -27,8 +27,7 @@ from ecom_assets.funnels.daily import DailyFunnel
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import funnel_times
 from ecom_assets.funnels.levels import funnel_levels
-from ecom_assets.funnels.question import FunnelDefinition
-from ecom_assets.funnels.steps import plain_steps
+from ecom_assets.funnels.report import plain_steps
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.sessions.rule import ONE_DAY_S, PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
@@ -65,7 +64,7 @@ def tables(heading: str) -> list[list[Line]]:
 
 
 def funnel_of(*steps: str, within: str, order: str = "ordered") -> Funnel:
-    return FunnelDefinition.from_mapping({"steps": steps, "within": within, "order": order}).funnel
+    return Funnel.from_mapping({"steps": steps, "within": within, "order": order})
 
 
 def rows_of(lines: Iterable[Line]) -> list[Row]:

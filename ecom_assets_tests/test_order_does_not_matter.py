@@ -13,18 +13,18 @@ import pytest
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.daily import DailyFunnel
-from ecom_assets.funnels.definition import Funnel, FunnelStep
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.visitor_segments.segment import VisitorSegment
+from ecom_assets_tests.funnels.definitions import funnel_of, step_of
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.plans import LATE_DAYS, Arrive, Plan, Run, World, random_plan
 from ecom_assets_tests.platform import Platform
 from ecom_assets_tests.sessions.session_reference import reference_sessions, stored_sessions
 
-STEPS = tuple(FunnelStep(kind) for kind in ("page_view", "add_to_cart", "purchase"))
+STEPS = tuple(step_of(kind) for kind in ("page_view", "add_to_cart", "purchase"))
 WORLDS = {
     "UTC": World("UTC", date(2026, 3, 10)),
     "Berlin, a day of 23 hours": World("Europe/Berlin", date(2026, 3, 28)),
@@ -39,7 +39,7 @@ WORLDS = {
 @cache
 def platform(timezone: str) -> Platform:
     """One warehouse per zone, emptied between plans, so that it compiles a slice once."""
-    funnel = DailyFunnel("default", Funnel(STEPS, within_s=86_400))
+    funnel = DailyFunnel("default", funnel_of(STEPS, within_s=86_400))
     settings = Settings(home=Path("never written"), timezone=timezone, late_days=LATE_DAYS)
     recent = VisitorSegment.from_definition("recent", {"did": "page_view", "within": "2d"})
     return Platform(settings, funnels=[funnel], declared_segments=(recent,))

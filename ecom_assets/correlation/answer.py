@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import ibis.expr.types as ir
@@ -14,8 +13,9 @@ from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.funnels.answer import check_size, funnel_events
 from ecom_assets.funnels.columns import with_flags
-from ecom_assets.funnels.definition import ANY, Funnel
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import store_entries, suits
+from ecom_assets.funnels.steps import ANY
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents
 from ecom_assets.sessions.rule import SessionRule
@@ -55,8 +55,8 @@ def compute(question: CorrelationQuestion, asked: AskedEvents) -> dict[str, Any]
         DefinitionError: The definition does not fit the events.
         QuestionTooLargeError: The funnel has too many steps.
     """
-    con, funnel = asked.con, question.funnel.funnel
-    check_size(replace(funnel, by=None), asked.source, "ask for fewer, or use `ecom correlation`")
+    con, funnel = asked.con, question.funnel
+    check_size(funnel, asked.source, "ask for fewer, or use `ecom correlation`")
     events, _ = funnel_events(asked.events, funnel, SessionRule.preset("ga4"))
     entered = _entrants(con, events, funnel)
     (sizes,) = rows_of(entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum()))

@@ -1,7 +1,7 @@
 """Correlation: the counts as Ibis expressions, and the odds ratio of them with its interval. METRICS "Correlation"."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import ibis
@@ -27,7 +27,7 @@ def entrants(events: ir.Table, funnel: Funnel) -> ir.Table:
         entered_at=chains.event_at.min(), last_at=chains.event_at.max(), level=chains.step.max()
     )
     is_converted = visitors.level == len(funnel.steps)
-    window_end = visitors.entered_at + ibis.interval(seconds=funnel.within_s)
+    window_end = visitors.entered_at + ibis.interval(seconds=funnel.within)
     return visitors.select(
         "visitor_id",
         "entered_at",
@@ -51,7 +51,7 @@ def event_type_counts(events: ir.Table, entered: ir.Table, funnel: Funnel) -> ir
 
 def property_counts(events: ir.Table, entered: ir.Table, funnel: Funnel, column: str) -> ir.Table:
     """Return how many entrants had each value of a property at the first step; the columns are as for event types."""
-    chains = funnel_chains(events, replace(funnel, by=column))
+    chains = funnel_chains(events, funnel.changed(by=column))
     at_entry = chains.filter(chains.step == 1).select("visitor_id", VALUE)
     values = at_entry.join(entered.select("visitor_id", "is_converted"), "visitor_id")
     return _counted(values.select("visitor_id", "is_converted", value=values[VALUE].fill_null(NONE)))

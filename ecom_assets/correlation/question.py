@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import ConfigDict, model_validator
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.question import FunnelDefinition
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.questions.fields import Count, Name, Share, asked, column, commas
 from ecom_assets.questions.model import Question
 from ecom_assets.tables.values import check_column
@@ -26,7 +26,7 @@ class CorrelationQuestion(Question):
 
     TITLES: ClassVar = {"what": "Funnel", "how": "How", "more": "More"}
 
-    funnel: FunnelDefinition = asked(
+    funnel: Funnel = asked(
         ..., "Funnel", "Whose conversion is looked at: a funnel per visitor",
         only=("steps", "within", "order", "where", "exclude", "exclusion_rule"),
     )  # fmt: skip
@@ -42,7 +42,7 @@ class CorrelationQuestion(Question):
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse a funnel with parts that make no sense here."""
-        funnel = self.funnel.funnel
+        funnel = self.funnel
         if len(funnel.steps) == 1:
             raise DefinitionError("In a funnel of one step everybody converts; give a correlation two steps or more.")
         if funnel.per != "user" or funnel.by is not None or funnel.hold:

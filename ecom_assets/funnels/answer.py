@@ -13,13 +13,12 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
-from ecom_assets.funnels.chains import SEPARATOR, funnel_chains
+from ecom_assets.funnels.chains import NO_VALUE, SEPARATOR, funnel_chains
 from ecom_assets.funnels.columns import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.definition import UNIT, Funnel
 from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
 from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
 from ecom_assets.funnels.kernel.passes import StepTimes
-from ecom_assets.funnels.optional_rules import required_steps
 from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.funnels.report import (
     OTHER,
@@ -27,10 +26,12 @@ from ecom_assets.funnels.report import (
     counted_times,
     key_columns,
     labelled,
+    step_answers,
     step_numbers,
+    step_rows,
+    types_in_doubt,
     with_value_columns,
 )
-from ecom_assets.funnels.steps import NO_VALUE, step_answers, step_rows, types_in_doubt
 from ecom_assets.questions.answer import InUtc, Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents, EventSource, OpenEvents, QuestionTooLargeError
 from ecom_assets.sessions.question import known_session_rule
@@ -51,7 +52,7 @@ class Entered(BaseModel):
     complete: bool = Field(description="Whether the window of every entry is over in the data")
 
 
-class Bar(BaseModel):
+class FunnelBar(BaseModel):
     """A bar of a histogram: the number of units in a range of durations."""
 
     from_s: int = Field(description="From so many seconds on")
@@ -80,7 +81,7 @@ class FunnelStepAnswer(BaseModel):
     p90_s_from_start: float | None = Field(description="90th percentile of these")
     average_s_from_previous: float | None = Field(description="Mean of the seconds since the step before")
     average_s_from_start: float | None = Field(description="Mean of the seconds since step 1")
-    histogram_from_previous: list[Bar] = Field(description="How long it took since the step before")
+    histogram_from_previous: list[FunnelBar] = Field(description="How long it took since the step before")
 
 
 class FunnelPart(BaseModel):
@@ -109,7 +110,7 @@ class ConversionTimes(BaseModel):
     average_s: float | None = Field(description="Mean of the seconds")
     median_s: float | None = Field(description="Median of the seconds")
     p90_s: float | None = Field(description="90th percentile of the seconds")
-    bins: list[Bar] = Field(description="How many took so long; half-open")
+    bins: list[FunnelBar] = Field(description="How many took so long; half-open")
 
 
 class FunnelAnswer(QuestionAnswer):
@@ -153,24 +154,20 @@ MOST_COMPILED_STEPS: Final = 16
 """Steps of a funnel that the kernel does not count: the statement grows with their square, and has to be planned."""
 
 
-def is_small_enough(definition: Funnel, *, has_kernel: bool) -> bool:
-    """Return whether an engine can compute the funnel: long ones only where the kernel counts them."""
-    is_plain = definition.by is None and definition.over is None and definition.time_to_convert is None
-    is_counted = has_kernel and is_plain and suits(definition)
-    return is_counted or len(definition.steps) <= MOST_COMPILED_STEPS
+COMPILED: Final = "A funnel with a breakdown, exclusions, cohorts, times or this order has at most"
+LISTED: Final = "The visitors at a step are listed for funnels of at most"
 
 
-def check_size(funnel: Funnel, source: EventSource, instead: str) -> None:
-    """Refuse a funnel that an engine which others use too would plan for too long.
+def check_size(funnel: Funnel, source: EventSource, instead: str, limited: str = COMPILED) -> None:
+    """Refuse a funnel that an engine which others use too would plan for too long: one that the kernel does not count.
 
     Raises:
-        QuestionTooLargeError: It has too many steps; `instead` says what to do.
+        QuestionTooLargeError: It has too many steps; `limited` says which funnels may not, and `instead` what to do.
     """
-    if source.is_bounded and not is_small_enough(funnel, has_kernel=source.has_kernel):
-        raise QuestionTooLargeError(
-            f"A funnel with a breakdown, exclusions, cohorts, times or this order has at most {MOST_COMPILED_STEPS} "
-            f"steps here, not {len(funnel.steps)}; {instead}."
-        )
+    is_plain = funnel.by is None and funnel.over is None and funnel.time_to_convert is None
+    is_counted = source.has_kernel and limited == COMPILED and is_plain and suits(funnel)
+    if source.is_bounded and not is_counted and len(funnel.steps) > MOST_COMPILED_STEPS:
+        raise QuestionTooLargeError(f"{limited} {MOST_COMPILED_STEPS} steps here, not {len(funnel.steps)}; {instead}.")
 
 
 Keep = Callable[[ir.Table], object]
@@ -370,7 +367,7 @@ def _listed_by(con: SQLBackend, funnel: Funnel, listed: StepList, values: dict[s
         keys = key_columns(chains)
         rows = chains.filter(chains.step == listed.step)
         if listed.only_stopped:
-            following = next((n for n in required_steps(funnel) if n > listed.step), None)
+            following = next((n for n in funnel.required_steps if n > listed.step), None)
             rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
         values["count"] = int(con.to_pyarrow(rows.count()).as_py())
@@ -386,20 +383,15 @@ def compute_who(listed: StepList, question: FunnelQuestion, asked: AskedEvents) 
         DefinitionError: The funnel has no such step, or counts totals.
         QuestionTooLargeError: The funnel has too many steps.
     """
-    funnel = question.funnel
-    if asked.source.is_bounded and not is_small_enough(replace(funnel, by=None), has_kernel=False):
-        raise QuestionTooLargeError(
-            f"The visitors at a step are listed for funnels of at most {MOST_COMPILED_STEPS} steps here, not "
-            f"{len(funnel.steps)}; ask for fewer, or use `ecom funnel --who`."
-        )
-    if listed.step > len(funnel.steps):
-        raise DefinitionError(f"Step {listed.step} is not one of the {len(funnel.steps)} steps; give one of them.")
-    if funnel.per not in {"user", "session"}:
+    check_size(question, asked.source, "ask for fewer, or use `ecom funnel --who`", LISTED)
+    if listed.step > len(question.steps):
+        raise DefinitionError(f"Step {listed.step} is not one of the {len(question.steps)} steps; give one of them.")
+    if question.per not in {"user", "session"}:
         raise DefinitionError(
             "The visitors at a step are listed per user or session, not for totals or properties; set per."
         )
     values: dict[str, Any] = {}
-    answer = _answer(question, asked, _listed_by(asked.con, funnel, listed, values))
+    answer = _answer(question, asked, _listed_by(asked.con, question, listed, values))
     return {"definition": answer["definition"], "step": listed.step, **values}
 
 
@@ -410,21 +402,21 @@ def compute(question: FunnelQuestion, asked: AskedEvents) -> dict[str, Any]:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
         QuestionTooLargeError: It has too many steps.
     """
-    check_size(question.funnel, asked.source, "ask for fewer, or use `ecom funnel`")
+    check_size(question, asked.source, "ask for fewer, or use `ecom funnel`")
     return _answer(question, asked, asked.keep)
 
 
 def _answer(question: FunnelQuestion, asked: AskedEvents, keep: Keep | None) -> dict[str, Any]:
-    funnel, entered = question.funnel, question.entry_days
+    entered = question.entry_days
     named = question.session_rule or TOOL_RULES.get(str(question.preset))  # of the preset's tool, if it has sessions
-    rule = known_session_rule(named, asked.source) if funnel.per == "session" else None
+    rule = known_session_rule(named, asked.source) if question.per == "session" else None
     # The days are fixed by all events, because those of a visitor segment may end earlier.
     newest = asked.opened.known.last if asked.segment else None
     first, last, count = (*entered.within(newest), None) if newest else (entered.first, entered.last, entered.day_count)
     result = funnel_answer(
         asked.con,
         asked.events,
-        funnel,
+        question,
         rule=SessionRule.preset(rule) if rule else None,
         keep=keep,
         words=asked.source.words,
@@ -437,7 +429,7 @@ def _answer(question: FunnelQuestion, asked: AskedEvents, keep: Keep | None) -> 
 def begin(question: FunnelQuestion, opened: OpenEvents) -> StepTimes | None:
     """Return how long visitors took to each step, if the check of the rows can say it; else None."""
     has_days = question.time_range or question.days.is_given or question.entry_days.is_given
-    return None if has_days or question.over else opened.step_times(question.funnel)
+    return None if has_days or question.over else opened.step_times(question)
 
 
 FUNNEL: Final = Kind(

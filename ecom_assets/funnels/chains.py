@@ -22,9 +22,7 @@ from ecom_assets.funnels.columns import (
 )
 from ecom_assets.funnels.definition import CONSECUTIVE, INTERRUPTED, Funnel
 from ecom_assets.funnels.matching import Matching, OverlappingSteps
-from ecom_assets.funnels.optional_rules import required, required_steps
 from ecom_assets.funnels.orders import any_order_events, consecutive_events, excluded_events
-from ecom_assets.funnels.steps import NO_VALUE
 from ecom_assets.tables.columns import text_by
 from ecom_assets.tables.portable import first_of_each
 
@@ -100,7 +98,7 @@ def _chain_rows(current: ir.Table, step: int, units: Sequence[str]) -> ir.Table:
 
 
 def _deadline(current: ir.Table, funnel: Funnel) -> ir.TimestampValue:
-    return current.start_at + ibis.interval(seconds=funnel.within_s)
+    return current.start_at + ibis.interval(seconds=funnel.within)
 
 
 def _limit(number: int) -> str:
@@ -176,6 +174,7 @@ def without_spoiled(attempts: ir.Table, spoiled: ir.Table, funnel: Funnel, units
 
 
 VALUE = "by_value"
+NO_VALUE = "(none)"
 SEPARATOR = "\x1f"
 """Between the values of several columns: the separator of units, which no text of people holds."""
 
@@ -202,7 +201,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     units = counted_columns(units, funnel)
     if funnel.optional_steps:
         return with_optional(
-            funnel_chains(events, required(funnel), unit), _with_value(events, funnel, units), funnel, units
+            funnel_chains(events, funnel.required(), unit), _with_value(events, funnel, units), funnel, units
         )
     matching = Matching.of(funnel)
     if funnel.per == "totals" and funnel.order == "ordered" and not matching.is_disjoint:
@@ -417,7 +416,7 @@ def with_optional(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Seq
         funnel: The definition.
         units: The columns that identify a unit, held ones included.
     """
-    numbers = enumerate(required_steps(funnel), start=1)
+    numbers = enumerate(funnel.required_steps, start=1)
     number = ibis.cases(*((chains.step == place, ibis.literal(n, "int64")) for place, n in numbers))
     chains = chains.mutate(step=number.cast("int64"))
     taken = (_taken(chains, events, funnel, units, step) for step in sorted(funnel.optional_steps))
@@ -443,10 +442,10 @@ def _taken(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Sequence[s
 
 def _gaps(chains: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:
     """Return the times between which an optional step counts: of the steps around it, and of the window's end."""
-    kept = required_steps(funnel)
+    kept = funnel.required_steps
     before, after = max(n for n in kept if n < step), min(n for n in kept if n > step)
     begun = chains.filter(chains.step == 1)
-    begun = begun.select(*units, ends_at=begun.event_at + ibis.interval(seconds=funnel.within_s))
+    begun = begun.select(*units, ends_at=begun.event_at + ibis.interval(seconds=funnel.within))
     gaps = chains.filter(chains.step == before).select(*units, from_at="event_at").join(begun, list(units))
     later = chains.filter(chains.step == after).select(*units, next_at="event_at")
     return gaps.left_join(later, list(units)).select(*units, "from_at", "ends_at", "next_at")

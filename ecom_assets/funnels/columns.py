@@ -3,8 +3,7 @@
 Columns are checked against the table's types first, so that no engine compares values by an implicit cast.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import ibis
@@ -24,23 +23,28 @@ from ecom_assets.tables.columns import (
     with_edges,
     with_first,
 )
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.steps import ANY, FunnelEvent, FunnelStep, equal_to
+from ecom_assets.tables.breakdown import bins_of
+from ecom_assets.tables.columns import comparable, holds, kind_of_column, meeting, text_of, with_edges
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.portable import can_be_null
 from ecom_assets.tables.values import bins_of, check_comparable, json_path, unknown_column
+from ecom_assets.tables.values import Scalar, check_comparable, json_path, unknown_column
 
 
-def matches(events: ir.Table, step: FunnelStep) -> ir.BooleanValue:
+def matches(events: ir.Table, step: FunnelEvent) -> ir.BooleanValue:
     """Return whether an event matches a step; never null.
 
     Raises:
         WorkError: The step counts first events only, which `with_firsts` finds among the events of all days.
     """
-    if step.occurrence != EVERY:
+    if step.is_first:
         raise WorkError("What is first is found among all events; give the events and the funnel of `with_firsts`.")
     tests = [] if step.event_type == ANY else [events.event_type == step.event_type]
-    tests += [comparable(events, column, value) == value for column, value in step.where.items()]
+    tests += [comparable(events, column, value) == value for column, value in step.equal.items()]
     equal = ibis.and_(ibis.literal(value=True), *tests).fill_null(ibis.literal(value=False))
-    return equal if step.conditions == EVERYTHING else equal & holds(events, step.conditions)
+    return equal if step.others == EVERYTHING else equal & holds(events, step.others)
 
 
 def counted_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
@@ -58,20 +62,24 @@ def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
     if funnel.has_any_step:
         return _with_any_step(events, funnel)
     # By their text, because to Python the conditions `= 1` and `= true` are equal.
-    distinct = {repr(step.conditions): step.conditions for step in funnel.steps if step.conditions != EVERYTHING}
+    distinct = {repr(step.others): step.others for step in funnel.steps if step.others != EVERYTHING}
     names = {text: f"{FLAG}{number}" for number, text in enumerate(distinct, start=1)}
-
-    def flagged(step: FunnelStep) -> FunnelStep:
-        if step.conditions == EVERYTHING:
-            return step
-        return FunnelStep(step.event_type, {**step.where, names[repr(step.conditions)]: True})
-
     flags = {name: holds(events, distinct[text]) for text, name in names.items()}
-    first, *others = map(flagged, funnel.steps)
-    if ENTRY in events.columns:
-        first = FunnelStep(first.event_type, {**first.where, ENTRY: True})
-    plain = replace(funnel, steps=(first, *others), where=EVERYTHING)
+    equal = [
+        step.equal if step.others == EVERYTHING else {**step.equal, names[repr(step.others)]: True}
+        for step in funnel.steps
+    ]
+    plain = _with_equalities(events, funnel, equal)
     return (events.mutate(**flags) if flags else events), plain
+
+
+def _with_equalities(events: ir.Table, funnel: Funnel, equal: Sequence[Mapping[str, Scalar]]) -> Funnel:
+    """Return the funnel with these equalities of each step as its only conditions, and that of entries."""
+    first, *others = equal
+    if ENTRY in events.columns:
+        first = {**first, ENTRY: True}
+    steps = zip(funnel.steps, (first, *others), strict=True)
+    return funnel.changed(steps=tuple(step.changed(where=equal_to(values)) for step, values in steps), where=EVERYTHING)
 
 
 def _with_any_step(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
@@ -79,10 +87,8 @@ def _with_any_step(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
     distinct = {step.identity: step for step in funnel.steps}
     names = {identity: f"{FLAG}{number}" for number, identity in enumerate(distinct, start=1)}
     flags = {names[identity]: matches(events, step) for identity, step in distinct.items()}
-    first, *others = (FunnelStep(ANY, {names[step.identity]: True}) for step in funnel.steps)
-    if ENTRY in events.columns:
-        first = FunnelStep(ANY, {**first.where, ENTRY: True})
-    plain = replace(funnel, steps=(first, *others), where=EVERYTHING)
+    plain = _with_equalities(events, funnel, [{names[step.identity]: True} for step in funnel.steps])
+    plain = plain.changed(steps=tuple(step.changed(event_type=ANY) for step in plain.steps))
     return events.mutate(**flags).mutate(event_type=ibis.literal(ANY)), plain
 
 
@@ -96,14 +102,15 @@ def with_firsts(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
     names: dict[tuple[object, ...], str] = {}
     steps = []
     for step in funnel.steps:
-        if step.occurrence == EVERY:
+        if not step.is_first:
             steps.append(step)
             continue
         if step.identity not in names:
             names[step.identity] = f"{FIRST}{len(names) + 1}"
             events = with_first(events, names[step.identity], _is_candidate(events, step, funnel))
-        steps.append(replace(step, where={**step.where, names[step.identity]: True}, occurrence=EVERY))
-    return events, replace(funnel, steps=tuple(steps))
+        where = equal_to({**step.equal, names[step.identity]: True}, step.others)
+        steps.append(step.changed(where=where, occurrence=EVERY))
+    return events, funnel.changed(steps=tuple(steps))
 
 
 def with_bins(events: ir.Table, funnel: Funnel, days: tuple[date, date] | None) -> Funnel:
@@ -119,14 +126,14 @@ def with_bins(events: ir.Table, funnel: Funnel, days: tuple[date, date] | None) 
     events = events.filter(events.event_date.between(*days)) if days else events
     rows = meeting(events, funnel.where).filter(ibis.or_(*(matches(events, step) for step in funnel.steps)))
     by, limit = with_edges(rows, funnel.by_columns, funnel.limit)
-    return replace(funnel, by=by, limit=limit)
+    return funnel.changed(by=by, limit=limit)
 
 
 def _is_candidate(events: ir.Table, step: FunnelStep, funnel: Funnel) -> ir.BooleanValue:
     """Return whether an event is one of those of which the first is the step."""
     if step.occurrence == FIRST_EVER:
-        return matches(events, FunnelStep(step.event_type))
-    return matches(events, replace(step, occurrence=EVERY)) & holds(events, funnel.where)
+        return matches(events, step.changed(where=EVERYTHING, occurrence=EVERY))
+    return matches(events, step.changed(occurrence=EVERY)) & holds(events, funnel.where)
 
 
 FLAG = "meets_conditions_"
@@ -175,7 +182,7 @@ def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> No
     Raises:
         DefinitionError: A column does not fit; the message names the first.
     """
-    values = [(column, value) for step in funnel.conditions for column, value in step.where.items()]
+    values = [(column, value) for event in funnel.events for column, value in event.equal.items()]
     named = [column.partition(".")[0] for column in funnel.columns]
     for column in (*needed, "event_at", "event_type", *named):
         if column not in events.columns:

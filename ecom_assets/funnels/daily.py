@@ -1,7 +1,7 @@
 """The daily funnels: by category and in total, by device and channel. METRICS "The daily funnel"."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import ibis
@@ -11,8 +11,9 @@ from ecom_assets.attribution.contracts import NO_CHANNEL
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.columns import matches
 from ecom_assets.funnels.contracts import ConversionByDimension
-from ecom_assets.funnels.definition import ANY, CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
+from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.steps import ANY, equal_to
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import stitch
 from ecom_assets.tables.columns import meeting
@@ -74,16 +75,15 @@ class DailyFunnel:
     @property
     def of_sessions(self) -> Funnel:
         """The funnel within a session."""
-        return replace(self.funnel, within_s=MAX_WINDOW_S) if "visitor" in self.units else self.funnel
+        return self.funnel.changed(within=MAX_WINDOW_S) if "visitor" in self.units else self.funnel
 
     @property
     def event_types(self) -> set[str] | None:
         """The event types that the funnel needs; None if it needs all events."""
         if self.funnel.order in {"strict_order", "allow_reentry", *CONSECUTIVE}:
             return None
-        if any(step.event_type == ANY for step in self.funnel.conditions):
-            return None
-        return {step.event_type for step in self.funnel.conditions}
+        types = {event.event_type for event in self.funnel.events}
+        return None if ANY in types else types
 
     def events_of(self, events: ir.Table) -> ir.Table:
         """Return the events that the funnel needs."""
@@ -94,7 +94,7 @@ class DailyFunnel:
     @property
     def window_days(self) -> int:
         """The number of days after a cohort day that a visitor's window can reach, including clock changes."""
-        return days_after(self.funnel.within_s)
+        return days_after(self.funnel.within)
 
 
 def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -174,15 +174,14 @@ def visitor_levels(events: ir.Table, fragments: ir.Table, days: Days, daily: Dai
     first_type = first.event_type
     starts = events.filter(matches(events, first), days.contain(events.event_date))
     attempts = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
-    attempts = attempts.mutate(closes_at=attempts.last_start_at + ibis.interval(seconds=funnel.within_s))
+    attempts = attempts.mutate(closes_at=attempts.last_start_at + ibis.interval(seconds=funnel.within))
     later = events.filter(days.widened(after=span).contain(events.event_date))
     in_attempt = (later.event_date >= attempts.cohort_date) & (later.event_at <= attempts.closes_at)
     inside = later.join(attempts, [later.visitor_id == attempts.visitor_id, in_attempt])
     inside = inside.select(*later.columns, "cohort_date", on_first_day=inside.event_date == inside.cohort_date)
-    if {first_type, ANY} & {step.event_type for step in (*others, *(one.event for one in funnel.exclude))} or (
-        first_type == ANY
-    ):
-        funnel = replace(funnel, steps=(replace(first, where={**first.where, "on_first_day": True}), *others))
+    if first_type == ANY or {first_type, ANY} & {event.event_type for event in (*others, *funnel.exclude)}:
+        on_first_day = first.changed(where=equal_to({**first.equal, "on_first_day": True}, first.others))
+        funnel = funnel.changed(steps=(on_first_day, *others))
     else:
         inside = inside.filter((inside.event_type != first_type) | inside.on_first_day)
     levels = funnel_levels(inside, funnel, ["visitor_id", "cohort_date"])

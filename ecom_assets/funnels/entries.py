@@ -80,7 +80,7 @@ class Entries:
     def are_complete(self, funnel: Funnel, end: datetime | None = None) -> bool:
         """Return whether the window of every entry before `end`, by default of all, is over in the data."""
         last = day_starts_at(self.last + ONE_DAY, self.timezone)
-        window_s = funnel.within_s if len(funnel.steps) > 1 else 0
+        window_s = funnel.within if len(funnel.steps) > 1 else 0
         return min(end or last, last) + timedelta(seconds=window_s) <= self.newest_at
 
     def bounds_us(self, cohorts: Sequence["Cohort"]) -> list[int]:
@@ -131,7 +131,7 @@ def by_cohort(events: ir.Table, funnel: Funnel, units: Sequence[str], entries: E
     begins = _can_begin(kept, funnel)
     begun = kept.filter(begins, kept[ENTRY])
     attempts = begun.group_by(*units, "own_period").agg(first_at=begun.event_at.min(), last_at=begun.event_at.max())
-    attempts = attempts.mutate(closes_at=attempts.last_at + ibis.interval(seconds=funnel.within_s))
+    attempts = attempts.mutate(closes_at=attempts.last_at + ibis.interval(seconds=funnel.within))
     attempts = attempts.select(*units, "first_at", "closes_at", **{COHORT: attempts.own_period})
     same = [kept[unit] == attempts[unit] for unit in units]
     joined = kept.join(attempts, [*same, kept.event_at >= attempts.first_at, kept.event_at <= attempts.closes_at])

@@ -18,7 +18,6 @@ from ecom_assets.funnels.chains import alone, count_name, funnel_chains, moments
 from ecom_assets.funnels.columns import check_columns, counted_columns, counted_events, matches, unit_columns
 from ecom_assets.funnels.definition import EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.funnels.optional_rules import required
 
 
 def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:
@@ -38,7 +37,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         DefinitionError: A column is missing or has another type than the value it is compared with, or more
             than six overlapping conditions make an exact answer too expensive.
     """
-    funnel = required(funnel)
+    funnel = funnel.required()
     if funnel.order not in EARLIEST or funnel.exclude or funnel.per == "totals":
         chains = funnel_chains(events, funnel, unit)
         keys = [name for name in chains.columns if name not in {"step", "event_at", "event_id"}]
@@ -48,7 +47,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     units = counted_columns(units, funnel)
     matching = Matching.of(funnel)
     events = counted_events(events, funnel, units)
-    if funnel.within_s == MAX_WINDOW_S and matching.is_disjoint:
+    if funnel.within == MAX_WINDOW_S and matching.is_disjoint:
         return _levels_by_first_time(events, funnel, matching, units)
     if funnel.order != "ordered" or matching.is_disjoint:
         return _levels_by_event(events, funnel, matching, units)
@@ -99,7 +98,7 @@ def _extended(chains: ir.Table, candidates: ir.Table, funnel: Funnel, units: lis
     first = both.is_candidate if funnel.order != "strict_increase" else both.is_candidate.desc()
     so_far = ibis.window(group_by=units, order_by=[both.event_at, first], rows=(None, 0))
     both = both.mutate(latest_at=both.start_at.max().over(so_far))
-    kept = both.filter(both.is_candidate == 1, both.latest_at >= both.event_at - ibis.interval(seconds=funnel.within_s))
+    kept = both.filter(both.is_candidate == 1, both.latest_at >= both.event_at - ibis.interval(seconds=funnel.within))
     return kept.select(*units, "event_at", start_at=kept.latest_at)
 
 
@@ -120,7 +119,7 @@ def _levels_by_moment(events: ir.Table, funnel: Funnel, matching: Matching, unit
     rows = rows.mutate(start_at=rows.event_at, level=ibis.literal(0, "int64"))
     levels = []
     for step in range(1, len(funnel.steps) + 1):
-        rows = _after_step(rows, step, funnel.within_s, matching, units)
+        rows = _after_step(rows, step, funnel.within, matching, units)
         if step % _STEPS_PER_QUERY == 0 or step == len(funnel.steps):
             levels.append(rows.select(*units, "level"))
     every = ibis.union(*levels) if len(levels) > 1 else levels[0]

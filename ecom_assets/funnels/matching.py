@@ -11,7 +11,8 @@ from itertools import combinations
 from typing import Final
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.definition import ANY, Funnel, FunnelStep
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.steps import ANY, FunnelStep
 from ecom_assets.tables.conditions import Condition, Group
 from ecom_assets.tables.values import kind_of
 
@@ -99,9 +100,9 @@ def may_overlap(one: FunnelStep, other: FunnelStep) -> bool:
     types, others = _types(one), _types(other)
     if types and others and not types & others:
         return False
-    shared = one.where.keys() & other.where.keys()
+    shared = one.equal.keys() & other.equal.keys()
     return not any(
-        kind_of(one.where[column]) == kind_of(other.where[column]) and one.where[column] != other.where[column]
+        kind_of(one.equal[column]) == kind_of(other.equal[column]) and one.equal[column] != other.equal[column]
         for column in shared
     )
 
@@ -110,14 +111,14 @@ def _types(step: FunnelStep) -> frozenset[object]:
     """Return the event types that a step can have; empty for any."""
     if step.event_type != ANY:
         return frozenset({step.event_type})
-    parts = step.conditions.parts if isinstance(step.conditions, Group) else (step.conditions,)
-    is_each = not isinstance(step.conditions, Group) or step.conditions.kind == "all_of"
+    parts = step.others.parts if isinstance(step.others, Group) else (step.others,)
+    is_each = not isinstance(step.others, Group) or step.others.kind == "all_of"
     listed = [
         frozenset(part.values)
         for part in parts
         if is_each and isinstance(part, Condition) and (part.column, part.operator) == ("event_type", "one_of")
     ]
-    listed += [frozenset({step.where["event_type"]})] if "event_type" in step.where else []
+    listed += [frozenset({step.equal["event_type"]})] if "event_type" in step.equal else []
     return frozenset[object].intersection(*listed) if listed else frozenset()
 
 

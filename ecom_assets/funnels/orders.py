@@ -22,7 +22,7 @@ def excluded_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> l
     kept = events
     if funnel.exclude and funnel.exclusion_rule == "posthog":
         kept = events.semi_join(_plain_instants(events, funnel, units), [*units, "event_at"])
-    return [kept.filter(matches(kept, one.event)) for one in funnel.exclude]
+    return [kept.filter(matches(kept, one)) for one in funnel.exclude]
 
 
 def _plain_instants(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
@@ -37,7 +37,7 @@ def _plain_instants(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> i
 
 def excludes_after(events: ir.Table, funnel: Funnel, step: int) -> ir.BooleanValue | None:
     """Return whether an event is excluded between a step and the next one; None if no exclusion is about these."""
-    hits = [matches(events, one.event) for one in funnel.exclude if one.after <= step < (one.before or 0)]
+    hits = [matches(events, one) for one in funnel.exclude if one.after <= step < (one.before or 0)]
     return ibis.or_(*hits) if hits else None
 
 
@@ -58,7 +58,7 @@ def consecutive_events(events: ir.Table, funnel: Funnel, matching: Matching, uni
     """
     rows = _numbered(events, funnel, matching, units)
     in_order = ibis.window(group_by=list(units), order_by=rows.place)
-    deadline = rows.event_at + ibis.interval(seconds=funnel.within_s)
+    deadline = rows.event_at + ibis.interval(seconds=funnel.within)
     reached = (rows[f"hit_{matching.condition_of[0]}"] == 1) & may_begin(rows)
     level = reached.ifelse(1, 0)
     for further, condition in enumerate(matching.condition_of[1:], start=1):
@@ -107,7 +107,7 @@ def _counted_runs(rows: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Ta
     An event right after a run spoils it, and all others of this length whose windows are open.
     """
     in_order = ibis.window(group_by=list(units), order_by=rows.place)
-    rows = rows.mutate(deadline=rows.event_at + ibis.interval(seconds=funnel.within_s))
+    rows = rows.mutate(deadline=rows.event_at + ibis.interval(seconds=funnel.within))
     hits = []
     for step in range(1, len(funnel.steps)):
         if f"excludes_{step}" in rows.columns:
@@ -143,21 +143,21 @@ def any_order_events(events: ir.Table, funnel: Funnel, matching: Matching, units
     rows, parts = _marked(events, matching), list(units)
     if funnel.exclude:
         rows, parts = _in_stretches(rows, _excluded(events, funnel, units), units), [*units, STRETCH]
-    in_window = ibis.window(group_by=parts, order_by=rows.event_at, range=(-ibis.interval(seconds=funnel.within_s), 0))
+    in_window = ibis.window(group_by=parts, order_by=rows.event_at, range=(-ibis.interval(seconds=funnel.within), 0))
     # Events at which an attempt may begin come before all others, so a window with one of them begins with one.
     begins = {"begins": rows[ENTRY].ifelse(1, 0).max().over(in_window)} if ENTRY in rows.columns else {}
     began_at = rows.event_at.min().over(in_window)
     ends = rows.mutate(level=_steps_taken(rows, matching, in_window), began_at=began_at, **begins)
     ends = ends.filter(ends.begins == 1) if begins else ends
     if funnel.exclude and funnel.exclusion_rule == "posthog":
-        closes_at = ends.began_at + ibis.interval(seconds=funnel.within_s)
+        closes_at = ends.began_at + ibis.interval(seconds=funnel.within)
         is_over = ends[ENDS_AT].isnull() | (closes_at < ends[ENDS_AT])
         ends = ends.filter(is_over | (ends.level == len(funnel.steps)))
     stretch = [ends[STRETCH]] if funnel.exclude else []
     order = [ends.level.desc(), ends.event_at, ends.event_id, *stretch]
     ends = first_of_each(ends, list(units), order).select(*parts, ended_at="event_at")
     inside = rows.join(ends, parts)
-    since = inside.ended_at - ibis.interval(seconds=funnel.within_s)
+    since = inside.ended_at - ibis.interval(seconds=funnel.within)
     inside = inside.filter(inside.event_at >= since, inside.event_at <= inside.ended_at)
     so_far = ibis.window(group_by=list(units), order_by=[inside.event_at, inside.event_id], rows=(None, 0))
     inside = inside.mutate(step=_steps_taken(inside, matching, so_far).cast("int64"))
@@ -175,7 +175,7 @@ def _marked(events: ir.Table, matching: Matching) -> ir.Table:
 
 def _excluded(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
     """Return the instants of each unit that have an excluded event, as `event_at`."""
-    hit = ibis.or_(*(matches(events, one.event) for one in funnel.exclude))
+    hit = ibis.or_(*(matches(events, one) for one in funnel.exclude))
     return events.filter(hit).select(*units, "event_at").distinct()
 
 

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
-from ecom_assets.funnels.steps import plain_steps
+from ecom_assets.funnels.report import plain_steps
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.queries import (

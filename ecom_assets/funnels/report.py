@@ -1,11 +1,12 @@
-"""Numbers computed from a funnel's chains: units per step, times between steps in bins, and values of the breakdown.
+"""Numbers of a funnel: units per step, times between steps in bins, and values of the breakdown.
 
-Everything is counted from the rows of `funnel_chains`, so the list of units at a step is as long as the step's count,
-and the values of a breakdown add up to the total. Times are whole microseconds and quantiles are found by rank, so
-every engine gives the same results.
+Where the kernel does not count, everything is counted from the rows of `funnel_chains`, so the list of units at a step
+is as long as the step's count, and the values of a breakdown add up to the total. Times are whole microseconds and
+quantiles are found by rank, so every engine, and the kernel, gives the same results.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import ibis
@@ -14,10 +15,116 @@ import numpy as np
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.chains import SEPARATOR, VALUE
-from ecom_assets.funnels.definition import MAX_BINS, Funnel, TimeToConvert
+from ecom_assets.funnels.chains import NO_VALUE, SEPARATOR, VALUE
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
-from ecom_assets.funnels.steps import EDGES_S, NO_VALUE, TENTHS, TIMES, average_s, quantile_s, time_row
+from ecom_assets.funnels.steps import ANY, MAX_BINS, TimeToConvert
+from ecom_assets.tables.packed import Ints
+
+Row = dict[str, Any]
+
+
+def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
+    """Return the steps of an answer from rows of `step_numbers` or `step_rows`.
+
+    A share is null if nobody reached the step that it is a share of. Times are null at step 1, and if nobody took the
+    step. The previous step is the last one that is not optional.
+    """
+    result = {row["step"]: row for row in rows}
+    counts = [result[step]["count"] if step in result else 0 for step in range(1, len(funnel.steps) + 1)]
+    answers = []
+    for place, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
+        previous = counts[max((n for n in funnel.required_steps if n < place), default=1) - 1]
+        answers.append(
+            _counted(place, step.event_type, count, counts[0], previous)
+            | ({"optional": True} if step.optional else {})
+            | _times(result[place] if count and place > 1 else None, funnel.within)
+        )
+    return answers
+
+
+def plain_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[Row]:
+    """Return the steps of an answer without times."""
+    return [
+        _counted(place, name, count, counts[0], counts[max(place - 2, 0)]) | {"median_s_from_previous": None}
+        for place, (name, count) in enumerate(zip(event_types, counts, strict=True), start=1)
+    ]
+
+
+def _counted(place: int, event_type: str, count: int, first: int, previous: int) -> Row:
+    return {
+        "step": place,
+        "event_type": event_type,
+        "count": count,
+        "conversion_from_start": count / first if first else None,
+        "conversion_from_previous": count / previous if previous else None,
+    }
+
+
+def _times(row: Row | None, within_s: int) -> Row:
+    """Return quantiles and averages in seconds, and the histogram of times from the previous step."""
+    times = {f"{name}_s_{time}": row and quantile_s(row, time, name) for time in TIMES for name in TENTHS}
+    times |= {f"average_s_{time}": row and average_s(row[f"{time}_total_us"], row["count"]) for time in TIMES}
+    ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
+    bars = [
+        {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
+        for n, (low, high) in enumerate(ends)
+        if row and low <= within_s
+    ]
+    return {**times, "histogram_from_previous": bars}
+
+
+def average_s(total_us: Decimal | int, count: int) -> float:
+    """Return the mean in seconds of times whose exact sum is known."""
+    # Division of whole numbers, because the sum as a float would be rounded before.
+    return int(total_us) / (count * 1_000_000)
+
+
+def quantile_s(row: Row, time: str, name: str) -> float:
+    """Return a quantile in seconds, by linear interpolation between the two values around it."""
+    low, high = row[f"{time}_{name}_low_us"], row[f"{time}_{name}_high_us"]
+    part = (row["count"] - 1) * TENTHS[name] % 10
+    return float(low * (10 - part) + high * part) / 10e6
+
+
+def step_rows(times: StepTimes) -> list[Row]:
+    """Return the rows of `step_numbers` from the kernel's times."""
+    return [_step_row(step, times) for step in range(1, len(times.counts) + 1)]
+
+
+def _step_row(step: int, times: StepTimes) -> Row:
+    row: Row = {"step": step, "count": times.counts[step - 1]}
+    for time in TIMES:
+        row |= time_row(time, np.sort(getattr(times, time)[step - 1]))
+    bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * 1_000_000 for edge in EDGES_S), np.inf])
+    return row | {f"bar_{n}_count": int(count) for n, count in enumerate(bars)}
+
+
+def time_row(time: str, values: Ints) -> Row:
+    """Return the exact sum of sorted times in microseconds, and the values around each quantile."""
+    # In two parts, because the sum of microseconds can exceed 64 bits.
+    total = int((values // 1_000_000).sum()) * 1_000_000 + int((values % 1_000_000).sum())
+    row: Row = {f"{time}_total_us": total}
+    for name, tenths in TENTHS.items():
+        place = (len(values) - 1) * tenths
+        for end, rank in (("low", place // 10), ("high", -(-place // 10))):
+            row[f"{time}_{name}_{end}_us"] = int(values[rank]) if len(values) else None
+    return row
+
+
+def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the event types that may be missing from the data: of steps that nobody took, and of exclusions."""
+    taken = {row["step"] for row in numbers if row["count"]}
+    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
+    return [event.event_type for event in funnel.events if event.event_type not in {*seen, ANY}]
+
+
+TIMES: Final = ("from_previous", "from_start")
+TENTHS: Final = {"median": 5, "p90": 9}
+"""Quantiles, in tenths of the units that took at most this long."""
+EDGES_S: Final = (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
+"""The ends of the histogram's bars, in seconds, the same for every funnel; a further bar has no end. Half-open."""
+
 
 OTHER: Final = "Other"
 EXACT: Final = "decimal(38, 0)"
@@ -258,8 +365,7 @@ def bins_of(definition: TimeToConvert, count: int, least_us: int, most_us: int) 
     Raises:
         DefinitionError: Bins of the width that is asked for would be more than a hundred.
     """
-    if definition.is_width:
-        (width_s,) = definition.edges_s
+    if width_s := definition.width_s:
         number = most_us // (width_s * SECOND_US) + 1
         if number > MAX_BINS:
             raise DefinitionError(
@@ -269,11 +375,11 @@ def bins_of(definition: TimeToConvert, count: int, least_us: int, most_us: int) 
         return [(n * width_s, (n + 1) * width_s) for n in range(number)]
     if definition.edges_s:
         return list(zip((0, *definition.edges_s), (*definition.edges_s, None), strict=True))
-    number = definition.bins or next(
+    number = definition.bin_count or next(
         n for n in range(1, MOST_CHOSEN_BINS + 1) if n**3 >= count or n == MOST_CHOSEN_BINS
     )
     first_s = least_us // SECOND_US
     span_us = most_us - first_s * SECOND_US
     width_s = span_us // (number * SECOND_US) + 1
-    number = definition.bins or span_us // (width_s * SECOND_US) + 1
+    number = definition.bin_count or span_us // (width_s * SECOND_US) + 1
     return [(first_s + n * width_s, first_s + (n + 1) * width_s) for n in range(number)]

@@ -1,121 +1,266 @@
-"""The steps of a funnel's answer, from the number and the times of the units that took each step.
+"""The parts of a funnel's definition: its steps, the events that exclude, and the two steps of the time to convert.
 
-This module imports nothing heavy, because the `ecom` command answers with it alone where the kernel counts.
+Values are equal only to values of the same kind: the JSON text "2" is not the number 2. An excluded event at the same
+time as a step is not between steps. Steps after an optional one count as without it, see `with_optional`.
 """
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Any, Final
+import csv
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Final
 
-import numpy as np
+from ecom_assets.errors import DefinitionError, UsageError
+from ecom_assets.questions.fields import Choices, Conditions, Count, EventType, asked
+from ecom_assets.questions.model import Part
+from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of
+from ecom_assets.tables.first_events import EVERY, OCCURRENCES
+from ecom_assets.tables.values import Scalar, kind_of, parse_duration
 
-from ecom_assets.funnels.definition import ANY, Funnel
-from ecom_assets.funnels.kernel.passes import StepTimes
-from ecom_assets.funnels.optional_rules import required_steps
-from ecom_assets.tables.packed import Ints
+ANY: Final = "*"
+"""The event type of a step that any event can be."""
+MAX_STEPS: Final = 64
+MAX_BINS: Final = 100
+OCCURRENCE: Final = Choices("occurrence of a step", OCCURRENCES)
 
-Row = dict[str, Any]
+
+class FunnelEvent(Part):
+    """An event type with conditions."""
+
+    CALLED: ClassVar[str] = "a funnel step"
+
+    event_type: EventType = asked(..., "Event type", "What happens; * is anything", examples=["product_view"])
+    where: Conditions = asked(
+        [], "where", "Values of columns, or conditions as text such as `cart_amount > 20` or as {column, operator, "
+        "value}; `properties.key` names a value inside the JSON column", examples=[{"product_category": "shoes"}],
+    )  # fmt: skip
+
+    @classmethod
+    def from_text(cls, text: str) -> Mapping[str, Any]:
+        """Return the event type as a definition has it."""
+        return {"event_type": text}
+
+    @property
+    def is_first(self) -> bool:
+        """Whether only the first event of a visitor counts."""
+        return False
+
+    @cached_property
+    def equal(self) -> dict[str, Scalar]:
+        """The values that columns must equal, by column."""
+        return _equalities(self.where)[0]
+
+    @cached_property
+    def others(self) -> Where:
+        """All other conditions."""
+        return _equalities(self.where)[1]
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """A key that is equal only for what matches the same events: 2 and 2.0 are equal, 1 and True are not."""
+        equal = sorted((c, kind_of(v), str(_canonical(v))) for c, v in self.equal.items())
+        return (self.event_type, *equal, *sorted(map(repr, _parts(self.others))))
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are compared, as they are written."""
+        return [*self.equal, *columns_of(self.others)]
+
+    def covers(self, other: "FunnelEvent") -> bool:
+        """Return whether all events that match the other match this one: same type, no additional condition."""
+        is_of_type = self.event_type in {ANY, other.event_type}
+        return is_of_type and set(self.identity[1:]) <= set(other.identity[1:])
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as in a definition file."""
+        equal = [self.equal] if self.equal else []
+        others = [] if self.others == EVERYTHING else [self.others.to_mapping()]
+        where: list[Any] = [*equal, *others]
+        return {"event_type": self.event_type} | ({"where": where if len(where) > 1 else where[0]} if where else {})
 
 
-def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
-    """Return the steps of an answer from rows of `step_numbers` or `step_rows`.
+class FunnelStep(FunnelEvent):
+    """A step: an event type with conditions, and which of a visitor's events count."""
 
-    A share is null if nobody reached the step that it is a share of. Times are null at step 1, and if nobody took the
-    step. The previous step is the last one that is not optional.
+    occurrence: Annotated[str, OCCURRENCE] = asked(
+        EVERY, "counts", "first_time: only the first that meets the conditions, in all data; first_ever: of its type"
+    )
+    optional: bool = asked(
+        default=False, label="optional", help="Whether it need not be taken; as text, `add_to_cart?`"
+    )
+
+    @classmethod
+    def from_text(cls, text: str) -> Mapping[str, Any]:
+        """Return a step that is written as its event type, with `?` after it if it is optional."""
+        return step_from_text(text)
+
+    @property
+    def is_first(self) -> bool:
+        """Whether only the first event of a visitor counts."""
+        return self.occurrence != EVERY
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """A key that is equal only for steps that match the same events."""
+        return (*super().identity, *([("occurrence", self.occurrence)] if self.is_first else []))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the step as in a definition file."""
+        first = {"occurrence": self.occurrence} if self.is_first else {}
+        return super().to_mapping() | first | ({"optional": True} if self.optional else {})
+
+
+class Exclusion(FunnelEvent):
+    """An event that must not occur between two steps."""
+
+    CALLED: ClassVar[str] = "an exclusion"
+
+    after: Count = asked(1, "after", "The step after which it may not happen", ge=1, le=MAX_STEPS)
+    before: Count | None = asked(
+        None, "before", "The step before which it may not; default the last", ge=2, le=MAX_STEPS
+    )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the exclusion as in a definition file."""
+        return super().to_mapping() | {"after": self.after} | ({"before": self.before} if self.before else {})
+
+    def within(self, steps: int) -> "Exclusion":
+        """Return the exclusion for a funnel with this number of steps, with `before` filled in.
+
+        Raises:
+            DefinitionError: `after` and `before` are not two steps of the funnel, the earlier one first.
+        """
+        if steps == 1:
+            raise DefinitionError(
+                f"The exclusion of {self.event_type!r} is in a funnel of one step, which has nothing between "
+                "steps; leave it out, or add a step."
+            )
+        before = steps if self.before is None else self.before
+        if not self.after < before <= steps:
+            raise DefinitionError(
+                f"The exclusion of {self.event_type!r} is after step {self.after!r} and before step {before!r}; "
+                f"name two of the {steps} steps by their numbers, the earlier one first."
+            )
+        return self.changed(before=before)
+
+
+class TimeToConvert(Part):
+    """Two steps, the time between which is counted in bins."""
+
+    CALLED: ClassVar[str] = "`time_to_convert`"
+
+    first: Count = asked(..., "from", "The earlier step", alias="from", ge=1, le=MAX_STEPS)
+    last: Count = asked(..., "to", "The later step", alias="to", ge=1, le=MAX_STEPS)
+    bins: Count | str | list[str] | None = asked(
+        None, "bins", "A number of bins, the width of each, such as 1h, or where they end; default chosen"
+    )
+
+    @classmethod
+    def from_text(cls, text: str) -> Mapping[str, Any]:
+        """Return two steps that are written as `1:3`."""
+        match = re.fullmatch(r"\s*(\d{1,3})\s*[:-]\s*(\d{1,3})\s*", text)
+        if not match:
+            raise DefinitionError(f"`time_to_convert` names two steps, as in 1:3, or {{from, to, bins}}; got {text!r}.")
+        return {"from": int(match[1]), "to": int(match[2])}
+
+    @property
+    def bin_count(self) -> int | None:
+        """How many bins of equal width are asked for; None to choose, or where their width or ends are given."""
+        return self.bins if isinstance(self.bins, int) else None
+
+    @property
+    def width_s(self) -> int | None:
+        """The width of all bins, from 0 on; None where it is not given."""
+        return parse_duration(self.bins) if isinstance(self.bins, str) else None
+
+    @property
+    def edges_s(self) -> tuple[int, ...]:
+        """Where bins end, rising, where that is given; the last bin has no end."""
+        return tuple(map(parse_duration, self.bins)) if isinstance(self.bins, list) else ()
+
+    def check(self, steps: int) -> None:
+        """Refuse steps that the funnel does not have, and bins that cannot be.
+
+        Raises:
+            DefinitionError: One of them is wrong.
+        """
+        if not self.first < self.last <= steps:
+            raise DefinitionError(
+                f"`time_to_convert` is from step {self.first!r} to step {self.last!r}; name two of the {steps} steps "
+                "by their numbers, the earlier one first."
+            )
+        if self.bin_count is not None and not 1 <= self.bin_count <= MAX_BINS:
+            raise DefinitionError(f"The bins of `time_to_convert` are 1 to {MAX_BINS}, not {self.bins!r}.")
+        is_rising = self.width_s != 0 and all(low < high for low, high in pairwise((0, *self.edges_s)))
+        if not is_rising or len(self.edges_s) >= MAX_BINS:
+            raise DefinitionError(
+                f"The ends of the bins of `time_to_convert` have to rise, and be fewer than {MAX_BINS}; write them as "
+                "in 1m, 10m, 1h."
+            )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return it as in a definition file."""
+        width = self.width_s and f"{self.width_s}s"
+        bins = self.bin_count or width or [f"{edge}s" for edge in self.edges_s]
+        return {"from": self.first, "to": self.last} | ({"bins": bins} if bins else {})
+
+
+def equal_to(values: Mapping[str, Scalar], others: Where = EVERYTHING) -> Where:
+    """Return the conditions that columns equal values, and others."""
+    return Group("all_of", (*(Condition(column, "equals", (value,)) for column, value in values.items()), others))
+
+
+def _equalities(where: Where) -> tuple[dict[str, Scalar], Where]:
+    """Return the values that columns must equal, by column, and all other conditions."""
+    equal: dict[str, Scalar] = {}
+    others: list[Where] = []
+    for part in _parts(where):
+        if isinstance(part, Condition) and part.operator == "equals" and part.column not in equal:
+            equal[part.column] = part.values[0]
+        else:
+            others.append(part)
+    return equal, others[0] if len(others) == 1 else Group("all_of", tuple(others))
+
+
+def _parts(where: Where) -> list[Where]:
+    """Return the conditions of which all must hold."""
+    if isinstance(where, Group) and where.kind == "all_of":
+        return [part for inner in where.parts for part in _parts(inner)]
+    return [where]
+
+
+def _canonical(value: Scalar) -> Scalar:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def step_from_text(text: str) -> dict[str, Any]:
+    """Return a step that is written as its event type, with `?` after it if it is optional."""
+    name = text.strip()
+    is_optional = len(name) > 1 and name.endswith("?")
+    return {"event_type": name[:-1].rstrip(), "optional": True} if is_optional else {"event_type": text}
+
+
+def exclusion_from_text(text: str) -> dict[str, Any]:
+    """Read `a` or `a:2:3`; an event type may hold colons itself."""
+    name, *ends = text.rsplit(":", 2)
+    if len(ends) == 2 and all(end.isdigit() for end in ends):  # noqa: PLR2004 (after and before)
+        return {"event_type": name, "after": int(ends[0]), "before": int(ends[1])}
+    if ends and ends[-1].isdigit():
+        raise UsageError(f"--exclude {text!r} names one step; name both, as in {name}:1:2, or none.")
+    return {"event_type": text}
+
+
+def step_names(text: str) -> list[str]:
+    """Return the event types of a list with commas; a type that contains a comma is in double quotes.
+
+    Raises:
+        UsageError: The quotes do not match.
     """
-    result = {row["step"]: row for row in rows}
-    counts = [result[step]["count"] if step in result else 0 for step in range(1, len(funnel.steps) + 1)]
-    answers, required = [], [*required_steps(funnel)]
-    for place, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
-        previous = counts[max((n for n in required if n < place), default=1) - 1]
-        answers.append(
-            _counted(place, step.event_type, count, counts[0], previous)
-            | ({"optional": True} if step.is_optional else {})
-            | _times(result[place] if count and place > 1 else None, funnel.within_s)
-        )
-    return answers
-
-
-def plain_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[Row]:
-    """Return the steps of an answer without times."""
-    return [
-        _counted(place, name, count, counts[0], counts[max(place - 2, 0)]) | {"median_s_from_previous": None}
-        for place, (name, count) in enumerate(zip(event_types, counts, strict=True), start=1)
-    ]
-
-
-def _counted(place: int, event_type: str, count: int, first: int, previous: int) -> Row:
-    return {
-        "step": place,
-        "event_type": event_type,
-        "count": count,
-        "conversion_from_start": count / first if first else None,
-        "conversion_from_previous": count / previous if previous else None,
-    }
-
-
-def _times(row: Row | None, within_s: int) -> Row:
-    """Return quantiles and averages in seconds, and the histogram of times from the previous step."""
-    times = {f"{name}_s_{time}": row and quantile_s(row, time, name) for time in TIMES for name in TENTHS}
-    times |= {f"average_s_{time}": row and average_s(row[f"{time}_total_us"], row["count"]) for time in TIMES}
-    ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
-    bars = [
-        {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
-        for n, (low, high) in enumerate(ends)
-        if row and low <= within_s
-    ]
-    return {**times, "histogram_from_previous": bars}
-
-
-def average_s(total_us: Decimal | int, count: int) -> float:
-    """Return the mean in seconds of times whose exact sum is known."""
-    # Division of whole numbers, because the sum as a float would be rounded before.
-    return int(total_us) / (count * 1_000_000)
-
-
-def quantile_s(row: Row, time: str, name: str) -> float:
-    """Return a quantile in seconds, by linear interpolation between the two values around it."""
-    low, high = row[f"{time}_{name}_low_us"], row[f"{time}_{name}_high_us"]
-    part = (row["count"] - 1) * TENTHS[name] % 10
-    return float(low * (10 - part) + high * part) / 10e6
-
-
-def step_rows(times: StepTimes) -> list[Row]:
-    """Return the rows of `step_numbers` from the kernel's times."""
-    return [_step_row(step, times) for step in range(1, len(times.counts) + 1)]
-
-
-def _step_row(step: int, times: StepTimes) -> Row:
-    row: Row = {"step": step, "count": times.counts[step - 1]}
-    for time in TIMES:
-        row |= time_row(time, np.sort(getattr(times, time)[step - 1]))
-    bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * 1_000_000 for edge in EDGES_S), np.inf])
-    return row | {f"bar_{n}_count": int(count) for n, count in enumerate(bars)}
-
-
-def time_row(time: str, values: Ints) -> Row:
-    """Return the exact sum of sorted times in microseconds, and the values around each quantile."""
-    # In two parts, because the sum of microseconds can exceed 64 bits.
-    total = int((values // 1_000_000).sum()) * 1_000_000 + int((values % 1_000_000).sum())
-    row: Row = {f"{time}_total_us": total}
-    for name, tenths in TENTHS.items():
-        place = (len(values) - 1) * tenths
-        for end, rank in (("low", place // 10), ("high", -(-place // 10))):
-            row[f"{time}_{name}_{end}_us"] = int(values[rank]) if len(values) else None
-    return row
-
-
-def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the event types that may be missing from the data: of steps that nobody took, and of exclusions."""
-    taken = {row["step"] for row in numbers if row["count"]}
-    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
-    names = [*(step.event_type for step in funnel.steps), *(one.event.event_type for one in funnel.exclude)]
-    return [name for name in names if name not in {*seen, ANY}]
-
-
-NO_VALUE: Final = "(none)"
-TIMES: Final = ("from_previous", "from_start")
-TENTHS: Final = {"median": 5, "p90": 9}
-"""Quantiles, in tenths of the units that took at most this long."""
-EDGES_S: Final = (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
-"""The ends of the histogram's bars, in seconds, the same for every funnel; a further bar has no end. Half-open."""
+    try:
+        (names,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise UsageError(
+            f"--steps {text!r} is not understood; write event types between commas, one with a comma in double quotes."
+        ) from error
+    return [name.strip() for name in names]

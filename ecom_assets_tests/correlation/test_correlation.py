@@ -36,7 +36,7 @@ ASKED = CorrelationQuestion.from_mapping(
         "limit": 1_000,
     }
 )
-FUNNEL = ASKED.funnel.funnel
+FUNNEL = ASKED.funnel
 STORY = [
     Act("a0", "ann", "search", at("02 09:00")),
     Act("a1", "ann", "page_view", at("02 10:00"), "mobile"),

@@ -21,9 +21,10 @@ from chdb import session
 
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.columns import with_flags
-from ecom_assets.funnels.definition import Funnel, FunnelStep
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel import counts, passes
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.steps import FunnelEvent, FunnelStep
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where
 from ecom_assets.tables.packed import Ints, sorted_parts
 from ecom_assets.warehouse.local import connect
@@ -139,7 +140,7 @@ def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) ->
     steps = ", ".join(_clickhouse_condition(step) for step in funnel.steps)
     clickhouse: Any = session
     answer = clickhouse.Session().query(
-        f"SELECT visitor_id, windowFunnel({funnel.within_s * SECOND}{quoted})"
+        f"SELECT visitor_id, windowFunnel({funnel.within * SECOND}{quoted})"
         f"(toUInt64(toUnixTimestamp64Micro(assumeNotNull(event_at))), {steps}) AS level "
         f"FROM file('{file}', Parquet) WHERE {_clickhouse_where(funnel.where)} GROUP BY visitor_id HAVING level > 0",
         "JSONEachRow",
@@ -150,8 +151,8 @@ def by_clickhouse(table: pa.Table, funnel: Funnel, folder: Path, *modes: str) ->
 
 def _clickhouse_condition(step: FunnelStep) -> str:
     tests = ["1"] if step.event_type == "*" else [f"event_type = '{step.event_type}'"]
-    tests += [f"ifNull({column} = {value!r}, 0)" for column, value in step.where.items()]
-    return " AND ".join([*tests, _clickhouse_where(step.conditions)])
+    tests += [f"ifNull({column} = {value!r}, 0)" for column, value in step.equal.items()]
+    return " AND ".join([*tests, _clickhouse_where(step.others)])
 
 
 def _clickhouse_where(where: Where) -> str:
@@ -192,18 +193,18 @@ def _follows(stream: Sequence[Event], chain: tuple[int, ...], event: Event, funn
         return True
     first, last = stream[chain[0]].at, stream[chain[-1]].at
     is_later = event.at > last if funnel.order == "strict_increase" else event.at >= last
-    return is_later and event.at - first <= funnel.within_s * SECOND
+    return is_later and event.at - first <= funnel.within * SECOND
 
 
-def fits(event: Event, step: FunnelStep) -> bool:
+def fits(event: Event, step: FunnelEvent) -> bool:
     """Whether an event matches a step."""
     known = _known(event)
     return (
-        meets(event, step.conditions)
+        meets(event, step.others)
         and step.event_type in {"*", event.event_type}
         and all(
             known.get(column) == value and isinstance(known.get(column), bool) == isinstance(value, bool)
-            for column, value in step.where.items()
+            for column, value in step.equal.items()
         )
     )
 
@@ -274,7 +275,7 @@ def _chains(stream: Sequence[Event], funnel: Funnel, chain: tuple[int, ...]) -> 
             continue
         times = [*(stream[n].at for n in chain), event.at]
         is_later = all(a < b if funnel.order == "strict_increase" else a <= b for a, b in pairwise(times))
-        if is_later and times[-1] - times[0] <= funnel.within_s * SECOND:
+        if is_later and times[-1] - times[0] <= funnel.within * SECOND:
             yield from _chains(stream, funnel, (*chain, number))
 
 
@@ -288,7 +289,7 @@ def walked_tries(stream: Sequence[Event], funnel: Funnel) -> list[Times]:
         times = [start]
         for number, step in enumerate(funnel.steps[1:], start=2):
             later = [event.at for event in stream if fits(event, step) and event.at >= times[-1]]
-            ends = start + funnel.within_s * SECOND
+            ends = start + funnel.within * SECOND
             following = min(later) if later and min(later) <= ends else None
             if following is None or _is_excluded(stream, funnel, times, number, following):
                 break
@@ -299,7 +300,7 @@ def walked_tries(stream: Sequence[Event], funnel: Funnel) -> list[Times]:
 
 def _is_excluded(stream: Sequence[Event], funnel: Funnel, times: list[int], number: int, following: int) -> bool:
     return any(
-        fits(event, one.event) and times[one.after - 1] < event.at < following
+        fits(event, one) and times[one.after - 1] < event.at < following
         for one in funnel.exclude
         if one.after < number <= (one.before or 0)
         for event in stream
@@ -315,7 +316,7 @@ def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Ti
     """The times of the run of neighbours that are the steps, from one event on."""
     run: list[int] = []
     for event, step in zip(stream[start:], funnel.steps, strict=False):
-        if not fits(event, step) or event.at - stream[start].at > funnel.within_s * SECOND:
+        if not fits(event, step) or event.at - stream[start].at > funnel.within * SECOND:
             break
         run.append(event.at)
     return tuple(run)
@@ -323,18 +324,18 @@ def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Ti
 
 def most_in_a_window(stream: Sequence[Event], funnel: Funnel) -> int:
     """The most steps that events of one window can serve, one event for each."""
-    windows = ([event for event in stream if 0 <= event.at - first.at <= funnel.within_s * SECOND] for first in stream)
+    windows = ([event for event in stream if 0 <= event.at - first.at <= funnel.within * SECOND] for first in stream)
     return max((_served(window, funnel, 0, frozenset()) for window in windows), default=0)
 
 
 def most_between_exclusions(stream: Sequence[Event], funnel: Funnel) -> int:
     """The most steps of one window, of which no excluded event is inside; the rule posthog drops it if one is near."""
-    excluded = {event.at for event in stream if any(fits(event, one.event) for one in funnel.exclude)}
+    excluded = {event.at for event in stream if any(fits(event, one) for one in funnel.exclude)}
     steps = [event for event in stream if any(fits(event, step) for step in funnel.steps)]
     best = 0
     for window in _windows(steps, funnel, excluded):
         count = _served(window, funnel, 0, frozenset())
-        ends = window[0].at + funnel.within_s * SECOND
+        ends = window[0].at + funnel.within * SECOND
         is_cut = any(window[-1].at <= at <= ends and window[0].at < at for at in excluded)
         if funnel.exclusion_rule == "mixpanel" or count == len(funnel.steps) or not is_cut:
             best = max(best, count)
@@ -346,7 +347,7 @@ def _windows(stream: Sequence[Event], funnel: Funnel, excluded: set[int]) -> Ite
     for first in moments:
         for last in moments:
             is_free = not any(first < at < last for at in excluded)
-            if first <= last <= first + funnel.within_s * SECOND and is_free:
+            if first <= last <= first + funnel.within * SECOND and is_free:
                 yield [event for event in stream if first <= event.at <= last]
 
 

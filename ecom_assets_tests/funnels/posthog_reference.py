@@ -42,10 +42,7 @@ def marks_of(event: Event, funnel: Funnel) -> Marks:
     """What an event is to the funnel."""
     takes = tuple(number for number, step in enumerate(funnel.steps, start=1) if fits(event, step))
     bars = {
-        number
-        for one in funnel.exclude
-        if fits(event, one.event)
-        for number in range(one.after + 1, (one.before or 0) + 1)
+        number for one in funnel.exclude if fits(event, one) for number in range(one.after + 1, (one.before or 0) + 1)
     }
     return Marks(takes, tuple(sorted(bars)))
 
@@ -54,7 +51,7 @@ class _Sequence:
     """The state of one person's walk: per step the last entry that took it, and the furthest one."""
 
     def __init__(self, funnel: Funnel) -> None:
-        self.window = funnel.within_s * SECOND
+        self.window = funnel.within * SECOND
         self.count = len(funnel.steps)
         self.is_strict = funnel.order == "strict"
         self.at_step: dict[int, Entry] = {}
@@ -113,7 +110,7 @@ class _Sequence:
 
 def _unordered(marked: Sequence[tuple[int, Marks]], funnel: Funnel) -> int:
     """The most steps of a window that was over or whole before an exclusion emptied it, or that is open at the end."""
-    window, best = funnel.within_s * SECOND, 0
+    window, best = funnel.within * SECOND, 0
     held: list[tuple[int, int]] = []
     for at, marks in marked:
         for count in _expired(held, at - window, len(funnel.steps)):

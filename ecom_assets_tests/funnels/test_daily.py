@@ -12,10 +12,10 @@ import pytest
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.contracts import ConversionFunnel
 from ecom_assets.funnels.daily import DailyFunnel, window_days
-from ecom_assets.funnels.definition import Funnel, FunnelStep
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys
+from ecom_assets_tests.funnels.definitions import funnel_of, step_of
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.plans import LATE_DAYS, World, random_plan
 from ecom_assets_tests.platform import Platform
@@ -29,7 +29,7 @@ Counts = dict[tuple[Any, ...], int]
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Platform]:
-    platform = Platform(funnels=[DailyFunnel("default", Funnel(STEPS, within_s=7 * 86_400))])
+    platform = Platform(funnels=[DailyFunnel("default", funnel_of(STEPS, within_s=7 * 86_400))])
     yield platform
     platform.close()
 
@@ -105,7 +105,7 @@ def test_rates_are_shares_of_the_start_and_of_the_step_before(shop: Platform) ->
 def test_a_window_of_seven_days_can_end_eight_days_later_where_a_day_has_twenty_three_hours() -> None:
     # Berlin, 2026-03-25 22:30 UTC is 23:30; 168 hours later it is 00:30 on April 2nd, eight days on by the
     # calendar.
-    funnels = [DailyFunnel("default", Funnel(STEPS, within_s=7 * 86_400))]
+    funnels = [DailyFunnel("default", funnel_of(STEPS, within_s=7 * 86_400))]
     assert window_days(funnels) == 8
     berlin = Platform(Settings(timezone="Europe/Berlin"), funnels=funnels)
     day = datetime(2026, 3, 25).date()  # noqa: DTZ001
@@ -204,7 +204,7 @@ def _visits(theirs: list[Row]) -> list[list[Row]]:
 def check(world: World, stories: Iterable[int]) -> None:
     """Compare the platform's funnel of random rows with the count by hand."""
     within = timedelta(days=1)
-    funnel = DailyFunnel("default", Funnel(STEPS, within_s=86_400))
+    funnel = DailyFunnel("default", funnel_of(STEPS, within_s=86_400))
     settings = Settings(home=Path("never written"), timezone=world.timezone, late_days=LATE_DAYS)
     platform = Platform(settings, funnels=[funnel])
     for seed in stories:
@@ -234,8 +234,8 @@ def test_many_funnels_are_what_a_count_by_hand_gives(name: str) -> None:
 
 @pytest.mark.slow
 def test_a_step_that_comes_back_later_in_the_funnel_counts_on_later_days_too() -> None:
-    steps = tuple(FunnelStep(kind) for kind in ("page_view", "add_to_cart", "page_view"))
-    platform = Platform(funnels=[DailyFunnel("default", Funnel(steps, within_s=7 * 86_400))])
+    steps = tuple(step_of(kind) for kind in ("page_view", "add_to_cart", "page_view"))
+    platform = Platform(funnels=[DailyFunnel("default", funnel_of(steps, within_s=7 * 86_400))])
     journey: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart"), ("+1 09:00", "page_view")]
     assert reached(platform, {"anna": journey}, "visitor") == [[1, 1, 1], [1, 0, 0]]
     platform.close()

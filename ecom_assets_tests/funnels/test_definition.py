@@ -11,22 +11,23 @@ import pytest
 
 from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.funnels.contracts import ConversionFunnel
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, ORDERS, Exclusion, Funnel, FunnelStep
-from ecom_assets.funnels.question import FunnelDefinition, FunnelQuestion
+from ecom_assets.funnels.definition import ORDERS, Funnel
+from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.texts import definition_of
 from ecom_assets.rules import daily_funnels, read_funnels
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.conditions import Condition, Group
+from ecom_assets.tables.conditions import EVERYTHING, Condition, Group
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.values import parse_duration
 from ecom_assets_tests.builders import DAY_ONE, Step, journeys
+from ecom_assets_tests.funnels.definitions import FIVE_STEP_FUNNEL, exclusion_of, funnel_of, step_of
 from ecom_assets_tests.platform import Platform
 
 
 def test_the_shipped_funnel_has_five_steps_in_seven_days() -> None:
     steps = [step.event_type for step in FIVE_STEP_FUNNEL.steps]
     assert steps == ["page_view", "product_view", "add_to_cart", "checkout_start", "purchase"]
-    assert FIVE_STEP_FUNNEL.within_s == 7 * 24 * 3600
+    assert FIVE_STEP_FUNNEL.within == 7 * 24 * 3600
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("45s", 45), ("30m", 1_800), ("12h", 43_200), ("7d", 604_800)])
@@ -54,25 +55,25 @@ def test_a_definition_file_gives_the_funnel_and_the_funnel_gives_it_back() -> No
         "where": {"any_of": ["price > 1", "gift = true"]},
         "time_to_convert": {"from": 1, "to": 2, "bins": "1h"},
     }
-    made = FunnelDefinition.from_mapping(raw).funnel
+    made = Funnel.from_mapping(raw)
     assert made.unit_column == "session_id"
-    assert made.within_s == 1_800
-    assert made.steps == (FunnelStep("view"), FunnelStep("cart", {"price": 2}))
-    assert made.exclude[0] == Exclusion(FunnelStep("refund"), after=1, before=2)
-    assert FunnelDefinition.from_mapping(made.to_mapping()).funnel == made
+    assert made.within == 1_800
+    assert made.steps == (step_of("view"), step_of("cart", {"price": 2}))
+    assert made.exclude[0] == exclusion_of(step_of("refund"), after=1, before=2)
+    assert Funnel.from_mapping(made.to_mapping()).to_mapping() == made.to_mapping()
     for bins in (None, 12, ["60s", "1h"]):
-        over = FunnelDefinition.from_mapping(
+        over = Funnel.from_mapping(
             {"steps": ["a", "b"], "over": "week", "week_start": "sunday"}
             | {"time_to_convert": {"from": 1, "to": 2, "bins": bins}}
-        ).funnel
-        assert FunnelDefinition.from_mapping(over.to_mapping()).funnel == over
+        )
+        assert Funnel.from_mapping(over.to_mapping()).to_mapping() == over.to_mapping()
 
 
 def test_one_column_in_a_list_is_that_column() -> None:
-    assert FunnelDefinition.from_mapping({"steps": ["a"], "by": ["c"]}).funnel.to_mapping()["by"] == "c"
-    both = FunnelDefinition.from_mapping({"steps": ["a"], "by": ["c", "properties.d"]}).funnel
+    assert Funnel.from_mapping({"steps": ["a"], "by": ["c"]}).to_mapping()["by"] == "c"
+    both = Funnel.from_mapping({"steps": ["a"], "by": ["c", "properties.d"]})
     assert both.to_mapping()["by"] == ["c", "properties.d"]
-    assert FunnelDefinition.from_mapping(both.to_mapping()).funnel == both
+    assert Funnel.from_mapping(both.to_mapping()).to_mapping() == both.to_mapping()
 
 
 def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
@@ -82,20 +83,19 @@ def test_a_step_takes_conditions_in_every_form_and_gives_them_back() -> None:
         {"event_type": "cart", "where": {"any_of": ["price > 10", "category = hats"]}},
         {"event_type": "cart", "where": {"column": "category", "value": "hats"}},
     ]
-    made = FunnelDefinition.from_mapping({"steps": steps, "where": ["visitor_id != bot"]}).funnel
+    made = Funnel.from_mapping({"steps": steps, "where": ["visitor_id != bot"]})
     over_10 = Condition("price", "greater", (10,))
-    assert made.steps[0] == FunnelStep("cart", {}, over_10)
-    assert made.steps[1] == FunnelStep(
-        "cart", {"category": "hats"}, Group("all_of", (over_10, Condition("brand", "is_set")))
-    )
-    assert made.steps[3] == FunnelStep("cart", {"category": "hats"})
+    brand = Condition("brand", "is_set")
+    assert (made.steps[0].equal, made.steps[0].others) == ({}, over_10)
+    assert (made.steps[1].equal, made.steps[1].others) == ({"category": "hats"}, Group("all_of", (over_10, brand)))
+    assert (made.steps[3].equal, made.steps[3].others) == ({"category": "hats"}, EVERYTHING)
     assert made.columns == ["price", "category", "price", "brand", "price", "category", "category", "visitor_id"]
-    assert FunnelDefinition.from_mapping(made.to_mapping()).funnel == made
+    assert Funnel.from_mapping(made.to_mapping()).to_mapping() == made.to_mapping()
 
 
 def test_what_a_body_leaves_null_is_not_given() -> None:
     raw = {"steps": ["view", "cart"], "within": None, "hold": None, "exclude": None, "by": None, "limit": None}
-    assert FunnelDefinition.from_mapping(raw).funnel == Funnel((FunnelStep("view"), FunnelStep("cart")))
+    assert Funnel.from_mapping(raw) == funnel_of((step_of("view"), step_of("cart")))
 
 
 REFUSED = [
@@ -143,7 +143,7 @@ REFUSED = [
 @pytest.mark.parametrize(("raw", "words"), REFUSED)
 def test_a_definition_that_cannot_be_computed_is_refused_with_what_to_do(raw: object, words: str) -> None:
     with pytest.raises(DefinitionError, match=f"(?i){words}"):
-        FunnelDefinition.from_mapping(raw)
+        Funnel.from_mapping(raw)
 
 
 DECLARED = """
@@ -249,7 +249,7 @@ def test_what_texts_say_of_a_step_is_put_into_it(texts: dict[str, Any], steps: l
     given = definition_of(FunnelQuestion, {"steps": "view, cart", **texts})
     made = FunnelQuestion.from_mapping(FunnelQuestion.folded(given))
     expected = [{"event_type": name, **step} for name, step in zip(("view", "cart"), steps, strict=True)]
-    assert made.funnel == FunnelQuestion.from_mapping({"steps": expected}).funnel
+    assert made.to_mapping() == FunnelQuestion.from_mapping({"steps": expected}).to_mapping()
 
 
 @pytest.mark.parametrize(("bins", "expected"), [("4", 4), ("1h", "3600s"), ("1m, 10m", ["60s", "600s"])])

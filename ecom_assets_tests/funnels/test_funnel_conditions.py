@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import WorkError
-from ecom_assets.funnels.definition import EARLIEST, Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.definition import EARLIEST
 from ecom_assets.funnels.kernel.counts import event_code, funnel_times
+from ecom_assets.funnels.steps import FunnelStep
 from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.funnels.definitions import exclusion_of, funnel_of, step_of
 from ecom_assets_tests.funnels.funnel_reference import (
     SECOND,
     Event,
@@ -37,7 +39,7 @@ from ecom_assets_tests.hypothesis_settings import examples
 
 def step(event_type: str, *conditions: str, category: str | None = None) -> FunnelStep:
     """A step with conditions, and perhaps with a category that its events must have."""
-    return FunnelStep(event_type, {"category": category} if category else {}, parse_where(conditions))
+    return step_of(event_type, {"category": category} if category else {}, parse_where(conditions))
 
 
 ON_STEPS = (
@@ -65,7 +67,7 @@ def test_expression_kernel_and_chains_count_what_the_definition_says(
     steps: tuple[FunnelStep, ...], where: Where, within_s: int, order: str, seed: int
 ) -> None:
     events = random_streams(seed, streams=60)
-    funnel = Funnel(steps, within_s, order, where=where)
+    funnel = funnel_of(steps, within_s, order, where=where)
     expected = by_definition(events, funnel)
     assert by_kernel(table_of(events), funnel) == expected
     assert by_expression(table_of(events), funnel) == expected
@@ -81,11 +83,11 @@ def test_exact_and_any_see_only_the_events_that_meet_the_conditions(
 ) -> None:
     events = random_streams(seed, streams=40)
     streams = streams_of([event for event in events if meets(event, where)])
-    exact = Funnel(steps, within_s, "exact", where=where)
+    exact = funnel_of(steps, within_s, "exact", where=where)
     answer = {who: neighbouring(stream, exact) for who, stream in streams.items()}
     assert chains_of(table_of(events), exact) == {who: times for who, times in answer.items() if times}
     most = {who: most_in_a_window(stream, exact) for who, stream in streams.items()}
-    actual = by_expression(table_of(events), Funnel(steps, within_s, "any", where=where))
+    actual = by_expression(table_of(events), funnel_of(steps, within_s, "any", where=where))
     assert actual == {who: level for who, level in most.items() if level}
 
 
@@ -94,7 +96,7 @@ def test_exact_and_any_see_only_the_events_that_meet_the_conditions(
 def test_clickhouse_counts_steps_with_conditions_alike(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311 (streams, not secrets)
     chosen = tuple(draw.choices((*ON_STEPS, *CONDITIONS), k=draw.randint(1, 4)))
-    funnel = Funnel(chosen, draw.randint(1, 7), where=draw.choice((EVERYTHING, *ON_ALL)))
+    funnel = funnel_of(chosen, draw.randint(1, 7), where=draw.choice((EVERYTHING, *ON_ALL)))
     table = table_of(random_streams(seed, streams=2_000, longest=14))
     expected = by_clickhouse(table, funnel, tmp_path, "strict_once")
     assert by_kernel(table, funnel) == by_expression(table, funnel) == expected
@@ -107,7 +109,7 @@ def test_exclusions_have_conditions_too() -> None:
         for who, searched in (("Ann", "hats"), ("Bo", "shoes"))
         for at, kind, category in ((0, "view", None), (1, "other", searched), (2, "cart", None))
     ]
-    funnel = Funnel((FunnelStep("view"), FunnelStep("cart")), exclude=(Exclusion(step("other", "category in hats")),))
+    funnel = funnel_of((step_of("view"), step_of("cart")), exclude=(exclusion_of(step("other", "category in hats")),))
     expected = {who: walked_tries(stream, funnel)[0] for who, stream in streams_of(events).items()}
     assert chains_of(table_of(events), funnel) == expected == {"Ann": (0,), "Bo": (0, 2 * SECOND)}
 
@@ -116,7 +118,7 @@ def test_exclusions_have_conditions_too() -> None:
 def test_a_funnel_of_one_step_counts_who_did_it_in_every_order() -> None:
     events = [Event("Ann", 0, "view"), Event("Ann", SECOND, "view"), Event("Bo", 0, "cart"), Event("Cy", 0, "view")]
     for order in (*EARLIEST, "strict_order", "allow_reentry", "strict_deduplication", "any", "exact", "strict"):
-        funnel = Funnel((FunnelStep("view"),), order=order)
+        funnel = funnel_of((step_of("view"),), order=order)
         assert by_expression(table_of(events), funnel) == {"Ann": 1, "Cy": 1}, order
         assert chains_of(table_of(events), funnel) == {"Ann": (0,), "Cy": (0,)}, order
         if order in EARLIEST:
@@ -125,7 +127,7 @@ def test_a_funnel_of_one_step_counts_who_did_it_in_every_order() -> None:
 
 def test_the_kernel_refuses_conditions_that_it_would_ignore() -> None:
     con = connect().con
-    for funnel in (Funnel((ON_STEPS[0],)), Funnel((FunnelStep("view"),), where=ON_ALL[0])):
+    for funnel in (funnel_of((ON_STEPS[0],)), funnel_of((step_of("view"),), where=ON_ALL[0])):
         with pytest.raises(WorkError, match="plain equalities only"):
             funnel_times(con, "SELECT 1", funnel)
         with pytest.raises(WorkError, match="plain equalities only"):
@@ -140,5 +142,5 @@ def test_steps_whose_conditions_differ_only_in_one_and_true_are_distinguished() 
         Event("Bo", 0, "view", price=1.0, properties={"gift": 1}),
         Event("Bo", 1, "view", price=1.0, properties={"gift": True}),
     ]
-    funnel = Funnel(steps)
+    funnel = funnel_of(steps)
     assert by_kernel(table_of(events), funnel) == by_expression(table_of(events), funnel) == {"Ann": 1, "Bo": 2}

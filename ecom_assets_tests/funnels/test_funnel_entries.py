@@ -4,7 +4,6 @@ import datetime as dt
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,13 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import answer as funnel_answers
 from ecom_assets.funnels.answer import ALL_DAYS, fast_times, funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, ORDERS, Funnel, FunnelStep, TimeToConvert
+from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, ORDERS, Funnel
 from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, with_entries
-from ecom_assets.funnels.report import bin_counts, step_numbers, time_numbers, took
-from ecom_assets.funnels.steps import step_answers, step_rows
+from ecom_assets.funnels.report import bin_counts, step_answers, step_numbers, step_rows, time_numbers, took
+from ecom_assets.funnels.steps import FunnelStep
 from ecom_assets.tables.conditions import EVERYTHING, parse_where
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.funnels.definitions import funnel_of, step_of, times_of
 from ecom_assets_tests.funnels.funnel_reference import (
     EPOCH,
     SECOND,
@@ -93,7 +93,7 @@ def by_hand(events: Sequence[Event], funnel: Funnel, may_begin: Callable[[int], 
 def _most_from(usable: Sequence[Event], start: int, funnel: Funnel) -> int:
     """The most steps that one window from an event on can serve."""
     first = usable[start].at
-    return most_in_a_window([e for e in usable if first <= e.at <= first + funnel.within_s * SECOND], funnel)
+    return most_in_a_window([e for e in usable if first <= e.at <= first + funnel.within * SECOND], funnel)
 
 
 def answer(events: Sequence[Event], funnel: Funnel, limits: Limits = ALL_DAYS) -> dict[str, Any]:
@@ -117,14 +117,14 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
     steps: tuple[FunnelStep, ...], within: int, order: str, where: Any, seed: int
 ) -> None:
     events = days_of_streams(seed)
-    funnel = Funnel(steps, within * EIGHT_HOURS, order, where=where, over="day")
+    funnel = funnel_of(steps, within * EIGHT_HOURS, order, where=where, over="day")
     actual = answer(events, funnel)
     ends = [day_of(event.at) for event in events]
     expected = {
         str(day): by_hand(events, funnel, partial(_is_on, day)) for day in DAYS if min(ends) <= day <= max(ends)
     }
     assert {cohort["start"]: counts(cohort["steps"]) for cohort in actual["cohorts"]} == expected
-    limited = answer(events, Funnel(steps, within * EIGHT_HOURS, order, where=where), Limits(DAYS[1], DAYS[1]))
+    limited = answer(events, funnel_of(steps, within * EIGHT_HOURS, order, where=where), Limits(DAYS[1], DAYS[1]))
     assert counts(limited["steps"]) == by_hand(events, funnel, partial(_is_on, DAYS[1]))
 
 
@@ -138,7 +138,7 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
 )
 def test_both_agree_on_cohorts(steps: tuple[FunnelStep, ...], within: int, order: str, over: str, seed: int) -> None:
     events = days_of_streams(seed, 60)
-    funnel = Funnel(steps, within * EIGHT_HOURS, order, over=over)
+    funnel = funnel_of(steps, within * EIGHT_HOURS, order, over=over)
     limits = Limits(DAYS[0], DAYS[1])
     fast = answer(events, funnel, limits)
     with patch.object(funnel_answers, "has_kernels", return_value=False):
@@ -150,11 +150,11 @@ def test_both_agree_on_cohorts(steps: tuple[FunnelStep, ...], within: int, order
 @given(steps=steps, within=st.integers(1, 6), order=st.sampled_from([*ORDERS]), seed=seeds)
 def test_a_cohort_is_the_funnel_of_its_range(steps: tuple[FunnelStep, ...], within: int, order: str, seed: int) -> None:
     events = days_of_streams(seed)
-    cohorts = answer(events, Funnel(steps, within * EIGHT_HOURS, order, over="day"))["cohorts"]
+    cohorts = answer(events, funnel_of(steps, within * EIGHT_HOURS, order, over="day"))["cohorts"]
     random.Random(seed).shuffle(events)  # noqa: S311 (streams, not secrets)
     for cohort in cohorts:
         day = dt.date.fromisoformat(cohort["start"])
-        actual = answer(events, Funnel(steps, within * EIGHT_HOURS, order), Limits(day, day))
+        actual = answer(events, funnel_of(steps, within * EIGHT_HOURS, order), Limits(day, day))
         if order not in CONSECUTIVE:  # there, simultaneous events stand in order of their ids
             assert actual["steps"] == cohort["steps"]
         assert counts(actual["steps"])[0] >= counts(actual["steps"])[-1]
@@ -172,14 +172,14 @@ def test_a_cohort_s_breakdown_is_that_of_its_range(
     steps: tuple[FunnelStep, ...], within: int, order: str, attribution: str, seed: int
 ) -> None:
     events = days_of_streams(seed)
-    funnel = Funnel(steps, within * EIGHT_HOURS, order, by="category", by_attribution=attribution)
-    for cohort in answer(events, replace(funnel, over="day"))["cohorts"]:
+    funnel = funnel_of(steps, within * EIGHT_HOURS, order, by="category", by_attribution=attribution)
+    for cohort in answer(events, funnel.changed(over="day"))["cohorts"]:
         day = dt.date.fromisoformat(cohort["start"])
         actual = answer(events, funnel, Limits(day, day))
         assert cohort["breakdown"] == actual["breakdown"]
         added = [sum(numbers) for numbers in zip(*(counts(part["steps"]) for part in actual["breakdown"]), strict=True)]
         assert added == (counts(cohort["steps"]) if actual["breakdown"] else [])
-    few = answer(events, replace(funnel, over="day", limit=1))["cohorts"]
+    few = answer(events, funnel.changed(over="day", limit=1))["cohorts"]
     assert {part["value"] for one in few for part in one["breakdown"]} <= {*_values(few), "Other"}
 
 
@@ -198,7 +198,7 @@ def test_kernel_and_expression_agree_on_days(steps: tuple[FunnelStep, ...], with
     events = con.create_table("events", clean(days_of_streams(seed, 60)))
     range_of = Entries(DAYS[0], DAYS[1], (DAYS[0], DAYS[2]), EPOCH)
     entered = with_entries(events, range_of)
-    funnel = Funnel(steps, within * EIGHT_HOURS, order)
+    funnel = funnel_of(steps, within * EIGHT_HOURS, order)
     fast = fast_times(con, entered, funnel, ["visitor_id"])
     slow = con.to_pyarrow(step_numbers(funnel_chains(entered, funnel))).to_pylist()
     assert fast is not None
@@ -210,7 +210,7 @@ def test_kernel_and_expression_agree_on_days(steps: tuple[FunnelStep, ...], with
 def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path: Path) -> None:
     modes = {"ordered": ("strict_once",), "allow_reentry": ("strict_order", "allow_reentry")}.get(order, (order,))
     events = days_of_streams(7, 1_500)
-    funnel = Funnel((CONDITIONS[0], CONDITIONS[4], CONDITIONS[6]), 4 * EIGHT_HOURS, order)
+    funnel = funnel_of((CONDITIONS[0], CONDITIONS[4], CONDITIONS[6]), 4 * EIGHT_HOURS, order)
     later = [event for event in events if day_of(event.at) >= DAYS[1]]
     levels = by_clickhouse(table_of(later), funnel, tmp_path, *modes)
     expected = [sum(level >= step for level in levels.values()) for step in (1, 2, 3)]
@@ -222,23 +222,23 @@ def test_conversions_after_the_range_count_while_the_window_is_open() -> None:
     hour = 3_600 * SECOND
     events = [Event("Ann", 23 * hour, "view"), Event("Ann", 25 * hour, "cart"), Event("Bo", 25 * hour, "view")]
     for within_s, expected in ((2 * 3_600, [1, 1]), (3_600, [1, 0])):
-        funnel = Funnel((FunnelStep("view"), FunnelStep("cart")), within_s)
+        funnel = funnel_of((step_of("view"), step_of("cart")), within_s)
         actual = answer(events, funnel, Limits(DAYS[0], DAYS[0]))
         assert counts(actual["steps"]) == expected
         # The window of an entry at midnight is over at 02:00, and the data end at 01:00.
         assert actual["entries"]["complete"] is (within_s == 3_600)
-    actual = answer(events, Funnel((FunnelStep("view"),)), Limits(day_count=1))
+    actual = answer(events, funnel_of((step_of("view"),)), Limits(day_count=1))
     assert counts(actual["steps"]) == [1], "Bo's day is the last one of the data"
 
 
 def test_a_range_without_data_is_warned_of() -> None:
     events = [Event("Ann", 0, "view"), Event("Ann", 1, "cart")]
-    actual = answer(events, Funnel((FunnelStep("view"), FunnelStep("cart"))), Limits(dt.date(2027, 1, 1), None))
+    actual = answer(events, funnel_of((step_of("view"), step_of("cart"))), Limits(dt.date(2027, 1, 1), None))
     assert counts(actual["steps"]) == [0, 0]
     assert actual["warnings"][0] == (
         "The data are of 2026-03-01 to 2026-03-01, so nobody entered from 2027-01-01 to 2027-01-01."
     )
-    assert answer([], Funnel((FunnelStep("view"),), over="day"))["cohorts"] == []
+    assert answer([], funnel_of((step_of("view"),), over="day"))["cohorts"] == []
 
 
 def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
@@ -247,14 +247,14 @@ def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
         dt.datetime(2027, 1, 1, tzinfo=dt.UTC),
         Limits(timezone="Europe/Berlin"),
     )
-    hours = cohorts_of(Funnel((FunnelStep("view"),), over="hour"), entries)
+    hours = cohorts_of(funnel_of((step_of("view"),), over="hour"), entries)
     assert [one.start for one in hours][1:5] == [
         "2026-10-25T01:00+02:00", "2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00", "2026-10-25T03:00+01:00",
     ]  # fmt: skip
     assert len(hours) == 25
-    (week,) = cohorts_of(Funnel((FunnelStep("view"),), over="week", week_start="sunday"), entries)
+    (week,) = cohorts_of(funnel_of((step_of("view"),), over="week", week_start="sunday"), entries)
     assert (week.start, week.end) == ("2026-10-25", EPOCH.replace(month=10, day=31, hour=23))
-    (month,) = cohorts_of(Funnel((FunnelStep("view"),), over="month"), entries)
+    (month,) = cohorts_of(funnel_of((step_of("view"),), over="month"), entries)
     assert (month.start, month.begins_at) == ("2026-10-01", EPOCH.replace(month=9, day=30, hour=22))
 
 
@@ -262,8 +262,8 @@ def test_too_many_cohorts_are_refused() -> None:
     days = (dt.date(2020, 1, 1), dt.date(2026, 1, 1))
     entries = Entries.of_question(days, EPOCH, Limits())
     with pytest.raises(DefinitionError, match=r"more than 1,000 cohorts by day; ask for fewer days"):
-        cohorts_of(Funnel((FunnelStep("view"),), over="day"), entries)
-    assert len(cohorts_of(Funnel((FunnelStep("view"),), over="month"), entries)) == 73
+        cohorts_of(funnel_of((step_of("view"),), over="day"), entries)
+    assert len(cohorts_of(funnel_of((step_of("view"),), over="month"), entries)) == 73
 
 
 EVENTS = ibis.table(
@@ -286,11 +286,11 @@ EVENTS = ibis.table(
 def test_cohorts_conditions_and_times_compile_for_every_engine(order: str, over: str, dialect: str) -> None:
     entries = Entries(dt.date(2026, 3, 1), dt.date(2026, 3, 31), (DAYS[0], DAYS[2]), EPOCH, "Europe/Berlin")
     where = parse_where(["properties.plan matches ^pro or price between 1 and 2"])
-    funnel = Funnel(
-        (FunnelStep("view", {}, where), FunnelStep("view")), order=order, over=over, where=parse_where(["price > 1"])
+    funnel = funnel_of(
+        (step_of("view", {}, where), step_of("view")), order=order, over=over, where=parse_where(["price > 1"])
     )
     own = by_cohort(EVENTS, funnel, ["visitor_id"], entries)
     chains = funnel_chains(own, funnel, ["visitor_id", COHORT])
-    times = took(chains, TimeToConvert(1, 2))
+    times = took(chains, times_of(1, 2))
     for requested in (step_numbers(chains, [COHORT]), time_numbers(times), bin_counts(times, [(0, 60), (60, None)])):
         assert "SELECT" in ibis.to_sql(requested, dialect=dialect)

@@ -1,7 +1,6 @@
 """Funnels whose steps are a visitor's first events, and steps that any event can be, against plain Python."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,12 +12,13 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError, WorkError
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.columns import with_firsts
-from ecom_assets.funnels.definition import EARLIEST, Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.definition import EARLIEST, Funnel
 from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.kernel.counts import suits
-from ecom_assets.funnels.question import Excluded, FunnelDefinition
+from ecom_assets.funnels.steps import Exclusion, FunnelStep
 from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.funnels.definitions import exclusion_of, funnel_of, step_of
 from ecom_assets_tests.funnels.funnel_reference import (
     EPOCH,
     SECOND,
@@ -35,10 +35,12 @@ from ecom_assets_tests.funnels.test_funnel_references import CONDITIONS, random_
 from ecom_assets_tests.hypothesis_settings import examples
 
 DAY = 86_400 * SECOND
-ANYTHING = (FunnelStep("*"), FunnelStep("*", {}, parse_where(["event_type in cart, purchase"])))
+ANYTHING = (step_of("*"), step_of("*", {}, parse_where(["event_type in cart, purchase"])))
 STEPS = (*CONDITIONS, *ON_STEPS[:3], *ANYTHING)
 steps = st.lists(
-    st.builds(replace, st.sampled_from(STEPS), occurrence=st.sampled_from(["every", "first_time", "first_ever"])),
+    st.builds(
+        FunnelStep.changed, st.sampled_from(STEPS), occurrence=st.sampled_from(["every", "first_time", "first_ever"])
+    ),
     min_size=1,
     max_size=3,
 ).map(tuple)
@@ -47,9 +49,9 @@ steps = st.lists(
 def is_first(events: Sequence[Event], event: Event, step: FunnelStep, where: Where) -> bool:
     """Whether an event is the first of its visitor that a step looks at; of simultaneous ones the first id."""
     if step.occurrence == "first_ever":
-        question = [one for one in events if fits(one, FunnelStep(step.event_type))]
+        question = [one for one in events if fits(one, step_of(step.event_type))]
     else:
-        question = [one for one in events if fits(one, replace(step, occurrence="every")) and meets(one, where)]
+        question = [one for one in events if fits(one, step.changed(occurrence="every")) and meets(one, where)]
     own = [one for one in question if one.who == event.who]
     return bool(own) and min(own, key=lambda one: one.at) is event
 
@@ -66,10 +68,10 @@ def marked(events: Sequence[Event], funnel: Funnel) -> tuple[list[Event], Funnel
     plain = [
         step
         if step.occurrence == "every"
-        else replace(step, occurrence="every", where={**step.where, f"properties.first_{firsts.index(step)}": True})
+        else step_of(step.event_type, {**step.equal, f"properties.first_{firsts.index(step)}": True}, step.others)
         for step in funnel.steps
     ]
-    return known, replace(funnel, steps=tuple(plain))
+    return known, funnel.changed(steps=tuple(plain))
 
 
 def counted(table: pa.Table, funnel: Funnel) -> tuple[dict[str, int], dict[str, int]]:
@@ -92,7 +94,7 @@ def test_expression_and_kernel_count_first_events_as_the_definition_says(
     steps: tuple[FunnelStep, ...], where: Where, within_s: int, order: str, seed: int
 ) -> None:
     events = random_streams(seed, streams=40)
-    funnel = Funnel(steps, within_s, order, where=where)
+    funnel = funnel_of(steps, within_s, order, where=where)
     expected = by_definition(*marked(events, funnel))
     assert counted(table_of(events), funnel) == (expected, expected)
 
@@ -133,51 +135,51 @@ def counts(answer: Any) -> list[int]:
 
 def first(occurrence: str, **where: str) -> tuple[FunnelStep, FunnelStep]:
     """A first view, and a cart."""
-    return FunnelStep("view", where, occurrence=occurrence), FunnelStep("cart")
+    return step_of("view", where, occurrence=occurrence), step_of("cart")
 
 
 def test_who_viewed_before_the_days_of_entry_does_not_view_for_the_first_time_in_them() -> None:
     # Ann, Bob and Cid viewed from the 3rd on, Ann not for the first time.
     third = EPOCH.date() + timedelta(days=2)
-    assert counts(question(Funnel(first("every")), third)) == [3, 2]
-    assert counts(question(Funnel(first("first_time")), third)) == [2, 1]
+    assert counts(question(funnel_of(first("every")), third)) == [3, 2]
+    assert counts(question(funnel_of(first("first_time")), third)) == [2, 1]
     # In any order Ann enters with her cart, which may come first.
-    assert counts(question(Funnel(first("first_ever"), order="any"), third)) == [3, 1]
+    assert counts(question(funnel_of(first("first_ever"), order="any"), third)) == [3, 1]
 
 
 def test_conditions_hold_before_the_first_time_and_after_the_first_ever() -> None:
     # Ann viewed hats first and shoes later.
-    assert counts(question(Funnel(first("first_time", category="shoes")))) == [2, 2]
-    assert counts(question(Funnel(first("first_ever", category="shoes")))) == [1, 1]
+    assert counts(question(funnel_of(first("first_time", category="shoes")))) == [2, 2]
+    assert counts(question(funnel_of(first("first_ever", category="shoes")))) == [1, 1]
     where = parse_where(["category = shoes or event_type = cart"])
-    assert counts(question(Funnel(first("first_time"), where=where))) == [2, 2]
-    assert counts(question(Funnel(first("first_ever"), where=where))) == [1, 1]
+    assert counts(question(funnel_of(first("first_time"), where=where))) == [2, 2]
+    assert counts(question(funnel_of(first("first_ever"), where=where))) == [1, 1]
 
 
 def test_each_cohort_has_the_first_views_of_its_days() -> None:
-    actual = question(Funnel(first("first_ever"), over="day"))
+    actual = question(funnel_of(first("first_ever"), over="day"))
     assert [(one["start"][-2:], counts(one)) for one in actual["cohorts"]] == [
         ("01", [1, 1]), ("02", [0, 0]), ("03", [1, 1]), ("04", [0, 0]), ("05", [1, 0]),
     ]  # fmt: skip
 
 
 def test_any_event_can_be_a_step_and_the_kernel_counts_it() -> None:
-    assert counts(question(Funnel((FunnelStep("*"), FunnelStep("cart"))))) == [3, 2]
-    assert counts(question(Funnel((FunnelStep("*"),) * 3))) == [3, 2, 1]
-    assert question(Funnel((FunnelStep("*"),)))["warnings"] == []
-    assert suits(Funnel((FunnelStep("*"), FunnelStep("cart"))))
-    assert not suits(Funnel((FunnelStep("*"),) * 7))
+    assert counts(question(funnel_of((step_of("*"), step_of("cart"))))) == [3, 2]
+    assert counts(question(funnel_of((step_of("*"),) * 3))) == [3, 2, 1]
+    assert question(funnel_of((step_of("*"),)))["warnings"] == []
+    assert suits(funnel_of((step_of("*"), step_of("cart"))))
+    assert not suits(funnel_of((step_of("*"),) * 7))
 
 
 def test_a_definition_reads_what_it_writes_and_refuses_what_cannot_be() -> None:
     written = {"steps": [{"event_type": "*", "occurrence": "first_ever"}, {"event_type": "b"}], "within": "60s"}
-    funnel = FunnelDefinition.from_mapping(written).funnel
+    funnel = Funnel.from_mapping(written)
     assert funnel.to_mapping() == {**written, "order": "ordered", "per": "user"}
-    with pytest.raises(DefinitionError, match="unknown occurrence 'last'"):
-        FunnelStep("a", occurrence="last")
+    with pytest.raises(DefinitionError, match="occurrence of a step 'last' is unknown"):
+        step_of("a", occurrence="last")
     with pytest.raises(DefinitionError, match="Unknown key 'occurrence' in an exclusion"):
-        Excluded.from_mapping({"event_type": "a", "occurrence": "first_ever"})
+        Exclusion.from_mapping({"event_type": "a", "occurrence": "first_ever"})
     with pytest.raises(DefinitionError, match="is step 1 of the funnel itself"):
-        Funnel((FunnelStep("a"), FunnelStep("b")), exclude=(Exclusion(FunnelStep("*")),))
+        funnel_of((step_of("a"), step_of("b")), exclude=(exclusion_of(step_of("*")),))
     with pytest.raises(WorkError, match="with_firsts"):
         by_expression(table_of(STORY), funnel)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.steps import FunnelStep
+from ecom_assets_tests.funnels.definitions import exclusion_of, funnel_of, step_of
 from ecom_assets_tests.funnels.funnel_reference import (
     SECOND,
     Event,
@@ -37,14 +38,14 @@ IN_CLICKHOUSE = {
     "allow_reentry": ("strict_order", "allow_reentry"),
     "strict_deduplication": ("strict_deduplication",),
 }
-DISJOINT = (FunnelStep("view"), FunnelStep("cart"), FunnelStep("purchase"))
+DISJOINT = (step_of("view"), step_of("cart"), step_of("purchase"))
 step_lists = st.lists(st.sampled_from(CONDITIONS), min_size=2, max_size=5).map(tuple)
 drawn = st.integers(0, 2**32)
 
 
 def story(order: str, types: str, *, steps: str = "abcd") -> int:
     """Ana's level when she does one thing a second, named by its letter."""
-    funnel = Funnel(tuple(map(FunnelStep, steps)), within_s=100, order=order)
+    funnel = funnel_of(tuple(map(step_of, steps)), within_s=100, order=order)
     events = [Event("Ana", at * SECOND, letter) for at, letter in enumerate(types)]
     return by_expression(table_of(events), funnel).get("Ana", 0)
 
@@ -54,7 +55,7 @@ def story(order: str, types: str, *, steps: str = "abcd") -> int:
 @pytest.mark.parametrize("seed", range(3))
 def test_clickhouse_agrees_on_ties_repeats_and_overlapping_steps(order: str, seed: int, tmp_path: Path) -> None:
     draw = random.Random(f"{order} {seed}")  # noqa: S311 (streams, not secrets)
-    funnel = Funnel(tuple(draw.choices(CONDITIONS, k=draw.randint(2, 5))), draw.randint(1, 7), order)
+    funnel = funnel_of(tuple(draw.choices(CONDITIONS, k=draw.randint(2, 5))), draw.randint(1, 7), order)
     table = table_of(random_streams(draw.randrange(2**32), streams=1_500, longest=14))
     expected = by_clickhouse(table, funnel, tmp_path, *IN_CLICKHOUSE[order])
     assert by_expression(table, funnel) == expected
@@ -93,7 +94,7 @@ def test_exact_allows_nothing_in_between_and_any_allows_every_order() -> None:
 def test_a_chain_is_longest_then_first(steps: tuple[FunnelStep, ...], within_s: int, seed: int, micros: int) -> None:
     events = random_streams(seed, streams=40, micros=micros)
     for order in ("ordered", "strict_increase", "clickhouse_default"):
-        funnel = Funnel(steps, within_s, order)
+        funnel = funnel_of(steps, within_s, order)
         expected = {who: first_longest_chain(stream, funnel) for who, stream in streams_of(events).items()}
         actual = chains_of(table_of(events), funnel)
         assert actual == {who: times for who, times in expected.items() if times}, order
@@ -106,7 +107,7 @@ def test_neighbours_and_sets_are_what_plain_python_finds(
 ) -> None:
     events = random_streams(seed, streams=40)
     streams = streams_of(events)
-    exact, every = Funnel(steps, within_s, "exact"), Funnel(steps, within_s, "any")
+    exact, every = funnel_of(steps, within_s, "exact"), funnel_of(steps, within_s, "any")
     runs = {who: neighbouring(stream, exact) for who, stream in streams.items()}
     assert chains_of(table_of(events), exact) == {who: run for who, run in runs.items() if run}
     levels = {who: most_in_a_window(stream, every) for who, stream in streams.items()}
@@ -121,7 +122,7 @@ def test_what_is_excluded_in_any_order_is_what_plain_python_excludes(
     steps: tuple[FunnelStep, ...], within_s: int, seed: int, rule: str
 ) -> None:
     events = random_streams(seed, streams=40, longest=9)
-    funnel = Funnel(steps, within_s, "any", exclude=(Exclusion(FunnelStep("other")),), exclusion_rule=rule)
+    funnel = funnel_of(steps, within_s, "any", exclude=(exclusion_of(step_of("other")),), exclusion_rule=rule)
     levels = {who: most_between_exclusions(stream, funnel) for who, stream in streams_of(events).items()}
     actual = chains_of(table_of(events), funnel)
     assert {who: len(times) for who, times in actual.items()} == {who: n for who, n in levels.items() if n}
@@ -134,10 +135,10 @@ def test_in_any_order_an_excluded_event_parts_what_comes_before_it_from_what_com
         *(Event("Bo", at, name) for at, name in ((0, "cart"), (1, "view"), (2, "other"))),
         *(Event("Cleo", at, name) for at, name in ((0, "cart"), (1, "other"), (1, "view"))),
     ]
-    exclude = (Exclusion(FunnelStep("other")),)
-    kept = Funnel(DISJOINT[:2], order="any", exclude=exclude)
+    exclude = (exclusion_of(step_of("other")),)
+    kept = funnel_of(DISJOINT[:2], order="any", exclude=exclude)
     assert chains_of(table_of(events), kept) == {"Ana": (0,), "Bo": (0, 1), "Cleo": (0, 1)}
-    dropped = Funnel(DISJOINT[:2], order="any", exclude=exclude, exclusion_rule="posthog")
+    dropped = funnel_of(DISJOINT[:2], order="any", exclude=exclude, exclusion_rule="posthog")
     assert chains_of(table_of(events), dropped) == {"Ana": (2,), "Bo": (0, 1), "Cleo": (0, 1)}
 
 
@@ -151,9 +152,9 @@ exclusions = st.lists(
 @examples(12)
 @given(excluded=exclusions, within_s=st.integers(1, 6), seed=drawn)
 def test_exclusions_end_the_attempt(excluded: list[tuple[str, tuple[int, int]]], within_s: int, seed: int) -> None:
-    exclude = tuple(Exclusion(FunnelStep(name), after, before) for name, (after, before) in excluded)
+    exclude = tuple(exclusion_of(step_of(name), after, before) for name, (after, before) in excluded)
     events = random_streams(seed, streams=60, longest=9)
-    funnel = Funnel(DISJOINT, within_s, exclude=exclude)
+    funnel = funnel_of(DISJOINT, within_s, exclude=exclude)
     made = {who: walked_tries(stream, funnel) for who, stream in streams_of(events).items()}
     expected = {
         who: min(attempts, key=lambda times: (-len(times), times)) for who, attempts in made.items() if attempts
@@ -167,15 +168,15 @@ def test_mixpanel_keeps_what_came_before_an_exclusion_and_posthog_drops_the_pers
         *(Event("Bo", at, name) for at, name in ((0, "view"), (1, "cart"), (2, "other"))),
         *(Event("Cleo", at, name) for at, name in ((0, "view"), (0, "other"), (0, "cart"))),
     ]
-    exclude = (Exclusion(FunnelStep("other")),)
-    kept = Funnel(DISJOINT[:2], exclude=exclude)
+    exclude = (exclusion_of(step_of("other")),)
+    kept = funnel_of(DISJOINT[:2], exclude=exclude)
     assert by_expression(table_of(events), kept) == {"Ana": 1, "Bo": 2, "Cleo": 2}
-    dropped = Funnel(DISJOINT[:2], exclude=exclude, exclusion_rule="posthog")
+    dropped = funnel_of(DISJOINT[:2], exclude=exclude, exclusion_rule="posthog")
     assert by_expression(table_of(events), dropped) == {"Bo": 2, "Cleo": 2}
 
 
 def test_a_unit_that_begins_again_after_an_exclusion_can_still_get_through() -> None:
     times = ((0, "view"), (1, "other"), (2, "view"), (3, "cart"))
     events = [Event("Ana", at, name) for at, name in times]
-    funnel = Funnel(DISJOINT[:2], exclude=(Exclusion(FunnelStep("other")),))
+    funnel = funnel_of(DISJOINT[:2], exclude=(exclusion_of(step_of("other")),))
     assert chains_of(table_of(events), funnel) == {"Ana": (2, 3)}

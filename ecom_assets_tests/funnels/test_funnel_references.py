@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.funnels.definition import Funnel, FunnelStep
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets_tests.funnels.definitions import funnel_of, step_of
 from ecom_assets_tests.funnels.funnel_reference import (
     SECOND,
     Event,
@@ -30,13 +31,13 @@ REES46 = REAL_FILES / "rees46_2019_10_01.csv"
 OTTO = REAL_FILES / "otto_sessions.jsonl"
 
 CONDITIONS = (
-    FunnelStep("view"),
-    FunnelStep("view", {"category": "hats"}),
-    FunnelStep("view", {"category": "shoes"}),
-    FunnelStep("view", {"price": 1}),
-    FunnelStep("cart"),
-    FunnelStep("cart", {"category": "hats"}),
-    FunnelStep("purchase"),
+    step_of("view"),
+    step_of("view", {"category": "hats"}),
+    step_of("view", {"category": "shoes"}),
+    step_of("view", {"price": 1}),
+    step_of("cart"),
+    step_of("cart", {"category": "hats"}),
+    step_of("purchase"),
 )
 
 funnels = st.builds(
@@ -77,7 +78,7 @@ def test_expression_and_kernel_find_the_longest_chains(funnel: Funnel, seed: int
 def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311
     steps = tuple(draw.choices(CONDITIONS, k=draw.randint(2, 6)))
-    funnel = Funnel(steps, within_s=draw.randint(1, 7))
+    funnel = funnel_of(steps, within_s=draw.randint(1, 7))
     table = table_of(random_streams(seed, streams=3_000, longest=14))
     expected = by_clickhouse(table, funnel, tmp_path, "strict_once")
     assert by_kernel(table, funnel) == expected
@@ -89,11 +90,11 @@ def test_clickhouse_strict_once_agrees_on_ties_duplicates_and_overlapping_steps(
 def test_clickhouse_default_agrees_where_no_event_matches_two_steps(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311
     steps = (
-        FunnelStep("view", {"category": "hats"}),
-        FunnelStep("view", {"category": "shoes"}),
+        step_of("view", {"category": "hats"}),
+        step_of("view", {"category": "shoes"}),
         CONDITIONS[-1],
     )
-    funnel = Funnel(tuple(draw.sample(steps, k=3)), within_s=draw.randint(1, 7))
+    funnel = funnel_of(tuple(draw.sample(steps, k=3)), within_s=draw.randint(1, 7))
     table = table_of(random_streams(seed, streams=3_000, longest=14))
     expected = by_clickhouse(table, funnel, tmp_path)
     assert by_kernel(table, funnel) == expected
@@ -104,7 +105,7 @@ def test_clickhouse_default_agrees_where_no_event_matches_two_steps(seed: int, t
 @pytest.mark.parametrize("seed", range(4))
 def test_clickhouse_strict_increase_agrees_on_streams_without_ties(seed: int, tmp_path: Path) -> None:
     draw = random.Random(seed)  # noqa: S311
-    funnel = Funnel(tuple(draw.choices(CONDITIONS, k=4)), within_s=draw.randint(2, 7), order="strict_increase")
+    funnel = funnel_of(tuple(draw.choices(CONDITIONS, k=4)), within_s=draw.randint(2, 7), order="strict_increase")
     seen: set[tuple[str, int]] = set()
     untied = []
     for event in random_streams(seed, streams=3_000, longest=14, micros=SECOND):
@@ -121,7 +122,7 @@ def test_strict_increase_finds_a_chain_that_clickhouse_misses_on_ties(tmp_path: 
     # Views at 0 and 1 µs, a cart at 1 µs: the view at 0 and the cart are a chain. ClickHouse keeps the later
     # view only, which has the cart's own time.
     events = [Event("Ana", 0, "view"), Event("Ana", 1, "view"), Event("Ana", 1, "cart")]
-    funnel = Funnel((FunnelStep("view"), FunnelStep("cart")), within_s=1, order="strict_increase")
+    funnel = funnel_of((step_of("view"), step_of("cart")), within_s=1, order="strict_increase")
     table = table_of(events)
     assert by_definition(events, funnel) == by_kernel(table, funnel) == by_expression(table, funnel) == {"Ana": 2}
     assert by_clickhouse(table, funnel, tmp_path, "strict_increase") == {"Ana": 1}
@@ -155,7 +156,7 @@ REAL_FUNNELS = [
 @pytest.mark.parametrize(("steps", "within_s"), REAL_FUNNELS)
 def test_a_real_shop_counts_as_in_clickhouse(unit: str, steps: tuple[str, ...], within_s: int, tmp_path: Path) -> None:
     table = rees46(unit)
-    funnel = Funnel(tuple(map(FunnelStep, steps)), within_s)
+    funnel = funnel_of(tuple(map(step_of, steps)), within_s)
     expected = by_clickhouse(table, funnel, tmp_path, "strict_once")
     assert by_kernel(table, funnel) == expected
     assert by_expression(table, funnel) == expected
@@ -166,7 +167,7 @@ def test_a_real_shop_counts_as_in_clickhouse(unit: str, steps: tuple[str, ...], 
 def test_of_the_193_buyers_192_viewed_first_and_62_carted_first() -> None:
     table = rees46("user_id")
     for first, buyers in (("view", 192), ("cart", 62)):
-        levels = by_kernel(table, Funnel((FunnelStep(first), FunnelStep("purchase")), within_s=86_400))
+        levels = by_kernel(table, funnel_of((step_of(first), step_of("purchase")), within_s=86_400))
         assert sum(level == 2 for level in levels.values()) == buyers
 
 
@@ -177,7 +178,7 @@ def test_on_real_ties_clickhouse_strict_increase_alone_misses_chains(
 ) -> None:
     # Of 4,504 visitors. It forgets an earlier start for a later one, and never finds the same step twice.
     table = rees46("user_id")
-    funnel = Funnel(tuple(map(FunnelStep, steps)), within_s=3_600, order="strict_increase")
+    funnel = funnel_of(tuple(map(step_of, steps)), within_s=3_600, order="strict_increase")
     exact = by_kernel(table, funnel)
     greedy = by_clickhouse(table, funnel, tmp_path, "strict_increase")
     assert by_expression(table, funnel) == exact
@@ -201,7 +202,7 @@ def test_real_sessions_in_milliseconds_count_as_in_clickhouse(steps: tuple[str, 
         .to_arrow_table()
     )
     for within_s in (1, 600, 604_800):
-        funnel = Funnel(tuple(map(FunnelStep, steps)), within_s)
+        funnel = funnel_of(tuple(map(step_of, steps)), within_s)
         expected = by_clickhouse(table, funnel, tmp_path, "strict_once")
         assert by_kernel(table, funnel) == expected
         assert by_expression(table, funnel) == expected

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel import counts as funnel_kernel
 from ecom_assets.funnels.kernel.passes import Plan
+from ecom_assets_tests.funnels.definitions import FIVE_STEP_FUNNEL, funnel_of, step_of
 from ecom_assets_tests.funnels.funnel_reference import (
     Event,
     by_expression,
@@ -24,8 +25,8 @@ from ecom_assets_tests.funnels.funnel_reference import (
 )
 from ecom_assets_tests.funnels.test_funnel_references import random_streams
 
-VIEW_CART = Funnel((FunnelStep("view"), FunnelStep("cart")), within_s=60)
-VIEW_VIEW_CART = Funnel((FunnelStep("view"), FunnelStep("view"), FunnelStep("cart")), within_s=3)
+VIEW_CART = funnel_of((step_of("view"), step_of("cart")), within_s=60)
+VIEW_VIEW_CART = funnel_of((step_of("view"), step_of("view"), step_of("cart")), within_s=3)
 
 
 def con_with(*rows: tuple[str | None, str | None, str]) -> duckdb.DuckDBPyConnection:
@@ -85,7 +86,7 @@ def test_integer_and_uuid_units_work_as_texts_do() -> None:
 
 
 def test_event_types_and_units_with_quotes_are_data_not_sql() -> None:
-    answer = Funnel((FunnelStep("it's"), FunnelStep('say "b"')))
+    answer = funnel_of((step_of("it's"), step_of('say "b"')))
     con = con_with(("O'Hara", "2026-01-01", "it's"), ("O'Hara", "2026-01-02", 'say "b"'))
     assert funnel_counts(con, 'SELECT visitor_id AS "who""s", * FROM events', answer, unit='who"s') == [1, 1]
 
@@ -126,18 +127,18 @@ def test_an_unknown_column_is_refused_with_the_known_ones() -> None:
 
 
 def test_a_value_of_another_type_than_its_column_is_refused_as_in_the_expression() -> None:
-    answer = Funnel((FunnelStep("view", {"visitor_id": 1}), FunnelStep("cart")))
+    answer = funnel_of((step_of("view", {"visitor_id": 1}), step_of("cart")))
     with pytest.raises(DefinitionError, match="holds text, with the number 1"):
         funnel_counts(con_with(), "SELECT * FROM events", answer)
 
 
 def test_more_than_six_overlapping_conditions_are_refused_but_not_where_times_must_increase() -> None:
-    many = tuple(FunnelStep("view", {f"properties.k{n}": 1}) for n in range(7))
+    many = tuple(step_of("view", {f"properties.k{n}": 1}) for n in range(7))
     table = table_of([Event("Ana", n, "view", properties={f"k{n}": 1}) for n in range(7)])
     with pytest.raises(DefinitionError, match="7 different conditions"):
-        by_kernel(table, Funnel(many))
-    assert by_kernel(table, Funnel(many, order="strict_increase")) == {"Ana": 7}
-    assert by_kernel(table, Funnel(many[:6])) == {"Ana": 6}
+        by_kernel(table, funnel_of(many))
+    assert by_kernel(table, funnel_of(many, order="strict_increase")) == {"Ana": 7}
+    assert by_kernel(table, funnel_of(many[:6])) == {"Ana": 6}
 
 
 def test_time_zones_do_not_shift_instants() -> None:

@@ -12,9 +12,11 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, Funnel, FunnelStep
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.steps import FunnelStep
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.funnels.definitions import FIVE_STEP_FUNNEL, funnel_of, step_of
 from ecom_assets_tests.funnels.funnel_reference import (
     EPOCH,
     SECOND,
@@ -42,8 +44,8 @@ DIALECTS = ("duckdb", "postgres", "pyspark", "snowflake")
 
 
 def funnel(*steps: str | FunnelStep, within_s: int = 60, order: str = "ordered") -> Funnel:
-    return Funnel(
-        tuple(step if isinstance(step, FunnelStep) else FunnelStep(step) for step in steps),
+    return funnel_of(
+        tuple(step if isinstance(step, FunnelStep) else step_of(step) for step in steps),
         within_s=within_s,
         order=order,
     )
@@ -119,7 +121,7 @@ def test_an_earlier_view_helps_out_where_an_instant_has_one_view_for_two_steps()
 
 
 def test_overlapping_steps_share_the_events_of_an_instant_as_a_matching() -> None:
-    hats = FunnelStep("view", {"category": "hats"})
+    hats = step_of("view", {"category": "hats"})
     # Both views are of hats: one serves the hats step, the other the plain one, in both orders.
     assert level(funnel("view", hats), (0, "view"), (0, "view"), category="hats") == 2
     assert level(funnel(hats, "view"), (0, "view"), (0, "view"), category="hats") == 2
@@ -135,7 +137,7 @@ def test_strict_increase_needs_as_many_instants_as_steps() -> None:
 
 
 def test_a_step_can_ask_for_a_value_inside_the_json_of_properties() -> None:
-    wanted = FunnelStep("view", {"properties.gift": True})
+    wanted = step_of("view", {"properties.gift": True})
     for properties, expected in (({"gift": True}, 1), ({"gift": False}, 0), ({"gift": "true"}, 0), (None, 0)):
         stream = [Event("Ana", 0, "view", properties=properties)]
         answer = funnel(wanted, "cart")
@@ -149,7 +151,7 @@ def test_numbers_and_texts_inside_properties_are_distinguished() -> None:
         Event("Bo", 0, "view", properties={"size": "2"}),
     ]
     for value, who in ((2, "Ana"), (2.0, "Ana"), ("2", "Bo")):
-        answer = funnel(FunnelStep("view", {"properties.size": value}), "cart")
+        answer = funnel(step_of("view", {"properties.size": value}), "cart")
         assert by_expression(table_of(stream), answer) == by_kernel(table_of(stream), answer) == {who: 1}
         assert by_definition(stream, answer) == {who: 1}
 
@@ -167,7 +169,7 @@ def test_a_key_is_one_key_whatever_characters_it_has(column: str, properties: di
         Event("Ana", 0, "view", properties=properties),
         Event("Bo", 0, "view", properties={"browser": "Safari", "b": "Safari", "key": "Safari"}),
     ]
-    answer = funnel(FunnelStep("view", {column: "Safari"}), "cart")
+    answer = funnel(step_of("view", {column: "Safari"}), "cart")
     assert by_expression(table_of(stream), answer) == by_kernel(table_of(stream), answer) == {"Ana": 1}
 
 
@@ -223,7 +225,7 @@ def level_of_long(answer: Funnel, story: list[tuple[int, str]]) -> int:
         FIVE_STEP_FUNNEL,
         funnel("view", "view", "purchase"),
         funnel("view", "view", "purchase", order="strict_increase"),
-        funnel(FunnelStep("view", {"properties.size": 2, "price": 2}), FunnelStep("view", {"is_bot": False})),
+        funnel(step_of("view", {"properties.size": 2, "price": 2}), step_of("view", {"is_bot": False})),
     ],
 )
 def test_the_expression_compiles_for_every_engine(answer: Funnel, dialect: str) -> None:
@@ -251,11 +253,11 @@ def test_one_window_per_step_is_enough_for_repeated_steps_too() -> None:
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (FunnelStep("view", {"prize": 1}), "did you mean 'price'"),
-        (FunnelStep("view", {"price": "1"}), "holds number, with the text '1'"),
-        (FunnelStep("view", {"event_type": 1}), "holds text, with the number 1"),
-        (FunnelStep("view", {"is_bot": "yes"}), "holds boolean, with the text 'yes'"),
-        (FunnelStep("view", {"event_at": "2026-01-01"}), "holds timestamp"),
+        (step_of("view", {"prize": 1}), "did you mean 'price'"),
+        (step_of("view", {"price": "1"}), "holds number, with the text '1'"),
+        (step_of("view", {"event_type": 1}), "holds text, with the number 1"),
+        (step_of("view", {"is_bot": "yes"}), "holds boolean, with the text 'yes'"),
+        (step_of("view", {"event_at": "2026-01-01"}), "holds timestamp"),
     ],
 )
 def test_a_condition_that_does_not_fit_the_columns_is_refused(step: FunnelStep, words: str) -> None:
@@ -264,7 +266,7 @@ def test_a_condition_that_does_not_fit_the_columns_is_refused(step: FunnelStep, 
 
 
 def test_more_than_six_overlapping_conditions_are_refused_unless_times_must_increase() -> None:
-    many = [FunnelStep("view", {f"properties.k{n}": 1}) for n in range(7)]
+    many = [step_of("view", {f"properties.k{n}": 1}) for n in range(7)]
     with pytest.raises(DefinitionError, match="7 different conditions on 'view'"):
         funnel_levels(EVENTS, funnel(*many))
     assert funnel_levels(EVENTS, funnel(*many[:6])).columns == ("visitor_id", "level")

@@ -17,12 +17,10 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import ORDERS
+from ecom_assets.funnels.definition import ORDERS, Funnel
 from ecom_assets.funnels.entries import Limits
 from ecom_assets.funnels.levels import funnel_levels
-from ecom_assets.funnels.question import FunnelDefinition
-from ecom_assets.funnels.report import labelled, step_numbers
-from ecom_assets.funnels.steps import step_answers
+from ecom_assets.funnels.report import labelled, step_answers, step_numbers
 from ecom_assets.rules import read_funnels
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.markdown import Line, section
@@ -58,7 +56,7 @@ def events_of(con: Backend, lines: list[Line]) -> ir.Table:
 
 def question(con: Backend, events: ir.Table, raw: dict[str, Any]) -> list[dict[str, Any]]:
     """The steps that the page's definition gives, counted from their chains."""
-    funnel = FunnelDefinition.from_mapping(raw).funnel
+    funnel = Funnel.from_mapping(raw)
     return step_answers(funnel, con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist())
 
 
@@ -71,7 +69,7 @@ def test_each_order_gives_each_visitor_the_level_of_the_page(con: Backend) -> No
     events = events_of(con, lines)
     actual: dict[str, Line] = {line["visitor"]: {"visitor": line["visitor"]} for line in lines}
     for order in ORDERS:
-        funnel = FunnelDefinition.from_mapping({"steps": STEPS, "within": "1h", "order": order}).funnel
+        funnel = Funnel.from_mapping({"steps": STEPS, "within": "1h", "order": order})
         for row in con.to_pyarrow(funnel_levels(events, funnel)).to_pylist():
             actual[row["visitor_id"]][order] = str(row["level"])
     assert list(actual.values()) == expected
@@ -112,7 +110,7 @@ def test_each_attribution_gives_the_values_of_the_page(con: Backend) -> None:
     actual = []
     for attribution in dict.fromkeys(line["by_attribution"] for line in expected):
         raw = {"steps": STEPS[:2], "within": "2h", "by": "product_category", "by_attribution": attribution}
-        funnel = FunnelDefinition.from_mapping(raw).funnel
+        funnel = Funnel.from_mapping(raw)
         rows = con.to_pyarrow(step_numbers(labelled(funnel_chains(events, funnel), funnel), ["label"])).to_pylist()
         for value in sorted({row["label"] for row in rows}):
             steps = step_answers(funnel, [row for row in rows if row["label"] == value])
@@ -147,10 +145,7 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
         "last 1d": Limits(day_count=1),
     }
     raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
-    actual = {
-        name: funnel_answer(con, events, FunnelDefinition.from_mapping(raw).funnel, limits=one)
-        for name, one in requested.items()
-    }
+    actual = {name: funnel_answer(con, events, Funnel.from_mapping(raw), limits=one) for name, one in requested.items()}
     assert [{"entries": name, **shown(one["steps"])} for name, one in actual.items()] == ranges
     answer = actual["all"]
     assert [

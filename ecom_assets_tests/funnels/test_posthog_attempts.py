@@ -6,25 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.funnels.definition import Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets_tests.funnels.definitions import exclusion_of, funnel_of, step_of
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, by_expression, chains_of, streams_of, table_of
 from ecom_assets_tests.funnels.posthog_reference import posthog_level
 from ecom_assets_tests.hypothesis_settings import examples
 
-STEPS = tuple(map(FunnelStep, ("view", "cart", "pay")))
+STEPS = tuple(map(step_of, ("view", "cart", "pay")))
 drawn = st.integers(0, 2**32)
 barred = st.lists(st.tuples(st.sampled_from(["x", "y", "view"]), st.sampled_from([(1, 2), (1, 3), (2, 3)])), max_size=2)
 
 
-def funnel_of(
+def posthog_funnel(
     order: str, within_s: int, barred: list[tuple[str, tuple[int, int]]], steps: str = "view cart pay"
 ) -> Funnel:
     """A funnel with PostHog's rule; exclusions that a funnel refuses are left out, in any order those of some steps."""
     names = steps.split()
     kept = [(name, between) for name, between in barred if name not in names[between[0] - 1 : between[1]]]
-    exclude = tuple(Exclusion(FunnelStep(name), *((1, 3) if order == "any" else between)) for name, between in kept)
-    exclude = tuple(one for one in exclude if order != "any" or one.event.event_type not in names)
-    return Funnel(tuple(map(FunnelStep, names)), within_s, order, exclude=exclude, exclusion_rule="posthog")
+    exclude = tuple(exclusion_of(step_of(name), *((1, 3) if order == "any" else between)) for name, between in kept)
+    exclude = tuple(one for one in exclude if order != "any" or one.event_type not in names)
+    return funnel_of(tuple(map(step_of, names)), within_s, order, exclude=exclude, exclusion_rule="posthog")
 
 
 def histories(seed: int, *, is_tied: bool) -> list[Event]:
@@ -49,7 +50,7 @@ def posthog_levels(events: list[Event], funnel: Funnel) -> dict[str, int]:
 def test_sequential_funnels_count_posthog_s_attempts(
     barred: list[tuple[str, tuple[int, int]]], within_s: int, seed: int
 ) -> None:
-    funnel = funnel_of("ordered", within_s, barred)
+    funnel = posthog_funnel("ordered", within_s, barred)
     events = histories(seed, is_tied=seed % 2 == 0)
     expected = posthog_levels(events, funnel)
     assert by_expression(table_of(events), funnel) == expected
@@ -61,7 +62,7 @@ def test_sequential_funnels_count_posthog_s_attempts(
 def test_strict_and_unordered_funnels_count_posthog_s_attempts(
     order: str, barred: list[tuple[str, tuple[int, int]]], within_s: int, seed: int
 ) -> None:
-    funnel = funnel_of(order, within_s, barred)
+    funnel = posthog_funnel(order, within_s, barred)
     events = histories(seed, is_tied=False)
     expected = posthog_levels(events, funnel)
     assert by_expression(table_of(events), funnel) == expected
@@ -79,14 +80,14 @@ def test_strict_and_unordered_funnels_count_posthog_s_attempts(
 def test_a_step_that_has_to_be_taken_twice_counts_posthog_s_attempts(
     steps: str, order: str, barred: list[tuple[str, tuple[int, int]]], within_s: int, seed: int
 ) -> None:
-    funnel = funnel_of(order, within_s, barred, steps)
+    funnel = posthog_funnel(order, within_s, barred, steps)
     events = histories(seed, is_tied=False)
     assert by_expression(table_of(events), funnel) == posthog_levels(events, funnel)
 
 
 def level(order: str, story: str) -> int:
     """Ana's level when she does one thing each minute, where x is excluded."""
-    funnel = funnel_of(order, 3_600, [("x", (1, 3))])
+    funnel = posthog_funnel(order, 3_600, [("x", (1, 3))])
     events = [Event("Ana", minute * 60 * SECOND, kind) for minute, kind in enumerate(story.split())]
     assert posthog_level(events, funnel) == by_expression(table_of(events), funnel).get("Ana", 0)
     return posthog_level(events, funnel)
@@ -117,7 +118,7 @@ def test_an_excluded_event_drops_the_attempt(order: str, story: str, expected: i
 
 
 def test_an_exclusion_is_skipped_at_an_instant_with_other_events_of_the_funnel() -> None:
-    funnel = funnel_of("ordered", 3_600, [("x", (1, 3))])
+    funnel = posthog_funnel("ordered", 3_600, [("x", (1, 3))])
     events = [Event("Ana", at * SECOND, kind) for at, kind in ((0, "view"), (5, "x"), (5, "cart"), (9, "pay"))]
     assert posthog_level(events, funnel) == 3
     assert by_expression(table_of(events), funnel) == {"Ana": 3}
@@ -126,6 +127,6 @@ def test_an_exclusion_is_skipped_at_an_instant_with_other_events_of_the_funnel()
 def test_totals_drop_each_attempt_with_an_excluded_event() -> None:
     kinds = ("view", "x", "cart", "view", "cart")
     events = [Event("Ana", at * SECOND, kind) for at, kind in enumerate(kinds)]
-    steps = (FunnelStep("view"), FunnelStep("cart"))
-    funnel = Funnel(steps, per="totals", exclude=(Exclusion(FunnelStep("x")),), exclusion_rule="posthog")
+    steps = (step_of("view"), step_of("cart"))
+    funnel = funnel_of(steps, per="totals", exclude=(exclusion_of(step_of("x")),), exclusion_rule="posthog")
     assert chains_of(table_of(events), funnel) == {"Ana": (3 * SECOND, 4 * SECOND)}

@@ -12,7 +12,7 @@ import pyarrow.csv
 import pytest
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.question import PRESETS, FunnelDefinition
+from ecom_assets.funnels.definition import PRESETS, Funnel
 from ecom_assets_tests.command import CommandResult, ecom
 from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.markdown import ROOT
@@ -104,16 +104,14 @@ def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(tmp_path:
 
 @pytest.mark.parametrize("tool", PRESETS)
 def test_every_preset_is_a_definition_that_stays_as_it_is(tool: str) -> None:
-    funnel = FunnelDefinition.from_mapping(
-        {"steps": STEPS, "preset": tool, "by": "product_category", "exclude": ["search"]}
-    ).funnel
-    assert FunnelDefinition.from_mapping(funnel.to_mapping()).funnel == funnel
+    funnel = Funnel.from_mapping({"steps": STEPS, "preset": tool, "by": "product_category", "exclude": ["search"]})
+    assert Funnel.from_mapping(funnel.to_mapping()).to_mapping() == funnel.to_mapping()
 
 
 @pytest.mark.parametrize("wrong", ["posthgo", "heap", 7, ["ga4"]])
 def test_an_unknown_tool_is_refused_in_a_sentence_that_names_the_known_ones(wrong: Any) -> None:
     with pytest.raises(DefinitionError, match=r"The preset .* of funnel is unknown; .*posthog"):
-        FunnelDefinition.from_mapping({"steps": STEPS, "preset": wrong})
+        Funnel.from_mapping({"steps": STEPS, "preset": wrong})
 
 
 @pytest.mark.sampled(2)
@@ -134,7 +132,7 @@ def test_clickhouse_itself_answers_as_its_preset_does(tmp_path: Path, steps: lis
     # Gil's three events have one time, and their order decides in ClickHouse: it gets them in that of the steps.
     place = pa.array([steps.index(kind) if kind in steps else -1 for kind in events["event_type"].to_pylist()])
     events = events.append_column("place", place).sort_by([("event_at", "ascending"), ("place", "ascending")])
-    funnel = FunnelDefinition.from_mapping({"steps": steps, "preset": "clickhouse"}).funnel
+    funnel = Funnel.from_mapping({"steps": steps, "preset": "clickhouse"})
     levels = by_clickhouse(events.drop_columns("place"), funnel, tmp_path, *([mode] if mode else []))
     reached = [sum(level >= number for level in levels.values()) for number in range(1, len(steps) + 1)]
     words = ("--steps", ",".join(steps), "--preset", "clickhouse", *(("--order", mode) if mode else ()))

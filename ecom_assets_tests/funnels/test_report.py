@@ -18,11 +18,19 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.answer import fast_times
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import EARLIEST, Exclusion, Funnel, FunnelStep, TimeToConvert
-from ecom_assets.funnels.question import Times
-from ecom_assets.funnels.report import bins_of, conversion_times, counted_times, labelled, step_numbers
-from ecom_assets.funnels.steps import step_answers, step_rows
+from ecom_assets.funnels.definition import EARLIEST, Funnel
+from ecom_assets.funnels.report import (
+    bins_of,
+    conversion_times,
+    counted_times,
+    labelled,
+    step_answers,
+    step_numbers,
+    step_rows,
+)
+from ecom_assets.funnels.steps import FunnelStep
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.funnels.definitions import exclusion_of, funnel_of, step_of, times_of
 from ecom_assets_tests.funnels.funnel_reference import SECOND, Event, first_longest_chain, streams_of, table_of
 from ecom_assets_tests.funnels.test_funnel_orders import DISJOINT, drawn, step_lists
 from ecom_assets_tests.funnels.test_funnel_references import CONDITIONS, random_streams
@@ -65,7 +73,7 @@ def test_kernel_and_expression_are_equal(steps: tuple[FunnelStep, ...], within_s
     con = connect()
     events = con.create_table("events", table_of(random_streams(seed, streams=80, micros=micros)))
     for order in EARLIEST:
-        funnel = Funnel(steps, within_s, order)
+        funnel = funnel_of(steps, within_s, order)
         fast = fast_times(con, events, funnel, ["visitor_id"])
         assert fast is not None
         slow = con.to_pyarrow(step_numbers(funnel_chains(events, funnel))).to_pylist()
@@ -74,7 +82,7 @@ def test_kernel_and_expression_are_equal(steps: tuple[FunnelStep, ...], within_s
 
 def test_median_p90_and_histogram_are_exact() -> None:
     events = random_streams(5, streams=300, longest=9, micros=SECOND)
-    funnel = Funnel(DISJOINT, within_s=6)
+    funnel = funnel_of(DISJOINT, within_s=6)
     reported = [first_longest_chain(stream, funnel) for stream in streams_of(events).values()]
     for step, answer in enumerate(answers(events, funnel)[1:], start=1):
         took = [times[step] - times[step - 1] for times in reported if len(times) > step]
@@ -92,10 +100,10 @@ def test_median_p90_and_histogram_are_exact() -> None:
 def test_times_are_those_of_the_longest_then_earliest_try() -> None:
     # Ana viewed at 0 and 30 s and took the cart at 50 s: her longest try began at 0, so the cart took her 50 s.
     events = [Event("Ana", at * SECOND, name) for at, name in ((0, "view"), (30, "view"), (50, "cart"))]
-    actual = answers(events, Funnel(VIEW_CART, within_s=60))
+    actual = answers(events, funnel_of(VIEW_CART, within_s=60))
     assert [step["median_s_from_previous"] for step in actual] == [None, 50.0]
     # Within 40 s only the view at 30 s leads to the cart.
-    actual = answers(events, Funnel(VIEW_CART, within_s=40))
+    actual = answers(events, funnel_of(VIEW_CART, within_s=40))
     assert [step["median_s_from_previous"] for step in actual] == [None, 20.0]
 
 
@@ -118,20 +126,20 @@ def test_a_unit_counts_for_the_value_of_the_attribution(attribution: str, expect
         Event("Cleo", 0, "view"),
         Event("Cleo", 1, "cart"),
     ]
-    assert counts_by_label(events, Funnel(VIEW_CART, by="category", by_attribution=attribution)) == expected
+    assert counts_by_label(events, funnel_of(VIEW_CART, by="category", by_attribution=attribution)) == expected
 
 
 def test_rare_values_are_one_other_and_a_value_of_that_name_is_among_them() -> None:
     names = ["hats", "hats", "hats", "shoes", "shoes", "Other", "socks"]
     events = [Event(f"visitor {n}", n, "view", name) for n, name in enumerate(names)]
-    funnel = Funnel(VIEW_CART, by="category", limit=2)
+    funnel = funnel_of(VIEW_CART, by="category", limit=2)
     assert counts_by_label(events, funnel) == {"hats": [3, 0], "shoes": [2, 0], "Other": [2, 0]}
 
 
 def test_a_breakdown_can_ask_for_a_value_inside_properties() -> None:
     values = ["pro", "pro", 2, 2.5, True, False, None, {"deep": 1}]
     events = [Event(f"visitor {n}", n, "view", properties={"plan": value}) for n, value in enumerate(values)]
-    actual = counts_by_label(events, Funnel(VIEW_CART, by="properties.plan"))
+    actual = counts_by_label(events, funnel_of(VIEW_CART, by="properties.plan"))
     assert {label: counts[0] for label, counts in actual.items()} == {
         "pro": 2, "2": 1, "2.5": 1, "true": 1, "false": 1, "(none)": 2
     }  # fmt: skip
@@ -142,7 +150,7 @@ def test_a_breakdown_can_ask_for_a_value_inside_properties() -> None:
 def test_several_columns_are_broken_down_together(within_s: int, seed: int) -> None:
     drawn = random_streams(seed, streams=40, micros=SECOND)
     events = [*{(event.who, event.at): event for event in drawn}.values()]  # no two at one time
-    funnel = Funnel(DISJOINT, within_s, by=("category", "price"), by_attribution="step_1", limit=1_000)
+    funnel = funnel_of(DISJOINT, within_s, by=("category", "price"), by_attribution="step_1", limit=1_000)
     expected: dict[str, list[int]] = defaultdict(lambda: [0] * len(DISJOINT))
     for stream in streams_of(events).values():
         times = first_longest_chain(stream, funnel)
@@ -156,7 +164,7 @@ def test_several_columns_are_broken_down_together(within_s: int, seed: int) -> N
 def test_hold_and_by_the_same_column_is_every_value_of_a_unit_by_itself() -> None:
     # PostHog's breakdown by "all events": Ann counts for hats and for shoes, and carts shoes only.
     events = [Event("Ann", 0, "view", "hats"), Event("Ann", 1, "view", "shoes"), Event("Ann", 2, "cart", "shoes")]
-    funnel = Funnel(VIEW_CART, hold=("category",), by="category")
+    funnel = funnel_of(VIEW_CART, hold=("category",), by="category")
     assert counts_by_label(events, funnel) == {"hats": [1, 0], "shoes": [1, 1]}
 
 
@@ -173,7 +181,7 @@ def test_whatever_is_asked_the_parts_agree_with_the_whole(  # noqa: PLR0913, PLR
     steps: tuple[FunnelStep, ...], within_s: int, seed: int, order: str, attribution: str, limit: int
 ) -> None:
     events = table_of(random_streams(seed, streams=80, longest=9))
-    funnel = Funnel(steps, within_s, order, by="category", by_attribution=attribution, limit=limit)
+    funnel = funnel_of(steps, within_s, order, by="category", by_attribution=attribution, limit=limit)
     listed = rows_of(chains(events, funnel))
     total = {row["step"]: row["count"] for row in rows_of(step_numbers(chains(events, funnel)))}
     parts: Counter[int] = Counter()
@@ -191,22 +199,22 @@ def test_totals_count_tries_and_tries_that_meet_are_one() -> None:
     # Two views before the first cart, one before the second: three attempts, of which two meet in the first cart.
     times = ((0, "view"), (1, "view"), (2, "cart"), (3, "cart"), (4, "view"), (5, "cart"))
     events = [Event("Ana", at * SECOND, name) for at, name in times]
-    actual = answers(events, Funnel(VIEW_CART, within_s=60, per="totals"))
+    actual = answers(events, funnel_of(VIEW_CART, within_s=60, per="totals"))
     assert [step["count"] for step in actual] == [3, 2]
     # The cart at 2 s is reported by the attempt that began last, at 1 s; so is that at 5 s, by the one of 4 s.
     assert actual[1]["median_s_from_previous"] == 1.0
-    excluded = Funnel(VIEW_CART, within_s=60, per="totals", exclude=(Exclusion(FunnelStep("search")),))
+    excluded = funnel_of(VIEW_CART, within_s=60, per="totals", exclude=(exclusion_of(step_of("search")),))
     searched = [*events, Event("Ana", SECOND + SECOND // 2, "search")]
     # A search at 1.5 s ends the attempts that began before it.
     assert [step["count"] for step in answers(searched, excluded)] == [3, 1]
 
 
 def test_totals_of_steps_that_can_match_one_event_are_refused_in_ordered_only() -> None:
-    twice = (FunnelStep("view"), FunnelStep("view"))
+    twice = (step_of("view"), step_of("view"))
     with pytest.raises(DefinitionError, match="use the order strict_increase, or count per user"):
-        chains([], Funnel(twice, per="totals"))
+        chains([], funnel_of(twice, per="totals"))
     events = [Event("Ana", at * SECOND, "view") for at in range(3)]
-    increasing = Funnel(twice, per="totals", order="strict_increase")
+    increasing = funnel_of(twice, per="totals", order="strict_increase")
     assert [step["count"] for step in answers(events, increasing)] == [3, 2]
 
 
@@ -219,18 +227,19 @@ def test_each_value_of_a_held_column_counts_by_itself_and_events_without_one_do_
         Event("Bo", 1, "cart"),
     ]
     # Ana with hats, Ana with shoes, Bo with hats; the cart of Ana with shoes alone.
-    assert [step["count"] for step in answers(events, Funnel(VIEW_CART, hold=("category",)))] == [3, 1]
-    assert [step["count"] for step in answers(events, Funnel(VIEW_CART))] == [2, 2]
+    assert [step["count"] for step in answers(events, funnel_of(VIEW_CART, hold=("category",)))] == [3, 1]
+    assert [step["count"] for step in answers(events, funnel_of(VIEW_CART))] == [2, 2]
 
 
 def test_no_events_are_zeros_without_times() -> None:
     for order in ("ordered", "exact", "any", "strict_order", "strict_deduplication"):
-        actual = answers([], Funnel(VIEW_CART, order=order))
+        actual = answers([], funnel_of(VIEW_CART, order=order))
         assert [step["count"] for step in actual] == [0, 0]
         assert all(step["conversion_from_start"] is step["median_s_from_previous"] is None for step in actual)
-    assert counts_by_label([], Funnel(VIEW_CART, by="category")) == {}
+    assert counts_by_label([], funnel_of(VIEW_CART, by="category")) == {}
 
 
+Bins = int | str | list[str] | None
 BINS = st.sampled_from([None, 1, 3, 7, "1s", "2s", ["1s", "3s"], ["2s"]])
 
 
@@ -243,14 +252,14 @@ BINS = st.sampled_from([None, 1, 3, 7, "1s", "2s", ["1s", "3s"], ["2s"]])
     seed=st.integers(0, 2**32),
 )
 def test_times_between_two_steps_are_those_of_the_longest_chains(
-    steps: tuple[FunnelStep, ...], within_s: int, places: tuple[int, int], bins: object, seed: int
+    steps: tuple[FunnelStep, ...], within_s: int, places: tuple[int, int], bins: Bins, seed: int
 ) -> None:
     low, high = sorted(places)
     high = min(max(high, low + 1), len(steps))
     low = min(low, high - 1)
-    answer = Times.from_mapping({"from": low, "to": high, "bins": bins}).times
+    answer = times_of(low, high, bins)
     events = random_streams(seed, streams=60, micros=SECOND)
-    funnel = Funnel(steps, within_s, time_to_convert=answer)
+    funnel = funnel_of(steps, within_s, time_to_convert=answer)
     chains = [first_longest_chain(stream, funnel) for stream in streams_of(events).values()]
     took = [times[high - 1] - times[low - 1] for times in chains if len(times) >= high]
     con = connect()
@@ -272,7 +281,7 @@ def test_times_between_two_steps_are_those_of_the_longest_chains(
 @given(count=st.integers(1, 10**7), least=st.integers(0, 10**12), span=st.integers(0, 10**13))
 @examples(100)
 def test_chosen_bins_are_few_and_hold_every_time(count: int, least: int, span: int) -> None:
-    bins = bins_of(TimeToConvert(1, 2), count, least, least + span)
+    bins = bins_of(times_of(1, 2), count, least, least + span)
     assert 1 <= len(bins) <= 60
     assert (len(bins) - 1) ** 3 < count
     assert bins[0][0] * SECOND <= least
@@ -283,8 +292,8 @@ def test_chosen_bins_are_few_and_hold_every_time(count: int, least: int, span: i
 
 
 def test_nobody_took_both_steps() -> None:
-    funnel = Funnel(CONDITIONS[4:5] + CONDITIONS[6:7])
+    funnel = funnel_of(CONDITIONS[4:5] + CONDITIONS[6:7])
     chains = funnel_chains(ibis.memtable(table_of([Event("Ann", 0, "cart")])), funnel)
-    assert conversion_times(connect(), chains, TimeToConvert(1, 2)) == {
+    assert conversion_times(connect(), chains, times_of(1, 2)) == {
         "from_step": 1, "to_step": 2, "count": 0, "average_s": None, "median_s": None, "p90_s": None, "bins": [],
     }  # fmt: skip

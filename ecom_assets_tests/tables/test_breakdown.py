@@ -21,7 +21,6 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.entries import Limits
-from ecom_assets.funnels.question import FunnelDefinition
 from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.values import bins_of, split_columns
@@ -96,7 +95,7 @@ def test_bins_of_equal_width_part_what_lies_between_the_least_and_the_greatest_n
 
 def test_edges_are_taken_as_they_are_and_bins_stand_in_their_order() -> None:
     steps = {"steps": ["cart", "purchase"], "by": "cart_amount:edges=4.99,7,100"}
-    actual = answer(STORY, FunnelDefinition.from_mapping(steps).funnel)
+    actual = answer(STORY, Funnel.from_mapping(steps))
     counts = {one["value"]: [step["count"] for step in one["steps"]] for one in actual["breakdown"]}
     assert list(counts.items()) == [
         ("under 4.99", [1, 1]),
@@ -104,14 +103,14 @@ def test_edges_are_taken_as_they_are_and_bins_stand_in_their_order() -> None:
         ("7 to 100", [2, 0]),
         ("(none)", [1, 0]),
     ]
-    last = answer(STORY, FunnelDefinition.from_mapping({**steps, "by_attribution": "last"}).funnel)
+    last = answer(STORY, Funnel.from_mapping({**steps, "by_attribution": "last"}))
     assert [one["value"] for one in last["breakdown"]] == ["4.99 to 7", "7 to 100", "(none)"]
 
 
 def test_bins_of_a_funnel_lie_between_the_numbers_of_its_steps_on_the_days_of_entry() -> None:
     # On the 2nd day 5 and 10 enter, so two bins meet at 7.50, whatever was there before or comes later.
     rows = [event(0, "anna", 0, "cart", "0"), *STORY[3:6], event(9, "cara", 2, "purchase", "90")]
-    asked = FunnelDefinition.from_mapping({"steps": ["cart", "purchase"], "by": "cart_amount:bins=2"}).funnel
+    asked = Funnel.from_mapping({"steps": ["cart", "purchase"], "by": "cart_amount:bins=2"})
     actual = answer(rows, asked, FIRST + timedelta(days=1))
     counts = {one["value"]: [step["count"] for step in one["steps"]] for one in actual["breakdown"]}
     assert counts == {"under 7.5": [1, 1], "7.5 or more": [1, 0]}
@@ -173,9 +172,7 @@ QUESTIONS = (
     lambda by: TrendQuestion.from_mapping(
         {"series": ["*", "cart:sum(cart_amount)"], "period": "week", "limit": 50, "by": by}
     ),
-    lambda by: (
-        FunnelDefinition.from_mapping({"steps": ["cart", "purchase"], "within": "3d", "limit": 50, "by": by}).funnel
-    ),
+    lambda by: Funnel.from_mapping({"steps": ["cart", "purchase"], "within": "3d", "limit": 50, "by": by}),
     lambda by: RetentionQuestion(period="day", starting="recurring", limit=50, by=by),
 )
 """Questions about all events, so that all numbers bound the bins."""
@@ -232,7 +229,7 @@ def test_bins_stand_beside_columns_in_one_field() -> None:
 def test_other_bins_are_refused(by: str, why: str) -> None:
     for build in (
         lambda: TrendQuestion.from_mapping({"series": ["cart"], "by": by}),
-        lambda: FunnelDefinition.from_mapping({"steps": ["cart"], "by": [by]}).funnel,
+        lambda: Funnel.from_mapping({"steps": ["cart"], "by": [by]}),
         lambda: RetentionQuestion(by=by),
     ):
         with pytest.raises(DefinitionError, match=why):

@@ -18,7 +18,7 @@ import duckdb
 import numpy as np
 
 from ecom_assets.errors import WorkError
-from ecom_assets.funnels.definition import EARLIEST, Funnel, FunnelStep
+from ecom_assets.funnels.definition import EARLIEST, Funnel
 from ecom_assets.funnels.kernel.passes import (
     Overlap,
     Part,
@@ -32,6 +32,7 @@ from ecom_assets.funnels.kernel.passes import (
     together,
 )
 from ecom_assets.funnels.matching import MAX_OVERLAPPING, Matching
+from ecom_assets.funnels.steps import FunnelStep
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.packed import Ints
 from ecom_assets.tables.values import Scalar, check_comparable, json_path, kind_of, unknown_column
@@ -176,7 +177,7 @@ def gathered(
 
 def _refuse_conditions(funnel: Funnel) -> None:
     """Raise if the kernel would ignore a condition; `with_flags` reduces all to plain equalities, which it reads."""
-    has_others = funnel.where != EVERYTHING or any(step.conditions != EVERYTHING for step in funnel.steps)
+    has_others = funnel.where != EVERYTHING or any(step.others != EVERYTHING for step in funnel.steps)
     if has_others or funnel.counts_firsts:
         raise WorkError("The kernel reads plain equalities only; give it the events and the funnel of `with_flags`.")
 
@@ -228,7 +229,7 @@ def _columns(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Ints]:
 def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool) -> Plan:
     size = Plan(
         steps=len(funnel.steps),
-        window=funnel.within_s * 1_000_000,
+        window=funnel.within * 1_000_000,
         scale_bits=len(codes).bit_length(),
         is_descending=funnel.order == "strict_increase",
     )
@@ -252,7 +253,7 @@ def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is
 
 def _check_columns(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, units: list[str]) -> None:
     types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {events_sql}").fetchall()}
-    values = [(column, value) for step in funnel.steps for column, value in step.where.items()]
+    values = [(column, value) for step in funnel.steps for column, value in step.equal.items()]
     named = (column.partition(".")[0] for column in (*(column for column, _ in values), *funnel.hold))
     for column in (*units, "event_at", "event_type", *named):
         if column not in types:
@@ -310,7 +311,7 @@ def _by_type(cases: Sequence[tuple[FunnelStep, str]]) -> str:
 
 def _where_sql(step: FunnelStep) -> str:
     tests = []
-    for column, value in step.where.items():
+    for column, value in step.equal.items():
         keys = json_path(column)
         tests.append(f"{_json_sql(column, keys, value) if keys else ident(column)} = {literal(value)}")
     return " AND ".join(tests) or "TRUE"

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, MAX_WINDOW_S, Exclusion, Funnel, FunnelStep
+from ecom_assets.funnels.definition import MAX_WINDOW_S
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.report import labelled, step_numbers
 from ecom_assets.registry import ALL
@@ -22,6 +22,7 @@ from ecom_assets.sessions.rule import PRESETS, SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets_tests.funnels.definitions import FIVE_STEP_FUNNEL, exclusion_of, funnel_of, step_of
 from ecom_assets_tests.warehouse.engines.fixed_tool import fixed_delivery
 from ecom_assets_tests.warehouse.engines.graph import DayRange, Rows, run_everything, stored_tables
 from ecom_assets_tests.warehouse.engines.shop_input import RANGES, FixedCustomers, write_orders, write_shop
@@ -32,28 +33,28 @@ pytestmark = pytest.mark.timeout(2400)  # Spark takes a second or two for each t
 TIMEZONE = "Europe/Berlin"
 HOME = "https://shop.example.com/"
 FUNNELS = {
-    "five steps within a session's hour": Funnel(FIVE_STEP_FUNNEL.steps, within_s=3600),
-    "whenever": Funnel(FIVE_STEP_FUNNEL.steps, within_s=MAX_WINDOW_S),
-    "each later than the one before": Funnel(FIVE_STEP_FUNNEL.steps, within_s=86_400, order="strict_increase"),
-    "a type twice": Funnel((FunnelStep("page_view"), FunnelStep("page_view"), FunnelStep("add_to_cart")), 1800),
-    "with conditions": Funnel(
-        (FunnelStep("page_view", {"page_url": HOME}), FunnelStep("product_view", {"is_bot": False})), 86_400
+    "five steps within a session's hour": funnel_of(FIVE_STEP_FUNNEL.steps, within_s=3600),
+    "whenever": funnel_of(FIVE_STEP_FUNNEL.steps, within_s=MAX_WINDOW_S),
+    "each later than the one before": funnel_of(FIVE_STEP_FUNNEL.steps, within_s=86_400, order="strict_increase"),
+    "a type twice": funnel_of((step_of("page_view"), step_of("page_view"), step_of("add_to_cart")), 1800),
+    "with conditions": funnel_of(
+        (step_of("page_view", {"page_url": HOME}), step_of("product_view", {"is_bot": False})), 86_400
     ),
 }
-VIEWS = (FunnelStep("page_view"), FunnelStep("product_view"), FunnelStep("add_to_cart"))
-TWICE = (FunnelStep("page_view"), FunnelStep("page_view"), FunnelStep("product_view"))
-CART = (Exclusion(FunnelStep("remove_from_cart")), Exclusion(FunnelStep("search"), after=2, before=3))
+VIEWS = (step_of("page_view"), step_of("product_view"), step_of("add_to_cart"))
+TWICE = (step_of("page_view"), step_of("page_view"), step_of("product_view"))
+CART = (exclusion_of(step_of("remove_from_cart")), exclusion_of(step_of("search"), after=2, before=3))
 IN_FULL = {
-    "strict order": Funnel(VIEWS, order="strict_order"),
-    "no repeats": Funnel(TWICE, order="strict_deduplication"),
-    "any order": Funnel(TWICE, 3600, order="any"),
-    "neighbours": Funnel(VIEWS, 3600, order="exact"),
-    "without removals": Funnel(VIEWS, 86_400, exclude=CART),
-    "without people who removed": Funnel(TWICE, 86_400, exclude=CART[:1], exclusion_rule="posthog"),
-    "in any order without removals": Funnel(TWICE, 3600, "any", exclude=CART[:1], exclusion_rule="posthog"),
-    "every try with one product": Funnel(VIEWS[1:], 86_400, per="totals", hold=("product_id",)),
-    "by category": Funnel(VIEWS, 86_400, by="product_category", by_attribution="last", limit=2),
-    "by a value inside properties": Funnel(TWICE, 86_400, by="properties.plan", by_attribution="step_3"),
+    "strict order": funnel_of(VIEWS, order="strict_order"),
+    "no repeats": funnel_of(TWICE, order="strict_deduplication"),
+    "any order": funnel_of(TWICE, 3600, order="any"),
+    "neighbours": funnel_of(VIEWS, 3600, order="exact"),
+    "without removals": funnel_of(VIEWS, 86_400, exclude=CART),
+    "without people who removed": funnel_of(TWICE, 86_400, exclude=CART[:1], exclusion_rule="posthog"),
+    "in any order without removals": funnel_of(TWICE, 3600, "any", exclude=CART[:1], exclusion_rule="posthog"),
+    "every try with one product": funnel_of(VIEWS[1:], 86_400, per="totals", hold=("product_id",)),
+    "by category": funnel_of(VIEWS, 86_400, by="product_category", by_attribution="last", limit=2),
+    "by a value inside properties": funnel_of(TWICE, 86_400, by="properties.plan", by_attribution="step_3"),
 }
 PLANS = {"page_view": '{"plan": "pro"}', "product_view": '{"plan": 2}', "search": '{"plan": true}'}
 RETENTIONS = {

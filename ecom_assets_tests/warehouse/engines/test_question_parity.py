@@ -21,7 +21,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.experiments.answer import experiment_answer
 from ecom_assets.experiments.question import ExperimentQuestion
 from ecom_assets.funnels.answer import funnel_answer
-from ecom_assets.funnels.question import FunnelDefinition
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.retention.counting import RetentionQuery, retention_answer
 from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.trends.queries import trend_answer
@@ -201,7 +201,7 @@ def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, 
     events = engine.table(CleanEvents)
     con: Any = NothingStored("as it is defined")
     if kind == "funnel":
-        return funnel_answer(con, events, FunnelDefinition.from_mapping(asked).funnel)
+        return funnel_answer(con, events, Funnel.from_mapping(asked))
     if kind == "trend":
         first, last = (date(2026, 2, 3), date(2026, 2, 4)) if asked.get("period") == "minute" else (FIRST, LAST)
         return trend_answer(con, events, TrendQuestion.from_mapping(asked), TrendRange(first, last, FIRST, LAST))
