@@ -1,14 +1,12 @@
 """The attribution rule, and the credit of channels for conversions by it: METRICS "Attribution"."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import MODELS, NO_CHANNEL, ChannelAttribution
-from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
@@ -17,30 +15,8 @@ from ecom_assets.tables.portable import NO, first_of_each, union_all
 from ecom_assets.tables.values import Preset
 
 ONE_DAY_S = 86_400
-LONGEST_LOOKBACK_S = 366 * ONE_DAY_S
-ALIASES = {"u": "position", "u_shape": "position", "j_shape": "j"}
 SHAPES = {"position": (40, 40), "j": (20, 60)}
 """Percentages of the first and the last touch; the touches between them share the rest."""
-TWO_TOUCHES = {"normalised": "keep its proportion", "split": "split its middle"}
-"""What shapes do with two touches, and what the form calls it."""
-PRESETS: Final[Mapping[str, Preset]] = {
-    # amplitude-docs data-tables-attribute-credit: the middle 20 % of two touches are split; no default of the model
-    # or of the look-back is known
-    "amplitude": {"two_touches": "split", "session_rule": "amplitude"},
-    # mixpanel/docs features/computed-properties: last touch, 30 days; time decay halves in 7 days; shapes keep the
-    # proportion of two touches
-    "mixpanel": {
-        "model": "last",
-        "lookback": "30d",
-        "half_life": "7d",
-        "two_touches": "normalised",
-        "session_rule": "mixpanel",
-    },
-    # "Paid and organic last click" passes Direct by; its default is data-driven, which nobody else can compute.
-    # Analytics Admin API AttributionSettings.otherConversionEventLookbackWindow: 90 days
-    "ga4": {"model": "last_non_direct", "lookback": "90d", "session_rule": "ga4"},
-}
-"""The defaults of other tools for attribution, by the names of the command's options."""
 
 
 @dataclass(frozen=True)
@@ -64,18 +40,6 @@ class AttributionRule:
     refund_days: int = 90
     period_days: int = 30
 
-    def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a value that is out of range or unknown."""
-        if not 0 < self.lookback_s <= LONGEST_LOOKBACK_S:
-            raise DefinitionError(
-                f"A look-back of {self.lookback_s} s cannot be: give more than 0 s and at most 366 d, such as 30d."
-            )
-        if self.half_life_s <= 0:
-            raise DefinitionError(f"A half-life of {self.half_life_s} s cannot be: give more than 0 s, such as 7d.")
-        if self.two_touches not in TWO_TOUCHES:
-            hint = did_you_mean(self.two_touches, TWO_TOUCHES)
-            raise DefinitionError(f"There is no way {self.two_touches!r} to share two touches; {hint}.")
-
     @property
     def lookback_days(self) -> int:
         """Return how many days before a conversion its touches can start; allows for clock changes."""
@@ -85,19 +49,6 @@ class AttributionRule:
     def reach_days(self) -> int:
         """Return for how many days after an event it can change credit."""
         return self.lookback_days + max(self.refund_days + 1, 0) + self.period_days
-
-
-def model_name(text: object) -> str:
-    """Return the canonical name of a model; case, hyphens and spaces do not matter.
-
-    Raises:
-        DefinitionError: There is no such model.
-    """
-    name = str(text).strip().lower().replace("-", "_").replace(" ", "_")
-    name = ALIASES.get(name, name)
-    if name not in MODELS:
-        raise DefinitionError(f"There is no attribution model {text!r}; {did_you_mean(name, MODELS)}.")
-    return name
 
 
 UNITS_OF_ONE = 10**9

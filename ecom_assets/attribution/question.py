@@ -1,24 +1,61 @@
 """The question of attribution: which model credits which visits."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import BeforeValidator, ConfigDict, model_validator
 
 from ecom_assets.attribution.contracts import MODELS
-from ecom_assets.attribution.credit import PRESETS, TWO_TOUCHES, AttributionRule, model_name
+from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.attribution.queries import DEFAULT_MODEL
+from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, asked, where_field
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.conditions import columns_of, where_mapping
-from ecom_assets.tables.values import duration_text
+from ecom_assets.tables.presets import Preset
+from ecom_assets.tables.values import DAY_S, duration_text
 
 MODEL: Final = Choices("attribution model", MODELS)
-TWO: Final = Choices("way to share two touches", TWO_TOUCHES)
+TWO: Final = Choices("way to share two touches", {"normalised": "keep its proportion", "split": "split its middle"})
+"""What shapes do with two touches, and what the form calls it."""
+PRESETS: Final[Mapping[str, Preset]] = {
+    # amplitude-docs data-tables-attribute-credit: the middle 20 % of two touches are split; no default of the model
+    # or of the look-back is known
+    "amplitude": {"two_touches": "split", "session_rule": "amplitude"},
+    # mixpanel/docs features/computed-properties: last touch, 30 days; time decay halves in 7 days; shapes keep the
+    # proportion of two touches
+    "mixpanel": {
+        "model": "last",
+        "lookback": "30d",
+        "half_life": "7d",
+        "two_touches": "normalised",
+        "session_rule": "mixpanel",
+    },
+    # "Paid and organic last click" passes Direct by; its default is data-driven, which nobody else can compute.
+    # Analytics Admin API AttributionSettings.otherConversionEventLookbackWindow: 90 days
+    "ga4": {"model": "last_non_direct", "lookback": "90d", "session_rule": "ga4"},
+}
+"""The defaults of other tools for attribution, by the names of the command's options."""
+LONGEST_LOOKBACK_S: Final = 366 * DAY_S
+ALIASES: Final = {"u": "position", "u_shape": "position", "j_shape": "j"}
 ALL_TIME_DAYS: Final = 36_500
 """Makes all days one period, so that the Markov chain is built from all paths."""
+
+
+def model_name(text: object) -> str:
+    """Return the canonical name of a model; case, hyphens and spaces do not matter.
+
+    Raises:
+        DefinitionError: There is no such model.
+    """
+    name = str(text).strip().lower().replace("-", "_").replace(" ", "_")
+    name = ALIASES.get(name, name)
+    if name not in MODELS:
+        raise DefinitionError(f"There is no attribution model {text!r}; {did_you_mean(name, MODELS)}.")
+    return name
 
 
 class AttributionQuestion(Question):
@@ -55,16 +92,17 @@ class AttributionQuestion(Question):
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse a look-back or a half-life that cannot be."""
-        _ = self.rule
+        if not 0 < self.lookback <= LONGEST_LOOKBACK_S:
+            raise DefinitionError(
+                f"A look-back of {self.lookback} s cannot be: give more than 0 s and at most 366 d, such as 30d."
+            )
+        if self.half_life <= 0:
+            raise DefinitionError(f"A half-life of {self.half_life} s cannot be: give more than 0 s, such as 7d.")
         return self
 
     @property
     def rule(self) -> AttributionRule:
-        """Which touches count, and how some models share their credit.
-
-        Raises:
-            DefinitionError: A length cannot be.
-        """
+        """Which touches count, and how some models share their credit."""
         return AttributionRule(self.lookback, self.half_life, self.two_touches, period_days=ALL_TIME_DAYS)
 
     @property

@@ -1,6 +1,9 @@
 """The definition of a funnel: steps, window, order, unit and times to convert, and which of these go together.
 
-Files, requests, options and forms give it, and funnels are computed from it. `funnels/steps.py` has its steps.
+Files, requests, options and forms give it, and funnels are computed from it.
+
+A unit reaches level k if it has distinct events e1 … ek, ei matching step i, at t1 <= t2 <= … <= tk with
+tk - t1 <= `within` seconds. This is ClickHouse's `windowFunnel(…, 'strict_once')`.
 """
 
 from ecom_assets.errors import DefinitionError, did_you_mean

@@ -2,18 +2,20 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
+import ibis
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
 from ecom_assets.journeys.journeys import (
+    EXIT,
+    JOURNEY,
     JourneyRule,
     counted_transitions,
     journey_steps,
-    part_of,
+    page_of,
     paths_of,
     sessions_of,
-    step_events,
 )
 from ecom_assets.journeys.kernel import journey_counts
 from ecom_assets.journeys.queries import path_row, path_rows
@@ -99,8 +101,7 @@ def journeys_of_events(
 
 def _by_kernel(con: "Backend", events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any] | None:
     """Return the answer of the kernel; None if it does not know the rule of sessions, or there is too much."""
-    choices, cut_by = question.choices, question.rule
-    counted = journey_counts(con, events, choices, cut_by.idle_timeout_s, ends) if suits(cut_by) else None
+    counted = journey_counts(con, events, question, ends) if suits(question.rule) else None
     if counted is None:
         return None
     sessions, converted = counted.session_counts, counted.converted_counts
@@ -110,25 +111,61 @@ def _by_kernel(con: "Backend", events: ir.Table, question: JourneyQuestion, ends
         rows = counted.top_paths(counts, 0 * counts if bought is None else bought, question.top)
         tops[f"{name}_paths"] = [path_row(row, int(counts.sum())) for row in rows]
     sums = {"sessions": int(sessions.sum()), "converted_sessions": int(converted.sum())}
-    return {**sums, **_both_transitions(counted.transitions, choices.min_count), **tops}
+    return {**sums, **_both_transitions(counted.transitions, question.min_count), **tops}
 
 
 def _by_expression(events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any]:
-    choices, rule = question.choices, question.choices.rule
+    rule = question.journey_rule
     numbered = _in_sessions(events, question.rule)
     with numbered.cache() as placed, _started(placed, ends).cache() as sessions:
-        result = journey_steps(step_events(placed.semi_join(sessions, list(SESSION)), choices), sessions, rule)
-        result = part_of(result, choices) if choices.from_step or choices.to_step else result
+        result = journey_steps(step_events(placed.semi_join(sessions, list(SESSION)), question), sessions, rule)
+        result = part_of(result, question) if question.from_step or question.to_step else result
         with result.cache() as steps, _paths(steps, sessions, rule).cache() as paths:
             counted = counted_transitions(steps.join(sessions, list(SESSION)), rule)
             return {
                 "sessions": int(paths.count().to_pyarrow().as_py()),
                 "converted_sessions": int(paths.is_converted.ifelse(1, 0).sum().fill_null(0).to_pyarrow().as_py()),
-                **_both_transitions(counted, choices.min_count),
+                **_both_transitions(counted, question.min_count),
                 "top_paths": path_rows(paths, question.top),
                 "converting_paths": path_rows(paths.filter(paths.is_converted), question.top),
                 "other_paths": path_rows(paths.filter(~paths.is_converted), question.top),
             }
+
+
+def step_events(events: ir.Table, question: JourneyQuestion) -> ir.Table:
+    """Return the rows of `CleanEvents` that can be steps, with their `page`."""
+    if question.exclude:
+        events = events.filter(~events.event_type.isin(question.exclude))
+    return events.mutate(page=page_of(events.page_url, question.group))
+
+
+def part_of(steps: ir.Table, question: JourneyQuestion) -> ir.Table:
+    """Return the part of each session's steps from one step to another; sessions without that part are left out.
+
+    The steps are those of `journey_steps`. They get new places, and `is_late` where earlier steps on the way to a step
+    were left out.
+    """
+    session = ibis.window(group_by=list(JOURNEY))
+    nothing = ibis.null("int64")
+    is_first = steps.step == question.from_step if question.from_step else steps.place == 1
+    steps = steps.mutate(first_place=is_first.ifelse(steps.place, nothing).min().over(session))
+    if question.to_step:
+        # A path from a step to the same step ends when it comes again.
+        after = steps.place > steps.first_place if question.from_step else steps.place >= steps.first_place
+        last = (after & (steps.step == question.to_step)).ifelse(steps.place, nothing).min()
+    else:
+        last = steps.place.max()
+    steps = steps.mutate(last_place=last.over(session))
+    steps = steps.filter(steps.first_place.notnull(), steps.last_place.notnull())
+    kept = steps.last_place - question.most_steps + 1
+    begins = steps.first_place if question.from_step else ibis.greatest(steps.first_place, kept)
+    begins = begins if question.to_step else steps.first_place
+    steps = steps.mutate(begins=begins.cast("int64"))
+    own = steps.filter((steps.place == 0) | ((steps.place >= steps.begins) & (steps.place <= steps.last_place)))
+    in_order = ibis.window(group_by=list(JOURNEY), order_by="place")
+    placed = own.mutate(next_step=own.step.lead().over(in_order).fill_null(EXIT), is_late=own.begins > own.first_place)
+    place = (placed.place == 0).ifelse(0, placed.place - placed.begins + 1).cast("int64")
+    return placed.mutate(place=place).drop("first_place", "last_place", "begins")
 
 
 def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:

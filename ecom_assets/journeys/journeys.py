@@ -1,18 +1,15 @@
 """Journeys: the steps of each session by a query's choices, and the transitions between them. METRICS "Journeys"."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Final
 
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.journeys.contracts import DIMENSIONS, Journeys, JourneyTransitions
 from ecom_assets.sessions.sessions import SESSION
-from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.values import Preset
@@ -30,10 +27,6 @@ def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
     return mine.select("visitor_id", "session_id", "started_date", "is_bot", **added)
 
 
-STEPS = {"page_type": "Event types", "category": "Categories", "page": "Pages"}
-"""What the steps of a journey can be."""
-
-
 @dataclass(frozen=True)
 class JourneyRule:
     """What the steps of a journey are, and how many of them are kept.
@@ -49,16 +42,6 @@ class JourneyRule:
     dimensions: tuple[str, ...] = DIMENSIONS
     most_steps: int = 20
     most_places: int = 10
-
-    def __post_init__(self) -> None:
-        """Raise `DefinitionError` for an unknown dimension, or a number out of range."""
-        for dimension in self.dimensions:
-            if dimension not in STEPS:
-                raise DefinitionError(f"There are no journeys by {dimension!r}; {did_you_mean(dimension, STEPS)}.")
-        if not 1 <= self.most_steps <= MOST_STEPS:
-            raise DefinitionError(f"A path of {self.most_steps} steps cannot be kept; give 1 to {MOST_STEPS}.")
-        if self.most_places < 1:
-            raise DefinitionError(f"{self.most_places} places of a journey are none; give 1 or more.")
 
 
 def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
@@ -172,76 +155,11 @@ ARROW = " → "
 """Separates the steps of a path in text form."""
 CUT = "…"
 """Ends a path that has more steps than are kept."""
-MOST_STEPS = 40
 
 
 def steps_of(path: str | None) -> list[str]:
     """Return the steps of a path in text form, without the ellipsis at the end."""
     return [step for step in (path or "").split(ARROW) if step not in {"", CUT}]
-
-
-MAX_PATTERNS = 100
-PRESETS: Final[Mapping[str, Preset]] = {
-    # docs/metrics.md "Journeys": the first five steps of a session, and the fifty most frequent transitions
-    "posthog": {"most_steps": 5, "top": 50, "session_rule": "source"},
-    # Of the others only the session rule is known, see `sessions/rule.py`.
-    "amplitude": {"session_rule": "amplitude"},
-    "mixpanel": {"session_rule": "mixpanel"},
-    "ga4": {"session_rule": "ga4"},
-}
-"""The defaults of other tools for journeys; ClickHouse has no sessions, and so no journeys."""
-
-
-@dataclass(frozen=True)
-class JourneyChoices:
-    """The choices of a journey query, besides the rule.
-
-    Attributes:
-        by: What a step is: `page_type`, `category` or `page`.
-        pages: Patterns of pages such as `/product/*`, which are one step each; the first that matches counts.
-        excluded: Event types that are not steps, although they belong to their sessions.
-        from_step: The step at whose first occurrence paths begin; None for the start of sessions.
-        to_step: The step at whose first occurrence (after `from_step`) paths end; None for the end of sessions.
-        min_count: The least count of the transitions to report.
-        where: Conditions on events; others are ignored.
-        most_steps: How many steps of a path are kept.
-    """
-
-    by: str = "page_type"
-    pages: tuple[str, ...] = ()
-    excluded: tuple[str, ...] = ()
-    from_step: str | None = None
-    to_step: str | None = None
-    min_count: int = 1
-    where: Where = EVERYTHING
-    most_steps: int = JourneyRule.most_steps
-
-    def __post_init__(self) -> None:
-        """Raise `DefinitionError` for a choice that is unknown, out of range, or does not fit the others."""
-        _ = self.rule
-        if self.pages and self.by != "page":
-            raise DefinitionError(f"Patterns group pages, and steps are by {self.by}; ask by page, or leave them out.")
-        if len(self.pages) > MAX_PATTERNS or any(not one.strip() or "://" in one for one in self.pages):
-            raise DefinitionError(
-                f"Patterns are at most {MAX_PATTERNS} paths of pages without a host, such as /product/*; change them."
-            )
-        if self.min_count < 1:
-            raise DefinitionError(f"A transition that counts {self.min_count} times is none; give 1 or more.")
-        for step in (self.from_step, self.to_step):
-            if step in {START, EXIT}:
-                raise DefinitionError(f"Every session has {step}; name another step, or leave it out.")
-
-    @property
-    def rule(self) -> JourneyRule:
-        """Return what the steps are, and how many of them are kept."""
-        return JourneyRule(dimensions=(self.by,), most_steps=self.most_steps)
-
-
-def step_events(events: ir.Table, choices: JourneyChoices) -> ir.Table:
-    """Return the rows of `CleanEvents` that can be steps, with their `page`."""
-    if choices.excluded:
-        events = events.filter(~events.event_type.isin(choices.excluded))
-    return events.mutate(page=page_of(events.page_url, choices.pages))
 
 
 def page_of(url: ir.StringValue, patterns: Sequence[str] = ()) -> ir.StringValue:
@@ -253,32 +171,3 @@ def page_of(url: ir.StringValue, patterns: Sequence[str] = ()) -> ir.StringValue
     regexes = {one: ".*".join(re.escape(part) for part in one.strip().split("*")) for one in patterns}
     matches = ((path.re_search(f"^{regex}$"), ibis.literal(one)) for one, regex in regexes.items())
     return path.isnull().ifelse(ibis.null("string"), ibis.cases(*matches, else_=path))
-
-
-def part_of(steps: ir.Table, choices: JourneyChoices) -> ir.Table:
-    """Return the part of each session's steps from one step to another; sessions without that part are left out.
-
-    The steps are those of `journey_steps`. They get new places, and `is_late` where earlier steps on the way to a step
-    were left out.
-    """
-    session = ibis.window(group_by=list(JOURNEY))
-    nothing = ibis.null("int64")
-    is_first = steps.step == choices.from_step if choices.from_step else steps.place == 1
-    steps = steps.mutate(first_place=is_first.ifelse(steps.place, nothing).min().over(session))
-    if choices.to_step:
-        # A path from a step to the same step ends when it comes again.
-        after = steps.place > steps.first_place if choices.from_step else steps.place >= steps.first_place
-        last = (after & (steps.step == choices.to_step)).ifelse(steps.place, nothing).min()
-    else:
-        last = steps.place.max()
-    steps = steps.mutate(last_place=last.over(session))
-    steps = steps.filter(steps.first_place.notnull(), steps.last_place.notnull())
-    kept = steps.last_place - choices.rule.most_steps + 1
-    begins = steps.first_place if choices.from_step else ibis.greatest(steps.first_place, kept)
-    begins = begins if choices.to_step else steps.first_place
-    steps = steps.mutate(begins=begins.cast("int64"))
-    own = steps.filter((steps.place == 0) | ((steps.place >= steps.begins) & (steps.place <= steps.last_place)))
-    in_order = ibis.window(group_by=list(JOURNEY), order_by="place")
-    placed = own.mutate(next_step=own.step.lead().over(in_order).fill_null(EXIT), is_late=own.begins > own.first_place)
-    place = (placed.place == 0).ifelse(0, placed.place - placed.begins + 1).cast("int64")
-    return placed.mutate(place=place).drop("first_place", "last_place", "begins")

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.journeys.journeys import ARROW, CUT, EXIT, NODES, START, JourneyChoices, page_of, step_name
+from ecom_assets.journeys.journeys import ARROW, CUT, EXIT, NODES, START, page_of, step_name
+from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.sessions.kernel import VISITORS, Flags, Part, begins_of, gathered, times_of
 from ecom_assets.tables.days import Ends
 from ecom_assets.tables.packed import Ints
@@ -107,33 +108,36 @@ class Counted:
         return ARROW.join([*(self.names[step - 1] for step in steps), *([CUT] if is_cut else [])]), is_cut
 
 
-def journey_counts(con: Backend, events: ir.Table, choices: JourneyChoices, idle_s: int, ends: Ends) -> Counted | None:
+def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, ends: Ends) -> Counted | None:
     """Return the numbers of journeys; None if there are too many events or steps, or a step without a name.
 
     Args:
         con: The DuckDB connection of `events`.
         events: Rows of `CleanEvents`, of all days.
-        choices: What steps are, and which of them are looked at.
-        idle_s: The silence that ends a session.
+        question: What steps are, which of them are looked at, and the silence that ends a session.
         ends: The first and the last day on which the sessions started; None for no limit.
     """
-    names = _names(con, events, choices)
-    coded = _coded(con, events, choices)
-    parts = gathered(con, coded, len(names).bit_length() + 1, idle_s, ends) if "" not in names else None
+    names = _names(con, events, question)
+    coded = _coded(con, events, question)
+    parts = (
+        gathered(con, coded, len(names).bit_length() + 1, question.rule.idle_timeout_s, ends)
+        if "" not in names
+        else None
+    )
     if parts is None:
         return None
     placed = [_placed(part) for part in parts]
-    _order_tied(placed, partial(_steps_at, con, events, choices))
+    _order_tied(placed, partial(_steps_at, con, events, question))
     sequences = _together([_sequences(part) for part in placed])
-    if choices.from_step or choices.to_step:
-        sequences = part_of(sequences, choices, names)
-    con.con.register("given_transitions", _transitions(sequences, names, choices.rule.most_places))
+    if question.from_step or question.to_step:
+        sequences = part_of(sequences, question, names)
+    con.con.register("given_transitions", _transitions(sequences, names, question.journey_rule.most_places))
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE {COUNTED} AS
         SELECT * REPLACE (from_step::VARCHAR AS from_step, to_step::VARCHAR AS to_step) FROM given_transitions
     """)  # noqa: S608 (names of this module)
     con.con.unregister("given_transitions")
-    paths = _paths(sequences, len(names), choices.rule.most_steps)
+    paths = _paths(sequences, len(names), question.most_steps)
     examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
     examples[paths] = np.arange(len(paths))
     counts, converted = (np.bincount(one, minlength=len(examples)) for one in (paths, paths[sequences.is_converted]))
@@ -141,17 +145,17 @@ def journey_counts(con: Backend, events: ir.Table, choices: JourneyChoices, idle
         sequences,
         con.table(COUNTED, database=("temp", "main")),
         names,
-        choices.rule.most_steps,
+        question.most_steps,
         examples,
         counts,
         converted,
     )
 
 
-def _names(con: Backend, events: ir.Table, choices: JourneyChoices) -> list[str]:
+def _names(con: Backend, events: ir.Table, question: JourneyQuestion) -> list[str]:
     """Number the steps, from 1; in the order of their names."""
-    steps = events.select(raw=events[COLUMNS[choices.by]]).distinct()
-    named = step_name(page_of(steps.raw, choices.pages) if choices.by == "page" else steps.raw)
+    steps = events.select(raw=events[COLUMNS[question.by]]).distinct()
+    named = step_name(page_of(steps.raw, question.group) if question.by == "page" else steps.raw)
     rows = con.compile(steps.mutate(name=named).filter(steps.raw.notnull()))
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE {NAMES} AS
@@ -161,12 +165,12 @@ def _names(con: Backend, events: ir.Table, choices: JourneyChoices) -> list[str]
     return [name for _, name in con.con.execute(sql).fetchall()]
 
 
-def _coded(con: Backend, events: ir.Table, choices: JourneyChoices, *more: str) -> ir.Table:
+def _coded(con: Backend, events: ir.Table, question: JourneyQuestion, *more: str) -> ir.Table:
     """Return events with a `code`: the number of the step, 0 for none, and in the last bit whether it is a purchase."""
     names = con.table(NAMES, database=("temp", "main")).select("raw", "step")
-    joined = events.left_join(names, events[COLUMNS[choices.by]] == names.raw)
+    joined = events.left_join(names, events[COLUMNS[question.by]] == names.raw)
     step = joined.step.fill_null(0)
-    step = joined.event_type.isin(choices.excluded).ifelse(0, step) if choices.excluded else step
+    step = joined.event_type.isin(question.exclude).ifelse(0, step) if question.exclude else step
     code = step * 2 + (joined.event_type == "purchase").ifelse(1, 0)
     return joined.select("visitor_id", "event_at", "event_date", "event_id", *more, code=code)
 
@@ -218,7 +222,7 @@ def _sequences(part: PlacedSteps) -> StepSequences:
 
 
 def _steps_at(
-    con: Backend, events: ir.Table, choices: JourneyChoices, numbers: Ints, times_us: Ints
+    con: Backend, events: ir.Table, question: JourneyQuestion, numbers: Ints, times_us: Ints
 ) -> npt.NDArray[np.int64]:
     """Return the steps of visitors at given times, at each time in the order of the events' ids."""
     con.con.register("given_instants", {"number": numbers, "us": times_us, "place": np.arange(len(numbers))})
@@ -228,7 +232,7 @@ def _steps_at(
     """)  # noqa: S608 (names of this module)
     con.con.unregister("given_instants")
     tied = events.inner_join(con.table(TIED, database=("temp", "main")), ["visitor_id", "event_at"])
-    coded = _coded(con, tied, choices, "place").filter(lambda t: t.code > 1)
+    coded = _coded(con, tied, question, "place").filter(lambda t: t.code > 1)
     result = con.con.execute(con.compile(coded.order_by("place", "event_id", "code").select("code"))).fetchnumpy()
     return np.asarray(result["code"], np.int64) >> 1
 
@@ -241,8 +245,8 @@ def _together(parts: Sequence[StepSequences]) -> StepSequences:
     return StepSequences(joined("steps", np.int32), joined("sizes", np.int64), *flags)
 
 
-def part_of(sequences: StepSequences, choices: JourneyChoices, names: Sequence[str]) -> StepSequences:
-    """Return what `choices.part_of` does: the part of each session from one step to another."""
+def part_of(sequences: StepSequences, question: JourneyQuestion, names: Sequence[str]) -> StepSequences:
+    """Return what `part_of` in `answer.py` does: the part of each session from one step to another."""
     numbers = {name: number for number, name in enumerate(names, start=1)}
     session = np.repeat(np.arange(len(sequences.sizes)), sequences.sizes)
     place = np.arange(len(session)) - sequences.begins()[session]
@@ -253,15 +257,15 @@ def part_of(sequences: StepSequences, choices: JourneyChoices, names: Sequence[s
         return result
 
     first = np.where(sequences.sizes > 0, 0, -1)
-    first = first_of(sequences.steps == numbers.get(choices.from_step, -1)) if choices.from_step else first
+    first = first_of(sequences.steps == numbers.get(question.from_step, -1)) if question.from_step else first
     last = sequences.sizes - 1
-    if choices.to_step:
+    if question.to_step:
         # A path from a step to the same step ends when it comes again.
-        after = place > first[session] if choices.from_step else place >= first[session]
-        last = first_of(after & (sequences.steps == numbers.get(choices.to_step, -1)))
+        after = place > first[session] if question.from_step else place >= first[session]
+        last = first_of(after & (sequences.steps == numbers.get(question.to_step, -1)))
     is_chosen = (first >= 0) & (last >= 0)
-    is_from_end = choices.to_step and not choices.from_step
-    begin = np.maximum(first, last - choices.rule.most_steps + 1) if is_from_end else first
+    is_from_end = question.to_step and not question.from_step
+    begin = np.maximum(first, last - question.most_steps + 1) if is_from_end else first
     kept = is_chosen[session] & (place >= begin[session]) & (place <= last[session])
     sizes = (last - begin + 1)[is_chosen]
     return StepSequences(sequences.steps[kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])

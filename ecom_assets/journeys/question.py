@@ -1,19 +1,32 @@
 """The question of journeys: what steps are, and which part of a session is looked at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import ConfigDict, model_validator
 
-from ecom_assets.journeys.journeys import MAX_PATTERNS, PRESETS, STEPS, JourneyChoices, JourneyRule
+from ecom_assets.errors import DefinitionError
+from ecom_assets.journeys.journeys import EXIT, START, JourneyRule
 from ecom_assets.questions.fields import EVENT_TYPE, Choices, Conditions, Count, Name, asked, commas, where_field
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.conditions import EVERYTHING, columns_of
+from ecom_assets.tables.presets import Preset
 
-BY: Final = Choices("step of a journey", STEPS)
+BY: Final = Choices("step of a journey", {"page_type": "Event types", "category": "Categories", "page": "Pages"})
+MOST_STEPS: Final = 40
+MAX_PATTERNS: Final = 100
+PRESETS: Final[Mapping[str, Preset]] = {
+    # docs/metrics.md "Journeys": the first five steps of a session, and the fifty most frequent transitions
+    "posthog": {"most_steps": 5, "top": 50, "session_rule": "source"},
+    # Of the others only the session rule is known, see `sessions/rule.py`.
+    "amplitude": {"session_rule": "amplitude"},
+    "mixpanel": {"session_rule": "mixpanel"},
+    "ga4": {"session_rule": "ga4"},
+}
+"""The defaults of other tools for journeys; ClickHouse has no sessions, and so no journeys."""
 
 
 class JourneyQuestion(Question):
@@ -25,7 +38,7 @@ class JourneyQuestion(Question):
     PRESETS: ClassVar = PRESETS
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]})
 
-    by: Annotated[str, BY] = asked(JourneyChoices.by, "Steps are", "What a step is")
+    by: Annotated[str, BY] = asked("page_type", "Steps are", "What a step is")
     from_step: Name | None = asked(
         None, "From step", "Step at whose first occurrence paths begin; sessions without it are left out",
         hint="the beginning", suggests="types",
@@ -42,7 +55,7 @@ class JourneyQuestion(Question):
         hint="/product/*", width=2, parts=commas, place="more",
     )  # fmt: skip
     min_count: Count = asked(
-        JourneyChoices.min_count, "Transitions taken at least", "Show transitions taken at least so many times",
+        1, "Transitions taken at least", "Show transitions taken at least so many times",
         ge=1, hint="1", place="more",
     )  # fmt: skip
     top: Count = asked(
@@ -59,18 +72,23 @@ class JourneyQuestion(Question):
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse parts that do not go together."""
-        _ = self.choices
+        if not 1 <= self.most_steps <= MOST_STEPS:
+            raise DefinitionError(f"A path of {self.most_steps} steps cannot be kept; give 1 to {MOST_STEPS}.")
+        if self.group and self.by != "page":
+            raise DefinitionError(f"Patterns group pages, and steps are by {self.by}; ask by page, or leave them out.")
+        if any(not pattern.strip() or "://" in pattern for pattern in self.group):
+            raise DefinitionError(
+                f"Patterns are at most {MAX_PATTERNS} paths of pages without a host, such as /product/*; change them."
+            )
+        for step in (self.from_step, self.to_step):
+            if step in {START, EXIT}:
+                raise DefinitionError(f"Every session has {step}; name another step, or leave it out.")
         return self
 
     @property
-    def choices(self) -> JourneyChoices:
-        """The choices, as journeys are computed from them.
-
-        Raises:
-            DefinitionError: They do not go together.
-        """
-        plain = ("by", "from_step", "to_step", "min_count", "where", "most_steps")
-        return JourneyChoices(pages=self.group, excluded=self.exclude, **{name: getattr(self, name) for name in plain})
+    def journey_rule(self) -> JourneyRule:
+        """What the steps are, and how many of them are kept."""
+        return JourneyRule(dimensions=(self.by,), most_steps=self.most_steps)
 
     @property
     def rule(self) -> SessionRule:
@@ -102,7 +120,6 @@ class JourneyQuestion(Question):
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition for the answer: the choices, and the whole rules."""
-        choices = self.choices
         made: dict[str, Any] = {
             "from_step": self.from_step,
             "to_step": self.to_step,
@@ -111,5 +128,5 @@ class JourneyQuestion(Question):
             "where": self.where.to_mapping() if self.where != EVERYTHING else None,
             "min_count": self.min_count if self.min_count > 1 else None,
         }
-        rules = {"by": self.by, "session_rule": self.session_rule, **asdict(self.rule), **asdict(choices.rule)}
+        rules = {"by": self.by, "session_rule": self.session_rule, **asdict(self.rule), **asdict(self.journey_rule)}
         return rules | {name: value for name, value in made.items() if value}

@@ -162,7 +162,7 @@ class AskedEvents:
     begun: Any = None
 
     @property
-    def reach(self) -> tuple[date, date]:
+    def event_days(self) -> tuple[date, date]:
         """The first and the last day that is known of events; of the events themselves where nothing is noted."""
         known, newest = self.opened.known, date.min
         first = known.first or self.extent.first_date or newest

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.attribution.contracts import MODELS
-from ecom_assets.attribution.credit import SHARING, AttributionRule, model_name
+from ecom_assets.attribution.credit import SHARING, AttributionRule
+from ecom_assets.attribution.question import AttributionQuestion, model_name
 from ecom_assets.errors import DefinitionError
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.attribution.attribution_reference import LOOKBACK_S, Story, markov_shares, shares
@@ -129,10 +130,10 @@ def test_an_unknown_model_is_refused_with_the_known_ones() -> None:
         model_name("markow")
 
 
-@pytest.mark.parametrize("wrong", [{"lookback_s": 0}, {"lookback_s": 10**9}, {"half_life_s": 0}, {"two_touches": "x"}])
-def test_lengths_and_choices_that_make_no_credit_are_refused(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("wrong", [{"lookback": "0s"}, {"lookback": "400d"}, {"half_life": "0d"}, {"two_touches": "x"}])
+def test_lengths_and_choices_that_make_no_credit_are_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(DefinitionError, match=r"cannot be|known"):
-        AttributionRule(**wrong)  # type: ignore[arg-type]  # a wrong value is the point
+        AttributionQuestion.from_mapping(wrong)
 
 
 # The definition in plain Python

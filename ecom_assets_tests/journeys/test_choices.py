@@ -15,16 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.journeys.journeys import (
-    JourneyChoices,
-    counted_transitions,
-    journey_steps,
-    page_of,
-    part_of,
-    paths_of,
-    sessions_of,
-    step_events,
-)
+from ecom_assets.journeys.answer import part_of, step_events
+from ecom_assets.journeys.journeys import counted_transitions, journey_steps, page_of, paths_of, sessions_of
+from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
@@ -62,23 +55,29 @@ def as_events(walks: Sequence[Walk]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA)
 
 
-def answer(con: Any, events: Any, choices: JourneyChoices) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
+def answer(con: Any, events: Any, choices: JourneyQuestion) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
     """Return the path of each visitor and whether it is cut, and all transitions by place."""
     sessions = sessions_of(events)
-    steps = journey_steps(step_events(events, choices), sessions, choices.rule)
+    steps = journey_steps(step_events(events, choices), sessions, choices.journey_rule)
     if choices.from_step or choices.to_step:
         steps = part_of(steps, choices)
     paths = {
         row["visitor_id"]: (row["path"] or "", row["is_cut"])
-        for row in con.to_pyarrow(paths_of(steps, choices.rule)).to_pylist()
+        for row in con.to_pyarrow(paths_of(steps, choices.journey_rule)).to_pylist()
     }
-    counted = con.to_pyarrow(counted_transitions(steps.join(sessions, list(SESSION)), choices.rule)).to_pylist()
+    counted = con.to_pyarrow(counted_transitions(steps.join(sessions, list(SESSION)), choices.journey_rule)).to_pylist()
     return paths, Counter(
         {(row["place"], row["from_step"], row["to_step"]): row["transition_count"] for row in counted}
     )
 
 
-def question(walks: Sequence[Walk], choices: JourneyChoices) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
+def asked(by: str = "page_type", **more: Any) -> JourneyQuestion:
+    """Return a question, as its definition is read."""
+    parts = {name: list(value) if isinstance(value, tuple) else value for name, value in more.items()}
+    return JourneyQuestion.from_mapping({"by": by} | parts)
+
+
+def question(walks: Sequence[Walk], choices: JourneyQuestion) -> tuple[dict[str, tuple[str, bool]], Counter[Any]]:
     """Return the answer of DuckDB."""
     con = connect()
     con.con.register("walks", as_events(walks))
@@ -96,7 +95,7 @@ STORY = [types("home", "list", "item", "list", "item", "buy"), types("item", "ho
 
 
 def test_paths_begin_at_the_first_of_a_step_and_others_are_left_out() -> None:
-    paths, counts = question(STORY, JourneyChoices(from_step="item"))
+    paths, counts = question(STORY, asked(from_step="item"))
     assert {who: path for who, (path, _) in paths.items()} == {
         "v0": "item → list → item → buy", "v1": "item → home"
     }  # fmt: skip
@@ -105,52 +104,52 @@ def test_paths_begin_at_the_first_of_a_step_and_others_are_left_out() -> None:
 
 
 def test_paths_end_at_the_first_of_a_step() -> None:
-    paths, counts = question(STORY, JourneyChoices(to_step="item"))
+    paths, counts = question(STORY, asked(to_step="item"))
     assert {who: path for who, (path, _) in paths.items()} == {"v0": "home → list → item", "v1": "item"}
     assert (counts[3, "item", "(exit)"], counts[1, "item", "(exit)"]) == (1, 1)
 
 
 def test_from_a_step_to_another_or_to_itself() -> None:
-    paths, _ = question(STORY, JourneyChoices(from_step="list", to_step="item"))
+    paths, _ = question(STORY, asked(from_step="list", to_step="item"))
     assert paths == {"v0": ("list → item", False)}
-    paths, _ = question(STORY, JourneyChoices(from_step="item", to_step="item"))
+    paths, _ = question(STORY, asked(from_step="item", to_step="item"))
     assert paths == {"v0": ("item → list → item", False)}
 
 
 def test_a_long_way_to_a_step_keeps_its_end() -> None:
     walk = types(*("ab"[n % 2] for n in range(30)), "buy")
-    paths, counts = question([walk], JourneyChoices(to_step="buy"))
+    paths, counts = question([walk], asked(to_step="buy"))
     path, _ = paths["v0"]
     assert (path.count("→"), path[-7:]) == (19, "b → buy")
     assert sum(counts.values()) == 21  # from the start, between 20 steps, and the exit
 
 
 def test_excluded_types_are_no_steps_and_what_they_parted_is_one() -> None:
-    paths, _ = question([types("home", "scroll", "home", "buy")], JourneyChoices(excluded=("scroll",)))
+    paths, _ = question([types("home", "scroll", "home", "buy")], asked(exclude=("scroll",)))
     assert paths == {"v0": ("home → buy", False)}
-    paths, _ = question([types("scroll")], JourneyChoices(excluded=("scroll",)))
+    paths, _ = question([types("scroll")], asked(exclude=("scroll",)))
     assert paths == {"v0": ("", False)}
 
 
 def test_pages_are_paths_and_patterns_group_them() -> None:
     walk: Walk = [("page_view", page) for page in PAGES]
-    paths, _ = question([walk], JourneyChoices("page"))
+    paths, _ = question([walk], asked("page"))
     assert paths["v0"][0] == "/product/1 → /product/2 → / → /cart → /product/1"
-    paths, _ = question([walk], JourneyChoices("page", pages=("/product/*", "/c*")))
+    paths, _ = question([walk], asked("page", group=("/product/*", "/c*")))
     assert paths["v0"][0] == "/product/* → / → /c* → /product/*"
 
 
 # Against plain Python
 
 
-def expected(walks: Sequence[Walk], choices: JourneyChoices) -> tuple[dict[str, str], Counter[Any]]:
+def expected(walks: Sequence[Walk], choices: JourneyQuestion) -> tuple[dict[str, str], Counter[Any]]:
     """Return paths and transitions by walking through each session."""
     paths, counts = {}, Counter[Any]()
     for who, walk in enumerate(walks):
         names = [
-            kind if choices.by == "page_type" else _page(page, choices.pages)
+            kind if choices.by == "page_type" else _page(page, choices.group)
             for kind, page in walk
-            if kind not in choices.excluded
+            if kind not in choices.exclude
         ]
         taken: list[str] | None = [name for name, _ in groupby(one for one in names if one is not None)]
         taken = _part(taken or [], choices)
@@ -170,7 +169,7 @@ def _page(url: str | None, patterns: Sequence[str]) -> str | None:
     return next((one for one in patterns if fnmatch.fnmatchcase(path, one)), path)
 
 
-def _part(taken: list[str], choices: JourneyChoices) -> list[str] | None:
+def _part(taken: list[str], choices: JourneyQuestion) -> list[str] | None:
     if choices.from_step:
         if choices.from_step not in taken:
             return None
@@ -188,16 +187,16 @@ def _part(taken: list[str], choices: JourneyChoices) -> list[str] | None:
 
 STEPS = st.sampled_from([None, "home", "item", "buy"])
 CHOICES = st.builds(
-    JourneyChoices,
+    asked,
     by=st.just("page_type"),
-    excluded=st.sampled_from([(), ("home",), ("item", "list")]),
+    exclude=st.sampled_from([(), ("home",), ("item", "list")]),
     from_step=STEPS,
     to_step=STEPS,
 )
 OF_PAGES = st.builds(
-    JourneyChoices,
+    asked,
     by=st.just("page"),
-    pages=st.sampled_from([(), ("/product/*",), ("/*/1", "/product/*")]),
+    group=st.sampled_from([(), ("/product/*",), ("/*/1", "/product/*")]),
     from_step=st.sampled_from([None, "/cart", "/product/*"]),
     to_step=st.sampled_from([None, "/", "/product/*"]),
 )
@@ -215,7 +214,7 @@ def walks_of(seed: int) -> list[Walk]:
 
 @examples(80)
 @given(seed=st.integers(0, 10_000), choices=st.one_of(CHOICES, OF_PAGES))
-def test_paths_and_transitions_are_those_of_the_definition(seed: int, choices: JourneyChoices) -> None:
+def test_paths_and_transitions_are_those_of_the_definition(seed: int, choices: JourneyQuestion) -> None:
     walks = walks_of(seed)
     paths, counts = question(walks, choices)
     ours = {who: path.removesuffix(" → …") for who, (path, _) in paths.items()}
@@ -230,9 +229,9 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("walks", as_events(walks))
     for choices in (
-        JourneyChoices(from_step="home", to_step="buy"),
-        JourneyChoices(to_step="item", excluded=("list",)),
-        JourneyChoices("page", pages=("/product/*",), from_step="/cart"),
+        asked(from_step="home", to_step="buy"),
+        asked(to_step="item", exclude=("list",)),
+        asked("page", group=("/product/*",), from_step="/cart"),
     ):
         assert answer(engine.con, events, choices) == question(walks, choices)
     engine.close()
@@ -247,13 +246,15 @@ def test_a_pattern_is_text_but_for_its_stars() -> None:
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"by": "pages"}, "There are no journeys by 'pages'; did you mean 'page'"),
-        ({"pages": ("/a/*",)}, "Patterns group pages, and steps are by page_type; ask by page"),
-        ({"by": "page", "pages": ("https://shop.example/*",)}, "paths of pages without a host"),
-        ({"min_count": 0}, "counts 0 times is none; give 1 or more"),
+        ({"by": "pages"}, "step of a journey 'pages' is unknown; did you mean 'page'"),
+        ({"group": ["/a/*"]}, "Patterns group pages, and steps are by page_type; ask by page"),
+        ({"by": "page", "group": ["https://shop.example/*"]}, "paths of pages without a host"),
+        ({"min_count": 0}, "`min_count` of a journey definition is at least 1, not 0"),
+        ({"most_steps": 0}, "A path of 0 steps cannot be kept; give 1 to 40"),
+        ({"most_steps": 41}, "A path of 41 steps cannot be kept; give 1 to 40"),
         ({"from_step": "(start)"}, r"Every session has \(start\); name another step"),
     ],
 )
 def test_choices_that_cannot_be_are_refused(given: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        JourneyChoices(**given)
+        JourneyQuestion.from_mapping(given)

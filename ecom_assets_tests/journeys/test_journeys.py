@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.errors import DefinitionError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import JourneyRule, steps_of
@@ -129,20 +128,6 @@ def test_a_category_cannot_pass_for_what_surrounds_it(shop: Platform) -> None:
     odd = [("09:00", "(exit)"), ("09:01", "a → b"), ("09:02", "…")]
     run(shop, {"anna": [(clock, "product_view", {"product_category": name}) for clock, name in odd]})
     assert paths(shop, "category") == ["'(exit)' → a > b → ..."]
-
-
-@pytest.mark.parametrize(
-    ("given", "result"),
-    [
-        ({"dimensions": ("pages",)}, "no journeys by 'pages'.*Known: page_type, category"),
-        ({"most_steps": 0}, "A path of 0 steps cannot be kept; give 1 to 40"),
-        ({"most_steps": 41}, "A path of 41 steps cannot be kept; give 1 to 40"),
-        ({"most_places": 0}, "0 places of a journey are none"),
-    ],
-)
-def test_what_is_no_journey_is_refused(given: dict[str, object], result: str) -> None:
-    with pytest.raises(DefinitionError, match=result):
-        JourneyRule(**given)  # type: ignore[arg-type]  # as a caller without types would
 
 
 # Searches
