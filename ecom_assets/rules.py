@@ -4,8 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.credit import AttributionRule
+from ecom_assets.attribution.touches import ChannelRule
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.customers.value import ValueRule

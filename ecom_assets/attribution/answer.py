@@ -11,12 +11,19 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
 from ecom_assets.attribution import credit
-from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, ChannelRule, SourceLists
 from ecom_assets.attribution.contracts import Touches
 from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.attribution.question import AttributionQuestion
-from ecom_assets.attribution.touches import purchases, sources_of_sessions, touches
+from ecom_assets.attribution.touches import (
+    DIRECT,
+    NO_MEDIUM,
+    ChannelRule,
+    SourceLists,
+    purchases,
+    sources_of_sessions,
+    touches,
+)
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents, StoredTables
 from ecom_assets.sessions.contracts import Sessions

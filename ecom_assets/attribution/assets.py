@@ -11,7 +11,6 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.attribution import contracts
-from ecom_assets.attribution.channels import ChannelRule
 from ecom_assets.attribution.contracts import Conversions, FirstTouches, Touches
 from ecom_assets.attribution.credit import UNITS_OF_ONE, AttributionRule, touched_days
 from ecom_assets.attribution.credit import channel_attribution as compute_channel_attribution
@@ -23,6 +22,7 @@ from ecom_assets.attribution.markov import (
     step_spans,
     steps_on,
 )
+from ecom_assets.attribution.touches import ChannelRule
 from ecom_assets.attribution.touches import conversions as compute_conversions
 from ecom_assets.attribution.touches import first_touches as compute_first_touches
 from ecom_assets.attribution.touches import session_sources as compute_session_sources

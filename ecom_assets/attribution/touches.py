@@ -1,13 +1,216 @@
-"""Touches, which are sessions with their source as in GA4, first touches of visitors, and conversions."""
+"""Where visits came from: their source, medium and campaign as in GA4, the channel group that follows, and touches.
+
+A touch is a session with its source. First touches of visitors and conversions are here, too.
+
+RE2, Postgres, Java and Snowflake read every regular expression here in the same way: it uses character classes instead
+of escapes, plain groups, and lower case for ASCII letters only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
+from string import ascii_lowercase, ascii_uppercase
 
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.channels import DIRECT, NO_MEDIUM, NOT_SET, ChannelRule, with_source, with_source_or_direct
 from ecom_assets.attribution.contracts import Conversions, FirstTouches, SessionSources, Touches
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, first_of_each, union_all
+
+DIRECT, NO_MEDIUM, NOT_SET = "(direct)", "(none)", "(not set)"
+CLICK_IDS = "[?&;](gclid|gbraid|wbraid)=[^&#]"
+"""Click ids that Google Ads adds to a page URL; Google Analytics ignores those of other networks."""
+TAGS = ("source", "medium", "campaign")
+HOST = "^([a-z][a-z0-9+.-]*://)?([^/?#]*@)?(www[.])?([^/?#:@]*[^/?#:@.])"
+"""Scheme, user, `www.` and, as the fourth group, the host without port and final dot."""
+IS_HOST = "^[^ %,()]+[.][^ %,()]+$"
+ESCAPES = (
+    ("+", " "), ("%20", " "), ("%28", "("), ("%29", ")"), ("%2b", "+"), ("%2c", ","), ("%2d", "-"), ("%2e", "."),
+    ("%2f", "/"), ("%3a", ":"), ("%3d", "="), ("%5f", "_"), ("%7c", "|"), ("%26", "&"), ("%25", "%"),
+)  # fmt: skip
+"""Percent-encoded characters that are decoded, in this order; ordinary URLs do not encode letters."""
+
+
+@dataclass(frozen=True)
+class SourceLists:
+    """Sites by category (engine, search, social, shopping, video, assistant), and the version of the lists.
+
+    A site is a name or host, in lower case. A leading `*.` includes its subdomains; a trailing `.*` matches any country
+    domain.
+    """
+
+    version: str
+    sites: Mapping[str, tuple[str, ...]] = field(hash=False)
+
+    def have(self, source: ir.StringValue, *categories: str) -> ir.BooleanValue:
+        """Return whether a source is a site of the categories."""
+        sites = {site for category in categories for site in self.sites[category]}
+        with_others = sorted(site for site in sites if "*" in site)
+        is_listed = source.isin(sorted(sites.difference(with_others)))
+        if not with_others:
+            return is_listed
+        return is_listed | source.re_search(f"^({'|'.join(map(_pattern, with_others))})$")
+
+    @property
+    def engine_names(self) -> str:
+        """Return a pattern whose group is the GA4 name of the search engine that a host belongs to."""
+        names = sorted(name for name in self.sites["search"] if "." not in name)
+        return f"(^|[.])({'|'.join(names)})[.]"
+
+
+def with_source(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
+    """Return the events that have a source, with `source`, `medium` and `campaign`, in lower case.
+
+    UTM parameters take precedence over Google click ids, and these over a referrer outside the shop. Visits from search
+    engines of the lists are `organic`, not `referral`. `own_domains` are never a source, nor is the domain of the page.
+    """
+    result = _clues(events, own_domains)
+    return _named(result.filter(result.has_source), lists)
+
+
+def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Sequence[str]) -> ir.Table:
+    """Return all events, as `with_source` does; those without a source are `(direct)`, `(none)`, `(not set)`."""
+    result = _named(_clues(events, own_domains), lists)
+    nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET}
+    return result.mutate(**{name: result.has_source.ifelse(result[name], value) for name, value in nothing.items()})
+
+
+def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
+    page = _found(_small(events.page_url), "^([^#]*)", 1)
+    events = events.mutate(page=page, referrer_host=host_of(_small(events.referrer_url)))
+    events = events.mutate(
+        page_host=host_of(events.page),
+        has_click_id=events.page.re_search(CLICK_IDS).fill_null(NO),
+        has_tags=events.page.re_search("[?&;]utm_(source|medium|campaign)=[^&]").fill_null(NO),
+    )
+    is_outside = events.referrer_host.notnull() & ~_is_own(events.referrer_host, events.page_host, own_domains)
+    events = events.mutate(is_referred=is_outside)
+    return events.mutate(has_source=events.has_tags | events.has_click_id | events.is_referred)
+
+
+def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
+    tags = {f"utm_{name}": _decoded(_found(events.page, f"[?&;]utm_{name}=([^&]*)", 1)) for name in TAGS}
+    is_engine = lists.have(events.referrer_host, "engine")
+    name = ibis.coalesce(_found(events.referrer_host, lists.engine_names, 2), events.referrer_host)
+    events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **tags)
+    by_referrer = ibis.cases(
+        (events.has_click_id, "google"),
+        (events.is_referred, ibis.coalesce(events.engine, events.referrer_host)),
+        else_=NOT_SET,
+    )
+    medium = ibis.cases(
+        (events.has_click_id, "cpc"),
+        (events.is_referred, events.engine.notnull().ifelse("organic", "referral")),
+        else_=NOT_SET,
+    )
+    return events.mutate(
+        source=events.has_tags.ifelse(events.utm_source.fill_null(NOT_SET), by_referrer),
+        medium=events.has_tags.ifelse(events.utm_medium.fill_null(NOT_SET), medium),
+        campaign=events.utm_campaign.fill_null(NOT_SET),
+    )
+
+
+def host_of(url: ir.StringValue) -> ir.StringValue:
+    """Return the host of a URL in lower case, without `www.`, user and port; null without a host."""
+    host = _found(url, HOST, 4)
+    return host.re_search(IS_HOST).fill_null(NO).ifelse(host, ibis.null("string"))
+
+
+def _is_own(host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequence[str]) -> ir.BooleanValue:
+    """Return whether a referrer is the domain of the page, its subdomain or parent domain, or one of `own_domains`."""
+    same = _is_within(host, page_host) | _is_within(page_host, host)
+    others = [_is_within(host, ibis.literal(one)) for one in own_domains]
+    return reduce(or_, [same, *others]).fill_null(NO)
+
+
+def _is_within(host: ir.StringValue, domain: ir.StringValue) -> ir.BooleanValue:
+    dot = ibis.literal(".")
+    dotted = dot.concat(domain)
+    return (dot.concat(host).right(dotted.length()) == dotted).fill_null(NO)
+
+
+def _small(text: ir.StringValue) -> ir.StringValue:
+    # Engines change the case of non-ASCII letters differently, and Postgres does it by locale.
+    return text.translate(ascii_uppercase, ascii_lowercase)
+
+
+def _decoded(text: ir.StringValue) -> ir.StringValue:
+    plain = reduce(lambda seen, pair: seen.replace(*pair), ESCAPES, text)
+    # Not `strip`: Spark reads two characters of its white space list as the letters v and f.
+    return _found(plain, "^ *(.*[^ ])", 1)
+
+
+def _found(text: ir.StringValue, pattern: str, group: int) -> ir.StringValue:
+    # Some engines return an empty string if nothing matches.
+    return text.re_extract(pattern, group).nullif("")
+
+
+PAID = "^(.*cp.*|ppc|retargeting|paid.*)$"
+SHOP_CAMPAIGN = "^(.*(([^a-df-z]|^)shop|shopping).*)$"
+DISPLAY = ("display", "banner", "expandable", "interstitial", "cpm")
+SOCIAL = ("social", "social-network", "social-media", "sm", "social network", "social media")
+EMAIL = ("email", "e-mail", "e_mail", "e mail")
+REFERRAL = ("referral", "app", "link")
+
+
+@dataclass(frozen=True)
+class ChannelRule:
+    """The rule that maps a source to a channel.
+
+    `lists`: the sites by category. `own_domains`: domains that are never a source, in addition to the domain of the
+    page: other domains of the shop, and payment providers that redirect back to it. `ai_assistants`: whether
+    AI Assistant is a channel; off by default, because GA4 has no such channel.
+    """
+
+    lists: SourceLists
+    own_domains: tuple[str, ...] = ()
+    ai_assistants: bool = False
+
+    def channel(self, source: ir.StringValue, medium: ir.StringValue, campaign: ir.StringValue) -> ir.StringValue:
+        """Return the channel; the arguments are in lower case and never null."""
+        is_paid = medium.re_search(PAID)
+        is_shop = self.lists.have(source, "shopping") | campaign.re_search(SHOP_CAMPAIGN)
+        is_search, is_social, is_video = (
+            self.lists.have(source, *names) for names in (("engine", "search"), ("social",), ("video",))
+        )
+        assistant = [(self.lists.have(source, "assistant"), "AI Assistant")] if self.ai_assistants else []
+        is_push = medium.re_search("(push$|mobile|notification)") | (source == "firebase")
+        return ibis.cases(
+            ((source == DIRECT) & medium.isin((NOT_SET, NO_MEDIUM)), "Direct"),
+            (campaign.contains("cross-network"), "Cross-network"),
+            (is_shop & is_paid, "Paid Shopping"),
+            (is_search & is_paid, "Paid Search"),
+            (is_social & is_paid, "Paid Social"),
+            (is_video & is_paid, "Paid Video"),
+            (medium.isin(DISPLAY), "Display"),
+            (is_paid, "Paid Other"),
+            (is_shop, "Organic Shopping"),
+            (is_social | medium.isin(SOCIAL), "Organic Social"),
+            (is_video | medium.contains("video"), "Organic Video"),
+            (is_search | (medium == "organic"), "Organic Search"),
+            *assistant,
+            (medium.isin(REFERRAL), "Referral"),
+            (source.isin(EMAIL) | medium.isin(EMAIL), "Email"),
+            (medium == "affiliate", "Affiliates"),
+            (medium == "audio", "Audio"),
+            ((source == "sms") | (medium == "sms"), "SMS"),
+            (is_push, "Mobile Push Notifications"),
+            else_="Unassigned",
+        )
+
+
+TOP_LEVEL = "[.][a-z]+([.][a-z]+)?"
+"""What a trailing `.*` of a site matches: com, de, co.uk."""
+
+
+def _pattern(site: str) -> str:
+    below = "([a-z0-9.-]+[.])?" if site.startswith("*.") else ""
+    behind = TOP_LEVEL if site.endswith(".*") else ""
+    return below + site.removeprefix("*.").removesuffix(".*").replace(".", "[.]") + behind
+
 
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")
 """Values of `utm_medium` or `utm_source` that mean e-mail, in any case."""

@@ -6,7 +6,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.events import clean
-from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.clean import CleaningRule, resolve_visitors
 from ecom_assets.events.contracts import (
     CleanEvents,
     DuplicateEvents,
@@ -16,6 +16,7 @@ from ecom_assets.events.contracts import (
     RawEvents,
 )
 from ecom_assets.events.identity import resolve_visitors
+from ecom_assets.tables.accounting import sampled_rows
 from ecom_assets.tables.asset import Reads, TableAsset, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows, sampled_rows

@@ -97,8 +97,8 @@ def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a def
     session_rule: SessionRule,
 ) -> ir.Table:
     """Count the sessions that reached each step, by device, channel and category."""
-    visits = daily.Visits(events, session_events, session_days, sessions, touches)
-    return daily.conversion_by_dimension(visits, days, funnels, session_rule)
+    described = daily.described_sessions(events, sessions, touches, days)
+    return daily.conversion_by_dimension(described, session_events, session_days, sessions, days, funnels, session_rule)
 
 
 FUNNEL_ASSETS = (conversion_funnel, cart_abandonment, conversion_by_dimension)

@@ -14,11 +14,9 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.columns import (
     ENTRY,
     check_columns,
-    counted_columns,
     counted_events,
     matches,
     may_begin,
-    unit_columns,
 )
 from ecom_assets.funnels.definition import CONSECUTIVE, INTERRUPTED, Funnel
 from ecom_assets.funnels.matching import Matching, OverlappingSteps
@@ -196,9 +194,9 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     Raises:
         DefinitionError: A column is missing or of the wrong type, or more than six conditions overlap.
     """
-    units = unit_columns(funnel, unit)
+    units = funnel.unit_columns(unit)
     check_columns(events, funnel, [*units, "event_id"])
-    units = counted_columns(units, funnel)
+    units = funnel.counted_columns(units)
     if funnel.optional_steps:
         return with_optional(
             funnel_chains(events, funnel.required(), unit), _with_value(events, funnel, units), funnel, units

@@ -159,18 +159,6 @@ def with_held(events: ir.Table, funnel: Funnel) -> ir.Table:
     return events.mutate(**inside) if inside else events
 
 
-def unit_columns(funnel: Funnel, unit: str | Sequence[str] | None) -> list[str]:
-    """Return the columns that identify a unit, without held ones; by default the column of the funnel's `per`."""
-    if unit is None:
-        return [funnel.unit_column]
-    return [unit] if isinstance(unit, str) else list(unit)
-
-
-def counted_columns(units: Sequence[str], funnel: Funnel) -> list[str]:
-    """Return the columns that identify what is counted: those of the unit and the held ones, each once."""
-    return list(dict.fromkeys([*units, *funnel.hold]))
-
-
 def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> None:
     """Refuse a funnel that names missing columns, or compares columns with values that they never have.
 

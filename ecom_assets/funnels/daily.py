@@ -15,7 +15,7 @@ from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, MAX_WINDOW_S, 
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.steps import ANY, equal_to
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import stitch
+from ecom_assets.sessions.sessions import SESSION, events_of_sessions
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Days, days_after
 from ecom_assets.tables.portable import ratio, union_all
@@ -140,23 +140,7 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table, fragments: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
 ) -> ir.Table:
     """Return one row per session of `days` that took step 1: its `session_id`, day, first category and `level`."""
-    candidates = fragments.filter(
-        days.contain(fragments.event_date), fragments.is_near_previous_midnight | fragments.is_near_next_midnight
-    )
-    stitched = stitch(fragments, candidates, rule)
-    of_session = ibis.window(group_by=["visitor_id", "session_started_at"])
-    stitched = stitched.mutate(started_date=stitched.event_date.min().over(of_session))
-    # Without this filter, the join would search all of history for the events of other sessions of these visitors.
-    near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
-    stitched = stitched.filter(near).select(
-        "event_date", "visitor_id", "session_started_at", fragment_started_at="started_at"
-    )
-    keys = ["event_date", "visitor_id", "fragment_started_at"]
-    alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
-    alone = alone.mutate(session_started_at=alone.fragment_started_at)
-    crossing = events.join(stitched, keys).select(alone.columns)
-    unit = ["visitor_id", "session_started_at"]
-    levels = funnel_levels(union_all(alone, crossing), funnel, unit)
+    levels = funnel_levels(events_of_sessions(events, fragments, days, rule), funnel, SESSION)
     mine = sessions.filter(days.contain(sessions.started_date))
     joined = levels.join(mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at])
     return joined.select(
@@ -272,33 +256,25 @@ PURCHASE = "purchase"
 BEGUN = {"(cart)": "add_to_cart", "(checkout)": "checkout_start"}
 
 
-@dataclass(frozen=True)
-class Visits:
-    """All rows of `CleanEvents`, `SessionEvents`, `SessionDays`, `Sessions` and `Touches`, in this order."""
-
-    clean_events: ir.Table
-    events: ir.Table
-    fragments: ir.Table
-    sessions: ir.Table
-    touches: ir.Table
-
-
-def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyFunnel], rule: SessionRule) -> ir.Table:
+def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    described: ir.Table,
+    events: ir.Table,
+    fragments: ir.Table,
+    sessions: ir.Table,
+    days: Days,
+    funnels: Sequence[DailyFunnel],
+    rule: SessionRule,
+) -> ir.Table:
     """Return the number of sessions of each day that reached each step, by device, channel and category.
 
-    Args:
-        visits: The tables.
-        days: Days on which the sessions started.
-        funnels: The daily funnels; only those of sessions are counted.
-        rule: The rule by which sessions were computed.
+    `described` is the result of `described_sessions`; only funnels of sessions are counted. The others are those of
+    `conversion_funnel`.
     """
-    described = described_sessions(visits, days)
     parts = [_carts(described, name, event_type) for name, event_type in BEGUN.items()]
     for daily in funnels:
         if "session" not in daily.units:
             continue
-        events = daily.events_of(visits.events)
-        levels = session_levels(events, visits.fragments, visits.sessions, days, daily.of_sessions, rule)
+        levels = session_levels(daily.events_of(events), fragments, sessions, days, daily.of_sessions, rule)
         reached = levels.join(described, "session_id").select(described, levels.level)
         reached = _by(reached, ("channel", "device"))
         parts += [
@@ -308,16 +284,19 @@ def conversion_by_dimension(visits: Visits, days: Days, funnels: Sequence[DailyF
     return union_all(*parts).select(*ConversionByDimension.columns)
 
 
-def described_sessions(visits: Visits, days: Days) -> ir.Table:
-    """Return one row per session of `days`: its day, channel, device, first category and counts of events."""
-    mine = visits.sessions.filter(days.contain(visits.sessions.started_date))
-    events = visits.clean_events.filter(days.contain(visits.clean_events.event_date))
+def described_sessions(clean: ir.Table, sessions: ir.Table, touches: ir.Table, days: Days) -> ir.Table:
+    """Return one row per session of `days`: its day, channel, device, first category and counts of events.
+
+    The tables are all rows of `CleanEvents`, `Sessions` and `Touches`.
+    """
+    mine = sessions.filter(days.contain(sessions.started_date))
+    events = clean.filter(days.contain(clean.event_date))
     is_first = [mine.visitor_id == events.visitor_id, mine.started_at == events.event_at]
     first_event = mine.join(events, is_first).select(
         mine.session_id, events.event_id, device=device(events.user_agent, mine.is_bot)
     )
     first_event = first_event.group_by("session_id").agg(device=first_event.device.argmin(first_event.event_id))
-    channels = visits.touches.filter(days.contain(visits.touches.started_date)).select("session_id", "channel")
+    channels = touches.filter(days.contain(touches.started_date)).select("session_id", "channel")
     return (
         mine.left_join(first_event, "session_id")
         .select(mine, first_event.device)

@@ -30,6 +30,7 @@ from ecom_assets.tables.values import (
     named_columns,
 )
 from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import ValidationInfo, field_validator, model_validator
@@ -365,6 +366,14 @@ class Funnel(Definition):
     def unit_column(self) -> str:
         """The column that identifies the unit in `per`."""
         return UNIT_COLUMNS.get(self.per, UNIT)
+
+    def unit_columns(self, unit: str | Sequence[str] | None) -> list[str]:
+        """Return the columns that identify a unit, without held ones; by default the column of `per`."""
+        return [self.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
+
+    def counted_columns(self, units: Sequence[str]) -> list[str]:
+        """Return the columns that identify what is counted: those of the unit and the held ones, each once."""
+        return list(dict.fromkeys([*units, *self.hold]))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition as in a file, without choices that have no effect."""

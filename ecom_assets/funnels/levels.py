@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.funnels.chains import alone, count_name, funnel_chains, moments_of
-from ecom_assets.funnels.columns import check_columns, counted_columns, counted_events, matches, unit_columns
+from ecom_assets.funnels.columns import check_columns, counted_events, matches
 from ecom_assets.funnels.definition import EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.matching import Matching
 
@@ -42,9 +42,9 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         chains = funnel_chains(events, funnel, unit)
         keys = [name for name in chains.columns if name not in {"step", "event_at", "event_id"}]
         return chains.group_by(keys).agg(level=chains.step.max())
-    units = unit_columns(funnel, unit)
+    units = funnel.unit_columns(unit)
     check_columns(events, funnel, units)
-    units = counted_columns(units, funnel)
+    units = funnel.counted_columns(units)
     matching = Matching.of(funnel)
     events = counted_events(events, funnel, units)
     if funnel.within == MAX_WINDOW_S and matching.is_disjoint:

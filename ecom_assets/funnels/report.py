@@ -22,6 +22,19 @@ from ecom_assets.funnels.steps import ANY, MAX_BINS, TimeToConvert
 from ecom_assets.tables.packed import Ints
 
 Row = dict[str, Any]
+OTHER: Final = "Other"
+EXACT: Final = "decimal(38, 0)"
+"""The type in which microseconds are added up, because many years of many units exceed 64 bits."""
+SECOND_US: Final = 1_000_000
+TIMES: Final = ("from_previous", "from_start")
+TENTHS: Final = {"median": 5, "p90": 9}
+"""Quantiles, in tenths of the units that took at most this long."""
+Bin = tuple[int, int | None]
+"""From so many seconds on, up to so many; None for no end."""
+EDGES_S: Final = (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
+BARS: Final[tuple[Bin, ...]] = tuple(zip((0, *EDGES_S), (*EDGES_S, None), strict=True))
+"""The histogram's bars, half-open, the same for every funnel."""
+MOST_CHOSEN_BINS: Final = 60
 
 
 def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
@@ -65,10 +78,9 @@ def _times(row: Row | None, within_s: int) -> Row:
     """Return quantiles and averages in seconds, and the histogram of times from the previous step."""
     times = {f"{name}_s_{time}": row and quantile_s(row, time, name) for time in TIMES for name in TENTHS}
     times |= {f"average_s_{time}": row and average_s(row[f"{time}_total_us"], row["count"]) for time in TIMES}
-    ends = zip((0, *EDGES_S), (*EDGES_S, None), strict=True)
     bars = [
         {"from_s": low, "to_s": high, "count": row[f"bar_{n}_count"]}
-        for n, (low, high) in enumerate(ends)
+        for n, (low, high) in enumerate(BARS)
         if row and low <= within_s
     ]
     return {**times, "histogram_from_previous": bars}
@@ -77,7 +89,7 @@ def _times(row: Row | None, within_s: int) -> Row:
 def average_s(total_us: Decimal | int, count: int) -> float:
     """Return the mean in seconds of times whose exact sum is known."""
     # Division of whole numbers, because the sum as a float would be rounded before.
-    return int(total_us) / (count * 1_000_000)
+    return int(total_us) / (count * SECOND_US)
 
 
 def quantile_s(row: Row, time: str, name: str) -> float:
@@ -96,14 +108,14 @@ def _step_row(step: int, times: StepTimes) -> Row:
     row: Row = {"step": step, "count": times.counts[step - 1]}
     for time in TIMES:
         row |= time_row(time, np.sort(getattr(times, time)[step - 1]))
-    bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * 1_000_000 for edge in EDGES_S), np.inf])
+    bars, _ = np.histogram(times.from_previous[step - 1], [0, *(edge * SECOND_US for edge in EDGES_S), np.inf])
     return row | {f"bar_{n}_count": int(count) for n, count in enumerate(bars)}
 
 
 def time_row(time: str, values: Ints) -> Row:
     """Return the exact sum of sorted times in microseconds, and the values around each quantile."""
     # In two parts, because the sum of microseconds can exceed 64 bits.
-    total = int((values // 1_000_000).sum()) * 1_000_000 + int((values % 1_000_000).sum())
+    total = int((values // SECOND_US).sum()) * SECOND_US + int((values % SECOND_US).sum())
     row: Row = {f"{time}_total_us": total}
     for name, tenths in TENTHS.items():
         place = (len(values) - 1) * tenths
@@ -117,18 +129,6 @@ def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list
     taken = {row["step"] for row in numbers if row["count"]}
     seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
     return [event.event_type for event in funnel.events if event.event_type not in {*seen, ANY}]
-
-
-TIMES: Final = ("from_previous", "from_start")
-TENTHS: Final = {"median": 5, "p90": 9}
-"""Quantiles, in tenths of the units that took at most this long."""
-EDGES_S: Final = (1, 10, 60, 300, 900, 3_600, 21_600, 86_400, 259_200, 604_800, 2_592_000)
-"""The ends of the histogram's bars, in seconds, the same for every funnel; a further bar has no end. Half-open."""
-
-
-OTHER: Final = "Other"
-EXACT: Final = "decimal(38, 0)"
-"""The type in which microseconds are added up, because many years of many units exceed 64 bits."""
 
 
 def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
@@ -187,29 +187,27 @@ def step_numbers(chains: ir.Table, label: Sequence[str] = (), optional: Collecti
     """
     timed = _timed(chains, optional)
     group = [*label, "step"]
-    ranked = timed.mutate(
-        unit_count=timed.count().over(ibis.window(group_by=group)),
-        **{f"{time}_rank": ibis.row_number().over(ibis.window(group_by=group, order_by=timed[time])) for time in TIMES},
+    ranked, numbers = _ranked(timed, TIMES, group)
+    bars = {f"bar_{n}_count": _count_inside(ranked.from_previous, bar) for n, bar in enumerate(BARS)}
+    return ranked.group_by(group).agg(count=ranked.count(), **numbers, **bars)
+
+
+def _ranked(rows: ir.Table, times: Sequence[str], group: list[str]) -> tuple[ir.Table, dict[str, ir.Scalar]]:
+    """Return rows with the ranks of their times in a group, and aggregates: each sum, and values around quantiles."""
+    ranks = {time: ibis.row_number().over(ibis.window(group_by=group, order_by=rows[time])) for time in times}
+    ranked = rows.mutate(
+        unit_count=rows.count().over(ibis.window(group_by=group)), **{f"{time}_rank": ranks[time] for time in times}
     )
-    around = {}
-    for time in TIMES:
+    numbers: dict[str, ir.Scalar] = {f"{time}_total_us": ranked[time].cast(EXACT).sum() for time in times}
+    for time in times:
         for name, tenths in TENTHS.items():
-            for end, value in around_quantile(ranked, ranked[time], ranked[f"{time}_rank"], tenths).items():
-                around[f"{time}_{name}_{end}_us"] = value
-    totals = {f"{time}_total_us": ranked[time].cast(EXACT).sum() for time in TIMES}
-    bars = {f"bar_{n}_count": _is_in_bar(ranked.from_previous, n).ifelse(1, 0).sum() for n in range(len(EDGES_S) + 1)}
-    return ranked.group_by(group).agg(count=ranked.count(), **around, **totals, **bars)
-
-
-def around_quantile(
-    ranked: ir.Table, value: ir.IntegerColumn, rank: ir.IntegerColumn, tenths: int
-) -> dict[str, ir.IntegerScalar]:
-    """Return the two values between which a quantile lies, as aggregates; `unit_count` is the number of values."""
-    # The quantile of n values lies at rank (n - 1) * tenths / 10, with ranks from 0 to n - 1.
-    place, ten_ranks = (ranked.unit_count - 1) * tenths, rank * 10
-    is_low = (ten_ranks <= place) & (place < ten_ranks + 10)
-    is_high = (ten_ranks >= place) & (place > ten_ranks - 10)
-    return {"low": value.max(where=is_low), "high": value.max(where=is_high)}
+            # The quantile of n values lies at rank (n - 1) * tenths / 10, with ranks from 0 to n - 1.
+            tenth, ten_ranks = (ranked.unit_count - 1) * tenths, ranked[f"{time}_rank"] * 10
+            is_low = (ten_ranks <= tenth) & (tenth < ten_ranks + 10)
+            is_high = (ten_ranks >= tenth) & (tenth > ten_ranks - 10)
+            numbers[f"{time}_{name}_low_us"] = ranked[time].max(where=is_low)
+            numbers[f"{time}_{name}_high_us"] = ranked[time].max(where=is_high)
+    return ranked, numbers
 
 
 def key_columns(chains: ir.Table) -> list[str]:
@@ -250,15 +248,12 @@ def _timed(chains: ir.Table, optional: Collection[int]) -> ir.Table:
     )
 
 
-def _is_in_bar(time_us: ir.IntegerValue, bar: int) -> ir.BooleanValue:
-    above = time_us >= (EDGES_S[bar - 1] if bar else 0) * 1_000_000
-    return above if bar == len(EDGES_S) else above & (time_us < EDGES_S[bar] * 1_000_000)
-
-
-MOST_CHOSEN_BINS = 60
-SECOND_US = 1_000_000
-Bin = tuple[int, int | None]
-"""From so many seconds on, up to so many; None for no end."""
+def _count_inside(time_us: ir.IntegerValue, between: Bin) -> ir.IntegerScalar:
+    """Return how many times are in a bin, as an aggregate."""
+    low, high = between
+    inside = time_us >= low * SECOND_US
+    inside = inside if high is None else inside & (time_us < high * SECOND_US)
+    return inside.ifelse(1, 0).sum()
 
 
 def conversion_times(con: SQLBackend, chains: ir.Table, definition: TimeToConvert) -> dict[str, Any]:
@@ -321,39 +316,24 @@ def _answer(
 
 
 def took(chains: ir.Table, definition: TimeToConvert) -> ir.Table:
-    """Return `took_us`, the time from the one step to the other, for each unit that took both."""
+    """Return `took`, the microseconds from the one step to the other, for each unit that took both."""
     both = chains.group_by(key_columns(chains)).agg(
         from_at=chains.event_at.max(where=chains.step == definition.first),
         to_at=chains.event_at.max(where=chains.step == definition.last),
     )
     both = both.filter(both.to_at.notnull())
-    return both.select(took_us=both.to_at.delta(both.from_at, unit="microsecond").cast("int64"))
+    return both.select(took=both.to_at.delta(both.from_at, unit="microsecond").cast("int64"))
 
 
 def time_numbers(times: ir.Table) -> ir.Table:
     """Return one row: `count`, `least_us`, `most_us`, `took_total_us`, and the values around each quantile."""
-    everything = ibis.window()
-    ranked = times.mutate(
-        unit_count=times.count().over(everything),
-        took_rank=ibis.row_number().over(ibis.window(order_by=times.took_us)),
-    )
-    around = {
-        f"took_{name}_{end}_us": value
-        for name, tenths in TENTHS.items()
-        for end, value in around_quantile(ranked, ranked.took_us, ranked.took_rank, tenths).items()
-    }
-    least, most, total = ranked.took_us.min(), ranked.took_us.max(), ranked.took_us.cast(EXACT).sum()
-    return ranked.agg(count=ranked.count(), least_us=least, most_us=most, took_total_us=total, **around)
+    ranked, numbers = _ranked(times, ["took"], [])
+    return ranked.agg(count=ranked.count(), least_us=ranked.took.min(), most_us=ranked.took.max(), **numbers)
 
 
 def bin_counts(times: ir.Table, bins: list[Bin]) -> ir.Table:
     """Return one row with the number of times in each bin, `bin_<n>`."""
-    counts = {}
-    for number, (low, high) in enumerate(bins):
-        inside = times.took_us >= low * SECOND_US
-        inside = inside if high is None else inside & (times.took_us < high * SECOND_US)
-        counts[f"bin_{number}"] = inside.ifelse(1, 0).sum()
-    return times.agg(**counts)
+    return times.agg(**{f"bin_{n}": _count_inside(times.took, between) for n, between in enumerate(bins)})
 
 
 def bins_of(definition: TimeToConvert, count: int, least_us: int, most_us: int) -> list[Bin]:

@@ -14,7 +14,6 @@ from ecom_assets.funnels.daily import (
     BEGUN,
     PURCHASE,
     DailyFunnel,
-    Visits,
     category_of,
     described_sessions,
     visitor_levels,
@@ -24,11 +23,8 @@ from ecom_assets.journeys.trace import events_in_sessions
 from ecom_assets.sessions.contracts import SessionDays, Sessions
 from ecom_assets.sessions.sessions import with_search_terms
 from ecom_assets.sessions.trace import sessions_of_day
-from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.trace import Behind, Below, ByRow, Computed, Count, Sum, TableTrace, Way
-
-BELOW: Final[Mapping[type[Table], Below]] = {}
+from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, Sum, TableTrace, Way
 
 
 def _funnel(behind: Behind) -> DailyFunnel:
@@ -69,20 +65,20 @@ def _visitors_of_funnel(behind: Behind) -> ir.Table:
     return relevant.semi_join(reached, "visitor_id")
 
 
-FUNNEL: Final = ByRow(
-    lambda behind: (
-        Count(Sessions, _sessions_of_funnel, day="cohort_date")
-        if behind.row["unit"] == "session"
-        else Count(CleanEvents, _visitors_of_funnel, unit="visitor_id")
-    )
+def _by_unit(sessions: Way, visitors: Way) -> ByRow:
+    return ByRow(lambda behind: sessions if behind.row["unit"] == "session" else visitors)
+
+
+FUNNEL: Final = _by_unit(
+    Count(Sessions, _sessions_of_funnel, day="cohort_date"),
+    Count(CleanEvents, _visitors_of_funnel, unit="visitor_id"),
 )
 
 
 def _described_sessions(behind: Behind) -> ir.Table:
     """Return the sessions of a row's day with its value of its dimension."""
-    nothing = behind.table(CleanEvents)
-    tables = (behind.table(one) for one in (SessionDays, Sessions, Touches))
-    described = described_sessions(Visits(behind.table(CleanEvents), nothing, *tables), _day(behind, "cohort_date"))
+    clean, sessions, touches = (behind.table(table) for table in (CleanEvents, Sessions, Touches))
+    described = described_sessions(clean, sessions, touches, _day(behind, "cohort_date"))
     return described.filter(described[behind.row["dimension"]] == behind.row["value"])
 
 
@@ -106,44 +102,45 @@ def _units(behind: Behind, met: Met) -> ir.Table:
     return terms.filter(met(terms))
 
 
+def _sessions(behind: Behind, met: Met) -> ir.Table:
+    """Return the sessions that are these carts and checkouts."""
+    units = _units(behind, met).rename(session_id="unit_id")
+    return sessions_of_day(behind, "cart_date").semi_join(units, "session_id")
+
+
+def _events(behind: Behind, met: Met) -> ir.Table:
+    """Return the events of the day of the visitors whose carts and checkouts these are."""
+    day, units = behind.row["cart_date"], _units(behind, met).rename(visitor_id="unit_id")
+    return behind.within(CleanEvents, day, day).semi_join(units, "visitor_id")
+
+
 def _carts(kind: str, met: Met) -> ByRow:
     """Return how a number of carts, or of checkouts, is traced: to sessions, or to the events of visitors."""
 
     def is_kind(terms: ir.Table) -> ir.BooleanValue:
-        return (terms.is_cart if kind == CART else terms.is_checkout) == 1
-
-    def sessions(behind: Behind) -> ir.Table:
-        units = _units(behind, lambda terms: is_kind(terms) & met(terms))
-        return sessions_of_day(behind, "cart_date").semi_join(units.rename(session_id="unit_id"), "session_id")
+        return ((terms.is_cart if kind == CART else terms.is_checkout) == 1) & met(terms)
 
     def events(behind: Behind) -> ir.Table:
-        units = _units(behind, lambda terms: is_kind(terms) & met(terms))
-        day = behind.row["cart_date"]
-        result = behind.within(CleanEvents, day, day)
-        return result.filter(result.event_type == kind).semi_join(units.rename(visitor_id="unit_id"), "visitor_id")
+        return _events(behind, is_kind).filter(lambda rows: rows.event_type == kind)
 
-    return ByRow(
-        lambda behind: (
-            Count(Sessions, sessions)
-            if behind.row["unit"] == "session"
-            else Count(CleanEvents, events, unit="visitor_id")
-        )
+    return _by_unit(
+        Count(Sessions, lambda behind: _sessions(behind, is_kind)), Count(CleanEvents, events, unit="visitor_id")
     )
 
 
 def _valued(behind: Behind, met: Met) -> ir.Table:
     """Return the events that say what the carts of a row are worth, of those that meet a condition."""
-    is_session, day = behind.row["unit"] == "session", behind.row["cart_date"]
-    units = _units(behind, lambda terms: terms.worth.notnull() & met(terms))
-    if is_session:
-        sessions = sessions_of_day(behind, "cart_date").semi_join(units.rename(session_id="unit_id"), "session_id")
-        events = events_in_sessions(sessions, behind)
+
+    def is_valued(terms: ir.Table) -> ir.BooleanValue:
+        return terms.worth.notnull() & met(terms)
+
+    if behind.row["unit"] == "session":
+        key, events = "session_started_at", events_in_sessions(_sessions(behind, is_valued), behind)
     else:
-        events = behind.within(CleanEvents, day, day).semi_join(units.rename(visitor_id="unit_id"), "visitor_id")
+        key, events = "event_date", _events(behind, is_valued)
     rows = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
-    keys = ["visitor_id", "session_started_at"] if is_session else ["visitor_id", "event_date"]
-    result = worth_events(rows, keys, behind.rules["cart_rule"])
-    return result.mutate(counted_as=result.visitor_id.concat(" ").concat(result[keys[1]].cast("string")))
+    result = worth_events(rows, ["visitor_id", key], behind.rules["cart_rule"])
+    return result.mutate(counted_as=result.visitor_id.concat(" ").concat(result[key].cast("string")))
 
 
 def _worth(met: Met) -> ByRow:

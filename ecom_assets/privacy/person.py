@@ -8,8 +8,8 @@ from typing import Any
 import ibis.expr.types as ir
 
 from ecom_assets.errors import UsageError
+from ecom_assets.events.clean import ANONYMOUS
 from ecom_assets.events.contracts import RawEvents
-from ecom_assets.events.identity import ANONYMOUS
 from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, USER, among
 from ecom_assets.warehouse.engine import Engine
 

@@ -17,9 +17,8 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.events import clean, realtime
-from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.clean import CleaningRule, resolve_visitors
 from ecom_assets.events.contracts import RawEvents
-from ecom_assets.events.identity import resolve_visitors
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings

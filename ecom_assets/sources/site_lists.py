@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Final
 
 from ecom_assets.attribution.answer import attribution_by
-from ecom_assets.attribution.channels import SourceLists
+from ecom_assets.attribution.touches import SourceLists
 
 VERSION = "2026-11b"
 """Increased with every change of the files: year and month, plus a letter for a second change in a month."""

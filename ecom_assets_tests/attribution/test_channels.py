@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.attribution.channels import ChannelRule, with_source
 from ecom_assets.attribution.contracts import CHANNELS
+from ecom_assets.attribution.touches import ChannelRule, with_source
 from ecom_assets.sandbox.shop.traffic import SHOP_URL, SOURCES
 from ecom_assets.sources.site_lists import VERSION, source_lists
 from ecom_assets.warehouse.local import connect

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ecom_assets.events.clean import visitor_of_user
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.events.identity import visitor_of_user
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received

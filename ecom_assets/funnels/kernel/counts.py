@@ -149,9 +149,9 @@ def gathered(
 ) -> Iterator[tuple[str, Plan, list[str]]]:
     """Provide a temporary table with the packed events of each unit as one list, its plan and the unit's columns."""
     _refuse_conditions(funnel)
-    units = [funnel.unit_column] if unit is None else [unit] if isinstance(unit, str) else list(unit)
+    units = funnel.unit_columns(unit)
     _check_columns(con, events_sql, funnel, units)
-    units = list(dict.fromkeys([*units, *funnel.hold]))
+    units = funnel.counted_columns(units)
     matching = Matching.of(funnel)
     is_counted = funnel.order == "ordered" and not matching.is_disjoint
     code, codes = signature_sql(matching) if is_counted else step_sql(funnel, matching)

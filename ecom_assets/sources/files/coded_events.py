@@ -1,6 +1,6 @@
 """Clean events of files as numbers: visitor, time and a code for the type; and the counts of rejected rows.
 
-The result is that of `events/clean.py` and `events/identity.py`, whose conditions are tested on fewer rows: the rules
+The result is that of `events/clean.py` and `events/clean.py`, whose conditions are tested on fewer rows: the rules
 about time only for events outside the days of their file, the rule about placeholder ids once per user, copies only for
 ids whose hash repeats, and the visitors of sessions only for sessions that have events without a user.
 """

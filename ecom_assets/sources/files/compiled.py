@@ -54,9 +54,10 @@ def compiled_text() -> str:
     """Return the text of `compiled.json`."""
     import ibis  # noqa: PLC0415 (only `make docs` needs it)
 
-    from ecom_assets.events.clean import CleaningRule, reject_rules, surplus_copies  # noqa: PLC0415 (with it)
+    from ecom_assets.events.clean import CleaningRule, reject_rules, resolve_visitors, surplus_copies, visitor_of_user  # noqa: PLC0415 (with it)  # noqa: PLC0415 (with it)
     from ecom_assets.events.contracts import RawEvents  # noqa: PLC0415 (with it)
     from ecom_assets.events.identity import resolve_visitors, visitor_of_user  # noqa: PLC0415 (with it)
+    from ecom_assets.tables.bounds import FIRST_PLAUSIBLE  # noqa: PLC0415 (with it)
     from ecom_assets.tables.days import Days  # noqa: PLC0415 (with it)
     from ecom_assets.tables.portable import schema_of  # noqa: PLC0415 (with it)
     from ecom_assets.tables.values import FIRST_PLAUSIBLE  # noqa: PLC0415 (with it)

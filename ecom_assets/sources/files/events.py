@@ -9,9 +9,8 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError
 from ecom_assets.events import clean
-from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.clean import CleaningRule, resolve_visitors, visitor_of_user
 from ecom_assets.events.contracts import CleanEvents, RawEvents
-from ecom_assets.events.identity import resolve_visitors, visitor_of_user
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
 from ecom_assets.funnels.kernel.passes import StepTimes

@@ -7,8 +7,7 @@ import psycopg
 import pytest
 from pydantic import ValidationError
 
-from ecom_assets.attribution.channels import ChannelRule
-from ecom_assets.attribution.touches import first_touches
+from ecom_assets.attribution.touches import ChannelRule, first_touches
 from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.settings.settings import Settings
