@@ -108,7 +108,6 @@ def channel_removal_effects(
 
 
 def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
-    """Solve the chain of each day and unit."""
 
     def chain(row: dict[str, Any]) -> tuple[date, str]:
         return row["day"], row["unit"]

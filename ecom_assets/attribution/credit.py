@@ -168,7 +168,6 @@ ONE = ibis.literal(1, "int64")
 
 
 def _due_at(chosen: ir.IntegerValue) -> Due:
-    """Return that the touch at a place gets everything."""
     return lambda place: ((place >= chosen).ifelse(1, 0), ONE)
 
 

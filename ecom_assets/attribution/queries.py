@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import ChannelAttribution
+from ecom_assets.attribution.credit import CREDIT
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.queries import (
     DECIMALS,
@@ -25,7 +26,6 @@ Model = Literal["first", "last", "last_non_direct", "linear", "position", "j", "
 DEFAULT_MODEL: Final = "last_non_direct"
 Unit = Literal["order", "purchase"]
 """What channels get credit for: orders, or purchase events."""
-CREDIT: Final = "decimal(18, 9)"
 
 
 def credits_of(reading: Reading, period: Period, model: Model, unit: Unit) -> list[Row]:

@@ -91,7 +91,6 @@ class AttributionQuestion(Question):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse a look-back or a half-life that cannot be."""
         if not 0 < self.lookback <= LONGEST_LOOKBACK_S:
             raise DefinitionError(
                 f"A look-back of {self.lookback} s cannot be: give more than 0 s and at most 366 d, such as 30d."

@@ -20,7 +20,6 @@ def _purchases(behind: Behind) -> ir.Table:
 
 
 def _lines(behind: Behind) -> ir.Table:
-    """Return the order lines of a row's day."""
     lines = behind.on_day(UserOrderLog, "converted_date")
     return lines.mutate(sign=(lines.status == "refunded").ifelse(-1, 1))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final
 
 import ibis.expr.types as ir
@@ -24,6 +25,7 @@ from ecom_assets.funnels.report import (
     OTHER,
     conversion_times,
     counted_times,
+    grouped,
     key_columns,
     labelled,
     step_answers,
@@ -282,10 +284,7 @@ def _cohorts(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort], fas
 
 
 def _by_cohort(rows: Rows) -> dict[object, Rows]:
-    by_key: dict[object, Rows] = {}
-    for row in rows:
-        by_key.setdefault(key_of(row[COHORT]), []).append(row)
-    return by_key
+    return grouped(rows, lambda row: key_of(row[COHORT]))
 
 
 def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tuple[Rows, dict[str, Any]]:
@@ -325,16 +324,13 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
 
 
 def _rows(con: SQLBackend, table: ir.Table) -> Rows:
-    """Return the rows of a small result."""
     values: Rows = con.to_pyarrow(table).to_pylist()
     return values
 
 
 def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
     """Return the steps for each value of `by`, the most frequent value first, or bins in order; "Other" last."""
-    by_label: dict[str, Rows] = {}
-    for row in rows:
-        by_label.setdefault(row["label"], []).append(row)
+    by_label: dict[str, Rows] = grouped(rows, itemgetter("label"))
     sizes = {label: sum(row["count"] for row in result if row["step"] == 1) for label, result in by_label.items()}
     labels = sorted(by_label, key=lambda label: (label == OTHER, -sizes[label], label))
     return [

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.contracts import CartAbandonment
+from ecom_assets.sessions.sessions import is_inside
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, days_after
 from ecom_assets.tables.portable import NO, ratio, union_all
@@ -113,13 +114,8 @@ def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     mine = sessions.filter(
         days.contain(sessions.started_date), (sessions.add_to_cart_count > 0) | (sessions.checkout_start_count > 0)
     )
-    inside = [
-        events.visitor_id == mine.visitor_id,
-        events.event_at >= mine.started_at,
-        events.event_at <= mine.ended_at,
-    ]
     cart_events = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
-    cart_events = cart_events.join(mine, inside).select(cart_events, mine.session_id)
+    cart_events = cart_events.join(mine, is_inside(cart_events, mine)).select(cart_events, mine.session_id)
     worths = _worths(cart_events, ["session_id"], rule)
     rows = mine.left_join(worths, "session_id").select(mine, worths.worth)
     has_cart = rows.add_to_cart_count > 0
@@ -175,12 +171,7 @@ def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
     near = days.widened(after=rule.longest_days)
     bought = events.filter(events.event_type == PURCHASE, near.contain(events.event_date))
     homes = sessions.filter(sessions.purchase_count > 0, sessions.ended_date >= ibis.literal(days.first))
-    inside = [
-        bought.visitor_id == homes.visitor_id,
-        bought.event_at >= homes.started_at,
-        bought.event_at <= homes.ended_at,
-    ]
-    return bought.join(homes, inside).select(
+    return bought.join(homes, is_inside(bought, homes)).select(
         bought.visitor_id,
         bought.event_date,
         bought.event_at,

@@ -25,18 +25,17 @@ from ecom_assets.tables.columns import text_by
 from ecom_assets.tables.portable import first_of_each
 
 Follow = Callable[[ir.Table, int], ir.Table]
-"""Takes attempts and a step, and returns the attempts; as `follow` with `next_at`, when the step is taken, or null."""
+"""Takes attempts and a step, and returns the attempts with `next_at`: when the step is taken, or null."""
 
 
-def follow_all(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    starts: ir.Table, follow: Follow, settle: Follow, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
+def follow_all(
+    starts: ir.Table, follow: Follow, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
 ) -> ir.Table:
     """Follow every attempt through all steps.
 
     Args:
         starts: Units, `start_at`, `event_at` (the same), and the columns that `follow` needs.
         follow: Finds the next step of each attempt.
-        settle: Prepares the rows for the step after that.
         funnel: The definition.
         units: The columns that identify a unit.
         excluded: Units and `event_at` of the events of each exclusion.
@@ -50,7 +49,7 @@ def follow_all(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     chains = [_chain_rows(current, 1, units)]
     for step in range(2, len(funnel.steps) + 1):
         current = follow(current, step)
-        if _drops_attempts(funnel):
+        if funnel.drops_attempts:
             current = _without_overtaken(current, funnel, units)
             spoiled += _spoiled(current, step, funnel, units)
         in_time = current.next_at <= _deadline(current, funnel)
@@ -63,8 +62,7 @@ def follow_all(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         kept = [name for name in current.columns if name not in {"event_at", "next_at"}]
         current = current.select(*kept, event_at=current.next_at)
         chains.append(_chain_rows(current, step, units))
-        if step < len(funnel.steps):
-            current = _watched(settle(current, step), step, funnel, units, excluded)
+        current = _watched(current, step, funnel, units, excluded)
     attempts = ibis.union(*chains)
     return without_spoiled(attempts, ibis.union(*spoiled), funnel, units) if spoiled else attempts
 
@@ -112,11 +110,6 @@ def _watched(
             result = following(current, excluded[number], units, strictly=True)
             current = result.rename({_limit(number): "next_at"})
     return current
-
-
-def _drops_attempts(funnel: Funnel) -> bool:
-    """Return whether attempts with an excluded event are dropped with all of their steps."""
-    return bool(funnel.exclude) and funnel.exclusion_rule == "posthog"
 
 
 def _without_overtaken(current: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
@@ -263,7 +256,7 @@ def _attempts_by_event(rows: ir.Table, funnel: Funnel, units: Sequence[str], exc
         candidates = rows.filter(rows.step == step).semi_join(current, list(units))
         return following(current, candidates, units, strictly=funnel.order == "strict_increase")
 
-    return follow_all(starts, follow, lambda current, _step: current, funnel, units, excluded)
+    return follow_all(starts, follow, funnel, units, excluded)
 
 
 def _longest(attempts: ir.Table, units: Sequence[str]) -> ir.Table:
@@ -294,21 +287,17 @@ def attempts_by_moment(
     if ENTRY in events.columns:
         begun = events.filter(may_begin(events), matches(events, funnel.steps[0]))
         starts = starts.semi_join(begun, [*units, "event_at"])
-    starts = starts.mutate(start_at=starts.event_at, served=ibis.literal(0, "int64"))
+    starts = starts.select(*units, "event_at", start_at=starts.event_at, served=ibis.literal(0, "int64"))
 
     def follow(current: ir.Table, step: int) -> ir.Table:
+        current = current.inner_join(moments, [*units, "event_at"])
         candidates = moments.filter(moments[count_name(alone(matching, step))] > 0)
         result = following(current, candidates, units, strictly=True)
         can_stay = _can_stay(result, step, matching)
-        return result.mutate(
-            next_at=can_stay.ifelse(result.event_at, result.next_at), served=can_stay.ifelse(result.served, step - 1)
-        )
+        next_at, served = can_stay.ifelse(result.event_at, result.next_at), can_stay.ifelse(result.served, step - 1)
+        return result.mutate(next_at=next_at, served=served).drop(*counts)
 
-    def settle(current: ir.Table, _step: int) -> ir.Table:
-        kept = [name for name in current.columns if name not in counts]
-        return current.select(*kept).inner_join(moments, [*units, "event_at"])
-
-    return follow_all(starts, follow, settle, funnel, units, excluded)
+    return follow_all(starts, follow, funnel, units, excluded)
 
 
 def _can_stay(current: ir.Table, step: int, matching: Matching) -> ir.BooleanValue:

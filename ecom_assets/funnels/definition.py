@@ -221,11 +221,10 @@ class Funnel(Definition):
     @classmethod
     def _between_steps(cls, exclude: tuple[Exclusion, ...], others: ValidationInfo) -> tuple[Exclusion, ...]:
         steps = others.data.get("steps")
-        return tuple(one.within(len(steps)) for one in exclude) if steps else exclude
+        return tuple(exclusion.within(len(steps)) for exclusion in exclude) if steps else exclude
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse parts that do not go together."""
         if self.within < 1:
             raise DefinitionError(f"`within` is a time of at least one second, as in 30m or 7d; got {self.within!r}.")
         if self.within > MAX_WINDOW_S:
@@ -249,11 +248,11 @@ class Funnel(Definition):
         return self
 
     def _check_exclusions(self) -> None:
-        for one in self.exclude:
-            for number in range(one.after, (one.before or len(self.steps)) + 1):
-                if one.covers(self.steps[number - 1]):
+        for exclusion in self.exclude:
+            for number in range(exclusion.after, (exclusion.before or len(self.steps)) + 1):
+                if exclusion.covers(self.steps[number - 1]):
                     raise DefinitionError(
-                        f"The exclusion of {one.event_type!r} is step {number} of the funnel itself, and no "
+                        f"The exclusion of {exclusion.event_type!r} is step {number} of the funnel itself, and no "
                         "event can be both taken and left out; exclude another one, or exclude it between other steps."
                     )
 
@@ -264,7 +263,9 @@ class Funnel(Definition):
             raise DefinitionError(
                 f"The order {self.order!r} takes no exclusions; use one of {orders}, {others}, or leave them out."
             )
-        if self.order == "any" and any((one.after, one.before) != (1, len(self.steps)) for one in self.exclude):
+        if self.order == "any" and any(
+            (exclusion.after, exclusion.before) != (1, len(self.steps)) for exclusion in self.exclude
+        ):
             raise DefinitionError(
                 "Steps in any order have no first or second, so an exclusion is between all of them; leave out `after` "
                 "and `before`."
@@ -289,7 +290,7 @@ class Funnel(Definition):
                 "In a funnel with optional steps an exclusion drops the whole unit; set the exclusion rule to posthog, "
                 "or leave one of them out."
             )
-        named = [("An exclusion", number) for one in self.exclude for number in (one.after, one.before)]
+        named = [("An exclusion", number) for event in self.exclude for number in (event.after, event.before)]
         if self.by_attribution.startswith("step_"):
             named.append(("`by_attribution`", int(self.by_attribution.removeprefix("step_"))))
         if times := self.time_to_convert:
@@ -314,6 +315,11 @@ class Funnel(Definition):
     def counts_firsts(self) -> bool:
         """Whether only the first event of a visitor can be a certain step."""
         return any(step.is_first for step in self.steps)
+
+    @property
+    def drops_attempts(self) -> bool:
+        """Whether attempts with an excluded event are dropped with all of their steps."""
+        return bool(self.exclude) and self.exclusion_rule == "posthog"
 
     @property
     def by_columns(self) -> tuple[str, ...]:
@@ -341,8 +347,10 @@ class Funnel(Definition):
         return self.changed(
             steps=tuple(self.steps[number - 1] for number in number_of),
             exclude=tuple(
-                one.changed(after=number_of[one.after], before=number_of[one.before or len(self.steps)])
-                for one in self.exclude
+                exclusion.changed(
+                    after=number_of[exclusion.after], before=number_of[exclusion.before or len(self.steps)]
+                )
+                for exclusion in self.exclude
             ),
             by_attribution=attribution,
             time_to_convert=None,

@@ -171,7 +171,6 @@ def key_of(value: object) -> object:
 
 
 def _since_1970(at: datetime) -> int:
-    """Return the microseconds since 1970 of a time in UTC."""
     return (at.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
@@ -197,6 +196,5 @@ def _period(events: ir.Table, funnel: Funnel, entries: Entries) -> ir.Value:
 
 
 def _can_begin(events: ir.Table, funnel: Funnel) -> ir.BooleanValue:
-    """Return whether an attempt can begin at an event."""
     steps = funnel.steps if funnel.order == "any" else funnel.steps[:1]
     return reduce(or_, [matches(events, step) for step in steps])

@@ -20,7 +20,7 @@ def excluded_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> l
     one that is excluded between other steps: PostHog takes the steps of such an instant and skips its exclusions.
     """
     kept = events
-    if funnel.exclude and funnel.exclusion_rule == "posthog":
+    if funnel.drops_attempts:
         kept = events.semi_join(_plain_instants(events, funnel, units), [*units, "event_at"])
     return [kept.filter(matches(kept, one)) for one in funnel.exclude]
 
@@ -67,7 +67,7 @@ def consecutive_events(events: ir.Table, funnel: Funnel, matching: Matching, uni
         reached = reached & (is_hit & in_time).fill_null(ibis.literal(value=False))
         level += reached.ifelse(1, 0)
     rows = rows.mutate(level=level)
-    runs = _counted_runs(rows, funnel, units) if funnel.exclude and funnel.exclusion_rule == "posthog" else rows
+    runs = _counted_runs(rows, funnel, units) if funnel.drops_attempts else rows
     runs = runs.filter(runs.level > 0)
     best = first_of_each(runs, list(units), [runs.level.desc(), runs.place])
     best = best.select(*units, begun="place", until=best.place + best.level)
@@ -149,7 +149,7 @@ def any_order_events(events: ir.Table, funnel: Funnel, matching: Matching, units
     began_at = rows.event_at.min().over(in_window)
     ends = rows.mutate(level=_steps_taken(rows, matching, in_window), began_at=began_at, **begins)
     ends = ends.filter(ends.begins == 1) if begins else ends
-    if funnel.exclude and funnel.exclusion_rule == "posthog":
+    if funnel.drops_attempts:
         closes_at = ends.began_at + ibis.interval(seconds=funnel.within)
         is_over = ends[ENDS_AT].isnull() | (closes_at < ends[ENDS_AT])
         ends = ends.filter(is_over | (ends.level == len(funnel.steps)))
@@ -167,7 +167,6 @@ def any_order_events(events: ir.Table, funnel: Funnel, matching: Matching, units
 
 
 def _marked(events: ir.Table, matching: Matching) -> ir.Table:
-    """Return the events that match any condition, with a column for each condition."""
     hits = [matches(events, condition) for condition in matching.conditions]
     marks = {f"condition_{n}": hit.ifelse(1, 0) for n, hit in enumerate(hits)}
     return events.filter(ibis.or_(*hits)).mutate(**marks)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
+from operator import itemgetter
 from typing import Any, Final, Literal, get_args
 
 import ibis.expr.types as ir
@@ -9,7 +10,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
-from ecom_assets.funnels.report import plain_steps
+from ecom_assets.funnels.report import grouped, plain_steps
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.queries import (
@@ -89,7 +90,7 @@ def _totals(reading: Reading, period: Period, funnel: str, unit: Unit) -> tuple[
     table = reading.table(ConversionFunnel)
     rows = table.filter(table.funnel_name == funnel, table.unit == unit, table.product_category == ALL_CATEGORIES)
     result = reading.rows(_added(with_previous(rows, "cohort_date"), ["is_current"]), period)
-    parts = _by(result, "is_current")
+    parts = grouped(result, itemgetter("is_current"))
     return _steps(parts.get(1, ())), _steps(parts.get(0, ()))
 
 
@@ -102,7 +103,7 @@ def daily_conversion(reading: Reading, period: Period, funnel: str | None = None
     table, name = reading.table(ConversionFunnel), _known_funnel(reading, funnel)
     rows = table.filter(table.funnel_name == name, table.unit == unit, table.product_category == ALL_CATEGORIES)
     sums = reading.rows(_added(rows.filter(in_period(rows.cohort_date)), ["cohort_date"]), period)
-    days: dict[date, list[Row]] = _by(sums, "cohort_date")
+    days: dict[date, list[Row]] = grouped(sums, itemgetter("cohort_date"))
     return [{"event_date": day, "conversion_rate": _rate(_steps(days[day]))} for day in sorted(days)]
 
 
@@ -112,7 +113,7 @@ def _by_dimension(reading: Reading, period: Period, funnel: str, unit: Unit, by:
     rows = table.filter(table.dimension == by, table.funnel_name.isin(list(CARTS)), in_period(table.cohort_date))
     carts: dict[str, list[Row]] = {}
     if unit == "session":
-        carts = _by(reading.rows(_added(rows, ["funnel_name", "value"]), period), "value")
+        carts = grouped(reading.rows(_added(rows, ["funnel_name", "value"]), period), itemgetter("value"))
     parts = [
         {
             "value": value,
@@ -134,15 +135,7 @@ def _funnel_rows(reading: Reading, period: Period, funnel: str, unit: Unit, by: 
         table = reading.table(ConversionByDimension)
         rows = table.filter(table.dimension == by)
     rows = rows.filter(rows.funnel_name == funnel, in_period(rows.cohort_date))
-    return _by(reading.rows(_added(rows, ["value"]), period), "value")
-
-
-def _by(rows: Iterable[Row], name: str) -> dict[Any, list[Row]]:
-    """Return the rows by their value of a column, in their order."""
-    result: dict[Any, list[Row]] = {}
-    for row in rows:
-        result.setdefault(row[name], []).append(row)
-    return result
+    return grouped(reading.rows(_added(rows, ["value"]), period), itemgetter("value"))
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
@@ -214,7 +207,7 @@ def daily_funnels(reading: Reading, period: Period) -> dict[str, dict[str, list[
     sums = reading.rows(mine.group_by(keys).agg(units=mine.unit_count.sum()).order_by(keys), period)
     return {
         name: {unit: _plain_steps([row for row in rows if row["unit"] == unit]) for unit in UNITS}
-        for name, rows in _by(sums, "funnel_name").items()
+        for name, rows in grouped(sums, itemgetter("funnel_name")).items()
     }
 
 

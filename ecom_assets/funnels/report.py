@@ -5,7 +5,7 @@ is as long as the step's count, and the values of a breakdown add up to the tota
 quantiles are found by rank, so every engine, and the kernel, gives the same results.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -97,6 +97,14 @@ def quantile_s(row: Row, time: str, name: str) -> float:
     low, high = row[f"{time}_{name}_low_us"], row[f"{time}_{name}_high_us"]
     part = (row["count"] - 1) * TENTHS[name] % 10
     return float(low * (10 - part) + high * part) / 10e6
+
+
+def grouped(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
+    """Return the rows by a key, in their order."""
+    result: dict[Any, list[Row]] = {}
+    for row in rows:
+        result.setdefault(key(row), []).append(row)
+    return result
 
 
 def step_rows(times: StepTimes) -> list[Row]:

@@ -169,7 +169,6 @@ def part_of(steps: ir.Table, question: JourneyQuestion) -> ir.Table:
 
 
 def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:
-    """Return the transitions in total and by place."""
     return {
         "transitions": _transitions(counted, ("from_step", "to_step"), min_count),
         "steps": _transitions(counted, ("place", "from_step", "to_step"), min_count),
@@ -177,7 +176,6 @@ def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:
 
 
 def _in_sessions(events: ir.Table, cut_by: SessionRule) -> ir.Table:
-    """Return the events with their sessions."""
     numbered = session_events(events, cut_by, by_day=False).rename(session_started_at="fragment_started_at")
     if cut_by.trust_source_session_id:  # two sessions of one visitor can start at the same time
         numbered = numbered.mutate(visitor_id=numbered.visitor_id.concat("-", source_session_of(numbered)))
@@ -186,7 +184,6 @@ def _in_sessions(events: ir.Table, cut_by: SessionRule) -> ir.Table:
 
 
 def _started(events: ir.Table, ends: Ends) -> ir.Table:
-    """Return the sessions that started on the days."""
     started = events.group_by(*SESSION).agg(started_date=events.event_date.min())
     return sessions_of(events).semi_join(of_days(started, "started_date", ends), list(SESSION))
 

@@ -17,7 +17,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.journeys.journeys import ARROW, CUT, EXIT, NODES, START, page_of, step_name
 from ecom_assets.journeys.question import JourneyQuestion
-from ecom_assets.sessions.kernel import VISITORS, Flags, Part, begins_of, gathered, times_of
+from ecom_assets.sessions.kernel import VISITORS, Flags, Part, begins_of, gathered
 from ecom_assets.tables.days import Ends
 from ecom_assets.tables.packed import Ints
 
@@ -187,7 +187,7 @@ def _placed(part: Part) -> PlacedSteps:
         instants, steps, session = instants[is_step], steps[is_step], session[is_step]
     tied, is_tied = _tied(instants, steps)
     visitors = (tied >> part.time_bits) + part.first_unit
-    return PlacedSteps(steps, session, is_converted, is_tied, visitors, times_of(part, tied))
+    return PlacedSteps(steps, session, is_converted, is_tied, visitors, part.times_us(tied))
 
 
 def _tied(instants: Ints, steps: Steps) -> tuple[Ints, Flags]:

@@ -71,7 +71,6 @@ class JourneyQuestion(Question):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse parts that do not go together."""
         if not 1 <= self.most_steps <= MOST_STEPS:
             raise DefinitionError(f"A path of {self.most_steps} steps cannot be kept; give 1 to {MOST_STEPS}.")
         if self.group and self.by != "page":

@@ -106,11 +106,10 @@ def _parts(con: Backend, rows: str, span: Span, plan: Packing) -> Iterator[Part]
 
 
 def _started(part: Part, span: Span) -> Part:
-    """Return the events of the sessions that started in time."""
     if span.starts_at <= span.first_us and span.last_us <= span.starts_until:
         return part
     firsts = np.flatnonzero(begins_of(part))
-    started_at = times_of(part, part.keys[firsts] >> part.plan.scale_bits)
+    started_at = part.times_us(part.keys[firsts] >> part.plan.scale_bits)
     is_chosen = (started_at >= span.starts_at) & (started_at <= span.starts_until)
     return replace(part, keys=part.keys[np.repeat(is_chosen, np.diff(firsts, append=len(part.keys)))])
 
@@ -121,11 +120,6 @@ def begins_of(part: Part) -> Flags:
     begins = np.ones(len(times), bool)
     begins[1:] = times[1:] - times[:-1] > part.plan.window
     return begins
-
-
-def times_of(part: Part, instants: Ints) -> Ints:
-    """Return the times of instants (visitor and time in one number) in microseconds."""
-    return (instants & ((1 << part.time_bits) - 1)) * part.resolution + part.origin
 
 
 def session_sums(con: Backend, events: ir.Table, rule: SessionRule, ends: Ends) -> dict[str, Any] | None:

@@ -63,7 +63,6 @@ class SessionQuestion(Question):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse an impossible silence."""
         if self.idle is not None:
             _ = SessionRule(idle_timeout_s=self.idle)
         return self

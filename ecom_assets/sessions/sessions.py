@@ -238,6 +238,15 @@ SESSION = ("visitor_id", "session_started_at")
 """The columns that identify a session."""
 
 
+def is_inside(events: ir.Table, sessions: ir.Table) -> list[ir.BooleanValue]:
+    """Return the conditions that an event is one of a session: its visitor's, from its first event to its last."""
+    return [
+        events.visitor_id == sessions.visitor_id,
+        events.event_at >= sessions.started_at,
+        events.event_at <= sessions.ended_at,
+    ]
+
+
 def events_of_sessions(events: ir.Table, fragments: ir.Table, days: Days, rule: SessionRule) -> ir.Table:
     """Return the events of the sessions that started on `days`, including events after midnight.
 

@@ -10,6 +10,7 @@ from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.engagement import MONTH_DAYS, WEEK_DAYS
 from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.sessions.sessions import is_inside
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping, ratio
 
@@ -20,21 +21,13 @@ RUN: Final = ("visitor_id", "started_at", "ended_at")
 def events_of_sessions(rows: ir.Table, behind: Behind) -> ir.Table:
     """Return the events of some sessions: those of the visitor from the session's first event to its last."""
     events = behind.near(CleanEvents, rows, "started_date", "ended_date")
-    return keeping(events, rows, _between(events, rows))
+    return keeping(events, rows, is_inside(events, rows))
 
 
 def events_of_fragments(rows: ir.Table, behind: Behind) -> ir.Table:
     """Return the events of some sessions cut at midnight."""
     events = behind.near(CleanEvents, rows, "event_date")
-    return keeping(events, rows, [events.event_date == rows.event_date, *_between(events, rows)])
-
-
-def _between(events: ir.Table, rows: ir.Table) -> list[ir.BooleanValue]:
-    return [
-        events.visitor_id == rows.visitor_id,
-        events.event_at >= rows.started_at,
-        events.event_at <= rows.ended_at,
-    ]
+    return keeping(events, rows, [events.event_date == rows.event_date, *is_inside(events, rows)])
 
 
 def same_events(rows: ir.Table, behind: Behind) -> ir.Table:
@@ -50,7 +43,6 @@ BELOW: Final[Mapping[type[Table], Below]] = {
 
 
 def _events(behind: Behind) -> ir.Table:
-    """Return the events of one session, or of one of its days."""
     row = behind.row
     days = [row["event_date"]] * 2 if "event_date" in row else [row["started_date"], row["ended_date"]]
     events = behind.within(CleanEvents, *days)

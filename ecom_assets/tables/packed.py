@@ -58,6 +58,10 @@ class Sorted(Generic[P]):
     origin: int = 0
     first_unit: int = 0
 
+    def times_us(self, instants: Ints) -> Ints:
+        """Return the times of instants (unit and time in one number) in microseconds."""
+        return (instants & ((1 << self.time_bits) - 1)) * self.resolution + self.origin
+
 
 @dataclass(frozen=True, slots=True)
 class Keying(Generic[P]):

@@ -96,7 +96,6 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
 
 
 def _counted_entries(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[int, tuple[Ints, Ints, Ints]]:
-    """Return the number of units, and the result of `entries_of`."""
     return unit_count, entries_of(packed, units, unit_count, plan)
 
 

@@ -112,18 +112,14 @@ def _entries_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
     taken = attempts_of(part)
     (attempts, began), (converted, ended) = taken[0], taken[-1]
     last = np.full(int(attempts.max(initial=-1)) + 1, -1, np.int64)
-    last[converted] = _microseconds(part, ended)
-    return (began >> part.time_bits) + part.first_unit, _microseconds(part, began), last[attempts]
-
-
-def _microseconds(part: Part, times: Ints) -> Ints:
-    return (times & ((1 << part.time_bits) - 1)) * part.resolution + part.origin
+    last[converted] = part.times_us(ended)
+    return (began >> part.time_bits) + part.first_unit, part.times_us(began), last[attempts]
 
 
 def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
     starts = times[codes == order_of(part.plan)[0]]
-    periods = np.searchsorted(np.array(bounds), _microseconds(part, starts), side="right") - 1
+    periods = np.searchsorted(np.array(bounds), part.times_us(starts), side="right") - 1
     is_inside = (periods >= 0) & (periods < len(bounds) - 1)
     starts, periods = starts[is_inside], periods[is_inside]
     taken, units = _followed(starts, codes, times, part.plan), starts >> part.time_bits
