@@ -41,7 +41,7 @@ CONDITIONS = (
 )
 
 funnels = st.builds(
-    Funnel,
+    funnel_of,
     steps=st.lists(st.sampled_from(CONDITIONS), min_size=2, max_size=5).map(tuple),
     within_s=st.integers(1, 6),
     order=st.sampled_from(["ordered", "ordered", "strict_increase"]),
