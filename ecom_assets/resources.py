@@ -11,7 +11,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.customers.assets import CustomerSource
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.tools.all import TOOLS, tool_resources
-from ecom_assets.events.assets import EventSource
+from ecom_assets.events.assets import RawEventSource
 from ecom_assets.orders.assets import OrderSource, ReportSource
 from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.products.assets import StockSource
@@ -88,7 +88,7 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
     """Return the source of events as a resource."""
 
     @dg.resource(required_resource_keys={"warehouse", "snowflake"}, description="Where events come from.")
-    def event_source(context: dg.InitResourceContext) -> Iterator[EventSource]:
+    def event_source(context: dg.InitResourceContext) -> Iterator[RawEventSource]:
         engine = context.resources.warehouse
         if not is_table(settings):
             yield FileEvents(file_reader(engine, settings), settings, ensure_sandbox)

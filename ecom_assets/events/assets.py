@@ -26,7 +26,7 @@ EVENT_TABLE = dg.AssetKey(["source", "ecommerce_events"])
 """The table that events are read from, if they are read from a table; see `event_table.py`."""
 
 
-class EventSource(Protocol):
+class RawEventSource(Protocol):
     """Events by arrival day."""
 
     def received(self, days: Days) -> ir.Table | DayByDay:
@@ -37,7 +37,7 @@ class EventSource(Protocol):
 
 
 @table_asset(RawEvents)
-def raw_events(event_source: EventSource, days: Days) -> ir.Table | DayByDay:
+def raw_events(event_source: RawEventSource, days: Days) -> ir.Table | DayByDay:
     """Read the events that arrived on `days` from the source."""
     return event_source.received(days)
 

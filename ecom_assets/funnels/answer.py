@@ -17,7 +17,16 @@ from ecom_assets.events.missing import Words, missing_property_warnings, missing
 from ecom_assets.funnels.chains import NO_VALUE, SEPARATOR, funnel_chains
 from ecom_assets.funnels.columns import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.definition import UNIT, Funnel
-from ecom_assets.funnels.entries import COHORT, Cohort, Entries, Limits, by_cohort, cohorts_of, key_of, with_entries
+from ecom_assets.funnels.entries import (
+    COHORT,
+    Entries,
+    EntryCohort,
+    EntryLimits,
+    by_cohort,
+    cohorts_of,
+    key_of,
+    with_entries,
+)
 from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.question import FunnelQuestion
@@ -175,7 +184,7 @@ def check_size(funnel: Funnel, source: EventSource, instead: str, limited: str =
 Keep = Callable[[ir.Table], object]
 Rows = list[Row]
 SESSION = ("visitor_id", "session_started_at")
-ALL_DAYS: Final = Limits()
+ALL_DAYS: Final = EntryLimits()
 
 
 def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
@@ -186,7 +195,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     rule: SessionRule | None = None,
     keep: Keep | None = None,
     words: Words | None = None,
-    limits: Limits = ALL_DAYS,
+    limits: EntryLimits = ALL_DAYS,
     times: StepTimes | None = None,
 ) -> dict[str, Any]:
     """Return the definition, the number of units and their times at each step, what else is asked for, and warnings.
@@ -241,16 +250,16 @@ def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRul
     return _Counted(con, events, with_bins(events, funnel, (known.first, known.last) if known else None), unit)
 
 
-def _entries(con: SQLBackend, events: ir.Table, limits: Limits) -> Entries | None:
+def _entries(con: SQLBackend, events: ir.Table, limits: EntryLimits) -> Entries | None:
     """Return the days of entry; None if there are no events."""
     days, times = events.event_date, events.event_at
     (row,) = con.to_pyarrow(events.agg(first=days.min(), last=days.max(), newest_at=times.max())).to_pylist()
     if row["first"] is None:
         return None
-    return Entries.of_question((row["first"], row["last"]), row["newest_at"], limits)
+    return Entries.from_limits((row["first"], row["last"]), row["newest_at"], limits)
 
 
-def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort]) -> list[StepTimes] | None:
+def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[EntryCohort]) -> list[StepTimes] | None:
     """Return the kernel's times of all entries, then of each cohort; None if the kernel cannot count them."""
     con, funnel = counted.con, counted.funnel
     if not cohorts or funnel.by or not has_kernels(con) or not suits(funnel):
@@ -259,7 +268,9 @@ def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[Cohor
     return times_of_periods(con.con, str(con.compile(flagged)), plain, counted.unit, entries.bounds_us(cohorts))
 
 
-def _cohorts(counted: _Counted, entries: Entries, cohorts: Sequence[Cohort], fast: Sequence[StepTimes] | None) -> Rows:
+def _cohorts(
+    counted: _Counted, entries: Entries, cohorts: Sequence[EntryCohort], fast: Sequence[StepTimes] | None
+) -> Rows:
     """Return the funnel of each period of entry, in order; `fast` is what `_times_by_entry` returns."""
     con, funnel, unit, optional = counted.con, counted.funnel, counted.unit, counted.funnel.optional_steps
     by_key: dict[object, Rows] = {}
@@ -416,7 +427,7 @@ def _answer(question: FunnelQuestion, asked: AskedEvents, keep: Keep | None) -> 
         rule=SessionRule.preset(rule) if rule else None,
         keep=keep,
         words=asked.source.words,
-        limits=Limits(first, last, count, asked.opened.timezone),
+        limits=EntryLimits(first, last, count, asked.opened.timezone),
         times=asked.begun,
     )
     return result | {"session_rule": rule}

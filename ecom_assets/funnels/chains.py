@@ -194,7 +194,7 @@ def funnel_chains(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
         return with_optional(
             funnel_chains(events, funnel.required(), unit), _with_value(events, funnel, units), funnel, units
         )
-    matching = Matching.of(funnel)
+    matching = Matching.from_funnel(funnel)
     if funnel.per == "totals" and funnel.order == "ordered" and not matching.is_disjoint:
         raise DefinitionError(
             "Totals cannot separate attempts where one event can serve two steps; use the order strict_increase, "
@@ -229,7 +229,7 @@ def _step_rows(events: ir.Table, funnel: Funnel, units: Sequence[str], value: Se
     """Return each event once for each step that it matches; in orders that need them, others with step 0."""
     columns = [*units, "event_at", "event_id", *value, *({ENTRY} & set(events.columns))]
     hits = [matches(events, step) for step in funnel.steps]
-    if Matching.of(funnel).is_disjoint:
+    if Matching.from_funnel(funnel).is_disjoint:
         step = ibis.cases(*((hit, n) for n, hit in enumerate(hits, start=1)), else_=NO_STEP)
         rows = events.select(*columns, step=step.cast("int64"))
     else:

@@ -37,7 +37,7 @@ HOURS: Final = {"hour": 1, "day": 24, "week": 168, "month": 744, "quarter": 2_20
 
 
 @dataclass(frozen=True)
-class Limits(DayRange):
+class EntryLimits(DayRange):
     """The days of entry that are asked for, in a time zone."""
 
     timezone: str = "UTC"
@@ -62,7 +62,7 @@ class Entries:
     timezone: str = "UTC"
 
     @classmethod
-    def of_question(cls, known: tuple[date, date], newest_at: datetime, limits: Limits) -> "Entries":
+    def from_limits(cls, known: tuple[date, date], newest_at: datetime, limits: EntryLimits) -> "Entries":
         """Return the entries that are asked for; an end that is not given is that of the data."""
         entered = limits.within(known[1])
         first = entered[0] or min(known[0], entered[1] or known[0])
@@ -83,7 +83,7 @@ class Entries:
         window_s = funnel.within if len(funnel.steps) > 1 else 0
         return min(end or last, last) + timedelta(seconds=window_s) <= self.newest_at
 
-    def bounds_us(self, cohorts: Sequence["Cohort"]) -> list[int]:
+    def bounds_us(self, cohorts: Sequence["EntryCohort"]) -> list[int]:
         """Return when the units of each cohort begin to enter, and when the last ones do, in microseconds since 1970.
 
         Args:
@@ -104,7 +104,7 @@ class Entries:
 
 
 @dataclass(frozen=True)
-class Cohort:
+class EntryCohort:
     """A period of entry: its key in the rows of an answer, how it is written, and when it begins and ends, in UTC."""
 
     key: date | datetime
@@ -139,7 +139,7 @@ def by_cohort(events: ir.Table, funnel: Funnel, units: Sequence[str], entries: E
     return joined.select(*events.columns, COHORT, **{ENTRY: is_entry})
 
 
-def cohorts_of(funnel: Funnel, entries: Entries) -> list[Cohort]:
+def cohorts_of(funnel: Funnel, entries: Entries) -> list[EntryCohort]:
     """Return every period that overlaps the days of entry and begins in the data, those without an entry too.
 
     Raises:
@@ -155,18 +155,18 @@ def cohorts_of(funnel: Funnel, entries: Entries) -> list[Cohort]:
     return [one for one in result if one.begins_at <= entries.newest_at]
 
 
-def _hours(entries: Entries) -> list[Cohort]:
+def _hours(entries: Entries) -> list[EntryCohort]:
     days = Days.between(entries.first, entries.last + ONE_DAY).dates
     starts = [at for day in days for at in hours_of(day, entries.timezone)]
     ends = [*starts[1:], day_starts_at(entries.last + ONE_DAY, entries.timezone).replace(tzinfo=UTC)]
     return [
-        Cohort(_naive(at), at.isoformat(timespec="minutes"), _naive(at), _naive(end))
+        EntryCohort(_naive(at), at.isoformat(timespec="minutes"), _naive(at), _naive(end))
         for at, end in zip(starts, ends, strict=True)
     ]
 
 
 def key_of(value: object) -> object:
-    """Return a cohort's start as engines give it, as `Cohort` has it: a day, or a time in UTC without a zone."""
+    """Return a cohort's start as engines give it, as `EntryCohort` has it: a day, or a time in UTC without a zone."""
     return _naive(value) if isinstance(value, datetime) and value.tzinfo else value
 
 
@@ -178,12 +178,12 @@ def _naive(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None)
 
 
-def _periods(funnel: Funnel, entries: Entries) -> list[Cohort]:
+def _periods(funnel: Funnel, entries: Entries) -> list[EntryCohort]:
     start, result = first_day_of(entries.first, str(funnel.over), funnel.week_start), []
     while start <= entries.last:
         following = next_start(start, str(funnel.over))
         begins_at, end = (day_starts_at(day, entries.timezone) for day in (start, following))
-        result.append(Cohort(start, str(start), begins_at, end))
+        result.append(EntryCohort(start, str(start), begins_at, end))
         start = following
     return result
 

@@ -45,7 +45,7 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
     units = funnel.unit_columns(unit)
     check_columns(events, funnel, units)
     units = funnel.counted_columns(units)
-    matching = Matching.of(funnel)
+    matching = Matching.from_funnel(funnel)
     events = counted_events(events, funnel, units)
     if funnel.within == MAX_WINDOW_S and matching.is_disjoint:
         return _levels_by_first_time(events, funnel, matching, units)

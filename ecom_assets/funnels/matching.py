@@ -38,7 +38,7 @@ class Matching:
     groups: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, funnel: Funnel) -> "Matching":
+    def from_funnel(cls, funnel: Funnel) -> "Matching":
         """Return the matching of a funnel's steps."""
         first: dict[tuple[object, ...], FunnelStep] = {}
         for step in funnel.steps:

@@ -76,7 +76,7 @@ class PlacedSteps:
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedJourneys:
     """What is counted: sessions, `counted_transitions`, and different paths with the number of their sessions.
 
     `examples` are, for each path, the number of a session that has it.
@@ -108,7 +108,7 @@ class Counted:
         return ARROW.join([*(self.names[step - 1] for step in steps), *([CUT] if is_cut else [])]), is_cut
 
 
-def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, ends: Ends) -> Counted | None:
+def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, ends: Ends) -> CountedJourneys | None:
     """Return the numbers of journeys; None if there are too many events or steps, or a step without a name.
 
     Args:
@@ -141,7 +141,7 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
     examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
     examples[paths] = np.arange(len(paths))
     counts, converted = (np.bincount(one, minlength=len(examples)) for one in (paths, paths[sequences.is_converted]))
-    return Counted(
+    return CountedJourneys(
         sequences,
         con.table(COUNTED, database=("temp", "main")),
         names,

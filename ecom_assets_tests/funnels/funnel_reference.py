@@ -105,7 +105,7 @@ def funnel_counts(
     return counts.funnel_times(con, sql, funnel, unit).counts
 
 
-def levels_of(packed: Ints, units: Ints, unit_count: int, plan: passes.Plan) -> Ints:
+def levels_of(packed: Ints, units: Ints, unit_count: int, plan: passes.FunnelPlan) -> Ints:
     """The level of each unit: how many steps the attempt has that the kernel finds; 0 for none."""
     levels = [np.zeros(0, np.int64)]
     for part in sorted_parts(packed, units, unit_count, plan):

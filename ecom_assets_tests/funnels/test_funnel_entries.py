@@ -20,7 +20,7 @@ from ecom_assets.funnels import answer as funnel_answers
 from ecom_assets.funnels.answer import ALL_DAYS, fast_times, funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, ORDERS, Funnel
-from ecom_assets.funnels.entries import COHORT, Entries, Limits, by_cohort, cohorts_of, with_entries
+from ecom_assets.funnels.entries import COHORT, Entries, EntryLimits, by_cohort, cohorts_of, with_entries
 from ecom_assets.funnels.report import bin_counts, step_answers, step_numbers, step_rows, time_numbers, took
 from ecom_assets.funnels.steps import FunnelStep
 from ecom_assets.tables.conditions import EVERYTHING, parse_where
@@ -96,7 +96,7 @@ def _most_from(usable: Sequence[Event], start: int, funnel: Funnel) -> int:
     return most_in_a_window([e for e in usable if first <= e.at <= first + funnel.within * SECOND], funnel)
 
 
-def answer(events: Sequence[Event], funnel: Funnel, limits: Limits = ALL_DAYS) -> dict[str, Any]:
+def answer(events: Sequence[Event], funnel: Funnel, limits: EntryLimits = ALL_DAYS) -> dict[str, Any]:
     con = connect()
     return funnel_answer(con, con.create_table("events", clean(events)), funnel, limits=limits)
 
@@ -124,7 +124,7 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
         str(day): by_hand(events, funnel, partial(_is_on, day)) for day in DAYS if min(ends) <= day <= max(ends)
     }
     assert {cohort["start"]: counts(cohort["steps"]) for cohort in actual["cohorts"]} == expected
-    limited = answer(events, funnel_of(steps, within * EIGHT_HOURS, order, where=where), Limits(DAYS[1], DAYS[1]))
+    limited = answer(events, funnel_of(steps, within * EIGHT_HOURS, order, where=where), EntryLimits(DAYS[1], DAYS[1]))
     assert counts(limited["steps"]) == by_hand(events, funnel, partial(_is_on, DAYS[1]))
 
 
@@ -139,7 +139,7 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
 def test_both_agree_on_cohorts(steps: tuple[FunnelStep, ...], within: int, order: str, over: str, seed: int) -> None:
     events = days_of_streams(seed, 60)
     funnel = funnel_of(steps, within * EIGHT_HOURS, order, over=over)
-    limits = Limits(DAYS[0], DAYS[1])
+    limits = EntryLimits(DAYS[0], DAYS[1])
     fast = answer(events, funnel, limits)
     with patch.object(funnel_answers, "has_kernels", return_value=False):
         assert fast == answer(events, funnel, limits)
@@ -154,7 +154,7 @@ def test_a_cohort_is_the_funnel_of_its_range(steps: tuple[FunnelStep, ...], with
     random.Random(seed).shuffle(events)  # noqa: S311 (streams, not secrets)
     for cohort in cohorts:
         day = dt.date.fromisoformat(cohort["start"])
-        actual = answer(events, funnel_of(steps, within * EIGHT_HOURS, order), Limits(day, day))
+        actual = answer(events, funnel_of(steps, within * EIGHT_HOURS, order), EntryLimits(day, day))
         if order not in CONSECUTIVE:  # there, simultaneous events stand in order of their ids
             assert actual["steps"] == cohort["steps"]
         assert counts(actual["steps"])[0] >= counts(actual["steps"])[-1]
@@ -175,7 +175,7 @@ def test_a_cohort_s_breakdown_is_that_of_its_range(
     funnel = funnel_of(steps, within * EIGHT_HOURS, order, by="category", by_attribution=attribution)
     for cohort in answer(events, funnel.changed(over="day"))["cohorts"]:
         day = dt.date.fromisoformat(cohort["start"])
-        actual = answer(events, funnel, Limits(day, day))
+        actual = answer(events, funnel, EntryLimits(day, day))
         assert cohort["breakdown"] == actual["breakdown"]
         added = [sum(numbers) for numbers in zip(*(counts(part["steps"]) for part in actual["breakdown"]), strict=True)]
         assert added == (counts(cohort["steps"]) if actual["breakdown"] else [])
@@ -214,7 +214,7 @@ def test_clickhouse_agrees_on_ranges_that_end_with_the_data(order: str, tmp_path
     later = [event for event in events if day_of(event.at) >= DAYS[1]]
     levels = by_clickhouse(table_of(later), funnel, tmp_path, *modes)
     expected = [sum(level >= step for level in levels.values()) for step in (1, 2, 3)]
-    assert counts(answer(events, funnel, Limits(DAYS[1], None))["steps"]) == expected
+    assert counts(answer(events, funnel, EntryLimits(DAYS[1], None))["steps"]) == expected
 
 
 def test_conversions_after_the_range_count_while_the_window_is_open() -> None:
@@ -223,17 +223,17 @@ def test_conversions_after_the_range_count_while_the_window_is_open() -> None:
     events = [Event("Ann", 23 * hour, "view"), Event("Ann", 25 * hour, "cart"), Event("Bo", 25 * hour, "view")]
     for within_s, expected in ((2 * 3_600, [1, 1]), (3_600, [1, 0])):
         funnel = funnel_of((step_of("view"), step_of("cart")), within_s)
-        actual = answer(events, funnel, Limits(DAYS[0], DAYS[0]))
+        actual = answer(events, funnel, EntryLimits(DAYS[0], DAYS[0]))
         assert counts(actual["steps"]) == expected
         # The window of an entry at midnight is over at 02:00, and the data end at 01:00.
         assert actual["entries"]["complete"] is (within_s == 3_600)
-    actual = answer(events, funnel_of((step_of("view"),)), Limits(day_count=1))
+    actual = answer(events, funnel_of((step_of("view"),)), EntryLimits(day_count=1))
     assert counts(actual["steps"]) == [1], "Bo's day is the last one of the data"
 
 
 def test_a_range_without_data_is_warned_of() -> None:
     events = [Event("Ann", 0, "view"), Event("Ann", 1, "cart")]
-    actual = answer(events, funnel_of((step_of("view"), step_of("cart"))), Limits(dt.date(2027, 1, 1), None))
+    actual = answer(events, funnel_of((step_of("view"), step_of("cart"))), EntryLimits(dt.date(2027, 1, 1), None))
     assert counts(actual["steps"]) == [0, 0]
     assert actual["warnings"][0] == (
         "The data are of 2026-03-01 to 2026-03-01, so nobody entered from 2027-01-01 to 2027-01-01."
@@ -242,10 +242,10 @@ def test_a_range_without_data_is_warned_of() -> None:
 
 
 def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
-    entries = Entries.of_question(
+    entries = Entries.from_limits(
         (dt.date(2026, 10, 25), dt.date(2026, 10, 25)),
         dt.datetime(2027, 1, 1, tzinfo=dt.UTC),
-        Limits(timezone="Europe/Berlin"),
+        EntryLimits(timezone="Europe/Berlin"),
     )
     hours = cohorts_of(funnel_of((step_of("view"),), over="hour"), entries)
     assert [one.start for one in hours][1:5] == [
@@ -260,7 +260,7 @@ def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
 
 def test_too_many_cohorts_are_refused() -> None:
     days = (dt.date(2020, 1, 1), dt.date(2026, 1, 1))
-    entries = Entries.of_question(days, EPOCH, Limits())
+    entries = Entries.from_limits(days, EPOCH, EntryLimits())
     with pytest.raises(DefinitionError, match=r"more than 1,000 cohorts by day; ask for fewer days"):
         cohorts_of(funnel_of((step_of("view"),), over="day"), entries)
     assert len(cohorts_of(funnel_of((step_of("view"),), over="month"), entries)) == 73

@@ -13,7 +13,7 @@ from ecom_assets.errors import DefinitionError, WorkError
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.columns import with_firsts
 from ecom_assets.funnels.definition import EARLIEST, Funnel
-from ecom_assets.funnels.entries import Limits
+from ecom_assets.funnels.entries import EntryLimits
 from ecom_assets.funnels.kernel.counts import suits
 from ecom_assets.funnels.steps import Exclusion, FunnelStep
 from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
@@ -125,7 +125,7 @@ def question(funnel: Funnel, entered_from: date | None = None) -> Any:
         source_session_id=stored.category,
         cart_amount=stored.price,
     )
-    return funnel_answer(con, events, funnel, limits=Limits(entered_from))
+    return funnel_answer(con, events, funnel, limits=EntryLimits(entered_from))
 
 
 def counts(answer: Any) -> list[int]:

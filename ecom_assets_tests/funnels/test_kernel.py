@@ -12,7 +12,7 @@ import pytest
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel import counts as funnel_kernel
-from ecom_assets.funnels.kernel.passes import Plan
+from ecom_assets.funnels.kernel.passes import FunnelPlan
 from ecom_assets_tests.funnels.definitions import FIVE_STEP_FUNNEL, funnel_of, step_of
 from ecom_assets_tests.funnels.funnel_reference import (
     Event,
@@ -117,7 +117,7 @@ def test_units_that_do_not_fit_one_number_are_counted_in_coarser_time_or_in_halv
     gap = 60_000_000
     view, cart, late = start * 4 + 1, (start + gap) * 4 + 2, (start + gap + step_us) * 4 + 2
     packed = np.stack([view, np.where(np.arange(4_096) % 2 == 0, cart, late)], axis=1).ravel()
-    levels = levels_of(packed, np.arange(4_096).repeat(2), 4_096, Plan(2, window=gap, scale_bits=2))
+    levels = levels_of(packed, np.arange(4_096).repeat(2), 4_096, FunnelPlan(2, window=gap, scale_bits=2))
     assert levels.tolist() == [2, 1] * 2_048
 
 

@@ -18,7 +18,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import ORDERS, Funnel
-from ecom_assets.funnels.entries import Limits
+from ecom_assets.funnels.entries import EntryLimits
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.report import labelled, step_answers, step_numbers
 from ecom_assets.rules import read_funnels
@@ -138,11 +138,11 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
     con.con.register("entered", entered)
     events = con.table("entered").mutate(source_session_id=ibis.null("string"))
     requested = {
-        "all": Limits(),
-        "up to 2026-03-02": Limits(last=date(2026, 3, 2)),
-        "of 2026-03-03": Limits(date(2026, 3, 3), date(2026, 3, 3)),
-        "from 2026-03-04": Limits(date(2026, 3, 4)),
-        "last 1d": Limits(day_count=1),
+        "all": EntryLimits(),
+        "up to 2026-03-02": EntryLimits(last=date(2026, 3, 2)),
+        "of 2026-03-03": EntryLimits(date(2026, 3, 3), date(2026, 3, 3)),
+        "from 2026-03-04": EntryLimits(date(2026, 3, 4)),
+        "last 1d": EntryLimits(day_count=1),
     }
     raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
     actual = {name: funnel_answer(con, events, Funnel.from_mapping(raw), limits=one) for name, one in requested.items()}

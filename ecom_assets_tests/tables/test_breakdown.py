@@ -20,7 +20,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.entries import Limits
+from ecom_assets.funnels.entries import EntryLimits
 from ecom_assets.retention.counting import RetentionQuery, answer_activity
 from ecom_assets.retention.rule import RetentionRule
 from ecom_assets.tables.values import bins_of, split_columns
@@ -72,7 +72,7 @@ def answer(rows: Sequence[Row], question: TrendQuestion | Funnel | RetentionQues
     if isinstance(question, TrendQuestion):
         return trend_answer(con, events, question, TrendRange.between(known, (day, day)))
     if isinstance(question, Funnel):
-        return funnel_answer(con, events, question, limits=Limits(day, day))
+        return funnel_answer(con, events, question, limits=EntryLimits(day, day))
     return answer_activity(RetentionQuery(con, events, question, "UTC", 30, between=(day, day)))
 
 

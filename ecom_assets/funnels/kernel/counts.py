@@ -20,9 +20,9 @@ import numpy as np
 from ecom_assets.errors import WorkError
 from ecom_assets.funnels.definition import EARLIEST, Funnel
 from ecom_assets.funnels.kernel.passes import (
+    FunnelPlan,
     Overlap,
     Part,
-    Plan,
     StepTimes,
     batches_of,
     entries_of,
@@ -76,9 +76,9 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
     """
     with gathered(con, events_sql, funnel, unit) as (packed, plan, _):
         firsts, rows = 0, []
-        for count_of_units, (units, began, ended) in batched(con, packed, plan, _counted_entries):
+        for unit_count, units, began, ended in batched(con, packed, plan, entries_of):
             rows.append((units + firsts, began, ended))
-            firsts += count_of_units
+            firsts += unit_count
         names = ("place", "began", "ended")
         columns = zip(*rows, strict=True) if rows else [()] * len(names)
         entries = {
@@ -93,10 +93,6 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
             FROM given_entries JOIN {packed} AS known ON place = known.rowid
         """)  # noqa: S608  # names are quoted
         con.unregister("given_entries")
-
-
-def _counted_entries(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[int, tuple[Ints, Ints, Ints]]:
-    return unit_count, entries_of(packed, units, unit_count, plan)
 
 
 def times_of_periods(
@@ -119,10 +115,10 @@ def times_of_periods(
     return [together(times, plan.steps) for times in periods]
 
 
-def event_code(funnel: Funnel) -> tuple[str, Plan]:
+def event_code(funnel: Funnel) -> tuple[str, FunnelPlan]:
     """Return SQL for the step of an event (NULL for none) and the plan, for a funnel whose steps no event can share."""
     _refuse_conditions(funnel)
-    matching = Matching.of(funnel)
+    matching = Matching.from_funnel(funnel)
     code, codes = step_sql(funnel, matching)
     return code, _plan(funnel, matching, codes, is_counted=False)
 
@@ -145,13 +141,13 @@ def suits(funnel: Funnel) -> bool:
 @contextmanager
 def gathered(
     con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str | Sequence[str] | None
-) -> Iterator[tuple[str, Plan, list[str]]]:
+) -> Iterator[tuple[str, FunnelPlan, list[str]]]:
     """Provide a temporary table with the packed events of each unit as one list, its plan and the unit's columns."""
     _refuse_conditions(funnel)
     units = funnel.unit_columns(unit)
     _check_columns(con, events_sql, funnel, units)
     units = funnel.counted_columns(units)
-    matching = Matching.of(funnel)
+    matching = Matching.from_funnel(funnel)
     is_counted = funnel.order == "ordered" and not matching.is_disjoint
     code, codes = signature_sql(matching) if is_counted else step_sql(funnel, matching)
     plan = _plan(funnel, matching, codes, is_counted=is_counted)
@@ -182,7 +178,10 @@ def _refuse_conditions(funnel: Funnel) -> None:
 
 
 def batched(
-    con: duckdb.DuckDBPyConnection, table: str, plan: Plan, passes: Callable[[Ints, Ints, int, Plan], Result]
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    plan: FunnelPlan,
+    passes: Callable[[Ints, Ints, int, FunnelPlan], Result],
 ) -> Iterator[Result]:
     """Yield the result of `passes` on each batch, in order of rowid; the next batch is fetched meanwhile."""
     sizes = _columns(con, f"SELECT len(packed) AS n FROM {table} ORDER BY rowid")["n"]  # noqa: S608
@@ -225,8 +224,8 @@ def _columns(con: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Ints]:
     return {name: np.array(values, dtype=np.int64, copy=None) for name, values in result.items()}
 
 
-def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool) -> Plan:
-    size = Plan(
+def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is_counted: bool) -> FunnelPlan:
+    size = FunnelPlan(
         steps=len(funnel.steps),
         window=funnel.within * 1_000_000,
         scale_bits=len(codes).bit_length(),

@@ -48,7 +48,7 @@ Flags = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan(Packing):
+class FunnelPlan(Packing):
     """The definition of a funnel as the passes need it.
 
     Attributes:
@@ -68,10 +68,10 @@ class Plan(Packing):
     overlaps_of: tuple[tuple[Overlap, ...], ...] = ()
 
 
-Part = Sorted[Plan]
+Part = Sorted[FunnelPlan]
 
 
-def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTimes:
+def step_times(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> StepTimes:
     """Return the times of each unit's longest attempt.
 
     Args:
@@ -86,7 +86,9 @@ def step_times(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> StepTi
     return together([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
 
 
-def times_by_period(packed: Ints, units: Ints, unit_count: int, plan: Plan, bounds: Sequence[int]) -> list[StepTimes]:
+def times_by_period(
+    packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan, bounds: Sequence[int]
+) -> list[StepTimes]:
     """Return the times of attempts that begin in a range, then in each period of it, if events match one step only.
 
     All attempts are followed once; then the longest ones of each period are selected.
@@ -98,14 +100,15 @@ def times_by_period(packed: Ints, units: Ints, unit_count: int, plan: Plan, boun
     return [together(times, plan.steps) for times in zip(*parts, strict=True)]
 
 
-def entries_of(packed: Ints, units: Ints, unit_count: int, plan: Plan) -> tuple[Ints, Ints, Ints]:
-    """Return the units that took step 1, and when the longest attempt of each began and took the last step.
+def entries_of(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> tuple[int, Ints, Ints, Ints]:
+    """Return the number of units, those that took step 1, and when the longest attempt of each began and ended.
 
-    Times are in microseconds, -1 if the last step was not taken. Arguments and errors are those of `step_times`.
+    It ends with the last step; times are in microseconds, -1 if that was not taken. Arguments and errors are those of
+    `step_times`.
     """
     rows = [_entries_of_part(part) for part in sorted_parts(packed, units, unit_count, plan) if len(part.keys)]
     entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *some]) for some in zip(*rows, strict=True))
-    return entered, began, ended
+    return unit_count, entered, began, ended
 
 
 def _entries_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
@@ -180,7 +183,7 @@ def _attempts_by_event(part: Part) -> Taken:
     return _followed(_counted_starts(codes, times, part), codes, times, part.plan)
 
 
-def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Taken:
+def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> Taken:
     """Return which attempts take each step, and when: at the first event of the step after the previous one."""
     _, *others = order_of(plan)
     attempts, at = np.arange(len(starts)), starts
@@ -266,7 +269,7 @@ def _step_times(taken: Taken, resolution: int) -> StepTimes:
     return StepTimes(tuple(from_previous), tuple(from_start))
 
 
-def _in_time(attempts: Ints, at: Ints, starts: Ints, plan: Plan) -> tuple[Ints, Ints]:
+def _in_time(attempts: Ints, at: Ints, starts: Ints, plan: FunnelPlan) -> tuple[Ints, Ints]:
     kept = at - starts[attempts] <= plan.window
     return attempts[kept], at[kept]
 
@@ -275,7 +278,7 @@ def _at_or_never(candidates: Ints, places: Ints) -> Ints:
     return np.append(candidates, np.iinfo(np.int64).max)[places]
 
 
-def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Iterator[Ints]:
+def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> Iterator[Ints]:
     """Yield, per step, the times of the events that can end a chain of so many steps; each event matches one step.
 
     In each pass a candidate continues the last chain before it. Starts never decrease along the events, so that chain
@@ -298,17 +301,17 @@ def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: Plan) -> Iterator
         yield ends
 
 
-def codes_of(keys: Ints, plan: Plan) -> npt.NDArray[np.int8]:
+def codes_of(keys: Ints, plan: FunnelPlan) -> npt.NDArray[np.int8]:
     """Return the code of each event."""
     return (keys & ((1 << plan.scale_bits) - 1)).astype(np.int8)
 
 
-def order_of(plan: Plan) -> range:
+def order_of(plan: FunnelPlan) -> range:
     """Return the codes of the steps, in order of the steps."""
     return range(plan.steps, 0, -1) if plan.is_descending else range(1, plan.steps + 1)
 
 
-def moments_of(keys: Ints, plan: Plan) -> tuple[Ints, list[Ints]]:
+def moments_of(keys: Ints, plan: FunnelPlan) -> tuple[Ints, list[Ints]]:
     """Return the distinct times, and per set of overlapping conditions the number of events that match one of them."""
     codes = keys & ((1 << plan.scale_bits) - 1)
     times = keys >> plan.scale_bits

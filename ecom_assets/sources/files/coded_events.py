@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.funnels.kernel.passes import Part, Plan
+from ecom_assets.funnels.kernel.passes import FunnelPlan, Part
 from ecom_assets.sources.files.compiled import REPEATED, SIGHTINGS, compiled
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.records import RecordFiles
@@ -57,11 +57,11 @@ class CodedEvents:
 
     keys: Ints
     units: Ints | None
-    keying: Keying[Plan] | None
+    keying: Keying[FunnelPlan] | None
     unit_count: int
     checked: "CheckedRows"
 
-    def in_order(self, plan: Plan) -> Iterator[Part]:
+    def in_order(self, plan: FunnelPlan) -> Iterator[Part]:
         """Yield the events in order; their keys are overwritten."""
         if self.keying is not None:
             yield self.keying.sorted(self.keys, self.unit_count)
@@ -118,7 +118,7 @@ class CodedFiles:
     files: RecordFiles
     late_days: int
 
-    def events(self, code: str, plan: Plan) -> CodedEvents | None:
+    def events(self, code: str, plan: FunnelPlan) -> CodedEvents | None:
         """Read all rows; return None if too many of them have no user, or copies of an event are not alike.
 
         Args:
@@ -165,7 +165,7 @@ class CodedFiles:
         surplus, has_repeated = self._surplus(hashes)
         return CheckedRows(len(rows.keys), rejected, surplus, counts[-ANONYMOUS] > 0, has_repeated, has_escaped)
 
-    def _find_users(self, plan: Plan) -> tuple[int, Keying[Plan] | None]:
+    def _find_users(self, plan: FunnelPlan) -> tuple[int, Keying[FunnelPlan] | None]:
         """Number the users, mark placeholder ids, and find how events can be packed."""
         self._view_sure()
         # No clean event is of before 1990, nor of more than a day after its file came.
@@ -309,7 +309,7 @@ def _ints(result: object) -> Ints:
     return np.asarray(result, np.int64)
 
 
-def _key_sql(keying: Keying[Plan] | None, code: str, plan: Plan) -> str:
+def _key_sql(keying: Keying[FunnelPlan] | None, code: str, plan: FunnelPlan) -> str:
     """Return the SQL of the key of a clean event; the visitor is left out if one number cannot hold all parts."""
     if keying is None:
         return f"epoch_us(event_at) * {1 << plan.scale_bits} + ({code})"

@@ -289,6 +289,6 @@ class FileEvents:
 
 def needs_few_columns(funnel: Funnel) -> bool:
     """Return whether visitor, type and time suffice: copies change no count if steps share no event."""
-    if funnel.order != "ordered" or funnel.per != "user" or not Matching.of(funnel).is_disjoint:
+    if funnel.order != "ordered" or funnel.per != "user" or not Matching.from_funnel(funnel).is_disjoint:
         return False
     return not (funnel.columns or funnel.counts_firsts or funnel.has_any_step)
