@@ -48,6 +48,8 @@ from ecom_assets.questions.source import AskedEvents, EventSource, OpenEvents, Q
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import session_events, source_session_of
+from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
+from ecom_assets.tables.breakdown import in_order
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import Row
@@ -183,7 +185,6 @@ def check_size(funnel: Funnel, source: EventSource, instead: str, limited: str =
 
 Keep = Callable[[ir.Table], object]
 Rows = list[Row]
-SESSION = ("visitor_id", "session_started_at")
 ALL_DAYS: Final = EntryLimits()
 
 
@@ -276,7 +277,7 @@ def _cohorts(
     by_key: dict[object, Rows] = {}
     by_label: dict[object, Rows] = {}
     if fast:
-        by_key = {one.key: step_rows(times) for one, times in zip(cohorts, fast[1:], strict=True)}
+        by_key = {cohort.key: step_rows(times) for cohort, times in zip(cohorts, fast[1:], strict=True)}
     else:
         chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
         with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
@@ -285,12 +286,12 @@ def _cohorts(
                 by_label = _by_cohort(_rows(con, step_numbers(result, [COHORT, "label"], optional)))
     return [
         {
-            "start": one.start,
-            "complete": entries.are_complete(funnel, one.end),
-            "steps": step_answers(funnel, by_key.get(one.key, ())),
-            **({"breakdown": _breakdown(funnel, by_label.get(one.key, []))} if funnel.by else {}),
+            "start": cohort.start,
+            "complete": entries.are_complete(funnel, cohort.end),
+            "steps": step_answers(funnel, by_key.get(cohort.key, ())),
+            **({"breakdown": _breakdown(funnel, by_label.get(cohort.key, []))} if funnel.by else {}),
         }
-        for one in cohorts
+        for cohort in cohorts
     ]
 
 

@@ -55,8 +55,8 @@ def follow_all(
         in_time = current.next_at <= _deadline(current, funnel)
         is_free = [
             (current.next_at <= current[_limit(number)]) | current[_limit(number)].isnull()
-            for number, one in enumerate(funnel.exclude)
-            if one.after < step <= (one.before or 0)
+            for number, exclusion in enumerate(funnel.exclude)
+            if exclusion.is_before(step)
         ]
         current = current.filter(current.next_at.notnull(), in_time, *is_free)
         kept = [name for name in current.columns if name not in {"event_at", "next_at"}]
@@ -105,8 +105,8 @@ def _watched(
     current: ir.Table, step: int, funnel: Funnel, units: Sequence[str], excluded: Sequence[ir.Table]
 ) -> ir.Table:
     """Return the attempts with the time of the first excluded event after this step, if an exclusion begins here."""
-    for number, one in enumerate(funnel.exclude):
-        if one.after == step:
+    for number, exclusion in enumerate(funnel.exclude):
+        if exclusion.after == step:
             result = following(current, excluded[number], units, strictly=True)
             current = result.rename({_limit(number): "next_at"})
     return current
@@ -129,8 +129,8 @@ def _spoiled(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str])
     `step` is how far each got, with the step after the excluded event.
     """
     result = []
-    for number, one in enumerate(funnel.exclude):
-        if one.after < step <= (one.before or 0):
+    for number, exclusion in enumerate(funnel.exclude):
+        if exclusion.is_before(step):
             limit = current[_limit(number)]
             in_time = (current.next_at <= _deadline(current, funnel)).fill_null(ibis.literal(value=False))
             is_inside = ibis.cases((in_time, limit < current.next_at), else_=limit <= _deadline(current, funnel))

@@ -392,7 +392,7 @@ class Funnel(Definition):
         if self.hold:
             values["hold"] = list(self.hold)
         if self.exclude:
-            values["exclude"] = [one.to_mapping() for one in self.exclude]
+            values["exclude"] = [exclusion.to_mapping() for exclusion in self.exclude]
             values["exclusion_rule"] = self.exclusion_rule
         if self.by is not None:
             by = self.by if isinstance(self.by, str) else list(self.by)

@@ -90,7 +90,7 @@ class Entries:
             cohorts: One cohort or more, each of which begins where the one before it ends.
         """
         first, end = (day_starts_at(day, self.timezone) for day in (self.first, self.last + ONE_DAY))
-        begins = [max(first, one.begins_at) for one in cohorts]
+        begins = [max(first, cohort.begins_at) for cohort in cohorts]
         return [_since_1970(at) for at in (*begins, min(end, cohorts[-1].end))]
 
     def as_json(self, funnel: Funnel) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def cohorts_of(funnel: Funnel, entries: Entries) -> list[EntryCohort]:
             "for fewer days, or for longer periods."
         )
     result = _hours(entries) if funnel.over == "hour" else _periods(funnel, entries)
-    return [one for one in result if one.begins_at <= entries.newest_at]
+    return [cohort for cohort in result if cohort.begins_at <= entries.newest_at]
 
 
 def _hours(entries: Entries) -> list[EntryCohort]:

@@ -22,7 +22,7 @@ def excluded_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> l
     kept = events
     if funnel.drops_attempts:
         kept = events.semi_join(_plain_instants(events, funnel, units), [*units, "event_at"])
-    return [kept.filter(matches(kept, one)) for one in funnel.exclude]
+    return [kept.filter(matches(kept, exclusion)) for exclusion in funnel.exclude]
 
 
 def _plain_instants(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
@@ -37,7 +37,7 @@ def _plain_instants(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> i
 
 def excludes_after(events: ir.Table, funnel: Funnel, step: int) -> ir.BooleanValue | None:
     """Return whether an event is excluded between a step and the next one; None if no exclusion is about these."""
-    hits = [matches(events, one) for one in funnel.exclude if one.after <= step < (one.before or 0)]
+    hits = [matches(events, exclusion) for exclusion in funnel.exclude if exclusion.is_before(step + 1)]
     return ibis.or_(*hits) if hits else None
 
 
@@ -174,7 +174,7 @@ def _marked(events: ir.Table, matching: Matching) -> ir.Table:
 
 def _excluded(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
     """Return the instants of each unit that have an excluded event, as `event_at`."""
-    hit = ibis.or_(*(matches(events, one) for one in funnel.exclude))
+    hit = ibis.or_(*(matches(events, exclusion) for exclusion in funnel.exclude))
     return events.filter(hit).select(*units, "event_at").distinct()
 
 

@@ -125,6 +125,10 @@ class Exclusion(FunnelEvent):
         """Return the exclusion as in a definition file."""
         return super().to_mapping() | {"after": self.after} | ({"before": self.before} if self.before else {})
 
+    def is_before(self, step: int) -> bool:
+        """Return whether the event must not occur between the step before a step and this one."""
+        return self.after < step <= (self.before or 0)
+
     def within(self, steps: int) -> "Exclusion":
         """Return the exclusion for a funnel with this number of steps, with `before` filled in.
 

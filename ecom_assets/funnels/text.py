@@ -65,15 +65,15 @@ def times_lines(times: Mapping[str, Any] | None) -> list[str]:
     lines = ["", f"Time from step {times['from_step']} to step {times['to_step']}"]
     if not times["count"]:
         return [*lines, "  nobody took both"]
-    largest = max(one["count"] for one in times["bins"])
+    largest = max(bin_["count"] for bin_ in times["bins"])
     names = [
-        f"{duration(one['from_s'])} to {duration(one['to_s'])}"
-        if one["to_s"] is not None
-        else f"{duration(one['from_s'])} or more"
-        for one in times["bins"]
+        f"{duration(bin_['from_s'])} to {duration(bin_['to_s'])}"
+        if bin_["to_s"] is not None
+        else f"{duration(bin_['from_s'])} or more"
+        for bin_ in times["bins"]
     ]
     width = max(map(len, names))
-    for name, one in zip(names, times["bins"], strict=True):
-        lines.append(f"  {name:{width}} {bar(one['count'], largest):{BAR_WIDTH}} {one['count']:>10,}")
+    for name, bin_ in zip(names, times["bins"], strict=True):
+        lines.append(f"  {name:{width}} {bar(bin_['count'], largest):{BAR_WIDTH}} {bin_['count']:>10,}")
     summary = ", ".join(f"{name} {duration(times[f'{name}_s'])}" for name in ("average", "median", "p90"))
     return [*lines, f"  {summary}"]

@@ -168,6 +168,6 @@ def page_of(url: ir.StringValue, patterns: Sequence[str] = ()) -> ir.StringValue
     path = (path == "").ifelse("/", path)
     if not patterns:
         return path
-    regexes = {one: ".*".join(re.escape(part) for part in one.strip().split("*")) for one in patterns}
-    matches = ((path.re_search(f"^{regex}$"), ibis.literal(one)) for one, regex in regexes.items())
+    regexes = {pattern: ".*".join(re.escape(part) for part in pattern.strip().split("*")) for pattern in patterns}
+    matches = ((path.re_search(f"^{regex}$"), ibis.literal(pattern)) for pattern, regex in regexes.items())
     return path.isnull().ifelse(ibis.null("string"), ibis.cases(*matches, else_=path))

@@ -118,12 +118,10 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
         ends: The first and the last day on which the sessions started; None for no limit.
     """
     names = _names(con, events, question)
+    if "" in names:
+        return None
     coded = _coded(con, events, question)
-    parts = (
-        gathered(con, coded, len(names).bit_length() + 1, question.rule.idle_timeout_s, ends)
-        if "" not in names
-        else None
-    )
+    parts = gathered(con, coded, len(names).bit_length() + 1, question.rule.idle_timeout_s, ends)
     if parts is None:
         return None
     placed = [_placed(part) for part in parts]
@@ -141,15 +139,8 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
     examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
     examples[paths] = np.arange(len(paths))
     counts, converted = (np.bincount(one, minlength=len(examples)) for one in (paths, paths[sequences.is_converted]))
-    return CountedJourneys(
-        sequences,
-        con.table(COUNTED, database=("temp", "main")),
-        names,
-        question.most_steps,
-        examples,
-        counts,
-        converted,
-    )
+    transitions = con.table(COUNTED, database=("temp", "main"))
+    return CountedJourneys(sequences, transitions, names, question.most_steps, examples, counts, converted)
 
 
 def _names(con: Backend, events: ir.Table, question: JourneyQuestion) -> list[str]:

@@ -12,7 +12,7 @@ from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, in_period, page_of, share
 
 Dimension = Literal["page_type", "category"]
-JOURNEY_DEFINITION: Final = {name: one.description for name, one in JourneyTransitions.columns.items()} | {
+JOURNEY_DEFINITION: Final = {name: column.description for name, column in JourneyTransitions.columns.items()} | {
     "step_share": "transition_count among all transitions from that step",
     "conversion_rate": "converted_transition_count among transition_count",
     "transitions": "The most frequent first, ties by their steps; of all places, unless one is named",
@@ -59,7 +59,7 @@ COUNTS: Final = (
     "unclicked_search_count",
     "cart_search_count",
 )
-SEARCH_DEFINITION: Final = {name: one.description for name, one in SearchPerformance.columns.items()} | {
+SEARCH_DEFINITION: Final = {name: column.description for name, column in SearchPerformance.columns.items()} | {
     "searches": "The most searched first, ties by term",
 }
 

@@ -19,7 +19,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     if answer["transitions"]:
         most = answer["transitions"][: len(answer["top_paths"]) or 1]
         result += ["", "Most frequent transitions"]
-        result += [f"  {one['count']:>9,}  {one['from']} → {one['to']}" for one in most]
+        result += [f"  {transition['count']:>9,}  {transition['from']} → {transition['to']}" for transition in most]
     return result
 
 

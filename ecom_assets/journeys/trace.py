@@ -113,8 +113,8 @@ CATEGORIES: Final[Mapping[str, Way]] = {
     "any_cart_session_count": _category_sessions(lambda each: each.last_cart > each.first_view),
     "purchase_session_count": _category_sessions(lambda each: each.last_purchase > each.first_view),
     **{
-        f"{one}_rate": ratio(f"{one}_session_count", "viewing_session_count")
-        for one in ("cart", "any_cart", "purchase")
+        f"{kind}_rate": ratio(f"{kind}_session_count", "viewing_session_count")
+        for kind in ("cart", "any_cart", "purchase")
     },
 }
 TRACES: Final = (

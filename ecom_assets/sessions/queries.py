@@ -25,7 +25,7 @@ from ecom_assets.tables.queries import (
 COUNTS: Final = ("session_count", "engaged_session_count", "single_page_session_count", "bot_session_count")
 RATES: Final = ("engagement_rate", "bounce_rate", "single_page_rate")
 COLUMNS: Final = tuple(EngagementDaily.columns)
-DEFINITION: Final = {name: one.description for name, one in EngagementDaily.columns.items()} | {
+DEFINITION: Final = {name: column.description for name, column in EngagementDaily.columns.items()} | {
     "days": "Days on which anybody came; visitors of several days are in none of the sums, as one may come on each",
     "change": CHANGE,
 }
