@@ -7,7 +7,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.sessions.sessions import is_inside
 from ecom_assets.tables.contract import MONEY
@@ -17,7 +17,6 @@ from ecom_assets.tables.portable import NO, ratio, union_all
 CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
 VALUED: Final = (CART, REMOVE, CHECKOUT)
 """The types of events that say what a cart is worth."""
-CART_VALUES: Final = ("cart", "item")
 
 
 @dataclass(frozen=True)
@@ -37,16 +36,13 @@ class CartRule:
     cart_value: str = "cart"
 
     def __post_init__(self) -> None:
-        """Refuse invalid horizons and an unknown `cart_value`.
+        """Refuse invalid horizons.
 
         Raises:
-            DefinitionError: There are no horizons, one is not positive, or `cart_value` is unknown.
+            DefinitionError: There are none, or one is not positive.
         """
         if not self.horizons_s or min(self.horizons_s) <= 0:
             raise DefinitionError(f"The horizons of a cart cannot be {self.horizons_s}; give seconds, more than 0.")
-        if self.cart_value not in CART_VALUES:
-            hint = did_you_mean(self.cart_value, CART_VALUES)
-            raise DefinitionError(f"The cart_value {self.cart_value!r} is unknown; {hint}.")
 
     @property
     def longest_days(self) -> int:

@@ -34,13 +34,11 @@ class SessionRule:
     view_types: tuple[str, ...] = ("page_view", "product_view", "category_view")
 
     def __post_init__(self) -> None:
-        """Raise if a length is invalid."""
+        """Raise if the idle timeout is invalid."""
         if not 0 < self.idle_timeout_s < SHORTEST_DAY_S:
             raise DefinitionError(
                 f"An idle timeout of {self.idle_timeout_s} s cannot be: give more than 0 s, less than 20 h."
             )
-        if self.max_length_s is not None and self.max_length_s <= 0:
-            raise DefinitionError(f"A longest session of {self.max_length_s} s cannot be: give more than 0 s.")
 
     @classmethod
     def preset(cls, name: str, *, idle_timeout_s: int | None = None) -> "SessionRule":
