@@ -138,7 +138,7 @@ def compute(question: ExperimentQuestion, asked: AskedEvents) -> dict[str, Any]:
     """
     # A goal can follow after the last day of exposures.
     events = asked.events if question.within is None else asked.all_events
-    days = TrendRange.of_question(asked.event_days, asked.days)
+    days = TrendRange.between(asked.event_days, asked.days)
     return experiment_answer(asked.con, events, question, (days.first, days.last), asked.source.words)
 
 

@@ -93,7 +93,7 @@ def compute(question: TrendQuestion, asked: AskedEvents) -> dict[str, Any]:
         DefinitionError: The definition does not fit the events or the days.
     """
     opened = asked.opened
-    days = TrendRange.of_question(asked.event_days, asked.days, opened.timezone, opened.newest_at, opened.known.missing)
+    days = TrendRange.between(asked.event_days, asked.days, opened.timezone, opened.newest_at, opened.known.missing)
     answer = partial(trend_answer, asked.con, asked.all_events, question, words=asked.source.words)
     result = answer(days)
     # Over files it takes most of the time of a question to see which days have no event.
