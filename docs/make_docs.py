@@ -37,6 +37,7 @@ from ecom_assets.settings.subjects import (
 )
 from ecom_assets.sources.files import compiled
 from ecom_assets.tables.values import TOOLS as PRESET_TOOLS
+from ecom_assets.tables.presets import TOOLS as PRESET_TOOLS
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 
@@ -87,7 +88,6 @@ def main() -> None:
     for tool, page in TOOL_PAGES.items():
         page.write_text(with_preset_table(page.read_text(encoding="utf-8"), tool), encoding="utf-8")
     SUMMARY.write_text(summary_picture(), encoding="utf-8")
-    compiled.PATH.write_text(compiled.compiled_text(), encoding="utf-8")
 
 
 def summary_picture() -> str:

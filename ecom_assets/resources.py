@@ -24,10 +24,10 @@ from ecom_assets.settings.resource import SettingsResource
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.sources.day_spans import whole_days
-from ecom_assets.sources.events import SANDBOX, FileEvents, is_table
+from ecom_assets.sources.events import SANDBOX, ReceivedEventFiles, is_table
 from ecom_assets.sources.first_partition import catalogue_of
 from ecom_assets.sources.order_reports.report_files import ReportFiles
-from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, OrderReader, has_orders
+from ecom_assets.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, has_orders
 from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReportApi
 from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
 from ecom_assets.tables.received import NoSource
@@ -91,7 +91,7 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
     def event_source(context: dg.InitResourceContext) -> Iterator[RawEventSource]:
         engine = context.resources.warehouse
         if not is_table(settings):
-            yield FileEvents(file_reader(engine, settings), settings, ensure_sandbox)
+            yield ReceivedEventFiles(file_reader(engine, settings), settings, ensure_sandbox)
             return
         from ecom_assets.sources.event_table import EventTable, TableEvents  # noqa: PLC0415 (only tables need it)
 
@@ -183,7 +183,9 @@ def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> 
 def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
     """Return the source of orders: the configured files or API, else the sandbox's API, or none."""
     if settings.orders:
-        return FileOrders(OrderReader(reader, settings.timezone, settings.orders, catalogue_of(settings)), settings)
+        return ReceivedOrderFiles(
+            OrderReader(reader, settings.timezone, settings.orders, catalogue_of(settings)), settings
+        )
     if settings.order_api_url:
         return ApiOrders(
             OrderReader(reader, settings.timezone, settings.order_api_url, catalogue_of(settings)), settings

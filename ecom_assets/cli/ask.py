@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from importlib import import_module
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import ibis.expr.types as ir
 import typer
@@ -22,12 +22,8 @@ from ecom_assets.questions.model import Question
 from ecom_assets.questions.texts import Field, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.events import FileEvents
-from ecom_assets.sources.files.opened import OpenedFiles
 from ecom_assets.sources.files.output import check_format, write_rows
-from ecom_assets.sources.files.question_source import FileSource
-
-if TYPE_CHECKING:
-    from ecom_assets.sources.files.orders import OrderFileSource
+from ecom_assets.sources.files.question_source import EventFileSource, FileOrders, OrderFileSource
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}
@@ -117,7 +113,7 @@ class FileCommand:
         written = [f"Written to {out}."] if out else []
         print_answer(document, lambda: [*text.lines(document), *written], as_json=options["as_json"])
 
-    def source(self, options: Mapping[str, Any], timezone: str | None) -> "FileSource | OrderFileSource":
+    def source(self, options: Mapping[str, Any], timezone: str | None) -> EventFileSource | OrderFileSource:
         """Open the files of the options.
 
         Raises:
@@ -130,9 +126,7 @@ class FileCommand:
             raise UsageError(f"{called} needs either events or orders; give one of --events PATH and --orders PATH.")
         if not own.orders:
             settings = load_settings(events_mapping=own.events_mapping, timezone=timezone)
-            return FileSource(FileEvents.of(OpenedFiles.open(own.events, settings)))
-        from ecom_assets.sources.files.orders import FileOrders, OrderFileSource  # noqa: PLC0415 (only for orders)
-
+            return EventFileSource(FileEvents.open(own.events, settings))
         settings = load_settings(orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone)
         return OrderFileSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)
 

@@ -27,7 +27,7 @@ from ecom_assets.warehouse.raw_slices import kind_of
 FileDay = tuple[str, date]
 
 
-class FileSource(Protocol):
+class RowCountSource(Protocol):
     """A source that may be files."""
 
     def file_rows(self, days: Days | None) -> Sequence[FileRows] | None:
@@ -58,7 +58,7 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
     raw: ir.Table,
     withdrawals: ir.Table,
     erased: ir.Table,
-    source: FileSource | None = None,
+    source: RowCountSource | None = None,
 ) -> CheckResult:
     """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
     raw = _own_rows(raw, getattr(source, "origin", ""))
@@ -259,7 +259,7 @@ def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     raw: ir.Table,
     withdrawn: ir.Table,
     absent: ir.Table,
-    files: FileSource | None = None,
+    files: RowCountSource | None = None,
 ) -> CheckResult:
     """Compare each day that has ended with the same weekday of earlier weeks; fail if no day has any rows."""
     if not days or not days.dates:
@@ -294,7 +294,9 @@ def _check_snapshots(
     return _fallen(source, gate, {day: (counts[day], usual[day] or 0) for day in fallen}, len(usual))
 
 
-def _check_nothing(source: Source, raw: ir.Table, checked: Days, usual: float, files: FileSource | None) -> CheckResult:
+def _check_nothing(
+    source: Source, raw: ir.Table, checked: Days, usual: float, files: RowCountSource | None
+) -> CheckResult:
     is_empty = not int(raw.count().to_pyarrow().as_py())
     # A run is split where weeks have no rows, so an early part can be before the first day of the source.
     begins_later = is_empty and any(one.row_count for one in (files and files.file_rows(None)) or ())

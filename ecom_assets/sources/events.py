@@ -81,7 +81,7 @@ def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Seque
     return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)
 
 
-class FileEvents:
+class ReceivedEventFiles:
     """Events by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
 
     def __init__(self, reader: Backend, settings: Settings, prepare: Callable[[Settings], None]) -> None:

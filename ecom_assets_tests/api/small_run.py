@@ -21,7 +21,7 @@ from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.snapshot import Origin, publish_snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
-from ecom_assets.sources.events import FileEvents
+from ecom_assets.sources.events import ReceivedEventFiles
 from ecom_assets.tables.asset import TableAsset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -60,7 +60,7 @@ def run(settings: Settings, days: Days) -> None:
             **rules(settings),
             "days": days,
             "warehouse": engine,
-            "event_source": FileEvents(engine.con, settings, _nothing),
+            "event_source": ReceivedEventFiles(engine.con, settings, _nothing),
             "order_source": order_source_of(engine.con, settings),
             "stock_source": stock_source_of(settings),
             "customer_source": FileCustomers(settings),

@@ -17,7 +17,7 @@ from ecom_assets.cli.app import COMMANDS, load_command
 from ecom_assets.events.clean import quarantined_events
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.events import FileEvents
-from ecom_assets.sources.files.orders import FileOrders
+from ecom_assets.sources.files.question_source import FileOrders
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom
 from ecom_assets_tests.hypothesis_settings import examples

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.files import opened
+from ecom_assets.sources.files import events as file_events
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.footers import PLAIN_USERS, is_plain
 from ecom_assets.tables.values import MAX_AMOUNT
@@ -32,7 +32,7 @@ def answered(
     files = files if columns is None else files.naming(columns)
     events = files.clean()
     rows = events.select(*(name for name in names if name in events.columns)).to_pyarrow().to_pylist()
-    return sorted(rows, key=str), files.rows.as_json(), files.direct is not None
+    return sorted(rows, key=str), files.rows.as_json(), files.checked is not None
 
 
 @given(files=FILES, is_named=st.booleans())
@@ -44,7 +44,7 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
         for number, (folder, _, rows) in enumerate(files):
             write(Path(made) / folder / f"{number}.parquet", rows)
         straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
-        with patch.object(opened, "cleans_by_default", return_value=False):
+        with patch.object(file_events, "cleans_by_default", return_value=False):
             full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
@@ -57,7 +57,7 @@ def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: P
         ("a", "ann", "purchase", "2025-03-11T00:59:00Z", *[None] * 7),
     ]
     write(tmp_path / "received_date=2025-03-10" / "0.parquet", copies)
-    with patch.object(opened, "cleans_by_default", return_value=False):
+    with patch.object(file_events, "cleans_by_default", return_value=False):
         for columns in (None, ["product_category"]):
             events, _, _ = answered(tmp_path, ["event_id", "event_type"], columns)
             assert events == [{"event_id": "a", "event_type": "purchase"}], columns
@@ -99,7 +99,7 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
             more += "".join(f", NULL::VARCHAR AS {name}" for name in empty)
             con.execute(f"COPY (SELECT *, {more} FROM rows) TO '{folder}/a.parquet' (ROW_GROUP_SIZE 2048)")
         straight = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
-        with patch.object(opened, "cleans_by_default", return_value=False):
+        with patch.object(file_events, "cleans_by_default", return_value=False):
             full = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
@@ -149,6 +149,6 @@ def test_the_full_cleaning_answers_where_a_setting_or_the_format_asks_for_it(tmp
         write(tmp_path / name, [row])
         files = FileEvents.open([str(tmp_path / name)], load_settings().model_copy(update=settings))
         assert files.clean().event_id.to_pyarrow().to_pylist() == ["a"]
-        assert (files.direct is not None) == is_straight, name
-    with patch.object(opened, "may_hold_erased", return_value=True):
-        assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).direct is None
+        assert (files.checked is not None) == is_straight, name
+    with patch.object(file_events, "may_hold_erased", return_value=True):
+        assert FileEvents.open([str(tmp_path / "a.parquet")], load_settings()).checked is None

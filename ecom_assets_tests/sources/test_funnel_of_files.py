@@ -17,11 +17,10 @@ from ecom_assets.funnels.answer import FUNNEL
 from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.answer import answer
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.files import opened
+from ecom_assets.sources.files import events as file_events
 from ecom_assets.sources.files.coded_events import CodedFiles
-from ecom_assets.sources.files.compiled import PATH, compiled_text
 from ecom_assets.sources.files.events import FileEvents
-from ecom_assets.sources.files.question_source import FileSource
+from ecom_assets.sources.files.question_source import EventFileSource
 from ecom_assets.tables.packed import Keying
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -85,7 +84,7 @@ def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
 
 def question(folder: Path, steps: list[Any], within: str = "1h", **more: Any) -> dict[str, Any]:
     asked = FunnelQuestion.from_mapping({"steps": steps, "within": within} | more)
-    result = answer(FUNNEL, asked, FileSource(FileEvents.open([str(folder)], load_settings())))
+    result = answer(FUNNEL, asked, EventFileSource(FileEvents.open([str(folder)], load_settings())))
     return result.model_dump(mode="json", by_alias=True)
 
 
@@ -102,7 +101,7 @@ def test_it_answers_as_the_full_cleaning_does(
         assert read.called is all(kind == "parquet" for _, kind, _ in files)
         with patch.object(Keying, "of", return_value=None):  # as for more visitors and time than one number holds
             assert quick == question(Path(made), steps, within)
-        with patch.object(opened, "cleans_by_default", return_value=False):
+        with patch.object(file_events, "cleans_by_default", return_value=False):
             assert quick == question(Path(made), steps, within)
 
 
@@ -140,7 +139,3 @@ def test_integer_ids_and_times_of_microseconds_are_counted_as_they_are(tmp_path:
     assert [step["count"] for step in actual["steps"]] == [999, 500]
     assert actual["rows"] == {"read": 2000, "counted": 1998, "rejected": {"missing_identity": 2}}
     assert actual["steps"][1]["p90_s_from_previous"] == 1e-6
-
-
-def test_compiled_conditions_are_those_of_the_definitions() -> None:
-    assert PATH.read_text(encoding="utf-8") == compiled_text(), "run `make docs`"

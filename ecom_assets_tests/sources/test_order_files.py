@@ -13,7 +13,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.kinds import OrderMapping, load_order_mapping
 from ecom_assets.sources.files.mapping import shipped
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.order_reports.source import FileOrders, OrderReader, checked_days
+from ecom_assets.sources.order_reports.source import OrderReader, ReceivedOrderFiles, checked_days
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row
@@ -165,7 +165,7 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
 
 def received(orders: Path, catalogue: Path | None) -> list[Row]:
     settings = Settings(home=orders.parent / "home", orders=str(orders), catalogue=catalogue)
-    source = FileOrders(OrderReader(connect(), "UTC", str(orders), catalogue), settings)
+    source = ReceivedOrderFiles(OrderReader(connect(), "UTC", str(orders), catalogue), settings)
     rows: list[Row] = source.received(Days((date(2022, 11, 9),))).rows.to_pyarrow().to_pylist()
     return rows
 

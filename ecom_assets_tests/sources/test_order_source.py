@@ -16,7 +16,7 @@ from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.order_reports.api import fetch_history
-from ecom_assets.sources.order_reports.source import ApiOrders, FileOrders, OrderReader, checked_days
+from ecom_assets.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, checked_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NoSource, SliceOutput
 from ecom_assets.warehouse.local import connect
@@ -144,7 +144,7 @@ def test_the_sandbox_shop_reports_all_its_lines_on_its_bad_day(shop: Path) -> No
     ("given", "kind"),
     [
         ({}, SandboxOrders),
-        ({"orders": "some/orders"}, FileOrders),
+        ({"orders": "some/orders"}, ReceivedOrderFiles),
         ({"order_api_url": "https://api.example.com"}, ApiOrders),
         ({"events": "some/events"}, NoSource),
     ],

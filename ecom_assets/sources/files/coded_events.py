@@ -8,19 +8,28 @@ ids whose hash repeats, and the visitors of sessions only for sessions that have
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 import duckdb
+import ibis
+import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 
 from ecom_assets.funnels.kernel.passes import FunnelPlan, Part
 from ecom_assets.sources.files.compiled import REPEATED, SIGHTINGS, compiled
+from ecom_assets.events.clean import CleaningRule, reject_rules, surplus_copies
+from ecom_assets.events.contracts import RawEvents
+from ecom_assets.events.identity import resolve_visitors, visitor_of_user
+from ecom_assets.funnels.kernel.passes import Part, Plan
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
+from ecom_assets.tables.days import Days
 from ecom_assets.tables.packed import Ints, Keying, sorted_parts
+from ecom_assets.tables.schema import schema_of
+from ecom_assets.warehouse.local import Compiler
 from ecom_assets.warehouse.sql_text import day, select
 
 MOST_ROWS: Final = 30_000_000
@@ -32,6 +41,12 @@ OF_TIME: Final = ("implausible_date", "unparseable_timestamp", "future_timestamp
 UNDECIDED, ANONYMOUS, UNCODED = -100, -101, -102
 """Keys in place of an event's: its time is not checked yet; it is clean and has a code, but no user; it has no code."""
 SURE, EXACT, USERS = "sure_rows", "exact_rows", "file_users"
+REPEATED, SIGHTINGS = "repeated_copies", "session_copies"
+"""The tables of clean rows whose ids may repeat, and of clean rows in sessions with events without a user."""
+SIGHTED = {
+    "event_type": "string", "event_at": "timestamp", "event_date": "date", "user_id": "string",
+    "session_id": "string", "received_date": "date",
+}  # fmt: skip
 COLUMNS = (
     "event_id", "user_id", "session_id", "event_type", "product_id", "cart_value", "cart_amount", "event_at",
     "malformed_row", "is_sure",
@@ -46,6 +61,31 @@ HAS_ESCAPED: Final = "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_w
 """Whether the visitors of some users are not called as these."""
 NUMBER = "number"
 """The column with the number of a visitor."""
+
+
+DEFAULT_RULE: Final = CleaningRule()
+
+
+@cache
+def default_rules() -> dict[str, str]:
+    """Return the SQL condition of each reason to reject a row `t0` by the default rule in UTC, in order."""
+    # In UTC no rule asks for the days.
+    rules = reject_rules(_raw(), DEFAULT_RULE, Days.of([FIRST_PLAUSIBLE]))
+    return _values_sql({name: condition for condition, name in rules})
+
+
+def _raw() -> ir.Table:
+    return ibis.table(schema_of(RawEvents), name="rows")
+
+
+def _values_sql(values: dict[str, ir.Value]) -> dict[str, str]:
+    """Return the SQL of values of a row `t0`, by name."""
+    written = Compiler().to_sqlglot(_raw().select(**values)).expressions
+    return {value.alias: str(value.this.sql(dialect="duckdb")) for value in written}
+
+
+def _rows_sql(rows: ir.Table) -> str:
+    return str(Compiler().to_sqlglot(rows).sql(dialect="duckdb"))
 
 
 @dataclass(frozen=True)
@@ -134,7 +174,7 @@ class CodedFiles:
         is_coded = rows.keys >= 0
         coded = rows if is_coded.all() else rows.only(is_coded)
         others = np.bincount(-rows.keys[~is_coded], minlength=-UNCODED + 1)
-        rejected = {name: int(n) for name, n in zip(compiled().rules, others[1:], strict=False)}
+        rejected = {name: int(n) for name, n in zip(default_rules(), others[1:], strict=False)}
         is_clean = is_coded | (rows.keys <= ANONYMOUS)
         surplus, has_repeated = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
         if surplus and self._has_unlike_copies():
@@ -160,7 +200,7 @@ class CodedFiles:
         rows = self._rows(NO_KEY, "1")
         is_ordinary = rows.keys == 0
         counts = np.bincount(-rows.keys[~is_ordinary], minlength=-ANONYMOUS + 1)
-        rejected = {name: int(n) for name, n in zip(compiled().rules, counts[1:], strict=False)}
+        rejected = {name: int(n) for name, n in zip(default_rules(), counts[1:], strict=False)}
         hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
         surplus, has_repeated = self._surplus(hashes)
         return CheckedRows(len(rows.keys), rejected, surplus, counts[-ANONYMOUS] > 0, has_repeated, has_escaped)
@@ -188,13 +228,13 @@ class CodedFiles:
     def _number_users(self, counted: str, rows: str) -> None:
         """Number the users of rows, with the counts of each, and mark placeholder ids."""
         users = select(counted, rows, group_by="ALL")
-        numbered = f"*, row_number() OVER () - 1 AS number, {compiled().rules['missing_identity']} AS is_nobody"
+        numbered = f"*, row_number() OVER () - 1 AS number, {default_rules()['missing_identity']} AS is_nobody"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {select(numbered, f'({users}) AS t0')}")
 
     def _rows(self, key: str, code: str) -> _Rows:
         by_footers = self._passed_by_footers
         passed = {*OF_TIME, *by_footers, *self._passed_by_all()}
-        others = {name: one for name, one in compiled().rules.items() if name not in passed}
+        others = {name: one for name, one in default_rules().items() if name not in passed}
         undecided = "" if IN_TIME in by_footers else f"WHEN NOT is_sure THEN {UNDECIDED} "
         rows = self._fetched(f"{SURE} AS t0", undecided + _cases(others), key, code)
         is_undecided = rows.keys == UNDECIDED
@@ -202,11 +242,11 @@ class CodedFiles:
             return rows
         self._view_exact()
         exact = f"(SELECT * FROM {EXACT} WHERE NOT is_sure) AS t0"  # noqa: S608  # a name of this module
-        return rows.only(~is_undecided) + self._fetched(exact, _cases(compiled().rules), key, code)
+        return rows.only(~is_undecided) + self._fetched(exact, _cases(default_rules()), key, code)
 
     @cached_property
     def _passed_by_footers(self) -> set[str]:
-        return self.files.rules_passed(self.late_days, Decimal(compiled().max_amount))
+        return self.files.rules_passed(self.late_days, DEFAULT_RULE.max_amount)
 
     def _count(self, rows: str) -> int:
         ((count,),) = self.con.execute(select("count(*)", rows)).fetchall()
@@ -217,7 +257,7 @@ class CodedFiles:
         if not self.con.execute(select("1", USERS, "is_nobody LIMIT 1")).fetchall():
             yield "missing_identity"
         types = f"(SELECT DISTINCT event_type FROM {SURE}) AS t0"  # noqa: S608  # a name of this module
-        bad = select("1", types, f"{compiled().rules['malformed_event_type']} LIMIT 1")
+        bad = select("1", types, f"{default_rules()['malformed_event_type']} LIMIT 1")
         if not self.con.execute(bad).fetchall():
             yield "malformed_event_type"
 
@@ -270,8 +310,11 @@ class CodedFiles:
                 SELECT * FROM {EXACT} WHERE hash(event_id) IN (SELECT id_hash FROM {REPEATED_HASHES})
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
-        ((surplus,),) = self.con.execute(compiled().surplus).fetchall()
-        return int(surplus), True
+        copies = ibis.table({"event_id": "string", "event_date": "date", "received_date": "date"}, name=REPEATED)
+        surplus = surplus_copies(copies, DEFAULT_RULE)
+        count = _rows_sql(surplus.agg(n=surplus.surplus_count.sum().fill_null(0)))
+        ((surplus_count,),) = self.con.execute(count).fetchall()
+        return int(surplus_count), True
 
     def _has_unlike_copies(self) -> bool:
         """Return whether it matters which copy of an event stays, because they differ in what a funnel reads."""
@@ -289,11 +332,14 @@ class CodedFiles:
                 )
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
+        sightings = ibis.table(SIGHTED, name=SIGHTINGS)
+        resolved = _rows_sql(resolve_visitors(sightings, sightings, DEFAULT_RULE.late_days))
+        visitor = _values_sql({"visitor": visitor_of_user(_raw().user_id)})["visitor"]
         result = self.con.execute(f"""
             WITH seen AS (
-                SELECT visitor_id, event_at, event_type FROM ({compiled().visitors})
+                SELECT visitor_id, event_at, event_type FROM ({resolved})
                 WHERE user_id IS NULL AND ({code}) IS NOT NULL
-            ), named AS (SELECT {compiled().visitor} AS visitor_id, number AS known FROM {USERS} AS t0),
+            ), named AS (SELECT {visitor} AS visitor_id, number AS known FROM {USERS} AS t0),
             numbered AS (
                 SELECT visitor_id,
                     coalesce(known, {users} - 1 + row_number() OVER (PARTITION BY known IS NULL)) AS number
@@ -320,15 +366,15 @@ def _key_sql(keying: Keying[FunnelPlan] | None, code: str, plan: FunnelPlan) -> 
 
 def _cases(rules: dict[str, str]) -> str:
     """Return WHEN … THEN … for rules about a row `t0` and its user; values are minus the reason's number."""
-    places = {name: place for place, name in enumerate(compiled().rules, start=1)}
-    once = f"coalesce(CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END, {compiled().rules['missing_identity']})"
+    places = {name: place for place, name in enumerate(default_rules(), start=1)}
+    once = f"coalesce(CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END, {default_rules()['missing_identity']})"
     ordered = {name: once if name == "missing_identity" else condition for name, condition in rules.items()}
     return " ".join(f"WHEN {condition} THEN {-places[name]}" for name, condition in ordered.items())
 
 
 def _is_clean() -> str:
     """Return the SQL that tests if no rule applies to a row `t0`."""
-    return f"CASE {' '.join(f'WHEN {condition} THEN false' for condition in compiled().rules.values())} ELSE true END"
+    return f"CASE {' '.join(f'WHEN {condition} THEN false' for condition in default_rules().values())} ELSE true END"
 
 
 def view_direct(
@@ -351,7 +397,7 @@ def view_direct(
     conditions = ["t0.user_id IS NOT NULL"] if checked.has_anonymous else []
     conditions += [f"hash(t0.event_id) NOT IN {repeated()}"] if checked.has_repeated else []
     if broken:
-        cases = " ".join(f"WHEN {compiled().rules[name]} THEN false" for name in broken)
+        cases = " ".join(f"WHEN {default_rules()[name]} THEN false" for name in broken)
         conditions.append(f"CASE {cases} ELSE true END")
     rows = select("*, event_at::DATE AS event_date", f"({files.sure_sql(late_days, is_dated=is_dated)})")
     rows = select("*", f"({rows}) AS t0", " AND ".join(conditions))

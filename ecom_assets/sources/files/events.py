@@ -7,7 +7,7 @@ from functools import cached_property
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule, resolve_visitors, visitor_of_user
 from ecom_assets.events.contracts import CleanEvents, RawEvents
@@ -16,74 +16,92 @@ from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, ti
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.coded_events import DIRECT, CheckedRows, repeated, view_direct
-from ecom_assets.sources.files.kinds import EventMapping
-from ecom_assets.sources.files.opened import OpenedFiles, without_erased
+from ecom_assets.sources.files.coded_events import (
+    DEFAULT_RULE,
+    DIRECT,
+    MOST_ROWS,
+    CheckedRows,
+    CodedFiles,
+    repeated,
+    view_direct,
+)
+from ecom_assets.sources.files.kinds import EventMapping, load_mapping
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.row_counts import DUPLICATE, RowCounts
+from ecom_assets.sources.files.row_counts import DUPLICATE, FileRowCounts
+from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import fetched, union_all
 from ecom_assets.warehouse.local import adopted, temporary
+from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.schema import fetched
+from ecom_assets.warehouse.local import adopted, plain_connection, temporary
 from ecom_assets.warehouse.sql_text import day_in_zone, select
-
-
-def ordinary_events(direct: ir.Table, *, has_escaped: bool, is_dated: bool) -> ir.Table:
-    """Return rows of `view_direct` as clean events; `received_date` only if it is there."""
-    visitor = visitor_of_user(direct.user_id) if has_escaped else direct.user_id
-    result = clean.as_clean_events(direct.mutate(visitor_id=visitor))
-    return result if is_dated else result.drop("received_date")
-
-
-SPECIAL, SIGHTINGS = "special_events", "special_sightings"
+from ecom_assets.warehouse.statements import STATEMENTS
 
 
 @dataclass(frozen=True)
-class DirectEvents:
-    """Clean events read straight from Parquet files by each query of a question, instead of from a stored copy.
-
-    One check of all rows says which rules of cleaning any row breaks; only these are in the query. The few events
-    without a user, or with an id that may repeat, are cleaned by the full definitions and stored.
-
-    Attributes:
-        con: The engine.
-        files: The files.
-        rule: What makes a row a clean event, the default.
-        checked: What the check of all rows says.
-    """
+class OpenedFiles:
+    """Files with the mapping that they fit, open in an engine of their own, and the check of their rows."""
 
     con: Backend
     files: RecordFiles
-    rule: CleaningRule
-    checked: CheckedRows
+    mapping: EventMapping
+    settings: Settings
+    known: CheckedRows | None = None
 
-    def ordinary(self, *, is_dated: bool) -> ir.Table:
-        """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
-        is_dated = view_direct(self.con.con, self.files, self.rule.late_days, self.checked, is_dated=is_dated)
-        direct = self.con.table(DIRECT, database=("temp", "main"))
-        return ordinary_events(direct, has_escaped=self.checked.has_escaped, is_dated=is_dated)
+    @property
+    def rule(self) -> CleaningRule:
+        """Return the cleaning rule of `ecom run`."""
+        accepted = self.mapping.accepted_types(self.settings.event_types)
+        return CleaningRule(
+            accepted,
+            self.settings.late_days,
+            max_amount=self.settings.max_amount,
+            timezone=self.settings.timezone,
+        )
 
-    def special(self, received: str, days: Days) -> ir.Table:
-        """Return the clean events without a user, or with an id that may repeat.
+    @cached_property
+    def checked(self) -> CheckedRows | None:
+        """What the check of all rows says; None where clean events cannot be read straight from the files."""
+        return self.known or (None if self.coded is None else self.coded.checked())
 
-        Args:
-            received: The view of all received rows.
-            days: The range of their arrival days.
-        """
-        conditions = ["user_id IS NULL"] if self.checked.has_anonymous else []
-        conditions += [f"hash(event_id) IN {repeated()}"] if self.checked.has_repeated else []
-        copies = self._clean_rows(SPECIAL, select("*", received, " OR ".join(conditions)), days)
-        anonymous = select("session_id", SPECIAL, "user_id IS NULL")
-        seen = self._clean_rows(SIGHTINGS, select("*", received, f"session_id IN ({anonymous})"), days)
-        resolved = resolve_visitors(copies, seen, self.rule.late_days)
-        return clean.as_clean_events(clean.unique_copies(resolved, clean.surplus_copies(copies, self.rule)))
-
-    def _clean_rows(self, name: str, rows: str, days: Days) -> ir.Table:
-        received = temporary(self.con, f"{name}_received", rows, "VIEW")
-        classified = clean.classify(received, self.rule, days)
-        kept = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
-        return temporary(self.con, name, self.con.compile(kept))
+    @cached_property
+    def coded(self) -> CodedFiles | None:
+        """The files as numbers; None where their rows need the full definitions of cleaning."""
+        if not (self.files.is_parquet and cleans_by_default(self.rule)):
+            return None
+        if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
+            return None
+        return CodedFiles(self.con.con, self.files, self.settings.late_days)
 
 
+def cleans_by_default(rule: CleaningRule) -> bool:
+    """Whether the rule is the default one, by which files are read as numbers."""
+    return rule == DEFAULT_RULE
+
+
+def may_hold_erased(settings: Settings) -> bool:
+    """Return whether people were erased, whose rows must be left out of whatever file is asked."""
+    named = (settings.ledger_url.get_secret_value(), settings.warehouse_url, settings.postgres_url.get_secret_value())
+    if not (settings.home / "ledger.sqlite").exists() and not any(
+        "://" in url and "duckdb:" not in url for url in named
+    ):
+        return False  # without the imports below: there is no ledger, which has the list of erased people
+    from ecom_assets.privacy.erased_people import ErasedIds  # noqa: PLC0415 (loads the ledger)
+
+    return not ErasedIds(settings).is_empty
+
+
+def without_erased(settings: Settings, contract: type[Table], rows: ir.Table) -> ir.Table:
+    """Return rows of a raw table without those of erased people."""
+    if not may_hold_erased(settings):
+        return rows
+    from ecom_assets.privacy.erased_people import ErasedPeople  # noqa: PLC0415 (loads the ledger)
+
+    return ErasedPeople(settings).left_out(contract, rows)[0]
+
+
+SPECIAL, SIGHTINGS = "special_events", "special_sightings"
 RECEIVED = "received_events"
 ROWS = "file_rows"
 COPIES = "file_copies"
@@ -107,9 +125,13 @@ REPEATED = "file_repeated_duplicates"
 
 @dataclass(frozen=True)
 class FileEvents:
-    """Files with the mapping that they fit, open in an engine of their own."""
+    """The clean events of files, with the columns that are needed of them.
 
-    con: Backend
+    Those of Parquet files are read straight from them by each query of a question, instead of from a stored copy: one
+    check of all rows says which rules of cleaning any row breaks, and only these are in the query. The few events
+    without a user, or with an id that may repeat, are cleaned by the full definitions and stored.
+    """
+
     opened: OpenedFiles
     columns: tuple[str, ...] = ALL_COLUMNS
     keeps_copies: bool = False
@@ -122,12 +144,19 @@ class FileEvents:
         Raises:
             UsageError: No path was given.
         """
-        return cls.of(OpenedFiles.open(paths, settings))
+        if not paths:
+            raise UsageError("No events were given; name a file, folder or glob with --events PATH.")
+        con = adopted(plain_connection(settings.memory_limit))
+        mapping = load_mapping(settings.events_mapping)
+        if settings.home.is_dir():
+            STATEMENTS.keep_in(settings.home / "statements.sqlite")
+        files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
+        return cls(OpenedFiles(con, files, mapping, settings))
 
-    @classmethod
-    def of(cls, opened: OpenedFiles) -> "FileEvents":
-        """Take files that are open."""
-        return cls(adopted(opened.con), opened)
+    @property
+    def con(self) -> Backend:
+        """Return the engine."""
+        return self.opened.con
 
     @property
     def files(self) -> RecordFiles:
@@ -143,6 +172,16 @@ class FileEvents:
     def settings(self) -> Settings:
         """Return the settings by which they are read."""
         return self.opened.settings
+
+    @property
+    def rule(self) -> CleaningRule:
+        """Return the cleaning rule of `ecom run`."""
+        return self.opened.rule
+
+    @property
+    def checked(self) -> CheckedRows | None:
+        """Return what the check of all rows says; None where clean events must be stored first."""
+        return self.opened.checked
 
     def with_few_columns(self) -> "FileEvents":
         """Return the same files with only visitor, event type and time; equal surplus copies must not matter.
@@ -162,7 +201,7 @@ class FileEvents:
         events = self.opened.coded.events(code, plan)
         if events is None:
             return self, None
-        ((threads,),) = self.opened.con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
+        ((threads,),) = self.con.con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
         times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
         return replace(self, opened=replace(self.opened, known=events.checked)), times
 
@@ -180,12 +219,11 @@ class FileEvents:
 
     def clean(self) -> ir.Table:
         """Return the rows of `CleanEvents`; with few columns only these, perhaps with equal surplus copies."""
-        if self.direct is not None:
-            ordinary = self.direct.ordinary(is_dated=self.named is None or "received_date" in self.named)
-            if not self.direct.checked.has_special:
+        if self.checked is not None:
+            ordinary = self._ordinary(self.checked)
+            if not self.checked.has_special:
                 return ordinary
-            special = self.direct.special(self._view_received().get_name(), self._days)
-            return union_all(ordinary, special.select(*ordinary.columns))
+            return union_all(ordinary, self._special(self.checked).select(*ordinary.columns))
         resolved = resolve_visitors(self._copies, self._copies, self.rule.late_days)
         if self.keeps_copies and self._has_alike_copies:
             return resolved.rename(source_session_id="session_id")
@@ -197,6 +235,32 @@ class FileEvents:
         if "user_agent" in self.columns:
             named = named.mutate(is_bot=clean.is_robot(named.user_agent))
         return named.select(*(name for name in CleanEvents.columns if name in named.columns))
+
+    def _ordinary(self, checked: CheckedRows) -> ir.Table:
+        """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
+        is_dated = self.named is None or "received_date" in self.named
+        is_dated = view_direct(self.con.con, self.files, self.rule.late_days, checked, is_dated=is_dated)
+        direct = self.con.table(DIRECT, database=("temp", "main"))
+        visitor = visitor_of_user(direct.user_id) if checked.has_escaped else direct.user_id
+        result = clean.as_clean_events(direct.mutate(visitor_id=visitor))
+        return result if is_dated else result.drop("received_date")
+
+    def _special(self, checked: CheckedRows) -> ir.Table:
+        """Return the clean events without a user, or with an id that may repeat."""
+        received = self._view_received().get_name()
+        conditions = ["user_id IS NULL"] if checked.has_anonymous else []
+        conditions += [f"hash(event_id) IN {repeated()}"] if checked.has_repeated else []
+        copies = self._clean_rows(SPECIAL, select("*", received, " OR ".join(conditions)))
+        anonymous = select("session_id", SPECIAL, "user_id IS NULL")
+        seen = self._clean_rows(SIGHTINGS, select("*", received, f"session_id IN ({anonymous})"))
+        resolved = resolve_visitors(copies, seen, self.rule.late_days)
+        return clean.as_clean_events(clean.unique_copies(resolved, clean.surplus_copies(copies, self.rule)))
+
+    def _clean_rows(self, name: str, rows: str) -> ir.Table:
+        received = temporary(self.con, f"{name}_received", rows, "VIEW")
+        classified = clean.classify(received, self.rule, self._days)
+        kept = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
+        return temporary(self.con, name, self.con.compile(kept))
 
     @property
     def _has_alike_copies(self) -> bool:
@@ -219,22 +283,15 @@ class FileEvents:
         return union_all(resolved.anti_join(duplicates, ["event_date", "event_id"]), first)
 
     @cached_property
-    def rows(self) -> RowCounts:
+    def rows(self) -> FileRowCounts:
         """Return the number of rows in the files, and of those that are not in `clean`, by reason."""
-        if self.direct is not None:
-            checked = self.direct.checked
-            return RowCounts(checked.read, checked.rejected | {DUPLICATE: checked.surplus})
+        if self.checked is not None:
+            return FileRowCounts(self.checked.read, self.checked.rejected | {DUPLICATE: self.checked.surplus})
         rows = self._classified
         counts = dict(fetched(self.con, rows.group_by("reject_reason").agg(row_count=rows.count())))
         rejected = {reason: count for reason, count in counts.items() if reason}
         ((surplus,),) = fetched(self.con, self._duplicates.agg(count=lambda t: t.surplus_count.sum().fill_null(0)))
-        return RowCounts(sum(counts.values()), rejected | {DUPLICATE: int(surplus)})
-
-    @cached_property
-    def direct(self) -> DirectEvents | None:
-        """Return the checked files if their clean events can be read without storing them; else None."""
-        checked = self.opened.checked
-        return None if checked is None else DirectEvents(self.con, self.files, self.rule, checked)
+        return FileRowCounts(sum(counts.values()), rejected | {DUPLICATE: int(surplus)})
 
     @cached_property
     def _classified(self) -> ir.Table:
@@ -258,17 +315,6 @@ class FileEvents:
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:
         return temporary(self.con, name, self.con.compile_streaming(rows))
-
-    @property
-    def rule(self) -> CleaningRule:
-        """Return the cleaning rule of `ecom run`."""
-        accepted = self.mapping.accepted_types(self.settings.event_types)
-        return CleaningRule(
-            accepted,
-            self.settings.late_days,
-            max_amount=self.settings.max_amount,
-            timezone=self.settings.timezone,
-        )
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents` without those of erased people."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from ecom_assets.sources.files.compiled import compiled
+from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.sources.files.mapping import SourceField
 from ecom_assets.warehouse.sql_text import pattern_of, select, texts
 
@@ -143,7 +143,7 @@ def _users(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
 
 def is_plain(low: str, high: str) -> bool:
     """Return whether no text from `low` to `high` is a placeholder id, or begins with one of `ESCAPED`."""
-    nobody = {one for word in compiled().null_like_ids for one in _spellings(word)}
+    nobody = {one for word in NULL_LIKE_IDS for one in _spellings(word)}
     ranges = [*nobody, *((start, start + LAST) for start in ESCAPED)]
     return not any(first <= high and low <= last for first, last in ranges)
 

@@ -1,81 +1,184 @@
-"""Files as the source of the events of a question."""
+"""Files of events, or of order lines, as the source of the events of a question."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
+from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.events.missing import Words
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.orders.contracts import RawUserOrderLog
+from ecom_assets.orders.orders import OrderRule, classify, user_order_log
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.events import FileEvents, needs_few_columns
+from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased
+from ecom_assets.sources.files.kinds import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.row_counts import RowCounts, rows_line
+from ecom_assets.sources.files.row_counts import DUPLICATE, FileRowCounts, rows_line
 from ecom_assets.sources.visitor_segments import visitor_segment, visitor_segment_of_text
+from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import Extent, KnownDays, Period, within
 from ecom_assets.visitor_segments.segment import VisitorSegment
+from ecom_assets.warehouse.local import connect, keep_within, temporary
+from ecom_assets.warehouse.sql_text import day, day_in_zone, select
+
+LINES = "file_orders"
 
 
-class Files(Protocol):
-    """Files that are open in an engine of their own."""
+@dataclass(frozen=True)
+class FileOrders:
+    """Files with the mapping that they fit, open in an engine of their own."""
 
-    @property
-    def con(self) -> Backend:
-        """The engine."""
+    con: Backend
+    files: RecordFiles
+    rule: OrderRule
+    settings: Settings
 
-    @property
-    def settings(self) -> Settings:
-        """The settings by which they are read."""
+    @classmethod
+    def open(cls, paths: Sequence[str], settings: Settings) -> "FileOrders":
+        """Find the files and check them.
 
-    @property
-    def files(self) -> RecordFiles:
-        """The files themselves."""
+        Raises:
+            UsageError: No path was given.
+        """
+        if not paths:
+            raise UsageError("No orders were given; name a file, folder or glob with --orders PATH.")
+        con = connect()
+        keep_within(con, settings.memory_limit)
+        mapping = load_order_mapping(settings.orders_mapping)
+        files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
+        return cls(con, files, OrderRule(settings.max_amount, settings.max_quantity), settings)
 
-    @property
-    def rows(self) -> RowCounts:
-        """How many rows were read, and why not all of them count."""
+    def clean(self, *, takes_empty: bool = False) -> ir.Table:
+        """Return the rows of `UserOrderLog`, of every day that there is.
+
+        Raises:
+            SourceError: The files hold no rows, and that is not taken.
+        """
+        if self.files.received_days() is None and not takes_empty:
+            raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
+        received = self._received
+        return user_order_log(received, None, self.rule, self._days())
+
+    @cached_property
+    def rows(self) -> FileRowCounts:
+        """Return the number of lines in the files, and of those that are not in `clean`, by reason."""
+        classified = classify(self._received, self.rule)
+        ids = classified.uniq_id.nunique(where=classified.reject_reason.isnull())
+        counted = classified.group_by("reject_reason").agg(row_count=classified.count(), id_count=ids)
+        rows = self.con.to_pyarrow(counted).to_pylist()
+        rejected = {row["reject_reason"]: row["row_count"] for row in rows if row["reject_reason"]}
+        rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"])
+        return FileRowCounts(sum(row["row_count"] for row in rows), rejected)
+
+    @cached_property
+    def _received(self) -> ir.Table:
+        own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
+        rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
+        # Copies are looked for in several passes, and a file is expensive to read.
+        return without_erased(self.settings, RawUserOrderLog, temporary(self.con, LINES, rows))
+
+    def _days(self) -> Days:
+        """Return every day on which a clean line can have been ordered."""
+        covered = self.files.received_days()
+        if covered is None:
+            return Days(())
+        last = covered[1] + ONE_DAY
+        query = select("min(order_date)", LINES, f"order_date <= {day(last)}")
+        # All of it, because what is left unread would keep the connection busy.
+        ((first,),) = self.con.con.execute(query).fetchall()
+        return Days.between(first, last + ONE_DAY) if first else Days(())
 
 
-class RowsOfFiles(Protocol):
-    """A source of events that are rows of files."""
+def lines_as_events(lines: ir.Table) -> ir.Table:
+    """Return rows of `UserOrderLog` with the columns that say who did what when, and the `amount` paid.
 
-    @property
-    def files(self) -> Files:
-        """The files."""
+    Each is a `purchase`, or a `refund` with a negative amount.
+    """
+    is_refund = lines.status == "refunded"
+    return lines.mutate(
+        event_type=is_refund.ifelse("refund", "purchase"),
+        visitor_id=lines.customer_id,
+        event_id=lines.uniq_id,
+        event_date=lines.order_date,
+        event_at=lines.ordered_at,
+        amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(MONEY),
+    )
 
-    def clean(self) -> ir.Table:
-        """Return clean events of all days."""
 
-
-def facts_of(files: Files) -> dict[str, Any]:
-    """Return what an answer says of its files: the rows that were read, and the currency."""
-    settings = files.settings
-    currency = settings.known_currency if "currency" in settings.model_fields_set else ""
-    return {"data_version": None, "currency": currency or None, "rows": files.rows.as_json()}
+Files = FileEvents | FileOrders
+OpenFiles = TypeVar("OpenFiles", FileEvents, FileOrders)
 
 
 @dataclass
-class FileSource:
-    """The clean events of files; see `EventSource`."""
+class RecordFileSource(ABC, Generic[OpenFiles]):
+    """A source of events that are rows of files; see `EventSource`."""
 
-    files: FileEvents
-    of_orders: bool = field(default=False, init=False)
-    has_kernel: bool = field(default=True, init=False)
-    is_bounded: bool = field(default=False, init=False)
-    newest_date: date | None = field(default=None, init=False)
-    lacking: Sequence[str] = field(default=(), init=False)
+    files: OpenFiles
+    of_orders: ClassVar[bool] = False
+    has_kernel: ClassVar[bool] = True
+    is_bounded: ClassVar[bool] = False
+    newest_date: ClassVar[date | None] = None
+    lacking: ClassVar[Sequence[str]] = ()
 
     @property
     def settings(self) -> Settings:
         """The settings by which the files are read."""
         return self.files.settings
+
+    @property
+    def words(self) -> Words | None:
+        """The files' own words for event types, if they have some."""
+        return None
+
+    def translate(self, event_type: str) -> str:
+        """Return the platform's word for an event type of the files."""
+        return event_type
+
+    def allow(self, columns: Iterable[str]) -> None:
+        """Refuse nothing: who has the files may see all of them."""
+
+    @abstractmethod
+    def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)
+        """Return the visitor segment that is declared under a name, in a file of its own, or defined."""
+
+    @abstractmethod
+    def clean(self) -> ir.Table:
+        """Return clean events of all days."""
+
+    @contextmanager
+    def open(self, columns: Sequence[str] | None, timezone: str | None) -> Iterator["OpenFileEvents"]:  # noqa: ARG002 (the settings have it)
+        """Open the events with the columns that a question names, None for all."""
+        self.name_columns(columns)
+        yield OpenFileEvents(self)
+
+    def name_columns(self, columns: Sequence[str] | None) -> None:
+        """Note which columns a question names, so that others need not be read."""
+
+    def step_times(self, funnel: Funnel) -> StepTimes | None:  # noqa: ARG002 (a source may know them)
+        """Return how long visitors took to each step of a funnel, if the pass that checks the rows finds it."""
+        return None
+
+    def nothing(self) -> str:
+        """Return why no row counts as an event."""
+        return f"\n{rows_line(self.files.rows.as_json())}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return the rows that were read, and the currency."""
+        currency = self.settings.known_currency if "currency" in self.settings.model_fields_set else ""
+        return {"data_version": None, "currency": currency or None, "rows": self.files.rows.as_json()}
+
+
+class EventFileSource(RecordFileSource[FileEvents]):
+    """The clean events of files."""
 
     @property
     def words(self) -> Words | None:
@@ -86,48 +189,62 @@ class FileSource:
         """Return the platform's word for an event type of the files."""
         return self.files.mapping.translate(event_type)
 
-    def allow(self, columns: Iterable[str]) -> None:
-        """Refuse nothing: who has the files may see all of them."""
-
-    def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (a name, or a definition of any form)
+    def segment(self, named: Any) -> VisitorSegment | None:  # noqa: ANN401 (as above)
         """Return the visitor segment that is declared under a name, in a file of its own, or defined."""
         read = visitor_segment_of_text if isinstance(named, str) else visitor_segment
         return read(named, self.settings.visitor_segments)
-
-    @contextmanager
-    def open(self, columns: Sequence[str] | None, timezone: str | None) -> Iterator["EventsOfFiles"]:  # noqa: ARG002 (the settings have it)
-        """Open the events with the columns that a question names, None for all."""
-        if columns is not None:
-            self.files = self.files.naming(columns)
-        yield EventsOfFiles(self)
 
     def clean(self) -> ir.Table:
         """Return clean events of all days."""
         return self.files.clean()
 
-    def nothing(self) -> str:
-        """Return why no row counts as an event."""
-        return f"\n{rows_line(self.files.rows.as_json())}"
+    def name_columns(self, columns: Sequence[str] | None) -> None:
+        """Note which columns a question names, None for all."""
+        if columns is not None:
+            self.files = self.files.naming(columns)
 
-    def facts(self) -> dict[str, Any]:
-        """Return the rows that were read, and the currency."""
-        return facts_of(self.files)
+    def step_times(self, funnel: Funnel) -> StepTimes | None:
+        """Return how long visitors took to each step of a funnel, found in the pass that checks the rows."""
+        if not needs_few_columns(funnel):
+            return None
+        self.files, times = self.files.with_few_columns().with_times(funnel)
+        return times
+
+
+@dataclass
+class OrderFileSource(RecordFileSource[FileOrders]):
+    """The clean order lines of files, as events: the mapping of orders has said what is a refund."""
+
+    takes_empty: bool = False
+    of_orders: ClassVar[bool] = True
+
+    def segment(self, named: Any) -> NoReturn:  # noqa: ANN401, ARG002 (as of the other sources)
+        """Refuse visitor segments.
+
+        Raises:
+            UsageError: Orders do not say what visitors did.
+        """
+        raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
+
+    def clean(self) -> ir.Table:
+        """Return the order lines of all days, as events."""
+        return lines_as_events(self.files.clean(takes_empty=self.takes_empty))
 
 
 @dataclass(frozen=True)
-class EventsOfFiles:
+class OpenFileEvents:
     """Events of files in an engine of their own; see `OpenEvents`."""
 
-    source: "RowsOfFiles"
+    source: RecordFileSource[Any]
 
     @property
     def files(self) -> Files:
         """The files."""
-        return self.source.files
+        files: Files = self.source.files
+        return files
 
     @cached_property
-    def clean(self) -> ir.Table:
-        """Clean events of all days."""
+    def _clean(self) -> ir.Table:
         return self.source.clean()
 
     @property
@@ -142,13 +259,13 @@ class EventsOfFiles:
 
     def events(self) -> ir.Table:
         """Return clean events of all days."""
-        return self.clean
+        return self._clean
 
     @cached_property
     def _ends(self) -> dict[str, Any]:
         """The first and the last day of events, and the newest time; None each without events."""
         # Both times are in the footers of Parquet files, from which the engine answers.
-        clean, is_utc = self.clean, self.timezone == "UTC"
+        clean, is_utc = self._clean, self.timezone == "UTC"
         ends = {"oldest_at": clean.event_at.min(), "newest_at": clean.event_at.max()}
         if not is_utc:  # where the day of a later time can be an earlier one
             ends |= {"first": clean.event_date.min(), "last": clean.event_date.max()}
@@ -173,7 +290,7 @@ class EventsOfFiles:
         if period is None:
             # Known once the rows are checked, which every answer waits for.
             return Extent(self.files.rows.counted, self._ends["first"], self._ends["last"])
-        events = within(self.clean, period)
+        events = within(self._clean, period)
         days = events.event_date
         (row,) = (
             events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()).to_pyarrow().to_pylist()
@@ -192,15 +309,12 @@ class EventsOfFiles:
             return frozenset()
         first = first if meaning == "unknown" else max(first, min(landed))
         asked_for = set(Days.between(first, max(first, last) + ONE_DAY).dates)
-        seen = self.clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist()
+        seen = self._clean.select("event_date").distinct().event_date.to_pyarrow().to_pylist()
         return frozenset(asked_for - set(seen))
 
     def step_times(self, funnel: Funnel) -> StepTimes | None:
-        """Return how long visitors took to each step of a funnel, found in the pass that checks the rows."""
-        if not isinstance(self.source, FileSource) or not needs_few_columns(funnel):
-            return None
-        self.source.files, times = self.source.files.with_few_columns().with_times(funnel)
-        return times
+        """Return how long visitors took to each step of a funnel, if the pass that checks the rows finds it."""
+        return self.source.step_times(funnel)
 
     def stored(self, session_rule: str) -> None:
         """Return nothing: files have no tables of sessions."""

@@ -9,7 +9,7 @@ from ecom_assets.tables.received import LARGE_SHARE
 
 
 @dataclass(frozen=True)
-class RowCounts:
+class FileRowCounts:
     """The number of rows that were read, and of those that are not counted, by reason."""
 
     read: int

@@ -162,7 +162,7 @@ class OrderReader:
         return self._landed[0]
 
 
-class FileOrders:
+class ReceivedOrderFiles:
     """Order lines from files; those that came from an API stay beside them."""
 
     def __init__(self, reader: OrderReader, settings: Settings) -> None:
