@@ -93,10 +93,10 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
         if not is_table(settings):
             yield ReceivedEventFiles(file_reader(engine, settings), settings, ensure_sandbox)
             return
-        from ecom_assets.sources.event_table import EventTable, TableEvents  # noqa: PLC0415 (only tables need it)
+        from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only tables need it)
 
         with closing(EventTable(settings, warehouse=engine)) as table:
-            yield TableEvents(table)
+            yield table
 
     return event_source
 

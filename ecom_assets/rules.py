@@ -23,9 +23,9 @@ from ecom_assets.reconciliation.differences import ReconciliationRule
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import PREFIX, Settings, about_setting
-from ecom_assets.sources.customer_api.mapping import CustomerMapping, load_customer_mapping, mapping_of
+from ecom_assets.sources.customer_api.records import CustomerMapping, load_customer_mapping, mapping_of
 from ecom_assets.sources.events import mapping_name
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.first_partition import remembered_paths
 from ecom_assets.sources.known_places import known_places
 from ecom_assets.sources.market_segments import market_segments

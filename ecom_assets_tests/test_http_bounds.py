@@ -18,7 +18,7 @@ from ecom_assets.delivery.sender import HttpRule, Request, Sender
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import fetch_customers
-from ecom_assets.sources.customer_api.paging import Page, read_until_settled
+from ecom_assets.sources.customer_api.paging import CustomerPage, read_until_settled
 from ecom_assets.sources.customer_api.records import Customer
 from ecom_assets.sources.order_reports.api import fetch_increments
 from ecom_assets.sources.stock import fetch_catalogue
@@ -151,15 +151,15 @@ def test_a_tool_that_floods_its_receipt_is_no_receipt() -> None:
     assert (reply.status, reply.words, reply.may_have_it) == (0, "no answer: EndlessResponseError", True)
 
 
-def page(number: int, *ids: int, page_count: int | None = None, after: str | None = None) -> Page:
-    return Page(number, None, page_count, tuple(Customer(id=str(one), payload=str(one)) for one in ids), after)
+def page(number: int, *ids: int, page_count: int | None = None, after: str | None = None) -> CustomerPage:
+    return CustomerPage(number, None, page_count, tuple(Customer(id=str(one), payload=str(one)) for one in ids), after)
 
 
-def read(read_page: Callable[[int, str | None], Page], most_pages: int = 1_000) -> None:
+def read(read_page: Callable[[int, str | None], CustomerPage], most_pages: int = 1_000) -> None:
     read_until_settled(read_page, lambda: None, concurrency=1, most_passes=2, most_pages=most_pages)
 
 
-ENDLESS: dict[str, tuple[Callable[[int], Page], str]] = {
+ENDLESS: dict[str, tuple[Callable[[int], CustomerPage], str]] = {
     "the same page again": (
         lambda number: page(number, 1, 2, after=str(number)), r"Page 3 .* leads to one that was read already"
     ),

@@ -22,8 +22,13 @@ from ecom_assets.questions.model import Question
 from ecom_assets.questions.texts import Field, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.events import FileEvents
-from ecom_assets.sources.files.output import check_format, write_rows
-from ecom_assets.sources.files.question_source import EventFileSource, FileOrders, OrderFileSource
+from ecom_assets.sources.files.question_source import (
+    EventFileSource,
+    FileOrders,
+    OrderFileSource,
+    check_format,
+    write_rows,
+)
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}

@@ -22,7 +22,7 @@ from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import segments_of
 from ecom_assets.settings.home import damage_of, open_to_others
 from ecom_assets.settings.settings import Settings, load_settings, own_places
-from ecom_assets.sources.customer_api.mapping import mapping_of
+from ecom_assets.sources.customer_api.records import mapping_of
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import loaded_before

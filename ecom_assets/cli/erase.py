@@ -21,14 +21,14 @@ from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import UsageError, WorkError, did_you_mean
 from ecom_assets.events.assets import raw_events
 from ecom_assets.orders.assets import raw_user_order_log
-from ecom_assets.privacy.erasure import Erasure, Plan, intent_of, plan_of, remains_of
+from ecom_assets.privacy.erased_people import Person
+from ecom_assets.privacy.erasure import Erasure, ErasurePlan, intent_of, plan_of, remains_of
 from ecom_assets.privacy.pending import Pending, alone, pending_files, read_pending
-from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.warehouse_rows import record_ids
 from ecom_assets.registry import RAW
 from ecom_assets.settings.settings import Settings, prepare_dagster_home
 from ecom_assets.sources.day_spans import parts_of
-from ecom_assets.sources.sandbox_guard import with_origin
+from ecom_assets.sources.presence import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
@@ -177,7 +177,7 @@ def _resumed(settings: Settings, requested: Person) -> Pending | None:
     return result
 
 
-def _require_yes(plan: Plan, *, yes: bool) -> None:
+def _require_yes(plan: ErasurePlan, *, yes: bool) -> None:
     if yes:
         return
     typer.echo("\n".join(_plan_lines(plan)), err=True)
@@ -200,7 +200,7 @@ def _kept_lines(kept: dict[str, Any]) -> list[str]:
     return [f"Kept: {sentence}." for sentence in (*texts, *files)]
 
 
-def _plan_lines(plan: Plan) -> list[str]:
+def _plan_lines(plan: ErasurePlan) -> list[str]:
     person = plan.person
     ids = [
         f"  {noun}: {', '.join(its[:5])}{f' and {len(its) - 5:,} more' if len(its) > 5 else ''}"  # noqa: PLR2004 (a line)

@@ -47,9 +47,9 @@ from ecom_assets.sources.presence import (
     STOCK,
     given_sources,
     known_sources,
+    require_same_origin,
     stored_sources,
 )
-from ecom_assets.sources.sandbox_guard import require_same_origin
 from ecom_assets.tables.asset import PUBLICATION, asset_key
 from ecom_assets.tables.check import HELD_DAYS, RANGE_END, RANGE_START
 from ecom_assets.tables.days import Days

@@ -19,7 +19,7 @@ from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.orders.held_days import ORDERS, release
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.sandbox_guard import with_origin
+from ecom_assets.sources.presence import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine

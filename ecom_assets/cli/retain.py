@@ -10,7 +10,7 @@ from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError
 from ecom_assets.privacy.retention_limits import expired, remove
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.sandbox_guard import with_origin
+from ecom_assets.sources.presence import with_origin
 from ecom_assets.warehouse.factory import new_engine
 
 

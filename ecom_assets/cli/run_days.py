@@ -12,7 +12,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
 from ecom_assets.sources.events import arrival_days, days_to_compute, events_place, is_table, open_events
-from ecom_assets.sources.files.kinds import EVENT
+from ecom_assets.sources.files.mapping import EVENT
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.source import has_events, open_history, open_orders
 from ecom_assets.sources.sandbox_shop import sandbox_days

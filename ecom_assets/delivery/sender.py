@@ -12,8 +12,7 @@ from pyrate_limiter import Limiter, Rate
 from requests import Response, Session, exceptions
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from ecom_assets.http.bounds import BoundedAdapter, ResponseBounds
-from ecom_assets.http.retry import Pause, retry_after_s, through
+from ecom_assets.http.retry import BoundedAdapter, Pause, ResponseBounds, retry_after_s, through
 from ecom_assets.redact_url import without_secrets
 
 _logger = logging.getLogger(__name__)

@@ -1,27 +1,147 @@
-"""Retries of HTTP requests: which responses are retried, after how long and how often; all causes share one budget.
+"""HTTP responses within bounds, and retries of requests; all causes of retries share one budget.
 
-urllib3's `Retry` counts attempts, decides by status and reads Retry-After. This module adds what it cannot do. A body
-that breaks off is read after urllib3 has returned. urllib3's backoff does not wait before the first retry. A rate limit
-that one thread meets must pause all threads.
+A timeout of `requests` is the longest time between two bytes, so a service that sends a byte now and then never ends.
+
+urllib3's `Retry` reads Retry-After, and cannot do the rest. A body that breaks off is read after urllib3 has returned.
+urllib3's backoff does not wait before the first retry. A rate limit that one thread meets must pause all threads.
 """
 
 import json
 import logging
+import socket
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from threading import Event, Lock
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from threading import Event, Lock, Timer
+from typing import Any, ClassVar
 
 from requests import PreparedRequest, Response, Session, exceptions
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import InvalidHeader, MaxRetryError, ReadTimeoutError
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import InvalidHeader, ReadTimeoutError
 from urllib3.util import Retry
 
 from ecom_assets.errors import SourceError
-from ecom_assets.http.bounds import BoundedAdapter, ResponseBounds
 from ecom_assets.redact_url import without_secrets
+
+_BLOCK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class ResponseBounds:
+    """The most seconds that a response may take, and the most megabytes that it may have."""
+
+    most_s: float
+    most_mb: float
+
+
+class EndlessResponseError(exceptions.RequestException):
+    """A response exceeds its bounds; the message is the second half of a sentence."""
+
+
+class BoundedAdapter(HTTPAdapter):
+    """An adapter for `requests` sessions that reads each response completely, within its bounds."""
+
+    def __init__(self, bounds: ResponseBounds, *, connections: int) -> None:
+        """Keep so many connections to the one host, without retries."""
+        self._bounds = bounds
+        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (what `requests` hands on)
+        """Make connections that give up on headers without an end."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._bounds.most_s)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as above)
+        """Return the manager of a proxy, with the same connections."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _pools(self._bounds.most_s)
+        return manager
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 (as above)
+        """Return the response with its whole body.
+
+        Raises:
+            EndlessResponseError: It takes longer, or is larger, than the bounds allow.
+        """
+        began = time.monotonic()
+        try:
+            response = super().send(request, *args, **kwargs)
+            with _limited(max(0.0, self._bounds.most_s - (time.monotonic() - began)), response.raw.shutdown):
+                body = self._body(response)
+        except _TooSlow:
+            raise EndlessResponseError(
+                f"did not end its answer within the {self._bounds.most_s:g} s of ECOM_SOURCE_RESPONSE_TIMEOUT_S"
+            ) from None
+        response._content = body  # noqa: SLF001 (what `Response.content` sets, which reads without bounds)
+        return response
+
+    def _body(self, response: Response) -> bytes:
+        blocks, left = [], int(self._bounds.most_mb * 1_000_000)
+        for block in response.iter_content(_BLOCK_BYTES):
+            blocks.append(block)
+            left -= len(block)
+            if left < 0:
+                response.close()
+                raise EndlessResponseError(
+                    f"answers with more than the {self._bounds.most_mb:g} MB of ECOM_SOURCE_MAX_RESPONSE_MB (unpacked)"
+                )
+        return b"".join(blocks)
+
+
+class _TooSlow(Exception):  # noqa: N818 (it is caught where it becomes an EndlessResponseError)
+    """The time is over; no `OSError`, which urllib3 would take for a lost connection."""
+
+
+@contextmanager
+def _limited(seconds: float, stop: Callable[[], Any]) -> Iterator[None]:
+    """Call `stop` in another thread, and raise `_TooSlow`, if the block takes longer."""
+    is_over = Event()
+
+    def end() -> None:
+        is_over.set()
+        with suppress(OSError, ValueError, RuntimeError):  # it has just ended
+            stop()
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except Exception:
+        if is_over.is_set():
+            raise _TooSlow from None
+        raise
+    finally:
+        timer.cancel()
+    if is_over.is_set():  # a body without a length looks complete
+        raise _TooSlow
+
+
+class _Http(HTTPConnection):
+    most_s: ClassVar[float]
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        sock = self.sock
+        with _limited(self.most_s, lambda: sock.shutdown(socket.SHUT_RDWR)):
+            return super().getresponse()
+
+
+class _Https(_Http, HTTPSConnection):
+    pass
+
+
+def _pools(most_s: float) -> dict[str, type[HTTPConnectionPool]]:
+    """Return classes of pools whose connections wait so long for the headers of a response."""
+    pools = {"http": (HTTPConnectionPool, _Http), "https": (HTTPSConnectionPool, _Https)}
+    return {
+        scheme: type(pool.__name__, (pool,), {"ConnectionCls": type(one.__name__, (one,), {"most_s": most_s})})
+        for scheme, (pool, one) in pools.items()
+    }
+
 
 RETRIES = 3
 RATE_LIMITED, NOT_MODIFIED, OK = 429, 304, 200
@@ -83,14 +203,6 @@ def through(session: Session, adapter: HTTPAdapter) -> Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, adapter)
     return session
-
-
-class Backoff(Retry):
-    """A `Retry` that waits base, 2 x base, 4 x base; urllib3's own does not wait before the first retry."""
-
-    def get_backoff_time(self) -> float:
-        """Return the seconds before the next attempt."""
-        return backoff_s(self.backoff_factor, len(self.history))
 
 
 @dataclass(frozen=True)
@@ -158,17 +270,7 @@ class Budget:
     base_s: float
     max_wait_s: float
     _retry_after_s: float = 0.0
-    _retry: Backoff = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        # Any method may be retried: a POST requests a report, and requesting one twice does no harm.
-        self._retry = Backoff(
-            total=RETRIES, status_forcelist=SERVER_ERRORS, allowed_methods=None, backoff_factor=self.base_s
-        )
-
-    def is_worth_another(self, response: Response) -> bool:
-        """Return whether a retry may change the status."""
-        return self._retry.is_retry(response.request.method or "GET", response.status_code)
+    _failures: int = 0
 
     def wait_s(self, attempt: Attempt, pause: Pause) -> float | None:
         """Return the seconds before the next attempt; None if there is none.
@@ -185,12 +287,10 @@ class Budget:
                 raise SourceError(_too_long(attempt, self._retry_after_s, self.max_wait_s))
             pause.ask(asked_s)
             return 0.0
-        try:
-            raw = attempt.response.raw if attempt.response is not None else None
-            self._retry = self._retry.increment(response=raw, error=attempt.error)
-        except MaxRetryError:
+        self._failures += 1
+        if self._failures > RETRIES:
             return None
-        return max(self._retry.get_backoff_time(), min(asked_s or 0.0, self.max_wait_s))
+        return max(backoff_s(self.base_s, self._failures), min(asked_s or 0.0, self.max_wait_s))
 
 
 class BrokenBodyError(exceptions.RequestException):
@@ -237,7 +337,7 @@ class PatientAdapter(BoundedAdapter):
         """Return the first response that needs no retry, or the last one."""
         budget = Budget(self._base_s, self._max_wait_s)
         self._pause.wait()
-        while (attempt := self._attempt(budget, request, *args, **kwargs)).cause:
+        while (attempt := self._attempt(request, *args, **kwargs)).cause:
             wait_s = budget.wait_s(attempt, self._pause)
             if wait_s is None:
                 break
@@ -251,7 +351,7 @@ class PatientAdapter(BoundedAdapter):
             raise BrokenBodyError(attempt.fault, response=attempt.response)
         return attempt.response
 
-    def _attempt(self, budget: Budget, request: PreparedRequest, *args: Any, **kwargs: Any) -> Attempt:  # noqa: ANN401 (as above)
+    def _attempt(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Attempt:  # noqa: ANN401 (as above)
         self._stats.add(requests=1)
         try:
             response = super().send(request, *args, **kwargs)
@@ -268,7 +368,8 @@ class PatientAdapter(BoundedAdapter):
         self._stats.add(received_bytes=response.raw.tell(), unchanged=int(is_unchanged))
         if response.status_code == RATE_LIMITED:
             return Attempt(response, cause="rate_limited")
-        if budget.is_worth_another(response):
+        # Any method may be retried: a POST requests a report, and requesting one twice does no harm.
+        if response.status_code in SERVER_ERRORS:
             return Attempt(response, cause="server_error")
         fault = self._fault_in(response) if response.status_code == OK else ""
         return Attempt(response, cause="truncated" if fault else "", fault=fault)

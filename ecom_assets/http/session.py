@@ -9,14 +9,15 @@ from pydantic import SecretStr
 from requests import Response, Session, exceptions
 
 from ecom_assets.errors import SettingError, SourceError
-from ecom_assets.http.bounds import EndlessResponseError, ResponseBounds
 from ecom_assets.http.retry import (
     OK,
     RATE_LIMITED,
     BrokenBodyError,
+    EndlessResponseError,
     HttpStats,
     PatientAdapter,
     Pause,
+    ResponseBounds,
     fault_in_json,
     through,
 )

@@ -16,12 +16,11 @@ from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, other_files
-from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
+from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, Person, open_key
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
 from ecom_assets.privacy.other_files import NamingFiles
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
-from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.tool_requests import Answers, ToolRequests
 from ecom_assets.privacy.warehouse_rows import (
     RawRows,
@@ -47,7 +46,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ErasurePlan:
     """The rows and records of a person, before anything is removed."""
 
     person: Person
@@ -79,14 +78,14 @@ class Plan:
         }
 
 
-def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files: bool = True) -> Plan:
+def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files: bool = True) -> ErasurePlan:
     """Find all rows and records of a person; nothing is changed."""
     person = requested.completed(engine)
     raw = {one.qualified_name(): raw_rows(engine, one, person) for one in COLUMNS}
     records = record_ids(engine, person)
     with _ledger(settings) as store:
         ledger_count = count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
-    return Plan(
+    return ErasurePlan(
         person,
         raw,
         tables_with(engine, person, records),
@@ -98,7 +97,7 @@ def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files:
     )
 
 
-def intent_of(plan: Plan, now: Clock = now_utc_without_zone) -> Pending:
+def intent_of(plan: ErasurePlan, now: Clock = now_utc_without_zone) -> Pending:
     """Return what is recorded before anything is removed."""
     return Pending(
         requested_at=now().isoformat(sep=" ", timespec="seconds"),
@@ -344,7 +343,6 @@ def remains_of(
 
 
 def _files_to_clean(engine: Engine, naming: NamingFiles) -> list[str]:
-    """Return the files that an erasure removes or cleans."""
     return sorted({*naming.cleaned, *map(str, engine.left_over_files())})
 
 

@@ -23,14 +23,12 @@ import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.errors import SourceError
-from ecom_assets.privacy.erased_people import words_of
-from ecom_assets.privacy.person import Person
+from ecom_assets.privacy.erased_people import Person, words_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, NoFilesError
-from ecom_assets.sources.files.kinds import EVENT, load_order_mapping
-from ecom_assets.sources.files.mapping import RecordMapping, SourceField
+from ecom_assets.sources.files.mapping import EVENT, RecordMapping, SourceField, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, UTF_8, opened_bytes

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
+from ecom_assets.privacy.erased_people import IN_WORDS, Person
 from ecom_assets.privacy.pending import FOLDER
-from ecom_assets.privacy.person import IN_WORDS, Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.order_reports.api import FOLDER as ORDER_REPORTS
 from ecom_assets.tables.contract import HIDDEN
@@ -77,7 +77,6 @@ def _logs(settings: Settings) -> list[Path]:
 
 
 def _databases(settings: Settings) -> list[Path]:
-    """Return the SQLite databases of Dagster's history, and of what runs note."""
     return [*settings.dagster_home.rglob("*.db"), *settings.home.glob("operations.sqlite")]
 
 

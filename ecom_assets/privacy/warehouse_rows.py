@@ -12,8 +12,17 @@ from ibis.backends.duckdb import Backend as DuckDB
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
-from ecom_assets.privacy.erased_people import COLUMNS, PersonColumns, among, condition, id_table, words_of
-from ecom_assets.privacy.person import AT_ONCE, IN_WORDS, Person
+from ecom_assets.privacy.erased_people import (
+    AT_ONCE,
+    COLUMNS,
+    IN_WORDS,
+    Person,
+    PersonColumns,
+    among,
+    condition,
+    id_table,
+    words_of,
+)
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days

@@ -24,7 +24,7 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table, mapping_name
 from ecom_assets.sources.files.formats import NewestFiles, newest_files
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.tables.days import ONE_DAY, Days

@@ -105,14 +105,12 @@ def _in_raw(raw: ir.Table, days: Days | None) -> Counter[FileDay]:
 
 
 def _left_out(contract: type[Table], erased: ir.Table, days: Days | None) -> Counter[FileDay]:
-    """Return the number of rows of erased people."""
     rows = of_days(erased.filter(erased.source_table == contract.qualified_name()), "received_date", days)
     result = rows.select("source_file", "received_date", "erased_count").to_pyarrow().to_pylist()
     return Counter({(row["source_file"], row["received_date"]): int(row["erased_count"]) for row in result})
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
-    """Return the files with rows that have no arrival day."""
     return [
         {"source_file": one.file, "received_date": None, "rows_in_file": one.row_count, "rows_in_raw": placed}
         for one in files
@@ -148,7 +146,7 @@ EndedDays = Callable[[Days], Days]
 
 
 @dataclass(frozen=True)
-class Source:
+class GatedSource:
     """A source as its gate sees it; `brings_all` if each time it brings everything there is, as of that day.
 
     `resource` is the key of the resource that reads it, where it may be files.
@@ -162,10 +160,10 @@ class Source:
 
 
 SOURCES = (
-    Source("events", RawEvents, QuarantinedEvents, resource="event_source"),
-    Source("orders", RawUserOrderLog, QuarantinedOrders, resource="order_source"),
-    Source("customers", RawCustomers, QuarantinedCustomers, brings_all=True),
-    Source("stock", RawStock, brings_all=True),
+    GatedSource("events", RawEvents, QuarantinedEvents, resource="event_source"),
+    GatedSource("orders", RawUserOrderLog, QuarantinedOrders, resource="order_source"),
+    GatedSource("customers", RawCustomers, QuarantinedCustomers, brings_all=True),
+    GatedSource("stock", RawStock, brings_all=True),
 )
 
 
@@ -178,7 +176,7 @@ def source_checks(gate: SourceGate, late_days: int, ended: EndedDays) -> list[Ta
     return [*checks, _each_day_has_an_increment()]
 
 
-def _enough_came(source: Source, gate: SourceGate, ended: EndedDays) -> TableCheck:
+def _enough_came(source: GatedSource, gate: SourceGate, ended: EndedDays) -> TableCheck:
     evaluate = partial(_check_snapshots if source.brings_all else _check_days, source, gate, ended)
     return TableCheck(
         contract=source.raw,
@@ -191,7 +189,7 @@ def _enough_came(source: Source, gate: SourceGate, ended: EndedDays) -> TableChe
     )
 
 
-def _nothing_is_lost(source: Source) -> TableCheck:
+def _nothing_is_lost(source: GatedSource) -> TableCheck:
     return TableCheck(
         contract=source.raw,
         name="no_day_lost_its_rows",
@@ -214,7 +212,7 @@ def _each_day_has_an_increment() -> TableCheck:
     )
 
 
-def _check_absent(source: Source, days: Days | None, absent: ir.Table) -> CheckResult:
+def _check_absent(source: GatedSource, days: Days | None, absent: ir.Table) -> CheckResult:
     """Name the days of the run without an increment, and what the table has of them."""
     rows = _absent_of(source, absent, days).order_by("received_date").to_pyarrow().to_pylist()
     if not rows:
@@ -229,11 +227,11 @@ def _check_absent(source: Source, days: Days | None, absent: ir.Table) -> CheckR
     return CheckResult(len(rows), looked_at, examples[:EXAMPLES], metadata={"sentence": sentence})
 
 
-def _absent_of(source: Source, absent: ir.Table, days: Days | None) -> ir.Table:
+def _absent_of(source: GatedSource, absent: ir.Table, days: Days | None) -> ir.Table:
     return of_days(absent.filter(absent.source_table == source.raw.qualified_name()), "received_date", days)
 
 
-def _few_were_refused(source: Source, gate: SourceGate, late_days: int) -> list[TableCheck]:
+def _few_were_refused(source: GatedSource, gate: SourceGate, late_days: int) -> list[TableCheck]:
     """Return the check that blocks, if the source has a quarantine, and the one that warns from a lower share on."""
     contract = source.quarantine or source.raw
     limits = [("few_were_refused", gate.refused_share, False)] if source.quarantine else []
@@ -252,7 +250,7 @@ def _few_were_refused(source: Source, gate: SourceGate, late_days: int) -> list[
 
 
 def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    source: Source,
+    source: GatedSource,
     gate: SourceGate,
     ended: EndedDays,
     days: Days | None,
@@ -277,7 +275,7 @@ def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
 
 def _check_snapshots(
-    source: Source,
+    source: GatedSource,
     gate: SourceGate,
     _ended: EndedDays,
     days: Days | None,
@@ -295,7 +293,7 @@ def _check_snapshots(
 
 
 def _check_nothing(
-    source: Source, raw: ir.Table, checked: Days, usual: float, files: RowCountSource | None
+    source: GatedSource, raw: ir.Table, checked: Days, usual: float, files: RowCountSource | None
 ) -> CheckResult:
     is_empty = not int(raw.count().to_pyarrow().as_py())
     # A run is split where weeks have no rows, so an early part can be before the first day of the source.
@@ -312,7 +310,9 @@ def _check_nothing(
     )
 
 
-def _fallen(source: Source, gate: SourceGate, fallen: dict[date, tuple[int, float]], looked_at: int) -> CheckResult:
+def _fallen(
+    source: GatedSource, gate: SourceGate, fallen: dict[date, tuple[int, float]], looked_at: int
+) -> CheckResult:
     if not fallen:
         return CheckResult(0, looked_at)
     day, (result, usual) = min(fallen.items())
@@ -330,7 +330,7 @@ def _fallen(source: Source, gate: SourceGate, fallen: dict[date, tuple[int, floa
 
 
 def _check_refused(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    source: Source,
+    source: GatedSource,
     gate: SourceGate,
     late_days: int,
     days: Days | None,
@@ -369,7 +369,7 @@ def _check_refused(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     )
 
 
-def _check_lost(source: Source, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
+def _check_lost(source: GatedSource, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
     name = source.raw.qualified_name()
     shown = (
         _held(source.raw, withdrawals)

@@ -19,7 +19,7 @@ from ecom_assets.errors import SettingError, SourceError, WarehouseError, did_yo
 from ecom_assets.events.assets import EVENT_TABLE
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.kinds import EVENT_FIELDS, OPTIONAL_FIELDS
+from ecom_assets.sources.files.mapping import EVENT_FIELDS, OPTIONAL_FIELDS
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows
@@ -307,6 +307,15 @@ class EventTable:
         runs = [self.sql.received(first, end, self.fallback) for first, end in days.runs()]
         return self.con.sql(" UNION ALL ".join(runs), schema=ibis.schema(schema_of(RawEvents)))
 
+    def received(self, days: Days) -> ir.Table | DayByDay:
+        """Return the rows of `RawEvents` that arrived on `days`, to fetch day by day if the warehouse is elsewhere."""
+        return self.rows(days) if self.is_in_warehouse else DayByDay(self, days)
+
+    @staticmethod
+    def file_rows(_days: Days | None) -> list[FileRows] | None:
+        """Return None: there are no files."""
+        return None
+
     def states(self, days: Days) -> dict[date, DayState]:
         """Return the state of each day that has rows."""
         values: dict[date, DayState] = {}
@@ -349,22 +358,6 @@ class EventTable:
         with contextlib.closing(self.con.raw_sql(sql)) as cursor:
             names = [column.name.lower() for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-class TableEvents:
-    """Events by arrival day, from the table."""
-
-    def __init__(self, table: EventTable) -> None:
-        self._table = table
-
-    def received(self, days: Days) -> ir.Table | DayByDay:
-        """Return the rows of `RawEvents` that arrived on `days`, to fetch day by day if the warehouse is elsewhere."""
-        return self._table.rows(days) if self._table.is_in_warehouse else DayByDay(self._table, days)
-
-    @staticmethod
-    def file_rows(_days: Days | None) -> list[FileRows] | None:
-        """Return None: there are no files."""
-        return None
 
 
 WALL = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([T ][0-9:.]*)?"

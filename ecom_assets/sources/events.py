@@ -1,6 +1,7 @@
 """The source of events: the shop's own, in files or a table, or the sandbox shop's files."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import duckdb
@@ -10,7 +11,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import split_places
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows
@@ -81,26 +82,26 @@ def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Seque
     return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)
 
 
+@dataclass(frozen=True)
 class ReceivedEventFiles:
     """Events by arrival day, as an Ibis table of the DuckDB connection that reads the files."""
 
-    def __init__(self, reader: Backend, settings: Settings, prepare: Callable[[Settings], None]) -> None:
-        """Store the DuckDB connection that reads files; `prepare` creates the sandbox's files if they are missing."""
-        self._reader = reader
-        self._settings = settings
-        self._prepare = prepare
+    reader: Backend
+    settings: Settings
+    prepare: Callable[[Settings], None]
+    """Creates the sandbox's files if they are missing."""
 
     @cached_property
     def files(self) -> RecordFiles:
         """Return the files, checked against their mapping."""
-        if not self._settings.events:
-            self._prepare(self._settings)
-        return open_events(self._reader.con, self._settings, events_place(self._settings))
+        if not self.settings.events:
+            self.prepare(self.settings)
+        return open_events(self.reader.con, self.settings, events_place(self.settings))
 
     def received(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`."""
-        sql = received_rows(self.files, days, self._settings.events or SANDBOX, "event_date")
-        return temporary(self._reader, VIEW, sql, "VIEW")
+        sql = received_rows(self.files, days, self.settings.events or SANDBOX, "event_date")
+        return temporary(self.reader, VIEW, sql, "VIEW")
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the files, from when they were checked."""

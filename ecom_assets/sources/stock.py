@@ -3,11 +3,14 @@
 A catalogue lists current stock, not past stock, so its rows belong to one day: the newest of the run.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,11 +25,45 @@ from ecom_assets.products.contracts import RawStock
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.catalogue import catalogue_rows
+from ecom_assets.sources.files.damage import copies_folder
+from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, encoding_of_lines, lines_of, marked_encoding
+from ecom_assets.tables.bounds import MAX_STOCK
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import NoSource, SliceOutput
 from ecom_assets.tables.values import MAX_STOCK
 from ecom_assets.warehouse.local import in_memory
-from ecom_assets.warehouse.sql_text import ident, select
+from ecom_assets.warehouse.sql_text import ident, select, text
+
+
+def catalogue_rows(place: str) -> str:
+    """Return the reader call for a catalogue.
+
+    Raises:
+        SourceError: It cannot be read to its end, or is a text file of an unknown encoding.
+    """
+    if place.endswith((".parquet", ".pq")):
+        return f"read_parquet({text(place)})"
+    return f"read_csv({text(_in_utf_8(place))}, all_varchar=true)"
+
+
+def _in_utf_8(place: str) -> str:
+    """Return the path of a text file if it is UTF-8, else that of a copy."""
+    path = Path(place)
+    if not path.is_file():  # the engine's reader says so
+        return place
+    stat = path.stat()
+    written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
+    is_gzip = path.suffix == ".gz"
+    file = InputFile(place, path.name, "csv", is_gzip, None, stat.st_size, written_at, written_at, encoding=UTF_8)
+    head = b"".join(islice(blocks_of(file), 1))
+    encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), path.name)
+    if encoding in {None, UTF_8}:
+        return place
+    copy = copies_folder() / f"{hashlib.sha256(f'{path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
+    with copy.open("wb") as opened:
+        opened.writelines(blocks_of(replace(file, encoding=encoding)))
+    return str(copy)
 
 
 @dataclass(frozen=True)
@@ -56,7 +93,7 @@ class FileStock:
 
     def __init__(self, settings: Settings) -> None:
         """Store the path of the file in the settings."""
-        self._place = str(settings.catalogue)
+        self._path = str(settings.catalogue)
 
     def received(self, days: Days) -> SliceOutput:
         """Return the file's rows as of the newest of the days.
@@ -65,14 +102,14 @@ class FileStock:
             SourceError: The file is missing or unreadable, or has stock but no product ids.
         """
         rows = duckdb.connect()
-        source = catalogue_rows(self._place)
+        source = catalogue_rows(self._path)
         try:
             columns = [row[0] for row in rows.execute(f"DESCRIBE {select('*', source)}").fetchall()]
             if "stock" not in columns:
-                return no_stock(f"{self._place} has no column stock")
+                return no_stock(f"{self._path} has no column stock")
             if "product_id" not in columns:
                 raise SourceError(
-                    f"The catalogue {self._place} has a column stock but no column product_id; "
+                    f"The catalogue {self._path} has a column stock but no column product_id; "
                     "rename the column with the id of the product to product_id."
                 )
             present = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
@@ -80,23 +117,22 @@ class FileStock:
             result = rows.execute(select(listed, source)).fetchall()
         except duckdb.Error as error:
             raise SourceError(
-                f"The catalogue {self._place} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the "
+                f"The catalogue {self._path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the "
                 "columns product_id and stock."
             ) from error
         finally:
             rows.close()
         records = (dict(zip(present, row, strict=True)) for row in result)
         day = days.dates[-1]
-        return SliceOutput(stock_rows(records, day, self._place), Days((day,)), {"stock_day": str(day)})
+        return SliceOutput(stock_rows(records, day, self._path), Days((day,)), {"stock_day": str(day)})
 
 
+@dataclass(frozen=True)
 class ApiStock:
     """The stock that the catalogue API returns; the nightly run stores it for the day that has just ended."""
 
-    def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
-        """Store the settings, and the clock that returns the current day."""
-        self._settings = settings
-        self._now = now
+    settings: Settings
+    now: Clock = now_utc
 
     def received(self, days: Days) -> SliceOutput:
         """Fetch the stock if the newest of the days is today or yesterday; else return no rows for no days.
@@ -104,11 +140,11 @@ class ApiStock:
         Raises:
             SourceError: The API cannot be reached, returns an error, or does not follow the protocol.
         """
-        today = today_in(self._settings.timezone, self._now)
+        today = today_in(self.settings.timezone, self.now)
         newest = days.dates[-1]
         if newest not in {today, today - ONE_DAY}:
             return no_stock(f"stock is only known as it is now, {today}, and these days end with {newest}")
-        return fetched_stock(fetch_catalogue(self._settings), newest, self._settings.catalogue_api_url)
+        return fetched_stock(fetch_catalogue(self.settings), newest, self.settings.catalogue_api_url)
 
 
 def has_stock(settings: Settings) -> bool:

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pytest
 
-from ecom_assets.sources.checks import SOURCES, Source, source_checks
+from ecom_assets.sources.checks import SOURCES, GatedSource, source_checks
 from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import schema_of
@@ -27,13 +27,13 @@ def ended(days: Days) -> Days:
     return Days.of(day for day in days.dates if day < TODAY)
 
 
-def check_of(source: Source, name: str) -> TableCheck:
+def check_of(source: GatedSource, name: str) -> TableCheck:
     actual = source_checks(SourceGate(), late_days=7, ended=ended)
     tables = {source.raw, source.quarantine}
     return next(one for one in actual if one.name == name and one.contract in tables)
 
 
-def raw(source: Source, counts: Mapping[date, int]) -> ir.Table:
+def raw(source: GatedSource, counts: Mapping[date, int]) -> ir.Table:
     rows = [{str(source.raw.day_column): day} for day, count in counts.items() for _ in range(count)]
     return ibis.memtable(rows, schema=ibis.schema({str(source.raw.day_column): "date"}))
 
@@ -42,14 +42,14 @@ def notes(*rows: dict[str, Any]) -> ir.Table:
     return ibis.memtable(list(rows), schema=schema_of(Withdrawals))
 
 
-def note(source: Source, day: date, *, gone: bool, stored: int = 5) -> dict[str, Any]:
+def note(source: GatedSource, day: date, *, gone: bool, stored: int = 5) -> dict[str, Any]:
     return {
         "received_date": day, "source_table": source.raw.qualified_name(), "stored_count": stored, "offered_count": 0,
         "noticed_at": RECEIVED_AT, "withdrawn_at": RECEIVED_AT if gone else None, "run_id": "run",
     }  # fmt: skip
 
 
-def absences(source: Source, *days: date, kept: int = 0) -> ir.Table:
+def absences(source: GatedSource, *days: date, kept: int = 0) -> ir.Table:
     rows = [
         {
             "received_date": day, "source_table": source.raw.qualified_name(), "kept_count": kept,
@@ -61,7 +61,7 @@ def absences(source: Source, *days: date, kept: int = 0) -> ir.Table:
 
 
 def came(
-    source: Source,
+    source: GatedSource,
     counts: Mapping[date, int],
     *days: date,
     withdrawn: ir.Table | None = None,
@@ -92,7 +92,7 @@ def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
-def test_a_day_with_less_than_a_fifth_of_what_is_usual_stops_with_one_sentence(source: Source) -> None:
+def test_a_day_with_less_than_a_fifth_of_what_is_usual_stops_with_one_sentence(source: GatedSource) -> None:
     counts = weekly(1000, 1000, 1000, 1000, 199)
     day = max(counts)
     result = came(source, counts, day)
@@ -105,7 +105,7 @@ def test_a_day_with_less_than_a_fifth_of_what_is_usual_stops_with_one_sentence(s
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
-def test_small_shops_first_runs_and_a_day_that_is_still_on_raise_no_alarm(source: Source) -> None:
+def test_small_shops_first_runs_and_a_day_that_is_still_on_raise_no_alarm(source: GatedSource) -> None:
     small = weekly(9, 9, 9, 9)
     assert came(source, small, TODAY - ONE_DAY).broken_count == 0
     first_run = weekly(1000, 1000, 1000, 1000, 1)
@@ -114,7 +114,7 @@ def test_small_shops_first_runs_and_a_day_that_is_still_on_raise_no_alarm(source
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
-def test_nothing_at_all_stops_where_something_is_usual_or_there_never_was_any(source: Source) -> None:
+def test_nothing_at_all_stops_where_something_is_usual_or_there_never_was_any(source: GatedSource) -> None:
     never = came(source, {}, MONDAY)
     assert (never.broken_count, never.metadata["sentence"]) == (
         1,
@@ -137,13 +137,13 @@ class FilesOfLater:
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
-def test_days_before_the_first_row_of_the_files_owe_nothing(source: Source) -> None:
+def test_days_before_the_first_row_of_the_files_owe_nothing(source: GatedSource) -> None:
     evaluate = check_of(source, "enough_came").evaluate
     assert evaluate(Days.of([MONDAY]), raw(source, {}), notes(), absences(source), FilesOfLater()).broken_count == 0
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
-def test_days_that_somebody_let_go_are_missed_by_nobody(source: Source) -> None:
+def test_days_that_somebody_let_go_are_missed_by_nobody(source: GatedSource) -> None:
     day = TODAY - timedelta(days=7)
     counts = weekly(1000, 1000, 1000)
     counts.pop(day)
@@ -152,7 +152,7 @@ def test_days_that_somebody_let_go_are_missed_by_nobody(source: Source) -> None:
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
-def test_days_of_which_the_source_has_nothing_owe_nothing_but_not_where_nothing_ever_came(source: Source) -> None:
+def test_days_of_which_the_source_has_nothing_owe_nothing_but_not_where_nothing_ever_came(source: GatedSource) -> None:
     day = TODAY - timedelta(days=7)
     counts = weekly(1000, 1000, 1000)
     counts.pop(day)
@@ -178,7 +178,7 @@ def test_days_without_an_increment_are_named_and_warn_only() -> None:
 
 
 @pytest.mark.parametrize("source", WHOLE, ids=lambda one: one.noun)
-def test_what_is_received_whole_each_time_is_compared_with_the_times_before(source: Source) -> None:
+def test_what_is_received_whole_each_time_is_compared_with_the_times_before(source: GatedSource) -> None:
     before = {MONDAY: 500, MONDAY + ONE_DAY: 520}
     day = MONDAY + 3 * ONE_DAY
     assert came(source, {**before, day: 101}, day).broken_count == 1
@@ -188,7 +188,7 @@ def test_what_is_received_whole_each_time_is_compared_with_the_times_before(sour
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda one: one.noun)
-def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_them_go(source: Source) -> None:
+def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_them_go(source: GatedSource) -> None:
     kept = notes(note(source, MONDAY, gone=False), note(source, MONDAY + ONE_DAY, gone=True))
     result: CheckResult = check_of(source, "no_day_lost_its_rows").evaluate(None, kept)
     assert result.broken_count == 1
@@ -200,7 +200,7 @@ def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_the
     assert check_of(other, "no_day_lost_its_rows").evaluate(None, kept).broken_count == 0
 
 
-def refused(source: Source, received: int, refused_count: int, check: str = "few_were_refused") -> CheckResult:
+def refused(source: GatedSource, received: int, refused_count: int, check: str = "few_were_refused") -> CheckResult:
     assert source.quarantine
     rows = [{"received_date": MONDAY, "event_date": MONDAY, "event_at": RECEIVED_AT}] * received
     received_rows = ibis.memtable(
@@ -213,7 +213,7 @@ def refused(source: Source, received: int, refused_count: int, check: str = "few
 
 
 @pytest.mark.parametrize("source", [one for one in SOURCES if one.quarantine], ids=lambda one: one.noun)
-def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: Source) -> None:
+def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSource) -> None:
     result = refused(source, 12, 12)
     assert (result.broken_count, result.observed, result.limit) == (1, 12, 6)
     assert result.metadata["sentence"].startswith(
@@ -226,7 +226,7 @@ def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: Source) ->
 
 
 @pytest.mark.parametrize("source", [one for one in SOURCES if one.quarantine], ids=lambda one: one.noun)
-def test_more_than_a_twentieth_refused_is_a_warning(source: Source) -> None:
+def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None:
     for received, count, broken in ((200, 10, 0), (200, 11, 1), (12, 1, 1), (12, 12, 1), (0, 0, 0)):
         assert refused(source, received, count, "very_few_were_refused").broken_count == broken, (received, count)
     result = refused(source, 981, 353, "very_few_were_refused")

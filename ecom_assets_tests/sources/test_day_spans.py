@@ -8,7 +8,7 @@ import pytest
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets_tests.command import page_views

@@ -9,7 +9,7 @@ import pytest
 
 from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.sources.files.mapping import EventMapping
 from ecom_assets.sources.files.text_blocks import encoding_of_lines, known_encoding
 from ecom_assets.sources.order_reports.source import categories_sql
 from ecom_assets.sources.stock import FileStock

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, rows_of, write
 

@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from ecom_assets.errors import MappingError
-from ecom_assets.sources.files.kinds import EventMapping, load_mapping
-from ecom_assets.sources.files.mapping import shipped
+from ecom_assets.sources.files.mapping import EventMapping, load_mapping, shipped
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.sources.conftest import (
     SHOP,

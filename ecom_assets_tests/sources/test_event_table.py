@@ -10,7 +10,7 @@ import pytest
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.serving.realtime import real_time
 from ecom_assets.sources.event_table import EventTable
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.warehouse.local import connect

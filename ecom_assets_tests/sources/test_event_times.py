@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.sources.files.mapping import EventMapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.sql_text import instant
 from ecom_assets_tests.hypothesis_settings import examples

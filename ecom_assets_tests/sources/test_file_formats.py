@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.files.kinds import EVENT
+from ecom_assets.sources.files.mapping import EVENT
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, shop_parquet, write
 
 CSV, NDJSON = csv_text(SHOP), ndjson_text(SHOP)

@@ -12,7 +12,7 @@ import pytest
 
 from ecom_assets.sources.checks import file_row_checks
 from ecom_assets.sources.events import received_rows
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days

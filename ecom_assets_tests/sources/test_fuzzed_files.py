@@ -19,7 +19,7 @@ import duckdb
 import pytest
 
 from ecom_assets.errors import EcomError
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.hypothesis_settings import seeds
 

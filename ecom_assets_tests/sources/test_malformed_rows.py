@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.sources.files.kinds import EventMapping, load_mapping
+from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text, rows_of, write

@@ -10,8 +10,7 @@ import pytest
 from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.kinds import OrderMapping, load_order_mapping
-from ecom_assets.sources.files.mapping import shipped
+from ecom_assets.sources.files.mapping import OrderMapping, load_order_mapping, shipped
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.source import OrderReader, ReceivedOrderFiles, checked_days
 from ecom_assets.tables.days import Days

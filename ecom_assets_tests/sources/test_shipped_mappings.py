@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.sources.conftest import Read, Row, ndjson_text, rows_of, write
 

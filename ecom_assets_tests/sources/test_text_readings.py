@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.sources.files import damage as file_damage
-from ecom_assets.sources.files.kinds import EventMapping
+from ecom_assets.sources.files.mapping import EventMapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
 from ecom_assets_tests.hypothesis_settings import examples
@@ -79,8 +79,8 @@ def test_a_copy_is_read_as_the_file(tmp_path_factory: pytest.TempPathFactory, li
     file = write(tmp_path_factory.mktemp("csv") / "t.csv", "a,b,c\n" + "".join(line + end for line, end in lines))
     with duckdb.connect() as con:
         files = RecordFiles.open(con, [file], MAPPING)
-        actual = file_damage.sorted_files(con, files.layouts[0][1], files.files())
-    if actual.copies[str(file)] is None:
+        copies, _ = file_damage.copied_files(con, files.layouts[0][1], files.files())
+    if copies[str(file)] is None:
         plain = read_tiny(file)
         assert plain[1] == []
         write(file, file.read_bytes().rstrip(b"\r\n") + b"\nbad")
@@ -167,7 +167,7 @@ def test_a_damaged_line_among_many_columns_is_kept(tmp_path: Path, columns: int)
 
 
 def _own(mapping: Path) -> EventMapping:
-    from ecom_assets.sources.files.kinds import load_mapping  # noqa: PLC0415 (only here)
+    from ecom_assets.sources.files.mapping import load_mapping  # noqa: PLC0415 (only here)
 
     return load_mapping(str(mapping))
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.mapping import mapping_of
+from ecom_assets.sources.customer_api.records import mapping_of
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 
 EVENTS: Final = "ECOM_EVENTS"

@@ -15,14 +15,15 @@ from ecom_assets.errors import SettingError
 from ecom_assets.http.retry import HttpCosts
 from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.mapping import KeyHeader, mapping_of
-from ecom_assets.sources.customer_api.paging import PageReader, Reading, read_until_settled
+from ecom_assets.sources.customer_api.paging import CustomerReading, PageReader, read_until_settled
 from ecom_assets.sources.customer_api.records import (
     Conflict,
     Customer,
+    KeyHeader,
     QuarantinedRecord,
     ReceivedRecord,
     customer_rows,
+    mapping_of,
     merged,
 )
 from ecom_assets.tables.days import Days
@@ -122,7 +123,7 @@ def _with_key(where: KeyHeader, key: str) -> dict[str, str]:
     return {where.header: f"{where.scheme} {key}".strip()} if key else {}
 
 
-def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
+def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> CustomerFetch:
     last = reading.passes[-1]
     # If no two consecutive passes agree, the customers of all passes are taken, so that none is lost.
     chosen = (last,) if reading.is_settled else (*reversed(reading.passes),)
@@ -143,7 +144,7 @@ def _fetch(reading: Reading, costs: HttpCosts, took_s: float) -> CustomerFetch:
     )
 
 
-def _of_earlier_passes(reading: Reading, customers: tuple[Customer, ...]) -> list[ReceivedRecord]:
+def _of_earlier_passes(reading: CustomerReading, customers: tuple[Customer, ...]) -> list[ReceivedRecord]:
     """Return one record for each customer that only an earlier pass than the last returned."""
     *earlier, last = reading.passes
     missing = {one.payload for one in customers} - {one.payload for one in last.customers}
@@ -167,13 +168,12 @@ def customers_received(fetched: CustomerFetch, today: date, source: str) -> Slic
 NO_CUSTOMERS = NoSource(partial(no_customers, "ECOM_CUSTOMER_API_URL is not set"))
 
 
+@dataclass(frozen=True)
 class ApiCustomers:
     """The customers of the configured API."""
 
-    def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
-        """Store the settings, and the clock that returns the current day."""
-        self._settings = settings
-        self._now = now
+    settings: Settings
+    now: Clock = now_utc
 
     def received(self, days: Days) -> SliceOutput:
         """Fetch the customers if today is one of the days; else return no rows for no days.
@@ -181,10 +181,10 @@ class ApiCustomers:
         Raises:
             SourceError: The API cannot be reached, returns an error, or does not match the mapping.
         """
-        today = today_in(self._settings.timezone, self._now)
+        today = today_in(self.settings.timezone, self.now)
         if today not in days.dates:
             return no_customers(f"a fetch belongs to the day on which it is made, {today}")
-        return customers_received(fetch_customers(self._settings), today, self._settings.customer_api_url)
+        return customers_received(fetch_customers(self.settings), today, self.settings.customer_api_url)
 
 
 def has_customers(settings: Settings) -> bool:

@@ -12,26 +12,24 @@ from requests import Response
 from ecom_assets.errors import SourceError
 from ecom_assets.http.session import ApiSession, same_origin
 from ecom_assets.redact_url import without_secrets
-from ecom_assets.sources.customer_api.mapping import (
+from ecom_assets.sources.customer_api.records import (
     EPOCHS,
+    ID_TYPES,
     MISSING,
     ApiField,
     ApiScore,
     ApiTime,
     CursorPages,
+    Customer,
     CustomerMapping,
     LinkedPages,
     NumberedPages,
     OffsetPages,
-    value_at,
-)
-from ecom_assets.sources.customer_api.records import (
-    ID_TYPES,
-    Customer,
     QuarantinedRecord,
     ReceivedRecord,
     read_id,
     read_record,
+    value_at,
 )
 from ecom_assets.sources.mapping_file import bracketed_guess
 
@@ -40,7 +38,7 @@ MOST_GROWTHS = 20
 
 
 @dataclass(frozen=True)
-class Page:
+class CustomerPage:
     """One page: its number from 1, its records, and the totals that it reports, if any."""
 
     number: int
@@ -51,7 +49,7 @@ class Page:
     after: str | None = None
 
 
-ReadPage = Callable[[int, str | None], Page]
+ReadPage = Callable[[int, str | None], CustomerPage]
 """Reads a page by its number from 1, and by the `after` of the previous page."""
 
 
@@ -59,7 +57,7 @@ ReadPage = Callable[[int, str | None], Page]
 class Pass:
     """All pages, read once, in page order."""
 
-    pages: tuple[Page, ...]
+    pages: tuple[CustomerPage, ...]
 
     @property
     def records(self) -> list[ReceivedRecord]:
@@ -121,7 +119,7 @@ class Pass:
 
 
 @dataclass(frozen=True)
-class Reading:
+class CustomerReading:
     """The passes that were made; if it is settled, the last one has every customer."""
 
     passes: tuple[Pass, ...]
@@ -139,7 +137,7 @@ class Reading:
 
 def read_until_settled(
     read_page: ReadPage, stop: Callable[[], None], *, concurrency: int, most_passes: int, most_pages: int
-) -> Reading:
+) -> CustomerReading:
     """Read all pages until two consecutive passes agree, at most `most_passes` times.
 
     `read_page` is called from `concurrency` threads. After one call fails, `stop` makes the others end soon.
@@ -151,8 +149,8 @@ def read_until_settled(
     while len(passes) < most_passes:
         passes.append(_read_pass(read_page, stop, concurrency, most_pages))
         if passes[-1].agrees_with(passes[-2]):
-            return Reading(tuple(passes), is_settled=True)
-    return Reading(tuple(passes), is_settled=False)
+            return CustomerReading(tuple(passes), is_settled=True)
+    return CustomerReading(tuple(passes), is_settled=False)
 
 
 def _read_pass(read_page: ReadPage, stop: Callable[[], None], concurrency: int, most_pages: int) -> Pass:
@@ -177,7 +175,7 @@ def _read_pass(read_page: ReadPage, stop: Callable[[], None], concurrency: int, 
     return Pass(tuple(pages))
 
 
-def _one_after_another(read_page: ReadPage, pages: list[Page], most_pages: int) -> list[Page]:
+def _one_after_another(read_page: ReadPage, pages: list[CustomerPage], most_pages: int) -> list[CustomerPage]:
     seen: set[str] = set()
     repeated = _Repeats()
     while (after := pages[-1].after) is not None:
@@ -200,7 +198,7 @@ class _Repeats:
         self._seen: set[str] = set()
         self._count = -1  # the first page brings something new, even if it is empty
 
-    def are_many(self, page: Page) -> bool:
+    def are_many(self, page: CustomerPage) -> bool:
         """Return whether, with a further page, there are two or more; one alone may be of a list that shifts."""
         payloads = {one.payload for one in page.records}
         self._count = self._count + 1 if payloads <= self._seen else 0
@@ -215,7 +213,9 @@ def _too_many_pages(what: str, most_pages: int) -> SourceError:
     )
 
 
-def _results(pool: ThreadPoolExecutor, futures: Sequence[Future[Page]], stop: Callable[[], None]) -> list[Page]:
+def _results(
+    pool: ThreadPoolExecutor, futures: Sequence[Future[CustomerPage]], stop: Callable[[], None]
+) -> list[CustomerPage]:
     try:
         wait(futures, return_when=FIRST_EXCEPTION)
         failed = [future for future in futures if future.done() and future.exception()]
@@ -323,7 +323,7 @@ class PageReader:
     page_size: int
     _step: int = field(default=1, init=False)
 
-    def __call__(self, number: int, after: str | None) -> Page:
+    def __call__(self, number: int, after: str | None) -> CustomerPage:
         """Return a page.
 
         Raises:
@@ -364,7 +364,7 @@ class PageReader:
             )
         return there
 
-    def _page(self, number: int, response: Response) -> Page:
+    def _page(self, number: int, response: Response) -> CustomerPage:
         answer, mapping = response.json(), self.mapping
         records = value_at(answer, mapping.records)
         if not isinstance(records, list):
@@ -377,7 +377,7 @@ class PageReader:
         page_count = self._page_count(answer, total)
         after = self._after(number, answer, response, records) if page_count is None else None
         read = (read_record(record, number, place, mapping) for place, record in enumerate(records, start=1))
-        return Page(number, total, page_count, tuple(read), after)
+        return CustomerPage(number, total, page_count, tuple(read), after)
 
     def _require_number(self, number: int, answer: object) -> None:
         paging = self.mapping.paging

@@ -28,7 +28,7 @@ _EXACT_UP_TO = {"DOUBLE": 2**53, "FLOAT": 2**24}
 
 
 @dataclass(frozen=True)
-class Column:
+class FileColumn:
     """A column of a file: `kind` is the platform's category of its type, `type` the file's own name of it."""
 
     kind: str
@@ -43,7 +43,7 @@ class FileColumns:
     ids can become equal. `encoding` is that of a text file as far as its beginning says it.
     """
 
-    columns: dict[str, Column]
+    columns: dict[str, FileColumn]
     delimiter: str = ","
     first_rows: tuple[dict[str, str], ...] = ()
     rounded: frozenset[str] = frozenset()
@@ -72,7 +72,6 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, 
 
 
 def _text_head(file: InputFile, head: bytes, encoding: str | None) -> bytes:
-    """Return the beginning of a text file in UTF-8."""
     result = b"".join(as_utf_8([head], encoding, file.name, is_whole=False)).removeprefix(BYTE_ORDER_MARK)
     require_text(file, result)
     return result
@@ -100,7 +99,7 @@ def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
     if not all(name.strip() for name in names):
         raise SourceError(f"{file.name} has a column without a name in its header; name it")
     first_rows = _csv_rows(rows, names, _FIRST_LINES)
-    return FileColumns({name: Column("text", "text") for name in names}, delimiter, first_rows)
+    return FileColumns({name: FileColumn("text", "text") for name in names}, delimiter, first_rows)
 
 
 def sample_of(file: InputFile, result: FileColumns) -> tuple[dict[str, str], ...]:
@@ -131,16 +130,16 @@ def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
         raise SourceError(
             f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
         )
-    columns: dict[str, Column] = {}
+    columns: dict[str, FileColumn] = {}
     for line in lines[:_SAMPLE_LINES]:
         for name, value in _members(line, exploded):
             kind = _json_kind(value)
             before = columns.get(name)
             if before is None or before.kind == "null":
-                columns[name] = Column(kind, kind)
+                columns[name] = FileColumn(kind, kind)
             elif kind not in {before.kind, "null"}:
                 # Ids can be numbers in one line and text in another; one odd value must not fail the file.
-                columns[name] = Column("mixed", "mixed")
+                columns[name] = FileColumn("mixed", "mixed")
     return FileColumns(columns)
 
 
@@ -182,11 +181,11 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
     source = f"read_parquet({text(pattern_of(file.path))}, hive_partitioning=false)"
     try:
         rows = con.execute(f"DESCRIBE {select('*', source)}").fetchall()
-        columns = {row[0]: Column(_parquet_kind(row[1]), row[1]) for row in rows}
+        columns = {row[0]: FileColumn(_parquet_kind(row[1]), row[1]) for row in rows}
         if exploded and exploded in columns and columns[exploded].type.endswith("[]"):
             inner = select("unnest(e)", select(f"unnest({ident(exploded)}) AS e", source))
             for row in con.execute(f"DESCRIBE {inner}").fetchall():
-                columns[f"{exploded}.{row[0]}"] = Column(_parquet_kind(row[1]), row[1])
+                columns[f"{exploded}.{row[0]}"] = FileColumn(_parquet_kind(row[1]), row[1])
         columns |= _too_wide(con, file, columns)
         rounded = _rounded(con, file, columns)
     except duckdb.Error as error:
@@ -194,17 +193,17 @@ def _parquet(con: duckdb.DuckDBPyConnection, file: InputFile, exploded: str | No
     return FileColumns(columns, rounded=rounded)
 
 
-def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> dict[str, Column]:
+def _too_wide(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, FileColumn]) -> dict[str, FileColumn]:
     """Return the decimal columns with more digits than the engine supports, which it would read as floating point."""
     if not any("DOUBLE" in column.type for column in columns.values()):
         return {}
     schema = f"parquet_schema({text(pattern_of(file.path))})"
     rows = con.execute(select("name, precision, scale", schema, f"precision > {_MOST_DIGITS}")).fetchall()
-    wide = {name: Column("inexact", f"DECIMAL({precision}, {scale})") for name, precision, scale in rows}
+    wide = {name: FileColumn("inexact", f"DECIMAL({precision}, {scale})") for name, precision, scale in rows}
     return {name: wide[name.rpartition(".")[2]] for name in columns if name.rpartition(".")[2] in wide}
 
 
-def _rounded(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, Column]) -> frozenset[str]:
+def _rounded(con: duckdb.DuckDBPyConnection, file: InputFile, columns: dict[str, FileColumn]) -> frozenset[str]:
     exact = {name: _EXACT_UP_TO[column.type] for name, column in columns.items() if column.type in _EXACT_UP_TO}
     own = [name for name in exact if "." not in name]
     if not own:

@@ -48,7 +48,7 @@ from ecom_assets.warehouse.sql_text import pattern_of, select, texts
 class Findings:
     """The files that need a copy, a file with a key that is not in its mapping, and the row count of each file."""
 
-    damaged: frozenset[str]
+    damaged: frozenset[str] = frozenset()
     unknown: tuple[str, str] | None = None
     row_counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -58,33 +58,27 @@ class Findings:
         return Findings(self.damaged | other.damaged, self.unknown or other.unknown, counts)
 
 
-@dataclass(frozen=True)
-class TextFiles:
-    """The files of one layout: their copies, if any, and their row counts."""
+def copied_files(
+    con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]
+) -> "tuple[dict[str, SoundCopy | None], Findings]":
+    """Find the files of a layout that can be read directly, copy the others, and count the rows of each.
 
-    copies: "dict[str, SoundCopy | None]"
-    unknown: tuple[str, str] | None
-    row_counts: dict[str, int]
-
-
-def sorted_files(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> TextFiles:
-    """Find the files that can be read directly, copy the others, and count the rows of each.
+    Returns:
+        The copy of each file, if it has one, and the findings.
 
     Raises:
         SourceError: A gzip file is truncated or damaged.
     """
     if layout.format == "parquet":
-        return TextFiles({file.path: None for file in files}, None, _parquet_counts(con, layout, files))
+        return dict.fromkeys(file.path for file in files), Findings(row_counts=_parquet_counts(con, layout, files))
     odd = frozenset(file.path for file in files if file.encoding not in {None, UTF_8} or _is_odd(file))
     result = _find_damage(con, layout, [file for file in files if file.path not in odd])
     copies: dict[str, SoundCopy | None] = dict.fromkeys(file.path for file in files)
     for file in files:
-        if file.path not in odd | result.damaged:
-            continue
-
-        copy = copies[file.path] = sound_copy(with_encoding(file), layout)
-        result |= _look_at_copy(con, layout, file.path, copy)
-    return TextFiles(copies, result.unknown, {file.path: result.row_counts.get(file.path, 0) for file in files})
+        if file.path in odd | result.damaged:
+            copy = copies[file.path] = sound_copy(with_encoding(file), layout)
+            result |= _look_at_copy(con, layout, file.path, copy)
+    return copies, replace(result, row_counts={file.path: result.row_counts.get(file.path, 0) for file in files})
 
 
 def with_encoding(file: InputFile) -> InputFile:
@@ -123,9 +117,8 @@ def _is_odd(file: InputFile) -> bool:
 
 
 def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> Findings:
-    """Return the findings of one pass of the engine."""
     if not files:
-        return Findings(frozenset())
+        return Findings()
     try:
         return _look(con, layout, [file.path for file in files])
     except duckdb.Error as error:
@@ -144,7 +137,7 @@ def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
 def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: "SoundCopy") -> Findings:
     """Return the findings of a file that is read from a copy: its rows, and a key that is not in its mapping."""
     if layout.format == "csv":
-        return Findings(frozenset(), None, {path: copy.sound_count + copy.damaged_count})
+        return Findings(row_counts={path: copy.sound_count + copy.damaged_count})
     result = _look(con, layout, [copy.sound])
     unknown = (path, result.unknown[1]) if result.unknown else None
     return Findings(frozenset(), unknown, {path: result.row_counts.get(copy.sound, 0) + copy.damaged_count})
@@ -169,7 +162,7 @@ def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) 
         # The reader checks only the columns that it reads for valid UTF-8, so all columns are read.
         columns = "__file, count(*), count(COLUMNS(*))"
         counted = con.execute(select(columns, csv_source(layout, paths), group_by="__file")).fetchall()
-        return Findings(frozenset(), None, {row[0]: int(row[1]) for row in counted})
+        return Findings(row_counts={row[0]: int(row[1]) for row in counted})
     good, unknown = is_object(layout), "NULL"
     if layout.other_columns == "refuse":
         unknown = f"list_filter(json_keys(line), lambda k: NOT list_contains({texts(layout.named)}, k))[1]"

@@ -25,7 +25,7 @@ from ecom_assets.sources.files.coded_events import (
     repeated,
     view_direct,
 )
-from ecom_assets.sources.files.kinds import EventMapping, load_mapping
+from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.row_counts import DUPLICATE, FileRowCounts
 from ecom_assets.tables.contract import Table

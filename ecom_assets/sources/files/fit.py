@@ -191,7 +191,6 @@ def _needed(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:
 
 
 def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[str, set[str]]:
-    """Return what a field expects, as text and as column kinds."""
     if isinstance(field, TimeField):
         kinds = {"text", "null", "mixed"}
         for form in field.formats:

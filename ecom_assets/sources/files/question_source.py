@@ -1,4 +1,4 @@
-"""Files of events, or of order lines, as the source of the events of a question."""
+"""Files of events, or of order lines, as the source of the events of a question, and rows that it writes to a file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Generic, NoReturn, TypeVar
 
+import duckdb
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.atomic_files import replacing
+from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events.missing import Words
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
@@ -19,7 +22,7 @@ from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased
-from ecom_assets.sources.files.kinds import load_order_mapping
+from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.row_counts import DUPLICATE, FileRowCounts, rows_line
 from ecom_assets.sources.visitor_segments import visitor_segment, visitor_segment_of_text
@@ -28,7 +31,7 @@ from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import Extent, KnownDays, Period, within
 from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets.warehouse.local import connect, keep_within, temporary
-from ecom_assets.warehouse.sql_text import day, day_in_zone, select
+from ecom_assets.warehouse.sql_text import day, day_in_zone, select, text
 
 LINES = "file_orders"
 
@@ -318,3 +321,33 @@ class OpenFileEvents:
 
     def stored(self, session_rule: str) -> None:
         """Return nothing: files have no tables of sessions."""
+
+
+FORMATS = {".parquet": "FORMAT parquet, COMPRESSION zstd", ".csv": "FORMAT csv, HEADER"}
+
+
+def check_format(option: str, path: Path | None) -> None:
+    """Refuse a file that is neither Parquet nor CSV, before any work is done.
+
+    Raises:
+        UsageError: Its name ends in another way.
+    """
+    if path is not None and path.suffix not in FORMATS:
+        raise UsageError(f"{option} {path} is neither .parquet nor .csv; end it in one of them.")
+
+
+def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
+    """Write the rows in their order; a file that was there is replaced when the new one is whole.
+
+    Raises:
+        WarehouseError: It cannot be written.
+    """
+    if not path.parent.is_dir():
+        raise WarehouseError(f"{path} cannot be written: there is no folder {path.parent}; make it, or choose another.")
+    try:
+        with replacing(path) as fresh:
+            con.raw_sql(f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})")
+    except (duckdb.Error, OSError) as error:
+        raise WarehouseError(
+            f"{path} cannot be written: {str(error).splitlines()[0]}; choose another place."
+        ) from error

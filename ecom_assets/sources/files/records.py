@@ -5,10 +5,9 @@ This module finds the files, decides which of them to open for which arrival day
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -16,7 +15,7 @@ import duckdb
 from ecom_assets.errors import MappingError, UsageError
 from ecom_assets.sources.files import sql as row_sql
 from ecom_assets.sources.files.columns import FileColumns, columns_of
-from ecom_assets.sources.files.damage import sorted_files
+from ecom_assets.sources.files.damage import SoundCopy, copied_files
 from ecom_assets.sources.files.fit import check_expressions, check_fit, columns_used, unknown_column
 from ecom_assets.sources.files.footers import Footer, footers_of, rules_passed
 from ecom_assets.sources.files.formats import InputFile, find_files
@@ -24,14 +23,11 @@ from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import naming_damaged_parquet, note_parquet
+from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.received import FileRows
+from ecom_assets.warehouse.damaged_parquet import naming_damaged_parquet, note_parquet
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
-
-if TYPE_CHECKING:
-    from ecom_assets.sources.files.damage import SoundCopy
-    from ecom_assets.tables.days import Days
-    from ecom_assets.tables.received import FileRows
-
-_ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class RecordFiles:
     layouts: tuple[tuple[InputFile, Layout], ...]
     first_day: date = FIRST_PLAUSIBLE
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
-    _copies: "dict[str, SoundCopy | None]" = field(default_factory=dict, repr=False, compare=False)
+    _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
     _footers: dict[str, dict[str, Footer]] = field(default_factory=dict, repr=False, compare=False)
     _row_counts: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
@@ -169,10 +165,8 @@ class RecordFiles:
         is_landed = len(self._loose) < len(self.layouts)
         return is_landed or any(one.has_date for one in self._arrivals_of(self._loose).values())
 
-    def file_rows(self, days: "Days | None" = None) -> "list[FileRows]":
+    def file_rows(self, days: Days | None = None) -> list[FileRows]:
         """Return the row counts of the files; landing folders of other days are left out and not opened."""
-        from ecom_assets.tables.received import FileRows  # noqa: PLC0415 (loads Ibis)
-
         wanted = set(days.dates) if days else None
         landed = [(f, y) for f, y in self.layouts if f.received_date and (wanted is None or f.received_date in wanted)]
         for group in _groups(landed):
@@ -194,9 +188,9 @@ class RecordFiles:
         for arrived in sorted(received):
             own = select(
                 f"{day_in_zone(self.mapping.kind.at, self.timezone)} AS own",
-                self.received_sql(arrived, arrived + _ONE_DAY),
+                self.received_sql(arrived, arrived + ONE_DAY),
             )
-            query = select("min(own), max(own)", own, f"own <= {day(arrived + _ONE_DAY)}")
+            query = select("min(own), max(own)", own, f"own <= {day(arrived + ONE_DAY)}")
             row = self.con.execute(query).fetchone()
             matches += [one for one in row or () if one]
         return (min(matches), max(matches)) if matches else None
@@ -208,11 +202,9 @@ class RecordFiles:
 
     @property
     def _loose(self) -> list[tuple[InputFile, Layout]]:
-        """Return the files outside landing folders."""
         return [(file, layout) for file, layout in self.layouts if file.received_date is None]
 
     def _select(self, group: Sequence[tuple[InputFile, Layout]], sure_late_days: int | None = None) -> str:
-        """Return the SELECT over files of one layout."""
         files = [self._days_of(file) for file, _ in group]
         return dated_sql(self._records(group), self.mapping.kind, files, self.timezone, sure_late_days)
 
@@ -238,13 +230,12 @@ class RecordFiles:
         return [(file, layout.with_footers(self._footers.get(file.path, {}))) for file, layout in files]
 
     def _look_for_damage(self, group: Sequence[tuple[InputFile, Layout]]) -> None:
-        """Find the files that must be read from a copy."""
         new = [file for file, _ in group if file.path not in self._copies]
-        result = sorted_files(self.con.cursor(), group[0][1], new)
+        copies, result = copied_files(self.con.cursor(), group[0][1], new)
         if result.unknown:
             [file] = [one for one in new if one.path == result.unknown[0]]
             raise MappingError(unknown_column(file, result.unknown[1], self.mapping))
-        self._copies.update(result.copies)
+        self._copies.update(copies)
         self._row_counts.update(result.row_counts)
 
     def _days_of(self, file: InputFile) -> FileDays:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from ecom_assets.sources.files.columns import Column
+from ecom_assets.sources.files.columns import FileColumn
 from ecom_assets.sources.files.footers import Footer
 from ecom_assets.sources.files.mapping import IdField, RecordKind, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
@@ -44,7 +44,7 @@ class Layout:
 
     format: str
     is_gzip: bool
-    columns: tuple[tuple[str, Column], ...]
+    columns: tuple[tuple[str, FileColumn], ...]
     delimiter: str
     exploded: str | None
     needed: tuple[str, ...]  # by the mapping, whether the files have them or not
@@ -61,7 +61,7 @@ class Layout:
         bounded = frozenset(name for name, (low, high) in times.items() if low >= FIRST_TIME and high <= LAST_TIME)
         return replace(self, filled=filled, bounded=bounded, footers=footers)
 
-    def own(self) -> dict[str, Column]:
+    def own(self) -> dict[str, FileColumn]:
         """Return the columns of the rows themselves, without the members of an exploded list."""
         prefix = f"{self.exploded}." if self.exploded else None
         return {name: column for name, column in self.columns if not (prefix and name.startswith(prefix))}
@@ -225,7 +225,7 @@ def _moment(name: str, kind: str) -> str:
     return f"timezone('UTC', {ident(name)})" if kind == "zoned" else f"{ident(name)}::TIMESTAMP"
 
 
-def parquet_text(name: str, column: Column, filled: Collection[str] = ()) -> str:
+def parquet_text(name: str, column: FileColumn, filled: Collection[str] = ()) -> str:
     """Return the SQL of a column of a Parquet file as text; empty text is NULL unless the column is in `filled`."""
     if column.kind == "nested":
         return f"to_json({ident(name)})::VARCHAR"

@@ -43,43 +43,43 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedRows:
     """The number of rows in a body, or its fault, as the second half of a sentence."""
 
     row_count: int = 0
     fault: str = ""
 
 
-def count_rows(body: bytes, announced_rows: int | None) -> Counted:
+def count_rows(body: bytes, announced_rows: int | None) -> CountedRows:
     """Count the rows of a file, and check that it is complete."""
     if not body:
-        return Counted(fault="gives an empty file")
+        return CountedRows(fault="gives an empty file")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Counted(fault=f"gives a file that is not UTF-8 at byte {error.start:,}")
+        return CountedRows(fault=f"gives a file that is not UTF-8 at byte {error.start:,}")
     if not text.endswith("\n"):
-        return Counted(fault=f"gives a file whose last line is cut ({len(body):,} bytes)")
+        return CountedRows(fault=f"gives a file whose last line is cut ({len(body):,} bytes)")
     try:
         return _counted(csv.reader(io.StringIO(text, newline=""), strict=True), announced_rows)
     except csv.Error as error:
-        return Counted(fault=f"gives a file that breaks off inside of a quoted value ({error})")
+        return CountedRows(fault=f"gives a file that breaks off inside of a quoted value ({error})")
 
 
-def _counted(lines: Iterator[list[str]], announced_rows: int | None) -> Counted:
+def _counted(lines: Iterator[list[str]], announced_rows: int | None) -> CountedRows:
     header = next(lines)
     if missing := [column for column in COLUMNS if column not in header]:
-        return Counted(fault=f"gives a file without the columns {', '.join(missing)}, so it is not an order report")
+        return CountedRows(fault=f"gives a file without the columns {', '.join(missing)}, so it is not an order report")
     row_count, last = 0, header
     for line in lines:
         row_count, last = row_count + 1, line
     if len(last) != len(header):
-        return Counted(row_count, f"gives a file whose last line has {len(last)} of {len(header)} values")
+        return CountedRows(row_count, f"gives a file whose last line has {len(last)} of {len(header)} values")
     if announced_rows is not None and row_count != announced_rows:
-        return Counted(row_count, f"gives a file with {row_count:,} of {announced_rows:,} announced rows")
+        return CountedRows(row_count, f"gives a file with {row_count:,} of {announced_rows:,} announced rows")
     if row_count == 0 and announced_rows is None:
-        return Counted(fault="gives a file with a header and no rows")
-    return Counted(row_count)
+        return CountedRows(fault="gives a file with a header and no rows")
+    return CountedRows(row_count)
 
 
 def path_of(home: Path, day: date) -> Path:
@@ -296,7 +296,6 @@ class OrderReports:
         )
 
     def _wait_for(self, step: str, params: Mapping[str, str], what: str) -> _Status:
-        """Poll until the status is no longer RUNNING."""
         until = time.monotonic() + self._settings.order_api_patience_s
         while True:
             answer = self._read(_Status, self._session.get(self._url(step), params, self._headers))
@@ -382,7 +381,6 @@ def _fault_of_orders(row_count: int | None, response: Response) -> str:
 
 
 def _fault_of_other(name: str, response: Response) -> str:
-    """Return what is wrong with another file of a report."""
     try:
         text = response.content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

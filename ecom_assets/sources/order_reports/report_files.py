@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ibis.backends.duckdb import Backend
 
@@ -17,8 +17,15 @@ from ecom_assets.orders.contracts import RawCustomerResearch, RawPriceLog, RawUs
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import SANDBOX, received_rows
 from ecom_assets.sources.files.formats import joined_places
-from ecom_assets.sources.files.kinds import ActivityMapping, ResearchMapping
-from ecom_assets.sources.files.mapping import RecordMapping
+from ecom_assets.sources.files.mapping import (
+    IdField,
+    RecordFields,
+    RecordKind,
+    RecordMapping,
+    SourceField,
+    TimeField,
+    whole_number,
+)
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.api import ACTIVITIES, PRICES, RESEARCH, history_path, report_path
 from ecom_assets.sources.order_reports.source import open_history
@@ -29,10 +36,84 @@ from ecom_assets.tables.values import MAX_AMOUNT
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import in_memory, temporary
 from ecom_assets.warehouse.raw_slices import note_withdrawn
+from ecom_assets.warehouse.sql_text import amount
+from ecom_assets.warehouse.withdrawals import note_withdrawn
 
 NAMES = ("item_name", "product_name", "prod_name", "name", "category_name")
 """What the column with an item's name is called; the first that a file has."""
 CENTS = Decimal("0.01")
+
+
+ACTIVITY_KIND = RecordKind(
+    folder="",
+    fields=("id", "uniq_id", "date_time", "action_id", "customer_id", "quantity"),
+    id="uniq_id",
+    time="date_time",
+    at="activity_at",
+    optional=frozenset({"id", "quantity"}),
+    never_empty=frozenset({"uniq_id", "date_time"}),
+    numbers=frozenset({"quantity"}),
+    renamed={"quantity": "received_quantity"},
+    read={"quantity": ("BIGINT", whole_number("e.quantity"))},
+)
+
+
+class ActivityFields(RecordFields):
+    """One entry per column of `user_activity_log`."""
+
+    uniq_id: IdField
+    date_time: TimeField
+    action_id: SourceField
+    customer_id: SourceField
+    id: SourceField | None = None
+    quantity: SourceField | None = None
+    received_at: TimeField | None = None
+
+
+class ActivityMapping(RecordMapping):
+    """The mapping of the activities in an order report."""
+
+    kind: ClassVar[RecordKind] = ACTIVITY_KIND
+
+    fields: ActivityFields
+
+
+RESEARCH_KIND = RecordKind(
+    folder="",
+    fields=("research_id", "id", "date_id", "category_id", "geo_id", "sales_qty", "sales_amt"),
+    id="research_id",
+    time="date_id",
+    at="research_at",
+    optional=frozenset({"id"}),
+    never_empty=frozenset({"research_id", "date_id"}),
+    numbers=frozenset({"sales_qty", "sales_amt"}),
+    renamed={"sales_qty": "received_sales_qty", "sales_amt": "received_sales_amt"},
+    read={
+        "sales_quantity": ("BIGINT", whole_number("e.sales_qty")),
+        "sales_amount": ("DECIMAL(18, 2)", amount("e.sales_amt")),
+    },
+)
+
+
+class ResearchFields(RecordFields):
+    """One entry per column of `customer_research`."""
+
+    research_id: IdField
+    date_id: TimeField
+    category_id: SourceField
+    geo_id: SourceField
+    sales_qty: SourceField
+    sales_amt: SourceField
+    id: SourceField | None = None
+    received_at: TimeField | None = None
+
+
+class ResearchMapping(RecordMapping):
+    """The mapping of the market research in an order report."""
+
+    kind: ClassVar[RecordKind] = RESEARCH_KIND
+
+    fields: ResearchFields
 
 
 def has_report(settings: Settings) -> bool:
@@ -239,7 +320,6 @@ def _of_activities(engine: Engine) -> str:
 
 
 def _origins(engine: Engine) -> list[str]:
-    """Return where the stored events came from."""
     if not engine.has(RawEvents):
         return []
     column = engine.quoted("source")

@@ -13,11 +13,11 @@ from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
-from ecom_assets.sources.files.catalogue import catalogue_rows
 from ecom_assets.sources.files.formats import in_landing_folders, split_places
-from ecom_assets.sources.files.kinds import load_order_mapping
+from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles, landing_days
 from ecom_assets.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
+from ecom_assets.sources.stock import catalogue_rows
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NO_DAYS, FileRows, SliceOutput
 from ecom_assets.warehouse.local import temporary
@@ -162,46 +162,44 @@ class OrderReader:
         return self._landed[0]
 
 
-class ReceivedOrderFiles:
-    """Order lines from files; those that came from an API stay beside them."""
+@dataclass(frozen=True)
+class _Orders:
+    """A source of order lines that a reader reads."""
 
-    def __init__(self, reader: OrderReader, settings: Settings) -> None:
-        """Store the reader, and the settings with the paths."""
-        self._reader = reader
-        self._settings = settings
+    reader: OrderReader
+    settings: Settings
 
     @property
     def origin(self) -> str:
         """Return what the rows have in their column `source`."""
-        return self._reader.origin
+        return self.reader.origin
+
+
+class ReceivedOrderFiles(_Orders):
+    """Order lines from files; those that came from an API stay beside them."""
 
     @cached_property
     def files(self) -> RecordFiles:
         """Return the files, checked against their mapping."""
-        return open_orders(self._reader.reader.con, self._settings)
+        return open_orders(self.reader.reader.con, self.settings)
 
     def received(self, days: Days) -> SliceOutput:
         """Return the rows of `RawUserOrderLog` that arrived on `days`."""
-        return SliceOutput(self._reader.rows(self.files, days), days, origin=self._reader.origin)
+        return SliceOutput(self.reader.rows(self.files, days), days, origin=self.reader.origin)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the files, from when they were checked."""
         return self.files.file_rows(days)
 
 
-class ApiOrders:
-    """Order lines from the configured order report API; their arrival day is the day of their increment."""
+@dataclass(frozen=True)
+class ApiOrders(_Orders):
+    """Order lines from the configured order report API; their arrival day is the day of their increment.
 
-    def __init__(self, reader: OrderReader, settings: Settings, now: Clock = now_utc) -> None:
-        """Store the reader, the settings, and the clock that decides which days have ended."""
-        self._reader = reader
-        self._settings = settings
-        self._now = now
+    The clock decides which days have ended.
+    """
 
-    @property
-    def origin(self) -> str:
-        """Return what the rows have in their column `source`."""
-        return self._reader.origin
+    now: Clock = now_utc
 
     def received(self, days: Days) -> SliceOutput:
         """Fetch and store the increments of the days that have ended; rows of the other days are kept.
@@ -209,14 +207,14 @@ class ApiOrders:
         Raises:
             SourceError: The service cannot be reached, returns an error, or returns no report or no complete file.
         """
-        ended = ended_days(self._settings.timezone, days, self._now)
+        ended = ended_days(self.settings.timezone, days, self.now)
         if not ended.dates:
-            return self._reader.nothing("an increment is of a day that has ended")
-        return self._reader.fetched(self._settings, ended)
+            return self.reader.nothing("an increment is of a day that has ended")
+        return self.reader.fetched(self.settings, ended)
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the stored files."""
-        return self._reader.landed_rows(self._settings.home, days)
+        return self.reader.landed_rows(self.settings.home, days)
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
