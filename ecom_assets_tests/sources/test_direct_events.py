@@ -44,7 +44,7 @@ def test_they_are_those_of_the_full_cleaning(files: Files, *, is_named: bool) ->
         for number, (folder, _, rows) in enumerate(files):
             write(Path(made) / folder / f"{number}.parquet", rows)
         straight = answered(Path(made), names if is_named else CleanEvents.columns, columns)
-        with patch.object(file_events, "cleans_by_default", return_value=False):
+        with patch.object(file_events, "MOST_ROWS", 0):
             full = answered(Path(made), names if is_named else CleanEvents.columns, columns)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]
@@ -57,7 +57,7 @@ def test_few_columns_keep_the_copy_that_arrived_first_by_all_columns(tmp_path: P
         ("a", "ann", "purchase", "2025-03-11T00:59:00Z", *[None] * 7),
     ]
     write(tmp_path / "received_date=2025-03-10" / "0.parquet", copies)
-    with patch.object(file_events, "cleans_by_default", return_value=False):
+    with patch.object(file_events, "MOST_ROWS", 0):
         for columns in (None, ["product_category"]):
             events, _, _ = answered(tmp_path, ["event_id", "event_type"], columns)
             assert events == [{"event_id": "a", "event_type": "purchase"}], columns
@@ -99,7 +99,7 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
             more += "".join(f", NULL::VARCHAR AS {name}" for name in empty)
             con.execute(f"COPY (SELECT *, {more} FROM rows) TO '{folder}/a.parquet' (ROW_GROUP_SIZE 2048)")
         straight = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
-        with patch.object(file_events, "cleans_by_default", return_value=False):
+        with patch.object(file_events, "MOST_ROWS", 0):
             full = answered(Path(made), ["event_id", "event_at", "cart_amount"], None)
     assert (straight[2], full[2]) == (True, False)
     assert straight[:2] == full[:2]

@@ -115,16 +115,9 @@ def test_days_are_half_open_and_a_day_without_a_folder_is_empty(tmp_path: Path) 
     assert whole == empty
 
 
-def test_received_and_touched_days(tmp_path: Path) -> None:
+def test_received_days(tmp_path: Path) -> None:
     files = landed(tmp_path)
     assert files.received_days() == (date(2026, 1, 2), date(2026, 1, 5))
-    assert files.touched_days([date(2026, 1, 2)]) == (date(2026, 1, 1), date(2026, 1, 2))
-    assert files.touched_days([date(2026, 1, 2), date(2026, 1, 3)]) == (
-        date(2025, 12, 30),
-        date(2026, 1, 2),
-    )
-    assert files.touched_days([date(2026, 1, 5)]) == (date(2026, 1, 5), date(2026, 1, 5))
-    assert files.touched_days([date(2026, 1, 4)]) is None
 
 
 def test_days_without_landing_folders(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
@@ -137,13 +130,11 @@ def test_days_without_landing_folders(tmp_path: Path, con: duckdb.DuckDBPyConnec
         ("2026-01-03", "2026-01-03"), ("?", "2026-01-03"),
     ]  # fmt: skip
     assert "b.csv" not in sql  # it holds no row of these days
-    assert files.touched_days([date(2026, 1, 8)]) == (date(2026, 1, 8), date(2026, 1, 8))
 
 
 def test_no_rows_have_no_days(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
     files = RecordFiles.open(con, [write(tmp_path / "e.csv", ",".join(SHOP[0]) + "\n")], ECOMMERCE)
     assert files.received_days() is None
-    assert files.touched_days([date(2026, 1, 1)]) is None
     assert rows_of(con, files.received_sql()) == []
 
 

@@ -101,7 +101,7 @@ def test_it_answers_as_the_full_cleaning_does(
         assert read.called is all(kind == "parquet" for _, kind, _ in files)
         with patch.object(Keying, "of", return_value=None):  # as for more visitors and time than one number holds
             assert quick == question(Path(made), steps, within)
-        with patch.object(file_events, "cleans_by_default", return_value=False):
+        with patch.object(file_events, "MOST_ROWS", 0):
             assert quick == question(Path(made), steps, within)
 
 

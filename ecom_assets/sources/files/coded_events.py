@@ -187,8 +187,9 @@ class CodedFiles:
         checked = CheckedRows(len(is_coded), rejected, surplus, without_user > 0, has_repeated, has_escaped)
         return CodedEvents(_ints(coded.keys), coded.units, keying, unit_count, checked)
 
+    @cached_property
     def checked(self) -> CheckedRows | None:
-        """Check all rows; return None if too many of them have no user."""
+        """What the check of all rows says; None if too many of them have no user."""
         self._view_sure()
         # Where no user can be odd, none is looked at.
         users = f"{SURE} WHERE false" if PLAIN_USERS in self._passed_by_footers else SURE

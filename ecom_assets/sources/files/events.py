@@ -39,47 +39,6 @@ from ecom_assets.warehouse.sql_text import day_in_zone, select
 from ecom_assets.warehouse.statements import STATEMENTS
 
 
-@dataclass(frozen=True)
-class OpenedFiles:
-    """Files with the mapping that they fit, open in an engine of their own, and the check of their rows."""
-
-    con: Backend
-    files: RecordFiles
-    mapping: EventMapping
-    settings: Settings
-    known: CheckedRows | None = None
-
-    @property
-    def rule(self) -> CleaningRule:
-        """Return the cleaning rule of `ecom run`."""
-        accepted = self.mapping.accepted_types(self.settings.event_types)
-        return CleaningRule(
-            accepted,
-            self.settings.late_days,
-            max_amount=self.settings.max_amount,
-            timezone=self.settings.timezone,
-        )
-
-    @cached_property
-    def checked(self) -> CheckedRows | None:
-        """What the check of all rows says; None where clean events cannot be read straight from the files."""
-        return self.known or (None if self.coded is None else self.coded.checked())
-
-    @cached_property
-    def coded(self) -> CodedFiles | None:
-        """The files as numbers; None where their rows need the full definitions of cleaning."""
-        if not (self.files.is_parquet and cleans_by_default(self.rule)):
-            return None
-        if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
-            return None
-        return CodedFiles(self.con.con, self.files, self.settings.late_days)
-
-
-def cleans_by_default(rule: CleaningRule) -> bool:
-    """Whether the rule is the default one, by which files are read as numbers."""
-    return rule == DEFAULT_RULE
-
-
 def may_hold_erased(settings: Settings) -> bool:
     """Return whether people were erased, whose rows must be left out of whatever file is asked."""
     named = (settings.ledger_url.get_secret_value(), settings.warehouse_url, settings.postgres_url.get_secret_value())
@@ -132,7 +91,14 @@ class FileEvents:
     without a user, or with an id that may repeat, are cleaned by the full definitions and stored.
     """
 
-    opened: OpenedFiles
+    con: Backend
+    files: RecordFiles
+    mapping: EventMapping
+    settings: Settings
+    coded: CodedFiles | None = None
+    """The files as numbers; None where their rows need the full definitions of cleaning."""
+    check: CheckedRows | None = None
+    """What a pass over all rows has said, if there was one."""
     columns: tuple[str, ...] = ALL_COLUMNS
     keeps_copies: bool = False
     named: frozenset[str] | None = None
@@ -151,37 +117,31 @@ class FileEvents:
         if settings.home.is_dir():
             STATEMENTS.keep_in(settings.home / "statements.sqlite")
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
-        return cls(OpenedFiles(con, files, mapping, settings))
+        opened = cls(con, files, mapping, settings)
+        return replace(opened, coded=opened._as_coded())
 
-    @property
-    def con(self) -> Backend:
-        """Return the engine."""
-        return self.opened.con
-
-    @property
-    def files(self) -> RecordFiles:
-        """Return the files."""
-        return self.opened.files
-
-    @property
-    def mapping(self) -> EventMapping:
-        """Return their mapping."""
-        return self.opened.mapping
-
-    @property
-    def settings(self) -> Settings:
-        """Return the settings by which they are read."""
-        return self.opened.settings
+    def _as_coded(self) -> CodedFiles | None:
+        if not (self.files.is_parquet and self.rule == DEFAULT_RULE):
+            return None
+        if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
+            return None
+        return CodedFiles(self.con.con, self.files, self.settings.late_days)
 
     @property
     def rule(self) -> CleaningRule:
         """Return the cleaning rule of `ecom run`."""
-        return self.opened.rule
+        accepted = self.mapping.accepted_types(self.settings.event_types)
+        return CleaningRule(
+            accepted,
+            self.settings.late_days,
+            max_amount=self.settings.max_amount,
+            timezone=self.settings.timezone,
+        )
 
     @property
     def checked(self) -> CheckedRows | None:
         """Return what the check of all rows says; None where clean events must be stored first."""
-        return self.opened.checked
+        return self.check or (self.coded.checked if self.coded else None)
 
     def with_few_columns(self) -> "FileEvents":
         """Return the same files with only visitor, event type and time; equal surplus copies must not matter.
@@ -195,15 +155,15 @@ class FileEvents:
 
         The times are None where the rows need the full definitions of cleaning, or the funnel more than its kernel.
         """
-        if self.opened.coded is None or not (suits(funnel) and needs_few_columns(funnel)):
+        if self.coded is None or not (suits(funnel) and needs_few_columns(funnel)):
             return self, None
         code, plan = event_code(funnel)
-        events = self.opened.coded.events(code, plan)
+        events = self.coded.events(code, plan)
         if events is None:
             return self, None
         ((threads,),) = self.con.con.execute("SELECT current_setting('threads')::INTEGER").fetchall()
         times = times_of_parts(events.in_order(plan), plan.steps, min(threads, MAX_WORKERS))
-        return replace(self, opened=replace(self.opened, known=events.checked)), times
+        return replace(self, check=events.checked), times
 
     def naming(self, columns: Iterable[str]) -> "FileEvents":
         """Return the same files with these columns in addition to visitor, event type and time.

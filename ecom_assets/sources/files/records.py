@@ -24,10 +24,10 @@ from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import naming_damaged_parquet, note_parquet
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
-from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.warehouse.damaged_parquet import naming_damaged_parquet, note_parquet
-from ecom_assets.warehouse.sql_text import day, day_in_zone, select
+from ecom_assets.warehouse.sql_text import day, select
 
 
 @dataclass(frozen=True)
@@ -178,22 +178,6 @@ class RecordFiles:
         }
         files = [file for file, _ in (*landed, *self._loose)]
         return [FileRows(f.relative, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
-
-    def touched_days(self, received: Collection[date]) -> tuple[date, date] | None:
-        """Return the first and last day that rows with these arrival days belong to; None if there are none.
-
-        Days later than the day after the arrival are left out, because such rows are rejected as future ones.
-        """
-        matches: list[date] = []
-        for arrived in sorted(received):
-            own = select(
-                f"{day_in_zone(self.mapping.kind.at, self.timezone)} AS own",
-                self.received_sql(arrived, arrived + ONE_DAY),
-            )
-            query = select("min(own), max(own)", own, f"own <= {day(arrived + ONE_DAY)}")
-            row = self.con.execute(query).fetchone()
-            matches += [one for one in row or () if one]
-        return (min(matches), max(matches)) if matches else None
 
     def no_rows_sql(self) -> str:
         """Return a SELECT with the columns of the mapping's kind, and no rows."""
