@@ -5,10 +5,8 @@ Fingerprints of one engine are compared with each other only: engines hash diffe
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -97,13 +95,21 @@ def _hashed_sql(engine: Engine, contract: type[Table], row_hash: str, unread: Da
     )
 
 
-def read_notes(rows: Iterable[Mapping[str, Any]]) -> State:
-    """Return what rows of `PublishedSlices` say; those of an earlier release have no version."""
+def noted(target: Engine) -> State:
+    """Return the fingerprints that a publication recorded in `PublishedSlices`; none if there is no such table."""
     state: State = {}
-    for row in rows:
-        result = Fingerprint(row["row_count"], row["fingerprint"], row.get("version") or "")
-        state.setdefault(row["table_name"], {})[row["slice"]] = result
+    if target.has(PublishedSlices):
+        for row in target.query(f"SELECT * FROM {target.name_of(PublishedSlices)}"):  # noqa: S608 (names come from contracts)
+            slices = state.setdefault(row["table_name"], {})
+            slices[row["slice"]] = Fingerprint(row["row_count"], row["fingerprint"], row.get("version") or "")
     return state
+
+
+def differing(contract: type[Table], wanted: Slices, stored: Slices) -> tuple[list[str], Days | None]:
+    """Return the slices that differ, and their days; None is all days: there are none, or nothing is stored."""
+    names = sorted(name for name in wanted | stored if wanted.get(name) != stored.get(name))
+    is_whole = contract.day_column is None or not stored
+    return names, None if is_whole else Days.of(date.fromisoformat(name) for name in names)
 
 
 def notes_of(state: State) -> pa.Table:

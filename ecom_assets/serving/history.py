@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from ecom_assets.errors import WarehouseError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
-from ecom_assets.serving.contracts import Publication
 from ecom_assets.serving.places import newest_publication, publication_target, serves_postgres, serving_folder
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -125,10 +124,8 @@ def last_publication(settings: Settings) -> History:
 
 def published_history(target: "PostgresEngine") -> History:
     """Return the days that the newest publication was built on."""
-    if target.has(Publication) and "built_on" not in target.stored_schema(Publication):
-        return History()  # of an earlier version, which kept nothing
     newest = newest_publication(target)
-    return History.read(json.loads(newest["built_on"] or "{}")) if newest else History()
+    return History.read(json.loads(newest.get("built_on") or "{}")) if newest else History()
 
 
 def _lack(address: str, missing: Days) -> str:

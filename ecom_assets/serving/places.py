@@ -32,7 +32,6 @@ def newest_publication(target: "PostgresEngine") -> dict[str, Any] | None:
     """Return the row of the newest publication, None if there is none."""
     if not target.has(Publication):
         return None
-    # All columns that are there: an API that was renewed reads what an older one published.
     name = target.name_of(Publication)
     result = target.query(f"SELECT * FROM {name} ORDER BY publication_number DESC LIMIT 1")  # noqa: S608 (names come from contracts)
     return result[0] if result else None

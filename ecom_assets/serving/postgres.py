@@ -6,7 +6,7 @@ Anyone who reads sees the tables of the publication before, or all of the new on
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,13 +17,14 @@ from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.retrying import reconnecting
 from ecom_assets.serving.contracts import Publication, PublishedSlices
-from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, fingerprints, notes_of, read_notes
+from ecom_assets.serving.fingerprints import Fingerprint, State, data_version, differing, fingerprints, noted, notes_of
 from ecom_assets.serving.history import Runs
 from ecom_assets.serving.places import newest_publication
 from ecom_assets.serving.reading import EmptyDayMeaning, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, conform, schema_of
+from ecom_assets.tables.schema import batches_of, conform, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import changes
@@ -96,7 +97,7 @@ def _published(
             target.execute(statement)
         target.on_step("publication_begun")
         _make_tables(target, (*NOTES, *tables))
-        there = _noted(target)
+        there = noted(target)
         here = {
             table.qualified_name(): fingerprints(source, table, there.get(table.qualified_name())) for table in tables
         }
@@ -120,11 +121,8 @@ def _bring(
     source: Engine, target: PostgresEngine, table: type[Table], here: Mapping[str, Any], there: Mapping[str, Any]
 ) -> int:
     """Replace the slices of a table that differ; return how many rows were written."""
-    wanted, result = here[table.qualified_name()], there.get(table.qualified_name(), {})
-    differing = sorted(name for name in wanted | result if wanted.get(name) != result.get(name))
-    # Without notes, nobody knows of which days there are rows.
-    is_whole = table.day_column is None or not result
-    days = None if is_whole else Days.of(date.fromisoformat(name) for name in differing)
+    wanted = here[table.qualified_name()]
+    names, days = differing(table, wanted, there.get(table.qualified_name(), {}))
     target.execute(f"DELETE FROM {target.name_of(table)}{target.where(table, days)}")  # noqa: S608 (names come from contracts)
     target.on_step("slices_removed")
     rows = source.readable(table)
@@ -134,9 +132,9 @@ def _bring(
         count = target.take_in(table, batches)
     target.analyze(table)
     target.on_step("table_written")
-    if count != _rows({name: wanted[name] for name in differing if name in wanted}):
+    if count != _rows({name: wanted[name] for name in names if name in wanted}):
         raise _moved(source)
-    _note_slices(target, table, {name: wanted.get(name) for name in differing})
+    _note_slices(target, table, {name: wanted.get(name) for name in names})
     return count
 
 
@@ -195,11 +193,6 @@ def _moved(source: Engine) -> WarehouseError:
     )
 
 
-def _noted(target: PostgresEngine) -> State:
-    columns = target.columns_of(PublishedSlices)
-    return read_notes(target.query(f"SELECT {columns} FROM {target.name_of(PublishedSlices)}"))  # noqa: S608 (as above)
-
-
 def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str, Fingerprint | None]) -> None:
     name = table.qualified_name()
     listed = ", ".join(map(text, slices))
@@ -242,12 +235,8 @@ def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row)
         "table_row_counts": json.dumps(published.row_counts),
         **notes,
     }
-    _insert(target, Publication, [row])
-
-
-def _insert(target: PostgresEngine, contract: type[Table], rows: list[dict[str, Any]]) -> None:
-    result = pa.Table.from_pylist(rows, schema=schema_of(contract).to_pyarrow())
-    target.take_in(contract, result.to_reader())
+    result = pa.Table.from_pylist([row], schema=schema_of(Publication).to_pyarrow())
+    target.take_in(Publication, result.to_reader())
 
 
 def _rows(slices: Mapping[str, Fingerprint]) -> int:

@@ -88,7 +88,7 @@ def real_time(
     read = _Read(_newest(settings, now, rule))
     with _engine(settings) as con:
         events = _live_events(con, settings, read, naive_now, _since(naive_now, rule), erased_people)
-        windows = [_Window(naive_now, minutes).answer(con, events, rule, read) for minutes in rule.windows_minutes]
+        windows = [_window(con, events, naive_now, minutes, rule, read) for minutes in rule.windows_minutes]
         ((newest_at,),) = con.con.execute(
             select("max(event_at)", LIVE, f"event_at <= TIMESTAMP '{naive_now}'")
         ).fetchall()
@@ -201,22 +201,16 @@ def _rows(files: RecordFiles, settings: Settings) -> str:
     return select(f"*, {own_day} AS event_date, '' AS source", files.received_sql())
 
 
-@dataclass(frozen=True)
-class _Window:
-    now: datetime
-    minutes: int
-
-    def answer(self, con: Backend, events: ir.Table, rule: RealTimeRule, read: _Read) -> dict[str, Any]:
-        """Return what happened in it."""
-        inside = realtime.window_of(events, self.now, self.minutes)
-        (numbers,) = read.rows(con, realtime.totals(inside))
-        return {
-            "minutes": self.minutes,
-            "start_at": (self.now - timedelta(minutes=self.minutes)).replace(tzinfo=UTC),
-            "end_at": self.now.replace(tzinfo=UTC),
-            **numbers,
-            "events_by_type": {
-                one["event_type"]: one["event_count"] for one in read.rows(con, realtime.by_type(inside))
-            },
-            "top_products": read.rows(con, realtime.top_products(inside, rule.top_product_count)),
-        }
+def _window(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
+    con: Backend, events: ir.Table, now: datetime, minutes: int, rule: RealTimeRule, read: _Read
+) -> dict[str, Any]:
+    inside = realtime.window_of(events, now, minutes)
+    (numbers,) = read.rows(con, realtime.totals(inside))
+    return {
+        "minutes": minutes,
+        "start_at": (now - timedelta(minutes=minutes)).replace(tzinfo=UTC),
+        "end_at": now.replace(tzinfo=UTC),
+        **numbers,
+        "events_by_type": {row["event_type"]: row["event_count"] for row in read.rows(con, realtime.by_type(inside))},
+        "top_products": read.rows(con, realtime.top_products(inside, rule.top_product_count)),
+    }

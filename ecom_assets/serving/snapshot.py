@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 from ecom_assets.atomic_files import replacing_text, sync_file
 from ecom_assets.errors import WarehouseError
 from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
-from ecom_assets.serving.fingerprints import WHOLE, State, data_version, fingerprints, notes_of, read_notes
+from ecom_assets.serving.fingerprints import WHOLE, State, data_version, differing, fingerprints, noted, notes_of
 from ecom_assets.serving.reading import EmptyDayMeaning, SourceDays, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -96,18 +97,14 @@ class Snapshot:
         """
         path = folder / POINTER
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            tables = {
-                name: ServedTable(one["row_count"], one["data_version"], Origin(**one["origin"]))
-                for name, one in manifest.pop("tables").items()
-            }
-            noted = manifest.pop("source_days", {}).items()  # earlier publications noted no missing days
-            days = {name: (first, last, *(missing or [[]])) for name, (first, last, *missing) in noted}
-            return cls(**manifest, tables=tables, source_days=days)
+            return _POINTER.validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise WarehouseError(f"{path} is damaged; remove it, and run `ecom run --select serving/marts`.") from error
+
+
+_POINTER = TypeAdapter(Snapshot)
 
 
 def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
@@ -213,7 +210,7 @@ def _bring(  # noqa: PLR0913, PLR0917 (what a publication is made of)
 ) -> int:
     """Write into the file at `path` the days in which it differs from `here`; return how many rows."""
     with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
-        there = _noted(target)
+        there = noted(target)
         slices = list(_differing(target, tables, here, there))
     if isinstance(source, DuckDBEngine):
         written = _copied(source, path, slices)
@@ -235,15 +232,14 @@ def _differing(
 ) -> Iterator[tuple[type[Table], Days | None]]:
     """Make the tables in `target`, and yield those that differ from `here` with the days that do; None is all days."""
     for table in tables:
-        wanted, result = here[table.qualified_name()], there.get(table.qualified_name(), {})
+        stored = there.get(table.qualified_name(), {})
         if changes(target, table):
             target.drop(table)
-            result = {}
+            stored = {}
         target.ensure(table)
-        differing = sorted(one for one in wanted | result if wanted.get(one) != result.get(one))
-        if differing:
-            is_whole = table.day_column is None or not result
-            yield table, None if is_whole else Days.of(date.fromisoformat(one) for one in differing)
+        names, days = differing(table, here[table.qualified_name()], stored)
+        if names:
+            yield table, days
 
 
 def _rows(source: Engine, table: type[Table], days: Days | None) -> ir.Table:
@@ -292,9 +288,9 @@ def _note_history(
         name = table.qualified_name()
         where = f"WHERE table_name = {text(name)}"
         stored = target.query(f"SELECT first_date FROM {target.name_of(WrittenSlices)} {where}")  # noqa: S608 (names come from contracts)
-        noted = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
+        dates = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
         before = there.get(name, {})
-        missing = sorted(one for one, rows in here[name].items() if before.get(one) != rows or one not in noted)
+        missing = sorted(one for one, rows in here[name].items() if before.get(one) != rows or one not in dates)
         days = [date.fromisoformat(one) for one in missing] if table.day_column else []
         if not missing:
             continue
@@ -318,14 +314,8 @@ NAMES = ("first_name", "last_name")
 def _known(path: Path) -> State:
     """Return the notes of a snapshot that others may be reading; none if it is damaged."""
     with contextlib.suppress(WarehouseError), closing(DuckDBEngine(path, read_only=True).open()) as before:
-        return _noted(before)
+        return noted(before)
     return {}
-
-
-def _noted(target: DuckDBEngine) -> State:
-    if not target.has(PublishedSlices):
-        return {}
-    return read_notes(target.query(f"SELECT * FROM {target.name_of(PublishedSlices)}"))  # noqa: S608 (names come from contracts)
 
 
 def _usable(folder: Path) -> Snapshot | None:
