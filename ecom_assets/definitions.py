@@ -21,7 +21,7 @@ from ecom_assets.automation.jobs import (
     source_job,
 )
 from ecom_assets.automation.manual_jobs import ManualJobs
-from ecom_assets.automation.sensors import automation_condition_sensor, landing_sensor, request_sensor
+from ecom_assets.automation.sensors import arrival_sensor, automation_condition_sensor, request_sensor
 from ecom_assets.clock import today_in
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
@@ -288,15 +288,6 @@ def unpublished(settings: Settings) -> set[dg.AssetKey]:
     """
     nowhere = set() if settings.postgres_url.get_secret_value() else {PUBLICATION}
     return nowhere | ({SNAPSHOT} if serves_postgres(settings) else set())
-
-
-def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Return the sensor that detects new events, in files or in a table."""
-    if not is_table(settings):
-        return landing_sensor(settings)
-    from ecom_assets.automation.event_table_sensor import event_table_sensor  # noqa: PLC0415 (as above)
-
-    return event_table_sensor(settings)
 
 
 def lineage_sensors(settings: Settings) -> list[dg.SensorDefinition]:

@@ -1,9 +1,9 @@
-"""Sensors: new files in the landing folder, days that follow others, and requests that people leave."""
+"""Sensors: new landing files or rows of the table of events, days that follow others, and requests of people."""
 
 import hashlib
 import json
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from typing import Final
 
@@ -13,13 +13,13 @@ import duckdb
 from ecom_assets.automation.jobs import EVERYTHING, day_of, run_request
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.delivery.tools.all import set_tools
-from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.errors import SourceError, UsageError, WorkError
 from ecom_assets.events.assets import raw_events
 from ecom_assets.operations.requests import RELEASE, Request, Requests
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
-from ecom_assets.sources.events import days_to_compute, events_place, open_events
+from ecom_assets.sources.events import days_to_compute, events_place, is_table, open_events
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import is_derived, remember_first_day
@@ -29,8 +29,15 @@ from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import ONE_DAY, Days
 
 INTERVAL_S = 60
+TABLE_INTERVAL_S = 300
+"""Each query of the table of events wakes a suspended warehouse, which is paid for by the minute."""
 SETTLED: Final = timedelta(seconds=30)
 """How long a file must have stayed as it is: one that is still being copied would be read in part, and read again."""
+
+
+def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Return the sensor that detects new events, in files or in a table."""
+    return event_table_sensor(settings) if is_table(settings) else landing_sensor(settings)
 
 
 def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
@@ -53,9 +60,10 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             files = _files(settings, newest)
             seen = json.loads(context.cursor) if context.cursor else _taken_in(context.instance, files)
             result = {file.path: _state(file) for file in files if _is_settled(file, now)}
+            cursor = _cursor(files, result, seen)
             fresh = sorted(path for path, state in result.items() if seen.get(path) != state)
             if not fresh:
-                return _nothing_new(files, result, seen)
+                return _nothing_new(len(files) - len(result), cursor)
             first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
             if first < settings.first_day and settings.has_own_data and is_derived(settings):
                 return _before_partitions(settings, first)
@@ -63,8 +71,6 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             parts = _parts(settings, fresh, Days.between(first, last + ONE_DAY))
         except (SourceError, UsageError) as error:
             return dg.SensorResult(skip_reason=str(error))
-        result = {**_unsettled(files, result, seen), **result}
-        cursor = json.dumps(result)
         if first > last:
             return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
         key = hashlib.sha256(json.dumps([(path, result[path]) for path in fresh]).encode()).hexdigest()[:16]
@@ -108,9 +114,10 @@ def _is_settled(file: InputFile, now: Clock) -> bool:
     return age >= SETTLED or age < -SETTLED  # the clock of a network storage may be ahead
 
 
-def _unsettled(files: list[InputFile], result: dict[str, str], seen: dict[str, str]) -> dict[str, str]:
-    """Return the known states of files that are being written, so that they stay known files."""
-    return {file.path: seen[file.path] for file in files if file.path in seen and file.path not in result}
+def _cursor(files: list[InputFile], settled: dict[str, str], seen: dict[str, str]) -> str:
+    """Return the states of settled files, and what was seen of files being written, so that they stay known files."""
+    unsettled = {file.path: seen[file.path] for file in files if file.path in seen and file.path not in settled}
+    return json.dumps({**unsettled, **settled})
 
 
 def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str, str]:
@@ -123,14 +130,11 @@ def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str,
     return {file.path: _state(file) for file in files if max(file.modified_at, file.placed_at).timestamp() < began}
 
 
-def _nothing_new(files: list[InputFile], result: dict[str, str], seen: dict[str, str]) -> dg.SensorResult:
-    """Return why no run is requested; the known states of the files become the cursor."""
-    cursor = json.dumps({**_unsettled(files, result, seen), **result})
-    being_written = len(files) - len(result)
+def _nothing_new(being_written: int, cursor: str) -> dg.SensorResult:
+    reason = "No new event files."
     if being_written:
         reason = f"{being_written:,} event files changed within the last {SETTLED.seconds} s; they may not be complete."
-        return dg.SensorResult(skip_reason=reason, cursor=cursor)
-    return dg.SensorResult(skip_reason="No new event files.", cursor=cursor)
+    return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
 
 def _before_partitions(settings: Settings, first: date) -> dg.SensorResult:
@@ -181,7 +185,40 @@ def _opened(settings: Settings, paths: list[str]) -> Iterator[RecordFiles]:
         yield open_events(con, settings, paths)
 
 
-EVERY_S = 60
+def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
+    """Return the sensor that reports the versions of the last days to Dagster, and requests a run if one changed.
+
+    The cursor holds the version of each day as it was at its last look.
+    """
+    from ecom_assets.sources.event_table import EventTable, observations  # noqa: PLC0415 (needs the extra `snowflake`)
+
+    @dg.sensor(
+        name="event_table",
+        job_name=EVENTS,
+        minimum_interval_seconds=TABLE_INTERVAL_S,
+        description="New rows in the table of events: materializes the days that they can belong to.",
+    )
+    def event_table(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+        try:
+            with closing(EventTable(settings, now=now)) as table:
+                states, today = table.states(table.newest_days), table.today
+        except WorkError as error:
+            return dg.SensorResult(skip_reason=str(error))
+        result = {a_day.isoformat(): state.version for a_day, state in states.items()}
+        changed = [date.fromisoformat(a_day) for a_day in sorted(result) if seen.get(a_day) != result[a_day]]
+        if not changed:
+            return dg.SensorResult(skip_reason="No new events.", cursor=json.dumps(result))
+        # Rows that arrive on a day belong to it, or to one of the days before that are not yet too late.
+        first = max(changed[0] - settings.late_days * ONE_DAY, settings.first_day)
+        key = hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:16]
+        return dg.SensorResult(
+            run_requests=[run_request(first, today, run_key=f"{first}-{today}-{key}")],
+            asset_events=list(observations(states)),
+            cursor=json.dumps(result),
+        )
+
+    return event_table
 
 
 def automation_condition_sensor() -> dg.AutomationConditionSensorDefinition:
@@ -189,7 +226,7 @@ def automation_condition_sensor() -> dg.AutomationConditionSensorDefinition:
     return dg.AutomationConditionSensorDefinition(
         name="following",
         target=dg.AssetSelection.all(),
-        minimum_interval_seconds=EVERY_S,
+        minimum_interval_seconds=INTERVAL_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Computes the weekly mart for days whose sales were computed without it, then publishes the marts.",
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ecom_assets.automation.event_table_sensor import event_table_sensor
+from ecom_assets.automation.sensors import event_table_sensor
 from ecom_assets.definitions import build_definitions
 from ecom_assets.events.assets import EVENT_TABLE
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
