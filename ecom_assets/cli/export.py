@@ -18,7 +18,7 @@ from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, due_users, key_of
-from ecom_assets.delivery.pending import DueEvents
+from ecom_assets.delivery.pending import DryDestination, DueEvents
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.events.contracts import CleanEvents
@@ -111,8 +111,6 @@ def _delivered(settings: Settings, request: ExportRequest, days: Days, *, quiet:
 
 
 def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, Any]:
-    from ecom_assets.delivery.dry_run import DryDestination  # noqa: PLC0415 (loads DuckDB)
-
     unset = SETTING_OF.keys() - set_tools(settings)
     fill = {name: value for tool in unset for name, value in TOOLS[tool].placeholders.items()}
     folder = settings.home.absolute() / "dry_run"

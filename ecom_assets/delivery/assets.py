@@ -48,6 +48,12 @@ RECORDS = {
 ACCOUNTED = "everything_due_is_accounted_for"
 IN_TIME = "nothing_due_waits_for_long"
 ACCEPTED = "tool_accepts_our_credentials"
+CHECKS = {
+    ACCOUNTED: "Per day, rows due in the mart = records with an outcome.",
+    IN_TIME: "Nothing older than ECOM_DELIVERY_LATE_DAYS still waits.",
+    ACCEPTED: "The tool refused no key, token or project; if it does, everything waits.",
+}
+"""The checks of each export, and what they hold it to."""
 BAR = 24
 DELIVER_ALSO = "ecom/deliver_also"
 """Tag of a run with further days whose events it delivers, as `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
@@ -103,7 +109,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         owners=["team:analytics"],
         kinds={tool},
         required_resource_keys={"warehouse", "delivery_context"},
-        check_specs=_check_specs(key),
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
         pool=pool,
     )
     def delivery(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
@@ -122,16 +128,6 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         return dg.MaterializeResult(metadata=_metadata(exported), check_results=_checked(exported))
 
     return delivery
-
-
-def _check_specs(key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
-    return [
-        dg.AssetCheckSpec(ACCOUNTED, asset=key, description="Per day, rows due in the mart = records with an outcome."),
-        dg.AssetCheckSpec(IN_TIME, asset=key, description="Nothing older than ECOM_DELIVERY_LATE_DAYS still waits."),
-        dg.AssetCheckSpec(
-            ACCEPTED, asset=key, description="The tool refused no key, token or project; if it does, everything waits."
-        ),
-    ]
 
 
 def _metadata(exported: Exported) -> dict[str, Any]:
@@ -168,26 +164,21 @@ def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
     refusal_text = exported.total.refusal
     waits = f"{refusal_text.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
     refused = [{"sentence": waits}] if refusal_text else []
+    failures: tuple[list[dict[str, Any]], ...] = (examples, late, refused)
     return [
-        _result(ACCOUNTED, examples, exported),
-        _result(IN_TIME, late, exported),
-        _result(ACCEPTED, refused, exported, sentence=waits if refusal_text else ""),
+        dg.AssetCheckResult(
+            check_name=name,
+            passed=not broken,
+            metadata={
+                "observed": len(broken),
+                "limit": 0,
+                "looked_at": len(exported.days),
+                "examples": dg.MetadataValue.json(broken[:5]),
+                **({"sentence": waits} if name == ACCEPTED and broken else {}),
+            },
+        )
+        for name, broken in zip(CHECKS, failures, strict=True)
     ]
-
-
-def _result(name: str, broken: list[dict[str, Any]], exported: Exported, *, sentence: str = "") -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=not broken,
-        severity=dg.AssetCheckSeverity.ERROR,
-        metadata={
-            "observed": len(broken),
-            "limit": 0,
-            "looked_at": len(exported.days),
-            "examples": dg.MetadataValue.json(broken[:5]),
-            **({"sentence": sentence} if sentence else {}),
-        },
-    )
 
 
 @invalidation(reconciliation_daily=ReconciliationDaily)
@@ -294,6 +285,5 @@ def _checked_customers(written: CustomersFile) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         check_name=WRITTEN,
         passed=line_count == written.expected_count,
-        severity=dg.AssetCheckSeverity.ERROR,
         metadata={"observed": line_count, "limit": written.expected_count, "looked_at": line_count, "examples": []},
     )

@@ -83,7 +83,6 @@ class HttpDestination:
     safe_to_repeat: bool = True
     repeat_window_s: float | None = None
     account: str = ""
-    former_account: str = ""
     senders: int = 1
     confirms: bool = True
     takes_updates: bool = False
@@ -135,7 +134,7 @@ _UNKNOWN_REFUSALS = 64
 class Part:
     """Records of a batch that are sent together."""
 
-    places: list[int]
+    positions: list[int]
     wait_s: float = 0.0
     """Seconds to wait before it is sent."""
     failures: int = 0
@@ -145,9 +144,9 @@ class Part:
     attempts: int = 0
     """Requests that contained its records."""
 
-    def of(self, places: list[int]) -> "Part":
+    def with_positions(self, positions: list[int]) -> "Part":
         """Return a part with some of its records, to be sent without a wait."""
-        return replace(self, places=places, wait_s=0.0)
+        return replace(self, positions=positions, wait_s=0.0)
 
 
 def read_common(reply: Reply) -> Reading | None:
@@ -191,7 +190,7 @@ class BatchSender:
         """Send until every record has a result, and return the results."""
         while self._parts:
             part = self._parts.popleft()
-            if part.places:
+            if part.positions:
                 self._send(part)
         self._postpone_if_unknown()
         answers = [answer for answer in self._answers if answer is not None]
@@ -200,7 +199,7 @@ class BatchSender:
 
     def _send(self, part: Part) -> None:
         protocol = self._protocol
-        payloads = self._payloads.at(part.places)
+        payloads = self._payloads.at(part.positions)
         time.sleep(part.wait_s)
         reply = protocol.sender.post(protocol.request(payloads), len(payloads))
         part.attempts += 1
@@ -208,73 +207,76 @@ class BatchSender:
         part.may_be_there = part.may_be_there or may_have_it(reply)
         self._close(part, reading.refused, DeliveryState.REJECTED)
         self._close(part, reading.postponed, DeliveryState.POSTPONED)
-        self._hold({self._users[part.places[at]] for at in reading.postponed}, part)
-        waiting = {part.places[at] for at in reading.waiting}
-        left = part.of([place for place in part.places if self._answers[place] is None])
-        {
-            BatchOutcome.TAKEN: self._taken,
-            BatchOutcome.AGAIN: self._again,
-            BatchOutcome.HALVED: self._halved,
-            BatchOutcome.SMALLER: self._halved,
-            BatchOutcome.LATER: self._later,
-            BatchOutcome.UNCERTAIN: self._uncertain,
-            BatchOutcome.NOT_ALLOWED: self._not_allowed,
-        }[reading.outcome](left, waiting, reading, reply)
+        self._hold({self._users[part.positions[at]] for at in reading.postponed}, part)
+        left = part.with_positions(self._unanswered(part))
+        match reading.outcome:
+            case BatchOutcome.TAKEN:
+                protocol.sender.has_taken = True
+                self._answer_all(left, DeliveryState.DELIVERED, *reading.taken_as)
+            case BatchOutcome.UNCERTAIN:
+                self._answer_all(left, DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
+            case BatchOutcome.NOT_ALLOWED:
+                self._not_allowed(left, reading)
+            case BatchOutcome.AGAIN:
+                self._again(left, {part.positions[at] for at in reading.waiting}, reply)
+            case BatchOutcome.HALVED | BatchOutcome.SMALLER:
+                self._halved(left, reading)
+            case BatchOutcome.LATER:
+                self._later(left, reading, reply)
+
+    def _unanswered(self, part: Part) -> list[int]:
+        return [position for position in part.positions if self._answers[position] is None]
 
     def _close(self, part: Part, named: Refusals, state: DeliveryState) -> None:
         for at, (reason, words) in named.items():
-            self._answers[part.places[at]] = Answer(state, reason, words, part.attempts)
+            self._answers[part.positions[at]] = Answer(state, reason, words, part.attempts)
 
     def _hold(self, users: set[str], part: Part) -> None:
         """Postpone the remaining records of some users to another run."""
-        for one in (part, *self._parts) if users else ():
-            held = [place for place in one.places if self._users[place] in users and self._answers[place] is None]
-            reason = NO_ANSWER if one.may_be_there else BUSY
-            self._answer_all(one.of(held), DeliveryState.POSTPONED, reason, AFTER)
+        for waiting in (part, *self._parts) if users else ():
+            held = [position for position in self._unanswered(waiting) if self._users[position] in users]
+            self._postpone_after(waiting.with_positions(held))
         for after in self._parts if users else ():
-            after.places = [place for place in after.places if self._answers[place] is None]
+            after.positions = self._unanswered(after)
+
+    def _postpone_after(self, part: Part) -> None:
+        """Postpone records because earlier ones have to wait."""
+        self._answer_all(part, DeliveryState.POSTPONED, NO_ANSWER if part.may_be_there else BUSY, AFTER)
 
     def _answer_all(self, part: Part, state: DeliveryState, reason: str, words: str) -> None:
         answer = Answer(state, reason, words, part.attempts)
-        for place in part.places:
-            self._answers[place] = answer
+        for position in part.positions:
+            self._answers[position] = answer
 
-    def _taken(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
-        self._protocol.sender.has_taken = True
-        self._answer_all(left, DeliveryState.DELIVERED, *reading.taken_as)
-
-    def _uncertain(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
-        self._answer_all(left, DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
-
-    def _not_allowed(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
+    def _not_allowed(self, left: Part, reading: Reading) -> None:
         message = reading.words.rstrip(" .")
         words = f"{self._rule.name} refuses us ({message}), so nothing counts as sent; correct {self._rule.settings}."
         self._postpone_all(left, NOT_ALLOWED, words)
 
-    def _again(self, left: Part, waiting: set[int], _reading: Reading, reply: Reply) -> None:
+    def _again(self, left: Part, waiting: set[int], reply: Reply) -> None:
         """Send the others immediately, then the records that must wait with everything else of their users."""
         if not waiting:
             self._parts.appendleft(left)
             return
-        users = {self._users[place] for place in waiting}
-        held = [place for place in left.places if self._users[place] in users]
-        free = [place for place in left.places if self._users[place] not in users]
-        self._wait(left.of(held), self._pause_s(reply), BUSY)
+        users = {self._users[position] for position in waiting}
+        held = [position for position in left.positions if self._users[position] in users]
+        free = [position for position in left.positions if self._users[position] not in users]
+        self._wait(left.with_positions(held), self._pause_s(reply), BUSY)
         if free:
-            self._parts.appendleft(left.of(free))
+            self._parts.appendleft(left.with_positions(free))
 
-    def _halved(self, left: Part, _waiting: set[int], reading: Reading, _reply: Reply) -> None:
+    def _halved(self, left: Part, reading: Reading) -> None:
         self._refusals += 1
         if self._refusals > _UNKNOWN_REFUSALS and not self._protocol.sender.has_taken:
             self._postpone_all(left, NOT_KNOWN, self._unknown_account())
             return
-        if len(left.places) == 1:
+        if len(left.positions) == 1:
             reason = TOO_LARGE if reading.outcome is BatchOutcome.SMALLER else REFUSED
             self._answer_all(left, DeliveryState.REJECTED, reason, reading.words)
             return
-        middle = len(left.places) // 2
-        for half in (left.places[middle:], left.places[:middle]):
-            self._parts.appendleft(replace(left.of(half), failures=0))
+        middle = len(left.positions) // 2
+        for half in (left.positions[middle:], left.positions[:middle]):
+            self._parts.appendleft(replace(left.with_positions(half), failures=0))
 
     def _unknown_account(self) -> str:
         return (
@@ -286,11 +288,12 @@ class BatchSender:
         """Postpone refused records if the tool named none and never accepted any: it may refuse our account."""
         if self._protocol.sender.has_taken:
             return
-        for place, one in enumerate(self._answers):
-            if one is not None and one.reason == REFUSED:
-                self._answers[place] = Answer(DeliveryState.POSTPONED, NOT_KNOWN, self._unknown_account(), one.attempts)
+        for position, answer in enumerate(self._answers):
+            if answer is not None and answer.reason == REFUSED:
+                words = self._unknown_account()
+                self._answers[position] = Answer(DeliveryState.POSTPONED, NOT_KNOWN, words, answer.attempts)
 
-    def _later(self, left: Part, _waiting: set[int], reading: Reading, reply: Reply) -> None:
+    def _later(self, left: Part, reading: Reading, reply: Reply) -> None:
         patience = self._protocol.patience
         if left.may_be_there:
             self._give_up_unrepeatable(left, reading)
@@ -310,9 +313,9 @@ class BatchSender:
         self._wait(left, max(wait_s, reply.retry_after_s or 0.0), reason, reading.words)
 
     def _give_up_unrepeatable(self, left: Part, reading: Reading) -> None:
-        lost = [place for place in left.places if not self._protocol.repeatable(self._payloads[place])]
-        self._answer_all(left.of(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
-        left.places = [place for place in left.places if self._answers[place] is None]
+        lost = [position for position in left.positions if not self._protocol.repeatable(self._payloads[position])]
+        self._answer_all(left.with_positions(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
+        left.positions = self._unanswered(left)
 
     def _pause_s(self, reply: Reply) -> float:
         patience = self._protocol.patience
@@ -331,6 +334,4 @@ class BatchSender:
         """Postpone a part and everything after it to another run, so that the order is kept."""
         self._answer_all(part, DeliveryState.POSTPONED, reason, words)
         while self._parts:
-            after = self._parts.popleft()
-            then = NO_ANSWER if after.may_be_there else BUSY
-            self._answer_all(after, DeliveryState.POSTPONED, then, AFTER)
+            self._postpone_after(self._parts.popleft())

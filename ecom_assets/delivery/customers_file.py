@@ -110,17 +110,34 @@ def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> 
     return count
 
 
-def _lines(current: ir.Table, fields: tuple[str, ...], place: Path) -> Iterator[list[str]]:
-    """Yield chunks of customers as JSON, in order. Times are in ISO 8601 format, amounts of money are strings."""
+def _lines(current: ir.Table, fields: tuple[str, ...], folder: Path) -> Iterator[list[str]]:
+    """Yield chunks of customers as JSON, sorted by name, then by id; numeric ids sort by value.
+
+    Rows without a name come last. Times are in ISO 8601 format, amounts of money are strings. What is sorted is in a
+    folder of its own in `folder`, readable by its owner only, until all customers are consumed.
+    """
     names = dict.fromkeys((*fields, "full_name", "customer_id", "is_number_id"))
     batches = current.select(*names).to_pyarrow_batches(chunk_size=BATCH_ROWS)
-    shown = ", ".join(f"{_as_json(name)} AS {name}" for name in fields)
-    sql = f"SELECT to_json(row_)::VARCHAR FROM (SELECT {shown} FROM some_rows) row_"  # noqa: S608 (names come from contracts)
-    with duckdb.connect() as con:
-        con.execute("SET threads = 1")  # rows stay in their order
-        for batch in in_order(iter(batches), batches.schema, BATCH_ROWS, place):
-            con.register("some_rows", pa.Table.from_batches([batch]))
-            yield [line for (line,) in con.execute(sql).fetchall()]
+    place = TemporaryDirectory(prefix=".sorting-", dir=folder)
+    with place as sorting, duckdb.connect(f"{sorting}/sorting.duckdb") as con:
+        con.execute(f"SET memory_limit = '{MEMORY}'")
+        con.execute(f"SET temp_directory = {text(f'{sorting}/spilled')}")
+        con.register("no_rows", batches.schema.append(pa.field("sort_name", pa.string())).empty_table())
+        con.execute("CREATE TABLE rows_ AS FROM no_rows")
+        for batch in batches:
+            keys = pa.array((sort_key(name.as_py()) for name in batch.column("full_name")), pa.string())
+            con.register("some_rows", pa.Table.from_batches([batch]).append_column("sort_name", keys))
+            con.execute("INSERT INTO rows_ FROM some_rows")
+        shown = ", ".join(f"{name} := {_as_json(name)}" for name in fields)
+        # UTF-8 bytes sort like code points, and digit strings of equal length sort like numbers.
+        result = con.sql(
+            f"SELECT to_json(struct_pack({shown}))::VARCHAR FROM rows_ ORDER BY sort_name NULLS LAST,"  # noqa: S608 (names come from contracts)
+            " NOT regexp_full_match(customer_id, '[0-9]+'),"
+            " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN length(ltrim(customer_id, '0')) END,"
+            " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN ltrim(customer_id, '0') END, customer_id"
+        )
+        for lines in result.to_arrow_reader(BATCH_ROWS):
+            yield lines.column(0).to_pylist()
 
 
 def _as_json(name: str) -> str:
@@ -164,31 +181,3 @@ def sort_key(name: str | None) -> str | None:
         return None
     letters = unicodedata.normalize("NFKD", name.casefold())
     return "".join(one for one in letters if not unicodedata.combining(one)).translate(_FOLDED)
-
-
-def in_order(
-    batches: Iterator[pa.RecordBatch], schema: pa.Schema, chunk_rows: int, place: Path
-) -> Iterator[pa.RecordBatch]:
-    """Yield rows with `full_name` and `customer_id`, sorted by name, then by id; numeric ids sort by value.
-
-    Rows without a name come last. The sorted data is in a separate folder in `place`, readable by its owner only, until
-    all rows are consumed.
-    """
-    with TemporaryDirectory(prefix=".sorting-", dir=place) as folder, duckdb.connect(f"{folder}/sorting.duckdb") as con:
-        con.execute(f"SET memory_limit = '{MEMORY}'")
-        con.execute(f"SET temp_directory = {text(f'{folder}/spilled')}")
-        empty = schema.append(pa.field("sort_name", pa.string())).empty_table()
-        con.register("no_rows", empty)
-        con.execute("CREATE TABLE rows_ AS FROM no_rows")
-        for batch in batches:
-            keys = pa.array((sort_key(name.as_py()) for name in batch.column("full_name")), pa.string())
-            con.register("some_rows", pa.Table.from_batches([batch]).append_column("sort_name", keys))
-            con.execute("INSERT INTO rows_ FROM some_rows")
-        # UTF-8 bytes sort like code points, and digit strings of equal length sort like numbers.
-        result = con.sql(
-            "SELECT * EXCLUDE (sort_name) FROM rows_ ORDER BY sort_name NULLS LAST,"
-            " NOT regexp_full_match(customer_id, '[0-9]+'),"
-            " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN length(ltrim(customer_id, '0')) END,"
-            " CASE WHEN regexp_full_match(customer_id, '[0-9]+') THEN ltrim(customer_id, '0') END, customer_id"
-        )
-        yield from result.to_arrow_reader(chunk_rows)

@@ -46,8 +46,6 @@ class Destination(Protocol):
     account: str
     """A unique name of the account (project, app, property) at the tool, without secrets. Accounts share no data: two
     regions are two accounts, and a vendor stand-in is a separate account."""
-    former_account: str
-    """The name of the account in earlier releases, if it was different. A ledger with this name is updated."""
     senders: int
     """How many batches may be sent at the same time."""
     confirms: bool

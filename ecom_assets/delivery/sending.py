@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,7 +24,8 @@ from ecom_assets.delivery.destination import Answer, DeliveryState, Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
 from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, Intent, Ledger, Outcome, Writer
 from ecom_assets.delivery.ledger.opening import DeliveryContext
-from ecom_assets.delivery.pending import HASH, DeliveryPlan, DeliveryPlanner, Due
+from ecom_assets.delivery.payloads import hashes_of
+from ecom_assets.delivery.pending import Due
 from ecom_assets.errors import DeliveryError
 from ecom_assets.operations.requests import RETRY, Requests
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -110,31 +112,19 @@ MOST_AHEAD = 2
 """Maximum batches per lane that wait or are being sent when the next chunk is added."""
 
 
+@dataclass
 class Delivery:
     """A delivery to one destination by one writer, one day at a time."""
 
-    def __init__(
-        self,
-        destination: Destination,
-        ledger: Ledger,
-        writer: Writer,
-        *,
-        retry_rejected: bool = False,
-        sending_at: Clock | None = None,
-    ) -> None:
-        """Set up a delivery.
-
-        `writer` is the right to write to the ledger. `retry_rejected` sends dead letters again. `sending_at` is the
-        clock that decides whether a payload is too old; the default is the ledger's clock.
-        """
-        self.sending_at = sending_at or ledger.now
-        self.destination = destination
-        self.ledger = ledger
-        self.writer = writer
-        self.retry_rejected = retry_rejected
-        # If records must not be sent twice, send one batch at a time: a killed process then leaves only one in doubt.
-        self.lane_count = destination.senders if destination.safe_to_repeat else 1
-        self.is_down = False
+    destination: Destination
+    ledger: Ledger
+    writer: Writer
+    """The right to write to the ledger."""
+    retry_rejected: bool = False
+    """Whether dead letters are sent again."""
+    sending_at: Clock | None = None
+    """The clock that decides whether a payload is too old; the default is the ledger's clock."""
+    is_down: bool = False
 
     def known_of(self, first: date, last: date, *, whole_history: bool = False) -> KnownRecords | None:
         """Return the ledger's records of days and their neighbors, or None if they are too many for memory.
@@ -175,6 +165,24 @@ class Delivery:
         return stats
 
 
+HASH = "payload_hash"
+
+
+@dataclass(frozen=True)
+class DeliveryPlan:
+    """The plan for a chunk of due rows."""
+
+    due: int
+    kept: dict[str, int]
+    """The number of records that are not sent, by their state in the ledger."""
+    changed: pa.Table
+    """`record_id` and `payload_hash` of records that have changed since delivery and are not sent again."""
+    refused: pa.Table
+    """`PAYLOADS` of records that cannot be sent."""
+    lanes: list[pa.Table]
+    """`PAYLOADS` to send, by lane and in order, with an additional column `payload_hash`."""
+
+
 class _DayDelivery:
     """The lanes of one day."""
 
@@ -183,24 +191,19 @@ class _DayDelivery:
         self.destination = delivery.destination
         self.ledger = delivery.ledger
         self.day = day
-        self.planner = DeliveryPlanner(
-            destination=self.destination,
-            known=known,
-            now=self.ledger.now,
-            sending_at=delivery.sending_at,
-            lane_count=delivery.lane_count,
-            retry_rejected=delivery.retry_rejected,
-        )
+        self.known = known
         self.stats = DeliveryStats()
         # Batches include the column `payload_hash`, because a tool may batch records in a different order.
-        self.lanes: list[deque[pa.Table]] = [deque() for _ in range(delivery.lane_count)]
-        self.rest: list[pa.Table | None] = [None] * delivery.lane_count
+        # If records must not be sent twice, send one batch at a time: a killed process then leaves only one in doubt.
+        lane_count = self.destination.senders if self.destination.safe_to_repeat else 1
+        self.lanes: list[deque[pa.Table]] = [deque() for _ in range(lane_count)]
+        self.rest: list[pa.Table | None] = [None] * lane_count
         self.under_way: dict[Future[Sequence[Answer]], tuple[int, int, pa.Table]] = {}
         self.blocked: set[str] = set()
         self.failures = 0
 
     def run(self, chunks: Iterable[pa.Table]) -> DeliveryStats:
-        coming = self.planner.of(chunks)
+        coming = (self._plan(rows) for rows in chunks if len(rows))
         with self._threads(1, "decides") as decides, self._threads(len(self.lanes), "sends") as senders:
             try:
                 ahead = decides.submit(next, coming, None)
@@ -215,6 +218,30 @@ class _DayDelivery:
                 senders.shutdown(wait=True, cancel_futures=True)
                 raise
         return self.stats
+
+    def _plan(self, rows: pa.Table) -> DeliveryPlan:
+        payloads = self.destination.payloads(rows, (self.delivery.sending_at or self.ledger.now)())
+        retry = self.delivery.retry_rejected
+        plan = self.known.plan(payloads, self.destination, self.ledger.now(), retry_rejected=retry)
+        payloads = payloads.append_column(HASH, plan[HASH])
+        counts = pc.value_counts(plan["kept_as"].filter(pc.equal(plan["decision"], "keep"))).to_pylist()
+        return DeliveryPlan(
+            due=len(rows),
+            kept={state["values"]: state["counts"] for state in counts},
+            changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),
+            refused=payloads.filter(pc.equal(plan["decision"], "refuse")),
+            lanes=self._in_lanes(payloads, pc.equal(plan["decision"], "send")),
+        )
+
+    def _in_lanes(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
+        """Group the payloads to send by lane, with one copy; all payloads of a user are in the same lane."""
+        lane_count = len(self.lanes)
+        going = np.flatnonzero(goes.to_numpy())
+        users = hashes_of(payloads["user_key"]).to_numpy()[going]
+        lanes = (users % lane_count).astype("uint8")  # numpy sorts this type in one pass
+        sorted_by_lane = payloads.take(pa.array(going[np.argsort(lanes, kind="stable")]))
+        ends = np.cumsum(np.bincount(lanes, minlength=lane_count)).tolist()
+        return [sorted_by_lane.slice(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]
 
     def _threads(self, count: int, what: str) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(count, thread_name_prefix=f"{self.destination.name} {what}")

@@ -1,8 +1,8 @@
 """The interface between the platform and an analytics tool: each package in `tools/` creates one `Tool`.
 
-To add a tool, add a package there: `settings.py` (its settings), `payload.py` (pure functions from rows to JSON),
-`client.py` (its requests and how to interpret its responses) and `tool.py` with a `Tool` named `TOOL`. No other code
-names a tool. CONTRIBUTING has the steps.
+To add a tool, add a package there: `settings.py` (its settings), `payload.py` (pure functions from rows to JSON) and
+`tool.py` (its requests, how to interpret its responses, and a `Tool` named `TOOL`). No other code names a tool.
+CONTRIBUTING has the steps.
 """
 
 import hashlib
@@ -115,8 +115,6 @@ class Tool(Generic[S]):
     users: Feed[S]
     confirms: bool = True
     """Whether a success response means that the tool has the records."""
-    former_account: Callable[[S], str] = lambda _own: ""
-    """The account's name in ledgers of earlier releases, if it was different."""
     halves: tuple[tuple[str, str], ...] = ()
     """Pairs of fields that must both be set or both be empty."""
     refusal: Callable[[S], str] = lambda _own: ""
@@ -173,11 +171,11 @@ class Tool(Generic[S]):
         """Return its destinations by name; nothing is sent yet."""
         own, opened = self.own(settings), {}
         for name, feed in self.feeds().items():
-            one = feed.open(ToolContext(self, settings, own, choices, feed.limits(own)))
-            one.name, one.account, one.former_account = name, self.account(settings), self.former_account(own)
-            one.senders, one.confirms, one.takes_updates = settings.delivery_senders, self.confirms, feed is self.users
-            one.safe_to_repeat, one.repeat_window_s = feed.safe_to_repeat(own), feed.repeat_window_s
-            opened[name] = one
+            made = feed.open(ToolContext(self, settings, own, choices, feed.limits(own)))
+            made.name, made.account, made.senders = name, self.account(settings), settings.delivery_senders
+            made.confirms, made.takes_updates = self.confirms, feed is self.users
+            made.safe_to_repeat, made.repeat_window_s = feed.safe_to_repeat(own), feed.repeat_window_s
+            opened[name] = made
         return opened
 
 

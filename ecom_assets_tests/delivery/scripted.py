@@ -41,7 +41,6 @@ class Tool:
     clock: Callable[[], datetime]
     name: str = "scripted_events"
     account: str = "test"
-    former_account: str = ""
     senders: int = 1
     confirms: bool = True
     takes_updates: bool = False

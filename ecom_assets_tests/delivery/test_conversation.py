@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from ecom_assets.delivery.batch_sender import BatchSender, Reading, ToolProtocol
 from ecom_assets.delivery.destination import PAYLOADS, Answer, DeliveryState
 from ecom_assets.delivery.sender import HttpRule, Patience, Reply, Request, Sender
-from ecom_assets.delivery.tools.amplitude import client as amplitude_client
-from ecom_assets.delivery.tools.ga4 import client as ga4_client
-from ecom_assets.delivery.tools.heap import client as heap_client
-from ecom_assets.delivery.tools.mixpanel import client as mixpanel_client
+from ecom_assets.delivery.tools.amplitude import tool as amplitude_tool
+from ecom_assets.delivery.tools.ga4 import tool as ga4_tool
+from ecom_assets.delivery.tools.heap import tool as heap_tool
+from ecom_assets.delivery.tools.mixpanel import tool as mixpanel_tool
 from ecom_assets_tests.hypothesis_settings import examples
 
 AT_ONCE = Patience(base_s=1e-6, most_s=1e-6, pause_s=1e-6, retries=3, total_s=60.0)
@@ -82,10 +82,10 @@ class Tool:
 
 
 READERS: dict[str, Callable[[Reply, Sequence[str]], Reading]] = {
-    "amplitude": amplitude_client.read,
-    "heap": heap_client.read,
-    "mixpanel": mixpanel_client.read,
-    "ga4": ga4_client.read,
+    "amplitude": amplitude_tool.read,
+    "heap": heap_tool.read,
+    "mixpanel": mixpanel_tool.read,
+    "ga4": ga4_tool.read,
 }
 
 

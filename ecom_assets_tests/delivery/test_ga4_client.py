@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from ecom_assets.delivery.destination import Answer, DeliveryState
-from ecom_assets.delivery.tools.ga4.client import UNCONFIRMED
+from ecom_assets.delivery.tools.ga4.tool import UNCONFIRMED
 from ecom_assets_tests.delivery.mart_rows import KEY, SENT_AT, event, events, one_batch, tool, users, visits
 from ecom_assets_tests.delivery.scripted_tool import RESET, Say, ScriptedTool
 

@@ -1,6 +1,5 @@
 """Each record once: what is sent after what the ledger knows."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -119,17 +118,6 @@ def test_a_changed_record_is_noted_if_the_tool_keeps_the_first_and_sent_if_it_ta
     assert bench.deliver(rows("a", 'b={"new": 1}')).sent == 0
 
 
-def test_a_ledger_with_the_first_hash_knows_its_records_again(bench: Bench) -> None:
-    """Ledgers began with the lower half of MD5 for a payload's hash."""
-    bench.deliver(rows("a", "b"))
-    ledger = Ledger(SqliteStore(bench.path))
-    first_hash = hashlib.md5(b"{}", usedforsecurity=False).digest()[8:]
-    ledger.store.count("UPDATE batches SET payload_hashes = ?", (2 * first_hash,))
-    ledger.close()
-    again = bench.deliver(rows("a", 'b={"new": 1}'))
-    assert (again.sent, again.changed, again.outcomes) == (0, 1, {"delivered": 2})
-
-
 def test_the_next_rows_are_read_while_those_before_are_sent(bench: Bench) -> None:
     is_read = Event()
 
@@ -229,15 +217,6 @@ def test_a_second_delivery_waits_and_says_why_it_sent_nothing(bench: Bench) -> N
         bench.deliver(numbered(1))
     first.close()
     assert bench.deliver(numbered(1)).sent == 1
-
-
-def test_a_ledger_that_calls_the_account_by_its_former_name_goes_on(bench: Bench) -> None:
-    """Heap's app id stood in the ledger; a hash of it stands there now."""
-    bench.tool = Tool(bench.clock, account="heapanalytics.com 1234567890")
-    bench.deliver(numbered(3))
-    bench.tool = Tool(bench.clock, account="heapanalytics.com c775e7b7", former_account="heapanalytics.com 1234567890")
-    assert (bench.deliver(numbered(3)).sent, bench.deliver(numbered(4)).sent) == (0, 1)
-    assert b"1234567890" not in bench.path.read_bytes()
 
 
 def test_another_account_of_the_tool_gets_everything_again(bench: Bench) -> None:

@@ -117,4 +117,3 @@ def test_no_account_holds_what_a_tool_is_reached_with() -> None:
     made = destinations(given)
     assert {one.name.partition("_")[0] for one in made.values()} == {"amplitude", "heap", "mixpanel"}
     assert not [one.account for one in made.values() if "K3Y" in one.account]
-    assert {one.former_account for one in made.values()} == {"", "heapanalytics.com K3Y-H"}

@@ -1,7 +1,6 @@
 """The copy of the ledger's rows in the warehouse, and a lost ledger restored from it."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import pyarrow as pa
 
 from ecom_assets.delivery.contracts import Deliveries, ReconciliationDaily
 from ecom_assets.delivery.ledger.known import KnownRecords, table_of
-from ecom_assets.delivery.ledger.ledger import UNDER_WAY
+from ecom_assets.delivery.ledger.ledger import UNDER_WAY, Outcome, add_exceptions, identity_of, most_common
 from ecom_assets.delivery.ledger.store import Store, create_tables
 from ecom_assets.errors import DeliveryError
 from ecom_assets.tables.days import Days
@@ -144,7 +143,6 @@ def refuse_emptier(store: Store | None, engine: Engine, place: object) -> None:
 
 
 Row = dict[str, Any]
-OUTCOME = ("outcome", "reason", "words", "attempt_count")
 
 
 @dataclass
@@ -204,28 +202,21 @@ def _bring_back(store: Store, batch: list[Row], taken: set[int], done: Restored)
 
 def _add(store: Store, identity: int, number: int, batch: list[Row]) -> None:
     first = batch[0]
-    counted = Counter(tuple(row[name] for name in OUTCOME) for row in batch)
-    common = counted.most_common(1)[0][0]
+    outcomes = [Outcome(row["outcome"], row["reason"] or "", row["words"] or "", row["attempt_count"]) for row in batch]
+    common = most_common(outcomes)
     hashes = np.array([int(row["payload_hash"] or 0) for row in batch], dtype="<u8").tobytes()
-    outcome, reason, words, attempts = common
     store.count(
         "INSERT INTO batches (number, destination_id, day, token, record_count, byte_count, record_ids, "  # noqa: S608 (our own constant)
         f"payload_hashes, intended_at, attempts, outcome, reason, words, answered_at) {store.spelling['own_number']} "
         "VALUES (?, ?, ?, 0, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             number, identity, first["record_date"].isoformat(), len(batch),
-            json.dumps([row["record_id"] for row in batch]), hashes, _text(first["intended_at"]), attempts,
-            None if outcome == UNDER_WAY else outcome, reason, words, _text(first["answered_at"]),
+            json.dumps([row["record_id"] for row in batch]), hashes, _text(first["intended_at"]), common.attempts,
+            None if common.name == UNDER_WAY else common.name, common.reason or None, common.words or None,
+            _text(first["answered_at"]),
         ),
     )  # fmt: skip
-    store.many(
-        "INSERT INTO exceptions (batch, place, outcome, reason, words, attempts) VALUES (?, ?, ?, ?, ?, ?)",
-        [
-            (number, place, row["outcome"], row["reason"] or "", row["words"] or "", row["attempt_count"])
-            for place, row in enumerate(batch)
-            if tuple(row[name] for name in OUTCOME) != common
-        ],
-    )
+    add_exceptions(store, number, outcomes, common)
     store.many(
         "INSERT INTO changes (destination_id, day, record_id, payload_hash, found_at) VALUES (?, ?, ?, 0, ?) "
         "ON CONFLICT DO NOTHING",
@@ -238,11 +229,7 @@ def _add(store: Store, identity: int, number: int, batch: list[Row]) -> None:
 
 
 def _identity(store: Store, row: Row) -> int:
-    key = (row["destination"], row["account"])
-    insert = "INSERT INTO destinations (name, account, token, is_free) VALUES (?, ?, 1, 1) ON CONFLICT DO NOTHING"
-    store.count(insert, key)
-    ((result,),) = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key)
-    return int(result)
+    return identity_of(store, row["destination"], row["account"], token=1)
 
 
 def _bring_back_days(store: Store, engine: Engine) -> int:

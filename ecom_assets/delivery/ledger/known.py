@@ -20,9 +20,7 @@ PAGE = 50
 ADDED = 100_000
 """Records that are handed to DuckDB at a time: each time takes 3 ms, and a batch for GA4 may have one record."""
 HASH_BYTES = 8
-SENT = pa.schema(
-    [("batch", pa.int64()), ("place", pa.int64()), ("record_id", pa.string()), ("payload_hash", pa.uint64())]
-)
+SENT = {"batch": pa.int64(), "place": pa.int64(), "record_id": pa.string(), "payload_hash": pa.uint64()}
 BATCH = {
     "number": pa.int64(), "destination_id": pa.int64(), "day": pa.string(), "outcome": pa.string(),
     "reason": pa.string(), "words": pa.string(), "attempts": pa.int64(), "intended_at": pa.string(),
@@ -49,8 +47,7 @@ FROM sendings GROUP BY destination_id, record_id
 PLAN = """
 SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
     k.outcome IN ('delivered', 'unconfirmed') AS is_there,
-    CASE WHEN k.payload_hash IN (0, c.payload_hash) THEN true
-        ELSE coalesce(k.payload_hash = md5_number_lower(c.payload), false) END AS is_same,
+    coalesce(k.payload_hash IN (0, c.payload_hash), false) AS is_same,
     CASE
         WHEN NOT is_known THEN if(can_go, 'send', 'refuse')
         WHEN is_there THEN if(can_go AND NOT is_same AND $takes_updates, 'send', 'keep')
@@ -62,12 +59,11 @@ SELECT c.position, k.record_id IS NOT NULL AS is_known, c.can_go,
     END AS decision,
     CASE WHEN is_there OR k.outcome IN ('rejected', 'refused') THEN k.outcome ELSE 'in_doubt' END AS kept_as,
     coalesce(is_there AND can_go AND NOT is_same AND NOT $takes_updates, false) AS is_changed
-FROM given c LEFT JOIN known k ON k.record_id = c.record_id
+FROM due c LEFT JOIN known k ON k.record_id = c.record_id
 ORDER BY c.position
 """
 """A delivered record stays, even if its payload has changed. A record that may be delivered is sent again only if that
-is safe. Every other record is sent if it can be. The first ledgers used MD5 hashes. A rebuilt ledger may have no hash,
-which is 0."""
+is safe. Every other record is sent if it can be. A rebuilt ledger may have no hash, which is 0."""
 
 
 Batch = tuple[Any, ...]
@@ -80,9 +76,9 @@ class KnownRecords:
     def __init__(self, store: Store | None, destination_id: int | None, first: date | None, last: date | None) -> None:
         """Read the ledger. None means: no ledger, all destinations, no first day, or no last day."""
         self.con = duckdb.connect()
-        self._fill("sent", SENT.empty_table())
-        self._fill("batch", pa.table({name: pa.array([], kind) for name, kind in BATCH.items()}))
-        self._fill("exception", pa.table({name: pa.array([], kind) for name, kind in EXCEPTION.items()}))
+        for name, kinds in (("sent", SENT), ("batch", BATCH), ("exception", EXCEPTION)):
+            self.con.register("rows", table_of(kinds, []))
+            self.con.execute(f"CREATE TABLE {name} AS SELECT * FROM rows")  # noqa: S608 (our own names)
         if store:
             self._take_in(store, _pages(store, destination_id, first, last))
         self.con.execute(f"CREATE VIEW sendings AS {SENDINGS}")
@@ -104,10 +100,10 @@ class KnownRecords:
                 }
             )
         position = pa.array(np.arange(len(payloads)))
-        given = payloads.select(["record_id", "payload", "reason"])
+        due = payloads.select(["record_id", "reason"])
         for name, column in (("position", position), ("can_go", can_go), ("payload_hash", hashes)):
-            given = given.append_column(name, column)
-        self.con.register("given", given)
+            due = due.append_column(name, column)
+        self.con.register("due", due)
         choices = {
             "takes_updates": destination.takes_updates,
             "retry": retry_rejected,
@@ -136,10 +132,6 @@ class KnownRecords:
             self._add("batch", table_of(BATCH, [batch[:-2] for batch in batches]))
             self._add("exception", table_of(EXCEPTION, _exceptions(store, [batch[0] for batch in batches])))
 
-    def _fill(self, name: str, rows: pa.Table) -> None:
-        self.con.register("rows", rows)
-        self.con.execute(f"CREATE TABLE {name} AS SELECT * FROM rows")  # noqa: S608 (our own names)
-
     def _add(self, name: str, rows: pa.Table) -> None:
         self.con.register("rows", rows)
         self.con.execute(f"INSERT INTO {name} SELECT * FROM rows")  # noqa: S608 (our own names)
@@ -155,7 +147,7 @@ def _sent(batches: list[Batch]) -> pa.Table:
         pa.array(chain.from_iterable(ids), pa.string()),
         pa.array(np.frombuffer(b"".join(batch[-1] for batch in batches), dtype="<u8")),
     ]
-    return pa.Table.from_arrays(columns, schema=SENT)
+    return pa.table(columns, names=list(SENT))
 
 
 def _exceptions(store: Store, numbers: list[int]) -> list[tuple[Any, ...]]:

@@ -100,7 +100,8 @@ class Ledger:
             DeliveryError: Another delivery is still active after `patience_s`.
         """
         until = time.monotonic() + patience_s
-        identity = self._identity(destination)
+        with self.store.transaction():
+            identity = identity_of(self.store, destination.name, destination.account)
         while (writer := self._take(identity)) is None:
             if time.monotonic() >= until:
                 raise DeliveryError(
@@ -142,18 +143,18 @@ class Ledger:
 
     def answer(self, batch: int, outcomes: Sequence[Outcome]) -> None:
         """Within a turn, record the outcomes of a batch, one per record."""
-        common = _most_common(outcomes)
+        common = most_common(outcomes)
         self.store.count(
             "UPDATE batches SET outcome = ?, reason = ?, words = ?, attempts = ?, answered_at = ? WHERE number = ?",
             (common.name, common.reason, common.words, common.attempts, _text(self.now()), batch),
         )
-        self._add_exceptions(batch, outcomes, common)
+        add_exceptions(self.store, batch, outcomes, common)
 
     def refuse(self, writer: Writer, intent: Intent, outcomes: Sequence[Outcome]) -> None:
         """Within a turn, record which records cannot be sent, and why."""
-        common = _most_common(outcomes)
+        common = most_common(outcomes)
         batch = self._add(writer, intent, common)
-        self._add_exceptions(batch, outcomes, common)
+        add_exceptions(self.store, batch, outcomes, common)
 
     def note_changes(self, writer: Writer, day: date, changed: pa.Table) -> None:
         """Within a turn, record which records have changed since delivery: `record_id`, `payload_hash`."""
@@ -211,22 +212,6 @@ class Ledger:
         ((count,),) = self.store.rows(query, (destination_id, _text(first or date.min), _text(last or date.max)))
         return int(count)
 
-    def _identity(self, destination: Destination) -> int:
-        key = (destination.name, destination.account)
-        with self.store.transaction():
-            if destination.former_account:
-                self.store.count(
-                    "UPDATE destinations SET account = ? WHERE name = ? AND account = ? AND NOT EXISTS "
-                    "(SELECT 1 FROM destinations AS d WHERE d.name = ? AND d.account = ?)",
-                    (destination.account, destination.name, destination.former_account, *key),
-                )
-            self.store.count(
-                "INSERT INTO destinations (name, account, token, is_free) VALUES (?, ?, 0, 1) ON CONFLICT DO NOTHING",
-                key,
-            )
-            ((result,),) = self.store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key)
-        return int(result)
-
     def _take(self, identity: int) -> Writer | None:
         with self.store.transaction():
             query = "SELECT token, is_free, holder, renewed_at FROM destinations WHERE id = ?"
@@ -276,20 +261,31 @@ class Ledger:
         )
         return int(number)
 
-    def _add_exceptions(self, batch: int, outcomes: Sequence[Outcome], common: Outcome) -> None:
-        if outcomes.count(common) == len(outcomes):
-            return
-        self.store.many(
-            "INSERT INTO exceptions (batch, place, outcome, reason, words, attempts) VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (batch, place, one.name, one.reason, one.words, one.attempts)
-                for place, one in enumerate(outcomes)
-                if one != common
-            ],
-        )
+
+def identity_of(store: Store, name: str, account: str, *, token: int = 0) -> int:
+    """Within a transaction, return the number of a destination; a new one is added, with a token."""
+    insert = "INSERT INTO destinations (name, account, token, is_free) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING"
+    store.count(insert, (name, account, token))
+    ((result,),) = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", (name, account))
+    return int(result)
 
 
-def _most_common(outcomes: Sequence[Outcome]) -> Outcome:
+def add_exceptions(store: Store, batch: int, outcomes: Sequence[Outcome], common: Outcome) -> None:
+    """Within a transaction, record the outcomes of a batch that are not the common one."""
+    if outcomes.count(common) == len(outcomes):
+        return
+    store.many(
+        "INSERT INTO exceptions (batch, place, outcome, reason, words, attempts) VALUES (?, ?, ?, ?, ?, ?)",
+        [
+            (batch, position, outcome.name, outcome.reason, outcome.words, outcome.attempts)
+            for position, outcome in enumerate(outcomes)
+            if outcome != common
+        ],
+    )
+
+
+def most_common(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the most frequent outcome; fast for the usual case of a single one."""
     first = outcomes[0]
     if outcomes.count(first) == len(outcomes):
         return first

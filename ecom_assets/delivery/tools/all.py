@@ -42,16 +42,12 @@ def unset_exports(settings: Settings, *, has_events: bool, has_customers: bool) 
     return {dg.AssetKey(["export", name]) for name in unset | without}
 
 
-def destinations(settings: Settings) -> dict[str, Destination]:
+def destinations(settings: Settings) -> dict[str, HttpDestination]:
     """Return the configured destinations, in the order of `NAMES`; nothing is sent yet.
 
     Raises:
         SettingError: The settings of a tool are incomplete.
     """
-    return dict(_opened(settings))
-
-
-def _opened(settings: Settings) -> dict[str, HttpDestination]:
     for tool in TOOLS.values():
         tool.refuse_incomplete(settings)
     choices = EventChoices(
@@ -62,20 +58,20 @@ def _opened(settings: Settings) -> dict[str, HttpDestination]:
         cart_value=settings.cart_value,
     )
     named = [tool for tool in TOOLS.values() if tool.is_set(tool.own(settings))]
-    return {name: one for tool in named for name, one in tool.open(settings, choices).items()}
+    return {name: made for tool in named for name, made in tool.open(settings, choices).items()}
 
 
 @contextmanager
 def opened_destinations(settings: Settings, account: str | None = None) -> Iterator[dict[str, Destination]]:
     """Yield the configured destinations, then close them; `account` replaces the account in the settings."""
-    opened = _opened(settings)
-    for one in opened.values() if account else ():
-        one.account, one.former_account = account or "", ""
+    opened = destinations(settings)
+    for destination in opened.values():
+        destination.account = account or destination.account
     try:
         yield dict(opened)
     finally:
-        for one in opened.values():
-            one.close()
+        for destination in opened.values():
+            destination.close()
 
 
 class ToolResource(SettingsResource):

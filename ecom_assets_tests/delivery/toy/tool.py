@@ -1,12 +1,37 @@
-"""The toy, as the platform knows it."""
+"""The toy, as the platform knows it: it answers 200 to what it takes."""
+
+from collections.abc import Sequence
+from functools import partial
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.sender import Limits
-from ecom_assets.delivery.tool import Feed, Tool, hashed
+from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.payloads import Texts
+from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.tool import Feed, Tool, ToolContext, hashed
 
-from . import client
+from . import payload
 from .settings import ToySettings
+
+
+def events(context: ToolContext[ToySettings]) -> HttpDestination:
+    """Return the destination of events."""
+    make = partial(payload.events, choices=context.choices)
+    return context.destination(make, partial(_request, context.own, "/events"), _read)
+
+
+def users(context: ToolContext[ToySettings]) -> HttpDestination:
+    """Return the destination of users."""
+    return context.destination(payload.users, partial(_request, context.own, "/users"), _read)
+
+
+def _request(own: ToySettings, path: str, payloads: Texts) -> Request:
+    return Request(own.toy_url + path, payloads.between("[", "]"), params={"key": own.toy_key.get_secret_value()})
+
+
+def _read(reply: Reply, _payloads: Sequence[str]) -> Reading:
+    return read_common(reply) or Reading(BatchOutcome.TAKEN)
+
 
 LIMITS = Limits(most_records=2, most_bytes=10_000)
 
@@ -19,7 +44,7 @@ TOOL = Tool(
     is_set=lambda own: bool(own.toy_key.get_secret_value()),
     address=lambda own: own.toy_url,
     project=lambda own: hashed(own.toy_key.get_secret_value()),
-    events=Feed(client.events, limits=lambda _own: LIMITS),
-    users=Feed(client.users, limits=lambda _own: LIMITS),
+    events=Feed(events, limits=lambda _own: LIMITS),
+    users=Feed(users, limits=lambda _own: LIMITS),
     placeholders={"toy_key": SecretStr("dry-run")},
 )

@@ -23,7 +23,6 @@ class FixedTool:
     name: str
     takes_updates: bool
     account: str = "test"
-    former_account: str = ""
     senders: int = 1
     confirms: bool = True
     safe_to_repeat: bool = True

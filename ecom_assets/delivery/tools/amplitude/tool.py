@@ -1,20 +1,152 @@
-"""The `Tool` for Amplitude."""
+"""The `Tool` for Amplitude: HTTP V2 or Batch for events, Identify for user properties.
+
+Amplitude accepts or refuses a whole request. For a refused request it names all invalid rows, or only the first. It
+recognizes a repeated event by its insert_id for seven days. Its User Privacy API schedules a deletion, which runs days
+later.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.sender import Limits
-from ecom_assets.delivery.tool import Feed, Tool, hashed
-from ecom_assets.delivery.tools.amplitude import client
+from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
+from ecom_assets.delivery.tools.amplitude import payload as amplitude
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
+
+Context = ToolContext[AmplitudeSettings]
+PATHS = {"http_v2": "/2/httpapi", "batch": "/batch"}
+IDENTIFY = "/identify"
+TAKEN, REFUSED, THROTTLED = 200, 400, 429
+_NAMING = ("events_with_invalid_fields", "events_with_missing_fields", "events_with_invalid_id_lengths")
+_OUR_FAULT = ("api key", "request path", "request body")
+"""What a 400 response mentions if no row caused it."""
+
+
+def events(context: Context) -> HttpDestination:
+    """Return the destination of events."""
+    own, head = context.own, _head(context.own)
+    return context.destination(
+        lambda rows, sent_at: amplitude.events(rows, sent_at, context.choices, own.amplitude_min_id_length),
+        lambda payloads: Request(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
+        read,
+        around_bytes=len(head) + 2,
+        takes_gzip=True,
+    )
+
+
+def users(context: Context) -> HttpDestination:
+    """Return the destination of user properties; setting them twice has no effect."""
+    own = context.own
+
+    def request(payloads: Sequence[str]) -> Request:
+        key = own.amplitude_api_key.get_secret_value()
+        form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
+        return Request(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
+
+    return context.destination(lambda rows, _sent_at: amplitude.users(rows, own.amplitude_min_id_length), request, read)
+
+
+def read(reply: Reply, payloads: Sequence[str]) -> Reading:
+    """Interpret a response of Amplitude."""
+    if reply.status == THROTTLED:
+        return _read_throttled(reply, payloads)
+    common = read_common(reply)
+    if common is not None:
+        return common
+    if reply.status == REFUSED:
+        return _read_refused(reply, len(payloads))
+    counted = reply.content().get("events_ingested")
+    if isinstance(counted, int) and counted < len(payloads):
+        partly = ("partly_counted", f"Amplitude took the request and counts {counted} of its {len(payloads)} events.")
+        return Reading(BatchOutcome.TAKEN, taken_as=partly)
+    return Reading(BatchOutcome.TAKEN)
+
+
+def _read_refused(reply: Reply, count: int) -> Reading:
+    answer = reply.content()
+    error = str(answer.get("error") or reply.words)
+    refused: dict[int, tuple[str, str]] = {}
+    for kind in _NAMING:
+        named = answer.get(kind)
+        for field, places in (named if isinstance(named, dict) else {}).items():
+            reason = kind.removeprefix("events_with_")
+            refused |= dict.fromkeys(_places(places, count), (reason, f"Amplitude: {error} ({field})"))
+    silenced = _places(answer.get("silenced_events"), count)
+    refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
+    if refused:
+        return Reading(BatchOutcome.AGAIN, refused=refused)
+    # Identify says `invalid_api_key`, the others "Invalid API key: …".
+    if answer.get("missing_field") == "api_key" or any(one in error.lower().replace("_", " ") for one in _OUR_FAULT):
+        return Reading(BatchOutcome.NOT_ALLOWED, words=reply.words)
+    return Reading(BatchOutcome.HALVED, words=reply.words)
+
+
+def _read_throttled(reply: Reply, payloads: Sequence[str]) -> Reading:
+    """Interpret a 429: events of throttled users wait, events of users over their daily quota wait for another day."""
+    answer = reply.content()
+    spent = {
+        str(one)
+        for kind in ("exceeded_daily_quota_users", "exceeded_daily_quota_devices")
+        for one in (answer.get(kind) or ())
+    }
+    throttled = _places(answer.get("throttled_events"), len(payloads))
+    postponed = {
+        place: ("daily_quota", "Amplitude: this user or device has sent its events of the day.")
+        for place in throttled
+        if spent and spent.intersection(_actors(payloads[place]))
+    }
+    waiting = frozenset(throttled) - postponed.keys()
+    if not waiting and not postponed:
+        return Reading(BatchOutcome.LATER, words=reply.words)
+    return Reading(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, words=reply.words)
+
+
+def _actors(payload: str) -> set[Any]:
+    event = json.loads(payload)
+    return {event.get("user_id"), event.get("device_id")}
+
+
+def _places(listed: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude says)
+    places = listed if isinstance(listed, list) else []
+    return [place for place in places if isinstance(place, int) and 0 <= place < count]
+
+
+def _head(own: AmplitudeSettings) -> str:
+    key, min_length = own.amplitude_api_key.get_secret_value(), own.amplitude_min_id_length
+    options = {} if min_length == amplitude.MIN_ID_LENGTH else {"options": {"min_id_length": min_length}}
+    return f'{json.dumps({"api_key": key, **options})[:-1]}, "events": ['
+
+
+DELETIONS = "/api/2/deletions/users"
+REQUESTER = "ecom_assets"
+
+
+def request_deletion(own: AmplitudeSettings, ids: Sequence[str], send: Send) -> str:
+    """Schedule the deletion of some users of the project; users that Amplitude does not know are ignored."""
+    body = {"user_ids": list(ids), "requester": REQUESTER, "ignore_invalid_id": "true", "delete_from_org": "false"}
+    request = Request(
+        own.amplitude_deletion_address + DELETIONS,
+        json.dumps(body).encode(),
+        user=own.amplitude_api_key.get_secret_value(),
+        password=own.amplitude_secret_key.get_secret_value(),
+    )
+    result = taken("Amplitude", send(request)).content()
+    return f"job of {result.get('day', 'a day to come')}, {result.get('status', 'scheduled')}"
+
 
 WINDOW_S = 7 * 86_400 - 3600
 """Amplitude recognizes an insert_id for seven days; one hour less leaves time for sending."""
-EVENTS = {
+EVENT_LIMITS = {
     "http_v2": Limits(most_records=1_999, most_bytes=999_999, pause_s=30.0, per_s=1_000.0),
     "batch": Limits(most_records=2_000, most_bytes=20_000_000, pause_s=15.0),
 }
 """The limits of each events API; pauses and rate are as documented."""
-IDENTIFY = Limits(most_records=500, most_bytes=300_000, pause_s=15.0, per_s=1_000.0)
+USER_LIMITS = Limits(most_records=500, most_bytes=300_000, pause_s=15.0, per_s=1_000.0)
 """Identify requests are forms, which can be three times as long as their JSON. The 1 MB limit is that of HTTP V2."""
 
 TOOL = Tool(
@@ -26,9 +158,15 @@ TOOL = Tool(
     is_set=lambda own: bool(own.amplitude_api_key.get_secret_value()),
     address=lambda own: own.amplitude_address,
     project=lambda own: hashed(own.amplitude_api_key.get_secret_value()),
-    events=Feed(client.events, limits=lambda own: EVENTS[own.amplitude_api], repeat_window_s=WINDOW_S),
-    users=Feed(client.users, limits=lambda _own: IDENTIFY),
+    events=Feed(events, limits=lambda own: EVENT_LIMITS[own.amplitude_api], repeat_window_s=WINDOW_S),
+    users=Feed(users, limits=lambda _own: USER_LIMITS),
     placeholders={"amplitude_api_key": SecretStr("dry-run")},
-    deletion=client.DELETION,
+    deletion=Deletion(
+        needed=("amplitude_secret_key",),
+        most=100,
+        ids=lambda users, _anonymous: list(users),
+        ask=request_deletion,
+        cannot="Amplitude deletes by user id or Amplitude id only; look up anonymous devices there.",
+    ),
     has_stand_in=True,
 )

@@ -1,14 +1,118 @@
-"""The `Tool` for GA4."""
+"""The `Tool` for GA4's Measurement Protocol.
 
+GA4 answers every request with 2xx and does not say what it accepted. It recognizes repeated purchases by their
+transaction_id, but no other events. So records that may have reached it are not sent again, unless the shop allows it.
+Google's User Deletion API takes one id of a property at a time.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import SecretStr
 
-from ecom_assets.delivery.sender import Limits
-from ecom_assets.delivery.tool import Feed, Tool
-from ecom_assets.delivery.tools.ga4 import client, payload
+from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.payloads import cut_by
+from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, taken
+from ecom_assets.delivery.tools.ga4 import payload as ga4
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
 
-EVENTS = Limits(most_records=25, most_bytes=129_999, pause_s=30.0)
-USERS = Limits(most_records=1, most_bytes=129_999, pause_s=30.0)
+Context = ToolContext[Ga4Settings]
+UNCONFIRMED = ("unconfirmed", "GA4 got it; it says nothing of what it takes.")
+_EVENTS = ',"events":['
+"""The start of the events in a payload; no text can contain this, because quotes in texts are escaped."""
+_PURCHASE = f'{_EVENTS}{{"name":"purchase",'
+
+
+def events(context: Context) -> HttpDestination:
+    """Return the destination of events."""
+    is_repeatable = context.own.ga4_unconfirmed == "at_least_once"
+    return _destination(
+        context,
+        lambda rows, sent_at: ga4.events(rows, sent_at, context.choices),
+        lambda payload: is_repeatable or is_purchase(payload),
+    )
+
+
+def users(context: Context) -> HttpDestination:
+    """Return the destination of user properties; setting them twice has no effect."""
+    return _destination(context, lambda rows, _sent_at: ga4.users(rows), lambda _payload: True)
+
+
+def _destination(
+    context: Context, make: Callable[[pa.Table, datetime], pa.Table], repeatable: Callable[[str], bool]
+) -> HttpDestination:
+    own = context.own
+    params = {"measurement_id": own.ga4_measurement_id, "api_secret": own.ga4_api_secret.get_secret_value()}
+    return context.destination(
+        make,
+        lambda payloads: Request(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
+        read,
+        cut=_cut,
+        repeatable=repeatable,
+    )
+
+
+def is_purchase(payload: str) -> bool:
+    """Return whether an event is a purchase, which GA4 deduplicates by its transaction_id."""
+    return _PURCHASE in payload
+
+
+def merged(payloads: Sequence[str]) -> str:
+    """Merge payloads of the same person into one request with all their events."""
+    head = payloads[0].partition(_EVENTS)[0]
+    inner = ",".join(payload.partition(_EVENTS)[2].removesuffix("]}") for payload in payloads)
+    return f"{head}{_EVENTS}{inner}]}}"
+
+
+def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
+    """Interpret a response of GA4, which has only a status."""
+    common = read_common(reply)
+    if common is not None:
+        return common
+    if reply.status < 300:  # noqa: PLR2004 (2xx)
+        return Reading(BatchOutcome.TAKEN, taken_as=UNCONFIRMED)
+    return Reading(BatchOutcome.HALVED, words=reply.words)
+
+
+def _cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:
+    """Split payloads by person, because a request is for one person: its payloads are equal except for the events."""
+    heads = pc.list_element(pc.split_pattern(payloads["payload"], _EVENTS, max_splits=1), 0)
+    return cut_by(payloads, heads, most_records=most_records, most_bytes=most_bytes)
+
+
+DELETIONS = "/analytics/v3/userDeletion/userDeletionRequests:upsert"
+USER, CLIENT = "USER_ID", "CLIENT_ID"
+
+
+def ids_of(users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
+    """Return ids with their type: users are sent as user and as client, anonymous visitors as client."""
+    return [*(f"{USER} {one}" for one in users), *(f"{CLIENT} {one}" for one in (*users, *anonymous))]
+
+
+def request_deletion(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
+    """Request the deletion of an id; a repeated request moves the time up to which its data are deleted."""
+    (one,) = ids
+    kind, _, value = one.partition(" ")
+    body = {
+        "kind": "analytics#userDeletionRequest",
+        "id": {"type": kind, "userId": value},
+        "propertyId": own.ga4_property_id,
+    }
+    request = Request(
+        own.ga4_deletion_address + DELETIONS,
+        json.dumps(body).encode(),
+        bearer=own.ga4_deletion_token.get_secret_value(),
+    )
+    result = taken("GA4", send(request)).content()
+    return f"data until {result.get('deletionRequestTime', 'now')}, requested"
+
+
+EVENT_LIMITS = Limits(most_records=25, most_bytes=129_999, pause_s=30.0)
+USER_LIMITS = Limits(most_records=1, most_bytes=129_999, pause_s=30.0)
 
 TOOL = Tool(
     name="ga4",
@@ -21,14 +125,19 @@ TOOL = Tool(
     project=lambda own: own.ga4_measurement_id,
     confirms=False,  # it answers every request with 2xx and does not say what it accepted
     events=Feed(
-        client.events,
-        limits=lambda _own: EVENTS,
+        events,
+        limits=lambda _own: EVENT_LIMITS,
         safe_to_repeat=lambda own: own.ga4_unconfirmed == "at_least_once",
-        repeat_window_s=payload.OLDEST_S,
+        repeat_window_s=ga4.OLDEST_S,
     ),
-    users=Feed(client.users, limits=lambda _own: USERS),
+    users=Feed(users, limits=lambda _own: USER_LIMITS),
     halves=(("ga4_measurement_id", "ga4_api_secret"),),
     placeholders={"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},
-    deletion=client.DELETION,
+    deletion=Deletion(
+        needed=("ga4_property_id", "ga4_deletion_token"),
+        most=1,
+        ids=ids_of,
+        ask=request_deletion,
+    ),
     has_stand_in=True,
 )

@@ -1,9 +1,67 @@
-"""The `Tool` for Heap."""
+"""The `Tool` for Heap: bulk track for events, bulk add_user_properties for users.
 
-from ecom_assets.delivery.sender import Limits
-from ecom_assets.delivery.tool import Feed, Tool, hashed
-from ecom_assets.delivery.tools.heap import client
+Heap accepts or refuses a whole request and names no rows, so invalid rows are found by halving the batch. It recognizes
+a repeated event by its idempotency_key. Its User Deletion API gives a token for five minutes, then takes users by
+identity.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.payloads import Texts
+from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
+from ecom_assets.delivery.tools.heap import payload as heap
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
+
+Context = ToolContext[HeapSettings]
+_OUR_FAULT = re.compile(r"\bapp[_ -]?id\b|\benv(ironment)?[_ -]?id\b", re.IGNORECASE)
+"""What a 400 response mentions if no row caused it."""
+
+
+def events(context: Context) -> HttpDestination:
+    """Return the destination of events."""
+    make = partial(heap.events, choices=context.choices)
+    return context.destination(make, partial(_request, context.own, "/api/track", "events"), read)
+
+
+def users(context: Context) -> HttpDestination:
+    """Return the destination of user properties; setting them twice has no effect."""
+    request = partial(_request, context.own, "/api/add_user_properties", "users")
+    return context.destination(lambda rows, _sent_at: heap.users(rows), request, read)
+
+
+def _request(own: HeapSettings, path: str, records: str, payloads: Texts) -> Request:
+    head = f'{{"app_id": {json.dumps(own.heap_app_id)}, "{records}": ['
+    return Request(own.heap_address + path, payloads.between(head, "]}"))
+
+
+def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
+    """Interpret a response of Heap."""
+    common = read_common(reply)
+    if common is not None:
+        return common
+    if reply.status < 300:  # noqa: PLR2004 (2xx)
+        return Reading(BatchOutcome.TAKEN)
+    is_about_us = _OUR_FAULT.search(reply.words) is not None
+    return Reading(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.HALVED, words=reply.words)
+
+
+TOKEN, USERS = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"
+
+
+def request_deletion(own: HeapSettings, ids: Sequence[str], send: Send) -> str:
+    """Submit some users, who are deleted in all environments of the account."""
+    address = own.heap_deletion_address
+    login = Request(address + TOKEN, b"", user=own.heap_app_id, password=own.heap_api_key.get_secret_value())
+    token = str(taken("Heap", send(login)).content().get("access_token", ""))
+    body = json.dumps({"users": [{"identity": one} for one in ids]}).encode()
+    result = taken("Heap", send(Request(address + USERS, body, bearer=token))).content()
+    return f"request {result.get('deletion_request_id', 'without a number')}, pending"
+
 
 LIMITS = Limits(most_records=1_000, most_bytes=5_000_000, pause_s=30.0, per_s=250.0)
 """Heap allows 15,000 events per minute and environment. It documents no limit of bytes, so that one is ours. The pause
@@ -20,11 +78,15 @@ TOOL = Tool(
     is_set=lambda own: bool(own.heap_app_id),
     address=lambda own: own.heap_address,
     project=lambda own: hashed(own.heap_app_id),
-    former_account=lambda own: f"{own.heap_address.partition('://')[2]} {own.heap_app_id}",
-    events=Feed(client.events, limits=lambda _own: LIMITS, repeat_window_s=WINDOW_S),
-    users=Feed(client.users, limits=lambda _own: LIMITS),
+    events=Feed(events, limits=lambda _own: LIMITS, repeat_window_s=WINDOW_S),
+    users=Feed(users, limits=lambda _own: LIMITS),
     placeholders={"heap_app_id": "dry-run"},
     secret_ids=("heap_app_id",),
-    deletion=client.DELETION,
+    deletion=Deletion(
+        needed=("heap_api_key",),
+        most=10_000,
+        ids=lambda users, anonymous: [*users, *anonymous],
+        ask=request_deletion,
+    ),
     has_stand_in=True,
 )

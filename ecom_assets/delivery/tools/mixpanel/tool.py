@@ -1,11 +1,121 @@
-"""The `Tool` for Mixpanel."""
+"""The `Tool` for Mixpanel: /import for events, /engage for user properties.
+
+If some rows of a request are invalid, Mixpanel names them and accepts the others. It always recognizes a repeated event
+by its event name, time, person and $insert_id. Its GDPR API creates a task that deletes some distinct ids.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.sender import Limits
-from ecom_assets.delivery.tool import Feed, Tool, hashed
-from ecom_assets.delivery.tools.mixpanel import client
+from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.payloads import Texts
+from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
+from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
+
+Context = ToolContext[MixpanelSettings]
+TAKEN = 200
+_OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
+"""What an error mentions if no row caused it."""
+
+
+def events(context: Context) -> HttpDestination:
+    """Return the destination of events."""
+    own = context.own
+    params = {"strict": "1"} | ({"project_id": own.mixpanel_project_id} if own.mixpanel_project_id else {})
+    user = own.mixpanel_service_user or own.mixpanel_token.get_secret_value()
+    password = own.mixpanel_service_secret.get_secret_value() if own.mixpanel_service_user else ""
+
+    def request(payloads: Texts) -> Request:
+        body = payloads.between("[", "]")
+        return Request(f"{own.mixpanel_address}/import", body, params=params, user=user, password=password)
+
+    make = partial(mixpanel.events, choices=context.choices)
+    return context.destination(make, request, read, around_bytes=2, takes_gzip=True)
+
+
+def users(context: Context) -> HttpDestination:
+    """Return the destination of user properties; setting them twice has no effect."""
+    token = f'{{"$token":{json.dumps(context.own.mixpanel_token.get_secret_value())},'
+
+    def request(payloads: Sequence[str]) -> Request:
+        body = ",".join(token + payload[1:] for payload in payloads)
+        url = f"{context.own.mixpanel_address}/engage"
+        return Request(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
+
+    return context.destination(lambda rows, _sent_at: mixpanel.users(rows), request, read)
+
+
+def read(reply: Reply, payloads: Sequence[str]) -> Reading:
+    """Interpret a response of Mixpanel."""
+    common = read_common(reply)
+    if common is not None:
+        return common
+    answer = reply.content()
+    refused = _failed(answer.get("failed_records"), payloads)
+    if reply.status == TAKEN and not refused and _says_yes(reply):
+        return Reading(BatchOutcome.TAKEN)
+    if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
+        return Reading(BatchOutcome.NOT_ALLOWED, words=_message(reply))
+    imported = answer.get("num_records_imported")
+    if not refused and not imported:
+        return Reading(BatchOutcome.HALVED, words=_message(reply))
+    if isinstance(imported, int) and imported < len(payloads) - len(refused):
+        words = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
+        return Reading(BatchOutcome.UNCERTAIN, refused=refused, words=words)
+    return Reading(BatchOutcome.TAKEN, refused=refused)
+
+
+def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
+    """Return the records that Mixpanel names, by position; its documentation uses two names for the id."""
+    failed: dict[int, tuple[str, str]] = {}
+    for one in records if isinstance(records, list) else []:
+        place = one.get("index") if isinstance(one, dict) else None
+        if not isinstance(place, int):
+            place = _place_of(one, payloads)
+        if place is not None and 0 <= place < len(payloads):
+            failed[place] = ("invalid", f"Mixpanel: {one.get('message')} ({one.get('field')})")
+    return failed
+
+
+def _place_of(one: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 (as above)
+    insert_id = (one.get("$insert_id") or one.get("insert_id")) if isinstance(one, dict) else None
+    mark = f'"$insert_id":{json.dumps(insert_id)}'
+    return next((place for place, payload in enumerate(payloads) if insert_id and mark in payload), None)
+
+
+def _says_yes(reply: Reply) -> bool:
+    """Return whether /engage accepted a request: its status is always 200, and the body has 1 or 0."""
+    answer = reply.content()
+    return reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
+
+
+def _message(reply: Reply) -> str:
+    return reply.words or f"Mixpanel: {reply.content().get('error') or 'no data objects in the body are valid'}"
+
+
+DELETIONS = "/api/app/data-deletions/v3.0"
+DEVICE = "$device:"
+
+
+def request_deletion(own: MixpanelSettings, ids: Sequence[str], send: Send) -> str:
+    """Create a task that deletes the events and profiles of some distinct ids."""
+    request = Request(
+        own.mixpanel_deletion_address + DELETIONS,
+        json.dumps({"distinct_ids": list(ids), "compliance_type": "GDPR"}).encode(),
+        params={"token": own.mixpanel_token.get_secret_value()},
+        bearer=own.mixpanel_gdpr_token.get_secret_value(),
+    )
+    results = taken("Mixpanel", send(request)).content().get("results")
+    task = results.get("task_id") if isinstance(results, dict) else None
+    return f"task {task or 'without a number'}, pending"
+
 
 MOST_RECORDS, PER_S = 2_000, 30_000.0
 BASE_S, JITTER = 2.0, (0.5, 2.5)
@@ -35,11 +145,17 @@ TOOL = Tool(
     is_set=lambda own: bool(own.mixpanel_token.get_secret_value() or own.mixpanel_service_user),
     address=lambda own: own.mixpanel_address,
     project=lambda own: hashed(own.mixpanel_token.get_secret_value()),
-    events=Feed(client.events, limits=lambda own: _limits(own, 1)),
-    users=Feed(client.users, limits=lambda own: _limits(own, 2)),
+    events=Feed(events, limits=lambda own: _limits(own, 1)),
+    users=Feed(users, limits=lambda own: _limits(own, 2)),
     halves=(("mixpanel_service_user", "mixpanel_service_secret"),),
     refusal=_refusal,
     placeholders={"mixpanel_token": SecretStr("dry-run")},
-    deletion=client.DELETION,
+    deletion=Deletion(
+        needed=("mixpanel_token", "mixpanel_gdpr_token"),
+        most=1_999,
+        per_s=1.0,
+        ids=lambda users, anonymous: [*users, *(DEVICE + one for one in anonymous)],
+        ask=request_deletion,
+    ),
     has_stand_in=True,
 )
