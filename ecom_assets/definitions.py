@@ -311,7 +311,7 @@ def lineage_of(settings: Settings) -> "Lineage | None":
     with packages_of("openlineage", "ECOM_OPENLINEAGE_URL"):
         from ecom_assets.automation.openlineage import Lineage  # noqa: PLC0415 (an extra)
 
-    return Lineage.of(settings, new_engine(settings).address, lineage_tables(settings))
+    return Lineage.from_settings(settings, new_engine(settings).address, lineage_tables(settings))
 
 
 def lineage_tables(settings: Settings) -> dict[str, tuple[type[Table], tuple[type[Table], ...]]]:

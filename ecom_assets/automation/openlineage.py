@@ -49,15 +49,15 @@ Tables = Mapping[str, tuple[type[Table], tuple[type[Table], ...]]]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where tables are, as OpenLineage names datasets: https://openlineage.io/docs/spec/naming."""
+class DatasetNames:
+    """How OpenLineage names the tables of a warehouse: https://openlineage.io/docs/spec/naming."""
 
     namespace: str
     prefix: str = ""
 
     @classmethod
-    def of(cls, address: str) -> "Place":
-        """Return the place of a warehouse's address; who logs in is no part of it."""
+    def from_address(cls, address: str) -> "DatasetNames":
+        """Return the names at a warehouse's address; who logs in is no part of them."""
         parts = urlsplit(address)
         path = parts.path.strip("/")
         if parts.scheme.startswith("postgres"):
@@ -85,103 +85,6 @@ class _Step:
     def state(self) -> RunState:
         """Return how it ended."""
         return RunState.FAIL if self.error else RunState.COMPLETE
-
-
-@dataclass(frozen=True)
-class LineageEvents:
-    """Makes the events of runs."""
-
-    namespace: str
-    place: Place
-    tables: Tables = field(repr=False)
-
-    def start_of(self, run_id: str, job_name: str, began_at: float) -> RunEvent:
-        """Return the event that a run has begun."""
-        return self._event(RunState.START, began_at, self._run(run_id), _job(self.namespace, job_name, "JOB"))
-
-    def of_ended(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[RunEvent]:
-        """Return all events of a run that has ended, in order: its start, its assets, its end."""
-        steps = _steps_of(instance, run.run_id)
-        stats = instance.get_run_stats(run.run_id)
-        began_at = stats.start_time or stats.launch_time or stats.end_time or 0.0
-        error = "; ".join(step.error for step in steps.values() if step.error)
-        end = self._event(
-            ENDS[run.status],
-            stats.end_time or began_at,
-            self._run(run.run_id, error=error),
-            _job(self.namespace, run.job_name, "JOB"),
-        )
-        of_assets = [event for key, step in steps.items() for event in self._of_step(run, key, step)]
-        return [self.start_of(run.run_id, run.job_name, began_at), *of_assets, end]
-
-    def _of_step(self, run: dg.DagsterRun, key: str, step: _Step) -> Iterator[RunEvent]:
-        layer, _, name = key.partition("__")
-        value = self.tables.get(f"{layer}/{name}")
-        run_id = str(uuid5(NAMESPACE_URL, f"{run.run_id}/{key}"))
-        parent = parent_run.ParentRunFacet(
-            run=parent_run.Run(runId=run.run_id), job=parent_run.Job(namespace=self.namespace, name=run.job_name)
-        )
-        job = _job(self.namespace, f"{layer}.{name}" if name else layer, "ASSET")
-        for state, at in ((RunState.START, step.began_at), (step.state, step.ended_at)):
-            if at is None:
-                continue
-            is_end = state != RunState.START  # what tables are like is said once, at the end
-            inputs = [self._input(one, is_end=is_end) for one in value[1]] if value else []
-            outputs = [self._output(value[0], step, is_end=is_end)] if value else []
-            run_facets = self._run(run_id, step.error if is_end else "", parent)
-            yield self._event(state, at, run_facets, job, inputs=inputs, outputs=outputs)
-
-    def _run(self, run_id: str, error: str = "", parent: parent_run.ParentRunFacet | None = None) -> Run:
-        facets: dict[str, Any] = {
-            "processing_engine": processing_engine_run.ProcessingEngineRunFacet(
-                version=version("dagster"), name="dagster", openlineageAdapterVersion=version("ecom-assets")
-            )
-        }
-        if parent is not None:
-            facets["parent"] = parent
-        if error:
-            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(message=error, programmingLanguage="python")
-        return Run(runId=run_id, facets=facets)
-
-    def _input(self, table: type[Table], *, is_end: bool) -> InputDataset:
-        name = self.place.name_of(table.layer, table.name)
-        facets: dict[str, Any] = {"schema": _schema(table)} if is_end else {}
-        return InputDataset(namespace=self.place.namespace, name=name, facets=facets)
-
-    def _output(self, table: type[Table], step: _Step, *, is_end: bool) -> OutputDataset:
-        name = self.place.name_of(table.layer, table.name)
-        if not is_end:
-            return OutputDataset(namespace=self.place.namespace, name=name)
-        facets: dict[str, Any] = {
-            "schema": _schema(table),
-            "documentation": documentation_dataset.DocumentationDatasetFacet(description=table.description()),
-        }
-        if step.lineage is not None:
-            facets["columnLineage"] = self._column_lineage(step.lineage)
-        counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=step.row_count)
-        statistics: dict[str, Any] = {} if step.error else {"outputStatistics": counted}
-        return OutputDataset(namespace=self.place.namespace, name=name, facets=facets, outputFacets=statistics)
-
-    def _column_lineage(self, lineage: dg.TableColumnLineage) -> column_lineage_dataset.ColumnLineageDatasetFacet:
-        fields = {
-            name: column_lineage_dataset.Fields(
-                inputFields=[
-                    column_lineage_dataset.InputField(
-                        namespace=self.place.namespace,
-                        name=self.place.name_of(*one.asset_key.path),
-                        field=one.column_name,
-                    )
-                    for one in sources
-                ]
-            )
-            for name, sources in lineage.deps_by_column.items()
-        }
-        return column_lineage_dataset.ColumnLineageDatasetFacet(fields=fields)
-
-    @staticmethod
-    def _event(state: RunState, at: float, run: Run, job: Job, **datasets: Any) -> RunEvent:  # noqa: ANN401 (inputs and outputs)
-        when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-        return RunEvent(eventType=state, eventTime=when, run=run, job=job, producer=PRODUCER, **datasets)
 
 
 def _job(namespace: str, name: str, kind: str) -> Job:
@@ -265,17 +168,107 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Lineage:
-    """The receiver, and what makes events for it."""
+    """Makes the OpenLineage events of runs, and sends them to a receiver."""
 
     url: str
     api_key: str = field(repr=False)
-    events: LineageEvents
+    namespace: str
+    names: DatasetNames
+    tables: Tables = field(repr=False)
 
     @classmethod
-    def of(cls, settings: Settings, address: str, tables: Tables) -> "Lineage":
+    def from_settings(cls, settings: Settings, address: str, tables: Tables) -> "Lineage":
         """Return the lineage that is set, of a warehouse whose address has no secrets."""
-        events = LineageEvents(settings.openlineage_namespace, Place.of(address), tables)
-        return cls(settings.openlineage_url, settings.openlineage_api_key.get_secret_value(), events)
+        key, names = settings.openlineage_api_key.get_secret_value(), DatasetNames.from_address(address)
+        return cls(settings.openlineage_url, key, settings.openlineage_namespace, names, tables)
+
+    def start_event(self, run_id: str, job_name: str, began_at: float) -> RunEvent:
+        """Return the event that a run has begun."""
+        return self._event(RunState.START, began_at, self._run(run_id), _job(self.namespace, job_name, "JOB"))
+
+    def ended_events(self, instance: dg.DagsterInstance, run: dg.DagsterRun) -> list[RunEvent]:
+        """Return all events of a run that has ended, in order: its start, its assets, its end."""
+        steps = _steps_of(instance, run.run_id)
+        stats = instance.get_run_stats(run.run_id)
+        began_at = stats.start_time or stats.launch_time or stats.end_time or 0.0
+        error = "; ".join(step.error for step in steps.values() if step.error)
+        end = self._event(
+            ENDS[run.status],
+            stats.end_time or began_at,
+            self._run(run.run_id, error=error),
+            _job(self.namespace, run.job_name, "JOB"),
+        )
+        asset_events = [event for key, step in steps.items() for event in self._step_events(run, key, step)]
+        return [self.start_event(run.run_id, run.job_name, began_at), *asset_events, end]
+
+    def _step_events(self, run: dg.DagsterRun, key: str, step: _Step) -> Iterator[RunEvent]:
+        layer, _, name = key.partition("__")
+        value = self.tables.get(f"{layer}/{name}")
+        run_id = str(uuid5(NAMESPACE_URL, f"{run.run_id}/{key}"))
+        parent = parent_run.ParentRunFacet(
+            run=parent_run.Run(runId=run.run_id), job=parent_run.Job(namespace=self.namespace, name=run.job_name)
+        )
+        job = _job(self.namespace, f"{layer}.{name}" if name else layer, "ASSET")
+        for state, at in ((RunState.START, step.began_at), (step.state, step.ended_at)):
+            if at is None:
+                continue
+            is_end = state != RunState.START  # what tables are like is said once, at the end
+            inputs = [self._input(one, is_end=is_end) for one in value[1]] if value else []
+            outputs = [self._output(value[0], step, is_end=is_end)] if value else []
+            run_facets = self._run(run_id, step.error if is_end else "", parent)
+            yield self._event(state, at, run_facets, job, inputs=inputs, outputs=outputs)
+
+    def _run(self, run_id: str, error: str = "", parent: parent_run.ParentRunFacet | None = None) -> Run:
+        facets: dict[str, Any] = {
+            "processing_engine": processing_engine_run.ProcessingEngineRunFacet(
+                version=version("dagster"), name="dagster", openlineageAdapterVersion=version("ecom-assets")
+            )
+        }
+        if parent is not None:
+            facets["parent"] = parent
+        if error:
+            facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(message=error, programmingLanguage="python")
+        return Run(runId=run_id, facets=facets)
+
+    def _input(self, table: type[Table], *, is_end: bool) -> InputDataset:
+        name = self.names.name_of(table.layer, table.name)
+        facets: dict[str, Any] = {"schema": _schema(table)} if is_end else {}
+        return InputDataset(namespace=self.names.namespace, name=name, facets=facets)
+
+    def _output(self, table: type[Table], step: _Step, *, is_end: bool) -> OutputDataset:
+        name = self.names.name_of(table.layer, table.name)
+        if not is_end:
+            return OutputDataset(namespace=self.names.namespace, name=name)
+        facets: dict[str, Any] = {
+            "schema": _schema(table),
+            "documentation": documentation_dataset.DocumentationDatasetFacet(description=table.description()),
+        }
+        if step.lineage is not None:
+            facets["columnLineage"] = self._column_lineage(step.lineage)
+        counted = output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=step.row_count)
+        statistics: dict[str, Any] = {} if step.error else {"outputStatistics": counted}
+        return OutputDataset(namespace=self.names.namespace, name=name, facets=facets, outputFacets=statistics)
+
+    def _column_lineage(self, lineage: dg.TableColumnLineage) -> column_lineage_dataset.ColumnLineageDatasetFacet:
+        fields = {
+            name: column_lineage_dataset.Fields(
+                inputFields=[
+                    column_lineage_dataset.InputField(
+                        namespace=self.names.namespace,
+                        name=self.names.name_of(*one.asset_key.path),
+                        field=one.column_name,
+                    )
+                    for one in sources
+                ]
+            )
+            for name, sources in lineage.deps_by_column.items()
+        }
+        return column_lineage_dataset.ColumnLineageDatasetFacet(fields=fields)
+
+    @staticmethod
+    def _event(state: RunState, at: float, run: Run, job: Job, **datasets: Any) -> RunEvent:  # noqa: ANN401 (inputs and outputs)
+        when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+        return RunEvent(eventType=state, eventTime=when, run=run, job=job, producer=PRODUCER, **datasets)
 
     def deliver(self, events: Sequence[RunEvent], patience_s: float) -> Delivered:
         """Send events in order, until one does not arrive or the time is over."""
@@ -304,10 +297,10 @@ class Lineage:
         before = "1" if is_begun and before == "0" else before
         is_over = run.status in ENDS
         if is_over:
-            events = self.events.of_ended(instance, run)
+            events = self.ended_events(instance, run)
         else:
             began_at = instance.get_run_stats(run.run_id).start_time or time.time()
-            events = [self.events.start_of(run.run_id, run.job_name, began_at)]
+            events = [self.start_event(run.run_id, run.job_name, began_at)]
         result = self.deliver(events[int(before) :], patience_s)
         count = int(before) + result.count
         state = ALL if is_over and count == len(events) else str(count)
@@ -341,7 +334,7 @@ class OwnRun:
         """Send the start, without waiting for it."""
         self._lineage = lineage
         self._is_reached = False
-        start = lineage.events.start_of(run_id, job_name, time.time())
+        start = lineage.start_event(run_id, job_name, time.time())
         self._sending = threading.Thread(target=self._send, args=(start,), daemon=True)
         self._sending.start()
 

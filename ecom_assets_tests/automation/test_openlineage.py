@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from ecom_assets.automation import openlineage
-from ecom_assets.automation.openlineage import Lineage, Place, lineage_sensor
+from ecom_assets.automation.openlineage import DatasetNames, Lineage, lineage_sensor
 from ecom_assets.definitions import lineage_tables, sensors
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
@@ -48,7 +48,7 @@ def states(events: list[Event]) -> list[str]:
 
 def lineage_to(url: str) -> Lineage:
     settings = Settings(openlineage_url=url)
-    return Lineage.of(settings, "duckdb:////data/shop.duckdb", lineage_tables(settings))
+    return Lineage.from_settings(settings, "duckdb:////data/shop.duckdb", lineage_tables(settings))
 
 
 def test_a_run_begins_has_its_tables_and_ends(reported: tuple[CommandResult, Receiver, Path]) -> None:
@@ -201,8 +201,8 @@ def test_a_dead_receiver_neither_fails_nor_holds_up_a_run(tmp_path: Path) -> Non
     ],
 )
 def test_tables_are_named_as_the_standard_names_them(address: str, namespace: str, name: str) -> None:
-    place = Place.of(address)
-    assert (place.namespace, place.name_of(CleanEvents.layer, CleanEvents.name)) == (namespace, name)
+    names = DatasetNames.from_address(address)
+    assert (names.namespace, names.name_of(CleanEvents.layer, CleanEvents.name)) == (namespace, name)
 
 
 def test_without_a_receiver_there_is_no_sensor() -> None:
