@@ -87,6 +87,14 @@ class PayloadForm:
     """Maximum size of a payload."""
     named: Mapping[str, str]
     """Additional columns; each may use the ones before it."""
+    properties: PropertyRule | None = None
+    """What the tool takes of an event's properties; None if the rows are users."""
+
+    def payloads(self, rows: pa.Table, sent_at: datetime, choices: "EventChoices") -> pa.Table:
+        """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`) or users (`USER_COLUMNS`)."""
+        if self.properties is None:
+            return _user_payloads(rows, self)
+        return _event_payloads(rows, self, self.properties, choices, sent_at)
 
 
 @cache
@@ -172,10 +180,9 @@ class EventChoices:
     """The meaning of `cart_amount`: the value of the whole cart, or the price of the item."""
 
 
-def event_payloads(
+def _event_payloads(
     rows: pa.Table, form: PayloadForm, properties: PropertyRule, choices: EventChoices, sent_at: datetime
 ) -> pa.Table:
-    """Return the `PAYLOADS` for rows of events."""
     events = conformed(rows, EVENT_ROWS)
     fitted = fitted_column(events["properties"], properties, choices.properties)
     for name, column in (("fields", "property_fields"), ("reason", "property_reason"), ("words", "property_words")):
@@ -191,8 +198,7 @@ def event_payloads(
     return _payloads(events, form, {**EVENT_KEYS, **form.named}, values)
 
 
-def user_payloads(rows: pa.Table, form: PayloadForm) -> pa.Table:
-    """Return the `PAYLOADS` for rows of users."""
+def _user_payloads(rows: pa.Table, form: PayloadForm) -> pa.Table:
     users = conformed(rows, USER_ROWS)
     tiers = users["customer_tier"]
     known = pc.if_else(pc.equal(tiers, UNKNOWN), pa.scalar(None, pa.string()), tiers)
@@ -265,8 +271,6 @@ lifetime_value_amount: From `mart.lifetime_value`. churn_risk_rate: 1 minus its 
 visitor_segments: The names of visitor segments, one to a line; an empty text for a visitor who is in none.
 All but the first may be null, which means unknown, as a tier of `unknown` does.
 """
-EVERYTHING = EventChoices()
-"""The default options: all properties, whole URLs, and the user from identity resolution."""
 
 
 def conformed(rows: pa.Table, schema: pa.Schema) -> pa.Table:

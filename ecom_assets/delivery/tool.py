@@ -1,6 +1,6 @@
 """The interface between the platform and an analytics tool: each package in `tools/` creates one `Tool`.
 
-To add a tool, add a package there: `settings.py` (its settings), `payload.py` (pure functions from rows to JSON) and
+To add a tool, add a package there: `settings.py` (its settings), `payload.py` (how rows become JSON) and
 `tool.py` (its requests, how to interpret its responses, and a `Tool` named `TOOL`). No other code names a tool.
 CONTRIBUTING has the steps.
 """
@@ -9,7 +9,6 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
@@ -18,7 +17,7 @@ from pydantic import SecretStr
 
 from ecom_assets.delivery import payloads
 from ecom_assets.delivery.batch_sender import HttpDestination, Reading, ToolProtocol, patience
-from ecom_assets.delivery.payloads import EventChoices
+from ecom_assets.delivery.payloads import EventChoices, PayloadForm
 from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Request, Sender
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.http.retry import backoff_s
@@ -42,7 +41,7 @@ class ToolContext(Generic[S]):
 
     def destination(  # noqa: PLR0913 (each is a trait of the tool, given by name)
         self,
-        make: Callable[[pa.Table, datetime], pa.Table],
+        form: PayloadForm,
         request: Callable[[payloads.Texts], Request],
         read: Callable[[Reply, Sequence[str]], Reading],
         *,
@@ -54,7 +53,7 @@ class ToolContext(Generic[S]):
         """Return a destination that keeps to the tool's limits and to the settings common to all tools.
 
         Args:
-            make: Returns the `PAYLOADS` for rows of the mart; see `Destination`.
+            form: How payloads are made from rows of the mart.
             request: Returns the request with some payloads.
             read: Interprets the response to them.
             cut: Splits payloads into batches, by `most_records` and `most_bytes`.
@@ -76,7 +75,7 @@ class ToolContext(Generic[S]):
             read_timeout_s=settings.delivery_read_timeout_s,
         )
         return HttpDestination(
-            make=make,
+            make=partial(form.payloads, choices=self.choices),
             cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes - around_bytes),
             protocol=ToolProtocol(Sender(rule), patience(settings, limits), request, read, repeatable),
         )

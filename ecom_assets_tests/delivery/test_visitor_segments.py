@@ -13,7 +13,7 @@ import pytest
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.delivery.assets import due_users
 from ecom_assets.delivery.ledger.opening import DeliveryContext
-from ecom_assets.delivery.payloads import USER_ROWS
+from ecom_assets.delivery.payloads import USER_ROWS, EventChoices
 from ecom_assets.delivery.sending import DeliveryStats, export
 from ecom_assets.delivery.tools.amplitude.payload import users as amplitude_users
 from ecom_assets.sessions.contracts import Sessions
@@ -52,7 +52,9 @@ def test_who_has_left_all_is_sent_none_and_without_segments_nothing_is_sent() ->
     assert sent("amplitude_users", "") == sent("mixpanel_users", "") == []
     assert (sent("heap_users", ""), sent("ga4_users", "")) == ("(none)", {"value": "(none)"})
     assert [sent(name, None) for name in ("mixpanel_users", "heap_users", "ga4_users")] == ["nothing_known"] * 3
-    (payload,) = amplitude_users(users({"customer_id": "anna-1"}))["payload"].to_pylist()
+    (payload,) = (
+        amplitude_users().payloads(users({"customer_id": "anna-1"}), SENT_AT, EventChoices())["payload"].to_pylist()
+    )
     assert "visitor_segments" not in payload, "what was sent before segments were declared stays as it was"
 
 
@@ -75,8 +77,7 @@ class UserTool(Tool):
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return what Amplitude would get."""
-        del sent_at
-        return amplitude_users(rows.select(USER_ROWS.names))
+        return amplitude_users().payloads(rows.select(USER_ROWS.names), sent_at, EventChoices())
 
 
 def any_row(contract: type[Table]) -> dict[str, Any]:

@@ -16,13 +16,12 @@ from .settings import ToySettings
 
 def events(context: ToolContext[ToySettings]) -> HttpDestination:
     """Return the destination of events."""
-    make = partial(payload.events, choices=context.choices)
-    return context.destination(make, partial(_request, context.own, "/events"), _read)
+    return context.destination(payload.EVENTS, partial(_request, context.own, "/events"), _read)
 
 
 def users(context: ToolContext[ToySettings]) -> HttpDestination:
     """Return the destination of users."""
-    return context.destination(payload.users, partial(_request, context.own, "/users"), _read)
+    return context.destination(payload.USERS, partial(_request, context.own, "/users"), _read)
 
 
 def _request(own: ToySettings, path: str, payloads: Texts) -> Request:

@@ -3,20 +3,13 @@
 For field names, limits and forbidden ids, see amplitude.com/docs/apis/analytics/http-v2 and …/identify.
 """
 
-from datetime import datetime
-
-import pyarrow as pa
-
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
-    EVERYTHING,
     SEGMENT_LIST,
     TITLED,
     USER_PROPERTIES,
-    EventChoices,
     PayloadForm,
     Refusal,
-    event_payloads,
     forbidden_id,
     json_object,
     json_value,
@@ -24,7 +17,6 @@ from ecom_assets.delivery.payloads import (
     names_as,
     segment_too_long,
     text_too_long,
-    user_payloads,
 )
 from ecom_assets.warehouse.sql_text import text
 
@@ -70,16 +62,13 @@ _EVENT = {
 }
 
 
-def events(
-    rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING, min_id_length: int = MIN_ID_LENGTH
-) -> pa.Table:
-    """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`): known visitors have a user id, others a device id.
+def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
+    """Return the form of events of any age: known visitors have a user id, others a device id.
 
-    `sent_at` is not used: Amplitude accepts events of any age. Requests must state a `min_id_length` (characters) that
-    is not Amplitude's default.
+    Requests must state a `min_id_length` (characters) that is not Amplitude's default.
     """
     columns = "name, record_id, source_session_id, product_id, product_category, page, referrer"
-    form = PayloadForm(
+    return PayloadForm(
         named={
             "name": names_as(EVENT_NAMES),
             "actor": "coalesce(known_user, device)",
@@ -97,15 +86,15 @@ def events(
             text_too_long("Amplitude", columns, TEXT_CHARACTERS),
         ],
         most_bytes=RECORD_BYTES,
+        properties=PROPERTIES,
     )
-    return event_payloads(rows, form, PROPERTIES, choices, sent_at)
 
 
-def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
-    """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`); properties that are no longer known are unset."""
+def users(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
+    """Return the form of users; properties that are no longer known are unset."""
     known = known_properties("segment_list")
     unknown = {name: f"CASE WHEN {sql} IS NULL THEN '\"-\"' END" for name, sql in USER_PROPERTIES.items()}
-    form = PayloadForm(
+    return PayloadForm(
         named={"segment_list": SEGMENT_LIST, "sets": json_object(known), "unsets": json_object(unknown)},
         user_key="customer_id",
         payload=json_object(
@@ -123,7 +112,6 @@ def users(rows: pa.Table, min_id_length: int = MIN_ID_LENGTH) -> pa.Table:
         ],
         most_bytes=RECORD_BYTES,
     )
-    return user_payloads(rows, form)
 
 
 def id_refusals(column: str, min_id_length: int) -> list[Refusal]:

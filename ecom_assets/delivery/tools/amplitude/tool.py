@@ -31,7 +31,7 @@ def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
     own, head = context.own, _head(context.own)
     return context.destination(
-        lambda rows, sent_at: amplitude.events(rows, sent_at, context.choices, own.amplitude_min_id_length),
+        amplitude.events(own.amplitude_min_id_length),
         lambda payloads: Request(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
         read,
         around_bytes=len(head) + 2,
@@ -48,7 +48,7 @@ def users(context: Context) -> HttpDestination:
         form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
         return Request(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
 
-    return context.destination(lambda rows, _sent_at: amplitude.users(rows, own.amplitude_min_id_length), request, read)
+    return context.destination(amplitude.users(own.amplitude_min_id_length), request, read)
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> Reading:

@@ -5,27 +5,19 @@ sending-events). GA4's collection limits allow page URLs to be longer than other
 2xx, so everything that it would drop is refused here.
 """
 
-from datetime import datetime
-
-import pyarrow as pa
-
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
-    EVERYTHING,
     USER_PROPERTIES,
     VISITOR_SEGMENTS,
-    EventChoices,
     PayloadForm,
     Refusal,
     any_longer,
-    event_payloads,
     json_object,
     json_value,
     names_as,
     nothing_known,
     segments_joined,
     text_too_long,
-    user_payloads,
     user_texts_too_long,
 )
 from ecom_assets.warehouse.sql_text import text
@@ -87,61 +79,62 @@ PROPERTIES = PropertyRule(
     taken=frozenset(_OWN_PARAMETERS),
 )
 _WITH_ITEMS = ("view_item", "add_to_cart", "remove_from_cart", "begin_checkout", "purchase", "refund")
+RESERVED_EVENTS = (
+    "ad_activeview", "ad_click", "ad_exposure", "ad_impression", "ad_query", "ad_reward", "adunit_exposure",
+    "app_clear_data", "app_exception", "app_install", "app_remove", "app_store_refund", "app_store_subscription_cancel",
+    "app_store_subscription_convert", "app_store_subscription_renew", "app_update", "app_upgrade",
+    "dynamic_link_app_open", "dynamic_link_app_update", "dynamic_link_first_open", "error", "firebase_campaign",
+    "firebase_in_app_message_action", "firebase_in_app_message_dismiss", "firebase_in_app_message_impression",
+    "first_open", "first_visit", "in_app_purchase", "notification_dismiss", "notification_foreground",
+    "notification_open", "notification_receive", "notification_send", "os_update", "screen_view", "session_start",
+    "user_engagement",
+)  # fmt: skip
+"""Events that only Google's own web tags or app SDKs may send."""
+_RESERVED = ", ".join(text(name) for name in RESERVED_EVENTS)
+_HAS_RESERVED_PREFIX = " OR ".join(f"starts_with(lower(name), {text(prefix)})" for prefix in RESERVED_PREFIXES)
 
 
-def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
-    """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`), each a whole request with one event.
-
-    Rows that cannot be sent, such as events older than 72 hours at `sent_at`, are refused without an exception.
-    """
-    with_items = ", ".join(text(name) for name in _WITH_ITEMS)
-    form = PayloadForm(
-        named={
-            "name": names_as(EVENT_NAMES),
-            "client": "coalesce(known_user, device)",
-            "session_number": "('0x' || md5(source_session_id)[:8])::BIGINT::VARCHAR",
-            "amount": "CASE WHEN name <> 'page_view' THEN cart_amount END",
-            "transaction_id": "CASE name WHEN 'purchase' THEN coalesce(order_id, event_id) "
-            "WHEN 'refund' THEN order_id END",
-            "has_items": f"name IN ({with_items}) AND product_id IS NOT NULL",
-        },
-        user_key="client",
-        payload=json_object(
-            {
-                "client_id": json_value("client"),
-                "user_id": json_value("known_user"),
-                "events": "'[' || "
-                + json_object(
-                    {
-                        "name": json_value("name"),
-                        "timestamp_micros": "at_us",
-                        "params": json_object(_OWN_PARAMETERS, "property_fields"),
-                    }
-                )
-                + " || ']'",
-            }
-        ),
-        refusals=[_client_id("client"), *_time_refusals(), *_name_refusals(), *_content_refusals()],
-        most_bytes=RECORD_BYTES,
+def _client_id(column: str) -> Refusal:
+    return Refusal(
+        "client_id",
+        f"The person's id must have 1 to {ID_CHARACTERS} characters.",
+        f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {ID_CHARACTERS}",
     )
-    return event_payloads(rows, form, PROPERTIES, choices, sent_at)
 
 
-def _time_refusals() -> list[Refusal]:
-    return [
+EVENTS = PayloadForm(
+    named={
+        "name": names_as(EVENT_NAMES),
+        "client": "coalesce(known_user, device)",
+        "session_number": "('0x' || md5(source_session_id)[:8])::BIGINT::VARCHAR",
+        "amount": "CASE WHEN name <> 'page_view' THEN cart_amount END",
+        "transaction_id": "CASE name WHEN 'purchase' THEN coalesce(order_id, event_id) WHEN 'refund' THEN order_id END",
+        "has_items": f"name IN ({', '.join(map(text, _WITH_ITEMS))}) AND product_id IS NOT NULL",
+    },
+    user_key="client",
+    payload=json_object(
+        {
+            "client_id": json_value("client"),
+            "user_id": json_value("known_user"),
+            "events": "'[' || "
+            + json_object(
+                {
+                    "name": json_value("name"),
+                    "timestamp_micros": "at_us",
+                    "params": json_object(_OWN_PARAMETERS, "property_fields"),
+                }
+            )
+            + " || ']'",
+        }
+    ),
+    refusals=[
+        _client_id("client"),
         Refusal(
             "too_old",
             "It happened more than 72 hours before it is sent: GA4 would move it to another time.",
             f"at_us < $sent_us - {OLDEST_S * 1_000_000}",
         ),
         Refusal("in_future", "It happens later than it is sent, which GA4 does not take.", "at_us > $sent_us"),
-    ]
-
-
-def _name_refusals() -> list[Refusal]:
-    reserved = ", ".join(text(name) for name in RESERVED_EVENTS)
-    prefixes = " OR ".join(f"starts_with(lower(name), {text(one)})" for one in RESERVED_PREFIXES)
-    return [
         Refusal(
             "event_name",
             f"The event's type must have 1 to {NAME_CHARACTERS} letters, digits and _, and begin with a letter.",
@@ -150,14 +143,8 @@ def _name_refusals() -> list[Refusal]:
         Refusal(
             "reserved_event_name",
             "The event's type is one of GA4's own, or begins like them.",
-            f"name IN ({reserved}) OR {prefixes}",
+            f"name IN ({_RESERVED}) OR {_HAS_RESERVED_PREFIX}",
         ),
-    ]
-
-
-def _content_refusals() -> list[Refusal]:
-    values = "event_id, product_id, product_category, transaction_id, search_term"
-    return [
         Refusal(
             "purchase_without_item",
             "GA4 takes purchases with the product only, and this event names none.",
@@ -173,54 +160,34 @@ def _content_refusals() -> list[Refusal]:
             "GA4 takes refunds by the purchase's order id only, and this event's properties have no order_id.",
             "name = 'refund' AND order_id IS NULL",
         ),
-        text_too_long("GA4", values, VALUE_CHARACTERS),
+        text_too_long("GA4", "event_id, product_id, product_category, transaction_id, search_term", VALUE_CHARACTERS),
         Refusal(
             "url_too_long",
             f"The page's address has more than {LOCATION_CHARACTERS} characters, or its referrer's more than "
             f"{REFERRER_CHARACTERS}.",
             f"{any_longer('page', LOCATION_CHARACTERS)} OR {any_longer('referrer', REFERRER_CHARACTERS)}",
         ),
-    ]
-
-
-def users(rows: pa.Table) -> pa.Table:
-    """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`): user properties on an otherwise empty event."""
-    properties = {**USER_PROPERTIES, VISITOR_SEGMENTS: "joined_segments"}
-    known = {name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'" for name, sql in properties.items()}
-    event = f'{{"name":"{PROFILE_EVENT}","params":{{"engagement_time_msec":1}}}}'
-    form = PayloadForm(
-        named={"joined_segments": segments_joined(","), "known": json_object(known)},
-        user_key="customer_id",
-        payload=json_object(
-            {
-                "client_id": json_value("customer_id"),
-                "user_id": json_value("customer_id"),
-                "user_properties": "known",
-                "events": text(f"[{event}]"),
-            }
-        ),
-        refusals=[_client_id("customer_id"), nothing_known("GA4"), *user_texts_too_long("GA4", USER_VALUE_CHARACTERS)],
-        most_bytes=RECORD_BYTES,
-    )
-    return user_payloads(rows, form)
-
-
-def _client_id(column: str) -> Refusal:
-    return Refusal(
-        "client_id",
-        f"The person's id must have 1 to {ID_CHARACTERS} characters.",
-        f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {ID_CHARACTERS}",
-    )
-
-
-RESERVED_EVENTS = (
-    "ad_activeview", "ad_click", "ad_exposure", "ad_impression", "ad_query", "ad_reward", "adunit_exposure",
-    "app_clear_data", "app_exception", "app_install", "app_remove", "app_store_refund", "app_store_subscription_cancel",
-    "app_store_subscription_convert", "app_store_subscription_renew", "app_update", "app_upgrade",
-    "dynamic_link_app_open", "dynamic_link_app_update", "dynamic_link_first_open", "error", "firebase_campaign",
-    "firebase_in_app_message_action", "firebase_in_app_message_dismiss", "firebase_in_app_message_impression",
-    "first_open", "first_visit", "in_app_purchase", "notification_dismiss", "notification_foreground",
-    "notification_open", "notification_receive", "notification_send", "os_update", "screen_view", "session_start",
-    "user_engagement",
-)  # fmt: skip
-"""Events that only Google's own web tags or app SDKs may send."""
+    ],
+    most_bytes=RECORD_BYTES,
+    properties=PROPERTIES,
+)
+"""Each payload is a whole request with one event."""
+_KNOWN = {
+    name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'"
+    for name, sql in {**USER_PROPERTIES, VISITOR_SEGMENTS: "joined_segments"}.items()
+}
+USERS = PayloadForm(
+    named={"joined_segments": segments_joined(","), "known": json_object(_KNOWN)},
+    user_key="customer_id",
+    payload=json_object(
+        {
+            "client_id": json_value("customer_id"),
+            "user_id": json_value("customer_id"),
+            "user_properties": "known",
+            "events": text(f'[{{"name":"{PROFILE_EVENT}","params":{{"engagement_time_msec":1}}}}]'),
+        }
+    ),
+    refusals=[_client_id("customer_id"), nothing_known("GA4"), *user_texts_too_long("GA4", USER_VALUE_CHARACTERS)],
+    most_bytes=RECORD_BYTES,
+)
+"""User properties, on an otherwise empty event."""

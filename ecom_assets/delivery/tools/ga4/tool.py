@@ -7,14 +7,13 @@ Google's User Deletion API takes one id of a property at a time.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import SecretStr
 
 from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
-from ecom_assets.delivery.payloads import cut_by
+from ecom_assets.delivery.payloads import PayloadForm, cut_by
 from ecom_assets.delivery.sender import Limits, Reply, Request
 from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, taken
 from ecom_assets.delivery.tools.ga4 import payload as ga4
@@ -30,25 +29,19 @@ _PURCHASE = f'{_EVENTS}{{"name":"purchase",'
 def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
     is_repeatable = context.own.ga4_unconfirmed == "at_least_once"
-    return _destination(
-        context,
-        lambda rows, sent_at: ga4.events(rows, sent_at, context.choices),
-        lambda payload: is_repeatable or is_purchase(payload),
-    )
+    return _destination(context, ga4.EVENTS, lambda payload: is_repeatable or is_purchase(payload))
 
 
 def users(context: Context) -> HttpDestination:
     """Return the destination of user properties; setting them twice has no effect."""
-    return _destination(context, lambda rows, _sent_at: ga4.users(rows), lambda _payload: True)
+    return _destination(context, ga4.USERS, lambda _payload: True)
 
 
-def _destination(
-    context: Context, make: Callable[[pa.Table, datetime], pa.Table], repeatable: Callable[[str], bool]
-) -> HttpDestination:
+def _destination(context: Context, form: PayloadForm, repeatable: Callable[[str], bool]) -> HttpDestination:
     own = context.own
     params = {"measurement_id": own.ga4_measurement_id, "api_secret": own.ga4_api_secret.get_secret_value()}
     return context.destination(
-        make,
+        form,
         lambda payloads: Request(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
         read,
         cut=_cut,

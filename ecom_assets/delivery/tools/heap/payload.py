@@ -3,18 +3,11 @@
 For field names and limits, see developers.heap.io/reference.
 """
 
-from datetime import datetime
-
-import pyarrow as pa
-
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
-    EVERYTHING,
     TITLED,
-    EventChoices,
     PayloadForm,
     Refusal,
-    event_payloads,
     json_object,
     json_value,
     known_properties,
@@ -22,7 +15,6 @@ from ecom_assets.delivery.payloads import (
     nothing_known,
     segments_joined,
     text_too_long,
-    user_payloads,
     user_texts_too_long,
 )
 
@@ -56,53 +48,49 @@ PROPERTIES = PropertyRule(
 here."""
 
 
-def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
-    """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`); `sent_at` is not used: Heap accepts any age."""
-    columns = "record_id, source_session_id, product_id, product_category, page, referrer"
-    form = PayloadForm(
-        named={"name": names_as(EVENT_NAMES), "actor": "coalesce(known_user, device)"},
-        user_key="actor",
-        payload=json_object(
-            {
-                "identity": json_value("actor"),
-                "event": json_value("name"),
-                "timestamp": json_value("strftime(make_timestamp(at_us), '%Y-%m-%dT%H:%M:%S.%fZ')"),
-                "idempotency_key": json_value("record_id"),
-                "properties": json_object(_OWN_PROPERTIES, "property_fields"),
-            }
-        ),
-        refusals=[
-            _no_identity("actor"),
-            Refusal(
-                "event_name",
-                f"The event's type must have 1 to {EVENT_CHARACTERS} characters.",
-                f"length(name) NOT BETWEEN 1 AND {EVENT_CHARACTERS}",
-            ),
-            text_too_long("Heap", columns, TEXT_CHARACTERS),
-        ],
-        most_bytes=RECORD_BYTES,
-    )
-    return event_payloads(rows, form, PROPERTIES, choices, sent_at)
-
-
-def users(rows: pa.Table) -> pa.Table:
-    """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`); unknown values are left out, as Heap cannot unset."""
-    form = PayloadForm(
-        named={
-            "joined_segments": segments_joined("||"),
-            "known": json_object(known_properties("joined_segments")),
-        },
-        user_key="customer_id",
-        payload=json_object({"identity": json_value("customer_id"), "properties": "known"}),
-        refusals=[_no_identity("customer_id"), nothing_known("Heap"), *user_texts_too_long("Heap", TEXT_CHARACTERS)],
-        most_bytes=RECORD_BYTES,
-    )
-    return user_payloads(rows, form)
-
-
 def _no_identity(column: str) -> Refusal:
     return Refusal(
         "identity",
         f"The user's id must have 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity.",
         f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {IDENTITY_CHARACTERS}",
     )
+
+
+EVENTS = PayloadForm(
+    named={"name": names_as(EVENT_NAMES), "actor": "coalesce(known_user, device)"},
+    user_key="actor",
+    payload=json_object(
+        {
+            "identity": json_value("actor"),
+            "event": json_value("name"),
+            "timestamp": json_value("strftime(make_timestamp(at_us), '%Y-%m-%dT%H:%M:%S.%fZ')"),
+            "idempotency_key": json_value("record_id"),
+            "properties": json_object(_OWN_PROPERTIES, "property_fields"),
+        }
+    ),
+    refusals=[
+        _no_identity("actor"),
+        Refusal(
+            "event_name",
+            f"The event's type must have 1 to {EVENT_CHARACTERS} characters.",
+            f"length(name) NOT BETWEEN 1 AND {EVENT_CHARACTERS}",
+        ),
+        text_too_long(
+            "Heap", "record_id, source_session_id, product_id, product_category, page, referrer", TEXT_CHARACTERS
+        ),
+    ],
+    most_bytes=RECORD_BYTES,
+    properties=PROPERTIES,
+)
+"""Events of any age."""
+USERS = PayloadForm(
+    named={
+        "joined_segments": segments_joined("||"),
+        "known": json_object(known_properties("joined_segments")),
+    },
+    user_key="customer_id",
+    payload=json_object({"identity": json_value("customer_id"), "properties": "known"}),
+    refusals=[_no_identity("customer_id"), nothing_known("Heap"), *user_texts_too_long("Heap", TEXT_CHARACTERS)],
+    most_bytes=RECORD_BYTES,
+)
+"""Users; unknown values are left out, as Heap cannot unset."""

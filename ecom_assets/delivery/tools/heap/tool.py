@@ -24,14 +24,13 @@ _OUR_FAULT = re.compile(r"\bapp[_ -]?id\b|\benv(ironment)?[_ -]?id\b", re.IGNORE
 
 def events(context: Context) -> HttpDestination:
     """Return the destination of events."""
-    make = partial(heap.events, choices=context.choices)
-    return context.destination(make, partial(_request, context.own, "/api/track", "events"), read)
+    return context.destination(heap.EVENTS, partial(_request, context.own, "/api/track", "events"), read)
 
 
 def users(context: Context) -> HttpDestination:
     """Return the destination of user properties; setting them twice has no effect."""
     request = partial(_request, context.own, "/api/add_user_properties", "users")
-    return context.destination(lambda rows, _sent_at: heap.users(rows), request, read)
+    return context.destination(heap.USERS, request, read)
 
 
 def _request(own: HeapSettings, path: str, records: str, payloads: Texts) -> Request:

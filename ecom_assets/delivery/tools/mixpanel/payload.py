@@ -4,19 +4,12 @@ For field names, limits and forbidden ids, see docs.mixpanel.com/reference (impo
 data types. Mixpanel truncates texts after 255 bytes, so longer texts are refused here.
 """
 
-from datetime import datetime
-
-import pyarrow as pa
-
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
-    EVERYTHING,
     SEGMENT_LIST,
     TITLED,
-    EventChoices,
     PayloadForm,
     Refusal,
-    event_payloads,
     forbidden_id,
     json_object,
     json_value,
@@ -25,7 +18,6 @@ from ecom_assets.delivery.payloads import (
     nothing_known,
     segment_too_long,
     text_too_long,
-    user_payloads,
 )
 
 EVENT_NAMES = TITLED
@@ -62,53 +54,41 @@ PROPERTIES = PropertyRule(
     most_values=254,
     taken=frozenset({*_OWN_PROPERTIES, "token", "ip", "$time"}),
 )
-
-
-def events(rows: pa.Table, sent_at: datetime, choices: EventChoices = EVERYTHING) -> pa.Table:
-    """Return the `PAYLOADS` for rows of events (`EVENT_COLUMNS`).
-
-    Anonymous visitors have the id `$device:<id>`, as Mixpanel's Simplified ID Merge requires. Mixpanel would change the
-    time of an event that is later than `sent_at`.
-    """
-    columns = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
-    form = PayloadForm(
-        named={
-            "name": names_as(EVENT_NAMES),
-            "actor": "coalesce(known_user, device)",
-            "distinct_id": "coalesce(known_user, '$device:' || device)",
-        },
-        user_key="actor",
-        payload=json_object(
-            {"event": json_value("name"), "properties": json_object(_OWN_PROPERTIES, "property_fields")}
+EVENT_TEXTS = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
+EVENTS = PayloadForm(
+    named={
+        "name": names_as(EVENT_NAMES),
+        "actor": "coalesce(known_user, device)",
+        "distinct_id": "coalesce(known_user, '$device:' || device)",
+    },
+    user_key="actor",
+    payload=json_object({"event": json_value("name"), "properties": json_object(_OWN_PROPERTIES, "property_fields")}),
+    refusals=[
+        forbidden_id("Mixpanel", "actor", FORBIDDEN_IDS),
+        Refusal("too_old", "It happened before 1971, which Mixpanel does not take.", f"at_us < {FIRST_US}"),
+        Refusal(
+            "in_future",
+            "It happens later than it is sent: Mixpanel would give it another time.",
+            "at_us > $sent_us",
         ),
-        refusals=[
-            forbidden_id("Mixpanel", "actor", FORBIDDEN_IDS),
-            Refusal("too_old", "It happened before 1971, which Mixpanel does not take.", f"at_us < {FIRST_US}"),
-            Refusal(
-                "in_future",
-                "It happens later than it is sent: Mixpanel would give it another time.",
-                "at_us > $sent_us",
-            ),
-            text_too_long("Mixpanel", columns, TEXT_BYTES, "bytes"),
-        ],
-        most_bytes=RECORD_BYTES,
-    )
-    return event_payloads(rows, form, PROPERTIES, choices, sent_at)
-
-
-def users(rows: pa.Table) -> pa.Table:
-    """Return the `PAYLOADS` for rows of users (`USER_COLUMNS`), without the project token, which requests add."""
-    ids = "customer_id, segment, customer_tier"
-    form = PayloadForm(
-        named={"segment_list": SEGMENT_LIST, "known": json_object(known_properties("segment_list"))},
-        user_key="customer_id",
-        payload=json_object({"$distinct_id": json_value("customer_id"), "$set": "known"}),
-        refusals=[
-            forbidden_id("Mixpanel", "customer_id", FORBIDDEN_IDS),
-            nothing_known("Mixpanel"),
-            text_too_long("Mixpanel", ids, TEXT_BYTES, "bytes", what="The id, segment or tier"),
-            segment_too_long("Mixpanel", TEXT_BYTES, "bytes"),
-        ],
-        most_bytes=RECORD_BYTES,
-    )
-    return user_payloads(rows, form)
+        text_too_long("Mixpanel", EVENT_TEXTS, TEXT_BYTES, "bytes"),
+    ],
+    most_bytes=RECORD_BYTES,
+    properties=PROPERTIES,
+)
+"""Anonymous visitors have the id `$device:<id>`, as Mixpanel's Simplified ID Merge requires."""
+USERS = PayloadForm(
+    named={"segment_list": SEGMENT_LIST, "known": json_object(known_properties("segment_list"))},
+    user_key="customer_id",
+    payload=json_object({"$distinct_id": json_value("customer_id"), "$set": "known"}),
+    refusals=[
+        forbidden_id("Mixpanel", "customer_id", FORBIDDEN_IDS),
+        nothing_known("Mixpanel"),
+        text_too_long(
+            "Mixpanel", "customer_id, segment, customer_tier", TEXT_BYTES, "bytes", what="The id, segment or tier"
+        ),
+        segment_too_long("Mixpanel", TEXT_BYTES, "bytes"),
+    ],
+    most_bytes=RECORD_BYTES,
+)
+"""Users, without the project token, which requests add."""

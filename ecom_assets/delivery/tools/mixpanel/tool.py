@@ -7,7 +7,6 @@ by its event name, time, person and $insert_id. Its GDPR API creates a task that
 import json
 import re
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
@@ -36,8 +35,7 @@ def events(context: Context) -> HttpDestination:
         body = payloads.between("[", "]")
         return Request(f"{own.mixpanel_address}/import", body, params=params, user=user, password=password)
 
-    make = partial(mixpanel.events, choices=context.choices)
-    return context.destination(make, request, read, around_bytes=2, takes_gzip=True)
+    return context.destination(mixpanel.EVENTS, request, read, around_bytes=2, takes_gzip=True)
 
 
 def users(context: Context) -> HttpDestination:
@@ -49,7 +47,7 @@ def users(context: Context) -> HttpDestination:
         url = f"{context.own.mixpanel_address}/engage"
         return Request(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
 
-    return context.destination(lambda rows, _sent_at: mixpanel.users(rows), request, read)
+    return context.destination(mixpanel.USERS, request, read)
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> Reading:
