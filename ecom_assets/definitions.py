@@ -14,13 +14,13 @@ from ecom_assets.automation.alerts import Alerts, alert_sensor
 from ecom_assets.automation.expectations import expected_assets
 from ecom_assets.automation.jobs import (
     EVERYTHING,
+    ManualJobs,
     customers_schedule,
     everything_job,
     explain_missing_partition,
     nightly_schedule,
     source_job,
 )
-from ecom_assets.automation.manual_jobs import ManualJobs
 from ecom_assets.automation.sensors import arrival_sensor, automation_condition_sensor, request_sensor
 from ecom_assets.clock import today_in
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers

@@ -15,14 +15,13 @@ import ibis.expr.types as ir
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.customers.customers import MarketSegments
-from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
+from ecom_assets.delivery.contracts import DEAD, DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.delivery.customers_file import CustomersFile, FileLayout, file_fields, write_customers
 from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import Due, DueEvents, DueUsers
 from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS
-from ecom_assets.delivery.totals import dead_letters as compute_dead_letters
 from ecom_assets.delivery.totals import purchases_by_outcome
 from ecom_assets.delivery.totals import reconciliation_daily as compute_reconciliation_daily
 from ecom_assets.errors import SettingError
@@ -208,7 +207,8 @@ def deliveries(delivery_context: DeliveryContext, days: Days) -> Any:  # noqa: A
 @table_asset(DeadLetters, deliveries=Reads(Deliveries, whole=True), invalidated_by=delivered_since)
 def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
     """Select the records that could not be delivered."""
-    return compute_dead_letters(deliveries, days)
+    dead = deliveries.filter(days.contain(deliveries.record_date), deliveries.outcome.isin(DEAD))
+    return dead.select(*DeadLetters.columns)
 
 
 @table_asset(

@@ -19,9 +19,9 @@ _logger = logging.getLogger(__name__)
 _GZIP_LEVEL = 1
 """Compression level from 0 to 3. It shrinks JSON events to an eighth, in a fifth of the time that zlib needs."""
 _WORDS = 300
+"""Maximum characters kept of a tool's message."""
 _BOUNDS = ResponseBounds(300.0, 10.0)
 """More than any tool's receipt takes, or has."""
-"""Maximum characters kept of a tool's message."""
 
 
 @dataclass(frozen=True, slots=True)

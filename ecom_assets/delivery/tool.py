@@ -215,7 +215,7 @@ class Deletion(Generic[S]):
 
     def missing(self, own: S) -> list[str]:
         """Return the environment variables that must be set and are not."""
-        return [PREFIX + name.upper() for name in self.needed if not plain(own, name)]
+        return [variable(name) for name in self.needed if not plain(own, name)]
 
 
 def patient(sender: Sender, patience: Patience) -> Send:

@@ -1,9 +1,9 @@
-"""Totals of deliveries: dead letters, and the due records and their outcomes per day and destination."""
+"""Totals of deliveries: the due records, and their outcomes per day and destination."""
 
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.delivery.contracts import DEAD, DeadLetters, ReconciliationDaily
+from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.tables.days import Days
 
 DAY_AND_PLACE = ["reconciled_date", "destination", "account"]
@@ -64,12 +64,6 @@ def _with_visitor_segments(customers: ir.Table, visitors: ir.Table) -> ir.Table:
         visitor_segments=both.visitor_segments.fill_null(""),
     )
     return users.mutate(as_of_date=users.as_of_date.max().over(ibis.window()))
-
-
-def dead_letters(deliveries: ir.Table, days: Days) -> ir.Table:
-    """Return one row per dead letter of `days`, from rows of `Deliveries`."""
-    dead = deliveries.filter(days.contain(deliveries.record_date), deliveries.outcome.isin(DEAD))
-    return dead.select(*DeadLetters.columns)
 
 
 def purchases_by_outcome(events: ir.Table, deliveries: ir.Table, days: Days) -> ir.Table:

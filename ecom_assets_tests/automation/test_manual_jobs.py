@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ecom_assets.automation.manual_jobs import ManualJobs
+from ecom_assets.automation.jobs import ManualJobs
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import RANGE_END, RANGE_START
