@@ -259,7 +259,7 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """Return the sensors for new events, automation conditions, requests, alerts (if they can be sent) and lineage."""
     landing = [arrival_sensor(settings)] if has_events(settings) else []
     requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
-    alerts = Alerts.of(settings)
+    alerts = Alerts.from_settings(settings)
     alerting = [alert_sensor(alerts)] if alerts else []
     return [*landing, automation_condition_sensor(), requested, *alerting, *lineage_sensors(settings)]
 

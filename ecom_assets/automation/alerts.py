@@ -154,7 +154,7 @@ class Alerts:
     """In which a day begins, of which there is one message about held days."""
 
     @classmethod
-    def of(cls, settings: Settings) -> "Alerts | None":
+    def from_settings(cls, settings: Settings) -> "Alerts | None":
         """Return the alerts that are set; None where none are.
 
         Raises:

@@ -221,7 +221,7 @@ def _requests(settings: Settings) -> str | Problem:
 def _alerts(settings: Settings) -> str:
     from ecom_assets.automation.alerts import Alerts  # noqa: PLC0415 (loads Dagster)
 
-    alerts = Alerts.of(settings)
+    alerts = Alerts.from_settings(settings)
     if alerts is None:
         return "none set; failures are shown by Dagster and by `ecom run` only"
     alerts.server.try_login()

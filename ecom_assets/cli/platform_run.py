@@ -276,7 +276,7 @@ class PlatformRun:
         """Run; once more where the run found a part of the warehouse that cannot be read."""
         job = self.definitions.resolve_job_def(EVERYTHING)
         run_id = str(uuid4())
-        alerts_tag = tag_of(run_id, LEFT_TO_COMMAND) if Alerts.of(self.settings) else {}
+        alerts_tag = tag_of(run_id, LEFT_TO_COMMAND) if Alerts.from_settings(self.settings) else {}
         days_tags = {RANGE_START: self.days.first.isoformat(), RANGE_END: self.days.dates[-1].isoformat()}
         self.progress.expect(len(self.chosen))
         with (
@@ -308,7 +308,7 @@ class PlatformRun:
 
     def report_failures(self, outcome: RunOutcome) -> None:
         """Send each run's message, as the daemon does for its own runs; what cannot be sent now is left to it."""
-        alerts = Alerts.of(self.settings)
+        alerts = Alerts.from_settings(self.settings)
         if alerts is None or (outcome.is_well and not outcome.sees_held_days):
             return
         with patient_history(), dg.DagsterInstance.get() as instance:
@@ -347,7 +347,7 @@ def reported_run(
 def report_refusal(error: EcomError, own: OwnData) -> None:
     """Send an alert about a run that could not begin, if alerts are set; print an error if it cannot be sent."""
     try:
-        alerts = Alerts.of(settings_of(own))
+        alerts = Alerts.from_settings(settings_of(own))
         message = alerts.report_refusal(str(error)) if alerts else ""
     except SettingError:  # the run could not begin for this reason
         return

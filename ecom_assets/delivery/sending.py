@@ -369,9 +369,9 @@ class _DayDelivery:
     def _outcomes(self, answers: Sequence[Answer]) -> list[Outcome]:
         """Return the outcomes for answers; fast for the usual case of one outcome for the whole batch."""
         if answers and answers.count(answers[0]) == len(answers):
-            return [Outcome.of(answers[0], self.destination)] * len(answers)
+            return [Outcome.from_answer(answers[0], self.destination)] * len(answers)
         known: dict[Answer, Outcome] = {}
-        return [known.get(one) or known.setdefault(one, Outcome.of(one, self.destination)) for one in answers]
+        return [known.get(one) or known.setdefault(one, Outcome.from_answer(one, self.destination)) for one in answers]
 
     def _hold_back(self, batch: pa.Table, outcomes: Sequence[Outcome], counted: Counter[str]) -> None:
         """Hold back later records of users whose records wait, or all records if the destination accepts nothing."""

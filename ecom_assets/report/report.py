@@ -133,7 +133,7 @@ def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
         description="The report of the week that is over, by e-mail to ECOM_REPORT_EMAIL.",
     )
     def mondays(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        week = str(Week.of(day_of(context.scheduled_execution_time, settings)).before)
+        week = str(Week.containing(day_of(context.scheduled_execution_time, settings)).before)
         return dg.RunRequest(run_key=week, run_config={"ops": {"send_report": {"config": {"week": week}}}})
 
     return mondays

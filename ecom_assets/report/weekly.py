@@ -62,10 +62,10 @@ class Week:
     @classmethod
     def newest_whole(cls, newest: date) -> Self:
         """Return the newest week of which all days are up to a day."""
-        return cls.of(newest - DAYS_AFTER_MONDAY * ONE_DAY)
+        return cls.containing(newest - DAYS_AFTER_MONDAY * ONE_DAY)
 
     @classmethod
-    def of(cls, day: date) -> Self:
+    def containing(cls, day: date) -> Self:
         """Return the week that a day is in."""
         return cls(day - day.weekday() * ONE_DAY)
 

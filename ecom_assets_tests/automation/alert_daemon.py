@@ -28,7 +28,7 @@ class Daemon:
 
     def look(self) -> str:
         """Let the sensor look; return the line that its tick shows."""
-        alerts = Alerts.of(self.settings)
+        alerts = Alerts.from_settings(self.settings)
         assert alerts is not None
         context = dg.build_sensor_context(instance=self.instance, cursor=self.cursor)
         actual = alert_sensor(alerts, now=lambda: self.clock)(context)

@@ -57,7 +57,7 @@ class Outcome:
     attempts: int = 0
 
     @classmethod
-    def of(cls, answer: Answer, destination: Destination) -> "Outcome":
+    def from_answer(cls, answer: Answer, destination: Destination) -> "Outcome":
         """Return the outcome for an answer; success is only `unconfirmed` if the destination never confirms."""
         name = answer.state.value
         if answer.state is DeliveryState.DELIVERED and not destination.confirms:
