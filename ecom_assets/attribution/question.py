@@ -17,6 +17,8 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.conditions import columns_of, where_mapping
 from ecom_assets.tables.presets import Preset
 from ecom_assets.tables.values import DAY_S, duration_text
+from ecom_assets.tables.conditions import where_mapping
+from ecom_assets.tables.values import duration_text
 
 MODEL: Final = Choices("attribution model", MODELS)
 TWO: Final = Choices("way to share two touches", {"normalised": "keep its proportion", "split": "split its middle"})
@@ -65,6 +67,8 @@ class AttributionQuestion(Question):
     ABOUT: ClassVar[str] = "attribution"
     TITLES: ClassVar = {"how": "Credit", "more": "More"}
     PRESETS: ClassVar = PRESETS
+    READS: ClassVar = ("page_url", "referrer_url", "is_bot", "cart_amount")
+    READS_ALL: ClassVar = True
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "time_decay", "lookback": "30d"}]}, protected_namespaces=()
     )
@@ -108,21 +112,6 @@ class AttributionQuestion(Question):
     def cut_by(self) -> SessionRule:
         """The rule that cuts sessions, once its name is known."""
         return SessionRule.preset(str(self.session_rule))
-
-    @property
-    def reads_all(self) -> bool:
-        """Whether events of other days matter: visits before a purchase do."""
-        return True
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that the conditions name."""
-        return columns_of(self.where)
-
-    @property
-    def read_columns(self) -> list[str]:
-        """These, and what says where visits came from."""
-        return ["page_url", "referrer_url", "is_bot", "cart_amount", *self.columns]
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition for the answer, besides the model."""

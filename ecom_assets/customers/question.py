@@ -19,6 +19,8 @@ class CustomerQuestion(Question):
 
     BESIDE: ClassVar[frozenset[str]] = frozenset({"as_of"})
     WITHOUT: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "last"})
+    READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
+    READS_ALL: ClassVar = True
 
     session_rule: Annotated[str, SESSION_RULE] = asked(
         "ga4", "Session rule",
@@ -28,16 +30,6 @@ class CustomerQuestion(Question):
         None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",
         alias="as_of", is_date=True,
     )  # fmt: skip
-
-    @property
-    def reads_all(self) -> bool:
-        """Whether events of other days matter: sessions go on after midnight."""
-        return True
-
-    @property
-    def read_columns(self) -> list[str]:
-        """What sessions and the amounts of purchases are computed from."""
-        return ["page_url", "product_category", "cart_amount", "is_bot"]
 
 
 class SegmentsQuestion(CustomerQuestion):

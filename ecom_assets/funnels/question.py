@@ -152,4 +152,4 @@ class FunnelQuestion(Funnel, Question):
     @property
     def read_columns(self) -> list[str]:
         """The columns that it is computed from: sessions are cut by the page."""
-        return [*self.columns, *(["page_url"] if self.per == "session" else [])]
+        return [*super().read_columns, *(["page_url"] if self.per == "session" else [])]

@@ -14,6 +14,7 @@ from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.conditions import EVERYTHING, columns_of
 from ecom_assets.tables.presets import Preset
+from ecom_assets.tables.conditions import EVERYTHING
 
 BY: Final = Choices("step of a journey", {"page_type": "Event types", "category": "Categories", "page": "Pages"})
 MOST_STEPS: Final = 40
@@ -36,6 +37,8 @@ class JourneyQuestion(Question):
     ABOUT: ClassVar[str] = "journeys"
     TITLES: ClassVar = {"how": "Paths", "more": "More"}
     PRESETS: ClassVar = PRESETS
+    READS: ClassVar = ("product_category", "page_url")
+    READS_ALL: ClassVar = True
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]})
 
     by: Annotated[str, BY] = asked("page_type", "Steps are", "What a step is")
@@ -93,21 +96,6 @@ class JourneyQuestion(Question):
     def rule(self) -> SessionRule:
         """The rule that cuts sessions, once its name is known."""
         return SessionRule.preset(str(self.session_rule))
-
-    @property
-    def reads_all(self) -> bool:
-        """Whether events of other days matter: a session goes on."""
-        return True
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that the conditions name."""
-        return columns_of(self.where)
-
-    @property
-    def read_columns(self) -> list[str]:
-        """These, and what steps may be made of, and sessions cut by."""
-        return ["product_category", "page_url", *self.columns]
 
     def translated(self, translate: Callable[[str], str]) -> Self:
         """Return the same with each event type translated; only by event type, the first and the last step are one."""

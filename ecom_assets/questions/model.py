@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, ErrorDetails
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.questions.fields import EVENT_TYPE, Choices, Name, Place, asked
-from ecom_assets.tables.conditions import Condition, Group, with_event_types
+from ecom_assets.tables.conditions import Condition, Group, columns_of, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
 from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, Period, TimeRange
 from ecom_assets.tables.values import TOOLS, Preset, with_preset
@@ -118,6 +118,16 @@ def _translated(value: Any, is_type: bool, translate: Callable[[str], str]) -> A
     return translate(value) if is_type and value is not None else value
 
 
+def _columns_in(value: Any) -> list[str]:  # noqa: ANN401 (the value of a field)
+    """Return the columns of the conditions that a value holds."""
+    if isinstance(value, Condition | Group):
+        return columns_of(value)
+    parts = value if isinstance(value, tuple) else ()
+    if isinstance(value, Part):
+        parts = tuple(getattr(value, name) for name in type(value).model_fields)
+    return [column for part in parts for column in _columns_in(part)]
+
+
 FAULTS: Final = {
     "too_short": "has {min_length} or more values, not {actual_length}",
     "too_long": "has at most {max_length} values, not {actual_length}",
@@ -159,6 +169,10 @@ class Definition(Part):
     """Names of its own that, like days and visitors, stand beside a definition file instead of in it."""
     WITHOUT: ClassVar[frozenset[str]] = frozenset()
     """The fields of days and visitors that it does not have."""
+    READS: ClassVar[tuple[str, ...]] = ()
+    """The columns that it is computed from, whatever it names."""
+    READS_ALL: ClassVar[bool] = False
+    """Whether events of other days matter, as where a session goes on after midnight."""
     EXTRAS: ClassVar[Mapping[str, FieldInfo]] = {}
     """Texts that the command and the form have besides the fields, into which `folded` puts them."""
 
@@ -176,13 +190,13 @@ class Definition(Part):
 
     @property
     def columns(self) -> list[str]:
-        """The columns that it names, beside who did what and when."""
-        return []
+        """The columns that it names, beside who did what and when; in the base those of its conditions."""
+        return _columns_in(self)
 
     @property
     def read_columns(self) -> list[str]:
         """The columns that it is computed from, beside who did what and when: those that it names, and others."""
-        return self.columns
+        return [*self.READS, *self.columns]
 
     @classmethod
     def folded(cls, definition: dict[str, Any]) -> dict[str, Any]:
@@ -266,7 +280,7 @@ class Question(Definition):
     @property
     def reads_all(self) -> bool:
         """Whether events of other days matter."""
-        return False
+        return self.READS_ALL
 
     @property
     def days(self) -> DayRange:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -74,11 +75,13 @@ class Field:
 
 
 def _kind_of(info: FieldInfo) -> type:
-    kinds: dict[str, type] = {"int": int, "float": float, "bool": bool}
-    named = str(info.annotation).removeprefix("<class '").removesuffix("'>").removesuffix(" | None")
-    if named.startswith(("list[", "tuple[")):
+    """Return the type of a field that may be null; `str` for one of several types."""
+    is_union = get_origin(info.annotation) in {Union, UnionType}
+    types = {*get_args(info.annotation)} - {NoneType} if is_union else {info.annotation}
+    kind: Any = types.pop() if len(types) == 1 else str
+    if get_origin(kind) in {list, tuple}:
         return list
-    return kinds.get(named, str)
+    return next((plain for plain in (int, float, bool) if kind is plain), str)
 
 
 def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Field]:

@@ -11,7 +11,7 @@ from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.questions.source import EventSource
 from ecom_assets.sessions.rule import PRESETS as RULES
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
-from ecom_assets.tables.conditions import columns_of, where_mapping
+from ecom_assets.tables.conditions import where_mapping
 
 RULE_LABELS: Final = {
     "ga4": "Google Analytics 4",
@@ -51,6 +51,8 @@ class SessionQuestion(Question):
     ABOUT: ClassVar[str] = "sessions"
     TITLES: ClassVar = {"how": "Sessions", "more": "More"}
     PRESETS: ClassVar = PRESETS
+    READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
+    READS_ALL: ClassVar = True
     model_config = ConfigDict(json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]})
 
     session_rule: SessionRuleName = session_rule_field(place="how", also="--rule")
@@ -71,21 +73,6 @@ class SessionQuestion(Question):
     def rule(self) -> SessionRule:
         """The rule that cuts sessions, once its name is known."""
         return SessionRule.preset(str(self.session_rule), idle_timeout_s=self.idle)
-
-    @property
-    def reads_all(self) -> bool:
-        """Whether events of other days matter: a session goes on."""
-        return True
-
-    @property
-    def columns(self) -> list[str]:
-        """The columns that the conditions name."""
-        return columns_of(self.where)
-
-    @property
-    def read_columns(self) -> list[str]:
-        """These, and what sessions and their engagement are computed from."""
-        return ["page_url", "product_category", "cart_amount", "is_bot", *self.columns]
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition for the answer: the whole rule, and the conditions."""
