@@ -11,6 +11,7 @@ from html import escape
 from io import StringIO
 from pathlib import Path
 
+from dictionary import data_dictionary
 from graph_picture import Asset, Picture
 from ibis.backends.postgres import Backend as PostgresBackend
 from pydantic_settings import BaseSettings
@@ -21,7 +22,7 @@ from tool_presets import with_preset_table
 from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import TOOLS
-from ecom_assets.registry import ALL, data_dictionary
+from ecom_assets.registry import ALL
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.subjects import (
     AlertSettings,

@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from ecom_assets.cli.app import app
-from ecom_assets.registry import ALL, data_dictionary
+from ecom_assets.registry import ALL
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.markdown import ROOT, Section, section, sections
@@ -58,7 +58,7 @@ def test_the_picture_of_the_asset_graph_is_that_of_the_definitions(make_docs: Mo
 
 
 def test_the_data_dictionary_is_that_of_the_contracts(make_docs: ModuleType) -> None:
-    assert make_docs.DICTIONARY.read_text(encoding="utf-8") == data_dictionary(), "run `make docs`"
+    assert make_docs.DICTIONARY.read_text(encoding="utf-8") == make_docs.data_dictionary(), "run `make docs`"
 
 
 def test_the_statements_for_postgres_are_those_of_the_contracts(make_docs: ModuleType, postgres_url: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ecom_assets.cli.options import Json, RequestedDays
+from ecom_assets.cli.options import Json, read_days
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.summary.lines import delivery_lines
@@ -26,6 +26,8 @@ from ecom_assets.resources import delivery_context_of, delivery_resource
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.presence import with_origin
 from ecom_assets.tables.days import Days
+from ecom_assets.sources.sandbox_guard import with_origin
+from ecom_assets.tables.days import DayRange, Days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 
@@ -38,7 +40,7 @@ class ExportRequest:
     """The requested export."""
 
     places: tuple[str, ...]
-    requested_days: RequestedDays
+    requested_days: DayRange
     is_dry: bool
     retries_dead_letters: bool
 
@@ -84,7 +86,7 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
     return settings, days
 
 
-def _days(engine: Engine, settings: Settings, requested_days: RequestedDays) -> Days:
+def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
     """Return the requested days, by default all days from the first to the last event."""
     events = engine.table(CleanEvents)
     rows = events.agg(first=events.event_date.min(), last=events.event_date.max()).to_pyarrow().to_pylist()[0]
@@ -165,7 +167,7 @@ def export(
 ) -> None:
     """Deliver events and user properties to other tools, each record once; or write all customers to a JSON file."""
     places, last = split_days(to)
-    requested_days = RequestedDays.read(first, last)
+    requested_days = read_days(first, last)
     request = ExportRequest(places, requested_days, is_dry=dry_run, retries_dead_letters=retry_dead_letters)
     settings, days = _prepared(request)
     if dry_run:

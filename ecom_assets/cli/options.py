@@ -1,7 +1,6 @@
 """Options that several commands share, and how their values are parsed."""
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -10,10 +9,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.sources.files.row_counts import refused_warning, rows_line
 from ecom_assets.tables.days import DayRange
 from ecom_assets.tables.definition_text import definition_in
+from ecom_assets.tables.values import parse_days
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]
 Events = Annotated[
@@ -163,24 +163,23 @@ class Permissions:
 NO_PERMISSIONS = Permissions()
 
 
-@dataclass(frozen=True)
-class RequestedDays:
-    """The requested first and last day; None: taken from the data."""
+def read_days(first: str | None, to: str | None, last: str | None = None) -> DayRange:
+    """Return the days of `--from`, `--to` and `--last`; those that are not given are taken from the data.
 
-    first: date | None
-    last: date | None
-
-    @classmethod
-    def read(cls, first: str | None, last: str | None) -> "RequestedDays":
-        """Parse `--from` and `--to`.
-
-        Raises:
-            UsageError: One is not a date, or `--from` is after `--to`.
-        """
-        days = cls(day_of(first, "--from"), day_of(last, "--to"))
-        if days.first and days.last and days.last < days.first:
-            raise UsageError(f"--from {days.first} is after --to {days.last}; swap them.")
+    Raises:
+        UsageError: One is invalid, or they cannot be combined.
+    """
+    days = DayRange(day_of(first, "--from"), day_of(to, "--to"))
+    if days.first and days.last and days.last < days.first:
+        raise UsageError(f"--from {days.first} is after --to {days.last}; swap them.")
+    if last is None:
         return days
+    if days.first:
+        raise UsageError("--last and --from both say where the days begin; leave one of them out.")
+    try:
+        return DayRange(None, days.last, parse_days(last))
+    except DefinitionError as error:
+        raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.") from error
 
 
 def day_of(value: str | None, option: str) -> date | None:
@@ -195,25 +194,3 @@ def day_of(value: str | None, option: str) -> date | None:
         return date.fromisoformat(value)
     except ValueError as error:
         raise UsageError(f"{option} {value!r} is not a date; use YYYY-MM-DD, such as 2026-01-31.") from error
-
-
-DAYS_OF: Final = {"d": 1, "w": 7}
-MAX_DAYS: Final = 36_600
-
-
-def read_days(first: str | None, to: str | None, last: str | None) -> DayRange:
-    """Parse `--from`, `--to` and `--last`.
-
-    Raises:
-        UsageError: One is invalid, or they cannot be combined.
-    """
-    days = RequestedDays.read(first, to)
-    if last is None:
-        return DayRange(days.first, days.last)
-    if days.first:
-        raise UsageError("--last and --from both say where the days begin; leave one of them out.")
-    match = re.fullmatch(r"(\d{1,5})([dw])", last.strip().lower())
-    count = int(match[1]) * DAYS_OF[match[2]] if match else 0
-    if not 1 <= count <= MAX_DAYS:
-        raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.")
-    return DayRange(None, days.last, count)

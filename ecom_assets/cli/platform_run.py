@@ -19,7 +19,7 @@ from rich.console import Console
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, run_sentence, step_sentence, tag_of
 from ecom_assets.automation.instance.sqlite import patient_history
 from ecom_assets.automation.jobs import EVERYTHING
-from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions, RequestedDays
+from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.report_load import load_report, with_left_days
 from ecom_assets.cli.run_days import DaysOfRun
@@ -52,7 +52,7 @@ from ecom_assets.sources.presence import (
 )
 from ecom_assets.tables.asset import PUBLICATION, asset_key
 from ecom_assets.tables.check import HELD_DAYS, RANGE_END, RANGE_START
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import DayRange, Days
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.raw_slices import raw_days
 
@@ -217,7 +217,7 @@ class PlatformRun:
 
     @classmethod
     def prepare(
-        cls, own: OwnData, requested_days: RequestedDays, select: str | None, may: Permissions, *, quiet: bool
+        cls, own: OwnData, requested_days: DayRange, select: str | None, may: Permissions, *, quiet: bool
     ) -> "PlatformRun":
         """Check the request and the files before anything is written."""
         settings = settings_of(own)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, LoadedOrders, Mapping, MorePaths, OwnData, Permissions, RequestedDays
+from ecom_assets.cli.options import Events, Json, LoadedOrders, Mapping, MorePaths, OwnData, Permissions, read_days
 from ecom_assets.errors import EcomError
 from ecom_assets.gc_tuning import loading
 
@@ -34,7 +34,7 @@ def run(
         from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
     own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
-    requested_days = RequestedDays.read(first, last)
+    requested_days = read_days(first, last)
     may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
     try:
         platform = PlatformRun.prepare(own, requested_days, select, may, quiet=as_json)

@@ -6,7 +6,6 @@ from datetime import date
 
 import duckdb
 
-from ecom_assets.cli.options import RequestedDays
 from ecom_assets.clock import today_in
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
@@ -18,6 +17,8 @@ from ecom_assets.sources.order_reports.source import has_events, open_history, o
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
+from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
+from ecom_assets.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 
 
@@ -26,7 +27,7 @@ class DaysOfRun:
     """Selects the days of a run from the requested days, the data and the partitions."""
 
     settings: Settings
-    requested_days: RequestedDays
+    requested_days: DayRange
     say: Callable[[str], None]
     with_history: bool = False
     """Whether the run loads all orders that the order report API has, from the stored file of its report."""

@@ -7,7 +7,7 @@ import pytest
 
 from ecom_assets.reconciliation.contracts import CAUSES, RESTATEMENT_CAUSES, Restatements
 from ecom_assets.reconciliation.restatements import RestatementLog
-from ecom_assets.registry import MARTS, PUBLISHED, UNLOGGED
+from ecom_assets.registry import MARTS, PUBLISHED
 from ecom_assets.sales.assets import SALES_ASSETS, revenue_daily
 from ecom_assets.sales.contracts import RevenueDaily
 from ecom_assets.sales.sales import DIMENSIONS
@@ -23,6 +23,21 @@ pytestmark = pytest.mark.xdist_group("metrics_doc_trust")
 PAGE = "docs/metrics.md"
 TENTH = date(2026, 3, 10)
 DAYS = Days.between(TENTH, TENTH + timedelta(days=2))
+OF_ROWS = "a row per record, not numbers that anybody sees: their sums are in tables whose changes are logged"
+OF_INPUT = "what became of received rows; the checks hold it to them"
+UNLOGGED = {
+    **dict.fromkeys(("session_events", "session_days", "sessions", "journeys", "session_sources", "touches"), OF_ROWS),
+    **dict.fromkeys(("first_touches", "conversions", "sales", "order_event_reconciliation"), OF_ROWS),
+    **dict.fromkeys(("event_accounting_daily", "quarantined_event_samples"), OF_INPUT),
+    **dict.fromkeys(("order_accounting_daily", "quarantined_order_samples"), OF_INPUT),
+    "returning_visitors_daily": "what cohorts are added up from; new visitors make it longer, and change no day",
+    "channel_removal_effects": "what the Markov model of mart.channel_attribution is computed from",
+    "calendar": "names of days",
+    "restatements": "the log itself",
+}
+"""The marts cut by day whose changes are not logged, and why.
+
+A mart that is not cut by day says what is known now, and is replaced as a whole."""
 
 
 @pytest.fixture(scope="module")

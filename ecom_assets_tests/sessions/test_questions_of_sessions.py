@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import ibis
 import pytest
 
 from ecom_assets.attribution.question import AttributionQuestion
 from ecom_assets.errors import DefinitionError
 from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.questions.model import Question
-from ecom_assets.sessions.question import SessionQuestion
+from ecom_assets.sessions.question import SessionQuestion, known_session_rule
+from ecom_assets_tests.questions.events_in_engine import EventsInEngine
 
 QUESTIONS = (SessionQuestion, JourneyQuestion, AttributionQuestion)
 
@@ -48,6 +50,16 @@ def test_a_preset_sets_what_the_definition_does_not(question: type[Question]) ->
 def test_what_a_definition_cannot_say_is_refused(question: type[Question], given: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
         question.from_mapping(given)
+
+
+def test_the_ids_of_the_source_cut_no_sessions_where_a_source_lacks_them() -> None:
+    without_ids = EventsInEngine(
+        ibis.duckdb.connect(), ibis.table({"event_id": "string"}, name="events"), lacking=("source_session_id",)
+    )
+    assert known_session_rule("ga4", without_ids) == "ga4"
+    assert known_session_rule(None, without_ids) == without_ids.settings.session_rule
+    with pytest.raises(DefinitionError, match="have no session ids of the source; use another rule"):
+        known_session_rule("source", without_ids)
 
 
 def test_a_silence_of_its_own_changes_the_rule_that_is_asked_for() -> None:
