@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ecom_assets.all_questions import all_questions
-from ecom_assets.questions.texts import fields_of
+from ecom_assets.questions.model import fields_of
 from ecom_assets.sessions.rule import TOOL_RULES
 from ecom_assets.tables.values import TOOLS
 

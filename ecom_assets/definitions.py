@@ -101,9 +101,9 @@ def build_definitions(
         resources: Dagster resources that replace the platform's own, by key.
     """
     settings = with_services(settings, resources or {})
-    daily = daily_partitions(settings)
+    daily = ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
     given = rules(settings)
-    pool = writers_pool(settings)
+    pool = "embedded_warehouse" if has_one_writer(settings) else None  # in which runs take turns
     with warnings.catch_warnings():
         # Single-run backfills, mappings past the newest partition and observed sources are marked beta; all are pinned
         # and tested here.
@@ -139,19 +139,6 @@ def defs() -> dg.Definitions:
     settings = with_first_partition(load_settings())
     explain_missing_partition(today_in(settings.timezone))
     return build_definitions(settings)
-
-
-def daily_partitions(settings: Settings) -> ListedDays:
-    """Return the daily partitions that all daily tables share, including today."""
-    return ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
-
-
-def writers_pool(settings: Settings) -> str | None:
-    """Return the concurrency pool of all steps if the warehouse allows a single writer, else None.
-
-    The pool makes runs take turns.
-    """
-    return "embedded_warehouse" if has_one_writer(settings) else None
 
 
 def table_assets(settings: Settings) -> list[TableAsset]:
@@ -225,7 +212,7 @@ def jobs(settings: Settings) -> list[Any]:
     of_orders = {asset.key for asset in VALUE_ASSETS} if ORDERS in known_sources(settings) else set()
     return [
         everything_job(skipped),
-        *report_jobs(settings),
+        *([report_job(settings)] if settings.report_email else []),
         *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
     ]
 
@@ -248,11 +235,6 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     evening = [customers_schedule(settings)] if has_customers(settings) else []
     mondays = [report_schedule(settings)] if settings.report_email else []
     return [*of_sources, *evening, *mondays]
-
-
-def report_jobs(settings: Settings) -> list[dg.JobDefinition]:
-    """Return the job that sends the weekly report, if it is set to whom."""
-    return [report_job(settings)] if settings.report_email else []
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:

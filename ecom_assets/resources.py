@@ -13,6 +13,8 @@ from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.events.assets import RawEventSource
 from ecom_assets.orders.assets import OrderSource, ReportSource
+from ecom_assets.events.assets import EventSource
+from ecom_assets.orders.assets import OrderSource
 from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.products.assets import StockSource
 from ecom_assets.reconciliation.restatements import RestatementLog
@@ -67,16 +69,17 @@ def platform_resources(settings: Settings, progress: Progress, without_source: S
 
     No warning asks for the assets `without_source`.
     """
-
-    def writer(engine: Engine, settings: Settings) -> WarehouseIOManager:
-        return _writer(engine, settings, progress, without_source)
-
+    writer = partial(_writer, progress=progress, without_source=without_source)
+    orders = partial(_source, settings, api="order_report_api", reads_files=True)
     return {
         "warehouse": Warehouse.from_settings(settings),
         "io_manager": WarehouseIO.from_settings(settings, writer),
         "event_source": event_source_resource(settings),
-        "order_source": order_source_resource(settings),
-        "report_source": report_source_resource(settings),
+        "order_source": orders(order_source_of, description="Where order lines come from."),
+        "report_source": orders(
+            ReportFiles,
+            description="Where the activities, market research and prices of an order report come from.",
+        ),
         "stock_source": _source(settings, stock_source_of, "catalogue_api", "Where the stock of products comes from."),
         "customer_source": _source(settings, customer_source_of, "customer_api", "Where customers come from."),
         "delivery_context": delivery_resource(settings),
@@ -101,42 +104,24 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
     return event_source
 
 
-def order_source_resource(settings: Settings) -> dg.ResourceDefinition:
-    """Return the source of order lines as a resource: files, or the API with the values of its own resource."""
-
-    def source(context: dg.InitResourceContext) -> OrderSource:
-        there = context.resources.order_report_api.applied_to(settings)
-        return order_source_of(file_reader(context.resources.warehouse, there), there)
-
-    needed = {"warehouse", "order_report_api"}
-    return dg.ResourceDefinition(source, required_resource_keys=needed, description="Where order lines come from.")
-
-
-def report_source_resource(settings: Settings) -> dg.ResourceDefinition:
-    """Return the source of the other files of an order report as a resource."""
-
-    def source(context: dg.InitResourceContext) -> ReportSource:
-        there = context.resources.order_report_api.applied_to(settings)
-        return ReportFiles(file_reader(context.resources.warehouse, there), there)
-
-    needed = {"warehouse", "order_report_api"}
-    about = "Where the activities, market research and prices of an order report come from."
-    return dg.ResourceDefinition(source, required_resource_keys=needed, description=about)
-
-
 def _source(
-    settings: Settings, source_of: Callable[[Settings], object], api: str, description: str
+    settings: Settings, source_of: Callable[..., object], api: str, description: str, *, reads_files: bool = False
 ) -> dg.ResourceDefinition:
-    """Return a source as a resource, built from the settings and the values of its API's resource."""
-    return dg.ResourceDefinition(
-        lambda context: source_of(getattr(context.resources, api).applied_to(settings)),
-        required_resource_keys={api},
-        description=description,
-    )
+    """Return a source as a resource, built from the settings and the values of its API's resource.
+
+    With `reads_files`, `source_of` takes what reads files, too, in front of the settings.
+    """
+
+    def source(context: dg.InitResourceContext) -> object:
+        there = getattr(context.resources, api).applied_to(settings)
+        return source_of(*([file_reader(context.resources.warehouse, there)] if reads_files else []), there)
+
+    needed = {api, "warehouse"} if reads_files else {api}
+    return dg.ResourceDefinition(source, required_resource_keys=needed, description=description)
 
 
 def _writer(
-    engine: Engine, settings: Settings, progress: Progress, without_source: Set[dg.AssetKey]
+    engine: Engine, settings: Settings, *, progress: Progress, without_source: Set[dg.AssetKey]
 ) -> WarehouseIOManager:
     return WarehouseIOManager(
         engine,

@@ -18,8 +18,7 @@ from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, rea
 from ecom_assets.errors import UsageError
 from ecom_assets.questions.answer import Kind, answer
 from ecom_assets.questions.fields import DURATIONS, UNITS
-from ecom_assets.questions.model import Question
-from ecom_assets.questions.texts import Field, definition_of, in_order
+from ecom_assets.questions.model import Question, QuestionField, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.question_source import (
@@ -57,18 +56,18 @@ class FileCommand:
         return FILES | (ORDERS if self.kind.of_orders else {})
 
     @cached_property
-    def fields(self) -> Mapping[str, Field]:
+    def fields(self) -> Mapping[str, QuestionField]:
         """The fields that are options, by the name of the parameter: those of the question first, then the days."""
-        given = [field for field in in_order(self.kind.question) if self.option_of(field)]
-        return {field.name.replace(".", "_") + "_": field for field in given}
+        fields = [field for field in in_order(self.kind.question) if self.option_of(field)]
+        return {field.name.replace(".", "_") + "_": field for field in fields}
 
-    def option_of(self, field: Field) -> str:
+    def option_of(self, field: QuestionField) -> str:
         """Return the option of a field; empty for none."""
-        if field.name in DAYS and not set(DAYS.values()) & {f"--{one}" for one in self.kind.question.names()}:
+        if field.name in DAYS and not set(DAYS.values()) & {f"--{name}" for name in self.kind.question.names()}:
             return DAYS[field.name]
         return "" if field.name in DAYS else field.option
 
-    def option(self, field: Field) -> Any:  # noqa: ANN401 (a type for typer)
+    def option(self, field: QuestionField) -> Any:  # noqa: ANN401 (a type for typer)
         """Return the type of an option: what it takes, its names, and its help with the default."""
         kind = field.kind
         is_repeated = kind is list and not field.input.is_one_option
@@ -96,7 +95,7 @@ class FileCommand:
         parameters += [_parameter(name, kind, False if name == "as_json" else None) for name, kind in LAST.items()]
         run.__doc__ = QUESTIONS[self.kind.name].summary
         run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
-        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
 
     def run(self, options: dict[str, Any]) -> None:
@@ -106,8 +105,8 @@ class FileCommand:
             UsageError: Options cannot be combined, or a value is wrong.
         """
         context, out = options["context"], options.get("out")
-        given = {field.name: options[name] for name, field in self.fields.items() if is_typed(context, name)}
-        question = self.question(given, options["definition"])
+        values = {field.name: options[name] for name, field in self.fields.items() if is_typed(context, name)}
+        question = self.question(values, options["definition"])
         if self.kind.writes:
             check_format(self.kind.writes[0], out)
         source = self.source(options, question.timezone)
@@ -135,8 +134,8 @@ class FileCommand:
         settings = load_settings(orders_mapping=own.orders_mapping or own.events_mapping, timezone=timezone)
         return OrderFileSource(FileOrders.open(own.orders, settings), self.kind.takes_empty)
 
-    def question(self, given: dict[str, Any], definition: Path | None) -> Question:
-        """Return the question of some options, or of a definition file with the days and visitors of the options.
+    def question(self, values: dict[str, Any], definition: Path | None) -> Question:
+        """Return the question of options, or of a definition file with the days and visitors of the options.
 
         Raises:
             UsageError: A file and an option say the same, or what must be given is missing.
@@ -144,17 +143,18 @@ class FileCommand:
         kind = self.kind.question
         fields = {field.name: field for field in self.fields.values()}
         options = {name: self.option_of(field) for name, field in fields.items()}
-        texts = {option: given.get(name) for name, option in options.items()}
+        texts = {option: values.get(name) for name, option in options.items()}
         read_days(texts.get("--from"), texts.get("--to"), texts.get("--last"))
-        given = {
-            name: day_of(value, options[name]) if fields[name].input.is_date else value for name, value in given.items()
+        values = {
+            name: day_of(value, options[name]) if fields[name].input.is_date else value
+            for name, value in values.items()
         }
-        raw = definition_of(kind, given)
+        raw = definition_of(kind, values)
         if definition is None:
-            self._check_needed(given, options)
-            asked: Question = kind.from_command(kind.folded(raw), {})
-            return asked
-        if own := [options[name] for name in given if name not in kind.scope()]:
+            self._check_needed(values, options)
+            of_options: Question = kind.from_command(kind.folded(raw), {})
+            return of_options
+        if own := [options[name] for name in values if name not in kind.scope()]:
             raise UsageError(f"--definition says what {', '.join(own)} would; leave one of them out.")
         needed_first = next(field.path[0] for field in self.fields.values())
         what = kind.CALLED.partition(" ")[2].removesuffix(" definition")
@@ -162,13 +162,13 @@ class FileCommand:
         of_file: Question = kind.from_command(raw, read)
         return of_file
 
-    def _check_needed(self, given: Mapping[str, Any], options: Mapping[str, str]) -> None:
+    def _check_needed(self, values: Mapping[str, Any], options: Mapping[str, str]) -> None:
         """Refuse options without one that must be given, or without which they have no effect."""
         for field in self.fields.values():
-            if field.info.is_required() and field.name not in given:
+            if field.info.is_required() and field.name not in values:
                 called = self.kind.question.CALLED.removesuffix(" definition").capitalize()
                 raise UsageError(f"{called} needs either {options[field.name]} or --definition FILE; give one of them.")
-            if field.name in given and field.input.needs and not given.get(field.input.needs[0]):
+            if field.name in values and field.input.needs and not values.get(field.input.needs[0]):
                 needed, why = options[field.input.needs[0]], field.input.needs[1]
                 raise UsageError(f"{options[field.name]} {why}; give {needed}, or leave it out.")
 
@@ -183,7 +183,7 @@ def _parameter(name: str, kind: Any, default: Any) -> Parameter:  # noqa: ANN401
     return Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default)
 
 
-def _help(field: Field, default: object, *, is_repeated: bool) -> str:
+def _help(field: QuestionField, default: object, *, is_repeated: bool) -> str:
     choices = field.choices
     parts = [HELP.get(field.name, field.help).replace(DURATIONS, UNITS)]
     if choices:

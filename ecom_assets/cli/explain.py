@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,15 +11,16 @@ import typer
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import Place, explain, keeper_on
-from ecom_assets.explain.notes import Notes, StoredNotes
+from ecom_assets.explain.notes import Notes, stored_notes
 from ecom_assets.explain.question import Question, table_named
 from ecom_assets.quality.queries import sentence_of
 from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
-from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.warehouse.day_notes import WrittenSlices
+from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 
@@ -44,12 +44,22 @@ def place_of(engine: Engine, settings: Settings) -> Place:
 
 def _notes(engine: Engine, settings: Settings) -> Notes:
     """Return the notes of writers in the warehouse, or else those in Dagster's history, if there is one."""
-    stored = StoredNotes(engine.query, engine.has, engine.name_of)
     if engine.has(WrittenSlices) or not settings.dagster_home.exists():
-        return stored
-    from ecom_assets.cli.dagster_notes import DagsterNotes, history  # noqa: PLC0415 (loads Dagster)
+        return stored_notes(engine.query, engine.has, engine.name_of)
+    from dagster import DagsterInstance  # noqa: PLC0415 (large)
 
-    return DagsterNotes(partial(history, settings))
+    from ecom_assets.serving.run_history import RunHistory  # noqa: PLC0415 (loads Dagster)
+
+    def written(contract: type[Table], days: list[date]) -> list[dict[str, Any]]:
+        with DagsterInstance.get() as instance:
+            return RunHistory(instance).writes(contract, days)
+
+    def computed(contract: type[Table]) -> list[dict[str, Any]]:
+        with DagsterInstance.get() as instance:
+            return RunHistory(instance).computations(contract)
+
+    prepare_dagster_home(settings)
+    return Notes(written, computed)
 
 
 def explain_command(

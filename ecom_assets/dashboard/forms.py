@@ -25,8 +25,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
 from ecom_assets.questions.answer import Kind
 from ecom_assets.questions.fields import Place, lines_of
-from ecom_assets.questions.model import Part
-from ecom_assets.questions.texts import Field, definition_of, fields_of, in_order, place
+from ecom_assets.questions.model import Part, QuestionField, definition_of, fields_of, in_order, put_value
 
 Options = tuple[tuple[str, str], ...]
 Answer = dict[str, Any]
@@ -135,7 +134,7 @@ class Builder:
         titles = self.kind.question.TITLES
         fields = in_order(self.kind.question)
 
-        def place_of(declared: Field) -> Place:
+        def place_of(declared: QuestionField) -> Place:
             return declared.input.place if declared.input.place in {"", *titles} else "more"
 
         made = {
@@ -168,12 +167,12 @@ class Builder:
         definition = definition_of(self.kind.question, texts)
         for declared in fields:
             if declared.rows and (rows := _rows_of(filled_in, declared)):
-                place(definition, declared.path, rows)
+                put_value(definition, declared.path, rows)
         complete = self.make(definition, filled_in) if self.make else definition
         return self.kind.question.from_mapping(self.kind.question.folded(complete))
 
 
-def inputs_of(field: Field) -> list[FormInput]:
+def inputs_of(field: QuestionField) -> list[FormInput]:
     """Return the fields of the form for a field of a question: several for a list that grows line by line."""
     shown = field.input
     if not field.rows:
@@ -189,7 +188,7 @@ def inputs_of(field: Field) -> list[FormInput]:
     return result
 
 
-def _input_of(field: Field) -> FormInput:
+def _input_of(field: QuestionField) -> FormInput:
     shown, choices = field.input, field.choices
     options = tuple((shown.options or {}).items())
     if choices:
@@ -201,21 +200,21 @@ def _input_of(field: Field) -> FormInput:
     return FormInput(field.address, shown.label, shown.hint, options, kind, shown.suggests, shown.about, shown.width)
 
 
-def _row_name(field: Field) -> str:
+def _row_name(field: QuestionField) -> str:
     return field.input.row.lower()
 
 
-def _has_where(field: Field) -> bool:
+def _has_where(field: QuestionField) -> bool:
     (item, *_) = get_args(field.info.annotation)
     return isinstance(item, type) and issubclass(item, Part) and "where" in item.model_fields
 
 
-def _text_of(filled_in: Any, field: Field) -> str:  # noqa: ANN401 (as above)
+def _text_of(filled_in: Any, field: QuestionField) -> str:  # noqa: ANN401 (as above)
     names = [f"{_row_name(field)}{n}" for n in range(1, field.rows + 1)] if field.rows else [field.address]
     return "\n".join(text for name in names if (text := str(getattr(filled_in, name, "")).strip()))
 
 
-def _rows_of(filled_in: Any, field: Field) -> list[Any]:  # noqa: ANN401 (as above)
+def _rows_of(filled_in: Any, field: QuestionField) -> list[Any]:  # noqa: ANN401 (as above)
     """Return the values of a list that grows line by line, with the conditions of each."""
     name, result = _row_name(field), []
     for n in range(1, field.rows + 1):

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.day_notes import Computations, WrittenSlices
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,8 @@ class Write:
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        return {
-            "run_id": self.run_id,
-            "code_version": self.code_version,
-            "written_at": self.written_at.isoformat(timespec="seconds") if self.written_at else None,
-            "data_version": self.data_version,
-            "day_count": self.day_count,
-        }
+        written_at = self.written_at and self.written_at.isoformat(timespec="seconds")
+        return asdict(self) | {"written_at": written_at}
 
 
 @dataclass(frozen=True)
@@ -45,65 +43,57 @@ class Computation:
     upstream: dict[str, list[str]] = field(default_factory=dict)
 
 
-class Notes(Protocol):
-    """A source of the records that writers keep."""
+@dataclass(frozen=True)
+class Notes:
+    """What writers noted of tables, as rows of `WrittenSlices` and `Computations`.
+
+    Attributes:
+        written: Returns the newest notes of the writes of some days of a table, or of the whole table if it has none.
+        computed: Returns the note of the latest computation of a table, if there is one.
+    """
+
+    written: Callable[[type[Table], list[date]], Iterable[Row]]
+    computed: Callable[[type[Table]], list[Row]]
 
     def writes(self, contract: type[Table], days: Iterable[date]) -> list[Write]:
         """Return the runs that wrote some days of a table, the newest first; of the whole table if it has no days."""
+        ranges: dict[tuple[Any, Any, Any], list[Any]] = {}
+        for row in self.written(contract, list(days)):
+            key = (row.get("run_id"), row.get("code_version"), row.get("write_id"))
+            ranges.setdefault(key, []).append(row.get("written_at"))  # Dagster logs a moment for each day
+        writes = [
+            Write(run, code, max(filter(None, at), default=None), version, len(at))
+            for (run, code, version), at in ranges.items()
+        ]
+        return sorted(writes, key=lambda write: str(write.written_at or ""), reverse=True)
 
     def computation(self, contract: type[Table]) -> Computation:
-        """Return the latest computation of a table."""
+        """Return the latest computation of a table; an empty one if it was not noted."""
+        rows = self.computed(contract)
+        return Computation(rows[0]["sql"], json.loads(rows[0]["upstream_columns"])) if rows else Computation()
 
 
-@dataclass(frozen=True)
-class StoredNotes:
-    """The notes in the tables that writers keep, in a warehouse or in a snapshot of it.
+def stored_notes(
+    query: Callable[[str], list[Row]], has: Callable[[type[Table]], bool], name_of: Callable[[type[Table]], str]
+) -> Notes:
+    """Return the notes in the tables that writers keep, in a warehouse or in a snapshot of it.
 
     `query` runs a small query, `has` returns whether a table is there, and `name_of` its name for SQL.
     """
 
-    query: Callable[[str], list[dict[str, Any]]]
-    has: Callable[[type[Table]], bool]
-    name_of: Callable[[type[Table]], str]
-
-    def writes(self, contract: type[Table], days: Iterable[date]) -> list[Write]:
-        """Return the runs that wrote some days of a table; see `Notes`."""
-        if not self.has(WrittenSlices):
+    def rows_of(notes: type[Table], contract: type[Table]) -> list[Row]:
+        if not has(notes):
             return []
-        place, name = self.name_of(WrittenSlices), contract.qualified_name()
-        rows = self.query(f"SELECT * FROM {place} WHERE table_name = '{name}' ORDER BY write_number DESC")  # noqa: S608 (names come from contracts)
-        return grouped([_newest(rows, day) for day in (days if contract.day_column else [None])])
+        return query(f"SELECT * FROM {name_of(notes)} WHERE table_name = '{contract.qualified_name()}'")  # noqa: S608 (names come from contracts)
 
-    def computation(self, contract: type[Table]) -> Computation:
-        """Return the latest computation of a table; see `Notes`."""
-        if not self.has(Computations):
-            return Computation()
-        place, name = self.name_of(Computations), contract.qualified_name()
-        return computation_of(self.query(f"SELECT * FROM {place} WHERE table_name = '{name}'"))  # noqa: S608 (as above)
+    def written(contract: type[Table], days: list[date]) -> list[Row]:
+        rows = sorted(rows_of(WrittenSlices, contract), key=lambda row: row["write_number"], reverse=True)
+        newest = (_newest(rows, day) for day in (days if contract.day_column else [None]))
+        return [row for row in newest if row is not None]
+
+    return Notes(written, partial(rows_of, Computations))
 
 
-def computation_of(rows: list[dict[str, Any]]) -> Computation:
-    """Return the computation in rows of `Computations`; an empty one if there are none."""
-    return Computation(rows[0]["sql"], json.loads(rows[0]["upstream_columns"])) if rows else Computation()
-
-
-def grouped(rows: Iterable[dict[str, Any] | None]) -> list[Write]:
-    """Return the writes of some days, each once with its number of days, the newest first.
-
-    For each day, `rows` has the note of its write, or None.
-    """
-    ranges: dict[tuple[Any, Any, Any], list[Any]] = {}
-    for row in rows:
-        if row is not None:
-            key = (row.get("run_id"), row.get("code_version"), row.get("write_id"))
-            ranges.setdefault(key, []).append(row.get("written_at"))  # Dagster logs a moment for each day
-    writes = [
-        Write(run, code, max(filter(None, at), default=None), version, len(at))
-        for (run, code, version), at in ranges.items()
-    ]
-    return sorted(writes, key=lambda one: str(one.written_at or ""), reverse=True)
-
-
-def _newest(rows: list[dict[str, Any]], day: date | None) -> dict[str, Any] | None:
+def _newest(rows: list[Row], day: date | None) -> Row | None:
     """Return the newest write of a day, of rows that begin with the newest."""
     return next((row for row in rows if day is None or row["first_date"] <= day < row["end_date"]), None)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticUndefined, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, where_from
@@ -26,7 +26,7 @@ UNITS: Final = "a number and a unit, of s (seconds), m (minutes), h (hours), d (
 
 
 @dataclass(frozen=True)
-class Input:
+class FieldInput:
     """How people give a field of a question.
 
     Attributes:
@@ -75,7 +75,7 @@ class Input:
         whole = handler.resolve_ref_schema(own) if self.only else {}
         if "properties" not in whole:
             return own
-        return {**whole, "properties": {name: one for name, one in whole["properties"].items() if name in self.only}}
+        return {**whole, "properties": {name: part for name, part in whole["properties"].items() if name in self.only}}
 
 
 def asked(  # noqa: PLR0913 (each is a part of the declaration)
@@ -84,13 +84,9 @@ def asked(  # noqa: PLR0913 (each is a part of the declaration)
     help: str,  # noqa: A002 (as argparse and typer call it)
     *,
     alias: str | None = None,
-    ge: float | None = None,
-    le: float | None = None,
-    min_length: int | None = None,
-    max_length: int | None = None,
     examples: Sequence[Any] = (),
     place: Place = "how",
-    **shown: Any,  # noqa: ANN401 (as `Input`)
+    **shown: Any,  # noqa: ANN401 (as `FieldInput`)
 ) -> Any:  # noqa: ANN401 (as pydantic's `Field`)
     """Declare a field of a question.
 
@@ -99,29 +95,22 @@ def asked(  # noqa: PLR0913 (each is a part of the declaration)
         label: What the form calls it.
         help: What it says, for the API's documentation and the command's help.
         alias: Its name in definitions, if that is not the attribute's.
-        ge: Its least value.
-        le: Its greatest value.
-        min_length: The least number of its values or characters.
-        max_length: The greatest number of these.
         examples: Values as definitions have them.
         place: Where the form shows it.
-        shown: As of `Input`.
+        shown: As of `FieldInput`; and its bounds, `ge`, `le`, `min_length` and `max_length`, as of pydantic's `Field`.
     """
-    given = _given({"ge": ge, "le": le, "min_length": min_length, "max_length": max_length})
+    bounds = {name: shown.pop(name) for name in SAID_AS if name in shown}
     field: FieldInfo = Field(
         default,
         alias=alias,
         description=help,
         validate_default=True,
-        json_schema_extra=partial(_say_bounds, given),
-        **given | _given({"examples": list(examples) or None}),
+        json_schema_extra=partial(_say_bounds, bounds),
+        examples=list(examples) or None,
+        **bounds,
     )
-    field.metadata.append(Input(label, place, **shown))
+    field.metadata.append(FieldInput(label, place, **shown))
     return field
-
-
-def _given(bounds: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: bound for name, bound in bounds.items() if bound is not None}
 
 
 SAID_AS: Final = {
@@ -135,23 +124,18 @@ SAID_AS: Final = {
 
 def _say_bounds(bounds: Mapping[str, Any], schema: JsonSchemaValue) -> None:
     """Write the bounds of a field into its schema, from which pydantic leaves them out where a value may be null."""
-    types = {one.get("type"): one for one in (schema, *schema.get("anyOf", ()))}
+    types = {part.get("type"): part for part in (schema, *schema.get("anyOf", ()))}
     for name, bound in bounds.items():
-        for one in types.values():
-            one.pop(name, None)  # pydantic's word, which JSON schemas do not have
+        for part in types.values():
+            part.pop(name, None)  # pydantic's word, which JSON schemas do not have
         # Of a list that can be text too, they are those of the list.
         if kind := next((kind for kind in SAID_AS[name] if kind in types), None):
             types[kind].setdefault(SAID_AS[name][kind], bound)
 
 
-def input_of(field: FieldInfo) -> Input | None:
+def input_of(field: FieldInfo) -> FieldInput | None:
     """Return how people give a field; None for a field that only code sets."""
-    return next((one for one in field.metadata if isinstance(one, Input)), None)
-
-
-def default_of(field: FieldInfo) -> object:
-    """Return the default of a field; None without one."""
-    return None if field.default is PydanticUndefined else field.default
+    return next((data for data in field.metadata if isinstance(data, FieldInput)), None)
 
 
 @dataclass(frozen=True)
@@ -176,8 +160,8 @@ class Choices:
         """
         if value is None or value in self.labels:
             return value
-        words = value.strip().lower().replace("_", " ").removesuffix(" order")
-        if ours := (self.elsewhere or {}).get(words):
+        plain = value.strip().lower().replace("_", " ").removesuffix(" order")
+        if ours := (self.elsewhere or {}).get(plain):
             raise DefinitionError(f"The {self.what} {value!r} is called {ours} here.")
         raise DefinitionError(f"The {self.what} {value!r} is unknown; {did_you_mean(value, self.labels)}.")
 
@@ -196,17 +180,12 @@ class Choices:
 
 def lines_of(text: str) -> list[str]:
     """Return the conditions of a text: one per line, or parted by semicolons."""
-    return [one.strip() for line in text.splitlines() for one in line.split(";") if one.strip()]
+    return [part.strip() for line in text.splitlines() for part in line.split(";") if part.strip()]
 
 
 def commas(text: str) -> list[str]:
     """Return the parts of a text between commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def choices_of(field: FieldInfo) -> Choices | None:
-    """Return the choices of a field; None if it is free."""
-    return next((one for one in field.metadata if isinstance(one, Choices)), None)
 
 
 Name = Annotated[str, Field(min_length=1, max_length=500)]

@@ -1,16 +1,27 @@
-"""The base of questions: a frozen model with its days, time zone and visitors, and the presets of other tools."""
+"""The base of questions: a frozen model with its days, time zone and visitors, and its fields as texts."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, ClassVar, Final, Self
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Final, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, ErrorDetails
+from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
 from ecom_assets.errors import DefinitionError, check_keys
-from ecom_assets.questions.fields import EVENT_TYPE, Choices, Name, Place, asked
+from ecom_assets.questions.fields import (
+    AS_TEXT,
+    EVENT_TYPE,
+    Choices,
+    FieldInput,
+    Name,
+    Place,
+    asked,
+    input_of,
+)
 from ecom_assets.tables.conditions import Condition, Group, columns_of, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
 from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, Period, TimeRange
@@ -84,11 +95,11 @@ class Part(BaseModel):
     def sentence_of(cls, error: ValidationError) -> str:
         """Return what pydantic found first as a sentence."""
         first = error.errors(include_url=False)[0]
-        place = ".".join(part for part in map(str, first["loc"]) if part.isidentifier() or part.isdigit())
+        path = ".".join(part for part in map(str, first["loc"]) if part.isidentifier() or part.isdigit())
         if first["type"] == "missing":
-            examples = cls.model_fields[place].examples if place in cls.model_fields else None
-            return f"{cls.CALLED.capitalize()} needs `{place}`{f', such as {examples[0]}' if examples else '; add it'}."
-        return f"`{place}` of {cls.CALLED} {_fault(first)}."
+            examples = cls.model_fields[path].examples if path in cls.model_fields else None
+            return f"{cls.CALLED.capitalize()} needs `{path}`{f', such as {examples[0]}' if examples else '; add it'}."
+        return f"`{path}` of {cls.CALLED} {_fault(first)}."
 
     def changed(self, **values: Any) -> Self:  # noqa: ANN401 (as its fields)
         """Return a copy with other values, which are not checked."""
@@ -114,7 +125,7 @@ def _translated(value: Any, is_type: bool, translate: Callable[[str], str]) -> A
     if isinstance(value, Condition | Group):
         return with_event_types(value, translate)
     if isinstance(value, tuple):
-        return tuple(_translated(one, is_type, translate) for one in value)
+        return tuple(_translated(part, is_type, translate) for part in value)
     return translate(value) if is_type and value is not None else value
 
 
@@ -152,8 +163,10 @@ def _fault(error: ErrorDetails) -> str:
     """Return what is wrong with a value, as the end of a sentence."""
     kind, shown = error["type"], repr(error["input"])
     shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}…"
-    known = FAULTS.get(kind) or FAULTS.get(kind.partition("_")[0])
-    return known.format(**{**error.get("ctx", {}), "input": shown}) if known else f"cannot be {shown}: {error['msg']}"
+    message = FAULTS.get(kind) or FAULTS.get(kind.partition("_")[0])
+    return (
+        message.format(**{**error.get("ctx", {}), "input": shown}) if message else f"cannot be {shown}: {error['msg']}"
+    )
 
 
 class Definition(Part):
@@ -186,7 +199,7 @@ class Definition(Part):
     @classmethod
     def names(cls) -> list[str]:
         """Return the names of its fields, its own before those of days and visitors."""
-        return sorted((one for one in super().names() if one not in cls.WITHOUT), key=lambda name: name in SCOPE)
+        return sorted((name for name in super().names() if name not in cls.WITHOUT), key=lambda name: name in SCOPE)
 
     @property
     def columns(self) -> list[str]:
@@ -222,7 +235,7 @@ class Definition(Part):
         """Return the definition for an answer, as a definition file has it."""
         own = {name: field.alias or name for name, field in type(self).model_fields.items()}
         own = {name: alias for name, alias in own.items() if name not in SCOPE | {"preset"}}
-        inner = {name: one for name in own if isinstance(one := getattr(self, name), Definition)}
+        inner = {name: part for name in own if isinstance(part := getattr(self, name), Definition)}
         plain = self.model_dump(mode="json", by_alias=True, include=own.keys() - inner.keys())
         return {alias: inner[name].to_mapping() if name in inner else plain[alias] for name, alias in own.items()}
 
@@ -311,3 +324,122 @@ class Question(Definition):
 
 SCOPE: Final = frozenset(Question.model_fields)
 """The fields of the days, the time zone and the visitors."""
+
+
+@dataclass(frozen=True)
+class QuestionField:
+    """A field of a question as the command and the form give it: as text.
+
+    Attributes:
+        name: Its name in the form, and its option.
+        path: Its names in the definition, from the outside in.
+        info: What the model says of it.
+        input: How people give it.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    info: FieldInfo
+    input: FieldInput
+
+    @property
+    def option(self) -> str:
+        """The option of the command; empty for none."""
+        return f"--{self.name.replace('_', '-')}" if self.input.option is None else self.input.option
+
+    @property
+    def address(self) -> str:
+        """Its name in the address of the form."""
+        return self.input.address or self.name
+
+    @property
+    def rows(self) -> int:
+        """How many lines the form has for it; 0 for a field that does not grow line by line."""
+        bounds = (getattr(data, "max_length", None) for data in self.info.metadata)
+        return next((bound for bound in bounds if bound), 0) if self.input.row else 0
+
+    @property
+    def choices(self) -> Choices | None:
+        """Its choices; None if it is free."""
+        return next((data for data in self.info.metadata if isinstance(data, Choices)), None)
+
+    @property
+    def default(self) -> object:
+        """Its default."""
+        return None if self.info.default is PydanticUndefined else self.info.default
+
+    @property
+    def help(self) -> str:
+        """What it says."""
+        return self.info.description or ""
+
+    @property
+    def kind(self) -> type:
+        """The type of its value: `bool`, `int`, `float`, `list` or `str`."""
+        if self.input.line is not str or self.input.parts is not None:
+            return list
+        return str if AS_TEXT in self.info.metadata else _kind_of(self.info)
+
+    def read(self, value: Any) -> Any:  # noqa: ANN401 (text, or what an option's type made of it)
+        """Return the value of the definition from that of a form or an option; texts of several values are parted."""
+        if self.kind is not list:
+            return value
+        texts = value if not isinstance(value, str) else self.input.parts(value) if self.input.parts else [value]
+        return [self.input.line(text) for text in texts]
+
+
+def _kind_of(info: FieldInfo) -> type:
+    """Return the type of a field that may be null; `str` for one of several types."""
+    is_union = get_origin(info.annotation) in {Union, UnionType}
+    types = {*get_args(info.annotation)} - {NoneType} if is_union else {info.annotation}
+    kind: Any = types.pop() if len(types) == 1 else str
+    if get_origin(kind) in {list, tuple}:
+        return list
+    return next((plain for plain in (int, float, bool) if kind is plain), str)
+
+
+def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[QuestionField]:
+    """Return the fields of a question that people give; those of a part of it among them.
+
+    A definition inside it keeps the names of its fields. Of another part, such as `goal`, the first one is called as
+    the part, and the others have its name in front, such as `goal_where`.
+    """
+    result = []
+    for name, info in model.model_fields.items():
+        shown, alias = input_of(info), info.alias or name
+        if shown is None or (issubclass(model, Definition) and alias in model.WITHOUT):
+            continue
+        inner = info.annotation
+        if shown.only and isinstance(inner, type) and issubclass(inner, Part):
+            inside = [field for field in fields_of(inner, (*path, alias)) if field.name in shown.only]
+            if not issubclass(inner, Definition):
+                names = [alias, *(f"{alias}_{field.name}" for field in inside[1:])]
+                inside = [replace(field, name=own) for field, own in zip(inside, names, strict=True)]
+            result += inside
+        else:
+            result.append(QuestionField(alias, (*path, alias), info, shown))
+    extras = model.EXTRAS if issubclass(model, Definition) and not path else {}
+    return result + [
+        QuestionField(name, (name,), info, shown) for name, info in extras.items() if (shown := input_of(info))
+    ]
+
+
+def in_order(question: type[Question]) -> list[QuestionField]:
+    """Return the fields as people are asked for them: those of a definition file first, the days and visitors last."""
+    return sorted(fields_of(question), key=lambda field: (field.path[0] in SCOPE, field.path[0] in question.BESIDE))
+
+
+def definition_of(question: type[Question], texts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the definition that texts give, by the name of a field; a field that is not among them has its default."""
+    definition: dict[str, Any] = {}
+    for field in fields_of(question):
+        if field.name in texts:
+            put_value(definition, field.path, field.read(texts[field.name]))
+    return definition
+
+
+def put_value(definition: dict[str, Any], path: Sequence[str], value: Any) -> None:  # noqa: ANN401 (any value of a definition)
+    """Put a value into a definition, under its names from the outside in."""
+    for outer in path[:-1]:
+        definition = definition.setdefault(outer, {})
+    definition[path[-1]] = value

@@ -1,15 +1,14 @@
 """Runs and SQL from Dagster's history, for engines in which writers leave no notes."""
 
-from contextlib import nullcontext
 from datetime import date
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from ecom_assets.cli.dagster_notes import DagsterNotes
-from ecom_assets.explain.notes import Computation
+from ecom_assets.explain.notes import Computation, Notes
 from ecom_assets.sales.contracts import Customer, RevenueDaily
+from ecom_assets.serving.run_history import RunHistory
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
 
@@ -24,7 +23,7 @@ EXPLAINED: dict[str, Any] = {"sql": dg.MetadataValue.md(f"```sql\n{SQL}\n```"), 
 
 
 @pytest.fixture
-def notes() -> DagsterNotes:
+def notes() -> Notes:
     """Notes of two days, with the SQL on the second, of the first day again, and of a table without days."""
     instance = dg.DagsterInstance.ephemeral()
     written: list[tuple[str, str, dict[str, Any]]] = [
@@ -39,23 +38,23 @@ def notes() -> DagsterNotes:
         )
     whole = dg.AssetMaterialization(asset_key(Customer), metadata=EXPLAINED, tags={"dagster/data_version": "three"})
     instance.report_runless_asset_event(whole)
-    return DagsterNotes(lambda: nullcontext(instance))
+    return Notes(RunHistory(instance).writes, RunHistory(instance).computations)
 
 
-def versions(notes: DagsterNotes, contract: type[Table], *days: int) -> list[tuple[str | None, int]]:
+def versions(notes: Notes, contract: type[Table], *days: int) -> list[tuple[str | None, int]]:
     """Return the data versions of the writes of some days of January, with their number of days."""
     return [(one.data_version, one.day_count) for one in notes.writes(contract, [date(2026, 1, day) for day in days])]
 
 
-def test_each_day_has_its_newest_write(notes: DagsterNotes) -> None:
+def test_each_day_has_its_newest_write(notes: Notes) -> None:
     assert versions(notes, RevenueDaily, 1, 2) == [("two", 1), ("one", 1)]
     assert versions(notes, RevenueDaily, 2, 3) == [("one", 1)]
 
 
-def test_a_table_without_days_has_one_write(notes: DagsterNotes) -> None:
+def test_a_table_without_days_has_one_write(notes: Notes) -> None:
     assert versions(notes, Customer) == [("three", 1)]
 
 
-def test_the_newest_statement_that_was_noted_is_shown_with_the_columns_that_it_reads(notes: DagsterNotes) -> None:
+def test_the_newest_statement_that_was_noted_is_shown_with_the_columns_that_it_reads(notes: Notes) -> None:
     for contract in (RevenueDaily, Customer):
         assert notes.computation(contract) == Computation(SQL, {"mart.sales": ["order_date", "uniq_id"]})

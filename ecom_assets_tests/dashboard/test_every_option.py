@@ -12,7 +12,7 @@ from ecom_assets.cli.app import COMMANDS, load_command
 from ecom_assets.dashboard.forms import inputs_of
 from ecom_assets.dashboard.page import all_pages
 from ecom_assets.questions.answer import Kind
-from ecom_assets.questions.texts import Field, fields_of
+from ecom_assets.questions.model import QuestionField, fields_of
 
 ALL = all_questions()
 KINDS = [one for one in ALL if one.has_route]
@@ -46,7 +46,7 @@ def keys_of_body(schema: dict[str, Any]) -> set[str]:
     return {key for part in parts for key in part.get("properties", {})}
 
 
-def option_of(field: Field) -> str:
+def option_of(field: QuestionField) -> str:
     """Return the option of a field."""
     return {"start_date": "--from", "end_date": "--to"}.get(field.name, field.option)
 

@@ -6,8 +6,7 @@ import pytest
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.fields import Choices, Conditions, Count, Duration, EventType, asked, commas, where_field
-from ecom_assets.questions.model import Definition, Part, Question, preset_field, presets_of
-from ecom_assets.questions.texts import definition_of, fields_of
+from ecom_assets.questions.model import Definition, Part, Question, definition_of, fields_of, preset_field, presets_of
 
 PRESETS = {"posthog": {"within": "14d", "limit": 25}, "amplitude": {}}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.errors import DefinitionError, EcomError
-from ecom_assets.questions.texts import definition_of
+from ecom_assets.questions.model import definition_of
 from ecom_assets.retention.question import RetentionQuestion
 
 

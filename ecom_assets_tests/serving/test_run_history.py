@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ecom_assets.explain.notes import Computation, StoredNotes
+from ecom_assets.explain.notes import Computation, Notes, stored_notes
 from ecom_assets.serving.run_history import RunHistory
 from ecom_assets.serving.snapshot import publish_snapshot
 from ecom_assets.tables.asset import asset_key
@@ -52,10 +52,10 @@ def runs(folder: Path, contract: type[Table], *days: date) -> list[tuple[str | N
     return [(one.data_version, one.code_version, one.day_count) for one in notes(folder).writes(contract, days)]
 
 
-def notes(folder: Path) -> StoredNotes:
+def notes(folder: Path) -> Notes:
     (path,) = sorted(folder.glob("marts-*.duckdb"), key=lambda one: one.stat().st_mtime)[-1:]
     engine = DuckDBEngine(path, read_only=True).open()
-    return StoredNotes(engine.query, engine.has, engine.name_of)
+    return stored_notes(engine.query, engine.has, engine.name_of)
 
 
 def test_each_day_of_a_snapshot_has_the_run_that_wrote_its_rows(source: DuckDBEngine, tmp_path: Path) -> None:

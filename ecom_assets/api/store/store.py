@@ -25,6 +25,8 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.errors import EcomError, WarehouseError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.explain.notes import StoredNotes
+from ecom_assets.errors import EcomError
+from ecom_assets.explain.notes import Notes, stored_notes
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.reading import PUBLISHED_DAYS_OF
@@ -244,9 +246,9 @@ class PublishedTables:
         return rows
 
     @property
-    def notes(self) -> StoredNotes:
+    def notes(self) -> Notes:
         """Return the notes of writers."""
-        return StoredNotes(self.query, self.is_stored, self.name_of)
+        return stored_notes(self.query, self.is_stored, self.name_of)
 
     def has(self, contract: type[Table]) -> bool:
         """Return whether a table is published."""
