@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.progress import RunProgress
@@ -37,7 +36,7 @@ def copy(
             raise UsageError(
                 f"{target.address} has rows in {', '.join(taken)} already; give --overwrite to replace them."
             )
-        progress = RunProgress(Console(stderr=True), quiet=as_json)
+        progress = RunProgress(quiet=as_json)
         progress.expect(len(tables))
         copied = []
         with progress:

@@ -5,11 +5,11 @@ import logging
 import sys
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import dagster as dg
 import typer
-from rich.console import Console
 
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
 from ecom_assets.cli.platform_run import PlatformRun, settings_of, stored_days
@@ -95,8 +95,9 @@ class _Request:
             pending = intent_of(plan)
         elif dry_run:
             raise UsageError("An erasure of this person is under way; run it again without --dry-run to finish it.")
-        run = _Recompute(self.settings, quiet=as_json)
-        erasure = Erasure(self.settings, pending, run, run.progress.say, self.has_files, self.skipped_tools)
+        progress = RunProgress(quiet=as_json)
+        run = partial(_recomputed, self.settings, progress)
+        erasure = Erasure(self.settings, pending, run, progress.say, self.has_files, self.skipped_tools)
         receipt, path = erasure.run()
         _print({**receipt, "receipt": str(path)}, [*_receipt_lines(receipt), f"Receipt: {path}"], as_json=as_json)
 
@@ -117,38 +118,27 @@ class _Request:
             raise typer.Exit(1)
 
 
-class _Recompute:
-    """Computes and publishes everything that is made of raw tables, by a Dagster run."""
+def _recomputed(settings: Settings, progress: RunProgress, days: Days) -> str:
+    """Compute and publish everything that is made of raw tables, and return the id of the Dagster run.
 
-    def __init__(self, settings: Settings, *, quiet: bool) -> None:
-        self.settings = settings
-        self.progress = RunProgress(Console(stderr=True), quiet=quiet)
-
-    def __call__(self, days: Days) -> str:
-        """Run, and return the id of the Dagster run.
-
-        Raises:
-            WorkError: A table could not be computed, or a check failed.
-        """
-        prepare_dagster_home(self.settings)
-        logging.getLogger("dagster").setLevel(logging.CRITICAL)
-        definitions = build_definitions(self.settings, progress=self.progress)
-        parts = parts_of(days, stored_days(self.settings))
-        run = PlatformRun(
-            self.settings, self.progress, definitions, self._chosen(definitions), days, parts, Permissions(rewrite=True)
-        )
-        outcome = run.materialize()
-        if outcome.failures:
-            raise WorkError(f"{outcome.failures[0]} The erasure is not complete: run the same command again.")
-        return outcome.run_id
-
-    def _chosen(self, definitions: dg.Definitions) -> list[dg.AssetKey]:
-        graph = definitions.resolve_asset_graph()
-        made = dg.AssetSelection.assets(raw_events.key, raw_user_order_log.key, raw_customers.key).downstream()
-        exports = {key for key in graph.materializable_asset_keys if key.path[0] == "export"}
-        kept = {asset.key for asset in DELIVERY_TABLES} | {dg.AssetKey(["export", "customers_json"])}
-        left_out = {*(asset_key(one) for one in RAW), *(exports - kept), *without_source(self.settings)}
-        return sorted(made.resolve(graph) & graph.materializable_asset_keys - left_out)
+    Raises:
+        WorkError: A table could not be computed, or a check failed.
+    """
+    prepare_dagster_home(settings)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    definitions = build_definitions(settings, progress=progress)
+    graph = definitions.resolve_asset_graph()
+    made = dg.AssetSelection.assets(raw_events.key, raw_user_order_log.key, raw_customers.key).downstream()
+    exports = {key for key in graph.materializable_asset_keys if key.path[0] == "export"}
+    kept = {asset.key for asset in DELIVERY_TABLES} | {dg.AssetKey(["export", "customers_json"])}
+    left_out = {*(asset_key(table) for table in RAW), *(exports - kept), *without_source(settings)}
+    chosen = sorted(made.resolve(graph) & graph.materializable_asset_keys - left_out)
+    parts = parts_of(days, stored_days(settings))
+    run = PlatformRun(settings, progress, definitions, chosen, days, parts, Permissions(rewrite=True))
+    outcome = run.materialize()
+    if outcome.failures:
+        raise WorkError(f"{outcome.failures[0]} The erasure is not complete: run the same command again.")
+    return outcome.run_id
 
 
 def _settings(own: OwnData) -> Settings:

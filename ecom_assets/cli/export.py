@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ecom_assets.cli.options import Json, read_days
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
@@ -101,7 +100,7 @@ def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
 def _delivered(settings: Settings, request: ExportRequest, days: Days, *, quiet: bool) -> RunOutcome:
     prepare_dagster_home(settings)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    progress = RunProgress(Console(stderr=True), quiet=quiet)
+    progress = RunProgress(quiet=quiet)
     if not settings.has_own_data and set(request.places) - {CUSTOMERS}:
         progress.say("This is the sandbox shop: its records go to stand-ins of the tools in this process.")
     delivery_context = delivery_resource(settings, retry_rejected=request.retries_dead_letters)

@@ -14,15 +14,13 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from rich.console import Console
 
 from ecom_assets.automation.alerts import LEFT_TO_COMMAND, Alerts, run_sentence, step_sentence, tag_of
 from ecom_assets.automation.instance.sqlite import patient_history
 from ecom_assets.automation.jobs import EVERYTHING
 from ecom_assets.cli.options import NO_PERMISSIONS, OwnData, Permissions
 from ecom_assets.cli.progress import RunProgress
-from ecom_assets.cli.report_load import load_report, with_left_days
-from ecom_assets.cli.run_days import DaysOfRun
+from ecom_assets.cli.run_days import DaysOfRun, load_report, with_left_days
 from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, lineage_of, without_source
 from ecom_assets.delivery.assets import deliver_also
@@ -222,7 +220,7 @@ class PlatformRun:
         """Check the request and the files before anything is written."""
         settings = settings_of(own)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
-        progress = RunProgress(Console(stderr=True), quiet=quiet)
+        progress = RunProgress(quiet=quiet)
         new_engine(settings)
         if own.is_first_load:
             settings = load_report(settings, progress)
@@ -354,7 +352,7 @@ def report_refusal(error: EcomError, own: OwnData) -> None:
     except MailError as fault:
         message = str(fault)
     if message:
-        RunProgress(Console(stderr=True), quiet=False).say(message)
+        RunProgress(quiet=False).say(message)
 
 
 def stored_days(settings: Settings) -> list[date]:

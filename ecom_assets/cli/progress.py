@@ -7,9 +7,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 class RunProgress:
     """Shows progress as the IO manager reports it; implements `Progress` in `warehouse/io_manager.py`."""
 
-    def __init__(self, console: Console, *, quiet: bool) -> None:
-        """Draw on `console`, unless quiet."""
-        self._console = console
+    def __init__(self, *, quiet: bool) -> None:
+        """Draw on stderr, unless quiet."""
+        console = self._console = Console(stderr=True)
         self._quiet = quiet
         self._total = 0
         self._bar = Progress(

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import dagster as dg
 import typer
-from rich.console import Console
 
 from ecom_assets.cli.options import Json, day_of
 from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
@@ -59,7 +58,7 @@ def release_command(
 def _computed(settings: Settings, day: date) -> RunOutcome:
     """Compute the day in all tables downstream of the held days."""
     prepare_dagster_home(settings)
-    progress = RunProgress(Console(stderr=True), quiet=True)
+    progress = RunProgress(quiet=True)
     definitions = build_definitions(settings, progress=progress)
     graph = definitions.resolve_asset_graph()
     downstream = dg.AssetSelection.assets(asset_key(HeldOrderDays)).downstream().resolve(graph)

@@ -1,11 +1,13 @@
-"""The days of a run: the requested days, or else the days of the data, within the existing partitions."""
+"""The days of a run: the requested days, or else those of the data or of an order report, within the partitions."""
 
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 
 import duckdb
 
+from ecom_assets.cli.progress import RunProgress
 from ecom_assets.clock import today_in
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
@@ -13,12 +15,21 @@ from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, pa
 from ecom_assets.sources.events import arrival_days, days_to_compute, events_place, is_table, open_events
 from ecom_assets.sources.files.mapping import EVENT
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.first_partition import left_days, remember_left_days
+from ecom_assets.sources.order_reports.api import ACTIVITIES, fetch_history, report_path
+from ecom_assets.sources.order_reports.report_files import (
+    are_activities,
+    has_clickstream,
+    remove_activities,
+    with_activities,
+)
 from ecom_assets.sources.order_reports.source import has_events, open_history, open_orders
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import ONE_DAY, DayRange, Days
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 
 
@@ -173,3 +184,35 @@ def _first_own_day(files: RecordFiles) -> str:
     own = day_in_zone(files.mapping.kind.at, files.timezone)
     rows = select(f"{own} AS own", f"({files.received_sql()})")
     return select("min(own)", rows, f"own BETWEEN {day(FIRST_PLAUSIBLE)} AND {day(files.first_day)}")
+
+
+def load_report(settings: Settings, progress: RunProgress) -> Settings:
+    """Fetch the report's files; return the settings, with its activities as events where the shop has no others."""
+    progress.say("The order report API makes a report of all its orders; that can take minutes.")
+    for fault in fetch_history(settings):
+        progress.warn(fault)
+    if settings.events or not _has_activities(settings):
+        return settings
+    with closing(new_engine(settings).open()) as engine:
+        if engine.notice:
+            progress.warn(engine.notice)
+        return settings if has_clickstream(engine) else with_activities(settings)
+
+
+def with_left_days(settings: Settings, covered: Days, progress: RunProgress) -> Days:
+    """Remove activities that were events until a clickstream came; return the days with theirs, to compute again."""
+    if not settings.events or are_activities(settings.events) or not _has_activities(settings):
+        return covered
+    with closing(new_engine(settings).open()) as engine:
+        if removed := remove_activities(engine):
+            remember_left_days(settings, removed)
+            progress.say(
+                f"The order report's activities of {removed[0]} to {removed[-1]} are no events any more: from now on "
+                "events are the clickstream's. These days are computed again."
+            )
+    left = left_days(settings)  # also those of a run that failed since
+    return Days.between(min([covered.first, *left]), max([covered.dates[-1], *left]) + ONE_DAY)
+
+
+def _has_activities(settings: Settings) -> bool:
+    return report_path(settings.home, ACTIVITIES).exists()

@@ -2,11 +2,11 @@
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -15,6 +15,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.notes import Notes
 from ecom_assets.explain.question import MOST_ADDED, TRACES, Question
 from ecom_assets.explain.walk import Level, as_number, walk
+from ecom_assets.questions.source import StoredTables
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
@@ -33,16 +34,6 @@ class NotHereError(NoSourceError):
     """A table that the answer needs is not where it is looked for."""
 
 
-class Tables(Protocol):
-    """Tables, and the rows of small results."""
-
-    def table(self, contract: type[Table]) -> ir.Table:
-        """Return a whole table, lazily."""
-
-    def rows(self, question: ir.Table) -> Sequence[Row]:
-        """Return the rows of a small result."""
-
-
 @dataclass(frozen=True)
 class Place:
     """Where an answer is looked up: the tables, the notes of what made them, and the rules of the assets by name.
@@ -50,7 +41,7 @@ class Place:
     `keep` stores the rows of a table on the way down, so that they are computed once, and returns them.
     """
 
-    reading: Tables
+    reading: StoredTables
     notes: Notes
     has: Callable[[type[Table]], bool]
     rules: Mapping[str, Any]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.cli.summary.unfilled import unfilled_columns
+from ecom_assets.cli.summary.run import unfilled_columns
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.service import Answer, Request

@@ -275,22 +275,17 @@ def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
 
 def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
     lines = []
-    if (quarantined := summary["quarantined"]) is not None:
-        lines.append(
-            f"Quarantined rows: {sum(quarantined.values()):,}; surplus copies left out: {summary['duplicates']:,}"
-        )
-        lines += [f"  {reason:24} {count:>8,}" for reason, count in quarantined.items()]
-        lines += ["  which rows, why and what to do: ecom explain staging.quarantined_events"] if quarantined else []
+    if summary["quarantined"] is not None:
+        why = "which rows, why and what to do: ecom explain staging.quarantined_events"
+        lines += _quarantine_lines("Quarantined rows", summary, why)
     if (sales := summary["sales"]) is not None and sales["quarantined"] is not None:
-        refused = sales["quarantined"]
-        lines.append(
-            f"Quarantined order lines: {sum(refused.values()):,}; surplus copies left out: {sales['duplicates']:,}"
-        )
-        lines += [f"  {reason:24} {count:>8,}" for reason, count in refused.items()]
-        lines += ["  which lines, why and what to do: ecom explain staging.quarantined_orders"] if refused else []
-        lines += [held_line(one) for one in sales["held_days"]]
-    if summary["customers"] is not None:
-        lines += _customer_quality_lines(summary["customers"])
+        why = "which lines, why and what to do: ecom explain staging.quarantined_orders"
+        lines += _quarantine_lines("Quarantined order lines", sales, why)
+        lines += [held_line(day) for day in sales["held_days"]]
+    customers = summary["customers"]
+    if customers is not None and customers["received"]:
+        total = f" of {customers['received']:,} records"
+        lines += _quarantine_lines("Quarantined customers", customers, total=total, width=48)
     lines += _fetched_lines(summary["fetched"])
     checks = summary["checks"]
     warned = f", {len(checks['warned'])} warned" if checks["warned"] else ""
@@ -311,14 +306,16 @@ def _check_line(check: Mapping[str, Any]) -> str:
     return f"{check['table']} {check['name']}: {check['claim']} {seen}, for example {plain(check.get('examples'))}"
 
 
-def _customer_quality_lines(totals: Mapping[str, Any]) -> list[str]:
-    """Return the lines of quarantined and duplicate customer records; none if no record was fetched."""
-    refused = totals["quarantined"]
-    if not totals["received"]:
-        return []
-    what = f"Quarantined customers: {sum(refused.values()):,} of {totals['received']:,} records"
-    lines = [f"{what}; surplus copies left out: {totals['duplicates']:,}"]
-    return lines + [f"  {reason:48} {count:>8,}" for reason, count in refused.items()]
+def _quarantine_lines(
+    title: str, counts: Mapping[str, Any], why: str = "", *, total: str = "", width: int = 24
+) -> list[str]:
+    """Return the lines of quarantined rows by reason, and of duplicates; `why` follows if there are any."""
+    reasons = counts["quarantined"]
+    return [
+        f"{title}: {sum(reasons.values()):,}{total}; surplus copies left out: {counts['duplicates']:,}",
+        *(f"  {reason:{width}} {count:>8,}" for reason, count in reasons.items()),
+        *([f"  {why}"] if why and reasons else []),
+    ]
 
 
 def _fetched_lines(fetched: dict[str, dict[str, Any]]) -> list[str]:

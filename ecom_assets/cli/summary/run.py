@@ -11,7 +11,6 @@ import typer
 from ecom_assets.attribution.queries import Unit, channels_by_model
 from ecom_assets.cli.platform_run import RunOutcome
 from ecom_assets.cli.summary.lines import summary_lines
-from ecom_assets.cli.summary.unfilled import unfilled_columns
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.contracts import CustomerSegments
 from ecom_assets.customers.queries import customer_records, expected_value, segment_totals
@@ -31,12 +30,34 @@ from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_c
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import sessions_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.mapping import mapping_of
 from ecom_assets.sources.order_reports.report_files import activity_types, has_report
+from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import Page, Period, Reading, Row
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
+
+EVENTS_SETTING: Final = "ECOM_EVENTS"
+ORDERS_SETTING: Final = "ECOM_ORDERS"
+FILLED_BY: Final[dict[str, tuple[str, ...]]] = {
+    "activity_status": ("last_login_at", EVENTS_SETTING),
+    "engagement_level": ("engagement_score", EVENTS_SETTING),
+    "market_segment": ("country", "region", "city"),
+    "acquisition_channel": (EVENTS_SETTING,),
+    "customer_tier": (ORDERS_SETTING, EVENTS_SETTING),
+}
+"""What fills each: fields of the customer API, or data of the shop; any of them does."""
+
+
+def unfilled_columns(settings: Settings) -> dict[str, list[str]]:
+    """Return what would fill each column of customers that nothing fills, by the name of the column."""
+    filled = {name for name, _ in mapping_of(settings).fields.given()}
+    filled |= {EVENTS_SETTING} if has_events(settings) else set()
+    filled |= {ORDERS_SETTING} if has_orders(settings) else set()
+    return {name: [*sources] for name, sources in FILLED_BY.items() if not filled.intersection(sources)}
+
 
 FETCHED: Final = ("request_count", "retry_counts", "rate_limit_wait_s", "received_bytes")
 DELIVERED: Final = ("due", "sent", "delivered", "rejected", "retried", "pending", "changed_after_delivery", "bytes")
