@@ -15,11 +15,11 @@ class Listed(NamedTuple):
     """A line of the list.
 
     Attributes:
-        place: Where the question is declared; imported when it is asked, because each loads what it needs.
+        declaration: Where the question is declared; imported when it is asked, because each loads what it needs.
         summary: What `ecom --help` says of it.
     """
 
-    place: str
+    declaration: str
     summary: str
 
 
@@ -70,7 +70,7 @@ QUESTIONS: Final[Mapping[str, Listed]] = {
 
 def question_named(name: str) -> Kind[Any, Any]:
     """Return a question by its name."""
-    module, declared = QUESTIONS[name].place.rsplit(".", 1)
+    module, declared = QUESTIONS[name].declaration.rsplit(".", 1)
     kind: Kind[Any, Any] = getattr(import_module(f"ecom_assets.{module}"), declared)
     return kind
 

@@ -102,17 +102,17 @@ def build_definitions(
     """
     settings = with_services(settings, resources or {})
     daily = ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
-    given = rules(settings)
+    business_rules = rules(settings)
     pool = "embedded_warehouse" if has_one_writer(settings) else None  # in which runs take turns
     with warnings.catch_warnings():
         # Single-run backfills, mappings past the newest partition and observed sources are marked beta; all are pinned
         # and tested here.
         warnings.simplefilter("ignore", dg.BetaWarning)
         assets = [
-            *(asset.build(daily, given, pool, kinds_of(settings, asset)) for asset in table_assets(settings)),
+            *(asset.build(daily, business_rules, pool, kinds_of(settings, asset)) for asset in table_assets(settings)),
             *publications(settings, progress, pool),
             *tool_exports(daily, progress, pool),
-            customers_json(settings, given["market_segments"], progress, pool),
+            customers_json(settings, business_rules["market_segments"], progress, pool),
         ]
         observed = sources(settings, daily)
     idle = without_source(settings)
@@ -197,8 +197,8 @@ def sources_of(settings: Settings) -> dict[dg.AssetKey, frozenset[str]]:
     result = {asset_key(raw): frozenset((name,)) for name, raw in RAW_OF.items()}
     for asset in table_assets(settings):
         upstream = [*(asset_key(reads.contract) for reads in asset.reads.values()), *asset.deps]
-        found = (result.get(key, frozenset()) for key in upstream)
-        result[asset.key] = result.get(asset.key, frozenset()).union(*found)
+        theirs = (result.get(key, frozenset()) for key in upstream)
+        result[asset.key] = result.get(asset.key, frozenset()).union(*theirs)
     return result
 
 
