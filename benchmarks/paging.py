@@ -17,7 +17,7 @@ from typing import Any
 
 from measuring import Result, report, say
 
-from ecom_assets.sandbox.services.customers import KEY, CustomerService
+from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
@@ -56,7 +56,7 @@ def fetch(url: str, workers: int) -> tuple[CustomerFetch, float, float]:
         settings = Settings(
             home=Path(home),
             customer_api_url=url,
-            customer_api_key=KEY,
+            customer_api_key=CustomerService.key,
             customer_api_page_size=PAGE_SIZE,
             source_concurrency=workers,
         )

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import COHORT, NICKNAME, OrderService
+from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers

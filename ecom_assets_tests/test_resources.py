@@ -14,7 +14,7 @@ from ecom_assets.customers.contracts import Customers, RawCustomers
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import tool_resource
 from ecom_assets.errors import SettingError, WarehouseError
-from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.settings.resource import MASK
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.resources import CustomerApi

@@ -16,9 +16,8 @@ from ecom_assets.delivery.tools.all import opened_destinations
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.running import customers_of
 from ecom_assets.sandbox.services import orders as order_service
-from ecom_assets.sandbox.services.catalogue import CatalogueService
-from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import OrderService
+from ecom_assets.sandbox.services.pages import CatalogueService, CustomerService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sandbox.shop.living import DayInProgress, LivingShop
 from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
@@ -33,7 +32,7 @@ from ecom_assets.tables.received import FileRows, SliceOutput
 
 
 @dataclass(frozen=True)
-class _OfSandbox:
+class _SandboxSource:
     """A source of the sandbox shop; "today" is the shop's last day."""
 
     settings: Settings
@@ -50,7 +49,7 @@ class _OfSandbox:
         return self.settings.model_copy(update={**values, "source_retry_base_s": RETRY_BASE_S})
 
 
-class SandboxStock(_OfSandbox):
+class SandboxStock(_SandboxSource):
     """The sandbox shop's stock."""
 
     def received(self, days: Days) -> SliceOutput:
@@ -78,7 +77,7 @@ def bad_order_day() -> Faults:
 
 
 @dataclass(frozen=True)
-class SandboxOrders(_OfSandbox):
+class SandboxOrders(_SandboxSource):
     """The sandbox shop's order lines; increments are stored in its folder, those of a real shop in `ECOM_HOME`."""
 
     reader: OrderReader
@@ -113,7 +112,7 @@ def bad_customer_day() -> Faults:
     )  # fmt: skip
 
 
-class SandboxCustomers(_OfSandbox):
+class SandboxCustomers(_SandboxSource):
     """The sandbox shop's customers."""
 
     def received(self, days: Days) -> SliceOutput:

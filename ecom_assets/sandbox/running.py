@@ -8,9 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from ecom_assets.sandbox.services import orders as order_service
-from ecom_assets.sandbox.services.catalogue import CatalogueService
-from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import OrderService
+from ecom_assets.sandbox.services.pages import CatalogueService, CustomerService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sandbox.shop.customers import ShopCustomers, make_customers
 from ecom_assets.sandbox.shop.living import living_customers
@@ -71,7 +70,7 @@ def running_services(
     """
     ports, made = ports or Ports(), customers_of(folder)
     shop = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
-    by_month = {month: one["orders"] for month, one in shop.get("months", {}).items()}
+    by_month = {month: counts["orders"] for month, counts in shop.get("months", {}).items()}
     truth: dict[str, object] = {"customers": made.truth, "orders": by_month if is_living(shop) else shop["orders"]}
     (folder / TRUTH).write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     with (

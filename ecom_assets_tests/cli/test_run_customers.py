@@ -14,7 +14,7 @@ import pytest
 
 from ecom_assets.cli.summary.run import unfilled_columns
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
-from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.sandbox.services.service import Answer, Request
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table

@@ -16,7 +16,7 @@ import pytest
 from ecom_assets.products.contracts import ProductPerformance
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.registry import ALL
-from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.factory import new_engine

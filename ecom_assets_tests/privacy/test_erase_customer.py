@@ -154,7 +154,7 @@ def test_the_ledger_keeps_counts_and_hashes(shop: Path) -> None:
 
 
 def test_amplitude_was_asked_once(shop: Path, amplitude: AmplitudeReceiver, run: Callable[..., CommandResult]) -> None:
-    assert amplitude.deletions.requested_ids == [ANN]
+    assert amplitude.deleted_ids == [ANN]
     assert reported(shop)["tools"]["amplitude"][0]["answer"] == "job of 2026-02-14, staging"
     before = amplitude.held.taken_count
     land(shop / "again", ANN, BOB, CID)

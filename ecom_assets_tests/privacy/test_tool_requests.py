@@ -26,7 +26,7 @@ def settings_for(receivers: Receivers, **more: Any) -> Settings:
 
 
 def answer(receivers: Receivers) -> dict[str, list[str]]:
-    return {one.tool: one.deletions.requested_ids for one in receivers.all()}
+    return {one.tool: one.deleted_ids for one in receivers.all()}
 
 
 def sent(requests: ToolRequests, answers: Answers) -> Answers:

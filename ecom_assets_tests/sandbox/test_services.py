@@ -21,9 +21,9 @@ import requests
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.running import SandboxServices, running_services
-from ecom_assets.sandbox.services.customers import CustomerService
 from ecom_assets.sandbox.services.orders import COHORT, NICKNAME
-from ecom_assets.sandbox.services.service import KINDS, FaultPlan, Faults
+from ecom_assets.sandbox.services.pages import CustomerService
+from ecom_assets.sandbox.services.service import KINDS, FaultPlan, Faults, read_fields
 from ecom_assets.sandbox.shop.customers import FLAWS, FUTURE, make_customers
 from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.sources.customer_api.api import fetch_customers
@@ -255,7 +255,7 @@ def test_recurring_faults_take_turns_and_never_hit_the_second_try() -> None:
 @pytest.mark.parametrize("answer", [{"lateness": 1}, {"dropped": "1"}, {"dropped": True}, {"retry_after": 1}])
 def test_what_is_no_fault_is_refused(answer: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="is not a fault; the faults are latency_s, rate_limited"):
-        Faults.read(answer)
+        read_fields(Faults, answer)
 
 
 def test_faults_are_set_over_http(api: CustomerService) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.sandbox.services.service import Answer, Faults, Request
 from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets_tests.hypothesis_settings import examples

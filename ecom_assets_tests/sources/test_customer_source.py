@@ -9,7 +9,7 @@ import pytest
 
 from ecom_assets.customers.contracts import Customers, DuplicateCustomers, QuarantinedCustomers, RawCustomers
 from ecom_assets.definitions import build_definitions
-from ecom_assets.sandbox.services.customers import CustomerService
+from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, fetch_customers
 from ecom_assets.sources.customer_api.records import Customer

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.sandbox.provider import SandboxStock
-from ecom_assets.sandbox.services.catalogue import CatalogueService
+from ecom_assets.sandbox.services.pages import CatalogueService
 from ecom_assets.sandbox.services.service import Answer, Faults, Request
 from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.settings.settings import Settings

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
 
 Row = dict[str, Any]
-NICKNAME, COHORT, KEY = "sandbox", "1", "sandbox-order-key"
+NICKNAME, COHORT = "sandbox", "1"
 FILE = "user_order_log_inc.csv"
 REPORT = "user_order_log"
 NOT_FOUND = Answer.json({"error": "not found"}, 404)
@@ -23,12 +23,13 @@ _INCREMENT, _REPORT = "increment-", "report-"
 class OrderService(Service):
     """Serves `generate_report`, `get_report`, `get_increment` and files; nickname, cohort and key are in headers."""
 
+    key = "sandbox-order-key"
+
     def __init__(
         self,
         orders: Path,
         port: int = 0,
         faults: Faults | None = None,
-        key: str = KEY,
         *,
         report: Path | None = None,
     ) -> None:
@@ -41,13 +42,7 @@ class OrderService(Service):
         self._reports = Lock()
         self._polls: dict[str, int] = {}
         self._failed: set[str] = set()
-        self.key = key
         super().__init__(port, faults)
-
-    @property
-    def api_url(self) -> str:
-        """Return the value for `ECOM_ORDER_API_URL`."""
-        return self.url
 
     def answer(self, request: Request) -> Answer:
         """Return the response to any of the requests, or an error."""
@@ -211,5 +206,5 @@ def _as_csv(names: list[str], rows: list[dict[str, Any]]) -> bytes:
     writer = csv.writer(text)
     writer.writerow(names)
     values = ([row[name] for name in names] for row in rows)
-    writer.writerows([one.isoformat() if isinstance(one, datetime) else one for one in row] for row in values)
+    writer.writerows([value.isoformat() if isinstance(value, datetime) else value for value in row] for row in values)
     return text.getvalue().encode()

@@ -3,6 +3,7 @@
 `GET` and `PUT /control/faults` return and set the faults as JSON, and `GET /control/counts` returns request counts.
 """
 
+import base64
 import json
 import socket
 import sys
@@ -11,12 +12,12 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock, RLock, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 from urllib.parse import parse_qsl, urlsplit
 
 from ecom_assets.errors import UsageError
@@ -34,6 +35,24 @@ class Request:
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes = b""
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """Return user and password of basic authentication, empty if there is none."""
+        try:
+            user, _, password = base64.b64decode(self._credentials("basic"), validate=True).decode().partition(":")
+        except ValueError:
+            return "", ""
+        return user, password
+
+    @property
+    def bearer(self) -> str:
+        """Return the bearer token, empty if there is none."""
+        return self._credentials("bearer")
+
+    def _credentials(self, scheme: str) -> str:
+        named, _, credentials = self.headers.get("authorization", "").partition(" ")
+        return credentials if named.lower() == scheme else ""
 
 
 @dataclass(frozen=True)
@@ -107,188 +126,23 @@ class Faults:
             conflicting_pages=1, malformed_pages=2, running_polls=2, failed_reports=1, short_files=1, cut_files=1,
         )  # fmt: skip
 
-    @classmethod
-    def read(cls, mapping: Mapping[str, Any]) -> "Faults":
-        """Return faults from a JSON object.
 
-        Raises:
-            UsageError: A name is unknown, or a value has the wrong type.
-        """
-        types = {field.name: field.type for field in fields(cls)}
-        for name, value in mapping.items():
-            wanted = types.get(name)
-            fits = isinstance(value, wanted) if isinstance(wanted, type) else False
-            if isinstance(value, bool) or not (fits or (wanted is float and isinstance(value, int))):
-                raise UsageError(f"{name}={value!r} is not a fault; the faults are {', '.join(types)}.")
-        return cls(**mapping)
+Fields = TypeVar("Fields")
 
 
-def page_of(request: Request, key: str, size: int, most: int) -> tuple[int, int] | Answer:
-    """Return the number and the size of the requested page; the error if the key or the page is invalid.
+def read_fields(kind: type[Fields], mapping: object) -> Fields:
+    """Return a dataclass whose fields are numbers, texts, or true and false, from a JSON object.
 
-    `X-API-KEY` must have the key. A page has `size` records by default, and `most` at most.
+    Raises:
+        UsageError: It is not an object, a name is unknown, or a value has the wrong type.
     """
-    if (given := request.headers.get("x-api-key")) != key:
-        return Answer.json({"error": "missing or unknown API key"}, 401 if given is None else 403)
-    try:
-        number, size = int(request.query.get("page", 1)), int(request.query.get("per_page", size))
-    except ValueError:
-        return Answer.json({"error": "page and per_page are numbers"}, 400)
-    if number < 1 or size < 1:
-        return Answer.json({"error": "page and per_page begin at 1"}, 400)
-    return number, min(size, most)
-
-
-class Service(ABC):
-    """A stand-in that listens on this machine. As a context manager, it stops on exit."""
-
-    def __init__(self, port: int = 0, faults: Faults | None = None) -> None:
-        """Listen on `port`, or on a free port if it is 0.
-
-        Raises:
-            UsageError: The port is not available.
-        """
-        self.plan = FaultPlan(faults)
-        self._lock, self._at_once, self._most_at_once = Lock(), 0, 0
-        self._by_path: Counter[str] = Counter()
-        try:
-            self._server = _Server(self, port)
-        except OSError as error:
-            raise UsageError(f"Port {port} is not available ({error.strerror}); give another, or 0.") from error
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Return the base URL."""
-        return f"http://{HOST}:{self._server.server_address[1]}"
-
-    @property
-    def faults(self) -> Faults:
-        """Return the faults that are left."""
-        return self.plan.faults
-
-    @faults.setter
-    def faults(self, faults: Faults) -> None:
-        """Replace the faults."""
-        self.plan.faults = faults
-
-    @property
-    def counts(self) -> Counts:
-        """Return the request counts since the start, or since `forget`."""
-        with self._lock:
-            return Counts(self._by_path.total(), self._most_at_once, dict(sorted(self._by_path.items())))
-
-    def forget(self) -> None:
-        """Reset the request counts."""
-        with self._lock:
-            self._by_path.clear()
-            self._most_at_once = self._at_once
-
-    def stop(self) -> None:
-        """Stop listening and close every connection."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.close()
-
-    def __enter__(self) -> Self:
-        """Return the service, which is already running."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
-
-    def connection(self) -> type["Connection"]:
-        """Return the class that handles a connection."""
-        return Connection
-
-    @abstractmethod
-    def answer(self, request: Request) -> Answer:
-        """Return the service's response without faults."""
-
-    def handle(self, request: Request, connection: "Connection") -> None:
-        """Respond to a request, or apply a fault to it."""
-        if request.path.startswith(CONTROL):
-            connection.send(self.control(request))
-            return
-        with self.counted(request.path):
-            time.sleep(self.plan.faults.latency_s)
-            self._send(request, connection)
-
-    @contextmanager
-    def counted(self, path: str) -> Iterator[None]:
-        """Count a request, and count it as concurrent during the block."""
-        with self._lock:
-            self._by_path[path] += 1
-            self._at_once += 1
-            self._most_at_once = max(self._most_at_once, self._at_once)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._at_once -= 1
-
-    def _send(self, request: Request, connection: "Connection") -> None:
-        fault = self.plan.take_for(f"{request.method} {request.path} {sorted(request.query.items())}")
-        if fault == "dropped":
-            connection.drop()
-        elif fault == "rate_limited":
-            after = self.plan.faults.retry_after
-            after = formatdate(time.time() + 1, usegmt=True) if after == "date" else after
-            headers = {"Retry-After": after} if after else {}
-            connection.send(Answer.json({"error": "too many requests"}, 429, **headers))
-        elif fault == "server_errors":
-            connection.send(Answer.json({"error": "internal error"}, 500))
-        else:
-            connection.send(self.answer(request), fault)
-
-    def control(self, request: Request) -> Answer:
-        """Return the counts, or return or set the faults."""
-        if request.path == f"{CONTROL}counts":
-            return Answer.json(asdict(self.counts))
-        if request.path != f"{CONTROL}faults":
-            return Answer.json({"error": "there is /control/faults and /control/counts"}, 404)
-        if request.method == "PUT":
-            try:
-                self.faults = Faults.read(json.loads(request.body))
-            except (ValueError, TypeError, AttributeError, UsageError) as error:
-                return Answer.json({"error": str(error)}, 400)
-        return Answer.json(asdict(self.faults))
-
-
-class _Server(ThreadingHTTPServer):
-    """Keeps track of its open connections, so that it can close them."""
-
-    request_queue_size = 128
-
-    def __init__(self, service: Service, port: int) -> None:
-        self.service = service
-        self._open: set[socket.socket] = set()
-        super().__init__((HOST, port), service.connection())
-
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 (the library's types)
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
-        """Ignore clients that disconnect early; report other errors as usual."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-    def close(self) -> None:
-        self.server_close()
-        for connection in list(self._open):
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # the client has closed it
-                continue
+    types = get_type_hints(kind)
+    if not isinstance(mapping, Mapping):
+        raise UsageError(f"{mapping!r} is not an object with {', '.join(types)}.")
+    for name, value in mapping.items():
+        if type(value) is not types.get(name) and (types.get(name), type(value)) != (float, int):
+            raise UsageError(f"{name}={value!r} is not a fault; the faults are {', '.join(types)}.")
+    return kind(**mapping)
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -297,7 +151,7 @@ class Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # buffer, so that head and body are one packet: a second one could be delayed
-    server: _Server
+    server: "_Server"
 
     def do_GET(self) -> None:
         """Read a request and respond to it."""
@@ -339,6 +193,163 @@ class Connection(BaseHTTPRequestHandler):
         """Log nothing: `counts` has the number of requests."""
 
 
+class Service(ABC):
+    """A stand-in that listens on this machine. As a context manager, it stops on exit."""
+
+    connection_class: ClassVar[type[Connection]] = Connection
+    api_path: ClassVar[str] = ""
+    """The path of the API in `api_url`."""
+
+    def __init__(self, port: int = 0, faults: Faults | None = None) -> None:
+        """Listen on `port`, or on a free port if it is 0.
+
+        Raises:
+            UsageError: The port is not available.
+        """
+        self.plan = FaultPlan(faults)
+        self._lock, self._at_once, self._most_at_once = Lock(), 0, 0
+        self._by_path: Counter[str] = Counter()
+        try:
+            self._server = _Server(self, port)
+        except OSError as error:
+            raise UsageError(f"Port {port} is not available ({error.strerror}); give another, or 0.") from error
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Return the base URL."""
+        return f"http://{HOST}:{self._server.server_address[1]}"
+
+    @property
+    def api_url(self) -> str:
+        """Return the address for the platform's settings."""
+        return f"{self.url}{self.api_path}"
+
+    @property
+    def faults(self) -> Faults:
+        """Return the faults that are left."""
+        return self.plan.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        """Replace the faults."""
+        self.plan.faults = faults
+
+    @property
+    def counts(self) -> Counts:
+        """Return the request counts since the start, or since `forget`."""
+        with self._lock:
+            return Counts(self._by_path.total(), self._most_at_once, dict(sorted(self._by_path.items())))
+
+    def forget(self) -> None:
+        """Reset the request counts."""
+        with self._lock:
+            self._by_path.clear()
+            self._most_at_once = self._at_once
+
+    def stop(self) -> None:
+        """Stop listening and close every connection."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.close()
+
+    def __enter__(self) -> Self:
+        """Return the service, which is already running."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    @abstractmethod
+    def answer(self, request: Request) -> Answer:
+        """Return the service's response without faults."""
+
+    def handle(self, request: Request, connection: Connection) -> None:
+        """Respond to a request, or apply a fault to it."""
+        if request.path.startswith(CONTROL):
+            connection.send(self.control(request))
+            return
+        with self.counted(request.path):
+            time.sleep(self.plan.faults.latency_s)
+            self._send(request, connection)
+
+    @contextmanager
+    def counted(self, path: str) -> Iterator[None]:
+        """Count a request, and count it as concurrent during the block."""
+        with self._lock:
+            self._by_path[path] += 1
+            self._at_once += 1
+            self._most_at_once = max(self._most_at_once, self._at_once)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _send(self, request: Request, connection: Connection) -> None:
+        fault = self.plan.take_for(f"{request.method} {request.path} {sorted(request.query.items())}")
+        if fault == "dropped":
+            connection.drop()
+        elif fault == "rate_limited":
+            after = self.plan.faults.retry_after
+            after = formatdate(time.time() + 1, usegmt=True) if after == "date" else after
+            headers = {"Retry-After": after} if after else {}
+            connection.send(Answer.json({"error": "too many requests"}, 429, **headers))
+        elif fault == "server_errors":
+            connection.send(Answer.json({"error": "internal error"}, 500))
+        else:
+            connection.send(self.answer(request), fault)
+
+    def control(self, request: Request) -> Answer:
+        """Return the counts, or return or set the faults."""
+        if request.path == f"{CONTROL}counts":
+            return Answer.json(asdict(self.counts))
+        if request.path != f"{CONTROL}faults":
+            return Answer.json({"error": "there is /control/faults and /control/counts"}, 404)
+        if request.method == "PUT":
+            try:
+                self.faults = read_fields(Faults, json.loads(request.body))
+            except (ValueError, TypeError, AttributeError, UsageError) as error:
+                return Answer.json({"error": str(error)}, 400)
+        return Answer.json(asdict(self.faults))
+
+
+class _Server(ThreadingHTTPServer):
+    """Keeps track of its open connections, so that it can close them."""
+
+    request_queue_size = 128
+
+    def __init__(self, service: Service, port: int) -> None:
+        self.service = service
+        self._open: set[socket.socket] = set()
+        super().__init__((HOST, port), service.connection_class)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 (the library's types)
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
+        """Ignore clients that disconnect early; report other errors as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    def close(self) -> None:
+        self.server_close()
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:  # the client has closed it
+                continue
+
+
 KINDS = ("rate_limited", "server_errors", "dropped", "truncated", "unfinished")
 """Faults that any response can have; the field of `Faults` with the same name has their number."""
 
@@ -348,48 +359,44 @@ class FaultPlan:
 
     def __init__(self, faults: Faults | None = None) -> None:
         """Start with these faults, or none."""
-        self._lock = Lock()
+        self._lock = RLock()
         self._faults = faults or Faults()
-        self._requests = 0
-        self._dealt = 0
+        self._requests = self._dealt = 0
         self._counts: Counter[str] = Counter()
 
     @property
     def faults(self) -> Faults:
         """Return the faults that are left."""
         with self._lock:
-            return Faults(**asdict(self._faults))
+            return replace(self._faults)
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
         """Replace the faults, and reset the counts of requests."""
         with self._lock:
-            self._faults = Faults(**asdict(faults))
+            self._faults = replace(faults)
             self._requests = self._dealt = 0
             self._counts.clear()
 
     def take(self, *kinds: str) -> str:
         """Use up one of the faults of these kinds, and return its kind; empty if none is left."""
         with self._lock:
-            return self._take(kinds)
+            for kind in kinds:
+                left = getattr(self._faults, kind)
+                if left > 0:
+                    setattr(self._faults, kind, left - 1)
+                    return kind
+            return ""
 
     def take_for(self, address: str) -> str:
         """Return the fault of a request for an address; empty if none."""
         with self._lock:
             self._requests += 1
             self._counts[address] += 1
-            if kind := self._take(KINDS):
+            if kind := self.take(*KINDS):
                 return kind
             is_hit = self._faults.every > 0 and self._requests % self._faults.every == 0
             if not is_hit or self._counts[address] % 2 == 0:
                 return ""
             self._dealt += 1
             return KINDS[(self._dealt - 1) % len(KINDS)]
-
-    def _take(self, kinds: tuple[str, ...]) -> str:
-        for kind in kinds:
-            left = getattr(self._faults, kind)
-            if left > 0:
-                setattr(self._faults, kind, left - 1)
-                return kind
-        return ""

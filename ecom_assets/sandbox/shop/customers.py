@@ -82,8 +82,8 @@ def make_customers(*, seed: int, visitors: int, first_day: date, days: int, firs
 def joined_customers(groups: list[ShopCustomers]) -> ShopCustomers:
     """Return the customers of all groups, given by ascending ids."""
     sizes = [group.truth["customers"] for group in groups]
-    records = [one for group, size in zip(groups, sizes, strict=True) for one in group.records[:size]]
-    copies = [one for group, size in zip(groups, sizes, strict=True) for one in group.records[size:]]
+    records = [record for group, size in zip(groups, sizes, strict=True) for record in group.records[:size]]
+    copies = [record for group, size in zip(groups, sizes, strict=True) for record in group.records[size:]]
     flaws = sum((Counter(group.truth["flaws"]) for group in groups), Counter[str]())
     return ShopCustomers([*records, *copies], _truth(records, copies, flaws))
 

@@ -4,21 +4,18 @@ The report has one row per order line, with the columns of `user_order_log`. An 
 one instant. `uniq_id` is the order id of the purchase event, a dash and the line number, then `-r` for a refund.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop import traffic as t
 from ecom_assets.sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue, Stock
 from ecom_assets.sandbox.shop.files import Columns, write_parquet
 from ecom_assets.sandbox.shop.people import Schedule, known_customer_id
-from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows
+from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, total_cents
 from ecom_assets.sandbox.shop.visits import World, city_of
 
 REFUND_RATE = 0.07
@@ -32,7 +29,7 @@ _LAST_NAMES = (
     "Kowalski", "Lopez", "Meyer", "Novak", "Okafor", "Petrov", "Rossi", "Sato", "Taylor", "Urban",
     "Weber", "Zhang",
 )  # fmt: skip
-_SCHEMA = pa.schema(
+ORDER_LINES = pa.schema(
     {
         "id": pa.int64(),
         "uniq_id": pa.string(),
@@ -104,12 +101,6 @@ def refund_events(world: World, refunds: Rows, first_number: int) -> Rows:
     return rows
 
 
-def total_cents(orders: Rows) -> Ints:
-    """Return the total of each order in cents."""
-    total: Ints = (orders["prices"] * orders["quantities"]).sum(axis=1)
-    return total
-
-
 class OrderReport:
     """Turns orders into lines, numbered in the order in which they are added."""
 
@@ -144,15 +135,8 @@ class OrderReport:
                 "status": np.where(order["is_refund"], "refunded", "shipped").tolist(),
                 "sales_channel": [r.SALES_CHANNELS[i] for i in order["channel"]],
             },
-            schema=_SCHEMA,
+            schema=ORDER_LINES,
         )
-
-
-@contextmanager
-def written_orders(path: Path) -> Iterator[pq.ParquetWriter]:
-    """Yield a writer of order lines to one file."""
-    with pq.ParquetWriter(path, _SCHEMA, compression="zstd", store_schema=False) as writer:
-        yield writer
 
 
 def names_of(dice: Dice, visitor: Ints) -> list[tuple[str, str]]:
@@ -180,4 +164,4 @@ def write_catalogue(catalogue: Catalogue, stock: Stock, day: date, path: Path) -
 
 def euros(cents: Ints) -> pa.Array:
     """Return cents as euros, in exact decimals."""
-    return pa.array([f"{c // 100}.{c % 100:02d}" for c in cents.tolist()], pa.string()).cast(_MONEY)
+    return pa.array([r.money_text(c) for c in cents.tolist()], pa.string()).cast(_MONEY)

@@ -6,10 +6,10 @@ visits never form one session if the idle timeout is 30 minutes.
 
 from dataclasses import dataclass
 from datetime import date
-from statistics import NormalDist
 
 import numpy as np
 
+from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop.rows import DAY_S, Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
 
 LONGEST_VISIT_S = 8_400
@@ -40,9 +40,7 @@ def _visits_table() -> Ints:
 
 def _gap_table(median_days: float) -> Ints:
     """Return the whole days between a person's visits, log-normal around a median."""
-    size, normal = 4096, NormalDist()
-    gaps = [median_days * 2.718281828459045 ** (1.1 * normal.inv_cdf((i + 0.5) / size)) for i in range(size)]
-    return np.array([int(gap) for gap in gaps], np.int64)
+    return np.array([int(gap) for gap in r.log_normal(median_days, 1.1, 4096)], np.int64)
 
 
 _VISITS, _LONG_GAPS, _SHORT_GAPS = _visits_table(), _gap_table(2.2), _gap_table(0.9)

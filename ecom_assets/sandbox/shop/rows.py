@@ -5,6 +5,7 @@ Records have codes instead of texts, such as the index of an event type.
 
 import zlib
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -68,7 +69,7 @@ ORDER = np.dtype(
         ("lines", np.int64),
         ("properties", np.int64),
         ("is_refund", np.bool_),
-        ("fault", np.int8),  # its difference from the events, see `ledger.py`
+        ("fault", np.int8),  # its difference from the events, see `faults.py`
         ("channel", np.int8),  # the index of its sales channel
     ]
 )
@@ -145,6 +146,18 @@ def from_table(table: Ints, units: Floats) -> Ints:
     """Return random values from a table; unlike logarithms, they are the same on every machine."""
     result: Ints = table[(units * len(table)).astype(np.int64)]
     return result
+
+
+def log_normal(median: float, deviation: float, size: int) -> list[float]:
+    """Return `size` evenly spread quantiles of a log-normal distribution, in ascending order."""
+    normal = NormalDist()
+    return [median * 2.718281828459045 ** (deviation * normal.inv_cdf((i + 0.5) / size)) for i in range(size)]
+
+
+def total_cents(orders: Rows) -> Ints:
+    """Return the total of each order in cents."""
+    total: Ints = (orders["prices"] * orders["quantities"]).sum(axis=1)
+    return total
 
 
 def _mixed(words: Words) -> Words:

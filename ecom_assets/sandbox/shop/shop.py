@@ -1,7 +1,7 @@
 """Simulate a shop: write landing folders of events, an order report, a catalogue and the ground truth.
 
-`generate` is the entry point. `people.py` and `visits.py` decide what happens, `faults.py` and `ledger.py` add faults,
-`files.py` and `orders.py` write files, and `truth.py` counts.
+`generate` is the entry point. `people.py` and `visits.py` decide what happens, `faults.py` adds faults, `files.py`
+and `orders.py` write files, and `truth.py` counts.
 """
 
 import json
@@ -11,18 +11,18 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.shop import faults as f
 from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_assets.sandbox.shop.files import Columns, replaced_folder, write_parquet
-from ecom_assets.sandbox.shop.ledger import UNRECORDED, UNREPORTED, Ledger, LedgerTruth, arrived
-from ecom_assets.sandbox.shop.orders import OrderReport, Refunds, refund_events, write_catalogue, written_orders
+from ecom_assets.sandbox.shop.orders import ORDER_LINES, OrderReport, Refunds, refund_events, write_catalogue
 from ecom_assets.sandbox.shop.people import make_schedule
 from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
 from ecom_assets.sandbox.shop.traffic import Pages
-from ecom_assets.sandbox.shop.truth import GENERATOR, EventTruth, price_truth
+from ecom_assets.sandbox.shop.truth import GENERATOR, EventTruth, LedgerTruth, price_truth
 from ecom_assets.sandbox.shop.visits import World, bot_count, bot_events, walk
 
 FIRST_DAY = date(2026, 1, 1)
@@ -124,7 +124,7 @@ class Shop:
         self._refunds = Refunds(self.world, self.schedule)
         first_day, people = cast.first_day, len(cast.people)
         self._event_truth = EventTruth(first_day=first_day, days=self.until, people=people, first_bot=cast.first_bot)
-        self._ledger = Ledger(dice, self.world.end_us)
+        self._ledger = f.Ledger(dice, self.world.end_us)
         self._ledger_truth = LedgerTruth(first_day=first_day, days=self.until)
         self._number = cast.events_before
         self._on_the_way: dict[int, list[Rows]] = {}
@@ -138,7 +138,7 @@ class Shop:
         """Write every file except `truth.json`, and return the ground truth."""
         self.write_catalogue(folder / "catalogue.parquet", len(self.cast.people))
         report = OrderReport(self.world, self.columns)
-        with written_orders(folder / "orders.parquet") as orders:
+        with pq.ParquetWriter(folder / "orders.parquet", ORDER_LINES, compression="zstd", store_schema=False) as orders:
             for rows in self.simulate():
                 self.land(rows, folder / "events")
                 if len(rows.orders):
@@ -162,7 +162,7 @@ class Shop:
                 events, orders = self._disturbed(*self.people(begin, end))
                 if part == 0:
                     events, orders = self._with_others(day, events, orders)
-                events, orders = arrived(f.receive(self.world.dice, events, self.world.end_us), orders)
+                events, orders = f.arrived(f.receive(self.world.dice, events, self.world.end_us), orders)
                 rows = self._delivered(events, is_first=day == part == 0)
                 yield DayRows(day, part, self._arrived_on(day, rows), self._recorded(events, orders))
 
@@ -200,7 +200,7 @@ class Shop:
         first_visit = self.cast.visits_before + len(self.schedule.visits) + day * len(ids)
         bots = bot_events(self.world, day, ids, first_visit, self._number)
         refunds = self._ledger.with_unreported(self._refunds.of_day(day))
-        paid_back = refund_events(self.world, refunds[refunds["fault"] != UNREPORTED], self._number + len(bots))
+        paid_back = refund_events(self.world, refunds[refunds["fault"] != f.UNREPORTED], self._number + len(bots))
         self._number += len(bots) + len(paid_back)
         return joined([events, bots, paid_back]), joined([orders, refunds], r.ORDER)
 
@@ -227,7 +227,7 @@ class Shop:
         """Return the orders that the order log has by now; count them and plan their refunds."""
         if self.is_over:
             self._ledger_truth.add(events, orders)
-        orders = orders[orders["fault"] != UNRECORDED]
+        orders = orders[orders["fault"] != f.UNRECORDED]
         # Something is paid back where it was bought.
         is_new = ~orders["is_refund"]
         orders["channel"][is_new] = self._ledger.sold_through(orders[is_new])

@@ -9,12 +9,11 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from ecom_assets.sandbox.shop import faults as f
 from ecom_assets.sandbox.shop import rows as r
 from ecom_assets.sandbox.shop import traffic as t
 from ecom_assets.sandbox.shop.catalogue import FIRST_PRODUCT_ID, PriceChange
-from ecom_assets.sandbox.shop.faults import LATE_DAYS, REASONS, delay_days
-from ecom_assets.sandbox.shop.orders import total_cents
-from ecom_assets.sandbox.shop.rows import Ints, Rows
+from ecom_assets.sandbox.shop.rows import Ints, Rows, total_cents
 
 GENERATOR = "ecom_assets.sandbox.shop.shop"
 IDLE_S = 1_800
@@ -27,11 +26,11 @@ class EventTruth:
     def __init__(self, *, first_day: date, days: int, people: int, first_bot: int) -> None:
         self._first_day, self._people, self._first_bot = first_day, people, first_bot
         self._first = (first_day - date(1970, 1, 1)).days
-        self._received = {name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *REASONS)}
+        self._received = {name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *f.REASONS)}
         self._happened = {name: np.zeros(days, np.int64) for name in _HAPPENED}
         self._types, self._funnel = np.zeros(len(r.EVENT_TYPES), np.int64), np.zeros(len(FUNNEL), np.int64)
         self._trials = np.zeros(1 + len(t.TRIALS), np.int64)
-        self._late = np.zeros(LATE_DAYS + 1, np.int64)
+        self._late = np.zeros(f.LATE_DAYS + 1, np.int64)
         self._users: Ints = np.zeros(0, np.int64)
         self._counts: Counter[str] = Counter()
         self._channel_orders, self._channel_cents = (np.zeros(len(r.SALES_CHANNELS), np.int64) for _ in range(2))
@@ -42,7 +41,7 @@ class EventTruth:
         self._add_happened("clean", rows["at"])
         self._types += np.bincount(rows["type"], minlength=len(self._types))
         self._trials += np.bincount(rows["trial"], minlength=len(self._trials))
-        self._late += np.bincount(delay_days(rows), minlength=len(self._late))
+        self._late += np.bincount(f.delay_days(rows), minlength=len(self._late))
         self._users = np.union1d(self._users, rows["visitor"][rows["is_known"]])
         self._counts["bot_events"] += int(np.count_nonzero(rows["visitor"] >= self._first_bot))
         self._add_sessions(rows[rows["session"] != r.NOTHING])
@@ -56,7 +55,7 @@ class EventTruth:
 
     def add_broken(self, rows: Rows) -> None:
         """Count rows that must be quarantined."""
-        for flaw, reason in enumerate(REASONS, start=1):
+        for flaw, reason in enumerate(f.REASONS, start=1):
             self._add_received(reason, rows[rows["flaw"] == flaw])
 
     def add_orders(self, orders: Rows) -> None:
@@ -128,7 +127,7 @@ class EventTruth:
             "rows": total["rows"],
             "clean": total["clean"],
             "duplicates": total["duplicates"],
-            "quarantined": {reason: total[reason] for reason in REASONS},
+            "quarantined": {reason: total[reason] for reason in f.REASONS},
             "late_accepted": int(self._late[1:].sum()),
             "late_accepted_by_days": {str(days): int(n) for days, n in enumerate(self._late) if days},
             "clean_by_type": {name: int(n) for name, n in zip(r.EVENT_TYPES, self._types, strict=True)},
@@ -177,7 +176,7 @@ class EventTruth:
 
     def _received_on(self, i: int) -> dict[str, object]:
         plain = {name: int(self._received[name][i]) for name in ("rows", "clean", "duplicates")}
-        return {**plain, "quarantined": {reason: int(self._received[reason][i]) for reason in REASONS}}
+        return {**plain, "quarantined": {reason: int(self._received[reason][i]) for reason in f.REASONS}}
 
 
 _HAPPENED = ("clean", "sessions", "orders", "shipped_amount", "refunds", "refunded_amount")
@@ -194,3 +193,48 @@ def price_truth(changes: Iterable[PriceChange]) -> list[dict[str, object]]:
         }
         for change in changes
     ]
+
+
+CAUSES = ("missing_event", "missing_order", "amount_differs", "duplicate", "refund", "time_zone_shift")
+
+
+class LedgerTruth:
+    """Counts the differences of each cause, and sums the amounts of orders minus events in cents by day."""
+
+    def __init__(self, *, first_day: date, days: int) -> None:
+        self._first_day, self._days = first_day, days
+        self._first = (first_day - date(1970, 1, 1)).days
+        self._counts = dict.fromkeys(CAUSES, 0)
+        self._cents = {cause: np.zeros(days, np.int64) for cause in CAUSES}
+
+    def add(self, events: Rows, orders: Rows) -> None:
+        """Count the differences of arrived events and orders; `orders` still includes the unrecorded ones."""
+        total = total_cents(orders)
+        for cause, fault, cents in (
+            ("missing_event", f.PHONED, total),
+            ("missing_order", f.UNRECORDED, -total),
+            ("amount_differs", f.SURCHARGED, np.full_like(total, -f.SHIPPING_CENTS)),
+            ("refund", f.UNREPORTED, -total),
+            ("time_zone_shift", f.SHIFTED, total),
+        ):
+            chosen = orders["fault"] == fault
+            self._add(cause, orders["at"][chosen], cents[chosen])
+        shifted = orders["fault"] == f.SHIFTED
+        self._add("time_zone_shift", orders["at"][shifted] - f.SHIFT_US, -total[shifted], counted=0)
+        repeated = events[events["is_repeated"]]
+        self._add("duplicate", repeated["at"], -repeated["cents"])
+
+    def truth(self) -> dict[str, object]:
+        """Return the differences as in `truth.json`; a time shift counts once, with amounts on both of its days."""
+        days = [self._first_day + timedelta(days=n) for n in range(self._days)]
+        return {
+            "by_cause": dict(self._counts),
+            "by_date": {
+                str(day): {cause: r.money_text(int(cents[n])) for cause, cents in self._cents.items() if cents[n]}
+                for n, day in enumerate(days)
+            },
+        }
+
+    def _add(self, cause: str, at: Ints, cents: Ints, counted: int = 1) -> None:
+        self._counts[cause] += counted * len(at)
+        np.add.at(self._cents[cause], at // r.DAY - self._first, cents)

@@ -7,7 +7,6 @@ than any person.
 
 from dataclasses import dataclass
 from functools import cache
-from statistics import NormalDist
 
 import numpy as np
 
@@ -70,10 +69,8 @@ FLOW: Floats = np.array([_flow({}), _flow(_WARM), _flow(_EAGER)])
 @cache
 def _pauses() -> Ints:
     """Return pauses in microseconds: log-normal around 22 s, at most 25 minutes; a few are 0."""
-    size, normal = 65536, NormalDist()
-    seconds = [22 * 2.718281828459045 ** (1.15 * normal.inv_cdf((i + 0.5) / size)) for i in range(size)]
-    table = np.array([min(int(s * r.SECOND), 1500 * r.SECOND) for s in seconds], np.int64)
-    table[: size // 500] = 0
+    table = np.array([min(int(s * r.SECOND), 1500 * r.SECOND) for s in r.log_normal(22, 1.15, 65536)], np.int64)
+    table[: len(table) // 500] = 0
     return table
 
 

@@ -3,15 +3,23 @@
 By default, it refuses short ids, as was observed in production, but not documented; see `AmplitudeBehaviour`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from ecom_assets.sandbox.services.service import Answer
-from ecom_assets.sandbox.vendors import deletions
-from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, depth_and_length, parsed, text
+from ecom_assets.sandbox.vendors.entries import (
+    NO_JSON,
+    Decision,
+    Entry,
+    Incoming,
+    depth_and_length,
+    parsed,
+    text,
+    texts,
+)
 from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 MOST_CHARS, MOST_DEPTH = 1024, 40
@@ -30,26 +38,21 @@ RESERVED_EVENTS = frozenset(
 _IDS = ("user_id", "device_id")
 _NUMBERS = ("price", "revenue", "quantity", "session_id", "event_id", "time")
 _OBJECTS = ("event_properties", "user_properties", "groups", "group_properties", "plan")
-Fields = dict[str, list[int]]
+Fields = defaultdict[str, list[int]]
 
 
 @dataclass
 class Flaws:
     """The errors in the events of a request: for each field, the positions of the events."""
 
-    missing: Fields = field(default_factory=dict)
-    invalid: Fields = field(default_factory=dict)
-    short_ids: Fields = field(default_factory=dict)
+    missing: Fields = field(default_factory=lambda: defaultdict(list))
+    invalid: Fields = field(default_factory=lambda: defaultdict(list))
+    short_ids: Fields = field(default_factory=lambda: defaultdict(list))
     no_object: bool = False
 
     def __bool__(self) -> bool:
         """Return whether there is any error."""
         return bool(self.missing or self.invalid or self.short_ids or self.no_object)
-
-
-def note(fields: Fields, name: str, at: int) -> None:
-    """Add the position of an event to a field."""
-    fields.setdefault(name, []).append(at)
 
 
 def look_at(event: object, at: int, flaws: Flaws, *, min_id_length: int, drops_short_ids: bool) -> None:
@@ -60,14 +63,14 @@ def look_at(event: object, at: int, flaws: Flaws, *, min_id_length: int, drops_s
     _ids(event, at, flaws, min_id_length, drops_short_ids=drops_short_ids)
     name = event.get("event_type")
     if not name:
-        note(flaws.missing, "event_type", at)
+        flaws.missing["event_type"].append(at)
     elif not isinstance(name, str) or name in RESERVED_EVENTS:
-        note(flaws.invalid, "event_type", at)
+        flaws.invalid["event_type"].append(at)
     for column, value in event.items():
         if _is_invalid(column, value):
-            note(flaws.invalid, column, at)
+            flaws.invalid[column].append(at)
     if ("productId" in event or "revenueType" in event) and "revenue" not in event and "price" not in event:
-        note(flaws.missing, "revenue", at)
+        flaws.missing["revenue"].append(at)
 
 
 def _ids(event: dict[str, Any], at: int, flaws: Flaws, min_id_length: int, *, drops_short_ids: bool) -> None:
@@ -77,16 +80,16 @@ def _ids(event: dict[str, Any], at: int, flaws: Flaws, min_id_length: int, *, dr
         if value is None:
             continue
         if not isinstance(value, str) or value in FORBIDDEN_IDS or (column == "device_id" and not value.strip("0-")):
-            note(flaws.invalid, column, at)
+            flaws.invalid[column].append(at)
         elif len(value) < min_id_length:
             is_short = True
             if drops_short_ids:
                 del event[column]
             else:
-                note(flaws.short_ids, column, at)
+                flaws.short_ids[column].append(at)
     if event.get("user_id") is None and event.get("device_id") is None and (drops_short_ids or not is_short):
         for column in _IDS:
-            note(flaws.missing, column, at)
+            flaws.missing[column].append(at)
 
 
 def _is_invalid(column: str, value: object) -> bool:
@@ -134,10 +137,10 @@ OPERATIONS = frozenset(
 )
 
 
-KEY = "sandbox-amplitude-key"
 SECRET_KEY = "sandbox-amplitude-secret"  # noqa: S105 (of a stand-in on this machine)
 HTTP_V2, BATCH, IDENTIFY = "/2/httpapi", "/batch", "/identify"
-MOST_EVENTS = 2_000
+DELETIONS = "/api/2/deletions/users"
+MOST_EVENTS, MOST_DELETED = 2_000, 100
 MOST_BYTES = {HTTP_V2: 1_000_000, BATCH: 20_000_000, IDENTIFY: 1_000_000}
 DEDUP_S = 7 * 24 * 3600.0
 
@@ -183,6 +186,7 @@ class AmplitudeReceiver(Receiver):
     """
 
     tool = "amplitude"
+    key = "sandbox-amplitude-key"
     repeat_window_s = DEDUP_S
 
     def __init__(
@@ -191,11 +195,9 @@ class AmplitudeReceiver(Receiver):
         *,
         rates: AmplitudeRates | None = None,
         behaviour: AmplitudeBehaviour | None = None,
-        key: str = KEY,
     ) -> None:
         """Start listening."""
-        self.key, self.behaviour = key, behaviour or AmplitudeBehaviour()
-        self.deletions = deletions.amplitude(key, SECRET_KEY)
+        self.behaviour = behaviour or AmplitudeBehaviour()
         self.rates = rates = rates or AmplitudeRates()
         window_s = rates.WINDOW_S
         per_window = {HTTP_V2: rates.http_v2_per_s, BATCH: rates.batch_per_s}
@@ -227,6 +229,18 @@ class AmplitudeReceiver(Receiver):
         body = parsed(incoming.body)
         return self._without(incoming.body, body) or self._events(incoming, body)
 
+    def delete(self, incoming: Incoming) -> Answer | None:
+        """Respond to a request of the User Privacy API, with key and secret in basic authentication."""
+        if incoming.request.path != DELETIONS:
+            return None
+        if incoming.request.login != (self.key, SECRET_KEY):
+            return Answer.json({"error": "Unauthorized"}, 401)
+        ids = texts(parsed(incoming.body), "user_ids")
+        if not 0 < len(ids) <= MOST_DELETED:
+            return Answer.json({"error": f"1 to {MOST_DELETED} user_ids"}, 400)
+        self.deleted_ids += ids
+        return Answer.json({"day": "2026-02-14", "status": "staging", "amplitude_ids": []})
+
     def _without(self, body: bytes, content: object) -> Decision | None:
         """Return the refusal of a request that lacks a field or has the wrong key; None for others."""
         if not isinstance(content, dict):
@@ -256,7 +270,7 @@ class AmplitudeReceiver(Receiver):
         for at, event in enumerate(events):
             look_at(event, at, flaws, min_id_length=least, drops_short_ids=drops)
             if self.refuses and event.get("insert_id") in self.refuses:
-                note(flaws.invalid, "event_properties", at)
+                flaws.invalid["event_properties"].append(at)
             if flaws and stops_at_first:
                 break
         if flaws.no_object:
@@ -277,11 +291,11 @@ class AmplitudeReceiver(Receiver):
         )
 
     def _identify(self, incoming: Incoming) -> Decision:
-        given = _form(incoming.body)
-        if given.get("api_key") != self.key:
+        form = _form(incoming.body)
+        if form.get("api_key") != self.key:
             return Decision(Answer(400, b"invalid_api_key"))
-        identifications = _identifications(given)
-        flaws = [flaw for one in identifications if (flaw := identify_flaw(one))]
+        identifications = _identifications(form)
+        flaws = [flaw for identification in identifications if (flaw := identify_flaw(identification))]
         if flaws or not identifications:
             return Decision(Answer(400, (flaws or ["missing_event"])[0].encode()))
         return Decision(Answer(200, b"success"), self.entries(incoming), identifications)
@@ -330,13 +344,13 @@ class AmplitudeReceiver(Receiver):
             "code": 429,
             "error": "Too many requests for some devices and users",
             "eps_threshold": self.rates.http_v2_per_s if path == HTTP_V2 else self.rates.batch_per_s,
-            "throttled_devices": {one[1:]: count // window_s for one, count in fast.items() if one[0] == "d"},
-            "throttled_users": {one[1:]: count // window_s for one, count in fast.items() if one[0] == "u"},
+            "throttled_devices": {key[1:]: count // window_s for key, count in fast.items() if key[0] == "d"},
+            "throttled_users": {key[1:]: count // window_s for key, count in fast.items() if key[0] == "u"},
             "throttled_events": hit,
         }
         if path == BATCH:
-            refusal["exceeded_daily_quota_devices"] = {one[1:]: n for one, n in daily.items() if one[0] == "d"}
-            refusal["exceeded_daily_quota_users"] = {one[1:]: n for one, n in daily.items() if one[0] == "u"}
+            refusal["exceeded_daily_quota_devices"] = {key[1:]: n for key, n in daily.items() if key[0] == "d"}
+            refusal["exceeded_daily_quota_users"] = {key[1:]: n for key, n in daily.items() if key[0] == "u"}
         return Answer.json(refusal, 429)
 
     @classmethod
@@ -345,10 +359,10 @@ class AmplitudeReceiver(Receiver):
         if incoming.request.path != IDENTIFY:
             return _event_entries(parsed(incoming.body)["events"])
         identifications = _identifications(_form(incoming.body))
-        users = [text(one, "user_id") or text(one, "device_id") for one in identifications]
+        users = [text(update, "user_id") or text(update, "device_id") for update in identifications]
         return [
-            Entry("profile", user, user, None, properties=one["user_properties"])
-            for user, one in zip(users, identifications, strict=True)
+            Entry("profile", user, user, None, properties=update["user_properties"])
+            for user, update in zip(users, identifications, strict=True)
         ]
 
 
@@ -385,8 +399,8 @@ def _form(body: bytes) -> dict[str, str]:
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def _identifications(given: dict[str, str]) -> list[Any]:
-    content = parsed(given.get("identification", "").encode())
+def _identifications(form: dict[str, str]) -> list[Any]:
+    content = parsed(form.get("identification", "").encode())
     return [] if content is NO_JSON else content if isinstance(content, list) else [content]
 
 

@@ -80,13 +80,13 @@ def depth_and_length(value: object, most_chars: int, depth: int = 0) -> tuple[in
     if inner is None:
         return depth, False
     deepest, is_long = depth + 1, False
-    for one in inner:
-        kind = type(one)
+    for item in inner:
+        kind = type(item)
         if kind is str:
-            is_long = is_long or len(one) > most_chars
+            is_long = is_long or len(item) > most_chars
         elif kind is dict or kind is list:
-            result, long = depth_and_length(one, most_chars, depth + 1)
-            deepest, is_long = max(deepest, result), is_long or long
+            below, long = depth_and_length(item, most_chars, depth + 1)
+            deepest, is_long = max(deepest, below), is_long or long
     return deepest, is_long
 
 
@@ -99,3 +99,9 @@ def text(record: Mapping[str, Any], name: str) -> str:
     """Return a value as text, empty if there is none."""
     value = record.get(name)
     return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def texts(record: object, name: str) -> list[str]:
+    """Return the list of non-empty texts with this name in a JSON object, empty if there is none."""
+    value = record.get(name) if isinstance(record, dict) else None
+    return value if isinstance(value, list) and all(isinstance(item, str) and item for item in value) else []

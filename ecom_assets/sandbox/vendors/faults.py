@@ -1,12 +1,13 @@
 """The faults of a vendor stand-in, request by request: from a script, or random with a seed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from random import Random
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from ecom_assets.errors import UsageError
+from ecom_assets.sandbox.services.service import read_fields
 
 AS_DOCUMENTED = 200
 NO_ANSWER = 0
@@ -46,7 +47,7 @@ class Step:
         if isinstance(entry, str) and entry in STEPS:
             return STEPS[entry]
         if isinstance(entry, Mapping) and entry.get("at", BEFORE) in _MOMENTS:
-            return _read(cls, entry)
+            return read_fields(cls, entry)
         raise UsageError(
             f"{entry!r} is not a step; give a status, {', '.join(STEPS)}, or an object with a step's fields."
         )
@@ -112,7 +113,7 @@ class ReceiverFaults:
         script = entry.get("script", [])
         if not isinstance(script, list):
             raise UsageError("The script is a list of steps.")
-        return cls(tuple(Step.read(step) for step in script), _read(RandomFaults, entry.get("chance", {})))
+        return cls(tuple(Step.read(step) for step in script), read_fields(RandomFaults, entry.get("chance", {})))
 
     def as_json(self) -> dict[str, Any]:
         """Return the faults as a JSON object."""
@@ -154,18 +155,4 @@ class FaultScript:
             is_hit, kind = self._dice.random() < self._chance.share, self._dice.choice(self._kinds)
             wait_s = self._dice.random() * self._chance.latency_s
             step = kind if is_hit else _GOOD
-            return Step(**{**asdict(step), "latency_s": wait_s}) if wait_s else step
-
-
-Entry = TypeVar("Entry", Step, RandomFaults)
-_TYPES: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
-
-
-def _read(kind: type[Entry], mapping: object) -> Entry:
-    wanted = {field.name: _TYPES[getattr(field.type, "__name__", str(field.type))] for field in fields(kind)}
-    if not isinstance(mapping, Mapping):
-        raise UsageError(f"{mapping!r} is not an object with {', '.join(wanted)}.")
-    for name, value in mapping.items():
-        if name not in wanted or type(value) not in wanted[name]:
-            raise UsageError(f"{name}={value!r} is not a fault; the fields are {', '.join(wanted)}.")
-    return kind(**mapping)
+            return replace(step, latency_s=wait_s) if wait_s else step

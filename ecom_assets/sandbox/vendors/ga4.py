@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ecom_assets.sandbox.services.service import Answer
-from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed
-from ecom_assets.sandbox.vendors.receiver import OK, Receiver, Setup
+from ecom_assets.sandbox.vendors.receiver import OK, Receiver
 
 MOST_EVENTS = MOST_PARAMS = MOST_PROPERTIES = 25
 NAME_CHARS, VALUE_CHARS = 40, 100
@@ -55,13 +54,13 @@ class Message:
     """A message of the debug server; `event` is the position of the event concerned, None: the whole request."""
 
     path: str
-    words: str
+    description: str
     code: str
     event: int | None = None
 
     def as_json(self) -> dict[str, str]:
         """Return the message in the format of the debug server."""
-        return {"fieldPath": self.path, "description": self.words, "validationCode": self.code}
+        return {"fieldPath": self.path, "description": self.description, "validationCode": self.code}
 
 
 def messages_on(body: object, now_s: float) -> Iterator[Message]:
@@ -143,8 +142,8 @@ def _name_messages(name: str, path: str, at: int, reserved: frozenset[str]) -> I
     if name in reserved or name.startswith(_PREFIXES):
         yield Message(path, "The name is reserved.", "NAME_RESERVED", at)
     elif len(name) > NAME_CHARS or not _NAME.fullmatch(name):
-        words = f"A name has up to {NAME_CHARS} letters, digits and _, and begins with a letter."
-        yield Message(path, words, "NAME_INVALID", at)
+        rule = f"A name has up to {NAME_CHARS} letters, digits and _, and begins with a letter."
+        yield Message(path, rule, "NAME_INVALID", at)
 
 
 def _items_messages(items: object, path: str, at: int) -> Iterator[Message]:
@@ -155,15 +154,16 @@ def _items_messages(items: object, path: str, at: int) -> Iterator[Message]:
         if not isinstance(item, dict) or not (item.get("item_id") or item.get("item_name")):
             yield Message(f"{path}[{number}]", "An item has an item_id or an item_name.", "VALUE_REQUIRED", at)
         elif len(item.keys() - ITEM_KEYS) > MOST_CUSTOM_ITEM_PARAMS:
-            words = f"There are more than {MOST_CUSTOM_ITEM_PARAMS} custom parameters."
-            yield Message(f"{path}[{number}]", words, "EXCEEDED_MAX_ENTITIES", at)
+            rule = f"There are more than {MOST_CUSTOM_ITEM_PARAMS} custom parameters."
+            yield Message(f"{path}[{number}]", rule, "EXCEEDED_MAX_ENTITIES", at)
         elif any(isinstance(value, str) and len(value) > VALUE_CHARS for value in item.values()):
             yield Message(f"{path}[{number}]", f"Longer than {VALUE_CHARS} characters.", "VALUE_INVALID", at)
 
 
-MEASUREMENT_ID, API_SECRET = "G-SANDBOX001", "sandbox-ga4-secret"
 PROPERTY_ID, DELETION_TOKEN = "123456789", "sandbox-ga4-oauth"
 COLLECT, DEBUG = "/mp/collect", "/debug/mp/collect"
+DELETIONS = "/analytics/v3/userDeletion/userDeletionRequests:upsert"
+ID_TYPES = ("CLIENT_ID", "USER_ID", "APP_INSTANCE_ID")
 TOO_MANY_BYTES = 130_000
 NO_CONTENT = 204
 
@@ -172,15 +172,8 @@ class Ga4Receiver(Receiver):
     """Serves `POST /mp/collect` and `/debug/mp/collect`, with measurement_id and api_secret in the query."""
 
     tool = "ga4"
+    measurement_id, api_secret = "G-SANDBOX001", "sandbox-ga4-secret"
     takes_gzip = False
-
-    def __init__(
-        self, setup: Setup | None = None, *, measurement_id: str = MEASUREMENT_ID, api_secret: str = API_SECRET
-    ) -> None:
-        """Start listening."""
-        self.measurement_id, self.api_secret = measurement_id, api_secret
-        self.deletions = deletions.ga4(PROPERTY_ID, DELETION_TOKEN)
-        super().__init__(setup)
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to it."""
@@ -214,6 +207,19 @@ class Ga4Receiver(Receiver):
         bad |= {at for at, entry in enumerate(entries) if entry.record_id in self.refuses}
         kept = [entry for at, entry in enumerate(entries) if at not in bad] if bad else entries
         return Decision(Answer(NO_CONTENT), kept, refused=sorted(bad))
+
+    def delete(self, incoming: Incoming) -> Answer | None:
+        """Respond to a request of the User Deletion API: an OAuth token, and one id of the property."""
+        if incoming.request.path != DELETIONS:
+            return None
+        if incoming.request.bearer != DELETION_TOKEN:
+            return Answer.json({"error": {"code": 401}}, 401)
+        body = parsed(incoming.body)
+        user = body.get("id") if isinstance(body, dict) and body.get("propertyId") == PROPERTY_ID else None
+        if not isinstance(user, dict) or user.get("type") not in ID_TYPES or not user.get("userId"):
+            return Answer.json({"error": {"code": 400}}, 400)
+        self.deleted_ids.append(f"{user['type']} {user['userId']}")
+        return Answer.json({**body, "deletionRequestTime": "2026-02-04T10:00:00.000Z"})
 
     @classmethod
     def entries(cls, incoming: Incoming) -> Sequence[Entry]:

@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from ecom_assets.sandbox.services.service import Answer
-from ecom_assets.sandbox.vendors import deletions
 from ecom_assets.sandbox.vendors.entries import Decision, Entry, Incoming, is_number, parsed
 from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
-APP_ID, API_KEY = "sandbox-heap-app", "sandbox-heap-key"
+API_KEY, DELETION_TOKEN = "sandbox-heap-key", "heap-token-of-five-minutes"
 TRACK, PROPERTIES = "/api/track", "/api/add_user_properties"
-MOST_RECORDS = 1_000
+AUTH_TOKEN, DELETIONS = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"
+MOST_RECORDS, MOST_DELETED = 1_000, 10_000
 MOST_EVENT_CHARS, MOST_IDENTITY_CHARS, PROPERTY_CHARS = 1_024, 255, 1_024
 LARGEST_USER_ID = 2**53 - 1
 _BULK = {TRACK: "events", PROPERTIES: "users"}
@@ -46,13 +46,12 @@ class HeapReceiver(Receiver):
     """
 
     tool = "heap"
+    app_id = "sandbox-heap-app"
     takes_gzip = False
 
-    def __init__(self, setup: Setup | None = None, *, rates: HeapRates | None = None, app_id: str = APP_ID) -> None:
+    def __init__(self, setup: Setup | None = None, *, rates: HeapRates | None = None) -> None:
         """Start listening."""
         rates = rates or HeapRates()
-        self.app_id = app_id
-        self.deletions = deletions.heap(app_id, API_KEY)
         self._users, self._app = Rate(rates.user_per_min, 60.0), Rate(rates.app_per_min, 60.0)
         self._singles = Rate(rates.single_per_30_s, 30.0)
         super().__init__(setup)
@@ -96,6 +95,25 @@ class HeapReceiver(Receiver):
             rate.add(counts, incoming.at_s)
         return decision
 
+    def delete(self, incoming: Incoming) -> Answer | None:
+        """Respond to a request of the User Deletion API: a token by basic authentication, then users."""
+        request = incoming.request
+        if request.path == AUTH_TOKEN:
+            is_known = request.login == (self.app_id, API_KEY)
+            return Answer.json({"access_token": DELETION_TOKEN}) if is_known else _UNAUTHORIZED
+        if request.path != DELETIONS:
+            return None
+        if request.bearer != DELETION_TOKEN:
+            return _UNAUTHORIZED
+        body = parsed(incoming.body)
+        users = body.get("users") if isinstance(body, dict) else None
+        if not isinstance(users, list) or not 0 < len(users) <= MOST_DELETED:
+            return Answer.json({"err": f"1 to {MOST_DELETED} users"}, 400)
+        self.deleted_ids += [
+            str(user.get("identity") or user.get("user_id")) for user in users if isinstance(user, dict)
+        ]
+        return Answer.json({"deletion_request_id": "7c0d"}, 201)
+
     @classmethod
     def entries(cls, incoming: Incoming) -> Sequence[Entry]:
         """Return events, or updates of user properties."""
@@ -108,6 +126,9 @@ _WORDS = {
 }  # fmt: skip
 
 
+_UNAUTHORIZED = Answer.json({"err": "Unauthorized"}, 401)
+
+
 def _bad(words: str) -> Decision:
     return Decision(Answer(400, words.encode(), {"Content-Type": "text/plain"}))
 
@@ -118,14 +139,14 @@ def _records(path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 (any JSON 
 
 def _entries(path: str, records: Sequence[Any]) -> list[Entry]:
     """Return the entries of records; events without an idempotency_key are not deduplicated."""
-    users = [str(one.get("identity") or one.get("user_id")) for one in records]
+    users = [str(record.get("identity") or record.get("user_id")) for record in records]
     both = zip(users, records, strict=True)
     if path == PROPERTIES:
-        return [Entry("profile", user, user, None, properties=one["properties"]) for user, one in both]
-    keys = [one.get("idempotency_key") for one in records]
+        return [Entry("profile", user, user, None, properties=record["properties"]) for user, record in both]
+    keys = [record.get("idempotency_key") for record in records]
     return [
-        Entry("event", user, str(key or ""), key, one["event"], one.get("timestamp"))
-        for (user, one), key in zip(both, keys, strict=True)
+        Entry("event", user, str(key or ""), key, record["event"], record.get("timestamp"))
+        for (user, record), key in zip(both, keys, strict=True)
     ]
 
 

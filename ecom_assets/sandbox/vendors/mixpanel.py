@@ -12,8 +12,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from ecom_assets.sandbox.services.service import Answer, Request
-from ecom_assets.sandbox.vendors import deletions
-from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed
+from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed, texts
 from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 FORBIDDEN_IDS = frozenset(
@@ -77,8 +76,8 @@ def _size_flaw(properties: dict[str, Any]) -> tuple[str, str]:
         return "properties", "properties has 255 or more keys"
     for name, value in properties.items():
         kind = type(value)
-        if (kind is dict or kind is list) and (words := _nested_flaw(value, 1)):
-            return f"properties.{name}", f"properties.{name} {words}"
+        if (kind is dict or kind is list) and (flaw := _nested_flaw(value, 1)):
+            return f"properties.{name}", f"properties.{name} {flaw}"
     return "", ""
 
 
@@ -89,9 +88,9 @@ def _nested_flaw(value: Any, depth: int) -> str:  # noqa: ANN401 (an object or a
         if depth > MOST_NESTED:
             return "is nested more than 3 deep"
         depth += 1
-    for one in value.values() if isinstance(value, dict) else value:
-        if isinstance(one, dict | list) and (words := _nested_flaw(one, depth)):
-            return words
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list) and (flaw := _nested_flaw(item, depth)):
+            return flaw
     return ""
 
 
@@ -113,8 +112,8 @@ def profile_flaw(update: object) -> str:
     return ""
 
 
-IMPORT, ENGAGE = "/import", "/engage"
-MOST_RECORDS = 2_000
+IMPORT, ENGAGE, DELETIONS = "/import", "/engage", "/api/app/data-deletions/v3.0"
+MOST_RECORDS, MOST_DELETED = 2_000, 1_999
 TWO_MB, TEN_MB = 2_097_152, 10_485_760
 GDPR_TOKEN = "sandbox-mixpanel-oauth"  # noqa: S105 (of a stand-in on this machine)
 
@@ -159,6 +158,7 @@ class MixpanelReceiver(Receiver):
     """
 
     tool = "mixpanel"
+    project = MixpanelProject()
 
     def __init__(
         self,
@@ -166,12 +166,9 @@ class MixpanelReceiver(Receiver):
         *,
         rates: MixpanelRates | None = None,
         behaviour: MixpanelBehaviour | None = None,
-        project: MixpanelProject | None = None,
     ) -> None:
         """Start listening."""
         rates = rates or MixpanelRates()
-        self.project = project or MixpanelProject()
-        self.deletions = deletions.mixpanel(self.project.token, GDPR_TOKEN)
         self.behaviour = behaviour or MixpanelBehaviour()
         self._bytes, self._events = Rate(rates.bytes_per_min, 60.0), Rate(rates.events_per_min, 60.0)
         super().__init__(setup)
@@ -206,9 +203,23 @@ class MixpanelReceiver(Receiver):
             return self._engage(records, is_verbose=is_form or request.query.get("verbose") == "1")
         return self._import(incoming, records, is_form=is_form)
 
+    def delete(self, incoming: Incoming) -> Answer | None:
+        """Respond to a request of the GDPR API, with an OAuth token, and the project's token in the address."""
+        request = incoming.request
+        if request.path != DELETIONS:
+            return None
+        if request.bearer != GDPR_TOKEN or request.query.get("token") != self.project.token:
+            return Answer.json({"status": "error", "error": "Unauthorized"}, 401)
+        body = parsed(incoming.body)
+        ids = texts(body, "distinct_ids")
+        if not 0 < len(ids) <= MOST_DELETED or body.get("compliance_type", "GDPR") not in {"GDPR", "CCPA"}:
+            return Answer.json({"status": "error", "error": f"1 to {MOST_DELETED} distinct_ids"}, 400)
+        self.deleted_ids += ids
+        return Answer.json({"status": "ok", "results": {"task_id": "1583958653237905000"}})
+
     def _knows(self, request: Request) -> bool:
         """Return whether the credentials are valid; only a service account requires the project's id."""
-        user, password = deletions.basic_login(request)
+        user, password = request.login
         project = request.query.get("project_id")
         if user == self.project.token and not password:
             return project in {None, self.project.project_id}

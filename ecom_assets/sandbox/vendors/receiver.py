@@ -22,7 +22,6 @@ from typing import ClassVar, Self, cast
 
 from ecom_assets.errors import UsageError
 from ecom_assets.sandbox.services.service import CONTROL, Answer, Connection, Request, Service
-from ecom_assets.sandbox.vendors.deletions import Deletions
 from ecom_assets.sandbox.vendors.entries import Decision, Entry, Incoming
 from ecom_assets.sandbox.vendors.faults import (
     AS_DOCUMENTED,
@@ -155,11 +154,6 @@ class ReceiverConnection(Connection):
         except OSError:  # the client is gone, and the bytes read so far are lost
             return b""
 
-    def say(self, answer: Answer) -> None:
-        """Send a response immediately."""
-        self.send(answer)
-        self.wfile.flush()
-
     def reset(self) -> None:
         """Close the connection with a reset, as a failing machine does."""
         self.close_connection = True
@@ -200,12 +194,11 @@ class Held:
 class Receiver(Service):
     """A stand-in for a tool. It decides on one request after another, in the order of its journal."""
 
+    connection_class = ReceiverConnection
     tool: ClassVar[str]
     takes_gzip: ClassVar[bool] = True
     repeat_window_s: ClassVar[float | None] = None
     """Seconds in which a repeated key is recognized; None: forever."""
-    deletions: Deletions
-    """The tool's deletion API."""
 
     def __init__(self, setup: Setup | None = None) -> None:
         """Listen; with a journal, continue from the requests in it."""
@@ -218,6 +211,7 @@ class Receiver(Service):
         self._turn = Lock()
         self._known: dict[Hashable, float] = {}
         self._taken = self._counted = 0
+        self.deleted_ids: list[str] = []
         self._journal = Journal(journal) if journal else None
         for received in received_in(journal) if journal else ():
             self._hold(self.taken_of(received), received.at_s)
@@ -226,6 +220,13 @@ class Receiver(Service):
     @abstractmethod
     def decide(self, incoming: Incoming) -> Decision:
         """Return the tool's response to a request, and the records that it accepts."""
+
+    @abstractmethod
+    def delete(self, incoming: Incoming) -> Answer | None:
+        """Respond to a request to delete users, adding their ids to `deleted_ids`; None if it is another request.
+
+        The stand-ins delete at once; the tools take days.
+        """
 
     @abstractmethod
     def settings(self) -> dict[str, str]:
@@ -254,10 +255,6 @@ class Receiver(Service):
         """Return the numbers of records."""
         with self._turn:
             return Held(self._taken, self._counted, self._taken - self._counted)
-
-    def connection(self) -> type[Connection]:
-        """Return the class that handles a connection."""
-        return ReceiverConnection
 
     def answer(self, request: Request) -> Answer:
         """Return the tool's response and accept the records, as if the request had come over a connection."""
@@ -295,7 +292,7 @@ class Receiver(Service):
             if step.status == NO_ANSWER:
                 connection.reset()
             else:
-                connection.say(answer)
+                connection.send(answer)
 
     def _decide(self, request: Request, head: bytes, step: Step, *, is_complete: bool) -> tuple[Answer, int]:
         """Accept a request or not, and log it; return the response and the number for `Journal.wait`."""
@@ -303,9 +300,7 @@ class Receiver(Service):
         now_s = self.now_s
         decision, incoming = Decision(Answer(NO_ANSWER)), self._incoming(request, now_s)
         if is_complete and (is_good or step.takes):
-            decision = (
-                self.deletions.decide(incoming) or self.decide(incoming) if incoming else Decision(self.refusal(400))
-            )
+            decision = self._respond(incoming) if incoming else Decision(self.refusal(400))
         with self._turn:
             if incoming and decision.entries:
                 decision = self.admit(incoming, decision)
@@ -315,6 +310,10 @@ class Receiver(Service):
             raw, refused = head + request.body, decision.refused
             received = Received(now_s, status, is_complete, bool(decision.entries), refused, raw, len(request.body))
             return answer, self._journal.add(received) if self._journal else 0
+
+    def _respond(self, incoming: Incoming) -> Decision:
+        deleted = self.delete(incoming) if incoming.request.method == "POST" else None
+        return Decision(deleted) if deleted else self.decide(incoming)
 
     def _incoming(self, request: Request, now_s: float) -> Incoming | None:
         """Return a request with its body, decompressed if the tool supports gzip; None if the body is damaged."""
@@ -369,7 +368,7 @@ class Receiver(Service):
             "faults": self.script.faults.as_json,
             "clock": lambda: {"now_s": self.now_s, "ahead_s": self.ahead_s},
             "held": lambda: asdict(self.held),
-            "deleted": lambda: {"asked": self.deletions.requested_ids},
+            "deleted": lambda: {"asked": self.deleted_ids},
             "paused": lambda: {"at": self.paused_at},
             "resume": lambda: {"at": self.paused_at},
         }

@@ -60,16 +60,8 @@ class Journal:
 
     def add(self, received: Received) -> int:
         """Write a request without a sync, and return its number for `wait`. Only one thread may call this at a time."""
-        line = {
-            "at_s": received.at_s,
-            "status": received.status,
-            "is_complete": received.is_complete,
-            "is_taken": received.is_taken,
-            "refused": list(received.refused),
-            "body_bytes": received.body_bytes,
-            "bytes": len(received.raw),
-        }
-        frame = json.dumps(line).encode() + b"\n" + received.raw + b"\n"
+        header = {name: value for name, value in vars(received).items() if name != "raw"}
+        frame = json.dumps({**header, "bytes": len(received.raw)}).encode() + b"\n" + received.raw + b"\n"
         while frame:
             frame = frame[os.write(self._file, frame) :]
         self._written += 1
@@ -91,8 +83,8 @@ class Journal:
 def head_of(request: Request) -> bytes:
     """Return the head that a request would have over a connection."""
     query = f"?{urlencode(request.query)}" if request.query else ""
-    lines = [f"{request.method} {request.path}{query} HTTP/1.1", *(": ".join(one) for one in request.headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    headers = [f"{name}: {value}" for name, value in request.headers.items()]
+    return "\r\n".join([f"{request.method} {request.path}{query} HTTP/1.1", *headers, "", ""]).encode("latin-1")
 
 
 def received_in(path: Path) -> Iterator[Received]:
