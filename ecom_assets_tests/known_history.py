@@ -1,6 +1,7 @@
 """Dagster's empty files, made once per process and copied: making them takes longer than most runs of tests.
 
-A test that is about the files themselves finds what Dagster would have made.
+A test that is about the files themselves finds what Dagster would have made. Dagster's ninety migrations, by which each
+instance looks up the newest one for each of its three storages, are loaded once per process too.
 """
 
 import os
@@ -11,20 +12,32 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy import Engine
 
 RUN = "run.db"
 """The empty file of a run, in the template's folder."""
+_MIGRATIONS: dict[tuple[str | None, str | None], ScriptDirectory] = {}
+_read_migrations = ScriptDirectory.from_config
 _get, _local_temp = dg.DagsterInstance.get, dg.DagsterInstance.local_temp
 _initdb = SqliteEventLogStorage._initdb  # noqa: SLF001 (it is what makes a run's file)
 
 
 def remember_history() -> None:
-    """Let this process copy the files of an instance and of a run, where there are none yet."""
+    """Let this process copy the files of an instance and of a run, where there are none yet, and keep migrations."""
+    ScriptDirectory.from_config = _migrations  # type: ignore[method-assign]  # as below
     dg.DagsterInstance.get = staticmethod(_in_copied_home)  # type: ignore[method-assign]  # as a test may
     dg.DagsterInstance.local_temp = staticmethod(_in_copied_folder)  # type: ignore[method-assign]
     SqliteEventLogStorage._initdb = _copied_file  # type: ignore[assignment,method-assign]  # noqa: SLF001 (as above)
+
+
+def _migrations(config: Config) -> ScriptDirectory:
+    key = (config.config_file_name, config.get_main_option("script_location"))
+    if key not in _MIGRATIONS:
+        _MIGRATIONS[key] = _read_migrations(config)
+    return _MIGRATIONS[key]
 
 
 def _in_copied_home() -> dg.DagsterInstance:
