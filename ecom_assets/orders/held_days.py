@@ -22,15 +22,7 @@ ORDERS = "orders"
 """The name of this source in releases."""
 
 
-@dataclass(frozen=True)
-class HeldDay:
-    """A day that is held back, with the reason and its number of rows."""
-
-    day: date
-    reason: str
-    observed: int
-    limit: int
-    row_count: int
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,8 +82,8 @@ def held_order_dates(raw: ir.Table, held: ir.Table, kept: ir.Table, rule: OrderR
 
 def held_order_days(
     counts: Iterable[dict[str, Any]], gate: OrderGate, days: Days, absent: Container[date] = ()
-) -> list[HeldDay]:
-    """Return the days that fail the gate, released or not.
+) -> list[Row]:
+    """Return the rows of `HeldOrderDays` of the days that fail the gate, released or not; without `held_at`.
 
     Args:
         counts: Rows of `order_day_counts`.
@@ -107,42 +99,37 @@ def held_order_days(
             continue
         customers = int(row.get("customer_count", 0))
         if not row or customers <= gate.customers_over:
-            reason = "too_few_customers" if row else "report_missing"
-            held.append(HeldDay(day, reason, customers, gate.customers_over, int(row.get("clean_count", 0))))
+            held.append(
+                {
+                    "held_date": day,
+                    "reason": "too_few_customers" if row else "report_missing",
+                    "observed_count": customers,
+                    "limit_count": gate.customers_over,
+                    "held_row_count": int(row.get("clean_count", 0)),
+                }
+            )
     return held
 
 
-Row = dict[str, Any]
 HeldDates = dict[str, dict[str, str]]
 """Source to day (YYYY-MM-DD) to `none` (no row of the held day is known) or `part` (earlier copies are known)."""
 DEFAULT_RULE: Final = OrderRule()
 
 
-def held_rows(engine: Engine, matches: Iterable[HeldDay], now: datetime) -> ir.Table:
+def held_rows(engine: Engine, matches: Iterable[Row], now: datetime) -> ir.Table:
     """Return the rows of `HeldOrderDays`: held and not released. A day that was held before keeps its start.
 
     Args:
         engine: The open warehouse.
-        matches: The days that the gate holds.
+        matches: The days that the gate holds, from `held_order_days`.
         now: The current time in UTC, without a time zone.
     """
     released = released_days(engine)
-    held = [one for one in matches if one.day not in released]
+    held = [row for row in matches if row["held_date"] not in released]
     engine.ensure(HeldOrderDays)
-    before = engine.slice_rows(HeldOrderDays, Days.of(one.day for one in held)).to_pylist() if held else []
+    before = engine.slice_rows(HeldOrderDays, Days.of(row["held_date"] for row in held)).to_pylist() if held else []
     since = {row["held_date"]: row["held_at"] for row in before}
-    rows = (
-        {
-            "held_date": one.day,
-            "reason": one.reason,
-            "observed_count": one.observed,
-            "limit_count": one.limit,
-            "held_row_count": one.row_count,
-            "held_at": since.get(one.day, now),
-        }
-        for one in held
-    )
-    return in_memory(rows, HeldOrderDays)
+    return in_memory(({**row, "held_at": since.get(row["held_date"], now)} for row in held), HeldOrderDays)
 
 
 def released_days(engine: Engine) -> set[date]:
@@ -197,12 +184,11 @@ def release(engine: Engine, day: date, who: str, now: datetime) -> Row:
     if day not in held:
         days = ", ".join(str(one) for one in held) or "none"
         raise UsageError(f"{day} is not held for {ORDERS}, so there is nothing to release; held are: {days}.")
-    fresh = {name: held[day][name] for name in ("reason", "observed_count", "limit_count")}
-    _record(engine, {**fresh, "released_date": day, "source": ORDERS, "released_by": who, "released_at": now})
+    _record(engine, held[day], who, now)
     return held[day]
 
 
-def take_releases(engine: Engine, requests: Requests, matches: Iterable[HeldDay], days: Days) -> None:
+def take_releases(engine: Engine, requests: Requests, matches: Iterable[Row], days: Days) -> None:
     """Record the releases that were requested, and take the requests.
 
     Args:
@@ -211,21 +197,20 @@ def take_releases(engine: Engine, requests: Requests, matches: Iterable[HeldDay]
         matches: The days that the gate holds; a request for another day of the run has nothing to release.
         days: The days of the run.
     """
-    requested = [one for one in requests.waiting(RELEASE, ORDERS) if one.first_day in days.dates]
-    held = {one.day: one for one in matches}
-    for one in requested:
-        if (day := held.get(one.first_day)) is None:
-            continue
-        fresh: Row = {"reason": day.reason, "observed_count": day.observed, "limit_count": day.limit}
-        fresh |= {"released_date": day.day, "source": ORDERS}
-        _record(engine, {**fresh, "released_by": one.asked_by, "released_at": one.asked_at})
+    requested = [request for request in requests.waiting(RELEASE, ORDERS) if request.first_day in days.dates]
+    held = {row["held_date"]: row for row in matches}
+    for request in requested:
+        if row := held.get(request.first_day):
+            _record(engine, row, request.asked_by, request.asked_at)
     requests.take(requested)
 
 
-def _record(engine: Engine, fresh: Row) -> None:
+def _record(engine: Engine, held: Row, who: str, released_at: datetime) -> None:
+    fresh = {name: held[name] for name in ("reason", "observed_count", "limit_count")}
+    fresh |= {"released_date": held["held_date"], "source": ORDERS, "released_by": who, "released_at": released_at}
     engine.ensure(DayReleases)
     with engine.transaction():
-        engine.rewrite(DayReleases, Days((fresh["released_date"],)), partial(_with_release, fresh))
+        engine.rewrite(DayReleases, Days((held["held_date"],)), partial(_with_release, fresh))
 
 
 def _with_release(fresh: Row, old: pa.Table) -> pa.Table:
