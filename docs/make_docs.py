@@ -36,9 +36,7 @@ from ecom_assets.settings.subjects import (
     ServingSettings,
     SourceSettings,
 )
-from ecom_assets.sources.files import compiled
 from ecom_assets.tables.values import TOOLS as PRESET_TOOLS
-from ecom_assets.tables.presets import TOOLS as PRESET_TOOLS
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 

@@ -4,13 +4,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Final
 
-from ecom_assets.tables.contract import Column, Table
-from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, ErasedRows, Withdrawals
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.absent_days import AbsentDays
-from ecom_assets.warehouse.erased_rows import ErasedRows
-from ecom_assets.warehouse.loaded_days import EmptyDays
-from ecom_assets.warehouse.withdrawals import Withdrawals
+from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, ErasedRows, Withdrawals
 
 SUBJECTS: Final = (
     "events",

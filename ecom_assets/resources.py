@@ -12,8 +12,6 @@ from ecom_assets.customers.assets import CustomerSource
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.tools.all import TOOLS, tool_resources
 from ecom_assets.events.assets import RawEventSource
-from ecom_assets.orders.assets import OrderSource, ReportSource
-from ecom_assets.events.assets import EventSource
 from ecom_assets.orders.assets import OrderSource
 from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.products.assets import StockSource

@@ -4,9 +4,7 @@ With `format=csv` an answer is its list as CSV (RFC 4180), with `fields=numbers`
 all routes, so new routes have it too.
 """
 
-import csv
 import hashlib
-import io
 import json
 import re
 from collections import Counter
@@ -350,11 +348,12 @@ def csv_of(answer: Row) -> str:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     if not columns:
         return ""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)  # as in RFC 4180, it doubles quotes, and ends lines with CR LF
-    writer.writerow(columns)
-    writer.writerows([_text(row.get(name)) for name in columns] for row in rows)
-    return text.getvalue()
+    import pandas as pd  # noqa: PLC0415 (loaded for the first CSV response; most servers send none)
+
+    cells = [[_text(row.get(name)) for name in columns] for row in rows]
+    # As in RFC 4180, quotes are doubled, and lines end with CR LF.
+    text: str = pd.DataFrame(cells, columns=columns, dtype="str").to_csv(index=False, lineterminator="\r\n")
+    return text
 
 
 def _list_of(answer: Row) -> list[Row]:

@@ -12,7 +12,6 @@ from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.portable import NO, first_of_each, union_all
-from ecom_assets.tables.values import Preset
 
 ONE_DAY_S = 86_400
 SHAPES = {"position": (40, 40), "j": (20, 60)}

@@ -14,11 +14,8 @@ from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duratio
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.tables.conditions import columns_of, where_mapping
-from ecom_assets.tables.presets import Preset
-from ecom_assets.tables.values import DAY_S, duration_text
 from ecom_assets.tables.conditions import where_mapping
-from ecom_assets.tables.values import duration_text
+from ecom_assets.tables.values import DAY_S, Preset, duration_text
 
 MODEL: Final = Choices("attribution model", MODELS)
 TWO: Final = Choices("way to share two touches", {"normalised": "keep its proportion", "split": "split its middle"})

@@ -18,9 +18,8 @@ from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.tables.conditions import parse_where
-from ecom_assets.tables.contract import HIDDEN
-from ecom_assets.warehouse.day_notes import WrittenSlices
 from ecom_assets.tables.contract import HIDDEN, Table
+from ecom_assets.warehouse.day_notes import WrittenSlices
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 

@@ -24,8 +24,6 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.resources import delivery_context_of, delivery_resource
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.presence import with_origin
-from ecom_assets.tables.days import Days
-from ecom_assets.sources.sandbox_guard import with_origin
 from ecom_assets.tables.days import DayRange, Days
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine

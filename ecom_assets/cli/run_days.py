@@ -25,10 +25,8 @@ from ecom_assets.sources.order_reports.report_files import (
 )
 from ecom_assets.sources.order_reports.source import has_events, open_history, open_orders
 from ecom_assets.sources.sandbox_shop import sandbox_days
-from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.values import FIRST_PLAUSIBLE
-from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import ONE_DAY, DayRange, Days
+from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.sql_text import day, day_in_zone, select
 

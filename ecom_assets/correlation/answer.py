@@ -19,9 +19,8 @@ from ecom_assets.funnels.steps import ANY
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.portable import has_kernels, rows_of
 from ecom_assets.tables.queries import DECIMALS
-from ecom_assets.tables.schema import rows_of
 
 ENTRANTS = "correlation_entrants"
 Row = dict[str, Any]

@@ -15,8 +15,6 @@ from ecom_assets.events.contracts import (
     QuarantinedEventSamples,
     RawEvents,
 )
-from ecom_assets.events.identity import resolve_visitors
-from ecom_assets.tables.accounting import sampled_rows
 from ecom_assets.tables.asset import Reads, TableAsset, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows, sampled_rows

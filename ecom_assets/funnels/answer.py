@@ -47,9 +47,7 @@ from ecom_assets.questions.answer import InUtc, Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents, EventSource, OpenEvents, QuestionTooLargeError
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
-from ecom_assets.sessions.sessions import session_events, source_session_of
 from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
-from ecom_assets.tables.breakdown import in_order
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import Row

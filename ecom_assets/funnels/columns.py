@@ -10,7 +10,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import WorkError
-from ecom_assets.funnels.definition import ANY, Funnel, FunnelStep
+from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.steps import ANY, FunnelEvent, FunnelStep, equal_to
 from ecom_assets.tables.columns import (
     EVERY,
     FIRST,
@@ -23,14 +24,9 @@ from ecom_assets.tables.columns import (
     with_edges,
     with_first,
 )
-from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.steps import ANY, FunnelEvent, FunnelStep, equal_to
-from ecom_assets.tables.breakdown import bins_of
-from ecom_assets.tables.columns import comparable, holds, kind_of_column, meeting, text_of, with_edges
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.portable import can_be_null
-from ecom_assets.tables.values import bins_of, check_comparable, json_path, unknown_column
-from ecom_assets.tables.values import Scalar, check_comparable, json_path, unknown_column
+from ecom_assets.tables.values import Scalar, bins_of, check_comparable, json_path, unknown_column
 
 
 def matches(events: ir.Table, step: FunnelEvent) -> ir.BooleanValue:

@@ -6,30 +6,6 @@ A unit reaches level k if it has distinct events e1 … ek, ei matching step i, 
 tk - t1 <= `within` seconds. This is ClickHouse's `windowFunnel(…, 'strict_once')`.
 """
 
-from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.optional_rules import check_optional
-from ecom_assets.tables.columns import EVERY, check_occurrence
-from ecom_assets.tables.conditions import (
-    EVERYTHING,
-    Condition,
-    Group,
-    Where,
-    columns_of,
-    number_columns_of,
-    with_event_types,
-)
-from ecom_assets.tables.values import (
-    WEEKDAYS,
-    Scalar,
-    binned_columns,
-    by_columns,
-    check_column,
-    check_value,
-    json_path,
-    kind_of,
-    named_columns,
-)
-from collections.abc import Mapping
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -62,10 +38,19 @@ from ecom_assets.questions.fields import (
     where_field,
 )
 from ecom_assets.questions.model import Definition, preset_field, presets_of
-from ecom_assets.tables.breakdown import binned_columns, named_columns, split_columns
-from ecom_assets.tables.conditions import EVERYTHING, columns_of, number_columns_of
-from ecom_assets.tables.presets import Preset
-from ecom_assets.tables.values import check_column, json_path
+from ecom_assets.tables.conditions import (
+    EVERYTHING,
+    columns_of,
+    number_columns_of,
+)
+from ecom_assets.tables.values import (
+    Preset,
+    binned_columns,
+    check_column,
+    json_path,
+    named_columns,
+    split_columns,
+)
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {
@@ -197,7 +182,7 @@ class Funnel(Definition):
         needs=("by", "says whose value of --by counts"),
     )  # fmt: skip
     limit: Count = asked(
-        25, "Values by themselves", "How many values of `by` to show; the others are Other", ge=1,
+        25, "Group the rest as Other", "How many values of `by` to show; the others are Other", ge=1,
         le=GREATEST_LIMIT, hint="25", place="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     week_start: Annotated[str, WEEK_START] = asked(

@@ -15,7 +15,6 @@ from ecom_assets.questions.model import Question
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.tables.columns import EVERY, OCCURRENCES
 from ecom_assets.tables.days import DayRange
-from ecom_assets.tables.values import Preset, duration_text, parse_duration, split_columns
 
 EXTRAS: Final[Mapping[str, FieldInfo]] = {
     "step_where": asked(

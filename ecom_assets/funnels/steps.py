@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Final
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.questions.fields import Choices, Conditions, Count, EventType, asked
 from ecom_assets.questions.model import Part
+from ecom_assets.tables.columns import EVERY, OCCURRENCES
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of
-from ecom_assets.tables.first_events import EVERY, OCCURRENCES
 from ecom_assets.tables.values import Scalar, kind_of, parse_duration
 
 ANY: Final = "*"

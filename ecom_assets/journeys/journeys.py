@@ -12,7 +12,6 @@ from ecom_assets.journeys.contracts import DIMENSIONS, Journeys, JourneyTransiti
 from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.values import Preset
 
 NODES = {"page_type": "event_type", "category": "product_category", "page": "page"}
 """The column of events that each dimension takes its steps from."""

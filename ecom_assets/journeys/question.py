@@ -12,9 +12,8 @@ from ecom_assets.questions.fields import EVENT_TYPE, Choices, Conditions, Count,
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.tables.conditions import EVERYTHING, columns_of
-from ecom_assets.tables.presets import Preset
 from ecom_assets.tables.conditions import EVERYTHING
+from ecom_assets.tables.values import Preset
 
 BY: Final = Choices("step of a journey", {"page_type": "Event types", "category": "Categories", "page": "Pages"})
 MOST_STEPS: Final = 40

@@ -23,17 +23,15 @@ from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import RawCustomers
 from ecom_assets.delivery.ledger.store import Store, ledger_place, listed_in_postgres, open_store
 from ecom_assets.errors import DeliveryError, SettingError, UsageError
+from ecom_assets.events.clean import ANONYMOUS
 from ecom_assets.events.contracts import RawEvents
-from ecom_assets.events.identity import ANONYMOUS
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import NO
-from ecom_assets.warehouse.engine import BATCH_ROWS
-from ecom_assets.warehouse.raw_slices import FileDay
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
-from ecom_assets.warehouse.erased_rows import FileDay
+from ecom_assets.warehouse.raw_slices import FileDay
 
 USER, SESSION, DEVICE = "user", "session", "device"
 """The kinds of ids of a person. A user of events and a customer of orders are the same person."""

@@ -12,11 +12,8 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.tables.columns import EXACT, FIRST, exact_number_of, holds, label_of, text_of, with_first
 from ecom_assets.retention.question import RetentionQuestion
-from ecom_assets.tables.breakdown import in_order
-from ecom_assets.tables.columns import EXACT, exact_number_of, holds, label_of, text_of
+from ecom_assets.tables.columns import EXACT, FIRST, exact_number_of, holds, label_of, text_of, with_first
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, of_days, period_number

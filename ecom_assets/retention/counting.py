@@ -29,11 +29,8 @@ from ecom_assets.retention.cells import (
     totals,
 )
 from ecom_assets.retention.kernel import cohort_counts
-from ecom_assets.retention.rule import MAX_HOURLY_DAYS, ROLLING_S, RetentionRule
-from ecom_assets.tables.columns import ends_of
 from ecom_assets.retention.question import MAX_HOURLY_DAYS, ROLLING_S, RetentionQuestion
-from ecom_assets.tables.breakdown import binned_columns, open_columns, with_ends
-from ecom_assets.tables.columns import ends_of_column
+from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import EVERYTHING, has_negation
 from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, of_days, period_text
 from ecom_assets.tables.portable import has_kernels, rows_of, stored

@@ -26,24 +26,17 @@ from ecom_assets.questions.fields import (
     where_field,
 )
 from ecom_assets.questions.model import Question, preset_field, presets_of
-from ecom_assets.retention.rule import (
-    CLOCKS,
-    MAX_LIMIT,
-    MAX_PERIOD,
-    MODES,
-    PRESETS,
-    STARTINGS,
-    Bracket,
-    RetentionRule,
-    brackets_from,
-)
 from ecom_assets.tables.columns import MAX_TIMES
-from ecom_assets.tables.values import check_column, split_columns
-from ecom_assets.tables.breakdown import binned_columns, by_columns, named_columns, split_columns
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of
-from ecom_assets.tables.first_events import MAX_TIMES
-from ecom_assets.tables.presets import Preset
-from ecom_assets.tables.values import check_column, check_unit
+from ecom_assets.tables.values import (
+    Preset,
+    binned_columns,
+    by_columns,
+    check_column,
+    check_unit,
+    named_columns,
+    split_columns,
+)
 
 ROLLING_S: Final = {"hour": 3_600, "day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400}
 """The lengths of periods on the rolling clock, in seconds; a month has 30 days of 24 hours, as in Amplitude."""

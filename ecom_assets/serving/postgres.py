@@ -22,9 +22,7 @@ from ecom_assets.serving.history import Runs
 from ecom_assets.serving.places import newest_publication
 from ecom_assets.serving.reading import EmptyDayMeaning, source_days
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, conform, schema_of
-from ecom_assets.tables.schema import batches_of, conform, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.warehouse.engines.postgres import PostgresEngine
 from ecom_assets.warehouse.migration import changes

@@ -27,7 +27,6 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress
 from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend, SnowflakeEngine
 from ecom_assets.warehouse.raw_slices import DayByDay
-from ecom_assets.warehouse.sql_text import amount, ident, text
 from ecom_assets.warehouse.sql_text import amount, day, ident, text
 
 

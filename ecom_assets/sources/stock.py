@@ -24,11 +24,9 @@ from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.catalogue import catalogue_rows
 from ecom_assets.sources.files.damage import copies_folder
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, encoding_of_lines, lines_of, marked_encoding
-from ecom_assets.tables.bounds import MAX_STOCK
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import NoSource, SliceOutput
 from ecom_assets.tables.values import MAX_STOCK

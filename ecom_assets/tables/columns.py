@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.errors import DefinitionError, check_keys, did_you_mean
+from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.tables.conditions import (
     EVERYTHING,
     NEGATED,
@@ -365,13 +365,3 @@ OCCURRENCES: Final = {
 """Each; the first that meets the conditions; or the first of its type, if that one meets the conditions."""
 MAX_TIMES: Final = 1_000
 """How often something can be demanded to happen in a period."""
-
-
-def check_occurrence(place: str, value: Any) -> None:  # noqa: ANN401 (any value of a file)
-    """Raise if a value does not say which of a visitor's events count; `place` begins the error message.
-
-    Raises:
-        DefinitionError: It is none of `OCCURRENCES`.
-    """
-    if value not in OCCURRENCES:
-        raise DefinitionError(f"{place} has the unknown occurrence {value!r}; {did_you_mean(value, OCCURRENCES)}.")

@@ -17,9 +17,6 @@ from ecom_assets.tables.conditions import has_negation, number_columns_of
 from ecom_assets.tables.days import ONE_DAY, Days, period_text
 from ecom_assets.tables.portable import rows_of, stored
 from ecom_assets.tables.values import binned_columns, in_order, open_columns, with_ends
-from ecom_assets.trends.definition import ACTIVE, COUNTS, DISTINCT, ZERO, Series, Trend, names_of
-from ecom_assets.trends.range import Range, number_of
-from ecom_assets.tables.schema import rows_of, stored
 from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, ZERO, TrendQuestion, TrendSeries, names_of
 from ecom_assets.trends.range import TrendRange, number_of
 from ecom_assets.trends.trend import (

@@ -23,14 +23,9 @@ from ecom_assets.questions.fields import (
 )
 from ecom_assets.questions.model import Part, Question, preset_field, presets_of
 from ecom_assets.tables.columns import EVERY, MAX_TIMES, OCCURRENCES
-from ecom_assets.tables.values import check_unit, split_columns
-from ecom_assets.trends.definition import EACH, KINDS, MAX_LENGTH, MAX_SERIES, MEASURES, PRESETS, Formula, Series, Trend
-from ecom_assets.tables.breakdown import by_columns, named_columns, split_columns
 from ecom_assets.tables.conditions import columns_of, where_mapping
 from ecom_assets.tables.days import CLOCK_S
-from ecom_assets.tables.first_events import EVERY, MAX_TIMES, OCCURRENCES
-from ecom_assets.tables.presets import Preset
-from ecom_assets.tables.values import check_unit
+from ecom_assets.tables.values import Preset, by_columns, check_unit, named_columns, split_columns
 from ecom_assets.trends.formula import MAX_LENGTH, Formula
 
 MOST_DAYS: Final = {"minute": 2, "hour": 31}

@@ -19,7 +19,6 @@ from ecom_assets.tables.days import (
     next_start,
 )
 from ecom_assets.tables.values import WEEKDAYS
-from ecom_assets.trends.definition import MOST_DAYS, Trend
 from ecom_assets.trends.question import MOST_DAYS, TrendQuestion
 
 

@@ -13,9 +13,6 @@ from ecom_assets.errors import DefinitionError, SettingError
 from ecom_assets.funnels.contracts import ConversionFunnel
 from ecom_assets.funnels.definition import ORDERS, Funnel
 from ecom_assets.funnels.question import FunnelQuestion
-from ecom_assets.questions.texts import definition_of
-from ecom_assets.funnels.definition import FIVE_STEP_FUNNEL, ORDERS, Exclusion, Funnel, FunnelStep
-from ecom_assets.funnels.question import FunnelDefinition, FunnelQuestion
 from ecom_assets.questions.model import definition_of
 from ecom_assets.rules import daily_funnels, read_funnels
 from ecom_assets.settings.settings import Settings

@@ -16,10 +16,8 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.retention.activity import event_activity
 from ecom_assets.retention.cells import Reach, retention, totals
-from ecom_assets.retention.rule import ROLLING_S, RetentionRule
-from ecom_assets.tables.values import WEEKDAYS
 from ecom_assets.retention.question import ROLLING_S, RetentionQuestion
-from ecom_assets.tables.days import WEEKDAYS
+from ecom_assets.tables.values import WEEKDAYS
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, local_day
 

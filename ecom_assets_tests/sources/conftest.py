@@ -9,10 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.sandbox.services.customers import CustomerService
-from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sandbox.services.pages import CustomerService
-from ecom_assets.sources.files.kinds import load_mapping
+from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.services import SIX, people
 

@@ -22,10 +22,8 @@ from ecom_assets.funnels.answer import funnel_answer
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.entries import EntryLimits
 from ecom_assets.retention.counting import RetentionQuery, answer_activity
-from ecom_assets.retention.rule import RetentionRule
-from ecom_assets.tables.values import bins_of, split_columns
 from ecom_assets.retention.question import RetentionQuestion
-from ecom_assets.tables.breakdown import bins_of, split_columns
+from ecom_assets.tables.values import bins_of, split_columns
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
 from ecom_assets.trends.range import TrendRange

@@ -14,8 +14,8 @@ from ecom_assets.api.parameters import Context, JustSliced, RequestContext, Slic
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.question_source import TableSource
 from ecom_assets.funnels.answer import StepList, WhoAnswer, who_is_at
-from ecom_assets.funnels.definition import MAX_STEPS
 from ecom_assets.funnels.question import FunnelQuestion
+from ecom_assets.funnels.steps import MAX_STEPS
 from ecom_assets.questions.answer import Kind, QuestionAnswer, answer
 from ecom_assets.questions.model import Question
 from ecom_assets.retention.answer import RetentionWhoAnswer, who_of

@@ -11,9 +11,6 @@ from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.queries import By, Unit
 from ecom_assets.questions.answer import Answer, Money
-from ecom_assets.funnels.question import FunnelQuestion
-from ecom_assets.funnels.steps import MAX_STEPS
-from ecom_assets.questions.answer import Answer, Money, QuestionAnswer
 
 router = APIRouter(tags=["conversion"])
 

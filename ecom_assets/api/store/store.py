@@ -24,8 +24,6 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import EcomError, WarehouseError
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.explain.notes import StoredNotes
-from ecom_assets.errors import EcomError
 from ecom_assets.explain.notes import Notes, stored_notes
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.serving.places import serving_folder
@@ -34,9 +32,8 @@ from ecom_assets.serving.snapshot import POINTER, Snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
-from ecom_assets.warehouse.sql_text import STATEMENTS
 from ecom_assets.warehouse.local import connect, keep_within
-from ecom_assets.warehouse.statements import STATEMENTS
+from ecom_assets.warehouse.sql_text import STATEMENTS
 
 IN_SCOPE: Final = "ecom_assets.interruption"
 """The key in the ASGI scope with the `Cancellation` of a request."""

@@ -30,7 +30,7 @@ from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_c
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import sessions_of
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.mapping import mapping_of
+from ecom_assets.sources.customer_api.records import mapping_of
 from ecom_assets.sources.order_reports.report_files import activity_types, has_report
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources

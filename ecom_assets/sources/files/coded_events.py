@@ -17,18 +17,15 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.funnels.kernel.passes import FunnelPlan, Part
-from ecom_assets.sources.files.compiled import REPEATED, SIGHTINGS, compiled
-from ecom_assets.events.clean import CleaningRule, reject_rules, surplus_copies
+from ecom_assets.events.clean import CleaningRule, reject_rules, resolve_visitors, surplus_copies, visitor_of_user
 from ecom_assets.events.contracts import RawEvents
-from ecom_assets.events.identity import resolve_visitors, visitor_of_user
-from ecom_assets.funnels.kernel.passes import Part, Plan
+from ecom_assets.funnels.kernel.passes import FunnelPlan, Part
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.packed import Ints, Keying, sorted_parts
-from ecom_assets.tables.schema import schema_of
+from ecom_assets.tables.portable import schema_of
+from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import Compiler
 from ecom_assets.warehouse.sql_text import day, select
 

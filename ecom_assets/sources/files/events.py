@@ -31,12 +31,8 @@ from ecom_assets.sources.files.row_counts import DUPLICATE, FileRowCounts
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import fetched, union_all
-from ecom_assets.warehouse.local import adopted, temporary
-from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.schema import fetched
 from ecom_assets.warehouse.local import adopted, plain_connection, temporary
-from ecom_assets.warehouse.sql_text import day_in_zone, select
-from ecom_assets.warehouse.statements import STATEMENTS
+from ecom_assets.warehouse.sql_text import STATEMENTS, day_in_zone, select
 
 
 def may_hold_erased(settings: Settings) -> bool:

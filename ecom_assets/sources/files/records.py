@@ -21,12 +21,10 @@ from ecom_assets.sources.files.footers import Footer, footers_of, rules_passed
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
-from ecom_assets.tables.values import FIRST_PLAUSIBLE
-from ecom_assets.warehouse.local import naming_damaged_parquet, note_parquet
-from ecom_assets.tables.bounds import FIRST_PLAUSIBLE
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows
-from ecom_assets.warehouse.damaged_parquet import naming_damaged_parquet, note_parquet
+from ecom_assets.tables.values import FIRST_PLAUSIBLE
+from ecom_assets.warehouse.local import naming_damaged_parquet, note_parquet
 from ecom_assets.warehouse.sql_text import day, select
 
 

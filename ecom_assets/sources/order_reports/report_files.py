@@ -37,7 +37,6 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.local import in_memory, temporary
 from ecom_assets.warehouse.raw_slices import note_withdrawn
 from ecom_assets.warehouse.sql_text import amount
-from ecom_assets.warehouse.withdrawals import note_withdrawn
 
 NAMES = ("item_name", "product_name", "prod_name", "name", "category_name")
 """What the column with an item's name is called; the first that a file has."""
