@@ -17,10 +17,10 @@ from typing import Any
 
 from measuring import Result, report, say
 
-from ecom_assets.sandbox.services.pages import CustomerService
-from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
+from ecom_sandbox.services.pages import CustomerService
+from ecom_sandbox.services.service import Faults
 
 LATENCY_S, WORKERS, PAGE_SIZE = 0.05, 16, 10
 TARGET = 12.0

@@ -72,7 +72,7 @@ def make_shop(shop: Path) -> None:
     (files / "unknown_key.yaml").write_text("colour: red\n")
     (files / "no_mapping.yaml").write_text("- purchase\n")
     (files / "broken.yaml").write_text("steps: [\n")
-    shutil.copy(Path(__file__).parents[1] / "ecom_assets/sandbox/sample_event_data.csv", files / "sample.csv")
+    shutil.copy(Path(__file__).parents[1] / "ecom_sandbox/sample_event_data.csv", files / "sample.csv")
     for name in ("rees46_2019_10_01.csv", "user_order_log.csv"):
         if (REAL_FILES / name).exists():
             shutil.copy(REAL_FILES / name, files / name.replace("_2019_10_01", ""))

@@ -25,7 +25,7 @@ def shop(size: str) -> Path:
     """The landing folders of the shop of this size, made if they are not there."""
     folder = DATA / f"shop_{size}"
     if not (folder / "truth.json").exists():
-        from ecom_assets.sandbox.shop.shop import generate
+        from ecom_sandbox.shop.shop import generate
 
         print(f"Making {folder.name}, once.", file=sys.stderr)
         DATA.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,7 @@ from ecom_assets.products.assets import StockSource
 from ecom_assets.reconciliation.restatements import RestatementLog
 from ecom_assets.registry import BY_KEY
 from ecom_assets.rules import source_gate
-from ecom_assets.sandbox.provider import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
+from ecom_assets.sandbox import SandboxCustomers, SandboxOrders, SandboxStock, ensure_sandbox
 from ecom_assets.serving.plots import plot_of
 from ecom_assets.settings.resource import SettingsResource
 from ecom_assets.settings.settings import Settings
@@ -149,7 +149,7 @@ def delivery_resource(settings: Settings, *, retry_rejected: bool = False) -> dg
 def delivery_context_of(settings: Settings, *, retry_rejected: bool = False) -> DeliveryContext:
     """Return the delivery context: the configured tools, or the sandbox's vendor stand-ins."""
     if not settings.has_own_data:
-        from ecom_assets.sandbox.provider import (  # noqa: PLC0415 (only the sandbox has them)
+        from ecom_assets.sandbox import (  # noqa: PLC0415 (only the sandbox has them)
             first_delivered_day,
             sandbox_destinations,
             sandbox_now,

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from ecom_assets.cli import command
-from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets_tests.known_sql import share_sql
+from ecom_sandbox.shop.shop import generate
 
 REAL_FILES = Path(__file__).parents[2] / "shared" / "data"
 HEADER = (

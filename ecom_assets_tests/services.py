@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.sandbox.services.orders import COHORT, NICKNAME, OrderService
-from ecom_assets.sandbox.services.pages import CustomerService
-from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import CustomerFetch, fetch_customers
+from ecom_sandbox.services.orders import COHORT, NICKNAME, OrderService
+from ecom_sandbox.services.pages import CustomerService
+from ecom_sandbox.services.service import Faults
 
 SIX = tuple(range(1, 7))
 """The customers of most tests: three pages of two."""

@@ -14,7 +14,7 @@ from ecom_assets import registry
 pytestmark = pytest.mark.xdist_group("conventions")  # each file is parsed once
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ecom_assets"
-SOURCES = sorted(PACKAGE.rglob("*.py"))
+SOURCES = [*sorted(PACKAGE.rglob("*.py")), *sorted((ROOT / "ecom_sandbox").rglob("*.py"))]
 ALL = [*SOURCES, *sorted((ROOT / "ecom_assets_tests").rglob("*.py")), *sorted((ROOT / "benchmarks").rglob("*.py"))]
 MOST_LINES, MOST_FUNCTION_LINES = 500, 40
 SUBJECTS = [name for name in registry.SUBJECTS if name != "delivery"]
@@ -143,7 +143,9 @@ def test_the_summary_and_the_routes_render_numbers_that_queries_return() -> None
         assert calls == set(), f"{name_of(path)} computes; a number is read through its subject's queries.py"
 
 
-NAMED_FILE = re.compile(r"`([\w./-]*\w\.py|(?:ecom_assets|ecom_assets_tests|benchmarks|docs|deploy)/[\w./-]*/)`")
+NAMED_FILE = re.compile(
+    r"`([\w./-]*\w\.py|(?:ecom_assets|ecom_sandbox|ecom_assets_tests|benchmarks|docs|deploy)/[\w./-]*/)`"
+)
 """A Python file, or a folder of the repository, as docstrings, comments and documents name it."""
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
 

@@ -14,7 +14,6 @@ from ecom_assets.customers.contracts import Customers, RawCustomers
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import tool_resource
 from ecom_assets.errors import SettingError, WarehouseError
-from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.settings.resource import MASK
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.resources import CustomerApi
@@ -24,6 +23,7 @@ from ecom_assets.warehouse.resources import Postgres
 from ecom_assets_tests.command import page_views
 from ecom_assets_tests.services import people
 from ecom_assets_tests.ui.served_ui import DAGSTER_S_OWN, loaded
+from ecom_sandbox.services.pages import CustomerService
 
 SERVICES = ("warehouse", "io_manager", "snowflake", "postgres", "amplitude", "heap", "mixpanel", "ga4",
     "customer_api", "order_report_api", "catalogue_api")  # fmt: skip

@@ -28,7 +28,7 @@ def data(
     from rich.console import Console  # noqa: PLC0415 (only this command draws)
     from rich.progress import Progress  # noqa: PLC0415 (only this command draws)
 
-    from ecom_assets.sandbox.shop.shop import generate  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_sandbox.shop.shop import generate  # noqa: PLC0415 (loads numpy and pyarrow)
 
     first_day = day_of(first, "--from")
     assert first_day is not None  # noqa: S101 (the option has a default)
@@ -59,9 +59,9 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C."""
-    from ecom_assets.sandbox.provider import ensure_sandbox  # noqa: PLC0415 (loads numpy and pyarrow)
-    from ecom_assets.sandbox.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
-    from ecom_assets.sandbox.services.service import Faults  # noqa: PLC0415 (only this command serves)
+    from ecom_assets.sandbox import ensure_sandbox  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_sandbox.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_sandbox.services.service import Faults  # noqa: PLC0415 (only this command serves)
 
     settings = load_settings()
     ensure_sandbox(settings)
@@ -86,7 +86,7 @@ def live(
     until_parent_ends: Annotated[bool, typer.Option("--until-parent-ends", hidden=True)] = False,
 ) -> None:
     """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
-    from ecom_assets.sandbox.provider import Today  # noqa: PLC0415 (loads numpy and pyarrow)
+    from ecom_assets.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings()

@@ -13,9 +13,9 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.attribution.contracts import CHANNELS
 from ecom_assets.attribution.touches import ChannelRule, with_source
-from ecom_assets.sandbox.shop.traffic import SHOP_URL, SOURCES
 from ecom_assets.sources.site_lists import VERSION, source_lists
 from ecom_assets.warehouse.local import connect
+from ecom_sandbox.shop.traffic import SHOP_URL, SOURCES
 
 SHOP = "https://www.shop.example/"
 Source = tuple[str, str, str]

@@ -6,10 +6,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ecom_assets.sandbox.vendors.amplitude import AmplitudeReceiver
-from ecom_assets.sandbox.vendors.receiver import Setup
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
+from ecom_sandbox.vendors.amplitude import AmplitudeReceiver
+from ecom_sandbox.vendors.receiver import Setup
 
 pytestmark = pytest.mark.xdist_group("cli_lost_days")
 

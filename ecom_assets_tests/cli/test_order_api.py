@@ -11,9 +11,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from ecom_assets.sandbox.services.orders import COHORT, NICKNAME, OrderService
 from ecom_assets_tests.cli.test_run_orders import orders_csv, queried
 from ecom_assets_tests.command import FEW_SALES, CommandResult, ecom, real_file
+from ecom_sandbox.services.orders import COHORT, NICKNAME, OrderService
 
 NIGHTS = ("--from", "2022-11-28", "--to", "2022-12-05")
 """Eight nights, of which only the last has an increment; the history ends with the fourth."""

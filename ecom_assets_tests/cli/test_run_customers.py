@@ -14,8 +14,6 @@ import pytest
 
 from ecom_assets.cli.summary.run import unfilled_columns
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
-from ecom_assets.sandbox.services.pages import CustomerService
-from ecom_assets.sandbox.services.service import Answer, Request
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.factory import new_engine
@@ -24,6 +22,8 @@ from ecom_assets_tests.services import people
 from ecom_assets_tests.sources import customer_layouts as layouts
 from ecom_assets_tests.sources.customer_layouts import LayoutService, twelve
 from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
+from ecom_sandbox.services.pages import CustomerService
+from ecom_sandbox.services.service import Answer, Request
 
 IDS = [f"0b7c1f6e-{n}" for n in (1, 2, 3, 4)]
 TODAY = datetime.now(UTC).date()

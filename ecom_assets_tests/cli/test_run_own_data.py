@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import FEW_TABLES, ecom, page_views, real_file, small_shop
 from ecom_assets_tests.services import people
+from ecom_sandbox.services.pages import CustomerService
 
 
 @pytest.mark.slow

@@ -13,8 +13,6 @@ import pytest
 from ecom_assets.attribution.contracts import CHANNELS
 from ecom_assets.customers.contracts import SEGMENTS
 from ecom_assets.definitions import build_definitions, without_source
-from ecom_assets.sandbox.running import customers_of
-from ecom_assets.sandbox.shop.traffic import QUERIES
 from ecom_assets.settings.home import WRITTEN
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.summary_shapes import (
@@ -24,6 +22,8 @@ from ecom_assets_tests.cli.summary_shapes import (
     UNCUT,
 )
 from ecom_assets_tests.command import CommandResult, ecom, shape, small_shop
+from ecom_sandbox.running import customers_of
+from ecom_sandbox.shop.traffic import QUERIES
 
 pytestmark = pytest.mark.xdist_group("cli_run_sandbox")
 

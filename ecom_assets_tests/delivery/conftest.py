@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ecom_assets.sandbox.vendors.running import Receivers, running_receivers
 from ecom_assets_tests.delivery.scripted_tool import ScriptedTool, scripted_tool
+from ecom_sandbox.vendors.running import Receivers, running_receivers
 
 
 @pytest.fixture(scope="package")

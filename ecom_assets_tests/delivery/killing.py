@@ -110,7 +110,7 @@ class Deliverer:
 @contextmanager
 def receivers(journals: Path) -> Iterator[dict[str, str]]:
     """Run the four in a process of their own, and yield the settings that point at them."""
-    words = [sys.executable, "-m", "ecom_assets.sandbox.vendors", "--journals", str(journals), "--no-rates"]
+    words = [sys.executable, "-m", "ecom_sandbox.vendors", "--journals", str(journals), "--no-rates"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())

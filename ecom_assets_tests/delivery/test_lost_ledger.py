@@ -11,11 +11,11 @@ from ecom_assets.delivery.contracts import DeadLetters, Deliveries, Reconciliati
 from ecom_assets.delivery.ledger.copy import gap_of, restore
 from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, Store
 from ecom_assets.errors import DeliveryError
-from ecom_assets.sandbox.vendors.running import Receivers
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import UNTIL_DUE, CommandResult, ecom, page_views
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 from ecom_assets_tests.delivery.test_exports import BOTH, DOWN, MONDAY, SHOP, TUESDAY, UNLIKED, event
+from ecom_sandbox.vendors.running import Receivers
 
 DAYS = tuple(f"2026-01-0{day}" for day in range(1, 6))
 

@@ -17,17 +17,17 @@ from ecom_assets.delivery.ledger.ledger import Ledger
 from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.delivery.tools.all import destinations
-from ecom_assets.sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.faults import ReceiverFaults, Step
-from ecom_assets.sandbox.vendors.ga4 import Ga4Receiver
-from ecom_assets.sandbox.vendors.heap import HeapRates, HeapReceiver
-from ecom_assets.sandbox.vendors.mixpanel import MixpanelRates, MixpanelReceiver
-from ecom_assets.sandbox.vendors.receiver import Receiver, Setup
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.delivery.kill_driver import Mortal, rows_of
 from ecom_assets_tests.delivery.killing import named_by_tool, outcomes_of
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.sandbox.vendors.audit import RequestRecord, WhoHasWhat, who_has_what
+from ecom_sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver
+from ecom_sandbox.vendors.faults import ReceiverFaults, Step
+from ecom_sandbox.vendors.ga4 import Ga4Receiver
+from ecom_sandbox.vendors.heap import HeapRates, HeapReceiver
+from ecom_sandbox.vendors.mixpanel import MixpanelRates, MixpanelReceiver
+from ecom_sandbox.vendors.receiver import Receiver, Setup
 
 PAUSE_S = 0.01
 MOST_RUNS = 60

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.delivery.destination import DeliveryState
-from ecom_assets.sandbox.vendors.heap import HeapReceiver
-from ecom_assets.sandbox.vendors.receiver import Setup
-from ecom_assets.sandbox.vendors.running import Receivers
 from ecom_assets_tests.command import HEADER, UNTIL_DUE, CommandResult, ecom, page_views
 from ecom_assets_tests.delivery.mart_rows import one_batch, users
 from ecom_assets_tests.delivery.mart_rows import tool as tool_at
+from ecom_sandbox.vendors.heap import HeapReceiver
+from ecom_sandbox.vendors.receiver import Setup
+from ecom_sandbox.vendors.running import Receivers
 
 RIGHT = {
     "amplitude": {"ECOM_AMPLITUDE_API_KEY": "sandbox-amplitude-key"},

@@ -15,11 +15,11 @@ import pytest
 from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.privacy import erasure
 from ecom_assets.privacy.pending import Pending, pending_files, write_pending
-from ecom_assets.sandbox.vendors.amplitude import AmplitudeReceiver
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
 from ecom_assets_tests.privacy.test_erase import files_with, query
+from ecom_sandbox.vendors.amplitude import AmplitudeReceiver
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("privacy_erase_customer")]
 ANN, BOB, CID = "ann-4711", "bob-4712", "cid-4713"

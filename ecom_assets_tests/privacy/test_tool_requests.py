@@ -8,9 +8,9 @@ import pytest
 from ecom_assets.errors import DeliveryError
 from ecom_assets.privacy.erased_people import Person
 from ecom_assets.privacy.tool_requests import Answers, ToolRequests
-from ecom_assets.sandbox.vendors.faults import ReceiverFaults
-from ecom_assets.sandbox.vendors.running import Receivers, running_receivers
 from ecom_assets.settings.settings import Settings
+from ecom_sandbox.vendors.faults import ReceiverFaults
+from ecom_sandbox.vendors.running import Receivers, running_receivers
 
 ANN = Person(users=("ann-4711",), sessions=("s-9",))
 

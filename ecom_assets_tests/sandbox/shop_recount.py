@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 
-from ecom_assets.sandbox.shop.shop import generate
+from ecom_sandbox.shop.shop import generate
 
 REASONS = [
     "missing_event_id",

@@ -11,15 +11,15 @@ import duckdb
 import pytest
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.provider import ensure_sandbox
-from ecom_assets.sandbox.running import customers_of
-from ecom_assets.sandbox.services.orders import OrderService
-from ecom_assets.sandbox.shop.living import LivingShop
+from ecom_assets.sandbox import ensure_sandbox
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.sandbox_shop import opening_day, sandbox_days
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.sandbox.shop_recount import CHECKED
+from ecom_sandbox.running import customers_of
+from ecom_sandbox.services.orders import OrderService
+from ecom_sandbox.shop.living import LivingShop
 
 pytestmark = pytest.mark.xdist_group("living_shop")
 PEOPLE = 25

@@ -20,15 +20,15 @@ import pytest
 import requests
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.running import SandboxServices, running_services
-from ecom_assets.sandbox.services.orders import COHORT, NICKNAME
-from ecom_assets.sandbox.services.pages import CustomerService
-from ecom_assets.sandbox.services.service import KINDS, FaultPlan, Faults, read_fields
-from ecom_assets.sandbox.shop.customers import FLAWS, FUTURE, make_customers
-from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets.sources.order_reports.api import fetch_increments
 from ecom_assets_tests.services import people, settings_for
+from ecom_sandbox.running import SandboxServices, running_services
+from ecom_sandbox.services.orders import COHORT, NICKNAME
+from ecom_sandbox.services.pages import CustomerService
+from ecom_sandbox.services.service import KINDS, FaultPlan, Faults, read_fields
+from ecom_sandbox.shop.customers import FLAWS, FUTURE, make_customers
+from ecom_sandbox.shop.shop import generate
 
 pytestmark = pytest.mark.xdist_group("sandbox_services")
 FIRST_DAY = date(2026, 1, 1)

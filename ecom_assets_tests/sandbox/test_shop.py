@@ -16,12 +16,12 @@ import duckdb
 import numpy as np
 import pytest
 
-import ecom_assets.sandbox
+import ecom_sandbox
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.shop import faults as f
-from ecom_assets.sandbox.shop import shop
-from ecom_assets.sandbox.shop.shop import FIRST_DAY, Shop, cast_of, generate
 from ecom_assets_tests.sandbox.shop_recount import TYPES, Recount
+from ecom_sandbox.shop import faults as f
+from ecom_sandbox.shop import shop
+from ecom_sandbox.shop.shop import FIRST_DAY, Shop, cast_of, generate
 
 
 def digests(out: Path) -> dict[str, str]:
@@ -103,7 +103,7 @@ def test_a_run_that_fails_leaves_the_earlier_shop_as_it_was(tmp_path: Path) -> N
 
 def test_a_killed_run_leaves_nothing_and_the_next_one_clears_up(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from ecom_assets.sandbox.shop.shop import generate\n"
+        "import sys, time; from pathlib import Path; from ecom_sandbox.shop.shop import generate\n"
         "wait = lambda done, of: (print(done, flush=True), time.sleep(30))\n"
         "generate(Path(sys.argv[1]), days=9, visitors=50, progress=wait)"
     )
@@ -185,13 +185,13 @@ def write_sample(path: Path) -> None:
 
 
 def test_the_shipped_sample_is_what_the_generator_makes(tmp_path: Path) -> None:
-    shipped = Path(ecom_assets.sandbox.__file__).with_name("sample_event_data.csv")
+    shipped = Path(ecom_sandbox.__file__).with_name("sample_event_data.csv")
     write_sample(tmp_path / "sample.csv")
     assert shipped.read_bytes() == (tmp_path / "sample.csv").read_bytes()
 
 
 def test_the_sample_holds_whole_purchases_and_three_broken_rows() -> None:
-    shipped = Path(ecom_assets.sandbox.__file__).with_name("sample_event_data.csv")
+    shipped = Path(ecom_sandbox.__file__).with_name("sample_event_data.csv")
     rows = f"read_csv('{shipped}', all_varchar = true)"
     con = duckdb.connect()
     assert con.execute(f"select count(*) from {rows}").fetchall() == [(200,)]
@@ -203,6 +203,6 @@ def test_the_sample_holds_whole_purchases_and_three_broken_rows() -> None:
 
 
 def test_the_simulator_loads_neither_dagster_nor_the_command_line() -> None:
-    program = "import sys, ecom_assets.sandbox.shop.shop; print({'dagster', 'typer', 'ibis'} & set(sys.modules))"
+    program = "import sys, ecom_sandbox.shop.shop; print({'dagster', 'typer', 'ibis'} & set(sys.modules))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "set()\n"

@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.sandbox.services.pages import CustomerService
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.services import SIX, people
+from ecom_sandbox.services.pages import CustomerService
 
 REAL_FILES = Path(__file__).parents[3] / "shared" / "data"
 Row = dict[str, Any]

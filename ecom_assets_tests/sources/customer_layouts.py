@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.sandbox.services.service import Answer, Request, Service
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.services import settings_for
+from ecom_sandbox.services.service import Answer, Request, Service
 
 Page = Callable[[Request, list[Any]], Answer]
 TWELVE = (

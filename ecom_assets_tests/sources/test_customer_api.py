@@ -14,10 +14,10 @@ from requests_cache.backends.sqlite import SQLiteDict
 
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.http import response_cache as http_cache
-from ecom_assets.sandbox.services.pages import CustomerService
-from ecom_assets.sandbox.services.service import Answer, Faults, Request
 from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets_tests.services import SIX, customers_fetched, ids_of, people, settings_for
+from ecom_sandbox.services.pages import CustomerService
+from ecom_sandbox.services.service import Answer, Faults, Request
 
 # A good day
 

@@ -10,13 +10,13 @@ import pytest
 from ecom_assets.customers.contracts import SCORED_FIELDS
 from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.rules import customer_rule
-from ecom_assets.sandbox.services.service import Answer, Request
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets.sources.customer_api.records import FOLDER, MISSING, load_customer_mapping, value_at
 from ecom_assets.sources.mapping_file import shipped_in
 from ecom_assets_tests.sources import customer_layouts as layouts
 from ecom_assets_tests.sources.customer_layouts import LayoutService, Page, mapping_file, twelve
+from ecom_sandbox.services.service import Answer, Request
 
 UUIDS = [f"0b7c1f6e-{n}" for n in range(1, 13)]
 FIELDS = {"id": "uid", "email": {"path": "contact.email"}, "city": {"path": "addresses.0.town", "optional": True}}

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.sandbox.services.pages import CustomerService
-from ecom_assets.sandbox.services.service import Answer, Faults, Request
 from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.services import SIX, customers_fetched, ids_of, people, settings_for
+from ecom_sandbox.services.pages import CustomerService
+from ecom_sandbox.services.service import Answer, Faults, Request
 
 # Shifting pages
 

@@ -9,14 +9,14 @@ import pytest
 
 from ecom_assets.customers.contracts import Customers, DuplicateCustomers, QuarantinedCustomers, RawCustomers
 from ecom_assets.definitions import build_definitions
-from ecom_assets.sandbox.services.pages import CustomerService
-from ecom_assets.sandbox.services.service import Faults
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, fetch_customers
 from ecom_assets.sources.customer_api.records import Customer
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.command import page_views
 from ecom_assets_tests.services import customers_fetched, ids_of, people, settings_for
+from ecom_sandbox.services.pages import CustomerService
+from ecom_sandbox.services.service import Faults
 
 TODAY, BEFORE = date(2026, 3, 10), date(2026, 3, 9)
 KEYS = [

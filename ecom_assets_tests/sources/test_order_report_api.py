@@ -18,8 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets.errors import SettingError, SourceError
-from ecom_assets.sandbox.services.orders import OrderService
-from ecom_assets.sandbox.services.service import Answer, Faults, Request
 from ecom_assets.sources.order_reports.api import (
     OrderIncrement,
     count_rows,
@@ -30,6 +28,8 @@ from ecom_assets.sources.order_reports.api import (
 )
 from ecom_assets_tests.command import real_file
 from ecom_assets_tests.services import settings_for
+from ecom_sandbox.services.orders import OrderService
+from ecom_sandbox.services.service import Answer, Faults, Request
 
 FIRST, SECOND, THIRD = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)
 HEADER = (

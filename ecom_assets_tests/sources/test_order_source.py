@@ -11,9 +11,7 @@ import pytest
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.resources import order_source_of
-from ecom_assets.sandbox.provider import SandboxOrders
-from ecom_assets.sandbox.services.orders import OrderService
-from ecom_assets.sandbox.services.service import Faults
+from ecom_assets.sandbox import SandboxOrders
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.order_reports.api import fetch_history
 from ecom_assets.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, checked_days
@@ -22,6 +20,8 @@ from ecom_assets.tables.received import NoSource, SliceOutput
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.services import settings_for
+from ecom_sandbox.services.orders import OrderService
+from ecom_sandbox.services.service import Faults
 
 FIRST, SECOND, THIRD = (date(2026, 1, day) for day in (1, 2, 3))
 BEFORE = date(2025, 12, 31)

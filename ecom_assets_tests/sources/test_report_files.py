@@ -18,7 +18,6 @@ from ecom_assets.orders.contracts import (
     RawUserActivityLog,
     UserActivityLog,
 )
-from ecom_assets.sandbox.services.orders import OrderService
 from ecom_assets.sources.order_reports.api import fetch_history, report_path
 from ecom_assets.sources.order_reports.report_files import ReportFiles, has_report
 from ecom_assets.tables.days import Days
@@ -26,6 +25,7 @@ from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import small_shop
 from ecom_assets_tests.services import settings_for
 from ecom_assets_tests.sources.test_order_report_api import FIRST, SECOND, order
+from ecom_sandbox.services.orders import OrderService
 
 BOTH = Days((FIRST, SECOND))
 ORDERS = (

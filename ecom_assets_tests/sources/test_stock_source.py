@@ -14,15 +14,15 @@ import pytest
 from pydantic import SecretStr
 
 from ecom_assets.errors import EcomError, SourceError
-from ecom_assets.sandbox.provider import SandboxStock
-from ecom_assets.sandbox.services.pages import CatalogueService
-from ecom_assets.sandbox.services.service import Answer, Faults, Request
-from ecom_assets.sandbox.shop.shop import generate
+from ecom_assets.sandbox import SandboxStock
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, fetch_catalogue, has_stock
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets_tests.services import BASE_S
+from ecom_sandbox.services.pages import CatalogueService
+from ecom_sandbox.services.service import Answer, Faults, Request
+from ecom_sandbox.shop.shop import generate
 
 TODAY = date(2026, 3, 10)
 DAYS = Days((date(2026, 3, 9), TODAY))

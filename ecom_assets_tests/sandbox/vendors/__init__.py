@@ -1,1 +1,1 @@
-"""Tests of `ecom_assets.sandbox.vendors`."""
+"""Tests of `ecom_sandbox.vendors`."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.sandbox.vendors.amplitude import AmplitudeReceiver
-from ecom_assets.sandbox.vendors.entries import Incoming, Kind
-from ecom_assets.sandbox.vendors.ga4 import Ga4Receiver
-from ecom_assets.sandbox.vendors.heap import HeapReceiver
-from ecom_assets.sandbox.vendors.mixpanel import MixpanelReceiver
-from ecom_assets.sandbox.vendors.receiver import Receiver, unpacked
-from ecom_assets.sandbox.vendors.request_log import Received, received_in
+from ecom_sandbox.vendors.amplitude import AmplitudeReceiver
+from ecom_sandbox.vendors.entries import Incoming, Kind
+from ecom_sandbox.vendors.ga4 import Ga4Receiver
+from ecom_sandbox.vendors.heap import HeapReceiver
+from ecom_sandbox.vendors.mixpanel import MixpanelReceiver
+from ecom_sandbox.vendors.receiver import Receiver, unpacked
+from ecom_sandbox.vendors.request_log import Received, received_in
 
 TOOLS: Mapping[str, type[Receiver]] = {
     kind.tool: kind for kind in (AmplitudeReceiver, HeapReceiver, MixpanelReceiver, Ga4Receiver)

@@ -6,8 +6,17 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.sandbox.services.service import Request
-from ecom_assets.sandbox.vendors.amplitude import (
+from ecom_assets_tests.sandbox.vendors.vendor_requests import (
+    DAY_S,
+    amplitude_event,
+    ask,
+    identify,
+    packed,
+    still,
+    to_amplitude,
+)
+from ecom_sandbox.services.service import Request
+from ecom_sandbox.vendors.amplitude import (
     BATCH,
     FORBIDDEN_IDS,
     HTTP_V2,
@@ -18,16 +27,7 @@ from ecom_assets.sandbox.vendors.amplitude import (
     AmplitudeRates,
     AmplitudeReceiver,
 )
-from ecom_assets.sandbox.vendors.receiver import Held, Setup
-from ecom_assets_tests.sandbox.vendors.vendor_requests import (
-    DAY_S,
-    amplitude_event,
-    ask,
-    identify,
-    packed,
-    still,
-    to_amplitude,
-)
+from ecom_sandbox.vendors.receiver import Held, Setup
 
 NOBODY_ELSE = {"device_id": None}
 

@@ -6,11 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.sandbox.vendors.amplitude import BATCH, IDENTIFY, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.ga4 import COLLECT, Ga4Receiver
-from ecom_assets.sandbox.vendors.heap import TRACK, HeapReceiver
-from ecom_assets.sandbox.vendors.mixpanel import IMPORT, MixpanelReceiver
-from ecom_assets.sandbox.vendors.receiver import Receiver, Setup
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     amplitude_event,
@@ -24,6 +19,11 @@ from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     to_heap,
     to_mixpanel,
 )
+from ecom_sandbox.vendors.amplitude import BATCH, IDENTIFY, AmplitudeReceiver
+from ecom_sandbox.vendors.ga4 import COLLECT, Ga4Receiver
+from ecom_sandbox.vendors.heap import TRACK, HeapReceiver
+from ecom_sandbox.vendors.mixpanel import IMPORT, MixpanelReceiver
+from ecom_sandbox.vendors.receiver import Receiver, Setup
 
 
 def send_one(receiver: Receiver, number: int, user: int) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.sandbox.services.service import Request
-from ecom_assets.sandbox.vendors.entries import Incoming
-from ecom_assets.sandbox.vendors.ga4 import (
+from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, ask, ga4_event, ga4_says, packed, still, to_ga4
+from ecom_sandbox.services.service import Request
+from ecom_sandbox.vendors.entries import Incoming
+from ecom_sandbox.vendors.ga4 import (
     BACK_S,
     COLLECT,
     DEBUG,
@@ -17,8 +18,7 @@ from ecom_assets.sandbox.vendors.ga4 import (
     TOO_MANY_BYTES,
     Ga4Receiver,
 )
-from ecom_assets.sandbox.vendors.receiver import Setup
-from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, ask, ga4_event, ga4_says, packed, still, to_ga4
+from ecom_sandbox.vendors.receiver import Setup
 
 MICROS = 1_000_000
 PURCHASE: dict[str, Any] = {

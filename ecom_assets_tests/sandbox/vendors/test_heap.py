@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.sandbox.services.service import Request
-from ecom_assets.sandbox.vendors.heap import PROPERTIES, TRACK, HeapRates, HeapReceiver
-from ecom_assets.sandbox.vendors.receiver import Held, Setup
 from ecom_assets_tests.sandbox.vendors.vendor_requests import ask, heap_event, packed, still, to_heap
+from ecom_sandbox.services.service import Request
+from ecom_sandbox.vendors.heap import PROPERTIES, TRACK, HeapRates, HeapReceiver
+from ecom_sandbox.vendors.receiver import Held, Setup
 
 
 @pytest.fixture(scope="module")

@@ -7,19 +7,6 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ecom_assets.sandbox.services.service import Request
-from ecom_assets.sandbox.vendors.mixpanel import (
-    ENGAGE,
-    EVENT_BYTES,
-    FORBIDDEN_IDS,
-    IMPORT,
-    TEN_MB,
-    TWO_MB,
-    MixpanelBehaviour,
-    MixpanelRates,
-    MixpanelReceiver,
-)
-from ecom_assets.sandbox.vendors.receiver import Held, Setup
 from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     NOW_S,
     ask,
@@ -31,6 +18,19 @@ from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     still,
     to_mixpanel,
 )
+from ecom_sandbox.services.service import Request
+from ecom_sandbox.vendors.mixpanel import (
+    ENGAGE,
+    EVENT_BYTES,
+    FORBIDDEN_IDS,
+    IMPORT,
+    TEN_MB,
+    TWO_MB,
+    MixpanelBehaviour,
+    MixpanelRates,
+    MixpanelReceiver,
+)
+from ecom_sandbox.vendors.receiver import Held, Setup
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from typing import Any
 
 from amplitude import Amplitude, BaseEvent, Config
 
-from ecom_assets.sandbox.vendors.amplitude import HTTP_V2, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.faults import ReceiverFaults
-from ecom_assets.sandbox.vendors.receiver import Setup
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
+from ecom_sandbox.vendors.amplitude import HTTP_V2, AmplitudeReceiver
+from ecom_sandbox.vendors.faults import ReceiverFaults
+from ecom_sandbox.vendors.receiver import Setup
 
 COUNT = 100
 TIMEOUT_S = 20

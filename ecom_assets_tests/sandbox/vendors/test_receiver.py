@@ -15,14 +15,14 @@ import pytest
 import requests
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.vendors.amplitude import BATCH, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.faults import STEPS, RandomFaults, ReceiverFaults, Step
-from ecom_assets.sandbox.vendors.mixpanel import IMPORT
-from ecom_assets.sandbox.vendors.receiver import Held, Setup
-from ecom_assets.sandbox.vendors.request_log import received_in
-from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, amplitude_event, basic, mixpanel_event, still
+from ecom_sandbox.vendors.amplitude import BATCH, AmplitudeReceiver
+from ecom_sandbox.vendors.faults import STEPS, RandomFaults, ReceiverFaults, Step
+from ecom_sandbox.vendors.mixpanel import IMPORT
+from ecom_sandbox.vendors.receiver import Held, Setup
+from ecom_sandbox.vendors.request_log import received_in
+from ecom_sandbox.vendors.running import running_receivers, some_faults
 
 TIMEOUT_S = 10
 
@@ -214,7 +214,7 @@ def test_many_connections_at_once_lose_and_double_nothing(tmp_path: Path) -> Non
 
 
 def test_the_four_run_in_a_process_of_their_own_until_it_is_stopped(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "ecom_assets.sandbox.vendors", "--journals", str(tmp_path), "--no-rates"]
+    words = [sys.executable, "-m", "ecom_sandbox.vendors", "--journals", str(tmp_path), "--no-rates"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())

@@ -6,12 +6,12 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from ecom_assets.sandbox.services.service import Request
-from ecom_assets.sandbox.vendors.amplitude import BATCH, IDENTIFY, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.ga4 import COLLECT, DEBUG, Ga4Receiver
-from ecom_assets.sandbox.vendors.heap import TRACK, HeapReceiver
-from ecom_assets.sandbox.vendors.mixpanel import ENGAGE, IMPORT, MixpanelReceiver
-from ecom_assets.sandbox.vendors.receiver import Receiver
+from ecom_sandbox.services.service import Request
+from ecom_sandbox.vendors.amplitude import BATCH, IDENTIFY, AmplitudeReceiver
+from ecom_sandbox.vendors.ga4 import COLLECT, DEBUG, Ga4Receiver
+from ecom_sandbox.vendors.heap import TRACK, HeapReceiver
+from ecom_sandbox.vendors.mixpanel import ENGAGE, IMPORT, MixpanelReceiver
+from ecom_sandbox.vendors.receiver import Receiver
 
 NOW_S = 1_767_225_600.0
 """2026-01-01T00:00:00Z: the time of receivers in tests."""

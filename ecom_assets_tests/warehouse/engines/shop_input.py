@@ -6,13 +6,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.sandbox.shop.customers import make_customers
-from ecom_assets.sandbox.shop.shop import generate
 from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import HEADER
+from ecom_sandbox.shop.customers import make_customers
+from ecom_sandbox.shop.shop import generate
 
 FIRST_DAY, LAST_DAY = date(2026, 3, 27), date(2026, 4, 1)
 RANGES = (

@@ -21,9 +21,9 @@ from threading import Event, Lock
 from typing import ClassVar, Self, cast
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.services.service import CONTROL, Answer, Connection, Request, Service
-from ecom_assets.sandbox.vendors.entries import Decision, Entry, Incoming
-from ecom_assets.sandbox.vendors.faults import (
+from ecom_sandbox.services.service import CONTROL, Answer, Connection, Request, Service
+from ecom_sandbox.vendors.entries import Decision, Entry, Incoming
+from ecom_sandbox.vendors.faults import (
     AS_DOCUMENTED,
     BEFORE,
     MID_BODY,
@@ -33,7 +33,7 @@ from ecom_assets.sandbox.vendors.faults import (
     ReceiverFaults,
     Step,
 )
-from ecom_assets.sandbox.vendors.request_log import Journal, Received, head_of, received_in
+from ecom_sandbox.vendors.request_log import Journal, Received, head_of, received_in
 
 
 class Rates:

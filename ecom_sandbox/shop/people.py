@@ -9,8 +9,8 @@ from datetime import date
 
 import numpy as np
 
-from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop.rows import DAY_S, Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
+from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop.rows import DAY_S, Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
 
 LONGEST_VISIT_S = 8_400
 APART_S = 10_800

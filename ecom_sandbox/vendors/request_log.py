@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from ecom_assets.sandbox.services.service import Request
+from ecom_sandbox.services.service import Request
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.atomic_files import replace_bytes, replacing
-from ecom_assets.sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
-from ecom_assets.sandbox.shop.files import write_parquet
-from ecom_assets.sandbox.shop.orders import OrderReport
-from ecom_assets.sandbox.shop.rows import SECOND, Dice, Rows
-from ecom_assets.sandbox.shop.shop import Cast, Shop
-from ecom_assets.sandbox.shop.truth import GENERATOR
 from ecom_assets.sources.sandbox_shop import DAYS_BEFORE, first_day, last_day, opening_day, truth_of
+from ecom_sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
+from ecom_sandbox.shop.files import write_parquet
+from ecom_sandbox.shop.orders import OrderReport
+from ecom_sandbox.shop.rows import SECOND, Dice, Rows
+from ecom_sandbox.shop.shop import Cast, Shop
+from ecom_sandbox.shop.truth import GENERATOR
 
 SEED = 7
 NEW_PEOPLE = 600

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop import traffic as t
-from ecom_assets.sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue, Stock
-from ecom_assets.sandbox.shop.files import Columns, write_parquet
-from ecom_assets.sandbox.shop.people import Schedule, known_customer_id
-from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, total_cents
-from ecom_assets.sandbox.shop.visits import World, city_of
+from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop import traffic as t
+from ecom_sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue, Stock
+from ecom_sandbox.shop.files import Columns, write_parquet
+from ecom_sandbox.shop.people import Schedule, known_customer_id
+from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows, total_cents
+from ecom_sandbox.shop.visits import World, city_of
 
 REFUND_RATE = 0.07
 _MONEY = pa.decimal128(18, 2)

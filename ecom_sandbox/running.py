@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ecom_assets.sandbox.services import orders as order_service
-from ecom_assets.sandbox.services.orders import OrderService
-from ecom_assets.sandbox.services.pages import CatalogueService, CustomerService
-from ecom_assets.sandbox.services.service import Faults
-from ecom_assets.sandbox.shop.customers import ShopCustomers, make_customers
-from ecom_assets.sandbox.shop.living import living_customers
-from ecom_assets.sandbox.vendors.faults import NO_FAULTS
-from ecom_assets.sandbox.vendors.running import Receivers, running_receivers, some_faults
 from ecom_assets.sources.sandbox_shop import is_living
+from ecom_sandbox.services import orders as order_service
+from ecom_sandbox.services.orders import OrderService
+from ecom_sandbox.services.pages import CatalogueService, CustomerService
+from ecom_sandbox.services.service import Faults
+from ecom_sandbox.shop.customers import ShopCustomers, make_customers
+from ecom_sandbox.shop.living import living_customers
+from ecom_sandbox.vendors.faults import NO_FAULTS
+from ecom_sandbox.vendors.running import Receivers, running_receivers, some_faults
 
 TRUTH, SERVED = "services_truth.json", "served"
 

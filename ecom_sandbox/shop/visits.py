@@ -10,11 +10,11 @@ from functools import cache
 
 import numpy as np
 
-from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop import traffic as t
-from ecom_assets.sandbox.shop.catalogue import CATEGORIES, Catalogue, choose_category
-from ecom_assets.sandbox.shop.people import LONGEST_VISIT_S
-from ecom_assets.sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
+from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop import traffic as t
+from ecom_sandbox.shop.catalogue import CATEGORIES, Catalogue, choose_category
+from ecom_sandbox.shop.people import LONGEST_VISIT_S
+from ecom_sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
 
 EXIT = len(r.EVENT_TYPES)
 """The pseudo-action of leaving the shop."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ecom_assets.sandbox.shop.orders import names_of
-from ecom_assets.sandbox.shop.people import known_customer_id
-from ecom_assets.sandbox.shop.rows import Dice, Ints
-from ecom_assets.sandbox.shop.traffic import CITIES
-from ecom_assets.sandbox.shop.visits import city_of
+from ecom_sandbox.shop.orders import names_of
+from ecom_sandbox.shop.people import known_customer_id
+from ecom_sandbox.shop.rows import Dice, Ints
+from ecom_sandbox.shop.traffic import CITIES
+from ecom_sandbox.shop.visits import city_of
 
 Record = dict[str, Any]
 DAYS_BEFORE = 400

@@ -14,13 +14,6 @@ from ecom_assets.delivery.destination import SANDBOX as SANDBOX_ACCOUNT
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.tools.all import opened_destinations
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.running import customers_of
-from ecom_assets.sandbox.services import orders as order_service
-from ecom_assets.sandbox.services.orders import OrderService
-from ecom_assets.sandbox.services.pages import CatalogueService, CustomerService
-from ecom_assets.sandbox.services.service import Faults
-from ecom_assets.sandbox.shop.living import DayInProgress, LivingShop
-from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import customers_received, fetch_customers, no_customers
 from ecom_assets.sources.events import SANDBOX
@@ -29,6 +22,13 @@ from ecom_assets.sources.sandbox_shop import is_living, last_day, last_day_in, s
 from ecom_assets.sources.stock import fetch_catalogue, fetched_stock, no_stock
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows, SliceOutput
+from ecom_sandbox.running import customers_of
+from ecom_sandbox.services import orders as order_service
+from ecom_sandbox.services.orders import OrderService
+from ecom_sandbox.services.pages import CatalogueService, CustomerService
+from ecom_sandbox.services.service import Faults
+from ecom_sandbox.shop.living import DayInProgress, LivingShop
+from ecom_sandbox.vendors.running import running_receivers, some_faults
 
 
 @dataclass(frozen=True)

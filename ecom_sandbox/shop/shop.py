@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.shop import faults as f
-from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop.catalogue import make_catalogue, make_stock
-from ecom_assets.sandbox.shop.files import Columns, replaced_folder, write_parquet
-from ecom_assets.sandbox.shop.orders import ORDER_LINES, OrderReport, Refunds, refund_events, write_catalogue
-from ecom_assets.sandbox.shop.people import make_schedule
-from ecom_assets.sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
-from ecom_assets.sandbox.shop.traffic import Pages
-from ecom_assets.sandbox.shop.truth import GENERATOR, EventTruth, LedgerTruth, price_truth
-from ecom_assets.sandbox.shop.visits import World, bot_count, bot_events, walk
+from ecom_sandbox.shop import faults as f
+from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop.catalogue import make_catalogue, make_stock
+from ecom_sandbox.shop.files import Columns, replaced_folder, write_parquet
+from ecom_sandbox.shop.orders import ORDER_LINES, OrderReport, Refunds, refund_events, write_catalogue
+from ecom_sandbox.shop.people import make_schedule
+from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
+from ecom_sandbox.shop.traffic import Pages
+from ecom_sandbox.shop.truth import GENERATOR, EventTruth, LedgerTruth, price_truth
+from ecom_sandbox.shop.visits import World, bot_count, bot_events, walk
 
 FIRST_DAY = date(2026, 1, 1)
 VISITS_AT_ONCE = 40_000

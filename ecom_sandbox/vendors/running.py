@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecom_assets.sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver
-from ecom_assets.sandbox.vendors.faults import NO_FAULTS, RandomFaults, ReceiverFaults
-from ecom_assets.sandbox.vendors.ga4 import Ga4Receiver
-from ecom_assets.sandbox.vendors.heap import HeapRates, HeapReceiver
-from ecom_assets.sandbox.vendors.mixpanel import MixpanelRates, MixpanelReceiver
-from ecom_assets.sandbox.vendors.receiver import Receiver, Setup
+from ecom_sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver
+from ecom_sandbox.vendors.faults import NO_FAULTS, RandomFaults, ReceiverFaults
+from ecom_sandbox.vendors.ga4 import Ga4Receiver
+from ecom_sandbox.vendors.heap import HeapRates, HeapReceiver
+from ecom_sandbox.vendors.mixpanel import MixpanelRates, MixpanelReceiver
+from ecom_sandbox.vendors.receiver import Receiver, Setup
 
 
 @dataclass(frozen=True)

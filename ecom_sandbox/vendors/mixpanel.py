@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from ecom_assets.sandbox.services.service import Answer, Request
-from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed, texts
-from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
+from ecom_sandbox.services.service import Answer, Request
+from ecom_sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed, texts
+from ecom_sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 FORBIDDEN_IDS = frozenset(
     {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from ecom_assets.sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue
+from ecom_sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID, Catalogue
 
 SHOP_URL = "https://shop.example.com"
 

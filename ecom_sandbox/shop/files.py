@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.shop import faults as f
-from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop import traffic as t
-from ecom_assets.sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID
-from ecom_assets.sandbox.shop.people import known_customer_id
-from ecom_assets.sandbox.shop.rows import Dice, Ints, Rows
+from ecom_sandbox.shop import faults as f
+from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop import traffic as t
+from ecom_sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID
+from ecom_sandbox.shop.people import known_customer_id
+from ecom_sandbox.shop.rows import Dice, Ints, Rows
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ecom_assets.sandbox.shop.rows import Dice, Floats, Ints, cumulative, pick
+from ecom_sandbox.shop.rows import Dice, Floats, Ints, cumulative, pick
 
 PRODUCTS_PER_CATEGORY = 40
 FIRST_PRODUCT_ID = 1001

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from ecom_assets.sandbox.services.service import Answer
-from ecom_assets.sandbox.vendors.entries import (
+from ecom_sandbox.services.service import Answer
+from ecom_sandbox.vendors.entries import (
     NO_JSON,
     Decision,
     Entry,
@@ -20,7 +20,7 @@ from ecom_assets.sandbox.vendors.entries import (
     text,
     texts,
 )
-from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
+from ecom_sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 MOST_CHARS, MOST_DEPTH = 1024, 40
 MOST_GROUP_TYPES, MOST_GROUPS = 5, 10

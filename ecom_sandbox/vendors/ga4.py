@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecom_assets.sandbox.services.service import Answer
-from ecom_assets.sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed
-from ecom_assets.sandbox.vendors.receiver import OK, Receiver
+from ecom_sandbox.services.service import Answer
+from ecom_sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed
+from ecom_sandbox.vendors.receiver import OK, Receiver
 
 MOST_EVENTS = MOST_PARAMS = MOST_PROPERTIES = 25
 NAME_CHARS, VALUE_CHARS = 40, 100

@@ -9,8 +9,8 @@ those whose purchase events have no order id, have no other fault, so that no or
 
 import numpy as np
 
-from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumulative, joined, pick
+from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumulative, joined, pick
 
 REASONS = (
     "missing_event_id",

@@ -9,13 +9,14 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from ecom_assets.sandbox.shop import faults as f
-from ecom_assets.sandbox.shop import rows as r
-from ecom_assets.sandbox.shop import traffic as t
-from ecom_assets.sandbox.shop.catalogue import FIRST_PRODUCT_ID, PriceChange
-from ecom_assets.sandbox.shop.rows import Ints, Rows, total_cents
+from ecom_sandbox.shop import faults as f
+from ecom_sandbox.shop import rows as r
+from ecom_sandbox.shop import traffic as t
+from ecom_sandbox.shop.catalogue import FIRST_PRODUCT_ID, PriceChange
+from ecom_sandbox.shop.rows import Ints, Rows, total_cents
 
 GENERATOR = "ecom_assets.sandbox.shop.shop"
+"""What a truth file says made its folder; the name stays, so that folders made before are known."""
 IDLE_S = 1_800
 FUNNEL = (r.PAGE, r.PRODUCT, r.ADD, r.CHECKOUT, r.PURCHASE)
 

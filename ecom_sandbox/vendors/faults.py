@@ -7,7 +7,7 @@ from threading import Lock
 from typing import Any
 
 from ecom_assets.errors import UsageError
-from ecom_assets.sandbox.services.service import read_fields
+from ecom_sandbox.services.service import read_fields
 
 AS_DOCUMENTED = 200
 NO_ANSWER = 0

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 
-from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
-from ecom_assets.sandbox.shop.customers import Record, earlier
+from ecom_sandbox.services.service import Answer, Faults, Request, Service
+from ecom_sandbox.shop.customers import Record, earlier
 
 MOST_PER_PAGE = 500
 _MALFORMED: tuple[Any, ...] = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ecom_assets.sandbox.services.service import Answer, Faults, Request, Service
+from ecom_sandbox.services.service import Answer, Faults, Request, Service
 
 Row = dict[str, Any]
 NICKNAME, COHORT = "sandbox", "1"

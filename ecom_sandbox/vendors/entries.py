@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
-from ecom_assets.sandbox.services.service import Answer, Request
+from ecom_sandbox.services.service import Answer, Request
 
 Kind = Literal["event", "profile"]
 

@@ -1,4 +1,4 @@
-"""`python -m ecom_assets.sandbox.vendors`: the four vendor stand-ins in a process of their own, until it is ended.
+"""`python -m ecom_sandbox.vendors`: the four vendor stand-ins in a process of their own, until it is ended.
 
 Its first line on standard output is JSON: the settings that point at them.
 """
@@ -12,14 +12,14 @@ from pathlib import Path
 from threading import Event
 
 from ecom_assets.errors import EcomError
-from ecom_assets.sandbox.vendors.faults import NO_FAULTS
-from ecom_assets.sandbox.vendors.running import running_receivers, some_faults
 from ecom_assets.settings.home import keep_private
+from ecom_sandbox.vendors.faults import NO_FAULTS
+from ecom_sandbox.vendors.running import running_receivers, some_faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal ends the process, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ecom_assets.sandbox.vendors", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ecom_sandbox.vendors", description=__doc__)
     parser.add_argument("--journals", type=Path, help="folder of the journals; without it nothing is written")
     parser.add_argument(
         "--ports", type=int, nargs=4, default=(0, 0, 0, 0), metavar=("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")

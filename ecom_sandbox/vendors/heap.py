@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ecom_assets.sandbox.services.service import Answer
-from ecom_assets.sandbox.vendors.entries import Decision, Entry, Incoming, is_number, parsed
-from ecom_assets.sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
+from ecom_sandbox.services.service import Answer
+from ecom_sandbox.vendors.entries import Decision, Entry, Incoming, is_number, parsed
+from ecom_sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
 API_KEY, DELETION_TOKEN = "sandbox-heap-key", "heap-token-of-five-minutes"
 TRACK, PROPERTIES = "/api/track", "/api/add_user_properties"
