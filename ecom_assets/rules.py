@@ -28,11 +28,11 @@ from ecom_assets.sources.events import mapping_name
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.first_partition import remembered_paths
 from ecom_assets.sources.known_places import known_places
+from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import checked_days
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.sources.visitor_segments import read_visitor_segments
-from ecom_assets.tables.definition_text import definition_in
 from ecom_assets.tables.places import ReadPlaces
 from ecom_assets.tables.received import SourceGate
 from ecom_assets.tables.values import parse_duration

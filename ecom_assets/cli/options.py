@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from ecom_assets.errors import DefinitionError, UsageError
-from ecom_assets.sources.files.row_counts import refused_warning, rows_line
+from ecom_assets.sources.files.records import refused_warning, rows_line
+from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.tables.days import DayRange
-from ecom_assets.tables.definition_text import definition_in
 from ecom_assets.tables.values import parse_days
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")]

@@ -12,9 +12,9 @@ from ecom_assets.correlation.correlation import entrants, event_type_counts, odd
 from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.funnels.answer import check_size, funnel_events
-from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import store_entries, suits
+from ecom_assets.funnels.matching import with_flags
 from ecom_assets.funnels.steps import ANY
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import AskedEvents

@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
 from ecom_assets.funnels.chains import NO_VALUE, SEPARATOR, funnel_chains
-from ecom_assets.funnels.columns import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.definition import UNIT, Funnel
 from ecom_assets.funnels.entries import (
     COHORT,
@@ -29,6 +28,7 @@ from ecom_assets.funnels.entries import (
 )
 from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
 from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.funnels.matching import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.funnels.report import (
     OTHER,

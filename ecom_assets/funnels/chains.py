@@ -11,15 +11,16 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.columns import (
+from ecom_assets.funnels.definition import CONSECUTIVE, INTERRUPTED, Funnel
+from ecom_assets.funnels.matching import (
     ENTRY,
+    Matching,
+    OverlappingSteps,
     check_columns,
     counted_events,
     matches,
     may_begin,
 )
-from ecom_assets.funnels.definition import CONSECUTIVE, INTERRUPTED, Funnel
-from ecom_assets.funnels.matching import Matching, OverlappingSteps
 from ecom_assets.funnels.orders import any_order_events, consecutive_events, excluded_events
 from ecom_assets.tables.columns import text_by
 from ecom_assets.tables.portable import first_of_each

@@ -9,10 +9,10 @@ import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import NO_CHANNEL
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.columns import matches
 from ecom_assets.funnels.contracts import ConversionByDimension
 from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.matching import matches
 from ecom_assets.funnels.steps import ANY, equal_to
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, events_of_sessions

@@ -16,8 +16,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.funnels.columns import ENTRY, matches, of_units
 from ecom_assets.funnels.definition import Funnel
+from ecom_assets.funnels.matching import ENTRY, matches, of_units
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import (
     ONE_DAY,

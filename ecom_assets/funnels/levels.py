@@ -15,9 +15,8 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.funnels.chains import alone, count_name, funnel_chains, moments_of
-from ecom_assets.funnels.columns import check_columns, counted_events, matches
 from ecom_assets.funnels.definition import EARLIEST, MAX_WINDOW_S, Funnel
-from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.matching import Matching, check_columns, counted_events, matches
 
 
 def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | None = None) -> ir.Table:

@@ -7,9 +7,8 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.funnels.columns import ENTRY, matches, may_begin
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.matching import Matching
+from ecom_assets.funnels.matching import ENTRY, Matching, matches, may_begin
 from ecom_assets.tables.portable import first_of_each, union_all
 
 

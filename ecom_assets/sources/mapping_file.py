@@ -1,5 +1,6 @@
-"""Reading the YAML file of a mapping, shipped or custom, with its errors as one sentence."""
+"""Definitions and mappings as text: YAML or JSON, the files that hold them, and their errors as one sentence."""
 
+import json
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -8,8 +9,46 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ecom_assets.errors import MappingError, nearest
-from ecom_assets.tables.definition_text import TooDeepError, definition_from
+from ecom_assets.errors import DefinitionError, MappingError, nearest
+
+
+class TooDeepError(yaml.YAMLError):
+    """The text has lists in lists, or objects in objects, hundreds of levels deep."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("its lists or objects are nested hundreds of levels deep")
+
+
+def definition_from(text: str) -> object:
+    """Parse a definition, YAML or JSON.
+
+    JSON is read as JSON: to YAML, which is nearly a superset, the two halves of an escaped emoji are two characters
+    that no text may hold.
+
+    Raises:
+        YAMLError: It is neither YAML nor JSON, or nested too deeply.
+    """
+    try:
+        try:
+            return json.loads(text)
+        except ValueError:
+            return yaml.safe_load(text)
+    except RecursionError:
+        raise TooDeepError from None
+
+
+def definition_in(path: Path) -> object:
+    """Return the content of a definition file.
+
+    Raises:
+        DefinitionError: It cannot be read.
+    """
+    try:
+        return definition_from(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
+
 
 Model = TypeVar("Model", bound=BaseModel)
 KeysAt = Callable[[Sequence[str]], Sequence[str]]

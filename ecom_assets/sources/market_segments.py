@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ecom_assets.customers.customers import MarketSegment, MarketSegments
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.definition_text import definition_in
+from ecom_assets.sources.mapping_file import definition_in
 
 FILE = "market_segments.yaml"
 

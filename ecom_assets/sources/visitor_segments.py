@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.tables.definition_text import definition_in
+from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.visitor_segments.segment import PARTS, VisitorSegment
 
 MOST_SEGMENTS = 200

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 from chdb import session
 
 from ecom_assets.funnels.chains import funnel_chains
-from ecom_assets.funnels.columns import with_flags
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel import counts, passes
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.matching import with_flags
 from ecom_assets.funnels.steps import FunnelEvent, FunnelStep
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where
 from ecom_assets.tables.packed import Ints, sorted_parts

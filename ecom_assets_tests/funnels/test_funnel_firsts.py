@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError, WorkError
 from ecom_assets.funnels.answer import funnel_answer
-from ecom_assets.funnels.columns import with_firsts
 from ecom_assets.funnels.definition import EARLIEST, Funnel
 from ecom_assets.funnels.entries import EntryLimits
 from ecom_assets.funnels.kernel.counts import suits
+from ecom_assets.funnels.matching import with_firsts
 from ecom_assets.funnels.steps import Exclusion, FunnelStep
 from ecom_assets.tables.conditions import EVERYTHING, Where, parse_where
 from ecom_assets.warehouse.local import connect

@@ -5,7 +5,7 @@ import pytest
 from ecom_assets.events.contracts import REJECT_REASONS
 from ecom_assets.orders.contracts import ORDER_REJECT_REASONS
 from ecom_assets.quality.queries import SENTENCES, sentence_of
-from ecom_assets.sources.files.row_counts import rows_line
+from ecom_assets.sources.files.records import rows_line
 
 
 def test_every_reason_says_what_it_means_and_what_to_do() -> None:

@@ -26,8 +26,7 @@ from ecom_assets.sources.files.coded_events import (
     view_direct,
 )
 from ecom_assets.sources.files.mapping import EventMapping, load_mapping
-from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.row_counts import DUPLICATE, FileRowCounts
+from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import fetched, union_all

@@ -23,8 +23,7 @@ from ecom_assets.orders.orders import OrderRule, classify, user_order_log
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased
 from ecom_assets.sources.files.mapping import load_order_mapping
-from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.row_counts import DUPLICATE, FileRowCounts, rows_line
+from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
 from ecom_assets.sources.visitor_segments import visitor_segment, visitor_segment_of_text
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import ONE_DAY, Days
