@@ -58,7 +58,7 @@ def served(home: Path) -> Iterator[str]:
     with subprocess.Popen([ECOM, "api"], env=os.environ | own, stderr=subprocess.DEVNULL) as process:
         try:
             address = "127.0.0.1:8731"
-            wait_for(lambda: asked(address, "GET", PAGE, KEYS["others"])[0] == http.HTTPStatus.OK)
+            wait_for(lambda: field(address, "GET", PAGE, KEYS["others"])[0] == http.HTTPStatus.OK)
             yield address
         finally:
             process.terminate()
@@ -73,7 +73,7 @@ def wait_for(is_so: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def asked(address: str, method: str, path: str, key: str, body: bytes | None = None) -> tuple[int, float]:
+def field(address: str, method: str, path: str, key: str, body: bytes | None = None) -> tuple[int, float]:
     """Return the status and the seconds of a request; 0 if there was no answer."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     begun = time.perf_counter()
@@ -102,7 +102,7 @@ def attack(address: str, body: bytes, seconds: float, answers: "Queue[Answers]")
     """Keep 60 questions at once: the whole of a process of its own, so that it does not slow the measuring one down."""
     os.nice(10)
     until = time.monotonic() + seconds
-    ask = lambda: asked(address, "POST", QUESTION, KEYS["attacker"], body)  # noqa: E731 (used below only)
+    ask = lambda: field(address, "POST", QUESTION, KEYS["attacker"], body)  # noqa: E731 (used below only)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         parts = [threads.submit(repeated, ask, until, 0.05) for _ in range(AT_ONCE)]
     answers.put([answer for part in parts for answer in part.result()])
@@ -113,10 +113,10 @@ def measured(address: str, seconds: float) -> tuple[Answers, Answers]:
     until = time.monotonic() + seconds
     cheap = json.dumps({"steps": ["page_view", "purchase"]}).encode()
     questions: Answers = []
-    ask = lambda: asked(address, "POST", QUESTION, KEYS["others"], cheap)  # noqa: E731 (used below only)
+    ask = lambda: field(address, "POST", QUESTION, KEYS["others"], cheap)  # noqa: E731 (used below only)
     beside = threading.Thread(target=lambda: questions.extend(repeated(ask, until, 0.5)))
     beside.start()
-    pages = repeated(lambda: asked(address, "GET", PAGE, KEYS["others"]), until, 0.1)
+    pages = repeated(lambda: field(address, "GET", PAGE, KEYS["others"]), until, 0.1)
     beside.join()
     return pages, questions
 

@@ -25,7 +25,7 @@ from ecom_assets.attribution.touches import (
     touches,
 )
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents, StoredTables
+from ecom_assets.questions.source import QuestionData, StoredTables
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
@@ -69,39 +69,39 @@ def attribution_by(lists: SourceLists) -> Kind[AttributionQuestion, AttributionA
     )
 
 
-def compute(question: AttributionQuestion, asked: AskedEvents, *, lists: SourceLists) -> dict[str, Any]:
+def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceLists) -> dict[str, Any]:
     """Return each channel with the purchases and the revenue that it is credited with, most credit first.
 
     Raises:
         DefinitionError: The session rule needs session ids that the events do not have.
     """
-    question = question.changed(session_rule=known_session_rule(question.session_rule, asked.source))
-    con, settings = asked.con, asked.source.settings
+    question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
+    con, settings = data.con, data.source.settings
     channels = ChannelRule(lists, settings.own_domains, settings.ai_assistant_channel)
-    stored = _stored(question, asked, channels)
+    stored = _stored(question, data, channels)
     if stored:
-        result = _prepare_stored(con, asked.events, stored, asked.days)
+        result = _prepare_stored(con, data.events, stored, data.days)
     else:
-        result = _prepare(con, meeting(asked.events, question.where), channels, question.cut_by, asked.days)
-    bought = of_days(result.bought, "converted_date", asked.days)
+        result = _prepare(con, meeting(data.events, question.where), channels, question.cut_by, data.days)
+    bought = of_days(result.bought, "converted_date", data.days)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     conversions = int(con.to_pyarrow(counted).to_pylist()[0]["conversions"])
     of_channels = {"source_lists": lists.version, "ai_assistants": channels.ai_assistants}
     return {
         "model": question.model,
-        "definition": {**question.to_mapping(), **of_channels, **days_definition(asked.days)},
+        "definition": {**question.to_mapping(), **of_channels, **days_definition(data.days)},
         "conversions": conversions,
         "channels": _credit(con, result, question.model, question.rule) if conversions else [],
         "notes": ([] if conversions else [NO_PURCHASES]) + ([] if result.has_addresses else [NO_ADDRESSES]),
     }
 
 
-def _stored(question: AttributionQuestion, asked: AskedEvents, channels: ChannelRule) -> StoredTables | None:
+def _stored(question: AttributionQuestion, data: QuestionData, channels: ChannelRule) -> StoredTables | None:
     """Return the stored sessions and touches of the same events; None if their channels are by other lists of sites."""
-    if asked.segment or question.where != EVERYTHING:
+    if data.segment or question.where != EVERYTHING:
         return None
-    stored = asked.opened.stored(str(question.session_rule))
-    return stored if stored and _has_lists(asked.con, stored.table(Touches), channels) else None
+    stored = data.opened.stored(str(question.session_rule))
+    return stored if stored and _has_lists(data.con, stored.table(Touches), channels) else None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.attribution.queries import DEFAULT_MODEL
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, asked, where_field
+from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, field, where_field
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.sessions.rule import SessionRule
@@ -70,19 +70,19 @@ class AttributionQuestion(Question):
         json_schema_extra={"examples": [{"model": "time_decay", "lookback": "30d"}]}, protected_namespaces=()
     )
 
-    model: Annotated[str, MODEL, BeforeValidator(model_name)] = asked(
+    model: Annotated[str, MODEL, BeforeValidator(model_name)] = field(
         DEFAULT_MODEL, "Model", "How credit is shared among visits"
     )
-    lookback: Duration = asked(
+    lookback: Duration = field(
         duration_text(AttributionRule.lookback_s), "Visits count for",
         f"How long before a purchase a visit counts, {DURATIONS}", hint="30d", about=("look-back", "duration"),
     )  # fmt: skip
-    half_life: Duration = asked(
+    half_life: Duration = field(
         duration_text(AttributionRule.half_life_s), "Weight halves in",
         f"In which a visit's weight halves, with time_decay, {DURATIONS}", hint="7d", about=("half-life",),
         place="more",
     )  # fmt: skip
-    two_touches: Annotated[str, TWO] = asked(
+    two_touches: Annotated[str, TWO] = field(
         AttributionRule.two_touches, "Two visits of a shape",
         "position and j of two visits; Mixpanel keeps their proportion, Amplitude splits the middle", place="more",
     )  # fmt: skip

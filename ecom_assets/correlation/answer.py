@@ -17,7 +17,7 @@ from ecom_assets.funnels.kernel.counts import store_entries, suits
 from ecom_assets.funnels.matching import with_flags
 from ecom_assets.funnels.steps import ANY
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents
+from ecom_assets.questions.source import QuestionData
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.portable import has_kernels, rows_of
 from ecom_assets.tables.queries import DECIMALS
@@ -47,16 +47,16 @@ class CorrelationAnswer(QuestionAnswer):
     correlations: list[Correlated] = Field(description="The strongest first, those with too few data last")
 
 
-def compute(question: CorrelationQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute(question: CorrelationQuestion, data: QuestionData) -> dict[str, Any]:
     """Return how event types and properties correlate with conversion, the strongest first.
 
     Raises:
         DefinitionError: The definition does not fit the events.
         QuestionTooLargeError: The funnel has too many steps.
     """
-    con, funnel = asked.con, question.funnel
-    check_size(funnel, asked.source, "ask for fewer, or use `ecom correlation`")
-    events, _ = funnel_events(asked.events, funnel, SessionRule.preset("ga4"))
+    con, funnel = data.con, question.funnel
+    check_size(funnel, data.source, "ask for fewer, or use `ecom correlation`")
+    events, _ = funnel_events(data.events, funnel, SessionRule.preset("ga4"))
     entered = _entrants(con, events, funnel)
     (sizes,) = rows_of(entered.agg(all_count=entered.count(), converted_count=entered.is_converted.sum()))
     converted, entered_count = int(sizes["converted_count"] or 0), int(sizes["all_count"])
@@ -67,11 +67,11 @@ def compute(question: CorrelationQuestion, asked: AskedEvents) -> dict[str, Any]
         result += _compared(rows, column, totals, question.confidence)
     types = [step.event_type for step in funnel.steps if step.event_type != ANY]
     return {
-        "definition": question.to_mapping() | {"first_date": asked.days[0], "last_date": asked.days[1]},
+        "definition": question.to_mapping() | {"first_date": data.days[0], "last_date": data.days[1]},
         "converted_count": totals[0],
         "other_count": totals[1],
         "correlations": sorted(result, key=_strongest_first)[: question.limit],
-        "warnings": [*missing_type_warnings(con, events, types, asked.source.words), *_warnings(totals)],
+        "warnings": [*missing_type_warnings(con, events, types, data.source.words), *_warnings(totals)],
     }
 
 

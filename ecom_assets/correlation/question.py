@@ -6,7 +6,7 @@ from pydantic import ConfigDict, model_validator
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.questions.fields import Count, Name, Share, asked, column, commas
+from ecom_assets.questions.fields import Count, Name, Share, column, commas, field
 from ecom_assets.questions.model import Question
 from ecom_assets.tables.values import check_column
 
@@ -26,16 +26,16 @@ class CorrelationQuestion(Question):
 
     TITLES: ClassVar = {"what": "Funnel", "how": "How", "more": "More"}
 
-    funnel: Funnel = asked(
+    funnel: Funnel = field(
         ..., "Funnel", "Whose conversion is looked at: a funnel per visitor",
         only=("steps", "within", "order", "where", "exclude", "exclusion_rule"),
     )  # fmt: skip
-    properties: tuple[Property, ...] = asked(
+    properties: tuple[Property, ...] = field(
         [], "Properties", "Columns or properties.key of the event of the first step whose values are compared",
         max_length=MAX_PROPERTIES, option="--property", hint="product_category, properties.key", width=2, parts=commas,
     )  # fmt: skip
-    limit: Count = asked(20, "At most", "How many event types and values to show", ge=1, le=1_000, hint="20")
-    confidence: Share = asked(
+    limit: Count = field(20, "At most", "How many event types and values to show", ge=1, le=1_000, hint="20")
+    confidence: Share = field(
         0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95", place="more"
     )
 

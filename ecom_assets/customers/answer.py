@@ -14,7 +14,7 @@ from ecom_assets.customers.segments import customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
 from ecom_assets.customers.value_models import Fitted, NoFit
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents
+from ecom_assets.questions.source import QuestionData
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 
@@ -73,27 +73,27 @@ class ValueAnswer(FittedModel, BuyersAnswer):
     lifetime_value_amount: str | None = number("Value", "money", "What they are expected to bring, discounted")
 
 
-def compute_segments(question: SegmentsQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute_segments(question: SegmentsQuestion, data: QuestionData) -> dict[str, Any]:
     """Return the customers of each segment."""
-    purchases, facts = _purchases(question, asked, {"scores": question.scores})
+    purchases, facts = _purchases(question, data, {"scores": question.scores})
     result = customer_segments(purchases, question.scores)
-    if asked.keep:
-        asked.keep(result.order_by("customer_id"))
-    return {**facts, **segment_totals(result, asked.fetch())}
+    if data.keep:
+        data.keep(result.order_by("customer_id"))
+    return {**facts, **segment_totals(result, data.fetch())}
 
 
-def compute_value(question: ValueQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]:
     """Return the models that fit the customers, and what these expect."""
-    settings = asked.source.settings
+    settings = data.source.settings
     usual = {"value_months": settings.value_months, "discount_rate": settings.value_discount_rate}
     rule = ValueRule(**{**usual, **question.given})
     named = {**asdict(rule), "time_unit": "week", "order": "day_with_an_order"}
-    purchases, facts = _purchases(question, asked, named)
-    histories_table = asked.con.to_pyarrow(histories(purchases))
+    purchases, facts = _purchases(question, data, named)
+    histories_table = data.con.to_pyarrow(histories(purchases))
     models = ValueModels.fit(histories_table)
     rows = lifetime_value(histories_table, models, rule).select(list(LifetimeValue.columns))
-    if asked.keep:
-        asked.keep(asked.con.create_table("lifetime_value", rows, temp=True).order_by("customer_id"))
+    if data.keep:
+        data.keep(data.con.create_table("lifetime_value", rows, temp=True).order_by("customer_id"))
     correlation = {"frequency_value_correlation": value_correlation(histories_table)}
     return {
         **facts,
@@ -104,11 +104,11 @@ def compute_value(question: ValueQuestion, asked: AskedEvents) -> dict[str, Any]
 
 
 def _purchases(
-    question: CustomerQuestion, asked: AskedEvents, rule: dict[str, Any]
+    question: CustomerQuestion, data: QuestionData, rule: dict[str, Any]
 ) -> tuple[Purchases, dict[str, Any]]:
     """Return the purchases until the day that is asked about, and what the answer says of them."""
-    events, until = asked.all_events, asked.days[1]
-    if asked.source.of_orders:
+    events, until = data.all_events, data.days[1]
+    if data.source.of_orders:
         source = {"source": "orders"}
         purchases = Purchases.from_sales(events.mutate(revenue_amount=events.amount), until)
     else:
@@ -116,10 +116,10 @@ def _purchases(
         purchases = Purchases.from_sessions(whole_sessions(events, SessionRule.preset(question.session_rule)), until)
     # Stored, because an answer asks several times.
     orders, as_of = (
-        asked.con.create_table(f"purchase_{name}", rows, temp=True, overwrite=True)
+        data.con.create_table(f"purchase_{name}", rows, temp=True, overwrite=True)
         for name, rows in (("orders", purchases.orders), ("as_of", purchases.as_of))
     )
-    (newest,) = asked.fetch()(as_of)
+    (newest,) = data.fetch()(as_of)
     return Purchases(orders, as_of), {"definition": rule | source, "as_of_date": newest["as_of_date"]}
 
 

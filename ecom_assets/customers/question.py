@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from ecom_assets.customers.segments import SCORES
 from ecom_assets.customers.value import ValueRule
-from ecom_assets.questions.fields import Choices, asked
+from ecom_assets.questions.fields import Choices, field
 from ecom_assets.questions.model import Question
 from ecom_assets.sessions.question import SESSION_RULE
 
@@ -22,11 +22,11 @@ class CustomerQuestion(Question):
     READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
     READS_ALL: ClassVar = True
 
-    session_rule: Annotated[str, SESSION_RULE] = asked(
+    session_rule: Annotated[str, SESSION_RULE] = field(
         "ga4", "Session rule",
         "How events are cut into sessions; a purchase counts on the day on which its session started", place="more",
     )  # fmt: skip
-    end_date: date | None = asked(
+    end_date: date | None = field(
         None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",
         alias="as_of", is_date=True,
     )  # fmt: skip
@@ -37,7 +37,7 @@ class SegmentsQuestion(CustomerQuestion):
 
     CALLED: ClassVar[str] = "segments"
 
-    scores: Annotated[str, SCORE] = asked("percent_rank", "Scores", "What customers who tie get")
+    scores: Annotated[str, SCORE] = field("percent_rank", "Scores", "What customers who tie get")
 
 
 class ValueQuestion(CustomerQuestion):
@@ -45,12 +45,12 @@ class ValueQuestion(CustomerQuestion):
 
     CALLED: ClassVar[str] = "the value of customers"
 
-    horizon_days: int = asked(ValueRule.horizon_days, "Horizon", "Days to expect orders in")
-    value_months: int | None = asked(
+    horizon_days: int = field(ValueRule.horizon_days, "Horizon", "Days to expect orders in")
+    value_months: int | None = field(
         None, "Months", "Months of 30 days that value looks ahead; that of ECOM_VALUE_MONTHS, or 12, if not given",
         option="--months",
     )  # fmt: skip
-    discount_rate: float | None = asked(
+    discount_rate: float | None = field(
         None, "Discount rate", "Share by which money is worth less a year later; that of ECOM_VALUE_DISCOUNT_RATE, or "
         "0.1, if not given",
     )  # fmt: skip

@@ -30,7 +30,7 @@ from ecom_assets.experiments.comparison import (
 from ecom_assets.experiments.experiment import square_sum, variant_counts
 from ecom_assets.experiments.question import MAX_VARIANTS, ExperimentQuestion
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents
+from ecom_assets.questions.source import QuestionData
 from ecom_assets.tables.queries import DECIMALS
 from ecom_assets.trends.range import TrendRange
 
@@ -130,16 +130,16 @@ class ExperimentAnswer(QuestionAnswer):
     warnings: list[str] = Field(description="Reasons to doubt the comparison, a sentence each")
 
 
-def compute(question: ExperimentQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute(question: ExperimentQuestion, data: QuestionData) -> dict[str, Any]:
     """Return the counts of each variant, and how it compares with the control.
 
     Raises:
         DefinitionError: The definition does not fit the events.
     """
     # A goal can follow after the last day of exposures.
-    events = asked.events if question.within is None else asked.all_events
-    days = TrendRange.between(asked.event_days, asked.days)
-    return experiment_answer(asked.con, events, question, (days.first, days.last), asked.source.words)
+    events = data.events if question.within is None else data.all_events
+    days = TrendRange.between(data.event_days, data.days)
+    return experiment_answer(data.con, events, question, (days.first, days.last), data.source.words)
 
 
 def experiment_answer(

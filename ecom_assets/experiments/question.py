@@ -16,9 +16,9 @@ from ecom_assets.questions.fields import (
     Duration,
     Name,
     Share,
-    asked,
     column,
     commas,
+    field,
     where_field,
 )
 from ecom_assets.questions.model import Part, Question
@@ -63,7 +63,7 @@ class Goal(Events):
 
     CALLED: ClassVar[str] = "the goal of an experiment"
 
-    event_type: Annotated[Name | None, EVENT_TYPE] = asked(
+    event_type: Annotated[Name | None, EVENT_TYPE] = field(
         None, "Goal", "Event type that counts as success, such as purchase; default anything", examples=["purchase"],
         place="what", hint="purchase", suggests="types",
     )  # fmt: skip
@@ -77,7 +77,7 @@ class Exposure(Events):
 
     CALLED: ClassVar[str] = "the exposure of an experiment"
 
-    event_type: Annotated[Name | None, EVENT_TYPE] = asked(
+    event_type: Annotated[Name | None, EVENT_TYPE] = field(
         None, "Exposed by", "Event type that names the variant; any event that has one if not given",
         examples=["page_view"], place="what", hint="any event that has one", suggests="types",
     )  # fmt: skip
@@ -124,41 +124,41 @@ class ExperimentQuestion(Question):
         json_schema_extra={"examples": [{"variant": "properties.variant", "goal": "purchase", "within": "7d"}]}
     )
 
-    variant: Annotated[Name, column("The variant of an experiment", check_column)] = asked(
+    variant: Annotated[Name, column("The variant of an experiment", check_column)] = field(
         ..., "Variant in", "Column or properties.key that names the variant, such as properties.variant",
         examples=["properties.variant"], place="what", hint="properties.variant", suggests="columns",
     )  # fmt: skip
-    goal: Goal = asked(..., "Goal", "Events that count as success", examples=["purchase"], only=("event_type", "where"))
-    exposure: Exposure = asked(
+    goal: Goal = field(..., "Goal", "Events that count as success", examples=["purchase"], only=("event_type", "where"))
+    exposure: Exposure = field(
         ANYTHING, "Exposed by", "Events that name the variant; default any that has one", only=("event_type", "where")
     )
-    control: Name = asked(
+    control: Name = field(
         "control", "Control", "Variant with which the others are compared", place="what", hint="control"
     )
-    within: Duration | None = asked(
+    within: Duration | None = field(
         None, "Within", f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
         examples=["7d"], place="what", hint="to the last day",
     )  # fmt: skip
-    amount: Annotated[Name | None, column("The amount of an experiment", check_column)] = asked(
+    amount: Annotated[Name | None, column("The amount of an experiment", check_column)] = field(
         None, "Also compare mean of", "Number column of goals whose mean per unit is compared too",
         examples=["cart_amount"], place="what", hint="cart_amount", suggests="columns",
     )  # fmt: skip
-    shares: Shares | None = asked(
+    shares: Shares | None = field(
         None, "Planned shares",
         "Planned share of each variant, as VARIANT=NUMBER; others are ignored. Equal if not given",
         option="--share", place="more", hint="control=50, test=50", parts=commas,
         examples=[{"control": 50, "test": 50}],
     )  # fmt: skip
-    multiple: Annotated[str, SEVERAL] = asked(
+    multiple: Annotated[str, SEVERAL] = field(
         "exclude", "Who saw several", "Whether units that saw several variants are left out, or count for "
         "the first", place="more",
     )  # fmt: skip
     where: Conditions = where_field()
-    confidence: Share = asked(
+    confidence: Share = field(
         0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95",
         place="more",
     )  # fmt: skip
-    planned_units: Count = asked(
+    planned_units: Count = field(
         5_000, "Planned visitors", "Units at which the sequential interval is narrowest", ge=1,
         le=1_000_000_000, hint="5000", place="more",
     )  # fmt: skip

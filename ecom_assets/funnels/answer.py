@@ -44,7 +44,7 @@ from ecom_assets.funnels.report import (
     with_value_columns,
 )
 from ecom_assets.questions.answer import InUtc, Kind, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents, EventSource, OpenEvents, QuestionTooLargeError
+from ecom_assets.questions.source import EventSource, OpenEvents, QuestionData, QuestionTooLargeError
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
@@ -382,14 +382,14 @@ def _listed_by(con: SQLBackend, funnel: Funnel, listed: StepList, values: dict[s
     return keep
 
 
-def compute_who(listed: StepList, question: FunnelQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
     """Return the first units at a step, in order, and the number of all of them.
 
     Raises:
         DefinitionError: The funnel has no such step, or counts totals.
         QuestionTooLargeError: The funnel has too many steps.
     """
-    check_size(question, asked.source, "ask for fewer, or use `ecom funnel --who`", LISTED)
+    check_size(question, data.source, "ask for fewer, or use `ecom funnel --who`", LISTED)
     if listed.step > len(question.steps):
         raise DefinitionError(f"Step {listed.step} is not one of the {len(question.steps)} steps; give one of them.")
     if question.per not in {"user", "session"}:
@@ -397,37 +397,37 @@ def compute_who(listed: StepList, question: FunnelQuestion, asked: AskedEvents) 
             "The visitors at a step are listed per user or session, not for totals or properties; set per."
         )
     values: dict[str, Any] = {}
-    answer = _answer(question, asked, _listed_by(asked.con, question, listed, values))
+    answer = _answer(question, data, _listed_by(data.con, question, listed, values))
     return {"definition": answer["definition"], "step": listed.step, **values}
 
 
-def compute(question: FunnelQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute(question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
     """Return the units and their times at each step, and what else is asked for.
 
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
         QuestionTooLargeError: It has too many steps.
     """
-    check_size(question, asked.source, "ask for fewer, or use `ecom funnel`")
-    return _answer(question, asked, asked.keep)
+    check_size(question, data.source, "ask for fewer, or use `ecom funnel`")
+    return _answer(question, data, data.keep)
 
 
-def _answer(question: FunnelQuestion, asked: AskedEvents, keep: Keep | None) -> dict[str, Any]:
+def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> dict[str, Any]:
     entered = question.entry_days
     named = question.session_rule or TOOL_RULES.get(str(question.preset))  # of the preset's tool, if it has sessions
-    rule = known_session_rule(named, asked.source) if question.per == "session" else None
+    rule = known_session_rule(named, data.source) if question.per == "session" else None
     # The days are fixed by all events, because those of a visitor segment may end earlier.
-    newest = asked.opened.known.last if asked.segment else None
+    newest = data.opened.known.last if data.segment else None
     first, last, count = (*entered.within(newest), None) if newest else (entered.first, entered.last, entered.day_count)
     result = funnel_answer(
-        asked.con,
-        asked.events,
+        data.con,
+        data.events,
         question,
         rule=SessionRule.preset(rule) if rule else None,
         keep=keep,
-        words=asked.source.words,
-        limits=EntryLimits(first, last, count, asked.opened.timezone),
-        times=asked.begun,
+        words=data.source.words,
+        limits=EntryLimits(first, last, count, data.opened.timezone),
+        times=data.begun,
     )
     return result | {"session_rule": rule}
 

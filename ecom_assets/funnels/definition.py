@@ -31,9 +31,9 @@ from ecom_assets.questions.fields import (
     Count,
     Duration,
     Name,
-    asked,
     breakdown,
     commas,
+    field,
     periods,
     where_field,
 )
@@ -139,56 +139,56 @@ class Funnel(Definition):
     TITLES: ClassVar = {"what": "Steps", "how": "How", "more": "More"}
     PRESETS = PRESETS
 
-    steps: tuple[FunnelStep, ...] = asked(
+    steps: tuple[FunnelStep, ...] = field(
         ..., "Steps", STEPS_HELP, min_length=1, max_length=MAX_STEPS, place="what", suggests="types",
         line=step_from_text, parts=step_names, is_one_option=True, row="Step",
     )  # fmt: skip
-    within: Duration = asked(
+    within: Duration = field(
         "7d", "Window", f"Time from the first step to the last, {DURATIONS}", hint="7d", about=("within", "duration")
     )
-    order: Annotated[str, ORDER] = asked("ordered", "Order", "What may lie between steps: docs/metrics.md", width=2)
-    per: Name = asked(
+    order: Annotated[str, ORDER] = field("ordered", "Order", "What may lie between steps: docs/metrics.md", width=2)
+    per: Name = field(
         "user", "Count", "What is counted: user, session, totals, or the values of a properties.key",
         hint="properties.company", suggests="columns",
         options={"": "Visitors", "session": "Sessions", "totals": "Every attempt"},
     )  # fmt: skip
-    by: breakdown("`by`") = asked(  # type: ignore[valid-type]  # a type of a function
+    by: breakdown("`by`") = field(  # type: ignore[valid-type]  # a type of a function
         None, "Break down by", "Column or properties.key to compare, bins of numbers such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these", hint="product_category, cart_amount:bins=5",
         suggests="columns", parts=split_columns, about=("by", "breakdown"),
     )  # fmt: skip
-    over: Annotated[str | None, OVER] = asked(
+    over: Annotated[str | None, OVER] = field(
         None,
         "Over time, by",
         "Length of periods of entry, each of which is a cohort with a funnel of its own",
         options={"": "No"},
     )
-    exclude: tuple[Exclusion, ...] = asked(
+    exclude: tuple[Exclusion, ...] = field(
         [], "Without, between steps", "Events that may not come between the steps; `a:2:3` only between steps 2 and 3",
         max_length=20, hint="remove_from_cart", suggests="types", line=exclusion_from_text, parts=commas,
     )  # fmt: skip
     where: Conditions = where_field()
-    hold: tuple[Name, ...] = asked(
+    hold: tuple[Name, ...] = field(
         [], "Same value throughout", "Columns that keep one value throughout", max_length=10, hint="product_id",
         suggests="columns", parts=commas, is_one_option=True, place="more",
     )  # fmt: skip
-    exclusion_rule: Annotated[str, EXCLUSION_RULE] = asked(
+    exclusion_rule: Annotated[str, EXCLUSION_RULE] = field(
         "mixpanel", "What comes between", "What an excluded event does: mixpanel keeps the steps before it, "
         "posthog drops the attempt", place="more", needs=("exclude", "says what an excluded event does"),
     )  # fmt: skip
-    by_attribution: str = asked(
+    by_attribution: str = field(
         "first", "Breakdown's value from", "Whose value of `by` counts: first, last, all, step_2 and the "
         "like", max_length=10, hint="first, last, all, step_2", place="more",
         needs=("by", "says whose value of --by counts"),
     )  # fmt: skip
-    limit: Count = asked(
+    limit: Count = field(
         25, "Group the rest as Other", "How many values of `by` to show; the others are Other", ge=1,
         le=GREATEST_LIMIT, hint="25", place="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
-    week_start: Annotated[str, WEEK_START] = asked(
+    week_start: Annotated[str, WEEK_START] = field(
         "monday", "Weeks begin on", "Weekday on which weeks begin", place="more"
     )
-    time_to_convert: TimeToConvert | None = asked(
+    time_to_convert: TimeToConvert | None = field(
         None, "Time to convert, steps", "Two steps, the time between which is counted in bins, such as 1:3",
         hint="1:3", place="more", about=("time_to_convert",), address="times",
     )  # fmt: skip

@@ -10,23 +10,23 @@ from pydantic.fields import FieldInfo
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.steps import TimeToConvert
-from ecom_assets.questions.fields import asked, commas, lines_of
+from ecom_assets.questions.fields import commas, field, lines_of
 from ecom_assets.questions.model import Question
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.tables.columns import EVERY, OCCURRENCES
 from ecom_assets.tables.days import DayRange
 
 EXTRAS: Final[Mapping[str, FieldInfo]] = {
-    "step_where": asked(
+    "step_where": field(
         [], "", "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold",
         place="", parts=lines_of,
     ),
-    "occurrence": asked(
+    "occurrence": field(
         [], "Step 1 counts", "first_ever or first_time: step 1 is the visitor's first event of its type in all data, "
         "or the first that meets the conditions. '2: first_time' is of step 2", place="more", parts=lines_of,
         options={name if name != EVERY else "": label for name, label in OCCURRENCES.items()},
     ),
-    "bins": asked(
+    "bins": field(
         None, "Bins", "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; "
         "chosen if not given", place="more", hint="12, 1h, or 1m, 10m, 1h",
         needs=("time_to_convert", "are those of --time-to-convert"),
@@ -98,11 +98,11 @@ class FunnelQuestion(Funnel, Question):
     session_rule: SessionRuleName = session_rule_field(
         "When a session ends, for per=session; default as the preset or the settings say"
     )
-    first: date | None = asked(
+    first: date | None = field(
         None, "Entered from", "First day of entry, YYYY-MM-DD; later steps may follow any time", alias="from",
         is_date=True, place="more", about=("from", "first"), address="start_date",
     )  # fmt: skip
-    last_day: date | None = asked(
+    last_day: date | None = field(
         None, "Entered to", "Last day of entry, YYYY-MM-DD, included", alias="to", is_date=True, place="more",
         about=("to",), address="end_date",
     )  # fmt: skip

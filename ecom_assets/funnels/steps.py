@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final
 
 from ecom_assets.errors import DefinitionError, UsageError
-from ecom_assets.questions.fields import Choices, Conditions, Count, EventType, asked
+from ecom_assets.questions.fields import Choices, Conditions, Count, EventType, field
 from ecom_assets.questions.model import Part
 from ecom_assets.tables.columns import EVERY, OCCURRENCES
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of
@@ -30,8 +30,8 @@ class FunnelEvent(Part):
 
     CALLED: ClassVar[str] = "a funnel step"
 
-    event_type: EventType = asked(..., "Event type", "What happens; * is anything", examples=["product_view"])
-    where: Conditions = asked(
+    event_type: EventType = field(..., "Event type", "What happens; * is anything", examples=["product_view"])
+    where: Conditions = field(
         [], "where", "Values of columns, or conditions as text such as `cart_amount > 20` or as {column, operator, "
         "value}; `properties.key` names a value inside the JSON column", examples=[{"product_category": "shoes"}],
     )  # fmt: skip
@@ -83,10 +83,10 @@ class FunnelEvent(Part):
 class FunnelStep(FunnelEvent):
     """A step: an event type with conditions, and which of a visitor's events count."""
 
-    occurrence: Annotated[str, OCCURRENCE] = asked(
+    occurrence: Annotated[str, OCCURRENCE] = field(
         EVERY, "counts", "first_time: only the first that meets the conditions, in all data; first_ever: of its type"
     )
-    optional: bool = asked(
+    optional: bool = field(
         default=False, label="optional", help="Whether it need not be taken; as text, `add_to_cart?`"
     )
 
@@ -116,8 +116,8 @@ class Exclusion(FunnelEvent):
 
     CALLED: ClassVar[str] = "an exclusion"
 
-    after: Count = asked(1, "after", "The step after which it may not happen", ge=1, le=MAX_STEPS)
-    before: Count | None = asked(
+    after: Count = field(1, "after", "The step after which it may not happen", ge=1, le=MAX_STEPS)
+    before: Count | None = field(
         None, "before", "The step before which it may not; default the last", ge=2, le=MAX_STEPS
     )
 
@@ -154,9 +154,9 @@ class TimeToConvert(Part):
 
     CALLED: ClassVar[str] = "`time_to_convert`"
 
-    first: Count = asked(..., "from", "The earlier step", alias="from", ge=1, le=MAX_STEPS)
-    last: Count = asked(..., "to", "The later step", alias="to", ge=1, le=MAX_STEPS)
-    bins: Count | str | list[str] | None = asked(
+    first: Count = field(..., "from", "The earlier step", alias="from", ge=1, le=MAX_STEPS)
+    last: Count = field(..., "to", "The later step", alias="to", ge=1, le=MAX_STEPS)
+    bins: Count | str | list[str] | None = field(
         None, "bins", "A number of bins, the width of each, such as 1h, or where they end; default chosen"
     )
 

@@ -21,7 +21,7 @@ from ecom_assets.journeys.kernel import journey_counts
 from ecom_assets.journeys.queries import path_row, path_rows
 from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents
+from ecom_assets.questions.source import QuestionData
 from ecom_assets.sessions.kernel import suits
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
@@ -72,15 +72,15 @@ class OwnJourneysAnswer(QuestionAnswer):
     other_paths: list[CountedPath] = Field(description="Those of sessions without one")
 
 
-def compute(question: JourneyQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute(question: JourneyQuestion, data: QuestionData) -> dict[str, Any]:
     """Return sessions, transitions (in total and by place) and the most frequent paths.
 
     Raises:
         DefinitionError: The session rule needs session ids that the events do not have.
     """
-    question = question.changed(session_rule=known_session_rule(question.session_rule, asked.source))
-    numbers = journeys_of_events(asked.con, asked.events, question, asked.days)
-    return {"definition": question.to_mapping() | days_definition(asked.days), **numbers}
+    question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
+    numbers = journeys_of_events(data.con, data.events, question, data.days)
+    return {"definition": question.to_mapping() | days_definition(data.days), **numbers}
 
 
 def journeys_of_events(

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, model_validator
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.journeys.journeys import EXIT, START, JourneyRule
-from ecom_assets.questions.fields import EVENT_TYPE, Choices, Conditions, Count, Name, asked, commas, where_field
+from ecom_assets.questions.fields import EVENT_TYPE, Choices, Conditions, Count, Name, commas, field, where_field
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.sessions.rule import SessionRule
@@ -40,31 +40,31 @@ class JourneyQuestion(Question):
     READS_ALL: ClassVar = True
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "page_type", "to_step": "purchase", "top": 5}]})
 
-    by: Annotated[str, BY] = asked("page_type", "Steps are", "What a step is")
-    from_step: Name | None = asked(
+    by: Annotated[str, BY] = field("page_type", "Steps are", "What a step is")
+    from_step: Name | None = field(
         None, "From step", "Step at whose first occurrence paths begin; sessions without it are left out",
         hint="the beginning", suggests="types",
     )  # fmt: skip
-    to_step: Name | None = asked(
+    to_step: Name | None = field(
         None, "To step", "Step at whose first occurrence paths end; sessions without it are left out",
         hint="the end", suggests="types",
     )  # fmt: skip
-    exclude: Annotated[tuple[Name, ...], EVENT_TYPE] = asked(
+    exclude: Annotated[tuple[Name, ...], EVENT_TYPE] = field(
         [], "Without", "Event types that are not steps", max_length=100, hint="search", suggests="types", parts=commas
     )
-    group: tuple[Name, ...] = asked(
+    group: tuple[Name, ...] = field(
         [], "Pages as one step", "Pages that are one step, such as '/product/*'; by page", max_length=MAX_PATTERNS,
         hint="/product/*", width=2, parts=commas, place="more",
     )  # fmt: skip
-    min_count: Count = asked(
+    min_count: Count = field(
         1, "Transitions taken at least", "Show transitions taken at least so many times",
         ge=1, hint="1", place="more",
     )  # fmt: skip
-    top: Count = asked(
+    top: Count = field(
         10, "Most paths", "How many of the most frequent paths to show: of all sessions, with a purchase and without",
         ge=1, le=1_000, hint="10", place="more",
     )  # fmt: skip
-    most_steps: Count = asked(
+    most_steps: Count = field(
         JourneyRule.most_steps, "Most steps of a path", "How many steps of a path are kept", hint="20", place="more"
     )
     session_rule: SessionRuleName = session_rule_field()

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from ecom_assets.errors import SourceError
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.questions.model import Question
-from ecom_assets.questions.source import AskedEvents, EventSource, Keep, OpenEvents
+from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.days import Ends
 from ecom_assets.tables.queries import EVENTS, FIRST_DATE, Coverage, Period, TimeRange, cut, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
@@ -172,7 +172,7 @@ class Kind(Generic[Q, A]):
     name: str
     question: type[Q]
     answer: type[A]
-    compute: Callable[[Q, AskedEvents], dict[str, Any]]
+    compute: Callable[[Q, QuestionData], dict[str, Any]]
     summary: str
     tool: str = ""
     lists: Sequence[str] = ()
@@ -217,13 +217,13 @@ def answer(
         begun = kind.begin(question, opened) if kind.begin and segment is None and keep is None else None
         if kind.without and opened.newest_at is None:
             raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
-        asked = replace(_asked(question, source, opened, segment, keep), begun=begun)
-        numbers = kind.compute(question, asked)
-        warnings = [*_unknown_days(asked), *numbers.pop("warnings", ()), *_doubts(asked)]
+        data = replace(_data_of(question, source, opened, segment, keep), begun=begun)
+        numbers = kind.compute(question, data)
+        warnings = [*_unknown_days(data), *numbers.pop("warnings", ()), *_doubts(data)]
         document = {
-            **_days_of(question, asked),
+            **_days_of(question, data),
             "definition": numbers.pop("definition") | ({"segment": segment.to_mapping()} if segment else {}),
-            "event_count": asked.extent.event_count,
+            "event_count": data.extent.event_count,
             **_page_of(numbers, kind.lists, page),
             "warnings": list(dict.fromkeys(warnings)),
             **source.facts(),
@@ -236,9 +236,9 @@ def _segment_of(question: Question, source: EventSource) -> VisitorSegment | Non
     return named and named.translated(source.translate)
 
 
-def _asked(
+def _data_of(
     question: Question, source: EventSource, opened: OpenEvents, segment: VisitorSegment | None, keep: Keep | None
-) -> AskedEvents:
+) -> QuestionData:
     newest = opened.known.last or FIRST_DATE
     days = question.ends(newest)
     period = None if question.reads_all or days == (None, None) else _period(days, opened)
@@ -246,7 +246,7 @@ def _asked(
     everything = opened.events()
     if segment is not None:
         everything = in_segment(everything, segment, question.as_of(newest))
-    return AskedEvents(opened.con, within(everything, period), everything, days, extent, source, opened, segment, keep)
+    return QuestionData(opened.con, within(everything, period), everything, days, extent, source, opened, segment, keep)
 
 
 def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Period:
@@ -255,10 +255,10 @@ def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Perio
     return Period(name, first, days[1] or max(known.last or first, first))
 
 
-def _unknown_days(asked: AskedEvents) -> list[str]:
+def _unknown_days(data: QuestionData) -> list[str]:
     """Return a sentence if there are no data of any of the days."""
-    (first, last), known = asked.days, asked.opened.known
-    if asked.days == (None, None) or known.first is None or known.last is None:
+    (first, last), known = data.days, data.opened.known
+    if data.days == (None, None) or known.first is None or known.last is None:
         return []
     if (first or known.first) <= known.last and (last or known.last) >= known.first:
         return []
@@ -266,11 +266,11 @@ def _unknown_days(asked: AskedEvents) -> list[str]:
     return [f"The data are of {known.first} to {known.last}, so nothing is known of {days}."]
 
 
-def _doubts(asked: AskedEvents) -> list[str]:
+def _doubts(data: QuestionData) -> list[str]:
     """Return a sentence for each event type of the visitor segment that no event has."""
-    if asked.segment is None:
+    if data.segment is None:
         return []
-    return missing_type_warnings(asked.con, asked.opened.events(), event_types(asked.segment), asked.source.words)
+    return missing_type_warnings(data.con, data.opened.events(), event_types(data.segment), data.source.words)
 
 
 def _page_of(numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | None, int]) -> dict[str, Any]:
@@ -281,13 +281,13 @@ def _page_of(numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | No
     return cut(numbers, listed, *page)
 
 
-def _days_of(question: Question, asked: AskedEvents) -> dict[str, Any]:
+def _days_of(question: Question, data: QuestionData) -> dict[str, Any]:
     """Return the days that the answer covers, and the newest one in the data."""
-    opened, newest = asked.opened, asked.source.newest_date or asked.opened.known.last or FIRST_DATE
-    if asked.days == (None, None):
-        period = asked.extent.period(newest)
+    opened, newest = data.opened, data.source.newest_date or data.opened.known.last or FIRST_DATE
+    if data.days == (None, None):
+        period = data.extent.period(newest)
     else:
-        period = _period(asked.days, opened, question.time_range or "custom")
+        period = _period(data.days, opened, question.time_range or "custom")
     period = replace(period, known={EVENTS: opened.known})
     return {"range": range_of(period, opened.timezone), "data_as_of": newest}
 

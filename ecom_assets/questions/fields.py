@@ -1,6 +1,6 @@
 """The fields of a question: each is declared once, and the definition file, the API, the command and the form read it.
 
-`asked` declares a field; `Choices`, `Duration`, `Conditions` and so on are types that several questions share.
+`field` declares a field; `Choices`, `Duration`, `Conditions` and so on are types that several questions share.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +78,7 @@ class FieldInput:
         return {**whole, "properties": {name: part for name, part in whole["properties"].items() if name in self.only}}
 
 
-def asked(  # noqa: PLR0913 (each is a part of the declaration)
+def field(  # noqa: PLR0913 (each is a part of the declaration)
     default: Any,  # noqa: ANN401 (any type of field)
     label: str,
     help: str,  # noqa: A002 (as argparse and typer call it)
@@ -289,7 +289,7 @@ Conditions = Annotated[Where, _AsWhere()]
 WHERE_HELP: Final = "What must hold of an event, such as `cart_amount > 20` or {column, operator, value}"
 
 
-def where_field(label: str = "Only events where", help: str = WHERE_HELP, **shown: Any) -> Any:  # noqa: A002, ANN401 (as `asked`)
+def where_field(label: str = "Only events where", help: str = WHERE_HELP, **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare conditions of a question, which hold of every event by default."""
     shown = {"place": "more", "hint": "product_category = Shoes", "width": 2, "parts": lines_of, **shown}
-    return asked([], label, help, **shown)
+    return field([], label, help, **shown)

@@ -19,7 +19,7 @@ from ecom_assets.questions.fields import (
     FieldInput,
     Name,
     Place,
-    asked,
+    field,
     input_of,
 )
 from ecom_assets.tables.conditions import Condition, Group, columns_of, with_event_types
@@ -51,7 +51,7 @@ class Part(BaseModel):
     @classmethod
     def names(cls) -> list[str]:
         """Return the names of its fields, as definitions have them."""
-        return [field.alias or name for name, field in cls.model_fields.items()]
+        return [info.alias or name for name, info in cls.model_fields.items()]
 
     @classmethod
     def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -113,8 +113,8 @@ class Part(BaseModel):
         fields = type(self).model_fields
         return self.changed(
             **{
-                name: _translated(getattr(self, name), EVENT_TYPE in field.metadata, translate)
-                for name, field in fields.items()
+                name: _translated(getattr(self, name), EVENT_TYPE in info.metadata, translate)
+                for name, info in fields.items()
             }
         )
 
@@ -223,7 +223,7 @@ class Definition(Part):
     def file(self) -> dict[str, Any]:
         """Return the definition as a file: what is given, without days and visitors."""
         beside = self.scope()
-        names = {name for name, field in type(self).model_fields.items() if (field.alias or name) in beside}
+        names = {name for name, info in type(self).model_fields.items() if (info.alias or name) in beside}
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=names)
 
     @classmethod
@@ -233,7 +233,7 @@ class Definition(Part):
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the definition for an answer, as a definition file has it."""
-        own = {name: field.alias or name for name, field in type(self).model_fields.items()}
+        own = {name: info.alias or name for name, info in type(self).model_fields.items()}
         own = {name: alias for name, alias in own.items() if name not in SCOPE | {"preset"}}
         inner = {name: part for name in own if isinstance(part := getattr(self, name), Definition)}
         plain = self.model_dump(mode="json", by_alias=True, include=own.keys() - inner.keys())
@@ -245,9 +245,9 @@ def presets_of(presets: Collection[str]) -> Choices:
     return Choices("preset", {name: TOOLS.get(name, name) for name in presets})
 
 
-def preset_field() -> Any:  # noqa: ANN401 (as `asked`)
+def preset_field() -> Any:  # noqa: ANN401 (as `field`)
     """Declare the preset of a definition."""
-    return asked(None, "Preset of another tool", "What this tool would do where nothing is said", place="more")
+    return field(None, "Preset of another tool", "What this tool would do where nothing is said", place="more")
 
 
 TIME_RANGE_HELP: Final = "Days whose events are looked at, up to the newest one; default all"
@@ -257,22 +257,22 @@ class Question(Definition):
     """A definition with the days, the time zone and the visitors that it is about."""
 
     time_range: TimeRange | None = Field(None, description=TIME_RANGE_HELP)
-    start_date: date | None = asked(
+    start_date: date | None = field(
         None, "From", "First day, YYYY-MM-DD; the first of the data if not given", is_date=True
     )
-    end_date: date | None = asked(
+    end_date: date | None = field(
         None, "To", "Last day, YYYY-MM-DD, included; the newest of the data if not given", is_date=True
     )
-    last: str | None = asked(
+    last: str | None = field(
         None, "Or the last", "So many days up to the last one, such as 30d or 4w, instead of the first", hint="30d",
         max_length=20, place="more",
     )  # fmt: skip
-    timezone: str | None = asked(
+    timezone: str | None = field(
         None, "Days begin in",
         "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
         hint="Europe/Berlin", max_length=60, about=("timezone", "time zone"),
     )  # fmt: skip
-    segment: Name | dict[str, Any] | list[Any] | None = asked(
+    segment: Name | dict[str, Any] | list[Any] | None = field(
         None, "Visitor segment", "Only visitors of this segment as of the last day: a declared name, or a definition",
         hint="a declared name", place="more", examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
     )  # fmt: skip
@@ -411,10 +411,10 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Questi
             continue
         inner = info.annotation
         if shown.only and isinstance(inner, type) and issubclass(inner, Part):
-            inside = [field for field in fields_of(inner, (*path, alias)) if field.name in shown.only]
+            inside = [declared for declared in fields_of(inner, (*path, alias)) if declared.name in shown.only]
             if not issubclass(inner, Definition):
-                names = [alias, *(f"{alias}_{field.name}" for field in inside[1:])]
-                inside = [replace(field, name=own) for field, own in zip(inside, names, strict=True)]
+                names = [alias, *(f"{alias}_{declared.name}" for declared in inside[1:])]
+                inside = [replace(declared, name=own) for declared, own in zip(inside, names, strict=True)]
             result += inside
         else:
             result.append(QuestionField(alias, (*path, alias), info, shown))
@@ -426,15 +426,17 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Questi
 
 def in_order(question: type[Question]) -> list[QuestionField]:
     """Return the fields as people are asked for them: those of a definition file first, the days and visitors last."""
-    return sorted(fields_of(question), key=lambda field: (field.path[0] in SCOPE, field.path[0] in question.BESIDE))
+    return sorted(
+        fields_of(question), key=lambda declared: (declared.path[0] in SCOPE, declared.path[0] in question.BESIDE)
+    )
 
 
 def definition_of(question: type[Question], texts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the definition that texts give, by the name of a field; a field that is not among them has its default."""
     definition: dict[str, Any] = {}
-    for field in fields_of(question):
-        if field.name in texts:
-            put_value(definition, field.path, field.read(texts[field.name]))
+    for declared in fields_of(question):
+        if declared.name in texts:
+            put_value(definition, declared.path, declared.read(texts[declared.name]))
     return definition
 
 

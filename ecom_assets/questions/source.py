@@ -134,7 +134,7 @@ class EventSource(Protocol):
 
 
 @dataclass(frozen=True)
-class AskedEvents:
+class QuestionData:
     """What an answer is computed from.
 
     Attributes:

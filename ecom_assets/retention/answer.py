@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from ecom_assets.errors import UsageError
 from ecom_assets.questions.answer import Kind, Money, PeriodStart, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents
+from ecom_assets.questions.source import QuestionData
 from ecom_assets.retention.activity import activity, event_activity
 from ecom_assets.retention.counting import (
     Build,
@@ -86,30 +86,30 @@ class RetentionWhoAnswer(QuestionAnswer):
     who: list[InCell] = Field(description="In order of their ids")
 
 
-def compute(question: RetentionQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute(question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
     """Return cohorts with who came back, from events or order lines.
 
     Raises:
         DefinitionError: The rule does not fit the events.
         UsageError: Orders are asked for what they do not have.
     """
-    query, until = _query(question, asked), _whole_until(question, asked)
-    if asked.source.of_orders:
+    query, until = _query(question, data), _whole_until(question, data)
+    if data.source.of_orders:
         return answer_activity(query, until)
-    return retention_answer(query, until, asked.source.words)
+    return retention_answer(query, until, data.source.words)
 
 
-def _compute_who(listed: CellList, question: RetentionQuestion, asked: AskedEvents) -> dict[str, Any]:
-    return who_answer(_query(question, asked), listed, _whole_until(question, asked))
+def _compute_who(listed: CellList, question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
+    return who_answer(_query(question, data), listed, _whole_until(question, data))
 
 
-def _query(question: RetentionQuestion, asked: AskedEvents) -> RetentionQuery:
-    is_of_orders = asked.source.of_orders
+def _query(question: RetentionQuestion, data: QuestionData) -> RetentionQuery:
+    is_of_orders = data.source.of_orders
     rule = _of_orders(question) if is_of_orders else question
     build: Build = activity if is_of_orders else event_activity
-    between = asked.days if question.reads_all else (None, None)
-    timezone, days = asked.opened.timezone, asked.extent.day_count
-    return RetentionQuery(asked.con, asked.events, rule, timezone, days, build, between, asked.keep)
+    between = data.days if question.reads_all else (None, None)
+    timezone, days = data.opened.timezone, data.extent.day_count
+    return RetentionQuery(data.con, data.events, rule, timezone, days, build, between, data.keep)
 
 
 def _of_orders(rule: RetentionQuestion) -> RetentionQuestion:
@@ -121,11 +121,11 @@ def _of_orders(rule: RetentionQuestion) -> RetentionQuestion:
     return rule
 
 
-def _whole_until(question: RetentionQuestion, asked: AskedEvents) -> date | None:
+def _whole_until(question: RetentionQuestion, data: QuestionData) -> date | None:
     """Return the last day of which the data are whole; None where the events that are looked at say it."""
-    last = asked.extent.last_date
+    last = data.extent.last_date
     # The visitors of a segment may all have gone before the newest day of the data.
-    return question.whole_until or (last - ONE_DAY if asked.segment and last else None)
+    return question.whole_until or (last - ONE_DAY if data.segment and last else None)
 
 
 RETENTION: Final = Kind(

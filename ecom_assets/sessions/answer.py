@@ -7,7 +7,7 @@ from ibis.backends.sql import SQLBackend
 from pydantic import Field
 
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents, Keep
+from ecom_assets.questions.source import Keep, QuestionData
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.kernel import session_sums, suits
 from ecom_assets.sessions.queries import session_totals, totals_of
@@ -33,25 +33,25 @@ class SessionsAnswer(QuestionAnswer):
     )
 
 
-def compute(question: SessionQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
     """Return the totals of the sessions that started on the days.
 
     Raises:
         DefinitionError: The rule needs session ids that the events do not have.
     """
-    question = question.changed(session_rule=known_session_rule(question.session_rule, asked.source))
-    totals = _of_stored(question, asked) or totals_of_events(asked.con, asked.events, question, asked.days, asked.keep)
-    return {"definition": question.to_mapping() | days_definition(asked.days), **totals}
+    question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
+    totals = _of_stored(question, data) or totals_of_events(data.con, data.events, question, data.days, data.keep)
+    return {"definition": question.to_mapping() | days_definition(data.days), **totals}
 
 
-def _of_stored(question: SessionQuestion, asked: AskedEvents) -> dict[str, Any] | None:
+def _of_stored(question: SessionQuestion, data: QuestionData) -> dict[str, Any] | None:
     """Return the totals of stored sessions; None if other events or another silence are asked about, or none are."""
-    if asked.segment or asked.keep or question.where != EVERYTHING or question.idle is not None:
+    if data.segment or data.keep or question.where != EVERYTHING or question.idle is not None:
         return None
-    stored = asked.opened.stored(str(question.session_rule))
+    stored = data.opened.stored(str(question.session_rule))
     if stored is None:
         return None
-    return session_totals(of_days(stored.table(Sessions), "started_date", asked.days), stored.rows)
+    return session_totals(of_days(stored.table(Sessions), "started_date", data.days), stored.rows)
 
 
 def totals_of_events(

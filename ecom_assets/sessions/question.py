@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 from pydantic import ConfigDict, model_validator
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, asked, where_field
+from ecom_assets.questions.fields import DURATIONS, Choices, Conditions, Duration, field, where_field
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.questions.source import EventSource
 from ecom_assets.sessions.rule import PRESETS as RULES
@@ -26,10 +26,10 @@ SessionRuleName = Annotated[str | None, SESSION_RULE]
 PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.items()}
 
 
-def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `asked`)
+def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare the rule that cuts events into sessions; None is that of the settings."""
     usual = {"place": "more", "about": ("session_rule", "session rule"), "options": {"": "As set"}}
-    return asked(None, "Session rule", help, **usual | shown)
+    return field(None, "Session rule", help, **usual | shown)
 
 
 def known_session_rule(named: str | None, source: EventSource) -> str:
@@ -56,7 +56,7 @@ class SessionQuestion(Question):
     model_config = ConfigDict(json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]})
 
     session_rule: SessionRuleName = session_rule_field(place="how", also="--rule")
-    idle: Duration | None = asked(
+    idle: Duration | None = field(
         None, "Ends after silence of", f"Silence that ends a session, {DURATIONS}", hint="30m",
         about=("idle", "duration"),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from ecom_assets.questions.answer import Kind, PeriodStart, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents
+from ecom_assets.questions.source import QuestionData
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
 from ecom_assets.trends.range import TrendRange
@@ -86,15 +86,15 @@ class TrendAnswer(QuestionAnswer):
     lifecycle: list[Lifecycle] | None = Field(None, description="By series; null for another kind")
 
 
-def compute(question: TrendQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute(question: TrendQuestion, data: QuestionData) -> dict[str, Any]:
     """Return the values of each series by period; a period is unknown if nothing at all is known of its days.
 
     Raises:
         DefinitionError: The definition does not fit the events or the days.
     """
-    opened = asked.opened
-    days = TrendRange.between(asked.event_days, asked.days, opened.timezone, opened.newest_at, opened.known.missing)
-    answer = partial(trend_answer, asked.con, asked.all_events, question, words=asked.source.words)
+    opened = data.opened
+    days = TrendRange.between(data.event_days, data.days, opened.timezone, opened.newest_at, opened.known.missing)
+    answer = partial(trend_answer, data.con, data.all_events, question, words=data.source.words)
     result = answer(days)
     # Over files it takes most of the time of a question to see which days have no event.
     if not _has_empty_period(result):

@@ -15,9 +15,9 @@ from ecom_assets.questions.fields import (
     Count,
     EventType,
     Name,
-    asked,
     breakdown,
     column,
+    field,
     periods,
     where_field,
 )
@@ -113,19 +113,19 @@ class TrendSeries(Part):
 
     CALLED: ClassVar[str] = "a series"
 
-    event_type: EventType = asked(ANY, "Event type", "What happens; * is anything", examples=["purchase"])
-    measure: Annotated[str, MEASURE] = asked(
+    event_type: EventType = field(ANY, "Event type", "What happens; * is anything", examples=["purchase"])
+    measure: Annotated[str, MEASURE] = field(
         "count", "measure", "What is counted, or computed of `of`: its distinct values, a statistic, or one of "
         "a number per visitor",
     )  # fmt: skip
-    of: Name | None = asked(
+    of: Name | None = field(
         None, "of", "Number column, for distinct any column; not for count and visitors", examples=["cart_amount"]
     )
-    each: Annotated[str | None, OF_EACH] = asked(
+    each: Annotated[str | None, OF_EACH] = field(
         None, "each", "How a visitor's values of the column are combined, for measures per visitor; default sum"
     )
     where: Conditions = where_field("where")
-    occurrence: Annotated[str, OCCURRENCE] = asked(
+    occurrence: Annotated[str, OCCURRENCE] = field(
         EVERY, "counts", "first_time: only a visitor's first that meets the conditions, in all data; first_ever: of "
         "its type",
     )  # fmt: skip
@@ -174,48 +174,48 @@ class TrendQuestion(Question):
         json_schema_extra={"examples": [{"series": ["purchase:visitors", "*:visitors"], "formula": "A / B"}]}
     )
 
-    series: tuple[TrendSeries, ...] = asked(
+    series: tuple[TrendSeries, ...] = field(
         [ANY], "Series", SERIES_HELP, min_length=1, max_length=MAX_SERIES, place="what", suggests="types",
         hint="purchase:sum(cart_amount)", line=series_of, row="Series", has_letters=True,
     )  # fmt: skip
-    period: Annotated[str, periods("period of a trend", by_minute=True)] = asked("day", "Periods", "Length of a period")
-    kind: Annotated[str, KIND] = asked(
+    period: Annotated[str, periods("period of a trend", by_minute=True)] = field("day", "Periods", "Length of a period")
+    kind: Annotated[str, KIND] = field(
         "trend", "Show", "Values by period, visitors by the number of periods in which they did it, or new, "
         "returning, resurrecting and dormant visitors by period",
     )  # fmt: skip
-    by: breakdown("`by` of a trend") = asked(  # type: ignore[valid-type]  # a type of a function
+    by: breakdown("`by` of a trend") = field(  # type: ignore[valid-type]  # a type of a function
         None, "Break down by", "Column or properties.key whose values are compared, bins such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these", hint="product_category, cart_amount:bins=5",
         suggests="columns", parts=split_columns, about=("by", "breakdown"),
     )  # fmt: skip
-    limit: Count = asked(
+    limit: Count = field(
         10, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
         le=MAX_TIMES, hint="10", place="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     where: Conditions = where_field()
-    per: Annotated[Name, column("`per` of a trend", check_unit)] = asked(
+    per: Annotated[Name, column("`per` of a trend", check_unit)] = field(
         "user", "Count", "user, or properties.key: its values, such as companies, take the place of visitors",
         hint="visitors, or properties.company", suggests="columns", place="more",
     )  # fmt: skip
-    at_least: Count = asked(
+    at_least: Count = field(
         1, "Events needed in a period", "How many events of a visitor a period of stickiness needs", ge=1,
         le=MAX_TIMES, hint="1", place="more",
     )  # fmt: skip
-    week_start: Annotated[str, WEEKDAYS] = asked(
+    week_start: Annotated[str, WEEKDAYS] = field(
         "monday", "Weeks begin on", "Weekday on which weeks begin", place="more"
     )
-    cumulative: bool = asked(
+    cumulative: bool = field(
         default=False, label="Added up", help="Whether a period has all that came since the first", place="more"
     )
-    moving_average: Count = asked(
+    moving_average: Count = field(
         1, "Mean of periods", "Mean of so many periods up to each", ge=1, le=MAX_TIMES, hint="7",
         place="more",
     )  # fmt: skip
-    compare: bool = asked(
+    compare: bool = field(
         default=False, label="Range before", help="Whether the range of as many days before stands beside it",
         place="more",
     )  # fmt: skip
-    formula: str | None = asked(
+    formula: str | None = field(
         None, "Formula", "Arithmetic over the series A, B and so on, such as A / B", max_length=MAX_LENGTH, hint="A / B"
     )
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()

@@ -71,7 +71,7 @@ def answer(con: Any, events: Any, choices: JourneyQuestion) -> tuple[dict[str, t
     )
 
 
-def asked(by: str = "page_type", **more: Any) -> JourneyQuestion:
+def field(by: str = "page_type", **more: Any) -> JourneyQuestion:
     """Return a question, as its definition is read."""
     parts = {name: list(value) if isinstance(value, tuple) else value for name, value in more.items()}
     return JourneyQuestion.from_mapping({"by": by} | parts)
@@ -95,7 +95,7 @@ STORY = [types("home", "list", "item", "list", "item", "buy"), types("item", "ho
 
 
 def test_paths_begin_at_the_first_of_a_step_and_others_are_left_out() -> None:
-    paths, counts = question(STORY, asked(from_step="item"))
+    paths, counts = question(STORY, field(from_step="item"))
     assert {who: path for who, (path, _) in paths.items()} == {
         "v0": "item → list → item → buy", "v1": "item → home"
     }  # fmt: skip
@@ -104,38 +104,38 @@ def test_paths_begin_at_the_first_of_a_step_and_others_are_left_out() -> None:
 
 
 def test_paths_end_at_the_first_of_a_step() -> None:
-    paths, counts = question(STORY, asked(to_step="item"))
+    paths, counts = question(STORY, field(to_step="item"))
     assert {who: path for who, (path, _) in paths.items()} == {"v0": "home → list → item", "v1": "item"}
     assert (counts[3, "item", "(exit)"], counts[1, "item", "(exit)"]) == (1, 1)
 
 
 def test_from_a_step_to_another_or_to_itself() -> None:
-    paths, _ = question(STORY, asked(from_step="list", to_step="item"))
+    paths, _ = question(STORY, field(from_step="list", to_step="item"))
     assert paths == {"v0": ("list → item", False)}
-    paths, _ = question(STORY, asked(from_step="item", to_step="item"))
+    paths, _ = question(STORY, field(from_step="item", to_step="item"))
     assert paths == {"v0": ("item → list → item", False)}
 
 
 def test_a_long_way_to_a_step_keeps_its_end() -> None:
     walk = types(*("ab"[n % 2] for n in range(30)), "buy")
-    paths, counts = question([walk], asked(to_step="buy"))
+    paths, counts = question([walk], field(to_step="buy"))
     path, _ = paths["v0"]
     assert (path.count("→"), path[-7:]) == (19, "b → buy")
     assert sum(counts.values()) == 21  # from the start, between 20 steps, and the exit
 
 
 def test_excluded_types_are_no_steps_and_what_they_parted_is_one() -> None:
-    paths, _ = question([types("home", "scroll", "home", "buy")], asked(exclude=("scroll",)))
+    paths, _ = question([types("home", "scroll", "home", "buy")], field(exclude=("scroll",)))
     assert paths == {"v0": ("home → buy", False)}
-    paths, _ = question([types("scroll")], asked(exclude=("scroll",)))
+    paths, _ = question([types("scroll")], field(exclude=("scroll",)))
     assert paths == {"v0": ("", False)}
 
 
 def test_pages_are_paths_and_patterns_group_them() -> None:
     walk: Walk = [("page_view", page) for page in PAGES]
-    paths, _ = question([walk], asked("page"))
+    paths, _ = question([walk], field("page"))
     assert paths["v0"][0] == "/product/1 → /product/2 → / → /cart → /product/1"
-    paths, _ = question([walk], asked("page", group=("/product/*", "/c*")))
+    paths, _ = question([walk], field("page", group=("/product/*", "/c*")))
     assert paths["v0"][0] == "/product/* → / → /c* → /product/*"
 
 
@@ -187,14 +187,14 @@ def _part(taken: list[str], choices: JourneyQuestion) -> list[str] | None:
 
 STEPS = st.sampled_from([None, "home", "item", "buy"])
 CHOICES = st.builds(
-    asked,
+    field,
     by=st.just("page_type"),
     exclude=st.sampled_from([(), ("home",), ("item", "list")]),
     from_step=STEPS,
     to_step=STEPS,
 )
 OF_PAGES = st.builds(
-    asked,
+    field,
     by=st.just("page"),
     group=st.sampled_from([(), ("/product/*",), ("/*/1", "/product/*")]),
     from_step=st.sampled_from([None, "/cart", "/product/*"]),
@@ -229,9 +229,9 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("walks", as_events(walks))
     for choices in (
-        asked(from_step="home", to_step="buy"),
-        asked(to_step="item", exclude=("list",)),
-        asked("page", group=("/product/*",), from_step="/cart"),
+        field(from_step="home", to_step="buy"),
+        field(to_step="item", exclude=("list",)),
+        field("page", group=("/product/*",), from_step="/cart"),
     ):
         assert answer(engine.con, events, choices) == question(walks, choices)
     engine.close()

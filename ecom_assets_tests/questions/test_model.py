@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import pytest
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.fields import Choices, Conditions, Count, Duration, EventType, asked, commas, where_field
+from ecom_assets.questions.fields import Choices, Conditions, Count, Duration, EventType, commas, field, where_field
 from ecom_assets.questions.model import Definition, Part, Question, definition_of, fields_of, preset_field, presets_of
 
 PRESETS = {"posthog": {"within": "14d", "limit": 25}, "amplitude": {}}
@@ -16,7 +16,7 @@ class Step(Part):
 
     CALLED: ClassVar[str] = "a step"
 
-    event_type: EventType = asked(..., "Event type", "What happens")
+    event_type: EventType = field(..., "Event type", "What happens")
     where: Conditions = where_field()
 
     @classmethod
@@ -32,14 +32,14 @@ class Walk(Definition):
     ABOUT: ClassVar[str] = "walks"
     PRESETS = PRESETS
 
-    steps: tuple[Step, ...] = asked(
+    steps: tuple[Step, ...] = field(
         ..., "Steps", "In order", min_length=1, parts=commas, is_one_option=True, line=lambda text: {"event_type": text}
     )
-    within: Duration = asked("7d", "Window", "How long", hint="7d")
-    pace: Annotated[str, Choices("pace of a walk", {"slow": "Slowly", "fast": "Quickly"}, {"rapid": "fast"})] = asked(
+    within: Duration = field("7d", "Window", "How long", hint="7d")
+    pace: Annotated[str, Choices("pace of a walk", {"slow": "Slowly", "fast": "Quickly"}, {"rapid": "fast"})] = field(
         "slow", "Pace", "How fast"
     )
-    limit: Count = asked(10, "At most", "How many", ge=1, le=100)
+    limit: Count = field(10, "At most", "How many", ge=1, le=100)
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
 
@@ -52,8 +52,8 @@ class Pair(Question):
 
     CALLED: ClassVar[str] = "a pair"
 
-    walk: Walk = asked(..., "Walk", "The walk", only=("steps", "pace"))
-    properties: tuple[str, ...] = asked([], "Properties", "Which", option="--property", parts=commas)
+    walk: Walk = field(..., "Walk", "The walk", only=("steps", "pace"))
+    properties: tuple[str, ...] = field([], "Properties", "Which", option="--property", parts=commas)
 
 
 def test_what_is_not_given_has_its_default_and_what_is_null_is_not_given() -> None:

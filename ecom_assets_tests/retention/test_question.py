@@ -10,13 +10,13 @@ from ecom_assets.questions.model import definition_of
 from ecom_assets.retention.question import RetentionQuestion
 
 
-def asked(**definition: Any) -> RetentionQuestion:
+def field(**definition: Any) -> RetentionQuestion:
     return RetentionQuestion.from_mapping(definition)
 
 
 def test_texts_become_the_values_of_a_definition() -> None:
     texts = {"brackets": "0,1-3", "by": "product_category, cart_amount:edges=20,50", "start_where": "cart_amount > 5"}
-    question = asked(**definition_of(RetentionQuestion, texts), last_period="12", mode="bracket")
+    question = field(**definition_of(RetentionQuestion, texts), last_period="12", mode="bracket")
     assert question.brackets == ((0, 0), (1, 3))
     assert question.by == ("product_category", "cart_amount:edges=20,50")
     assert (question.last_period, question.cells(40)) == (12, ((0, 0), (1, 3)))
@@ -24,20 +24,20 @@ def test_texts_become_the_values_of_a_definition() -> None:
 
 
 def test_a_file_holds_the_definition_without_what_it_is_asked_of() -> None:
-    question = asked(period="day", start="*", range_of="starts", whole_until="2026-03-15", start_date="2026-03-01")
+    question = field(period="day", start="*", range_of="starts", whole_until="2026-03-15", start_date="2026-03-01")
     assert question.file() == {"period": "day", "start": "*"}
     assert (question.start_type, question.whole_until) == (None, date(2026, 3, 15))
 
 
 def test_days_limit_the_starts_for_the_command_and_all_events_elsewhere() -> None:
-    assert not asked().reads_all
+    assert not field().reads_all
     assert RetentionQuestion.from_command({"last": "7d"}, {}).reads_all
     assert not RetentionQuestion.from_command({"last": "7d", "range_of": "events"}, {"period": "day"}).reads_all
-    assert asked(starting="first_ever").reads_all, "the first event in all data needs all data"
+    assert field(starting="first_ever").reads_all, "the first event in all data needs all data"
 
 
 def test_only_event_types_are_translated() -> None:
-    question = asked(start="view", returning="buy", sum_of="view", start_where="event_type = view")
+    question = field(start="view", returning="buy", sum_of="view", start_where="event_type = view")
     ours = {"view": "product_view", "buy": "purchase"}
     result = question.translated(lambda name: ours.get(name, name))
     assert (result.start, result.returning, result.sum_of) == ("product_view", "purchase", "view")
@@ -57,7 +57,7 @@ def test_only_event_types_are_translated() -> None:
 )
 def test_what_cannot_be_asked_is_refused(definition: dict[str, Any], sentence: str) -> None:
     with pytest.raises(DefinitionError) as refused:
-        asked(**definition)
+        field(**definition)
     assert str(refused.value).startswith(sentence)
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
-from ecom_assets.questions.source import AskedEvents
+from ecom_assets.questions.source import QuestionData
 from ecom_assets.tables.columns import holds
 from ecom_assets.tables.days import days_definition
 from ecom_assets.tables.values import WEEKDAYS
@@ -26,16 +26,16 @@ class WeekHoursAnswer(QuestionAnswer):
     hours: list[WeekHour] = Field(description="Hours with events, from Monday on")
 
 
-def compute(question: WeekHoursQuestion, asked: AskedEvents) -> dict[str, Any]:
+def compute(question: WeekHoursQuestion, data: QuestionData) -> dict[str, Any]:
     """Return the events of each hour of the week."""
-    events = asked.events.filter(holds(asked.events, question.where))
+    events = data.events.filter(holds(data.events, question.where))
     if question.event_type != "*":
         events = events.filter(events.event_type == question.event_type)
     events = events.mutate(weekday=events.event_at.day_of_week.index(), hour=events.event_at.hour())
     by_hour = events.group_by("weekday", "hour").agg(event_count=events.count()).order_by("weekday", "hour")
     return {
-        "definition": question.to_mapping() | days_definition(asked.days),
-        "hours": [{**row, "weekday": WEEKDAYS[row["weekday"]]} for row in asked.fetch()(by_hour)],
+        "definition": question.to_mapping() | days_definition(data.days),
+        "hours": [{**row, "weekday": WEEKDAYS[row["weekday"]]} for row in data.fetch()(by_hour)],
     }
 
 

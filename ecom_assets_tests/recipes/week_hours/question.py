@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ecom_assets.questions.fields import Conditions, EventType, asked, where_field
+from ecom_assets.questions.fields import Conditions, EventType, field, where_field
 from ecom_assets.questions.model import Question
 from ecom_assets.tables.conditions import columns_of
 
@@ -12,7 +12,7 @@ class WeekHoursQuestion(Question):
 
     CALLED: ClassVar[str] = "a question about hours of the week"
 
-    event_type: EventType = asked("*", "Event type", "What happens; * is anything", place="what", suggests="types")
+    event_type: EventType = field("*", "Event type", "What happens; * is anything", place="what", suggests="types")
     where: Conditions = where_field()
 
     @property
