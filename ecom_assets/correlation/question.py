@@ -36,7 +36,7 @@ class CorrelationQuestion(Question):
     )  # fmt: skip
     limit: Count = field(20, "At most", "How many event types and values to show", ge=1, le=1_000, hint="20")
     confidence: Share = field(
-        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95", place="more"
+        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95", group="more"
     )
 
     @model_validator(mode="after")

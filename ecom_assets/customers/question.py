@@ -24,7 +24,7 @@ class CustomerQuestion(Question):
 
     session_rule: Annotated[str, SESSION_RULE] = field(
         "ga4", "Session rule",
-        "How events are cut into sessions; a purchase counts on the day on which its session started", place="more",
+        "How events are cut into sessions; a purchase counts on the day on which its session started", group="more",
     )  # fmt: skip
     end_date: date | None = field(
         None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",

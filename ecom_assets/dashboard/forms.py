@@ -24,7 +24,7 @@ from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
 from ecom_assets.questions.answer import Kind
-from ecom_assets.questions.fields import Place, lines_of
+from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Part, QuestionField, definition_of, fields_of, in_order, put_value
 
 Options = tuple[tuple[str, str], ...]
@@ -41,7 +41,7 @@ class FormInput:
         suggests: What the browser offers while typing: `types` of events, or `columns`.
         about: Names by which a refusal may be about this field, of the body or in its sentence; by default `name`.
         width: How many columns of the form it takes.
-        place: Its number in a list that grows, of steps or series; 0 for others.
+        number: Its number in a list that grows, of steps or series; 0 for others.
     """
 
     name: str
@@ -52,12 +52,12 @@ class FormInput:
     suggests: str = ""
     about: tuple[str, ...] = ()
     width: int = 1
-    place: int = 0
+    number: int = 0
 
     @property
     def is_condition(self) -> bool:
         """Whether it is the condition of a line of a list."""
-        return bool(self.place) and self.name.startswith("where_")
+        return bool(self.number) and self.name.startswith("where_")
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ class Builder:
     kind: Kind[Any, Any]
     first: Mapping[str, str] = field(default_factory=dict)
     days: int | None = None
-    extra: Mapping[Place, tuple[FormInput, ...]] = field(default_factory=dict)
+    extra: Mapping[FormGroup, tuple[FormInput, ...]] = field(default_factory=dict)
     make: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
 
     @cached_property
@@ -134,12 +134,12 @@ class Builder:
         titles = self.kind.question.TITLES
         fields = in_order(self.kind.question)
 
-        def place_of(declared: QuestionField) -> Place:
-            return declared.input.place if declared.input.place in {"", *titles} else "more"
+        def group_of(declared: QuestionField) -> FormGroup:
+            return declared.input.group if declared.input.group in {"", *titles} else "more"
 
         made = {
-            place: [shown for declared in fields if place_of(declared) == place for shown in inputs_of(declared)]
-            for place in titles
+            group: [shown for declared in fields if group_of(declared) == group for shown in inputs_of(declared)]
+            for group in titles
         }
         return tuple(
             FormPart(
@@ -181,10 +181,10 @@ def inputs_of(field: QuestionField) -> list[FormInput]:
     result = []
     for n in range(1, field.rows + 1):
         called = f"{shown.row} {chr(ord('A') + n - 1) if shown.has_letters else n}"
-        result.append(FormInput(f"{name}{n}", called, shown.hint or "event type", suggests=shown.suggests, place=n))
+        result.append(FormInput(f"{name}{n}", called, shown.hint or "event type", suggests=shown.suggests, number=n))
         if with_where:
             where = f"where ({called[:1].lower()}{called[1:]})"
-            result.append(FormInput(f"where_{name}{n}", where, "cart_amount > 20", place=n))
+            result.append(FormInput(f"where_{name}{n}", where, "cart_amount > 20", number=n))
     return result
 
 
@@ -295,7 +295,7 @@ def form(builder: Builder) -> Callable[[View], Block]:
     def build(view: View) -> Block:
         outcome = context(view, builder)
         values = {shown.name: _value(view, shown.name) for shown in builder.inputs}
-        filled = [shown.place for shown in builder.inputs if shown.place and values[shown.name]]
+        filled = [shown.number for shown in builder.inputs if shown.number and values[shown.name]]
         return BuilderForm(
             builder.groups,
             values,

@@ -65,7 +65,7 @@ class Goal(Events):
 
     event_type: Annotated[Name | None, EVENT_TYPE] = field(
         None, "Goal", "Event type that counts as success, such as purchase; default anything", examples=["purchase"],
-        place="what", hint="purchase", suggests="types",
+        group="what", hint="purchase", suggests="types",
     )  # fmt: skip
     where: Conditions = where_field(
         "Goals where", "What must hold of a goal event, such as `cart_amount > 20`", hint="cart_amount > 20", width=1
@@ -79,7 +79,7 @@ class Exposure(Events):
 
     event_type: Annotated[Name | None, EVENT_TYPE] = field(
         None, "Exposed by", "Event type that names the variant; any event that has one if not given",
-        examples=["page_view"], place="what", hint="any event that has one", suggests="types",
+        examples=["page_view"], group="what", hint="any event that has one", suggests="types",
     )  # fmt: skip
     where: Conditions = where_field(
         "Exposures where", "What must hold of an exposure, such as `properties.experiment = checkout`",
@@ -126,41 +126,41 @@ class ExperimentQuestion(Question):
 
     variant: Annotated[Name, column("The variant of an experiment", check_column)] = field(
         ..., "Variant in", "Column or properties.key that names the variant, such as properties.variant",
-        examples=["properties.variant"], place="what", hint="properties.variant", suggests="columns",
+        examples=["properties.variant"], group="what", hint="properties.variant", suggests="columns",
     )  # fmt: skip
     goal: Goal = field(..., "Goal", "Events that count as success", examples=["purchase"], only=("event_type", "where"))
     exposure: Exposure = field(
         ANYTHING, "Exposed by", "Events that name the variant; default any that has one", only=("event_type", "where")
     )
     control: Name = field(
-        "control", "Control", "Variant with which the others are compared", place="what", hint="control"
+        "control", "Control", "Variant with which the others are compared", group="what", hint="control"
     )
     within: Duration | None = field(
         None, "Within", f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
-        examples=["7d"], place="what", hint="to the last day",
+        examples=["7d"], group="what", hint="to the last day",
     )  # fmt: skip
     amount: Annotated[Name | None, column("The amount of an experiment", check_column)] = field(
         None, "Also compare mean of", "Number column of goals whose mean per unit is compared too",
-        examples=["cart_amount"], place="what", hint="cart_amount", suggests="columns",
+        examples=["cart_amount"], group="what", hint="cart_amount", suggests="columns",
     )  # fmt: skip
     shares: Shares | None = field(
         None, "Planned shares",
         "Planned share of each variant, as VARIANT=NUMBER; others are ignored. Equal if not given",
-        option="--share", place="more", hint="control=50, test=50", parts=commas,
+        option="--share", group="more", hint="control=50, test=50", parts=commas,
         examples=[{"control": 50, "test": 50}],
     )  # fmt: skip
     multiple: Annotated[str, SEVERAL] = field(
         "exclude", "Who saw several", "Whether units that saw several variants are left out, or count for "
-        "the first", place="more",
+        "the first", group="more",
     )  # fmt: skip
     where: Conditions = where_field()
     confidence: Share = field(
         0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95",
-        place="more",
+        group="more",
     )  # fmt: skip
     planned_units: Count = field(
         5_000, "Planned visitors", "Units at which the sequential interval is narrowest", ge=1,
-        le=1_000_000_000, hint="5000", place="more",
+        le=1_000_000_000, hint="5000", group="more",
     )  # fmt: skip
 
     @model_validator(mode="after")

@@ -140,7 +140,7 @@ class Funnel(Definition):
     PRESETS = PRESETS
 
     steps: tuple[FunnelStep, ...] = field(
-        ..., "Steps", STEPS_HELP, min_length=1, max_length=MAX_STEPS, place="what", suggests="types",
+        ..., "Steps", STEPS_HELP, min_length=1, max_length=MAX_STEPS, group="what", suggests="types",
         line=step_from_text, parts=step_names, is_one_option=True, row="Step",
     )  # fmt: skip
     within: Duration = field(
@@ -170,27 +170,27 @@ class Funnel(Definition):
     where: Conditions = where_field()
     hold: tuple[Name, ...] = field(
         [], "Same value throughout", "Columns that keep one value throughout", max_length=10, hint="product_id",
-        suggests="columns", parts=commas, is_one_option=True, place="more",
+        suggests="columns", parts=commas, is_one_option=True, group="more",
     )  # fmt: skip
     exclusion_rule: Annotated[str, EXCLUSION_RULE] = field(
         "mixpanel", "What comes between", "What an excluded event does: mixpanel keeps the steps before it, "
-        "posthog drops the attempt", place="more", needs=("exclude", "says what an excluded event does"),
+        "posthog drops the attempt", group="more", needs=("exclude", "says what an excluded event does"),
     )  # fmt: skip
     by_attribution: str = field(
         "first", "Breakdown's value from", "Whose value of `by` counts: first, last, all, step_2 and the "
-        "like", max_length=10, hint="first, last, all, step_2", place="more",
+        "like", max_length=10, hint="first, last, all, step_2", group="more",
         needs=("by", "says whose value of --by counts"),
     )  # fmt: skip
     limit: Count = field(
         25, "Group the rest as Other", "How many values of `by` to show; the others are Other", ge=1,
-        le=GREATEST_LIMIT, hint="25", place="more", needs=("by", "sets how many values of --by are shown"),
+        le=GREATEST_LIMIT, hint="25", group="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     week_start: Annotated[str, WEEK_START] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", place="more"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", group="more"
     )
     time_to_convert: TimeToConvert | None = field(
         None, "Time to convert, steps", "Two steps, the time between which is counted in bins, such as 1:3",
-        hint="1:3", place="more", about=("time_to_convert",), address="times",
+        hint="1:3", group="more", about=("time_to_convert",), address="times",
     )  # fmt: skip
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 

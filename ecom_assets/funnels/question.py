@@ -19,16 +19,16 @@ from ecom_assets.tables.days import DayRange
 EXTRAS: Final[Mapping[str, FieldInfo]] = {
     "step_where": field(
         [], "", "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold",
-        place="", parts=lines_of,
+        group="", parts=lines_of,
     ),
     "occurrence": field(
         [], "Step 1 counts", "first_ever or first_time: step 1 is the visitor's first event of its type in all data, "
-        "or the first that meets the conditions. '2: first_time' is of step 2", place="more", parts=lines_of,
+        "or the first that meets the conditions. '2: first_time' is of step 2", group="more", parts=lines_of,
         options={name if name != EVERY else "": label for name, label in OCCURRENCES.items()},
     ),
     "bins": field(
         None, "Bins", "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; "
-        "chosen if not given", place="more", hint="12, 1h, or 1m, 10m, 1h",
+        "chosen if not given", group="more", hint="12, 1h, or 1m, 10m, 1h",
         needs=("time_to_convert", "are those of --time-to-convert"),
     ),
 }  # fmt: skip
@@ -100,10 +100,10 @@ class FunnelQuestion(Funnel, Question):
     )
     first: date | None = field(
         None, "Entered from", "First day of entry, YYYY-MM-DD; later steps may follow any time", alias="from",
-        is_date=True, place="more", about=("from", "first"), address="start_date",
+        is_date=True, group="more", about=("from", "first"), address="start_date",
     )  # fmt: skip
     last_day: date | None = field(
-        None, "Entered to", "Last day of entry, YYYY-MM-DD, included", alias="to", is_date=True, place="more",
+        None, "Entered to", "Last day of entry, YYYY-MM-DD, included", alias="to", is_date=True, group="more",
         about=("to",), address="end_date",
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, w
 from ecom_assets.tables.values import DURATION, MAX_BY, by_columns, duration_text, parse_duration
 from ecom_assets.tables.values import WEEKDAYS as WEEKDAY_NAMES
 
-Place = Literal["what", "how", "more", ""]
+FormGroup = Literal["what", "how", "more", ""]
 """Where the form shows a field: at its start, below, or among what is closed at first; empty for nowhere."""
 DURATIONS: Final = "such as 45s, 30m, 12h, 7d or 2w"
 UNITS: Final = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s or 7d"
@@ -31,7 +31,7 @@ class FieldInput:
 
     Attributes:
         label: What the form calls it.
-        place: Where the form shows it.
+        group: Where the form shows it.
         hint: An example of what to write.
         suggests: What the form offers while somebody types.
         option: The option of the command, if it is not called as the field; empty for none.
@@ -51,7 +51,7 @@ class FieldInput:
     """
 
     label: str
-    place: Place = "how"
+    group: FormGroup = "how"
     hint: str = ""
     suggests: Literal["", "types", "columns"] = ""
     option: str | None = None
@@ -85,7 +85,7 @@ def field(  # noqa: PLR0913 (each is a part of the declaration)
     *,
     alias: str | None = None,
     examples: Sequence[Any] = (),
-    place: Place = "how",
+    group: FormGroup = "how",
     **shown: Any,  # noqa: ANN401 (as `FieldInput`)
 ) -> Any:  # noqa: ANN401 (as pydantic's `Field`)
     """Declare a field of a question.
@@ -96,7 +96,7 @@ def field(  # noqa: PLR0913 (each is a part of the declaration)
         help: What it says, for the API's documentation and the command's help.
         alias: Its name in definitions, if that is not the attribute's.
         examples: Values as definitions have them.
-        place: Where the form shows it.
+        group: Where the form shows it.
         shown: As of `FieldInput`; and its bounds, `ge`, `le`, `min_length` and `max_length`, as of pydantic's `Field`.
     """
     bounds = {name: shown.pop(name) for name in SAID_AS if name in shown}
@@ -109,7 +109,7 @@ def field(  # noqa: PLR0913 (each is a part of the declaration)
         examples=list(examples) or None,
         **bounds,
     )
-    field.metadata.append(FieldInput(label, place, **shown))
+    field.metadata.append(FieldInput(label, group, **shown))
     return field
 
 
@@ -231,22 +231,22 @@ Share = Annotated[float, BeforeValidator(_no_boolean)]
 """A number; `true` is none."""
 
 
-def column(place: str, check: Callable[[str, object], None]) -> BeforeValidator:
-    """Return the check of a field that names a column; errors begin with `place`, and `check` raises them."""
+def column(field_name: str, check: Callable[[str, object], None]) -> BeforeValidator:
+    """Return the check of a field that names a column; errors begin with `field_name`, and `check` raises them."""
 
     def checked(value: object) -> object:
         if value is not None:
-            check(place, value)
+            check(field_name, value)
         return value
 
     return BeforeValidator(checked)
 
 
-def breakdown(place: str) -> Any:  # noqa: ANN401 (a type)
-    """Return the type of columns to break down by: one, several, or None; errors begin with `place`."""
+def breakdown(field_name: str) -> Any:  # noqa: ANN401 (a type)
+    """Return the type of columns to break down by: one, several, or None; errors begin with `field_name`."""
 
     def read(value: Any) -> str | tuple[str, ...] | None:  # noqa: ANN401 (what a definition has)
-        columns = by_columns(place, tuple(value) if isinstance(value, list) else value)
+        columns = by_columns(field_name, tuple(value) if isinstance(value, list) else value)
         return columns[0] if len(columns) == 1 else columns or None
 
     taken = Name | Annotated[list[Name], Field(max_length=MAX_BY)] | None
@@ -291,5 +291,5 @@ WHERE_HELP: Final = "What must hold of an event, such as `cart_amount > 20` or {
 
 def where_field(label: str = "Only events where", help: str = WHERE_HELP, **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare conditions of a question, which hold of every event by default."""
-    shown = {"place": "more", "hint": "product_category = Shoes", "width": 2, "parts": lines_of, **shown}
+    shown = {"group": "more", "hint": "product_category = Shoes", "width": 2, "parts": lines_of, **shown}
     return field([], label, help, **shown)

@@ -17,8 +17,8 @@ from ecom_assets.questions.fields import (
     EVENT_TYPE,
     Choices,
     FieldInput,
+    FormGroup,
     Name,
-    Place,
     field,
     input_of,
 )
@@ -36,7 +36,7 @@ class Part(BaseModel):
 
     CALLED: ClassVar[str] = "a question"
     """What errors call it."""
-    TITLES: ClassVar[Mapping[Place, str]] = {"what": "What", "how": "How", "more": "More"}
+    TITLES: ClassVar[Mapping[FormGroup, str]] = {"what": "What", "how": "How", "more": "More"}
     """What the form calls each of its parts."""
 
     @classmethod
@@ -247,7 +247,7 @@ def presets_of(presets: Collection[str]) -> Choices:
 
 def preset_field() -> Any:  # noqa: ANN401 (as `field`)
     """Declare the preset of a definition."""
-    return field(None, "Preset of another tool", "What this tool would do where nothing is said", place="more")
+    return field(None, "Preset of another tool", "What this tool would do where nothing is said", group="more")
 
 
 TIME_RANGE_HELP: Final = "Days whose events are looked at, up to the newest one; default all"
@@ -265,7 +265,7 @@ class Question(Definition):
     )
     last: str | None = field(
         None, "Or the last", "So many days up to the last one, such as 30d or 4w, instead of the first", hint="30d",
-        max_length=20, place="more",
+        max_length=20, group="more",
     )  # fmt: skip
     timezone: str | None = field(
         None, "Days begin in",
@@ -274,7 +274,7 @@ class Question(Definition):
     )  # fmt: skip
     segment: Name | dict[str, Any] | list[Any] | None = field(
         None, "Visitor segment", "Only visitors of this segment as of the last day: a declared name, or a definition",
-        hint="a declared name", place="more", examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
+        hint="a declared name", group="more", examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
     )  # fmt: skip
 
     @classmethod

@@ -139,72 +139,72 @@ class RetentionQuestion(Question):
     model_config = ConfigDict(json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]})
 
     start: OptionalEventType = field(
-        None, "Started with", "Event type that puts a visitor into a cohort; any if not given", place="what",
+        None, "Started with", "Event type that puts a visitor into a cohort; any if not given", group="what",
         hint="anything", suggests="types",
     )  # fmt: skip
     returning: OptionalEventType = field(
-        None, "Came back with", "Event type that counts as coming back; any if not given", place="what",
+        None, "Came back with", "Event type that counts as coming back; any if not given", group="what",
         option="--return", hint="anything", suggests="types",
     )  # fmt: skip
-    period: Annotated[str, PERIOD] = field("week", "Periods", "Length of a period", place="what")
+    period: Annotated[str, PERIOD] = field("week", "Periods", "Length of a period", group="what")
     last_period: CountOrNone = field(
         None, "Up to period", "Periods after this one are left out; all are shown if not given", ge=0, le=MAX_PERIOD,
-        place="what", option="--periods", hint="12",
+        group="what", option="--periods", hint="12",
     )  # fmt: skip
-    mode: Annotated[str, MODE] = field("on", "Came back", "What counts as coming back in a period", place="what")
+    mode: Annotated[str, MODE] = field("on", "Came back", "What counts as coming back in a period", group="what")
     by: breakdown("`by` of retention") = field(  # type: ignore[valid-type]  # a type of a function
         None, "Break down by", "Column or properties.key of starts to compare, bins such as cart_amount:bins=5 or "
-        "cart_amount:edges=20,50, or up to 5 of these", place="what", hint="product_category, cart_amount:bins=5",
+        "cart_amount:edges=20,50, or up to 5 of these", group="what", hint="product_category, cart_amount:bins=5",
         suggests="columns", parts=split_columns,
     )  # fmt: skip
     range_of: Annotated[str, RANGE] = field(
         EVENTS, "These days limit", "What the days limit: the starts, so that earlier starts and later returns count; "
-        "or all events", place="more",
+        "or all events", group="more",
     )  # fmt: skip
     clock: Annotated[str, CLOCK] = field(
         "calendar", "Periods of", "Periods of the calendar, or 1 h, 24 h, 7 d or 30 d from each start",
-        place="more",
+        group="more",
     )  # fmt: skip
     starting: Annotated[str, STARTING] = field(
         "first_time", "Cohort of", "The cohort of the first start that meets the conditions, of the first "
-        "event of its type if it meets them, or of each", place="more",
+        "event of its type if it meets them, or of each", group="more",
     )  # fmt: skip
     brackets: Brackets = field(
         ((0, 0), (1, 3), (4, 7), (8, 14), (15, 30)), "Brackets",
-        "Periods counted as one, such as 0,1-3,4-7, for the mode bracket", place="more", hint="0-0, 1-2, 3-6",
+        "Periods counted as one, such as 0,1-3,4-7, for the mode bracket", group="more", hint="0-0, 1-2, 3-6",
         about=("brackets", "bracket"), min_length=1, max_length=100,
     )  # fmt: skip
     week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", place="more"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", group="more"
     )
     sum_of: Annotated[Name | None, column("`sum_of` of retention", check_column)] = field(
-        None, "Add up", "Number column or properties.key of returns to add up", place="more", option="--sum",
+        None, "Add up", "Number column or properties.key of returns to add up", group="more", option="--sum",
         hint="cart_amount", suggests="columns",
     )  # fmt: skip
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of retention", check_unit)] = field(
-        "user", "Count", "user, or properties.key: its values take the place of visitors", place="more",
+        "user", "Count", "user, or properties.key: its values take the place of visitors", group="more",
         hint="visitors, or properties.company", suggests="columns",
     )  # fmt: skip
     start_where: Conditions = field(
-        [], "Starts where", "What must hold of a start, as for `where`", place="more", hint="cart_amount > 20",
+        [], "Starts where", "What must hold of a start, as for `where`", group="more", hint="cart_amount > 20",
         parts=lines_of,
     )  # fmt: skip
     returning_where: Conditions = field(
-        [], "Returns where", "What must hold of a return, as for `where`", place="more", option="--return-where",
+        [], "Returns where", "What must hold of a return, as for `where`", group="more", option="--return-where",
         hint="cart_amount > 20", parts=lines_of,
     )  # fmt: skip
     at_least: Count = field(
         1, "Returns needed", "How many returns a period or bracket needs", ge=1, le=MAX_TIMES,
-        place="more", hint="1",
+        group="more", hint="1",
     )  # fmt: skip
     limit: Count = field(
         10, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
-        le=1_000, place="more", hint="10", needs=("by", "sets how many values of --by are shown"),
+        le=1_000, group="more", hint="10", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     whole_until: date | None = field(
         None, "Data are whole until", "Last day of which the data are whole; the day before the newest if not given",
-        place="more", is_date=True,
+        group="more", is_date=True,
     )  # fmt: skip
     preset: Annotated[str | None, PRESET] = preset_field()
 

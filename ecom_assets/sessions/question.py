@@ -55,12 +55,12 @@ class SessionQuestion(Question):
     READS_ALL: ClassVar = True
     model_config = ConfigDict(json_schema_extra={"examples": [{"session_rule": "ga4", "idle": "45m"}]})
 
-    session_rule: SessionRuleName = session_rule_field(place="how", also="--rule")
+    session_rule: SessionRuleName = session_rule_field(group="how", also="--rule")
     idle: Duration | None = field(
         None, "Ends after silence of", f"Silence that ends a session, {DURATIONS}", hint="30m",
         about=("idle", "duration"),
     )  # fmt: skip
-    where: Conditions = where_field(place="how")
+    where: Conditions = where_field(group="how")
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
     @model_validator(mode="after")

@@ -175,7 +175,7 @@ class TrendQuestion(Question):
     )
 
     series: tuple[TrendSeries, ...] = field(
-        [ANY], "Series", SERIES_HELP, min_length=1, max_length=MAX_SERIES, place="what", suggests="types",
+        [ANY], "Series", SERIES_HELP, min_length=1, max_length=MAX_SERIES, group="what", suggests="types",
         hint="purchase:sum(cart_amount)", line=series_of, row="Series", has_letters=True,
     )  # fmt: skip
     period: Annotated[str, periods("period of a trend", by_minute=True)] = field("day", "Periods", "Length of a period")
@@ -190,30 +190,30 @@ class TrendQuestion(Question):
     )  # fmt: skip
     limit: Count = field(
         10, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
-        le=MAX_TIMES, hint="10", place="more", needs=("by", "sets how many values of --by are shown"),
+        le=MAX_TIMES, hint="10", group="more", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of a trend", check_unit)] = field(
         "user", "Count", "user, or properties.key: its values, such as companies, take the place of visitors",
-        hint="visitors, or properties.company", suggests="columns", place="more",
+        hint="visitors, or properties.company", suggests="columns", group="more",
     )  # fmt: skip
     at_least: Count = field(
         1, "Events needed in a period", "How many events of a visitor a period of stickiness needs", ge=1,
-        le=MAX_TIMES, hint="1", place="more",
+        le=MAX_TIMES, hint="1", group="more",
     )  # fmt: skip
     week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", place="more"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", group="more"
     )
     cumulative: bool = field(
-        default=False, label="Added up", help="Whether a period has all that came since the first", place="more"
+        default=False, label="Added up", help="Whether a period has all that came since the first", group="more"
     )
     moving_average: Count = field(
         1, "Mean of periods", "Mean of so many periods up to each", ge=1, le=MAX_TIMES, hint="7",
-        place="more",
+        group="more",
     )  # fmt: skip
     compare: bool = field(
         default=False, label="Range before", help="Whether the range of as many days before stands beside it",
-        place="more",
+        group="more",
     )  # fmt: skip
     formula: str | None = field(
         None, "Formula", "Arithmetic over the series A, B and so on, such as A / B", max_length=MAX_LENGTH, hint="A / B"
