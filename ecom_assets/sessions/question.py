@@ -28,7 +28,7 @@ PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.item
 
 def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare the rule that cuts events into sessions; None is that of the settings."""
-    usual = {"place": "more", "about": ("session_rule", "session rule"), "options": {"": "As set"}}
+    usual = {"group": "more", "about": ("session_rule", "session rule"), "options": {"": "As set"}}
     return field(None, "Session rule", help, **usual | shown)
 
 

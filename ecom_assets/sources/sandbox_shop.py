@@ -1,4 +1,4 @@
-"""The days of the sandbox shop, from its `truth.json`; `sandbox/shop/living.py` makes them."""
+"""The days of the sandbox shop, from its `truth.json`; `ecom_sandbox/shop/living.py` makes them."""
 
 import json
 from datetime import date

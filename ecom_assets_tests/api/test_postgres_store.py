@@ -103,9 +103,9 @@ def test_a_question_that_takes_too_long_is_ended(in_postgres: Settings) -> None:
 
 SLEEPS = """
 import sys
-from ecom_assets.api.store.postgres import PostgresStore
+from ecom_assets.api.store.postgres import PublishedPostgresStore
 from ecom_assets.settings.settings import Settings
-with PostgresStore(Settings(home=sys.argv[1], postgres_url=sys.argv[2])).reading() as reading, reading.adhoc() as con:
+with PublishedPostgresStore(Settings(home=sys.argv[1], postgres_url=sys.argv[2])).reading() as reading, reading.adhoc() as con:
     con.con.execute("SELECT pg_sleep(600)")
 """
 
