@@ -105,7 +105,8 @@ SLEEPS = """
 import sys
 from ecom_assets.api.store.postgres import PublishedPostgresStore
 from ecom_assets.settings.settings import Settings
-with PublishedPostgresStore(Settings(home=sys.argv[1], postgres_url=sys.argv[2])).reading() as reading, reading.adhoc() as con:
+store = PublishedPostgresStore(Settings(home=sys.argv[1], postgres_url=sys.argv[2]))
+with store.reading() as reading, reading.adhoc() as con:
     con.con.execute("SELECT pg_sleep(600)")
 """
 
