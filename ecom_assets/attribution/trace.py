@@ -7,36 +7,36 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.contracts import ChannelAttribution, ChannelRemovalEffects, Conversions
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog
-from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, Sum, TableTrace, Way
+from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext
 
 CONVERTING: Final = ("purchase", "refund")
 
 
-def _purchases(behind: Behind) -> ir.Table:
+def _purchases(context: TraceContext) -> ir.Table:
     """Return the purchases and refunds of a row's day."""
-    events = behind.on_day(CleanEvents, "converted_date")
+    events = context.on_day(CleanEvents, "converted_date")
     events = events.filter(events.event_type.isin(CONVERTING))
     return events.mutate(sign=(events.event_type == "refund").ifelse(-1, 1))
 
 
-def _lines(behind: Behind) -> ir.Table:
-    lines = behind.on_day(UserOrderLog, "converted_date")
+def _lines(context: TraceContext) -> ir.Table:
+    lines = context.on_day(UserOrderLog, "converted_date")
     return lines.mutate(sign=(lines.status == "refunded").ifelse(-1, 1))
 
 
-def _this_purchase(behind: Behind) -> ir.Table:
-    return _purchases(behind).filter(lambda events: events.event_id == behind.row["conversion_id"])
+def _this_purchase(context: TraceContext) -> ir.Table:
+    return _purchases(context).filter(lambda events: events.event_id == context.row["conversion_id"])
 
 
-def _this_order(behind: Behind) -> ir.Table:
-    lines, row = _lines(behind), behind.row
+def _this_order(context: TraceContext) -> ir.Table:
+    lines, row = _lines(context), context.row
     status = "refunded" if row["is_refund"] else "shipped"
     mine = (lines.order_id == row["conversion_id"]) & (lines.customer_id == row["visitor_id"])
     return lines.filter(mine, lines.status == status)
 
 
-def _by_unit(of_purchases: Way, of_orders: Way) -> ByRow:
-    return ByRow(lambda behind: of_purchases if behind.row["unit"] == "purchase" else of_orders)
+def _by_unit(of_purchases: Derivation, of_orders: Derivation) -> ByRow:
+    return ByRow(lambda context: of_purchases if context.row["unit"] == "purchase" else of_orders)
 
 
 def _shared(how: str) -> ByRow:

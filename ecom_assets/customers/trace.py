@@ -10,22 +10,22 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, Sum, TableTrace, Way
+from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext
 
 
-def _lines(behind: Behind) -> ir.Table:
-    sold = behind.where(Sales, customer_id=behind.row["customer_id"])
+def _lines(context: TraceContext) -> ir.Table:
+    sold = context.where(Sales, customer_id=context.row["customer_id"])
     return sold.mutate(sign=(sold.status == "refunded").ifelse(-1, 1), counted_as=order_key(sold))
 
 
-def _shipped(behind: Behind) -> ir.Table:
-    lines = _lines(behind)
+def _shipped(context: TraceContext) -> ir.Table:
+    lines = _lines(context)
     return lines.filter(lines.status == "shipped")
 
 
-def _later_shipped(behind: Behind) -> ir.Table:
+def _later_shipped(context: TraceContext) -> ir.Table:
     """Return the shipped lines of a customer after the first day with one."""
-    return _after_first_day(_shipped(behind), "order_date")
+    return _after_first_day(_shipped(context), "order_date")
 
 
 def _after_first_day(rows: ir.Table, day: str) -> ir.Table:
@@ -33,42 +33,42 @@ def _after_first_day(rows: ir.Table, day: str) -> ir.Table:
     return rows.cross_join(first).filter(lambda both: both[day] > both.first_date).drop("first_date")
 
 
-def _bought_in(behind: Behind) -> ir.Table:
+def _bought_in(context: TraceContext) -> ir.Table:
     """Return the sessions of a customer with a purchase, which count as orders in a shop without any."""
-    sessions = behind.where(Sessions, visitor_id=behind.row["customer_id"])
+    sessions = context.where(Sessions, visitor_id=context.row["customer_id"])
     return sessions.filter(sessions.purchase_count > 0)
 
 
-def _later_bought_in(behind: Behind) -> ir.Table:
-    return _after_first_day(_bought_in(behind), "started_date")
+def _later_bought_in(context: TraceContext) -> ir.Table:
+    return _after_first_day(_bought_in(context), "started_date")
 
 
 def _purchases(*, later: bool) -> Sum:
-    def rows(behind: Behind) -> ir.Table:
-        sessions = (_later_bought_in if later else _bought_in)(behind)
-        events = _purchase_events(behind)
+    def rows(context: TraceContext) -> ir.Table:
+        sessions = (_later_bought_in if later else _bought_in)(context)
+        events = _purchase_events(context)
         inside = events.event_at.between(sessions.started_at, sessions.ended_at)
         return events.join(sessions, [events.visitor_id == sessions.visitor_id, inside]).select(events)
 
     return Sum(CleanEvents, rows, "cart_amount")
 
 
-def _purchase_events(behind: Behind) -> ir.Table:
-    return behind.where(CleanEvents, visitor_id=behind.row["customer_id"], event_type="purchase")
+def _purchase_events(context: TraceContext) -> ir.Table:
+    return context.where(CleanEvents, visitor_id=context.row["customer_id"], event_type="purchase")
 
 
-def _by_shop(of_orders: Way, of_events: Way) -> ByRow:
+def _by_shop(of_orders: Derivation, of_events: Derivation) -> ByRow:
     """Return how a number is traced: to order lines, or to purchases for a shop without a single line."""
 
-    def choose(behind: Behind) -> Way:
-        return of_orders if behind.ask(behind.table(Sales).select("uniq_id").limit(1)) else of_events
+    def choose(context: TraceContext) -> Derivation:
+        return of_orders if context.ask(context.table(Sales).select("uniq_id").limit(1)) else of_events
 
     return ByRow(choose)
 
 
 ORDERS: Final = _by_shop(Count(Sales, _shipped), Count(CleanEvents, _purchase_events))
 REPEATS: Final = _by_shop(
-    Count(Sales, lambda behind: _later_shipped(behind).drop("counted_as"), unit="order_date"),
+    Count(Sales, lambda context: _later_shipped(context).drop("counted_as"), unit="order_date"),
     Count(Sessions, _later_bought_in, unit="started_date"),
 )
 INPUTS: Final = ("repeat_order_count", "first_to_last_days", "observed_days")
@@ -79,12 +79,12 @@ def _model(how: str, *columns: str) -> Computed:
     return Computed(how, columns or INPUTS)
 
 
-LIFETIME: Final[Mapping[str, Way]] = {
+LIFETIME: Final[Mapping[str, Derivation]] = {
     "repeat_order_count": REPEATS,
     "first_to_last_days": Computed("the days from the first day with an order to the last", ("repeat_order_count",)),
     "observed_days": Computed("the days from the first day with an order to as_of_date", ("as_of_date",)),
     "repeat_amount": _by_shop(
-        Sum(Sales, lambda behind: _later_shipped(behind).drop("counted_as"), "payment_amount"), _purchases(later=True)
+        Sum(Sales, lambda context: _later_shipped(context).drop("counted_as"), "payment_amount"), _purchases(later=True)
     ),
     "alive_probability": _model("the chance by BG/NBD, with the parameters r, alpha, a and b of this row"),
     "expected_order_count": _model("the days to expect by BG/NBD, with the parameters r, alpha, a and b of this row"),
@@ -109,7 +109,8 @@ TRACES: Final = (
             "recency_days": Computed("the days from last_order_date to as_of_date", ("last_order_date", "as_of_date")),
             "order_count": ORDERS,
             "revenue_amount": _by_shop(
-                Sum(Sales, lambda behind: _lines(behind).drop("counted_as"), "payment_amount"), _purchases(later=False)
+                Sum(Sales, lambda context: _lines(context).drop("counted_as"), "payment_amount"),
+                _purchases(later=False),
             ),
             "recency_score": Computed("the fifth of customers by last_order_date", ("recency_days",)),
             "frequency_score": Computed("the fifth of customers by order_count", ("order_count",)),

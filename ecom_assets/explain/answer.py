@@ -20,7 +20,7 @@ from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.queries import NoSourceError
-from ecom_assets.tables.trace import ALL, COUNTED_AS, Behind, ByRow, Computed, Count, Keep, Sum, Way
+from ecom_assets.tables.trace import ALL, COUNTED_AS, ByRow, Computed, Count, Derivation, Keep, Sum, TraceContext
 from ecom_assets.warehouse.local import temporary
 
 FREE_TEXT: Final = ("properties", "payload", "malformed_row")
@@ -130,12 +130,12 @@ def _described(contract: type[Table], name: str) -> Row:
     return {"column": name, "description": column.description, "unit": column.unit, "how": how}
 
 
-def _way_of(contract: type[Table], name: str) -> Way | None:
+def _way_of(contract: type[Table], name: str) -> Derivation | None:
     trace = TRACES.get(contract)
     return trace.numbers.get(name) if trace else None
 
 
-def how_of(way: Way | None, unit: str) -> str | None:
+def how_of(way: Derivation | None, unit: str) -> str | None:
     """Return a short description of how a number is computed; `unit` is what is counted."""
     if isinstance(way, Computed):
         return way.how
@@ -163,8 +163,8 @@ def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, pl
     contract, name = question.contract, question.column
     if count == 0:
         raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; choose others.")
-    behind = [Behind(row, place.table, place.rules, place.ask, place.keep, contract.key) for row in shown]
-    way = _chosen(contract, name, behind[0])
+    context = [TraceContext(row, place.table, place.rules, place.ask, place.keep, contract.key) for row in shown]
+    way = _chosen(contract, name, context[0])
     adds_up = way is not None and not isinstance(way, Computed)
     note = "" if count == 1 or (adds_up and count <= MOST_ADDED) else _why_not(contract, count, adds_up=adds_up)
     if count == 1:
@@ -172,7 +172,7 @@ def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, pl
     else:
         (summed,) = place.ask(rows.agg(value=rows[name].sum()))
         value = as_number(summed["value"]) if adds_up else None
-    down = [] if note else [_down(part, behind, question, place) for part in _parts(way)]
+    down = [] if note else [_down(part, context, question, place) for part in _parts(way)]
     return _described(contract, name) | {
         "how": how_of(way, contract.columns[name].unit or "rows"),
         "value": json_value(value),
@@ -194,14 +194,14 @@ def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
     return f"These are the numbers of {count:,} rows, and {most}; choose one row by {keys}."
 
 
-def _chosen(contract: type[Table], name: str, behind: Behind) -> Way | None:
+def _chosen(contract: type[Table], name: str, context: TraceContext) -> Derivation | None:
     way = _way_of(contract, name)
     while isinstance(way, ByRow):
-        way = way.choose(behind)
+        way = way.choose(context)
     return way
 
 
-def _parts(way: Way | None) -> tuple[Count | Sum, ...]:
+def _parts(way: Derivation | None) -> tuple[Count | Sum, ...]:
     if isinstance(way, Computed):
         return (way.inputs,) if way.inputs else ()
     if isinstance(way, Count | Sum):
@@ -209,13 +209,13 @@ def _parts(way: Way | None) -> tuple[Count | Sum, ...]:
     return way if isinstance(way, tuple) else ()
 
 
-def _down(of: Count | Sum, behind: list[Behind], question: Question, place: Place) -> Row:
+def _down(of: Count | Sum, context: list[TraceContext], question: Question, place: Place) -> Row:
     """Return the result of each table on the path down, and a page of the received rows."""
     counted = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
     levels: list[Row] = []
     last: Level | None = None
     try:
-        for level in walk(of, behind):
+        for level in walk(of, context):
             totals = level.totals(place.ask)
             levels.append(
                 {

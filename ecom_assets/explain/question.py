@@ -19,15 +19,15 @@ from ecom_assets.tables.columns import holds
 from ecom_assets.tables.conditions import NEGATED, Condition, Group, Where, columns_of
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import NO
-from ecom_assets.tables.trace import Below, TableTrace
+from ecom_assets.tables.trace import TableTrace, UpstreamRows
 from ecom_assets.tables.values import Scalar
 
 _SUBJECTS: Final = [f"ecom_assets.{subject}.trace" for subject in SUBJECTS]
 _MODULES: Final = [import_module(name) for name in _SUBJECTS if find_spec(name)]
 TRACES: Final[dict[type[Table], TableTrace]] = {one.contract: one for module in _MODULES for one in module.TRACES}
 """How the numbers of each mart are traced down."""
-BELOW: Final[dict[type[Table], Below]] = {
-    above: below for module in _MODULES for above, below in getattr(module, "BELOW", {}).items()
+UPSTREAM: Final[dict[type[Table], UpstreamRows]] = {
+    above: below for module in _MODULES for above, below in getattr(module, "UPSTREAM", {}).items()
 }
 """The next table below each table on the path."""
 _NUMBERS: Final = {(table.qualified_name(), name) for table, trace in TRACES.items() for name in trace.numbers}

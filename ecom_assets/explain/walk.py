@@ -14,11 +14,11 @@ from typing import Any, Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.explain.question import BELOW
+from ecom_assets.explain.question import UPSTREAM
 from ecom_assets.tables.contract import MONEY, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
-from ecom_assets.tables.trace import COUNTED_AS, SIGN, Behind, Below, Count, Query, Sum, carried
+from ecom_assets.tables.trace import COUNTED_AS, SIGN, Count, Query, Sum, TraceContext, UpstreamRows, carried
 
 BETWEEN: Final = " | "
 HAPPENED: Final = ("event_at", "ordered_at")
@@ -82,93 +82,93 @@ class Level:
         return signed.sum() if value.type().is_integer() else signed.cast(MONEY).sum().cast(MONEY)
 
 
-def walk(of: Count | Sum, behind: Sequence[Behind]) -> Iterator[Level]:
+def walk(of: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
     """Return the tables from the first below the number down to the received rows.
 
     `of` is how the number goes down, or one of its parts; `behind` are the rows whose numbers are added up.
     """
-    level = Level(of.to, _behind(of, behind), of)
+    level = Level(of.to, _behind(of, context), of)
     while not level.is_received:
-        below = BELOW[level.contract]
+        below = UPSTREAM[level.contract]
         if isinstance(of, Count) and below.candidates and has_hashes(level.rows):
-            yield from _matched(below, level, behind[0])
+            yield from _matched(below, level, context[0])
             return
         summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
-        kept = behind[0].keep(level.rows.select(*below.reads, *summed, *carried(level.rows)))
-        known, codes = coded(kept, behind[0]) if isinstance(of, Count) else (None, kept)
+        kept = context[0].keep(level.rows.select(*below.reads, *summed, *carried(level.rows)))
+        known, codes = coded(kept, context[0]) if isinstance(of, Count) else (None, kept)
         yield Level(level.contract, kept, of, known=known)
-        level = _below(below, codes, behind[0], of)
+        level = _below(below, codes, context[0], of)
     yield level
 
 
-def _matched(below: Below, level: Level, behind: Behind) -> Iterator[Level]:
+def _matched(below: UpstreamRows, level: Level, context: TraceContext) -> Iterator[Level]:
     """Return clean rows and the received rows that they came from, matched by hashes of their ids."""
     assert below.candidates is not None  # noqa: S101 (asked by the caller)
-    rows = behind.keep(thin(level.rows, below))
+    rows = context.keep(thin(level.rows, below))
     above = Level(level.contract, rows, level.of)
-    known = above.totals(behind.ask)
+    known = above.totals(context.ask)
     yield replace(above, known=known)
     named = [*below.reads, *carried(rows)]
     at = [name for name in HAPPENED if name in level.rows.columns]
 
     def whole(chosen: ir.Table) -> ir.Table:
-        return _rows_of(below, behind, behind.keep(chosen.select(*named)), below.reads)
+        return _rows_of(below, context, context.keep(chosen.select(*named)), below.reads)
 
-    is_whole = are_all_of_their_days(level.contract, rows, known["row_count"], behind)
-    if is_whole and have_the_same_ids(rows, below, behind):
+    is_whole = are_all_of_their_days(level.contract, rows, known["row_count"], context)
+    if is_whole and have_the_same_ids(rows, below, context):
         yield Level(below.to, rows, level.of, whole, level.rows.select(*at, *named), known)
         return
-    result = joined(below.candidates(rows, behind), rows, below)
-    yield Level(below.to, behind.keep(result.select(*at, *named)), level.of, whole)
+    result = joined(below.candidates(rows, context), rows, below)
+    yield Level(below.to, context.keep(result.select(*at, *named)), level.of, whole)
 
 
-def _rows_of(below: Below, behind: Behind, few: ir.Table, names: Sequence[str]) -> ir.Table:
+def _rows_of(below: UpstreamRows, context: TraceContext, few: ir.Table, names: Sequence[str]) -> ir.Table:
     """Return the rows of the next table behind a few rows, with all columns; `names` find them in it."""
 
     def near(contract: type[Table]) -> ir.Table:
-        table = behind.table(contract)
+        table = context.table(contract)
         return table.semi_join(few, list(names)) if contract is below.to else table
 
-    return below.rows(few, replace(behind, table=near))
+    return below.rows(few, replace(context, table=near))
 
 
-def _below(below: Below, kept: ir.Table, behind: Behind, of: Count | Sum) -> Level:
+def _below(below: UpstreamRows, kept: ir.Table, context: TraceContext, of: Count | Sum) -> Level:
     """Return the next level. Received rows are kept with few columns, as a number can have millions of them."""
-    rows = below.rows(kept, behind)
+    rows = below.rows(kept, context)
     if below.to.layer != "raw":
         return Level(below.to, rows, of)
     found_by = [*(name for name in below.reads if name in rows.columns), *carried(rows)]
     wanted = {*HAPPENED, *found_by, of.of if isinstance(of, Sum) else ""}
-    thin = behind.keep(rows.select(name for name in rows.columns if name in wanted))
+    thin = context.keep(rows.select(name for name in rows.columns if name in wanted))
 
     def whole(chosen: ir.Table) -> ir.Table:
-        few = behind.keep(kept.semi_join(chosen, found_by))
-        return _rows_of(below, behind, few, [name for name in below.reads if name in rows.columns])
+        few = context.keep(kept.semi_join(chosen, found_by))
+        return _rows_of(below, context, few, [name for name in below.reads if name in rows.columns])
 
     return Level(below.to, thin, of, whole)
 
 
-def _behind(of: Count | Sum, behind: Sequence[Behind]) -> ir.Table:
+def _behind(of: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
     """Return the rows right behind rows of the table; those of each are kept, or one statement grows with them."""
-    parts = _read_at_once(of, behind)
+    parts = _read_at_once(of, context)
     if len(parts) == 1:
         return _first(of, parts[0], 0)
     return union_all(*(one.keep(_first(of, one, place)) for place, one in enumerate(parts)))
 
 
-def _read_at_once(of: Count | Sum, behind: Sequence[Behind]) -> list[Behind]:
+def _read_at_once(of: Count | Sum, context: Sequence[TraceContext]) -> list[TraceContext]:
     """Return one for all rows that differ in their day only, where their days can be read at once."""
     if isinstance(of, Sum) or not of.day:
-        return list(behind)
-    alike: dict[tuple[Any, ...], list[Behind]] = {}
-    for one in behind:
+        return list(context)
+    alike: dict[tuple[Any, ...], list[TraceContext]] = {}
+    for one in context:
         alike.setdefault(tuple(one.row[name] for name in one.key or one.row if name != of.day), []).append(one)
     return [replace(ones[0], several=Days.of(one.row[of.day] for one in ones)) for ones in alike.values()]
 
 
-def _first(of: Count | Sum, behind: Behind, place: int) -> ir.Table:
+def _first(of: Count | Sum, context: TraceContext, place: int) -> ir.Table:
     """Return the rows right behind a row of the table; rows of several have their place beside them."""
-    rows = of.rows(behind)
+    rows = of.rows(context)
     if isinstance(of, Count):
         rows = _counted(of, rows)
         if COUNTED_AS in rows.columns:
@@ -187,10 +187,10 @@ def _counted(of: Count, rows: ir.Table) -> ir.Table:
 
 
 def _stays_one_to_one(contract: type[Table]) -> bool:
-    while contract in BELOW:
-        if not BELOW[contract].is_one_to_one:
+    while contract in UPSTREAM:
+        if not UPSTREAM[contract].is_one_to_one:
             return False
-        contract = BELOW[contract].to
+        contract = UPSTREAM[contract].to
     return True
 
 
@@ -220,7 +220,7 @@ def has_hashes(rows: ir.Table) -> bool:
     return str(rows.get_backend().name) == "duckdb"
 
 
-def coded(rows: ir.Table, behind: Behind) -> tuple[dict[str, Any] | None, ir.Table]:
+def coded(rows: ir.Table, context: TraceContext) -> tuple[dict[str, Any] | None, ir.Table]:
     """Count rows, and return them with hashes for the texts that they count as, unless two texts share one.
 
     Where there is nothing to hash, the rows are not counted.
@@ -228,37 +228,37 @@ def coded(rows: ir.Table, behind: Behind) -> tuple[dict[str, Any] | None, ir.Tab
     if not has_hashes(rows) or COUNTED_AS not in rows.columns or not rows[COUNTED_AS].type().is_string():
         return None, rows
     texts, hashes = rows[COUNTED_AS], hash_of(rows[COUNTED_AS])
-    (known,) = behind.ask(rows.agg(row_count=rows.count(), gives=texts.nunique(), hash_count=hashes.nunique()))
+    (known,) = context.ask(rows.agg(row_count=rows.count(), gives=texts.nunique(), hash_count=hashes.nunique()))
     return known, rows.mutate(counted_as=hashes) if known["gives"] == known["hash_count"] else rows
 
 
-def thin(rows: ir.Table, below: Below) -> ir.Table:
+def thin(rows: ir.Table, below: UpstreamRows) -> ir.Table:
     """Return rows with the days by which the next table is read, the hash of their id, and what they carry."""
     return _hashed(rows, below).select(*_days(below), ID_HASH, *carried(rows))
 
 
-def joined(candidates: ir.Table, rows: ir.Table, below: Below) -> ir.Table:
+def joined(candidates: ir.Table, rows: ir.Table, below: UpstreamRows) -> ir.Table:
     """Return those of the candidates whose days and hash one of the thin rows has, with what that carries."""
     result = _hashed(candidates, below).join(rows, [*_days(below), ID_HASH])
     return result.select(*candidates.columns, *carried(rows))
 
 
-def are_all_of_their_days(contract: type[Table], rows: ir.Table, row_count: int, behind: Behind) -> bool:
+def are_all_of_their_days(contract: type[Table], rows: ir.Table, row_count: int, context: TraceContext) -> bool:
     """Return whether some rows of a table are as many as the table has of their days."""
-    days = behind.span(rows, str(contract.day_column), str(contract.day_column))
-    above = behind.table(contract)
+    days = context.span(rows, str(contract.day_column), str(contract.day_column))
+    above = context.table(contract)
     above = above.filter(days.contain(above[str(contract.day_column)]))
-    (stored,) = behind.ask(above.agg(n=above.count()))
+    (stored,) = context.ask(above.agg(n=above.count()))
     return bool(stored["n"] == row_count)
 
 
-def have_the_same_ids(rows: ir.Table, below: Below, behind: Behind) -> bool:
+def have_the_same_ids(rows: ir.Table, below: UpstreamRows, context: TraceContext) -> bool:
     """Return whether thin rows and those of the next table on their days have the same ids on each day.
 
     Copies that the next table has besides are added to the rows: leaving them out of millions takes longer.
     """
     assert below.copies is not None  # noqa: S101 (declared with `candidates`)
-    copies, surplus = below.copies(rows, behind)
+    copies, surplus = below.copies(rows, context)
     names = _days(below)
     theirs = _fingerprints(_hashed(copies, below), names)
     ours = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, below), names))
@@ -266,7 +266,7 @@ def have_the_same_ids(rows: ir.Table, below: Below, behind: Behind) -> bool:
     ours = ours.group_by(names).agg(**sums, mixed=ours.mixed.bit_xor()).select(theirs.columns).cast(theirs.schema())
     both = union_all(ours, theirs)
     days = both.group_by(both.columns).agg(sides=both.count())  # a day that both sides have alike is there twice
-    return not behind.ask(days.filter(days.sides == 1).limit(1))
+    return not context.ask(days.filter(days.sides == 1).limit(1))
 
 
 def _fingerprints(rows: ir.Table, names: Sequence[str]) -> ir.Table:
@@ -275,10 +275,10 @@ def _fingerprints(rows: ir.Table, names: Sequence[str]) -> ir.Table:
     return rows.group_by(list(names)).agg(row_count=rows.count(), mixed=hashes.bit_xor(), summed=low.sum())
 
 
-def _hashed(rows: ir.Table, below: Below) -> ir.Table:
+def _hashed(rows: ir.Table, below: UpstreamRows) -> ir.Table:
     (name,) = (name for name in below.reads if name not in _days(below))
     return rows.mutate(id_hash=hash_of(rows[name]))
 
 
-def _days(below: Below) -> list[str]:
+def _days(below: UpstreamRows) -> list[str]:
     return [name for name in below.reads if below.to.columns[name].type == "date"]

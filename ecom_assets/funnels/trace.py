@@ -24,49 +24,49 @@ from ecom_assets.sessions.contracts import SessionDays, Sessions
 from ecom_assets.sessions.sessions import with_search_terms
 from ecom_assets.sessions.trace import sessions_of_day
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, Sum, TableTrace, Way
+from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext
 
 
-def _funnel(behind: Behind) -> DailyFunnel:
-    named: dict[str, DailyFunnel] = {one.name: one for one in behind.rules["funnels"]}
-    return named[behind.row["funnel_name"]]
+def _funnel(context: TraceContext) -> DailyFunnel:
+    named: dict[str, DailyFunnel] = {one.name: one for one in context.rules["funnels"]}
+    return named[context.row["funnel_name"]]
 
 
-def _day(behind: Behind, column: str) -> Days:
-    return Days.between(behind.row[column], behind.row[column] + ONE_DAY)
+def _day(context: TraceContext, column: str) -> Days:
+    return Days.between(context.row[column], context.row[column] + ONE_DAY)
 
 
-def _reaching_sessions(behind: Behind) -> ir.Table:
+def _reaching_sessions(context: TraceContext) -> ir.Table:
     """Return the sessions of a row's day that reached its step."""
-    daily, sessions = _funnel(behind), sessions_of_day(behind, "cohort_date")
-    events = daily.events_of(with_search_terms(events_in_sessions(sessions, behind)))
+    daily, sessions = _funnel(context), sessions_of_day(context, "cohort_date")
+    events = daily.events_of(with_search_terms(events_in_sessions(sessions, context)))
     levels = funnel_levels(events, daily.of_sessions, ["visitor_id", "session_started_at"])
-    reached = levels.filter(levels.level >= behind.row["step"]).rename(started_at="session_started_at")
+    reached = levels.filter(levels.level >= context.row["step"]).rename(started_at="session_started_at")
     return sessions.semi_join(reached, ["visitor_id", "started_at"])
 
 
-def _sessions_of_funnel(behind: Behind) -> ir.Table:
-    result, category = _reaching_sessions(behind), behind.row["product_category"]
+def _sessions_of_funnel(context: TraceContext) -> ir.Table:
+    result, category = _reaching_sessions(context), context.row["product_category"]
     if category == ALL_CATEGORIES:
         return result
     return result.filter(category_of(result.first_product_category) == category)
 
 
-def _visitors_of_funnel(behind: Behind) -> ir.Table:
+def _visitors_of_funnel(context: TraceContext) -> ir.Table:
     """Return the events of a row's funnel by the visitors who began it on its day and reached its step."""
-    daily, days, row = _funnel(behind), _day(behind, "cohort_date"), behind.row
-    events = behind.table(CleanEvents)
+    daily, days, row = _funnel(context), _day(context, "cohort_date"), context.row
+    events = context.table(CleanEvents)
     near = events.filter(days.widened(after=daily.window_days).contain(events.event_date))
     relevant = daily.events_of(with_search_terms(near))
-    levels = visitor_levels(relevant, behind.table(SessionDays), days, daily)
+    levels = visitor_levels(relevant, context.table(SessionDays), days, daily)
     reached = levels.filter(levels.level >= row["step"])
     if row["product_category"] != ALL_CATEGORIES:
         reached = reached.filter(reached.product_category == row["product_category"])
     return relevant.semi_join(reached, "visitor_id")
 
 
-def _by_unit(sessions: Way, visitors: Way) -> ByRow:
-    return ByRow(lambda behind: sessions if behind.row["unit"] == "session" else visitors)
+def _by_unit(sessions: Derivation, visitors: Derivation) -> ByRow:
+    return ByRow(lambda context: sessions if context.row["unit"] == "session" else visitors)
 
 
 FUNNEL: Final = _by_unit(
@@ -75,18 +75,18 @@ FUNNEL: Final = _by_unit(
 )
 
 
-def _described_sessions(behind: Behind) -> ir.Table:
+def _described_sessions(context: TraceContext) -> ir.Table:
     """Return the sessions of a row's day with its value of its dimension."""
-    clean, sessions, touches = (behind.table(table) for table in (CleanEvents, Sessions, Touches))
-    described = described_sessions(clean, sessions, touches, _day(behind, "cohort_date"))
-    return described.filter(described[behind.row["dimension"]] == behind.row["value"])
+    clean, sessions, touches = (context.table(table) for table in (CleanEvents, Sessions, Touches))
+    described = described_sessions(clean, sessions, touches, _day(context, "cohort_date"))
+    return described.filter(described[context.row["dimension"]] == context.row["value"])
 
 
-def _sessions_of_dimension(behind: Behind) -> ir.Table:
-    row, described = behind.row, _described_sessions(behind)
+def _sessions_of_dimension(context: TraceContext) -> ir.Table:
+    row, described = context.row, _described_sessions(context)
     if row["funnel_name"] not in BEGUN:
-        return _reaching_sessions(behind).semi_join(described, "session_id")
-    sessions = sessions_of_day(behind, "cohort_date").semi_join(described, "session_id")
+        return _reaching_sessions(context).semi_join(described, "session_id")
+    sessions = sessions_of_day(context, "cohort_date").semi_join(described, "session_id")
     sessions = sessions.filter(sessions[f"{BEGUN[row['funnel_name']]}_count"] > 0)
     return sessions.filter(sessions[f"{PURCHASE}_count"] > 0) if row["step"] > 1 else sessions
 
@@ -94,24 +94,24 @@ def _sessions_of_dimension(behind: Behind) -> ir.Table:
 Met = Callable[[ir.Table], ir.BooleanValue]
 
 
-def _units(behind: Behind, met: Met) -> ir.Table:
+def _units(context: TraceContext, met: Met) -> ir.Table:
     """Return the carts and checkouts of a row that meet a condition."""
-    rule: CartRule = behind.rules["cart_rule"]
-    terms = cart_terms(behind.table(CleanEvents), behind.table(Sessions), _day(behind, "cart_date"), rule)
-    terms = terms.filter(terms.unit == behind.row["unit"], terms.horizon_s == behind.row["horizon_s"])
+    rule: CartRule = context.rules["cart_rule"]
+    terms = cart_terms(context.table(CleanEvents), context.table(Sessions), _day(context, "cart_date"), rule)
+    terms = terms.filter(terms.unit == context.row["unit"], terms.horizon_s == context.row["horizon_s"])
     return terms.filter(met(terms))
 
 
-def _sessions(behind: Behind, met: Met) -> ir.Table:
+def _sessions(context: TraceContext, met: Met) -> ir.Table:
     """Return the sessions that are these carts and checkouts."""
-    units = _units(behind, met).rename(session_id="unit_id")
-    return sessions_of_day(behind, "cart_date").semi_join(units, "session_id")
+    units = _units(context, met).rename(session_id="unit_id")
+    return sessions_of_day(context, "cart_date").semi_join(units, "session_id")
 
 
-def _events(behind: Behind, met: Met) -> ir.Table:
+def _events(context: TraceContext, met: Met) -> ir.Table:
     """Return the events of the day of the visitors whose carts and checkouts these are."""
-    day, units = behind.row["cart_date"], _units(behind, met).rename(visitor_id="unit_id")
-    return behind.within(CleanEvents, day, day).semi_join(units, "visitor_id")
+    day, units = context.row["cart_date"], _units(context, met).rename(visitor_id="unit_id")
+    return context.within(CleanEvents, day, day).semi_join(units, "visitor_id")
 
 
 def _carts(kind: str, met: Met) -> ByRow:
@@ -120,37 +120,37 @@ def _carts(kind: str, met: Met) -> ByRow:
     def is_kind(terms: ir.Table) -> ir.BooleanValue:
         return ((terms.is_cart if kind == CART else terms.is_checkout) == 1) & met(terms)
 
-    def events(behind: Behind) -> ir.Table:
-        return _events(behind, is_kind).filter(lambda rows: rows.event_type == kind)
+    def events(context: TraceContext) -> ir.Table:
+        return _events(context, is_kind).filter(lambda rows: rows.event_type == kind)
 
     return _by_unit(
-        Count(Sessions, lambda behind: _sessions(behind, is_kind)), Count(CleanEvents, events, unit="visitor_id")
+        Count(Sessions, lambda context: _sessions(context, is_kind)), Count(CleanEvents, events, unit="visitor_id")
     )
 
 
-def _valued(behind: Behind, met: Met) -> ir.Table:
+def _valued(context: TraceContext, met: Met) -> ir.Table:
     """Return the events that say what the carts of a row are worth, of those that meet a condition."""
 
     def is_valued(terms: ir.Table) -> ir.BooleanValue:
         return terms.worth.notnull() & met(terms)
 
-    if behind.row["unit"] == "session":
-        key, events = "session_started_at", events_in_sessions(_sessions(behind, is_valued), behind)
+    if context.row["unit"] == "session":
+        key, events = "session_started_at", events_in_sessions(_sessions(context, is_valued), context)
     else:
-        key, events = "event_date", _events(behind, is_valued)
+        key, events = "event_date", _events(context, is_valued)
     rows = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
-    result = worth_events(rows, ["visitor_id", key], behind.rules["cart_rule"])
+    result = worth_events(rows, ["visitor_id", key], context.rules["cart_rule"])
     return result.mutate(counted_as=result.visitor_id.concat(" ").concat(result[key].cast("string")))
 
 
 def _worth(met: Met) -> ByRow:
-    def rows(behind: Behind) -> ir.Table:
-        return _valued(behind, met).drop("counted_as")
+    def rows(context: TraceContext) -> ir.Table:
+        return _valued(context, met).drop("counted_as")
 
     floor = Computed("the amounts of the carts' items added up, a cart that comes to less than nothing as zero")
     return ByRow(
-        lambda behind: (
-            floor if behind.rules["cart_rule"].cart_value == "item" else Sum(CleanEvents, rows, "cart_amount")
+        lambda context: (
+            floor if context.rules["cart_rule"].cart_value == "item" else Sum(CleanEvents, rows, "cart_amount")
         )
     )
 
@@ -159,7 +159,7 @@ def _all(terms: ir.Table) -> ir.BooleanValue:
     return terms.is_converted >= 0
 
 
-CARTS: Final[Mapping[str, Way]] = {
+CARTS: Final[Mapping[str, Derivation]] = {
     "cart_count": _carts(CART, _all),
     "converted_cart_count": _carts(CART, lambda terms: terms.is_converted == 1),
     "abandoned_cart_count": _carts(CART, lambda terms: terms.is_converted == 0),
@@ -170,7 +170,7 @@ CARTS: Final[Mapping[str, Way]] = {
     "checkout_abandonment_rate": Computed(
         "abandoned_checkout_count ÷ checkout_count", ("abandoned_checkout_count", "checkout_count")
     ),
-    "valued_cart_count": Count(CleanEvents, lambda behind: _valued(behind, _all)),
+    "valued_cart_count": Count(CleanEvents, lambda context: _valued(context, _all)),
     "cart_amount": _worth(_all),
     "abandoned_cart_amount": _worth(lambda terms: terms.is_converted == 0),
     "recovered_cart_amount": _worth(lambda terms: terms.is_recovered == 1),

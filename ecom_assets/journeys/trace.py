@@ -14,42 +14,42 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.sessions import SESSION, with_search_terms
 from ecom_assets.sessions.trace import events_of_sessions, sessions_of_day
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.trace import Behind, Count, RowsOf, TableTrace, Way, ratio
+from ecom_assets.tables.trace import Count, Derivation, RowsOf, TableTrace, TraceContext, ratio
 
 STARTED: Final = "started_date"
 
 
-def events_in_sessions(sessions: ir.Table, behind: Behind) -> ir.Table:
+def events_in_sessions(sessions: ir.Table, context: TraceContext) -> ir.Table:
     """Return the events of some sessions, with the start and the day of the session."""
-    events = events_of_sessions(sessions.mutate(counted_as=sessions.session_id), behind)
+    events = events_of_sessions(sessions.mutate(counted_as=sessions.session_id), context)
     rows = events.join(sessions, events.counted_as == sessions.session_id)
     return rows.select(*CleanEvents.columns, session_started_at=sessions.started_at, started_date=sessions.started_date)
 
 
-def _steps(behind: Behind, sessions: ir.Table) -> ir.Table:
+def _steps(context: TraceContext, sessions: ir.Table) -> ir.Table:
     """Return the steps of some sessions by a row's dimension."""
-    rule: JourneyRule = behind.rules["journey_rule"]
-    start = behind.row[STARTED]
+    rule: JourneyRule = context.rules["journey_rule"]
+    start = context.row[STARTED]
     starts = session_starts(sessions, Days.between(start, start + ONE_DAY))
-    steps = event_steps(events_in_sessions(sessions, behind), starts, rule)
-    return steps.filter(steps.dimension == behind.row["dimension"])
+    steps = event_steps(events_in_sessions(sessions, context), starts, rule)
+    return steps.filter(steps.dimension == context.row["dimension"])
 
 
-def _steps_of_session(behind: Behind) -> ir.Table:
+def _steps_of_session(context: TraceContext) -> ir.Table:
     """Return the events of one session that are its steps."""
-    sessions = sessions_of_day(behind, STARTED, session_id=behind.row["session_id"])
-    steps = _steps(behind, sessions)
-    return events_of_sessions(sessions, behind).semi_join(steps.filter(steps.place > 0), "event_id")
+    sessions = sessions_of_day(context, STARTED, session_id=context.row["session_id"])
+    steps = _steps(context, sessions)
+    return events_of_sessions(sessions, context).semi_join(steps.filter(steps.place > 0), "event_id")
 
 
 def _transitions(*, converted: bool) -> RowsOf:
     """Return the sessions with a transition, once for each time that they have it."""
 
-    def rows(behind: Behind) -> ir.Table:
-        row, rule = behind.row, behind.rules["journey_rule"]
-        sessions = sessions_of_day(behind, STARTED)
+    def rows(context: TraceContext) -> ir.Table:
+        row, rule = context.row, context.rules["journey_rule"]
+        sessions = sessions_of_day(context, STARTED)
         sessions = sessions.filter(sessions.purchase_count > 0) if converted else sessions
-        steps = _steps(behind, sessions)
+        steps = _steps(context, sessions)
         place = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
         steps = steps.filter(steps.step == row["from_step"], steps.next_step == row["to_step"], place == row["place"])
         on = [sessions.visitor_id == steps.visitor_id, sessions.started_at == steps.session_started_at]
@@ -59,17 +59,17 @@ def _transitions(*, converted: bool) -> RowsOf:
     return rows
 
 
-def _members(behind: Behind) -> ir.Table:
+def _members(context: TraceContext) -> ir.Table:
     """Return the events of the sessions that started on a row's day, with their search terms."""
-    return with_search_terms(events_in_sessions(sessions_of_day(behind, STARTED), behind))
+    return with_search_terms(events_in_sessions(sessions_of_day(context, STARTED), context))
 
 
 def _searches(met: Callable[[ir.Table], ir.BooleanValue]) -> RowsOf:
     """Return the sessions with searches for a row's term that meet a condition, once for each search."""
 
-    def rows(behind: Behind) -> ir.Table:
-        sessions, result = sessions_of_day(behind, STARTED), searches_of(_members(behind))
-        result = result.filter(result.search_term == behind.row["search_term"], met(result))
+    def rows(context: TraceContext) -> ir.Table:
+        sessions, result = sessions_of_day(context, STARTED), searches_of(_members(context))
+        result = result.filter(result.search_term == context.row["search_term"], met(result))
         on = [sessions.visitor_id == result.visitor_id, sessions.started_at == result.session_started_at]
         counted = sessions.session_id.concat(" ").concat(result.search_number.cast("string"))
         return sessions.join(result, on).select(sessions, counted_as=counted)
@@ -80,9 +80,9 @@ def _searches(met: Callable[[ir.Table], ir.BooleanValue]) -> RowsOf:
 def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
     """Return how a number of sessions that did something with a category is traced."""
 
-    def rows(behind: Behind) -> ir.Table:
-        sessions, each = sessions_of_day(behind, STARTED), category_sessions(_members(behind))
-        each = each.filter(each.product_category == behind.row["product_category"], met(each))
+    def rows(context: TraceContext) -> ir.Table:
+        sessions, each = sessions_of_day(context, STARTED), category_sessions(_members(context))
+        each = each.filter(each.product_category == context.row["product_category"], met(each))
         mine = each.select(*SESSION).rename(started_at="session_started_at")
         return sessions.semi_join(mine, ["visitor_id", "started_at"])
 
@@ -90,14 +90,14 @@ def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
 
 
 def _category_events(kind: str) -> Count:
-    def rows(behind: Behind) -> ir.Table:
-        events = _members(behind)
-        return events.filter(events.event_type == kind, events.product_category == behind.row["product_category"])
+    def rows(context: TraceContext) -> ir.Table:
+        events = _members(context)
+        return events.filter(events.event_type == kind, events.product_category == context.row["product_category"])
 
     return Count(CleanEvents, rows)
 
 
-SEARCHES: Final[Mapping[str, Way]] = {
+SEARCHES: Final[Mapping[str, Derivation]] = {
     "search_count": Count(Sessions, _searches(lambda found: found.search_number > 0)),
     "session_count": Count(Sessions, _searches(lambda found: found.search_number > 0), unit="session_id"),
     "clicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 1)),
@@ -106,7 +106,7 @@ SEARCHES: Final[Mapping[str, Way]] = {
     "click_rate": ratio("clicked_search_count", "search_count"),
     "cart_rate": ratio("cart_search_count", "search_count"),
 }
-CATEGORIES: Final[Mapping[str, Way]] = {
+CATEGORIES: Final[Mapping[str, Derivation]] = {
     **{f"{kind}_count": _category_events(kind) for kind in COUNTED_TYPES},
     "viewing_session_count": _category_sessions(lambda each: each.first_view.notnull()),
     "cart_session_count": _category_sessions(lambda each: each.last_own_cart > each.first_view),

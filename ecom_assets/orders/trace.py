@@ -15,48 +15,48 @@ from ecom_assets.orders.contracts import (
 from ecom_assets.orders.orders import OrderRule, clean_lines, latest_copies, quarantined_orders, surplus_lines
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.trace import Behind, Below, Computed, Count, TableTrace, keeping
+from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, keeping
 
 
-def received_lines(rows: ir.Table, behind: Behind) -> ir.Table:
+def received_lines(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the received row of each clean order line: of its copies the last that arrived."""
-    rule: OrderRule = behind.rules["order_rule"]
-    raw = behind.table(RawUserOrderLog)
-    raw = raw.filter(behind.span(rows, "received_date", "received_date").contain(raw.received_date))
+    rule: OrderRule = context.rules["order_rule"]
+    raw = context.table(RawUserOrderLog)
+    raw = raw.filter(context.span(rows, "received_date", "received_date").contain(raw.received_date))
     return keeping(latest_copies(raw.semi_join(rows, ["uniq_id", "received_date"]), rule), rows, ["uniq_id"])
 
 
-BELOW: Final[Mapping[type[Table], Below]] = {
-    UserOrderLog: Below(RawUserOrderLog, received_lines, ("uniq_id", "received_date"), is_one_to_one=True)
+UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+    UserOrderLog: UpstreamRows(RawUserOrderLog, received_lines, ("uniq_id", "received_date"), is_one_to_one=True)
 }
 
 
-def _arrived(behind: Behind) -> ir.Table:
+def _arrived(context: TraceContext) -> ir.Table:
     """Return the lines that arrived on a row's day."""
-    day = behind.row["received_date"]
-    return behind.within(RawUserOrderLog, day, day)
+    day = context.row["received_date"]
+    return context.within(RawUserOrderLog, day, day)
 
 
-def _clean(behind: Behind) -> ir.Table:
-    return behind.where(UserOrderLog, received_date=behind.row["received_date"])
+def _clean(context: TraceContext) -> ir.Table:
+    return context.where(UserOrderLog, received_date=context.row["received_date"])
 
 
-def _quarantined(behind: Behind) -> ir.Table:
+def _quarantined(context: TraceContext) -> ir.Table:
     """Return the lines of a row's day that are quarantined, for its reason if it names one."""
-    day = behind.row["received_date"]
-    result = quarantined_orders(_arrived(behind), behind.rules["order_rule"], Days((day,)))
-    reason = behind.row.get("reject_reason")
+    day = context.row["received_date"]
+    result = quarantined_orders(_arrived(context), context.rules["order_rule"], Days((day,)))
+    reason = context.row.get("reject_reason")
     return result.filter(result.reject_reason == reason) if reason else result
 
 
-def _surplus(behind: Behind) -> ir.Table:
-    raw, held = behind.table(RawUserOrderLog), behind.table(HeldOrderDays)
-    return surplus_lines(raw, held, behind.rules["order_rule"], Days((behind.row["received_date"],)))
+def _surplus(context: TraceContext) -> ir.Table:
+    raw, held = context.table(RawUserOrderLog), context.table(HeldOrderDays)
+    return surplus_lines(raw, held, context.rules["order_rule"], Days((context.row["received_date"],)))
 
 
-def _held(behind: Behind) -> ir.Table:
-    held = behind.where(HeldOrderDays, held_date=behind.row["received_date"])
-    return clean_lines(_arrived(behind), behind.rules["order_rule"]).semi_join(
+def _held(context: TraceContext) -> ir.Table:
+    held = context.where(HeldOrderDays, held_date=context.row["received_date"])
+    return clean_lines(_arrived(context), context.rules["order_rule"]).semi_join(
         held.rename(received_date="held_date"), "received_date"
     )
 

@@ -11,36 +11,36 @@ from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, 
 from ecom_assets.products.performance import ORDERS, TYPES, source_of_sales
 from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Sales
-from ecom_assets.sales.trace import revenue_ways, with_status
-from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, RowsOf, Sum, TableTrace, Way, ratio
+from ecom_assets.sales.trace import revenue_derivations, with_status
+from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, RowsOf, Sum, TableTrace, TraceContext, ratio
 
 
 def _events(*kinds: str) -> RowsOf:
     """Return the events of some types that name a row's product on its day."""
 
-    def rows(behind: Behind) -> ir.Table:
-        events = behind.on_day(CleanEvents, "event_date")
-        events = events.filter(events.event_type.isin(kinds), events.product_id == behind.row["product_id"])
+    def rows(context: TraceContext) -> ir.Table:
+        events = context.on_day(CleanEvents, "event_date")
+        events = events.filter(events.event_type.isin(kinds), events.product_id == context.row["product_id"])
         return events.mutate(sign=(events.event_type == "refund").ifelse(-1, 1))
 
     return rows
 
 
-def _carts_of_viewers(behind: Behind) -> ir.Table:
-    return _events("add_to_cart")(behind).semi_join(_events("product_view")(behind), "visitor_id")
+def _carts_of_viewers(context: TraceContext) -> ir.Table:
+    return _events("add_to_cart")(context).semi_join(_events("product_view")(context), "visitor_id")
 
 
-OF_ORDERS: Final = revenue_ways(
-    Sales, lambda behind: behind.where(Sales, order_date=behind.row["event_date"], item_id=behind.row["product_id"])
+OF_ORDERS: Final = revenue_derivations(
+    Sales, lambda context: context.where(Sales, order_date=context.row["event_date"], item_id=context.row["product_id"])
 )
 
 
-def _by_source(name: str, of_events: Way) -> ByRow:
+def _by_source(name: str, of_events: Derivation) -> ByRow:
     """Return how a number of sales is traced: to order lines, or to events for a shop without orders."""
-    return ByRow(lambda behind: OF_ORDERS[name] if behind.row["sales_source"] == ORDERS else of_events)
+    return ByRow(lambda context: OF_ORDERS[name] if context.row["sales_source"] == ORDERS else of_events)
 
 
-PERFORMANCE: Final[Mapping[str, Way]] = {
+PERFORMANCE: Final[Mapping[str, Derivation]] = {
     **{f"{kind}_count": Count(CleanEvents, _events(kind)) for kind in TYPES},
     "viewing_visitor_count": Count(CleanEvents, _events("product_view"), unit="visitor_id"),
     "cart_visitor_count": Count(CleanEvents, _carts_of_viewers, unit="visitor_id"),
@@ -56,36 +56,36 @@ PERFORMANCE: Final[Mapping[str, Way]] = {
 }
 
 
-def _stock_line(behind: Behind) -> ir.Table:
+def _stock_line(context: TraceContext) -> ir.Table:
     """Return the line of the catalogue with a row's stock."""
-    newest = newest_stock(behind.table(RawStock))
-    return newest.filter(newest.product_id == behind.row["product_id"])
+    newest = newest_stock(context.table(RawStock))
+    return newest.filter(newest.product_id == context.row["product_id"])
 
 
-def _sold_lately(behind: Behind) -> ir.Table:
+def _sold_lately(context: TraceContext) -> ir.Table:
     """Return the sales of a row's product in the days that count for its stock."""
-    sold = behind.within(Sales, *_sales_days(behind))
-    return sold.filter(sold.item_id == behind.row["product_id"])
+    sold = context.within(Sales, *_sales_days(context))
+    return sold.filter(sold.item_id == context.row["product_id"])
 
 
-def _bought_lately(behind: Behind) -> ir.Table:
-    events = behind.within(CleanEvents, *_sales_days(behind))
-    return events.filter(events.event_type == "purchase", events.product_id == behind.row["product_id"])
+def _bought_lately(context: TraceContext) -> ir.Table:
+    events = context.within(CleanEvents, *_sales_days(context))
+    return events.filter(events.event_type == "purchase", events.product_id == context.row["product_id"])
 
 
-def _sales_days(behind: Behind) -> tuple[date, date]:
-    last: date = behind.row["as_of_date"]
-    return last - timedelta(days=behind.rules["inventory_rule"].sales_days - 1), last
+def _sales_days(context: TraceContext) -> tuple[date, date]:
+    last: date = context.row["as_of_date"]
+    return last - timedelta(days=context.rules["inventory_rule"].sales_days - 1), last
 
 
 SOLD: Final = ByRow(
-    lambda behind: (
+    lambda context: (
         Sum(Sales, with_status(_sold_lately, "shipped"), "quantity")
-        if behind.ask(source_of_sales(behind.table(Sales)))[0]["sales_source"] == ORDERS
+        if context.ask(source_of_sales(context.table(Sales)))[0]["sales_source"] == ORDERS
         else Count(CleanEvents, _bought_lately)
     )
 )
-STOCK: Final[Mapping[str, Way]] = {
+STOCK: Final[Mapping[str, Derivation]] = {
     **{name: Sum(RawStock, _stock_line, name) for name in ("stock_count", "reorder_point_count", "lead_time_days")},
     "sold_item_count": SOLD,
     "sales_days_count": Computed(

@@ -13,41 +13,41 @@ from ecom_assets.reconciliation.contracts import (
     OrderEventReconciliationDaily,
     Restatements,
 )
-from ecom_assets.tables.trace import Behind, ByRow, Computed, Count, RowsOf, Sum, TableTrace, Way
+from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, RowsOf, Sum, TableTrace, TraceContext
 
 PURCHASE, REFUND = KINDS
 
 
-def _lines(behind: Behind) -> ir.Table:
+def _lines(context: TraceContext) -> ir.Table:
     """Return the order lines of a row's day, counted as the order or the refund that they are part of."""
-    lines = behind.on_day(UserOrderLog, "reconciled_date")
+    lines = context.on_day(UserOrderLog, "reconciled_date")
     is_refund = lines.status == "refunded"
     kind = is_refund.ifelse(REFUND, PURCHASE)
     return lines.mutate(kind=kind, sign=is_refund.ifelse(-1, 1), counted_as=kind.concat(" ").concat(lines.order_id))
 
 
-def _events(behind: Behind) -> ir.Table:
+def _events(context: TraceContext) -> ir.Table:
     """Return the purchase and refund events of a row's day."""
-    events = behind.on_day(CleanEvents, "reconciled_date")
+    events = context.on_day(CleanEvents, "reconciled_date")
     events = events.filter(events.event_type.isin(KINDS))
     return events.mutate(kind=events.event_type, sign=(events.event_type == REFUND).ifelse(-1, 1))
 
 
-def _differences(behind: Behind, cause: str, side: str) -> ir.Table:
-    result = behind.where(OrderEventReconciliation, reconciled_date=behind.row["reconciled_date"], side=side)
+def _differences(context: TraceContext, cause: str, side: str) -> ir.Table:
+    result = context.where(OrderEventReconciliation, reconciled_date=context.row["reconciled_date"], side=side)
     return result.filter(result.cause == cause) if cause else result
 
 
 def _orders_of(cause: str) -> RowsOf:
     """Return the lines of the orders of the day that differ for a cause."""
-    return lambda behind: _lines(behind).semi_join(_differences(behind, cause, "order"), ["kind", "order_id"])
+    return lambda context: _lines(context).semi_join(_differences(context, cause, "order"), ["kind", "order_id"])
 
 
 def _events_of(cause: str) -> RowsOf:
     """Return the events of the day that differ for a cause, whose amount an order would have: they are subtracted."""
 
-    def rows(behind: Behind) -> ir.Table:
-        events = _events(behind).semi_join(_differences(behind, cause, "event"), ["kind", "event_id"])
+    def rows(context: TraceContext) -> ir.Table:
+        events = _events(context).semi_join(_differences(context, cause, "event"), ["kind", "event_id"])
         return events.mutate(sign=-events.sign)
 
     return rows
@@ -56,9 +56,9 @@ def _events_of(cause: str) -> RowsOf:
 def _named_by_orders(cause: str, sign: int) -> RowsOf:
     """Return the events, of any day, that go with the day's orders that differ for a cause."""
 
-    def rows(behind: Behind) -> ir.Table:
-        pairs = _differences(behind, cause, "order").select("event_date", "event_id", "kind")
-        events = behind.table(CleanEvents).semi_join(pairs, ["event_date", "event_id"])
+    def rows(context: TraceContext) -> ir.Table:
+        pairs = _differences(context, cause, "order").select("event_date", "event_id", "kind")
+        events = context.table(CleanEvents).semi_join(pairs, ["event_date", "event_id"])
         return events.mutate(sign=(events.event_type == REFUND).ifelse(-sign, sign))
 
     return rows
@@ -66,7 +66,7 @@ def _named_by_orders(cause: str, sign: int) -> RowsOf:
 
 def _plain(rows: RowsOf) -> RowsOf:
     """Return the rows without what they count as, to be added up."""
-    return lambda behind: rows(behind).drop("counted_as")
+    return lambda context: rows(context).drop("counted_as")
 
 
 def _orders(cause: str) -> Count:
@@ -87,12 +87,12 @@ def _event_sum(cause: str) -> Sum:
 
 SHIFT: Final = "time_zone_shift"
 ORDER_TOTAL: Final = Sum(UserOrderLog, _plain(_lines), "payment_amount")
-DAILY: Final[Mapping[str, Way]] = {
+DAILY: Final[Mapping[str, Derivation]] = {
     "order_count": Count(UserOrderLog, _lines),
     "event_count": Count(CleanEvents, _events),
     "matched_count": Count(
         UserOrderLog,
-        lambda behind: _lines(behind).anti_join(_differences(behind, "", "order"), ["kind", "order_id"]),
+        lambda context: _lines(context).anti_join(_differences(context, "", "order"), ["kind", "order_id"]),
     ),
     "order_amount": ORDER_TOTAL,
     "event_amount": Sum(CleanEvents, _events, "cart_amount"),
@@ -115,24 +115,24 @@ DAILY: Final[Mapping[str, Way]] = {
 }
 
 
-def _order_lines(behind: Behind) -> ir.Table:
-    row = behind.row
+def _order_lines(context: TraceContext) -> ir.Table:
+    row = context.row
     status = "refunded" if row["kind"] == REFUND else "shipped"
-    return behind.where(UserOrderLog, order_date=row["order_date"], order_id=row["order_id"], status=status)
+    return context.where(UserOrderLog, order_date=row["order_date"], order_id=row["order_id"], status=status)
 
 
-def _event(behind: Behind) -> ir.Table:
-    return behind.where(CleanEvents, event_date=behind.row["event_date"], event_id=behind.row["event_id"])
+def _event(context: TraceContext) -> ir.Table:
+    return context.where(CleanEvents, event_date=context.row["event_date"], event_id=context.row["event_id"])
 
 
 NO_ORDER: Final = Computed("there is no order, so that it is unknown")
 NO_EVENT: Final = Computed("there is no event, so that it is unknown")
-DIFFERENCE: Final[Mapping[str, Way]] = {
+DIFFERENCE: Final[Mapping[str, Derivation]] = {
     "order_amount": ByRow(
-        lambda behind: Sum(UserOrderLog, _order_lines, "payment_amount") if behind.row["order_id"] else NO_ORDER
+        lambda context: Sum(UserOrderLog, _order_lines, "payment_amount") if context.row["order_id"] else NO_ORDER
     ),
     "event_amount": ByRow(
-        lambda behind: Sum(CleanEvents, _event, "cart_amount") if behind.row["event_id"] else NO_EVENT
+        lambda context: Sum(CleanEvents, _event, "cart_amount") if context.row["event_id"] else NO_EVENT
     ),
     "difference_amount": Computed(
         "what the order says less what the event says, as far as each is of this day, refunds negative",

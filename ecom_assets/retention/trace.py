@@ -9,18 +9,18 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.retention.contracts import RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.sessions.contracts import SessionDays
 from ecom_assets.tables.days import period_number, period_start
-from ecom_assets.tables.trace import Behind, Count, RowsOf, Sum, TableTrace, ratio
+from ecom_assets.tables.trace import Count, RowsOf, Sum, TableTrace, TraceContext, ratio
 
 
-def _counted_visits(behind: Behind) -> ir.Table:
+def _counted_visits(context: TraceContext) -> ir.Table:
     """Return the visits by day that count for a row's kind of cohort: all, or those with a purchase."""
-    visits = behind.table(SessionDays)
-    return visits.filter(visits.purchase_count > 0) if behind.row["cohort_by"] == "first_purchase" else visits
+    visits = context.table(SessionDays)
+    return visits.filter(visits.purchase_count > 0) if context.row["cohort_by"] == "first_purchase" else visits
 
 
-def _returning(behind: Behind) -> ir.Table:
+def _returning(context: TraceContext) -> ir.Table:
     """Return the visits of a row's day by visitors who came first, and before that day last, on the row's days."""
-    row, visits = behind.row, _counted_visits(behind)
+    row, visits = context.row, _counted_visits(context)
     day = row["event_date"]
     today = visits.filter(visits.event_date == day)
     until = visits.filter(visits.event_date <= day).semi_join(today, "visitor_id")
@@ -35,9 +35,9 @@ def _returning(behind: Behind) -> ir.Table:
 def _purchases_of(visits: RowsOf) -> RowsOf:
     """Return the purchases during some visits."""
 
-    def rows(behind: Behind) -> ir.Table:
-        result = visits(behind)
-        events = behind.near(CleanEvents, result, "event_date")
+    def rows(context: TraceContext) -> ir.Table:
+        result = visits(context)
+        events = context.near(CleanEvents, result, "event_date")
         return events.filter(events.event_type == "purchase").semi_join(result, ["visitor_id", "event_date"])
 
     return rows
@@ -49,9 +49,9 @@ def _of_cohort(first: int | None, last: int | None) -> RowsOf:
     Without a `first`, they begin with the cohort's own first period; without a `last`, all later ones are included.
     """
 
-    def rows(behind: Behind) -> ir.Table:
-        row, visits = behind.row, _counted_visits(behind)
-        week_start = behind.rules["week_start"]
+    def rows(context: TraceContext) -> ir.Table:
+        row, visits = context.row, _counted_visits(context)
+        week_start = context.rules["week_start"]
         firsts = visits.group_by("visitor_id").agg(first_date=visits.event_date.min())
         mine = firsts.filter(period_start(firsts.first_date, row["period"], week_start) == row["cohort_date"])
         came = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(mine, "visitor_id")
@@ -64,9 +64,9 @@ def _of_cohort(first: int | None, last: int | None) -> RowsOf:
     return rows
 
 
-def _starts(behind: Behind) -> ir.Table:
+def _starts(context: TraceContext) -> ir.Table:
     """Return the visits of the cohort's first period."""
-    return _of_cohort(None, -behind.row["period_number"])(behind)
+    return _of_cohort(None, -context.row["period_number"])(context)
 
 
 TRACES: Final = (

@@ -12,48 +12,59 @@ from ecom_assets.sessions.engagement import MONTH_DAYS, WEEK_DAYS
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import is_inside
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, Below, Computed, Count, RowsOf, Sum, TableTrace, Way, keeping, ratio
+from ecom_assets.tables.trace import (
+    Computed,
+    Count,
+    Derivation,
+    RowsOf,
+    Sum,
+    TableTrace,
+    TraceContext,
+    UpstreamRows,
+    keeping,
+    ratio,
+)
 
 RUN: Final = ("visitor_id", "started_at", "ended_at")
 """What identifies the events of a session, or of one of its days."""
 
 
-def events_of_sessions(rows: ir.Table, behind: Behind) -> ir.Table:
+def events_of_sessions(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the events of some sessions: those of the visitor from the session's first event to its last."""
-    events = behind.near(CleanEvents, rows, "started_date", "ended_date")
+    events = context.near(CleanEvents, rows, "started_date", "ended_date")
     return keeping(events, rows, is_inside(events, rows))
 
 
-def events_of_fragments(rows: ir.Table, behind: Behind) -> ir.Table:
+def events_of_fragments(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the events of some sessions cut at midnight."""
-    events = behind.near(CleanEvents, rows, "event_date")
+    events = context.near(CleanEvents, rows, "event_date")
     return keeping(events, rows, [events.event_date == rows.event_date, *is_inside(events, rows)])
 
 
-def same_events(rows: ir.Table, behind: Behind) -> ir.Table:
+def same_events(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the clean events of rows that have the id and the day of one."""
-    return keeping(behind.near(CleanEvents, rows, "event_date"), rows, ["event_date", "event_id"])
+    return keeping(context.near(CleanEvents, rows, "event_date"), rows, ["event_date", "event_id"])
 
 
-BELOW: Final[Mapping[type[Table], Below]] = {
-    SessionEvents: Below(CleanEvents, same_events, ("event_date", "event_id"), is_one_to_one=True),
-    SessionDays: Below(CleanEvents, events_of_fragments, ("event_date", *RUN)),
-    Sessions: Below(CleanEvents, events_of_sessions, ("started_date", "ended_date", *RUN)),
+UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+    SessionEvents: UpstreamRows(CleanEvents, same_events, ("event_date", "event_id"), is_one_to_one=True),
+    SessionDays: UpstreamRows(CleanEvents, events_of_fragments, ("event_date", *RUN)),
+    Sessions: UpstreamRows(CleanEvents, events_of_sessions, ("started_date", "ended_date", *RUN)),
 }
 
 
-def _events(behind: Behind) -> ir.Table:
-    row = behind.row
+def _events(context: TraceContext) -> ir.Table:
+    row = context.row
     days = [row["event_date"]] * 2 if "event_date" in row else [row["started_date"], row["ended_date"]]
-    events = behind.within(CleanEvents, *days)
+    events = context.within(CleanEvents, *days)
     is_inside = events.event_at.between(row["started_at"], row["ended_at"])
     return events.filter(events.visitor_id == row["visitor_id"], is_inside)
 
 
 def _of_types(types: Callable[[SessionRule], tuple[str, ...]]) -> RowsOf:
-    def rows(behind: Behind) -> ir.Table:
-        events = _events(behind)
-        return events.filter(events.event_type.isin(types(behind.rules["session_rule"])))
+    def rows(context: TraceContext) -> ir.Table:
+        events = _events(context)
+        return events.filter(events.event_type.isin(types(context.rules["session_rule"])))
 
     return rows
 
@@ -62,7 +73,7 @@ def _only(kind: str) -> RowsOf:
     return _of_types(lambda _rule: (kind,))
 
 
-BEHAVIOUR: Final[Mapping[str, Way]] = {
+BEHAVIOUR: Final[Mapping[str, Derivation]] = {
     "event_count": Count(CleanEvents, _events),
     "view_count": Count(CleanEvents, _of_types(lambda rule: rule.view_types)),
     **{f"{kind}_count": Count(CleanEvents, _only(kind)) for kind in EVENT_TYPES},
@@ -71,27 +82,27 @@ BEHAVIOUR: Final[Mapping[str, Way]] = {
 }
 
 
-def sessions_of_day(behind: Behind, day: str = "", **equal: Any) -> ir.Table:  # noqa: ANN401 (as columns hold them)
+def sessions_of_day(context: TraceContext, day: str = "", **equal: Any) -> ir.Table:  # noqa: ANN401 (as columns hold them)
     """Return the sessions that started on the day of a row, with these values."""
-    rows = behind.where(Sessions, **equal)
-    return rows.filter(behind.days(day or str(EngagementDaily.day_column)).contain(rows.started_date))
+    rows = context.where(Sessions, **equal)
+    return rows.filter(context.days(day or str(EngagementDaily.day_column)).contain(rows.started_date))
 
 
 def _sessions(**equal: Any) -> Count:  # noqa: ANN401 (as above)
-    return Count(Sessions, lambda behind: sessions_of_day(behind, **equal), day=str(EngagementDaily.day_column))
+    return Count(Sessions, lambda context: sessions_of_day(context, **equal), day=str(EngagementDaily.day_column))
 
 
 def _visitors(days: int) -> Count:
-    def rows(behind: Behind) -> ir.Table:
-        last = behind.row["event_date"]
-        return behind.within(SessionDays, last - timedelta(days=days - 1), last)
+    def rows(context: TraceContext) -> ir.Table:
+        last = context.row["event_date"]
+        return context.within(SessionDays, last - timedelta(days=days - 1), last)
 
     return Count(SessionDays, rows, unit="visitor_id")
 
 
-def _one_event(behind: Behind) -> ir.Table:
-    events = behind.on_day(CleanEvents, "event_date")
-    return events.filter(events.event_id == behind.row["event_id"])
+def _one_event(context: TraceContext) -> ir.Table:
+    events = context.on_day(CleanEvents, "event_date")
+    return events.filter(events.event_id == context.row["event_id"])
 
 
 TRACES: Final = (

@@ -25,7 +25,7 @@ Query = Callable[[ir.Table], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
-class Behind:
+class TraceContext:
     """A row of a table, and what the way down from it may read.
 
     Attributes:
@@ -76,7 +76,7 @@ class Behind:
         return Days.between(result["first"], result["last"] + ONE_DAY) if result["first"] else Days(())
 
 
-RowsOf = Callable[[Behind], ir.Table]
+RowsOf = Callable[[TraceContext], ir.Table]
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ def ratio(part: str, whole: str) -> Computed:
 class ByRow:
     """A number that is counted from different tables in different rows or shops."""
 
-    choose: Callable[[Behind], "Way"]
+    choose: Callable[[TraceContext], "Derivation"]
 
 
-Way = Count | Sum | tuple[Count | Sum, ...] | Computed | ByRow
+Derivation = Count | Sum | tuple[Count | Sum, ...] | Computed | ByRow
 """How a number goes down; the parts of a tuple add up to it."""
 
 
@@ -149,11 +149,11 @@ class TableTrace:
 
     contract: type[Table]
     anchor: str
-    numbers: Mapping[str, Way] = field(default_factory=dict)
+    numbers: Mapping[str, Derivation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Below:
+class UpstreamRows:
     """The rows of the next table below that some rows of a table are made of.
 
     Attributes:
@@ -168,11 +168,11 @@ class Below:
     """
 
     to: type[Table]
-    rows: Callable[[ir.Table, Behind], ir.Table]
+    rows: Callable[[ir.Table, TraceContext], ir.Table]
     reads: tuple[str, ...]
     is_one_to_one: bool = False
-    candidates: Callable[[ir.Table, Behind], ir.Table] | None = None
-    copies: Callable[[ir.Table, Behind], tuple[ir.Table, ir.Table]] | None = None
+    candidates: Callable[[ir.Table, TraceContext], ir.Table] | None = None
+    copies: Callable[[ir.Table, TraceContext], tuple[ir.Table, ir.Table]] | None = None
 
 
 def carried(rows: ir.Table) -> list[str]:

@@ -7,25 +7,27 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, Below, Count, TableTrace, keeping
+from ecom_assets.tables.trace import Count, TableTrace, TraceContext, UpstreamRows, keeping
 from ecom_assets.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 
 
-def events_of_members(rows: ir.Table, behind: Behind) -> ir.Table:
+def events_of_members(rows: ir.Table, context: TraceContext) -> ir.Table:
     """Return the events of the visitors of some stays, until the end of the row's day."""
-    events = behind.table(CleanEvents)
-    return keeping(events.filter(events.event_date <= behind.row["as_of_date"]), rows, ["visitor_id"])
+    events = context.table(CleanEvents)
+    return keeping(events.filter(events.event_date <= context.row["as_of_date"]), rows, ["visitor_id"])
 
 
-BELOW: Final[Mapping[type[Table], Below]] = {VisitorSegments: Below(CleanEvents, events_of_members, ("visitor_id",))}
+UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
+    VisitorSegments: UpstreamRows(CleanEvents, events_of_members, ("visitor_id",))
+}
 
 
 def _stays(met: Callable[[ir.Table, object], ir.BooleanValue]) -> Count:
     """Return how a number of visitors goes down: to the stays in a row's segment that meet a condition on its day."""
 
-    def rows(behind: Behind) -> ir.Table:
-        stays = behind.where(VisitorSegments, segment=behind.row["segment"])
-        return stays.filter(met(stays, behind.row["as_of_date"]))
+    def rows(context: TraceContext) -> ir.Table:
+        stays = context.where(VisitorSegments, segment=context.row["segment"])
+        return stays.filter(met(stays, context.row["as_of_date"]))
 
     return Count(VisitorSegments, rows, unit="visitor_id")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.explain.question import BELOW, TRACES
+from ecom_assets.explain.question import TRACES, UPSTREAM
 from ecom_assets.registry import MARTS
 from ecom_assets.serving.assets import IN_SNAPSHOT, SERVED
 from ecom_assets.tables.trace import Count, Sum
@@ -60,5 +60,5 @@ def test_every_table_on_the_way_down_from_a_published_number_is_published() -> N
     parts = [part for way in ways for part in (way if isinstance(way, tuple) else (way,))]
     waiting = {part.to for part in parts if isinstance(part, Count | Sum)}
     for _ in MARTS:
-        waiting |= {BELOW[one].to for one in waiting if one in BELOW}
+        waiting |= {UPSTREAM[one].to for one in waiting if one in UPSTREAM}
     assert waiting <= set(IN_SNAPSHOT)

@@ -15,7 +15,7 @@ from ecom_assets.explain.walk import walk
 from ecom_assets.registry import MARTS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.trace import Behind, ByRow, Computed, Way
+from ecom_assets.tables.trace import ByRow, Computed, Derivation, TraceContext
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.command import SMALL, ecom, small_shop
 
@@ -51,17 +51,17 @@ def largest(place: Place, contract: type[Table], name: str) -> list[dict[str, An
     return place.ask(placed.filter(placed.nth == 0).drop("nth").order_by(list(contract.key)).limit(KINDS_OF_ROWS))
 
 
-def chosen(way: Way, behind: Behind) -> Way:
+def chosen(way: Derivation, context: TraceContext) -> Derivation:
     """Return how a number of this row goes down."""
-    return chosen(way.choose(behind), behind) if isinstance(way, ByRow) else way
+    return chosen(way.choose(context), context) if isinstance(way, ByRow) else way
 
 
-def received(place: Place, way: Way, behind: Behind) -> Any:
+def received(place: Place, way: Derivation, context: TraceContext) -> Any:
     """Return what the received rows behind a number come to."""
     assert not isinstance(way, Computed | ByRow)
     total: Any = 0
     for part in way if isinstance(way, tuple) else (way,):
-        *_, last = walk(part, [behind])
+        *_, last = walk(part, [context])
         assert last.is_received
         total += last.totals(place.ask)["gives"] or 0
     return total
@@ -72,10 +72,10 @@ def test_the_received_rows_behind_each_number_give_it_again(place: Place, contra
     walked = 0
     for name, declared in TRACES[contract].numbers.items() if contract in TRACES else ():
         for row in largest(place, contract, name):
-            behind = Behind(row, place.table, place.rules, place.ask, place.keep)
-            way = chosen(declared, behind)
+            context = TraceContext(row, place.table, place.rules, place.ask, place.keep)
+            way = chosen(declared, context)
             if not isinstance(way, Computed):
-                assert received(place, way, behind) == row[name], f"{name} of {row}"
+                assert received(place, way, context) == row[name], f"{name} of {row}"
                 walked += 1
     assert (walked == 0) == (contract.name in NOTHING_ADDS_UP)
 
@@ -83,8 +83,8 @@ def test_the_received_rows_behind_each_number_give_it_again(place: Place, contra
 def test_a_walk_that_leaves_rows_out_is_seen(place: Place) -> None:
     contract = next(one for one in MARTS if one.name == "engagement_daily")
     (row,) = largest(place, contract, "session_count")
-    behind = Behind(row, lambda one: half(place.table(one)), place.rules, place.ask)
-    assert received(place, chosen(TRACES[contract].numbers["session_count"], behind), behind) < row["session_count"]
+    context = TraceContext(row, lambda one: half(place.table(one)), place.rules, place.ask)
+    assert received(place, chosen(TRACES[contract].numbers["session_count"], context), context) < row["session_count"]
 
 
 def half(table: ir.Table) -> ir.Table:

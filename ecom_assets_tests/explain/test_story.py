@@ -9,11 +9,11 @@ from ecom_assets.cli.explain import place_of
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.explain.answer import explain
-from ecom_assets.explain.question import BELOW, Question, table_named
+from ecom_assets.explain.question import UPSTREAM, Question, table_named
 from ecom_assets.explain.walk import have_the_same_ids, thin
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.trace import Behind
+from ecom_assets.tables.trace import TraceContext
 from ecom_assets_tests.builders import DAY_ONE, Row, journeys
 from ecom_assets_tests.platform import Platform
 
@@ -81,14 +81,14 @@ def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
 
 def test_rows_and_surplus_copies_are_all_copies_by_fingerprint(shop: Platform) -> None:
     place = place_of(shop.engine, shop.settings)
-    behind = Behind({}, place.table, place.rules, place.ask, place.keep)
-    below, events = BELOW[CleanEvents], place.table(CleanEvents)
-    assert have_the_same_ids(thin(events, below), below, behind)
+    context = TraceContext({}, place.table, place.rules, place.ask, place.keep)
+    below, events = UPSTREAM[CleanEvents], place.table(CleanEvents)
+    assert have_the_same_ids(thin(events, below), below, context)
     assert below.copies is not None
-    _, surplus = below.copies(events, behind)
+    _, surplus = below.copies(events, context)
     # The purchase came three times: the two later ones are surplus.
     assert [row["event_id"] for row in place.ask(surplus.select("event_id"))] == ["anna-1", "anna-1"]
-    assert not have_the_same_ids(thin(events.filter(events.event_id != "anna-1"), below), below, behind)
+    assert not have_the_same_ids(thin(events.filter(events.event_id != "anna-1"), below), below, context)
 
 
 def test_numbers_of_several_rows_are_added_up(shop: Platform) -> None:

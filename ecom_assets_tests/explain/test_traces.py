@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from ecom_assets.explain.question import BELOW, TRACES
+from ecom_assets.explain.question import TRACES, UPSTREAM
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.trace import Computed, Count, Sum
@@ -46,12 +46,12 @@ def test_every_way_ends_at_received_rows_through_tables_of_the_platform() -> Non
     for top in tops:
         seen = [top]
         while seen[-1].layer != "raw":
-            seen.append(BELOW[seen[-1]].to)
+            seen.append(UPSTREAM[seen[-1]].to)
             assert len(seen) < 10, f"{top.name} goes round in circles"
         assert set(seen) <= set(ALL)
     assert {below.layer for below in tops} == {"mart", "staging", "raw"}
 
 
 def test_what_a_table_is_read_by_on_the_way_down_is_among_its_columns() -> None:
-    for above, below in BELOW.items():
+    for above, below in UPSTREAM.items():
         assert set(below.reads) <= set(above.columns), above.name

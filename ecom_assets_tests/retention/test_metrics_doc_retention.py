@@ -27,9 +27,9 @@ def with_amounts(lines: list[Line]) -> list[Row]:
 
 def run(platform: Platform, lines: list[Line], table: str) -> None:
     """Fill one table and those that it is made of."""
-    behind = ["duplicate_events", "events", "session_events", "session_days", "sessions", "returning_visitors_daily"]
+    context = ["duplicate_events", "events", "session_events", "session_days", "sessions", "returning_visitors_daily"]
     platform.receive(with_amounts(lines), DAYS)
-    platform.run(DAYS, only=[*behind, table])
+    platform.run(DAYS, only=[*context, table])
 
 
 def test_each_way_of_counting_gives_what_the_page_says() -> None:
