@@ -25,7 +25,7 @@ import requests
 from amplitude import Amplitude, BaseEvent, Config
 from measuring import Result, report, run_process, say, scratch
 
-from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.delivery.payloads import EVENT_COLUMNS
 from ecom_assets.delivery.sending import Delivery
@@ -65,7 +65,7 @@ def send_ours(path: Path, url: str, ledger: Path) -> int:
     """Deliver, and return how many events the ledger knows as delivered."""
     settings = Settings(amplitude_api_key="key", amplitude_url=url)
     destination = destinations(settings)[NAME]
-    books = Ledger(SqliteStore(ledger))
+    books = DeliveryLedger(SqliteStore(ledger))
     with books.writer(destination) as writer:
         cohort_counts = Delivery(destination, books, writer).deliver(DAY, chunks(path))
     books.close()

@@ -18,7 +18,7 @@ from measuring import Result, report, say, scratch
 from ecom_assets.cli.explain import place_of
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.explain.answer import explain
-from ecom_assets.explain.question import Question, table_named
+from ecom_assets.explain.question import RowsQuestion, table_named
 from ecom_assets.funnels.contracts import ConversionFunnel
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.settings.settings import Settings
@@ -101,7 +101,7 @@ def requested(engine: DuckDBEngine, home: Path) -> Iterator[tuple[str, float, fl
         for _ in range(3):
             begun, at = time.process_time(), time.perf_counter()
             place = place_of(engine, Settings(home=home))
-            answer = explain(Question(table_named(table), parse_where([where]), column), place)
+            answer = explain(RowsQuestion(table_named(table), parse_where([where]), column), place)
             times.append(time.process_time() - begun)
             walls.append(time.perf_counter() - at)
         yield f"{table}.{column}", median(times), median(walls), answer["number"]

@@ -4,6 +4,7 @@ import ast
 import io
 import re
 import tokenize
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -78,6 +79,13 @@ def test_functions_are_short() -> None:
         if (node.end_lineno or 0) - node.lineno + 1 > MOST_FUNCTION_LINES
     ]
     assert long == [], f"longer than {MOST_FUNCTION_LINES} lines"
+
+
+def test_a_class_name_is_used_once() -> None:
+    names = Counter(
+        node.name.lstrip("_") for path in SOURCES for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in names.items() if count > 1] == [], "put the subject in front of the name"
 
 
 def test_what_is_public_says_what_it_does() -> None:

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.delivery.sender import HttpRule, Request, Sender
+from ecom_assets.delivery.sender import HttpRule, PostRequest, Sender
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets.sources.customer_api.paging import CustomerPage, read_until_settled
-from ecom_assets.sources.customer_api.records import Customer
+from ecom_assets.sources.customer_api.records import CustomerVersion
 from ecom_assets.sources.order_reports.api import fetch_increments
 from ecom_assets.sources.stock import fetch_catalogue
 
@@ -145,14 +145,16 @@ def test_a_tool_that_floods_its_receipt_is_no_receipt() -> None:
     with served(flood) as url:
         sender = Sender(HttpRule("tool", "ECOM_TOOL"))
         try:
-            reply = sender.post(Request(url, b"{}"), 1)
+            reply = sender.post(PostRequest(url, b"{}"), 1)
         finally:
             sender.close()
     assert (reply.status, reply.words, reply.may_have_it) == (0, "no answer: EndlessResponseError", True)
 
 
 def page(number: int, *ids: int, page_count: int | None = None, after: str | None = None) -> CustomerPage:
-    return CustomerPage(number, None, page_count, tuple(Customer(id=str(one), payload=str(one)) for one in ids), after)
+    return CustomerPage(
+        number, None, page_count, tuple(CustomerVersion(id=str(one), payload=str(one)) for one in ids), after
+    )
 
 
 def read(read_page: Callable[[int, str | None], CustomerPage], most_pages: int = 1_000) -> None:

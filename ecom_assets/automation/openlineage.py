@@ -72,7 +72,7 @@ class DatasetNames:
 
 
 @dataclass
-class _Step:
+class _StepRecord:
     """The record of a step: its start and end, its error, and the metadata of its table."""
 
     began_at: float
@@ -102,14 +102,14 @@ def _schema(table: type[Table]) -> schema_dataset.SchemaDatasetFacet:
     return schema_dataset.SchemaDatasetFacet(fields=fields)
 
 
-def _steps_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, _Step]:
+def _steps_of(instance: dg.DagsterInstance, run_id: str) -> dict[str, _StepRecord]:
     """Return the steps of a run that are assets, in the order in which they began; checks are none."""
-    steps: dict[str, _Step] = {}
+    steps: dict[str, _StepRecord] = {}
     written: set[str] = set()
     for entry in instance.all_logs(run_id, of_type=READ):
         event, key = entry.get_dagster_event(), entry.step_key or ""
         if event.event_type == dg.DagsterEventType.STEP_START:
-            steps[key] = _Step(entry.timestamp)
+            steps[key] = _StepRecord(entry.timestamp)
         elif key not in steps:
             continue
         elif event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
@@ -201,7 +201,7 @@ class Lineage:
         asset_events = [event for key, step in steps.items() for event in self._step_events(run, key, step)]
         return [self.start_event(run.run_id, run.job_name, began_at), *asset_events, end]
 
-    def _step_events(self, run: dg.DagsterRun, key: str, step: _Step) -> Iterator[RunEvent]:
+    def _step_events(self, run: dg.DagsterRun, key: str, step: _StepRecord) -> Iterator[RunEvent]:
         layer, _, name = key.partition("__")
         value = self.tables.get(f"{layer}/{name}")
         run_id = str(uuid5(NAMESPACE_URL, f"{run.run_id}/{key}"))
@@ -235,7 +235,7 @@ class Lineage:
         facets: dict[str, Any] = {"schema": _schema(table)} if is_end else {}
         return InputDataset(namespace=self.names.namespace, name=name, facets=facets)
 
-    def _output(self, table: type[Table], step: _Step, *, is_end: bool) -> OutputDataset:
+    def _output(self, table: type[Table], step: _StepRecord, *, is_end: bool) -> OutputDataset:
         name = self.names.name_of(table.layer, table.name)
         if not is_end:
             return OutputDataset(namespace=self.names.namespace, name=name)

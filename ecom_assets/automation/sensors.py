@@ -15,7 +15,7 @@ from ecom_assets.clock import Clock, now_utc
 from ecom_assets.delivery.tools.all import set_tools
 from ecom_assets.errors import SourceError, UsageError, WorkError
 from ecom_assets.events.assets import raw_events
-from ecom_assets.operations.requests import RELEASE, Request, Requests
+from ecom_assets.operations.requests import RELEASE, OperationRequest, Requests
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
@@ -277,7 +277,7 @@ def request_sensor(
 
 
 def _assets(
-    context: dg.SensorEvaluationContext, request: Request, reported: Collection[dg.AssetKey]
+    context: dg.SensorEvaluationContext, request: OperationRequest, reported: Collection[dg.AssetKey]
 ) -> set[dg.AssetKey]:
     """Return what a request concerns: all that is built on the held day, or the export and its tables."""
     assert context.repository_def is not None  # noqa: S101 (Dagster gives it where sensors are evaluated)

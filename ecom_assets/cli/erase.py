@@ -61,7 +61,7 @@ def erase(
             raise UsageError(f"--skip-tool {name!r} is not a tool; {did_you_mean(name, TOOLS)}.")
     requested = Person.requested(visitor or [], customer or [])
     settings = _settings(OwnData.read(events, orders, None, (events_mapping, orders_mapping)))
-    request = _Request(settings, requested, frozenset(skip_tool or ()), has_files=not keep_files)
+    request = _ErasureRequest(settings, requested, frozenset(skip_tool or ()), has_files=not keep_files)
     if verify:
         request.verify(as_json=as_json)
         return
@@ -70,7 +70,7 @@ def erase(
 
 
 @dataclass(frozen=True)
-class _Request:
+class _ErasureRequest:
     """The request: the person, and what to do."""
 
     settings: Settings

@@ -12,7 +12,7 @@ from ecom_assets.cli.options import Json
 from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import Place, explain, keeper_on
 from ecom_assets.explain.notes import Notes, stored_notes
-from ecom_assets.explain.question import Question, table_named
+from ecom_assets.explain.question import RowsQuestion, table_named
 from ecom_assets.quality.queries import sentence_of
 from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
@@ -79,7 +79,7 @@ def explain_command(
     Without --column it lists the numbers of the table and how each is made. With it, the way down is shown table by
     table, with what the rows of each come to; the last ones are rows as they were received.
     """
-    question = Question(table_named(table), parse_where(where or []), column, limit, offset, personal)
+    question = RowsQuestion(table_named(table), parse_where(where or []), column, limit, offset, personal)
     settings = load_settings()
     engine = new_engine(settings, read_only=True)
     if not engine.exists():

@@ -11,7 +11,7 @@ from ecom_assets.cli.options import Json
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.migration import Change, changes, migrate
+from ecom_assets.warehouse.migration import ColumnChange, changes, migrate
 
 
 def migrate_command(
@@ -34,7 +34,7 @@ def migrate_command(
         typer.echo("\n".join(_lines(planned, engine.address, done=yes)))
 
 
-def _lines(planned: list[Change], address: str, *, done: bool) -> list[str]:
+def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:
     if not planned:
         return [f"Every table in {address} is as its contract says."]
     lines = [f"  {change.table}.{change.column}: {change.becomes}" for change in planned]

@@ -16,7 +16,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.orders.held_days import held_day_entry, held_days
 from ecom_assets.registry import ALL, MARTS
-from ecom_assets.serving.published import PublishedState, published_state
+from ecom_assets.serving.published import PublicationStatus, published_state
 from ecom_assets.settings.settings import load_settings, prepare_dagster_home
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
@@ -60,7 +60,7 @@ def _state(
     instance: dg.DagsterInstance,
     contract: type[Table],
     failing: dict[str, list[str]],
-    published: PublishedState,
+    published: PublicationStatus,
 ) -> dict[str, Any]:
     key = asset_key(contract)
     event = instance.get_latest_materialization_event(key)

@@ -12,7 +12,7 @@ from ecom_assets.customers.queries import segment_totals, value_totals
 from ecom_assets.customers.question import CustomerQuestion, SegmentsQuestion, ValueQuestion
 from ecom_assets.customers.segments import customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
-from ecom_assets.customers.value_models import Fitted, NoFit
+from ecom_assets.customers.value_models import ModelFit, NoFit
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
 from ecom_assets.sessions.rule import SessionRule
@@ -123,14 +123,14 @@ def _purchases(
     return Purchases(orders, as_of), {"definition": rule | source, "as_of_date": newest["as_of_date"]}
 
 
-def _of_model(name: str, fitted: Fitted[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:
+def _of_model(name: str, fitted: ModelFit[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:
     """Return parameters, fit and reason of a model; None for those that do not exist."""
-    model = fitted.model if isinstance(fitted, Fitted) else None
+    model = fitted.model if isinstance(fitted, ModelFit) else None
     return {
         "model": name,
         "parameters": {parameter: getattr(model, parameter, None) for parameter in names},
-        "log_likelihood": fitted.log_likelihood if isinstance(fitted, Fitted) else None,
-        "at_limit": list(fitted.at_limit) if isinstance(fitted, Fitted) else [],
+        "log_likelihood": fitted.log_likelihood if isinstance(fitted, ModelFit) else None,
+        "at_limit": list(fitted.at_limit) if isinstance(fitted, ModelFit) else [],
         "reason": fitted.value if isinstance(fitted, NoFit) else None,
     }
 

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.value_models import (
     BgNbd,
-    Fitted,
     Floats,
     GammaGamma,
+    ModelFit,
     NoFit,
     fit_bg_nbd,
     fit_gamma_gamma,
@@ -90,8 +90,8 @@ def histories(purchases: Purchases) -> ir.Table:
 class ValueModels:
     """Both models, each either fitted or the reason why there is none."""
 
-    orders: Fitted[BgNbd] | NoFit
-    values: Fitted[GammaGamma] | NoFit
+    orders: ModelFit[BgNbd] | NoFit
+    values: ModelFit[GammaGamma] | NoFit
 
     @classmethod
     def fit(cls, histories_table: pa.Table) -> "ValueModels":
@@ -110,7 +110,7 @@ def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRu
     first_to_last, observed = first_to_last / WEEK_DAYS, observed / WEEK_DAYS
     columns: dict[str, Any] = {}
     chance, discounted, value = None, None, None
-    if isinstance(models.orders, Fitted):
+    if isinstance(models.orders, ModelFit):
         orders = models.orders.model
         chance = orders.alive_probability(x, first_to_last, observed)
         near, discounted = _expected(orders, x, observed, rule)
@@ -118,7 +118,7 @@ def lifetime_value(histories_table: pa.Table, models: ValueModels, rule: ValueRu
             "alive_probability": np.round(chance, DECIMALS),
             "expected_order_count": np.round(chance * near, DECIMALS),
         }
-    if isinstance(models.values, Fitted):
+    if isinstance(models.values, ModelFit):
         value = models.values.model.expected_value(x, _cents(histories_table) / 100)
         columns["expected_order_value"] = np.round(value, DECIMALS)
     if chance is not None and discounted is not None and value is not None:
@@ -166,7 +166,7 @@ def _model_columns(models: ValueModels, rule: ValueRule) -> dict[str, Any]:
         "discount_rate": rule.discount_rate,
     }
     for names, fitted in ((("r", "alpha", "a", "b"), models.orders), (("p", "q", "v"), models.values)):
-        columns |= {name: getattr(fitted.model, name) if isinstance(fitted, Fitted) else None for name in names}
+        columns |= {name: getattr(fitted.model, name) if isinstance(fitted, ModelFit) else None for name in names}
     return columns
 
 

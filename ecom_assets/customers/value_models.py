@@ -37,7 +37,7 @@ class NoFit(StrEnum):
 
 
 @dataclass(frozen=True)
-class Fitted(Generic[Model]):
+class ModelFit(Generic[Model]):
     """A model, the log-likelihood of the data that it was fitted to, and the names of the parameters at a bound."""
 
     model: Model
@@ -180,7 +180,7 @@ class BgNbd:
         return np.array([by @ histories.customers for by in (by_r, by_alpha, by_a, by_b)])
 
 
-def fit_bg_nbd(histories: Histories) -> "Fitted[BgNbd] | NoFit":
+def fit_bg_nbd(histories: Histories) -> "ModelFit[BgNbd] | NoFit":
     """Return the maximum-likelihood model of the histories, or the reason why there is none.
 
     The search is over the mean rate, the mean probability to leave, and the spread of both. If all customers are alike,
@@ -201,7 +201,7 @@ def fit_bg_nbd(histories: Histories) -> "Fitted[BgNbd] | NoFit":
         return NoFit.NOT_CONVERGED
     model = BgNbd(*(rounded(one) for one in _parameters(place)))
     names = ("mean_rate", "spread_of_rates", "mean_chance_to_leave", "spread_of_chances")
-    return Fitted(model, model.log_likelihood(histories), at_limits(place, bounds, names))
+    return ModelFit(model, model.log_likelihood(histories), at_limits(place, bounds, names))
 
 
 def _parameters(place: Floats) -> tuple[float, float, float, float]:
@@ -290,7 +290,7 @@ class GammaGamma:
         return self.p * (self.v + amount) / (self.p * orders + self.q - 1)
 
 
-def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoFit":
+def fit_gamma_gamma(orders: Floats, amount: Floats) -> "ModelFit[GammaGamma] | NoFit":
     """Return the maximum-likelihood model of the amounts, or the reason why there is none.
 
     `orders` are those of each customer after the first, and `amount` their total. Customers without orders or without
@@ -316,7 +316,7 @@ def fit_gamma_gamma(orders: Floats, amount: Floats) -> "Fitted[GammaGamma] | NoF
     if model.q < LEAST_Q:
         return NoFit.NO_FINITE_MEAN
     names = ("spread_of_orders", "spread_of_means", "mean")
-    return Fitted(model, model.log_likelihood(orders, amount), at_limits(place, bounds, names))
+    return ModelFit(model, model.log_likelihood(orders, amount), at_limits(place, bounds, names))
 
 
 def _gamma_gamma_parameters(place: Floats) -> tuple[float, float, float]:

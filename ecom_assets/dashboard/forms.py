@@ -25,7 +25,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
 from ecom_assets.questions.answer import Kind
 from ecom_assets.questions.fields import FormGroup, lines_of
-from ecom_assets.questions.model import Part, QuestionField, definition_of, fields_of, in_order, put_value
+from ecom_assets.questions.model import QuestionField, QuestionPart, definition_of, fields_of, in_order, put_value
 
 Options = tuple[tuple[str, str], ...]
 Answer = dict[str, Any]
@@ -206,7 +206,7 @@ def _row_name(field: QuestionField) -> str:
 
 def _has_where(field: QuestionField) -> bool:
     (item, *_) = get_args(field.info.annotation)
-    return isinstance(item, type) and issubclass(item, Part) and "where" in item.model_fields
+    return isinstance(item, type) and issubclass(item, QuestionPart) and "where" in item.model_fields
 
 
 def _text_of(filled_in: Any, field: QuestionField) -> str:  # noqa: ANN401 (as above)

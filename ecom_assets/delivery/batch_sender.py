@@ -18,9 +18,9 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.delivery.payloads import Texts
-from ecom_assets.delivery.sender import Limits, Patience, Reply, Request, Sender
+from ecom_assets.delivery.sender import Limits, Patience, PostRequest, Reply, Sender
 from ecom_assets.http.retry import backoff_s
 from ecom_assets.settings.settings import Settings
 
@@ -45,7 +45,7 @@ class BatchOutcome(Enum):
 
 
 @dataclass(frozen=True)
-class Reading:
+class BatchResponse:
     """What a response says about the records of a request. Records are identified by their position."""
 
     outcome: BatchOutcome
@@ -66,8 +66,8 @@ class ToolProtocol:
 
     sender: Sender
     patience: Patience
-    request: Callable[[Texts], Request]
-    read: Callable[[Reply, Sequence[str]], Reading]
+    request: Callable[[Texts], PostRequest]
+    read: Callable[[Reply, Sequence[str]], BatchResponse]
     repeatable: Callable[[str], bool] = lambda _payload: True
     """Whether a record may be sent again when the tool may already have it."""
 
@@ -99,7 +99,7 @@ class HttpDestination:
         """Close what was opened for sending."""
         self.protocol.sender.close()
 
-    def send(self, batch: pa.Table) -> Sequence[Answer]:
+    def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Send a batch and return a result for each record."""
         return BatchSender(self.protocol, batch).answers()
 
@@ -131,7 +131,7 @@ _UNKNOWN_REFUSALS = 64
 
 
 @dataclass
-class Part:
+class BatchPart:
     """Records of a batch that are sent together."""
 
     positions: list[int]
@@ -144,19 +144,19 @@ class Part:
     attempts: int = 0
     """Requests that contained its records."""
 
-    def with_positions(self, positions: list[int]) -> "Part":
+    def with_positions(self, positions: list[int]) -> "BatchPart":
         """Return a part with some of its records, to be sent without a wait."""
         return replace(self, positions=positions, wait_s=0.0)
 
 
-def read_common(reply: Reply) -> Reading | None:
+def read_common(reply: Reply) -> BatchResponse | None:
     """Interpret a response that means the same for every tool; return None if the tool must interpret it."""
     if reply.status == 0 or reply.status >= 500 or reply.status in {408, 429}:  # noqa: PLR2004 (statuses of HTTP)
-        return Reading(BatchOutcome.LATER, words=reply.words)
+        return BatchResponse(BatchOutcome.LATER, words=reply.words)
     if reply.status == 413:  # noqa: PLR2004 (as above)
-        return Reading(BatchOutcome.SMALLER, words=reply.words)
+        return BatchResponse(BatchOutcome.SMALLER, words=reply.words)
     if 300 <= reply.status < 400 or (400 < reply.status < 500 and reply.status != 422):  # noqa: PLR2004 (as above)
-        return Reading(BatchOutcome.NOT_ALLOWED, words=reply.words)
+        return BatchResponse(BatchOutcome.NOT_ALLOWED, words=reply.words)
     return None
 
 
@@ -175,8 +175,8 @@ class BatchSender:
         self._protocol = protocol
         self._payloads = Texts(batch["payload"])
         self._batch = batch
-        self._answers: list[Answer | None] = [None] * len(self._payloads)
-        self._parts = deque([Part(list(range(len(self._payloads))))])
+        self._answers: list[DeliveryResult | None] = [None] * len(self._payloads)
+        self._parts = deque([BatchPart(list(range(len(self._payloads))))])
         self._waited_s = 0.0
         self._refusals = 0
         self._rule = protocol.sender.rule
@@ -186,7 +186,7 @@ class BatchSender:
         users: list[str] = self._batch["user_key"].to_pylist()
         return users
 
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[DeliveryResult]:
         """Send until every record has a result, and return the results."""
         while self._parts:
             part = self._parts.popleft()
@@ -197,7 +197,7 @@ class BatchSender:
         assert len(answers) == len(self._payloads)  # noqa: S101 (each part ends in answers, or in parts)
         return answers
 
-    def _send(self, part: Part) -> None:
+    def _send(self, part: BatchPart) -> None:
         protocol = self._protocol
         payloads = self._payloads.at(part.positions)
         time.sleep(part.wait_s)
@@ -224,14 +224,14 @@ class BatchSender:
             case BatchOutcome.LATER:
                 self._later(left, reading, reply)
 
-    def _unanswered(self, part: Part) -> list[int]:
+    def _unanswered(self, part: BatchPart) -> list[int]:
         return [position for position in part.positions if self._answers[position] is None]
 
-    def _close(self, part: Part, named: Refusals, state: DeliveryState) -> None:
+    def _close(self, part: BatchPart, named: Refusals, state: DeliveryState) -> None:
         for at, (reason, words) in named.items():
-            self._answers[part.positions[at]] = Answer(state, reason, words, part.attempts)
+            self._answers[part.positions[at]] = DeliveryResult(state, reason, words, part.attempts)
 
-    def _hold(self, users: set[str], part: Part) -> None:
+    def _hold(self, users: set[str], part: BatchPart) -> None:
         """Postpone the remaining records of some users to another run."""
         for waiting in (part, *self._parts) if users else ():
             held = [position for position in self._unanswered(waiting) if self._users[position] in users]
@@ -239,21 +239,21 @@ class BatchSender:
         for after in self._parts if users else ():
             after.positions = self._unanswered(after)
 
-    def _postpone_after(self, part: Part) -> None:
+    def _postpone_after(self, part: BatchPart) -> None:
         """Postpone records because earlier ones have to wait."""
         self._answer_all(part, DeliveryState.POSTPONED, NO_ANSWER if part.may_be_there else BUSY, AFTER)
 
-    def _answer_all(self, part: Part, state: DeliveryState, reason: str, words: str) -> None:
-        answer = Answer(state, reason, words, part.attempts)
+    def _answer_all(self, part: BatchPart, state: DeliveryState, reason: str, words: str) -> None:
+        answer = DeliveryResult(state, reason, words, part.attempts)
         for position in part.positions:
             self._answers[position] = answer
 
-    def _not_allowed(self, left: Part, reading: Reading) -> None:
+    def _not_allowed(self, left: BatchPart, reading: BatchResponse) -> None:
         message = reading.words.rstrip(" .")
         words = f"{self._rule.name} refuses us ({message}), so nothing counts as sent; correct {self._rule.settings}."
         self._postpone_all(left, NOT_ALLOWED, words)
 
-    def _again(self, left: Part, waiting: set[int], reply: Reply) -> None:
+    def _again(self, left: BatchPart, waiting: set[int], reply: Reply) -> None:
         """Send the others immediately, then the records that must wait with everything else of their users."""
         if not waiting:
             self._parts.appendleft(left)
@@ -265,7 +265,7 @@ class BatchSender:
         if free:
             self._parts.appendleft(left.with_positions(free))
 
-    def _halved(self, left: Part, reading: Reading) -> None:
+    def _halved(self, left: BatchPart, reading: BatchResponse) -> None:
         self._refusals += 1
         if self._refusals > _UNKNOWN_REFUSALS and not self._protocol.sender.has_taken:
             self._postpone_all(left, NOT_KNOWN, self._unknown_account())
@@ -291,9 +291,9 @@ class BatchSender:
         for position, answer in enumerate(self._answers):
             if answer is not None and answer.reason == REFUSED:
                 words = self._unknown_account()
-                self._answers[position] = Answer(DeliveryState.POSTPONED, NOT_KNOWN, words, answer.attempts)
+                self._answers[position] = DeliveryResult(DeliveryState.POSTPONED, NOT_KNOWN, words, answer.attempts)
 
-    def _later(self, left: Part, reading: Reading, reply: Reply) -> None:
+    def _later(self, left: BatchPart, reading: BatchResponse, reply: Reply) -> None:
         patience = self._protocol.patience
         if left.may_be_there:
             self._give_up_unrepeatable(left, reading)
@@ -312,7 +312,7 @@ class BatchSender:
         wait_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (not used for security)
         self._wait(left, max(wait_s, reply.retry_after_s or 0.0), reason, reading.words)
 
-    def _give_up_unrepeatable(self, left: Part, reading: Reading) -> None:
+    def _give_up_unrepeatable(self, left: BatchPart, reading: BatchResponse) -> None:
         lost = [position for position in left.positions if not self._protocol.repeatable(self._payloads[position])]
         self._answer_all(left.with_positions(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
         left.positions = self._unanswered(left)
@@ -321,7 +321,7 @@ class BatchSender:
         patience = self._protocol.patience
         return patience.pause_s if reply.retry_after_s is None else max(reply.retry_after_s, patience.base_s)
 
-    def _wait(self, part: Part, wait_s: float, reason: str, words: str = "") -> None:
+    def _wait(self, part: BatchPart, wait_s: float, reason: str, words: str = "") -> None:
         """Send a part after `wait_s` seconds, or postpone it to another run if that is too long."""
         self._waited_s += wait_s
         if self._waited_s > self._protocol.patience.total_s:
@@ -330,7 +330,7 @@ class BatchSender:
         part.wait_s = wait_s
         self._parts.appendleft(part)
 
-    def _postpone_all(self, part: Part, reason: str, words: str) -> None:
+    def _postpone_all(self, part: BatchPart, reason: str, words: str) -> None:
         """Postpone a part and everything after it to another run, so that the order is kept."""
         self._answer_all(part, DeliveryState.POSTPONED, reason, words)
         while self._parts:

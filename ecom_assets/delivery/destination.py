@@ -29,7 +29,7 @@ class DeliveryState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DeliveryResult:
     """The result of one record of a batch at a destination."""
 
     state: DeliveryState
@@ -70,7 +70,7 @@ class Destination(Protocol):
         """Split payloads that can be sent into batches within the destination's limits of records and bytes."""
         ...
 
-    def send(self, batch: pa.Table) -> Sequence[Answer]:
+    def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Send a batch, with retries, and return one result per record, in the batch's order.
 
         Errors of the destination or the network raise no exception. A batch may be halved, or sent again without the

@@ -53,7 +53,7 @@ class PropertyRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedProperties:
     """The result for one text: the fields for a JSON object, or why it cannot be sent."""
 
     fields: str | None = None
@@ -63,7 +63,7 @@ class Fitted:
     search_term: str | None = None
 
 
-NAMES = tuple(Fitted.__dataclass_fields__)
+NAMES = tuple(FittedProperties.__dataclass_fields__)
 
 
 class _UnfitError(Exception):
@@ -71,7 +71,7 @@ class _UnfitError(Exception):
 
 
 def fitted_column(properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[str, ...]) -> pa.Table:
-    """Return a row of `Fitted` per text, in order and dictionary-encoded; `names` are those to keep, empty: all."""
+    """Return a `FittedProperties` row per text, in order, dictionary-encoded; `names` are those to keep, empty: all."""
     coded = properties.combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
@@ -86,7 +86,7 @@ def fitted_column(properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[
     )
 
 
-def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted:
+def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> FittedProperties:
     """Fit one text of properties to a tool's rules."""
     try:
         properties = _read(text)
@@ -94,9 +94,11 @@ def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted
         fields = _named(_flat(kept, rule) if rule.joint else kept, rule)
         _check(fields, rule)
     except _UnfitError as unfit:
-        return Fitted(reason=unfit.args[0], words=unfit.args[1])
+        return FittedProperties(reason=unfit.args[0], words=unfit.args[1])
     inner = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))[1:-1]
-    return Fitted(inner or None, None, None, _scalar(properties, ("order_id",)), _scalar(properties, SEARCH_TERMS))
+    return FittedProperties(
+        inner or None, None, None, _scalar(properties, ("order_id",)), _scalar(properties, SEARCH_TERMS)
+    )
 
 
 def _read(text: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class HttpRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PostRequest:
     """A POST request. Only the URL may be shown, because all other parts can contain keys."""
 
     url: str
@@ -140,7 +140,7 @@ class Sender:
         """Stop all threads from sending for some seconds, because the tool limits the whole account, not one user."""
         self._pause.ask(seconds)
 
-    def post(self, request: Request, records: int) -> Reply:
+    def post(self, request: PostRequest, records: int) -> Reply:
         """Post once, after waiting for the rate limit and the end of a pause."""
         if self._limiter is not None:
             self._limiter.try_acquire(self.rule.name, weight=records)
@@ -160,7 +160,7 @@ class Sender:
             return Reply(0, may_have_it=not _was_never_sent(error), words=f"no answer: {type(error).__name__}")
         return Reply(response.status_code, response.content, retry_after_s(response), words=self._message(response))
 
-    def _headers(self, request: Request) -> dict[str, str]:
+    def _headers(self, request: PostRequest) -> dict[str, str]:
         gzipped = {"Content-Encoding": "gzip"} if self.rule.takes_gzip else {}
         known = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
         return {"Content-Type": request.content_type, "Accept": "application/json", **gzipped, **known}

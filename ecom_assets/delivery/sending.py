@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 
 from ecom_assets.clock import Clock
 from ecom_assets.delivery.batch_sender import NOT_ALLOWED, NOT_KNOWN
-from ecom_assets.delivery.destination import Answer, DeliveryState, Destination
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
-from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, Intent, Ledger, Outcome, Writer
+from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, DeliveryLedger, Intent, Outcome, Writer
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.payloads import hashes_of
 from ecom_assets.delivery.pending import Due
@@ -117,7 +117,7 @@ class Delivery:
     """A delivery to one destination by one writer, one day at a time."""
 
     destination: Destination
-    ledger: Ledger
+    ledger: DeliveryLedger
     writer: Writer
     """The right to write to the ledger."""
     retry_rejected: bool = False
@@ -198,7 +198,7 @@ class _DayDelivery:
         lane_count = self.destination.senders if self.destination.safe_to_repeat else 1
         self.lanes: list[deque[pa.Table]] = [deque() for _ in range(lane_count)]
         self.rest: list[pa.Table | None] = [None] * lane_count
-        self.under_way: dict[Future[Sequence[Answer]], tuple[int, int, pa.Table]] = {}
+        self.under_way: dict[Future[Sequence[DeliveryResult]], tuple[int, int, pa.Table]] = {}
         self.blocked: set[str] = set()
         self.failures = 0
 
@@ -287,14 +287,14 @@ class _DayDelivery:
 
     def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
         """Send until at most `leave` batches wait or are being sent."""
-        done: set[Future[Sequence[Answer]]] = set()
+        done: set[Future[Sequence[DeliveryResult]]] = set()
         while True:
             self._write(done, senders)
             if sum(map(len, self.lanes)) + len(self.under_way) <= leave:
                 return
             done = self._wait()
 
-    def _wait(self, *also: Future[DeliveryPlan | None]) -> set[Future[Sequence[Answer]]]:
+    def _wait(self, *also: Future[DeliveryPlan | None]) -> set[Future[Sequence[DeliveryResult]]]:
         """Wait for an answer or for another future, and renew the right to write meanwhile."""
         while True:
             awaited: list[Future[Any]] = [*self.under_way, *also]
@@ -304,7 +304,7 @@ class _DayDelivery:
             with self.ledger.turn(self.delivery.writer):
                 pass
 
-    def _write(self, done: set[Future[Sequence[Answer]]], senders: ThreadPoolExecutor) -> None:
+    def _write(self, done: set[Future[Sequence[DeliveryResult]]], senders: ThreadPoolExecutor) -> None:
         """Write the answers and the next batches to the ledger in one transaction, then send these batches."""
         answered = [(self.under_way.pop(future), future.result()) for future in done]
         if not answered and not any(self.lanes):
@@ -341,14 +341,14 @@ class _DayDelivery:
         hashes = batch[HASH].to_numpy().astype("<u8").tobytes()
         return Intent(self.day, batch["record_id"].to_pylist(), hashes, byte_count)
 
-    def _send(self, batch: pa.Table) -> Sequence[Answer]:
+    def _send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         if not self.ledger.may_write(self.delivery.writer):
             raise DeliveryError(
                 f"Another delivery to {self.destination.name} has taken over, so this one stopped; look at its run."
             )
         return self.destination.send(batch)
 
-    def _answer(self, number: int, batch: pa.Table, answers: Sequence[Answer]) -> None:
+    def _answer(self, number: int, batch: pa.Table, answers: Sequence[DeliveryResult]) -> None:
         outcomes = self._outcomes(answers)
         if len(outcomes) != len(batch):
             raise DeliveryError(
@@ -366,11 +366,11 @@ class _DayDelivery:
         self.stats.retried += max(again, 0)
         self._hold_back(batch, outcomes, counted)
 
-    def _outcomes(self, answers: Sequence[Answer]) -> list[Outcome]:
+    def _outcomes(self, answers: Sequence[DeliveryResult]) -> list[Outcome]:
         """Return the outcomes for answers; fast for the usual case of one outcome for the whole batch."""
         if answers and answers.count(answers[0]) == len(answers):
             return [Outcome.from_answer(answers[0], self.destination)] * len(answers)
-        known: dict[Answer, Outcome] = {}
+        known: dict[DeliveryResult, Outcome] = {}
         return [known.get(one) or known.setdefault(one, Outcome.from_answer(one, self.destination)) for one in answers]
 
     def _hold_back(self, batch: pa.Table, outcomes: Sequence[Outcome], counted: Counter[str]) -> None:

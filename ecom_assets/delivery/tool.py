@@ -16,9 +16,9 @@ import pyarrow as pa
 from pydantic import SecretStr
 
 from ecom_assets.delivery import payloads
-from ecom_assets.delivery.batch_sender import HttpDestination, Reading, ToolProtocol, patience
+from ecom_assets.delivery.batch_sender import BatchResponse, HttpDestination, ToolProtocol, patience
 from ecom_assets.delivery.payloads import EventChoices, PayloadForm
-from ecom_assets.delivery.sender import HttpRule, Limits, Patience, Reply, Request, Sender
+from ecom_assets.delivery.sender import HttpRule, Limits, Patience, PostRequest, Reply, Sender
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.http.retry import backoff_s
 from ecom_assets.settings.settings import PREFIX, Settings
@@ -42,8 +42,8 @@ class ToolContext(Generic[S]):
     def destination(  # noqa: PLR0913 (each is a trait of the tool, given by name)
         self,
         form: PayloadForm,
-        request: Callable[[payloads.Texts], Request],
-        read: Callable[[Reply, Sequence[str]], Reading],
+        request: Callable[[payloads.Texts], PostRequest],
+        read: Callable[[Reply, Sequence[str]], BatchResponse],
         *,
         cut: Callable[..., Iterator[pa.Table]] = payloads.cut,
         around_bytes: int = 0,
@@ -188,7 +188,7 @@ def hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:16]
 
 
-Send = Callable[[Request], Reply]
+Send = Callable[[PostRequest], Reply]
 """Sends a request until it is answered for good; see `patient`."""
 RATE_LIMITED, SERVER_ERRORS = 429, 500
 
@@ -224,7 +224,7 @@ def patient(sender: Sender, patience: Patience) -> Send:
     It returns the last reply.
     """
 
-    def send(request: Request) -> Reply:
+    def send(request: PostRequest) -> Reply:
         reply, waited_s = sender.post(request, 1), 0.0
         for failures in range(1, patience.retries + 1):
             if reply.status and reply.status != RATE_LIMITED and reply.status < SERVER_ERRORS:

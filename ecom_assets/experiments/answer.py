@@ -229,7 +229,7 @@ def _described(variants: Sequence[VariantSums], experiment: ExperimentQuestion) 
 
 
 @dataclass(frozen=True)
-class _Metric:
+class _MetricEstimate:
     """A metric of a variant: its sample, what is believed of it, and the greatest difference that there can be."""
 
     sample: Sample | None
@@ -237,19 +237,19 @@ class _Metric:
     most: float = math.inf
 
 
-def _conversion(variant: VariantSums) -> _Metric:
+def _conversion(variant: VariantSums) -> _MetricEstimate:
     sample = Sample.from_successes(variant.converted_count, variant.unit_count) if variant.unit_count else None
-    return _Metric(sample, beta_posterior(variant.converted_count, variant.unit_count), most=1)
+    return _MetricEstimate(sample, beta_posterior(variant.converted_count, variant.unit_count), most=1)
 
 
-def _amounts(variant: VariantSums) -> _Metric:
+def _amounts(variant: VariantSums) -> _MetricEstimate:
     if not variant.unit_count:
-        return _Metric(None, None)
+        return _MetricEstimate(None, None)
     sample = Sample.from_sums(variant.amount_sum, variant.amount_square_sum, variant.unit_count)
-    return _Metric(sample, posterior_of_mean(sample))
+    return _MetricEstimate(sample, posterior_of_mean(sample))
 
 
-def _metric(metrics: Sequence[_Metric], experiment: ExperimentQuestion) -> list[dict[str, Any]]:
+def _metric(metrics: Sequence[_MetricEstimate], experiment: ExperimentQuestion) -> list[dict[str, Any]]:
     """Return the value of a metric for each variant, and how it compares with that of the first one, the control."""
     believed = [metric.posterior for metric in metrics if metric.posterior]
     best = probability_best(believed) if len(believed) == len(metrics) > 1 else [None] * len(metrics)
@@ -266,7 +266,9 @@ def _metric(metrics: Sequence[_Metric], experiment: ExperimentQuestion) -> list[
     return result
 
 
-def _compared(control: _Metric, other: _Metric, experiment: ExperimentQuestion) -> dict[str, Any] | None:
+def _compared(
+    control: _MetricEstimate, other: _MetricEstimate, experiment: ExperimentQuestion
+) -> dict[str, Any] | None:
     if not control.sample or not other.sample:
         return None
     difference = other.sample.mean - control.sample.mean

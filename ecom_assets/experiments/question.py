@@ -21,7 +21,7 @@ from ecom_assets.questions.fields import (
     field,
     where_field,
 )
-from ecom_assets.questions.model import Part, Question
+from ecom_assets.questions.model import Question, QuestionPart
 from ecom_assets.tables.columns import EventFilter
 from ecom_assets.tables.conditions import columns_of, where_mapping
 from ecom_assets.tables.values import check_column
@@ -36,7 +36,7 @@ SEVERAL: Final = Choices(
 )
 
 
-class Events(Part):
+class Events(QuestionPart):
     """Which events: of a type, under conditions."""
 
     event_type: Annotated[Name | None, EVENT_TYPE]

@@ -13,7 +13,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.notes import Notes
-from ecom_assets.explain.question import MOST_ADDED, TRACES, Question
+from ecom_assets.explain.question import MOST_ADDED, TRACES, RowsQuestion
 from ecom_assets.explain.walk import Level, as_number, walk
 from ecom_assets.questions.source import StoredTables
 from ecom_assets.reconciliation.contracts import Restatements
@@ -76,7 +76,7 @@ def keeper_on(con: SQLBackend) -> Keep:
     return lambda rows: temporary(con, f"kept_{next(numbers)}", con.compile(rows))
 
 
-def explain(question: Question, place: Place) -> Row:
+def explain(question: RowsQuestion, place: Place) -> Row:
     """Return why the rows, or one number of them, are what they are.
 
     Raises:
@@ -102,7 +102,7 @@ def explain(question: Question, place: Place) -> Row:
     return answer
 
 
-def _totals(question: Question, rows: ir.Table, place: Place) -> ir.Table:
+def _totals(question: RowsQuestion, rows: ir.Table, place: Place) -> ir.Table:
     """Return only the rows of totals, where the table has some in key columns that no condition names."""
     named = columns_of(question.where)
     columns = [name for name in question.contract.key if name not in named and rows[name].type().is_string()]
@@ -159,7 +159,7 @@ def _made_of(contract: type[Table], rows: list[Row], place: Place) -> Row:
     }
 
 
-def _number(question: Question, rows: ir.Table, shown: list[Row], count: int, place: Place) -> Row:
+def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int, place: Place) -> Row:
     contract, name = question.contract, question.column
     if count == 0:
         raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; choose others.")
@@ -209,7 +209,7 @@ def _parts(way: Derivation | None) -> tuple[Count | Sum, ...]:
     return way if isinstance(way, tuple) else ()
 
 
-def _down(of: Count | Sum, context: list[TraceContext], question: Question, place: Place) -> Row:
+def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, place: Place) -> Row:
     """Return the result of each table on the path down, and a page of the received rows."""
     counted = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
     levels: list[Row] = []
@@ -238,7 +238,7 @@ def _down(of: Count | Sum, context: list[TraceContext], question: Question, plac
     return {"of": counted, "levels": levels, "ends": None, "received": received}
 
 
-def _received(page: list[Row], level: Level, question: Question) -> list[Row]:
+def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row]:
     """Return received rows; those that count as one have the same `counted_as`, which is not an id of a person."""
     places: dict[str, int] = {}
     shown = []
@@ -256,7 +256,7 @@ def _adds_up(value: Any, down: list[Row]) -> bool | None:  # noqa: ANN401 (a num
     return bool((value or 0) == sum((part["levels"][-1]["gives"] or 0) for part in down))
 
 
-def _restatements(question: Question, rows: list[Row], place: Place) -> list[Row]:
+def _restatements(question: RowsQuestion, rows: list[Row], place: Place) -> list[Row]:
     """Return how the number was restated, oldest first."""
     contract = question.contract
     if not contract.counted_from or not place.has(Restatements):

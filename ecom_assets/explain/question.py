@@ -44,7 +44,7 @@ MOST_ADDED: Final = 31
 
 
 @dataclass(frozen=True)
-class Question:
+class RowsQuestion:
     """A question about the rows of a table that meet conditions.
 
     Attributes:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Final
 
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.questions.fields import Choices, Conditions, Count, EventType, field
-from ecom_assets.questions.model import Part
+from ecom_assets.questions.model import QuestionPart
 from ecom_assets.tables.columns import EVERY, OCCURRENCES
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, columns_of
 from ecom_assets.tables.values import Scalar, kind_of, parse_duration
@@ -25,7 +25,7 @@ MAX_BINS: Final = 100
 OCCURRENCE: Final = Choices("occurrence of a step", OCCURRENCES)
 
 
-class FunnelEvent(Part):
+class FunnelEvent(QuestionPart):
     """An event type with conditions."""
 
     CALLED: ClassVar[str] = "a funnel step"
@@ -149,7 +149,7 @@ class Exclusion(FunnelEvent):
         return self.changed(before=before)
 
 
-class TimeToConvert(Part):
+class TimeToConvert(QuestionPart):
     """Two steps, the time between which is counted in bins."""
 
     CALLED: ClassVar[str] = "`time_to_convert`"

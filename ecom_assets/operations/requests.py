@@ -94,7 +94,7 @@ RETRY: Final[Kind] = "retry"
 
 
 @dataclass(frozen=True)
-class Request:
+class OperationRequest:
     """A request to a run, with its place among all requests from 1, its first and last day, and who made it.
 
     Attributes:
@@ -137,7 +137,7 @@ class Requests:
         """Set the folder."""
         self._store = OperationsStore(home)
 
-    def make(self, kind: Kind, subject: str, days: tuple[date, date], who: str) -> Request:
+    def make(self, kind: Kind, subject: str, days: tuple[date, date], who: str) -> OperationRequest:
         """Store a request of `who`, and return it; an equal request that is still waiting is counted once more.
 
         The subject is the source of the days, or the destination; the days are the first and the last.
@@ -164,7 +164,7 @@ class Requests:
             ).fetchall()
         return _request(dict(row))
 
-    def waiting(self, kind: Kind | None = None, subject: str | None = None) -> list[Request]:
+    def waiting(self, kind: Kind | None = None, subject: str | None = None) -> list[OperationRequest]:
         """Return the requests that no run has taken yet, the oldest first."""
         query = (
             "SELECT * FROM requests WHERE taken_at IS NULL AND kind = coalesce(:kind, kind) "
@@ -172,12 +172,12 @@ class Requests:
         )
         return [_request(row) for row in self._store.rows(query, {"kind": kind, "subject": subject})]
 
-    def newest(self, limit: int = 50) -> list[Request]:
+    def newest(self, limit: int = 50) -> list[OperationRequest]:
         """Return the newest requests, taken or not, the newest first."""
         query = "SELECT * FROM requests ORDER BY number DESC LIMIT :limit"
         return [_request(row) for row in self._store.rows(query, {"limit": limit})]
 
-    def take(self, requests: list[Request], run_id: str | None = None) -> None:
+    def take(self, requests: list[OperationRequest], run_id: str | None = None) -> None:
         """Record that a run has executed some requests."""
         if not requests:
             return
@@ -189,7 +189,7 @@ class Requests:
             )
 
 
-def _request(row: Row) -> Request:
+def _request(row: Row) -> OperationRequest:
     values: dict[str, Any] = {
         **row,
         "first_day": date.fromisoformat(row["first_day"]),
@@ -197,4 +197,4 @@ def _request(row: Row) -> Request:
         "asked_at": datetime.fromisoformat(row["asked_at"]),
         "taken_at": datetime.fromisoformat(row["taken_at"]) if row["taken_at"] else None,
     }
-    return Request(**values)
+    return OperationRequest(**values)

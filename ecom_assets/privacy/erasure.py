@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ecom_assets.clock import Clock, now_utc_without_zone, today_in
-from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
@@ -369,5 +369,5 @@ def _ledger(settings: Settings) -> Iterator[Store | None]:
         yield None
         return
     with closing(open_store(settings)) as store:
-        Ledger(store)  # creates the tables
+        DeliveryLedger(store)  # creates the tables
         yield store

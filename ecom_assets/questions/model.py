@@ -28,7 +28,7 @@ from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, Period, TimeRange
 from ecom_assets.tables.values import TOOLS, Preset, with_preset
 
 
-class Part(BaseModel):
+class QuestionPart(BaseModel):
     """A part of a question: it cannot change, and names that it does not have are refused."""
 
     # Built when it is first used: a command asks one question, and loads the models of several.
@@ -75,7 +75,7 @@ class Part(BaseModel):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Return the schema of the object, or of the text where it can be written as text."""
         own = handler(schema)
-        if cls.from_text.__func__ is Part.from_text.__func__:  # type: ignore[attr-defined]  # of a class method
+        if cls.from_text.__func__ is QuestionPart.from_text.__func__:  # type: ignore[attr-defined]  # of a class method
             return own
         return {"anyOf": [own, {"type": "string", "minLength": 1, "maxLength": 500}]}
 
@@ -120,7 +120,7 @@ class Part(BaseModel):
 
 
 def _translated(value: Any, is_type: bool, translate: Callable[[str], str]) -> Any:  # noqa: ANN401, FBT001 (the value of a field)
-    if isinstance(value, Part):
+    if isinstance(value, QuestionPart):
         return value.translated(translate)
     if isinstance(value, Condition | Group):
         return with_event_types(value, translate)
@@ -134,7 +134,7 @@ def _columns_in(value: Any) -> list[str]:  # noqa: ANN401 (the value of a field)
     if isinstance(value, Condition | Group):
         return columns_of(value)
     parts = value if isinstance(value, tuple) else ()
-    if isinstance(value, Part):
+    if isinstance(value, QuestionPart):
         parts = tuple(getattr(value, name) for name in type(value).model_fields)
     return [column for part in parts for column in _columns_in(part)]
 
@@ -169,7 +169,7 @@ def _fault(error: ErrorDetails) -> str:
     )
 
 
-class Definition(Part):
+class Definition(QuestionPart):
     """What is asked, without the days and visitors that it is asked of; it may name the preset of a tool."""
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
@@ -410,7 +410,7 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Questi
         if shown is None or (issubclass(model, Definition) and alias in model.WITHOUT):
             continue
         inner = info.annotation
-        if shown.only and isinstance(inner, type) and issubclass(inner, Part):
+        if shown.only and isinstance(inner, type) and issubclass(inner, QuestionPart):
             inside = [declared for declared in fields_of(inner, (*path, alias)) if declared.name in shown.only]
             if not issubclass(inner, Definition):
                 names = [alias, *(f"{alias}_{declared.name}" for declared in inside[1:])]

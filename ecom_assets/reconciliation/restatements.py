@@ -198,7 +198,7 @@ class RestatementLog:
         """Numbers that the run changed, by cause."""
         self._written: dict[str, set[date]] = {}
 
-    def watching(self, contract: type[Table], days: Days, own: Days) -> "Watch | None":
+    def watching(self, contract: type[Table], days: Days, own: Days) -> "RestatementHooks | None":
         """Return a watch to call before and after a slice is replaced; None for tables that are not published.
 
         `days` are replaced; `own` are the days of the run.
@@ -209,7 +209,7 @@ class RestatementLog:
         needed: list[type[Table]] = [PublishedDays, Restatements, *contract.counted_from]
         for one in needed:
             self.engine.ensure(one)
-        return Watch(self, contract, days, own)
+        return RestatementHooks(self, contract, days, own)
 
     def metadata(self, contract: type[Table]) -> dict[str, int]:
         """Return how many numbers the run changed, by cause; empty for tables other than `Restatements`."""
@@ -221,7 +221,7 @@ class RestatementLog:
 
 
 @dataclass
-class Watch:
+class RestatementHooks:
     """Compares one slice of a published table before and after it is replaced."""
 
     log: RestatementLog

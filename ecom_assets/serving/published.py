@@ -13,7 +13,7 @@ from ecom_assets.warehouse.factory import new_engine
 
 
 @dataclass(frozen=True)
-class PublishedState:
+class PublicationStatus:
     """A sentence about the newest publication (empty where none is set), and its rows by table."""
 
     ok: bool
@@ -21,33 +21,33 @@ class PublishedState:
     row_counts: dict[str, int] = field(default_factory=dict)
 
 
-def published_state(settings: Settings, marts: Iterable[type[Table]]) -> PublishedState:
+def published_state(settings: Settings, marts: Iterable[type[Table]]) -> PublicationStatus:
     """Inspect the published marts; a database that cannot be reached is a finding, not an error."""
     if not settings.postgres_url.get_secret_value():
-        return PublishedState(ok=True, found="")
+        return PublicationStatus(ok=True, found="")
     try:
         return _look(settings, marts)
     except EcomError as error:
-        return PublishedState(ok=False, found=str(error))
+        return PublicationStatus(ok=False, found=str(error))
 
 
-def _look(settings: Settings, marts: Iterable[type[Table]]) -> PublishedState:
+def _look(settings: Settings, marts: Iterable[type[Table]]) -> PublicationStatus:
     from ecom_assets.serving.postgres import is_same_database  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:
         if new_engine(settings).address.startswith("postgres"):
             with closing(new_engine(settings).open()) as warehouse:
                 if is_same_database(warehouse, target):
-                    return PublishedState(
+                    return PublicationStatus(
                         ok=True, found="ECOM_POSTGRES_URL is the warehouse itself: nothing to publish."
                     )
         newest = newest_publication(target)
     if newest is None:
-        return PublishedState(ok=True, found=f"{target.address} opens; nothing is published there yet.")
+        return PublicationStatus(ok=True, found=f"{target.address} opens; nothing is published there yet.")
     counts = json.loads(newest["table_row_counts"])
     shown = {contract.qualified_name(): counts.get(contract.qualified_name()) for contract in marts}
     when = newest["published_at"].isoformat(sep=" ", timespec="seconds")
     result = (
         f"Published in {target.address}: version {newest['data_version']}, at {when} UTC by run {newest['run_id']}."
     )
-    return PublishedState(ok=True, found=result, row_counts={name: n for name, n in shown.items() if n is not None})
+    return PublicationStatus(ok=True, found=result, row_counts={name: n for name, n in shown.items() if n is not None})

@@ -30,7 +30,7 @@ from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import EVENTS, NEEDED, NoSourceError
 from ecom_assets.warehouse.local import connect, keep_within
-from ecom_assets.warehouse.raw_slices import ErasedPeople
+from ecom_assets.warehouse.raw_slices import ErasedPeopleFilter
 from ecom_assets.warehouse.sql_text import day_in_zone, select
 
 MOST_FILES: Final = 500
@@ -72,7 +72,7 @@ class _Read:
 
 
 def real_time(
-    settings: Settings, now: datetime, rule: RealTimeRule | None = None, erased_people: ErasedPeople | None = None
+    settings: Settings, now: datetime, rule: RealTimeRule | None = None, erased_people: ErasedPeopleFilter | None = None
 ) -> dict[str, Any]:
     """Return what happened in the last minutes before `now`, which has a zone; rows of erased people do not count.
 
@@ -138,7 +138,12 @@ def _since(now: datetime, rule: RealTimeRule) -> datetime:
 
 
 def _live_events(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
-    con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime, erased_people: ErasedPeople | None
+    con: Backend,
+    settings: Settings,
+    read: _Read,
+    now: datetime,
+    since: datetime,
+    erased_people: ErasedPeopleFilter | None,
 ) -> ir.Table:
     """Clean events of the newest files or rows, each once, in a table of `con`."""
     mapping = load_mapping(mapping_name(settings))

@@ -75,7 +75,7 @@ FORM = "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE?warehouse=WAREHOUSE"
 
 
 @dataclass(frozen=True)
-class TableColumn:
+class SourceColumn:
     """A column of the source table: `kind` is Snowflake's type name, without length or precision."""
 
     kind: str
@@ -101,7 +101,7 @@ class TableSql:
 
     table: str
     shown: str
-    columns: Mapping[str, TableColumn]
+    columns: Mapping[str, SourceColumn]
     zone: str
     origin: str
     today: date
@@ -339,7 +339,7 @@ class EventTable:
         with contextlib.suppress(Exception):  # a lost connection cannot be closed, and need not be
             self._connection.close()
 
-    def _columns(self, path: list[str]) -> dict[str, TableColumn]:
+    def _columns(self, path: list[str]) -> dict[str, SourceColumn]:
         database, schema, table = path
         result = self._query(
             f"SELECT column_name, data_type, is_nullable FROM {ident(database)}.information_schema.columns "  # noqa: S608 (quoted here)
@@ -351,7 +351,7 @@ class EventTable:
                 "grant SELECT on it to the user's role."
             )
         return {
-            row["column_name"].lower(): TableColumn(row["data_type"], row["is_nullable"] == "YES") for row in result
+            row["column_name"].lower(): SourceColumn(row["data_type"], row["is_nullable"] == "YES") for row in result
         }
 
     def _query(self, sql: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.places import Place, Places, folded
+from ecom_assets.tables.places import Location, Places, folded
 
 VERSION = "2026-11"
 """Increased with every change of the files: year and month, plus a letter for a second change in a month."""
@@ -36,11 +36,11 @@ def _shipped() -> Places:
         code = row["country_code"]
         countries[code] = row["country"]
         codes |= dict.fromkeys([code.casefold(), *row["spellings"].split("|")], code)
-    cities: dict[tuple[str, str], Place] = {}
-    alone: dict[str, Place] = {}
+    cities: dict[tuple[str, str], Location] = {}
+    alone: dict[str, Location] = {}
     for row in _rows("known_regions.csv"):
         code = row["country_code"]
-        place = Place(code, countries[code], row["region_code"], row["region"])
+        place = Location(code, countries[code], row["region_code"], row["region"])
         for name in row["cities"].split("|"):
             city = name.removeprefix("*")
             cities[code, city] = place
@@ -71,6 +71,6 @@ def _with_cities(shipped: Places, path: Path) -> Places:
             raise DefinitionError(
                 f"{path}: the country {country!r} in line {line} is unknown; write its two letters, such as DE."
             )
-        place = Place(code, shipped.countries[code], None, region or None)
+        place = Location(code, shipped.countries[code], None, region or None)
         cities[code, folded(city)] = alone[folded(city)] = place
     return Places(f"{shipped.version} and own", shipped.countries, shipped.codes, cities, alone)

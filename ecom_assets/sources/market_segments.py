@@ -15,7 +15,7 @@ from ecom_assets.sources.mapping_file import definition_in
 FILE = "market_segments.yaml"
 
 
-class _Segment(BaseModel):
+class _MarketSegmentEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     countries: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class _Segment(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    segments: dict[str, _Segment] = Field(min_length=1)
+    segments: dict[str, _MarketSegmentEntry] = Field(min_length=1)
     written: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 

@@ -24,7 +24,7 @@ def folded(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """What is known of a place; the region is null where only the country is known."""
 
     country_code: str
@@ -44,8 +44,8 @@ class Places:
     version: str
     countries: Mapping[str, str] = field(hash=False, repr=False)
     codes: Mapping[str, str] = field(hash=False, repr=False)
-    cities: Mapping[tuple[str, str], Place] = field(hash=False, repr=False)
-    alone: Mapping[str, Place] = field(hash=False, repr=False)
+    cities: Mapping[tuple[str, str], Location] = field(hash=False, repr=False)
+    alone: Mapping[str, Location] = field(hash=False, repr=False)
 
     @property
     def region_names(self) -> dict[tuple[str, str], str]:
@@ -53,7 +53,7 @@ class Places:
         known = {place for place in self.cities.values() if place.region_code}
         return {(place.country_code, str(place.region_code)): str(place.region) for place in known}
 
-    def find(self, country: str | None, city: str | None) -> Place | None:
+    def find(self, country: str | None, city: str | None) -> Location | None:
         """Return the place of a city in a country; its country alone if the city is unknown; None if both are.
 
         A city decides by itself only if no country is given.
@@ -63,7 +63,7 @@ class Places:
         code = self.codes.get(folded(country or ""))
         if code is None:
             return None
-        return self.cities.get((code, folded(city or ""))) or Place(code, self.countries[code])
+        return self.cities.get((code, folded(city or ""))) or Location(code, self.countries[code])
 
     def add_to(self, rows: ir.Table, present: ir.Table, country: str, city: str) -> ir.Table:
         """Return rows with the columns `FOUND`, null where nothing is known.
@@ -75,7 +75,7 @@ class Places:
             city: The column of the city's name.
         """
         pairs = present.select(country, city).distinct().to_pyarrow().to_pylist()
-        keys: dict[Place, list[str]] = defaultdict(list)
+        keys: dict[Location, list[str]] = defaultdict(list)
         for pair in pairs:
             if place := self.find(pair[country], pair[city]):
                 keys[place].append(_key(pair[country], pair[city]))
@@ -87,7 +87,7 @@ def _key(country: str | None, city: str | None) -> str:
     return f"{country or ''}{SEPARATOR}{city or ''}"
 
 
-def _looked_up(key: ir.StringColumn, keys: Mapping[Place, list[str]], name: str) -> ir.StringValue:
+def _looked_up(key: ir.StringColumn, keys: Mapping[Location, list[str]], name: str) -> ir.StringValue:
     """Return the attribute `name` of the place of each key."""
     by_value: dict[str, list[str]] = defaultdict(list)
     for place, found in keys.items():

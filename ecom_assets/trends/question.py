@@ -21,7 +21,7 @@ from ecom_assets.questions.fields import (
     periods,
     where_field,
 )
-from ecom_assets.questions.model import Part, Question, preset_field, presets_of
+from ecom_assets.questions.model import Question, QuestionPart, preset_field, presets_of
 from ecom_assets.tables.columns import EVERY, MAX_TIMES, OCCURRENCES
 from ecom_assets.tables.conditions import columns_of, where_mapping
 from ecom_assets.tables.days import CLOCK_S
@@ -108,7 +108,7 @@ def series_of(text: str) -> dict[str, Any]:
     return {name: value for name, value in parts.items() if value is not None}
 
 
-class TrendSeries(Part):
+class TrendSeries(QuestionPart):
     """A series: which events, and the measure of them."""
 
     CALLED: ClassVar[str] = "a series"

@@ -12,7 +12,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True)
-class _Line:
+class _TextLine:
     title: str
     values: Sequence[float | None]
 
@@ -29,7 +29,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     return [*title, *(_columns(result, answer) if len(result) > 1 else _bars(result[0], answer))]
 
 
-def _until_known(lines: list[_Line]) -> tuple[list[_Line], int]:
+def _until_known(lines: list[_TextLine]) -> tuple[list[_TextLine], int]:
     """Return lines without the last periods of which none knows anything, if one knows more, and how many those are."""
     positions = [position for line in lines for position, value in enumerate(line.values, start=1) if value is not None]
     count = len(lines[0].values) if lines else 0
@@ -59,7 +59,7 @@ def _starts(answer: dict[str, Any], count: int) -> list[str]:
     return [f"{start}{' ' if is_whole else '*'}" for start, is_whole in starts]
 
 
-def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
+def _bars(line: _TextLine, answer: dict[str, Any]) -> list[str]:
     width = max(len(_number(value)) for value in line.values)
     largest = max((value for value in line.values if value is not None), default=0) or 1
     return [
@@ -68,7 +68,7 @@ def _bars(line: _Line, answer: dict[str, Any]) -> list[str]:
     ]
 
 
-def _columns(shown: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
+def _columns(shown: Sequence[_TextLine], answer: dict[str, Any]) -> list[str]:
     widths = [max(len(line.title), *(len(_number(value)) for value in line.values)) for line in shown]
     margin = " " * (len(_starts(answer, 1)[0]) + 1)
     result = [margin + "  ".join(f"{line.title:>{width}}" for line, width in zip(shown, widths, strict=True))]
@@ -80,7 +80,7 @@ def _columns(shown: Sequence[_Line], answer: dict[str, Any]) -> list[str]:
     return result
 
 
-def _rows(shown: Sequence[_Line]) -> list[str]:
+def _rows(shown: Sequence[_TextLine]) -> list[str]:
     width = max(len(line.title) for line in shown)
     ends = [(_number(line.values[0]), _number(line.values[-1])) for line in shown]
     first, last = (max(len(end[position]) for end in ends) for position in (0, 1))
@@ -97,18 +97,18 @@ def _sparkline(values: Sequence[float | None]) -> str:
     return "".join(" " if value is None else SPARKS[min(7, max(0, int(8 * value / largest)))] for value in values)
 
 
-def _found(answer: dict[str, Any]) -> list[_Line]:
+def _found(answer: dict[str, Any]) -> list[_TextLine]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
     if lives := answer.get("lifecycle"):
         named = [(f"{part['name']} " * (len(lives) > 1), part) for part in lives]
-        return [_Line(f"{name}{state}", part[state]) for name, part in named for state in STATES]
-    result = [_Line(_title_of(formula, part["breakdown"]), part["values"]) for part in answer["formula"] or []]
+        return [_TextLine(f"{name}{state}", part[state]) for name, part in named for state in STATES]
+    result = [_TextLine(_title_of(formula, part["breakdown"]), part["values"]) for part in answer["formula"] or []]
     for series in answer["series"]:
         title = _title_of(_name(series), series["breakdown"])
-        result.append(_Line(title, series["values"]))
+        result.append(_TextLine(title, series["values"]))
         if series["previous"] is not None:
-            result.append(_Line(f"{title}, before", series["previous"]))
+            result.append(_TextLine(f"{title}, before", series["previous"]))
     return result
 
 

@@ -28,7 +28,7 @@ BATCH_ROWS = 100_000
 """The number of rows in one batch, and so in memory, when rows come from outside the engine."""
 
 
-class Watch(Protocol):
+class SliceHooks(Protocol):
     """Hooks around the replacement of a slice; they may rewrite other tables in the same transaction."""
 
     def before(self) -> None:
@@ -224,7 +224,9 @@ class Engine(ABC):
         kind = self.type_of(kind_of(schema_of(contract)[name]))
         self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
-    def replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None = None) -> Written:
+    def replace(
+        self, contract: type[Table], rows: ir.Table, days: Days | None, watch: SliceHooks | None = None
+    ) -> Written:
         """Replace the slice of `days` (the whole table if None) with `rows`, in one transaction.
 
         Rows of another database are fetched in batches. If the connection is lost, the engine reconnects and writes the
@@ -237,7 +239,7 @@ class Engine(ABC):
         """
         return reconnecting(self.reconnect)(self._replace, contract, rows, days, watch)
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None) -> Written:
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: SliceHooks | None) -> Written:
         self._ensure_noted(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)

@@ -14,13 +14,13 @@ from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput, SourceGate
 from ecom_assets.warehouse.day_notes import CODE_VERSION, note_absent, note_computation
-from ecom_assets.warehouse.engine import Engine, Watch, Written
+from ecom_assets.warehouse.engine import Engine, SliceHooks, Written
 from ecom_assets.warehouse.local import naming_damaged_parquet
 from ecom_assets.warehouse.raw_slices import (
     ALLOW_WITHDRAWAL,
     NO_WHOLE_DAYS,
     DayByDay,
-    ErasedPeople,
+    ErasedPeopleFilter,
     Replace,
     WholeDays,
     WithdrawalGuard,
@@ -125,7 +125,7 @@ class ChangeLog(Protocol):
     def run_id(self) -> str:
         """The run that writes."""
 
-    def watching(self, contract: type[Table], days: Days, own: Days) -> Watch | None:
+    def watching(self, contract: type[Table], days: Days, own: Days) -> SliceHooks | None:
         """Return the hooks around the replacement of a slice: `days` are replaced, `own` are the days of the run."""
 
     def metadata(self, contract: type[Table]) -> Mapping[str, Any]:
@@ -149,7 +149,7 @@ class WarehouseIOManager(dg.IOManager):
         gate: SourceGate = SourceGate(),  # noqa: B008 (it is frozen)
         whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS,
         change_log: Callable[[Engine, str], ChangeLog] | None = None,
-        erased_people: ErasedPeople | None = None,
+        erased_people: ErasedPeopleFilter | None = None,
         plot: Plot = lambda _engine, _contract, _days: None,
         without_source: Set[dg.AssetKey] = frozenset(),
     ) -> None:
@@ -231,7 +231,7 @@ class WarehouseIOManager(dg.IOManager):
         note_absent(self._engine, contract, days, slices.absent, context.run_id)
         return written
 
-    def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> Watch | None:
+    def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> SliceHooks | None:
         """Return the hooks that log changes of published numbers, if the slice has such numbers."""
         if days is None or not context.has_asset_partitions or self._change_log is None:
             return None

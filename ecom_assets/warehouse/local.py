@@ -75,7 +75,7 @@ class WholeKeys:
         return sge.JSONExtract(this=arg, expression=path)
 
 
-class Compiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortableDuckDBCompiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, with keys of JSON objects taken whole, and the same statement in every process."""
 
     __slots__ = ()
@@ -113,7 +113,7 @@ class _ArrowData(PyArrowData):  # type: ignore[misc]  # Ibis ships no types
 class DuckDB(Backend):  # type: ignore[misc]  # Ibis has no types for it
     """DuckDB through Ibis, with each statement written once for all days."""
 
-    compiler = Compiler()
+    compiler = PortableDuckDBCompiler()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (as Ibis has it)
         """Prepare a connection that `connect` opens."""

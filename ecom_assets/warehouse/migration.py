@@ -62,7 +62,7 @@ def copy_table(source: Engine, target: Engine, contract: type[Table]) -> Content
 
 
 @dataclass(frozen=True)
-class Change:
+class ColumnChange:
     """The change of one column; if it `empties` the table, the rows cannot be kept."""
 
     table: str
@@ -72,20 +72,22 @@ class Change:
     empties: bool = False
 
 
-def changes(engine: Engine, contract: type[Table]) -> list[Change]:
+def changes(engine: Engine, contract: type[Table]) -> list[ColumnChange]:
     """Return the differences between a stored table and its contract; none if there is no table yet."""
     if not engine.has(contract):
         return []
     stored, wanted = engine.stored_schema(contract), schema_of(contract)
     table = contract.qualified_name()
-    matches = [Change(table, name, "dropped, with its values") for name in stored if name not in wanted]
+    matches = [ColumnChange(table, name, "dropped, with its values") for name in stored if name not in wanted]
     for name, kind in wanted.items():
         if name not in stored and kind.nullable:
-            matches.append(Change(table, name, "added, null in the rows that are there", is_automatic=True))
+            matches.append(ColumnChange(table, name, "added, null in the rows that are there", is_automatic=True))
         elif name not in stored:
-            matches.append(Change(table, name, "added, never null, so the table is emptied", empties=True))
+            matches.append(ColumnChange(table, name, "added, never null, so the table is emptied", empties=True))
         elif kind_of(stored[name]) != kind_of(kind):
-            matches.append(Change(table, name, f"{kind_of(kind)} instead of {kind_of(stored[name])}, values cast"))
+            matches.append(
+                ColumnChange(table, name, f"{kind_of(kind)} instead of {kind_of(stored[name])}, values cast")
+            )
     return matches
 
 

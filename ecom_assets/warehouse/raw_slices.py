@@ -204,7 +204,7 @@ class WithdrawalGuard:
         if others is not None:
             rows = with_rows(rows, contract, others)
         other_days = [] if others is None else others[str(contract.day_column)].to_pylist()
-        watch = _Watch(self, contract, days, Counter(other_days))
+        watch = _WithdrawalHooks(self, contract, days, Counter(other_days))
         kept = days
         try:
             written = self.engine.replace(contract, rows, days, watch)
@@ -216,7 +216,7 @@ class WithdrawalGuard:
         self.engine.loaded.note(contract, kept, watch.delivered)
         return written, kept
 
-    def _note(self, contract: type[Table], watch: "_Watch", days: Days, kept: Days) -> None:
+    def _note(self, contract: type[Table], watch: "_WithdrawalHooks", days: Days, kept: Days) -> None:
         """Record which days are held and which are withdrawn; remove the records of days that have rows again."""
         name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
         gone = [day for day in kept.dates if watch.stored.get(day) and not watch.delivered.get(day)]
@@ -240,7 +240,7 @@ class WithdrawalGuard:
 
 
 @dataclass
-class _Watch:
+class _WithdrawalHooks:
     guard: WithdrawalGuard
     contract: type[Table]
     days: Days
@@ -299,14 +299,14 @@ def held_withdrawals(engine: Engine) -> list[Row]:
 FileDay = tuple[str, date]
 
 
-class ErasedPeople(Protocol):
+class ErasedPeopleFilter(Protocol):
     """The erased people, whose rows must not be loaded again."""
 
     def left_out(self, contract: type[Table], rows: ir.Table) -> tuple[ir.Table, dict[FileDay, int]]:
         """Return the rows of a raw table without those of erased people, and the number of rows left out."""
 
 
-def leaving_out(engine: Engine, people: ErasedPeople, replace: Replace) -> Replace:
+def leaving_out(engine: Engine, people: ErasedPeopleFilter, replace: Replace) -> Replace:
     """Return a `replace` function that leaves out the rows of erased people and records their number."""
 
     def replaced(contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:

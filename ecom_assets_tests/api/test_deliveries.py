@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from ecom_assets.api.app import build_app
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.api.conftest import Api, served
@@ -19,7 +19,7 @@ from ecom_assets_tests.delivery.test_exports import event
 
 MONDAY = date(2026, 2, 2)
 TUESDAY = MONDAY + timedelta(days=1)
-UNLIKED = Answer(DeliveryState.REJECTED, "bad_value", "No such currency.")
+UNLIKED = DeliveryResult(DeliveryState.REJECTED, "bad_value", "No such currency.")
 PATH = "/analytics/deliveries"
 
 

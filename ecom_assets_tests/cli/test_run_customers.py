@@ -23,7 +23,7 @@ from ecom_assets_tests.sources import customer_layouts as layouts
 from ecom_assets_tests.sources.customer_layouts import LayoutService, twelve
 from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
 from ecom_sandbox.services.pages import CustomerService
-from ecom_sandbox.services.service import Answer, Request
+from ecom_sandbox.services.service import ServiceRequest, ServiceResponse
 
 IDS = [f"0b7c1f6e-{n}" for n in (1, 2, 3, 4)]
 TODAY = datetime.now(UTC).date()
@@ -93,9 +93,9 @@ def test_nobody_with_a_text_id_is_lost_and_the_summary_says_who_was_refused(shop
 @pytest.mark.slow
 def test_customers_whom_the_api_counts_and_does_not_list_are_warned_of(tmp_path: Path) -> None:
     class Boasting(CustomerService):
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
             result = super().answer(request)
-            return Answer.json(json.loads(result.body) | {"total": 6})
+            return ServiceResponse.json(json.loads(result.body) | {"total": 6})
 
     events = page_views(tmp_path / "own.csv", str(TODAY))
     with Boasting(people(1, 2, 3, 4)) as api:

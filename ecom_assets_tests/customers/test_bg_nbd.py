@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import betaln, gammaln, roots_genlaguerre, roots_jacobi
 
-from ecom_assets.customers.value_models import BgNbd, Fitted, Floats, Histories, NoFit, fit_bg_nbd, grouped
+from ecom_assets.customers.value_models import BgNbd, Floats, Histories, ModelFit, NoFit, fit_bg_nbd, grouped
 from ecom_assets_tests.customers import cdnow
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -53,7 +53,7 @@ def test_cdnow_comes_out_as_published() -> None:
     answer = cdnow_histories()
     assert answer.customers.sum() == 2357
     fitted = fit_bg_nbd(answer)
-    assert isinstance(fitted, Fitted)
+    assert isinstance(fitted, ModelFit)
     actual = fitted.model
     assert [round(one, 3) for one in (actual.r, actual.alpha, actual.a, actual.b)] == [0.243, 4.414, 0.793, 2.426]
     assert round(fitted.log_likelihood, 1) == -9582.4
@@ -197,7 +197,9 @@ def test_nobody_who_came_again_or_too_few_give_a_reason() -> None:
     assert fit_bg_nbd(grouped(once, once, np.arange(500))) is NoFit.NO_REPEAT_ORDERS
     again = np.where(np.arange(500) < 9, 1, 0)
     assert fit_bg_nbd(grouped(again, again * 7, np.full(500, 30))) is NoFit.TOO_FEW_CUSTOMERS
-    assert isinstance(fit_bg_nbd(grouped(np.where(np.arange(500) < 10, 1, 0), again * 7, np.arange(500) + 30)), Fitted)
+    assert isinstance(
+        fit_bg_nbd(grouped(np.where(np.arange(500) < 10, 1, 0), again * 7, np.arange(500) + 30)), ModelFit
+    )
 
 
 def test_customers_with_one_and_the_same_history_have_no_spread() -> None:
@@ -211,7 +213,7 @@ def test_customers_of_one_rate_who_never_leave_end_at_the_limits_and_are_predict
     orders = dice.poisson(4.0, 3000)
     last = np.array([int(dice.uniform(0, 140, n).max()) if n else 0 for n in orders])
     fitted = fit_bg_nbd(grouped(orders, last, np.full(3000, 140)))
-    assert isinstance(fitted, Fitted)
+    assert isinstance(fitted, ModelFit)
     assert set(fitted.at_limit) & {"spread_of_rates", "spread_of_chances"}
     assert fitted.model.r / fitted.model.alpha == pytest.approx(0.2, rel=0.05)
     assert expected(fitted.model, 4, 18, 20, 10) == pytest.approx(2, rel=0.1)

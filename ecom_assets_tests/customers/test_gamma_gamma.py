@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from ecom_assets.customers.value_models import Fitted, Floats, GammaGamma, NoFit, fit_gamma_gamma
+from ecom_assets.customers.value_models import Floats, GammaGamma, ModelFit, NoFit, fit_gamma_gamma
 from ecom_assets_tests.customers import cdnow
 from ecom_assets_tests.hypothesis_settings import examples
 
@@ -31,7 +31,7 @@ def test_cdnow_comes_out_as_published() -> None:
     orders, amount = of_cdnow()
     assert (orders > 0).sum() == 946
     fitted = fit_gamma_gamma(orders, amount)
-    assert isinstance(fitted, Fitted)
+    assert isinstance(fitted, ModelFit)
     actual = fitted.model
     assert [round(one, 2) for one in (actual.p, actual.q, actual.v)] == [6.25, 3.74, 15.44]
 
@@ -77,8 +77,8 @@ def test_neither_the_order_of_customers_nor_the_currency_matters(dice: object, c
     again = fit_gamma_gamma(orders[place], amount[place])
     assert again == fitted
     other = fit_gamma_gamma(orders, amount * currency)
-    assert isinstance(fitted, Fitted)
-    assert isinstance(other, Fitted)
+    assert isinstance(fitted, ModelFit)
+    assert isinstance(other, ModelFit)
     assert (other.model.p, other.model.q) == pytest.approx((fitted.model.p, fitted.model.q), rel=2e-6)
     assert other.model.v == pytest.approx(fitted.model.v * currency, rel=2e-6)
 

@@ -13,7 +13,7 @@ from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.queries import customer_counts
 from ecom_assets.customers.segments import CODES, customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value
-from ecom_assets.customers.value_models import BgNbd, Fitted, GammaGamma
+from ecom_assets.customers.value_models import BgNbd, GammaGamma, ModelFit
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets_tests.builders import Row
@@ -139,7 +139,7 @@ def _named(rows: list[Row]) -> dict[str, str]:
 
 def test_customers_are_worth_what_the_page_says() -> None:
     expected = tables("Value of customers")[1]
-    models = ValueModels(Fitted(BgNbd(0.243, 4.414, 0.793, 2.426), 0.0), Fitted(GammaGamma(6.25, 3.74, 15.44), 0.0))
+    models = ValueModels(ModelFit(BgNbd(0.243, 4.414, 0.793, 2.426), 0.0), ModelFit(GammaGamma(6.25, 3.74, 15.44), 0.0))
     rows = lifetime_value(answer(histories_of_page, page_orders()), models, ValueRule()).to_pylist()
     assert [{name: str(row[name]) for name in expected[0]} for row in rows] == expected
 
@@ -150,8 +150,8 @@ def test_what_is_published_is_on_the_page_and_comes_out() -> None:
     first = min(one.day for one in bought)
     orders: list[Ordered] = [(one.customer_id, (one.day - first).days, str(one.amount)) for one in bought]
     fitted = ValueModels.fit(answer(histories_of_page, sold(orders, first=first)))
-    assert isinstance(fitted.orders, Fitted)
-    assert isinstance(fitted.values, Fitted)
+    assert isinstance(fitted.orders, ModelFit)
+    assert isinstance(fitted.values, ModelFit)
     model, values = fitted.orders.model, fitted.values.model
     actual = {name: f"{getattr(model, name):.3f}" for name in ("r", "alpha", "a", "b")}
     actual |= {"log-likelihood": f"{fitted.orders.log_likelihood:.1f}"}

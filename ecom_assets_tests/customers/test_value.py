@@ -10,7 +10,7 @@ import pytest
 
 from ecom_assets.customers.contracts import LifetimeValue
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
-from ecom_assets.customers.value_models import BgNbd, Fitted, GammaGamma, NoFit
+from ecom_assets.customers.value_models import BgNbd, GammaGamma, ModelFit, NoFit
 from ecom_assets.errors import DefinitionError
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.customers import cdnow
@@ -19,7 +19,7 @@ from ecom_assets_tests.customers.customer_stories import Ordered, answer, by_cus
 HISTORY = ("repeat_order_count", "first_to_last_days", "observed_days", "repeat_amount")
 ORDERS = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426)
 VALUES = GammaGamma(p=6.25, q=3.74, v=15.44)
-MODELS = ValueModels(Fitted(ORDERS, -9582.4), Fitted(VALUES, -4055.9))
+MODELS = ValueModels(ModelFit(ORDERS, -9582.4), ModelFit(VALUES, -4055.9))
 EXPECTED = ("alive_probability", "expected_order_count", "expected_order_value", "lifetime_value_amount")
 
 
@@ -110,8 +110,8 @@ def test_cdnow_through_the_tables_comes_out_as_published() -> None:
     reported = answer(histories, sold(orders, first=first))
     assert reported.num_rows == 2357
     fitted = ValueModels.fit(reported)
-    assert isinstance(fitted.orders, Fitted)
-    assert isinstance(fitted.values, Fitted)
+    assert isinstance(fitted.orders, ModelFit)
+    assert isinstance(fitted.values, ModelFit)
     model, values = fitted.orders.model, fitted.values.model
     assert [round(one, 3) for one in (model.r, model.alpha, model.a, model.b)] == [0.243, 4.414, 0.793, 2.426]
     assert [round(one, 2) for one in (values.p, values.q, values.v)] == [6.25, 3.74, 15.44]

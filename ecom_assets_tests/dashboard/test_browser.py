@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.dashboard.page import DashboardPage, all_pages
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.operations.requests import Requests
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
@@ -174,7 +174,7 @@ def test_a_held_day_is_released_by_its_button(browser: Browser, held: Client, tm
 @pytest.mark.slow
 def test_dead_letters_are_sent_again_by_their_button(browser: Browser, settings: Settings, tmp_path: Path) -> None:
     shop = DeliveredShop(tmp_path)
-    shop.tool.answers = {"m2": Answer(DeliveryState.REJECTED, "bad_value", "No such currency.")}
+    shop.tool.answers = {"m2": DeliveryResult(DeliveryState.REJECTED, "bad_value", "No such currency.")}
     shop.land([event("m1", MONDAY), event("m2", MONDAY)])
     shop.land_orders({MONDAY: 0})
     shop.deliver(Days((MONDAY,)))

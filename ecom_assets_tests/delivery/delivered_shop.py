@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ecom_assets.delivery.assets import DELIVERY_TABLES
-from ecom_assets.delivery.destination import PAYLOADS, Answer
+from ecom_assets.delivery.destination import PAYLOADS, DeliveryResult
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import DueEvents
 from ecom_assets.delivery.sending import Exported, export_as_requested
@@ -31,7 +31,7 @@ from ecom_assets_tests.delivery.scripted import TAKEN, Clock, Tool
 class EventTool(Tool):
     """A scripted tool of events: what it says of an event is written beside the event's type; `bad` cannot go."""
 
-    answers: dict[str, Answer]
+    answers: dict[str, DeliveryResult]
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return the type as the payload, under the id that real tools get."""
@@ -49,7 +49,7 @@ class EventTool(Tool):
         ]
         return pa.Table.from_pylist(actual, schema=PAYLOADS)
 
-    def send(self, batch: pa.Table) -> Sequence[Answer]:
+    def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Take the records of which nothing else is said."""
         scripted = bool(self.script)
         answers = super().send(batch)

@@ -16,8 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.delivery.destination import Answer, Destination
-from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.destination import DeliveryResult, Destination
+from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.delivery.payloads import EVENT_ROWS
 from ecom_assets.delivery.sending import Delivery
@@ -47,7 +47,7 @@ class Mortal:
             for first in range(0, len(batch), BATCH):
                 yield batch.slice(first, BATCH)
 
-    def send(self, batch: pa.Table) -> Sequence[Answer]:
+    def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Send a batch, or die."""
         is_last = next(self._batches) == self._at
         if is_last and self._phase == BEFORE:
@@ -81,7 +81,7 @@ def deliver(job: dict[str, Any]) -> None:
     """Deliver what a job says, in this process."""
     settings = Settings(**job["settings"])
     now = datetime.fromisoformat(job["now"])
-    ledger = Ledger(open_store(settings))
+    ledger = DeliveryLedger(open_store(settings))
     destination = Mortal(destinations(settings)[job["destination"]], job["phase"], job["at"])
     with ledger.writer(destination, patience_s=20) as writer:
         rows = rows_of(job["first"], job["size"], now)

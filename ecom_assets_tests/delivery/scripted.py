@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from ecom_assets.delivery.destination import PAYLOADS, Answer, DeliveryState
+from ecom_assets.delivery.destination import PAYLOADS, DeliveryResult, DeliveryState
 
 DAY = date(2026, 1, 5)
 NOON = datetime(2026, 1, 6, 12)  # noqa: DTZ001 (the platform's instants are UTC, without zone)
 WEEK_S = 7 * 86400.0
-TAKEN = Answer(DeliveryState.DELIVERED)
-REFUSED_FOR_GOOD = Answer(DeliveryState.REJECTED, "bad_value", "The tool does not like it.")
+TAKEN = DeliveryResult(DeliveryState.DELIVERED)
+REFUSED_FOR_GOOD = DeliveryResult(DeliveryState.REJECTED, "bad_value", "The tool does not like it.")
 
 
 class Killed(BaseException):
@@ -50,7 +50,7 @@ class Tool:
     before: list[Callable[[pa.Table], None]] = field(default_factory=list)
     """What happens before the next batches are taken; the tool has none of them if it raises."""
     after: list[Callable[[pa.Table], None]] = field(default_factory=list)
-    script: list[Answer] = field(default_factory=list)
+    script: list[DeliveryResult] = field(default_factory=list)
     """Answers to the next whole batches, which are not taken; then all are taken."""
     received: list[tuple[str, str]] = field(default_factory=list)
     """Every record and payload that came in, in order, repeats too."""
@@ -75,7 +75,7 @@ class Tool:
         for start in range(0, len(payloads), self.batch_size):
             yield payloads.slice(start, self.batch_size)
 
-    def send(self, batch: pa.Table) -> Sequence[Answer]:
+    def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Take the batch, unless the script says something else."""
         if self.before:
             self.before.pop(0)(batch)

@@ -7,19 +7,19 @@ from email.utils import format_datetime
 import pyarrow as pa
 import pytest
 
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets_tests.delivery.mart_rows import KEY, one_batch, tool, users, visits
 from ecom_assets_tests.delivery.scripted_tool import OK, RESET, Say, ScriptedTool
 
 DELIVERED, REJECTED, POSTPONED = DeliveryState.DELIVERED, DeliveryState.REJECTED, DeliveryState.POSTPONED
 
 
-def send(far_side: ScriptedTool, rows: pa.Table, **settings: object) -> list[Answer]:
+def send(far_side: ScriptedTool, rows: pa.Table, **settings: object) -> list[DeliveryResult]:
     destination = tool("amplitude_events", far_side.url, **settings)
     return list(destination.send(one_batch(destination, rows)))
 
 
-def states_of(answers: list[Answer]) -> list[DeliveryState]:
+def states_of(answers: list[DeliveryResult]) -> list[DeliveryState]:
     return [one.state for one in answers]
 
 
@@ -41,7 +41,7 @@ def throttled(places: list[int], **named: object) -> Say:
 
 
 def test_a_batch_is_one_gzipped_request_with_the_key_in_its_body(far_side: ScriptedTool) -> None:
-    assert send(far_side, visits(anna=2)) == [Answer(DELIVERED), Answer(DELIVERED)]
+    assert send(far_side, visits(anna=2)) == [DeliveryResult(DELIVERED), DeliveryResult(DELIVERED)]
     (request,) = far_side.heard
     assert (request.path, request.headers["Content-Encoding"]) == ("/batch", "gzip")
     assert request.json["api_key"] == KEY
@@ -145,7 +145,7 @@ def test_what_is_wrong_with_us_is_not_tried_again(far_side: ScriptedTool, status
 @pytest.mark.parametrize("stumble", [Say(408), Say(500), Say(502), Say(503), Say(504), RESET])
 def test_what_may_be_better_the_next_time_is_sent_again_with_the_same_ids(far_side: ScriptedTool, stumble: Say) -> None:
     answers = send(far_side.restart(stumble, stumble), visits(anna=2))
-    assert answers == [Answer(DELIVERED, attempts=3)] * 2
+    assert answers == [DeliveryResult(DELIVERED, attempts=3)] * 2
     assert far_side.heard[0].body == far_side.heard[1].body == far_side.heard[2].body
 
 
@@ -188,7 +188,7 @@ def test_after_a_record_that_has_to_wait_nothing_of_the_batch_is_sent(far_side: 
 def test_user_properties_are_a_form(far_side: ScriptedTool) -> None:
     destination = tool("amplitude_users", far_side.url)
     rows = users({"customer_id": "anna-1", "segment": "Can't Lose"})
-    assert destination.send(one_batch(destination, rows)) == [Answer(DELIVERED)]
+    assert destination.send(one_batch(destination, rows)) == [DeliveryResult(DELIVERED)]
     (request,) = far_side.heard
     assert (request.path, request.headers["Content-Type"]) == ("/identify", "application/x-www-form-urlencoded")
     assert request.body.startswith(f"api_key={KEY}&identification=%5B%7B%22user_id%22%3A%22anna-1%22".encode())

@@ -10,9 +10,9 @@ from hypothesis import event as note
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.delivery.batch_sender import BatchSender, Reading, ToolProtocol
-from ecom_assets.delivery.destination import PAYLOADS, Answer, DeliveryState
-from ecom_assets.delivery.sender import HttpRule, Patience, Reply, Request, Sender
+from ecom_assets.delivery.batch_sender import BatchResponse, BatchSender, ToolProtocol
+from ecom_assets.delivery.destination import PAYLOADS, DeliveryResult, DeliveryState
+from ecom_assets.delivery.sender import HttpRule, Patience, PostRequest, Reply, Sender
 from ecom_assets.delivery.tools.amplitude import tool as amplitude_tool
 from ecom_assets.delivery.tools.ga4 import tool as ga4_tool
 from ecom_assets.delivery.tools.heap import tool as heap_tool
@@ -81,7 +81,7 @@ class Tool:
         return Reply(400 if bad else 200, json.dumps(body).encode())
 
 
-READERS: dict[str, Callable[[Reply, Sequence[str]], Reading]] = {
+READERS: dict[str, Callable[[Reply, Sequence[str]], BatchResponse]] = {
     "amplitude": amplitude_tool.read,
     "heap": heap_tool.read,
     "mixpanel": mixpanel_tool.read,
@@ -89,7 +89,7 @@ READERS: dict[str, Callable[[Reply, Sequence[str]], Reading]] = {
 }
 
 
-def send(tool: Tool, users: Sequence[str]) -> list[Answer]:
+def send(tool: Tool, users: Sequence[str]) -> list[DeliveryResult]:
     """Send a record per user named, in one batch."""
     sender = Sender(HttpRule("Tool", "ECOM_TOOL"))
     sender.has_taken = True
@@ -97,7 +97,7 @@ def send(tool: Tool, users: Sequence[str]) -> list[Answer]:
     protocol = ToolProtocol(
         sender,
         AT_ONCE,
-        lambda payloads: Request("", f"[{','.join(payloads)}]".encode()),
+        lambda payloads: PostRequest("", f"[{','.join(payloads)}]".encode()),
         READERS[tool.model],
         repeatable=lambda _payload: tool.model != "ga4",
     )
@@ -105,7 +105,7 @@ def send(tool: Tool, users: Sequence[str]) -> list[Answer]:
     return BatchSender(protocol, pa.Table.from_pylist(rows, PAYLOADS)).answers()
 
 
-def assert_delivered(tool: Tool, users: Sequence[str], answers: Sequence[Answer]) -> None:
+def assert_delivered(tool: Tool, users: Sequence[str], answers: Sequence[DeliveryResult]) -> None:
     """Compare what was answered with what the tool has."""
     assert len(answers) == len(users)
     for number, answer in enumerate(answers):

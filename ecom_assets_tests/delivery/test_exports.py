@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, received
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
@@ -15,8 +15,8 @@ from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
 MONDAY = date(2026, 3, 9)
 TUESDAY = MONDAY + timedelta(days=1)
 BOTH = Days((MONDAY, TUESDAY))
-DOWN = Answer(DeliveryState.POSTPONED, "busy", "Come back later.")
-UNLIKED = Answer(DeliveryState.REJECTED, "bad_value", "No such currency.")
+DOWN = DeliveryResult(DeliveryState.POSTPONED, "busy", "Come back later.")
+UNLIKED = DeliveryResult(DeliveryState.REJECTED, "bad_value", "No such currency.")
 
 
 def event(event_id: str, day: date, kind: str = "page_view", who: str = "anna", hour: int = 9) -> Row:

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.delivery.tools.ga4.tool import UNCONFIRMED
 from ecom_assets_tests.delivery.mart_rows import KEY, SENT_AT, event, events, one_batch, tool, users, visits
 from ecom_assets_tests.delivery.scripted_tool import RESET, Say, ScriptedTool
@@ -16,7 +16,7 @@ GOT = Say(204, "")
 def test_events_of_a_person_share_a_request_that_is_answered_by_nothing(far_side: ScriptedTool) -> None:
     destination = tool("ga4_events", far_side.restart(otherwise=GOT).url)
     answers = destination.send(one_batch(destination, visits(anna=3)))
-    assert answers == [Answer(DELIVERED, *UNCONFIRMED)] * 3
+    assert answers == [DeliveryResult(DELIVERED, *UNCONFIRMED)] * 3
     (request,) = far_side.heard
     assert request.path == "/mp/collect"
     assert request.params == {"measurement_id": "G-ABC123", "api_secret": KEY}
@@ -48,7 +48,10 @@ def test_what_may_have_arrived_is_not_sent_again_but_for_purchases(far_side: Scr
 def test_a_shop_may_rather_count_twice_than_miss(far_side: ScriptedTool) -> None:
     destination = tool("ga4_events", far_side.restart(RESET, otherwise=GOT).url, ga4_unconfirmed="at_least_once")
     assert destination.safe_to_repeat
-    assert destination.send(one_batch(destination, visits(anna=2))) == [Answer(DELIVERED, *UNCONFIRMED, attempts=2)] * 2
+    assert (
+        destination.send(one_batch(destination, visits(anna=2)))
+        == [DeliveryResult(DELIVERED, *UNCONFIRMED, attempts=2)] * 2
+    )
 
 
 @pytest.mark.parametrize("stumble", [Say(503), Say(429, "", (("Retry-After", "0"),))])
@@ -68,7 +71,7 @@ def test_user_properties_ride_on_an_event_a_request_each(far_side: ScriptedTool)
     destination = tool("ga4_users", far_side.restart(otherwise=GOT).url)
     rows = users({"customer_id": "anna", "segment": "Loyal"}, {"customer_id": "ben", "segment": "Lost"})
     batches = list(destination.batches(destination.payloads(rows, SENT_AT)))
-    assert [list(destination.send(one)) for one in batches] == [[Answer(DELIVERED, *UNCONFIRMED)]] * 2
+    assert [list(destination.send(one)) for one in batches] == [[DeliveryResult(DELIVERED, *UNCONFIRMED)]] * 2
     assert far_side.heard[0].json == {
         "client_id": "anna",
         "user_id": "anna",

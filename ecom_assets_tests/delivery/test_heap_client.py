@@ -4,14 +4,16 @@ import math
 
 import pytest
 
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets_tests.delivery.mart_rows import one_batch, tool, users, visits
 from ecom_assets_tests.delivery.scripted_tool import BAD, ScriptedTool
 
 
 def test_a_batch_is_one_request_with_the_environment_in_its_body(far_side: ScriptedTool) -> None:
     destination = tool("heap_events", far_side.url)
-    assert destination.send(one_batch(destination, visits(anna=1, ben=1))) == [Answer(DeliveryState.DELIVERED)] * 2
+    assert (
+        destination.send(one_batch(destination, visits(anna=1, ben=1))) == [DeliveryResult(DeliveryState.DELIVERED)] * 2
+    )
     (request,) = far_side.heard
     assert (request.path, request.json["app_id"]) == ("/api/track", "1234")
     assert [one["identity"] for one in request.json["events"]] == ["anna-1", "ben-1"]
@@ -56,7 +58,7 @@ def test_once_heap_has_taken_something_what_it_refuses_is_the_record(far_side: S
 def test_user_properties_go_in_bulk(far_side: ScriptedTool) -> None:
     destination = tool("heap_users", far_side.url)
     rows = users({"customer_id": "anna", "segment": "Loyal"}, {"customer_id": "ben", "customer_tier": "basic"})
-    assert destination.send(one_batch(destination, rows)) == [Answer(DeliveryState.DELIVERED)] * 2
+    assert destination.send(one_batch(destination, rows)) == [DeliveryResult(DeliveryState.DELIVERED)] * 2
     (request,) = far_side.heard
     assert request.path == "/api/add_user_properties"
     assert request.json["users"] == [

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from pydantic import SecretStr
 
-from ecom_assets.delivery.destination import Answer, DeliveryState
-from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
+from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, default_file, open_store
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.errors import DeliveryError
@@ -33,7 +33,7 @@ class Bench:
 
     def deliver_all(self, chunks: Iterable[pa.Table], **how: object) -> DeliveryStats:
         """Deliver several chunks."""
-        ledger = Ledger(SqliteStore(self.path), now=self.clock)
+        ledger = DeliveryLedger(SqliteStore(self.path), now=self.clock)
         try:
             with ledger.writer(self.tool, patience_s=0.0) as writer:
                 return Delivery(self.tool, ledger, writer, **how).deliver(DAY, chunks)  # type: ignore[arg-type]
@@ -158,7 +158,7 @@ def test_what_cannot_go_is_said_once_and_goes_when_it_can(bench: Bench) -> None:
     for _ in range(2):
         refused = bench.deliver(rows("a", "b=!bad"))
         assert (refused.outcomes, refused.residue) == ({"delivered": 1, "refused": 1}, 0)
-    ledger = Ledger(SqliteStore(bench.path))
+    ledger = DeliveryLedger(SqliteStore(bench.path))
     assert ledger.store.rows("SELECT record_id, outcome, reason, words FROM sendings ORDER BY record_id") == [
         ("a", "delivered", "", ""),
         ("b", "refused", "bad_name", "Its name is bad."),
@@ -168,8 +168,11 @@ def test_what_cannot_go_is_said_once_and_goes_when_it_can(bench: Bench) -> None:
 
 
 def test_a_tool_that_is_down_is_not_asked_for_every_batch_and_gets_all_of_it_later(bench: Bench) -> None:
-    bench.tool.script = [Answer(DeliveryState.DELIVERED), *[Answer(DeliveryState.POSTPONED, "busy", "Try later.")] * 99]
-    bench.tool.script[0] = Answer(DeliveryState.POSTPONED, "busy", "Try later.")
+    bench.tool.script = [
+        DeliveryResult(DeliveryState.DELIVERED),
+        *[DeliveryResult(DeliveryState.POSTPONED, "busy", "Try later.")] * 99,
+    ]
+    bench.tool.script[0] = DeliveryResult(DeliveryState.POSTPONED, "busy", "Try later.")
     down = bench.deliver(numbered(100))
     assert (down.sent, down.outcomes, down.pending) == (3, {"postponed": 3, "waiting": 97}, 100)
     bench.tool.script = []
@@ -180,7 +183,7 @@ def test_a_tool_that_is_down_is_not_asked_for_every_batch_and_gets_all_of_it_lat
 def test_records_of_a_user_wait_for_the_one_before(bench: Bench) -> None:
     """One user is throttled: others go on, and hers arrive in order the next time."""
     bench.tool.batch_size = 1
-    bench.tool.script = [Answer(DeliveryState.POSTPONED, "busy", "Too many of her.")]
+    bench.tool.script = [DeliveryResult(DeliveryState.POSTPONED, "busy", "Too many of her.")]
     first = bench.deliver(rows("a1", "b1", "a2", "b2", "a3"))
     assert first.outcomes == {"postponed": 1, "waiting": 2, "delivered": 2}
     assert bench.deliver(rows("a1", "b1", "a2", "b2", "a3")).outcomes == {"delivered": 5}
@@ -200,7 +203,7 @@ def test_many_senders_keep_each_users_order(bench: Bench) -> None:
 
 
 def test_a_writer_who_comes_back_after_its_successor_sends_nothing_and_changes_nothing(bench: Bench) -> None:
-    paused = Ledger(SqliteStore(bench.path), now=bench.clock)
+    paused = DeliveryLedger(SqliteStore(bench.path), now=bench.clock)
     with paused.writer(bench.tool) as writer:
         bench.clock.pass_s(paused.lease_s + 1)
         assert bench.deliver(numbered(4)).sent == 4
@@ -212,7 +215,7 @@ def test_a_writer_who_comes_back_after_its_successor_sends_nothing_and_changes_n
 
 
 def test_a_second_delivery_waits_and_says_why_it_sent_nothing(bench: Bench) -> None:
-    first = Ledger(SqliteStore(bench.path), now=bench.clock)
+    first = DeliveryLedger(SqliteStore(bench.path), now=bench.clock)
     with first.writer(bench.tool), pytest.raises(DeliveryError, match="Another delivery to scripted_events is under"):
         bench.deliver(numbered(1))
     first.close()
@@ -228,7 +231,7 @@ def test_another_account_of_the_tool_gets_everything_again(bench: Bench) -> None
 def test_a_record_that_moves_to_a_neighbouring_day_is_the_same_record(bench: Bench) -> None:
     """The reporting time zone was changed: an event of the evening is now of the next day."""
     bench.deliver(numbered(3))
-    ledger = Ledger(SqliteStore(bench.path), now=bench.clock)
+    ledger = DeliveryLedger(SqliteStore(bench.path), now=bench.clock)
     with ledger.writer(bench.tool) as writer:
         moved = Delivery(bench.tool, ledger, writer).deliver(DAY + timedelta(days=1), [numbered(3)])
     ledger.close()
@@ -240,7 +243,7 @@ def test_the_ledger_lies_in_postgres_as_well(bench: Bench, postgres_url: str) ->
     """A kill, a rejected record, a refused one and a change, with the ledger in another database."""
 
     def deliver(*records: str) -> DeliveryStats:
-        ledger = Ledger(PostgresStore(postgres_url), now=bench.clock)
+        ledger = DeliveryLedger(PostgresStore(postgres_url), now=bench.clock)
         try:
             with ledger.writer(bench.tool, patience_s=0.0) as writer:
                 return Delivery(bench.tool, ledger, writer).deliver(DAY, [rows(*records)])

@@ -13,15 +13,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from ecom_assets.delivery.destination import Answer, DeliveryState
-from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
+from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets_tests.delivery.scripted import DAY, WEEK_S, Clock, Killed, Tool, killed, rows
 from ecom_assets_tests.hypothesis_settings import examples
 
-BUSY = Answer(DeliveryState.POSTPONED, "busy", "Later.")
-UNSURE = Answer(DeliveryState.POSTPONED, "no_answer", "The connection broke.")
+BUSY = DeliveryResult(DeliveryState.POSTPONED, "busy", "Later.")
+UNSURE = DeliveryResult(DeliveryState.POSTPONED, "no_answer", "The connection broke.")
 
 
 class Deliveries(RuleBasedStateMachine):
@@ -82,7 +82,7 @@ class Deliveries(RuleBasedStateMachine):
         self.folder.cleanup()
 
     def _deliver(self) -> DeliveryStats | None:
-        ledger = Ledger(SqliteStore(Path(self.folder.name) / "ledger.sqlite"), now=self.clock)
+        ledger = DeliveryLedger(SqliteStore(Path(self.folder.name) / "ledger.sqlite"), now=self.clock)
         try:
             with ledger.writer(self.tool, patience_s=0.0) as writer:
                 return Delivery(self.tool, ledger, writer).deliver(DAY, [rows(*self.due, users=3)] if self.due else [])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.delivery.contracts import OUTCOMES, Deliveries, ReconciliationDaily
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets.delivery.ledger.copy import OF_OUTCOME
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import received
@@ -15,9 +15,9 @@ from ecom_assets_tests.test_metrics_doc import as_shown, tables
 
 DAY = date(2026, 3, 9)
 MESSAGE = {
-    "no: unknown currency": Answer(DeliveryState.REJECTED, "bad_value", "Unknown currency."),
-    "nothing: the connection broke": Answer(DeliveryState.POSTPONED, "no_answer", "The connection broke."),
-    "try later": Answer(DeliveryState.POSTPONED, "busy", "Try later."),
+    "no: unknown currency": DeliveryResult(DeliveryState.REJECTED, "bad_value", "Unknown currency."),
+    "nothing: the connection broke": DeliveryResult(DeliveryState.POSTPONED, "no_answer", "The connection broke."),
+    "try later": DeliveryResult(DeliveryState.POSTPONED, "busy", "Try later."),
 }
 
 

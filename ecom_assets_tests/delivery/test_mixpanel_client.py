@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from ecom_assets.delivery.destination import Answer, DeliveryState
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
 from ecom_assets_tests.delivery.mart_rows import KEY, one_batch, tool, users, visits
 from ecom_assets_tests.delivery.scripted_tool import OK, RESET, Say, ScriptedTool
 
@@ -18,7 +18,7 @@ DELIVERED, REJECTED, POSTPONED, IN_DOUBT = (
 VALIDATION = "some data points in the request failed validation"
 
 
-def send(far_side: ScriptedTool, **settings: str) -> list[Answer]:
+def send(far_side: ScriptedTool, **settings: str) -> list[DeliveryResult]:
     destination = tool("mixpanel_events", far_side.url, **settings)
     return list(destination.send(one_batch(destination, visits(anna=3))))
 
@@ -33,7 +33,7 @@ def basic(user: str, password: str) -> str:
 
 
 def test_events_are_imported_strictly_with_the_token_as_user(far_side: ScriptedTool) -> None:
-    assert send(far_side) == [Answer(DELIVERED)] * 3
+    assert send(far_side) == [DeliveryResult(DELIVERED)] * 3
     (request,) = far_side.heard
     assert (request.path, request.params) == ("/import", {"strict": "1"})
     assert request.headers["Authorization"] == basic(KEY, "")
@@ -95,13 +95,15 @@ def test_wrong_credentials_make_no_dead_letters(far_side: ScriptedTool) -> None:
 
 def test_two_megabytes_are_too_much_where_it_says_so(far_side: ScriptedTool) -> None:
     body = {"code": 413, "error": "request exceeds max limit of 2097152 bytes", "status": "Request Entity Too Large"}
-    assert send(far_side.restart(Say(413, body))) == [Answer(DELIVERED, attempts=2)] * 3
+    assert send(far_side.restart(Say(413, body))) == [DeliveryResult(DELIVERED, attempts=2)] * 3
     assert far_side.ids()[1:] == [["e1"], ["e2", "e3"]]
 
 
 def test_a_busy_project_is_tried_again(far_side: ScriptedTool) -> None:
     body = {"code": 429, "error": "Project exceeded rate limits.", "status": "Too Many Requests"}
-    assert send(far_side.restart(Say(429, body), Say(502), Say(503), RESET)) == [Answer(DELIVERED, attempts=5)] * 3
+    assert (
+        send(far_side.restart(Say(429, body), Say(502), Say(503), RESET)) == [DeliveryResult(DELIVERED, attempts=5)] * 3
+    )
 
 
 @pytest.mark.parametrize("yes", ["1", {"status": 1, "error": None}, {"code": 200, "status": "OK"}])
@@ -109,7 +111,7 @@ def test_user_properties_carry_the_token_in_the_request_only(far_side: ScriptedT
     destination = tool("mixpanel_users", far_side.restart(Say(200, yes)).url)
     batch = one_batch(destination, users({"customer_id": "anna", "churn_risk_rate": 0.25}))
     assert KEY not in batch["payload"][0].as_py()
-    assert destination.send(batch) == [Answer(DELIVERED)]
+    assert destination.send(batch) == [DeliveryResult(DELIVERED)]
     (request,) = far_side.heard
     assert (request.path, request.params) == ("/engage", {"ip": "0", "strict": "1", "verbose": "1"})
     assert request.json == [{"$token": KEY, "$distinct_id": "anna", "$set": {"churn_risk": 0.25}}]

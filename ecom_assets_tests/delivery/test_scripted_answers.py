@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import open_store
 from ecom_assets.delivery.sending import Delivery, DeliveryStats
 from ecom_assets.delivery.tools.all import destinations
@@ -159,7 +159,7 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
     with RECEIVERS[tool](Setup(journal=journal, faults=faults, refuses=refused)) as receiver:
         settings = Settings(**(given | receiver.settings()))
         inner = destinations(settings)[f"{tool}_events"]
-        ledger = Ledger(open_store(settings))
+        ledger = DeliveryLedger(open_store(settings))
 
         def run() -> DeliveryStats:
             one = Mortal(inner, "", -1)

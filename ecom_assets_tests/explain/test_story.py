@@ -9,7 +9,7 @@ from ecom_assets.cli.explain import place_of
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.explain.answer import explain
-from ecom_assets.explain.question import UPSTREAM, Question, table_named
+from ecom_assets.explain.question import UPSTREAM, RowsQuestion, table_named
 from ecom_assets.explain.walk import have_the_same_ids, thin
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import Days
@@ -47,7 +47,7 @@ def shop(opened: Platform) -> Platform:
 
 def why(shop: Platform, table: str, column: str = "", *where: str, **more: Any) -> Row:
     """Return why a number is what it is."""
-    question = Question(table_named(table), parse_where(where), column, **more)
+    question = RowsQuestion(table_named(table), parse_where(where), column, **more)
     return explain(question, place_of(shop.engine, shop.settings))
 
 

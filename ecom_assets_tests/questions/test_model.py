@@ -6,12 +6,20 @@ import pytest
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.fields import Choices, Conditions, Count, Duration, EventType, commas, field, where_field
-from ecom_assets.questions.model import Definition, Part, Question, definition_of, fields_of, preset_field, presets_of
+from ecom_assets.questions.model import (
+    Definition,
+    Question,
+    QuestionPart,
+    definition_of,
+    fields_of,
+    preset_field,
+    presets_of,
+)
 
 PRESETS = {"posthog": {"within": "14d", "limit": 25}, "amplitude": {}}
 
 
-class Step(Part):
+class Step(QuestionPart):
     """A step, by its event type alone too."""
 
     CALLED: ClassVar[str] = "a step"

@@ -17,7 +17,7 @@ from ecom_assets.http import response_cache as http_cache
 from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets_tests.services import SIX, customers_fetched, ids_of, people, settings_for
 from ecom_sandbox.services.pages import CustomerService
-from ecom_sandbox.services.service import Answer, Faults, Request
+from ecom_sandbox.services.service import Faults, ServiceRequest, ServiceResponse
 
 # A good day
 
@@ -138,7 +138,7 @@ def test_retry_after_pauses_every_thread_once(tmp_path: Path, result: str) -> No
     class Limited(CustomerService):
         """After the first page, the next five requests are too many."""
 
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
             if self.counts.request_count == 1:
                 self.faults = Faults(rate_limited=5, retry_after=result, latency_s=0.02)
             return super().answer(request)
@@ -168,13 +168,13 @@ def test_one_failure_ends_the_waits_of_the_others(tmp_path: Path) -> None:
     class Broken(CustomerService):
         """Page 2 is to be asked for again in a minute; page 3, asked for at the same time, is gone for good."""
 
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
             if request.query["page"] == "2":
                 threading.Event().wait(0.3)
-                return Answer.json({}, 429, **{"Retry-After": "60"})
+                return ServiceResponse.json({}, 429, **{"Retry-After": "60"})
             if request.query["page"] == "3":
                 threading.Event().wait(0.6)
-                return Answer.json({}, 410)
+                return ServiceResponse.json({}, 410)
             return super().answer(request)
 
     with Broken(people(*SIX)) as broken, pytest.raises(SourceError, match="answers 410, so it does not understand"):
@@ -235,8 +235,8 @@ def test_settings_that_are_missing_or_unusable_are_reported() -> None:
 def test_an_answer_that_is_no_page_is_reported(tmp_path: Path, body: object, sentence: str) -> None:
 
     class Other(CustomerService):
-        def answer(self, request: Request) -> Answer:  # noqa: ARG002 (whatever is asked)
-            return Answer.json(body)
+        def answer(self, request: ServiceRequest) -> ServiceResponse:  # noqa: ARG002 (whatever is asked)
+            return ServiceResponse.json(body)
 
     with Other([]) as other, pytest.raises(SourceError, match=f"^{sentence}"):
         customers_fetched(other, tmp_path)
@@ -245,8 +245,8 @@ def test_an_answer_that_is_no_page_is_reported(tmp_path: Path, body: object, sen
 def test_a_redirect_is_not_followed_with_the_key(tmp_path: Path) -> None:
 
     class Moved(CustomerService):
-        def answer(self, request: Request) -> Answer:  # noqa: ARG002 (whatever is asked)
-            return Answer(302, headers={"Location": f"{elsewhere.api_url}?token=abc"})
+        def answer(self, request: ServiceRequest) -> ServiceResponse:  # noqa: ARG002 (whatever is asked)
+            return ServiceResponse(302, headers={"Location": f"{elsewhere.api_url}?token=abc"})
 
     with CustomerService(people(1)) as elsewhere, Moved([]) as moved:
         with pytest.raises(SourceError, match=rf"answers 302, a redirect to {elsewhere.api_url}; set ECOM_CUSTOMER"):

@@ -16,7 +16,7 @@ from ecom_assets.sources.customer_api.records import FOLDER, MISSING, load_custo
 from ecom_assets.sources.mapping_file import shipped_in
 from ecom_assets_tests.sources import customer_layouts as layouts
 from ecom_assets_tests.sources.customer_layouts import LayoutService, Page, mapping_file, twelve
-from ecom_sandbox.services.service import Answer, Request
+from ecom_sandbox.services.service import ServiceRequest, ServiceResponse
 
 UUIDS = [f"0b7c1f6e-{n}" for n in range(1, 13)]
 FIELDS = {"id": "uid", "email": {"path": "contact.email"}, "city": {"path": "addresses.0.town", "optional": True}}
@@ -75,9 +75,9 @@ def test_everybody_comes_once_however_pages_follow_each_other(tmp_path: Path, na
 
 
 def test_the_key_goes_where_the_mapping_says_and_is_not_kept(tmp_path: Path) -> None:
-    def tagged(request: Request, records: list[Any]) -> Answer:
+    def tagged(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
         answer = layouts.at_once(request, records)
-        return Answer(answer.status, answer.body, {**answer.headers, "ETag": '"1"'})
+        return ServiceResponse(answer.status, answer.body, {**answer.headers, "ETag": '"1"'})
 
     key = {"header": "X-Shop-Token", "scheme": "Bearer"}
     mapping = mapping_file(tmp_path, fields={"id": "uid"}, records="users", paging={"kind": "none"}, key=key)
@@ -90,8 +90,8 @@ def test_the_key_goes_where_the_mapping_says_and_is_not_kept(tmp_path: Path) -> 
 
 
 def test_a_link_to_another_server_is_not_followed_with_the_key(tmp_path: Path) -> None:
-    def away(_request: Request, records: list[Any]) -> Answer:
-        return Answer.json({"data": records, "next": f"{elsewhere.url}/users?page=2"})
+    def away(_request: ServiceRequest, records: list[Any]) -> ServiceResponse:
+        return ServiceResponse.json({"data": records, "next": f"{elsewhere.url}/users?page=2"})
 
     mapping = mapping_file(tmp_path, fields={"id": "uid"}, paging={"kind": "next_link", "next": "next"})
     with LayoutService(layouts.at_once, []) as elsewhere, LayoutService(away, nested("a")) as api:
@@ -205,8 +205,10 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
     [answer] = [json.loads(body) for kind, body in blocks if kind == "json" and '"uid"' in body]
     (tmp_path / "my_shop.yaml").write_text(example)
 
-    def first_and_last(request: Request, _records: list[Any]) -> Answer:
-        return Answer.json(answer if "after" not in request.query else answer | {"customers": [], "next": None})
+    def first_and_last(request: ServiceRequest, _records: list[Any]) -> ServiceResponse:
+        return ServiceResponse.json(
+            answer if "after" not in request.query else answer | {"customers": [], "next": None}
+        )
 
     with LayoutService(first_and_last, []) as api:
         settings = api.settings(tmp_path, tmp_path / "my_shop.yaml")

@@ -16,7 +16,7 @@ from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.services import SIX, customers_fetched, ids_of, people, settings_for
 from ecom_sandbox.services.pages import CustomerService
-from ecom_sandbox.services.service import Answer, Faults, Request
+from ecom_sandbox.services.service import Faults, ServiceRequest, ServiceResponse
 
 # Shifting pages
 
@@ -40,11 +40,11 @@ def test_pages_that_never_rest_are_reported_and_nobody_is_lost(customer_api: Cus
 
 def test_a_page_that_stays_empty_is_reported_with_what_the_api_says(tmp_path: Path) -> None:
     class Hollow(CustomerService):
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
             result = super().answer(request)
             if request.query["page"] != "2":
                 return result
-            return Answer.json(json.loads(result.body) | {"data": []})
+            return ServiceResponse.json(json.loads(result.body) | {"data": []})
 
     with Hollow(people(*SIX)) as hollow:
         fetched = customers_fetched(hollow, tmp_path, customer_api_passes=3)
@@ -56,7 +56,7 @@ def test_a_page_that_stays_empty_is_reported_with_what_the_api_says(tmp_path: Pa
 
 def test_customers_who_join_meanwhile_come_too(tmp_path: Path) -> None:
     class Growing(CustomerService):
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
             result = super().answer(request)
             if request.query["page"] == "3" and len(self.records) < 10:
                 self.records = [*people(7, 8, 9, 10), *self.records]

@@ -29,7 +29,7 @@ from ecom_assets.sources.order_reports.api import (
 from ecom_assets_tests.command import real_file
 from ecom_assets_tests.services import settings_for
 from ecom_sandbox.services.orders import OrderService
-from ecom_sandbox.services.service import Answer, Faults, Request
+from ecom_sandbox.services.service import Faults, ServiceRequest, ServiceResponse
 
 FIRST, SECOND, THIRD = date(2026, 1, 1), date(2026, 1, 2), date(2026, 1, 3)
 HEADER = (
@@ -175,9 +175,9 @@ def test_a_file_that_is_not_whole_is_reported_and_the_earlier_one_stays(
 
 def test_a_file_that_is_missing_is_reported(orders: Path, tmp_path: Path) -> None:
     class NoFile(OrderService):
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
             is_file = request.path.endswith(".csv")
-            return Answer(404) if is_file else super().answer(request)
+            return ServiceResponse(404) if is_file else super().answer(request)
 
     with NoFile(orders) as service, pytest.raises(SourceError, match=r"file of 2026-01-01 .* 404"):
         fetch(service, tmp_path)
@@ -216,16 +216,16 @@ def test_files_elsewhere_are_fetched_without_the_key_and_their_signature_is_not_
     seen: list[dict[str, str]] = []
 
     class Store(OrderService):
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
             seen.append(request.headers)
-            return Answer(503)
+            return ServiceResponse(503)
 
     class Elsewhere(OrderService):
-        def answer(self, request: Request) -> Answer:
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
             if request.path != "/get_increment":
                 return super().answer(request)
             links = {"user_order_log_inc": f"{store.url}/day.csv?X-Amz-Signature=secret"}
-            return Answer.json({"status": "SUCCESS", "data": {"increment_id": "i", "s3_path": links}})
+            return ServiceResponse.json({"status": "SUCCESS", "data": {"increment_id": "i", "s3_path": links}})
 
     with (
         Store(orders) as store,
@@ -257,8 +257,8 @@ def test_files_elsewhere_are_fetched_without_the_key_and_their_signature_is_not_
 )
 def test_a_senseless_answer_is_reported(orders: Path, tmp_path: Path, step: str, body: object, sentence: str) -> None:
     class Odd(OrderService):
-        def answer(self, request: Request) -> Answer:
-            return Answer.json(body) if request.path == step else super().answer(request)
+        def answer(self, request: ServiceRequest) -> ServiceResponse:
+            return ServiceResponse.json(body) if request.path == step else super().answer(request)
 
     with Odd(orders) as odd, pytest.raises(SourceError, match=sentence):
         fetch(odd, tmp_path)

@@ -21,7 +21,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets_tests.services import BASE_S
 from ecom_sandbox.services.pages import CatalogueService
-from ecom_sandbox.services.service import Answer, Faults, Request
+from ecom_sandbox.services.service import Faults, ServiceRequest, ServiceResponse
 from ecom_sandbox.shop.shop import generate
 
 TODAY = date(2026, 3, 10)
@@ -181,8 +181,8 @@ def test_a_refusing_api_is_reported(api: CatalogueService, tmp_path: Path, given
 def test_an_answer_that_is_no_page_is_refused(
     api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: object, result: str
 ) -> None:
-    def other(_self: CatalogueService, _request: Request) -> Answer:
-        return Answer.json(answer)
+    def other(_self: CatalogueService, _request: ServiceRequest) -> ServiceResponse:
+        return ServiceResponse.json(answer)
 
     monkeypatch.setattr(CatalogueService, "answer", other)
     with pytest.raises(SourceError, match=result):

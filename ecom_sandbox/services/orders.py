@@ -10,13 +10,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ecom_sandbox.services.service import Answer, Faults, Request, Service
+from ecom_sandbox.services.service import Faults, Service, ServiceRequest, ServiceResponse
 
 Row = dict[str, Any]
 NICKNAME, COHORT = "sandbox", "1"
 FILE = "user_order_log_inc.csv"
 REPORT = "user_order_log"
-NOT_FOUND = Answer.json({"error": "not found"}, 404)
+NOT_FOUND = ServiceResponse.json({"error": "not found"}, 404)
 _INCREMENT, _REPORT = "increment-", "report-"
 
 
@@ -44,11 +44,11 @@ class OrderService(Service):
         self._failed: set[str] = set()
         super().__init__(port, faults)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ServiceRequest) -> ServiceResponse:
         """Return the response to any of the requests, or an error."""
         given = [request.headers.get(name) for name in ("x-nickname", "x-cohort", "x-api-key")]
         if given != [NICKNAME, COHORT, self.key]:
-            return Answer.json({"error": "Access is denied: check nickname, cohort and key"}, 401)
+            return ServiceResponse.json({"error": "Access is denied: check nickname, cohort and key"}, 401)
         step = (request.method, request.path)
         if step == ("POST", "/generate_report"):
             return self._generate()
@@ -71,26 +71,26 @@ class OrderService(Service):
         rows: list[dict[str, Any]] = pq.read_table(self._orders, filters=bounds).to_pylist()
         return rows
 
-    def _generate(self) -> Answer:
+    def _generate(self) -> ServiceResponse:
         with self._reports:
             task_id = f"task-{len(self._polls) + 1}"
             self._polls[task_id] = 0
             if self.plan.take("failed_reports"):
                 self._failed.add(task_id)
-        return Answer.json({"task_id": task_id})
+        return ServiceResponse.json({"task_id": task_id})
 
-    def _report(self, task_id: str) -> Answer:
+    def _report(self, task_id: str) -> ServiceResponse:
         with self._reports:
             if task_id not in self._polls:
-                return Answer.json({"status": "NOT FOUND", "data": None})
+                return ServiceResponse.json({"status": "NOT FOUND", "data": None})
             self._polls[task_id] += 1
             if self._polls[task_id] <= self.faults.running_polls:
-                return Answer.json({"status": "RUNNING"})
+                return ServiceResponse.json({"status": "RUNNING"})
             if task_id in self._failed:
-                return Answer.json({"status": "FAILED"})
+                return ServiceResponse.json({"status": "FAILED"})
         report_id = task_id.replace("task-", _REPORT)
         links = {name: f"{self.url}/{report_id}/{name}.csv" for name in self._report_names()}
-        return Answer.json({"status": "SUCCESS", "data": {"report_id": report_id, "s3_path": links}})
+        return ServiceResponse.json({"status": "SUCCESS", "data": {"report_id": report_id, "s3_path": links}})
 
     def _report_names(self) -> list[str]:
         """Return the names of the files of a report."""
@@ -98,7 +98,7 @@ class OrderService(Service):
             return sorted(REPORT_FILES)
         return sorted(path.stem for path in self._report_folder.glob("*.csv"))
 
-    def _report_file(self, name: str) -> Answer:
+    def _report_file(self, name: str) -> ServiceResponse:
         """Return a file of a report, whole: it is not of a day, and its order lines have no status."""
         if name.removesuffix(".csv") not in self._report_names():
             return NOT_FOUND
@@ -113,22 +113,22 @@ class OrderService(Service):
         files = sorted(self._orders.glob("*.parquet")) if self._orders.is_dir() else [self._orders]
         return [row for file in files for row in pq.read_table(file).to_pylist()]
 
-    def _increment(self, query: dict[str, str]) -> Answer:
+    def _increment(self, query: dict[str, str]) -> ServiceResponse:
         try:
             day = datetime.fromisoformat(query.get("date", "")).date()
         except ValueError:
-            return Answer.json({"error": "date is a day"}, 400)
+            return ServiceResponse.json({"error": "date is a day"}, 400)
         rows = self.rows_of(day)
         if not query.get("report_id") or not rows:
             data = {"report_id": query.get("report_id"), "increment_id": None, "s3_path": None}
-            return Answer.json({"status": "NOT FOUND", "data": data})
+            return ServiceResponse.json({"status": "NOT FOUND", "data": data})
         increment_id = f"{_INCREMENT}{day}"
         links = {"user_order_log_inc": f"{self.url}/{increment_id}/{FILE}"}
-        return Answer.json(
+        return ServiceResponse.json(
             {"status": "SUCCESS", "data": {"increment_id": increment_id, "s3_path": links, "row_count": len(rows)}}
         )
 
-    def _file(self, increment_id: str) -> Answer:
+    def _file(self, increment_id: str) -> ServiceResponse:
         try:
             rows = self.rows_of(date.fromisoformat(increment_id.removeprefix(_INCREMENT)))
         except ValueError:
@@ -196,8 +196,8 @@ REPORT_FILES: dict[str, Callable[[list[Row]], list[Row]]] = {
 """The files of a report, each with what makes its rows from all order lines."""
 
 
-def _csv_answer(body: bytes) -> Answer:
-    return Answer(200, body, {"Content-Type": "text/csv; charset=utf-8"})
+def _csv_answer(body: bytes) -> ServiceResponse:
+    return ServiceResponse(200, body, {"Content-Type": "text/csv; charset=utf-8"})
 
 
 def _as_csv(names: list[str], rows: list[dict[str, Any]]) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 
-from ecom_sandbox.services.service import Answer, Faults, Request, Service
+from ecom_sandbox.services.service import Faults, Service, ServiceRequest, ServiceResponse
 from ecom_sandbox.shop.customers import Record, earlier
 
 MOST_PER_PAGE = 500
@@ -36,21 +36,21 @@ class PagedService(Service):
     def page(self, number: int, size: int) -> dict[str, Any]:
         """Return a page of the records, from 1 on."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ServiceRequest) -> ServiceResponse:
         """Return a page, or the error if the address, the key or the page is invalid."""
         if request.path != self.api_path:
-            return Answer.json({"error": "not found"}, 404)
+            return ServiceResponse.json({"error": "not found"}, 404)
         if request.method != "GET":
-            return Answer.json({"error": "method not allowed"}, 405)
+            return ServiceResponse.json({"error": "method not allowed"}, 405)
         if (key := request.headers.get("x-api-key")) != self.key:
-            return Answer.json({"error": "missing or unknown API key"}, 401 if key is None else 403)
+            return ServiceResponse.json({"error": "missing or unknown API key"}, 401 if key is None else 403)
         try:
             number, size = int(request.query.get("page", 1)), int(request.query.get("per_page", self.page_size))
         except ValueError:
-            return Answer.json({"error": "page and per_page are numbers"}, 400)
+            return ServiceResponse.json({"error": "page and per_page are numbers"}, 400)
         if number < 1 or size < 1:
-            return Answer.json({"error": "page and per_page begin at 1"}, 400)
-        return Answer.json(self.page(number, min(size, MOST_PER_PAGE)))
+            return ServiceResponse.json({"error": "page and per_page begin at 1"}, 400)
+        return ServiceResponse.json(self.page(number, min(size, MOST_PER_PAGE)))
 
 
 class CustomerService(PagedService):
@@ -77,14 +77,14 @@ class CustomerService(PagedService):
         with self._changes:
             self._records = [dict(record) for record in records]
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ServiceRequest) -> ServiceResponse:
         """Return a page of customers, only its ETag if the client has the page, or an error."""
         answer = super().answer(request)
         if answer.status != HTTPStatus.OK:
             return answer
         etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
         if request.headers.get("if-none-match") == etag:
-            return Answer(304, headers={"ETag": etag})
+            return ServiceResponse(304, headers={"ETag": etag})
         return replace(answer, headers={**answer.headers, "ETag": etag})
 
     def page(self, number: int, size: int) -> dict[str, Any]:

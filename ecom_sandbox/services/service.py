@@ -27,7 +27,7 @@ CONTROL = "/control/"
 
 
 @dataclass(frozen=True)
-class Request:
+class ServiceRequest:
     """A request; its path has no slash at the end, and header names are in lower case."""
 
     method: str
@@ -56,7 +56,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServiceResponse:
     """A response."""
 
     status: int
@@ -64,7 +64,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def json(cls, value: object, status: int = 200, **headers: str) -> "Answer":
+    def json(cls, value: object, status: int = 200, **headers: str) -> "ServiceResponse":
         """Return a response with a value as JSON."""
         return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
 
@@ -160,10 +160,10 @@ class Connection(BaseHTTPRequestHandler):
 
     do_POST = do_PUT = do_GET  # noqa: N815 (names that the library calls)
 
-    def request_with(self, body: bytes) -> Request:
+    def request_with(self, body: bytes) -> ServiceRequest:
         """Return the request, with this body."""
         parts = urlsplit(self.path)
-        return Request(
+        return ServiceRequest(
             self.command,
             parts.path.rstrip("/") or "/",
             dict(parse_qsl(parts.query)),
@@ -171,7 +171,7 @@ class Connection(BaseHTTPRequestHandler):
             body,
         )
 
-    def send(self, answer: Answer, fault: str = "") -> None:
+    def send(self, answer: ServiceResponse, fault: str = "") -> None:
         """Send a response, or with a fault only half of its body."""
         body = answer.body[: len(answer.body) // 2] if fault else answer.body
         self.send_response(answer.status)
@@ -265,10 +265,10 @@ class Service(ABC):
         self.stop()
 
     @abstractmethod
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ServiceRequest) -> ServiceResponse:
         """Return the service's response without faults."""
 
-    def handle(self, request: Request, connection: Connection) -> None:
+    def handle(self, request: ServiceRequest, connection: Connection) -> None:
         """Respond to a request, or apply a fault to it."""
         if request.path.startswith(CONTROL):
             connection.send(self.control(request))
@@ -290,7 +290,7 @@ class Service(ABC):
             with self._lock:
                 self._at_once -= 1
 
-    def _send(self, request: Request, connection: Connection) -> None:
+    def _send(self, request: ServiceRequest, connection: Connection) -> None:
         fault = self.plan.take_for(f"{request.method} {request.path} {sorted(request.query.items())}")
         if fault == "dropped":
             connection.drop()
@@ -298,24 +298,24 @@ class Service(ABC):
             after = self.plan.faults.retry_after
             after = formatdate(time.time() + 1, usegmt=True) if after == "date" else after
             headers = {"Retry-After": after} if after else {}
-            connection.send(Answer.json({"error": "too many requests"}, 429, **headers))
+            connection.send(ServiceResponse.json({"error": "too many requests"}, 429, **headers))
         elif fault == "server_errors":
-            connection.send(Answer.json({"error": "internal error"}, 500))
+            connection.send(ServiceResponse.json({"error": "internal error"}, 500))
         else:
             connection.send(self.answer(request), fault)
 
-    def control(self, request: Request) -> Answer:
+    def control(self, request: ServiceRequest) -> ServiceResponse:
         """Return the counts, or return or set the faults."""
         if request.path == f"{CONTROL}counts":
-            return Answer.json(asdict(self.counts))
+            return ServiceResponse.json(asdict(self.counts))
         if request.path != f"{CONTROL}faults":
-            return Answer.json({"error": "there is /control/faults and /control/counts"}, 404)
+            return ServiceResponse.json({"error": "there is /control/faults and /control/counts"}, 404)
         if request.method == "PUT":
             try:
                 self.faults = read_fields(Faults, json.loads(request.body))
             except (ValueError, TypeError, AttributeError, UsageError) as error:
-                return Answer.json({"error": str(error)}, 400)
-        return Answer.json(asdict(self.faults))
+                return ServiceResponse.json({"error": str(error)}, 400)
+        return ServiceResponse.json(asdict(self.faults))
 
 
 class _Server(ThreadingHTTPServer):

@@ -119,7 +119,7 @@ SHIFT_US = 2 * 3600 * r.SECOND
 _RELOAD_US = 40 * r.SECOND
 
 
-class Ledger:
+class FaultInjector:
     """Adds the faults. They depend on person and time, not on which rows are processed together."""
 
     def __init__(self, dice: Dice, end_us: int) -> None:

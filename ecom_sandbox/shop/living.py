@@ -24,7 +24,7 @@ from ecom_assets.atomic_files import replace_bytes, replacing
 from ecom_assets.sources.sandbox_shop import DAYS_BEFORE, first_day, last_day, opening_day, truth_of
 from ecom_sandbox.shop.customers import ShopCustomers, joined_customers, make_customers
 from ecom_sandbox.shop.files import write_parquet
-from ecom_sandbox.shop.orders import OrderReport
+from ecom_sandbox.shop.orders import OrderLineBuilder
 from ecom_sandbox.shop.rows import SECOND, Dice, Rows
 from ecom_sandbox.shop.shop import Cast, Shop
 from ecom_sandbox.shop.truth import GENERATOR
@@ -145,7 +145,7 @@ class LivingShop:
     def _write_orders(self, shop: Shop, orders: list[Rows], begin: date) -> None:
         """Write the order lines of the days from `begin` on, a file for each day."""
         first_line = _month_index(shop.cast.first_day) * _LINES_PER_MONTH
-        report = OrderReport(shop.world, shop.columns, first_line)
+        report = OrderLineBuilder(shop.world, shop.columns, first_line)
         lines = pa.concat_tables([report.lines(some) for some in orders])
         day_of_line = pc.cast(lines["date_time"], pa.date32())
         for day in pc.unique(day_of_line).to_pylist():

@@ -101,7 +101,7 @@ def refund_events(world: World, refunds: Rows, first_number: int) -> Rows:
     return rows
 
 
-class OrderReport:
+class OrderLineBuilder:
     """Turns orders into lines, numbered in the order in which they are added."""
 
     def __init__(self, world: World, columns: Columns, rows_before: int = 0) -> None:

@@ -18,7 +18,7 @@ from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_sandbox.shop.files import Columns, replaced_folder, write_parquet
-from ecom_sandbox.shop.orders import ORDER_LINES, OrderReport, Refunds, refund_events, write_catalogue
+from ecom_sandbox.shop.orders import ORDER_LINES, OrderLineBuilder, Refunds, refund_events, write_catalogue
 from ecom_sandbox.shop.people import make_schedule
 from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
 from ecom_sandbox.shop.traffic import Pages
@@ -124,7 +124,7 @@ class Shop:
         self._refunds = Refunds(self.world, self.schedule)
         first_day, people = cast.first_day, len(cast.people)
         self._event_truth = EventTruth(first_day=first_day, days=self.until, people=people, first_bot=cast.first_bot)
-        self._ledger = f.Ledger(dice, self.world.end_us)
+        self._ledger = f.FaultInjector(dice, self.world.end_us)
         self._ledger_truth = LedgerTruth(first_day=first_day, days=self.until)
         self._number = cast.events_before
         self._on_the_way: dict[int, list[Rows]] = {}
@@ -137,7 +137,7 @@ class Shop:
     def write(self, folder: Path, progress: Callable[[int, int], None]) -> dict[str, object]:
         """Write every file except `truth.json`, and return the ground truth."""
         self.write_catalogue(folder / "catalogue.parquet", len(self.cast.people))
-        report = OrderReport(self.world, self.columns)
+        report = OrderLineBuilder(self.world, self.columns)
         with pq.ParquetWriter(folder / "orders.parquet", ORDER_LINES, compression="zstd", store_schema=False) as orders:
             for rows in self.simulate():
                 self.land(rows, folder / "events")

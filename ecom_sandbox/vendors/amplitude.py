@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from ecom_sandbox.services.service import Answer
+from ecom_sandbox.services.service import ServiceResponse
 from ecom_sandbox.vendors.entries import (
     NO_JSON,
     Decision,
@@ -211,11 +211,11 @@ class AmplitudeReceiver(Receiver):
         """Return the settings that make the platform deliver to it."""
         return {"amplitude_url": self.url, "amplitude_api_key": self.key, "amplitude_secret_key": SECRET_KEY}
 
-    def refusal(self, status: int) -> Answer:
+    def refusal(self, status: int) -> ServiceResponse:
         """Return the response with this status."""
         if status in {200, 204}:
-            return Answer.json({"code": 200}, 200)
-        return Answer.json({"code": status, "error": _ERRORS.get(status, "Internal server error")}, status)
+            return ServiceResponse.json({"code": 200}, 200)
+        return ServiceResponse.json({"code": status, "error": _ERRORS.get(status, "Internal server error")}, status)
 
     def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
@@ -229,17 +229,17 @@ class AmplitudeReceiver(Receiver):
         body = parsed(incoming.body)
         return self._without(incoming.body, body) or self._events(incoming, body)
 
-    def delete(self, incoming: Incoming) -> Answer | None:
+    def delete(self, incoming: Incoming) -> ServiceResponse | None:
         """Respond to a request of the User Privacy API, with key and secret in basic authentication."""
         if incoming.request.path != DELETIONS:
             return None
         if incoming.request.login != (self.key, SECRET_KEY):
-            return Answer.json({"error": "Unauthorized"}, 401)
+            return ServiceResponse.json({"error": "Unauthorized"}, 401)
         ids = texts(parsed(incoming.body), "user_ids")
         if not 0 < len(ids) <= MOST_DELETED:
-            return Answer.json({"error": f"1 to {MOST_DELETED} user_ids"}, 400)
+            return ServiceResponse.json({"error": f"1 to {MOST_DELETED} user_ids"}, 400)
         self.deleted_ids += ids
-        return Answer.json({"day": "2026-02-14", "status": "staging", "amplitude_ids": []})
+        return ServiceResponse.json({"day": "2026-02-14", "status": "staging", "amplitude_ids": []})
 
     def _without(self, body: bytes, content: object) -> Decision | None:
         """Return the refusal of a request that lacks a field or has the wrong key; None for others."""
@@ -259,7 +259,7 @@ class AmplitudeReceiver(Receiver):
         if refusal := self._refused(incoming.request.path, content, events):
             return refusal
         done = {"events_ingested": len(events), "payload_size_bytes": len(incoming.body)}
-        answer = Answer.json({"code": 200, **done, "server_upload_time": int(incoming.at_s * 1000)})
+        answer = ServiceResponse.json({"code": 200, **done, "server_upload_time": int(incoming.at_s * 1000)})
         return Decision(answer, _event_entries(events), events)
 
     def _refused(self, path: str, content: dict[str, Any], events: list[Any]) -> Decision | None:
@@ -293,12 +293,12 @@ class AmplitudeReceiver(Receiver):
     def _identify(self, incoming: Incoming) -> Decision:
         form = _form(incoming.body)
         if form.get("api_key") != self.key:
-            return Decision(Answer(400, b"invalid_api_key"))
+            return Decision(ServiceResponse(400, b"invalid_api_key"))
         identifications = _identifications(form)
         flaws = [flaw for identification in identifications if (flaw := identify_flaw(identification))]
         if flaws or not identifications:
-            return Decision(Answer(400, (flaws or ["missing_event"])[0].encode()))
-        return Decision(Answer(200, b"success"), self.entries(incoming), identifications)
+            return Decision(ServiceResponse(400, (flaws or ["missing_event"])[0].encode()))
+        return Decision(ServiceResponse(200, b"success"), self.entries(incoming), identifications)
 
     def admit(self, incoming: Incoming, decision: Decision) -> Decision:
         """Apply the rate limits of users, devices and the project."""
@@ -332,7 +332,9 @@ class AmplitudeReceiver(Receiver):
         kept = [entry for at, entry in enumerate(decision.entries) if at not in set(dropped)]
         return Decision(decision.answer, kept, decision.records, dropped)
 
-    def _throttled(self, path: str, events: Sequence[Any], fast: dict[str, int], daily: dict[str, int]) -> Answer:
+    def _throttled(
+        self, path: str, events: Sequence[Any], fast: dict[str, int], daily: dict[str, int]
+    ) -> ServiceResponse:
         window_s = int(self.rates.WINDOW_S)
         both = fast.keys() | daily.keys()
         hit = [
@@ -351,7 +353,7 @@ class AmplitudeReceiver(Receiver):
         if path == BATCH:
             refusal["exceeded_daily_quota_devices"] = {key[1:]: n for key, n in daily.items() if key[0] == "d"}
             refusal["exceeded_daily_quota_users"] = {key[1:]: n for key, n in daily.items() if key[0] == "u"}
-        return Answer.json(refusal, 429)
+        return ServiceResponse.json(refusal, 429)
 
     @classmethod
     def entries(cls, incoming: Incoming) -> Sequence[Entry]:
@@ -379,7 +381,7 @@ _ERRORS = {
 
 
 def _bad(error: str, **more: object) -> Decision:
-    return Decision(Answer.json({"code": 400, "error": error, **more}, 400))
+    return Decision(ServiceResponse.json({"code": 400, "error": error, **more}, 400))
 
 
 def _flawed(flaws: Flaws) -> Decision:

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, NoReturn
 
-from ecom_sandbox.services.service import Answer, Request
+from ecom_sandbox.services.service import ServiceRequest, ServiceResponse
 
 Kind = Literal["event", "profile"]
 
@@ -14,7 +14,7 @@ Kind = Literal["event", "profile"]
 class Incoming:
     """A complete request, with its decompressed body, and the receiver's time in seconds since 1970."""
 
-    request: Request
+    request: ServiceRequest
     body: bytes
     at_s: float
 
@@ -50,7 +50,7 @@ class Decision:
     refused: Positions of the refused records, if others are accepted.
     """
 
-    answer: Answer
+    answer: ServiceResponse
     entries: Sequence[Entry] = ()
     records: Sequence[Any] = ()
     refused: Sequence[int] = ()

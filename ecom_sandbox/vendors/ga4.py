@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ecom_sandbox.services.service import Answer
+from ecom_sandbox.services.service import ServiceResponse
 from ecom_sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed
 from ecom_sandbox.vendors.receiver import OK, Receiver
 
@@ -185,9 +185,9 @@ class Ga4Receiver(Receiver):
             "ga4_deletion_token": DELETION_TOKEN,
         }
 
-    def refusal(self, status: int) -> Answer:
+    def refusal(self, status: int) -> ServiceResponse:
         """Return the response with this status."""
-        return Answer(NO_CONTENT if status == OK else status)
+        return ServiceResponse(NO_CONTENT if status == OK else status)
 
     def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
@@ -197,29 +197,29 @@ class Ga4Receiver(Receiver):
         body = parsed(incoming.body)
         messages = list(messages_on(None if body is NO_JSON else body, incoming.at_s))
         if request.path == DEBUG:
-            return Decision(Answer.json({"validationMessages": [message.as_json() for message in messages]}))
+            return Decision(ServiceResponse.json({"validationMessages": [message.as_json() for message in messages]}))
         given = (request.query.get("measurement_id"), request.query.get("api_secret"))
         is_lost = len(incoming.body) >= TOO_MANY_BYTES or any(message.event is None for message in messages)
         if is_lost or given != (self.measurement_id, self.api_secret):
-            return Decision(Answer(NO_CONTENT))
+            return Decision(ServiceResponse(NO_CONTENT))
         bad = {message.event for message in messages if message.event is not None}
         entries = self.entries(incoming)
         bad |= {at for at, entry in enumerate(entries) if entry.record_id in self.refuses}
         kept = [entry for at, entry in enumerate(entries) if at not in bad] if bad else entries
-        return Decision(Answer(NO_CONTENT), kept, refused=sorted(bad))
+        return Decision(ServiceResponse(NO_CONTENT), kept, refused=sorted(bad))
 
-    def delete(self, incoming: Incoming) -> Answer | None:
+    def delete(self, incoming: Incoming) -> ServiceResponse | None:
         """Respond to a request of the User Deletion API: an OAuth token, and one id of the property."""
         if incoming.request.path != DELETIONS:
             return None
         if incoming.request.bearer != DELETION_TOKEN:
-            return Answer.json({"error": {"code": 401}}, 401)
+            return ServiceResponse.json({"error": {"code": 401}}, 401)
         body = parsed(incoming.body)
         user = body.get("id") if isinstance(body, dict) and body.get("propertyId") == PROPERTY_ID else None
         if not isinstance(user, dict) or user.get("type") not in ID_TYPES or not user.get("userId"):
-            return Answer.json({"error": {"code": 400}}, 400)
+            return ServiceResponse.json({"error": {"code": 400}}, 400)
         self.deleted_ids.append(f"{user['type']} {user['userId']}")
-        return Answer.json({**body, "deletionRequestTime": "2026-02-04T10:00:00.000Z"})
+        return ServiceResponse.json({**body, "deletionRequestTime": "2026-02-04T10:00:00.000Z"})
 
     @classmethod
     def entries(cls, incoming: Incoming) -> Sequence[Entry]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ecom_sandbox.services.service import Answer
+from ecom_sandbox.services.service import ServiceResponse
 from ecom_sandbox.vendors.entries import Decision, Entry, Incoming, is_number, parsed
 from ecom_sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
@@ -60,9 +60,11 @@ class HeapReceiver(Receiver):
         """Return the settings that make the platform deliver to it."""
         return {"heap_url": self.url, "heap_app_id": self.app_id, "heap_api_key": API_KEY}
 
-    def refusal(self, status: int) -> Answer:
+    def refusal(self, status: int) -> ServiceResponse:
         """Return the response with this status."""
-        return Answer(status, _WORDS.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"})
+        return ServiceResponse(
+            status, _WORDS.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"}
+        )
 
     def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
@@ -81,7 +83,9 @@ class HeapReceiver(Receiver):
                 return _bad(flaw)
             if record.get("idempotency_key") in self.refuses:
                 return _bad("an event is wrong")
-        return Decision(Answer(200, b"{}", {"Content-Type": "application/json"}), _entries(path, records), records)
+        return Decision(
+            ServiceResponse(200, b"{}", {"Content-Type": "application/json"}), _entries(path, records), records
+        )
 
     def admit(self, incoming: Incoming, decision: Decision) -> Decision:
         """Apply the rate limits of users and the app."""
@@ -95,12 +99,12 @@ class HeapReceiver(Receiver):
             rate.add(counts, incoming.at_s)
         return decision
 
-    def delete(self, incoming: Incoming) -> Answer | None:
+    def delete(self, incoming: Incoming) -> ServiceResponse | None:
         """Respond to a request of the User Deletion API: a token by basic authentication, then users."""
         request = incoming.request
         if request.path == AUTH_TOKEN:
             is_known = request.login == (self.app_id, API_KEY)
-            return Answer.json({"access_token": DELETION_TOKEN}) if is_known else _UNAUTHORIZED
+            return ServiceResponse.json({"access_token": DELETION_TOKEN}) if is_known else _UNAUTHORIZED
         if request.path != DELETIONS:
             return None
         if request.bearer != DELETION_TOKEN:
@@ -108,11 +112,11 @@ class HeapReceiver(Receiver):
         body = parsed(incoming.body)
         users = body.get("users") if isinstance(body, dict) else None
         if not isinstance(users, list) or not 0 < len(users) <= MOST_DELETED:
-            return Answer.json({"err": f"1 to {MOST_DELETED} users"}, 400)
+            return ServiceResponse.json({"err": f"1 to {MOST_DELETED} users"}, 400)
         self.deleted_ids += [
             str(user.get("identity") or user.get("user_id")) for user in users if isinstance(user, dict)
         ]
-        return Answer.json({"deletion_request_id": "7c0d"}, 201)
+        return ServiceResponse.json({"deletion_request_id": "7c0d"}, 201)
 
     @classmethod
     def entries(cls, incoming: Incoming) -> Sequence[Entry]:
@@ -126,11 +130,11 @@ _WORDS = {
 }  # fmt: skip
 
 
-_UNAUTHORIZED = Answer.json({"err": "Unauthorized"}, 401)
+_UNAUTHORIZED = ServiceResponse.json({"err": "Unauthorized"}, 401)
 
 
 def _bad(words: str) -> Decision:
-    return Decision(Answer(400, words.encode(), {"Content-Type": "text/plain"}))
+    return Decision(ServiceResponse(400, words.encode(), {"Content-Type": "text/plain"}))
 
 
 def _records(path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 (any JSON value, not validated yet)

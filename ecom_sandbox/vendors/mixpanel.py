@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from ecom_sandbox.services.service import Answer, Request
+from ecom_sandbox.services.service import ServiceRequest, ServiceResponse
 from ecom_sandbox.vendors.entries import NO_JSON, Decision, Entry, Incoming, is_number, parsed, texts
 from ecom_sandbox.vendors.receiver import Rate, Rates, Receiver, Setup
 
@@ -182,10 +182,12 @@ class MixpanelReceiver(Receiver):
             "mixpanel_gdpr_token": GDPR_TOKEN,
         }
 
-    def refusal(self, status: int) -> Answer:
+    def refusal(self, status: int) -> ServiceResponse:
         """Return the response with this status."""
         error, words = _ERRORS.get(status, ("internal error", "Internal Server Error"))
-        return Answer.json({"code": status, "error": error.format(self.behaviour.most_bytes), "status": words}, status)
+        return ServiceResponse.json(
+            {"code": status, "error": error.format(self.behaviour.most_bytes), "status": words}, status
+        )
 
     def decide(self, incoming: Incoming) -> Decision:
         """Return the response to a request, and the records that are accepted."""
@@ -203,21 +205,21 @@ class MixpanelReceiver(Receiver):
             return self._engage(records, is_verbose=is_form or request.query.get("verbose") == "1")
         return self._import(incoming, records, is_form=is_form)
 
-    def delete(self, incoming: Incoming) -> Answer | None:
+    def delete(self, incoming: Incoming) -> ServiceResponse | None:
         """Respond to a request of the GDPR API, with an OAuth token, and the project's token in the address."""
         request = incoming.request
         if request.path != DELETIONS:
             return None
         if request.bearer != GDPR_TOKEN or request.query.get("token") != self.project.token:
-            return Answer.json({"status": "error", "error": "Unauthorized"}, 401)
+            return ServiceResponse.json({"status": "error", "error": "Unauthorized"}, 401)
         body = parsed(incoming.body)
         ids = texts(body, "distinct_ids")
         if not 0 < len(ids) <= MOST_DELETED or body.get("compliance_type", "GDPR") not in {"GDPR", "CCPA"}:
-            return Answer.json({"status": "error", "error": f"1 to {MOST_DELETED} distinct_ids"}, 400)
+            return ServiceResponse.json({"status": "error", "error": f"1 to {MOST_DELETED} distinct_ids"}, 400)
         self.deleted_ids += ids
-        return Answer.json({"status": "ok", "results": {"task_id": "1583958653237905000"}})
+        return ServiceResponse.json({"status": "ok", "results": {"task_id": "1583958653237905000"}})
 
-    def _knows(self, request: Request) -> bool:
+    def _knows(self, request: ServiceRequest) -> bool:
         """Return whether the credentials are valid; only a service account requires the project's id."""
         user, password = request.login
         project = request.query.get("project_id")
@@ -239,14 +241,16 @@ class MixpanelReceiver(Receiver):
         return Decision(answer, _event_entries(good), good, list(failed))
 
     @staticmethod
-    def _imported(incoming: Incoming, good_count: int, failed: list[dict[str, object]], *, is_form: bool) -> Answer:
+    def _imported(
+        incoming: Incoming, good_count: int, failed: list[dict[str, object]], *, is_form: bool
+    ) -> ServiceResponse:
         if is_form:
-            return Answer.json({"status": 1, "error": None})
+            return ServiceResponse.json({"status": 1, "error": None})
         if failed and incoming.request.query.get("strict") == "1":
             words = "some data points in the request failed validation"
             answer_body = {"code": 400, "error": words, "failed_records": failed, "num_records_imported": good_count}
-            return Answer.json({**answer_body, "status": "Bad Request"}, 400)
-        return Answer.json({"code": 200, "num_records_imported": good_count, "status": "OK"})
+            return ServiceResponse.json({**answer_body, "status": "Bad Request"}, 400)
+        return ServiceResponse.json({"code": 200, "num_records_imported": good_count, "status": "OK"})
 
     def _engage(self, updates: list[Any], *, is_verbose: bool) -> Decision:
         tokens = {update.get("$token") if isinstance(update, dict) else None for update in updates}
@@ -254,9 +258,9 @@ class MixpanelReceiver(Receiver):
             return Decision(self.refusal(401))
         flaws = [flaw for update in updates if (flaw := profile_flaw(update))]
         if flaws:  # the status is still 200; only the body shows the error
-            error = Answer.json({"status": 0, "error": flaws[0]}) if is_verbose else Answer(200, b"0")
+            error = ServiceResponse.json({"status": 0, "error": flaws[0]}) if is_verbose else ServiceResponse(200, b"0")
             return Decision(error)
-        answer = Answer.json({"status": 1, "error": None}) if is_verbose else Answer(200, b"1")
+        answer = ServiceResponse.json({"status": 1, "error": None}) if is_verbose else ServiceResponse(200, b"1")
         return Decision(answer, _profile_entries(updates), updates)
 
     def admit(self, incoming: Incoming, decision: Decision) -> Decision:

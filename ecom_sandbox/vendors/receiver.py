@@ -21,7 +21,7 @@ from threading import Event, Lock
 from typing import ClassVar, Self, cast
 
 from ecom_assets.errors import UsageError
-from ecom_sandbox.services.service import CONTROL, Answer, Connection, Request, Service
+from ecom_sandbox.services.service import CONTROL, Connection, Service, ServiceRequest, ServiceResponse
 from ecom_sandbox.vendors.entries import Decision, Entry, Incoming
 from ecom_sandbox.vendors.faults import (
     AS_DOCUMENTED,
@@ -222,7 +222,7 @@ class Receiver(Service):
         """Return the tool's response to a request, and the records that it accepts."""
 
     @abstractmethod
-    def delete(self, incoming: Incoming) -> Answer | None:
+    def delete(self, incoming: Incoming) -> ServiceResponse | None:
         """Respond to a request to delete users, adding their ids to `deleted_ids`; None if it is another request.
 
         The stand-ins delete at once; the tools take days.
@@ -233,7 +233,7 @@ class Receiver(Service):
         """Return the settings that make the platform deliver to it, by their names in `Settings`."""
 
     @abstractmethod
-    def refusal(self, status: int) -> Answer:
+    def refusal(self, status: int) -> ServiceResponse:
         """Return the tool's response with this status."""
 
     @classmethod
@@ -256,7 +256,7 @@ class Receiver(Service):
         with self._turn:
             return Held(self._taken, self._counted, self._taken - self._counted)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: ServiceRequest) -> ServiceResponse:
         """Return the tool's response and accept the records, as if the request had come over a connection."""
         answer, number = self._decide(request, head_of(request), Step(), is_complete=True)
         if self._journal:
@@ -278,7 +278,7 @@ class Receiver(Service):
             self._resume.wait(step.pause_s)
             self.paused_at = ""
 
-    def receive(self, request: Request, head: bytes, step: Step, connection: ReceiverConnection | None) -> None:
+    def receive(self, request: ServiceRequest, head: bytes, step: Step, connection: ReceiverConnection | None) -> None:
         """Decide on a request and respond to it; without `connection` its body is incomplete, and only logged."""
         with self.counted(request.path):
             answer, number = self._decide(request, head, step, is_complete=connection is not None)
@@ -294,11 +294,13 @@ class Receiver(Service):
             else:
                 connection.send(answer)
 
-    def _decide(self, request: Request, head: bytes, step: Step, *, is_complete: bool) -> tuple[Answer, int]:
+    def _decide(
+        self, request: ServiceRequest, head: bytes, step: Step, *, is_complete: bool
+    ) -> tuple[ServiceResponse, int]:
         """Accept a request or not, and log it; return the response and the number for `Journal.wait`."""
         is_good = step.status == AS_DOCUMENTED
         now_s = self.now_s
-        decision, incoming = Decision(Answer(NO_ANSWER)), self._incoming(request, now_s)
+        decision, incoming = Decision(ServiceResponse(NO_ANSWER)), self._incoming(request, now_s)
         if is_complete and (is_good or step.takes):
             decision = self._respond(incoming) if incoming else Decision(self.refusal(400))
         with self._turn:
@@ -315,19 +317,19 @@ class Receiver(Service):
         deleted = self.delete(incoming) if incoming.request.method == "POST" else None
         return Decision(deleted) if deleted else self.decide(incoming)
 
-    def _incoming(self, request: Request, now_s: float) -> Incoming | None:
+    def _incoming(self, request: ServiceRequest, now_s: float) -> Incoming | None:
         """Return a request with its body, decompressed if the tool supports gzip; None if the body is damaged."""
         try:
             return Incoming(request, unpacked(request) if self.takes_gzip else request.body, now_s)
         except (OSError, EOFError, zlib.error):
             return None
 
-    def _mishap(self, step: Step) -> Answer:
+    def _mishap(self, step: Step) -> ServiceResponse:
         if step.status == NO_ANSWER:
-            return Answer(NO_ANSWER)
+            return ServiceResponse(NO_ANSWER)
         answer = self.refusal(step.status)
         headers = {"Retry-After": step.retry_after} if step.retry_after else {}
-        return Answer(answer.status, answer.body, {**answer.headers, **headers})
+        return ServiceResponse(answer.status, answer.body, {**answer.headers, **headers})
 
     def _hold(self, entries: Sequence[Entry], now_s: float) -> None:
         known, window_s = self._known, self.repeat_window_s
@@ -351,7 +353,7 @@ class Receiver(Service):
         refused = set(received.refused)
         return [entry for at, entry in enumerate(entries) if at not in refused] if refused else entries
 
-    def control(self, request: Request) -> Answer:
+    def control(self, request: ServiceRequest) -> ServiceResponse:
         """Respond to a control request."""
         name = request.path.rpartition("/")[2]
         try:
@@ -361,7 +363,7 @@ class Receiver(Service):
             if name == "clock" and content is not None:
                 self.ahead_s = float(content["ahead_s"])
         except (ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
-            return Answer.json({"error": str(error)}, 400)
+            return ServiceResponse.json({"error": str(error)}, 400)
         if name == "resume":
             self._resume.set()
         shown: dict[str, Callable[[], object]] = {
@@ -372,10 +374,10 @@ class Receiver(Service):
             "paused": lambda: {"at": self.paused_at},
             "resume": lambda: {"at": self.paused_at},
         }
-        return Answer.json(shown[name]()) if name in shown else super().control(request)
+        return ServiceResponse.json(shown[name]()) if name in shown else super().control(request)
 
 
-def unpacked(request: Request) -> bytes:
+def unpacked(request: ServiceRequest) -> bytes:
     """Return the body, decompressed if it is gzip.
 
     Raises:

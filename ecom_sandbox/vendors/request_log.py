@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from ecom_sandbox.services.service import Request
+from ecom_sandbox.services.service import ServiceRequest
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Received:
     raw: bytes
     body_bytes: int
 
-    def request(self) -> Request:
+    def request(self) -> ServiceRequest:
         """Return the request as the receiver saw it."""
         head = self.raw[: len(self.raw) - self.body_bytes].decode("latin-1").split("\r\n")
         method, target, *_ = head[0].split(" ")
@@ -43,7 +43,7 @@ class Received:
         pairs = (line.partition(":") for line in head[1:] if ":" in line)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         body = self.raw[len(self.raw) - self.body_bytes :]
-        return Request(method, parts.path.rstrip("/") or "/", dict(parse_qsl(parts.query)), headers, body)
+        return ServiceRequest(method, parts.path.rstrip("/") or "/", dict(parse_qsl(parts.query)), headers, body)
 
 
 class Journal:
@@ -80,7 +80,7 @@ class Journal:
         os.close(self._file)
 
 
-def head_of(request: Request) -> bytes:
+def head_of(request: ServiceRequest) -> bytes:
     """Return the head that a request would have over a connection."""
     query = f"?{urlencode(request.query)}" if request.query else ""
     headers = [f"{name}: {value}" for name, value in request.headers.items()]

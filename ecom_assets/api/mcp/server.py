@@ -192,7 +192,7 @@ def build_http(settings: Settings) -> ApiStack:
 
 
 @dataclass(frozen=True)
-class _Named:
+class _NamedEndpoint:
     """The application of an endpoint, which the log and the metrics name by its path."""
 
     application: ASGIApp
@@ -210,7 +210,7 @@ def _mount(app: FastAPI, server: Server[Any]) -> None:
     )
     # Without the SDK's GET: that is a stream on which nothing would ever be sent.
     endpoints = [route.endpoint for route in tools.router.routes if isinstance(route, Route)]
-    app.router.routes.extend(Route(PATH, _Named(endpoint), methods=["POST"]) for endpoint in endpoints)
+    app.router.routes.extend(Route(PATH, _NamedEndpoint(endpoint), methods=["POST"]) for endpoint in endpoints)
     lifespan = app.router.lifespan_context
 
     @asynccontextmanager

@@ -63,7 +63,7 @@ class RequestBounds:
         return bytes(body)
 
     async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-        answer, cancellation = _Answer(send), Cancellation()
+        answer, cancellation = _InterruptibleResponse(send), Cancellation()
         scope[IN_SCOPE] = cancellation
         working = asyncio.ensure_future(self._app(scope, _replay(body, receive), answer.send))
         try:
@@ -89,7 +89,7 @@ class RequestBounds:
 
 
 @dataclass
-class _Answer:
+class _InterruptibleResponse:
     """Passes a response on; sends nothing more once `is_over` is set."""
 
     pass_on: Send

@@ -78,7 +78,7 @@ class Segment(BaseModel):
     mean_recency_days: float | None = Field(description="Days since the last order, the mean", examples=[4.5])
 
 
-class CustomerSegmentsAnswer(SoldAnswer):
+class CurrentSegmentsAnswer(SoldAnswer):
     """The customers by segment, as of the newest day."""
 
     total_count: int = Field(description="How many segments there are", examples=[11])
@@ -155,7 +155,7 @@ def customers(context: Context, parameters: OfDays) -> dict[str, Any]:
     return context.answer(parameters, DOCUMENTED, customer_queries.customers(context.reading, period), period)
 
 
-@router.get("/analytics/customers/segments", response_model=CustomerSegmentsAnswer, summary="Customers by RFM segment")
+@router.get("/analytics/customers/segments", response_model=CurrentSegmentsAnswer, summary="Customers by RFM segment")
 def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the customers, orders and revenue of each of eleven segments."""
     result = {"source": sales_source(context.reading), "segments": customer_queries.segments(context.reading)}

@@ -12,7 +12,7 @@ from ecom_assets.api.problems import documented
 from ecom_assets.api.store.store import PublishedTables
 from ecom_assets.errors import DefinitionError
 from ecom_assets.explain.answer import Place, explain, keeper_on
-from ecom_assets.explain.question import Question, table_named
+from ecom_assets.explain.question import RowsQuestion, table_named
 from ecom_assets.rules import rules
 from ecom_assets.tables.conditions import Where, columns_of, parse_where, where_from
 
@@ -64,7 +64,7 @@ def explain_number(
     """Return what made rows of a table, and the received rows that a number of theirs was counted from."""
     context.do_not_keep()  # what one caller may see, another may not
     where = read_where(parameters.where)
-    question = Question(
+    question = RowsQuestion(
         table_named(f"{layer}.{table}"),
         where,
         parameters.column,
@@ -89,7 +89,7 @@ def read_where(text: str) -> Where:
         raise DefinitionError(f"where is not JSON ({error.msg} at character {error.pos}); correct it.") from error
 
 
-def explain_in(context: RequestContext, question: Question) -> dict[str, Any]:
+def explain_in(context: RequestContext, question: RowsQuestion) -> dict[str, Any]:
     """Return the explanation from the published tables, within the limits of questions.
 
     Raises:

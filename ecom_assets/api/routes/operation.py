@@ -18,7 +18,7 @@ from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.errors import UsageError
 from ecom_assets.operations import queries
 from ecom_assets.operations.requests import RELEASE, RETRY, Requests
-from ecom_assets.operations.requests import Request as RunRequest
+from ecom_assets.operations.requests import OperationRequest as RunRequest
 from ecom_assets.quality import queries as quality_queries
 from ecom_assets.questions.answer import Answer, InUtc
 from ecom_assets.registry import ALL

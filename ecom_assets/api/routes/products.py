@@ -55,7 +55,7 @@ class ProductNumbers(BaseModel):
 ProductChange = change_of("ProductChange", ProductNumbers, product_view_count=0.2)
 
 
-class Named(BaseModel):
+class ProductName(BaseModel):
     """The id, name and category of a product."""
 
     product_id: str = of(ProductPerformance.product_id, "P-0042")
@@ -63,7 +63,7 @@ class Named(BaseModel):
     product_category: str | None = of(ProductPerformance.product_category, "shoes")
 
 
-class TopProduct(Named, ProductNumbers):
+class TopProduct(ProductName, ProductNumbers):
     """A product with its rank."""
 
     rank_number: int = Field(description="Its place, from 1", examples=[1])
@@ -93,7 +93,7 @@ class ProductDay(ProductNumbers):
     event_date: date = of(ProductPerformance.event_date)
 
 
-class Related(Named):
+class Related(ProductName):
     """A product that is bought together with another one."""
 
     product_category: str | None = of(Item.item_category, "shoes")
@@ -101,7 +101,7 @@ class Related(Named):
     order_share: float | None = Field(description="These among the orders of the product", examples=[0.33])
 
 
-class ProductAnswer(MaybeSoldAnswer, Named):
+class ProductAnswer(MaybeSoldAnswer, ProductName):
     """One product."""
 
     product: ProductNumbers = Field(description="Of the period")

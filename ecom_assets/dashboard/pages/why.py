@@ -13,7 +13,7 @@ from ecom_assets.dashboard.blocks import Block, Custom, DataTable, Notice, Sever
 from ecom_assets.dashboard.formats import Kind, day_range
 from ecom_assets.dashboard.page import WHY, DashboardPage, PageParameters, Section, View, address_of
 from ecom_assets.explain.answer import how_of
-from ecom_assets.explain.question import TRACES, Question, table_named
+from ecom_assets.explain.question import TRACES, RowsQuestion, table_named
 from ecom_assets.tables.conditions import where_from
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.trace import Computed
@@ -38,7 +38,7 @@ class NumberParameters(PageParameters):
     limit: int = Field(20, ge=1, le=1_000)
 
 
-def question_of(view: View) -> Question:
+def question_of(view: View) -> RowsQuestion:
     """Return the question of an address."""
     parameters: NumberParameters = view.filters
     contract = table_named(parameters.table)
@@ -51,7 +51,9 @@ def question_of(view: View) -> Question:
         days = [end.isoformat() for end in ends if end]
         where.append({"column": contract.day_column, "operator": "between", "value": days})
     is_personal = may_see_people(view.request.scope)
-    return Question(contract, where_from(where), parameters.column, parameters.limit, parameters.offset, is_personal)
+    return RowsQuestion(
+        contract, where_from(where), parameters.column, parameters.limit, parameters.offset, is_personal
+    )
 
 
 def answer_of(view: View) -> Row:

@@ -18,7 +18,7 @@ from datetime import date, datetime, timedelta
 import pyarrow as pa
 
 from ecom_assets.clock import Clock, now_utc_without_zone
-from ecom_assets.delivery.destination import Answer, DeliveryState, Destination
+from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Destination
 from ecom_assets.delivery.ledger.store import Store, create_tables
 from ecom_assets.errors import DeliveryError
 
@@ -57,7 +57,7 @@ class Outcome:
     attempts: int = 0
 
     @classmethod
-    def from_answer(cls, answer: Answer, destination: Destination) -> "Outcome":
+    def from_answer(cls, answer: DeliveryResult, destination: Destination) -> "Outcome":
         """Return the outcome for an answer; success is only `unconfirmed` if the destination never confirms."""
         name = answer.state.value
         if answer.state is DeliveryState.DELIVERED and not destination.confirms:
@@ -75,7 +75,7 @@ class Writer:
     token: int
 
 
-class Ledger:
+class DeliveryLedger:
     """What was sent to each destination, and with what result."""
 
     def __init__(self, store: Store, *, now: Clock = now_utc_without_zone, lease_s: float = 120.0) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.copy import noted_days, refuse_emptier
-from ecom_assets.delivery.ledger.ledger import Ledger
+from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
@@ -47,9 +47,9 @@ class DeliveryContext:
         return self._stack.enter_context(self._opened)
 
     @cached_property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> DeliveryLedger:
         """The ledger, open."""
-        ledger = Ledger(open_store(self.settings), lease_s=self.settings.ledger_lease_s)
+        ledger = DeliveryLedger(open_store(self.settings), lease_s=self.settings.ledger_lease_s)
         self._stack.callback(ledger.close)
         return ledger
 

@@ -18,7 +18,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.paging import CustomerReading, PageReader, read_until_settled
 from ecom_assets.sources.customer_api.records import (
     Conflict,
-    Customer,
+    CustomerVersion,
     KeyHeader,
     QuarantinedRecord,
     ReceivedRecord,
@@ -34,7 +34,7 @@ from ecom_assets.tables.received import NoSource, SliceOutput
 class CustomerFetch:
     """The result of one fetch: customers, and metrics of the requests. Its `repr` shows no customers."""
 
-    customers: tuple[Customer, ...] = field(repr=False)
+    customers: tuple[CustomerVersion, ...] = field(repr=False)
     """Each customer once, in the order of pages."""
     quarantined: tuple[QuarantinedRecord, ...] = field(repr=False)
     records: tuple[ReceivedRecord, ...] = field(repr=False)
@@ -144,12 +144,15 @@ def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> Custome
     )
 
 
-def _of_earlier_passes(reading: CustomerReading, customers: tuple[Customer, ...]) -> list[ReceivedRecord]:
+def _of_earlier_passes(reading: CustomerReading, customers: tuple[CustomerVersion, ...]) -> list[ReceivedRecord]:
     """Return one record for each customer that only an earlier pass than the last returned."""
     *earlier, last = reading.passes
     missing = {one.payload for one in customers} - {one.payload for one in last.customers}
     result = {
-        one.record.payload: one for a_pass in earlier for one in a_pass.records if isinstance(one.record, Customer)
+        one.record.payload: one
+        for a_pass in earlier
+        for one in a_pass.records
+        if isinstance(one.record, CustomerVersion)
     }
     return [result[one.payload] for one in customers if one.payload in missing]
 

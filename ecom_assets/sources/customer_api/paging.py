@@ -20,8 +20,8 @@ from ecom_assets.sources.customer_api.records import (
     ApiScore,
     ApiTime,
     CursorPages,
-    Customer,
     CustomerMapping,
+    CustomerVersion,
     LinkedPages,
     NumberedPages,
     OffsetPages,
@@ -45,7 +45,7 @@ class CustomerPage:
     total: int | None
     page_count: int | None
     """Number of pages; None if each page only links to the next one, which is `after`."""
-    records: tuple[Customer | QuarantinedRecord, ...]
+    records: tuple[CustomerVersion | QuarantinedRecord, ...]
     after: str | None = None
 
 
@@ -69,9 +69,9 @@ class Pass:
         ]
 
     @property
-    def customers(self) -> list[Customer]:
+    def customers(self) -> list[CustomerVersion]:
         """Return every copy of every customer, in page order."""
-        return [record for page in self.pages for record in page.records if isinstance(record, Customer)]
+        return [record for page in self.pages for record in page.records if isinstance(record, CustomerVersion)]
 
     @property
     def quarantined(self) -> tuple[QuarantinedRecord, ...]:
@@ -115,7 +115,9 @@ class Pass:
     @property
     def ids_by_page(self) -> list[list[str]]:
         """Return the customer ids on each page; for a record that is not a customer, its payload."""
-        return [[one.id if isinstance(one, Customer) else one.payload for one in page.records] for page in self.pages]
+        return [
+            [one.id if isinstance(one, CustomerVersion) else one.payload for one in page.records] for page in self.pages
+        ]
 
 
 @dataclass(frozen=True)

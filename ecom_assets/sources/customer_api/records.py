@@ -274,7 +274,7 @@ def _storable(text: str) -> str:
 Text = Annotated[str, AfterValidator(_storable)]
 
 
-class Customer(BaseModel):
+class CustomerVersion(BaseModel):
     """One version of one customer; every field but `id` may be missing, empty or invalid."""
 
     model_config = ConfigDict(frozen=True, strict=True, hide_input_in_errors=True)
@@ -319,7 +319,7 @@ class ReceivedRecord:
 
     page: int
     position: int
-    record: Customer | QuarantinedRecord
+    record: CustomerVersion | QuarantinedRecord
 
 
 @dataclass(frozen=True)
@@ -339,7 +339,7 @@ class Conflict:
 class Merged:
     """The customers without duplicates, and the conflicts between copies."""
 
-    customers: tuple[Customer, ...]
+    customers: tuple[CustomerVersion, ...]
     conflicts: tuple[Conflict, ...]
 
 
@@ -348,7 +348,7 @@ def read_record(  # (JSON is what it is)
     page: int,
     position: int,
     mapping: CustomerMapping = NATIVE_MAPPING,
-) -> Customer | QuarantinedRecord:
+) -> CustomerVersion | QuarantinedRecord:
     """Return a record as a customer, or as a quarantined record whose reason quotes no value."""
     payload = json.dumps(record, sort_keys=True, separators=(",", ":"))
     if not isinstance(record, dict):
@@ -364,7 +364,7 @@ def read_record(  # (JSON is what it is)
         elif value is not MISSING:
             values |= {name: value} if not isinstance(one, ApiTime | ApiScore) else _read(name, one, value)
     try:
-        return Customer.model_validate(values)
+        return CustomerVersion.model_validate(values)
     except ValidationError as error:
         faults = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
         return QuarantinedRecord(page, position, "; ".join(faults), payload)
@@ -391,12 +391,12 @@ def _read(name: str, one: ApiTime | ApiScore, value: object) -> dict[str, Any]:
     return {name: value, f"{name.removesuffix('_at')}_instant": read}
 
 
-def merged(copies: Iterable[Customer]) -> Merged:
+def merged(copies: Iterable[CustomerVersion]) -> Merged:
     """Return each customer's latest version, in the order in which customers first appear.
 
     Among versions with the same time the greatest payload wins, so that the result does not depend on page order.
     """
-    by_id: dict[str, list[Customer]] = {}
+    by_id: dict[str, list[CustomerVersion]] = {}
     for copy in copies:
         by_id.setdefault(copy.id, []).append(copy)
     chosen = [max(group, key=lambda one: (one.version_instant, one.payload)) for group in by_id.values()]
@@ -404,7 +404,7 @@ def merged(copies: Iterable[Customer]) -> Merged:
     return Merged(tuple(chosen), tuple(conflict for conflict in conflicts if conflict))
 
 
-def _conflict(winner: Customer, group: Sequence[Customer]) -> Conflict | None:
+def _conflict(winner: CustomerVersion, group: Sequence[CustomerVersion]) -> Conflict | None:
     if len(group) == 1:
         return None
     payloads = {copy.payload for copy in group if copy.version_instant == winner.version_instant}
@@ -433,10 +433,12 @@ def _rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -
             "payload": one.record.payload,
             "source": source,
         }
-        yield row | (_values(one.record) if isinstance(one.record, Customer) else {"reject_reason": one.record.reason})
+        yield row | (
+            _values(one.record) if isinstance(one.record, CustomerVersion) else {"reject_reason": one.record.reason}
+        )
 
 
-def _values(customer: Customer) -> dict[str, Any]:
+def _values(customer: CustomerVersion) -> dict[str, Any]:
     values: dict[str, Any] = {"customer_id": customer.id, "is_number_id": customer.is_number_id}
     values |= {name: _tidy(getattr(customer, name)) for name in NAMED_AS_RECEIVED}
     for name in TIMES:

@@ -26,7 +26,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.packed import Ints, Keying, sorted_parts
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
-from ecom_assets.warehouse.local import Compiler
+from ecom_assets.warehouse.local import PortableDuckDBCompiler
 from ecom_assets.warehouse.sql_text import day, select
 
 MOST_ROWS: Final = 30_000_000
@@ -77,12 +77,12 @@ def _raw() -> ir.Table:
 
 def _values_sql(values: dict[str, ir.Value]) -> dict[str, str]:
     """Return the SQL of values of a row `t0`, by name."""
-    written = Compiler().to_sqlglot(_raw().select(**values)).expressions
+    written = PortableDuckDBCompiler().to_sqlglot(_raw().select(**values)).expressions
     return {value.alias: str(value.this.sql(dialect="duckdb")) for value in written}
 
 
 def _rows_sql(rows: ir.Table) -> str:
-    return str(Compiler().to_sqlglot(rows).sql(dialect="duckdb"))
+    return str(PortableDuckDBCompiler().to_sqlglot(rows).sql(dialect="duckdb"))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class CheckedRows:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _CodedRows:
     """For each row the key of its event; or a negative number, such as that of the reason to reject it.
 
     `hashes` are those of the event ids. `units` are the numbers of visitors, if the keys do not contain them.
@@ -138,13 +138,13 @@ class _Rows:
     hashes: npt.NDArray[np.uint64]
     units: Ints | None
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> "_Rows":
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "_CodedRows":
         units = None if self.units is None else self.units[chosen]
-        return _Rows(self.keys[chosen], self.hashes[chosen], units)
+        return _CodedRows(self.keys[chosen], self.hashes[chosen], units)
 
-    def __add__(self, other: "_Rows") -> "_Rows":
+    def __add__(self, other: "_CodedRows") -> "_CodedRows":
         units = None if self.units is None or other.units is None else np.concatenate((self.units, other.units))
-        return _Rows(np.concatenate((self.keys, other.keys)), np.concatenate((self.hashes, other.hashes)), units)
+        return _CodedRows(np.concatenate((self.keys, other.keys)), np.concatenate((self.hashes, other.hashes)), units)
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ class CodedFiles:
         numbered = f"*, row_number() OVER () - 1 AS number, {default_rules()['missing_identity']} AS is_nobody"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {USERS} AS {select(numbered, f'({users}) AS t0')}")
 
-    def _rows(self, key: str, code: str) -> _Rows:
+    def _rows(self, key: str, code: str) -> _CodedRows:
         by_footers = self._passed_by_footers
         passed = {*OF_TIME, *by_footers, *self._passed_by_all()}
         others = {name: one for name, one in default_rules().items() if name not in passed}
@@ -259,7 +259,7 @@ class CodedFiles:
         if not self.con.execute(bad).fetchall():
             yield "malformed_event_type"
 
-    def _fetched(self, rows: str, cases: str, key: str, code: str) -> _Rows:
+    def _fetched(self, rows: str, cases: str, key: str, code: str) -> _CodedRows:
         others = "" if key == NO_KEY else f" WHEN ({code}) IS NULL THEN {UNCODED}"
         if self._count(f"{USERS} WHERE user_id IS NULL"):
             others += f" WHEN t0.user_id IS NULL THEN {ANONYMOUS}"
@@ -270,14 +270,14 @@ class CodedFiles:
         known = f"LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if is_joined else ""
         if chosen == f"({NO_KEY})":  # the same of every row
             hashes = self._hashes(rows)
-            return _Rows(np.zeros(len(hashes), np.int8), hashes, None)
+            return _CodedRows(np.zeros(len(hashes), np.int8), hashes, None)
         result = self.con.execute(f"""
             SELECT {chosen}::{kind} AS key, hash(event_id) AS id_hash {units}
             FROM {rows} {known}
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
         hashes = np.asarray(result["id_hash"], np.uint64)
         keys = np.asarray(result["key"]) if key == NO_KEY else _ints(result["key"])
-        return _Rows(keys, hashes, _ints(result["unit"]) if units else None)
+        return _CodedRows(keys, hashes, _ints(result["unit"]) if units else None)
 
     def _hashes(self, rows: str) -> npt.NDArray[np.uint64]:
         """Return the hashes of all ids; in batches of Arrow, which take a quarter less time than a whole result."""
@@ -319,7 +319,7 @@ class CodedFiles:
         unlike = "count(DISTINCT (event_at, event_type, user_id, session_id)) > 1"
         return bool(self.con.execute(f"SELECT 1 FROM {REPEATED} GROUP BY event_id HAVING {unlike} LIMIT 1").fetchall())  # noqa: S608
 
-    def _anonymous(self, key: str, code: str, users: int) -> _Rows:
+    def _anonymous(self, key: str, code: str, users: int) -> _CodedRows:
         """Return the events that have a code but no user; visitors who are not users are numbered from `users` on."""
         self._view_exact()
         self.con.execute(f"""
@@ -346,7 +346,7 @@ class CodedFiles:
             SELECT {key} AS key, {NUMBER} AS unit FROM seen JOIN numbered USING (visitor_id)
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
         units = None if NUMBER in key else _ints(result["unit"])
-        return _Rows(_ints(result["key"]), np.zeros(0, np.uint64), units)
+        return _CodedRows(_ints(result["key"]), np.zeros(0, np.uint64), units)
 
 
 def _ints(result: object) -> Ints:

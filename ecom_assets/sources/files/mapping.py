@@ -59,11 +59,11 @@ class RecordKind:
         return {**texts, self.at: "TIMESTAMP", **read, **arrival, "source_file": "VARCHAR", "malformed_row": "VARCHAR"}
 
 
-class _Part(BaseModel):
+class _MappingPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SourceField(_Part):
+class SourceField(_MappingPart):
     """The origin of a field: one column of the file, or an SQL expression over its columns."""
 
     column: str | None = Field(default=None, min_length=1)
@@ -124,11 +124,11 @@ class IdField(SourceField):
         return self
 
 
-class RecordFields(_Part):
+class RecordFields(_MappingPart):
     """One entry per field of the record; fields without an entry stay empty."""
 
 
-class RecordMapping(_Part):
+class RecordMapping(_MappingPart):
     """The settings that all mappings share."""
 
     kind: ClassVar[RecordKind]

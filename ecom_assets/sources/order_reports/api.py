@@ -151,7 +151,7 @@ class _Status(_Lenient):
 
 
 @dataclass(frozen=True)
-class OrderReport:
+class ReadyReport:
     """A report that is ready: its id, and the addresses of its files by name."""
 
     id: str
@@ -245,7 +245,7 @@ class OrderReports:
         self._session, self._settings, self._headers = session, settings, dict(headers)
         self._place = without_secrets(session.api.url)
 
-    def make_report(self) -> OrderReport:
+    def make_report(self) -> ReadyReport:
         """Request a report, wait until it is ready, and return it.
 
         Raises:
@@ -257,7 +257,7 @@ class OrderReports:
             if answer.status == "SUCCESS":
                 data = self._read(_ReportData, answer.data or {})
                 links = {name: link for name, link in (data.s3_path or {}).items() if link}
-                return OrderReport(data.report_id, links)
+                return ReadyReport(data.report_id, links)
         raise SourceError(
             f"The order report API at {self._place} failed to make a report, {MAX_REPORTS} times; run again "
             "later, or ask the people who run it."
@@ -308,7 +308,7 @@ class OrderReports:
                 )
             time.sleep(self._settings.order_api_poll_s)
 
-    def fetch_history(self, report: OrderReport) -> Path:
+    def fetch_history(self, report: ReadyReport) -> Path:
         """Download the order lines of a report, store them, and return their path.
 
         Raises:
@@ -325,7 +325,7 @@ class OrderReports:
         land(body, path)
         return path
 
-    def fetch_other(self, report: OrderReport, name: str) -> str:
+    def fetch_other(self, report: ReadyReport, name: str) -> str:
         """Download and store another file of a report if it has it; return why it could not, or nothing."""
         if name not in report.links:
             return ""

@@ -40,7 +40,7 @@ LEAST_DOUBLE = "2.4703282292062328e-324"
 """What is less is 0 as a double."""
 
 
-class Compiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortablePostgresCompiler(WholeKeys, PostgresCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler. Ibis finds methods by their names."""
 
     def json_extract_path_text(self, op: ops.Value, arg: Any, *rest: Any) -> Any:  # noqa: ANN401 (as Ibis has it)
@@ -139,7 +139,7 @@ class PostgresEngine(Engine):
         """
         try:
             self.con = ibis.postgres.from_connection(self._connect())
-            self.con.compiler = Compiler()
+            self.con.compiler = PortablePostgresCompiler()
         except psycopg.Error as error:
             message = _message_of(error).replace(self._url, self.address)  # libpq quotes one that it cannot read
             raise WarehouseError(

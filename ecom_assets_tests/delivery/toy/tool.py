@@ -5,9 +5,9 @@ from functools import partial
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
 from ecom_assets.delivery.payloads import Texts
-from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.delivery.tool import Feed, Tool, ToolContext, hashed
 
 from . import payload
@@ -24,12 +24,12 @@ def users(context: ToolContext[ToySettings]) -> HttpDestination:
     return context.destination(payload.USERS, partial(_request, context.own, "/users"), _read)
 
 
-def _request(own: ToySettings, path: str, payloads: Texts) -> Request:
-    return Request(own.toy_url + path, payloads.between("[", "]"), params={"key": own.toy_key.get_secret_value()})
+def _request(own: ToySettings, path: str, payloads: Texts) -> PostRequest:
+    return PostRequest(own.toy_url + path, payloads.between("[", "]"), params={"key": own.toy_key.get_secret_value()})
 
 
-def _read(reply: Reply, _payloads: Sequence[str]) -> Reading:
-    return read_common(reply) or Reading(BatchOutcome.TAKEN)
+def _read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
+    return read_common(reply) or BatchResponse(BatchOutcome.TAKEN)
 
 
 LIMITS = Limits(most_records=2, most_bytes=10_000)

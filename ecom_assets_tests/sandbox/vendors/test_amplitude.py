@@ -15,7 +15,7 @@ from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     still,
     to_amplitude,
 )
-from ecom_sandbox.services.service import Request
+from ecom_sandbox.services.service import ServiceRequest
 from ecom_sandbox.vendors.amplitude import (
     BATCH,
     FORBIDDEN_IDS,
@@ -92,7 +92,7 @@ def test_unreadable_requests_are_refused(amplitude: AmplitudeReceiver, body: byt
 def test_other_paths_and_methods_are_refused(amplitude: AmplitudeReceiver) -> None:
     refused = (400, {"code": 400, "error": "Invalid request path"})
     assert to_amplitude(amplitude, amplitude_event(), path="/httpapi") == refused
-    assert amplitude.answer(Request("GET", BATCH, {}, {})).status == 400
+    assert amplitude.answer(ServiceRequest("GET", BATCH, {}, {})).status == 400
     assert to_amplitude(amplitude, "no event") == (400, {"code": 400, "error": "Invalid event JSON"})
 
 

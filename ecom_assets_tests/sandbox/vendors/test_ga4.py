@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, ask, ga4_event, ga4_says, packed, still, to_ga4
-from ecom_sandbox.services.service import Request
+from ecom_sandbox.services.service import ServiceRequest
 from ecom_sandbox.vendors.entries import Incoming
 from ecom_sandbox.vendors.ga4 import (
     BACK_S,
@@ -59,7 +59,7 @@ def test_everything_is_answered_with_204_and_only_what_is_right_is_kept(ga4: Ga4
     zipped, header = packed(body)
     assert ask(ga4, COLLECT, zipped, query=right, headers=header) == (204, "")
     assert ga4.held.counted_count == 2
-    assert ga4.answer(Request("POST", "/collect", {}, {}, b"{}")).status == 404
+    assert ga4.answer(ServiceRequest("POST", "/collect", {}, {}, b"{}")).status == 404
 
 
 def test_no_event_is_known_again_but_a_purchase_by_its_transaction(ga4: Ga4Receiver) -> None:
@@ -164,7 +164,7 @@ def test_a_body_is_below_130_kilobytes(ga4: Ga4Receiver) -> None:
 def shown_s(ga4: Ga4Receiver, **more: Any) -> float:
     """Return the time that an event is shown at."""
     body = json.dumps({"client_id": "c", "events": [ga4_event()], **more}).encode()
-    (entry,) = ga4.entries(Incoming(Request("POST", COLLECT, {}, {}, body), body, NOW_S))
+    (entry,) = ga4.entries(Incoming(ServiceRequest("POST", COLLECT, {}, {}, body), body, NOW_S))
     assert isinstance(entry.at, int)
     return entry.at / MICROS
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ecom_assets_tests.sandbox.vendors.vendor_requests import ask, heap_event, packed, still, to_heap
-from ecom_sandbox.services.service import Request
+from ecom_sandbox.services.service import ServiceRequest
 from ecom_sandbox.vendors.heap import PROPERTIES, TRACK, HeapRates, HeapReceiver
 from ecom_sandbox.vendors.receiver import Held, Setup
 
@@ -94,7 +94,7 @@ def test_properties_of_users(heap: HeapReceiver, user: Any, status: int) -> None
 def test_the_app_must_be_its_own(heap: HeapReceiver) -> None:
     assert to_heap(heap, heap_event(), app_id="other")[0] == 400
     assert ask(heap, TRACK, b"{")[0] == 400
-    assert heap.answer(Request("GET", TRACK, {}, {})).status == 404
+    assert heap.answer(ServiceRequest("GET", TRACK, {}, {})).status == 404
     body, header = packed({"app_id": heap.app_id, "events": [heap_event()]})
     assert ask(heap, TRACK, body, headers=header)[0] == 400
 

@@ -18,7 +18,7 @@ from ecom_assets_tests.sandbox.vendors.vendor_requests import (
     still,
     to_mixpanel,
 )
-from ecom_sandbox.services.service import Request
+from ecom_sandbox.services.service import ServiceRequest
 from ecom_sandbox.vendors.mixpanel import (
     ENGAGE,
     EVENT_BYTES,
@@ -202,7 +202,7 @@ def test_lines_gzip_and_forms_are_read(forgetful: MixpanelReceiver) -> None:
     assert ask(forgetful, IMPORT, data, headers=header | form) == (200, {"status": 1, "error": None})
     assert forgetful.held.counted_count == 4
     assert ask(forgetful, IMPORT, b"{}", headers=header)[0] == 400
-    assert forgetful.answer(Request("GET", IMPORT, {}, {})).status == 404
+    assert forgetful.answer(ServiceRequest("GET", IMPORT, {}, {})).status == 404
 
 
 def test_event_time_user_and_insert_id_make_a_repeat_in_seconds_and_milliseconds(forgetful: MixpanelReceiver) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from ecom_sandbox.services.service import Request
+from ecom_sandbox.services.service import ServiceRequest
 from ecom_sandbox.vendors.amplitude import BATCH, IDENTIFY, AmplitudeReceiver
 from ecom_sandbox.vendors.ga4 import COLLECT, DEBUG, Ga4Receiver
 from ecom_sandbox.vendors.heap import TRACK, HeapReceiver
@@ -33,7 +33,7 @@ def ask(
 ) -> tuple[int, Any]:
     """Post a body, as JSON unless it is bytes; return the status, and the answer as JSON or as text."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = receiver.answer(Request("POST", path, query or {}, headers or {}, raw))
+    answer = receiver.answer(ServiceRequest("POST", path, query or {}, headers or {}, raw))
     if "json" in answer.headers.get("Content-Type", ""):
         return answer.status, json.loads(answer.body)
     return answer.status, answer.body.decode()

@@ -7,12 +7,12 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from ecom_assets.delivery.destination import PAYLOADS, Answer, DeliveryState
+from ecom_assets.delivery.destination import PAYLOADS, DeliveryResult, DeliveryState
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.settings.settings import Settings
 
-TAKEN = Answer(DeliveryState.DELIVERED)
-UNLIKED = Answer(DeliveryState.REJECTED, "bad_value", "It does not like ids that end with 1.")
+TAKEN = DeliveryResult(DeliveryState.DELIVERED)
+UNLIKED = DeliveryResult(DeliveryState.REJECTED, "bad_value", "It does not like ids that end with 1.")
 NO_SEARCHES = "Searches cannot go there."
 
 
@@ -38,7 +38,7 @@ class FixedTool:
         for start in range(0, len(payloads), 100):
             yield payloads.slice(start, 100)
 
-    def send(self, batch: pa.Table) -> Sequence[Answer]:
+    def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Take what it likes."""
         return [UNLIKED if one.partition("@")[0].endswith("1") else TAKEN for one in batch["record_id"].to_pylist()]
 

@@ -25,11 +25,11 @@ from ecom_assets.warehouse.engines.spark.log import (
     KEEP_HOURS,
     PENDING,
     TRANSACTIONS,
-    Change,
     Commits,
     DataFile,
-    Snapshot,
+    TableChange,
     TableLog,
+    TableSnapshot,
 )
 
 ONE, TWO = "2026-03-01", "2026-03-02"
@@ -52,12 +52,12 @@ def written(log: TableLog, day: str, who: str) -> DataFile:
     return DataFile(path.relative_to(log.folder).as_posix(), path.stat().st_size, 1, {"visitor_id": 0})
 
 
-def change(log: TableLog, *days: str, to: str) -> Change:
+def change(log: TableLog, *days: str, to: str) -> TableChange:
     """Begin to replace days with a visitor each."""
-    return Change(log, newest(log), days, {day: (written(log, day, to),) for day in days})
+    return TableChange(log, newest(log), days, {day: (written(log, day, to),) for day in days})
 
 
-def newest(log: TableLog) -> Snapshot:
+def newest(log: TableLog) -> TableSnapshot:
     actual = log.current()
     assert actual is not None
     return actual
@@ -90,7 +90,7 @@ def test_of_two_that_began_on_one_day_the_later_must_begin_again(tmp_path: Path)
 
 def test_a_whole_table_is_in_conflict_with_any_of_its_days(tmp_path: Path) -> None:
     log, commits = table(tmp_path), Commits(tmp_path)
-    emptied = Change(log, newest(log), None, {})
+    emptied = TableChange(log, newest(log), None, {})
     commits.commit([change(log, ONE, to="ann")])
     with pytest.raises(ConnectionLostError):
         commits.commit([emptied])
@@ -100,10 +100,10 @@ def test_a_whole_table_is_in_conflict_with_any_of_its_days(tmp_path: Path) -> No
 def test_an_empty_slice_takes_its_day_out_and_is_no_commit_where_there_is_none(tmp_path: Path) -> None:
     log, commits = table(tmp_path), Commits(tmp_path)
     commits.commit([change(log, ONE, TWO, to="ann")])
-    commits.commit([Change(log, newest(log), (ONE,), {})])
+    commits.commit([TableChange(log, newest(log), (ONE,), {})])
     assert visitors(log) == [(TWO, "ann")]
     version = newest(log).version
-    commits.commit([Change(log, newest(log), (ONE,), {})])
+    commits.commit([TableChange(log, newest(log), (ONE,), {})])
     assert newest(log).version == version
 
 
@@ -112,15 +112,15 @@ def test_another_program_that_commits_in_between_loses_nothing(tmp_path: Path, m
     mine = change(log, ONE, to="ann")
     theirs = table(tmp_path)
     other = change(theirs, TWO, to="bob")
-    ask = Change.require_untouched
+    ask = TableChange.require_untouched
 
-    def overtaken(answer: Change, seen: Snapshot) -> None:
+    def overtaken(answer: TableChange, seen: TableSnapshot) -> None:
         ask(answer, seen)
         if answer is mine:
-            monkeypatch.setattr(Change, "require_untouched", ask)
+            monkeypatch.setattr(TableChange, "require_untouched", ask)
             theirs.put(other)  # without the lock, as a program does that knows only Delta
 
-    monkeypatch.setattr(Change, "require_untouched", overtaken)
+    monkeypatch.setattr(TableChange, "require_untouched", overtaken)
     commits.commit([mine])
     assert visitors(log) == [(ONE, "ann"), (TWO, "bob")]
 
@@ -191,7 +191,7 @@ def test_a_writer_that_dies_between_two_tables_is_finished_by_who_comes_next(
     visits, sessions = two_tables
     put = TableLog.put
 
-    def dying(log: TableLog, one: Change, *, is_decided: bool = False) -> None:
+    def dying(log: TableLog, one: TableChange, *, is_decided: bool = False) -> None:
         if log.folder == sessions.folder:
             raise KeyboardInterrupt
         put(log, one, is_decided=is_decided)

@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
-from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
+from ecom_assets.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
 from ecom_assets.delivery.tools.amplitude import payload as amplitude
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
@@ -32,7 +32,7 @@ def events(context: Context) -> HttpDestination:
     own, head = context.own, _head(context.own)
     return context.destination(
         amplitude.events(own.amplitude_min_id_length),
-        lambda payloads: Request(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
+        lambda payloads: PostRequest(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
         read,
         around_bytes=len(head) + 2,
         takes_gzip=True,
@@ -43,15 +43,15 @@ def users(context: Context) -> HttpDestination:
     """Return the destination of user properties; setting them twice has no effect."""
     own = context.own
 
-    def request(payloads: Sequence[str]) -> Request:
+    def request(payloads: Sequence[str]) -> PostRequest:
         key = own.amplitude_api_key.get_secret_value()
         form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
-        return Request(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
+        return PostRequest(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
 
     return context.destination(amplitude.users(own.amplitude_min_id_length), request, read)
 
 
-def read(reply: Reply, payloads: Sequence[str]) -> Reading:
+def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     """Interpret a response of Amplitude."""
     if reply.status == THROTTLED:
         return _read_throttled(reply, payloads)
@@ -63,11 +63,11 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
     counted = reply.content().get("events_ingested")
     if isinstance(counted, int) and counted < len(payloads):
         partly = ("partly_counted", f"Amplitude took the request and counts {counted} of its {len(payloads)} events.")
-        return Reading(BatchOutcome.TAKEN, taken_as=partly)
-    return Reading(BatchOutcome.TAKEN)
+        return BatchResponse(BatchOutcome.TAKEN, taken_as=partly)
+    return BatchResponse(BatchOutcome.TAKEN)
 
 
-def _read_refused(reply: Reply, count: int) -> Reading:
+def _read_refused(reply: Reply, count: int) -> BatchResponse:
     answer = reply.content()
     error = str(answer.get("error") or reply.words)
     refused: dict[int, tuple[str, str]] = {}
@@ -79,14 +79,14 @@ def _read_refused(reply: Reply, count: int) -> Reading:
     silenced = _places(answer.get("silenced_events"), count)
     refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
     if refused:
-        return Reading(BatchOutcome.AGAIN, refused=refused)
+        return BatchResponse(BatchOutcome.AGAIN, refused=refused)
     # Identify says `invalid_api_key`, the others "Invalid API key: …".
     if answer.get("missing_field") == "api_key" or any(one in error.lower().replace("_", " ") for one in _OUR_FAULT):
-        return Reading(BatchOutcome.NOT_ALLOWED, words=reply.words)
-    return Reading(BatchOutcome.HALVED, words=reply.words)
+        return BatchResponse(BatchOutcome.NOT_ALLOWED, words=reply.words)
+    return BatchResponse(BatchOutcome.HALVED, words=reply.words)
 
 
-def _read_throttled(reply: Reply, payloads: Sequence[str]) -> Reading:
+def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     """Interpret a 429: events of throttled users wait, events of users over their daily quota wait for another day."""
     answer = reply.content()
     spent = {
@@ -102,8 +102,8 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> Reading:
     }
     waiting = frozenset(throttled) - postponed.keys()
     if not waiting and not postponed:
-        return Reading(BatchOutcome.LATER, words=reply.words)
-    return Reading(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, words=reply.words)
+        return BatchResponse(BatchOutcome.LATER, words=reply.words)
+    return BatchResponse(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, words=reply.words)
 
 
 def _actors(payload: str) -> set[Any]:
@@ -129,7 +129,7 @@ REQUESTER = "ecom_assets"
 def request_deletion(own: AmplitudeSettings, ids: Sequence[str], send: Send) -> str:
     """Schedule the deletion of some users of the project; users that Amplitude does not know are ignored."""
     body = {"user_ids": list(ids), "requester": REQUESTER, "ignore_invalid_id": "true", "delete_from_org": "false"}
-    request = Request(
+    request = PostRequest(
         own.amplitude_deletion_address + DELETIONS,
         json.dumps(body).encode(),
         user=own.amplitude_api_key.get_secret_value(),

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import SecretStr
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
 from ecom_assets.delivery.payloads import PayloadForm, cut_by
-from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, taken
 from ecom_assets.delivery.tools.ga4 import payload as ga4
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
@@ -42,7 +42,7 @@ def _destination(context: Context, form: PayloadForm, repeatable: Callable[[str]
     params = {"measurement_id": own.ga4_measurement_id, "api_secret": own.ga4_api_secret.get_secret_value()}
     return context.destination(
         form,
-        lambda payloads: Request(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
+        lambda payloads: PostRequest(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
         read,
         cut=_cut,
         repeatable=repeatable,
@@ -61,14 +61,14 @@ def merged(payloads: Sequence[str]) -> str:
     return f"{head}{_EVENTS}{inner}]}}"
 
 
-def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
+def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
     """Interpret a response of GA4, which has only a status."""
     common = read_common(reply)
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return Reading(BatchOutcome.TAKEN, taken_as=UNCONFIRMED)
-    return Reading(BatchOutcome.HALVED, words=reply.words)
+        return BatchResponse(BatchOutcome.TAKEN, taken_as=UNCONFIRMED)
+    return BatchResponse(BatchOutcome.HALVED, words=reply.words)
 
 
 def _cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:
@@ -95,7 +95,7 @@ def request_deletion(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
         "id": {"type": kind, "userId": value},
         "propertyId": own.ga4_property_id,
     }
-    request = Request(
+    request = PostRequest(
         own.ga4_deletion_address + DELETIONS,
         json.dumps(body).encode(),
         bearer=own.ga4_deletion_token.get_secret_value(),

@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
 from ecom_assets.delivery.payloads import Texts
-from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
 from ecom_assets.delivery.tools.heap import payload as heap
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
@@ -33,20 +33,20 @@ def users(context: Context) -> HttpDestination:
     return context.destination(heap.USERS, request, read)
 
 
-def _request(own: HeapSettings, path: str, records: str, payloads: Texts) -> Request:
+def _request(own: HeapSettings, path: str, records: str, payloads: Texts) -> PostRequest:
     head = f'{{"app_id": {json.dumps(own.heap_app_id)}, "{records}": ['
-    return Request(own.heap_address + path, payloads.between(head, "]}"))
+    return PostRequest(own.heap_address + path, payloads.between(head, "]}"))
 
 
-def read(reply: Reply, _payloads: Sequence[str]) -> Reading:
+def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
     """Interpret a response of Heap."""
     common = read_common(reply)
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return Reading(BatchOutcome.TAKEN)
+        return BatchResponse(BatchOutcome.TAKEN)
     is_about_us = _OUR_FAULT.search(reply.words) is not None
-    return Reading(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.HALVED, words=reply.words)
+    return BatchResponse(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.HALVED, words=reply.words)
 
 
 TOKEN, USERS = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"
@@ -55,10 +55,10 @@ TOKEN, USERS = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"
 def request_deletion(own: HeapSettings, ids: Sequence[str], send: Send) -> str:
     """Submit some users, who are deleted in all environments of the account."""
     address = own.heap_deletion_address
-    login = Request(address + TOKEN, b"", user=own.heap_app_id, password=own.heap_api_key.get_secret_value())
+    login = PostRequest(address + TOKEN, b"", user=own.heap_app_id, password=own.heap_api_key.get_secret_value())
     token = str(taken("Heap", send(login)).content().get("access_token", ""))
     body = json.dumps({"users": [{"identity": one} for one in ids]}).encode()
-    result = taken("Heap", send(Request(address + USERS, body, bearer=token))).content()
+    result = taken("Heap", send(PostRequest(address + USERS, body, bearer=token))).content()
     return f"request {result.get('deletion_request_id', 'without a number')}, pending"
 
 

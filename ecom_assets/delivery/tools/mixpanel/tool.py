@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, HttpDestination, Reading, read_common
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
 from ecom_assets.delivery.payloads import Texts
-from ecom_assets.delivery.sender import Limits, Reply, Request
+from ecom_assets.delivery.sender import Limits, PostRequest, Reply
 from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
 from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
@@ -31,9 +31,9 @@ def events(context: Context) -> HttpDestination:
     user = own.mixpanel_service_user or own.mixpanel_token.get_secret_value()
     password = own.mixpanel_service_secret.get_secret_value() if own.mixpanel_service_user else ""
 
-    def request(payloads: Texts) -> Request:
+    def request(payloads: Texts) -> PostRequest:
         body = payloads.between("[", "]")
-        return Request(f"{own.mixpanel_address}/import", body, params=params, user=user, password=password)
+        return PostRequest(f"{own.mixpanel_address}/import", body, params=params, user=user, password=password)
 
     return context.destination(mixpanel.EVENTS, request, read, around_bytes=2, takes_gzip=True)
 
@@ -42,15 +42,15 @@ def users(context: Context) -> HttpDestination:
     """Return the destination of user properties; setting them twice has no effect."""
     token = f'{{"$token":{json.dumps(context.own.mixpanel_token.get_secret_value())},'
 
-    def request(payloads: Sequence[str]) -> Request:
+    def request(payloads: Sequence[str]) -> PostRequest:
         body = ",".join(token + payload[1:] for payload in payloads)
         url = f"{context.own.mixpanel_address}/engage"
-        return Request(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
+        return PostRequest(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
 
     return context.destination(mixpanel.USERS, request, read)
 
 
-def read(reply: Reply, payloads: Sequence[str]) -> Reading:
+def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     """Interpret a response of Mixpanel."""
     common = read_common(reply)
     if common is not None:
@@ -58,16 +58,16 @@ def read(reply: Reply, payloads: Sequence[str]) -> Reading:
     answer = reply.content()
     refused = _failed(answer.get("failed_records"), payloads)
     if reply.status == TAKEN and not refused and _says_yes(reply):
-        return Reading(BatchOutcome.TAKEN)
+        return BatchResponse(BatchOutcome.TAKEN)
     if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
-        return Reading(BatchOutcome.NOT_ALLOWED, words=_message(reply))
+        return BatchResponse(BatchOutcome.NOT_ALLOWED, words=_message(reply))
     imported = answer.get("num_records_imported")
     if not refused and not imported:
-        return Reading(BatchOutcome.HALVED, words=_message(reply))
+        return BatchResponse(BatchOutcome.HALVED, words=_message(reply))
     if isinstance(imported, int) and imported < len(payloads) - len(refused):
         words = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
-        return Reading(BatchOutcome.UNCERTAIN, refused=refused, words=words)
-    return Reading(BatchOutcome.TAKEN, refused=refused)
+        return BatchResponse(BatchOutcome.UNCERTAIN, refused=refused, words=words)
+    return BatchResponse(BatchOutcome.TAKEN, refused=refused)
 
 
 def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
@@ -104,7 +104,7 @@ DEVICE = "$device:"
 
 def request_deletion(own: MixpanelSettings, ids: Sequence[str], send: Send) -> str:
     """Create a task that deletes the events and profiles of some distinct ids."""
-    request = Request(
+    request = PostRequest(
         own.mixpanel_deletion_address + DELETIONS,
         json.dumps({"distinct_ids": list(ids), "compliance_type": "GDPR"}).encode(),
         params={"token": own.mixpanel_token.get_secret_value()},

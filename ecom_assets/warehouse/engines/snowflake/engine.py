@@ -50,7 +50,7 @@ VARIANT_VIEW = "{}_variant"
 """A view beside each table with JSON text, in which that column is a VARIANT."""
 
 
-class Compiler(SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
+class PortableSnowflakeCompiler(SnowflakeCompiler):  # type: ignore[misc]  # Ibis ships no types
     """Ibis' compiler, corrected where its results differ from other engines. Ibis finds methods by their names."""
 
     def visit_Divide(self, op: ops.Divide, *, left: Any, right: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
@@ -84,7 +84,7 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
     `failure` is the one that broke a stream of batches off: who reads the stream may see it in his own words only.
     """
 
-    compiler = Compiler()
+    compiler = PortableSnowflakeCompiler()
     place: SnowflakeAddress
     failure: WarehouseError | None = None
 

@@ -21,7 +21,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, conform
-from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, Watch, Written
+from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, SliceHooks, Written
 from ecom_assets.warehouse.engines.spark.session import SparkAddress, end_session, session_for
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, connected, fetch
 
@@ -112,7 +112,7 @@ class SparkEngine(Engine):
             raise WarehouseError(f"{self.address} has no table {contract.qualified_name()}; run `ecom run`.")
         return schema
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: Watch | None) -> Written:
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: SliceHooks | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)

@@ -35,12 +35,12 @@ from ecom_assets.warehouse.engines.spark.log import (
     INCOMING,
     LOG,
     WHOLE,
-    Change,
     Commits,
     DataFile,
     Slices,
-    Snapshot,
+    TableChange,
     TableLog,
+    TableSnapshot,
     rows_in,
 )
 from ecom_assets.warehouse.engines.spark.sql import SparkTypes, staged, view_name
@@ -58,7 +58,7 @@ class SparkFiles(SparkEngine):
         self._commits = Commits(self._root)
         self._logs: dict[str, TableLog] = {}
         self._shown: dict[str, int] = {}
-        self._staged: dict[str, Change] | None = None
+        self._staged: dict[str, TableChange] | None = None
         self._duckdb: DuckDB | None = None
         self._seen_by_duckdb: dict[str, int] = {}
 
@@ -109,7 +109,9 @@ class SparkFiles(SparkEngine):
             with self.transaction(), plain_file_errors(self._root):
                 yield new
                 new.move_to(log.folder)
-                self._stage(Change(log, new.seen, None if days is None else tuple(map(str, days.dates)), new.slices))
+                self._stage(
+                    TableChange(log, new.seen, None if days is None else tuple(map(str, days.dates)), new.slices)
+                )
         finally:
             shutil.rmtree(new.incoming, ignore_errors=True)
 
@@ -118,7 +120,7 @@ class SparkFiles(SparkEngine):
         present = [contract for contract in contracts if self.has(contract)]
         with self.transaction():
             for contract in present:
-                self._stage(Change(self.log(contract.layer, contract.name), self.snapshot(contract), None, {}))
+                self._stage(TableChange(self.log(contract.layer, contract.name), self.snapshot(contract), None, {}))
 
     def purge(self, contracts: Iterable[type[Table]]) -> str:
         """Delete the files of all earlier versions now; a reader of one of them fails."""
@@ -168,7 +170,7 @@ class SparkFiles(SparkEngine):
             with contextlib.suppress(OSError, WarehouseError):  # another process may do so at the same time
                 change.log.withdraw_old()
 
-    def snapshot(self, contract: type[Table]) -> Snapshot:
+    def snapshot(self, contract: type[Table]) -> TableSnapshot:
         """Return the current snapshot of the table.
 
         Raises:
@@ -179,7 +181,7 @@ class SparkFiles(SparkEngine):
             raise WarehouseError(f"{self._root} has no table {contract.qualified_name()}; run `ecom run`.")
         return result
 
-    def _current(self, layer: str, name: str) -> Snapshot | None:
+    def _current(self, layer: str, name: str) -> TableSnapshot | None:
         with plain_file_errors(self._root):
             self._commits.settle()
             return self.log(layer, name).current()
@@ -282,7 +284,7 @@ class SparkFiles(SparkEngine):
             self._logs[key] = TableLog(self._root / layer / name)
         return self._logs[key]
 
-    def _stage(self, change: Change) -> None:
+    def _stage(self, change: TableChange) -> None:
         key = str(change.log.folder)
         if self._staged is None or key in self._staged:
             raise WarehouseError(f"{key} can be replaced only in a transaction, and once in each.")
@@ -307,7 +309,7 @@ class FileSlice:
     """
 
     contract: type[Table]
-    seen: Snapshot
+    seen: TableSnapshot
     incoming: Path
     days: Days | None
     cutter: DuckDB | None = None

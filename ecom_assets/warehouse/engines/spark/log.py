@@ -59,7 +59,7 @@ Slices = Mapping[str, tuple[DataFile, ...]]
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class TableSnapshot:
     """The files and columns of a table at one version of its log."""
 
     columns: ibis.Schema
@@ -84,15 +84,15 @@ def rows_in(files: tuple[DataFile, ...]) -> int:
 
 
 @dataclass(frozen=True)
-class Change:
+class TableChange:
     """New slices of one table in the place of old ones; `seen` is the state that they were computed on."""
 
     log: "TableLog"
-    seen: Snapshot
+    seen: TableSnapshot
     days: tuple[str, ...] | None
     slices: Slices
 
-    def require_untouched(self, newest: Snapshot) -> None:
+    def require_untouched(self, newest: TableSnapshot) -> None:
         """Check that the replaced files are those that were seen.
 
         Raises:
@@ -105,7 +105,7 @@ class Change:
                 "when that run has ended."
             )
 
-    def onto(self, newest: Snapshot) -> Snapshot:
+    def onto(self, newest: TableSnapshot) -> TableSnapshot:
         """Return the snapshot that results from the change."""
         kept = {} if self.days is None else {day: files for day, files in newest.slices.items() if day not in self.days}
         return replace(newest, slices=dict(sorted({**kept, **self.slices}.items())))
@@ -118,9 +118,9 @@ class TableLog:
         """Take the table's folder."""
         self.folder = folder
         self._open: tuple[int, DeltaTable] | None = None
-        self._snapshot: Snapshot | None = None
+        self._snapshot: TableSnapshot | None = None
 
-    def current(self) -> Snapshot | None:
+    def current(self) -> TableSnapshot | None:
         """Return the newest state, or None where the table does not exist.
 
         Raises:
@@ -134,7 +134,7 @@ class TableLog:
                 self._snapshot = self._read(table)
         return self._snapshot
 
-    def existing(self) -> Snapshot:
+    def existing(self) -> TableSnapshot:
         """Return the newest state of a table that is written to.
 
         Raises:
@@ -167,7 +167,7 @@ class TableLog:
             with self._plain_errors():
                 table.alter.add_columns(wanted)
 
-    def put(self, change: Change, *, is_decided: bool = False) -> None:
+    def put(self, change: TableChange, *, is_decided: bool = False) -> None:
         """Make a change the table's; where another commit comes first, look again.
 
         A change that `is_decided` belongs to a transaction that counts, and is no longer checked.
@@ -187,7 +187,7 @@ class TableLog:
                 return
             refused_at = newest.version
 
-    def become(self, new: Snapshot) -> None:
+    def become(self, new: TableSnapshot) -> None:
         """Give the table other columns and files, in one commit."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._plain_errors():
@@ -240,7 +240,7 @@ class TableLog:
             self._open, self._snapshot = (identity, DeltaTable(self.folder)), None
             return self._open[1]
 
-    def _read(self, table: DeltaTable) -> Snapshot:
+    def _read(self, table: DeltaTable) -> TableSnapshot:
         (day_column,) = table.metadata().partition_columns or (None,)
         result = pa.table(table.get_add_actions(flatten=True))
         names = ["path", "size_bytes", "num_records", *([f"partition.{day_column}"] if day_column else [])]
@@ -250,9 +250,9 @@ class TableLog:
             slices[str(day[0]) if day else WHOLE].append(DataFile(path, size, count))
         columns = ibis.Schema.from_pyarrow(pa.schema(table.schema().to_arrow()))
         sorted_files = {day: tuple(sorted(slices[day], key=lambda file: file.path)) for day in sorted(slices)}
-        return Snapshot(columns, day_column, sorted_files, table.version())
+        return TableSnapshot(columns, day_column, sorted_files, table.version())
 
-    def _is_committed(self, newest: Snapshot, wanted: Snapshot) -> bool:
+    def _is_committed(self, newest: TableSnapshot, wanted: TableSnapshot) -> bool:
         """Commit the difference between two snapshots; return whether no other process was faster."""
         actions: list[AddAction | RemoveAction] = [*_adds(wanted, newest.files), *_removes(newest, wanted.files)]
         if not actions or self._open is None:
@@ -295,11 +295,11 @@ def _cut(day_column: str | None) -> list[str]:
     return [day_column] if day_column else []
 
 
-def _values(state: Snapshot, day: str) -> dict[str, str | None]:
+def _values(state: TableSnapshot, day: str) -> dict[str, str | None]:
     return {state.day_column: day} if state.day_column else {}
 
 
-def _adds(state: Snapshot, known: Mapping[str, DataFile]) -> Iterator[AddAction]:
+def _adds(state: TableSnapshot, known: Mapping[str, DataFile]) -> Iterator[AddAction]:
     """Return the actions that add the new files of a snapshot."""
     for day, files in state.slices.items():
         for file in files:
@@ -308,7 +308,7 @@ def _adds(state: Snapshot, known: Mapping[str, DataFile]) -> Iterator[AddAction]
                 yield AddAction(file.path, file.size, _values(state, day), now_ms(), data_change=True, stats=stats)
 
 
-def _removes(state: Snapshot, kept: Mapping[str, DataFile]) -> Iterator[RemoveAction]:
+def _removes(state: TableSnapshot, kept: Mapping[str, DataFile]) -> Iterator[RemoveAction]:
     """Return the actions that remove the files of a snapshot that are not kept."""
     for day, files in state.slices.items():
         for file in files:
@@ -337,7 +337,7 @@ class Commits:
         self._folder = root / TRANSACTIONS
         self._pending = self._folder / PENDING
 
-    def commit(self, changes: list[Change]) -> None:
+    def commit(self, changes: list[TableChange]) -> None:
         """Make all changes the tables' own, or none.
 
         Raises:
@@ -392,7 +392,7 @@ class Commits:
             if seen is not None:  # else it was dropped since
                 days = None if change["days"] is None else tuple(change["days"])
                 slices = {day: tuple(DataFile(**file) for file in files) for day, files in change["slices"].items()}
-                log.put(Change(log, seen, days, slices), is_decided=True)
+                log.put(TableChange(log, seen, days, slices), is_decided=True)
         self._pending.unlink()
 
     @contextlib.contextmanager
@@ -405,7 +405,7 @@ class Commits:
                 "command finishes it."
             ) from error
 
-    def _written_down(self, change: Change) -> dict[str, Any]:
+    def _written_down(self, change: TableChange) -> dict[str, Any]:
         slices = {day: [asdict(file) for file in files] for day, files in change.slices.items()}
         table = change.log.folder.relative_to(self._root).as_posix()
         return {"table": table, "days": change.days, "slices": slices}
