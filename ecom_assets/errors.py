@@ -102,8 +102,8 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
 
 
 def _closest(word: object, known: Iterable[str], most: int) -> list[str]:
-    lowered = {one.lower(): one for one in known}
-    return [lowered[one] for one in get_close_matches(str(word).lower(), lowered, n=most)]
+    lowered = {word.lower(): word for word in known}
+    return [lowered[match] for match in get_close_matches(str(word).lower(), lowered, n=most)]
 
 
 def check_keys(given: Iterable[object], known: Collection[str], place: str) -> None:

@@ -33,16 +33,16 @@ def _contracts() -> Iterator[type[Table]]:
                 yield value
 
 
-_TABLES: Final = tuple(one for one in _contracts() if not one.is_abstract)
-ALL: Final[tuple[type[Table], ...]] = tuple(one for one in _TABLES if one.written_by == "asset")
+_TABLES: Final = tuple(contract for contract in _contracts() if not contract.is_abstract)
+ALL: Final[tuple[type[Table], ...]] = tuple(contract for contract in _TABLES if contract.written_by == "asset")
 """The tables that assets write."""
 NOTES: Final[tuple[type[Table], ...]] = (
-    *(one for one in _TABLES if one.written_by == "run"),
+    *(contract for contract in _TABLES if contract.written_by == "run"),
     *(Withdrawals, ErasedRows, EmptyDays, AbsentDays),
 )
 """Tables that runs write in addition to the assets' tables; they are copied, cleared and migrated together."""
-RAW: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "raw")
-MARTS: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.layer == "mart")
-PUBLISHED: Final[tuple[type[Table], ...]] = tuple(one for one in ALL if one.counted_from)
+RAW: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.layer == "raw")
+MARTS: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.layer == "mart")
+PUBLISHED: Final[tuple[type[Table], ...]] = tuple(contract for contract in ALL if contract.counted_from)
 """Tables of daily metrics whose changes are logged."""
-BY_KEY: Final = {f"{one.layer}/{one.name}": one for one in ALL}
+BY_KEY: Final = {f"{contract.layer}/{contract.name}": contract for contract in ALL}

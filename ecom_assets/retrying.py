@@ -41,9 +41,9 @@ def retrying(
 def reconnecting(*reconnects: Callable[[], None]) -> Retrying:
     """Return an object that calls a function, again on new connections while the old ones are lost."""
 
-    def reconnect() -> None:
+    def reconnect_all() -> None:
         with suppress(WarehouseError):  # the next attempt raises the error
-            for one in reconnects:
-                one()
+            for reconnect in reconnects:
+                reconnect()
 
-    return retrying(CONNECTION_PAUSES_S, lambda error: isinstance(error, ConnectionLostError), reconnect)
+    return retrying(CONNECTION_PAUSES_S, lambda error: isinstance(error, ConnectionLostError), reconnect_all)

@@ -133,7 +133,7 @@ def declared_segments(settings: Settings) -> tuple[VisitorSegment, ...]:
     with about_setting("visitor_segments"):
         declared = read_visitor_segments(settings.visitor_segments)
     translate = load_mapping(mapping_name(settings)).translate
-    return tuple(one.translated(translate) for one in declared.values())
+    return tuple(funnel.translated(translate) for funnel in declared.values())
 
 
 def daily_funnels(settings: Settings) -> tuple[DailyFunnel, ...]:

@@ -206,7 +206,7 @@ def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: Att
     con.create_table("effects", removal_effect_rows([(last.first, "purchase", result)]), temp=True)
     whole = walked.mutate(converted_date=day, anchor_date=day)
     units = credit.by_removal_effects(whole, con.table("effects"))
-    effects = {one.channel: {"removal_effect": one.effect} for one in result}
+    effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
     rows = con.to_pyarrow(units).to_pylist()
     return _shown((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
 
@@ -217,4 +217,4 @@ def _shown(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[st
         for channel, units, cents, more in rows
         if units or cents
     ]
-    return sorted(shown, key=lambda one: (-one["credit"], one["channel"]))
+    return sorted(shown, key=lambda row: (-row["credit"], row["channel"]))

@@ -82,8 +82,10 @@ def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule,
     columns = ["unit", "begin", "until"]
     return union_all(
         *(
-            one.select(*columns, here=here, there=there, step_count=count).select(*STEP, "begin", "until", "step_count")
-            for one, here, there, count in (
+            touches.select(*columns, here=here, there=there, step_count=count).select(
+                *STEP, "begin", "until", "step_count"
+            )
+            for touches, here, there, count in (
                 (alone, start, alone.channel, alone.step_count),
                 (alone, alone.channel, nothing, alone.step_count),
                 # A touch that is followed by another one does not end a path, and the next one does not start one.
@@ -179,20 +181,20 @@ def removal_effects(steps: Steps, units: int) -> list[RemovalEffect]:
     if not whole:
         return []
     channels = sorted({state for step in steps for state in step} - {START, CONVERTED, NOTHING})
-    effects = {one: max(1.0 - conversion_rate(steps, one) / whole, 0.0) for one in channels}
+    effects = {channel: max(1.0 - conversion_rate(steps, channel) / whole, 0.0) for channel in channels}
     shares = _whole_shares(effects, units)
-    ranked = sorted(channels, key=lambda one: (-shares[one], one))
-    return [RemovalEffect(one, effects[one], shares[one]) for one in ranked]
+    ranked = sorted(channels, key=lambda channel: (-shares[channel], channel))
+    return [RemovalEffect(channel, effects[channel], shares[channel]) for channel in ranked]
 
 
 def _whole_shares(effects: Mapping[str, float], units: int) -> dict[str, int]:
     total = sum(effects.values())
-    exact = {one: units * effect / total for one, effect in effects.items()}
-    shares = {one: int(part) for one, part in exact.items()}
-    by_loss: Iterable[str] = sorted(exact, key=lambda one: (shares[one] - exact[one], one))
+    exact = {channel: units * effect / total for channel, effect in effects.items()}
+    shares = {channel: int(part) for channel, part in exact.items()}
+    by_loss: Iterable[str] = sorted(exact, key=lambda channel: (shares[channel] - exact[channel], channel))
     left = units - sum(shares.values())
-    for one, _ in zip(by_loss, range(left), strict=False):
-        shares[one] += 1
+    for channel, _ in zip(by_loss, range(left), strict=False):
+        shares[channel] += 1
     return shares
 
 
@@ -206,13 +208,13 @@ def removal_effect_rows(chains: Iterable[Chain]) -> pa.Table:
         {
             "converted_date": day,
             "unit": unit,
-            "channel": one.channel,
-            "removal_effect_rate": one.effect,
-            "credit_share": Decimal(one.units).scaleb(-9),
+            "channel": effect.channel,
+            "removal_effect_rate": effect.effect,
+            "credit_share": Decimal(effect.units).scaleb(-9),
             "rank_number": rank,
         }
         for day, unit, effects in chains
-        for rank, one in enumerate(effects, start=1)
+        for rank, effect in enumerate(effects, start=1)
     ]
     kinds = schema_of(ChannelRemovalEffects).to_pyarrow()
     return pa.Table.from_pylist(rows, schema=pa.schema([(kind.name, kind.type) for kind in kinds]))

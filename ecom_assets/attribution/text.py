@@ -6,5 +6,5 @@ from typing import Any
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return the number of purchases, and a line for each channel with its credit and revenue."""
     result = [f"{answer['conversions']:,} purchases, by {answer['model']}"]
-    result += [f"  {one['channel']:26} {one['credit']:>14,.2f} {one['revenue']:>16,.2f}" for one in answer["channels"]]
+    result += [f"  {row['channel']:26} {row['credit']:>14,.2f} {row['revenue']:>16,.2f}" for row in answer["channels"]]
     return [*result, *answer["notes"]]

@@ -122,7 +122,7 @@ def host_of(url: ir.StringValue) -> ir.StringValue:
 def _is_own(host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequence[str]) -> ir.BooleanValue:
     """Return whether a referrer is the domain of the page, its subdomain or parent domain, or one of `own_domains`."""
     same = _is_within(host, page_host) | _is_within(page_host, host)
-    others = [_is_within(host, ibis.literal(one)) for one in own_domains]
+    others = [_is_within(host, ibis.literal(domain)) for domain in own_domains]
     return reduce(or_, [same, *others]).fill_null(NO)
 
 
@@ -296,7 +296,7 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
         arrived = arrived.filter(arrived.event_date >= ibis.literal(days.first)) if days.dates else arrived.limit(0)
     crosses = sessions.ended_date > sessions.started_date
     columns = ("session_id", "visitor_id", "started_at", "started_date", "is_bot", "ended_at")
-    alone, crossing = (sessions.filter(one).select(*columns) for one in (~crosses, crosses))
+    alone, crossing = (sessions.filter(condition).select(*columns) for condition in (~crosses, crosses))
     arrived = arrived.select("visitor_id", "fragment_started_at", *SOURCED)
     rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
     nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}

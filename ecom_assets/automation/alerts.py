@@ -72,9 +72,13 @@ def report_on(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunReport:
         for event in events
         if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION
     ]
-    failed = [one for one in evaluations if not one.passed and one.severity == dg.AssetCheckSeverity.ERROR]
-    checks = tuple(failed_check_of(one) for one in failed if HELD_DAYS not in one.metadata)
-    held = tuple(held_line(day) for one in evaluations for day in _held_days(one))
+    failed = [
+        evaluation
+        for evaluation in evaluations
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    checks = tuple(failed_check_of(evaluation) for evaluation in failed if HELD_DAYS not in evaluation.metadata)
+    held = tuple(held_line(day) for evaluation in evaluations for day in _held_days(evaluation))
     steps = tuple(step_sentence(event) for event in events if event.is_step_failure and not _is_about_a_check(event))
     if has_failed and not steps and not checks:
         steps = tuple(run_sentence(event) for event in events if event.is_run_failure)
@@ -338,16 +342,16 @@ def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
         for record in newest.values()
         if record.event is not None and record.event.dagster_event is not None
     ]
-    known = [one for one in evaluations if one is not None]
-    failing = [failed_check_of(one) for one in known if not one.passed]
-    return CheckResults(len(known), tuple(sorted(failing, key=lambda one: (one.table, one.name))))
+    known = [evaluation for evaluation in evaluations if evaluation is not None]
+    failing = [failed_check_of(evaluation) for evaluation in known if not evaluation.passed]
+    return CheckResults(len(known), tuple(sorted(failing, key=lambda check: (check.table, check.name))))
 
 
-def held_line(one: dict[str, Any]) -> str:
+def held_line(day: dict[str, Any]) -> str:
     """Describe a held day: its reason, since when it is held, and how to release it."""
-    what = f"{one['observed_count']:,} customers, {one['limit_count']:,} or fewer are too few"
-    if one["reason"] == "report_missing":
+    what = f"{day['observed_count']:,} customers, {day['limit_count']:,} or fewer are too few"
+    if day["reason"] == "report_missing":
         what = "no report came"
-    rows = f"{one['held_row_count']:,} rows wait since {one['held_since']} UTC"
-    command = f"`ecom release {one['source']} {one['day']}`"
-    return f"Held back: {one['source']} of {one['day']} ({what}); {rows}; better data let it in, or {command}"
+    rows = f"{day['held_row_count']:,} rows wait since {day['held_since']} UTC"
+    command = f"`ecom release {day['source']} {day['day']}`"
+    return f"Held back: {day['source']} of {day['day']} ({what}); {rows}; better data let it in, or {command}"

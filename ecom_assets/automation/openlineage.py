@@ -213,7 +213,7 @@ class Lineage:
             if at is None:
                 continue
             is_end = state != RunState.START  # what tables are like is said once, at the end
-            inputs = [self._input(one, is_end=is_end) for one in value[1]] if value else []
+            inputs = [self._input(table, is_end=is_end) for table in value[1]] if value else []
             outputs = [self._output(value[0], step, is_end=is_end)] if value else []
             run_facets = self._run(run_id, step.error if is_end else "", parent)
             yield self._event(state, at, run_facets, job, inputs=inputs, outputs=outputs)
@@ -255,10 +255,10 @@ class Lineage:
                 inputFields=[
                     column_lineage_dataset.InputField(
                         namespace=self.names.namespace,
-                        name=self.names.name_of(*one.asset_key.path),
-                        field=one.column_name,
+                        name=self.names.name_of(*source.asset_key.path),
+                        field=source.column_name,
                     )
-                    for one in sources
+                    for source in sources
                 ]
             )
             for name, sources in lineage.deps_by_column.items()

@@ -173,9 +173,9 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
     if len(days.dates) <= GAP_DAYS:
         return [days]
     with _opened(settings, paths) as files:
-        matches = [one for one in days_of_files(files, settings.late_days) if one.received >= settings.first_day]
+        matches = [file for file in days_of_files(files, settings.late_days) if file.received >= settings.first_day]
     require_span(days.first, days.dates[-1], settings.max_days, matches)
-    rows = Days.of(day for one in matches for day in one.days)
+    rows = Days.of(day for file in matches for day in file.days)
     return parts_of(days, rows.widened(before=1, after=settings.late_days + 2).dates)
 
 
@@ -262,15 +262,15 @@ def request_sensor(
         waiting = Requests(settings.home).waiting()
         if not waiting:
             yield dg.SkipReason("There are no requests.")
-        for one in waiting:
-            filters = dg.RunsFilter(tags={REQUEST_TAG: str(one.number)}, statuses=UNFINISHED)
+        for request in waiting:
+            filters = dg.RunsFilter(tags={REQUEST_TAG: str(request.number)}, statuses=UNFINISHED)
             if context.instance.get_run_records(filters, limit=1):
-                yield dg.SkipReason(f"The run for request {one.number} is under way.")
+                yield dg.SkipReason(f"The run for request {request.number} is under way.")
                 continue
-            first, last = one.first_day, one.last_day
-            run = run_request(first, last, run_key=f"request-{one.number}-{one.attempt}")
-            chosen = sorted(_assets(context, one, reported) - set(skipped))
-            tags = {**run.tags, REQUEST_TAG: str(one.number)}
+            first, last = request.first_day, request.last_day
+            run = run_request(first, last, run_key=f"request-{request.number}-{request.attempt}")
+            chosen = sorted(_assets(context, request, reported) - set(skipped))
+            tags = {**run.tags, REQUEST_TAG: str(request.number)}
             yield dg.RunRequest(run_key=run.run_key, tags=tags, asset_selection=chosen)
 
     return requests

@@ -70,10 +70,10 @@ def create_key(
 ) -> None:
     """Make an API key, and show it this once."""
     scopes = scope or [Scope.READ.value]
-    for one in scopes:
-        if one not in set(Scope):
-            raise UsageError(f"--scope {one!r} is not a scope; {did_you_mean(one, map(str, Scope))}.")
-    made, key = _file().create(name, tuple(Scope(one) for one in dict.fromkeys(scopes)))
+    for requested in scopes:
+        if requested not in set(Scope):
+            raise UsageError(f"--scope {requested!r} is not a scope; {did_you_mean(requested, map(str, Scope))}.")
+    made, key = _file().create(name, tuple(map(Scope, dict.fromkeys(scopes))))
     if as_json:
         typer.echo(json.dumps(_shown(made) | {"key": key}))
         return
@@ -91,9 +91,9 @@ def list_keys(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(keys))
         return
-    for one in keys:
-        state = f"revoked {one['revoked_at']}" if one["revoked_at"] else "valid"
-        typer.echo(f"{one['key_id']}  {'+'.join(one['scopes']):<12}  {one['created_at']}  {state}  {one['name']}")
+    for key in keys:
+        state = f"revoked {key['revoked_at']}" if key["revoked_at"] else "valid"
+        typer.echo(f"{key['key_id']}  {'+'.join(key['scopes']):<12}  {key['created_at']}  {state}  {key['name']}")
     if not keys:
         typer.echo("There are no keys; `ecom api-key create --name NAME` makes one.", err=True)
 

@@ -31,7 +31,7 @@ def copy(
         tables = [contract for contract in (*ALL, *NOTES) if source.has(contract)]
         if not tables:
             raise UsageError(f"{source.address} has none of the platform's tables; run `ecom run` on it first.")
-        taken = [one.qualified_name() for one in tables if target.has(one) and target.row_count(one)]
+        taken = [table.qualified_name() for table in tables if target.has(table) and target.row_count(table)]
         if taken and not overwrite:
             raise UsageError(
                 f"{target.address} has rows in {', '.join(taken)} already; give --overwrite to replace them."

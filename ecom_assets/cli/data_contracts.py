@@ -59,7 +59,7 @@ def contracts(
 
 
 def _chosen(names: list[str] | None) -> list[type[Table]]:
-    known = {one.qualified_name(): one for one in ALL}
+    known = {contract.qualified_name(): contract for contract in ALL}
     for name in names or ():
         if name not in known:
             raise UsageError(f"--table {name!r} is not a table; {did_you_mean(name, known)}.")

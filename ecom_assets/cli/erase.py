@@ -203,7 +203,7 @@ def _plan_lines(plan: ErasurePlan) -> list[str]:
     ]
     if plan.is_empty:
         return ["Nothing was found of:", *ids]
-    files = {one.path: one.record_count for one in plan.files}
+    files = {file.path: file.record_count for file in plan.files}
     left = {"tables": plan.tables, "files": files, "other_files": plan.other_files}
     ledger = [f"  ledger of deliveries: {plan.ledger_count:,} records"] if plan.ledger_count else []
     return ["The person is known as:", *ids, "and is in:", *_left_lines(left), *ledger]
@@ -211,15 +211,21 @@ def _plan_lines(plan: ErasurePlan) -> list[str]:
 
 def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     removed, days = receipt["removed"], receipt["recomputed"]["days"]
-    rows, records = sum(removed["tables"].values()), sum(one["record_count"] for one in removed["files"])
+    rows, records = sum(removed["tables"].values()), sum(file["record_count"] for file in removed["files"])
     lines = [f"Erased: {rows:,} rows of {len(removed['tables'])} tables, {records:,} records of "]
     lines[0] += f"{len(removed['files'])} landing files, {removed['ledger_records']:,} records of the ledger."
     if days:
         lines.append(f"Tables of {days['from']} to {days['to']} were computed again and published.")
     for tool, answers in receipt["tools"].items():
-        lines += [f"{tool}: asked to delete {one['id_count']:,} ids; {one['answer']}." for one in answers]
+        lines += [
+            f"{tool}: asked to delete {deletion['id_count']:,} ids; {deletion['answer']}." for deletion in answers
+        ]
     lines.append("Nothing of the person is left in tables, landing files and the platform's files.")
-    return [*lines, *_kept_lines(receipt["verified"]["kept"]), *(f"To confirm: {one}" for one in receipt["to_confirm"])]
+    return [
+        *lines,
+        *_kept_lines(receipt["verified"]["kept"]),
+        *(f"To confirm: {sentence}" for sentence in receipt["to_confirm"]),
+    ]
 
 
 def _print(answer: dict[str, Any], lines: list[str], *, as_json: bool) -> None:

@@ -124,7 +124,7 @@ def _made_lines(made: Answer) -> Iterator[str]:
     if not made["runs"]:
         yield "Which runs wrote these rows was not noted; a run with this version notes it."
     if made["upstream"]:
-        yield f"Computed from {', '.join(one['table'] for one in made['upstream'])}"
+        yield f"Computed from {', '.join(upstream['table'] for upstream in made['upstream'])}"
 
 
 def _reasons(rows: list[Answer]) -> Iterator[str]:
@@ -139,8 +139,9 @@ def _reasons(rows: list[Answer]) -> Iterator[str]:
 def _numbers(answer: Answer) -> Iterator[str]:
     yield ""
     yield "Numbers, to go down from with --column:"
-    for one in answer["numbers"]:
-        yield f"  {one['column']} [{one['unit'] or 'number'}]: {one['description']} ({one['how'] or 'not computed'})"
+    for number in answer["numbers"]:
+        unit, how = number["unit"] or "number", number["how"] or "not computed"
+        yield f"  {number['column']} [{unit}]: {number['description']} ({how})"
 
 
 def _number_lines(number: Answer) -> Iterator[str]:
@@ -157,10 +158,10 @@ def _number_lines(number: Answer) -> Iterator[str]:
     if number["adds_up"] is not None:
         result = "give the number again" if number["adds_up"] else "do NOT give the number: was it computed before?"
         yield f"  The received rows {result}."
-    for one in number["restatements"]:
+    for restatement in number["restatements"]:
         yield (
-            f"  Restated at {one['restated_at']} by run {one['run_id']}: {one['before_value']} became "
-            f"{one['after_value']} ({one['cause']})"
+            f"  Restated at {restatement['restated_at']} by run {restatement['run_id']}: "
+            f"{restatement['before_value']} became {restatement['after_value']} ({restatement['cause']})"
         )
 
 

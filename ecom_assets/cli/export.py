@@ -128,11 +128,12 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
 
 def _dry_lines(shown: dict[str, Any]) -> list[str]:
     lines = ["Nothing was sent. What would be:"]
-    for name, one in shown["dry_run"].items():
+    for name, dry_run in shown["dry_run"].items():
         counts = (
-            f"{one['would_send']:,} of {one['due']:,} due, {one['would_refuse']:,} cannot go, {one['known']:,} known"
+            f"{dry_run['would_send']:,} of {dry_run['due']:,} due, "
+            f"{dry_run['would_refuse']:,} cannot go, {dry_run['known']:,} known"
         )
-        lines.append(f"  {name:16} {counts}: {Path(one['folder'])}")
+        lines.append(f"  {name:16} {counts}: {Path(dry_run['folder'])}")
     return lines
 
 
@@ -140,7 +141,7 @@ def _complain(outcome: RunOutcome, totals: dict[str, Any]) -> None:
     for failure in outcome.complaints:
         typer.echo(f"ecom: {failure}", err=True)
     refusing = {check.table.partition("/")[2] for check in outcome.failed_checks if check.name == ACCEPTED}
-    if waiting := sum(one["pending"] for name, one in totals["deliveries"].items() if name not in refusing):
+    if waiting := sum(delivery["pending"] for name, delivery in totals["deliveries"].items() if name not in refusing):
         typer.echo(f"ecom: {waiting:,} records wait, as a tool did not take them; run the same again later.", err=True)
 
 
@@ -176,7 +177,7 @@ def export(
     shown = {"run_id": outcome.run_id, "success": outcome.is_well, "failures": outcome.failures, **totals}
     typer.echo(json.dumps(shown, default=str) if as_json else "\n".join(delivery_lines(totals)))
     _complain(outcome, totals)
-    if not outcome.is_well or sum(one["pending"] for one in totals["deliveries"].values()):
+    if not outcome.is_well or sum(delivery["pending"] for delivery in totals["deliveries"].values()):
         raise typer.Exit(1)
 
 
@@ -186,8 +187,8 @@ def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:
     Raises:
         UsageError: There is more than one day, or no destination.
     """
-    days = [one for one in to if LIKE_A_DAY.match(one)]
-    places = tuple(dict.fromkeys(one for one in to if one not in days))
+    days = [text for text in to if LIKE_A_DAY.match(text)]
+    places = tuple(dict.fromkeys(text for text in to if text not in days))
     if len(days) > 1:
         raise UsageError(f"--to {days[0]} and --to {days[1]} are both last days; give one of them.")
     if not places:

@@ -25,8 +25,9 @@ def migrate_command(
         return
     with closing(engine.open()):
         plan = {contract: changes(engine, contract) for contract in (*ALL, *NOTES)}
-        for contract in (one for one, result in plan.items() if result and yes):
-            migrate(engine, contract)
+        for contract, planned_changes in plan.items():
+            if planned_changes and yes:
+                migrate(engine, contract)
     planned = [change for result in plan.values() for change in result]
     if as_json:
         typer.echo(json.dumps({"changes": [asdict(change) for change in planned], "done": yes}))

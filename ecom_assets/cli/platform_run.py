@@ -164,9 +164,11 @@ def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
     if not (result.success or failures):  # a resource failed, before any step began
         failures = [run_sentence(event) for event in result.all_events if event.is_run_failure]
     metadata = _metadata_by_table(result)
-    fetched = {key: one for key, one in metadata.items() if one.get("fetched")}
+    fetched = {key: entry for key, entry in metadata.items() if entry.get("fetched")}
     published = metadata.get(PUBLICATION.to_user_string())
-    delivered = {key.partition("/")[2]: one for key, one in metadata.items() if "outcomes" in one or "summary" in one}
+    delivered = {
+        key.partition("/")[2]: entry for key, entry in metadata.items() if "outcomes" in entry or "summary" in entry
+    }
     written = tuple(table.qualified_name() for table in ALL if asset_key(table).to_user_string() in metadata)
     return RunOutcome(
         result.run_id,
@@ -358,7 +360,7 @@ def report_refusal(error: EcomError, own: OwnData) -> None:
 def stored_days(settings: Settings) -> list[date]:
     """Return the days of arrival that have rows in the warehouse."""
     with closing(new_engine(settings).open()) as engine:
-        return sorted({one for days in raw_days(engine, RAW).values() for one in days})
+        return sorted({day for days in raw_days(engine, RAW).values() for day in days})
 
 
 def _require_rebuild(settings: Settings, days: Days) -> None:
@@ -368,7 +370,7 @@ def _require_rebuild(settings: Settings, days: Days) -> None:
 
 
 def _listed(parts: list[Days]) -> str:
-    spans = [str(one.first) if len(one.dates) == 1 else f"{one.first} to {one.dates[-1]}" for one in parts]
+    spans = [str(part.first) if len(part.dates) == 1 else f"{part.first} to {part.dates[-1]}" for part in parts]
     return f"{len(parts)} runs, over {', '.join(spans[:-1])} and {spans[-1]}"
 
 

@@ -48,7 +48,7 @@ def release_command(
     typer.echo(json.dumps(released) if as_json else line)
     for sentence in [
         *outcome.failures,
-        *(f"{one.table}: the check {one.name} failed" for one in outcome.failed_checks),
+        *(f"{check.table}: the check {check.name} failed" for check in outcome.failed_checks),
     ]:
         typer.echo(f"ecom: {sentence}", err=True)
     if not outcome.is_well:

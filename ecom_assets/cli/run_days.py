@@ -101,7 +101,7 @@ class DaysOfRun:
                 covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
             first, last = self._requested(Days.of(a_day for days in covered for a_day in days.dates), opened)
             if (last - first).days >= self.settings.max_days:
-                inside = [one for one in self._found(opened) if first <= one.received <= last]
+                inside = [file for file in self._found(opened) if first <= file.received <= last]
                 require_span(first, min(last, self.today), self.settings.max_days, inside)
             return first, last
 
@@ -116,11 +116,11 @@ class DaysOfRun:
         if len(days.dates) <= GAP_DAYS or not has_files_only:
             return [days]
         with duckdb.connect() as con:
-            result = {a_day for one in self._found(self._opened(con)) for a_day in one.days}
+            result = {a_day for file in self._found(self._opened(con)) for a_day in file.days}
         return parts_of(days, {*result, *stored()})
 
     def _found(self, opened: Iterable[RecordFiles]) -> list[DayOfFile]:
-        return [one for files in opened for one in days_of_files(files, self.settings.late_days)]
+        return [file for files in opened for file in days_of_files(files, self.settings.late_days)]
 
     def _opened(self, con: duckdb.DuckDBPyConnection) -> list[RecordFiles]:
         """Return the files of events and of orders; none for a source that is not files, as the sandbox's orders."""
@@ -166,7 +166,7 @@ class DaysOfRun:
         first_days: list[date] = [row[0] for row in result if row and row[0]]
         if not first_days:
             raise self._too_early(start)
-        counts = (one.by_day.items() for files in opened for one in files.file_rows())
+        counts = (file.by_day.items() for files in opened for file in files.file_rows())
         rows = sum(number for by_day in counts for a_day, number in by_day if a_day < start)
         self.say(
             f"{rows:,} rows of days before ECOM_FIRST_DAY={start} are left out; set an earlier day to take them in."

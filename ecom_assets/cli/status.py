@@ -49,7 +49,7 @@ def status(as_json: Json = False) -> None:
         typer.echo(json.dumps(rows))
         return
     _draw(rows)
-    held = [held_line(one) for row in rows for one in row["held_days"]]
+    held = [held_line(day) for row in rows for day in row["held_days"]]
     lines = [*held, *_lost_lines(lost), *absent_lines(absent)]
     for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
         typer.echo(line)
@@ -84,16 +84,16 @@ def _state(
 
 
 def _days_of(table: str, notes: list[dict[str, Any]]) -> list[str]:
-    return [str(one["received_date"]) for one in notes if one["source_table"] == table]
+    return [str(note["received_date"]) for note in notes if note["source_table"] == table]
 
 
 def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
     """Return a line for each day whose rows a table keeps although the source no longer has them."""
     return [
-        f"{one['source_table']} keeps {one['stored_count']:,} rows of {one['received_date']}, of which its source has "
-        f"{one['offered_count']:,} since {one['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go with "
-        f"`ecom run --from {one['received_date']} --to {one['received_date']} --allow-withdrawal`."
-        for one in lost
+        f"{note['source_table']} keeps {note['stored_count']:,} rows of {note['received_date']}, of which its source "
+        f"has {note['offered_count']:,} since {note['noticed_at']:%Y-%m-%d %H:%M} UTC; put them back, or let them go "
+        f"with `ecom run --from {note['received_date']} --to {note['received_date']} --allow-withdrawal`."
+        for note in lost
     ]
 
 

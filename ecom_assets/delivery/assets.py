@@ -152,7 +152,7 @@ def _metadata(exported: Exported) -> dict[str, Any]:
 def _plot(outcomes: dict[str, int], due: int) -> str:
     """Return the outcomes as bars, in a Markdown table."""
     lines = ["| outcome | records | |", "| --- | ---: | --- |"]
-    for outcome, number in sorted(outcomes.items(), key=lambda one: -one[1]):
+    for outcome, number in sorted(outcomes.items(), key=lambda entry: -entry[1]):
         lines.append(f"| {outcome} | {number:,} | {'█' * max(round(BAR * number / max(due, 1)), 1)} |")
     return "\n".join(lines)
 
@@ -191,7 +191,7 @@ def delivered_since(reconciliation_daily: ir.Table, warehouse: Engine, delivery_
     noted = set(map(_row, noted_days(delivery_context.store_if_any).to_pylist()))
     stored = reconciliation_daily.select(*NOTED).to_pyarrow().to_pylist()
     days = {row[0] for row in noted ^ set(map(_row, stored))}
-    return ibis.memtable([{"day": one} for one in sorted(days)], schema=ibis.schema({"day": "date"}))
+    return ibis.memtable([{"day": day} for day in sorted(days)], schema=ibis.schema({"day": "date"}))
 
 
 @table_asset(

@@ -160,7 +160,7 @@ def _report(summary: dict[str, Any]) -> str:
         lines += [f"  {name:14} {n:>10,} {_share(n, total)}" for name, n in summary["flawed_fields"].items()]
     for name, title in TITLES.items():
         lines += ["", title]
-        lines += [f"  {one:12} {n:>10,} {_share(n, total)}" for one, n in summary[name].items()]
+        lines += [f"  {reason:12} {n:>10,} {_share(n, total)}" for reason, n in summary[name].items()]
     return "\n".join(lines)
 
 
@@ -180,4 +180,4 @@ def sort_key(name: str | None) -> str | None:
     if name is None:
         return None
     letters = unicodedata.normalize("NFKD", name.casefold())
-    return "".join(one for one in letters if not unicodedata.combining(one)).translate(_FOLDED)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).translate(_FOLDED)

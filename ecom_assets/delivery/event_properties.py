@@ -79,7 +79,7 @@ def fitted_column(properties: pa.ChunkedArray, rule: PropertyRule, names: tuple[
     return pa.table(
         {
             name: pa.DictionaryArray.from_arrays(
-                coded.indices, pa.array([getattr(one, name) for one in each], pa.string())
+                coded.indices, pa.array([getattr(entry, name) for entry in each], pa.string())
             )
             for name in NAMES
         }
@@ -126,7 +126,9 @@ def _finite(digits: str) -> float:
 
 def _scalar(properties: dict[str, Any], names: tuple[str, ...]) -> str | None:
     result = (properties.get(name) for name in names)
-    return next((str(one) for one in result if isinstance(one, str | int) and not isinstance(one, bool) and one), None)
+    return next(
+        (str(value) for value in result if isinstance(value, str | int) and not isinstance(value, bool) and value), None
+    )
 
 
 def _flat(kept: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
@@ -143,11 +145,11 @@ def _leaves(prefix: str, value: Any, rule: PropertyRule) -> Iterator[tuple[str, 
         for name, inner in value.items():
             yield from _leaves(f"{prefix}{rule.joint}{name}" if prefix else name, inner, rule)
     elif isinstance(value, list):
-        if any(isinstance(one, dict | list) for one in value):
+        if any(isinstance(item, dict | list) for item in value):
             raise _UnfitError(
                 "property_nested", f"The property {prefix!r} is a list of objects, which cannot be flattened."
             )
-        yield prefix, rule.list_joint.join(_word(one) for one in value if one is not None)
+        yield prefix, rule.list_joint.join(_word(item) for item in value if item is not None)
     elif value is not None:
         yield prefix, _word(value) if isinstance(value, bool) and rule.flags_as_text else value
 
@@ -197,7 +199,7 @@ def _check_value(name: str, value: Any, rule: PropertyRule, *, levels: int) -> N
         inner_levels = levels - isinstance(value, dict)
         if inner_levels < 1:
             raise _UnfitError("property_nested", f"The property {name!r} is nested deeper than {rule.levels} levels.")
-        for inner_name, inner in value.items() if isinstance(value, dict) else ((name, one) for one in value):
+        for inner_name, inner in value.items() if isinstance(value, dict) else ((name, item) for item in value):
             if isinstance(value, dict):
                 _check_name(inner_name, rule)
             _check_value(inner_name, inner, rule, levels=inner_levels)

@@ -122,7 +122,7 @@ MEASURES = {"characters": "length", "bytes": "strlen"}
 
 def any_longer(columns: str, most: int, measure: str = "length") -> str:
     """Return the SQL that checks whether any text is too long, by one of `MEASURES`."""
-    return " OR ".join(f"coalesce({measure}({one}), 0) > {most}" for one in columns.split(", "))
+    return " OR ".join(f"coalesce({measure}({column}), 0) > {most}" for column in columns.split(", "))
 
 
 def nothing_known(tool: str) -> Refusal:
@@ -212,8 +212,8 @@ def _payloads(rows: pa.Table, form: PayloadForm, named: Mapping[str, str], value
     source = "rows"
     for name, sql in named.items():
         source = f"(SELECT *, {sql} AS {name} FROM {source})"  # noqa: S608 (as below)
-    whens = " ".join(f"WHEN {one.when} THEN {text(one.reason)}" for one in form.refusals)
-    words = " ".join(f"WHEN {text(one.reason)} THEN {text(one.words)}" for one in form.refusals)
+    whens = " ".join(f"WHEN {refusal.when} THEN {text(refusal.reason)}" for refusal in form.refusals)
+    words = " ".join(f"WHEN {text(refusal.reason)} THEN {text(refusal.words)}" for refusal in form.refusals)
     too_large = f"As JSON it has more than the {form.most_bytes} bytes that a record may have."
     query = f"""
         SELECT record_id, user_key, CASE WHEN reason IS NULL THEN payload END AS payload, reason,

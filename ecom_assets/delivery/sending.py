@@ -86,11 +86,11 @@ class DeliveryStats:
 
     def is_refused_by(self, outcomes: Sequence[Outcome]) -> bool:
         """Note whether a tool refuses our account, not a record; return whether it is certain, so sending can stop."""
-        ours = [one for one in outcomes if one.reason in {NOT_ALLOWED, NOT_KNOWN}]
+        ours = [outcome for outcome in outcomes if outcome.reason in {NOT_ALLOWED, NOT_KNOWN}]
         if ours:
             self.refusal = self.refusal or ours[0].words
-        self.doubted |= any(one.reason == NOT_KNOWN for one in ours)
-        return any(one.reason == NOT_ALLOWED for one in ours)
+        self.doubted |= any(outcome.reason == NOT_KNOWN for outcome in ours)
+        return any(outcome.reason == NOT_ALLOWED for outcome in ours)
 
     def after(self, first: "DeliveryStats") -> "DeliveryStats":
         """Return the counts of a day that was delivered twice: the last outcomes, and the work of both deliveries."""
@@ -356,13 +356,17 @@ class _DayDelivery:
             )
         self.ledger.answer(number, outcomes)
         is_one = outcomes.count(outcomes[0]) == len(outcomes)
-        counted = Counter({outcomes[0].name: len(outcomes)}) if is_one else Counter(one.name for one in outcomes)
+        counted = (
+            Counter({outcomes[0].name: len(outcomes)}) if is_one else Counter(outcome.name for outcome in outcomes)
+        )
         self.stats.outcomes.update(counted)
         self.stats.batches += 1
         self.stats.sent += len(outcomes)
         self.stats.delivered += counted[DELIVERED] + counted[UNCONFIRMED]
         self.stats.rejected += counted["rejected"]
-        again = len(outcomes) * (outcomes[0].attempts - 1) if is_one else sum(one.attempts - 1 for one in outcomes)
+        again = (
+            len(outcomes) * (outcomes[0].attempts - 1) if is_one else sum(outcome.attempts - 1 for outcome in outcomes)
+        )
         self.stats.retried += max(again, 0)
         self._hold_back(batch, outcomes, counted)
 
@@ -371,14 +375,17 @@ class _DayDelivery:
         if answers and answers.count(answers[0]) == len(answers):
             return [Outcome.from_answer(answers[0], self.destination)] * len(answers)
         known: dict[DeliveryResult, Outcome] = {}
-        return [known.get(one) or known.setdefault(one, Outcome.from_answer(one, self.destination)) for one in answers]
+        return [
+            known.get(answer) or known.setdefault(answer, Outcome.from_answer(answer, self.destination))
+            for answer in answers
+        ]
 
     def _hold_back(self, batch: pa.Table, outcomes: Sequence[Outcome], counted: Counter[str]) -> None:
         """Hold back later records of users whose records wait, or all records if the destination accepts nothing."""
         if counted.keys() <= {DELIVERED, UNCONFIRMED}:
             self.failures = 0
             return
-        names = [one.name for one in outcomes]
+        names = [outcome.name for outcome in outcomes]
         is_taken = any(name not in {POSTPONED, IN_DOUBT} for name in names)
         self.failures = 0 if is_taken else self.failures + 1
         users = batch["user_key"]
@@ -467,7 +474,7 @@ def export_as_requested(delivery_context: DeliveryContext, name: str, due: Due, 
         DeliveryError: Another delivery has taken over, or the ledger cannot be used.
     """
     requests = Requests(delivery_context.settings.home)
-    requested = [one for one in requests.waiting(RETRY, name) if not days.dates or one.is_within(days)]
+    requested = [request for request in requests.waiting(RETRY, name) if not days.dates or request.is_within(days)]
     exported = export(delivery_context, name, due, days, retry_rejected=bool(requested))
     if not exported.total.refusal:
         requests.take(requested, run_id)

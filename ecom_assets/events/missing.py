@@ -42,7 +42,7 @@ def warnings_of(names: Iterable[str], matches: Iterable[str | None], words: Word
 def _sentence(name: str, present: list[str], words: Words) -> str:
     if not present:
         return f"No event has the type {name!r}, so it counts 0; there is no clean event at all."
-    own = [word for one in present for word in words.get(one, (one,))]
+    own = [word for event_type in present for word in words.get(event_type, (event_type,))]
     near = nearest(name, [*own, *present])
     more = f", and {len(own) - MOST_LISTED} more" if len(own) > MOST_LISTED else ""
     hint = f"did you mean {near!r}?" if near else f"there are {', '.join(own[:MOST_LISTED])}{more}."

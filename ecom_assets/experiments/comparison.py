@@ -166,11 +166,11 @@ def posterior_of_mean(sample: Sample) -> Posterior | None:
 
 def probability_best(posteriors: Sequence[Posterior]) -> list[float]:
     """Return for each posterior the probability that it is the greatest of all."""
-    at, weight = _grid([_edges(one) for one in posteriors])
-    below = [one.below(at) for one in posteriors]
+    at, weight = _grid([_edges(posterior) for posterior in posteriors])
+    below = [posterior.below(at) for posterior in posteriors]
     return [
-        float(np.sum(weight * one.density(at) * np.prod([*below[:place], *below[place + 1 :]], axis=0)))
-        for place, one in enumerate(posteriors)
+        float(np.sum(weight * posterior.density(at) * np.prod([*below[:place], *below[place + 1 :]], axis=0)))
+        for place, posterior in enumerate(posteriors)
     ]
 
 
@@ -186,7 +186,9 @@ def credible_difference(control: Posterior, other: Posterior, confidence: float)
     least, most = float(own[0] - base[-1]), float(own[-1] - base[0])
 
     def at(share: float) -> float:
-        value: float = brentq(lambda one: _difference_below(control, other, one) - share, least, most, xtol=1e-15)
+        value: float = brentq(
+            lambda difference: _difference_below(control, other, difference) - share, least, most, xtol=1e-15
+        )
         return value
 
     return Interval(at((1 - confidence) / 2), at((1 + confidence) / 2))

@@ -98,7 +98,7 @@ def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
         recovered_cart_amount=(has_horizon & is_valued).ifelse(sums.recovered_cart_amount, ibis.null(MONEY)),
         cart_abandonment_rate=ratio(abandoned, sums.cart_count),
         checkout_abandonment_rate=ratio(sums.abandoned_checkout_count, sums.checkout_count),
-        final_from_date=ibis.cases(*((sums.horizon_s == one, day) for one, day in final.items())),
+        final_from_date=ibis.cases(*((sums.horizon_s == horizon_s, day) for horizon_s, day in final.items())),
     )
 
 
@@ -145,9 +145,11 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
         ),
     )
     # Without explicit types, engines give small literals small integer types, which overflow when multiplied.
-    horizons = (ibis.literal(one, "int64").name("horizon_s").as_table() for one in rule.horizons_s)
-    micros = (ibis.literal(one * 1_000_000, "int64") for one in rule.horizons_s)
-    rows = both.cross_join(union_all(*(one.mutate(horizon_us=us) for one, us in zip(horizons, micros, strict=True))))
+    horizons = (ibis.literal(horizon_s, "int64").name("horizon_s").as_table() for horizon_s in rule.horizons_s)
+    micros = (ibis.literal(horizon_s * 1_000_000, "int64") for horizon_s in rule.horizons_s)
+    rows = both.cross_join(
+        union_all(*(horizon.mutate(horizon_us=us) for horizon, us in zip(horizons, micros, strict=True)))
+    )
     in_time = (rows.wait_us <= rows.horizon_us).fill_null(NO)
     return rows.select(
         cart_date="event_date",

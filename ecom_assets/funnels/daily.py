@@ -225,7 +225,7 @@ DEFAULT_NAME: Final = "default"
 
 def window_days(funnels: Collection[DailyFunnel]) -> int:
     """Return the number of days after a cohort day that a visitor's window can reach in any of the funnels."""
-    return max((one.window_days for one in funnels if "visitor" in one.units), default=0)
+    return max((funnel.window_days for funnel in funnels if "visitor" in funnel.units), default=0)
 
 
 TABLETS: Final = ("ipad", "tablet", "kindle", "silk/")
@@ -324,7 +324,9 @@ def _carts(described: ir.Table, name: str, event_type: str) -> ir.Table:
 
 def _by(rows: ir.Table, dimensions: Sequence[str]) -> ir.Table:
     """Return every row once per dimension, with its value of the dimension."""
-    return union_all(*(rows.mutate(dimension=ibis.literal(one), value=rows[one]) for one in dimensions))
+    return union_all(
+        *(rows.mutate(dimension=ibis.literal(dimension), value=rows[dimension]) for dimension in dimensions)
+    )
 
 
 def _counted(rows: ir.Table, name: str, step: int, event_type: str, reached: ir.BooleanValue) -> ir.Table:

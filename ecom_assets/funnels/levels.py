@@ -73,7 +73,7 @@ def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, 
 
 def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
     """Return levels from one pass per step, over the chains so far and the events of the step in order of time."""
-    hits = [events.filter(matches(events, one)).select(*units, "event_at") for one in matching.conditions]
+    hits = [events.filter(matches(events, condition)).select(*units, "event_at") for condition in matching.conditions]
     first, *others = (hits[number] for number in matching.condition_of)
     chains = first.select(*units, "event_at", start_at=first.event_at)
     levels = [chains.select(*units, level=ibis.literal(1, "int64"))]

@@ -104,17 +104,17 @@ class Matching:
                     yield frozenset(chosen)
 
 
-def may_overlap(one: FunnelStep, other: FunnelStep) -> bool:
+def may_overlap(step: FunnelStep, other: FunnelStep) -> bool:
     """Return whether an event could match both steps: same type, and no column that would need two values.
 
     Conditions other than equalities are not compared: with them, steps of one type may overlap.
     """
-    types, others = _types(one), _types(other)
+    types, others = _types(step), _types(other)
     if types and others and not types & others:
         return False
-    shared = one.equal.keys() & other.equal.keys()
+    shared = step.equal.keys() & other.equal.keys()
     return not any(
-        kind_of(one.equal[column]) == kind_of(other.equal[column]) and one.equal[column] != other.equal[column]
+        kind_of(step.equal[column]) == kind_of(other.equal[column]) and step.equal[column] != other.equal[column]
         for column in shared
     )
 

@@ -58,7 +58,8 @@ def conversion(reading: Reading, period: Period, funnel: str | None, unit: Unit,
     steps, before = _totals(reading, period, name, unit)
     carts, carts_before = _carts(reading, period)
     now, then = (
-        {"conversion_rate": _rate(one), **abandoned} for one, abandoned in ((steps, carts), (before, carts_before))
+        {"conversion_rate": _rate(counts), **abandoned}
+        for counts, abandoned in ((steps, carts), (before, carts_before))
     )
     beside = compared(now, then, ("conversion_rate", *ABANDONMENT), period)
     previous = {"steps": before, "conversion_rate": then["conversion_rate"], "abandonment": carts_before}

@@ -28,7 +28,7 @@ from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, Ta
 
 
 def _funnel(context: TraceContext) -> DailyFunnel:
-    named: dict[str, DailyFunnel] = {one.name: one for one in context.rules["funnels"]}
+    named: dict[str, DailyFunnel] = {funnel.name: funnel for funnel in context.rules["funnels"]}
     return named[context.row["funnel_name"]]
 
 

@@ -138,8 +138,10 @@ def _pools(most_s: float) -> dict[str, type[HTTPConnectionPool]]:
     """Return classes of pools whose connections wait so long for the headers of a response."""
     pools = {"http": (HTTPConnectionPool, _Http), "https": (HTTPSConnectionPool, _Https)}
     return {
-        scheme: type(pool.__name__, (pool,), {"ConnectionCls": type(one.__name__, (one,), {"most_s": most_s})})
-        for scheme, (pool, one) in pools.items()
+        scheme: type(
+            pool.__name__, (pool,), {"ConnectionCls": type(connection.__name__, (connection,), {"most_s": most_s})}
+        )
+        for scheme, (pool, connection) in pools.items()
     }
 
 
@@ -389,7 +391,7 @@ class _WithoutQueries(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Remove what follows a question mark from the arguments of a log record."""
         if isinstance(record.args, tuple):
-            record.args = tuple(one.partition("?")[0] if isinstance(one, str) else one for one in record.args)
+            record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
         return True
 
 

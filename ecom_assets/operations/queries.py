@@ -41,4 +41,4 @@ def noted_tables(home: Path) -> dict[str, Row]:
 
 def newest_requests(home: Path) -> list[Row]:
     """Return the newest requests, the newest first."""
-    return [one.to_mapping() for one in Requests(home).newest()]
+    return [request.to_mapping() for request in Requests(home).newest()]

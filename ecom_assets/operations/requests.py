@@ -185,7 +185,7 @@ class Requests:
         with self._store.writing() as con:
             con.executemany(
                 "UPDATE requests SET taken_at = ?, run_id = ? WHERE number = ? AND taken_at IS NULL",
-                [(at, run_id, one.number) for one in requests],
+                [(at, run_id, request.number) for request in requests],
             )
 
 

@@ -160,7 +160,7 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
     held = held_days(engine)
     if not held:
         return {}
-    raw, waiting, kept = (engine.table(one) for one in (RawUserOrderLog, HeldOrderDays, UserOrderLog))
+    raw, waiting, kept = (engine.table(contract) for contract in (RawUserOrderLog, HeldOrderDays, UserOrderLog))
     arrived = raw.filter(Days.of(row["held_date"] for row in held).contain(raw.received_date))
     rows = held_order_dates(arrived, waiting, kept, rule).to_pyarrow().to_pylist()
     days = {str(row["order_date"]): "none" if row["missing_count"] else "part" for row in rows}
@@ -182,7 +182,7 @@ def release(engine: Engine, day: date, who: str, now: datetime) -> Row:
     """
     held = {row["held_date"]: row for row in held_days(engine)}
     if day not in held:
-        days = ", ".join(str(one) for one in held) or "none"
+        days = ", ".join(str(day) for day in held) or "none"
         raise UsageError(f"{day} is not held for {ORDERS}, so there is nothing to release; held are: {days}.")
     _record(engine, held[day], who, now)
     return held[day]

@@ -57,7 +57,9 @@ def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
     sources = []
     for source in SOURCES:
         mine = [row for row in days if row["source"] == source]
-        sources.append(_with_residue({"source": source, **{one: sum(row[one] for row in mine) for one in COUNTS}}))
+        sources.append(
+            _with_residue({"source": source, **{column: sum(row[column] for row in mine) for column in COUNTS}})
+        )
     reasons = [row for source in SOURCES for row in _reasons(reading, source, period)]
     reasons.sort(key=lambda row: (-row["row_count"], row["source"], row["reject_reason"]))
     return {"days": days, "sources": sources, "reasons": reasons}
@@ -69,7 +71,9 @@ def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     names = [name for name in COUNTS if name in tables.daily.columns]
     result = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
     return [
-        _with_residue({"accounted_date": row[tables.day], "source": source, **{one: row.get(one, 0) for one in COUNTS}})
+        _with_residue(
+            {"accounted_date": row[tables.day], "source": source, **{column: row.get(column, 0) for column in COUNTS}}
+        )
         for row in result
     ]
 
@@ -108,7 +112,7 @@ def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may
     if wanted.reason is not None:
         rows = rows.filter(rows.reject_reason == wanted.reason)
     ordered = rows.order_by([rows[tables.day].desc(), "reject_reason", "sample_number"]).limit(wanted.limit)
-    personal = set() if may_see_people else {name for name, one in tables.samples.columns.items() if one.pii}
+    personal = set() if may_see_people else {name for name, column in tables.samples.columns.items() if column.pii}
     return [
         {name: HIDDEN if name in personal and value is not None else value for name, value in row.items()}
         for row in reading.rows(ordered, period)

@@ -268,9 +268,9 @@ class _AsWhere:
         """Return what a request may contain."""
         name = {"minLength": 1, "maxLength": 500}
         mapping = {"type": "object", "additionalProperties": True, "maxProperties": 20, "propertyNames": name}
-        one = {"anyOf": [{"type": "string", "maxLength": 2_000}, mapping]}
-        listed = {"type": "array", "items": one, "maxItems": 50}
-        return {"anyOf": [listed, *one["anyOf"]], "examples": [*self.EXAMPLES]}
+        condition = {"anyOf": [{"type": "string", "maxLength": 2_000}, mapping]}
+        listed = {"type": "array", "items": condition, "maxItems": 50}
+        return {"anyOf": [listed, *condition["anyOf"]], "examples": [*self.EXAMPLES]}
 
     @staticmethod
     def read(raw: object) -> Where:

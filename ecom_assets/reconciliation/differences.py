@@ -164,8 +164,8 @@ def _days_apart(both: ir.Table) -> ir.IntegerValue:
     return (both.event_date == both.order_date).ifelse(0, is_neighbour.ifelse(1, 2))
 
 
-def _apart_s(one: ir.TimestampValue, other: ir.TimestampValue) -> ir.IntegerValue:
-    return (one.epoch_seconds().cast("int64") - other.epoch_seconds().cast("int64")).abs()
+def _apart_s(instant: ir.TimestampValue, other: ir.TimestampValue) -> ir.IntegerValue:
+    return (instant.epoch_seconds().cast("int64") - other.epoch_seconds().cast("int64")).abs()
 
 
 REACH_DAYS = 5
@@ -277,7 +277,7 @@ def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.Dec
         "customer_id": ibis.coalesce(*who),
     }
     contract = OrderEventReconciliation.columns
-    missing = {name: ibis.null(one.type) for name, one in contract.items() if name not in {*own, *rows.columns}}
+    missing = {name: ibis.null(column.type) for name, column in contract.items() if name not in {*own, *rows.columns}}
     return rows.select(**{name: own.get(name, missing.get(name, name)) for name in contract})
 
 

@@ -19,7 +19,7 @@ from ecom_assets.tables.queries import ZERO, Page, Period, Reading, Row, if_know
 
 COLUMNS: Final = tuple(OrderEventReconciliationDaily.columns)
 NUMBERS: Final = OrderEventReconciliationDaily.numbers()
-DEFINITION: Final = {name: one.description for name, one in OrderEventReconciliationDaily.columns.items()} | {
+DEFINITION: Final = {name: column.description for name, column in OrderEventReconciliationDaily.columns.items()} | {
     "reconciliation": "Sums over the days of the range",
     "days": "Days with an order or a purchase or refund event, in order",
 }

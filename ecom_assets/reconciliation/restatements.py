@@ -86,8 +86,8 @@ def some_ids(
     """Return, for each day, the first few ids of rows that arrived on its `received_dates`; `types` as in `counted`."""
     day, record = engine.quoted(str(source.day_column)), engine.quoted(source.key[-1])
     arrival = engine.quoted("received_date")
-    dates = {one: ", ".join(f"DATE '{each}'" for each in on) for one, on in received_dates.items()}
-    conditions = [f"({day} = DATE '{one}' AND {arrival} IN ({on}))" for one, on in dates.items()]
+    dates = {late_day: ", ".join(f"DATE '{each}'" for each in on) for late_day, on in received_dates.items()}
+    conditions = [f"({day} = DATE '{late_day}' AND {arrival} IN ({on}))" for late_day, on in dates.items()]
     if not conditions:
         return {}
     numbered = (
@@ -159,7 +159,7 @@ def _compared(
     """Compare two tables with numbers and some of the key's columns; `same_key` is added to each row's key."""
     key = [name for name in before.column_names if name not in numbers]
     old, new = _by_key(before, key, numbers), _by_key(after, key, numbers)
-    for values in sorted(old.keys() | new.keys(), key=lambda values: [(one is not None, one) for one in values]):
+    for values in sorted(old.keys() | new.keys(), key=lambda values: [(value is not None, value) for value in values]):
         named = dict(zip(key, values, strict=True))
         day = named.pop(str(contract.day_column))
         row_key = json.dumps(named | same_key, ensure_ascii=False, default=str)
@@ -207,8 +207,8 @@ class RestatementLog:
         if not contract.counted_from:
             return None
         needed: list[type[Table]] = [PublishedDays, Restatements, *contract.counted_from]
-        for one in needed:
-            self.engine.ensure(one)
+        for table in needed:
+            self.engine.ensure(table)
         return RestatementHooks(self, contract, days, own)
 
     def metadata(self, contract: type[Table]) -> dict[str, int]:
@@ -252,7 +252,7 @@ class RestatementHooks:
             new = engine.slice_rows(self.contract, Days.of(self.notes))
             changes = changed_numbers(self.contract, self.old, new, run_id=self.log.run_id)
         sources = self._sources()
-        self._note(sources, {one.day for one in changes})
+        self._note(sources, {change.day for change in changes})
         if changes:
             self._log(changes, sources)
 
@@ -296,26 +296,26 @@ class RestatementHooks:
             day: Movement.between(json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}, result)
             for day, result in sources.items()
         }
-        others = any(one.arrived or one.withdrawn for one in moved.values())
-        days = {one.day for one in changes}
+        others = any(movement.arrived or movement.withdrawn for movement in moved.values())
+        days = {change.day for change in changes}
         ids = self._ids({day: moved[day] for day in days})
         reasons = {day: self._why(moved[day], ids.get(day), others=others) for day in days}
         who = {"run_id": self.log.run_id, "restated_at": now_utc_without_zone()}
-        rows = [self._entry(one) | reasons[one.day] | who for one in changes]
+        rows = [self._entry(change) | reasons[change.day] | who for change in changes]
         for row in rows:
             self.log.causes[row["cause"]] = self.log.causes.get(row["cause"], 0) + 1
         self.log.engine.rewrite(Restatements, Days.of(days), partial(_with_entries, rows))
 
-    def _entry(self, one: ChangedNumber) -> Row:
+    def _entry(self, change: ChangedNumber) -> Row:
         return {
-            "restated_date": one.day,
+            "restated_date": change.day,
             "table_name": self.contract.qualified_name(),
-            "row_key": one.row_key,
-            "column_name": one.column,
-            "before_value": one.before,
-            "after_value": one.after,
-            "difference": one.difference,
-            "published_run_id": self.notes[one.day]["run_id"],
+            "row_key": change.row_key,
+            "column_name": change.column,
+            "before_value": change.before,
+            "after_value": change.after,
+            "difference": change.difference,
+            "published_run_id": self.notes[change.day]["run_id"],
         }
 
     @staticmethod
@@ -334,7 +334,9 @@ class RestatementHooks:
         values: dict[date, list[str]] = {}
         for source in self.contract.counted_from:
             name = source.qualified_name()
-            received_dates = {day: one.arrived_on[name] for day, one in sorted(moved.items()) if name in one.arrived_on}
+            received_dates = {
+                day: movement.arrived_on[name] for day, movement in sorted(moved.items()) if name in movement.arrived_on
+            }
             types = self.contract.counted_types
             for day, ids in some_ids(self.log.engine, source, received_dates, types).items():
                 values.setdefault(day, []).extend(ids)

@@ -147,7 +147,7 @@ def _tables(
             # One bit per visitor and period, from that of the cohort to the newest one.
             since = np.roll(bits, -(cohort % bits.shape[1]), axis=1)[:, : newest - cohort + 1]
             counts[place] += _in_cells(since, visitors[some], cells, rule.mode)
-    sizes, starts = [visitors[one].sum() for one in parts], [days[one].min() for one in parts]
+    sizes, starts = [visitors[part].sum() for part in parts], [days[part].min() for part in parts]
     table = {"cohort_number": cohorts, "visitor_count": np.array(sizes, int), "start_day": np.array(starts, int)}
     return table, _as_table(cohorts, counts, rule.mode, paid)
 

@@ -10,7 +10,7 @@ from ecom_assets.tables.queries import DECIMALS, Page, Reading, Row, page_of
 CohortsBy = Literal["first_activity", "first_purchase"]
 Length = Literal["day", "week", "month"]
 COLUMNS: Final = tuple(name for name in RetentionCohorts.columns if name not in {"cohort_by", "period"})
-DEFINITION: Final = {name: one.description for name, one in RetentionCohorts.columns.items()} | {
+DEFINITION: Final = {name: column.description for name, column in RetentionCohorts.columns.items()} | {
     "cohorts": "A row per cohort and period since its start, of all time, in this order",
 }
 

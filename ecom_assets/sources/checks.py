@@ -84,16 +84,16 @@ def _own_rows(raw: ir.Table, origin: str) -> ir.Table:
     if not origin:
         return raw
     known = raw.select("source").distinct().to_pyarrow()["source"].to_pylist()
-    return raw.filter(raw.source.isin([one for one in known if kind_of(one) == kind_of(origin)]))
+    return raw.filter(raw.source.isin([source for source in known if kind_of(source) == kind_of(origin)]))
 
 
 def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
     # Files in two folders can have the same name; raw has the rows of both under this name.
     counts: Counter[FileDay] = Counter()
     checked = set(days.dates) if days else None
-    for one in files:
+    for file in files:
         counts.update(
-            {(one.file, day): n for day, n in one.by_day.items() if n and (checked is None or day in checked)}
+            {(file.file, day): n for day, n in file.by_day.items() if n and (checked is None or day in checked)}
         )
     return counts
 
@@ -112,9 +112,9 @@ def _left_out(contract: type[Table], erased: ir.Table, days: Days | None) -> Cou
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
     return [
-        {"source_file": one.file, "received_date": None, "rows_in_file": one.row_count, "rows_in_raw": placed}
-        for one in files
-        if (placed := sum(one.by_day.values())) != one.row_count
+        {"source_file": file.file, "received_date": None, "rows_in_file": file.row_count, "rows_in_raw": placed}
+        for file in files
+        if (placed := sum(file.by_day.values())) != file.row_count
     ]
 
 
@@ -297,7 +297,7 @@ def _check_nothing(
 ) -> CheckResult:
     is_empty = not int(raw.count().to_pyarrow().as_py())
     # A run is split where weeks have no rows, so an early part can be before the first day of the source.
-    begins_later = is_empty and any(one.row_count for one in (files and files.file_rows(None)) or ())
+    begins_later = is_empty and any(file.row_count for file in (files and files.file_rows(None)) or ())
     if (begins_later or not is_empty) and usual < NOTHING_FROM:
         return CheckResult(0, len(checked.dates), observed=0, limit=0)
     known = f", where some {usual:,.0f} rows are usual" if usual else ""
@@ -323,7 +323,7 @@ def _fallen(
         "least; fix the source and run the day again, or if that is right set ECOM_GATE_FALL_SHARE above "
         f"{gate.fall_share:g}."
     )
-    examples = [{"day": str(one), "rows": counts[0], "usual": round(counts[1])} for one, counts in fallen.items()]
+    examples = [{"day": str(day), "rows": counts[0], "usual": round(counts[1])} for day, counts in fallen.items()]
     return CheckResult(
         len(fallen), looked_at, examples[:EXAMPLES], observed=result, limit=least, metadata={"sentence": sentence}
     )

@@ -58,7 +58,7 @@ def days_of_files(files: RecordFiles, late_days: int) -> list[DayOfFile]:
 
 def parts_of(days: Days, with_rows: Iterable[date]) -> list[Days]:
     """Split days at gaps of more than `GAP_DAYS` without rows, and leave out the gaps; both ends stay."""
-    known = sorted({days.first, days.dates[-1], *(one for one in with_rows if days.first <= one < days.end)})
+    known = sorted({days.first, days.dates[-1], *(day for day in with_rows if days.first <= day < days.end)})
     gaps = [pair for pair in pairwise(known) if (pair[1] - pair[0]).days > GAP_DAYS]
     starts, ends = [known[0], *(after for _, after in gaps)], [*(before for before, _ in gaps), known[-1]]
     return [Days.between(start, end + ONE_DAY) for start, end in zip(starts, ends, strict=True)]
@@ -88,15 +88,17 @@ def require_span(first: date, last: date, most_days: int, result: Collection[Day
 
 def _stray(result: Collection[DayOfFile]) -> str:
     """Return a text that names the rows beyond the widest gap, on the side with fewer rows."""
-    days = sorted({one.received for one in result})
+    days = sorted({file_day.received for file_day in result})
     if len(days) < 2:  # noqa: PLR2004 (a gap is between two)
         return ""
     before, _ = max(pairwise(days), key=lambda pair: pair[1] - pair[0])
-    sides = [[one for one in result if (one.received <= before) is is_before] for is_before in (True, False)]
-    stray = min(sides, key=lambda side: sum(one.row_count for one in side))
-    number, one = sum(each.row_count for each in stray), min(stray, key=lambda each: (each.received, each.file))
+    sides = [
+        [file_day for file_day in result if (file_day.received <= before) is is_before] for is_before in (True, False)
+    ]
+    stray = min(sides, key=lambda side: sum(file_day.row_count for file_day in side))
+    number, nearest = sum(each.row_count for each in stray), min(stray, key=lambda each: (each.received, each.file))
     rows = "1 row" if number == 1 else f"{number:,} rows"
-    return f": {rows} of {one.file} of {one.received} {'is' if number == 1 else 'are'} far from all others"
+    return f": {rows} of {nearest.file} of {nearest.received} {'is' if number == 1 else 'are'} far from all others"
 
 
 MARK = "_SUCCESS"
@@ -117,8 +119,8 @@ def whole_days(settings: Settings, contract: type[Table]) -> frozenset[date]:
 
 
 def _marked(place: str) -> Iterator[date]:
-    folders = [Path(place)] if Path(place).is_dir() else [Path(one) for one in glob.glob(place)]  # noqa: PTH207 (absolute globs too)
-    for folder in (one for one in folders if one.is_dir()):
+    folders = [Path(place)] if Path(place).is_dir() else [Path(path) for path in glob.glob(place)]  # noqa: PTH207 (absolute globs too)
+    for folder in (path for path in folders if path.is_dir()):
         for mark in (folder / MARK, *folder.glob(f"*/{MARK}")):
             landed = LANDING_DAY.fullmatch(mark.parent.name)
             if landed and mark.is_file():

@@ -185,7 +185,7 @@ class TableSql:
             return days
         # The stored column is filtered too, so that Snowflake prunes the partitions of other days.
         bounds = [
-            f"CAST('{day_starts_at(one, self.zone).isoformat(sep=' ')}' AS TIMESTAMP_NTZ)" for one in (first, end)
+            f"CAST('{day_starts_at(bound, self.zone).isoformat(sep=' ')}' AS TIMESTAMP_NTZ)" for bound in (first, end)
         ]
         return f"{days} AND {ident('received_at')} >= {bounds[0]} AND {ident('received_at')} < {bounds[1]}"
 

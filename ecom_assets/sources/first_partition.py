@@ -62,7 +62,9 @@ def remember_paths(settings: Settings) -> None:
     set_here = {name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set}
     # A source that this run was not given keeps what is noted of it.
     paths = {name: path for name, path in _noted_paths(settings).items() if not renewed[_source_of(name)]}
-    paths |= {name: _from_anywhere(name, one) for name, one in set_here.items() if one and renewed[_source_of(name)]}
+    paths |= {
+        name: _from_anywhere(name, place) for name, place in set_here.items() if place and renewed[_source_of(name)]
+    }
     _note(settings, paths=paths)
 
 
@@ -104,7 +106,7 @@ def _from_anywhere(name: str, value: str) -> str:
         return str(Path(value).absolute()) if is_path(value) else value
     if name == "catalogue":  # one file, whatever characters its name has
         return str(Path(value).absolute())
-    return joined_places(str(Path(one).absolute()) for one in split_places(value))
+    return joined_places(str(Path(path).absolute()) for path in split_places(value))
 
 
 def remembered_paths(settings: Settings) -> dict[str, str]:

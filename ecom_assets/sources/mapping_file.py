@@ -123,7 +123,7 @@ def _parse(model: type[Model], body: str, where: str, keys_at: KeysAt) -> Model:
 
 def _sentence(error: ValidationError, keys_at: KeysAt) -> str:
     # An unknown key is usually a misspelling of the key that is then missing, so it is reported first.
-    first: Any = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    first: Any = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     place = ".".join(path) or "the mapping"
     if first["type"] == "extra_forbidden":

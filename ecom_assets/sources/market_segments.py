@@ -69,11 +69,11 @@ def _segments_in(content: Any) -> MarketSegments:  # noqa: ANN401 (YAML is what 
         tuple(
             MarketSegment(
                 name,
-                _upper(one.countries),
-                {country.upper(): _upper(names) for country, names in one.regions.items()},
-                tuple(city.lower() for city in one.cities),
+                _upper(segment.countries),
+                {country.upper(): _upper(names) for country, names in segment.regions.items()},
+                tuple(city.lower() for city in segment.cities),
             )
-            for name, one in read.segments.items()
+            for name, segment in read.segments.items()
         ),
         {code.upper(): _upper(names) for code, names in read.written.items()},
     )

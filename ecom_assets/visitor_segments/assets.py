@@ -31,7 +31,7 @@ def visitor_segments_daily(
 
 
 def _none(events: ir.Table, contract: type[Table]) -> ir.Table:
-    return events.filter(NO).select(**{name: ibis.null(one.type) for name, one in contract.columns.items()})
+    return events.filter(NO).select(**{name: ibis.null(column.type) for name, column in contract.columns.items()})
 
 
 SEGMENT_ASSETS = (visitor_segments, visitor_segments_daily)

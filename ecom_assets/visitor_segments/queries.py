@@ -15,7 +15,7 @@ DEFINITION: Final = {
     "entered_count": "Times that a visitor came into it in the range; null if no day of it is known",
     "left_count": "Times that a visitor left it in the range; null if no day of it is known",
 }
-DAILY_DEFINITION: Final = {name: one.description for name, one in VisitorSegmentsDaily.columns.items()}
+DAILY_DEFINITION: Final = {name: column.description for name, column in VisitorSegmentsDaily.columns.items()}
 
 
 def visitor_segments(reading: Reading, period: Period, page: Page) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class Latest:
 
     def columns(self, events: ir.Table, _as_of: date | None = None) -> list[ir.Value]:
         """Return what to aggregate: when the values were last known, and when they last met the conditions."""
-        values = ((text_of if json_path(one) else column_of)(events, one) for one in columns_of(self.where))
+        values = ((text_of if json_path(column) else column_of)(events, column) for column in columns_of(self.where))
         known = reduce(and_, [value.notnull() for value in values])
         never = ibis.null(events.event_at.type().copy(nullable=True))
         return [
@@ -236,13 +236,13 @@ def leaves_of(rule: Rule) -> Iterator[Leaf]:
 def columns_named(segment: VisitorSegment) -> list[str]:
     """Return the columns that the conditions of a segment name."""
     leaves = (leaf.event if isinstance(leaf, Did) else leaf for leaf in leaves_of(segment.rule))
-    return [column for one in leaves if not isinstance(one, FirstSeen) for column in columns_of(one.where)]
+    return [column for leaf in leaves if not isinstance(leaf, FirstSeen) for column in columns_of(leaf.where)]
 
 
 def event_types(segment: VisitorSegment) -> list[str]:
     """Return the event types that a segment names."""
     types = (leaf.event.event_type for leaf in leaves_of(segment.rule) if isinstance(leaf, Did))
-    return [one for one in types if one is not None]
+    return [event_type for event_type in types if event_type is not None]
 
 
 def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Table:
@@ -259,7 +259,9 @@ def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Ta
         {f"part_{place}_{number}": value for number, value in enumerate(leaf.columns(seen, as_of))}
         for place, leaf in enumerate(leaves)
     ]
-    visitors = seen.group_by("visitor_id").agg(**{name: value for one in columns for name, value in one.items()})
+    visitors = seen.group_by("visitor_id").agg(
+        **{name: value for by_name in columns for name, value in by_name.items()}
+    )
     values = [[visitors[name] for name in names] for names in columns]
     return visitors.filter(is_met(segment.rule, values, ibis.literal(as_of))).select("visitor_id")
 
@@ -313,7 +315,7 @@ def _rule_from(raw: object, depth: int) -> Rule:
 def _combination(kind: str, raw: object, depth: int) -> Rule:
     if not isinstance(raw, list | tuple) or not raw:
         raise DefinitionError(f"`{kind}` holds a list of parts; got {raw!r}.")
-    parts = tuple(_rule_from(one, depth - 1) for one in raw)
+    parts = tuple(_rule_from(part, depth - 1) for part in raw)
     return parts[0] if len(parts) == 1 else Combined(kind, parts)
 
 

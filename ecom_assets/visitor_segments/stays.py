@@ -59,7 +59,7 @@ def _every_day(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table
     days = ends.filter(ends.first.notnull()).cross_join(number_table(MOST_DAYS))
     days = days.mutate(day=add_days(days["first"], days.number))
     days = days.filter(days.day <= days["last"]).select("day")
-    return days.cross_join(union_all(*(ibis.literal(one.name).name("segment").as_table() for one in segments)))
+    return days.cross_join(union_all(*(ibis.literal(segment.name).name("segment").as_table() for segment in segments)))
 
 
 def _visitor_days(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:

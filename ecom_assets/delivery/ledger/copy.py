@@ -95,7 +95,7 @@ def _noted(row: tuple[Any, ...]) -> dict[str, Any]:
         "due_count": due,
         "changed_count": changed,
         "newest_batch_number": newest or 0,
-        **{column: sum(counted.get(one, 0) for one in of) for column, of in OF_OUTCOME.items()},
+        **{column: sum(counted.get(outcome, 0) for outcome in of) for column, of in OF_OUTCOME.items()},
     }
 
 
@@ -188,7 +188,7 @@ def _bring_back(store: Store, batch: list[Row], taken: set[int], done: Restored)
     if number in taken:
         query = "SELECT record_ids FROM batches WHERE destination_id = ? AND day = ?"
         batches = store.rows(query, (identity, first["record_date"].isoformat()))
-        known = {one for (ids,) in batches for one in json.loads(ids)}
+        known = {record_id for (ids,) in batches for record_id in json.loads(ids)}
         batch = [row for row in batch if row["record_id"] not in known]
         number = max(taken) + 1
     if not batch:

@@ -160,8 +160,8 @@ class DeliveryLedger:
         """Within a turn, record which records have changed since delivery: `record_id`, `payload_hash`."""
         hashes = changed["payload_hash"].to_numpy().astype("int64")  # databases have no unsigned numbers
         rows = [
-            (writer.destination_id, _text(day), one, int(signed), _text(self.now()))
-            for one, signed in zip(changed["record_id"].to_pylist(), hashes, strict=True)
+            (writer.destination_id, _text(day), record_id, int(signed), _text(self.now()))
+            for record_id, signed in zip(changed["record_id"].to_pylist(), hashes, strict=True)
         ]
         self.store.many(
             "INSERT INTO changes (destination_id, day, record_id, payload_hash, found_at) VALUES (?, ?, ?, ?, ?) "

@@ -134,11 +134,13 @@ def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
 
 def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> list[StepTimes]:
     """Return the times of each period; `periods` has, per step, the periods in which its attempts began."""
-    orders = [np.argsort(one, kind="stable") for one in periods]
-    ends = [np.bincount(one, minlength=period_count).cumsum()[:-1] for one in periods]
+    orders = [np.argsort(step_periods, kind="stable") for step_periods in periods]
+    ends = [np.bincount(step_periods, minlength=period_count).cumsum()[:-1] for step_periods in periods]
 
     def cut(values: Sequence[Ints]) -> Iterator[tuple[Ints, ...]]:
-        by_step = [np.split(one[order], end) for one, order, end in zip(values, orders, ends, strict=True)]
+        by_step = [
+            np.split(step_values[order], end) for step_values, order, end in zip(values, orders, ends, strict=True)
+        ]
         return zip(*by_step, strict=True)
 
     return [StepTimes(*both) for both in zip(cut(times.from_previous), cut(times.from_start), strict=True)]

@@ -127,7 +127,7 @@ def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> Custome
     last = reading.passes[-1]
     # If no two consecutive passes agree, the customers of all passes are taken, so that none is lost.
     chosen = (last,) if reading.is_settled else (*reversed(reading.passes),)
-    result = merged(customer for one in chosen for customer in one.customers)
+    result = merged(customer for each_pass in chosen for customer in each_pass.customers)
     return CustomerFetch(
         customers=result.customers,
         quarantined=last.quarantined,
@@ -147,14 +147,14 @@ def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> Custome
 def _of_earlier_passes(reading: CustomerReading, customers: tuple[CustomerVersion, ...]) -> list[ReceivedRecord]:
     """Return one record for each customer that only an earlier pass than the last returned."""
     *earlier, last = reading.passes
-    missing = {one.payload for one in customers} - {one.payload for one in last.customers}
+    missing = {customer.payload for customer in customers} - {customer.payload for customer in last.customers}
     result = {
-        one.record.payload: one
-        for a_pass in earlier
-        for one in a_pass.records
-        if isinstance(one.record, CustomerVersion)
+        record.record.payload: record
+        for each_pass in earlier
+        for record in each_pass.records
+        if isinstance(record.record, CustomerVersion)
     }
-    return [result[one.payload] for one in customers if one.payload in missing]
+    return [result[customer.payload] for customer in customers if customer.payload in missing]
 
 
 def no_customers(reason: str) -> SliceOutput:

@@ -116,7 +116,8 @@ class Pass:
     def ids_by_page(self) -> list[list[str]]:
         """Return the customer ids on each page; for a record that is not a customer, its payload."""
         return [
-            [one.id if isinstance(one, CustomerVersion) else one.payload for one in page.records] for page in self.pages
+            [record.id if isinstance(record, CustomerVersion) else record.payload for record in page.records]
+            for page in self.pages
         ]
 
 
@@ -132,8 +133,8 @@ class CustomerReading:
         """Return the customers that only some passes returned; empty if the reading is settled."""
         if self.is_settled:
             return ()
-        everybody = frozenset[str]().union(*(one.ids for one in self.passes))
-        always = everybody.intersection(*(one.ids for one in self.passes))
+        everybody = frozenset[str]().union(*(each_pass.ids for each_pass in self.passes))
+        always = everybody.intersection(*(each_pass.ids for each_pass in self.passes))
         return tuple(sorted(everybody - always))
 
 
@@ -202,7 +203,7 @@ class _Repeats:
 
     def are_many(self, page: CustomerPage) -> bool:
         """Return whether, with a further page, there are two or more; one alone may be of a list that shifts."""
-        payloads = {one.payload for one in page.records}
+        payloads = {record.payload for record in page.records}
         self._count = self._count + 1 if payloads <= self._seen else 0
         self._seen |= payloads
         return self._count > 1
@@ -254,50 +255,52 @@ def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
     Raises:
         Misfit: A field is missing from all records, has only values of a wrong type, or is unknown to the mapping.
     """
-    objects = [one for one in records if isinstance(one, dict)]
+    objects = [record for record in records if isinstance(record, dict)]
     if not objects:
         return
-    for name, one in mapping.fields.given():
-        _require_field(name, one, mapping.id_type, objects)
+    for name, api_field in mapping.fields.given():
+        _require_field(name, api_field, mapping.id_type, objects)
     if mapping.other_fields == "refuse":
         _require_known(mapping, objects)
 
 
-def _require_field(name: str, one: ApiField, id_type: str, objects: Sequence[dict[str, Any]]) -> None:
-    expected = _expected(name, one, id_type)
-    values = [value_at(record, one.path) for record in objects]
+def _require_field(name: str, api_field: ApiField, id_type: str, objects: Sequence[dict[str, Any]]) -> None:
+    expected = _expected(name, api_field, id_type)
+    values = [value_at(record, api_field.path) for record in objects]
     there = [value for value in values if value is not MISSING]
-    if not there and not one.optional:
+    if not there and not api_field.optional:
         known = sorted({key for record in objects for key in record})
-        guess = bracketed_guess(one.path, known)
-        raise Misfit(f"no record has `{one.path}`{guess}, which is the field {name} and expected to be {expected}")
-    wrong = [value for value in there if value is not None and not _is_right(name, one, id_type, value)]
+        guess = bracketed_guess(api_field.path, known)
+        raise Misfit(
+            f"no record has `{api_field.path}`{guess}, which is the field {name} and expected to be {expected}"
+        )
+    wrong = [value for value in there if value is not None and not _is_right(name, api_field, id_type, value)]
     if wrong and len(wrong) == sum(value is not None for value in there):
         kind = Counter(map(described, wrong)).most_common(1)[0][0]
-        raise Misfit(f"in every record `{one.path}`, the field {name}, is {kind}, expected {expected}")
+        raise Misfit(f"in every record `{api_field.path}`, the field {name}, is {kind}, expected {expected}")
 
 
-def _expected(name: str, one: ApiField, id_type: str) -> str:
+def _expected(name: str, api_field: ApiField, id_type: str) -> str:
     if name == "id":
         return ID_TYPES[id_type]
-    if isinstance(one, ApiScore):
-        return f"a number from 0 to {one.out_of:g}"
-    return "a number" if isinstance(one, ApiTime) and one.format in EPOCHS else "a text"
+    if isinstance(api_field, ApiScore):
+        return f"a number from 0 to {api_field.out_of:g}"
+    return "a number" if isinstance(api_field, ApiTime) and api_field.format in EPOCHS else "a text"
 
 
-def _is_right(name: str, one: ApiField, id_type: str, value: object) -> bool:
+def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bool:
     if name == "id":
         # A wrong type is an error of the layout; a placeholder id such as "null" is an error of the record.
         return not read_id(value, id_type)[1].startswith("it is not")
-    if isinstance(one, ApiScore):
-        return one.score_of(value) is not None
-    if isinstance(one, ApiTime) and one.format in EPOCHS:
+    if isinstance(api_field, ApiScore):
+        return api_field.score_of(value) is not None
+    if isinstance(api_field, ApiTime) and api_field.format in EPOCHS:
         return isinstance(value, str | int | float) and not isinstance(value, bool)
     return isinstance(value, str)
 
 
 def _require_known(mapping: CustomerMapping, objects: Sequence[dict[str, Any]]) -> None:
-    known = {one.path.split(".")[0] for _, one in mapping.fields.given()} | set(mapping.ignore_fields)
+    known = {api_field.path.split(".")[0] for _, api_field in mapping.fields.given()} | set(mapping.ignore_fields)
     for record in objects:
         for key in record:
             if key not in known:

@@ -107,9 +107,9 @@ class CustomerFields(_ApiPart):
     def given(self) -> Iterator[tuple[str, ApiField]]:
         """Return the fields that the API has, with their names."""
         for name in type(self).model_fields:
-            one = getattr(self, name)
-            if one is not None:
-                yield name, one
+            field = getattr(self, name)
+            if field is not None:
+                yield name, field
 
 
 class NumberedPages(_ApiPart):
@@ -354,19 +354,19 @@ def read_record(  # (JSON is what it is)
     if not isinstance(record, dict):
         return QuarantinedRecord(page, position, f"a customer is an object, not a {type(record).__name__}", payload)
     values: dict[str, Any] = {"payload": payload}
-    for name, one in mapping.fields.given():
-        value = value_at(record, one.path)
+    for name, field in mapping.fields.given():
+        value = value_at(record, field.path)
         if name == "id":
             values["is_number_id"] = isinstance(value, int)
             values["id"], fault = read_id(value, mapping.id_type)
             if fault:
                 return QuarantinedRecord(page, position, f"id: {fault}", payload)
         elif value is not MISSING:
-            values |= {name: value} if not isinstance(one, ApiTime | ApiScore) else _read(name, one, value)
+            values |= {name: value} if not isinstance(field, ApiTime | ApiScore) else _read(name, field, value)
     try:
         return CustomerVersion.model_validate(values)
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False))
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False))
         return QuarantinedRecord(page, position, "; ".join(faults), payload)
 
 
@@ -381,13 +381,13 @@ def read_id(value: object, id_type: str) -> tuple[str, str]:
     return text, "it stands for nobody" if text.strip().lower() in NOBODY else ""
 
 
-def _read(name: str, one: ApiTime | ApiScore, value: object) -> dict[str, Any]:
+def _read(name: str, field: ApiTime | ApiScore, value: object) -> dict[str, Any]:
     """Return the values of a timestamp or score field, by customer field."""
-    if isinstance(one, ApiScore):
-        return {name: one.score_of(value), f"has_{name}": True}
-    if one.format in EPOCHS and isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(field, ApiScore):
+        return {name: field.score_of(value), f"has_{name}": True}
+    if field.format in EPOCHS and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    read = one.instant_of(value) if isinstance(value, str) else None
+    read = field.instant_of(value) if isinstance(value, str) else None
     return {name: value, f"{name.removesuffix('_at')}_instant": read}
 
 
@@ -399,7 +399,7 @@ def merged(copies: Iterable[CustomerVersion]) -> Merged:
     by_id: dict[str, list[CustomerVersion]] = {}
     for copy in copies:
         by_id.setdefault(copy.id, []).append(copy)
-    chosen = [max(group, key=lambda one: (one.version_instant, one.payload)) for group in by_id.values()]
+    chosen = [max(group, key=lambda version: (version.version_instant, version.payload)) for group in by_id.values()]
     conflicts = [_conflict(winner, by_id[winner.id]) for winner in chosen]
     return Merged(tuple(chosen), tuple(conflict for conflict in conflicts if conflict))
 
@@ -423,18 +423,20 @@ def customer_rows(records: Iterable[ReceivedRecord], received_date: date, source
 
 
 def _rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -> Iterator[dict[str, Any]]:
-    for number, one in enumerate(records, start=1):
+    for number, received in enumerate(records, start=1):
         row: dict[str, Any] = dict.fromkeys(RawCustomers.columns)
         row |= {
             "received_date": received_date,
             "record_number": number,
-            "page_number": one.page,
-            "page_position": one.position,
-            "payload": one.record.payload,
+            "page_number": received.page,
+            "page_position": received.position,
+            "payload": received.record.payload,
             "source": source,
         }
         yield row | (
-            _values(one.record) if isinstance(one.record, CustomerVersion) else {"reject_reason": one.record.reason}
+            _values(received.record)
+            if isinstance(received.record, CustomerVersion)
+            else {"reject_reason": received.record.reason}
         )
 
 

@@ -232,7 +232,7 @@ class CodedFiles:
     def _rows(self, key: str, code: str) -> _CodedRows:
         by_footers = self._passed_by_footers
         passed = {*OF_TIME, *by_footers, *self._passed_by_all()}
-        others = {name: one for name, one in default_rules().items() if name not in passed}
+        others = {name: rule for name, rule in default_rules().items() if name not in passed}
         undecided = "" if IN_TIME in by_footers else f"WHEN NOT is_sure THEN {UNDECIDED} "
         rows = self._fetched(f"{SURE} AS t0", undecided + _cases(others), key, code)
         is_undecided = rows.keys == UNDECIDED
@@ -284,7 +284,7 @@ class CodedFiles:
         batches = self.con.sql(select("hash(event_id) AS id_hash", rows)).to_arrow_reader(BATCH_ROWS)
         # By their buffers: pyarrow's own way to NumPy loads pandas first, which takes as long as hashing.
         columns = (batch.column(0) for batch in batches)
-        parts = [np.frombuffer(one.buffers()[1], np.uint64, len(one), one.offset * 8) for one in columns]
+        parts = [np.frombuffer(column.buffers()[1], np.uint64, len(column), column.offset * 8) for column in columns]
         return np.concatenate([np.zeros(0, np.uint64), *parts])
 
     def _view_exact(self) -> None:

@@ -269,7 +269,7 @@ class RecordReader:
         taken, text, wanted = [line], line, 1
         while self._patterns.is_open(text) and len(text) <= MAX_LINE_BYTES:
             # The number of lines doubles each time, so that the repeated matching stays linear in total.
-            more = [one for one in (self._next() for _ in range(wanted)) if one is not None]
+            more = [row for row in (self._next() for _ in range(wanted)) if row is not None]
             if not more or any(map(is_too_long, more)):
                 self._ahead.extendleft(reversed(more))
                 break

@@ -139,7 +139,7 @@ class _Fit:
                 " file with commas"
             )
         # An id is often a hash of all columns; a field that is the column itself says more.
-        name = next((one for one, columns in self.used.items() if columns == (column,)), name)
+        name = next((field for field, columns in self.used.items() if columns == (column,)), name)
         return (
             f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
             f" {name}{bracketed_guess(column, self.unknown)}; fix the mapping or the file{self._looks_like()}"
@@ -148,7 +148,9 @@ class _Fit:
     def _other_delimiter(self) -> str:
         """Return the delimiter that splits the name of the only column, if there is one."""
         only = next(iter(self.found.columns)) if len(self.found.columns) == 1 else ""
-        return next((one for one in (";", "\t", "|", ",") if self.file.format == "csv" and one in only), "")
+        return next(
+            (separator for separator in (";", "\t", "|", ",") if self.file.format == "csv" and separator in only), ""
+        )
 
     def _looks_like(self) -> str:
         with duckdb.connect() as con:

@@ -65,9 +65,9 @@ def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str
     for path, name, is_filled, is_whole, *bounds in con.execute(
         select(columns, footers, group_by="file_name, path_in_schema")
     ).fetchall():
-        numbers, times, words = ((one["low"], one["high"]) if one else None for one in bounds)
+        numbers, times, words = ((bound["low"], bound["high"]) if bound else None for bound in bounds)
         # Times that Python does not have come as text.
-        times = times if times and all(isinstance(one, datetime) for one in times) else None
+        times = times if times and all(isinstance(bound, datetime) for bound in times) else None
         result.setdefault(path, {})[name] = Footer(is_filled, is_whole, numbers, times, words)
     return result
 
@@ -99,7 +99,7 @@ def rules_passed(
         for layout, _ in files
     ]
     timely = [{IN_TIME} if _is_in_time(mapping, layout, days, late_days) else set() for layout, days in files]
-    return set.intersection(*(one | other for one, other in zip(passed, timely, strict=True)))
+    return set.intersection(*(rules | other for rules, other in zip(passed, timely, strict=True)))
 
 
 def _footer(field: SourceField | None, layout: "Layout") -> Footer | None:
@@ -143,7 +143,7 @@ def _users(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
 
 def is_plain(low: str, high: str) -> bool:
     """Return whether no text from `low` to `high` is a placeholder id, or begins with one of `ESCAPED`."""
-    nobody = {one for word in NULL_LIKE_IDS for one in _spellings(word)}
+    nobody = {spelling for word in NULL_LIKE_IDS for spelling in _spellings(word)}
     ranges = [*nobody, *((start, start + LAST) for start in ESCAPED)]
     return not any(first <= high and low <= last for first, last in ranges)
 

@@ -185,7 +185,7 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
     """Return every file that the paths (files, folders, globs) match, without duplicates, sorted by path."""
     if not paths:
         raise SourceError("no path of event files was given; give a file, a folder or a glob")
-    for address in (str(one) for one in paths if "://" in str(one)):
+    for address in (str(path) for path in paths if "://" in str(path)):
         raise UsageError(
             f"Events cannot come from {without_secrets(address)}; name files, or for `ecom run` a table as "
             "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE."
@@ -281,7 +281,7 @@ def _in_glob(given: str) -> Iterator[InputFile]:
     matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207 absolute globs too
     if not matches:
         raise NoFilesError(f"no file matches {given}; check the pattern")
-    for match in (one for one in matches if not any(map(is_ignored, one.relative_to(root).parts))):
+    for match in (path for path in matches if not any(map(is_ignored, path.relative_to(root).parts))):
         for path in files_below(match) if match.is_dir() else [match]:
             yield _input_file(path, root)
 
@@ -366,9 +366,9 @@ def newest_files(
         SourceError: A place does not exist.
     """
     seen = {os.path.realpath(path): (path, stat) for place in places for path, stat in _in(place, first_day)}
-    by_age = sorted(seen.values(), key=lambda one: (-one[1].st_mtime_ns, one[0]))
+    by_age = sorted(seen.values(), key=lambda entry: (-entry[1].st_mtime_ns, entry[0]))
     changed_at = datetime.fromtimestamp(by_age[0][1].st_mtime, UTC) if by_age else None
-    fresh = [one for one in by_age if one[1].st_mtime >= since.timestamp()]
+    fresh = [entry for entry in by_age if entry[1].st_mtime >= since.timestamp()]
     taken: list[str] = []
     room = most_bytes
     for path, stat in fresh[:most_files]:

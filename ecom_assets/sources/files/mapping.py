@@ -150,7 +150,7 @@ class RecordMapping(_MappingPart):
         parts = value.get("parts") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(parts, dict) or not isinstance(value.get("fields"), dict):
             return value
-        return value | {"fields": {name: _completed(one, parts) for name, one in value["fields"].items()}}
+        return value | {"fields": {name: _completed(origin, parts) for name, origin in value["fields"].items()}}
 
     @property
     def id_field(self) -> "IdField":
@@ -171,27 +171,27 @@ class RecordMapping(_MappingPart):
     def given(self) -> Iterator[tuple[str, SourceField]]:
         """Yield the fields that this mapping fills, with their names."""
         for name in type(self.fields).model_fields:
-            one = getattr(self.fields, name)
-            if one is not None:
-                yield name, one
+            source_field = getattr(self.fields, name)
+            if source_field is not None:
+                yield name, source_field
 
     def may_lack(self, name: str, column: str) -> bool:
         """Return whether a file may lack a column of a field; a hash may lack what another field may lack."""
-        one: SourceField = getattr(self.fields, name)
-        if isinstance(one, IdField) and one.unless == column:
+        source_field: SourceField = getattr(self.fields, name)
+        if isinstance(source_field, IdField) and source_field.unless == column:
             return True
-        if isinstance(one, IdField) and one.hash_of and one.optional is None:
+        if isinstance(source_field, IdField) and source_field.hash_of and source_field.optional is None:
             return any(other.column == column and self.may_lack(known, column) for known, other in self.given())
-        if isinstance(one.optional, tuple):
-            return any(fnmatchcase(column, pattern) for pattern in one.optional)
-        return name in self.kind.optional if one.optional is None else one.optional
+        if isinstance(source_field.optional, tuple):
+            return any(fnmatchcase(column, pattern) for pattern in source_field.optional)
+        return name in self.kind.optional if source_field.optional is None else source_field.optional
 
 
 def _completed(origin: object, parts: Mapping[str, str]) -> object:
     if not isinstance(origin, dict) or not isinstance(origin.get("expression"), str):
         return origin
     # Braces around anything else are SQL, such as a struct.
-    expression = re.sub(r"\{(\w+)\}", lambda one: f"({parts.get(one[1], one[0])})", origin["expression"])
+    expression = re.sub(r"\{(\w+)\}", lambda match: f"({parts.get(match[1], match[0])})", origin["expression"])
     return origin | {"expression": expression}
 
 
@@ -289,7 +289,7 @@ class EventMapping(RecordMapping):
     def own_words(self) -> dict[str, tuple[str, ...]]:
         """Return the source's names of each event type that has translations."""
         return {
-            ours: tuple(theirs for theirs, one in self.event_types.items() if one == ours)
+            ours: tuple(theirs for theirs, translated in self.event_types.items() if translated == ours)
             for ours in self.event_types.values()
         }
 

@@ -100,7 +100,7 @@ class RecordFiles:
         used = columns_used(probe, mapping)
         check_expressions(probe, mapping, used)
         layouts = []
-        for file in (replace(one, encoding=mapping.encoding) for one in find_files(paths)):
+        for file in (replace(found, encoding=mapping.encoding) for found in find_files(paths)):
             result = columns_of(probe, file, mapping.delimiter, mapping.explode)
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)
@@ -157,13 +157,13 @@ class RecordFiles:
     def received_days(self) -> tuple[date, date] | None:
         """Return the first and the last arrival day of the files; None if they have no rows."""
         days = [file.received_date for file in self.files() if file.received_date]
-        days += [one for arrival in self._arrivals_of(self._loose).values() for one in (arrival.first, arrival.last)]
+        days += [end for arrival in self._arrivals_of(self._loose).values() for end in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
 
     def has_believed_days(self) -> bool:
         """Return whether any file or row has a plausible arrival day."""
         is_landed = len(self._loose) < len(self.layouts)
-        return is_landed or any(one.has_date for one in self._arrivals_of(self._loose).values())
+        return is_landed or any(arrivals.has_date for arrivals in self._arrivals_of(self._loose).values())
 
     def file_rows(self, days: Days | None = None) -> list[FileRows]:
         """Return the row counts of the files; landing folders of other days are left out and not opened."""
@@ -194,8 +194,8 @@ class RecordFiles:
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
         layouts = [layout for _, layout in self._with_footers(group)]
-        filled = frozenset.intersection(*(one.filled for one in layouts))
-        bounded = frozenset.intersection(*(one.bounded for one in layouts))
+        filled = frozenset.intersection(*(layout.filled for layout in layouts))
+        bounded = frozenset.intersection(*(layout.bounded for layout in layouts))
         layout = replace(group[0][1], filled=filled, bounded=bounded)
         self._look_for_damage(group)
         sound = [file.path for file, _ in group if not self._copies[file.path]]
@@ -203,7 +203,7 @@ class RecordFiles:
         for file, _ in group:
             if copy := self._copies[file.path]:
                 rows.append(row_sql.copied_rows(layout, file.path, copy.sound, copy.damaged))
-        united = " UNION ALL ".join(select(row_sql.columns_read(layout), one) for one in rows)
+        united = " UNION ALL ".join(select(row_sql.columns_read(layout), source) for source in rows)
         return records_sql(united, self.mapping, layout)
 
     def _with_footers(self, files: Sequence[tuple[InputFile, Layout]]) -> list[tuple[InputFile, Layout]]:
@@ -217,7 +217,7 @@ class RecordFiles:
         new = [file for file, _ in group if file.path not in self._copies]
         copies, result = copied_files(self.con.cursor(), group[0][1], new)
         if result.unknown:
-            [file] = [one for one in new if one.path == result.unknown[0]]
+            [file] = [file for file in new if file.path == result.unknown[0]]
             raise MappingError(unknown_column(file, result.unknown[1], self.mapping))
         self._copies.update(copies)
         self._row_counts.update(result.row_counts)
@@ -240,9 +240,9 @@ class RecordFiles:
                 result = self.con.execute(sql).fetchall()
             for path, *counted in result:
                 rows.setdefault(path, []).append((counted[0], counted[1], counted[2]))
-            for one in files:
-                if one.path in rows:
-                    self._arrivals[one.path] = ArrivalDays.from_rows(rows[one.path], one.modified_date)
+            for file in files:
+                if file.path in rows:
+                    self._arrivals[file.path] = ArrivalDays.from_rows(rows[file.path], file.modified_date)
         return self._arrivals
 
 
@@ -295,8 +295,8 @@ def _within(rows: str, first: date | None, end: date | None) -> str:
     return select("*", rows, " AND ".join(bounds)) if bounds else rows
 
 
-def _is_in(one: date, first: date | None, end: date | None) -> bool:
-    return (first is None or first <= one) and (end is None or one < end)
+def _is_in(received: date, first: date | None, end: date | None) -> bool:
+    return (first is None or first <= received) and (end is None or received < end)
 
 
 def _overlaps(arrival: ArrivalDays, first: date | None, end: date | None) -> bool:
@@ -321,7 +321,7 @@ class FileRowCounts:
 
     def as_json(self) -> dict[str, Any]:
         """Return the numbers as JSON, the most frequent reason first."""
-        by_count = sorted(self.rejected.items(), key=lambda one: (-one[1], one[0]))
+        by_count = sorted(self.rejected.items(), key=lambda entry: (-entry[1], entry[0]))
         return {"read": self.read, "counted": self.counted, "rejected": {name: n for name, n in by_count if n}}
 
 

@@ -353,7 +353,7 @@ def _with_files(records: str, files: Sequence[FileDays], late_days: int = 0) -> 
     # A join would read the path of each row, and keep the engine from answering by footers.
     if len(files) == 1:
         return values[0], f"({records}) AS e"
-    rows = ", ".join(f"({', '.join(one.values())})" for one in values)
+    rows = ", ".join(f"({', '.join(row.values())})" for row in values)
     join = f"({records}) AS e JOIN (VALUES {rows}) AS f({', '.join(values[0])}) ON e.__file = f.path"
     return {name: f"f.{name}" for name in values[0]}, join
 
@@ -362,7 +362,7 @@ def _values(file: FileDays, late_days: int) -> dict[str, str]:
     names = ("received_date", "modified_date", "fallback_date", "earliest_date", "latest_date")
     days = {name: day(getattr(file, name)) for name in names}
     bounds = zip(("sure_from", "sure_until", "known_until"), file.sure_of(late_days), strict=True)
-    sure = {name: f"{day(one)}::TIMESTAMP" for name, one in bounds}
+    sure = {name: f"{day(bound)}::TIMESTAMP" for name, bound in bounds}
     return {"path": text(file.path), "relative": text(file.relative), **days, **sure}
 
 

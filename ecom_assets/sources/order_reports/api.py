@@ -178,11 +178,12 @@ def metrics_of(increments: Sequence[OrderIncrement]) -> dict[str, Any]:
     last = increments[-1]
     return {
         "report_id": last.report_id,
-        "increment_count": sum(one.path is not None for one in increments),
-        "days_without_increment": ", ".join(str(one.day) for one in increments if one.path is None) or "none",
-        "row_count": sum(one.row_count for one in increments),
-        "byte_count": sum(one.byte_count for one in increments),
-        "took_s": round(sum(one.took_s for one in increments), 3),
+        "increment_count": sum(increment.path is not None for increment in increments),
+        "days_without_increment": ", ".join(str(increment.day) for increment in increments if increment.path is None)
+        or "none",
+        "row_count": sum(increment.row_count for increment in increments),
+        "byte_count": sum(increment.byte_count for increment in increments),
+        "took_s": round(sum(increment.took_s for increment in increments), 3),
         **asdict(last.costs),
     }
 

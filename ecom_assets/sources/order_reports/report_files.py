@@ -305,10 +305,10 @@ def remove_activities(engine: Engine) -> list[date]:
     days = Days.of(before)
     table = engine.table(RawEvents)
     kept = table.filter(days.contain(table[str(RawEvents.day_column)]))
-    kept = kept.filter(kept.source.notin([one for one in _origins(engine) if are_activities(one)]))
+    kept = kept.filter(kept.source.notin([origin for origin in _origins(engine) if are_activities(origin)]))
     engine.remove(RawEvents, [place], kept, days)
     after = engine.day_counts(RawEvents, days)
-    note_withdrawn(engine, RawEvents, {one: n for one, n in before.items() if not after.get(one)}, "clickstream")
+    note_withdrawn(engine, RawEvents, {day: n for day, n in before.items() if not after.get(day)}, "clickstream")
     return [days.first, days.dates[-1]]
 
 

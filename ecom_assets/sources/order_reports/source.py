@@ -147,7 +147,7 @@ class OrderReader:
             self.rows(files, days),
             Days.of(landed | with_rows),
             {"fetched": True, **metrics_of(increments)},
-            absent=Days.of({one.day for one in increments if one.path is None} - landed - with_rows),
+            absent=Days.of({increment.day for increment in increments if increment.path is None} - landed - with_rows),
             origin=self.origin,
         )
 

@@ -81,7 +81,7 @@ def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
             Refusal(
                 "reserved_event_name",
                 "The event's type begins like one of Amplitude's own.",
-                " OR ".join(f"starts_with(lower(name), {text(one)})" for one in RESERVED_EVENTS),
+                " OR ".join(f"starts_with(lower(name), {text(prefix)})" for prefix in RESERVED_EVENTS),
             ),
             text_too_long("Amplitude", columns, TEXT_CHARACTERS),
         ],

@@ -81,7 +81,9 @@ def _read_refused(reply: Reply, count: int) -> BatchResponse:
     if refused:
         return BatchResponse(BatchOutcome.AGAIN, refused=refused)
     # Identify says `invalid_api_key`, the others "Invalid API key: …".
-    if answer.get("missing_field") == "api_key" or any(one in error.lower().replace("_", " ") for one in _OUR_FAULT):
+    if answer.get("missing_field") == "api_key" or any(
+        fault in error.lower().replace("_", " ") for fault in _OUR_FAULT
+    ):
         return BatchResponse(BatchOutcome.NOT_ALLOWED, words=reply.words)
     return BatchResponse(BatchOutcome.HALVED, words=reply.words)
 
@@ -90,9 +92,9 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     """Interpret a 429: events of throttled users wait, events of users over their daily quota wait for another day."""
     answer = reply.content()
     spent = {
-        str(one)
+        str(user)
         for kind in ("exceeded_daily_quota_users", "exceeded_daily_quota_devices")
-        for one in (answer.get(kind) or ())
+        for user in (answer.get(kind) or ())
     }
     throttled = _places(answer.get("throttled_events"), len(payloads))
     postponed = {

@@ -83,13 +83,13 @@ USER, CLIENT = "USER_ID", "CLIENT_ID"
 
 def ids_of(users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
     """Return ids with their type: users are sent as user and as client, anonymous visitors as client."""
-    return [*(f"{USER} {one}" for one in users), *(f"{CLIENT} {one}" for one in (*users, *anonymous))]
+    return [*(f"{USER} {user_id}" for user_id in users), *(f"{CLIENT} {user_id}" for user_id in (*users, *anonymous))]
 
 
 def request_deletion(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
     """Request the deletion of an id; a repeated request moves the time up to which its data are deleted."""
-    (one,) = ids
-    kind, _, value = one.partition(" ")
+    (user_key,) = ids
+    kind, _, value = user_key.partition(" ")
     body = {
         "kind": "analytics#userDeletionRequest",
         "id": {"type": kind, "userId": value},

@@ -57,7 +57,7 @@ def request_deletion(own: HeapSettings, ids: Sequence[str], send: Send) -> str:
     address = own.heap_deletion_address
     login = PostRequest(address + TOKEN, b"", user=own.heap_app_id, password=own.heap_api_key.get_secret_value())
     token = str(taken("Heap", send(login)).content().get("access_token", ""))
-    body = json.dumps({"users": [{"identity": one} for one in ids]}).encode()
+    body = json.dumps({"users": [{"identity": user_id} for user_id in ids]}).encode()
     result = taken("Heap", send(PostRequest(address + USERS, body, bearer=token))).content()
     return f"request {result.get('deletion_request_id', 'without a number')}, pending"
 

@@ -73,17 +73,17 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
 def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
     """Return the records that Mixpanel names, by position; its documentation uses two names for the id."""
     failed: dict[int, tuple[str, str]] = {}
-    for one in records if isinstance(records, list) else []:
-        place = one.get("index") if isinstance(one, dict) else None
+    for record in records if isinstance(records, list) else []:
+        place = record.get("index") if isinstance(record, dict) else None
         if not isinstance(place, int):
-            place = _place_of(one, payloads)
+            place = _place_of(record, payloads)
         if place is not None and 0 <= place < len(payloads):
-            failed[place] = ("invalid", f"Mixpanel: {one.get('message')} ({one.get('field')})")
+            failed[place] = ("invalid", f"Mixpanel: {record.get('message')} ({record.get('field')})")
     return failed
 
 
-def _place_of(one: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 (as above)
-    insert_id = (one.get("$insert_id") or one.get("insert_id")) if isinstance(one, dict) else None
+def _place_of(record: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 (as above)
+    insert_id = (record.get("$insert_id") or record.get("insert_id")) if isinstance(record, dict) else None
     mark = f'"$insert_id":{json.dumps(insert_id)}'
     return next((place for place, payload in enumerate(payloads) if insert_id and mark in payload), None)
 
@@ -152,7 +152,7 @@ TOOL = Tool(
         needed=("mixpanel_token", "mixpanel_gdpr_token"),
         most=1_999,
         per_s=1.0,
-        ids=lambda users, anonymous: [*users, *(DEVICE + one for one in anonymous)],
+        ids=lambda users, anonymous: [*users, *(DEVICE + device for device in anonymous)],
         ask=request_deletion,
     ),
     has_stand_in=True,
