@@ -61,7 +61,7 @@ def filled(folder: Path, days: int) -> DuckDBEngine:
 def give(engine: DuckDBEngine, first: int, end: int, *, shift: int = 0) -> None:
     """Put days into the warehouse, or other values into days that it has."""
     made = EVENTS.format(first=FIRST, day_rows=DAY_ROWS, begin=first * DAY_ROWS, end=end * DAY_ROWS, shift=shift)
-    days = Days.of(FIRST + timedelta(days=n) for n in range(first, end))
+    days = Days.from_dates(FIRST + timedelta(days=n) for n in range(first, end))
     engine.replace(SessionEvents, engine.con.sql(made), days)
 
 

@@ -95,7 +95,9 @@ class Platform:
     def touched(self, arrival_days: Iterable[date]) -> Days:
         """Return the event days that a change of what arrived on some days can touch."""
         late_days = self.settings.late_days
-        return Days.of(day + timedelta(days=n) for day in arrival_days for n in range(-late_days, late_days + 3))
+        return Days.from_dates(
+            day + timedelta(days=n) for day in arrival_days for n in range(-late_days, late_days + 3)
+        )
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table."""

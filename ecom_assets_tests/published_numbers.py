@@ -123,8 +123,8 @@ class PublishedShop:
         self, contract: type[Table], run_id: str, own: tuple[date, ...], rows: Iterable[Row], days: tuple[date, ...]
     ) -> None:
         log = RestatementLog(self.engine, run_id)
-        watch = log.watching(contract, Days.of(days), Days.of(own))
-        self.engine.replace(contract, outside(contract, rows), Days.of(days), watch)
+        watch = log.watching(contract, Days.from_dates(days), Days.from_dates(own))
+        self.engine.replace(contract, outside(contract, rows), Days.from_dates(days), watch)
 
 
 def outside(contract: type[Table], rows: Iterable[Row]) -> ir.Table:

@@ -87,7 +87,7 @@ class Ledger:
     def settle(self, dice: random.Random) -> None:
         """Run every stale day of every table, upstream first, otherwise in any order and grouping."""
         for asset in self.shop.assets:
-            groups = [Days.between(*run) for run in Days.of(self.stale[asset.contract.name]).runs()]
+            groups = [Days.between(*run) for run in Days.from_dates(self.stale[asset.contract.name]).runs()]
             pieces = [piece for group in groups for piece in _cut(group, dice.choice((1, 2, len(group.dates))))]
             for days in dice.sample(pieces, len(pieces)):
                 self.run(Run(days, asset.contract.name))

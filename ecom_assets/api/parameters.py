@@ -139,7 +139,9 @@ class RequestContext:
         Sources without data do not shorten the range.
         """
         known = known_days(self.reading, sources)
-        period = Period.of(self._newest(known), parameters.time_range, parameters.start_date, parameters.end_date)
+        period = Period.from_range(
+            self._newest(known), parameters.time_range, parameters.start_date, parameters.end_date
+        )
         return replace(period, known=known)
 
     def answer(

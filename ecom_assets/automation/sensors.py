@@ -175,7 +175,7 @@ def _parts(settings: Settings, paths: list[str], days: Days) -> list[Days]:
     with _opened(settings, paths) as files:
         matches = [file for file in days_of_files(files, settings.late_days) if file.received >= settings.first_day]
     require_span(days.first, days.dates[-1], settings.max_days, matches)
-    rows = Days.of(day for file in matches for day in file.days)
+    rows = Days.from_dates(day for file in matches for day in file.days)
     return parts_of(days, rows.widened(before=1, after=settings.late_days + 2).dates)
 
 

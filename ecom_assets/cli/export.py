@@ -92,7 +92,7 @@ def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
     if last < first:
         raise UsageError(f"There are no events from {first} on: the last are of {last}; give other days.")
     whole = Days.between(max(first, settings.first_day), last)
-    return Days.of([*whole.dates, last])
+    return Days.from_dates([*whole.dates, last])
 
 
 def _delivered(settings: Settings, request: ExportRequest, days: Days, *, quiet: bool) -> RunOutcome:

@@ -99,7 +99,7 @@ class DaysOfRun:
                 covered.append(Days((self.today - ONE_DAY,)))
             if not covered:
                 covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
-            first, last = self._requested(Days.of(a_day for days in covered for a_day in days.dates), opened)
+            first, last = self._requested(Days.from_dates(a_day for days in covered for a_day in days.dates), opened)
             if (last - first).days >= self.settings.max_days:
                 inside = [file for file in self._found(opened) if first <= file.received <= last]
                 require_span(first, min(last, self.today), self.settings.max_days, inside)

@@ -73,7 +73,7 @@ class Filters(PageParameters):
         Raises:
             DefinitionError: The days end before they start, or are too many.
         """
-        Period.of(newest, self.time_range, self.start_date, self.end_date)
+        Period.from_range(newest, self.time_range, self.start_date, self.end_date)
         return self
 
 

@@ -79,7 +79,7 @@ def _delivered_days(context: dg.AssetExecutionContext) -> Days:
     """Return the days of the step, and those that its run delivers besides."""
     spans = [span.split("/") for span in context.run.tags.get(DELIVER_ALSO, "").split(",") if span]
     also = [Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY) for first, last in spans]
-    return Days.of(a_day for part in (days_of(context), *also) for a_day in part.dates)
+    return Days.from_dates(a_day for part in (days_of(context), *also) for a_day in part.dates)
 
 
 def due_users(engine: Engine, settings: Settings) -> DueUsers:

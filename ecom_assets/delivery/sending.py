@@ -423,7 +423,7 @@ def export(
     exported = Exported()
     with ledger.writer(destination, patience_s=delivery_context.settings.ledger_patience_s) as writer:
         unfinished = ledger.unfinished_days(writer)
-        due_counts = due.counts(Days.of([*delivery_context.delivered_days(days).dates, *unfinished]))
+        due_counts = due.counts(Days.from_dates([*delivery_context.delivered_days(days).dates, *unfinished]))
         delivery = Delivery(
             destination,
             ledger,

@@ -163,7 +163,7 @@ def _read_at_once(of: Count | Sum, context: Sequence[TraceContext]) -> list[Trac
     alike: dict[tuple[Any, ...], list[TraceContext]] = {}
     for one in context:
         alike.setdefault(tuple(one.row[name] for name in one.key or one.row if name != of.day), []).append(one)
-    return [replace(ones[0], several=Days.of(one.row[of.day] for one in ones)) for ones in alike.values()]
+    return [replace(ones[0], several=Days.from_dates(one.row[of.day] for one in ones)) for ones in alike.values()]
 
 
 def _first(of: Count | Sum, context: TraceContext, place: int) -> ir.Table:

@@ -123,7 +123,7 @@ class OperationRequest:
     @property
     def days(self) -> Days:
         """Return its days."""
-        return Days.of([*Days.between(self.first_day, self.last_day).dates, self.last_day])
+        return Days.from_dates([*Days.between(self.first_day, self.last_day).dates, self.last_day])
 
     def is_within(self, days: Days) -> bool:
         """Return whether a run over some days covers all of its days."""

@@ -77,7 +77,7 @@ def received_is_clean_plus_quarantined_plus_surplus_plus_held(
     if days is not None:
         # A line that arrives again replaces a copy that arrived on another day, so that day changes too.
         copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()
-        days = Days.of([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
+        days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *others)
     return result_of(per_day.filter(per_day.residue != 0), per_day)
 

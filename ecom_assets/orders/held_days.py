@@ -127,7 +127,9 @@ def held_rows(engine: Engine, matches: Iterable[Row], now: datetime) -> ir.Table
     released = released_days(engine)
     held = [row for row in matches if row["held_date"] not in released]
     engine.ensure(HeldOrderDays)
-    before = engine.slice_rows(HeldOrderDays, Days.of(row["held_date"] for row in held)).to_pylist() if held else []
+    before = (
+        engine.slice_rows(HeldOrderDays, Days.from_dates(row["held_date"] for row in held)).to_pylist() if held else []
+    )
     since = {row["held_date"]: row["held_at"] for row in before}
     return in_memory(({**row, "held_at": since.get(row["held_date"], now)} for row in held), HeldOrderDays)
 
@@ -161,7 +163,7 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
     if not held:
         return {}
     raw, waiting, kept = (engine.table(contract) for contract in (RawUserOrderLog, HeldOrderDays, UserOrderLog))
-    arrived = raw.filter(Days.of(row["held_date"] for row in held).contain(raw.received_date))
+    arrived = raw.filter(Days.from_dates(row["held_date"] for row in held).contain(raw.received_date))
     rows = held_order_dates(arrived, waiting, kept, rule).to_pyarrow().to_pylist()
     days = {str(row["order_date"]): "none" if row["missing_count"] else "part" for row in rows}
     return {ORDERS: dict(sorted(days.items()))} if days else {}

@@ -71,7 +71,7 @@ def remove(engine: Engine, result: Expired) -> None:
             path.parent.rmdir()
     for table, counts in result.rows.items():
         if counts:
-            days = Days.of(counts)
+            days = Days.from_dates(counts)
             older = f"{engine.quoted(str(table.day_column))} < DATE '{result.before}'"
             engine.remove(table, [older], engine.table(table).limit(0), days)
             if table is RawEvents:

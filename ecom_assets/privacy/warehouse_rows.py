@@ -60,9 +60,9 @@ def raw_rows(engine: Engine, contract: type[Table], person: Person) -> RawRows:
     table, own = engine.table(contract), OWN_DAY.get(contract, "received_date")
     rows = table.filter(condition(table, COLUMNS[contract], _values(engine, contract, person)))
     counts = rows.group_by(arrived=rows.received_date, own=rows[own]).agg(n=rows.count()).to_pyarrow().to_pylist()
-    arrived = Days.of(one["arrived"] for one in counts)
+    arrived = Days.from_dates(one["arrived"] for one in counts)
     plausible = [one["own"] for one in counts if one["own"] and FIRST_PLAUSIBLE <= one["own"] <= LAST_PLAUSIBLE]
-    return RawRows(sum(int(one["n"]) for one in counts), arrived, Days.of([*arrived.dates, *plausible]))
+    return RawRows(sum(int(one["n"]) for one in counts), arrived, Days.from_dates([*arrived.dates, *plausible]))
 
 
 def record_ids(engine: Engine, person: Person) -> dict[str, date]:

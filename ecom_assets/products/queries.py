@@ -202,18 +202,18 @@ class _Sold:
         sales: Row = {name: _whole(row[name]) if row else 0 for name in SALES_COUNTS}
         sales |= {name: row[name] if row else ZERO for name in AMOUNTS}
         sales = if_known(sales, self._days(period)) if self.is_product_row else dict.fromkeys(sales)
-        result = if_known(views, period.of_source(EVENTS)) | sales
+        result = if_known(views, period.for_source(EVENTS)) | sales
         return {**result, "purchases_per_view": share(result["purchase_count"], result["product_view_count"])}
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
         """Return the change of each number; None if its source does not have all days of both periods."""
         changed = changes(self.numbers(now, period), self.numbers(before, period.previous), PRODUCT_NUMBERS)
-        unknown = [] if period.of_source(EVENTS).is_comparable else [*EVENT_COUNTS, "purchases_per_view"]
+        unknown = [] if period.for_source(EVENTS).is_comparable else [*EVENT_COUNTS, "purchases_per_view"]
         unknown += [] if self._days(period).is_comparable else [*SALES_COUNTS, *AMOUNTS, "purchases_per_view"]
         return changed | dict.fromkeys(unknown)
 
     def _days(self, period: Period) -> Period:
-        return period.of_source(self.source or ORDERS)
+        return period.for_source(self.source or ORDERS)
 
 
 def _whole(number: Any) -> int | None:  # noqa: ANN401 (engines return counts in different types)
@@ -254,7 +254,7 @@ CATEGORY_DEFINITION: Final = (
 def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue, then by sessions that viewed it."""
     source = find_sales_source(reading)
-    sold = sales_by(reading, period.of_source(source), "item_category") if source else {}
+    sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
     table = reading.table(CategoryPerformance)
     rows = table.filter(in_period(table.started_date))
     sums = rows.group_by("product_category").agg(**{name: rows[name].sum().cast("int64") for name in CATEGORY_COUNTS})
@@ -274,12 +274,12 @@ def _category(name: str, sold: Row | None, looked: Row | None, period: Period, s
         "cart_rate": share(counts["cart_session_count"], counts["viewing_session_count"]),
         "purchase_rate": share(counts["purchase_session_count"], counts["viewing_session_count"]),
     }
-    sales = {one: sold[one] for one in NUMBERS} if sold else if_known(numbers(None), period.of_source(source))
+    sales = {one: sold[one] for one in NUMBERS} if sold else if_known(numbers(None), period.for_source(source))
     return {
         "product_category": name,
-        **if_known(counts, period.of_source(EVENTS)),
+        **if_known(counts, period.for_source(EVENTS)),
         **sales,
-        "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, period.of_source(source))[""],
+        "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, period.for_source(source))[""],
         "revenue_change": sold["revenue_change"] if sold else None,
     }
 

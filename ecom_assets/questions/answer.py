@@ -304,7 +304,7 @@ def range_of(period: Period, timezone: str) -> dict[str, Any]:
         "previous_start_date": previous.start_date,
         "previous_end_date": previous.end_date,
         **_known_of(period),
-        "sources": {name: _known_of(period.of_source(name)) for name in period.known},
+        "sources": {name: _known_of(period.for_source(name)) for name in period.known},
     }
 
 

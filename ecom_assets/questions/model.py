@@ -318,7 +318,7 @@ class Question(Definition):
         """
         if self.time_range is None or (self.time_range == "custom" and self.last):
             return self.days.within(newest)
-        period = Period.of(newest, self.time_range, self.start_date, self.end_date)
+        period = Period.from_range(newest, self.time_range, self.start_date, self.end_date)
         return period.start_date, period.end_date
 
 

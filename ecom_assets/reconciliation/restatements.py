@@ -242,14 +242,14 @@ class RestatementHooks:
             if row["table_name"] == self.contract.qualified_name()
             and (row["row_count"] == 0 or counts.get(row["published_date"]))
         }
-        self.old = engine.slice_rows(self.contract, Days.of(self.notes)) if self.notes else None
+        self.old = engine.slice_rows(self.contract, Days.from_dates(self.notes)) if self.notes else None
 
     def after(self) -> None:
         """Compare with the new rows, log the changes, and record what is published."""
         engine = self.log.engine
         changes: list[ChangedNumber] = []
         if self.old is not None:
-            new = engine.slice_rows(self.contract, Days.of(self.notes))
+            new = engine.slice_rows(self.contract, Days.from_dates(self.notes))
             changes = changed_numbers(self.contract, self.old, new, run_id=self.log.run_id)
         sources = self._sources()
         self._note(sources, {change.day for change in changes})
@@ -265,7 +265,7 @@ class RestatementHooks:
         for source in self.contract.counted_from:
             name = source.qualified_name()
             moved = {*self.own.dates, *self.log.rewritten(source)}
-            noted_days = Days.of(day for day in self.days.dates if day in moved or day not in self.notes)
+            noted_days = Days.from_dates(day for day in self.days.dates if day in moved or day not in self.notes)
             counts = counted(self.log.engine, source, noted_days, self.contract.counted_types)
             for day in noted_days.dates:
                 values[day] = {**values[day], name: counts.get(day, {})}
@@ -280,7 +280,7 @@ class RestatementHooks:
         ]
         differing = [row for row in fresh if row != self.notes.get(row["published_date"])]
         if differing:
-            days = Days.of(row["published_date"] for row in differing)
+            days = Days.from_dates(row["published_date"] for row in differing)
             make = partial(_with_notes, self.contract.qualified_name(), differing)
             self.log.engine.rewrite(PublishedDays, days, make)
 
@@ -304,7 +304,7 @@ class RestatementHooks:
         rows = [self._entry(change) | reasons[change.day] | who for change in changes]
         for row in rows:
             self.log.causes[row["cause"]] = self.log.causes.get(row["cause"], 0) + 1
-        self.log.engine.rewrite(Restatements, Days.of(days), partial(_with_entries, rows))
+        self.log.engine.rewrite(Restatements, Days.from_dates(days), partial(_with_entries, rows))
 
     def _entry(self, change: ChangedNumber) -> Row:
         return {

@@ -139,7 +139,7 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
 def _known(reading: Reading, period: Period) -> dict[str, Row]:
     """Return how much of the week, and of the week before, each source has, and its held days."""
     known = of_sources(reading, period, "sales", "events")
-    return {name: _known_of(known.of_source(name)) for name in known.known}
+    return {name: _known_of(known.for_source(name)) for name in known.known}
 
 
 def _known_of(period: Period) -> Row:

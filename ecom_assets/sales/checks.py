@@ -57,7 +57,7 @@ def dimensions_add_up_to_total(days: Days | None, sold: ir.Table, revenue: ir.Ta
 @check(CustomerRetention, reads=(Sales, CustomerRetention))
 def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.Table) -> CheckResult:
     """New and returning customers are those who ordered; revenues add up to what was shipped."""
-    mondays = None if days is None else Days.of(day - day.weekday() * ONE_DAY for day in days.dates)
+    mondays = None if days is None else Days.from_dates(day - day.weekday() * ONE_DAY for day in days.dates)
     sold = of_days(sold, "order_date", mondays and mondays.widened(after=6))
     sold = sold.mutate(order_date=start_of_week(sold.order_date))
     retention = of_days(retention, "week_start_date", mondays)

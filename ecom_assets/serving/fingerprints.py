@@ -56,7 +56,7 @@ def fingerprints(engine: Engine, contract: type[Table], known: Slices | None = N
     }
     if WHOLE in kept:
         return kept
-    unread = Days.of(date.fromisoformat(name) for name in kept)
+    unread = Days.from_dates(date.fromisoformat(name) for name in kept)
     if row_hash := engine.row_hash(contract):
         result = engine.query(_hashed_sql(engine, contract, row_hash, unread))
     else:
@@ -109,7 +109,7 @@ def differing(contract: type[Table], wanted: Slices, stored: Slices) -> tuple[li
     """Return the slices that differ, and their days; None is all days: there are none, or nothing is stored."""
     names = sorted(name for name in wanted | stored if wanted.get(name) != stored.get(name))
     is_whole = contract.day_column is None or not stored
-    return names, None if is_whole else Days.of(date.fromisoformat(name) for name in names)
+    return names, None if is_whole else Days.from_dates(date.fromisoformat(name) for name in names)
 
 
 def notes_of(state: State) -> pa.Table:

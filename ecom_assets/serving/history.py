@@ -42,7 +42,7 @@ class History:
     @classmethod
     def of_warehouse(cls, engine: Engine, settings: Settings) -> "History":
         """Read the days of an open warehouse."""
-        result = {name: Days.of(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
+        result = {name: Days.from_dates(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
         return cls({_named(name, settings): days for name, days in result.items()})
 
     @classmethod
@@ -52,7 +52,7 @@ class History:
             name: [Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY) for first, last in each]
             for name, each in runs.items()
         }
-        return cls({name: Days.of(day for days in each for day in days.dates) for name, each in spans.items()})
+        return cls({name: Days.from_dates(day for days in each for day in days.dates) for name, each in spans.items()})
 
     @property
     def runs(self) -> Runs:
@@ -75,7 +75,7 @@ class History:
                 row["received_date"] for row in notes_of(engine, Withdrawals, name) if row["withdrawn_at"] is not None
             }
             missing |= set(known.dates if known else ()) - set(result.dates if result else ()) - gone
-        return Days.of(missing)
+        return Days.from_dates(missing)
 
 
 def require_history(

@@ -91,7 +91,7 @@ def _span(con: Backend, rows: str, ends: Ends) -> Span:
 
 def _parts(con: Backend, rows: str, span: Span, plan: Packing) -> Iterator[Part]:
     """Yield the events in order; in several parts only if one number cannot hold visitor, time and code."""
-    keying = Keying.of(span.first_us, span.last_us, span.resolution, span.visitor_count, plan)
+    keying = Keying.for_span(span.first_us, span.last_us, span.resolution, span.visitor_count, plan)
     time, scale = f"(epoch_us(event_at) - {span.first_us}) // {span.resolution}", 1 << plan.scale_bits
     packed = f"{time} * {scale} + code"
     columns = f"number * {scale << keying.time_bits} + {packed} AS key" if keying else f"{packed} AS key, number"

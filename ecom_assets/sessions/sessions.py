@@ -92,7 +92,7 @@ def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir
     before), and the start days of sessions that reach the midnight before `days`.
     """
     after = fragments.filter(days.widened(after=1).contain(fragments.event_date)).select(day="event_date")
-    before = Days.of(first for first, _ in days.widened(before=1).runs())
+    before = Days.from_dates(first for first, _ in days.widened(before=1).runs())
     reaching = fragments.filter(before.contain(fragments.event_date), fragments.is_near_next_midnight)
     stitched = _with_start_day(stitch(fragments, reaching, rule))
     stitched = stitched.filter(before.contain(stitched.event_date), stitched.is_near_next_midnight)

@@ -265,8 +265,10 @@ def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     counts = _counts(raw, str(source.raw.day_column), days)
     # Days whose rows were withdrawn on purpose are not checked, nor those of which the source says it has nothing.
     meant = withdrawn.filter(withdrawn.source_table == source.raw.qualified_name(), withdrawn.withdrawn_at.notnull())
-    wanted = Days.of({*days.dates} - {*meant.received_date.to_pyarrow().to_pylist()})
-    checked = Days.of({*wanted.dates} - {*_absent_of(source, absent, days).received_date.to_pyarrow().to_pylist()})
+    wanted = Days.from_dates({*days.dates} - {*meant.received_date.to_pyarrow().to_pylist()})
+    checked = Days.from_dates(
+        {*wanted.dates} - {*_absent_of(source, absent, days).received_date.to_pyarrow().to_pylist()}
+    )
     usual = {day: usual_count(counts, day, days.first) for day in ended(checked).dates}
     if not any(counts.get(day) for day in days.dates) and (checked.dates or (wanted.dates and not counts)):
         return _check_nothing(source, raw, wanted, sum(number or 0 for number in usual.values()), files)

@@ -246,7 +246,7 @@ class EventTable:
         """Return the connection to the account."""
         if isinstance(self._lender, SnowflakeEngine):
             return self._lender.con
-        return PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place)
+        return PlainBackend.on_connection(self._connection.enter_context(self.place.connected()), self.place)
 
     @property
     def is_in_warehouse(self) -> bool:
@@ -332,7 +332,9 @@ class EventTable:
     def reconnect(self) -> None:
         """Reopen a lost connection."""
         self._connection.close()
-        self.con.con = PlainBackend.of(self._connection.enter_context(self.place.connected()), self.place).con
+        self.con.con = PlainBackend.on_connection(
+            self._connection.enter_context(self.place.connected()), self.place
+        ).con
 
     def close(self) -> None:
         """Close the connection, unless it is the warehouse's."""

@@ -125,7 +125,7 @@ class Invalidation:
         """Return the run's days and the days that the run invalidates."""
         tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
         changed = self.function(**_arguments(self.function, {**parameters, **tables, "days": run}))
-        return Days.of([*run.dates, *changed.day.to_pyarrow().to_pylist()])
+        return Days.from_dates([*run.dates, *changed.day.to_pyarrow().to_pylist()])
 
 
 def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], Invalidation]:
@@ -215,7 +215,7 @@ class TableAsset:
         rows = self.function(**_arguments(self.function, {**parameters, "days": whole}))
         if whole != days:
             rows = rows.filter(whole.contain(rows[self.contract.day_column]))
-            missing = Days.of(set(days.dates) - set(whole.dates))
+            missing = Days.from_dates(set(days.dates) - set(whole.dates))
             return SliceOutput(rows, whole, warning=_not_loaded(self.raw, missing))
         return SliceOutput(rows, days) if self.invalidated_by else rows
 

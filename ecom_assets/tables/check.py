@@ -139,7 +139,7 @@ def days_of_run(tags: Mapping[str, str]) -> Days | None:
     if not first or not last:
         return None
     last_day = date.fromisoformat(last)
-    return Days.of([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
+    return Days.from_dates([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
 
 
 def result_of(broken: ir.Table, looked_at: ir.Table) -> CheckResult:

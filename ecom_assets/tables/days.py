@@ -30,7 +30,7 @@ class Days:
     dates: tuple[date, ...]
 
     @classmethod
-    def of(cls, dates: Iterable[date]) -> Days:
+    def from_dates(cls, dates: Iterable[date]) -> Days:
         """Return the set of some days."""
         return cls(tuple(sorted(set(dates))))
 
@@ -52,7 +52,7 @@ class Days:
     def widened(self, *, before: int = 0, after: int = 0) -> Days:
         """Return these days together with some days before and after each of them."""
         wider = [Days.between(first - before * ONE_DAY, end + after * ONE_DAY) for first, end in self.runs()]
-        return Days.of(a_day for run in wider for a_day in run.dates)
+        return Days.from_dates(a_day for run in wider for a_day in run.dates)
 
     def runs(self) -> list[tuple[date, date]]:
         """Return the half-open ranges of consecutive days."""

@@ -80,7 +80,7 @@ class Keying(Generic[P]):
     plan: P
 
     @classmethod
-    def of(cls, first: int, last: int, resolution: int, unit_count: int, plan: P) -> "Keying[P] | None":
+    def for_span(cls, first: int, last: int, resolution: int, unit_count: int, plan: P) -> "Keying[P] | None":
         """Return the packing of events between two times, in microseconds; None if they do not fit."""
         span = (last - first) // resolution
         window = min(plan.window // resolution, span)

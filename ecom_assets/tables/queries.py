@@ -54,7 +54,7 @@ class KnownDays:
     missing: tuple[date, ...] = ()
 
     @classmethod
-    def of_texts(cls, first: str | None, last: str | None, missing: Sequence[str] = ()) -> "KnownDays":
+    def from_texts(cls, first: str | None, last: str | None, missing: Sequence[str] = ()) -> "KnownDays":
         """Return the days from text in the format YYYY-MM-DD."""
         first_day, last_day = (date.fromisoformat(day) if day else None for day in (first, last))
         return cls(first_day, last_day, missing=tuple(sorted(map(date.fromisoformat, missing))))
@@ -102,7 +102,7 @@ class Period:
     known: Mapping[str, KnownDays] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def of(
+    def from_range(
         cls, newest: date, time_range: TimeRange | None = None, start: date | None = None, end: date | None = None
     ) -> "Period":
         """Return the requested period: 30 days by default, and a `custom` range if only dates are set.
@@ -146,7 +146,7 @@ class Period:
         length = timedelta(days=self.day_count)
         return Period("custom", self.start_date - length, self.end_date - length, self.known)
 
-    def of_source(self, source: str) -> "Period":
+    def for_source(self, source: str) -> "Period":
         """Return the same period with the known days of one source only."""
         return replace(self, known={name: days for name, days in self.known.items() if name == source})
 
@@ -262,7 +262,7 @@ class Extent:
     last_date: date | None
 
     @classmethod
-    def of(cls, reading: Reading, events: ir.Table) -> "Extent":
+    def from_events(cls, reading: Reading, events: ir.Table) -> "Extent":
         """Return the extent of some events."""
         days = events.event_date
         (row,) = reading.rows(events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()))

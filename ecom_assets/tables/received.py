@@ -143,7 +143,7 @@ class SourceGate:
             for day, before in stored.items()
             if (before and not values.get(day)) or self.is_fall(before, values.get(day, 0))
         ]
-        return Days.of(day for day in lost if not (is_small and day in whole))
+        return Days.from_dates(day for day in lost if not (is_small and day in whole))
 
 
 def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | None:

@@ -119,7 +119,7 @@ def note_absent(engine: "Engine", contract: type[Table], answered: Days, absent:
 
     Such a day, without an increment, is a fact, not a fault: the table keeps the rows that it has of it.
     """
-    name, days = contract.qualified_name(), Days.of({*answered.dates, *absent.dates})
+    name, days = contract.qualified_name(), Days.from_dates({*answered.dates, *absent.dates})
     if not absent.dates and not noted_days(engine, AbsentDays, name) & set(days.dates):
         return
     kept = engine.day_counts(contract, absent) if absent.dates else {}
@@ -157,18 +157,18 @@ class LoadedDays:
     def among(self, raw: type[Table], days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into `raw`."""
         if days is None:
-            return Days.of(self._stored(raw, None))
+            return Days.from_dates(self._stored(raw, None))
         known = self._known.setdefault(raw, {})
-        if unknown := Days.of(set(days.dates) - known.keys()):
+        if unknown := Days.from_dates(set(days.dates) - known.keys()):
             loaded = self._stored(raw, unknown)
             known.update({day: day in loaded for day in unknown.dates})
-        return Days.of(day for day in days.dates if known[day])
+        return Days.from_dates(day for day in days.dates if known[day])
 
     def note(self, raw: type[Table], days: Days, with_rows: Iterable[date]) -> None:
         """Record that a run has loaded some days of `raw`, of which those `with_rows` have rows."""
         self._known.pop(raw, None)
         name = raw.qualified_name()
-        fresh = Days.of(set(days.dates) - set(with_rows) - noted_days(self._engine, EmptyDays, name))
+        fresh = Days.from_dates(set(days.dates) - set(with_rows) - noted_days(self._engine, EmptyDays, name))
         if fresh.dates:
             renew_notes(self._engine, EmptyDays, name, fresh, [{"received_date": day} for day in fresh.dates])
 

@@ -101,7 +101,7 @@ def replace_day_by_day(
         note = _note(source.name, a_day, versions.get(a_day, ""), written.row_count)
         engine.replace(FetchedDays, note, day_alone)
         count += written.row_count
-    return Written(count, sql), Days.of(set(remote.days.dates) - left)
+    return Written(count, sql), Days.from_dates(set(remote.days.dates) - left)
 
 
 def _unchanged(engine: Engine, contract: type[Table], remote: DayByDay, versions: Mapping[date, str]) -> set[date]:
@@ -209,7 +209,7 @@ class WithdrawalGuard:
         try:
             written = self.engine.replace(contract, rows, days, watch)
         except _LostDaysError as lost:
-            kept = Days.of(set(days.dates) - set(lost.days.dates))
+            kept = Days.from_dates(set(days.dates) - set(lost.days.dates))
             rows = rows.filter(kept.contain(rows[contract.day_column]))
             written = self.engine.replace(contract, rows, kept) if kept.dates else Written(0, "")
         self._note(contract, watch, days, kept)
@@ -236,7 +236,7 @@ class WithdrawalGuard:
         settled = {*held, *gone, *(day for day in kept.dates if watch.delivered.get(day))}
         noted = noted_days(self.engine, Withdrawals, name) & settled
         if fresh or noted:
-            renew_notes(self.engine, Withdrawals, name, Days.of({*noted, *held, *gone}), fresh)
+            renew_notes(self.engine, Withdrawals, name, Days.from_dates({*noted, *held, *gone}), fresh)
 
 
 @dataclass
@@ -273,7 +273,7 @@ def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int
     """
     if not before:
         return
-    emptied = Days.of(before)
+    emptied = Days.from_dates(before)
     engine.loaded.note(contract, emptied, engine.day_counts(contract, emptied))
     name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
     values = {"offered_count": 0, "noticed_at": now, "withdrawn_at": now, "run_id": run_id}
@@ -322,7 +322,7 @@ def note_counts(engine: Engine, contract: type[Table], counts: dict[FileDay, int
     """Replace the recorded counts of some days of a raw table."""
     name = contract.qualified_name()
     noted = noted_days(engine, ErasedRows, name)
-    changed = Days.of(noted.intersection(days.dates) | {arrived for _, arrived in counts})
+    changed = Days.from_dates(noted.intersection(days.dates) | {arrived for _, arrived in counts})
     if changed.dates:
         rows = [
             {"received_date": arrived, "source_file": file, "erased_count": number}

@@ -16,7 +16,7 @@ ANY_DAY = st.dates(FIRST_DATE, LAST_DATE)
 
 
 def test_a_month_is_thirty_days_to_the_newest_one_and_has_thirty_before_it() -> None:
-    month = Period.of(NEWEST)
+    month = Period.from_range(NEWEST)
     assert (month.time_range, month.start_date, month.end_date) == ("month", date(2026, 1, 31), NEWEST)
     assert (month.previous.start_date, month.previous.end_date) == (date(2026, 1, 1), date(2026, 1, 30))
 
@@ -24,7 +24,7 @@ def test_a_month_is_thirty_days_to_the_newest_one_and_has_thirty_before_it() -> 
 @given(newest=ANY_DAY, name=st.sampled_from(sorted(LENGTHS)))
 @examples(50)
 def test_a_range_and_the_one_before_it_are_neighbours_of_one_length(newest: date, name: str) -> None:
-    period = Period.of(newest, name)  # type: ignore[arg-type]  # the names are those of the type
+    period = Period.from_range(newest, name)  # type: ignore[arg-type]  # the names are those of the type
     assert period.day_count == LENGTHS[name] == period.previous.day_count == len(period.days.dates)
     assert period.previous.end_date + timedelta(days=1) == period.start_date
 
@@ -34,10 +34,10 @@ def test_a_range_and_the_one_before_it_are_neighbours_of_one_length(newest: date
 def test_days_of_one_s_own_are_taken_or_refused(start: date, end: date) -> None:
     length = (end - start).days + 1
     if 0 < length <= MOST_DAYS:
-        assert Period.of(NEWEST, None, start, end) == Period("custom", start, end)
+        assert Period.from_range(NEWEST, None, start, end) == Period("custom", start, end)
     else:
         with pytest.raises(DefinitionError):
-            Period.of(NEWEST, "custom", start, end)
+            Period.from_range(NEWEST, "custom", start, end)
 
 
 @pytest.mark.parametrize(

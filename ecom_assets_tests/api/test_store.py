@@ -72,7 +72,7 @@ def store_of(tmp_path: Path, **more: float) -> SnapshotStore:
 
 def revenue(store: SnapshotStore) -> str:
     with store.reading() as reading:
-        answer = sales.sales(reading, Period.of(reading.newest_date, "month"))
+        answer = sales.sales(reading, Period.from_range(reading.newest_date, "month"))
     return str(answer["sales"]["revenue_amount"])
 
 
@@ -188,7 +188,7 @@ def test_an_empty_shop_has_the_day_of_its_publication_for_a_range(tmp_path: Path
     with closing(store_of(tmp_path)) as store, store.reading() as reading:
         assert str(reading.newest_date) == published.published_at[:10]
         with pytest.raises(NoOrdersError):
-            sales.sales(reading, Period.of(reading.newest_date))
+            sales.sales(reading, Period.from_range(reading.newest_date))
 
 
 def test_a_damaged_pointer_is_reported_and_mended_by_publishing(tmp_path: Path, shop: Shop) -> None:

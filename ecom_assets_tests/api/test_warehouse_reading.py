@@ -72,7 +72,7 @@ def marts_in_postgres(settings: Settings, postgres_warehouse: str) -> Settings:
 
 
 def last_week(reading: Reading) -> Period:
-    week = Period.of(reading.newest_date, "week")
+    week = Period.from_range(reading.newest_date, "week")
     return Period("custom", week.start_date, week.end_date, {"orders": reading.known["orders"]})
 
 

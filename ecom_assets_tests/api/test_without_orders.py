@@ -19,7 +19,7 @@ from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.conftest import served
 
 NEWEST = date(2026, 3, 1)
-MONTH = Period.of(NEWEST)
+MONTH = Period.from_range(NEWEST)
 
 
 @pytest.fixture

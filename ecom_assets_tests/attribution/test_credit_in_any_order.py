@@ -72,7 +72,7 @@ def check(seed: int, at_a_time: int = 1) -> None:
     shop.clear()
     order = dice.sample(ARRIVALS.dates, len(ARRIVALS.dates))
     for first in range(0, len(order), at_a_time):
-        came = Days.of(order[first : first + at_a_time])
+        came = Days.from_dates(order[first : first + at_a_time])
         shop.receive(events, came)
         shop.receive_orders(lines, came)
         shop.run(shop.touched(came.dates))

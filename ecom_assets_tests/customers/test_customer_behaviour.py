@@ -46,7 +46,7 @@ def test_a_move_begins_a_version_and_a_sign_in_does_not(shop: Platform) -> None:
     for moment, city in zip(days, ("Berlin", "Berlin", "Rome", "Berlin"), strict=True):
         signed_in = {"last_login_at": f"{moment}T08:00:00Z", "updated_at": f"{moment}T09:00:00Z"}
         shop.receive_customers([PERFECT | {"city": city} | signed_in], moment)
-    shop.run(Days.of(days))
+    shop.run(Days.from_dates(days))
     one, two, three, five = days
     # On the day after the third nobody asked: Rome held until the day before the fourth fetch.
     assert spans(shop) == [

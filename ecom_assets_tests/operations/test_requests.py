@@ -52,7 +52,7 @@ def test_a_run_covers_a_request_if_it_is_over_all_of_its_days(
     is_within: bool,  # noqa: FBT001 (a parameter of the test)
 ) -> None:
     one = requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
-    assert one.is_within(Days.of([*Days.between(first, last).dates, last])) is is_within
+    assert one.is_within(Days.from_dates([*Days.between(first, last).dates, last])) is is_within
     assert not one.is_within(Days(()))
 
 

@@ -35,7 +35,7 @@ ARRIVAL_DAYS = Days.between(FIRST, FIRST + timedelta(days=9))
 LATE_DAYS = 1
 LATER = FIRST + timedelta(days=24)
 """A day on which old lines are corrected; what came then is not withdrawn."""
-ALL_DAYS = Days.of([*ARRIVAL_DAYS.dates, LATER]).widened(before=LATE_DAYS, after=LATE_DAYS + 2)
+ALL_DAYS = Days.from_dates([*ARRIVAL_DAYS.dates, LATER]).widened(before=LATE_DAYS, after=LATE_DAYS + 2)
 TABLES = ("duplicate_orders", "quarantined_orders", "user_order_log", "sales", "customer", "customer_retention")
 
 

@@ -208,8 +208,8 @@ def test_the_check_of_a_table_finds_people_who_were_erased_and_nobody_else(
 
 def test_the_check_looks_at_the_run_s_days_and_passes_before_any_erasure(settings: Settings, tmp_path: Path) -> None:
     bad = rows(RawEvents, {"event_id": "1", "user_id": "7"})
-    assert checked(settings, RawEvents, bad, Days.of([DAY])) == (1, 1)
-    assert checked(settings, RawEvents, bad, Days.of([date(2026, 1, 2)])) == (0, 0)
+    assert checked(settings, RawEvents, bad, Days.from_dates([DAY])) == (1, 1)
+    assert checked(settings, RawEvents, bad, Days.from_dates([date(2026, 1, 2)])) == (0, 0)
     assert checked(Settings(home=tmp_path / "new"), RawEvents, bad) == (0, 1)
 
 

@@ -142,7 +142,7 @@ def test_the_first_orders_change_the_source_of_every_day_and_the_last_ones_chang
     shop: ProductPlatform,
 ) -> None:
     first, second = Days((DAY_ONE,)), Days((DAY_ONE + ONE_DAY,))
-    both = Days.of([*first.dates, *second.dates])
+    both = Days.from_dates([*first.dates, *second.dates])
     people = {**PEOPLE, "cleo": [("+1 09:00", "purchase", {"product_id": "hat", "cart_amount": Decimal("7.00")})]}
     shop.receive(journeys(people), both)
     shop.run(both)

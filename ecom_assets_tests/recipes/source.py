@@ -20,7 +20,7 @@ class OneOrderADay:
 
     def received(self, days: Days) -> SliceOutput:
         """Return the lines of the days from the first on."""
-        wanted = Days.of(day for day in days.dates if day >= self.first)
+        wanted = Days.from_dates(day for day in days.dates if day >= self.first)
         rows = pa.Table.from_pylist(
             [self._line(day) for day in wanted.dates], schema=schema_of(RawUserOrderLog).to_pyarrow()
         )

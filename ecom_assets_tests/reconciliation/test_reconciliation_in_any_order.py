@@ -43,7 +43,7 @@ class ReconciledPlatform(Platform):
 
     def run_in_pieces(self, days: Iterable[date], dice: random.Random) -> None:
         """Run days by ones and twos, in any order."""
-        runs = [Days.between(*run) for run in Days.of(days).runs()]
+        runs = [Days.between(*run) for run in Days.from_dates(days).runs()]
         pieces = [Days(run.dates[n : n + 2]) for run in runs for n in range(0, len(run.dates), 2)]
         for piece in dice.sample(pieces, len(pieces)):
             self.run(piece)

@@ -36,7 +36,7 @@ SEEN = (
 def fill(engine: Engine, visits: dict[date, list[str]], *cities: str) -> None:
     """Let the source have these visits on these days, whatever it has on others, and exactly these cities."""
     rows = [(a_day, who) for a_day, people in visits.items() for who in people]
-    engine.replace(Visits, from_outside(*rows), Days.of(visits))
+    engine.replace(Visits, from_outside(*rows), Days.from_dates(visits))
     con = connect()
     con.con.register("cities", pa.table({"city": pa.array(cities, pa.string())}))
     engine.replace(Cities, con.table("cities"), None)

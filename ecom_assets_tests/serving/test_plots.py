@@ -83,6 +83,6 @@ def test_revenue_shows_a_bar_for_each_day(shop: ShopPlatform) -> None:
 
 def test_a_table_without_a_picture_and_days_without_numbers_have_none(shop: ShopPlatform) -> None:
     assert plot_of(shop.engine, Sessions, DAYS, "UTC", "EUR") is None
-    long_ago = Days.of([date(2020, 1, 1)])
+    long_ago = Days.from_dates([date(2020, 1, 1)])
     assert plot_of(shop.engine, ConversionFunnel, long_ago, "UTC", "EUR") is None
     assert plot_of(shop.engine, RevenueDaily, Days(()), "UTC", "EUR") is None

@@ -85,7 +85,7 @@ def test_without_notes_of_writes_every_day_is_read(source: Engine, target: Postg
 def test_a_write_that_fails_notes_nothing(source: Engine) -> None:
     before = writes_of(source, Visits)
     with pytest.raises(ContractError):
-        source.replace(Visits, from_outside((ONE, None)), Days.of([ONE]))
+        source.replace(Visits, from_outside((ONE, None)), Days.from_dates([ONE]))
     assert writes_of(source, Visits) == before
 
 
@@ -99,7 +99,7 @@ def test_emptied_dropped_or_migrated_tables_are_read_whole(source: Engine, targe
         source.drop(Visits)
     else:
         _lose_a_column(source)
-    source.replace(Visits, from_outside((THREE, "kim")), Days.of([THREE]))
+    source.replace(Visits, from_outside((THREE, "kim")), Days.from_dates([THREE]))
     published(source, target)
     kept = "2026-03-01 ann, 2026-03-01 bob, 2026-03-02 eva, " if change == "migrated" else ""
     assert seen(target) == (2, f"{kept}2026-03-03 kim", "Riga, Rom")
@@ -130,7 +130,7 @@ def test_the_newest_write_that_covers_a_day_is_its_version() -> None:
     assert Writes().version(ONE) == ""
 
 
-DAYS = st.sets(st.integers(0, 9), min_size=1).map(lambda found: Days.of(ONE + timedelta(days=n) for n in found))
+DAYS = st.sets(st.integers(0, 9), min_size=1).map(lambda found: Days.from_dates(ONE + timedelta(days=n) for n in found))
 
 
 @examples(40)

@@ -24,7 +24,7 @@ RECEIVED_AT = datetime(2026, 3, 2, 12, tzinfo=UTC).replace(tzinfo=None)
 
 def ended(days: Days) -> Days:
     """Return the days before today."""
-    return Days.of(day for day in days.dates if day < TODAY)
+    return Days.from_dates(day for day in days.dates if day < TODAY)
 
 
 def check_of(source: GatedSource, name: str) -> TableCheck:
@@ -68,7 +68,7 @@ def came(
     absent: ir.Table | None = None,
 ) -> CheckResult:
     actual: CheckResult = check_of(source, "enough_came").evaluate(
-        Days.of(days),
+        Days.from_dates(days),
         raw(source, counts),
         notes() if withdrawn is None else withdrawn,
         absences(source) if absent is None else absent,
@@ -139,7 +139,10 @@ class FilesOfLater:
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
 def test_days_before_the_first_row_of_the_files_owe_nothing(source: GatedSource) -> None:
     evaluate = check_of(source, "enough_came").evaluate
-    assert evaluate(Days.of([MONDAY]), raw(source, {}), notes(), absences(source), FilesOfLater()).broken_count == 0
+    assert (
+        evaluate(Days.from_dates([MONDAY]), raw(source, {}), notes(), absences(source), FilesOfLater()).broken_count
+        == 0
+    )
 
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)

@@ -97,7 +97,7 @@ class ReceiverFaults:
     chance: RandomFaults = RandomFaults()
 
     @classmethod
-    def of(cls, *steps: object) -> "ReceiverFaults":
+    def from_steps(cls, *steps: object) -> "ReceiverFaults":
         """Return faults with a script of these steps."""
         return cls(tuple(Step.read(step) for step in steps))
 

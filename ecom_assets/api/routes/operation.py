@@ -381,4 +381,4 @@ def _days(context: RequestContext, body: RetryBody) -> Period:
     known = context.reading.known.get("events")
     first = body.start_date or (known.first if known else None) or context.reading.newest_date
     last = body.end_date or context.reading.newest_date
-    return Period.of(context.reading.newest_date, "custom", min(first, last), last)
+    return Period.from_range(context.reading.newest_date, "custom", min(first, last), last)

@@ -134,7 +134,7 @@ class PublishedEvents:
             QuestionTooLargeError: They are more than ECOM_ADHOC_MOST_EVENTS.
         """
         reading = self.source.reading
-        result = Extent.of(reading, within(self._in_zone(reading.events()), period))
+        result = Extent.from_events(reading, within(self._in_zone(reading.events()), period))
         most = self.source.settings.adhoc_most_events
         if result.event_count > most:
             raise QuestionTooLargeError(

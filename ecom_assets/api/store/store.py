@@ -142,7 +142,7 @@ def published_days(
     """
     places = {source: place for source, place in PUBLISHED_DAYS_OF.items() if place[0].qualified_name() in tables}
     known = {source: days_of(*place) for source, place in places.items()}
-    known |= {source: KnownDays.of_texts(*days) for source, days in noted.items() if days[0]}
+    known |= {source: KnownDays.from_texts(*days) for source, days in noted.items() if days[0]}
     return known | {source: known.get(source, KnownDays()).with_held(days) for source, days in held.items()}
 
 

@@ -59,7 +59,7 @@ class DeliveryContext:
             return days
         begun = set(noted_days(self.store_if_any)["reconciled_date"].to_pylist())
         first = self._first_day()
-        return Days.of(a_day for a_day in days.dates if a_day >= first or a_day in begun)
+        return Days.from_dates(a_day for a_day in days.dates if a_day >= first or a_day in begun)
 
     def refuse_emptier(self, engine: Engine) -> None:
         """Refuse to send if the ledger has fewer records than its copy in the warehouse; compares only once.

@@ -67,7 +67,7 @@ DEFAULT_RULE: Final = CleaningRule()
 def default_rules() -> dict[str, str]:
     """Return the SQL condition of each reason to reject a row `t0` by the default rule in UTC, in order."""
     # In UTC no rule asks for the days.
-    rules = reject_rules(_raw(), DEFAULT_RULE, Days.of([FIRST_PLAUSIBLE]))
+    rules = reject_rules(_raw(), DEFAULT_RULE, Days.from_dates([FIRST_PLAUSIBLE]))
     return _values_sql({name: condition for condition, name in rules})
 
 
@@ -217,7 +217,7 @@ class CodedFiles:
             SELECT count(*), coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), coalesce(min(first_us), 0),
                 coalesce(max(last_us), 0), coalesce(bool_and(in_ms), true) FROM {USERS}
         """).fetchall()  # noqa: S608  # a name of this module
-        return users, Keying.of(int(first), int(last), 1_000 if in_ms else 1, users + int(anonymous), plan)
+        return users, Keying.for_span(int(first), int(last), 1_000 if in_ms else 1, users + int(anonymous), plan)
 
     def _view_sure(self) -> None:
         rows = self.files.sure_sql(self.late_days, is_dated=False)

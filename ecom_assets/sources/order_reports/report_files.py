@@ -302,7 +302,7 @@ def remove_activities(engine: Engine) -> list[date]:
         f"SELECT {day} AS day, count(*) AS n FROM {engine.name_of(RawEvents)} WHERE {place} GROUP BY 1"  # noqa: S608 (as above)
     )
     before = {row["day"]: int(row["n"]) for row in rows}
-    days = Days.of(before)
+    days = Days.from_dates(before)
     table = engine.table(RawEvents)
     kept = table.filter(days.contain(table[str(RawEvents.day_column)]))
     kept = kept.filter(kept.source.notin([origin for origin in _origins(engine) if are_activities(origin)]))

@@ -145,9 +145,11 @@ class OrderReader:
         with_rows = {day for file in files.file_rows(days) for day in file.by_day if day in days.dates}
         return SliceOutput(
             self.rows(files, days),
-            Days.of(landed | with_rows),
+            Days.from_dates(landed | with_rows),
             {"fetched": True, **metrics_of(increments)},
-            absent=Days.of({increment.day for increment in increments if increment.path is None} - landed - with_rows),
+            absent=Days.from_dates(
+                {increment.day for increment in increments if increment.path is None} - landed - with_rows
+            ),
             origin=self.origin,
         )
 

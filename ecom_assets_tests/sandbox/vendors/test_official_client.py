@@ -16,7 +16,7 @@ TIMEOUT_S = 20
 
 
 def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refused(tmp_path: Path) -> None:
-    faults, journal = ReceiverFaults.of(500, "taken, then 500", 413), tmp_path / "a.journal"
+    faults, journal = ReceiverFaults.from_steps(500, "taken, then 500", 413), tmp_path / "a.journal"
     result: dict[str, int] = {}
     all_answers = Event()
 

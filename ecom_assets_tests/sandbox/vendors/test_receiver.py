@@ -62,7 +62,7 @@ def fate(receiver: AmplitudeReceiver, *numbers: int) -> int | str:
 )
 def test_each_step_is_what_it_says(tmp_path: Path, step: object, ends: object, *, takes: bool) -> None:
     journal = tmp_path / "a.journal"
-    with AmplitudeReceiver(Setup(journal=journal, faults=ReceiverFaults.of(step))) as receiver:
+    with AmplitudeReceiver(Setup(journal=journal, faults=ReceiverFaults.from_steps(step))) as receiver:
         assert fate(receiver, 1) == ends
         assert receiver.held.counted_count == int(takes)
         assert (fate(receiver, 1), receiver.held.counted_count) == (200, 1)
@@ -71,7 +71,7 @@ def test_each_step_is_what_it_says(tmp_path: Path, step: object, ends: object, *
 
 def test_a_reset_is_a_reset_and_not_an_end() -> None:
     with (
-        AmplitudeReceiver(Setup(faults=ReceiverFaults.of("taken without answer"))) as receiver,
+        AmplitudeReceiver(Setup(faults=ReceiverFaults.from_steps("taken without answer"))) as receiver,
         socket.create_connection(("127.0.0.1", int(receiver.url.rpartition(":")[2]))) as connection,
     ):
         body = body_of(receiver, 1)
@@ -81,7 +81,7 @@ def test_a_reset_is_a_reset_and_not_an_end() -> None:
 
 
 def test_a_429_says_when_to_come_back_if_so_scripted() -> None:
-    faults = ReceiverFaults.of({"status": 429, "retry_after": "7"}, 429)
+    faults = ReceiverFaults.from_steps({"status": 429, "retry_after": "7"}, 429)
     with AmplitudeReceiver(Setup(faults=faults)) as receiver:
         assert post(receiver, 1).headers["Retry-After"] == "7"
         result = post(receiver, 1)

@@ -131,7 +131,7 @@ class FixedCustomers:
 
     def received(self, days: Days) -> SliceOutput:
         """Return what was received, on those of the days on which anything was."""
-        answer = Days.of(day for day in days.dates if day in self._fetches)
+        answer = Days.from_dates(day for day in days.dates if day in self._fetches)
         tables = [
             customer_rows(
                 (ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(self._fetches[day], start=1)),

@@ -89,7 +89,7 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
     failure: WarehouseError | None = None
 
     @classmethod
-    def of(cls, connection: SnowflakeConnection, place: SnowflakeAddress) -> Self:
+    def on_connection(cls, connection: SnowflakeConnection, place: SnowflakeAddress) -> Self:
         """Take an open connection."""
         backend: Self = cls.from_connection(connection, create_object_udfs=False)
         backend.place = place
@@ -138,7 +138,9 @@ class SnowflakeEngine(Engine):
         Raises:
             WarehouseError: The account cannot be reached, or refuses the user.
         """
-        self.con = PlainBackend.of(self._connection.enter_context(self.place.connected(self._account)), self.place)
+        self.con = PlainBackend.on_connection(
+            self._connection.enter_context(self.place.connected(self._account)), self.place
+        )
         return self
 
     def close(self) -> None:
@@ -149,7 +151,7 @@ class SnowflakeEngine(Engine):
     def reconnect(self) -> None:
         """Open a lost connection again; tables that were handed out use it from then on."""
         self.close()
-        self.con.con = PlainBackend.of(
+        self.con.con = PlainBackend.on_connection(
             self._connection.enter_context(self.place.connected(self._account)), self.place
         ).con
 
