@@ -111,6 +111,19 @@ def test_the_pure_files_of_a_subject_know_nothing_of_dagster_engines_files_or_se
         assert crossing == [], f"{name_of(path)} imports {crossing}: it is a pure function of tables"
 
 
+def test_private_names_of_dagster_and_ibis_are_imported_in_two_files_at_most() -> None:
+    private = {
+        name_of(path): names
+        for path in SOURCES
+        if (
+            names := [
+                name for name in imports(path) if re.match(r"(dagster|ibis)\w*\..*\b_|dagster_shared", f"{name}.")
+            ]
+        )
+    }
+    assert len(private) <= 2, f"{private}: use the public name, or import it where the others are"
+
+
 def test_only_settings_reads_the_environment() -> None:
     for path in SOURCES:
         if path.parent.name == "settings":

@@ -11,11 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster._core.storage.event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable
-from dagster._serdes import deserialize_value
-from sqlalchemy import select
 
 from ecom_assets import errors
 from ecom_assets.operations.requests import OperationsStore, Row
@@ -37,7 +32,7 @@ def first_line(text: str | None) -> str:
     return ((text or "").strip().splitlines() or ["it failed"])[0]
 
 
-PLANNED: Final = AssetCheckExecutionRecordStatus.PLANNED.value
+EVALUATED: Final = {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
 FAILED: Final = {dg.DagsterEventType.STEP_FAILURE}
 NOTE_CHECK: Final = """
 INSERT INTO checks VALUES (:table_name, :check_name, :is_passed, :is_warning, :description, :sentence, :observed,
@@ -65,10 +60,7 @@ def note_run(instance: dg.DagsterInstance, run_id: str, home: Path) -> None:
     Raises:
         WorkError: The file cannot be written.
     """
-    storage = instance.event_log_storage
-    if not isinstance(storage, SqlEventLogStorage):
-        return
-    checks, tables = list(_checks(storage, run_id)), list(_tables(instance, storage, run_id))
+    checks, tables = list(_checks(instance, run_id)), list(_tables(instance, run_id))
     if not checks and not tables:
         return
     with OperationsStore(home).writing() as con:
@@ -76,13 +68,8 @@ def note_run(instance: dg.DagsterInstance, run_id: str, home: Path) -> None:
         con.executemany(NOTE_TABLE, tables)
 
 
-def _checks(storage: SqlEventLogStorage, run_id: str) -> Iterator[Row]:
-    columns = AssetCheckExecutionsTable.c
-    evaluated = (columns.evaluation_event.is_not(None), columns.execution_status != PLANNED)
-    query = select(columns.evaluation_event).where(columns.run_id == run_id, *evaluated)
-    with storage.index_connection() as con:
-        events = [deserialize_value(text, dg.EventLogEntry) for (text,) in con.execute(query.order_by(columns.id))]
-    for event in events:
+def _checks(instance: dg.DagsterInstance, run_id: str) -> Iterator[Row]:
+    for event in instance.all_logs(run_id, of_type=EVALUATED):
         evaluation = event.asset_check_evaluation
         if evaluation is None:
             continue
@@ -102,12 +89,8 @@ def _checks(storage: SqlEventLogStorage, run_id: str) -> Iterator[Row]:
         }
 
 
-def _tables(instance: dg.DagsterInstance, storage: SqlEventLogStorage, run_id: str) -> Iterator[Row]:
-    keys = AssetKeyTable.c
-    with storage.index_connection() as con:
-        texts = [text for (text,) in con.execute(select(keys.asset_key).where(keys.last_run_id == run_id))]
-    planned = [key for text in texts if (key := dg.AssetKey.from_db_string(text)) is not None]
-    for record in instance.get_asset_records(planned) if planned else ():
+def _tables(instance: dg.DagsterInstance, run_id: str) -> Iterator[Row]:
+    for record in instance.get_asset_records():
         written = record.asset_entry.last_materialization
         if written is not None and written.run_id == run_id:  # else the run was to write it, and did not
             yield _table(".".join(record.asset_entry.asset_key.path), written.timestamp, run_id, is_written=True)

@@ -379,7 +379,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         ) from error
     require_history(home)
     os.environ["DAGSTER_HOME"] = str(home)
-    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")  # see automation/event_storage.py
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "1000")  # see automation/instance/sqlite.py
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     return home
 

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 
 import dagster as dg
 import ibis.expr.types as ir
-from dagster._core.definitions.partitions.context import partition_loading_context
 
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days, listed_days
@@ -292,7 +291,7 @@ class ListedDays(dg.DailyPartitionsDefinition):
         dynamic_partitions_store: Any = None,  # noqa: ANN401 (Dagster's own, which days have no use for)
     ) -> Sequence[str]:
         """Return every day's key, from the first to the newest."""
-        with partition_loading_context(current_time, dynamic_partitions_store):
+        with dg.partition_loading_context(current_time, dynamic_partitions_store):
             first, last = self.get_first_partition_key(), self.get_last_partition_key()
         return list(_keys(first, last)) if first and last else []
 

@@ -6,6 +6,7 @@ Dagster starts the webserver, the daemon and the code server as usual. Only the 
 from collections.abc import Sequence
 from typing import Any
 
+# Until `dagster dev` lets the webserver be named; Dagster's public commands each load the code location again.
 from dagster._cli import dev
 
 THEIRS, OURS, DAEMON = "dagster_webserver", "ecom_assets.ui.webserver", "dagster._daemon"

@@ -1,1 +1,12 @@
-"""What Dagster's own storage needs."""
+"""What Dagster's own storage and run launcher need, and the names for it that Dagster does not export."""
+
+# Until Dagster's own launcher supports health checks of runs, or Dagster exports what such a check returns.
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+
+# Until Dagster stores events of a batch together on SQLite, as it does on Postgres, and planned ones on both.
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+from dagster._serdes import ConfigurableClassData
+
+__all__ = [
+    "CheckRunHealthResult", "ConfigurableClassData", "SqlEventLogStorageTable", "SqliteEventLogStorage", "WorkerStatus",
+]  # fmt: skip

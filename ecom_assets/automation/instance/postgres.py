@@ -1,19 +1,18 @@
 """Dagster's Postgres event storage, with the planned partitions of a run written together.
 
 Dagster batches what was materialized on Postgres, but not what is planned: each planned partition of each table is two
-transactions. `deploy/dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
+transactions. `deploy/dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches. It
+can go with the release that has Dagster's pull request 33832, which writes planned events together.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dagster import DagsterEventType
-from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log import SqlEventLogStorageTable
-from dagster._serdes import ConfigurableClassData
+import dagster as dg
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
 
+from ecom_assets.automation.instance import ConfigurableClassData, SqlEventLogStorageTable
 from ecom_assets.settings.home import keep_private
 
 
@@ -33,14 +32,14 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
             token_provider=get_token_provider_from_config(config_value),
         )
 
-    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store planned materializations together, and leave any others to Dagster."""
         planned = [event for event in events if _is_planned_table(event)]
         others = [event for event in events if not _is_planned_table(event)]
         if planned:
             insert = self.prepare_insert_event_batch(planned).returning(SqlEventLogStorageTable.c.id)
             with self._connect() as connection:
-                ids = [row[0] for row in connection.execute(insert).fetchall()]
+                ids = connection.scalars(insert).all()
             newest = {event.get_dagster_event().asset_key: at for at, event in enumerate(planned)}
             with self.index_transaction() as connection:
                 self._store_asset_event_tags(connection, planned, ids)
@@ -51,5 +50,5 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
             super().store_event_batch(others)
 
 
-def _is_planned_table(event: EventLogEntry) -> bool:
-    return event.is_dagster_event and event.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+def _is_planned_table(event: dg.EventLogEntry) -> bool:
+    return event.is_dagster_event and event.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED

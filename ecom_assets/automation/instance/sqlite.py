@@ -1,41 +1,33 @@
-"""Dagster's own SQLite event storage, with the events of a batch written together, through connections that stay open.
+"""Dagster's own SQLite event storage, with the events of a batch written together, through engines that are kept.
 
 A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does on SQLite, costs
-more than computing the tables. Dagster also opens its files again for every event, and compiles every statement again
-for each connection. `dagster.yaml` names this class, and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
+more than computing the tables. Dagster also compiles every statement again for each connection. With this class an
+`ecom run` over the sandbox shop takes a third of the CPU time (docs/adr/0006). `dagster.yaml` names it, and
+`DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
 """
 
 import sqlite3
-import weakref
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
-from dagster._core.events import ASSET_EVENTS
-from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData
-from dagster_shared.record import copy
+import dagster as dg
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy.pool import NullPool
 
+from ecom_assets.automation.instance import ConfigurableClassData, SqlEventLogStorageTable, SqliteEventLogStorage
 from ecom_assets.settings.home import keep_private
 
-OPEN_FILES = 8
-"""Files that stay open: the index, the run's own, and a few that a page of Dagster's UI asks for in turn."""
+BUSY_TIMEOUT_S = 30
+"""How long a process waits while another one writes; as in Dagster's own storage."""
+TOGETHER = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
+"""The events that are written together: a run has one of each per table and day."""
 
 
 class BatchingEventLogStorage(SqliteEventLogStorage):
     """Stores the asset events of a batch in two transactions instead of two each. A batch is of one run."""
-
-    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._tables: set[str] = set()
-        super().__init__(base_dir, inst_data)
-        weakref.finalize(self, _close, self._engines)
 
     @classmethod
     def from_config_value(  # type: ignore[override]  # Dagster's own narrows the type of the mapping too
@@ -45,9 +37,9 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
         keep_private()  # the daemon and the webserver, which load no definitions, come by here
         return cls(str(Path(config_value["base_dir"]) / "history" / "runs"), inst_data=inst_data)
 
-    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events of one run together where they concern assets, and any others one by one."""
-        together = [event for event in events if _is_of_asset(event)]
+        together = [event for event in events if _is_together(event)]
         if together:
             rows = [self._event_to_row(event) for event in together]
             with self.run_connection(together[0].run_id) as connection:
@@ -60,71 +52,43 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                 self._store_asset_event_tags(connection, together, ids)
                 for place in _newest(together):
                     self._store_asset_event(connection, together[place], ids[place])
-        super().store_event_batch([event for event in events if not _is_of_asset(event)])
+        super().store_event_batch([event for event in events if not _is_together(event)])
 
-    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+    def _store_asset_check_evaluation_planned(self, event: dg.EventLogEntry, event_id: int | None) -> None:
         # Of a run over several partitions, Dagster adds a row for each, the whole event in each, and none is ever
         # evaluated, since the one result has no partition. So it is planned without one, too.
         logged = event.get_dagster_event()
-        planned = logged.event_specific_data
-        if isinstance(planned, AssetCheckEvaluationPlanned) and len(planned.partitions_subset or ()) > 1:
-            of_all = copy(planned, partitions_subset=None)
+        planned: Any = logged.event_specific_data
+        if len(planned.partitions_subset or ()) > 1:
+            of_all = type(planned)(asset_key=planned.asset_key, check_name=planned.check_name)
             event = event._replace(dagster_event=logged._replace(event_specific_data=of_all))
         super()._store_asset_check_evaluation_planned(event, event_id)
 
-    def has_table(self, table_name: str) -> bool:
-        """Return whether the index has a table; one that it has stays, so it is looked for once."""
-        if table_name not in self._tables and super().has_table(table_name):
-            self._tables.add(table_name)
-        return table_name in self._tables
-
-    def wipe(self) -> None:
-        """Remove every run's file, which none may have open then."""
-        with self._db_lock:
-            _close(self._engines)
-        super().wipe()
-
-    def dispose(self) -> None:
-        """Close the files, as the instance is given back."""
-        with self._db_lock:
-            _close(self._engines)
-        super().dispose()
-
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        # As Dagster's own, which has one connection in use at a time too, but makes its engine again for each.
+        # As Dagster's own, which makes its engine again for each connection.
         with self._db_lock:
-            engine = self._engine(shard)
+            engine = _engine(self.conn_string_for_shard(shard))
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
             with engine.begin() as connection:
                 yield connection
 
-    def _engine(self, shard: str) -> Engine:
-        if shard not in self._engines:
-            if len(self._engines) >= OPEN_FILES:
-                self._engines.popitem(last=False)[1].dispose()
-            self._engines[shard] = create_engine(
-                self.conn_string_for_shard(shard), pool_size=1, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
-            )
-        self._engines.move_to_end(shard)
-        return self._engines[shard]
+
+@lru_cache(maxsize=8)  # the index, the run's own, and a few that a page of Dagster's UI asks for in turn
+def _engine(address: str) -> Engine:
+    return create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
 
 
-def _close(engines: OrderedDict[str, Engine]) -> None:
-    while engines:
-        engines.popitem()[1].dispose()
-
-
-def _newest(events: Sequence[EventLogEntry]) -> list[int]:
+def _newest(events: Sequence[dg.EventLogEntry]) -> list[int]:
     """Return the places of each table's newest event of each kind: all that the table's entry shows."""
     kinds = ((event.get_dagster_event().asset_key, event.dagster_event_type) for event in events)
     return sorted({kind: place for place, kind in enumerate(kinds)}.values())
 
 
-def _is_of_asset(event: EventLogEntry) -> bool:
-    return event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS
+def _is_together(event: dg.EventLogEntry) -> bool:
+    return event.is_dagster_event and event.dagster_event_type in TOGETHER
 
 
 @contextmanager
