@@ -125,7 +125,7 @@ async def log_in(request: Request) -> Response:
     if cookie is None:
         return render_login(request, HTTPStatus.UNAUTHORIZED, WRONG_KEY, target)
     entered = RedirectResponse(target, HTTPStatus.SEE_OTHER)
-    sessions.set_cookie(request, entered, sessions.COOKIE, cookie, sessions.LASTS_S)
+    sessions.set_cookie(request, entered, sessions.COOKIE, cookie, sessions.LASTS_S, "strict")
     return entered
 
 

@@ -1,15 +1,12 @@
 """Logins by API key: a signed cookie that names the key, and the token that forms carry against forged requests.
 
-The cookie holds no key. It is signed with a secret of this installation and the hash of the key, so revoking or
-changing a key ends its sessions at once, and processes with the same `ECOM_HOME` know each other's logins. Logging out
-leaves an empty file named for the session, which all of them see: a copy of the cookie lets nobody in any more.
-Another signed cookie has the result of the last action, which the next page shows and forgets.
+The cookie holds no key. Its signature covers the name of the key and a hash by which a changed key is noticed, so
+revoking or changing a key ends its sessions at once, and processes with the same `ECOM_HOME` know each other's logins.
+Logging out leaves an empty file named for the session, which all of them see: a copy of the cookie lets nobody in any
+more. Another signed cookie has the result of the last action, which the next page shows and forgets.
 """
 
-import base64
 import hashlib
-import hmac
-import json
 import os
 import secrets
 import time
@@ -17,15 +14,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
+from itsdangerous import BadData, Signer, URLSafeTimedSerializer
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ecom_assets.api.auth.callers import SESSION_CALLER, Caller, scope_for
 from ecom_assets.api.auth.guard import LONGEST_CREDENTIAL, Credentials, credential_of
+from ecom_assets.api.auth.keys import hash_of
 
 PREFIX: Final = "/dashboard"
 """The path of all pages, which the login guards."""
@@ -39,52 +38,61 @@ SAFE_METHODS: Final = {"GET", "HEAD"}
 _SEE_OTHER: Final = 303
 
 
+def signed_values(secret: bytes, purpose: str) -> URLSafeTimedSerializer:
+    """Return what signs the values of cookies; those of another purpose are not valid."""
+    return URLSafeTimedSerializer(secret, purpose, signer_kwargs={"digest_method": hashlib.sha256})
+
+
+@dataclass(frozen=True)
+class EndedSessions:
+    """The sessions that were logged out, as empty files of a folder, which all processes see."""
+
+    folder: Path
+
+    def __contains__(self, session: str) -> bool:
+        """Return whether a session was logged out."""
+        return (self.folder / session).exists()
+
+    def add(self, session: str) -> None:
+        """Note a session that was logged out, and forget those that are over anyway."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # another process forgot it
+                if path.stat().st_mtime < time.time() - LASTS_S:
+                    path.unlink()
+        (self.folder / session).touch(mode=0o600)
+
+
 @dataclass(frozen=True)
 class LoginSessions:
-    """The sessions of one installation."""
+    """The sessions whose cookies are signed with one secret."""
 
     secret: bytes
     credentials: Credentials
-    home: Path
-    """Where the sessions that ended are noted."""
+    ended: EndedSessions | set[str]
 
     def begin(self, key: str) -> str | None:
         """Return the value of the cookie for a key; None if the key is not valid."""
         caller = self.credentials.keys.find(key) if 0 < len(key) <= LONGEST_CREDENTIAL else None
-        named = self.credentials.keys.named(caller.name) if caller else None
-        if caller is None or named is None:
-            return None
-        payload = _packed(f"{caller.name}|{secrets.token_hex(16)}|{int(time.time()) + LASTS_S}".encode())
-        return f"{payload}.{self._mark(payload, named[1])}"
+        return self._values.dumps([caller.name, hash_of(hash_of(key)), secrets.token_hex(16)]) if caller else None
 
     def caller_of(self, cookie: str) -> Caller | None:
         """Return the caller of a cookie; None if it is forged, expired or logged out, or its key is revoked."""
-        payload, _, mark = cookie.partition(".")
         try:
-            name, _, ends_at = _unpacked(payload).decode().rsplit("|", 2)
-            is_over = int(ends_at) < time.time()
-        except ValueError:
+            name, hashed, session = self._values.loads(cookie, LASTS_S)
+        except BadData:
             return None
-        named = None if is_over else self.credentials.keys.named(name)
-        if named is None or not _is_same(mark, self._mark(payload, named[1])):
-            return None
-        return None if self._ended(payload).exists() else named[0]
+        caller, key_hash = self.credentials.keys.named(name) or (None, "")
+        return None if hashed != hash_of(key_hash) or session in self.ended else caller
 
     def end(self, cookie: str) -> None:
-        """End the session of a cookie in every process, and forget those that are over anyway."""
-        ended = self._ended(cookie.partition(".")[0])
-        ended.parent.mkdir(mode=0o700, exist_ok=True)
-        for path in ended.parent.iterdir():
-            with suppress(FileNotFoundError):  # another process forgot it
-                if path.stat().st_mtime < time.time() - LASTS_S:
-                    path.unlink()
-        ended.touch(mode=0o600)
+        """End the session of a cookie, for every copy of it."""
+        with suppress(BadData):
+            self.ended.add(self._values.loads(cookie)[2])
 
-    def _ended(self, payload: str) -> Path:
-        return self.home / ENDED_FOLDER / hashlib.sha256(payload.encode()).hexdigest()
-
-    def _mark(self, payload: str, key_hash: str) -> str:
-        return _signed(self.secret, f"session|{payload}|{key_hash}")
+    @property
+    def _values(self) -> URLSafeTimedSerializer:
+        return signed_values(self.secret, "session")
 
 
 class SessionDoor:
@@ -93,7 +101,7 @@ class SessionDoor:
     def __init__(self, app: ASGIApp, credentials: Credentials, home: Path) -> None:
         """Wrap the guard; the secret and the sessions that ended are in `home`."""
         self._app = app
-        self._sessions = LoginSessions(secret_of(home), credentials, home)
+        self._sessions = LoginSessions(secret_of(home), credentials, EndedSessions(home / ENDED_FOLDER))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or lead it to the login."""
@@ -120,29 +128,18 @@ class SessionDoor:
         return f"{PREFIX}/login?next={quote(path + (f'?{query}' if query else ''), safe='')}"
 
 
-def set_cookie(request: Request, response: Response, name: str, value: str, lasts_s: int) -> None:
-    """Set a cookie which scripts cannot read and other sites do not send."""
+def set_cookie(  # noqa: PLR0913, PLR0917 (as Starlette's)
+    request: Request, response: Response, name: str, value: str, lasts_s: int, samesite: Literal["lax", "strict"]
+) -> None:
+    """Set a cookie which scripts cannot read; with `strict`, links of other sites do not send it either."""
     is_secure = request.url.scheme == "https"
-    response.set_cookie(name, value, lasts_s, secure=is_secure, httponly=True, samesite="strict")
+    response.set_cookie(name, value, lasts_s, secure=is_secure, httponly=True, samesite=samesite)
 
 
 def token_of(request: Request) -> str:
     """Return the token of a session's forms; if no keys are used, that of this machine."""
-    return _signed(secret_of(request.app.state.settings.home), f"form|{request.scope.get(SESSION, '')}")
-
-
-def signed_text(secret: bytes, text: str) -> str:
-    """Return a text for a cookie, with its signature."""
-    payload = _packed(text.encode())
-    return f"{payload}.{_signed(secret, f'text|{payload}')}"
-
-
-def read_signed_text(secret: bytes, cookie: str) -> str:
-    """Return the text of a signed cookie; empty if it is forged."""
-    payload, _, mark = cookie.partition(".")
-    if not _is_same(mark, _signed(secret, f"text|{payload}")):
-        return ""
-    return _unpacked(payload).decode()
+    signer = Signer(secret_of(request.app.state.settings.home), "form", digest_method=hashlib.sha256)
+    return signer.get_signature(request.scope.get(SESSION, "")).decode()
 
 
 def secret_of(home: Path) -> bytes:
@@ -160,35 +157,24 @@ def secret_of(home: Path) -> bytes:
     return path.read_bytes()
 
 
-def _signed(secret: bytes, text: str) -> str:
-    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
-
-
-def _is_same(mark: str, expected: str) -> bool:
-    """Compare in constant time; `compare_digest` takes only ASCII as text, and a cookie may hold any character."""
-    return hmac.compare_digest(mark.encode(), expected.encode())
-
-
-def _packed(text: bytes) -> str:
-    return base64.urlsafe_b64encode(text).decode().rstrip("=")
-
-
-def _unpacked(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
 MESSAGE: Final = "ecom_said"
 MESSAGE_LASTS_S: Final = 60
 
 
 def keep_message(request: Request, response: Response, tone: str, text: str) -> None:
     """Keep the result of an action for the next page of this browser; `tone` is good or bad."""
-    value = signed_text(secret_of(request.app.state.settings.home), json.dumps({"tone": tone, "text": text}))
-    set_cookie(request, response, MESSAGE, value, MESSAGE_LASTS_S)
+    value = _messages(request).dumps({"tone": tone, "text": text})
+    set_cookie(request, response, MESSAGE, value, MESSAGE_LASTS_S, "strict")
 
 
 def message_for(request: Request) -> Mapping[str, str] | None:
     """Return the result of the last action of this browser; None if there is none."""
-    cookie = request.cookies.get(MESSAGE, "")
-    text = cookie and read_signed_text(secret_of(request.app.state.settings.home), cookie)
-    return dict(json.loads(text)) if text else None
+    try:
+        message: Mapping[str, str] = _messages(request).loads(request.cookies.get(MESSAGE, ""), MESSAGE_LASTS_S)
+    except BadData:
+        return None
+    return message
+
+
+def _messages(request: Request) -> URLSafeTimedSerializer:
+    return signed_values(secret_of(request.app.state.settings.home), MESSAGE)

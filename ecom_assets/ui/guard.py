@@ -7,7 +7,6 @@ that resolves to this machine (DNS rebinding).
 
 import logging
 import secrets
-import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -24,11 +23,13 @@ from ecom_assets.api.auth.guard import (
     Credentials,
     RateLimits,
     counted_address,
+    credential_of,
     is_loopback,
     is_loopback_name,
     is_origin_of,
 )
 from ecom_assets.api.problems import RequestRefusal
+from ecom_assets.dashboard.sessions import LASTS_S, LoginSessions, set_cookie
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 
@@ -73,9 +74,6 @@ def _name_of(host: str) -> str:
 
 
 COOKIE: Final = "ecom_ui"
-LASTS_S: Final = 12 * 3600
-MOST: Final = 1_000
-"""The maximum number of sessions; when it is reached, the oldest session ends."""
 _HEAD: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Dagster's UI</title>
 <style>body{{font:16px system-ui;margin:15vh auto;max-width:26em;padding:0 1em}}
@@ -93,48 +91,31 @@ PAGE_HEADERS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class _Session:
-    credential: str
-    ends_at: float
-
-
 class Logins:
-    """The login sessions. Each request checks the key again, so revoking a key ends its sessions immediately."""
+    """The logins to the UI, which end with this process: it may have no folder of its own in `ECOM_HOME`."""
 
     def __init__(self, credentials: Credentials) -> None:
         """Start without sessions; `credentials` checks the keys and tokens."""
         self._credentials = credentials
-        self._sessions: dict[str, _Session] = {}
-
-    async def may_enter(self, credential: str) -> bool:
-        """Return whether a key or token may use the UI."""
-        if not credential or len(credential) > LONGEST_CREDENTIAL:
-            return False
-        caller = await self._credentials.caller_of(credential)
-        return caller is not None and caller.may(Permission.ADMIN)
+        self._sessions = LoginSessions(secrets.token_bytes(32), credentials, set())
 
     async def is_logged_in(self, connection: HTTPConnection) -> bool:
-        """Return whether a request has a session that has not expired, or the key itself, as scripts send it."""
-        session = self._sessions.get(connection.cookies.get(COOKIE, ""))
-        if session is not None and session.ends_at > time.monotonic():
-            return await self.may_enter(session.credential)
-        scheme, _, rest = connection.headers.get("authorization", "").partition(" ")
-        return await self.may_enter(rest.strip() if scheme.lower() == "bearer" else "")
+        """Return whether a request has a session of an admin key, or the key itself, as scripts send it."""
+        caller = self._sessions.caller_of(connection.cookies.get(COOKIE, ""))
+        credential = "" if caller else credential_of(connection.scope)
+        if 0 < len(credential) <= LONGEST_CREDENTIAL:
+            caller = await self._credentials.caller_of(credential)
+        return caller is not None and caller.may(Permission.ADMIN)
 
-    def begin(self, credential: str) -> str:
-        """Start a session for a key that `may_enter` has accepted, and return the value of its cookie."""
-        now = time.monotonic()
-        self._sessions = {name: one for name, one in self._sessions.items() if one.ends_at > now}
-        while len(self._sessions) >= MOST:
-            del self._sessions[next(iter(self._sessions))]
-        name = secrets.token_urlsafe(32)
-        self._sessions[name] = _Session(credential, now + LASTS_S)
-        return name
+    def begin(self, key: str) -> str | None:
+        """Start a session for a key and return the value of its cookie; None if it is not a valid admin key."""
+        cookie = self._sessions.begin(key)
+        caller = self._sessions.caller_of(cookie or "")
+        return cookie if caller and caller.may(Permission.ADMIN) else None
 
     def end(self, connection: HTTPConnection) -> None:
         """End the session of a request, for every copy of its cookie."""
-        self._sessions.pop(connection.cookies.get(COOKIE, ""), None)
+        self._sessions.end(connection.cookies.get(COOKIE, ""))
 
 
 LARGEST_FORM_BYTES = 16_384
@@ -212,13 +193,12 @@ class UiGuard:
         return left
 
     async def _log_in(self, logins: Logins, request: Request) -> Response:
-        key = await _key_of_form(request)
-        if not await logins.may_enter(key):
+        cookie = logins.begin(await _key_of_form(request))
+        if cookie is None:
             _LOG.warning("Somebody at %s tried to log in without an admin key.", request.client and request.client.host)
             return self._page("This key is unknown or revoked, or lacks the scope admin.")
         entered = RedirectResponse(f"{self._prefix}/", HTTPStatus.SEE_OTHER)
-        is_secure = request.url.scheme == "https"
-        entered.set_cookie(COOKIE, logins.begin(key), LASTS_S, secure=is_secure, httponly=True)
+        set_cookie(request, entered, COOKIE, cookie, LASTS_S, "lax")
         return entered
 
     def _page(self, message: str) -> Response:

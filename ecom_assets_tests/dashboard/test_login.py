@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from ecom_assets.api.app import build_stack
 from ecom_assets.api.auth.callers import Scope
-from ecom_assets.api.auth.keys import KeyFile
+from ecom_assets.api.auth.keys import KeyFile, hash_of
 from ecom_assets.dashboard import sessions
 from ecom_assets.dashboard.app import build_dashboard_app, build_dashboard_stack, own_address, perform
 from ecom_assets.dashboard.page import Action, ActionRequest, all_pages
@@ -72,7 +72,7 @@ def log_in(client: Client, key: str, target: str = "/dashboard/?time_range=week"
 
 
 def token_in(client: Client) -> str:
-    actual = re.search(r'name="token" value="([0-9a-f]+)"', client.get("/dashboard/").text)
+    actual = re.search(r'name="token" value="([\w-]+)"', client.get("/dashboard/").text)
     assert actual
     return actual[1]
 
@@ -116,8 +116,11 @@ def test_forged_cookies_and_logins_from_elsewhere_are_refused(client: Client) ->
     assert log_in(client, KEY, Origin="https://evil.example").status_code == 401
     value = log_in(client, KEY).headers["set-cookie"].partition("=")[2].partition(";")[0]
     payload, _, mark = value.partition(".")
-    admin = sessions.signed_text(b"another secret", "setting:2|99999999999").partition(".")[0]
-    for forged in (f"{admin}.{mark}", f"{payload}.{'0' * 64}", payload, "", "ä.ö", f"{payload}x.{mark}"):
+    admin = sessions.signed_values(b"another secret", "session").dumps(["setting:2", hash_of(hash_of(ADMIN)), "x"])
+    of_admin = admin.partition(".")[0]
+    for forged in (
+        admin, f"{of_admin}.{mark}", f"{payload}.{'0' * 64}", payload, "", "ä.ö", f"{payload}x.{mark}"
+    ):  # fmt: skip
         response = requests.get(
             f"{client.address}/dashboard/", headers={"Cookie": f"{sessions.COOKIE}={forged}".encode()},
             timeout=30, allow_redirects=False,
