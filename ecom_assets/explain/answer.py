@@ -19,9 +19,9 @@ from ecom_assets.questions.source import StoredTables
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
+from ecom_assets.tables.portable import dialect_of
 from ecom_assets.tables.queries import NoSourceError
 from ecom_assets.tables.trace import ALL, COUNTED_AS, ByRow, Computed, Count, Derivation, Keep, Sum, TraceContext
-from ecom_assets.warehouse.local import temporary
 
 FREE_TEXT: Final = ("properties", "payload", "malformed_row")
 """Columns in which a shop can put anything, including personal data."""
@@ -66,14 +66,12 @@ class Place:
 
 
 def keeper_on(con: SQLBackend) -> Keep:
-    """Return what stores rows in temporary tables of a DuckDB connection; with others, they are computed each time.
+    """Return what keeps rows in temporary tables of a connection, if it has cheap ones.
 
     The tables are numbered, so that the statements of the next answer of this kind are written already.
     """
-    if con.name != "duckdb":
-        return lambda rows: rows
     numbers = itertools.count(1)
-    return lambda rows: temporary(con, f"kept_{next(numbers)}", con.compile(rows))
+    return lambda rows: dialect_of(con).kept(con, f"kept_{next(numbers)}", rows)
 
 
 def explain(question: RowsQuestion, place: Place) -> Row:

@@ -1,9 +1,9 @@
 """The path from a number down to received rows, table by table, with the result of each table's rows.
 
-On DuckDB, received rows are matched to clean rows by hashes of their ids, as text takes several times as long to join
-and to keep; on the other engines the texts are joined. Where all rows of some days are behind a number, fingerprints of
-each day are compared; else rows are joined by day. Two different ids of a day have the same 64 bits with a chance of
-some 1 in 10^9 for 100,000 events a day.
+If the engine has a hash of texts, received rows are matched to clean rows by hashes of their ids, as text takes several
+times as long to join and to keep; else the texts are joined. Where all rows of some days are behind a number,
+fingerprints of each day are compared; else rows are joined by day. Two different ids of a day have the same 64 bits
+with a chance of some 1 in 10^9 for 100,000 events a day.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 from ecom_assets.explain.question import UPSTREAM
 from ecom_assets.tables.contract import MONEY, Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import dialect_of, union_all
 from ecom_assets.tables.trace import COUNTED_AS, SIGN, Count, Query, Sum, TraceContext, UpstreamRows, carried
 
 BETWEEN: Final = " | "
@@ -90,7 +90,7 @@ def walk(of: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
     level = Level(of.to, _behind(of, context), of)
     while not level.is_received:
         below = UPSTREAM[level.contract]
-        if isinstance(of, Count) and below.candidates and has_hashes(level.rows):
+        if isinstance(of, Count) and below.candidates and dialect_of(level.rows.get_backend()).has_text_hash:
             yield from _matched(below, level, context[0])
             return
         summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
@@ -205,29 +205,15 @@ def as_number(value: Any) -> Number:  # noqa: ANN401 (as an engine returns it)
 ID_HASH: Final = "id_hash"
 
 
-def _hash(text: str) -> int:
-    raise NotImplementedError(text)  # DuckDB computes it
-
-
-hash_of: Final[Callable[[ir.Value], ir.IntegerColumn]] = ibis.udf.scalar.builtin(
-    _hash, name="hash", signature=(("string",), "uint64")
-)
-"""DuckDB's hash of a text: 64 bits without a sign."""
-
-
-def has_hashes(rows: ir.Table) -> bool:
-    """Return whether rows are of an engine whose hashes `hash_of` knows."""
-    return str(rows.get_backend().name) == "duckdb"
-
-
 def coded(rows: ir.Table, context: TraceContext) -> tuple[dict[str, Any] | None, ir.Table]:
     """Count rows, and return them with hashes for the texts that they count as, unless two texts share one.
 
     Where there is nothing to hash, the rows are not counted.
     """
-    if not has_hashes(rows) or COUNTED_AS not in rows.columns or not rows[COUNTED_AS].type().is_string():
+    dialect = dialect_of(rows.get_backend())
+    if not dialect.has_text_hash or COUNTED_AS not in rows.columns or not rows[COUNTED_AS].type().is_string():
         return None, rows
-    texts, hashes = rows[COUNTED_AS], hash_of(rows[COUNTED_AS])
+    texts, hashes = rows[COUNTED_AS], dialect.text_hash(rows[COUNTED_AS])
     (known,) = context.ask(rows.agg(row_count=rows.count(), gives=texts.nunique(), hash_count=hashes.nunique()))
     return known, rows.mutate(counted_as=hashes) if known["gives"] == known["hash_count"] else rows
 
@@ -277,7 +263,7 @@ def _fingerprints(rows: ir.Table, names: Sequence[str]) -> ir.Table:
 
 def _hashed(rows: ir.Table, below: UpstreamRows) -> ir.Table:
     (name,) = (name for name in below.reads if name not in _days(below))
-    return rows.mutate(id_hash=hash_of(rows[name]))
+    return rows.mutate(id_hash=dialect_of(rows.get_backend()).text_hash(rows[name]))
 
 
 def _days(below: UpstreamRows) -> list[str]:

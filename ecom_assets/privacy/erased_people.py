@@ -16,7 +16,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-from ibis.backends.duckdb import Backend as DuckDB
+from ibis.backends.sql import SQLBackend
 
 from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.clock import now_utc_without_zone
@@ -29,7 +29,7 @@ from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.portable import NO
+from ecom_assets.tables.portable import NO, dialect_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
 from ecom_assets.warehouse.raw_slices import FileDay
 
@@ -273,23 +273,22 @@ def _is_in(rows: ir.Table, name: str, values: Mapping[str, set[str]]) -> ir.Bool
 
 
 def among(rows: ir.Table, name: str, values: Iterable[str]) -> ir.BooleanValue:
-    """Return whether a column has one of some ids; it is never null. On DuckDB, no id is in the statement."""
+    """Return whether a column has one of some ids; it is never null. No id is in the statement, if that is possible."""
     wanted = sorted(values)
     if not wanted:
         return NO
-    backend = rows.get_backend()
-    if not isinstance(backend, DuckDB):
-        return rows[name].isin(wanted).fill_null(NO)
-    # A table of the connection: Dagster shows statements, and `statements.sqlite` keeps them.
-    return rows[name].isin(id_table(backend, wanted).value).fill_null(NO)
+    ids = id_table(rows.get_backend(), wanted)
+    return rows[name].isin(wanted if ids is None else ids.value).fill_null(NO)
 
 
-def id_table(backend: DuckDB, ids: Iterable[str]) -> ir.Table:
-    """Return some ids as a table of a connection, as long as it is open."""
+def id_table(con: SQLBackend, ids: Iterable[str]) -> ir.Table | None:
+    """Return some ids as a table of a connection, as long as it is open; None if the engine has no such tables.
+
+    Statements are shown by Dagster and kept in `statements.sqlite`, so an id should not be in one.
+    """
     wanted = sorted(ids)
-    place = f"erased_{blake2b(repr(wanted).encode(), digest_size=8, key=CONNECTION_KEY).hexdigest()}"
-    backend.con.register(place, pa.table({"value": pa.array(wanted, pa.string())}))
-    return backend.table(place)
+    name = f"erased_{blake2b(repr(wanted).encode(), digest_size=8, key=CONNECTION_KEY).hexdigest()}"
+    return dialect_of(con).listed(con, name, wanted)
 
 
 def _distinct(rows: ir.Table, columns: PersonColumns) -> Iterator[pa.RecordBatch]:

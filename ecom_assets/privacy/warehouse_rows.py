@@ -7,7 +7,6 @@ from functools import reduce
 from operator import or_
 
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend as DuckDB
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.events.contracts import RawEvents
@@ -188,12 +187,11 @@ def _naming(table: ir.Table, name: str, person: Person) -> set[str]:
     if not users:
         return set()
     texts = table.filter(table[name].notnull()).select(name).distinct()
-    backend = table.get_backend()
-    if isinstance(backend, DuckDB):
-        ids = id_table(backend, users)
-        rows = texts.semi_join(ids, texts[name].contains(ids.value))
+    ids = id_table(table.get_backend(), users)
+    if ids is None:
+        rows = texts.filter(reduce(or_, (texts[name].contains(user) for user in sorted(users))))
     else:
-        rows = texts.filter(reduce(or_, (texts[name].contains(one) for one in sorted(users))))
+        rows = texts.semi_join(ids, texts[name].contains(ids.value))
     result = (text for batch in rows.to_pyarrow_batches() for text in batch[name].to_pylist())
     return {text for text in result if users.intersection(words_of(text))}
 

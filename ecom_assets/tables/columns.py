@@ -23,7 +23,7 @@ from ecom_assets.tables.conditions import (
     where_mapping,
     with_event_types,
 )
-from ecom_assets.tables.portable import rows_of
+from ecom_assets.tables.portable import dialect_of, rows_of
 from ecom_assets.tables.values import (
     MAX_EXACT_DOUBLE,
     Ends,
@@ -250,9 +250,8 @@ def is_among(rows: ir.Table, value: ir.Value, values: Sequence[Scalar]) -> ir.Bo
 
 
 def _joins_in_columns(rows: ir.Table) -> bool:
-    """Return whether the engine of rows takes `IN (SELECT …)` outside filters; Spark does not."""
     try:
-        return rows.get_backend().name in {"duckdb", "postgres"}
+        return dialect_of(rows.get_backend()).joins_in_columns
     except ibis.IbisError:  # rows of no engine
         return False
 

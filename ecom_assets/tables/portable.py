@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeGuard
+from typing import Any, ClassVar, Final, TypeGuard
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -15,6 +15,48 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.contract import Table
+
+
+class Dialect:
+    """What a connection can do where the backends of Ibis differ; an engine that can do more registers its own."""
+
+    joins_in_columns: ClassVar[bool] = False
+    """Whether `IN (SELECT …)` is taken outside filters too."""
+    has_text_hash: ClassVar[bool] = False
+    """Whether there is `text_hash`."""
+
+    def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
+        """Return a hash of a text: 64 bits without a sign."""
+        raise NotImplementedError
+
+    def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
+        """Run an expression and return its rows in batches."""
+        return rows.to_pyarrow_batches(chunk_size=row_count)
+
+    def fetched(self, con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
+        """Return the rows of a small result."""
+        return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]
+
+    def stored(self, con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
+        """Return a temporary table with the rows, for several queries to read."""
+        return con.create_table(name, rows, temp=True)
+
+    def kept(self, _con: SQLBackend, _name: str, rows: ir.Table) -> ir.Table:
+        """Return the rows, from a temporary table if that costs less than to compute them again."""
+        return rows
+
+    def listed(self, _con: SQLBackend, _name: str, _values: Sequence[str]) -> ir.Table | None:
+        """Return texts as the column `value` of a table; None if a statement would have to contain them."""
+        return None
+
+
+DIALECTS: Final[dict[str, Dialect]] = {}
+"""The dialects that differ from `Dialect`, by the name of their Ibis backend."""
+
+
+def dialect_of(con: SQLBackend) -> Dialect:
+    """Return what a connection can do."""
+    return DIALECTS.get(con.name) or Dialect()
 
 
 def can_be_null(table: ir.Table, columns: Sequence[str]) -> ir.Table:
@@ -94,15 +136,9 @@ def batches_of(rows: ir.Table, row_count: int) -> Iterator[pa.RecordBatchReader]
     DuckDB computes a batch when it is read, so that all rows need not fit in memory. Its connection takes no other
     statement until all are read, or the context ends.
     """
-    backend = rows.get_backend()
-    if isinstance(backend, DuckDB):
-        # Ibis executes the statement before its first batch is read, and DuckDB then copies all of the result.
-        result = backend._to_duckdb_relation(rows).to_arrow_reader(row_count)  # noqa: SLF001 (no public name returns a relation)
-        batches = pa.RecordBatchReader.from_batches(rows.schema().to_pyarrow(), result)
-    else:
-        result = batches = rows.to_pyarrow_batches(chunk_size=row_count)
+    result = dialect_of(rows.get_backend()).batches(rows, row_count)
     try:
-        yield in_their_types(batches)
+        yield in_their_types(pa.RecordBatchReader.from_batches(rows.schema().to_pyarrow(), result))
     finally:
         result.close()
 
@@ -148,11 +184,8 @@ def kind_of(dtype: dt.DataType) -> dt.DataType:
 
 
 def fetched(con: SQLBackend, rows: ir.Table) -> list[tuple[Any, ...]]:
-    """Return the rows of a small result; on DuckDB without pandas, which Ibis takes a third of a second to load."""
-    if isinstance(con, DuckDB):
-        matches: list[tuple[Any, ...]] = con.con.execute(str(con.compile(rows))).fetchall()
-        return matches
-    return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]
+    """Return the rows of a small result."""
+    return dialect_of(con).fetched(con, rows)
 
 
 def rows_of(rows: ir.Table) -> list[dict[str, Any]]:
@@ -163,5 +196,4 @@ def rows_of(rows: ir.Table) -> list[dict[str, Any]]:
 
 def stored(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
     """Return a temporary table with the rows, for several queries to read."""
-    # Replaced where a question over files is answered twice; other engines need more statements for that.
-    return con.create_table(name, rows, temp=True, overwrite=con.name == "duckdb")
+    return dialect_of(con).stored(con, name, rows)

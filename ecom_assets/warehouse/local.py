@@ -4,7 +4,7 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -24,7 +24,7 @@ from ibis.formats.pyarrow import PyArrowData
 
 from ecom_assets.errors import DefinitionError, SourceError
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.portable import schema_of
+from ecom_assets.tables.portable import DIALECTS, Dialect, schema_of
 from ecom_assets.warehouse.sql_text import STATEMENTS, ident, pattern_of, text
 
 SETTINGS = (
@@ -239,6 +239,49 @@ def temporary(con: Backend, name: str, sql: str, kind: str = "TABLE") -> ir.Tabl
     """Create a temporary table or view in place of one with that name, and return it."""
     con.raw_sql(f"CREATE OR REPLACE TEMP {kind} {name} AS {sql}")
     return con.table(name, database=("temp", "main"))
+
+
+def _hash(text: str) -> int:
+    raise NotImplementedError(text)  # DuckDB computes it
+
+
+_HASH = ibis.udf.scalar.builtin(_hash, name="hash", signature=(("string",), "uint64"))
+
+
+class DuckDBDialect(Dialect):
+    """DuckDB streams results, replaces tables in one statement, and reads tables of this process."""
+
+    joins_in_columns = has_text_hash = True
+
+    def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
+        """Return DuckDB's own hash."""
+        return _HASH(text)
+
+    def batches(self, rows: ir.Table, row_count: int) -> pa.RecordBatchReader:
+        """Return batches that are computed as they are read: Ibis would have DuckDB copy all of the result first."""
+        relation = rows.get_backend()._to_duckdb_relation(rows)  # noqa: SLF001 (no public name returns a relation)
+        return relation.to_arrow_reader(row_count)
+
+    def fetched(self, con: Backend, rows: ir.Table) -> list[tuple[Any, ...]]:
+        """Return the rows of a small result without pandas, which Ibis takes a third of a second to load."""
+        result: list[tuple[Any, ...]] = con.con.execute(str(con.compile(rows))).fetchall()
+        return result
+
+    def stored(self, con: Backend, name: str, rows: ir.Table) -> ir.Table:
+        """Return a temporary table, in place of that of the same question before: over files it may be asked twice."""
+        return con.create_table(name, rows, temp=True, overwrite=True)
+
+    def kept(self, con: Backend, name: str, rows: ir.Table) -> ir.Table:
+        """Return the rows from a temporary table."""
+        return temporary(con, name, con.compile(rows))
+
+    def listed(self, con: Backend, name: str, values: Sequence[str]) -> ir.Table:
+        """Return texts as a table of the connection."""
+        con.con.register(name, pa.table({"value": pa.array(values, pa.string())}))
+        return con.table(name)
+
+
+DIALECTS[DuckDB.name] = DuckDBDialect()
 
 
 def in_memory(rows: Iterable[Mapping[str, Any]], contract: type[Table]) -> ir.Table:

@@ -24,6 +24,7 @@ from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.portable import DIALECTS, Dialect
 from ecom_assets.warehouse.engine import Engine, broken_contract
 from ecom_assets.warehouse.local import WholeKeys
 from ecom_assets.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
@@ -113,6 +114,15 @@ GONE = ("57P01", "57P02", "57P03", "08000", "08001", "08003", "08004", "08006")
 """SQLSTATEs that say that the connection, not the statement, failed."""
 TEXT = 'text COLLATE "C"'
 """Text in the order of its bytes, as every other engine has it, whatever the database's language is."""
+
+
+class PostgresDialect(Dialect):
+    """Postgres takes `IN (SELECT …)` everywhere."""
+
+    joins_in_columns = True
+
+
+DIALECTS[Backend.name] = PostgresDialect()
 
 
 class PostgresEngine(Engine):
