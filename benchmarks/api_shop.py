@@ -11,7 +11,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.serving.assets import SERVED
 from ecom_assets.serving.snapshot import publish_snapshot
 from ecom_assets.tables.contract import Column
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 
 FIRST_DAY = "DATE '2024-01-01'"
 DAYS = 730

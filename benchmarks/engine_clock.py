@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.factory import new_engine
 
 

@@ -24,7 +24,7 @@ from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Session
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 
 DAYS, EVENTS_A_SESSION = 90, 5
 FIRST = "DATE '2026-01-01'"

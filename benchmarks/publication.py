@@ -25,8 +25,8 @@ from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.migration import content_of
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 

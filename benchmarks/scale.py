@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the Postgres server is sta
 
 from ecom_assets.registry import ALL
 from ecom_assets.tables.asset import asset_key
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 
 MILLION = 1_000_000

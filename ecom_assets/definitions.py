@@ -82,7 +82,7 @@ from ecom_assets.tables.check import TableCheck, check_steps, contract_check
 from ecom_assets.tables.contract import Table
 from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
-from ecom_assets.warehouse.factory import engine_name, has_one_writer, new_engine
+from ecom_assets.warehouse.factory import engine_kind, new_engine
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 from ecom_assets.warehouse.raw_slices import ALLOW_WITHDRAWAL
 
@@ -103,7 +103,7 @@ def build_definitions(
     settings = with_services(settings, resources or {})
     daily = ListedDays(start_date=settings.first_day.isoformat(), timezone=settings.timezone, end_offset=1)
     business_rules = rules(settings)
-    pool = "embedded_warehouse" if has_one_writer(settings) else None  # in which runs take turns
+    pool = "embedded_warehouse" if engine_kind(settings).has_one_writer else None  # in which runs take turns
     with warnings.catch_warnings():
         # Single-run backfills, mappings past the newest partition and observed sources are marked beta; all are pinned
         # and tested here.
@@ -160,7 +160,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
 
 def kinds_of(settings: Settings, asset: TableAsset) -> set[str]:
     """Return the Dagster kinds of an asset: the engine, "table", and Ibis or its source; Dagster allows three."""
-    engine = engine_name(settings.warehouse_url)
+    engine = engine_kind(settings).name
     from_source = {
         raw_events.key: event_kinds,
         raw_user_order_log.key: order_kinds,
@@ -293,7 +293,7 @@ def lineage_of(settings: Settings) -> "Lineage | None":
     with packages_of("openlineage", "ECOM_OPENLINEAGE_URL"):
         from ecom_assets.automation.openlineage import Lineage  # noqa: PLC0415 (an extra)
 
-    return Lineage.from_settings(settings, new_engine(settings).address, lineage_tables(settings))
+    return Lineage.from_settings(settings, new_engine(settings).dataset_names(), lineage_tables(settings))
 
 
 def lineage_tables(settings: Settings) -> dict[str, tuple[type[Table], tuple[type[Table], ...]]]:

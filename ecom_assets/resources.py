@@ -32,7 +32,6 @@ from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReport
 from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
 from ecom_assets.tables.received import NoSource
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import file_reader
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
 from ecom_assets.warehouse.resources import Postgres, Warehouse, WarehouseIO, snowflake_resource
 
@@ -92,7 +91,7 @@ def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
     def event_source(context: dg.InitResourceContext) -> Iterator[RawEventSource]:
         engine = context.resources.warehouse
         if not is_table(settings):
-            yield ReceivedEventFiles(file_reader(engine, settings), settings, ensure_sandbox)
+            yield ReceivedEventFiles(engine.file_reader(settings), settings, ensure_sandbox)
             return
         from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only tables need it)
 
@@ -112,7 +111,7 @@ def _source(
 
     def source(context: dg.InitResourceContext) -> object:
         there = getattr(context.resources, api).applied_to(settings)
-        return source_of(*([file_reader(context.resources.warehouse, there)] if reads_files else []), there)
+        return source_of(*([context.resources.warehouse.file_reader(there)] if reads_files else []), there)
 
     needed = {api, "warehouse"} if reads_files else {api}
     return dg.ResourceDefinition(source, required_resource_keys=needed, description=description)

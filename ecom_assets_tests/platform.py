@@ -30,7 +30,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.day_notes import EmptyDays, LoadedDays
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table
 

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests import crash_driver
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import FEW_TABLES, small_shop

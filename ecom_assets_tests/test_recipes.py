@@ -3,7 +3,6 @@
 The endpoint and the question run in `api/test_recipe.py`, the destination in `delivery/test_new_tool.py`.
 """
 
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,17 +12,18 @@ import pytest
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import RawUserOrderLog, UserOrderLog
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import asset_key
+from ecom_assets.tables.asset import SNAPSHOT, asset_key
 from ecom_assets.tables.check import RANGE_END, RANGE_START, check_steps, contract_check
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse import factory
+from ecom_assets.warehouse import engines
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.io_manager import WarehouseIOManager
 from ecom_assets_tests.builders import as_table
+from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, page_views
 from ecom_assets_tests.markdown import section
-from ecom_assets_tests.recipes import engine as engine_recipe
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
-from ecom_assets_tests.recipes.engine import MemoryEngine
 from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
 from ecom_assets_tests.recipes.source import OneOrderADay
 from ecom_assets_tests.reconciliation.reconciliation_reference import line
@@ -32,9 +32,10 @@ FIRST = date(2026, 1, 1)
 RECIPES = Path(__file__).parent / "recipes"
 
 
-@pytest.mark.parametrize("name", ["mart", "check", "endpoint", "page", "source", "engine"])
+@pytest.mark.parametrize("name", ["mart", "check", "endpoint", "page", "source", "engines/toy/__init__"])
 def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
-    (shown,) = section("CONTRIBUTING.md", f"Add {'an' if name[0] == 'e' else 'a'} {name}").code[:1]
+    what = name.partition("s/")[0]
+    (shown,) = section("CONTRIBUTING.md", f"Add {'an' if what[0] == 'e' else 'a'} {what}").code[:1]
     assert shown in (RECIPES / f"{name}.py").read_text(encoding="utf-8")
 
 
@@ -43,9 +44,9 @@ def test_the_question_is_shown_as_it_runs() -> None:
     assert [one for one in section("CONTRIBUTING.md", "Add a question").code[:3] if one not in written] == []
 
 
-def holding(*times: str) -> MemoryEngine:
+def holding(path: Path, *times: str) -> DuckDBEngine:
     """Return a warehouse with a clean order line at each time."""
-    engine = MemoryEngine(Settings(home=Path("never written"))).open()
+    engine = DuckDBEngine(path / "warehouse.duckdb").open()
     rows = [line(f"l{number}", f"2026-01-01 {time}") for number, time in enumerate(times)]
     engine.con.con.register("lines", as_table(rows, UserOrderLog))
     engine.replace(UserOrderLog, engine.con.table("lines"), Days((FIRST,)))
@@ -67,8 +68,8 @@ def materialize(engine: Engine) -> dg.ExecuteInProcessResult:
 
 
 @pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")  # as `definitions.py` does
-def test_a_mart_is_made_and_checked() -> None:
-    engine = holding("09:15", "09:50", "23:59")
+def test_a_mart_is_made_and_checked(tmp_path: Path) -> None:
+    engine = holding(tmp_path, "09:15", "09:50", "23:59")
     result = materialize(engine)
     assert result.success
     assert engine.table(OrderHours).order_by("order_hour").to_pyarrow().to_pylist() == [
@@ -80,8 +81,8 @@ def test_a_mart_is_made_and_checked() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::dagster_shared.utils.warnings.BetaWarning")  # as `definitions.py` does
-def test_the_check_goes_red_for_what_it_is_about() -> None:
-    engine = holding("09:15")
+def test_the_check_goes_red_for_what_it_is_about(tmp_path: Path) -> None:
+    engine = holding(tmp_path, "09:15")
     materialize(engine)
     engine.execute("UPDATE mart.order_hours SET order_hour = 24")
     result = hours_are_of_one_day.evaluate(None, engine.table(OrderHours))
@@ -99,14 +100,32 @@ def test_a_source_takes_the_place_of_the_platforms_own(tmp_path: Path) -> None:
             tags={RANGE_START: "2026-01-01", RANGE_END: "2026-01-03"},
         )
     assert result.success
-    engine = factory.new_engine(settings, read_only=True).open()
+    engine = new_engine(settings, read_only=True).open()
     assert {row["order_date"].day for row in engine.some_rows(RawUserOrderLog, None, 9)} == {2, 3}
     engine.close()
 
 
-def test_an_engine_is_found_by_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(factory.ENGINES, "memory", ("memory", "MemoryEngine"))
-    monkeypatch.setitem(sys.modules, "ecom_assets.warehouse.engines.memory", engine_recipe)
-    engine = factory.new_engine(Settings(home=tmp_path, warehouse="memory://")).open()
-    engine.ensure(OrderHours)
-    assert engine.row_count(OrderHours) == 0
+@pytest.fixture
+def with_toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Add the engines of recipes to the real ones."""
+    monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(RECIPES / "engines")])
+
+
+@pytest.mark.usefixtures("with_toy")
+def test_an_engine_that_is_only_a_package_runs_publishes_explains_and_erases(tmp_path: Path) -> None:
+    home, env = tmp_path / "home", {"ECOM_WAREHOUSE": f"toy://{tmp_path}/shop.toy"}
+
+    def toy(*words: str | Path) -> CommandResult:
+        result = ecom(*words, home=home, env=env)
+        assert result.exit_code == 0, result.err
+        return result
+
+    chosen = f'{FEW_TABLES[1]} or key:"{SNAPSHOT.to_user_string()}"'
+    toy("run", "--events", page_views(tmp_path / "events.csv", "2026-03-01", "2026-03-02"), "--select", chosen)
+    assert (tmp_path / "shop.toy").exists()
+    assert list((home / "serving").glob("marts-*.duckdb"))
+    explained = toy("explain", "mart.engagement_daily", "--column", "session_count", "--json").json
+    assert explained["number"]["value"] == 2
+    toy("erase", "--visitor", "ann", "--yes")
+    row_counts = {row["table"]: row["rows"] for row in toy("status", "--json").json}
+    assert (row_counts["raw.events"], row_counts["mart.sessions"]) == (0, 0)

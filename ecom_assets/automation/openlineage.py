@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import NAMESPACE_URL, uuid5
 
 import dagster as dg
@@ -29,6 +28,7 @@ from ecom_assets.automation.alerts import runs_since, step_sentence
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
+from ecom_assets.warehouse.engine import DatasetNames
 
 PRODUCER: Final = "urn:ecom_assets"
 READ: Final = {
@@ -46,29 +46,6 @@ COLUMN_LINEAGE: Final = "dagster/column_lineage"
 ROWS_WRITTEN: Final = "rows_written"
 Tables = Mapping[str, tuple[type[Table], tuple[type[Table], ...]]]
 """The contract of each asset, and those of the tables that it reads, by `layer/name`."""
-
-
-@dataclass(frozen=True)
-class DatasetNames:
-    """How OpenLineage names the tables of a warehouse: https://openlineage.io/docs/spec/naming."""
-
-    namespace: str
-    prefix: str = ""
-
-    @classmethod
-    def from_address(cls, address: str) -> "DatasetNames":
-        """Return the names at a warehouse's address; who logs in is no part of them."""
-        parts = urlsplit(address)
-        path = parts.path.strip("/")
-        if parts.scheme.startswith("postgres"):
-            return cls(f"postgres://{parts.hostname}:{parts.port or 5432}", f"{path}.")
-        if parts.scheme == "snowflake":
-            return cls(f"snowflake://{parts.hostname}", f"{path.partition('/')[0]}.")
-        return cls(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
-
-    def name_of(self, layer: str, table: str) -> str:
-        """Return the name of a table."""
-        return f"{self.prefix}{layer}.{table}"
 
 
 @dataclass
@@ -177,9 +154,9 @@ class Lineage:
     tables: Tables = field(repr=False)
 
     @classmethod
-    def from_settings(cls, settings: Settings, address: str, tables: Tables) -> "Lineage":
-        """Return the lineage that is set, of a warehouse whose address has no secrets."""
-        key, names = settings.openlineage_api_key.get_secret_value(), DatasetNames.from_address(address)
+    def from_settings(cls, settings: Settings, names: DatasetNames, tables: Tables) -> "Lineage":
+        """Return the lineage that is set, of a warehouse whose tables have these names."""
+        key = settings.openlineage_api_key.get_secret_value()
         return cls(settings.openlineage_url, key, settings.openlineage_namespace, names, tables)
 
     def start_event(self, run_id: str, job_name: str, began_at: float) -> RunEvent:

@@ -3,8 +3,7 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import typer
 import yaml
@@ -19,8 +18,6 @@ from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.odcs import Checks, Document, document_per_table, one_document
 from ecom_assets.warehouse.factory import new_engine
-
-DEFAULT_PORT: Final = 5432
 
 
 class Format(StrEnum):
@@ -47,7 +44,7 @@ def contracts(
     """
     del standard  # the only one so far; named, so that another one changes nothing for those who use it
     settings, chosen = load_settings(), _chosen(table)
-    server = _server(settings)
+    server = new_engine(settings).server()
     if out is None:
         document = one_document(chosen, VERSION, _checks(settings), server)
         typer.echo(json.dumps(document) if as_json else _as_yaml(document), nl=as_json)
@@ -71,17 +68,6 @@ def _checks(settings: Settings) -> Checks:
     for check in checks(settings):
         values.setdefault(check.contract.qualified_name(), []).append((check.name, check.description, check.warns))
     return values
-
-
-def _server(settings: Settings) -> dict[str, Any] | None:
-    """Return the server of the tables, without credentials; None for engines that the standard does not have."""
-    address = urlsplit(new_engine(settings).address)
-    if address.scheme == "duckdb":
-        return {"server": "warehouse", "type": "duckdb", "database": address.path}
-    if address.scheme.startswith("postgres"):
-        place = {"host": address.hostname, "port": address.port or DEFAULT_PORT, "database": address.path.strip("/")}
-        return {"server": "warehouse", "type": "postgres", **place, "schema": "raw, staging, mart"}
-    return None
 
 
 def _write(documents: dict[str, Document], out: Path) -> None:

@@ -126,7 +126,8 @@ def _disk(settings: Settings) -> str | Problem:
 
 def _privacy(settings: Settings) -> str | Problem:
     """Check whether other users of this machine can read customers, keys or logs."""
-    secrets = [path for path in (Path(".env").absolute(), settings.snowflake_private_key_path) if path]
+    keys = [getattr(settings, name) for name in type(settings).model_fields if name.endswith("_key_path")]
+    secrets = [path for path in (Path(".env").absolute(), *keys) if path]
     left_open = open_to_others([*own_places(settings), *secrets])
     if not left_open:
         return "nothing that was written can be read by other users"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import SecretStr
@@ -22,10 +22,10 @@ from ecom_assets.delivery.sender import HttpRule, Limits, Patience, PostRequest,
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.http.retry import backoff_s
 from ecom_assets.settings.settings import PREFIX, Settings
-from ecom_assets.settings.subjects import ToolSettings
+from ecom_assets.settings.subjects import PackageSettings
 
 KINDS = ("events", "users")
-S = TypeVar("S", bound=ToolSettings)
+S = TypeVar("S", bound=PackageSettings)
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ class Tool(Generic[S]):
         return {f"{self.name}_events": self.events, f"{self.name}_users": self.users}
 
     def own(self, settings: Settings) -> S:
-        """Return the settings as an object of the tool's settings class, a base class of `Settings`."""
-        return cast("S", settings)
+        """Return the settings as an object of the tool's settings class."""
+        return self.settings.part_of(settings)
 
     def secrets(self, own: S) -> tuple[str, ...]:
         """Return what must not appear in messages: all secret settings of the tool."""
@@ -252,7 +252,7 @@ def taken(name: str, reply: Reply) -> Reply:
     return reply
 
 
-def plain(own: ToolSettings, name: str) -> str:
+def plain(own: PackageSettings, name: str) -> str:
     """Return the text of a setting, also of a secret one."""
     value = getattr(own, name)
     return value if isinstance(value, str) else str(value.get_secret_value())

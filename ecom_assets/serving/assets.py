@@ -207,10 +207,10 @@ def postgres_marts(
 def _publish_to_postgres(
     warehouse: Engine, settings: Settings, marts: Sequence[type[Table]], order_rule: OrderRule, run: dg.DagsterRun
 ) -> dict[str, Any]:
-    from ecom_assets.serving.postgres import is_same_database, publish  # noqa: PLC0415 (needs the extra `postgres`)
+    from ecom_assets.serving.postgres import publish  # noqa: PLC0415 (needs the extra `postgres`)
 
     with closing(publication_target(settings).open()) as target:
-        if is_same_database(warehouse, target):
+        if target.is_same_database(warehouse):
             return {"skipped": SKIPPED}
         published_before = published_history(target)
         require_history(run.tags, warehouse, settings, what="nothing was published", published=published_before)

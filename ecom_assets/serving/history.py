@@ -23,7 +23,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.raw_slices import raw_days
 
 if TYPE_CHECKING:
-    from ecom_assets.warehouse.engines.postgres import PostgresEngine
+    from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 
 REBUILD = "ecom/rebuild"
 """Tag by which a run knows that what it publishes may lose days."""

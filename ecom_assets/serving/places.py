@@ -9,7 +9,7 @@ from ecom_assets.serving.contracts import Publication
 from ecom_assets.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from ecom_assets.warehouse.engines.postgres import PostgresEngine
+    from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 
 
 def publication_target(settings: Settings) -> "PostgresEngine":
@@ -24,7 +24,7 @@ def publication_target(settings: Settings) -> "PostgresEngine":
             "ECOM_POSTGRES_URL is not an address of a Postgres; write postgres://user:password@host/database."
         )
     with packages_of("postgres", "ECOM_POSTGRES_URL"):
-        from ecom_assets.warehouse.engines.postgres import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
+        from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine  # noqa: PLC0415 (needs packages of the extra `postgres`)
     return PostgresEngine(settings.model_copy(update={"warehouse": url}), setting="ECOM_POSTGRES_URL")
 
 

@@ -24,7 +24,7 @@ from ecom_assets.serving.reading import EmptyDayMeaning, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import batches_of, conform, schema_of
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.sql_text import text
 
@@ -78,12 +78,6 @@ def publish(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     tables = tuple(contracts)
     notes = partial(_notes, source, built_on or {}, order_rule, empty_days)
     return reconnecting(target.reconnect, source.reconnect)(_published, source, target, tables, run_id, notes)
-
-
-def is_same_database(source: Engine, target: PostgresEngine) -> bool:
-    """Return whether both are one database, however their addresses are spelled."""
-    question = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
-    return isinstance(source, PostgresEngine) and source.query(question) == target.query(question)
 
 
 def _published(

@@ -32,12 +32,11 @@ def published_state(settings: Settings, marts: Iterable[type[Table]]) -> Publica
 
 
 def _look(settings: Settings, marts: Iterable[type[Table]]) -> PublicationStatus:
-    from ecom_assets.serving.postgres import is_same_database  # noqa: PLC0415 (needs the extra `postgres`)
-
     with closing(publication_target(settings).open()) as target:
-        if new_engine(settings).address.startswith("postgres"):
-            with closing(new_engine(settings).open()) as warehouse:
-                if is_same_database(warehouse, target):
+        warehouse = new_engine(settings)
+        if isinstance(warehouse, type(target)):
+            with closing(warehouse.open()):
+                if target.is_same_database(warehouse):
                     return PublicationStatus(
                         ok=True, found="ECOM_POSTGRES_URL is the warehouse itself: nothing to publish."
                     )

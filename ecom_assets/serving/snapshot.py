@@ -10,7 +10,7 @@ import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import conform, schema_of
 from ecom_assets.warehouse.day_notes import Computations, WrittenSlices
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.migration import changes
 from ecom_assets.warehouse.sql_text import text
 
@@ -212,10 +212,8 @@ def _bring(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
         there = noted(target)
         slices = list(_differing(target, tables, here, there))
-    if isinstance(source, DuckDBEngine):
-        written = _copied(source, path, slices)
-    else:
-        written = _fetched(source, path, slices, memory_limit)
+    attached = source.attached(path)
+    written = _copied(source, attached, slices) if attached else _fetched(source, path, slices, memory_limit)
     with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
         target.clear([PublishedSlices])
         target.ensure(PublishedSlices)
@@ -250,12 +248,14 @@ def _rows(source: Engine, table: type[Table], days: Days | None) -> ir.Table:
     return rows.order_by(table.day_column) if table.day_column else rows
 
 
-def _copied(source: DuckDBEngine, path: Path, slices: Iterable[tuple[type[Table], Days | None]]) -> int:
-    """Copy slices within DuckDB: as batches that Python hands on, all rows of a table would be in memory at once."""
+def _copied(
+    source: Engine, attached: AbstractContextManager[str], slices: Iterable[tuple[type[Table], Days | None]]
+) -> int:
+    """Copy slices within the engine: in batches through Python, all rows of a table would be in memory at once."""
     written = 0
-    with source.attached(path) as place:
+    with attached as file:
         for table, days in slices:
-            name, columns = f"{place}.{source.name_of(table)}", source.columns_of(table)
+            name, columns = f"{file}.{source.name_of(table)}", source.columns_of(table)
             sql = source.compile(conform(_rows(source, table, days), table))
             source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
             written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")

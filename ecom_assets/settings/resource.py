@@ -6,7 +6,7 @@ not part of the configuration: the object keeps it beside, and the configuration
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, cast, get_origin
 
 import dagster as dg
 from pydantic import Field, PrivateAttr, SecretStr
@@ -29,6 +29,14 @@ def setting(name: str) -> Any:  # noqa: ANN401 (as pydantic's Field)
     if info.annotation is SecretStr:
         return secret(description)
     return Field(info.default, description=description)
+
+
+def kind_in_dagster(name: str) -> Any:  # noqa: ANN401 (a type, or a union of types)
+    """Return the type of a setting for Dagster config, which does not support `Literal` and `SecretStr`."""
+    kind = Settings.model_fields[name].annotation
+    if kind is SecretStr:
+        return cast("Any", str | None)
+    return str if get_origin(kind) is Literal else kind
 
 
 def secret(description: str) -> Any:  # noqa: ANN401 (as pydantic's Field)

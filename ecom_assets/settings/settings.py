@@ -28,12 +28,12 @@ from ecom_assets.settings.subjects import (
     LedgerSettings,
     LineageSettings,
     OrderGateSettings,
+    PackageSettings,
     Parts,
     PrivacySettings,
     ServingSettings,
     SourceSettings,
-    ToolSettings,
-    all_tool_settings,
+    all_package_settings,
 )
 
 PREFIX = "ECOM_"
@@ -44,9 +44,9 @@ LEAST_MEMORY_MB = 200
 
 
 if TYPE_CHECKING:
-    AllToolSettings = ToolSettings  # a tool reads its own through its own class, see `Tool.own`
+    AllPackageSettings = PackageSettings  # a tool or an engine reads its own through its own class
 else:
-    AllToolSettings = all_tool_settings()
+    AllPackageSettings = all_package_settings()
 
 
 class Settings(
@@ -56,7 +56,7 @@ class Settings(
     AlertSettings,
     LineageSettings,
     DestinationSettings,
-    AllToolSettings,
+    AllPackageSettings,
     LedgerSettings,
     PrivacySettings,
     OrderGateSettings,
@@ -77,12 +77,6 @@ class Settings(
     warehouse: str = Field("", description="Where the tables are stored; default duckdb:///<home>/warehouse.duckdb")
     warehouse_patience_s: float = Field(3600.0, ge=0, description="Seconds that a run waits for the embedded warehouse")
     memory_limit: str = Field("1500MB", description="Memory limit of the embedded engine; it spills to disk beyond it")
-    spark_table_format: Literal["parquet", "iceberg", "delta"] = Field(
-        "parquet",
-        description="Format of Spark's tables: parquet: Delta tables in a folder; iceberg or delta: tables in a "
-        "catalog from ECOM_SPARK_CONF",
-    )
-    spark_conf: SecretStr = Field(SecretStr(""), description="Spark's own settings: spark.name=value,spark.name=value")
     postgres_url: SecretStr = Field(
         SecretStr(""),
         description="Postgres database to which the marts are published: postgres://user:password@host/database",
@@ -157,14 +151,6 @@ class Settings(
     attribution_lookback_days: int = Field(
         30, ge=1, le=366, description="Days of 24 hours before a purchase in which a visit gets credit for it"
     )
-    snowflake_password: SecretStr = Field(SecretStr(""), description="Password of the user of a snowflake:// address")
-    snowflake_private_key_path: Path | None = Field(
-        None, description="File of the private key of that user, PKCS#8 in PEM, instead of a password"
-    )
-    snowflake_private_key_password: SecretStr = Field(
-        SecretStr(""), description="Password of that key, if it is encrypted"
-    )
-    snowflake_token: SecretStr = Field(SecretStr(""), description="OAuth token of that user, instead of a password")
     customer_active_days: int = Field(
         30, ge=1, le=3650, description="Number of days within which an active customer was last seen"
     )

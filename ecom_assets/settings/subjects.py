@@ -4,12 +4,12 @@ import ipaddress
 import json
 import re
 from decimal import Decimal
-from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from types import new_class
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
@@ -25,25 +25,36 @@ from ecom_assets.tables.values import (
 )
 
 TOOLS = "ecom_assets.delivery.tools"
+ENGINES = "ecom_assets.warehouse.engines"
 
 
-class ToolSettings(BaseSettings):
-    """What `Settings` has for one tool, declared in the tool's own package; every field begins with the tool's name."""
+class PackageSettings(BaseSettings):
+    """What `Settings` has for one tool or engine, declared in its own package; every field begins with its name."""
+
+    @classmethod
+    def part_of(cls, settings: BaseSettings) -> Self:
+        """Return the settings as an object of this class, which is a base class of `Settings`."""
+        return cast("Self", settings)
 
 
-@cache
-def tool_names() -> tuple[str, ...]:
-    """Return the names of the packages of tools, in alphabetical order."""
-    return tuple(result.name for result in iter_modules(import_module(TOOLS).__path__) if result.ispkg)
+def packages_in(folder: str) -> tuple[str, ...]:
+    """Return the names of the packages in a folder of tools or engines, in alphabetical order."""
+    return tuple(result.name for result in iter_modules(import_module(folder).__path__) if result.ispkg)
 
 
-def all_tool_settings() -> Any:  # noqa: ANN401 (a class that mypy cannot know: it is made of packages found at start)
-    """Return one class with the settings of all tools: the `SETTINGS` of each tool's `settings.py`.
+def settings_of(package: str) -> type[PackageSettings] | None:
+    """Return the `SETTINGS` in `settings.py` of a package, if it has some."""
+    module = f"{package}.settings"
+    return import_module(module).SETTINGS if find_spec(module) else None
 
-    `Settings` must know every name before anything is delivered, so that a misspelt `ECOM_…` is refused at start.
+
+def all_package_settings() -> Any:  # noqa: ANN401 (a class that mypy cannot know: it is made of packages found at start)
+    """Return one class with the settings of all engines and tools.
+
+    `Settings` must know every name before anything is opened, so that a misspelt `ECOM_…` is refused at start.
     """
-    parts = tuple(import_module(f"{TOOLS}.{name}.settings").SETTINGS for name in tool_names())
-    return new_class("AllToolSettings", parts or (ToolSettings,))
+    packages = (f"{folder}.{name}" for folder in (ENGINES, TOOLS) for name in packages_in(folder))
+    return new_class("AllPackageSettings", tuple(filter(None, map(settings_of, packages))))
 
 
 def web_address(value: str) -> str:

@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
+from urllib.parse import urlsplit
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -14,14 +15,17 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot as sg
+from ibis.backends.duckdb import Backend
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.retrying import reconnecting
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, columns_to_add, conform, kind_of, schema_of
 from ecom_assets.warehouse.day_notes import LoadedDays, WrittenSlices, forget_writes, note_write
+from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.sql_text import text
 
 BATCH_ROWS = 100_000
@@ -44,6 +48,18 @@ class Written:
 
     row_count: int
     sql: str
+
+
+@dataclass(frozen=True)
+class DatasetNames:
+    """How OpenLineage names the tables of a warehouse: https://openlineage.io/docs/spec/naming."""
+
+    namespace: str
+    prefix: str = ""
+
+    def name_of(self, layer: str, table: str) -> str:
+        """Return the name of a table."""
+        return f"{self.prefix}{layer}.{table}"
 
 
 def broken_contract(reason: str) -> ContractError:
@@ -76,9 +92,36 @@ class Engine(ABC):
         """Record from now on which days are written, if the engine can do so at little cost; return the engine."""
         return self
 
-    def connect_through(self, account: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
-        """Connect through a Dagster resource, if the engine has one; return the engine."""
+    def reading(self) -> Self:
+        """Refuse to write from now on, if the engine can do so; return the engine."""
         return self
+
+    def connect_through(self, service: Any) -> Self:  # noqa: ANN401, ARG002 (a resource of Dagster, which this does not import)
+        """Connect through the Dagster resource that the engine's declaration names; return the engine."""
+        return self
+
+    def dataset_names(self) -> DatasetNames:
+        """Return how OpenLineage names the tables."""
+        parts = urlsplit(self.address)
+        return DatasetNames(f"{parts.scheme}://{parts.hostname or ''}{parts.path}")
+
+    def server(self) -> dict[str, Any] | None:
+        """Return the server of the tables as data contracts describe it; None for an engine that the standard lacks."""
+        return None
+
+    def is_same_database(self, _other: "Engine") -> bool:
+        """Return whether another open warehouse is this one, however its address is spelled."""
+        return False
+
+    def file_reader(self, settings: Settings) -> Backend:
+        """Return the DuckDB connection that reads files of events and orders."""
+        con = connect()
+        keep_within(con, settings.memory_limit, settings.home.absolute() / "reading.tmp")
+        return con
+
+    def attached(self, _path: Path) -> AbstractContextManager[str] | None:
+        """Return what opens a DuckDB file for the engine's SQL and yields its name; None if the engine cannot do so."""
+        return None
 
     @abstractmethod
     def open(self) -> Self:

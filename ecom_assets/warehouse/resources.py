@@ -5,18 +5,18 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 import dagster as dg
-from pydantic import PrivateAttr, SecretStr
+from pydantic import PrivateAttr, SecretStr, create_model
 
 from ecom_assets.errors import SettingError
 from ecom_assets.operations.run_notes import note_run
-from ecom_assets.settings.resource import SecretKeeper, SettingsResource, address, setting, values_of
+from ecom_assets.settings.resource import SecretKeeper, SettingsResource, address, kind_in_dagster, setting, values_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.subjects import settings_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.factory import engine_kind, engine_kinds, new_engine
 from ecom_assets.warehouse.io_manager import WarehouseIOManager
 
 POSTGRES = ("postgres://", "postgresql://")
-SNOWFLAKE = "snowflake://"
 
 
 class Postgres(SecretKeeper):
@@ -67,14 +67,14 @@ def snowflake_resource(settings: Settings) -> SecretKeeper:
     """Return the Snowflake account in the settings; dagster-snowflake loads slowly, so import it only if needed."""
     named = {"ECOM_WAREHOUSE": settings.warehouse, "ECOM_EVENTS": settings.events}
     for name, url in named.items():
-        if url.startswith(SNOWFLAKE):
+        if url.startswith("snowflake://"):
             from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress  # noqa: PLC0415 (as above)
 
             return SnowflakeAddress.parse(url, settings, name).resource()
     return SnowflakeNotSet.from_settings(settings)
 
 
-class Warehouse(SettingsResource):
+class _Warehouse(SettingsResource):
     """The warehouse that all tables are computed in, open for the length of a run.
 
     Without ECOM_WAREHOUSE it is a DuckDB file in ECOM_HOME; set it to a postgres://, snowflake:// or spark:// address
@@ -84,8 +84,6 @@ class Warehouse(SettingsResource):
     url: str = address("Address, shown without its password (ECOM_WAREHOUSE)")
     memory_limit: str = setting("memory_limit")
     patience_s: float = setting("warehouse_patience_s")
-    spark_table_format: str = setting("spark_table_format")
-    spark_conf: str | None = setting("spark_conf")
 
     @classmethod
     def setting_of(cls, field: str) -> str:
@@ -100,15 +98,16 @@ class Warehouse(SettingsResource):
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
         """Return the Dagster definition, which requires the services that the warehouse can run in."""
-        return _needing(super().get_resource_definition(), "snowflake", "postgres")
+        return _needing(super().get_resource_definition(), *{kind.service for kind in engine_kinds() if kind.service})
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Engine]:
         """Open the engine, and close it when the run ends."""
-        services, settings = context.resources, self.applied_to(self.settings)
-        if settings.warehouse.startswith(POSTGRES):
-            settings = services.postgres.applied_to(settings)
-        engine = new_engine(settings).connect_through(services.snowflake).open()
+        settings = self.applied_to(self.settings)
+        engine, service = new_engine(settings), engine_kind(settings).service
+        if service:
+            engine.connect_through(getattr(context.resources, service))
+        engine.open()
         try:
             if engine.notice and context.log:
                 context.log.warning(engine.notice)
@@ -127,6 +126,17 @@ def _note(context: dg.InitResourceContext, settings: Settings) -> None:
     except Exception as error:  # noqa: BLE001 (a note must not fail a run, whatever Dagster's storage says)
         if context.log:
             context.log.warning(f"The run's results could not be noted in ECOM_HOME: {error}")
+
+
+def _with_engine_settings() -> type[_Warehouse]:
+    """Return the resource with a field for each setting of the engines that have no resource of their own."""
+    owners = (settings_of(kind.package) for kind in engine_kinds() if not kind.service)
+    names = [name for owner in owners if owner for name in owner.model_fields]
+    fields: dict[str, Any] = {name: (kind_in_dagster(name), setting(name)) for name in names}
+    return create_model("Warehouse", __base__=_Warehouse, __module__=__name__, __doc__=_Warehouse.__doc__, **fields)
+
+
+Warehouse = _with_engine_settings()
 
 
 class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):

@@ -27,7 +27,7 @@ from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.factory import new_engine
 
 

@@ -19,7 +19,7 @@ from ecom_assets.serving.snapshot import Origin, Snapshot, publish_snapshot
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import NoOrdersError, Period
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 
 TABLES = (RevenueDaily, PurchaseRevenueDaily, EngagementDaily, Customer)
 DAY = "('2026-03-0{}', '(all)', '(all)', '(all)', '(all)', 1, 0, 1, 1, 0, {}, 0, {}, {})"

@@ -14,7 +14,7 @@ from ecom_assets.products.queries import inventory_alerts, top_products
 from ecom_assets.sales.queries import by_channel, geography, revenue_trend, sales
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.tables.queries import NoOrdersError, NoSourceError, Period
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.api.conftest import served
 

@@ -12,11 +12,13 @@ import dagster as dg
 import pytest
 
 from ecom_assets.automation import openlineage
-from ecom_assets.automation.openlineage import DatasetNames, Lineage, lineage_sensor
+from ecom_assets.automation.openlineage import Lineage, lineage_sensor
 from ecom_assets.definitions import lineage_tables, sensors
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engine import DatasetNames
+from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.automation.lineage_receiver import Event, Receiver, receiving
 from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, page_views
 from ecom_assets_tests.ports import free_port
@@ -48,7 +50,7 @@ def states(events: list[Event]) -> list[str]:
 
 def lineage_to(url: str) -> Lineage:
     settings = Settings(openlineage_url=url)
-    return Lineage.from_settings(settings, "duckdb:////data/shop.duckdb", lineage_tables(settings))
+    return Lineage.from_settings(settings, DatasetNames("duckdb:////data/shop.duckdb"), lineage_tables(settings))
 
 
 def test_a_run_begins_has_its_tables_and_ends(reported: tuple[CommandResult, Receiver, Path]) -> None:
@@ -195,13 +197,14 @@ def test_a_dead_receiver_neither_fails_nor_holds_up_a_run(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("address", "namespace", "name"),
     [
-        ("duckdb:////data/shop.duckdb", "duckdb:////data/shop.duckdb", "staging.events"),
+        ("duckdb:///data/shop.duckdb", "duckdb:///data/shop.duckdb", "staging.events"),
         ("postgres://shop@db.example/shop", "postgres://db.example:5432", "shop.staging.events"),
         ("snowflake://me@acme-eu/SHOP/MAIN", "snowflake://acme-eu", "SHOP.staging.events"),
     ],
 )
 def test_tables_are_named_as_the_standard_names_them(address: str, namespace: str, name: str) -> None:
-    names = DatasetNames.from_address(address)
+    settings = Settings(warehouse=address, snowflake_password="p")  # noqa: S106 (of nobody)
+    names = new_engine(settings).dataset_names()
     assert (names.namespace, names.name_of(CleanEvents.layer, CleanEvents.name)) == (namespace, name)
 
 

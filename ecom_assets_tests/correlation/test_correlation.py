@@ -21,7 +21,7 @@ from ecom_assets.correlation.correlation import entrants, event_type_counts, odd
 from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import Act, as_events, at
 from ecom_assets_tests.hypothesis_settings import examples

@@ -17,7 +17,7 @@ from ecom_assets.serving.assets import SERVED
 from ecom_assets.serving.snapshot import publish_snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.dashboard.conftest import Client

@@ -22,7 +22,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, clean_events
 from ecom_assets_tests.delivery.scripted import TAKEN, Clock, Tool

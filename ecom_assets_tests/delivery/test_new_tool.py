@@ -14,7 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from ecom_assets.delivery import tools
-from ecom_assets.settings.subjects import tool_names
+from ecom_assets.settings.subjects import TOOLS, packages_in
 from ecom_assets_tests.command import HEADER, CommandResult
 from ecom_assets_tests.delivery.scripted_tool import ScriptedTool
 from ecom_assets_tests.delivery.toy.settings import SETTINGS
@@ -63,8 +63,9 @@ def shop(tmp_path: Path, far_side: ScriptedTool) -> Toyshop:
 
 
 def test_a_package_in_the_folder_of_tools_is_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = packages_in(TOOLS)
     monkeypatch.setattr(tools, "__path__", [*tools.__path__, str(TOY.parent)])
-    assert set(tool_names.__wrapped__()) - set(tool_names()) == {"toy"}
+    assert set(packages_in(TOOLS)) - set(before) == {"toy"}
     assert list(TOOL.feeds()) == ["toy_events", "toy_users"]
     # The first 16 digits of `printf k | sha256sum`.
     assert TOOL.account(SETTINGS(toy_key=SecretStr("k"))) == "toy.example 8254c329a92850f6"  # type: ignore[arg-type]

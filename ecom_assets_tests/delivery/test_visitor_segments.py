@@ -21,7 +21,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.visitor_segments.contracts import VisitorSegments
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.delivery.mart_rows import SENT_AT, tool, users

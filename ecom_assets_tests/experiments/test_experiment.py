@@ -19,7 +19,7 @@ from ecom_assets.experiments.experiment import square_sum, variant_counts
 from ecom_assets.experiments.question import ExperimentQuestion, Exposure, Goal
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import Act, as_events, at, by_definition
 from ecom_assets_tests.hypothesis_settings import examples

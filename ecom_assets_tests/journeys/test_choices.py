@@ -20,7 +20,7 @@ from ecom_assets.journeys.journeys import counted_transitions, journey_steps, pa
 from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.sessions.sessions import SESSION
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database

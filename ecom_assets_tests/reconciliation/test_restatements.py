@@ -14,7 +14,7 @@ import pytest
 from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.reconciliation.restatements import Movement, changed_numbers
 from ecom_assets.tables.portable import schema_of
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.published_numbers import FRIDAY, MONDAY, TUESDAY, DailyNumbers, PublishedShop, number
 

@@ -27,7 +27,7 @@ from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.days import day_starts_at
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database

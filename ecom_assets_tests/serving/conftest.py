@@ -6,7 +6,7 @@ import pytest
 
 from ecom_assets.serving.places import publication_target
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from ecom_assets.serving.postgres import Published, publish
 from ecom_assets.tables.contract import Table, text
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.warehouse.engines.visits_table import Visits, from_outside
 

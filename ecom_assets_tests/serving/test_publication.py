@@ -15,11 +15,11 @@ import pytest
 
 from ecom_assets.errors import ContractError, SettingError, WarehouseError
 from ecom_assets.serving.places import newest_publication, publication_target
-from ecom_assets.serving.postgres import is_same_database, publish
+from ecom_assets.serving.postgres import publish
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import count, text
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.migration import content_of
 from ecom_assets_tests.markdown import ROOT
 from ecom_assets_tests.postgres_server import fresh_database
@@ -269,9 +269,9 @@ def test_the_warehouse_s_own_database_is_recognised_however_its_address_is_spell
     source: DuckDBEngine, postgres_source: PostgresEngine, target: PostgresEngine, postgres_url: str
 ) -> None:
     spelled = PostgresEngine(Settings(warehouse=f"{postgres_url}&application_name=other")).open()
-    assert is_same_database(spelled, target)
-    assert not is_same_database(postgres_source, target)
-    assert not is_same_database(source, target)
+    assert target.is_same_database(spelled)
+    assert not target.is_same_database(postgres_source)
+    assert not target.is_same_database(source)
     spelled.close()
 
 
@@ -280,7 +280,7 @@ import json, resource, sys
 from contextlib import closing
 from pathlib import Path
 from ecom_assets.serving.snapshot import publish_snapshot
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.migration import content_of
 from ecom_assets_tests.warehouse.engines.visits_table import Visits
 

@@ -21,8 +21,8 @@ from ecom_assets.serving import postgres as publication
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import publish
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets_tests.postgres_server import fresh_database, running_postgres
 from ecom_assets_tests.serving.publication_reader import reading
 from ecom_assets_tests.serving.published_tables import TABLES, fill, seen
@@ -109,7 +109,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from ecom_assets.settings.settings import Settings
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.serving.places import publication_target
 from ecom_assets.serving.postgres import publish
 from ecom_assets_tests.serving.published_tables import TABLES

@@ -14,7 +14,7 @@ from ecom_assets.serving.run_history import RunHistory
 from ecom_assets.serving.snapshot import publish_snapshot
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.serving.published_tables import TABLES, Cities, fill
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, THREE, TWO, Visits
 

@@ -16,8 +16,8 @@ from ecom_assets.tables.contract import text
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.day_notes import Writes, WrittenSlices, writes_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.local import connect
 from ecom_assets.warehouse.migration import migrate

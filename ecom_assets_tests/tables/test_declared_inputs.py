@@ -18,7 +18,7 @@ from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.visitor_segments.segment import VisitorSegment
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE
 from ecom_assets_tests.platform import NOON

@@ -23,7 +23,7 @@ from ecom_assets.tables.days import ONE_DAY, day_starts_at, hours_of
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
 from ecom_assets.trends.range import TrendRange
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import local_day
 from ecom_assets_tests.hypothesis_settings import examples

@@ -18,7 +18,7 @@ from ecom_assets.trends.formula import Formula
 from ecom_assets.trends.queries import smoothed, trend_answer
 from ecom_assets.trends.question import ACTIVE, EACH, MEASURES, PER_VISITOR, TrendQuestion, TrendSeries
 from ecom_assets.trends.range import TrendRange
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ecom_assets.errors import DefinitionError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, in_segment, visitors_in
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.experiments.experiment_reference import Act, as_events, at
 from ecom_assets_tests.experiments.test_experiment import acts_of

@@ -31,7 +31,7 @@ from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.queries import KnownDays, Period, Row
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 
 MOST_IDLE = 4
 """The maximum number of connections that stay open between requests."""

@@ -4,21 +4,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, ClassVar, Literal, cast, get_origin
+from typing import Any, ClassVar
 
 import dagster as dg
-from pydantic import SecretStr, create_model
+from pydantic import create_model
 
 from ecom_assets.delivery.batch_sender import HttpDestination
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.payloads import EventChoices
 from ecom_assets.delivery.tool import KINDS, Tool, variable
-from ecom_assets.settings.resource import SettingsResource, setting
+from ecom_assets.settings.resource import SettingsResource, kind_in_dagster, setting
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.subjects import TOOLS as PACKAGES
-from ecom_assets.settings.subjects import tool_names
+from ecom_assets.settings.subjects import packages_in
 
-TOOLS: dict[str, Tool[Any]] = {name: import_module(f"{PACKAGES}.{name}.tool").TOOL for name in tool_names()}
+TOOLS: dict[str, Tool[Any]] = {name: import_module(f"{PACKAGES}.{name}.tool").TOOL for name in packages_in(PACKAGES)}
 """Every tool by its name, in alphabetical order."""
 SETTING_OF = {name: tool.setting for name, tool in TOOLS.items()}
 """The setting that each tool requires to receive anything."""
@@ -90,18 +90,10 @@ def tool_resource(name: str) -> type[ToolResource]:
     """Return the resource class of a tool, with a field for each of its settings."""
     tool, prefix = TOOLS[name], f"{name}_"
     fields: dict[str, Any] = {
-        field.removeprefix(prefix): (_kind(field), setting(field)) for field in tool.settings.model_fields
+        field.removeprefix(prefix): (kind_in_dagster(field), setting(field)) for field in tool.settings.model_fields
     }
     made = create_model(name.title(), __base__=ToolResource, __module__=__name__, **fields)
     needed = " and ".join(variable(field) for field in tool.needed)
     made.__doc__ = f"{tool.title}, which events and user properties are delivered to. To deliver, set {needed}."
     made.tool, made.prefix = name, prefix
     return made
-
-
-def _kind(name: str) -> Any:  # noqa: ANN401 (a type, or a union of types)
-    """Return the type of a setting for Dagster config, which does not support `Literal` and `SecretStr`."""
-    kind = Settings.model_fields[name].annotation
-    if kind is SecretStr:
-        return cast("Any", str | None)
-    return str if get_origin(kind) is Literal else kind

@@ -2,10 +2,10 @@
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.settings.subjects import ToolSettings, WebAddress
+from ecom_assets.settings.subjects import PackageSettings, WebAddress
 
 
-class ToySettings(ToolSettings):
+class ToySettings(PackageSettings):
     """What `Settings` has for the toy."""
 
     toy_key: SecretStr = Field(SecretStr(""), description="Key of the toy")

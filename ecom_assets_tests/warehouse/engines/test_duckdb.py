@@ -14,7 +14,7 @@ import pytest
 from ecom_assets.errors import ContractError, WarehouseError
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse import local as embedded
-from ecom_assets.warehouse.engines.duckdb import DuckDBEngine
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.warehouse.engines.visits_table import ONE, Visits, grown, stored
 
 VISIT = "struct<visit_date: date, visitor_id: string>"

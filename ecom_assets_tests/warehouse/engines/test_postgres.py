@@ -14,7 +14,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.site_lists import source_lists
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import as_table
 from ecom_assets_tests.tables.json_numbers import SMALLEST, TEXTS

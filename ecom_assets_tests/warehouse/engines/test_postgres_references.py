@@ -11,7 +11,7 @@ from ecom_assets.sales import contracts
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.warehouse.engines.postgres import PostgresEngine
+from ecom_assets.warehouse.engines.postgres.engine import PostgresEngine
 from ecom_assets.warehouse.migration import migrate
 from ecom_assets_tests.builders import order_line
 from ecom_assets_tests.platform import OrderPlatform

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.settings.subjects import MOST_PER_S, ToolSettings, WebAddress
+from ecom_assets.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
 
 
-class AmplitudeSettings(ToolSettings):
+class AmplitudeSettings(PackageSettings):
     """The Amplitude part of `Settings`."""
 
     amplitude_api_key: SecretStr = Field(SecretStr(""), description="Key of the Amplitude project that gets events")

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from ecom_assets.settings.subjects import MOST_PER_S, ToolSettings, WebAddress
+from ecom_assets.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
 
 
-class Ga4Settings(ToolSettings):
+class Ga4Settings(PackageSettings):
     """The GA4 part of `Settings`."""
 
     ga4_measurement_id: str = Field("", description="Measurement id of the GA4 web stream that gets events, G-…")

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.settings.subjects import MOST_PER_S, ToolSettings, WebAddress
+from ecom_assets.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
 
 
-class HeapSettings(ToolSettings):
+class HeapSettings(PackageSettings):
     """The Heap part of `Settings`."""
 
     heap_app_id: str = Field("", description="Id of the Heap environment that gets events")

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from ecom_assets.settings.subjects import MOST_PER_S, ToolSettings, WebAddress
+from ecom_assets.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
 
 
-class MixpanelSettings(ToolSettings):
+class MixpanelSettings(PackageSettings):
     """The Mixpanel part of `Settings`."""
 
     mixpanel_token: SecretStr = Field(SecretStr(""), description="Token of the Mixpanel project that gets events")

@@ -1,1 +1,5 @@
 """Snowflake as the warehouse."""
+
+from ecom_assets.warehouse.engines import EngineKind
+
+ENGINE = EngineKind(__name__, schemes=("snowflake",), creates="engine:SnowflakeEngine", service="snowflake")

@@ -14,6 +14,7 @@ from ecom_assets.errors import ConnectionLostError, SettingError, WarehouseError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engine import broken_contract
+from ecom_assets.warehouse.engines.snowflake.settings import SnowflakeSettings
 
 if TYPE_CHECKING:
     from ecom_assets.warehouse.engines.snowflake.resource import SnowflakeAccount
@@ -74,10 +75,11 @@ class SnowflakeAddress:
         login, _, account = parts.netloc.rpartition("@")
         user, _, password = login.partition(":")
         options = dict(parse_qsl(parts.query))
+        own = SnowflakeSettings.part_of(settings)
         for name in options:
             if name not in OPTIONS:
                 raise SettingError(f"{setting} has the option {name!r}: {did_you_mean(name, OPTIONS)}.")
-        key_path = options.get("private_key_path") or str(settings.snowflake_private_key_path or "")
+        key_path = options.get("private_key_path") or str(own.snowflake_private_key_path or "")
         address = cls(
             setting=setting,
             shown=without_secrets(url),
@@ -85,9 +87,9 @@ class SnowflakeAddress:
             user=unquote(user),
             path=tuple(unquote(part).upper() for part in parts.path.split("/") if part),
             options={**options, "private_key_path": key_path},
-            password=SecretStr(unquote(password) or settings.snowflake_password.get_secret_value()),
-            token=SecretStr(options.pop("token", "") or settings.snowflake_token.get_secret_value()),
-            key_password=settings.snowflake_private_key_password,
+            password=SecretStr(unquote(password) or own.snowflake_password.get_secret_value()),
+            token=SecretStr(options.pop("token", "") or own.snowflake_token.get_secret_value()),
+            key_password=own.snowflake_private_key_password,
         )
         address._require_complete()
         return address

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -27,7 +28,7 @@ from ecom_assets.errors import WarehouseError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import schema_of
-from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.engine import DatasetNames, Engine
 from ecom_assets.warehouse.engines.snowflake.connection import Account, SnowflakeAddress, plain_errors
 from ecom_assets.warehouse.sql_text import ident
 
@@ -127,10 +128,15 @@ class SnowflakeEngine(Engine):
         self._connection = contextlib.ExitStack()
         self._account: Account = self.place.resource()
 
-    def connect_through(self, account: Account) -> Self:
+    def connect_through(self, service: Account) -> Self:
         """Log in through the resource `snowflake`, or its replacement in a test."""
-        self._account = account
+        self._account = service
         return self
+
+    def dataset_names(self) -> DatasetNames:
+        """Return how OpenLineage names the tables: after the database."""
+        parts = urlsplit(self.address)
+        return DatasetNames(f"snowflake://{parts.hostname}", f"{parts.path.strip('/').partition('/')[0]}.")
 
     def open(self) -> Self:
         """Connect.

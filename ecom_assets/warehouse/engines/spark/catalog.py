@@ -16,11 +16,13 @@ import sqlglot.expressions as sge
 from ibis.backends.pyspark.datatypes import PySparkSchema
 from pyspark.sql import DataFrame, SparkSession
 
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import kind_of, schema_of
 from ecom_assets.warehouse.engines.spark.engine import MISSING, SparkEngine
-from ecom_assets.warehouse.engines.spark.files import write_batches
+from ecom_assets.warehouse.engines.spark.files import SparkFiles, write_batches
+from ecom_assets.warehouse.engines.spark.settings import SparkSettings
 from ecom_assets.warehouse.engines.spark.sql import SparkTypes, fetch, staged
 
 
@@ -40,7 +42,7 @@ class SparkCatalog(SparkEngine):
 
     def create_statements(self, contract: type[Table]) -> list[str]:
         """Return the statement that creates the table."""
-        return [create_statement(contract, self._settings.spark_table_format)]
+        return [create_statement(contract, self._table_format)]
 
     @contextlib.contextmanager
     def slice_of(self, contract: type[Table], days: Days | None) -> Iterator["CatalogSlice"]:
@@ -62,7 +64,7 @@ class SparkCatalog(SparkEngine):
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
         """Replace the rows and columns of a table with another table's, in one statement."""
-        self.execute(replace_table_statement(fresh, contract, self._settings.spark_table_format))
+        self.execute(replace_table_statement(fresh, contract, self._table_format))
         self.drop(fresh)
 
     @contextlib.contextmanager
@@ -152,3 +154,9 @@ def condition(contract: type[Table], days: Days | None) -> str:
     day = f"`{contract.day_column}`"
     runs = [f"({day} >= DATE '{first}' AND {day} < DATE '{end}')" for first, end in days.runs()]
     return " OR ".join(runs) or "FALSE"
+
+
+def spark_engine(settings: Settings) -> SparkEngine:
+    """Return the engine for the format of Spark's tables in the settings."""
+    is_in_files = SparkSettings.part_of(settings).spark_table_format == "parquet"
+    return SparkFiles(settings) if is_in_files else SparkCatalog(settings)

@@ -23,6 +23,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, conform
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, SliceHooks, Written
 from ecom_assets.warehouse.engines.spark.session import SparkAddress, end_session, session_for
+from ecom_assets.warehouse.engines.spark.settings import SparkSettings
 from ecom_assets.warehouse.engines.spark.sql import SparkBackend, connected, fetch
 
 MISSING = "is missing in some rows"
@@ -56,6 +57,7 @@ class SparkEngine(Engine):
         self.where_spark_is = SparkAddress.parse(settings.warehouse_url, settings.home)
         super().__init__(self.where_spark_is.shown)
         self._settings = settings
+        self._table_format = SparkSettings.part_of(settings).spark_table_format
 
     def open(self) -> Self:
         """Start Spark, or take up the one that this process has."""

@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 
 from ecom_assets.errors import SettingError, WarehouseError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.warehouse.engines.spark.settings import SparkSettings
 
 CONNECT_TIMEOUT_S = 5.0
 EXECUTOR_TIMEOUT_S = 60.0
@@ -107,7 +108,7 @@ def session_for(address: SparkAddress, settings: Settings) -> SparkSession:
         WarehouseError: Spark cannot be started or reached, or the process has another one.
         SettingError: `ECOM_SPARK_CONF` is wrong.
     """
-    conf = parse_conf(settings.spark_conf.get_secret_value())
+    conf = parse_conf(SparkSettings.part_of(settings).spark_conf.get_secret_value())
     session = _connected(address) if address.is_connect else _own_spark(address, settings, conf).newSession()
     for key, value in {**SESSION_CONF, **conf}.items():
         if key.startswith("spark.sql.") and session.conf.isModifiable(key):

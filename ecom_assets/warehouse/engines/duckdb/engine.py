@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import duckdb
 import ibis
@@ -19,14 +20,16 @@ import pyarrow as pa
 from ibis.common.exceptions import TableNotFound
 
 from ecom_assets.atomic_files import sync_file, sync_folder
-from ecom_assets.errors import WarehouseError
-from ecom_assets.redact_url import scrubbed
+from ecom_assets.errors import SettingError, WarehouseError
+from ecom_assets.redact_url import scrubbed, without_secrets
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import columns_to_add, schema_of
 from ecom_assets.warehouse.engine import Engine, broken_contract
+from ecom_assets.warehouse.engines.duckdb import ENGINE
 from ecom_assets.warehouse.local import LOGS, DuckDB, connect, keep_within, plain_connection
-from ecom_assets.warehouse.sql_text import text
+from ecom_assets.warehouse.sql_text import STATEMENTS, text
 
 _PID = re.compile(r"\(PID (\d+)\)")
 _SHOWN = 80
@@ -111,7 +114,7 @@ class DuckDBEngine(Engine):
     """DuckDB as the warehouse; the file is created whole, and set aside when it cannot be opened."""
 
     con: DuckDB
-    has_one_writer = True
+    has_one_writer = ENGINE.has_one_writer
 
     def __init__(
         self, path: Path, *, memory_limit: str = "", read_only: bool = False, patience_s: float | None = None
@@ -127,6 +130,35 @@ class DuckDBEngine(Engine):
         self._memory_limit = memory_limit
         self._read_only = read_only
         self._patience_s = LOCK_PATIENCE_S if patience_s is None else patience_s
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the engine for the file in the settings, with Ibis' statements kept in the home folder.
+
+        Raises:
+            SettingError: The address has no path.
+        """
+        path = urlsplit(settings.warehouse_url).path.strip("/")
+        if not path:
+            raise SettingError(
+                f"ECOM_WAREHOUSE={without_secrets(settings.warehouse_url)!r} is not an address of a warehouse; write "
+                f"{ENGINE.form}."
+            )
+        STATEMENTS.keep_in(settings.home / "statements.sqlite")
+        return cls(Path(f"/{path}"), memory_limit=settings.memory_limit, patience_s=settings.warehouse_patience_s)
+
+    def reading(self) -> Self:
+        """Open the file for reading only, which fails soon if another process has it."""
+        self._read_only, self._patience_s = True, LOCK_PATIENCE_S
+        return self
+
+    def server(self) -> dict[str, Any]:
+        """Return the file as data contracts describe it."""
+        return {"server": "warehouse", "type": "duckdb", "database": str(self.path.absolute())}
+
+    def file_reader(self, _settings: Settings) -> DuckDB:
+        """Return the connection of the warehouse, which reads files itself."""
+        return self.con
 
     def open(self) -> Self:
         """Open the file; see the class."""

@@ -8,6 +8,7 @@ import io
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -22,10 +23,11 @@ from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
 from ecom_assets.errors import ConnectionLostError, WarehouseError
 from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.resource import SecretKeeper
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import DIALECTS, Dialect
-from ecom_assets.warehouse.engine import Engine, broken_contract
+from ecom_assets.warehouse.engine import DatasetNames, Engine, broken_contract
 from ecom_assets.warehouse.local import WholeKeys
 from ecom_assets.warehouse.sql_text import POSTGRES_KEEPS, purging_postgres, text
 
@@ -37,6 +39,7 @@ TINY, HUGE = r"[eE]-0*[1-9]\d{3}", r"[eE]\+?0*[1-9]\d{3}"
 """Exponents of four digits and more, of which Postgres makes no decimal."""
 
 
+DEFAULT_PORT = 5432
 LEAST_DOUBLE = "2.4703282292062328e-324"
 """What is less is 0 as a double."""
 
@@ -135,6 +138,28 @@ class PostgresEngine(Engine):
         super().__init__(without_secrets(settings.warehouse_url))
         self._url = settings.warehouse_url
         self._setting = setting
+
+    def connect_through(self, service: SecretKeeper) -> Self:
+        """Take the address from the resource `postgres`, where the secrets of a run are."""
+        self._url = service.secret("url")
+        self.address = without_secrets(self._url)
+        return self
+
+    def dataset_names(self) -> DatasetNames:
+        """Return how OpenLineage names the tables: after the database."""
+        server = self.server()
+        return DatasetNames(f"postgres://{server['host']}:{server['port']}", f"{server['database']}.")
+
+    def server(self) -> dict[str, Any]:
+        """Return the server as data contracts describe it."""
+        parts = urlsplit(self.address)
+        place = {"host": parts.hostname, "port": parts.port or DEFAULT_PORT, "database": parts.path.strip("/")}
+        return {"server": "warehouse", "type": "postgres", **place, "schema": "raw, staging, mart"}
+
+    def is_same_database(self, other: Engine) -> bool:
+        """Return whether another warehouse is this database of this server."""
+        question = "SELECT pg_postmaster_start_time() AS since, oid FROM pg_database WHERE datname = current_database()"
+        return isinstance(other, PostgresEngine) and other.query(question) == self.query(question)
 
     def noting_writes(self) -> Self:
         """Note from now on which days are written."""

@@ -1,0 +1,5 @@
+"""Postgres as the warehouse."""
+
+from ecom_assets.warehouse.engines import EngineKind
+
+ENGINE = EngineKind(__name__, schemes=("postgres", "postgresql"), creates="engine:PostgresEngine", service="postgres")
