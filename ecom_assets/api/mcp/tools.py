@@ -21,6 +21,7 @@ NOT_FOR_TOOLS: Final = frozenset({"format", "fields"})
 """Parameters of the HTTP API that a tool does not have: tools answer JSON, and say what their numbers mean."""
 OF_ANSWER: Final = "answer_"
 """Leads the name of a parameter of the query where the body has one of that name: `limit` is `answer_limit` then."""
+IN_PATH: Final = re.compile(r"{(\w+)}")
 IN_DOCUMENT, IN_TOOL = "#/components/schemas/", "#/$defs/"
 Schema = dict[str, Any]
 
@@ -36,7 +37,6 @@ class ApiQuestion:
     description: str
     input_schema: Schema
     answer_schema: Schema = field(repr=False)
-    in_path: frozenset[str] = frozenset()
     in_query: Mapping[str, str] = field(default_factory=dict)
     """The name of each parameter of the query by the argument's name."""
 
@@ -51,18 +51,14 @@ class ApiQuestion:
             raise ValueError(f"{self.name} has no argument {unknown!r}; {did_you_mean(unknown, properties)}.")
         if missing := next((name for name in self.input_schema["required"] if name not in arguments), None):
             raise ValueError(f"{self.name} needs the argument {missing!r}; add it.")
-        path = self.path
-        for name in self.in_path:
-            path = path.replace(f"{{{name}}}", quote(str(arguments[name]), safe=""))
-        parameters = {
+        path = IN_PATH.sub(lambda name: quote(str(arguments[name[1]]), safe=""), self.path)
+        query = {
             name: _text(arguments[argument])
             for argument, name in self.in_query.items()
             if arguments.get(argument) is not None
         }
-        body = {
-            name: value for name, value in arguments.items() if name not in self.in_path and name not in self.in_query
-        }
-        return path, parameters, body
+        elsewhere = {*self.in_query, *IN_PATH.findall(self.path)}
+        return path, query, {name: value for name, value in arguments.items() if name not in elsewhere}
 
 
 def _text(value: object) -> str:
@@ -98,17 +94,16 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
 def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> ApiQuestion:
     parameters = [field for field in operation.get("parameters", ()) if field["name"] not in NOT_FOR_TOOLS]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    resolved = _resolved(document, body)
-    of_body = resolved.get("properties", {})
+    body = document["components"]["schemas"].get(body.get("$ref", "").removeprefix(IN_DOCUMENT), body)
+    of_body = body.get("properties", {})
     names = {field["name"]: OF_ANSWER * (field["name"] in of_body) + field["name"] for field in parameters}
     schema = {
         "type": "object",
         "properties": {**{names[field["name"]]: _described(field) for field in parameters}, **of_body},
         "required": [
             *(names[field["name"]] for field in parameters if field.get("required")),
-            *resolved.get("required", ()),
+            *body.get("required", ()),
         ],
-        "additionalProperties": False,
     }
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
     return ApiQuestion(
@@ -119,7 +114,6 @@ def _question(document: Mapping[str, Any], path: str, method: str, operation: Ma
         description=operation.get("description", ""),
         input_schema={**_self_contained(document, schema), "additionalProperties": False},
         answer_schema=_self_contained(document, answer),
-        in_path=frozenset(field["name"] for field in parameters if field["in"] == "path"),
         in_query={names[field["name"]]: field["name"] for field in parameters if field["in"] == "query"},
     )
 
@@ -134,12 +128,6 @@ def _described(parameter: Mapping[str, Any]) -> Schema:
     return {**parameter["schema"], **described}
 
 
-def _resolved(document: Mapping[str, Any], schema: Schema) -> Schema:
-    named = schema.get("$ref", "").removeprefix(IN_DOCUMENT)
-    result: Schema = document["components"]["schemas"][named] if named else schema
-    return result
-
-
 def _self_contained(document: Mapping[str, Any], schema: Schema) -> Schema:
     """Return a schema with the definitions that it refers to."""
     wanted = _references(schema)
@@ -149,42 +137,38 @@ def _self_contained(document: Mapping[str, Any], schema: Schema) -> Schema:
         if name not in definitions:
             definitions[name] = document["components"]["schemas"][name]
             wanted += _references(definitions[name])
-    moved: Schema = _moved({**schema, **({"$defs": definitions} if definitions else {})})
-    return moved
+    whole = {**schema, **({"$defs": definitions} if definitions else {})}
+    result: Schema = _short(json.loads(json.dumps(whole).replace(IN_DOCUMENT, IN_TOOL)))
+    return result
 
 
 def _references(schema: Schema) -> list[str]:
     return re.findall(rf'"\$ref": "{IN_DOCUMENT}([^"]+)"', json.dumps(schema))
 
 
-BOUNDS: Final = {"minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties"}
-"""What the API refuses in a sentence."""
+NEEDLESS: Final = {
+    "title", "pattern", "additionalProperties",
+    "minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties",
+}  # fmt: skip
+"""What repeats a name, or what the API refuses in a sentence."""
 
 
-SAYS_NOTHING: Final[tuple[tuple[str, object], ...]] = (
-    ("additionalProperties", True),
-    ("additionalProperties", False),  # of a part: the API refuses what it does not know in a sentence
-    ("propertyNames", {}),
-)
+def _short(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+    """Return a schema without the parts that an assistant does not need.
 
-
-def _moved(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-    """Return a schema with references to its own definitions, without parts that an assistant does not need.
-
-    Titles repeat names, an empty default is the same as leaving a parameter out, and few values are out of bounds.
+    An empty default is the same as leaving a parameter out, and so is null.
     """
     if isinstance(value, list):
-        return [_moved(inner) for inner in value]
+        return [_short(inner) for inner in value]
     if not isinstance(value, dict):
         return value
-    moved: Schema = {
-        name: inner.replace(IN_DOCUMENT, IN_TOOL) if name == "$ref" and isinstance(inner, str) else _moved(inner)
+    result: Schema = {
+        name: _short(inner)
         for name, inner in value.items()
-        if not (name in {"title", "pattern"} and isinstance(inner, str))
-        and not (name == "default" and not inner)
-        and not (name in BOUNDS and isinstance(inner, int | float))
+        if not (name in NEEDLESS and not isinstance(inner, dict)) and not (name == "default" and not inner)
     }
-    result = {name: part for name, part in moved.items() if (name, part) not in SAYS_NOTHING}
+    if result.get("propertyNames") == {}:
+        del result["propertyNames"]
     choices: list[Schema] = [choice for choice in result.pop("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) == 1:
         return {**choices[0], **result}
