@@ -40,10 +40,6 @@ class _OneAtATime(SQLiteCache):
         except sqlite3.Error as error:
             _logger.warning("the cache of responses cannot be written (%s); going on without it", error)
 
-    def delete(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (the library's types)
-        with self.responses._lock:  # noqa: SLF001 (as above)
-            super().delete(*args, **kwargs)
-
 
 def cached_session(home: Path, name: str, *secret_headers: str) -> CachedSession:
     """Return a session that caches responses in `<home>/http_cache/<name>.sqlite`.

@@ -13,14 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Event, Lock, Timer
 from typing import Any, ClassVar
 
 from requests import PreparedRequest, Response, Session, exceptions
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import HTTPResponse
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import InvalidHeader, ReadTimeoutError
 from urllib3.util import Retry
 
@@ -50,16 +50,13 @@ class BoundedAdapter(HTTPAdapter):
         self._bounds = bounds
         super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 (what `requests` hands on)
-        """Make connections that give up on headers without an end."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._bounds.most_s)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as above)
-        """Return the manager of a proxy, with the same connections."""
-        manager = super().proxy_manager_for(*args, **kwargs)
-        manager.pool_classes_by_scheme = _pools(self._bounds.most_s)
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as `requests` has it)
+        """Return the pool of a request, whose connections give up on headers without an end."""
+        pool = super().get_connection_with_tls_context(*args, **kwargs)
+        if not issubclass(pool.ConnectionCls, _BoundedConnection):
+            bases, most_s = (_BoundedConnection, pool.ConnectionCls), self._bounds.most_s
+            pool.ConnectionCls = type("BoundedConnection", bases, {"most_s": most_s})
+        return pool
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 (as above)
         """Return the response with its whole body.
@@ -121,28 +118,13 @@ def _limited(seconds: float, stop: Callable[[], Any]) -> Iterator[None]:
         raise _TooSlow
 
 
-class _Http(HTTPConnection):
+class _BoundedConnection(HTTPConnection):
     most_s: ClassVar[float]
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
         sock = self.sock
         with _limited(self.most_s, lambda: sock.shutdown(socket.SHUT_RDWR)):
             return super().getresponse()
-
-
-class _Https(_Http, HTTPSConnection):
-    pass
-
-
-def _pools(most_s: float) -> dict[str, type[HTTPConnectionPool]]:
-    """Return classes of pools whose connections wait so long for the headers of a response."""
-    pools = {"http": (HTTPConnectionPool, _Http), "https": (HTTPSConnectionPool, _Https)}
-    return {
-        scheme: type(
-            pool.__name__, (pool,), {"ConnectionCls": type(connection.__name__, (connection,), {"most_s": most_s})}
-        )
-        for scheme, (pool, connection) in pools.items()
-    }
 
 
 RETRIES = 3
@@ -227,31 +209,31 @@ class HttpStats:
     """Thread-safe counters of requests."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock, self._wait_s = Lock(), 0.0
         self._retries: Counter[str] = Counter()
-        self._costs = HttpCosts(0, {}, 0.0, 0, 0)
+        self._counts: Counter[str] = Counter()
 
-    def add(self, *, requests: int = 0, retry: str = "", received_bytes: int = 0, unchanged: int = 0) -> None:
-        """Count requests that are about to be sent, a retry by its cause, and what a response brought."""
+    def add(self, *, retry: str = "", **counts: int) -> None:
+        """Count a retry by its cause, and what else `HttpCosts` has, by its name."""
         with self._lock:
             self._retries.update([retry] if retry else [])
-            self._costs = replace(
-                self._costs,
-                request_count=self._costs.request_count + requests,
-                received_bytes=self._costs.received_bytes + received_bytes,
-                unchanged_count=self._costs.unchanged_count + unchanged,
-            )
+            self._counts.update(counts)
 
     def add_wait(self, seconds: float) -> None:
         """Count seconds that the API asked to wait, once for all waiting threads."""
         with self._lock:
-            self._costs = replace(self._costs, rate_limit_wait_s=self._costs.rate_limit_wait_s + seconds)
+            self._wait_s += seconds
 
     def costs(self) -> HttpCosts:
         """Return the totals so far."""
         with self._lock:
-            retries = dict(sorted(self._retries.items()))
-            return replace(self._costs, retry_counts=retries, rate_limit_wait_s=round(self._costs.rate_limit_wait_s, 3))
+            return HttpCosts(
+                request_count=self._counts["request_count"],
+                retry_counts=dict(sorted(self._retries.items())),
+                rate_limit_wait_s=round(self._wait_s, 3),
+                received_bytes=self._counts["received_bytes"],
+                unchanged_count=self._counts["unchanged_count"],
+            )
 
 
 @dataclass(frozen=True)
@@ -354,7 +336,7 @@ class PatientAdapter(BoundedAdapter):
         return attempt.response
 
     def _attempt(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Attempt:  # noqa: ANN401 (as above)
-        self._stats.add(requests=1)
+        self._stats.add(request_count=1)
         try:
             response = super().send(request, *args, **kwargs)
         except exceptions.SSLError:
@@ -367,7 +349,7 @@ class PatientAdapter(BoundedAdapter):
             is_timeout = is_inner or isinstance(error, exceptions.Timeout)
             return Attempt(error=error, cause="timeout" if is_timeout else "dropped")
         is_unchanged = response.status_code == NOT_MODIFIED
-        self._stats.add(received_bytes=response.raw.tell(), unchanged=int(is_unchanged))
+        self._stats.add(received_bytes=response.raw.tell(), unchanged_count=int(is_unchanged))
         if response.status_code == RATE_LIMITED:
             return Attempt(response, cause="rate_limited")
         # Any method may be retried: a POST requests a report, and requesting one twice does no harm.
