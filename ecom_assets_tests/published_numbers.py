@@ -24,7 +24,6 @@ class Hits(Table):
     """One row per hit."""
 
     layer = "staging"
-    group = "reconciliation"
     key = ("hit_date", "hit_id")
     day_column = "hit_date"
 
@@ -37,7 +36,6 @@ class DailyNumbers(Table):
     """One row per day and city."""
 
     layer = "mart"
-    group = "reconciliation"
     key = ("number_date", "city")
     day_column = "number_date"
     counted_from = (Hits,)

@@ -56,7 +56,7 @@ def test_every_table_is_described_owned_and_grouped(definitions: dg.Definitions)
     for key in set(specs(definitions)) - set(tables(definitions)):
         spec = specs(definitions)[key]
         group = "serving" if key == SNAPSHOT else "delivery"
-        assert (bool(spec.description), list(spec.owners), spec.group_name) == (True, ["team:analytics"], group)
+        assert (bool(spec.description), list(spec.owners), spec.group_name) == (True, [f"team:{group}"], group)
 
 
 def test_every_table_shows_the_columns_of_its_contract(definitions: dg.Definitions) -> None:

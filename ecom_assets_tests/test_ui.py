@@ -166,7 +166,7 @@ def test_a_page_from_elsewhere_may_not_ask_the_ui(served: Served) -> None:
 @pytest.mark.slow
 def test_the_graph_shows_tables_in_their_groups(served: Served, page: Page) -> None:
     page.goto("/asset-groups")
-    for group in ("events", "sessions", "behaviour"):
+    for group in ("events", "sessions", "journeys"):
         expect(page.get_by_text(group, exact=True).first).to_be_visible()
     page.screenshot(path=served.pictures / "graph.png")
     assert page.get_by_text("Join the Dagster community").count() == 0

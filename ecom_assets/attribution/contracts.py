@@ -47,7 +47,6 @@ class _Sourced(Table, abstract=True):
     """Where a visit came from."""
 
     layer = "mart"
-    group = "attribution"
 
     visitor_id = text("Who", pii=True)
     source = text("GA4's source: from the page's parameters, else the referrer's engine or host, else `(direct)`")
@@ -85,7 +84,6 @@ class Conversions(Table):
     """One row per purchase or refund event, and per order or refund of order lines: what credit is given for."""
 
     layer = "mart"
-    group = "attribution"
     key = ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
     day_column = "converted_date"
 
@@ -102,7 +100,6 @@ class ChannelRemovalEffects(Table):
     """One row per day, unit and channel: how many conversions would be lost without the channel, by a Markov chain."""
 
     layer = "mart"
-    group = "attribution"
     key = ("converted_date", "unit", "channel")
     day_column = "converted_date"
 
@@ -120,7 +117,6 @@ class ChannelAttribution(Table):
     """One row per day of conversion, unit, model and channel that the model credits with any of that day."""
 
     layer = "mart"
-    group = "attribution"
     key = ("converted_date", "unit", "model", "channel")
     day_column = "converted_date"
     counted_from = (
@@ -148,7 +144,6 @@ class FirstTouches(Table):
     """One row per visitor and day: the first event of the day, with the data that show how they came."""
 
     layer = "mart"
-    group = "customers"
     key = ("event_date", "visitor_id")
     day_column = "event_date"
 

@@ -32,7 +32,6 @@ class CustomerSegments(Table):
     """One row per customer with an order, as of the newest day in the data."""
 
     layer = "mart"
-    group = "customers"
     key = ("customer_id",)
 
     customer_id = text(BUYER, pii=True)
@@ -51,7 +50,6 @@ class LifetimeValue(Table):
     """One row per customer with an order: what to expect of them, as of the newest day in the data."""
 
     layer = "mart"
-    group = "customers"
     key = ("customer_id",)
 
     customer_id = text(BUYER, pii=True)
@@ -114,7 +112,6 @@ class RawCustomers(Table):
 
     layer = "raw"
     name = "customers"
-    group = "customers"
     key = ("received_date", "record_number")
     day_column = "received_date"
 
@@ -155,7 +152,6 @@ class QuarantinedCustomers(Table):
     """One row per received record that is not a customer, with the reason."""
 
     layer = "staging"
-    group = "customers"
     key = ("received_date", "record_number")
     day_column = "received_date"
 
@@ -172,7 +168,6 @@ class DuplicateCustomers(Table):
     """One row per fetch and customer of whom surplus copies came; the copy that was changed last stays."""
 
     layer = "staging"
-    group = "customers"
     key = ("received_date", "customer_id")
     day_column = "received_date"
 
@@ -186,7 +181,6 @@ class Customers(Table):
 
     layer = "staging"
     name = "customers"
-    group = "customers"
     key = ("customer_id", "valid_from")
     day_column = "valid_from"
 
@@ -262,7 +256,6 @@ class CustomerProfiles(Table):
     """
 
     layer = "mart"
-    group = "customers"
     key = ("dimension", "value")
 
     dimension = text("The column of staging.customers that is counted", one_of=PROFILE_DIMENSIONS)

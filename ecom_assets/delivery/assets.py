@@ -30,7 +30,7 @@ from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.serving.history import require_history
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, invalidation, table_asset
+from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, invalidation, subject_of, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.visitor_segments.contracts import VisitorSegments
@@ -103,10 +103,9 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         deps=[asset_key(contract) for contract in sources],
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run() if daily else None,
-        group_name="delivery",
         description=f"{RECORDS[kind]}, delivered to {TOOLS[tool].title}, each record once.",
-        owners=["team:analytics"],
         kinds={tool},
+        **subject_of(_tool_export),
         required_resource_keys={"warehouse", "delivery_context"},
         check_specs=[dg.AssetCheckSpec(name, asset=key, description=text) for name, text in CHECKS.items()],
         pool=pool,
@@ -250,10 +249,9 @@ def customers_json(
     @dg.asset(
         key=KEY,
         deps=[asset_key(Customers)],
-        group_name="delivery",
         description="All customers as they are now, in one JSON file by name, with a summary beside it.",
-        owners=["team:analytics"],
         kinds={"json"},
+        **subject_of(customers_json),
         required_resource_keys={"warehouse"},
         check_specs=[dg.AssetCheckSpec(WRITTEN, asset=KEY, description="Lines of the file = customers of the table.")],
         pool=pool,

@@ -12,7 +12,6 @@ class Deliveries(Table):
     """One row per record, destination and account in the ledger, with its newest outcome."""
 
     layer = "export"
-    group = "delivery"
     key = ("record_date", "destination", "account", "record_id")
     day_column = "record_date"
 
@@ -38,7 +37,6 @@ class DeadLetters(Table):
     """One row per record that a destination has refused, or that cannot go there."""
 
     layer = "export"
-    group = "delivery"
     key = ("record_date", "destination", "account", "record_id")
     day_column = "record_date"
 
@@ -59,7 +57,6 @@ class ReconciliationDaily(Table):
     """
 
     layer = "export"
-    group = "delivery"
     key = ("reconciled_date", "destination", "account")
     day_column = "reconciled_date"
 

@@ -26,7 +26,6 @@ class ReceivedEvent(Table, abstract=True):
     """What every received event carries: text as it came, and the values that were read from it."""
 
     layer = "raw"
-    group = "events"
 
     event_id = text("The source's id of the event, or a stable hash where it has none", nullable=True)
     user_id = text("The shop's id of a known user", nullable=True, pii=True)
@@ -74,7 +73,6 @@ class DuplicateEvents(Table):
     """One row per day and event id of which surplus copies arrived; the earliest received copy stays."""
 
     layer = "staging"
-    group = "events"
     key = ("event_date", "event_id")
     day_column = "event_date"
 
@@ -90,7 +88,6 @@ class EventAccountingDaily(Table):
     """One row per day with received events: how many rows came, and what became of them."""
 
     layer = "mart"
-    group = "events"
     key = ("accounted_date",)
     day_column = "accounted_date"
 
@@ -119,7 +116,6 @@ class CleanEvents(Table):
 
     layer = "staging"
     name = "events"
-    group = "events"
     key = ("event_date", "event_id")
     day_column = "event_date"
 

@@ -13,7 +13,6 @@ class CartAbandonment(Table):
     """
 
     layer = "mart"
-    group = "growth"
     key = ("cart_date", "unit", "horizon_s")
     day_column = "cart_date"
     counted_from = (CleanEvents,)
@@ -52,7 +51,6 @@ class ConversionFunnel(Table):
     """One row per funnel, day, unit, category and step; category `(all)` holds the totals."""
 
     layer = "mart"
-    group = "behaviour"
     key = ("funnel_name", "cohort_date", "unit", "product_category", "step")
     day_column = "cohort_date"
     counted_from = (CleanEvents,)
@@ -83,7 +81,6 @@ class ConversionByDimension(Table):
     """
 
     layer = "mart"
-    group = "behaviour"
     key = ("funnel_name", "cohort_date", "dimension", "value", "step")
     day_column = "cohort_date"
     counted_from = (CleanEvents,)

@@ -11,7 +11,6 @@ class Journeys(Table):
     """One row per session and dimension: its steps in order, repeats in a row as one, and whether it converted."""
 
     layer = "mart"
-    group = "journeys"
     key = ("session_id", "dimension")
     day_column = "started_date"
 
@@ -31,7 +30,6 @@ class JourneyTransitions(Table):
     """One row per day, dimension, place in the session and pair of steps: how often one led to the other."""
 
     layer = "mart"
-    group = "journeys"
     key = ("started_date", "dimension", "place", "from_step", "to_step")
     day_column = "started_date"
     counted_from = (CleanEvents,)
@@ -49,7 +47,6 @@ class SearchPerformance(Table):
     """One row per day and search term: how often it was searched, and what came of it."""
 
     layer = "mart"
-    group = "products"
     key = ("started_date", "search_term")
     day_column = "started_date"
     counted_from = (CleanEvents,)
@@ -69,7 +66,6 @@ class CategoryPerformance(Table):
     """One row per day and category that was viewed or put into a cart: what the views led to."""
 
     layer = "mart"
-    group = "products"
     key = ("started_date", "product_category")
     day_column = "started_date"
     counted_from = (CleanEvents,)

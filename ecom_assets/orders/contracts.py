@@ -15,7 +15,6 @@ class ReceivedOrder(Table, abstract=True):
     """What every received order line carries: text as it came, and the values that were read from it."""
 
     layer = "raw"
-    group = "sales"
 
     id = text("The line's number in its file, as received; it says nothing about the order", nullable=True)
     uniq_id = text("The line's own id, or a stable hash where the source has none", nullable=True)
@@ -74,7 +73,6 @@ class ChangedOrderDays(Table):
     """One row per day of arrival and day of order whose numbers the lines that arrived can change, held or not."""
 
     layer = "staging"
-    group = "sales"
     key = ("received_date", "order_date")
     day_column = "received_date"
 
@@ -86,7 +84,6 @@ class DuplicateOrders(Table):
     """One row per order line, and day of arrival and order, of which surplus copies arrived; the latest copy stays."""
 
     layer = "staging"
-    group = "sales"
     key = ("received_date", "order_date", "uniq_id")
     day_column = "received_date"
 
@@ -102,7 +99,6 @@ class OrderAccountingDaily(Table):
     """One row per day with received order lines: how many lines came, and what became of them."""
 
     layer = "mart"
-    group = "sales"
     key = ("received_date",)
     day_column = "received_date"
 
@@ -130,7 +126,6 @@ class UserOrderLog(Table):
     """One row per order line: the latest received of its copies, clean, by the day on which it was ordered."""
 
     layer = "staging"
-    group = "sales"
     key = ("uniq_id",)
     day_column = "order_date"
 
@@ -167,7 +162,6 @@ class HeldOrderDays(Table):
     """One row per day of arrival whose order lines are held back: too few customers, or no report at all."""
 
     layer = "staging"
-    group = "sales"
     key = ("held_date",)
     day_column = "held_date"
 
@@ -183,7 +177,6 @@ class DayReleases(Table):
     """One row per source and day that was released although it was held; no run computes or removes it."""
 
     layer = "staging"
-    group = "reconciliation"
     written_by = "run"
     key = ("released_date", "source")
     day_column = "released_date"
@@ -202,7 +195,6 @@ class RawUserActivityLog(Table):
 
     layer = "raw"
     name = "user_activity_log"
-    group = "sales"
     day_column = "received_date"
 
     id = text("The line's number in its file", nullable=True)
@@ -225,7 +217,6 @@ class UserActivityLog(Table):
     """One row per activity in the order report, clean and once."""
 
     layer = "staging"
-    group = "sales"
     key = ("activity_date", "uniq_id")
     day_column = "activity_date"
 
@@ -242,7 +233,6 @@ class RawCustomerResearch(Table):
 
     layer = "raw"
     name = "customer_research"
-    group = "sales"
     day_column = "received_date"
 
     research_id = text("A stable hash of the line's values", nullable=True)
@@ -267,7 +257,6 @@ class CustomerResearch(Table):
     """One row per day, category, place and numbers of the market research in the order report: equal lines once."""
 
     layer = "staging"
-    group = "sales"
     key = ("research_date", "research_id")
     day_column = "research_date"
 
@@ -287,7 +276,6 @@ class RawPriceLog(Table):
 
     layer = "raw"
     name = "price_log"
-    group = "sales"
     key = ("received_date", "record_number")
     day_column = "received_date"
 
@@ -305,7 +293,6 @@ class PriceLog(Table):
     """One row per item and day of an order report: the price in the last line that names the item."""
 
     layer = "staging"
-    group = "sales"
     key = ("received_date", "item_name")
     day_column = "received_date"
 

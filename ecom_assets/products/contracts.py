@@ -32,7 +32,6 @@ class RawStock(Table):
 
     layer = "raw"
     name = "stock"
-    group = "products"
     key = ("received_date", "record_number")
     day_column = "received_date"
 
@@ -55,7 +54,6 @@ class InventoryAlerts(Table):
     """One row per product whose newest stock needs attention: why, how long it lasts, and what was sold."""
 
     layer = "mart"
-    group = "products"
     key = ("product_id",)
 
     product_id = text("The product")
@@ -79,7 +77,6 @@ class ProductPerformance(Table):
     """One row per day and product that was viewed, put into a cart, bought or paid back."""
 
     layer = "mart"
-    group = "products"
     key = ("event_date", "product_id")
     day_column = "event_date"
     counted_from = (

@@ -14,7 +14,6 @@ class OrderEventReconciliation(Table):
     """One row per difference between orders and events, on each day whose totals it makes differ."""
 
     layer = "mart"
-    group = "reconciliation"
     key = ("reconciled_date", "kind", "side", "record_id", "cause")
     day_column = "reconciled_date"
 
@@ -41,7 +40,6 @@ class OrderEventReconciliationDaily(Table):
     """One row per day with an order or a purchase or refund event: both totals, and their difference by cause."""
 
     layer = "mart"
-    group = "reconciliation"
     key = ("reconciled_date",)
     day_column = "reconciled_date"
     counted_from = (CleanEvents, UserOrderLog)
@@ -76,7 +74,6 @@ class Restatements(Table):
     """One row per published daily number that a run changed: what it was, what it is, and why."""
 
     layer = "mart"
-    group = "reconciliation"
     key = ("restated_date", "table_name", "restatement_number", "row_key", "column_name")
     day_column = "restated_date"
 
@@ -103,7 +100,6 @@ class PublishedDays(Table):
     """One row per day of a published table: how many rows it was published with, and what it was counted from."""
 
     layer = "mart"
-    group = "reconciliation"
     written_by = "run"
     key = ("published_date", "table_name")
     day_column = "published_date"

@@ -14,7 +14,6 @@ class ReturningVisitorsDaily(Table):
     """
 
     layer = "mart"
-    group = "growth"
     key = ("event_date", "cohort_by", "first_date", "previous_date")
     day_column = "event_date"
 
@@ -33,7 +32,6 @@ class RetentionCohorts(Table):
     """
 
     layer = "mart"
-    group = "growth"
     key = ("cohort_by", "period", "cohort_date", "period_number")
 
     cohort_by = text(f"What begins a cohort and counts as coming back: {COHORTED}", one_of=COHORTS_BY)

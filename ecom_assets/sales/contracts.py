@@ -15,7 +15,6 @@ class City(Table):
     """One row per city that an order line names, with the attributes of its latest line."""
 
     layer = "mart"
-    group = "sales"
     key = ("city_id",)
 
     city_id = text("The city's id; `(none)` for lines without one")
@@ -29,7 +28,6 @@ class Item(Table):
     """One row per item that was ordered, with the attributes of its latest line."""
 
     layer = "mart"
-    group = "sales"
     key = ("item_id",)
 
     item_id = text("The item")
@@ -43,7 +41,6 @@ class Customer(Table):
     """One row per customer with an order line, with the attributes of the latest."""
 
     layer = "mart"
-    group = "sales"
     key = ("customer_id",)
     references = (("city_id", City),)
 
@@ -63,7 +60,6 @@ class Calendar(Table):
     """One row per day that was run, or on which something was ordered."""
 
     layer = "mart"
-    group = "sales"
     key = ("calendar_date",)
     day_column = "calendar_date"
 
@@ -83,7 +79,6 @@ class Sales(Table):
     """One row per order line, refunds negative."""
 
     layer = "mart"
-    group = "sales"
     key = ("uniq_id",)
     day_column = "order_date"
     references = (("order_date", Calendar), ("customer_id", Customer), ("city_id", City), ("item_id", Item))
@@ -107,7 +102,6 @@ class _Revenue(Table, abstract=True):
     """What is added up over order lines."""
 
     layer = "mart"
-    group = "sales"
 
     order_count = count(f"{AN_ORDER}, with a shipped line: days add up", unit="orders")
     refund_count = count("Refunds: the same of refunded lines", unit="refunds")
@@ -176,7 +170,6 @@ class CustomerRetention(Table):
     """One row per ISO week, category (or item, where lines have none) and city; `(all)` holds the totals of either."""
 
     layer = "mart"
-    group = "sales"
     key = ("week_start_date", "item_category", "city_id")
     day_column = "week_start_date"
     counted_from = (UserOrderLog,)

@@ -48,7 +48,7 @@ from ecom_assets.serving.run_history import DATA_VERSION, RunHistory
 from ecom_assets.serving.snapshot import Origin, Snapshot, publish_snapshot
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Sessions
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.asset import PUBLICATION, SNAPSHOT, asset_key, follows_marts
+from ecom_assets.tables.asset import PUBLICATION, SNAPSHOT, asset_key, follows_marts, subject_of
 from ecom_assets.tables.contract import Table
 from ecom_assets.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 from ecom_assets.warehouse.engine import Engine
@@ -115,11 +115,10 @@ def serving_marts(
         key=SNAPSHOT,
         automation_condition=follows_marts(),
         deps=[asset_key(contract) for contract in SERVED],
-        group_name="serving",
         description="A snapshot of what the HTTP API answers from, in a file of its own: readers never open the "
         "warehouse, and see one snapshot or the next, never half.",
-        owners=["team:analytics"],
         kinds={"duckdb"},
+        **subject_of(serving_marts),
         required_resource_keys={"warehouse"},
         pool=pool,
     )
@@ -184,10 +183,9 @@ def postgres_marts(
         key=PUBLICATION,
         automation_condition=follows_marts(),
         deps=[asset_key(contract) for contract in marts],
-        group_name="serving",
         description="Every mart in the Postgres of ECOM_POSTGRES_URL: the days that changed, in one transaction.",
-        owners=["team:analytics"],
         kinds={"postgres"},
+        **subject_of(postgres_marts),
         required_resource_keys={"warehouse", "postgres"},
         pool=pool,
     )

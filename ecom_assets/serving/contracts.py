@@ -10,7 +10,6 @@ class Publication(Table):
     """One row per publication that changed something; the newest says what the tables hold."""
 
     layer = "mart"
-    group = "serving"
     written_by = "publication"
     key = ("publication_number",)
 
@@ -32,7 +31,6 @@ class PublishedSlices(Table):
     """One row per day of each published table, with what its rows came to where they were taken from."""
 
     layer = "mart"
-    group = "serving"
     written_by = "publication"
     key = ("table_name", "slice")
 

@@ -20,7 +20,6 @@ class SessionEvents(Table):
     """One row per clean event with its place in its visitor's day: which run of events, and which number in it."""
 
     layer = "mart"
-    group = "sessions"
     key = ("event_date", "event_id")
     day_column = "event_date"
 
@@ -44,7 +43,6 @@ class _Behaviour(Table, abstract=True):
     """What is added up over events, for a fragment of a session and for the whole of it alike."""
 
     layer = "mart"
-    group = "sessions"
 
     visitor_id = text("Who", pii=True)
     started_at = instant("First event")
@@ -97,7 +95,6 @@ class EngagementDaily(Table):
     """One row per day on which anybody came: visitors, sessions, engagement, time spent, and stickiness."""
 
     layer = "mart"
-    group = "behaviour"
     key = ("event_date",)
     day_column = "event_date"
     counted_from = (CleanEvents,)

@@ -20,6 +20,7 @@ from ecom_assets.events.assets import EVENT_TABLE
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import EVENT_FIELDS, OPTIONAL_FIELDS
+from ecom_assets.tables.asset import subject_of
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.received import FileRows
@@ -35,7 +36,7 @@ def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> dg.Assets
     spec = dg.AssetSpec(
         EVENT_TABLE,
         partitions_def=daily,
-        group_name="events",
+        **subject_of(event_table),
         kinds={"snowflake"},
         description="The table that events come from: what arrived on each of the last days.",
     )

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import dagster as dg
 import ibis.expr.types as ir
 
-from ecom_assets.tables.contract import Table
+from ecom_assets.tables.contract import Table, group_of, owner_of
 from ecom_assets.tables.days import Days, listed_days
 from ecom_assets.tables.received import SliceOutput
 
@@ -195,6 +195,7 @@ class TableAsset:
             metadata={
                 "dagster/column_schema": column_schema(self.contract),
                 "dagster/table_name": self.contract.qualified_name(),
+                **code_of(self.function),
             },
             io_manager_key="io_manager",
             required_resource_keys=self._resources(given),
@@ -237,6 +238,30 @@ class TableAsset:
         if self.invalidated_by:
             names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
         return (names - set(given) - set(self.reads) - {"days"}) | {"warehouse"}
+
+
+def code_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the metadata by which Dagster shows where an asset is computed.
+
+    Dagster's own `with_source_code_references` would point to this file, and parses each file that it points to.
+    """
+    code = function.__code__
+    reference = dg.LocalFileCodeReference(file_path=code.co_filename, line_number=code.co_firstlineno)
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[reference])}
+
+
+class AssetSubject(TypedDict):
+    """Arguments of `dg.asset`: the group and the owner of its subject, and where its code is."""
+
+    group_name: str
+    owners: list[str]
+    metadata: dict[str, Any]
+
+
+def subject_of(function: Callable[..., Any]) -> AssetSubject:
+    """Return the subject of an asset that is no table, by the function that declares it."""
+    group = group_of(function.__module__)
+    return {"group_name": group, "owners": [owner_of(group)], "metadata": code_of(function)}
 
 
 def _not_loaded(raw: type[Table] | None, days: Days) -> str:

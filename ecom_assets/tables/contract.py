@@ -35,11 +35,22 @@ class Column:
         object.__setattr__(self, "name", name)
 
 
+def group_of(module: str) -> str:
+    """Return the subject that a module belongs to, which is its folder."""
+    return module.rpartition(".")[0].rpartition(".")[2]
+
+
+def owner_of(subject: str) -> str:
+    """Return the owner of a subject's assets, for Dagster."""
+    return f"team:{subject}"
+
+
 class Table:
     """Base class of all contracts. The class docstring states the grain of the table and describes it."""
 
     layer: ClassVar[str]
     group: ClassVar[str]
+    """The subject of the table, which is the folder of its contract: its group in Dagster, and its owner's team."""
     key: ClassVar[tuple[str, ...]] = ()
     day_column: ClassVar[str | None] = None
     """The column whose days are the table's partitions; None for a table without partitions."""
@@ -55,7 +66,7 @@ class Table:
     """The tables that hold the key of this table, each with its column."""
     written_by: ClassVar[Literal["asset", "run", "fetch", "publication", "engine"]] = "asset"
     """What writes the rows: the table's asset, any run (as a log), a fetch from a source, a publication, an engine."""
-    owner: ClassVar[str] = "team:analytics"
+    owner: ClassVar[str]
     is_abstract: ClassVar[bool]
     columns: ClassVar[Mapping[str, Column]]
     name: ClassVar[str]
@@ -63,6 +74,9 @@ class Table:
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
         """Collect the columns in the order of their definition; an abstract contract has no table of its own."""
         cls.is_abstract = abstract
+        if not hasattr(cls, "group"):  # a contract made from another one is of the same subject
+            cls.group = group_of(cls.__module__)
+            cls.owner = owner_of(cls.group)
         if "name" not in vars(cls):
             cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         parents = [vars(parent) for parent in reversed(cls.__mro__)]

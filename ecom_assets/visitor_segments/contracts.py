@@ -10,7 +10,6 @@ class VisitorSegments(Table):
     """
 
     layer = "mart"
-    group = "visitor_segments"
     key = ("segment", "visitor_id", "entered_date")
 
     segment = text("The name that ECOM_VISITOR_SEGMENTS gives it")
@@ -28,7 +27,6 @@ class VisitorSegmentsDaily(Table):
     """
 
     layer = "mart"
-    group = "visitor_segments"
     key = ("segment", "as_of_date")
 
     segment = text("The name that ECOM_VISITOR_SEGMENTS gives it")

@@ -32,7 +32,6 @@ class DayNotes(Table, abstract=True):
     """Notes about days of raw tables."""
 
     layer = "raw"
-    group = "reconciliation"
     written_by = "run"
     key: ClassVar[tuple[str, ...]] = ("received_date", "source_table")
     day_column = "received_date"
@@ -188,7 +187,6 @@ class WrittenSlices(Table):
     """One row per table and range of days that were written together; a later write of all of them removes the row."""
 
     layer = "raw"
-    group = "reconciliation"
     written_by = "engine"
     key = ("table_name", "write_id", "first_date")
 
@@ -264,7 +262,6 @@ class Computations(Table):
     """One row per table: how its newest write computed it."""
 
     layer = "raw"
-    group = "reconciliation"
     written_by = "engine"
     key = ("table_name",)
 

@@ -31,7 +31,6 @@ class FetchedDays(Table):
     """One row per day of arrival that was fetched, with the version that its rows had at the source."""
 
     layer = "raw"
-    group = "events"
     written_by = "fetch"
     key = ("received_date",)
     day_column = "received_date"

@@ -11,7 +11,6 @@ class OrderHours(Table):
     """One row per hour of the day in which anything was ordered."""
 
     layer = "mart"
-    group = "sales"
     key = ("order_hour",)
 
     order_hour = count("Hour of the day in UTC, from 0 to 23", unit="hour")

@@ -18,7 +18,6 @@ class Cities(Table):
     """One row per city."""
 
     layer = "mart"
-    group = "behaviour"
     key = ("city",)
 
     city = text("Its name")

@@ -16,7 +16,6 @@ class Baskets(Table):
     """One row per basket."""
 
     layer = "mart"
-    group = "sales"
     key = ("basket_number",)
 
     basket_number = count("Number of the basket", unit="place")
@@ -26,7 +25,6 @@ class BasketTotals(Table):
     """One row for all baskets."""
 
     layer = "mart"
-    group = "sales"
     key = ("basket_count",)
 
     basket_count = count("Baskets", unit="baskets")

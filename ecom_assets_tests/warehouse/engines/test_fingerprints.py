@@ -21,7 +21,6 @@ class Orders(Table):
     """One row per order."""
 
     layer = "mart"
-    group = "behaviour"
     key = ("order_id",)
 
     order_id = text("Which")

@@ -30,7 +30,6 @@ class Visits(Table):
     """One row per visitor and day, with a column of every kind."""
 
     layer = "mart"
-    group = "behaviour"
     key = ("visit_date", "visitor_id")
     day_column = "visit_date"
 

@@ -17,7 +17,6 @@ class Instants(Table):
     """One row per instant."""
 
     layer = "mart"
-    group = "behaviour"
 
     visit_date = day("The day of the visit")
     visitor_id = text("Who came")

@@ -19,7 +19,6 @@ class Visits(Table):
     """One row per visitor and day."""
 
     layer = "mart"
-    group = "behaviour"
     key = ("visit_date", "visitor_id")
     day_column = "visit_date"
 
@@ -31,7 +30,6 @@ class SessionSources(Table):
     """One row per visit as it was reported."""
 
     layer = "raw"
-    group = "behaviour"
 
     visit_date = day("The day of the visit", nullable=True)
     visitor_id = text("Who came", nullable=True)
