@@ -243,8 +243,6 @@ class Attempt:
     response: Response | None = None
     error: exceptions.RequestException | None = None
     cause: str = ""
-    fault: str = ""
-    """What is wrong with the body, as text for an error message."""
 
 
 @dataclass
@@ -328,11 +326,9 @@ class PatientAdapter(BoundedAdapter):
             self._stats.add(retry=attempt.cause)
             _logger.info("%s: %s; trying again in %.3g s", without_secrets(request.url or ""), attempt.cause, wait_s)
             self._pause.wait(wait_s)
-        if attempt.response is None:
-            assert attempt.error is not None  # noqa: S101 (an attempt has one of the two)
+        if attempt.error is not None:
             raise attempt.error
-        if attempt.fault:
-            raise BrokenBodyError(attempt.fault, response=attempt.response)
+        assert attempt.response is not None  # noqa: S101 (an attempt has one of the two)
         return attempt.response
 
     def _attempt(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Attempt:  # noqa: ANN401 (as above)
@@ -355,8 +351,9 @@ class PatientAdapter(BoundedAdapter):
         # Any method may be retried: a POST requests a report, and requesting one twice does no harm.
         if response.status_code in SERVER_ERRORS:
             return Attempt(response, cause="server_error")
-        fault = self._fault_in(response) if response.status_code == OK else ""
-        return Attempt(response, cause="truncated" if fault else "", fault=fault)
+        if response.status_code == OK and (fault := self._fault_in(response)):
+            return Attempt(response, BrokenBodyError(fault, response=response), "truncated")
+        return Attempt(response)
 
 
 def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:

@@ -1,4 +1,4 @@
-"""The local history of runs: its files stay open, what others do to them is seen, and batches are as single events."""
+"""The local history of runs: no file stays open, what others write is seen, and batches are as single events."""
 
 import warnings
 from collections.abc import Iterator

@@ -157,7 +157,7 @@ def test_a_copied_cookie_lets_nobody_in_after_logging_out_and_after_a_restart(
     other = Client(address)
     log_in(other, KEY)
     log_in(client, KEY)
-    copied = client.session.cookies[sessions.COOKIE]
+    copied = client.session.cookies[sessions.COOKIE] or ""
     client.session.post(f"{address}/dashboard/logout", {"token": token_in(client)}, timeout=30)
     thief = Client(address)
     other_bits = f"{copied[:-1]}{DIGITS[DIGITS.index(copied[-1]) ^ 1]}"
