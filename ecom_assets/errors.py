@@ -106,12 +106,12 @@ def _closest(word: object, known: Iterable[str], most: int) -> list[str]:
     return [lowered[match] for match in get_close_matches(str(word).lower(), lowered, n=most)]
 
 
-def check_keys(given: Iterable[object], known: Collection[str], place: str) -> None:
+def check_keys(keys: Iterable[object], known: Collection[str], subject: str) -> None:
     """Refuse a definition with a key that it does not have.
 
     Raises:
         DefinitionError: A key is unknown.
     """
-    for key in given:
+    for key in keys:
         if key not in known:
-            raise DefinitionError(f"Unknown key {key!r} in {place}; {did_you_mean(key, known)}.")
+            raise DefinitionError(f"Unknown key {key!r} in {subject}; {did_you_mean(key, known)}.")

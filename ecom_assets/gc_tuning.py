@@ -31,13 +31,13 @@ def loading() -> Iterator[None]:
     Dagster, Ibis and their packages are a million objects. Looking at them again and again took a tenth of the CPU
     time of a run over one day.
     """
-    known = len(sys.modules)
+    module_count = len(sys.modules)
     was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if len(sys.modules) > known + MANY_MODULES:
+        if len(sys.modules) > module_count + MANY_MODULES:
             gc.freeze()
         if was_enabled:
             gc.enable()

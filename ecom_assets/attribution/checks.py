@@ -44,8 +44,8 @@ def conversions_are_purchases_and_orders(
 
 
 def _side(rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: ir.DecimalValue) -> ir.Table:
-    named = ibis.literal(unit) if isinstance(unit, str) else unit
-    return rows.select(day=day, unit=named, money=money.cast(MONEY))
+    unit_value = ibis.literal(unit) if isinstance(unit, str) else unit
+    return rows.select(day=day, unit=unit_value, money=money.cast(MONEY))
 
 
 @check(ChannelAttribution, reads=(Conversions, ChannelAttribution))
@@ -60,9 +60,9 @@ def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, cred
         credit=due.is_refund.ifelse(0, -1).cast(CREDIT),
         money=(-due.revenue_amount).cast(MONEY),
     )
-    given = of_days(credited, "converted_date", days)
-    given = given.select("unit", "model", "credit", day="converted_date", money="revenue_amount")
-    both = union_all(due.select(*PART, "credit", "money"), given.select(*PART, "credit", "money"))
+    credit = of_days(credited, "converted_date", days)
+    credit = credit.select("unit", "model", "credit", day="converted_date", money="revenue_amount")
+    both = union_all(due.select(*PART, "credit", "money"), credit.select(*PART, "credit", "money"))
     sums = both.group_by(*PART).agg(
         credit_residue=both.credit.sum().cast(CREDIT), money_residue=both.money.sum().cast(MONEY)
     )

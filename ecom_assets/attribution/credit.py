@@ -113,8 +113,8 @@ def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir
     parts: dict[str, ir.Value] = {}
     for model in models:
         due = DUE[model](placed, rule)
-        for when, place in (("after", placed.place), ("before", placed.place - 1)):
-            part, whole = due(place)
+        for when, position in (("after", placed.place), ("before", placed.place - 1)):
+            part, whole = due(position)
             parts[f"{when}_{model}"] = _rounded(ibis.literal(UNITS_OF_ONE), part, whole)
             parts[f"cents_{when}_{model}"] = _rounded(placed.cents.abs(), part, whole)
     dues = placed.mutate(**parts)
@@ -129,17 +129,17 @@ def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir
 
 def _helpers(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> dict[str, ir.Value]:
     whole = ibis.window(group_by=CONVERSION)
-    named: dict[str, ir.Value] = {}
+    columns: dict[str, ir.Value] = {}
     if "last_non_direct" in models:
         led = walked.channel.notin(("Direct", NO_CHANNEL)).ifelse(walked.place, 0)
-        named["led_place"] = led.max().over(whole).cast("int64")
+        columns["led_place"] = led.max().over(whole).cast("int64")
     if "time_decay" in models:
         weight = decayed_weight(walked.anchor_at, walked.touched_at, rule)
         so_far = ibis.cumulative_window(group_by=CONVERSION, order_by=["touched_at", "session_id"])
-        named["weight"] = weight
-        named["weight_so_far"] = weight.sum().over(so_far).cast("int64")
-        named["weight_in_all"] = weight.sum().over(whole).cast("int64")
-    return named
+        columns["weight"] = weight
+        columns["weight_so_far"] = weight.sum().over(so_far).cast("int64")
+        columns["weight_in_all"] = weight.sum().over(whole).cast("int64")
+    return columns
 
 
 def decayed_weight(converted_at: ir.TimestampValue, touched_at: ir.TimestampValue, rule: AttributionRule) -> ir.Value:
@@ -167,7 +167,7 @@ ONE = ibis.literal(1, "int64")
 
 
 def _due_at(chosen: ir.IntegerValue) -> Due:
-    return lambda place: ((place >= chosen).ifelse(1, 0), ONE)
+    return lambda position: ((position >= chosen).ifelse(1, 0), ONE)
 
 
 def _due_last_non_direct(placed: ir.Table, _rule: AttributionRule) -> Due:
@@ -185,10 +185,10 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
         between = ibis.greatest(count - 2, ONE)
         has_between = count > 2  # noqa: PLR2004 (the first and the last)
 
-        def due(place: ir.IntegerValue) -> Part:
-            so_far = has_between.ifelse(first * between + middle * (place - 1), two)
+        def due(position: ir.IntegerValue) -> Part:
+            so_far = has_between.ifelse(first * between + middle * (position - 1), two)
             whole = 100 * between
-            return ibis.cases((place < 1, 0), (place >= count, whole), else_=so_far), whole
+            return ibis.cases((position < 1, 0), (position >= count, whole), else_=so_far), whole
 
         return due
 
@@ -197,9 +197,9 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
 
 def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
     # Called for a place and for the place before it, where the weight of the touch is subtracted.
-    def due(place: ir.IntegerValue) -> Part:
+    def due(position: ir.IntegerValue) -> Part:
         before = placed.weight_so_far - placed.weight
-        return (place == placed.place).ifelse(placed.weight_so_far, before), placed.weight_in_all
+        return (position == placed.place).ifelse(placed.weight_so_far, before), placed.weight_in_all
 
     return due
 
@@ -208,7 +208,7 @@ DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
     "first": lambda _placed, _rule: _due_at(ONE),
     "last": lambda placed, _rule: _due_at(placed.touch_count),
     "last_non_direct": _due_last_non_direct,
-    "linear": lambda placed, _rule: lambda place: (place, placed.touch_count),
+    "linear": lambda placed, _rule: lambda position: (position, placed.touch_count),
     "position": _due_by_shape("position"),
     "j": _due_by_shape("j"),
     "time_decay": _due_time_decay,

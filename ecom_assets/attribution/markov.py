@@ -71,10 +71,10 @@ def _to_conversions(converted: ir.Table, rule: AttributionRule) -> ir.Table:
 
 def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule, keep: Keep) -> ir.Table:
     """Return the transitions of non-converting paths, which count until a conversion follows."""
-    known = keep(_unconverted(touches, conversions, rule))
-    alone = known.filter(known.begin < known.until)
+    touches_kept = keep(_unconverted(touches, conversions, rule))
+    alone = touches_kept.filter(touches_kept.begin < touches_kept.until)
     alone = alone.group_by("unit", "channel", "begin", "until").agg(step_count=alone.count())
-    linked = known.filter(known.is_linked)
+    linked = touches_kept.filter(touches_kept.is_linked)
     linked = linked.mutate(begin=linked.next_begin, until=ibis.least(linked.until, linked.next_until))
     linked = linked.filter(linked.begin < linked.until)
     linked = linked.group_by("unit", "channel", "next_channel", "begin", "until").agg(step_count=linked.count())

@@ -207,9 +207,9 @@ TOP_LEVEL = "[.][a-z]+([.][a-z]+)?"
 
 
 def _pattern(site: str) -> str:
-    below = "([a-z0-9.-]+[.])?" if site.startswith("*.") else ""
-    behind = TOP_LEVEL if site.endswith(".*") else ""
-    return below + site.removeprefix("*.").removesuffix(".*").replace(".", "[.]") + behind
+    subdomain = "([a-z0-9.-]+[.])?" if site.startswith("*.") else ""
+    top_level = TOP_LEVEL if site.endswith(".*") else ""
+    return subdomain + site.removeprefix("*.").removesuffix(".*").replace(".", "[.]") + top_level
 
 
 MAIL_WORDS = ("email", "e-mail", "e_mail", "newsletter")

@@ -342,9 +342,9 @@ def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
         for record in newest.values()
         if record.event is not None and record.event.dagster_event is not None
     ]
-    known = [evaluation for evaluation in evaluations if evaluation is not None]
-    failing = [failed_check_of(evaluation) for evaluation in known if not evaluation.passed]
-    return CheckResults(len(known), tuple(sorted(failing, key=lambda check: (check.table, check.name))))
+    evaluated = [evaluation for evaluation in evaluations if evaluation is not None]
+    failing = [failed_check_of(evaluation) for evaluation in evaluated if not evaluation.passed]
+    return CheckResults(len(evaluated), tuple(sorted(failing, key=lambda check: (check.table, check.name))))
 
 
 def held_line(day: dict[str, Any]) -> str:

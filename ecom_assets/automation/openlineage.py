@@ -72,9 +72,9 @@ def _job(namespace: str, name: str, kind: str) -> Job:
 def _schema(table: type[Table]) -> schema_dataset.SchemaDatasetFacet:
     fields = [
         schema_dataset.SchemaDatasetFacetFields(
-            name=name, type=column.type, description=column.description, ordinal_position=place
+            name=name, type=column.type, description=column.description, ordinal_position=position
         )
-        for place, (name, column) in enumerate(table.columns.items(), start=1)
+        for position, (name, column) in enumerate(table.columns.items(), start=1)
     ]
     return schema_dataset.SchemaDatasetFacet(fields=fields)
 

@@ -205,8 +205,8 @@ def event_table_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.Sensor
                 states, today = table.states(table.newest_days), table.today
         except WorkError as error:
             return dg.SensorResult(skip_reason=str(error))
-        result = {a_day.isoformat(): state.version for a_day, state in states.items()}
-        changed = [date.fromisoformat(a_day) for a_day in sorted(result) if seen.get(a_day) != result[a_day]]
+        result = {day.isoformat(): state.version for day, state in states.items()}
+        changed = [date.fromisoformat(day) for day in sorted(result) if seen.get(day) != result[day]]
         if not changed:
             return dg.SensorResult(skip_reason="No new events.", cursor=json.dumps(result))
         # Rows that arrive on a day belong to it, or to one of the days before that are not yet too late.
@@ -283,6 +283,6 @@ def _assets(
     assert context.repository_def is not None  # noqa: S101 (Dagster gives it where sensors are evaluated)
     graph = context.repository_def.asset_graph
     if request.kind == RELEASE:
-        below = dg.AssetSelection.assets(asset_key(HeldOrderDays)).downstream().resolve(graph)
-        return set(below) & set(graph.materializable_asset_keys)
+        downstream = dg.AssetSelection.assets(asset_key(HeldOrderDays)).downstream().resolve(graph)
+        return set(downstream) & set(graph.materializable_asset_keys)
     return {dg.AssetKey(["export", request.subject]), *reported}

@@ -72,18 +72,18 @@ INTERRUPTED = 130
 """The exit code that shells expect of a program stopped by Ctrl-C, and that Typer uses."""
 
 
-def load_command(place: str, name: str) -> Any:
+def load_command(import_path: str, name: str) -> Any:
     """Import the function of a command and return the command."""
-    module, function = place.split(".")
+    module, function = import_path.split(".")
     single = typer.Typer(**PLAIN | {"no_args_is_help": False})
     with loading():
         single.command(name)(getattr(import_module(f"ecom_assets.cli.{module}"), function))
     return main.get_command(single)
 
 
-def summary_of(place: str) -> str:
+def summary_of(import_path: str) -> str:
     """Return what a command says of itself: the first line of its docstring, from its file, which is not imported."""
-    module, function = place.split(".")
+    module, function = import_path.split(".")
     if module == "ask":
         return QUESTIONS[function].summary
     _, text = (Path(__file__).with_name(f"{module}.py")).read_text(encoding="utf-8").split(f"\ndef {function}(")
@@ -110,7 +110,7 @@ class _LazyGroup(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         groups = {name: super(_LazyGroup, self).get_command(ctx, name) for name in super().list_commands(ctx)}
-        rows = [(name, summary_of(place)) for name, place in self.lazy.items()]
+        rows = [(name, summary_of(import_path)) for name, import_path in self.lazy.items()]
         rows += [(name, group.get_short_help_str()) for name, group in groups.items() if group]
         with formatter.section("Commands"):
             formatter.write_dl(rows)

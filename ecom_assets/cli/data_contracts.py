@@ -56,11 +56,11 @@ def contracts(
 
 
 def _chosen(names: list[str] | None) -> list[type[Table]]:
-    known = {contract.qualified_name(): contract for contract in ALL}
+    by_name = {contract.qualified_name(): contract for contract in ALL}
     for name in names or ():
-        if name not in known:
-            raise UsageError(f"--table {name!r} is not a table; {did_you_mean(name, known)}.")
-    return [known[name] for name in dict.fromkeys(names)] if names else list(ALL)
+        if name not in by_name:
+            raise UsageError(f"--table {name!r} is not a table; {did_you_mean(name, by_name)}.")
+    return [by_name[name] for name in dict.fromkeys(names)] if names else list(ALL)
 
 
 def _checks(settings: Settings) -> Checks:

@@ -87,9 +87,9 @@ def diagnose() -> list[Finding]:
         "publishing": _publishing,
         "api": _api,
     }
-    known = f"{len(Settings.model_fields)} known, all well"
+    summary = f"{len(Settings.model_fields)} known, all well"
     return [
-        Finding("settings", ok=True, found=known),
+        Finding("settings", ok=True, found=summary),
         *(_finding(name, look, settings) for name, look in looks.items()),
     ]
 
@@ -117,11 +117,11 @@ def _versions(_settings: Settings) -> str | Problem:
 
 
 def _disk(settings: Settings) -> str | Problem:
-    place = next(path for path in (settings.home.absolute(), *settings.home.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
-    found = f"{free / 1e9:.1f} GB free at {place}"
+    folder = next(path for path in (settings.home.absolute(), *settings.home.absolute().parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.1f} GB free at {folder}"
     is_enough = free >= LEAST_FREE_BYTES
-    return found if is_enough else Problem(found, "free some space, or set ECOM_HOME to another disk")
+    return text if is_enough else Problem(text, "free some space, or set ECOM_HOME to another disk")
 
 
 def _privacy(settings: Settings) -> str | Problem:
@@ -177,8 +177,8 @@ def _without(settings: Settings, source: str, tables: str) -> str:
     return f"none set; the tables of {tables} are skipped" if settings.has_own_data or earlier else ""
 
 
-def _fitting(files: RecordFiles, places: list[str]) -> str:
-    return f"{len(files.files())} files in {', '.join(places)} fit the mapping {files.mapping.name}"
+def _fitting(files: RecordFiles, paths: list[str]) -> str:
+    return f"{len(files.files())} files in {', '.join(paths)} fit the mapping {files.mapping.name}"
 
 
 def _customers(settings: Settings) -> str:
@@ -204,19 +204,19 @@ def _event_table(settings: Settings) -> str:
 
 def _dagster_home(settings: Settings) -> str | Problem:
     home = settings.dagster_home
-    found = f"{home}" + ("" if (home / "dagster.yaml").exists() else " is made at the first run")
+    text = f"{home}" + ("" if (home / "dagster.yaml").exists() else " is made at the first run")
     if damage := damage_of(home, thorough=True):
         return Problem(*damage.split("; ", 1))
-    return found if _is_writable(home) else Problem(found, f"make {home} writable, or set DAGSTER_HOME")
+    return text if _is_writable(home) else Problem(text, f"make {home} writable, or set DAGSTER_HOME")
 
 
 def _requests(settings: Settings) -> str | Problem:
     """Report where requests and notes of runs are: in a file, even if everything else is in Postgres."""
-    place = OperationsStore(settings.home).path.absolute()
-    found = f"are in {place}, with what runs note of checks and tables"
+    path = OperationsStore(settings.home).path.absolute()
+    text = f"are in {path}, with what runs note of checks and tables"
     if isinstance(ledger_place(settings), str):
-        found += "; the ledger is in Postgres, but the API, the daemon and all runs must share this folder"
-    return found if _is_writable(place.parent) else Problem(found, f"make {place.parent} writable for the API and runs")
+        text += "; the ledger is in Postgres, but the API, the daemon and all runs must share this folder"
+    return text if _is_writable(path.parent) else Problem(text, f"make {path.parent} writable for the API and runs")
 
 
 def _alerts(settings: Settings) -> str:
@@ -246,8 +246,8 @@ def _publishing(settings: Settings) -> str | Problem:
     from ecom_assets.serving.published import published_state  # noqa: PLC0415 (loads Dagster)
 
     state = published_state(settings, MARTS)
-    found = state.found or "none set; the marts stay in the warehouse"
-    return found if state.ok else Problem(found)
+    text = state.found or "none set; the marts stay in the warehouse"
+    return text if state.ok else Problem(text)
 
 
 def _is_writable(folder: Path) -> bool:

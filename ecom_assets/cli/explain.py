@@ -188,7 +188,9 @@ def _grid(rows: list[Answer], columns: list[str] | None) -> Iterator[str]:
     names = [name for name in (columns or (rows[0] if rows else [])) if any(row[name] is not None for row in rows)]
     names.sort(key=lambda name: name != "reject_reason")  # of a quarantined row, the reason is what people look for
     cells = [[_cell(row[name]) for name in names] for row in rows]
-    widths = [max(len(name), *(len(row[place]) for row in cells)) for place, name in enumerate(names)] if cells else []
+    widths = (
+        [max(len(name), *(len(row[position]) for row in cells)) for position, name in enumerate(names)] if cells else []
+    )
     for line in [names, *cells] if cells else []:
         yield "  " + "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
 

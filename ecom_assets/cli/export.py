@@ -47,9 +47,9 @@ class ExportRequest:
         Raises:
             UsageError: A destination is unknown, or a dry run includes customers-json.
         """
-        for place in self.places:
-            if place not in PLACES:
-                raise UsageError(f"--to {place!r} is not a place to export to; {did_you_mean(place, PLACES)}.")
+        for name in self.places:
+            if name not in PLACES:
+                raise UsageError(f"--to {name!r} is not a place to export to; {did_you_mean(name, PLACES)}.")
         if self.is_dry and CUSTOMERS in self.places:
             raise UsageError(
                 "--dry-run writes payloads, and customers-json has none, because it is a file; leave one of them out."
@@ -58,7 +58,7 @@ class ExportRequest:
     @property
     def names(self) -> list[str]:
         """Return the names of the export assets."""
-        tools = [place for place in self.places if place != CUSTOMERS]
+        tools = [name for name in self.places if name != CUSTOMERS]
         result = [f"{tool}_{kind}" for tool in tools for kind in ("events", "users")]
         return [*result, *(["customers_json"] if CUSTOMERS in self.places else [])]
 
@@ -74,7 +74,7 @@ def _prepared(request: ExportRequest) -> tuple[Settings, Days]:
     with closing(engine.open()) as opened:
         settings = with_origin(opened, settings)
         days = _days(opened, settings, request.requested_days)
-    unset = [place for place in request.places if place in SETTING_OF.keys() - set_tools(settings)]
+    unset = [name for name in request.places if name in SETTING_OF.keys() - set_tools(settings)]
     if unset and not request.is_dry:
         raise UsageError(
             f"{SETTING_OF[unset[0]]} is not set, so nothing can go to {unset[0]}; set it, or look at payloads with "
@@ -164,9 +164,9 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Deliver events and user properties to other tools, each record once; or write all customers to a JSON file."""
-    places, last = split_days(to)
+    names, last = split_days(to)
     requested_days = read_days(first, last)
-    request = ExportRequest(places, requested_days, is_dry=dry_run, retries_dead_letters=retry_dead_letters)
+    request = ExportRequest(names, requested_days, is_dry=dry_run, retries_dead_letters=retry_dead_letters)
     settings, days = _prepared(request)
     if dry_run:
         shown = _dry(settings, request, days)
@@ -188,9 +188,9 @@ def split_days(to: list[str]) -> tuple[tuple[str, ...], str | None]:
         UsageError: There is more than one day, or no destination.
     """
     days = [text for text in to if LIKE_A_DAY.match(text)]
-    places = tuple(dict.fromkeys(text for text in to if text not in days))
+    names = tuple(dict.fromkeys(text for text in to if text not in days))
     if len(days) > 1:
         raise UsageError(f"--to {days[0]} and --to {days[1]} are both last days; give one of them.")
-    if not places:
+    if not names:
         raise UsageError(f"--to {to[0]} is a last day, but not a destination; add --to {PLACES[0]}, or another tool.")
-    return places, days[0] if days else None
+    return names, days[0] if days else None

@@ -35,16 +35,16 @@ def backup(
     """Copy the ledger into a file, while deliveries may go on."""
     from ecom_assets.delivery.ledger.store import ledger_place  # noqa: PLC0415 (loads the destinations)
 
-    place = ledger_place(load_settings())
-    if not isinstance(place, Path):
+    address = ledger_place(load_settings())
+    if not isinstance(address, Path):
         raise UsageError("The ledger lies in Postgres, in the schema delivery_ledger; back it up with pg_dump.")
-    if not place.exists():
-        raise UsageError(f"There is no ledger at {place} yet; the first delivery begins it.")
+    if not address.exists():
+        raise UsageError(f"There is no ledger at {address} yet; the first delivery begins it.")
     if to.exists():
         raise UsageError(f"{to} is there already; give --to another name.")
-    with closing(sqlite3.connect(f"file:{place}?mode=ro", uri=True)) as origin, closing(sqlite3.connect(to)) as copy:
+    with closing(sqlite3.connect(f"file:{address}?mode=ro", uri=True)) as origin, closing(sqlite3.connect(to)) as copy:
         origin.backup(copy)
-    typer.echo(f"The ledger {place} is copied to {to}.")
+    typer.echo(f"The ledger {address} is copied to {to}.")
 
 
 def reset(

@@ -152,12 +152,12 @@ class Permissions:
     @property
     def tags(self) -> dict[str, str]:
         """Return the run tags of the permissions; runs that are launched from Dagster use the same tags."""
-        given = {
+        options = {
             "ecom/allow_withdrawal": self.withdrawal,
             "ecom/rebuild": self.rebuild,
             "ecom/rewrite_snapshot": self.rewrite,
         }
-        return {tag: "true" for tag, is_given in given.items() if is_given}
+        return {tag: "true" for tag, is_given in options.items() if is_given}
 
 
 NO_PERMISSIONS = Permissions()

@@ -132,8 +132,8 @@ def together(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
     """Return the combined result of all parts of a run; for each check, its failure or its last result."""
     checks: dict[tuple[str, str], CheckOutcome] = {}
     for check in (check for outcome in outcomes for check in outcome.checks):
-        known = checks.get((check.table, check.name))
-        checks[check.table, check.name] = known if known and not known.passed else check
+        check_result = checks.get((check.table, check.name))
+        checks[check.table, check.name] = check_result if check_result and not check_result.passed else check
     last = outcomes[-1]
     return replace(
         last,

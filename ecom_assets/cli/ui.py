@@ -60,8 +60,8 @@ def take_own_data(settings: Settings) -> str:
     if not paths:
         return ""
     hand_on(paths)  # to Dagster's processes, too
-    given = " ".join(f"{name}={value}" for name, value in paths.items())
-    return f"Over your own data, as the last `ecom run` here was: {given}"
+    variables = " ".join(f"{name}={value}" for name, value in paths.items())
+    return f"Over your own data, as the last `ecom run` here was: {variables}"
 
 
 def start_shop(settings: Settings) -> str:

@@ -79,7 +79,7 @@ def _delivered_days(context: dg.AssetExecutionContext) -> Days:
     """Return the days of the step, and those that its run delivers besides."""
     spans = [span.split("/") for span in context.run.tags.get(DELIVER_ALSO, "").split(",") if span]
     also = [Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY) for first, last in spans]
-    return Days.from_dates(a_day for part in (days_of(context), *also) for a_day in part.dates)
+    return Days.from_dates(day for part in (days_of(context), *also) for day in part.dates)
 
 
 def due_users(engine: Engine, settings: Settings) -> DueUsers:
@@ -157,8 +157,8 @@ def _plot(outcomes: dict[str, int], due: int) -> str:
 
 
 def _checked(exported: Exported) -> list[dg.AssetCheckResult]:
-    examples = [{"day": str(a_day), "unaccounted": number} for a_day, number in exported.unaccounted.items()]
-    late = [{"day": str(a_day)} for a_day in exported.late]
+    examples = [{"day": str(day), "unaccounted": number} for day, number in exported.unaccounted.items()]
+    late = [{"day": str(day)} for day in exported.late]
     refusal_text = exported.total.refusal
     waits = f"{refusal_text.rstrip('.')}; {exported.total.pending:,} records wait for the next run."
     refused = [{"sentence": waits}] if refusal_text else []

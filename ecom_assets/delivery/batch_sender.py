@@ -227,8 +227,8 @@ class BatchSender:
     def _unanswered(self, part: BatchPart) -> list[int]:
         return [position for position in part.positions if self._answers[position] is None]
 
-    def _close(self, part: BatchPart, named: Refusals, state: DeliveryState) -> None:
-        for at, (reason, words) in named.items():
+    def _close(self, part: BatchPart, refusals: Refusals, state: DeliveryState) -> None:
+        for at, (reason, words) in refusals.items():
             self._answers[part.positions[at]] = DeliveryResult(state, reason, words, part.attempts)
 
     def _hold(self, users: set[str], part: BatchPart) -> None:

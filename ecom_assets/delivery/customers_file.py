@@ -118,8 +118,8 @@ def _lines(current: ir.Table, fields: tuple[str, ...], folder: Path) -> Iterator
     """
     names = dict.fromkeys((*fields, "full_name", "customer_id", "is_number_id"))
     batches = current.select(*names).to_pyarrow_batches(chunk_size=BATCH_ROWS)
-    place = TemporaryDirectory(prefix=".sorting-", dir=folder)
-    with place as sorting, duckdb.connect(f"{sorting}/sorting.duckdb") as con:
+    folder_of_runs = TemporaryDirectory(prefix=".sorting-", dir=folder)
+    with folder_of_runs as sorting, duckdb.connect(f"{sorting}/sorting.duckdb") as con:
         con.execute(f"SET memory_limit = '{MEMORY}'")
         con.execute(f"SET temp_directory = {text(f'{sorting}/spilled')}")
         con.register("no_rows", batches.schema.append(pa.field("sort_name", pa.string())).empty_table())

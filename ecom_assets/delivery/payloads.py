@@ -201,8 +201,8 @@ def _event_payloads(
 def _user_payloads(rows: pa.Table, form: PayloadForm) -> pa.Table:
     users = conformed(rows, USER_ROWS)
     tiers = users["customer_tier"]
-    known = pc.if_else(pc.equal(tiers, UNKNOWN), pa.scalar(None, pa.string()), tiers)
-    users = users.set_column(users.column_names.index("customer_tier"), "customer_tier", known)
+    tiers_set = pc.if_else(pc.equal(tiers, UNKNOWN), pa.scalar(None, pa.string()), tiers)
+    users = users.set_column(users.column_names.index("customer_tier"), "customer_tier", tiers_set)
     for column in ("property_reason", "property_words"):
         users = users.append_column(column, pa.nulls(len(users), pa.string()))
     return _payloads(users, form, {"record_id": "customer_id", **form.named}, {})
@@ -345,9 +345,9 @@ class Texts(Sequence[str]):
         """Return one text or a slice."""
         return Texts(self._column[at]) if isinstance(at, slice) else str(self._column[at])
 
-    def at(self, places: Sequence[int]) -> "Texts":
-        """Return the texts at the positions `places`, which must be in ascending order."""
-        return self if len(places) == len(self) else Texts(self._column.take(pa.array(places, pa.int64())))
+    def at(self, positions: Sequence[int]) -> "Texts":
+        """Return the texts at `positions`, which must be in ascending order."""
+        return self if len(positions) == len(self) else Texts(self._column.take(pa.array(positions, pa.int64())))
 
     def between(self, head: str, tail: str) -> bytes:
         """Return all texts joined by commas, between `head` and `tail`."""

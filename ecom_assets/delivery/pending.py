@@ -56,9 +56,9 @@ class Due(ABC):
         result: date | None = self._day.max().to_pyarrow().as_py()
         return result
 
-    def chunks(self, a_day: date) -> Iterator[pa.Table]:
+    def chunks(self, day: date) -> Iterator[pa.Table]:
         """Yield the records of a day, in the order in which they must arrive."""
-        rows = self._due(Days((a_day,))).order_by(*self.order).select(*self.columns)
+        rows = self._due(Days((day,))).order_by(*self.order).select(*self.columns)
         held: list[pa.RecordBatch] = []
         for batch in rows.to_pyarrow_batches(chunk_size=CHUNK_ROWS):
             held.append(batch)
@@ -134,20 +134,20 @@ class DryDestination:
         result.folder.mkdir(parents=True, exist_ok=True)
         for old in result.folder.glob("*.ndjson"):
             old.unlink()
-        for a_day in sorted(self.due.counts(days)):
-            self._write_day(a_day, result)
+        for day in sorted(self.due.counts(days)):
+            self._write_day(day, result)
         return result
 
-    def _write_day(self, a_day: date, result: DryRun) -> None:
+    def _write_day(self, day: date, result: DryRun) -> None:
         identity = _identity(self.store, self.destination)
-        around = (None, None) if self.due.is_whole else (a_day - ONE_DAY, a_day + ONE_DAY)
+        around = (None, None) if self.due.is_whole else (day - ONE_DAY, day + ONE_DAY)
         with ExitStack() as stack:
             known = stack.enter_context(closing(KnownRecords(self.store if identity else None, identity, *around)))
             files = {
-                name: stack.enter_context((result.folder / f"{a_day}{end}.ndjson").open("w", encoding="utf-8"))
+                name: stack.enter_context((result.folder / f"{day}{end}.ndjson").open("w", encoding="utf-8"))
                 for name, end in (("send", ""), ("refuse", "_refused"))
             }
-            for chunk in self.due.chunks(a_day):
+            for chunk in self.due.chunks(day):
                 payloads = self.destination.payloads(chunk, self.sent_at)
                 plan = known.plan(payloads, self.destination, self.sent_at, retry_rejected=False)
                 going = payloads.filter(pc.equal(plan["decision"], "send"))

@@ -81,8 +81,8 @@ def deliveries(settings: Settings, period: Period, destination: str | None) -> d
 
 
 def _opened(settings: Settings) -> Store:
-    place = ledger_place(settings)
-    if isinstance(place, Path) and not place.exists():
+    address = ledger_place(settings)
+    if isinstance(address, Path) and not address.exists():
         raise NoLedgerError(
             "There is no ledger of deliveries here; set a tool's key and run `ecom export --to TOOL`, or set "
             "ECOM_LEDGER_URL to where the ledger lies."

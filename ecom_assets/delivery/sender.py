@@ -162,8 +162,8 @@ class Sender:
 
     def _headers(self, request: PostRequest) -> dict[str, str]:
         gzipped = {"Content-Encoding": "gzip"} if self.rule.takes_gzip else {}
-        known = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
-        return {"Content-Type": request.content_type, "Accept": "application/json", **gzipped, **known}
+        authorization = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
+        return {"Content-Type": request.content_type, "Accept": "application/json", **gzipped, **authorization}
 
     def _message(self, response: Response) -> str:
         if response.ok:

@@ -439,15 +439,15 @@ def export(
                 known = delivery.known_of(*ends, whole_history=due.is_whole)
             if known is not None:
                 stack.callback(known.close)
-            daily_stats = {a_day: delivery.deliver(a_day, due.chunks(a_day), known) for a_day in exported.days}
+            daily_stats = {day: delivery.deliver(day, due.chunks(day), known) for day in exported.days}
         _deliver_doubted_again(delivery, due, daily_stats)
-        for a_day, stats in daily_stats.items():
+        for day, stats in daily_stats.items():
             exported.total.add(stats)
-            if left := due_counts.get(a_day, 0) - stats.outcomes.total():
-                exported.unaccounted[a_day] = left
+            if left := due_counts.get(day, 0) - stats.outcomes.total():
+                exported.unaccounted[day] = left
         if newest := due.newest_day():
             oldest_well = newest - timedelta(days=delivery_context.settings.delivery_late_days)
-            exported.late = [a_day for a_day in ledger.unfinished_days(writer) if a_day < oldest_well]
+            exported.late = [day for day in ledger.unfinished_days(writer) if day < oldest_well]
     return exported
 
 
@@ -459,9 +459,9 @@ def _deliver_doubted_again(delivery: Delivery, due: Due, daily_stats: dict[date,
     """
     if not any(stats.delivered for stats in daily_stats.values()):
         return
-    for a_day, stats in daily_stats.items():
+    for day, stats in daily_stats.items():
         if stats.doubted and not delivery.is_down:
-            daily_stats[a_day] = delivery.deliver(a_day, due.chunks(a_day)).after(stats)
+            daily_stats[day] = delivery.deliver(day, due.chunks(day)).after(stats)
 
 
 def export_as_requested(delivery_context: DeliveryContext, name: str, due: Due, days: Days, run_id: str) -> Exported:

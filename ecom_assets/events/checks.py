@@ -42,8 +42,8 @@ def no_event_type_is_new(days: Days | None, clean: ir.Table) -> CheckResult:
     if not earlier.limit(1).count().to_pyarrow().as_py():
         return result_of(types.filter(NO), types)
     own = types.filter(types.event_type.notin(EVENT_TYPES))
-    known = earlier.filter(earlier.event_type.notin(EVENT_TYPES)).select("event_type").distinct()
-    return result_of(own.anti_join(known, "event_type"), types)
+    seen_types = earlier.filter(earlier.event_type.notin(EVENT_TYPES)).select("event_type").distinct()
+    return result_of(own.anti_join(seen_types, "event_type"), types)
 
 
 @check(CleanEvents, reads=(CleanEvents,), warns=True)

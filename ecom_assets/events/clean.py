@@ -225,8 +225,8 @@ def arrival_keys(rows: ir.Table) -> list[ir.Value]:
 
 def as_clean_events(copies: ir.Table) -> ir.Table:
     """Return unique copies with their visitors in the columns of `CleanEvents`."""
-    named = copies.rename(source_session_id="session_id").mutate(is_bot=is_robot(copies.user_agent))
-    return named.select(*CleanEvents.columns)
+    renamed = copies.rename(source_session_id="session_id").mutate(is_bot=is_robot(copies.user_agent))
+    return renamed.select(*CleanEvents.columns)
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -270,13 +270,13 @@ def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> i
         sightings: Clean rows of these days and of the days before and after each of them.
         late_days: As in `CleaningRule`.
     """
-    known = copies.filter(copies.user_id.notnull())
+    identified = copies.filter(copies.user_id.notnull())
     unknown = copies.filter(copies.user_id.isnull())
     users = _session_users(sightings, late_days)
     joined = unknown.left_join(users, ["session_id", "event_date"], rname="{name}_of_session")
     visitor = ibis.coalesce(visitor_of_user(joined.session_user_id), ibis.literal(ANONYMOUS).concat(joined.session_id))
     rows = joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
-    return union_all(known.mutate(visitor_id=visitor_of_user(known.user_id)), rows)
+    return union_all(identified.mutate(visitor_id=visitor_of_user(identified.user_id)), rows)
 
 
 def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:

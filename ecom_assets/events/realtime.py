@@ -88,14 +88,14 @@ def by_type(events: ir.Table) -> ir.Table:
 
 def top_products(events: ir.Table, count: int) -> ir.Table:
     """Return the products with the most visitors, and how often they were viewed, added to a cart and bought."""
-    known = events.filter(
+    viewed = events.filter(
         events.product_id.notnull(), events.event_type.isin(("product_view", "add_to_cart", "purchase"))
     )
-    products = known.group_by("product_id").agg(
-        visitor_count=known.visitor_id.nunique(),
-        view_count=(known.event_type == "product_view").ifelse(1, 0).sum().cast("int64"),
-        add_to_cart_count=(known.event_type == "add_to_cart").ifelse(1, 0).sum().cast("int64"),
-        purchase_count=(known.event_type == "purchase").ifelse(1, 0).sum().cast("int64"),
+    products = viewed.group_by("product_id").agg(
+        visitor_count=viewed.visitor_id.nunique(),
+        view_count=(viewed.event_type == "product_view").ifelse(1, 0).sum().cast("int64"),
+        add_to_cart_count=(viewed.event_type == "add_to_cart").ifelse(1, 0).sum().cast("int64"),
+        purchase_count=(viewed.event_type == "purchase").ifelse(1, 0).sum().cast("int64"),
     )
     in_order = [products[name].desc() for name in ("visitor_count", "purchase_count", "add_to_cart_count")]
     return products.order_by(*in_order, products.product_id).limit(count)

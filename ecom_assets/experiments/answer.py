@@ -164,14 +164,14 @@ def experiment_answer(
     counted = variant_counts(events, experiment, *days)
     rows = con.to_pyarrow(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2)).to_pylist()
     variants = _in_order(rows, experiment)
-    named = [part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type]
+    event_types = [part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type]
     return {
         "definition": {**experiment.definition(), "first_date": str(days[0]), "last_date": str(days[1])},
         "variants": _described(variants, experiment),
         "mixed_count": sum(int(row["mixed_count"]) for row in rows),
         "sample_ratio": _ratio(variants, experiment),
         "warnings": [
-            *missing_type_warnings(con, events, named, words),
+            *missing_type_warnings(con, events, event_types, words),
             *_missing_properties(con, events, experiment, variants),
             *_warnings(variants, experiment),
         ],

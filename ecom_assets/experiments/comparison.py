@@ -169,8 +169,8 @@ def probability_best(posteriors: Sequence[Posterior]) -> list[float]:
     at, weight = _grid([_edges(posterior) for posterior in posteriors])
     below = [posterior.below(at) for posterior in posteriors]
     return [
-        float(np.sum(weight * posterior.density(at) * np.prod([*below[:place], *below[place + 1 :]], axis=0)))
-        for place, posterior in enumerate(posteriors)
+        float(np.sum(weight * posterior.density(at) * np.prod([*below[:position], *below[position + 1 :]], axis=0)))
+        for position, posterior in enumerate(posteriors)
     ]
 
 

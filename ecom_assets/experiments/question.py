@@ -48,9 +48,9 @@ class Events(QuestionPart):
         return cls.filled({"event_type": text})
 
     @classmethod
-    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is given, without an event type that any event has."""
-        return {name: value for name, value in given.items() if (name, value) != ("event_type", ANYTHING)}
+        return {name: value for name, value in options.items() if (name, value) != ("event_type", ANYTHING)}
 
     @property
     def filter(self) -> EventFilter:
@@ -187,8 +187,8 @@ class ExperimentQuestion(Question):
     def columns(self) -> list[str]:
         """The columns that it names."""
         conditions = [self.where, self.goal.where, self.exposure.where]
-        named = [column for where in conditions for column in columns_of(where)]
-        return [*named, self.variant, *([self.amount] if self.amount else [])]
+        columns = [column for where in conditions for column in columns_of(where)]
+        return [*columns, self.variant, *([self.amount] if self.amount else [])]
 
     def definition(self) -> dict[str, Any]:
         """Return the definition for an answer, with `within` in seconds."""

@@ -414,8 +414,9 @@ def compute(question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
 
 def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> dict[str, Any]:
     entered = question.entry_days
-    named = question.session_rule or TOOL_RULES.get(str(question.preset))  # of the preset's tool, if it has sessions
-    rule = known_session_rule(named, data.source) if question.per == "session" else None
+    # That of the preset's tool, if it has sessions.
+    session_rule = question.session_rule or TOOL_RULES.get(str(question.preset))
+    rule = known_session_rule(session_rule, data.source) if question.per == "session" else None
     # The days are fixed by all events, because those of a visitor segment may end earlier.
     newest = data.opened.known.last if data.segment else None
     first, last, count = (*entered.within(newest), None) if newest else (entered.first, entered.last, entered.day_count)

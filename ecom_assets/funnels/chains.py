@@ -405,7 +405,7 @@ def with_optional(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Seq
         units: The columns that identify a unit, held ones included.
     """
     numbers = enumerate(funnel.required_steps, start=1)
-    number = ibis.cases(*((chains.step == place, ibis.literal(n, "int64")) for place, n in numbers))
+    number = ibis.cases(*((chains.step == number_of_step, ibis.literal(n, "int64")) for number_of_step, n in numbers))
     chains = chains.mutate(step=number.cast("int64"))
     taken = (_taken(chains, events, funnel, units, step) for step in sorted(funnel.optional_steps))
     return ibis.union(chains, *(rows.select(*chains.columns) for rows in taken))

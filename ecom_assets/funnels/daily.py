@@ -42,23 +42,23 @@ class DailyFunnel:
     units: tuple[str, ...] = ("session", "visitor")
 
     def __post_init__(self) -> None:
-        place = f"The daily funnel {self.name!r}"
+        subject = f"The daily funnel {self.name!r}"
         if json_path(self.funnel.per):
-            raise DefinitionError(f"{place} counts {self.funnel.per}; count per user or per session.")
+            raise DefinitionError(f"{subject} counts {self.funnel.per}; count per user or per session.")
         if self.funnel.per == "totals":
-            raise DefinitionError(f"{place} counts totals, which days do not have; count per user or per session.")
+            raise DefinitionError(f"{subject} counts totals, which days do not have; count per user or per session.")
         if self.funnel.by is not None:
-            raise DefinitionError(f"{place} has `by`; leave it out, the table breaks down by the first category.")
+            raise DefinitionError(f"{subject} has `by`; leave it out, the table breaks down by the first category.")
         for name in ("over", "time_to_convert"):
             if getattr(self.funnel, name) is not None:
-                raise DefinitionError(f"{place} has `{name}`; leave it out, days are cohorts already.")
+                raise DefinitionError(f"{subject} has `{name}`; leave it out, days are cohorts already.")
         if self.funnel.optional_steps:
-            raise DefinitionError(f"{place} has optional steps, which the table does not count; leave them out.")
+            raise DefinitionError(f"{subject} has optional steps, which the table does not count; leave them out.")
         if self.funnel.counts_firsts:
-            raise DefinitionError(f"{place} has an `occurrence`, which takes all days to know; leave it out.")
+            raise DefinitionError(f"{subject} has an `occurrence`, which takes all days to know; leave it out.")
         if self.funnel.order not in EARLIEST and "visitor" in self.units:
-            known = ", ".join(EARLIEST)
-            raise DefinitionError(f"{place} has the order {self.funnel.order!r}; use {known}, or count per session.")
+            values = ", ".join(EARLIEST)
+            raise DefinitionError(f"{subject} has the order {self.funnel.order!r}; use {values}, or count per session.")
 
     def check_columns(self, columns: Collection[str]) -> None:
         """Refuse conditions and held columns that are missing from the events table.
@@ -88,8 +88,8 @@ class DailyFunnel:
     def events_of(self, events: ir.Table) -> ir.Table:
         """Return the events that the funnel needs."""
         types = self.event_types
-        named = events if types is None else events.filter(events.event_type.isin(sorted(types)))
-        return meeting(named, self.funnel.where)
+        events_of_types = events if types is None else events.filter(events.event_type.isin(sorted(types)))
+        return meeting(events_of_types, self.funnel.where)
 
     @property
     def window_days(self) -> int:

@@ -195,10 +195,10 @@ class Funnel(Definition):
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
     @classmethod
-    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is given, and the values of its preset; only cohorts by week have a weekday."""
-        result = dict(super().filled(given))
-        if given.get("week_start") is None and given.get("over") != "week":
+        result = dict(super().filled(options))
+        if options.get("week_start") is None and options.get("over") != "week":
             result.pop("week_start", None)
         return result
 
@@ -275,12 +275,12 @@ class Funnel(Definition):
                 "In a funnel with optional steps an exclusion drops the whole unit; set the exclusion rule to posthog, "
                 "or leave one of them out."
             )
-        named = [("An exclusion", number) for event in self.exclude for number in (event.after, event.before)]
+        step_numbers = [("An exclusion", number) for event in self.exclude for number in (event.after, event.before)]
         if self.by_attribution.startswith("step_"):
-            named.append(("`by_attribution`", int(self.by_attribution.removeprefix("step_"))))
+            step_numbers.append(("`by_attribution`", int(self.by_attribution.removeprefix("step_"))))
         if times := self.time_to_convert:
-            named += [("`time_to_convert`", times.first), ("`time_to_convert`", times.last)]
-        for what, number in named:
+            step_numbers += [("`time_to_convert`", times.first), ("`time_to_convert`", times.last)]
+        for what, number in step_numbers:
             if number in self.optional_steps:
                 raise DefinitionError(
                     f"{what} names step {number}, which is optional; name steps that have to be taken."
@@ -352,8 +352,8 @@ class Funnel(Definition):
     def number_columns(self) -> list[str]:
         """The columns that are compared with a number, or in bins."""
         conditions = (self.where, *(event.others for event in self.events))
-        named = [column for where in conditions for column in number_columns_of(where)]
-        return [*named, *binned_columns(self.by_columns)]
+        columns = [column for where in conditions for column in number_columns_of(where)]
+        return [*columns, *binned_columns(self.by_columns)]
 
     @property
     def unit_column(self) -> str:

@@ -281,8 +281,8 @@ def check_columns(events: ir.Table, funnel: Funnel, needed: Sequence[str]) -> No
         DefinitionError: A column does not fit; the message names the first.
     """
     values = [(column, value) for event in funnel.events for column, value in event.equal.items()]
-    named = [column.partition(".")[0] for column in funnel.columns]
-    for column in (*needed, "event_at", "event_type", *named):
+    columns = [column.partition(".")[0] for column in funnel.columns]
+    for column in (*needed, "event_at", "event_type", *columns):
         if column not in events.columns:
             raise unknown_column(column, events.columns)
     for column, value in values:

@@ -30,8 +30,8 @@ def _plain_instants(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> i
     hits += [hit for step in range(1, len(funnel.steps)) if (hit := excludes_after(events, funnel, step)) is not None]
     marks = ibis.literal("").join([hit.ifelse("1", "0") for hit in hits])
     rows = events.mutate(marks=marks).filter(ibis.or_(*hits))
-    instants = rows.group_by([*units, "event_at"]).agg(least=rows.marks.min(), most=rows.marks.max())
-    return instants.filter(instants.least == instants.most)
+    by_time = rows.group_by([*units, "event_at"]).agg(least=rows.marks.min(), most=rows.marks.max())
+    return by_time.filter(by_time.least == by_time.most)
 
 
 def excludes_after(events: ir.Table, funnel: Funnel, step: int) -> ir.BooleanValue | None:

@@ -152,9 +152,9 @@ def _steps(rows: Iterable[Row]) -> list[Row]:
             "event_type": row["event_type"],
             "unit_count": count,
             "conversion_from_start_rate": share(count, counts[0]),
-            "conversion_from_previous_rate": share(count, counts[max(place - 1, 0)]),
+            "conversion_from_previous_rate": share(count, counts[max(number - 1, 0)]),
         }
-        for place, (row, count) in enumerate(zip(counted, counts, strict=True))
+        for number, (row, count) in enumerate(zip(counted, counts, strict=True))
     ]
 
 

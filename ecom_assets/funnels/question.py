@@ -48,26 +48,26 @@ def with_extras(definition: dict[str, Any]) -> dict[str, Any]:
         }  # fmt: skip
     steps = [{**step} for step in definition.get("steps") or ()]
     for text in extra["step_where"] or ():
-        place, condition = _of_step(text, len(steps), "--step-where", "cart_amount > 10")
-        steps[place - 1]["where"] = [*steps[place - 1].get("where", ()), condition]
+        number, condition = _of_step(text, len(steps), "--step-where", "cart_amount > 10")
+        steps[number - 1]["where"] = [*steps[number - 1].get("where", ()), condition]
     for text in (extra["occurrence"] or ()) if steps else ():
-        place, name = _of_step(text if ":" in text else f"1:{text}", len(steps), "--occurrence", "first_time")
-        if "occurrence" in steps[place - 1]:
-            raise UsageError(f"--occurrence is given twice of step {place}; leave one of them out.")
-        steps[place - 1]["occurrence"] = name.strip()
+        number, name = _of_step(text if ":" in text else f"1:{text}", len(steps), "--occurrence", "first_time")
+        if "occurrence" in steps[number - 1]:
+            raise UsageError(f"--occurrence is given twice of step {number}; leave one of them out.")
+        steps[number - 1]["occurrence"] = name.strip()
     return definition | ({"steps": steps} if steps else {})
 
 
 def _of_step(text: str, steps: int, option: str, example: str) -> tuple[int, str]:
     """Return the number of a step, and the text after it."""
     number, colon, value = text.partition(":")
-    place = int(number) if number.strip().isdecimal() else 0
-    if not colon or not 1 <= place <= steps:
+    position = int(number) if number.strip().isdecimal() else 0
+    if not colon or not 1 <= position <= steps:
         raise UsageError(
             f"{option} {text!r} does not begin with the number of a step, 1 to {steps}; write it as in "
             f"'{steps}: {example}'."
         )
-    return place, value
+    return position, value
 
 
 def _bins(text: str) -> int | str | list[str]:

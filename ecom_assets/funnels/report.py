@@ -46,12 +46,12 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
     result = {row["step"]: row for row in rows}
     counts = [result[step]["count"] if step in result else 0 for step in range(1, len(funnel.steps) + 1)]
     answers = []
-    for place, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
-        previous = counts[max((n for n in funnel.required_steps if n < place), default=1) - 1]
+    for number, (step, count) in enumerate(zip(funnel.steps, counts, strict=True), start=1):
+        previous = counts[max((n for n in funnel.required_steps if n < number), default=1) - 1]
         answers.append(
-            _counted(place, step.event_type, count, counts[0], previous)
+            _counted(number, step.event_type, count, counts[0], previous)
             | ({"optional": True} if step.optional else {})
-            | _times(result[place] if count and place > 1 else None, funnel.within)
+            | _times(result[number] if count and number > 1 else None, funnel.within)
         )
     return answers
 
@@ -59,14 +59,14 @@ def step_answers(funnel: Funnel, rows: Sequence[Row]) -> list[Row]:
 def plain_steps(event_types: Sequence[str], counts: Sequence[int]) -> list[Row]:
     """Return the steps of an answer without times."""
     return [
-        _counted(place, name, count, counts[0], counts[max(place - 2, 0)]) | {"median_s_from_previous": None}
-        for place, (name, count) in enumerate(zip(event_types, counts, strict=True), start=1)
+        _counted(number, name, count, counts[0], counts[max(number - 2, 0)]) | {"median_s_from_previous": None}
+        for number, (name, count) in enumerate(zip(event_types, counts, strict=True), start=1)
     ]
 
 
-def _counted(place: int, event_type: str, count: int, first: int, previous: int) -> Row:
+def _counted(number: int, event_type: str, count: int, first: int, previous: int) -> Row:
     return {
-        "step": place,
+        "step": number,
         "event_type": event_type,
         "count": count,
         "conversion_from_start": count / first if first else None,
@@ -126,8 +126,8 @@ def time_row(time: str, values: Ints) -> Row:
     total = int((values // SECOND_US).sum()) * SECOND_US + int((values % SECOND_US).sum())
     row: Row = {f"{time}_total_us": total}
     for name, tenths in TENTHS.items():
-        place = (len(values) - 1) * tenths
-        for end, rank in (("low", place // 10), ("high", -(-place // 10))):
+        position = (len(values) - 1) * tenths
+        for end, rank in (("low", position // 10), ("high", -(-position // 10))):
             row[f"{time}_{name}_{end}_us"] = int(values[rank]) if len(values) else None
     return row
 
@@ -156,8 +156,8 @@ def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
     sizes = valued.group_by("label").agg(units=valued.count())
     ranks = sizes.mutate(rank=ibis.row_number().over(ibis.window(order_by=[sizes.units.desc(), sizes.label])))
     kept = (ranks.rank < funnel.limit).ifelse(ranks.label, OTHER)
-    named = valued.join(ranks.select("label", shown=kept), "label").select(*keys, label="shown")
-    return chains.join(named, keys)
+    shown = valued.join(ranks.select("label", shown=kept), "label").select(*keys, label="shown")
+    return chains.join(shown, keys)
 
 
 def with_value_columns(rows: ir.Table, by: Sequence[str]) -> ir.Table:
@@ -168,9 +168,9 @@ def with_value_columns(rows: ir.Table, by: Sequence[str]) -> ir.Table:
     if len(by) <= 1:
         return rows
     parted = {
-        f"{name}.{column}": ibis.coalesce(rows[name].split(SEPARATOR)[place], _whole_label(rows[name]))
+        f"{name}.{column}": ibis.coalesce(rows[name].split(SEPARATOR)[position], _whole_label(rows[name]))
         for name in (VALUE, "label")
-        for place, column in enumerate(by)
+        for position, column in enumerate(by)
     }
     return rows.mutate(**parted).drop(VALUE, "label")
 

@@ -20,9 +20,11 @@ def lines(answer: dict[str, Any]) -> list[str]:
 
 def step_lines(definition: Mapping[str, Any], steps: Sequence[Step]) -> list[str]:
     """Return the chart with the median time of each step; if the order is any, step n means any n steps."""
-    named = [{**step, "event_type": f"any {step['step']}"} for step in steps] if definition["order"] == "any" else steps
+    titled = (
+        [{**step, "event_type": f"any {step['step']}"} for step in steps] if definition["order"] == "any" else steps
+    )
     chart = funnel_chart(
-        [{**step, "event_type": f"{step['event_type']}{'?' * step.get('optional', 0)}"} for step in named]
+        [{**step, "event_type": f"{step['event_type']}{'?' * step.get('optional', 0)}"} for step in titled]
     )
     medians = [step["median_s_from_previous"] for step in steps]
     times = ["" if median is None else f", median {duration(median)}" for median in medians]

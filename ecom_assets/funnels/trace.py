@@ -28,8 +28,8 @@ from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, Ta
 
 
 def _funnel(context: TraceContext) -> DailyFunnel:
-    named: dict[str, DailyFunnel] = {funnel.name: funnel for funnel in context.rules["funnels"]}
-    return named[context.row["funnel_name"]]
+    funnels: dict[str, DailyFunnel] = {funnel.name: funnel for funnel in context.rules["funnels"]}
+    return funnels[context.row["funnel_name"]]
 
 
 def _day(context: TraceContext, column: str) -> Days:

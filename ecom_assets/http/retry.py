@@ -357,9 +357,9 @@ class PatientAdapter(BoundedAdapter):
 
 
 def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:
-    place = without_secrets(attempt.response.url) if attempt.response is not None else "The API"
+    address = without_secrets(attempt.response.url) if attempt.response is not None else "The API"
     return (
-        f"{place} answers 429 (too many requests) and asks to wait {retry_after_s:.0f} s in all, more than the "
+        f"{address} answers 429 (too many requests) and asks to wait {retry_after_s:.0f} s in all, more than the "
         f"{max_wait_s:.0f} s of ECOM_SOURCE_MAX_WAIT_S; run again later, or raise that."
     )
 

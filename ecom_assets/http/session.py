@@ -109,19 +109,23 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         return response
 
     def _unreachable(self, url: str, error: Exception) -> str:
-        place, name = without_secrets(url), self.api.name
+        address, name = without_secrets(url), self.api.name
         if isinstance(error, BrokenBodyError | EndlessResponseError):
-            return f"The {name} at {place} {error}; see that {self.api.url_setting} is right, or run again later."
+            return f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or run again later."
         if isinstance(error, exceptions.SSLError):
-            return f"The {name} at {place} has no certificate that this machine trusts; correct {self.api.url_setting}."
+            return (
+                f"The {name} at {address} has no certificate that this machine trusts; correct {self.api.url_setting}."
+            )
         if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
-            return f"The {name} at {place} broke off its answer each time it was asked; run again later."
+            return f"The {name} at {address} broke off its answer each time it was asked; run again later."
         kind = type(error).__name__
-        return f"The {name} at {place} does not answer ({kind}); see that it runs and {self.api.url_setting} is right."
+        return (
+            f"The {name} at {address} does not answer ({kind}); see that it runs and {self.api.url_setting} is right."
+        )
 
     def _refusal(self, response: Response) -> str:
-        place, status = without_secrets(response.url), response.status_code
-        sentence = f"The {self.api.name} at {place} answers {status}"
+        address, status = without_secrets(response.url), response.status_code
+        sentence = f"The {self.api.name} at {address} answers {status}"
         if status in UNAUTHORIZED:
             return f"{sentence}: it does not take the key; set {self.api.key_setting} to one that it takes."
         if status == NOT_FOUND:

@@ -164,8 +164,8 @@ def part_of(steps: ir.Table, question: JourneyQuestion) -> ir.Table:
     own = steps.filter((steps.place == 0) | ((steps.place >= steps.begins) & (steps.place <= steps.last_place)))
     in_order = ibis.window(group_by=list(JOURNEY), order_by="place")
     placed = own.mutate(next_step=own.step.lead().over(in_order).fill_null(EXIT), is_late=own.begins > own.first_place)
-    place = (placed.place == 0).ifelse(0, placed.place - placed.begins + 1).cast("int64")
-    return placed.mutate(place=place).drop("first_place", "last_place", "begins")
+    position = (placed.place == 0).ifelse(0, placed.place - placed.begins + 1).cast("int64")
+    return placed.mutate(place=position).drop("first_place", "last_place", "begins")
 
 
 def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:

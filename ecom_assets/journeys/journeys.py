@@ -99,8 +99,8 @@ def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Ta
 
     The steps have the `is_converted` of their sessions.
     """
-    place = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
-    return steps.group_by(*unit, "dimension", place=place, from_step=steps.step, to_step=steps.next_step).agg(
+    position = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
+    return steps.group_by(*unit, "dimension", place=position, from_step=steps.step, to_step=steps.next_step).agg(
         transition_count=steps.count(), converted_transition_count=steps.is_converted.ifelse(1, 0).sum()
     )
 
@@ -129,8 +129,8 @@ def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Tabl
 
 def step_name(column: ir.StringValue) -> ir.StringValue:
     """Return the name of a step; a category that contains an arrow or is called `(start)` must not look like others."""
-    named = column.replace(ARROW, " > ").replace(CUT, "...")
-    return named.isin((START, EXIT)).ifelse(ibis.literal("'").concat(named).concat("'"), named)
+    name = column.replace(ARROW, " > ").replace(CUT, "...")
+    return name.isin((START, EXIT)).ifelse(ibis.literal("'").concat(name).concat("'"), name)
 
 
 def sessions_of(events: ir.Table) -> ir.Table:

@@ -95,11 +95,11 @@ class CountedJourneys:
         least = int(np.partition(counts, -most)[-most]) if len(counts) > most else 1
         chosen, begins = np.flatnonzero(counts >= max(least, 1)), self.sequences.begins()
         rows = []
-        for place in chosen:
-            sequence = self.examples[place]
+        for position in chosen:
+            sequence = self.examples[position]
             path, is_cut = self._path(int(begins[sequence]), int(self.sequences.sizes[sequence]))
             row: dict[str, Any] = {"path": path, "is_cut": is_cut or bool(self.sequences.is_late[sequence])}
-            rows.append(row | {"session_count": counts[place], "converted_session_count": converted[place]})
+            rows.append(row | {"session_count": counts[position], "converted_session_count": converted[position]})
         return sorted(rows, key=lambda row: (-row["session_count"], row["path"], row["is_cut"]))[:most]
 
     def _path(self, begin: int, size: int) -> tuple[str, bool]:
@@ -146,8 +146,8 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
 def _names(con: Backend, events: ir.Table, question: JourneyQuestion) -> list[str]:
     """Number the steps, from 1; in the order of their names."""
     steps = events.select(raw=events[COLUMNS[question.by]]).distinct()
-    named = step_name(page_of(steps.raw, question.group) if question.by == "page" else steps.raw)
-    rows = con.compile(steps.mutate(name=named).filter(steps.raw.notnull()))
+    names = step_name(page_of(steps.raw, question.group) if question.by == "page" else steps.raw)
+    rows = con.compile(steps.mutate(name=names).filter(steps.raw.notnull()))
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE {NAMES} AS
         SELECT raw, name, dense_rank() OVER (ORDER BY name)::BIGINT AS step FROM ({rows})
@@ -173,23 +173,23 @@ def _placed(part: Part) -> PlacedSteps:
     codes = (part.keys & ((1 << part.plan.scale_bits) - 1)).astype(np.int32)
     is_converted = np.zeros(count, bool)
     is_converted[session[(codes & 1) > 0]] = True
-    instants, steps = part.keys >> part.plan.scale_bits, codes >> 1
+    times_us, steps = part.keys >> part.plan.scale_bits, codes >> 1
     if not (is_step := steps > 0).all():
-        instants, steps, session = instants[is_step], steps[is_step], session[is_step]
-    tied, is_tied = _tied(instants, steps)
+        times_us, steps, session = times_us[is_step], steps[is_step], session[is_step]
+    tied, is_tied = _tied(times_us, steps)
     visitors = (tied >> part.time_bits) + part.first_unit
     return PlacedSteps(steps, session, is_converted, is_tied, visitors, part.times_us(tied))
 
 
-def _tied(instants: Ints, steps: Steps) -> tuple[Ints, Flags]:
+def _tied(times_us: Ints, steps: Steps) -> tuple[Ints, Flags]:
     """Return the instants at which a visitor has different steps, and whether each step is at one of these."""
-    is_other = np.ones(len(instants), bool)
-    is_other[1:] = instants[1:] != instants[:-1]
+    is_other = np.ones(len(times_us), bool)
+    is_other[1:] = times_us[1:] != times_us[:-1]
     differs = np.flatnonzero(~is_other[1:] & (steps[1:] != steps[:-1])) + 1
     group = np.cumsum(is_other, dtype=np.int32) - 1
     has_several = np.zeros(int(group[-1]) + 1 if len(group) else 0, bool)
     has_several[group[differs]] = True
-    return instants[is_other][has_several], has_several[group]
+    return times_us[is_other][has_several], has_several[group]
 
 
 def _order_tied(parts: Sequence[PlacedSteps], tied_steps: TiedSteps) -> None:
@@ -240,11 +240,11 @@ def part_of(sequences: StepSequences, question: JourneyQuestion, names: Sequence
     """Return what `part_of` in `answer.py` does: the part of each session from one step to another."""
     numbers = {name: number for number, name in enumerate(names, start=1)}
     session = np.repeat(np.arange(len(sequences.sizes)), sequences.sizes)
-    place = np.arange(len(session)) - sequences.begins()[session]
+    position = np.arange(len(session)) - sequences.begins()[session]
 
     def first_of(which: Flags) -> Ints:
-        result, found = np.full(len(sequences.sizes), -1), np.flatnonzero(which)[::-1]
-        result[session[found]] = place[found]  # of several, the last one written stays
+        result, positions = np.full(len(sequences.sizes), -1), np.flatnonzero(which)[::-1]
+        result[session[positions]] = position[positions]  # of several, the last one written stays
         return result
 
     first = np.where(sequences.sizes > 0, 0, -1)
@@ -252,12 +252,12 @@ def part_of(sequences: StepSequences, question: JourneyQuestion, names: Sequence
     last = sequences.sizes - 1
     if question.to_step:
         # A path from a step to the same step ends when it comes again.
-        after = place > first[session] if question.from_step else place >= first[session]
+        after = position > first[session] if question.from_step else position >= first[session]
         last = first_of(after & (sequences.steps == numbers.get(question.to_step, -1)))
     is_chosen = (first >= 0) & (last >= 0)
     is_from_end = question.to_step and not question.from_step
     begin = np.maximum(first, last - question.most_steps + 1) if is_from_end else first
-    kept = is_chosen[session] & (place >= begin[session]) & (place <= last[session])
+    kept = is_chosen[session] & (position >= begin[session]) & (position <= last[session])
     sizes = (last - begin + 1)[is_chosen]
     return StepSequences(sequences.steps[kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])
 
@@ -270,8 +270,8 @@ def _transitions(sequences: StepSequences, names: Sequence[str], most_places: in
     is_start[begins] = True
     first = np.zeros(len(is_start), np.int64)
     first[~is_start] = sequences.steps
-    place = np.arange(len(first)) - np.repeat(begins, sequences.sizes + 1)
-    rows = np.minimum(place, most_places, out=place)
+    position = np.arange(len(first)) - np.repeat(begins, sequences.sizes + 1)
+    rows = np.minimum(position, most_places, out=position)
     rows *= end + 1
     rows += first
     rows *= end + 1
@@ -300,9 +300,9 @@ def _paths(sequences: StepSequences, name_count: int, most_steps: int) -> Ints:
         longer = np.flatnonzero(sequences.sizes > first)
         word = np.zeros(len(sequences.sizes), np.int64)
         rest = longer
-        for place in range(first, min(first + in_word, most_steps)):
-            rest = rest[sequences.sizes[rest] > place]
-            word[rest] = (word[rest] << bits) | sequences.steps[begins[rest] + place]
+        for position in range(first, min(first + in_word, most_steps)):
+            rest = rest[sequences.sizes[rest] > position]
+            word[rest] = (word[rest] << bits) | sequences.steps[begins[rest] + position]
         # Words are numbered first, so that both together fit into one number.
         _, ranks = np.unique(word[longer], return_inverse=True)
         _, alike = np.unique(paths[longer] * (int(ranks.max(initial=0)) + 1) + ranks, return_inverse=True)

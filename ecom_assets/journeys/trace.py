@@ -50,8 +50,10 @@ def _transitions(*, converted: bool) -> RowsOf:
         sessions = sessions_of_day(context, STARTED)
         sessions = sessions.filter(sessions.purchase_count > 0) if converted else sessions
         steps = _steps(context, sessions)
-        place = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
-        steps = steps.filter(steps.step == row["from_step"], steps.next_step == row["to_step"], place == row["place"])
+        position = ibis.least(steps.place, ibis.literal(rule.most_places, "int64"))
+        steps = steps.filter(
+            steps.step == row["from_step"], steps.next_step == row["to_step"], position == row["place"]
+        )
         on = [sessions.visitor_id == steps.visitor_id, sessions.started_at == steps.session_started_at]
         counted = sessions.session_id.concat(" ").concat(steps.place.cast("string"))
         return sessions.join(steps, on).select(sessions, counted_as=counted)

@@ -145,7 +145,7 @@ class Requests:
         Raises:
             WorkError: The file cannot be written.
         """
-        given = {
+        values = {
             "kind": kind, "subject": subject, "first_day": str(days[0]), "last_day": str(days[1]), "asked_by": who,
             "asked_at": now_utc_without_zone().isoformat(timespec="seconds"),
         }  # fmt: skip
@@ -155,12 +155,12 @@ class Requests:
                 "VALUES (:kind, :subject, :first_day, :last_day, :asked_by, :asked_at, 1) "
                 "ON CONFLICT (kind, subject, first_day, last_day) WHERE taken_at IS NULL "
                 "DO UPDATE SET attempt = attempt + 1",
-                given,
+                values,
             )
             (row,) = con.execute(
                 "SELECT * FROM requests WHERE kind = :kind AND subject = :subject AND first_day = :first_day "
                 "AND last_day = :last_day AND taken_at IS NULL",
-                given,
+                values,
             ).fetchall()
         return _request(dict(row))
 

@@ -171,9 +171,9 @@ def held_dates(engine: Engine, rule: OrderRule = DEFAULT_RULE) -> HeldDates:
 
 def held_day_entry(row: Row) -> Row:
     """Return a held day in the format of the summary, `ecom status` and e-mails."""
-    named = {"source": ORDERS, "day": str(row["held_date"]), "reason": row["reason"]}
+    held_day = {"source": ORDERS, "day": str(row["held_date"]), "reason": row["reason"]}
     counts = {name: int(row[name]) for name in ("observed_count", "limit_count", "held_row_count")}
-    return {**named, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
+    return {**held_day, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
 
 
 def release(engine: Engine, day: date, who: str, now: datetime) -> Row:

@@ -34,7 +34,7 @@ def coverage(rows: Iterable[tuple[str, Row]]) -> Coverage | None:
     Args:
         rows: Names with their numbers; `(none)` is the row of sales without a name.
     """
-    known = [name != NONE for name, row in rows if row["order_count"] or row["revenue_amount"]]
-    if not known:
+    has_orders = [name != NONE for name, row in rows if row["order_count"] or row["revenue_amount"]]
+    if not has_orders:
         return None
-    return "whole" if all(known) else "part" if any(known) else "none"
+    return "whole" if all(has_orders) else "part" if any(has_orders) else "none"

@@ -232,8 +232,8 @@ def answer(
 
 
 def _segment_of(question: Question, source: EventSource) -> VisitorSegment | None:
-    named = None if question.segment is None else source.segment(question.segment)
-    return named and named.translated(source.translate)
+    segment = None if question.segment is None else source.segment(question.segment)
+    return segment and segment.translated(source.translate)
 
 
 def _data_of(

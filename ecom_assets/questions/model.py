@@ -54,9 +54,9 @@ class QuestionPart(BaseModel):
         return [info.alias or name for name, info in cls.model_fields.items()]
 
     @classmethod
-    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is given with what follows from it; the base adds nothing."""
-        return given
+        return options
 
     @model_validator(mode="before")
     @classmethod
@@ -190,11 +190,11 @@ class Definition(QuestionPart):
     """Texts that the command and the form have besides the fields, into which `folded` puts them."""
 
     @classmethod
-    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is given, and the values of its preset for all else."""
-        if given.get("preset") is None:
-            return given
-        return with_preset(cls.PRESETS, given, cls.ABOUT) | {"preset": given["preset"]}
+        if options.get("preset") is None:
+            return options
+        return with_preset(cls.PRESETS, options, cls.ABOUT) | {"preset": options["preset"]}
 
     @classmethod
     def names(cls) -> list[str]:

@@ -66,7 +66,7 @@ def orders_of(lines: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table
 def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Table:
     """Return one row per purchase or refund in the `CleanEvents` of `days`, with the order that it names."""
     events = events.filter(days.contain(events.event_date), events.event_type.isin(("purchase", "refund")))
-    named = [
+    kinds = [
         events.properties.re_extract(f'"{key}"[ ]*:[ ]*"?([^",}}]+)', 1).nullif("").nullif("null")
         for key in rule.order_id_keys
     ]
@@ -76,7 +76,7 @@ def events_of(events: ir.Table, rule: ReconciliationRule, days: Days) -> ir.Tabl
         "visitor_id",
         kind=events.event_type,
         event_amount=events.cart_amount,
-        named_order_id=ibis.coalesce(*named),
+        named_order_id=ibis.coalesce(*kinds),
     )
 
 

@@ -57,7 +57,7 @@ def _more(these: Counts, those: Counts) -> dict[tuple[str, str], int]:
         for table, by_arrival in these.items()
         for arrival, count in by_arrival.items()
     }
-    return {place: more for place, more in differences.items() if more > 0}
+    return {key: more for key, more in differences.items() if more > 0}
 
 
 def as_text(counts: Counts) -> str:
@@ -144,8 +144,8 @@ def changed_numbers(
 
 
 def _differing(con: duckdb.DuckDBPyConnection, columns: Iterable[str], these: str, those: str) -> pa.Table:
-    named = ", ".join(map(ident, columns))
-    return con.sql(f"SELECT {named} FROM {these} EXCEPT SELECT {named} FROM {those}").to_arrow_table()  # noqa: S608 (names come from contracts)
+    column_list = ", ".join(map(ident, columns))
+    return con.sql(f"SELECT {column_list} FROM {these} EXCEPT SELECT {column_list} FROM {those}").to_arrow_table()  # noqa: S608 (names come from contracts)
 
 
 def _sums(rows: pa.Table, day: str, numbers: tuple[str, ...]) -> pa.Table:
@@ -160,9 +160,9 @@ def _compared(
     key = [name for name in before.column_names if name not in numbers]
     old, new = _by_key(before, key, numbers), _by_key(after, key, numbers)
     for values in sorted(old.keys() | new.keys(), key=lambda values: [(value is not None, value) for value in values]):
-        named = dict(zip(key, values, strict=True))
-        day = named.pop(str(contract.day_column))
-        row_key = json.dumps(named | same_key, ensure_ascii=False, default=str)
+        key_values = dict(zip(key, values, strict=True))
+        day = key_values.pop(str(contract.day_column))
+        row_key = json.dumps(key_values | same_key, ensure_ascii=False, default=str)
         yield from _of_row(contract, numbers, (day, row_key), old.get(values, {}), new.get(values, {}))
 
 
@@ -172,7 +172,7 @@ def _by_key(rows: pa.Table, key: list[str], numbers: tuple[str, ...]) -> dict[tu
 
 
 def _of_row(
-    contract: type[Table], numbers: tuple[str, ...], place: tuple[date, str], old: Row, new: Row
+    contract: type[Table], numbers: tuple[str, ...], key: tuple[date, str], old: Row, new: Row
 ) -> Iterator[ChangedNumber]:
     for column in numbers:
         is_share = contract.columns[column].type == "float64"
@@ -180,7 +180,7 @@ def _of_row(
         if before == after or (not is_share and not before and not after):
             continue
         difference = None if is_share and None in {before, after} else (after or 0) - (before or 0)
-        yield ChangedNumber(*place, column, _float(before), _float(after), _float(difference))
+        yield ChangedNumber(*key, column, _float(before), _float(after), _float(difference))
 
 
 def _float(value: Any) -> float | None:  # noqa: ANN401 (a whole number, a decimal or a float)
@@ -355,8 +355,8 @@ def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:
     kept = old.to_pylist()
     last: dict[tuple[date, str], int] = {}
     for row in kept:
-        place = row["restated_date"], row["table_name"]
-        last[place] = max(last.get(place, 0), row["restatement_number"])
+        key = row["restated_date"], row["table_name"]
+        last[key] = max(last.get(key, 0), row["restatement_number"])
     numbered = [
         {**row, "restatement_number": last.get((row["restated_date"], row["table_name"]), 0) + 1} for row in fresh
     ]

@@ -216,10 +216,10 @@ def _visits(activity: ir.Table, started: ir.Table, rule: RetentionQuestion) -> i
     if rule.clock == "rolling":
         joined = joined.filter(joined.event_at >= joined.start_at)
         elapsed_us = joined.event_at.delta(joined.start_at, unit="microsecond").cast("int64")
-        place = (elapsed_us // (ROLLING_S[rule.period] * SECOND_US)).cast("int64")
+        period = (elapsed_us // (ROLLING_S[rule.period] * SECOND_US)).cast("int64")
     else:
-        place = joined.own_number - joined.cohort_number
-    visits = joined.select("visitor_id", *_unit(rule), "is_return", "amount", *values, place=place)
+        period = joined.own_number - joined.cohort_number
+    visits = joined.select("visitor_id", *_unit(rule), "is_return", "amount", *values, place=period)
     return visits.filter(visits.place >= 0)
 
 
@@ -270,12 +270,12 @@ def _grid(cohorts: ir.Table, cells: Sequence[Bracket], rule: RetentionQuestion, 
     )
 
 
-def _cell_of(place: ir.IntegerValue, cells: Sequence[Bracket]) -> ir.IntegerValue:
+def _cell_of(period: ir.IntegerValue, cells: Sequence[Bracket]) -> ir.IntegerValue:
     """Return the first cell that has not ended by this place; null after all of them."""
     nothing = ibis.null("int64")
     if _is_plain(cells):
-        return (place < len(cells)).ifelse(place, nothing)
-    return ibis.cases(*((place <= last, ibis.literal(n, "int64")) for n, (_, last) in enumerate(cells)), else_=nothing)
+        return (period < len(cells)).ifelse(period, nothing)
+    return ibis.cases(*((period <= last, ibis.literal(n, "int64")) for n, (_, last) in enumerate(cells)), else_=nothing)
 
 
 def _end_of(cell: ir.IntegerValue, cells: Sequence[Bracket], end: int) -> ir.IntegerValue:

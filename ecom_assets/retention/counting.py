@@ -194,14 +194,14 @@ def _counted(question: RetentionQuery, whole_until: date | None) -> RetentionCel
     extent = _extent(activity, question, whole_until)
     length, reach = extent.period_count, extent.reach
     started = stored(con, STARTS, starts(activity, rule, question.between))
-    labels, named = shown_labels(started, rule)
+    labels, labelled = shown_labels(started, rule)
     if question.keep:
-        question.keep(_ordered(members(activity, rule, length, named)))
+        question.keep(_ordered(members(activity, rule, length, labelled)))
     # Few rows, which are read several times, and for each value.
     cells = stored(con, CELLS, retention(activity, rule.changed(by=None), length, reach, started))
     if not rule.by:
         return RetentionCells(extent, cells)
-    by_label = stored(con, f"{CELLS}_by_label", retention(activity, rule, length, reach, named))
+    by_label = stored(con, f"{CELLS}_by_label", retention(activity, rule, length, reach, labelled))
     return RetentionCells(extent, cells, by_label, labels)
 
 

@@ -140,13 +140,13 @@ def _tables(
     came = np.stack(words, axis=1)[order].view(np.uint8)
     parts = [slice(first, end) for first, end in pairwise([*firsts, len(order)])] if len(order) else []
     counts = np.zeros((len(cohorts), len(cells)), np.int64)
-    for place, whole in enumerate(parts):
+    for position, whole in enumerate(parts):
         for begin in range(whole.start, whole.stop, MOST_ROWS):
             some = slice(begin, min(begin + MOST_ROWS, whole.stop))
-            bits, cohort = np.unpackbits(came[some], axis=1, bitorder="little"), int(cohorts[place])
+            bits, cohort = np.unpackbits(came[some], axis=1, bitorder="little"), int(cohorts[position])
             # One bit per visitor and period, from that of the cohort to the newest one.
             since = np.roll(bits, -(cohort % bits.shape[1]), axis=1)[:, : newest - cohort + 1]
-            counts[place] += _in_cells(since, visitors[some], cells, rule.mode)
+            counts[position] += _in_cells(since, visitors[some], cells, rule.mode)
     sizes, starts = [visitors[part].sum() for part in parts], [days[part].min() for part in parts]
     table = {"cohort_number": cohorts, "visitor_count": np.array(sizes, int), "start_day": np.array(starts, int)}
     return table, _as_table(cohorts, counts, rule.mode, paid)
@@ -251,8 +251,8 @@ def _paid(con: SQLBackend, begun: ir.Table, cells: tuple[Bracket, ...]) -> dict[
         FROM (SELECT label, cohort_number, unnest(paid) AS one FROM ({rows})) WHERE place >= 0 GROUP BY ALL
     """  # noqa: S608 (compiled by Ibis)
     values: dict[str | None, Paid] = {}
-    for name, cohort, place, amount in _duckdb(con).execute(sql).fetchall():
-        cell = next((n for n, (_, last) in enumerate(cells) if place <= last), None)
+    for name, cohort, position, amount in _duckdb(con).execute(sql).fetchall():
+        cell = next((n for n, (_, last) in enumerate(cells) if position <= last), None)
         if cell is None:
             continue
         for label in {name, None}:
@@ -266,12 +266,12 @@ def _as_table(cohorts: Counts, counts: Counts, mode: str, paid: Paid) -> Arrays:
     is_filled = counts != 0
     for cohort, cell in paid:
         is_filled[np.searchsorted(cohorts, cohort), cell] = True
-    places, cells = np.nonzero(is_filled)
-    filled, nobody = counts[places, cells], np.zeros(len(places), np.int64)
+    positions, cells = np.nonzero(is_filled)
+    filled, nobody = counts[positions, cells], np.zeros(len(positions), np.int64)
     is_last = mode == "on_or_after"
-    filled_cells = zip(cohorts[places].tolist(), cells.tolist(), strict=True)
+    filled_cells = zip(cohorts[positions].tolist(), cells.tolist(), strict=True)
     return {
-        "cohort_number": cohorts[places],
+        "cohort_number": cohorts[positions],
         "cell": cells,
         "on_count": nobody if is_last else filled,
         "last_count": filled if is_last else nobody,

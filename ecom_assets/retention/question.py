@@ -209,9 +209,9 @@ class RetentionQuestion(Question):
     preset: Annotated[str | None, PRESET] = preset_field()
 
     @classmethod
-    def filled(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what is given, and the values of its preset; the first event in all data needs all of them."""
-        result = dict(super().filled(given))
+        result = dict(super().filled(options))
         if result.get("starting") == "first_ever" and result.setdefault("range_of", STARTS) == EVENTS:
             raise DefinitionError(
                 "starting=first_ever is known of all data, but range_of=events leaves days out; use starts."
@@ -225,13 +225,13 @@ class RetentionQuestion(Question):
         Raises:
             UsageError: An option needs another one.
         """
-        given = dict(options)
-        if "range_of" in given and not {"start_date", "end_date", "last"} & given.keys():
-            RANGE.check(given["range_of"])
+        filled = dict(options)
+        if "range_of" in filled and not {"start_date", "end_date", "last"} & filled.keys():
+            RANGE.check(filled["range_of"])
             raise UsageError("--range-of says what --from, --to or --last limit; give one of them, or leave it out.")
-        if "brackets" in given and given.setdefault("mode", "bracket") != "bracket":
-            raise UsageError(f"--brackets belong to --mode bracket, not to {given['mode']}; leave one of them out.")
-        return super().from_command(given, file)
+        if "brackets" in filled and filled.setdefault("mode", "bracket") != "bracket":
+            raise UsageError(f"--brackets belong to --mode bracket, not to {filled['mode']}; leave one of them out.")
+        return super().from_command(filled, file)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -274,16 +274,16 @@ class RetentionQuestion(Question):
     def columns(self) -> list[str]:
         """The columns that it names."""
         conditions = (self.where, self.start_where, self.returning_where)
-        named = [column for where in conditions for column in columns_of(where)]
+        columns = [column for where in conditions for column in columns_of(where)]
         unit = [] if self.per == "user" else [self.per]
-        return [*named, *named_columns(self.by_columns), *filter(None, [self.sum_of]), *unit]
+        return [*columns, *named_columns(self.by_columns), *filter(None, [self.sum_of]), *unit]
 
     @property
     def number_columns(self) -> list[str]:
         """The columns that it adds up, or compares with a number or in bins."""
         conditions = (self.where, self.start_where, self.returning_where)
-        named = [column for where in conditions for column in number_columns_of(where)]
-        return [*named, *binned_columns(self.by_columns), *filter(None, [self.sum_of])]
+        columns = [column for where in conditions for column in number_columns_of(where)]
+        return [*columns, *binned_columns(self.by_columns), *filter(None, [self.sum_of])]
 
     @property
     def by_columns(self) -> tuple[str, ...]:

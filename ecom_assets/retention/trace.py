@@ -24,11 +24,11 @@ def _returning(context: TraceContext) -> ir.Table:
     day = row["event_date"]
     today = visits.filter(visits.event_date == day)
     until = visits.filter(visits.event_date <= day).semi_join(today, "visitor_id")
-    known = until.group_by("visitor_id").agg(
+    visitors = until.group_by("visitor_id").agg(
         first_date=until.event_date.min(),
         previous_date=until.event_date.max(where=until.event_date < ibis.literal(day)).fill_null(ibis.literal(day)),
     )
-    mine = known.filter(known.first_date == row["first_date"], known.previous_date == row["previous_date"])
+    mine = visitors.filter(visitors.first_date == row["first_date"], visitors.previous_date == row["previous_date"])
     return today.semi_join(mine, "visitor_id")
 
 

@@ -26,19 +26,19 @@ def keep_private() -> None:
     os.umask(OTHERS)
 
 
-def close_to_others(places: Iterable[Path], home: Path) -> None:
+def close_to_others(folders: Iterable[Path], home: Path) -> None:
     """Remove the rights of others from files that an earlier release, or another program, has left open.
 
     A file of another user is not changed; `ecom doctor` names it.
     """
-    for path in [*open_to_others(places), *([home] if _is_ours_alone(home) else [])]:
+    for path in [*open_to_others(folders), *([home] if _is_ours_alone(home) else [])]:
         with suppress(OSError):
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS)
 
 
-def open_to_others(places: Iterable[Path]) -> list[Path]:
+def open_to_others(folders: Iterable[Path]) -> list[Path]:
     """Return the files and folders at or in some places that others than their owner can read or change."""
-    return [path for place in places for path in _walked(place) if _mode(path) & OTHERS]
+    return [path for folder in folders for path in _walked(folder) if _mode(path) & OTHERS]
 
 
 def places_in(home: Path) -> list[Path]:
@@ -46,13 +46,13 @@ def places_in(home: Path) -> list[Path]:
     return sorted({path for pattern in WRITTEN for path in home.glob(pattern)})
 
 
-def _walked(place: Path) -> Iterator[Path]:
-    if place.is_symlink() or not place.exists():
+def _walked(path: Path) -> Iterator[Path]:
+    if path.is_symlink() or not path.exists():
         return
-    yield place
-    for folder, _, names in os.walk(place):
+    yield path
+    for folder, _, names in os.walk(path):
         yield from (Path(folder, name) for name in names)
-        if Path(folder) != place:
+        if Path(folder) != path:
             yield Path(folder)
 
 

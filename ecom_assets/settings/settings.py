@@ -290,13 +290,13 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         SettingError: A name is unknown, or a value is wrong.
     """
     _refuse_unknown_names()
-    given = {name: value for name, value in overrides.items() if value is not None}
+    values = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return _within_retention(Settings(**given))
+        return _within_retention(Settings(**values))
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
-        is_option = field in OPTIONS and field in given
+        is_option = field in OPTIONS and field in values
         name = f"{OPTIONS[field]} " if is_option else f"{PREFIX}{field.upper()}="
         reason = str(first["msg"]).removeprefix("Value error, ")
         advice = "correct it or leave it out" if is_option else "correct or unset it"
@@ -338,8 +338,8 @@ def own_places(settings: Settings) -> list[Path]:
     addresses = (settings.warehouse, settings.ledger_url.get_secret_value())
     moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
-    named = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
-    return [*places_in(settings.home), *beside, *(path for path in named if settings.home not in path.parents)]
+    paths = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
+    return [*places_in(settings.home), *beside, *(path for path in paths if settings.home not in path.parents)]
 
 
 def prepare_dagster_home(settings: Settings) -> Path:

@@ -83,8 +83,8 @@ def _own_rows(raw: ir.Table, origin: str) -> ir.Table:
     """Return the rows that came from the kind of source that `origin` is; all rows if it names none."""
     if not origin:
         return raw
-    known = raw.select("source").distinct().to_pyarrow()["source"].to_pylist()
-    return raw.filter(raw.source.isin([source for source in known if kind_of(source) == kind_of(origin)]))
+    sources = raw.select("source").distinct().to_pyarrow()["source"].to_pylist()
+    return raw.filter(raw.source.isin([source for source in sources if kind_of(source) == kind_of(origin)]))
 
 
 def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
@@ -218,10 +218,12 @@ def _check_absent(source: GatedSource, days: Days | None, absent: ir.Table) -> C
     if not rows:
         return CheckResult(0, len(days.dates) if days else 0)
     kept = sum(row["kept_count"] for row in rows)
-    named = ", ".join(str(row["received_date"]) for row in rows[:EXAMPLES])
+    days_named = ", ".join(str(row["received_date"]) for row in rows[:EXAMPLES])
     more = f" and {len(rows) - EXAMPLES} more days" if len(rows) > EXAMPLES else ""
     rest = f"the {kept:,} rows that came of them otherwise stay" if kept else "they stay without rows"
-    sentence = f"The source of {source.noun} has no increment of {named}{more}; {rest}, and all other days are built."
+    sentence = (
+        f"The source of {source.noun} has no increment of {days_named}{more}; {rest}, and all other days are built."
+    )
     examples = [{"received_date": str(row["received_date"]), "kept_count": row["kept_count"]} for row in rows]
     looked_at = len(days.dates) if days else len(rows)
     return CheckResult(len(rows), looked_at, examples[:EXAMPLES], metadata={"sentence": sentence})
@@ -302,9 +304,9 @@ def _check_nothing(
     begins_later = is_empty and any(file.row_count for file in (files and files.file_rows(None)) or ())
     if (begins_later or not is_empty) and usual < NOTHING_FROM:
         return CheckResult(0, len(checked.dates), observed=0, limit=0)
-    known = f", where some {usual:,.0f} rows are usual" if usual else ""
+    expected = f", where some {usual:,.0f} rows are usual" if usual else ""
     sentence = (
-        f"No {source.noun} came for {_span(checked)}{known}; look at where they come from (`ecom doctor`), and run "
+        f"No {source.noun} came for {_span(checked)}{expected}; look at where they come from (`ecom doctor`), and run "
         "these days again."
     )
     return CheckResult(

@@ -58,9 +58,9 @@ def days_of_files(files: RecordFiles, late_days: int) -> list[DayOfFile]:
 
 def parts_of(days: Days, with_rows: Iterable[date]) -> list[Days]:
     """Split days at gaps of more than `GAP_DAYS` without rows, and leave out the gaps; both ends stay."""
-    known = sorted({days.first, days.dates[-1], *(day for day in with_rows if days.first <= day < days.end)})
-    gaps = [pair for pair in pairwise(known) if (pair[1] - pair[0]).days > GAP_DAYS]
-    starts, ends = [known[0], *(after for _, after in gaps)], [*(before for before, _ in gaps), known[-1]]
+    bounds = sorted({days.first, days.dates[-1], *(day for day in with_rows if days.first <= day < days.end)})
+    gaps = [pair for pair in pairwise(bounds) if (pair[1] - pair[0]).days > GAP_DAYS]
+    starts, ends = [bounds[0], *(after for _, after in gaps)], [*(before for before, _ in gaps), bounds[-1]]
     return [Days.between(start, end + ONE_DAY) for start, end in zip(starts, ends, strict=True)]
 
 
@@ -110,17 +110,17 @@ def whole_days(settings: Settings, contract: type[Table]) -> frozenset[date]:
 
     Only files of events and orders can have it.
     """
-    places: list[str] = []
+    paths: list[str] = []
     if contract is RawEvents and has_events(settings) and not is_table(settings):
-        places = events_place(settings)
+        paths = events_place(settings)
     elif contract is RawUserOrderLog:
-        places = orders_place(settings)
-    return frozenset(day for place in places for day in _marked(place))
+        paths = orders_place(settings)
+    return frozenset(day for path in paths for day in _marked(path))
 
 
-def _marked(place: str) -> Iterator[date]:
-    folders = [Path(place)] if Path(place).is_dir() else [Path(path) for path in glob.glob(place)]  # noqa: PTH207 (absolute globs too)
-    for folder in (path for path in folders if path.is_dir()):
+def _marked(pattern: str) -> Iterator[date]:
+    folders = [pattern] if Path(pattern).is_dir() else glob.glob(pattern)  # noqa: PTH207 (absolute globs too)
+    for folder in (path for path in map(Path, folders) if path.is_dir()):
         for mark in (folder / MARK, *folder.glob(f"*/{MARK}")):
             landed = LANDING_DAY.fullmatch(mark.parent.name)
             if landed and mark.is_file():

@@ -27,8 +27,8 @@ def arrival_days(files: RecordFiles) -> Days:
     """
     covered = files.received_days()
     if covered is None:
-        named = ", ".join(sorted({file.path for file in files.files()})[:3])
-        raise SourceError(f"{named} holds no rows; give files that do.")
+        files_read = ", ".join(sorted({file.path for file in files.files()})[:3])
+        raise SourceError(f"{files_read} holds no rows; give files that do.")
     return Days.between(covered[0], covered[1] + ONE_DAY)
 
 

@@ -33,10 +33,10 @@ def with_first_partition(settings: Settings) -> Settings:
     if "first_day" in settings.model_fields_set:
         return settings
     days = _own_days(settings) if settings.has_own_data else [_first_of_sandbox(settings)]
-    known = min(days, default=None)
-    if known is None or known <= settings.first_day:
+    earliest = min(days, default=None)
+    if earliest is None or earliest <= settings.first_day:
         return settings
-    derived = settings.model_copy(update={"first_day": known.replace(day=1)})
+    derived = settings.model_copy(update={"first_day": earliest.replace(day=1)})
     derived.model_fields_set.discard("first_day")  # nobody has set it: older files move it
     return derived
 
@@ -49,8 +49,8 @@ def is_derived(settings: Settings) -> bool:
 
 def remember_first_day(settings: Settings, first: date) -> None:
     """Note the first day of the shop's own data; only an earlier one than before is noted."""
-    known = _remembered(settings)
-    if known is None or first < known:
+    remembered = _remembered(settings)
+    if remembered is None or first < remembered:
         _note(settings, first_day=str(first))
 
 
@@ -63,7 +63,9 @@ def remember_paths(settings: Settings) -> None:
     # A source that this run was not given keeps what is noted of it.
     paths = {name: path for name, path in _noted_paths(settings).items() if not renewed[_source_of(name)]}
     paths |= {
-        name: _from_anywhere(name, place) for name, place in set_here.items() if place and renewed[_source_of(name)]
+        name: _from_anywhere(name, paths_set)
+        for name, paths_set in set_here.items()
+        if paths_set and renewed[_source_of(name)]
     }
     _note(settings, paths=paths)
 
@@ -169,10 +171,10 @@ def _own_days(settings: Settings) -> list[date]:
         landed = list(_landing_days(settings))
     except EcomError:  # the run that reads the files reports the error
         landed = [None]
-    known = [_remembered(settings), *(landed if None not in landed else [])]
+    candidates = [_remembered(settings), *(landed if None not in landed else [])]
     # Runs over a day also compute days before it: their visitors may be known now, and events arrive late.
     margin = max(settings.late_days, 1) * ONE_DAY
-    return [day - margin for day in known if day]
+    return [day - margin for day in candidates if day]
 
 
 def _landing_days(settings: Settings) -> Iterator[date | None]:
@@ -180,6 +182,6 @@ def _landing_days(settings: Settings) -> Iterator[date | None]:
     if settings.order_api_url or is_table(settings):
         yield None
         return
-    places = [*(events_place(settings) if has_events(settings) else []), *orders_place(settings)]
-    for file in find_files(places) if places else ():
+    paths = [*(events_place(settings) if has_events(settings) else []), *orders_place(settings)]
+    for file in find_files(paths) if paths else ():
         yield file.received_date

@@ -40,12 +40,12 @@ def _shipped() -> Places:
     alone: dict[str, Location] = {}
     for row in _rows("known_regions.csv"):
         code = row["country_code"]
-        place = Location(code, countries[code], row["region_code"], row["region"])
+        location = Location(code, countries[code], row["region_code"], row["region"])
         for name in row["cities"].split("|"):
             city = name.removeprefix("*")
-            cities[code, city] = place
+            cities[code, city] = location
             if city != name:
-                alone[city] = place
+                alone[city] = location
     return Places(VERSION, countries, codes, cities, alone)
 
 
@@ -71,6 +71,6 @@ def _with_cities(shipped: Places, path: Path) -> Places:
             raise DefinitionError(
                 f"{path}: the country {country!r} in line {line} is unknown; write its two letters, such as DE."
             )
-        place = Location(code, shipped.countries[code], None, region or None)
-        cities[code, folded(city)] = alone[folded(city)] = place
+        location = Location(code, shipped.countries[code], None, region or None)
+        cities[code, folded(city)] = alone[folded(city)] = location
     return Places(f"{shipped.version} and own", shipped.countries, shipped.codes, cities, alone)

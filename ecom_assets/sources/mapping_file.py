@@ -77,20 +77,20 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str,
     Raises:
         MappingError: There is no such mapping, or it is invalid.
     """
-    given = str(name_or_path)
-    if is_path(given):
+    name = str(name_or_path)
+    if is_path(name):
         try:
-            body = Path(given).read_text(encoding="utf-8")
+            body = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise MappingError(f"the mapping {given} cannot be read ({_reason(error)}); check the path") from error
-        return _parse(model, body, given, keys_at)
-    known = shipped_in(folder)
-    if given not in known:
-        hint = bracketed_guess(given, known)
+            raise MappingError(f"the mapping {name} cannot be read ({_reason(error)}); check the path") from error
+        return _parse(model, body, name, keys_at)
+    shipped = shipped_in(folder)
+    if name not in shipped:
+        hint = bracketed_guess(name, shipped)
         raise MappingError(
-            f"there is no mapping {given!r}{hint}; shipped are {', '.join(known)}, or give the path of a .yaml file"
+            f"there is no mapping {name!r}{hint}; shipped are {', '.join(shipped)}, or give the path of a .yaml file"
         )
-    return _parse(model, (_shipped(folder) / f"{given}.yaml").read_text(encoding="utf-8"), f"{given}.yaml", keys_at)
+    return _parse(model, (_shipped(folder) / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml", keys_at)
 
 
 def bracketed_guess(name: str, known: Sequence[str]) -> str:
@@ -125,13 +125,13 @@ def _sentence(error: ValidationError, keys_at: KeysAt) -> str:
     # An unknown key is usually a misspelling of the key that is then missing, so it is reported first.
     first: Any = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
-    place = ".".join(path) or "the mapping"
+    key = ".".join(path) or "the mapping"
     if first["type"] == "extra_forbidden":
         inside = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
         return f"unknown key {path[-1]!r}{inside}{bracketed_guess(path[-1], keys_at(path[:-1]))}"
     if first["type"] == "missing":
-        return f"`{place}` is missing"
-    return f"`{place}`: {first['msg'].removeprefix('Value error, ')}"
+        return f"`{key}` is missing"
+    return f"`{key}`: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

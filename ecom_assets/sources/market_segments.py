@@ -51,9 +51,9 @@ def market_segments(path: Path | None = None) -> MarketSegments:
         return _segments_in(content)
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
-        place = ".".join(map(str, fault["loc"])) or "the file"
+        key = ".".join(map(str, fault["loc"])) or "the file"
         message = str(fault["msg"]).removeprefix("Value error, ")
-        raise DefinitionError(f"{path}: `{place}`: {message}; see docs/metrics.md, market_segment.") from error
+        raise DefinitionError(f"{path}: `{key}`: {message}; see docs/metrics.md, market_segment.") from error
     except DefinitionError as error:
         raise DefinitionError(f"{path}: {error}") from error
 

@@ -84,18 +84,18 @@ def stock_kinds(settings: Settings) -> set[str]:
     return {"api"} if settings.catalogue_api_url else {"parquet"} if not settings.has_own_data else set()
 
 
-def _file_kinds(places: list[str]) -> set[str]:
-    result = {KIND_OF[ending] for place in places for ending in _endings(Path(place)) if ending in KIND_OF}
+def _file_kinds(paths: list[str]) -> set[str]:
+    result = {KIND_OF[ending] for path in paths for ending in _endings(Path(path)) if ending in KIND_OF}
     return result if len(result) == 1 else {"file"}  # Dagster shows three kinds, two of which are engine and table
 
 
-def _endings(place: Path) -> set[str]:
-    """Return the file extensions in a place, without the one of compression."""
+def _endings(path: Path) -> set[str]:
+    """Return the extensions of a file or of a folder's files, without that of compression."""
     try:
-        files = [*islice(files_below(place), LOOKED_AT)] if place.is_dir() else [place]
+        files = [*islice(files_below(path), LOOKED_AT)] if path.is_dir() else [path]
     except (OSError, SourceError):  # the asset that reads it raises the error
         return set()
-    return {Path(path.name.lower().removesuffix(".gz")).suffix for path in files}
+    return {Path(file.name.lower().removesuffix(".gz")).suffix for file in files}
 
 
 OF_SHOPS: Final = {name: RAW_OF[name] for name in (EVENTS, ORDERS, CUSTOMERS)}
@@ -122,10 +122,10 @@ def require_same_origin(
         say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_given(settings)}.")
     for noun, origins in result.items():
         if not settings.has_own_data and origins - {SANDBOX}:
-            named = min(origins - {SANDBOX})
+            origin = min(origins - {SANDBOX})
             raise UsageError(
-                f"This warehouse holds your own {noun}, from {named}: name them again with {_setting(noun, named)}, or "
-                "set ECOM_HOME to another folder for the sandbox shop."
+                f"This warehouse holds your own {noun}, from {origin}: name them again with {_setting(noun, origin)}, "
+                "or set ECOM_HOME to another folder for the sandbox shop."
             )
 
 
@@ -145,27 +145,27 @@ def with_origin(engine: Engine, settings: Settings) -> Settings:
     fields = {"events": "events", "orders": "orders", "customers": "customer_api_url"}
     if _is_api(owned.get("orders", "")):
         fields["orders"] = "order_api_url"
-    places = {fields[noun]: place for noun, place in owned.items() if place}
+    addresses = {fields[noun]: address for noun, address in owned.items() if address}
     last = {name.removeprefix(PREFIX).lower(): value for name, value in remembered_paths(settings).items()}
-    paths = {name: value for name, value in last.items() if name.removesuffix("_mapping") in places}
-    return settings.model_copy(update=places | paths)
+    paths = {name: value for name, value in last.items() if name.removesuffix("_mapping") in addresses}
+    return settings.model_copy(update=addresses | paths)
 
 
 def _given(settings: Settings) -> str:
-    given = {
+    addresses = {
         "events": settings.events,
         "orders": settings.orders or settings.order_api_url,
         "customers": settings.customer_api_url,
     }
-    return " and ".join(noun for noun, place in given.items() if place)
+    return " and ".join(noun for noun, address in addresses.items() if address)
 
 
-def _setting(noun: str, place: str) -> str:
-    return f"ECOM_{noun.upper()[:-1]}_API_URL" if _is_api(place) else f"--{noun} or ECOM_{noun.upper()}"
+def _setting(noun: str, address: str) -> str:
+    return f"ECOM_{noun.upper()[:-1]}_API_URL" if _is_api(address) else f"--{noun} or ECOM_{noun.upper()}"
 
 
-def _is_api(place: str) -> bool:
-    return place.startswith(("http://", "https://"))
+def _is_api(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
 
 
 def _origins(engine: Engine, raw: type[Table]) -> set[str]:

@@ -34,31 +34,31 @@ from ecom_assets.warehouse.local import in_memory
 from ecom_assets.warehouse.sql_text import ident, select, text
 
 
-def catalogue_rows(place: str) -> str:
+def catalogue_rows(path: str) -> str:
     """Return the reader call for a catalogue.
 
     Raises:
         SourceError: It cannot be read to its end, or is a text file of an unknown encoding.
     """
-    if place.endswith((".parquet", ".pq")):
-        return f"read_parquet({text(place)})"
-    return f"read_csv({text(_in_utf_8(place))}, all_varchar=true)"
+    if path.endswith((".parquet", ".pq")):
+        return f"read_parquet({text(path)})"
+    return f"read_csv({text(_in_utf_8(path))}, all_varchar=true)"
 
 
-def _in_utf_8(place: str) -> str:
+def _in_utf_8(path: str) -> str:
     """Return the path of a text file if it is UTF-8, else that of a copy."""
-    path = Path(place)
-    if not path.is_file():  # the engine's reader says so
-        return place
-    stat = path.stat()
+    file_path = Path(path)
+    if not file_path.is_file():  # the engine's reader says so
+        return path
+    stat = file_path.stat()
     written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
-    is_gzip = path.suffix == ".gz"
-    file = InputFile(place, path.name, "csv", is_gzip, None, stat.st_size, written_at, written_at, encoding=UTF_8)
+    is_gzip = file_path.suffix == ".gz"
+    file = InputFile(path, file_path.name, "csv", is_gzip, None, stat.st_size, written_at, written_at, encoding=UTF_8)
     head = b"".join(islice(blocks_of(file), 1))
-    encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), path.name)
+    encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), file_path.name)
     if encoding in {None, UTF_8}:
-        return place
-    copy = copies_folder() / f"{hashlib.sha256(f'{path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
+        return path
+    copy = copies_folder() / f"{hashlib.sha256(f'{file_path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
     with copy.open("wb") as opened:
         opened.writelines(blocks_of(replace(file, encoding=encoding)))
     return str(copy)
@@ -261,20 +261,20 @@ def fetch_catalogue(settings: Settings) -> CatalogueFetch:
 
 
 def _page(session: ApiSession, headers: dict[str, str], number: int) -> _Envelope:
-    place = without_secrets(session.api.url)
+    address = without_secrets(session.api.url)
     response = session.get(session.api.url, {"page": number, "per_page": PAGE_SIZE}, headers)
     try:
         page = _Envelope.model_validate(response.json())
     except ValidationError as error:
         fault = error.errors(include_input=False)[0]
         raise SourceError(
-            f"Page {number} of the catalogue API at {place} is none: "
+            f"Page {number} of the catalogue API at {address} is none: "
             f"{'.'.join(map(str, fault['loc'])) or 'the answer'}: {fault['msg']}; see that "
             f"{session.api.url_setting} is the address of a list with page, total, total_pages and data."
         ) from None
     if page.page != number:
         raise SourceError(
-            f"The catalogue API at {place} was asked for page {number} and answers with page {page.page}; see that "
+            f"The catalogue API at {address} was asked for page {number} and answers with page {page.page}; see that "
             f"{session.api.url_setting} is the address of a list that takes `page`."
         )
     return page

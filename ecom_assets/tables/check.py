@@ -233,10 +233,10 @@ def check_steps(
     The assets are in the order in which they are computed. A check that compares its table with one that is computed
     from it waits for that one, and the checks that block it must not. Runs whose steps share a `pool` take turns.
     """
-    below = _below(assets)
+    downstream = _below(assets)
     steps: dict[tuple[type[Table], Tables], list[TableCheck]] = {}
     for check in checks:
-        later = check.other_tables & below.get(check.contract, frozenset())
+        later = check.other_tables & downstream.get(check.contract, frozenset())
         steps.setdefault((check.contract, later), []).append(check)
     numbered: dict[type[Table], int] = {}
     built = []
@@ -273,12 +273,12 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
 
 def _below(assets: Sequence[TableAsset]) -> Mapping[type[Table], Set[type[Table]]]:
     """Return the tables that are computed from each table, directly or not."""
-    below: dict[type[Table], set[type[Table]]] = {asset.contract: set() for asset in assets}
-    by_key = {asset_key(contract): contract for contract in below}
+    downstream: dict[type[Table], set[type[Table]]] = {asset.contract: set() for asset in assets}
+    by_key = {asset_key(contract): contract for contract in downstream}
     for asset in reversed(assets):
         upstream = {reads.contract for reads in asset.reads.values()} | {
             by_key[dep] for dep in asset.deps if dep in by_key
         }
         for table in upstream:
-            below.setdefault(table, set()).update({asset.contract}, below[asset.contract])
-    return below
+            downstream.setdefault(table, set()).update({asset.contract}, downstream[asset.contract])
+    return downstream

@@ -211,10 +211,10 @@ def _test(rows: ir.Table, where: Condition) -> ir.BooleanValue:
     if where.operator == "is_set":
         return (text_of(rows, where.column) if json_path(where.column) else column_of(rows, where.column)).notnull()
     if where.operator in {"contains", "matches"}:
-        named, sought = column_of(rows, where.column), str(where.values[0])
-        if not json_path(where.column) and not named.type().is_string():
+        column, sought = column_of(rows, where.column), str(where.values[0])
+        if not json_path(where.column) and not column.type().is_string():
             raise DefinitionError(
-                f"{where.operator} looks into text, and {where.column} holds {kind_of_column(named)}."
+                f"{where.operator} looks into text, and {where.column} holds {kind_of_column(column)}."
             )
         text = text_of(rows, where.column)
         return text.lower().contains(sought.lower()) if where.operator == "contains" else text.re_search(sought)
@@ -303,7 +303,7 @@ class EventFilter:
     where: Where = EVERYTHING
 
     @classmethod
-    def from_mapping(cls, raw: object, place: str) -> EventFilter:
+    def from_mapping(cls, raw: object, subject: str) -> EventFilter:
         """Build it from a definition file: an event type (`*` is any), or `{event_type, where}`.
 
         Raises:
@@ -312,9 +312,9 @@ class EventFilter:
         if isinstance(raw, str) and raw:
             return cls(None if raw == "*" else raw)
         if not isinstance(raw, Mapping) or not isinstance(raw.get("event_type") or "", str):
-            raise DefinitionError(f"{place} is an event type or {{event_type, where}}; got {raw!r}.")
-        check_keys(raw, KEYS, place)
-        result = cls.from_mapping(raw["event_type"], place) if raw.get("event_type") else cls()
+            raise DefinitionError(f"{subject} is an event type or {{event_type, where}}; got {raw!r}.")
+        check_keys(raw, KEYS, subject)
+        result = cls.from_mapping(raw["event_type"], subject) if raw.get("event_type") else cls()
         return cls(result.event_type, where_from(raw["where"]) if raw.get("where") else EVERYTHING)
 
     def translated(self, translate: Callable[[str], str]) -> EventFilter:

@@ -30,25 +30,25 @@ _TOKEN: Final = re.compile(
 )
 
 
-def check_pattern(place: str, pattern: str) -> None:
-    """Raise unless a pattern can be searched for: `place` begins the message.
+def check_pattern(subject: str, pattern: str) -> None:
+    """Raise unless a pattern can be searched for: `subject` begins the message.
 
     Raises:
         DefinitionError: It is too long, too large once its repetitions are written out, or not in RE2's syntax.
     """
     if len(pattern) > MAX_LENGTH:
         raise DefinitionError(
-            f"{place} matches {pattern[:80]!r}, which is longer than {MAX_LENGTH} characters; look for less."
+            f"{subject} matches {pattern[:80]!r}, which is longer than {MAX_LENGTH} characters; look for less."
         )
     if (size := size_of(pattern)) > MAX_SIZE:
         raise DefinitionError(
-            f"{place} matches {pattern[:80]!r}, which has {size} parts with its repetitions written out, and may have "
-            f"{MAX_SIZE}; repeat less, such as with `*` instead of `{{0,1000}}`."
+            f"{subject} matches {pattern[:80]!r}, which has {size} parts with its repetitions written out, and may "
+            f"have {MAX_SIZE}; repeat less, such as with `*` instead of `{{0,1000}}`."
         )
     if fault := _fault_of(pattern):
         raise DefinitionError(
-            f"{place} matches {pattern[:80]!r}, which is not a regular expression in RE2's syntax ({fault}); write it "
-            "without look-around, back references and possessive repeats."
+            f"{subject} matches {pattern[:80]!r}, which is not a regular expression in RE2's syntax ({fault}); write "
+            "it without look-around, back references and possessive repeats."
         )
 
 
@@ -153,22 +153,22 @@ class Condition:
         Raises:
             DefinitionError: It names the column and what is wrong.
         """
-        place = f"The condition on {self.column!r}"
+        subject = f"The condition on {self.column!r}"
         check_column("The condition", self.column)
         if self.operator not in OPERATORS:
             raise DefinitionError(
-                f"{place} has the unknown operator {self.operator!r}; {did_you_mean(self.operator, OPERATORS)}."
+                f"{subject} has the unknown operator {self.operator!r}; {did_you_mean(self.operator, OPERATORS)}."
             )
         wanted = {"is_set": 0, "is_not_set": 0, "between": 2}.get(self.operator, 1)
         if self.operator in {"one_of", "not_one_of"}:
             if not self.values:
-                raise DefinitionError(f"{place} needs at least one value to be one of.")
+                raise DefinitionError(f"{subject} needs at least one value to be one of.")
         elif len(self.values) != wanted:
-            raise DefinitionError(f"{place} ({self.operator}) needs {wanted} values and has {len(self.values)}.")
+            raise DefinitionError(f"{subject} ({self.operator}) needs {wanted} values and has {len(self.values)}.")
         for value in self.values:
-            check_value(f"{place} compares it", value)
+            check_value(f"{subject} compares it", value)
             if self.operator in {"matches", "not_matches"}:
-                check_pattern(place, str(value))
+                check_pattern(subject, str(value))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return it as JSON has it."""

@@ -52,16 +52,16 @@ class Days:
     def widened(self, *, before: int = 0, after: int = 0) -> Days:
         """Return these days together with some days before and after each of them."""
         wider = [Days.between(first - before * ONE_DAY, end + after * ONE_DAY) for first, end in self.runs()]
-        return Days.from_dates(a_day for run in wider for a_day in run.dates)
+        return Days.from_dates(day for run in wider for day in run.dates)
 
     def runs(self) -> list[tuple[date, date]]:
         """Return the half-open ranges of consecutive days."""
         runs: list[tuple[date, date]] = []
-        for a_day in self.dates:
-            if runs and runs[-1][1] == a_day:
-                runs[-1] = (runs[-1][0], a_day + ONE_DAY)
+        for day in self.dates:
+            if runs and runs[-1][1] == day:
+                runs[-1] = (runs[-1][0], day + ONE_DAY)
             else:
-                runs.append((a_day, a_day + ONE_DAY))
+                runs.append((day, day + ONE_DAY))
         return runs
 
     def contain(self, column: ir.Column) -> ir.BooleanValue:
@@ -89,9 +89,9 @@ def days_after(seconds: int) -> int:
     return -(-(seconds + CLOCK_CHANGE_S) // 86_400)
 
 
-def day_starts_at(a_day: date, timezone: str) -> datetime:
+def day_starts_at(day: date, timezone: str) -> datetime:
     """Return the UTC time, as a naive datetime, at which a day starts in a time zone."""
-    return datetime.combine(a_day, time(), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
+    return datetime.combine(day, time(), ZoneInfo(timezone)).astimezone(UTC).replace(tzinfo=None)
 
 
 def day_start(column: ir.DateColumn, days: Days, timezone: str) -> ir.TimestampColumn:
@@ -134,13 +134,13 @@ def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
     """Return the day of each moment in a time zone; `days` has their days in UTC, and one more on each side."""
     first = days.first
     runs: list[tuple[datetime, ir.DateValue]] = []
-    for a_day in Days.between(first, days.end).dates:
-        start, end = day_starts_at(a_day, timezone), day_starts_at(a_day + ONE_DAY, timezone)
-        offset, is_changed = datetime.combine(a_day, time()) - start, _changes(a_day, timezone)
+    for day in Days.between(first, days.end).dates:
+        start, end = day_starts_at(day, timezone), day_starts_at(day + ONE_DAY, timezone)
+        offset, is_changed = datetime.combine(day, time()) - start, _changes(day, timezone)
         offset_s = ibis.literal(int(offset.total_seconds()), "int64")
         # A day on which the clock changes has two offsets, but is one day.
-        result = ibis.literal(a_day) if is_changed else (at + offset_s.as_interval("s")).cast("date")
-        if runs and not is_changed and a_day > first and not _changes(a_day - ONE_DAY, timezone):
+        result = ibis.literal(day) if is_changed else (at + offset_s.as_interval("s")).cast("date")
+        if runs and not is_changed and day > first and not _changes(day - ONE_DAY, timezone):
             runs.pop()
         runs.append((end, result))
     *earlier, (_, last) = runs
@@ -148,9 +148,9 @@ def day_of(at: ir.TimestampValue, days: Days, timezone: str) -> ir.DateValue:
     return ibis.cases(*branches, else_=last) if branches else last
 
 
-def _changes(a_day: date, timezone: str) -> bool:
+def _changes(day: date, timezone: str) -> bool:
     """Return whether the clock changes on a day."""
-    return day_starts_at(a_day + ONE_DAY, timezone) - day_starts_at(a_day, timezone) != ONE_DAY
+    return day_starts_at(day + ONE_DAY, timezone) - day_starts_at(day, timezone) != ONE_DAY
 
 
 def hours_of(a_day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]:
@@ -175,11 +175,11 @@ def hour_number(at: ir.TimestampValue, length_s: int = HOUR_S) -> ir.IntegerValu
 
 def _offset_changes(first: date, end: date, timezone: str) -> list[tuple[date, int]]:
     changes: list[tuple[date, int]] = []
-    for a_day in Days.between(first, end + ONE_DAY).dates:
-        offset_s = int((datetime.combine(a_day, time()) - day_starts_at(a_day, timezone)).total_seconds())
+    for day in Days.between(first, end + ONE_DAY).dates:
+        offset_s = int((datetime.combine(day, time()) - day_starts_at(day, timezone)).total_seconds())
         if changes and changes[-1][1] == offset_s:
             changes.pop()
-        changes.append((a_day + ONE_DAY, offset_s))
+        changes.append((day + ONE_DAY, offset_s))
     return changes
 
 

@@ -119,8 +119,8 @@ def _property(table: type[Table], column: Column, reference: str | None) -> Docu
     if column.pii:
         result |= {"classification": PERSONAL, "tags": [PERSONAL]}
     limits = {"minimum": column.at_least, "maximum": column.at_most} if logical in NUMBERS else {}
-    if known := {name: limit for name, limit in limits.items() if limit is not None}:
-        numbers = {name: float(limit) if isinstance(limit, Decimal) else limit for name, limit in known.items()}
+    if limits_set := {name: limit for name, limit in limits.items() if limit is not None}:
+        numbers = {name: float(limit) if isinstance(limit, Decimal) else limit for name, limit in limits_set.items()}
         result["logicalTypeOptions"] = numbers
     if column.one_of:
         result["enum"] = [{"value": value} for value in column.one_of]

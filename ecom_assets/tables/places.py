@@ -50,8 +50,8 @@ class Places:
     @property
     def region_names(self) -> dict[tuple[str, str], str]:
         """Return the names of regions by the codes of country and region."""
-        known = {place for place in self.cities.values() if place.region_code}
-        return {(place.country_code, str(place.region_code)): str(place.region) for place in known}
+        regions = {location for location in self.cities.values() if location.region_code}
+        return {(location.country_code, str(location.region_code)): str(location.region) for location in regions}
 
     def find(self, country: str | None, city: str | None) -> Location | None:
         """Return the place of a city in a country; its country alone if the city is unknown; None if both are.
@@ -77,8 +77,8 @@ class Places:
         pairs = present.select(country, city).distinct().to_pyarrow().to_pylist()
         keys: dict[Location, list[str]] = defaultdict(list)
         for pair in pairs:
-            if place := self.find(pair[country], pair[city]):
-                keys[place].append(_key(pair[country], pair[city]))
+            if location := self.find(pair[country], pair[city]):
+                keys[location].append(_key(pair[country], pair[city]))
         rows = rows.mutate(place_key=rows[country].fill_null("") + SEPARATOR + rows[city].fill_null(""))
         return rows.mutate(**{name: _looked_up(rows.place_key, keys, name) for name in FOUND}).drop("place_key")
 
@@ -90,10 +90,10 @@ def _key(country: str | None, city: str | None) -> str:
 def _looked_up(key: ir.StringColumn, keys: Mapping[Location, list[str]], name: str) -> ir.StringValue:
     """Return the attribute `name` of the place of each key."""
     by_value: dict[str, list[str]] = defaultdict(list)
-    for place, found in keys.items():
-        if value := getattr(place, name.removeprefix("place_")):
-            by_value[value] += found
-    branches = [(key.isin(sorted(found)), value) for value, found in sorted(by_value.items())]
+    for location, names in keys.items():
+        if value := getattr(location, name.removeprefix("place_")):
+            by_value[value] += names
+    branches = [(key.isin(sorted(names)), value) for value, names in sorted(by_value.items())]
     nothing = ibis.null("string")
     return ibis.cases(*branches, else_=nothing) if branches else nothing
 

@@ -61,8 +61,8 @@ class KnownDays:
 
     def with_held(self, noted: Mapping[str, str]) -> "KnownDays":
         """Return the same days with the held days added, from how much of each is known (see `warehouse.held_days`)."""
-        held = {date.fromisoformat(day): known for day, known in noted.items()}
-        unknown = frozenset(day for day, known in held.items() if known == "none")
+        held = {date.fromisoformat(day): amount for day, amount in noted.items()}
+        unknown = frozenset(day for day, amount in held.items() if amount == "none")
         missing = tuple(day for day in self.missing if day not in held)
         return replace(self, held=tuple(sorted(held)), unknown=unknown, missing=missing)
 
@@ -82,10 +82,10 @@ class KnownDays:
 
     def coverage(self, start: date, end: date) -> Coverage:
         """Return whether all, some or none of the days in a range are known."""
-        known = self.within(start, end)
-        if known.first is None:
+        days = self.within(start, end)
+        if days.first is None:
             return "none"
-        has_all = (known.first, known.last) == (start, end) and not (known.held or known.missing)
+        has_all = (days.first, days.last) == (start, end) and not (days.held or days.missing)
         return "whole" if has_all else "part"
 
 

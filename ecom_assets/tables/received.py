@@ -160,8 +160,8 @@ def usual_count(counts: Mapping[date, int], day: date, first: date) -> float | N
     # A run of a week or two covers the nearest weeks; replace them by the same number of earlier weeks.
     while earlier and earlier[0] >= first:
         earlier = [*earlier[1:], earlier[-1] - timedelta(days=7)]
-    known = [counts.get(earlier_day, 0) for earlier_day in earlier if earlier_day >= start]
-    return median(known) if len(known) >= LEAST_WEEKS else None
+    earlier_counts = [counts.get(earlier_day, 0) for earlier_day in earlier if earlier_day >= start]
+    return median(earlier_counts) if len(earlier_counts) >= LEAST_WEEKS else None
 
 
 def latest_count(counts: Mapping[date, int], day: date) -> float | None:

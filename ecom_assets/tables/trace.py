@@ -53,8 +53,8 @@ class TraceContext:
     def where(self, contract: type[Table], **equal: object) -> ir.Table:
         """Return the rows of a table whose columns have these values; `(all)` stands for every value."""
         rows = self.table(contract)
-        named = [rows[name] == value for name, value in equal.items() if value != ALL]
-        return rows.filter(reduce(and_, named)) if named else rows
+        conditions = [rows[name] == value for name, value in equal.items() if value != ALL]
+        return rows.filter(reduce(and_, conditions)) if conditions else rows
 
     def within(self, contract: type[Table], first: date, last: date, day: str = "") -> ir.Table:
         """Return the rows of a table of some days, both included; by its own day column if none is named."""
@@ -180,7 +180,7 @@ def carried(rows: ir.Table) -> list[str]:
     return [name for name in (COUNTED_AS, SIGN) if name in rows.columns]
 
 
-def keeping(below: ir.Table, rows: ir.Table, on: list[Any]) -> ir.Table:
+def keeping(upstream: ir.Table, rows: ir.Table, on: list[Any]) -> ir.Table:
     """Join rows of the table below to the rows above; keep the columns below, and what the rows above carry."""
-    joined = below.join(rows, on)
-    return joined.select(below, **{name: rows[name] for name in carried(rows)})
+    joined = upstream.join(rows, on)
+    return joined.select(upstream, **{name: rows[name] for name in carried(rows)})

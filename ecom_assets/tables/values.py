@@ -63,29 +63,29 @@ def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
         )
 
 
-def check_column(place: str, column: object) -> None:
-    """Raise if a name is neither a column nor a `properties.key`; `place` begins the error message.
+def check_column(subject: str, column: object) -> None:
+    """Raise if a name is neither a column nor a `properties.key`; `subject` begins the error message.
 
     Raises:
         DefinitionError: It is not.
     """
     if not isinstance(column, str) or not re.fullmatch(COLUMN, column):
-        raise DefinitionError(f"{place} names the column {column!r}; write a column or properties.key.")
+        raise DefinitionError(f"{subject} names the column {column!r}; write a column or properties.key.")
     if "." in column and not json_path(column):
-        raise DefinitionError(f"{place} names {column!r}; only {JSON_COLUMN} has keys, as in {JSON_COLUMN}.key.")
+        raise DefinitionError(f"{subject} names {column!r}; only {JSON_COLUMN} has keys, as in {JSON_COLUMN}.key.")
 
 
-def check_unit(place: str, per: object) -> None:
+def check_unit(subject: str, per: object) -> None:
     """Refuse all but a unit: `user`, or a key of `properties`.
 
     Raises:
         DefinitionError: It is neither.
     """
     if per != "user":
-        check_column(place, per)
+        check_column(subject, per)
         if not json_path(str(per)):
             raise DefinitionError(
-                f"{place} is user, or a key of {JSON_COLUMN} such as {JSON_COLUMN}.company; got {per!r}."
+                f"{subject} is user, or a key of {JSON_COLUMN} such as {JSON_COLUMN}.company; got {per!r}."
             )
 
 
@@ -204,7 +204,7 @@ class Bins:
             return Bins(self.column, edges=(Decimal(0),))
         width = (greatest - least) / self.count
         step = max(STEP, Decimal(1).scaleb(width.adjusted() - 2)) if width else STEP
-        inner = {(least + (greatest - least) * place / self.count).quantize(step) for place in range(1, self.count)}
+        inner = {(least + (greatest - least) * number / self.count).quantize(step) for number in range(1, self.count)}
         return Bins(self.column, edges=tuple(sorted(inner)))
 
     @property
@@ -249,17 +249,17 @@ def bins_of(by: str) -> Bins | None:
     return Bins(column, edges=edges)
 
 
-def check_by(place: str, by: object) -> None:
-    """Refuse what is neither a column, a `properties.key`, nor bins of one; `place` begins the error message.
+def check_by(subject: str, by: object) -> None:
+    """Refuse what is neither a column, a `properties.key`, nor bins of one; `subject` begins the error message.
 
     Raises:
         DefinitionError: It is none of them.
     """
     bins = bins_of(by) if isinstance(by, str) else None
-    check_column(place, bins.column if bins else by)
+    check_column(subject, bins.column if bins else by)
 
 
-def by_columns(place: str, by: object) -> tuple[str, ...]:
+def by_columns(subject: str, by: object) -> tuple[str, ...]:
     """Return the parts of a breakdown: one, several, or none.
 
     Raises:
@@ -267,9 +267,9 @@ def by_columns(place: str, by: object) -> tuple[str, ...]:
     """
     columns = tuple(by) if isinstance(by, list | tuple) else () if by is None else (by,)
     for column in columns:
-        check_by(place, column)
+        check_by(subject, column)
     if (by is not None and not 1 <= len(columns) <= MAX_BY) or len(set(named_columns(columns))) < len(columns):
-        raise DefinitionError(f"{place} is 1 to {MAX_BY} different columns; got {by!r}.")
+        raise DefinitionError(f"{subject} is 1 to {MAX_BY} different columns; got {by!r}.")
     return columns
 
 

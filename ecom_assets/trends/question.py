@@ -268,10 +268,10 @@ class TrendQuestion(Question):
     def columns(self) -> list[str]:
         """The columns that it names."""
         conditions = [self.where, *(series.where for series in self.series)]
-        named = [column for where in conditions for column in columns_of(where)]
+        columns = [column for where in conditions for column in columns_of(where)]
         unit = [] if self.per == "user" else [self.per]
         measured = [series.of for series in self.series if series.of]
-        return [*named, *named_columns(self.by_columns), *measured, *unit]
+        return [*columns, *named_columns(self.by_columns), *measured, *unit]
 
     @property
     def by_columns(self) -> tuple[str, ...]:

@@ -101,8 +101,8 @@ def _found(answer: dict[str, Any]) -> list[_TextLine]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
     if lives := answer.get("lifecycle"):
-        named = [(f"{part['name']} " * (len(lives) > 1), part) for part in lives]
-        return [_TextLine(f"{name}{state}", part[state]) for name, part in named for state in STATES]
+        titled = [(f"{part['name']} " * (len(lives) > 1), part) for part in lives]
+        return [_TextLine(f"{name}{state}", part[state]) for name, part in titled for state in STATES]
     result = [_TextLine(_title_of(formula, part["breakdown"]), part["values"]) for part in answer["formula"] or []]
     for series in answer["series"]:
         title = _title_of(_name(series), series["breakdown"])
@@ -128,7 +128,7 @@ def _title(answer: dict[str, Any]) -> str:
     definition = answer["definition"]
     kind = definition.get("kind", "trend")
     listed = answer["series" if kind == "trend" else kind]
-    named = dict.fromkeys(_name(series) for series in listed)
+    names = dict.fromkeys(_name(series) for series in listed)
     more = [] if kind == "trend" else [kind]
     more += [f"at least {definition['at_least']} events in each"] if "at_least" in definition else []
     more += [f"per {definition['per']}"] if "per" in definition else []
@@ -136,7 +136,7 @@ def _title(answer: dict[str, Any]) -> str:
     more += ["cumulated"] if definition["cumulative"] else []
     more += [f"mean of {definition['moving_average']}"] if definition["moving_average"] > 1 else []
     span = f"{definition['first_date']} to {definition['last_date']}"
-    what = f"{', '.join(named)} per {definition['period']}, {', '.join([*more, span])}"
+    what = f"{', '.join(names)} per {definition['period']}, {', '.join([*more, span])}"
     return what if kind == "stickiness" else f"{what}; * is not whole"
 
 

@@ -129,11 +129,11 @@ class Latest:
     def columns(self, events: ir.Table, _as_of: date | None = None) -> list[ir.Value]:
         """Return what to aggregate: when the values were last known, and when they last met the conditions."""
         values = ((text_of if json_path(column) else column_of)(events, column) for column in columns_of(self.where))
-        known = reduce(and_, [value.notnull() for value in values])
+        has_all = reduce(and_, [value.notnull() for value in values])
         never = ibis.null(events.event_at.type().copy(nullable=True))
         return [
-            known.ifelse(events.event_at, never).max(),
-            (known & holds(events, self.where)).ifelse(events.event_at, never).max(),
+            has_all.ifelse(events.event_at, never).max(),
+            (has_all & holds(events, self.where)).ifelse(events.event_at, never).max(),
         ]
 
     def test(self, _as_of: ir.DateValue, known_at: ir.Value, met_at: ir.Value) -> ir.BooleanValue:
@@ -256,8 +256,8 @@ def visitors_in(events: ir.Table, segment: VisitorSegment, as_of: date) -> ir.Ta
     seen = events.filter(events.event_date <= ibis.literal(as_of))
     leaves = list(leaves_of(segment.rule))
     columns = [
-        {f"part_{place}_{number}": value for number, value in enumerate(leaf.columns(seen, as_of))}
-        for place, leaf in enumerate(leaves)
+        {f"part_{position}_{number}": value for number, value in enumerate(leaf.columns(seen, as_of))}
+        for position, leaf in enumerate(leaves)
     ]
     visitors = seen.group_by("visitor_id").agg(
         **{name: value for by_name in columns for name, value in by_name.items()}

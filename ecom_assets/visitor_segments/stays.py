@@ -28,7 +28,7 @@ def stays(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:
     """Return one row per segment (at least one), visitor and stay in it, in the columns of `VisitorSegments`."""
     newest = events.agg(as_of_date=events.event_date.max())
     days = _visitor_days(events, segments)
-    return union_all(*(_stays(days, place, segment, newest) for place, segment in enumerate(segments)))
+    return union_all(*(_stays(days, position, segment, newest) for position, segment in enumerate(segments)))
 
 
 def daily_counts(entered_and_left: ir.Table, events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Table:
@@ -66,20 +66,20 @@ def _visitor_days(events: ir.Table, segments: Sequence[VisitorSegment]) -> ir.Ta
     """Return one row per visitor and day with an event, with what each part of each segment counts on the day."""
     columns = {
         name: value
-        for place, segment in enumerate(segments)
+        for position, segment in enumerate(segments)
         for number, leaf in enumerate(leaves_of(segment.rule))
-        for name, value in zip(_names(place, number, leaf), leaf.columns(events), strict=True)
+        for name, value in zip(_names(position, number, leaf), leaf.columns(events), strict=True)
     }
     return events.group_by("visitor_id", day=events.event_date).agg(**columns)
 
 
-def _names(place: int, number: int, leaf: Leaf) -> list[str]:
-    return [f"part_{place}_{number}_{column}" for column in range(2 if isinstance(leaf, Latest) else 1)]
+def _names(position: int, number: int, leaf: Leaf) -> list[str]:
+    return [f"part_{position}_{number}_{column}" for column in range(2 if isinstance(leaf, Latest) else 1)]
 
 
-def _stays(days: ir.Table, place: int, segment: VisitorSegment, newest: ir.Table) -> ir.Table:
+def _stays(days: ir.Table, position: int, segment: VisitorSegment, newest: ir.Table) -> ir.Table:
     leaves = list(leaves_of(segment.rule))
-    names = [_names(place, number, leaf) for number, leaf in enumerate(leaves)]
+    names = [_names(position, number, leaf) for number, leaf in enumerate(leaves)]
     points = _points(days, leaves, names)
     points = points.cross_join(newest)
     points = points.filter(points.day <= points.as_of_date)
@@ -92,9 +92,11 @@ def _stays(days: ir.Table, place: int, segment: VisitorSegment, newest: ir.Table
         }
     )
     values = [[seen[name] for name in own] for own in names]
-    known = seen.select("visitor_id", "day", "as_of_date", is_in=is_met(segment.rule, values, seen.day).ifelse(1, 0))
-    before = known.is_in.lag().over(ibis.window(**PER_VISITOR)).fill_null(0)
-    changed = known.mutate(before=before).filter(lambda rows: rows.is_in != rows.before)
+    memberships = seen.select(
+        "visitor_id", "day", "as_of_date", is_in=is_met(segment.rule, values, seen.day).ifelse(1, 0)
+    )
+    before = memberships.is_in.lag().over(ibis.window(**PER_VISITOR)).fill_null(0)
+    changed = memberships.mutate(before=before).filter(lambda rows: rows.is_in != rows.before)
     ends = changed.mutate(left_date=changed.day.lead().over(ibis.window(**PER_VISITOR)))
     return (
         ends.filter(ends.is_in == 1)

@@ -46,8 +46,8 @@ class OrderService(Service):
 
     def answer(self, request: ServiceRequest) -> ServiceResponse:
         """Return the response to any of the requests, or an error."""
-        given = [request.headers.get(name) for name in ("x-nickname", "x-cohort", "x-api-key")]
-        if given != [NICKNAME, COHORT, self.key]:
+        credentials = [request.headers.get(name) for name in ("x-nickname", "x-cohort", "x-api-key")]
+        if credentials != [NICKNAME, COHORT, self.key]:
             return ServiceResponse.json({"error": "Access is denied: check nickname, cohort and key"}, 401)
         step = (request.method, request.path)
         if step == ("POST", "/generate_report"):

@@ -51,8 +51,8 @@ class ServiceRequest:
         return self._credentials("bearer")
 
     def _credentials(self, scheme: str) -> str:
-        named, _, credentials = self.headers.get("authorization", "").partition(" ")
-        return credentials if named.lower() == scheme else ""
+        used_scheme, _, credentials = self.headers.get("authorization", "").partition(" ")
+        return credentials if used_scheme.lower() == scheme else ""
 
 
 @dataclass(frozen=True)

@@ -163,9 +163,9 @@ def _coded(texts: pa.Array, codes: Ints) -> pa.Array:
     return texts.take(pa.array(codes, mask=codes == r.NOTHING))
 
 
-def _instants(instants: Ints) -> pa.Array:
+def _instants(times_us: Ints) -> pa.Array:
     """Return microseconds since 1970 as text like `2026-01-05T13:45:12.123456Z`."""
-    texts = pa.array(instants).cast(pa.timestamp("us")).cast(pa.string())
+    texts = pa.array(times_us).cast(pa.timestamp("us")).cast(pa.string())
     return pc.binary_join_element_wise(pc.replace_substring(texts, " ", "T"), "Z", "")
 
 

@@ -83,9 +83,9 @@ class Refunds:
 
 def _is_first_of(visitor: Ints, wanted: Flags) -> Flags:
     """Return which rows are the first wanted row of a person."""
-    places = np.flatnonzero(wanted)
+    positions = np.flatnonzero(wanted)
     first: Flags = np.zeros(len(visitor), np.bool_)
-    first[places[np.unique(visitor[places], return_index=True)[1]]] = True
+    first[positions[np.unique(visitor[positions], return_index=True)[1]]] = True
     return first
 
 

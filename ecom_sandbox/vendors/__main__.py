@@ -26,15 +26,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--no-rates", action="store_true", help="accept any number of records")
     parser.add_argument("--faults", action="store_true", help="let everything go wrong now and then")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     keep_private()
     end = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
-    faults = some_faults() if given.faults else NO_FAULTS
+    faults = some_faults() if options.faults else NO_FAULTS
     try:
         with running_receivers(
-            ports=given.ports, journals=given.journals, faults=faults, has_rates=not given.no_rates
+            ports=options.ports, journals=options.journals, faults=faults, has_rates=not options.no_rates
         ) as running:
             sys.stdout.write(json.dumps(running.environment()) + "\n")
             sys.stdout.flush()

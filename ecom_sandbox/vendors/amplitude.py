@@ -111,8 +111,8 @@ def _is_invalid(column: str, value: object) -> bool:
 def _too_many_groups(groups: object) -> bool:
     if not isinstance(groups, Mapping):
         return True
-    named = sum(len(names) if isinstance(names, list) else 1 for names in groups.values())
-    return len(groups) > MOST_GROUP_TYPES or named > MOST_GROUPS
+    group_count = sum(len(names) if isinstance(names, list) else 1 for names in groups.values())
+    return len(groups) > MOST_GROUP_TYPES or group_count > MOST_GROUPS
 
 
 def identify_flaw(identification: object) -> str:

@@ -101,13 +101,13 @@ def _property_messages(properties: object) -> Iterator[Message]:
         return
     if len(properties) > MOST_PROPERTIES:
         yield Message("user_properties", f"There are more than {MOST_PROPERTIES}.", "EXCEEDED_MAX_ENTITIES")
-    for name, given in properties.items():
+    for name, entry in properties.items():
         path = f"user_properties.{name}"
         if name in RESERVED_PROPERTIES or name.startswith(_PREFIXES):
             yield Message(path, "The name is reserved.", "NAME_RESERVED")
         elif not _NAME.fullmatch(name) or len(name) > PROPERTY_NAME_CHARS:
             yield Message(path, f"A name has up to {PROPERTY_NAME_CHARS} letters, digits and _.", "NAME_INVALID")
-        value = given.get("value") if isinstance(given, dict) else None
+        value = entry.get("value") if isinstance(entry, dict) else None
         if not isinstance(value, str | int | float) or len(str(value)) > PROPERTY_VALUE_CHARS:
             yield Message(path, f"A value has up to {PROPERTY_VALUE_CHARS} characters.", "VALUE_INVALID")
 
@@ -198,9 +198,9 @@ class Ga4Receiver(Receiver):
         messages = list(messages_on(None if body is NO_JSON else body, incoming.at_s))
         if request.path == DEBUG:
             return Decision(ServiceResponse.json({"validationMessages": [message.as_json() for message in messages]}))
-        given = (request.query.get("measurement_id"), request.query.get("api_secret"))
+        credentials = (request.query.get("measurement_id"), request.query.get("api_secret"))
         is_lost = len(incoming.body) >= TOO_MANY_BYTES or any(message.event is None for message in messages)
-        if is_lost or given != (self.measurement_id, self.api_secret):
+        if is_lost or credentials != (self.measurement_id, self.api_secret):
             return Decision(ServiceResponse(NO_CONTENT))
         bad = {message.event for message in messages if message.event is not None}
         entries = self.entries(incoming)
@@ -228,7 +228,7 @@ class Ga4Receiver(Receiver):
         user = str(body["client_id"])
         entries = [_event_entry(body, event, user, incoming.at_s) for event in body["events"]]
         if properties := body.get("user_properties"):
-            values = {name: given.get("value") for name, given in properties.items()}
+            values = {name: entry.get("value") for name, entry in properties.items()}
             entries.append(Entry("profile", user, user, None, properties=values))
         return entries
 
@@ -242,8 +242,8 @@ def _event_entry(body: dict[str, Any], event: object, user: str, at_s: float) ->
         return Entry("event", user, "", None)
     name, transaction_id = str(event.get("name")), params.get("transaction_id")
     key = (name, transaction_id) if transaction_id and name == "purchase" else None
-    given = params.get("event_id") or transaction_id
-    record_id = str(given) if given else hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
+    event_key = params.get("event_id") or transaction_id
+    record_id = str(event_key) if event_key else hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
     micros = micros_of(body, event)
     shown = at_s * MICROS if micros is None else max(micros, (at_s - BACK_S) * MICROS)
     return Entry("event", user, record_id, key, name, int(shown))

@@ -234,8 +234,8 @@ class MixpanelReceiver(Receiver):
         for at, event in enumerate(events):
             field, message = event_flaw(event, incoming.at_s, may_be_large=may_be_large)
             if field or _insert_id(event) in self.refuses:
-                named = {"index": at, self.behaviour.id_name: _insert_id(event)}
-                failed[at] = named | {"field": field or "properties", "message": message or "properties is wrong"}
+                failure = {"index": at, self.behaviour.id_name: _insert_id(event)}
+                failed[at] = failure | {"field": field or "properties", "message": message or "properties is wrong"}
         good = [event for at, event in enumerate(events) if at not in failed] if failed else events
         answer = self._imported(incoming, len(good), list(failed.values()), is_form=is_form)
         return Decision(answer, _event_entries(good), good, list(failed))

@@ -58,8 +58,8 @@ def deliveries_of(store: Store | None, days: Days) -> ir.Table:
     con.con.execute("CREATE TABLE deliveries AS SELECT * FROM rows")
     if store:
         sent = {date.fromisoformat(day) for (day,) in store.rows("SELECT DISTINCT day FROM batches")}
-        for a_day in sorted(sent.intersection(days.dates)):
-            con.con.register("rows", _day(store, a_day).cast(schema))
+        for day in sorted(sent.intersection(days.dates)):
+            con.con.register("rows", _day(store, day).cast(schema))
             con.con.execute("INSERT INTO deliveries SELECT * FROM rows")
     return con.table("deliveries")
 
@@ -73,23 +73,23 @@ def noted_days(store: Store | None, days: Days | None = None) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema([schema.field(name) for name in NOTED]))
 
 
-def _day(store: Store, a_day: date) -> pa.Table:
-    with closing(KnownRecords(store, None, a_day, a_day)) as known:
-        given = store.rows("SELECT id, name, account FROM destinations")
+def _day(store: Store, day: date) -> pa.Table:
+    with closing(KnownRecords(store, None, day, day)) as known:
+        destinations = store.rows("SELECT id, name, account FROM destinations")
         changes = "SELECT destination_id, record_id, found_at FROM changes WHERE day = ?"
         known.con.register(
-            "destination", table_of({"id": pa.int64(), "name": pa.string(), "account": pa.string()}, given)
+            "destination", table_of({"id": pa.int64(), "name": pa.string(), "account": pa.string()}, destinations)
         )
         kinds = {"destination_id": pa.int64(), "record_id": pa.string(), "found_at": pa.string()}
-        known.con.register("change", table_of(kinds, store.rows(changes, (a_day.isoformat(),))))
+        known.con.register("change", table_of(kinds, store.rows(changes, (day.isoformat(),))))
         return known.con.sql(DELIVERIES).to_arrow_table()
 
 
 def _noted(row: tuple[Any, ...]) -> dict[str, Any]:
-    a_day, name, account, due, changed, outcomes, newest = row
+    day, name, account, due, changed, outcomes, newest = row
     counted: dict[str, int] = json.loads(outcomes)
     return {
-        "reconciled_date": date.fromisoformat(a_day),
+        "reconciled_date": date.fromisoformat(day),
         "destination": name,
         "account": account,
         "due_count": due,
@@ -123,12 +123,12 @@ def gap_of(store: Store | None, engine: Engine) -> Gap:
         "SELECT d.name, b.day, sum(b.record_count) FROM batches b JOIN destinations d ON d.id = b.destination_id "
         "GROUP BY d.name, b.day"
     )
-    known = {(name, day): int(number) for name, day, number in store.rows(per_day)} if store else {}
-    missing = sum(max(number - known.get(key, 0), 0) for key, number in copied.items())
+    numbers = {(name, day): int(number) for name, day, number in store.rows(per_day)} if store else {}
+    missing = sum(max(number - numbers.get(key, 0), 0) for key, number in copied.items())
     return Gap(int(missing), int(sum(copied.values())))
 
 
-def refuse_emptier(store: Store | None, engine: Engine, place: object) -> None:
+def refuse_emptier(store: Store | None, engine: Engine, address: object) -> None:
     """Refuse to send anything if the ledger has fewer records than its copy in the warehouse.
 
     Raises:
@@ -136,7 +136,7 @@ def refuse_emptier(store: Store | None, engine: Engine, place: object) -> None:
     """
     if gap := gap_of(store, engine):
         raise DeliveryError(
-            f"The ledger of deliveries {store.address if store else place} lacks {gap.missing_count:,} of the "
+            f"The ledger of deliveries {store.address if store else address} lacks {gap.missing_count:,} of the "
             f"{gap.copied_count:,} deliveries that export.deliveries has, so these would be sent again; nothing was "
             "sent: put your backup of the ledger back, or rebuild it with `ecom ledger restore`."
         )
@@ -163,8 +163,8 @@ def restore(store: Store, engine: Engine) -> Restored:
     with store.transaction():
         taken = {number for (number,) in store.rows("SELECT number FROM batches")}
         days = engine.table(Deliveries).select("record_date").distinct().to_pyarrow().to_pylist()
-        for a_day in sorted(row["record_date"] for row in days):
-            for batch in _batches(engine, a_day):
+        for day in sorted(row["record_date"] for row in days):
+            for batch in _batches(engine, day):
                 _bring_back(store, batch, taken, done)
         if done.batch_count:
             store.rows(store.spelling["next_number"])
@@ -172,10 +172,10 @@ def restore(store: Store, engine: Engine) -> Restored:
     return done
 
 
-def _batches(engine: Engine, a_day: date) -> Iterator[list[Row]]:
+def _batches(engine: Engine, day: date) -> Iterator[list[Row]]:
     """Yield the rows of a day, grouped by the batch in which they were last sent."""
     table = engine.table(Deliveries)
-    ordered = table.filter(table.record_date == a_day).order_by("batch_number", "destination", "account", "record_id")
+    ordered = table.filter(table.record_date == day).order_by("batch_number", "destination", "account", "record_id")
     rows = ordered.to_pyarrow().to_pylist()
     for _, batch in groupby(rows, key=itemgetter("batch_number", "destination", "account")):
         yield list(batch)
@@ -188,8 +188,8 @@ def _bring_back(store: Store, batch: list[Row], taken: set[int], done: Restored)
     if number in taken:
         query = "SELECT record_ids FROM batches WHERE destination_id = ? AND day = ?"
         batches = store.rows(query, (identity, first["record_date"].isoformat()))
-        known = {record_id for (ids,) in batches for record_id in json.loads(ids)}
-        batch = [row for row in batch if row["record_id"] not in known]
+        record_ids = {record_id for (ids,) in batches for record_id in json.loads(ids)}
+        batch = [row for row in batch if row["record_id"] not in record_ids]
         number = max(taken) + 1
     if not batch:
         return

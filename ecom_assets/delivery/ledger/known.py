@@ -153,8 +153,8 @@ def _sent(batches: list[Batch]) -> pa.Table:
 def _exceptions(store: Store, numbers: list[int]) -> list[tuple[Any, ...]]:
     """Return the records of some batches whose outcome is not that of their batch."""
     result: list[tuple[Any, ...]] = []
-    for place in range(0, len(numbers), PAGE):
-        some = numbers[place : place + PAGE]
+    for start in range(0, len(numbers), PAGE):
+        some = numbers[start : start + PAGE]
         marks = ", ".join("?" for _ in some)
         query = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
         result += store.rows(query, some)
@@ -177,13 +177,13 @@ def _pages(store: Store, destination_id: int | None, first: date | None, last: d
         ("day >= ?", first.isoformat() if first else None),
         ("day <= ?", last.isoformat() if last else None),
     ]
-    given = [(condition, value) for condition, value in conditions if value is not None]
-    where = " AND ".join(["number > ?", *(condition for condition, _ in given)])
+    bounds = [(condition, value) for condition, value in conditions if value is not None]
+    where = " AND ".join(["number > ?", *(condition for condition, _ in bounds)])
     newest: object = 0
     while True:
         columns = f"{', '.join(BATCH)}, record_ids, payload_hashes"
         query = f"SELECT {columns} FROM batches WHERE {where} ORDER BY number LIMIT {PAGE}"  # noqa: S608 (as above)
-        page = store.rows(query, (newest, *(value for _, value in given)))
+        page = store.rows(query, (newest, *(value for _, value in bounds)))
         if page:
             yield page
         if len(page) < PAGE:

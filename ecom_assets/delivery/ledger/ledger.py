@@ -179,11 +179,11 @@ class DeliveryLedger:
 
     def note_day(self, writer: Writer, day: date, noted: DayNote) -> None:
         """Within a turn, record the outcomes of a day."""
-        place = writer.destination_id, _text(day)
+        day_key = writer.destination_id, _text(day)
         self.store.count(
             "UPDATE days SET pending_count = ?, due_count = ?, changed_count = ?, outcomes = ? "
             "WHERE destination_id = ? AND day = ?",
-            (noted.pending_count, noted.due_count, noted.changed_count, json.dumps(noted.outcomes), *place),
+            (noted.pending_count, noted.due_count, noted.changed_count, json.dumps(noted.outcomes), *day_key),
         )
 
     def close_predecessors(self, writer: Writer, day: date) -> None:

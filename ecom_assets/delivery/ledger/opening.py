@@ -59,7 +59,7 @@ class DeliveryContext:
             return days
         begun = set(noted_days(self.store_if_any)["reconciled_date"].to_pylist())
         first = self._first_day()
-        return Days.from_dates(a_day for a_day in days.dates if a_day >= first or a_day in begun)
+        return Days.from_dates(day for day in days.dates if day >= first or day in begun)
 
     def refuse_emptier(self, engine: Engine) -> None:
         """Refuse to send if the ledger has fewer records than its copy in the warehouse; compares only once.
@@ -68,16 +68,16 @@ class DeliveryContext:
             DeliveryError: It has fewer records: it was lost, or replaced by an old one.
         """
         if not self._is_compared:
-            place = ledger_place(self.settings)
-            is_lost = isinstance(place, Path) and not place.exists()
-            refuse_emptier(None if is_lost else self.ledger.store, engine, place)
+            address = ledger_place(self.settings)
+            is_lost = isinstance(address, Path) and not address.exists()
+            refuse_emptier(None if is_lost else self.ledger.store, engine, address)
             self._is_compared = True
 
     @property
     def store_if_any(self) -> Store | None:
         """Return the ledger's database, or None if nothing was ever delivered."""
-        place = ledger_place(self.settings)
-        is_there = {"ledger", "destinations"} & set(vars(self)) or not isinstance(place, Path) or place.exists()
+        address = ledger_place(self.settings)
+        is_there = {"ledger", "destinations"} & set(vars(self)) or not isinstance(address, Path) or address.exists()
         return self.ledger.store if is_there else None
 
     def close(self) -> None:

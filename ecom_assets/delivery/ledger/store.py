@@ -264,10 +264,10 @@ def listed_in_postgres(url: str, table: str, columns: str) -> list[tuple[Any, ..
     address = without_secrets(url)
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="ecom_assets ledger") as con:
-            found = con.execute(MAY_READ, (SCHEMA, table)).fetchone()
-            if found is None:
+            row = con.execute(MAY_READ, (SCHEMA, table)).fetchone()
+            if row is None:
                 return []
-            if not found[0]:
+            if not row[0]:
                 raise DeliveryError(
                     f"The user of {address} may not read {SCHEMA}.{table}; let its owner run GRANT USAGE ON SCHEMA "
                     f"{SCHEMA} and GRANT SELECT ON {SCHEMA}.{table} to it."
@@ -283,11 +283,11 @@ POSTGRES = ("postgres://", "postgresql://")
 
 def ledger_place(settings: Settings) -> Path | str:
     """Return the ledger's file, or the URL of the Postgres database that has it."""
-    named = settings.ledger_url.get_secret_value()
-    if named.startswith("sqlite:///"):
-        return Path(named.removeprefix("sqlite://"))
-    candidates = (named, settings.warehouse_url, settings.postgres_url.get_secret_value())
-    return next((url for url in candidates if url.startswith(POSTGRES)), default_file(settings))
+    url = settings.ledger_url.get_secret_value()
+    if url.startswith("sqlite:///"):
+        return Path(url.removeprefix("sqlite://"))
+    candidates = (url, settings.warehouse_url, settings.postgres_url.get_secret_value())
+    return next((address for address in candidates if address.startswith(POSTGRES)), default_file(settings))
 
 
 def default_file(settings: Settings) -> Path:
@@ -301,10 +301,10 @@ def open_store(settings: Settings) -> Store:
     Raises:
         DeliveryError: It cannot be opened, or it is new and an earlier ledger exists in another place.
     """
-    place = ledger_place(settings)
-    if isinstance(place, Path):
-        return SqliteStore(place)
-    store = PostgresStore(place)
+    address = ledger_place(settings)
+    if isinstance(address, Path):
+        return SqliteStore(address)
+    store = PostgresStore(address)
     if not settings.ledger_url.get_secret_value():
         _refuse_second_ledger(store, default_file(settings))
     return store

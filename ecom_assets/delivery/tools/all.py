@@ -57,8 +57,8 @@ def destinations(settings: Settings) -> dict[str, HttpDestination]:
         currency=settings.known_currency or None,
         cart_value=settings.cart_value,
     )
-    named = [tool for tool in TOOLS.values() if tool.is_set(tool.own(settings))]
-    return {name: made for tool in named for name, made in tool.open(settings, choices).items()}
+    tools = [tool for tool in TOOLS.values() if tool.is_set(tool.own(settings))]
+    return {name: made for tool in tools for name, made in tool.open(settings, choices).items()}
 
 
 @contextmanager

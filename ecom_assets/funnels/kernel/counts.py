@@ -252,8 +252,8 @@ def _plan(funnel: Funnel, matching: Matching, codes: list[frozenset[int]], *, is
 def _check_columns(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, units: list[str]) -> None:
     types = {name: kind for name, kind, *_ in con.execute(f"DESCRIBE {events_sql}").fetchall()}
     values = [(column, value) for step in funnel.steps for column, value in step.equal.items()]
-    named = (column.partition(".")[0] for column in (*(column for column, _ in values), *funnel.hold))
-    for column in (*units, "event_at", "event_type", *named):
+    columns = (column.partition(".")[0] for column in (*(column for column, _ in values), *funnel.hold))
+    for column in (*units, "event_at", "event_type", *columns):
         if column not in types:
             raise unknown_column(column, types)
     for column, value in values:

@@ -276,8 +276,8 @@ def _in_time(attempts: Ints, at: Ints, starts: Ints, plan: FunnelPlan) -> tuple[
     return attempts[kept], at[kept]
 
 
-def _at_or_never(candidates: Ints, places: Ints) -> Ints:
-    return np.append(candidates, np.iinfo(np.int64).max)[places]
+def _at_or_never(candidates: Ints, positions: Ints) -> Ints:
+    return np.append(candidates, np.iinfo(np.int64).max)[positions]
 
 
 def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> Iterator[Ints]:

@@ -163,17 +163,17 @@ def _read_pass(read_page: ReadPage, stop: Callable[[], None], concurrency: int, 
     growths = -1
     with ThreadPoolExecutor(concurrency, "customer-page") as pool:
         # A page may announce more pages than the ones before it did.
-        while (known := max(page.page_count or 0 for page in pages)) > len(pages):
+        while (page_count := max(page.page_count or 0 for page in pages)) > len(pages):
             growths += 1
-            if known > most_pages:
-                raise _too_many_pages(f"says that it has {known:,} pages", most_pages)
+            if page_count > most_pages:
+                raise _too_many_pages(f"says that it has {page_count:,} pages", most_pages)
             if growths > MOST_GROWTHS:
                 raise SourceError(
                     f"The list of the customer API grows while it is read: it said {growths} times that it has more "
-                    f"pages than before, now {known:,}; see that its number of pages is right, or fetch at a quieter "
-                    "hour."
+                    f"pages than before, now {page_count:,}; see that its number of pages is right, or fetch "
+                    "at a quieter hour."
                 )
-            numbers = range(len(pages) + 1, known + 1)
+            numbers = range(len(pages) + 1, page_count + 1)
             pages += _results(pool, [pool.submit(read_page, number, None) for number in numbers], stop)
     return Pass(tuple(pages))
 
@@ -269,8 +269,8 @@ def _require_field(name: str, api_field: ApiField, id_type: str, objects: Sequen
     values = [value_at(record, api_field.path) for record in objects]
     there = [value for value in values if value is not MISSING]
     if not there and not api_field.optional:
-        known = sorted({key for record in objects for key in record})
-        guess = bracketed_guess(api_field.path, known)
+        keys = sorted({key for record in objects for key in record})
+        guess = bracketed_guess(api_field.path, keys)
         raise Misfit(
             f"no record has `{api_field.path}`{guess}, which is the field {name} and expected to be {expected}"
         )
@@ -300,12 +300,12 @@ def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bo
 
 
 def _require_known(mapping: CustomerMapping, objects: Sequence[dict[str, Any]]) -> None:
-    known = {api_field.path.split(".")[0] for _, api_field in mapping.fields.given()} | set(mapping.ignore_fields)
+    names = {api_field.path.split(".")[0] for _, api_field in mapping.fields.given()} | set(mapping.ignore_fields)
     for record in objects:
         for key in record:
-            if key not in known:
+            if key not in names:
                 raise Misfit(
-                    f"records have `{key}`, which the mapping does not name; expected are {', '.join(sorted(known))}, "
+                    f"records have `{key}`, which the mapping does not name; expected are {', '.join(sorted(names))}, "
                     "so name it under `fields` or `ignore_fields`, or set `other_fields: ignore`"
                 )
 
@@ -381,7 +381,7 @@ class PageReader:
             self._step = max(1, len(records))
         page_count = self._page_count(answer, total)
         after = self._after(number, answer, response, records) if page_count is None else None
-        read = (read_record(record, number, place, mapping) for place, record in enumerate(records, start=1))
+        read = (read_record(record, number, position, mapping) for position, record in enumerate(records, start=1))
         return CustomerPage(number, total, page_count, tuple(read), after)
 
     def _require_number(self, number: int, answer: object) -> None:

@@ -192,15 +192,15 @@ class CustomerMapping(_ApiPart):
     def _scored(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for name in value or ():
             if name not in {*SCORED_FIELDS, SCORE}:
-                known = ", ".join((*SCORED_FIELDS, SCORE))
-                raise ValueError(f"{name!r} is not a field of the quality score; these are {known}")
+                names = ", ".join((*SCORED_FIELDS, SCORE))
+                raise ValueError(f"{name!r} is not a field of the quality score; these are {names}")
         return value
 
     @model_validator(mode="after")
     def _expected_fields_are_there(self) -> "CustomerMapping":
-        given = dict(self.fields.given())
+        fields = dict(self.fields.given())
         for name in self.expected or ():
-            if name not in given:
+            if name not in fields:
                 raise ValueError(f"{name!r} is expected for the quality score, but `fields` does not say where it is")
         return self
 
@@ -212,8 +212,8 @@ class CustomerMapping(_ApiPart):
         """
         if self.expected is not None:
             return tuple(name for name in (*SCORED_FIELDS, SCORE) if name in self.expected)
-        given = {name for name, _ in self.fields.given()}
-        return tuple(name for name in SCORED_FIELDS if name in given)
+        names = {name for name, _ in self.fields.given()}
+        return tuple(name for name in SCORED_FIELDS if name in names)
 
 
 def load_customer_mapping(name_or_path: str | Path) -> CustomerMapping:

@@ -364,10 +364,10 @@ def _key_sql(keying: Keying[FunnelPlan] | None, code: str, plan: FunnelPlan) -> 
 
 def _cases(rules: dict[str, str]) -> str:
     """Return WHEN … THEN … for rules about a row `t0` and its user; values are minus the reason's number."""
-    places = {name: place for place, name in enumerate(default_rules(), start=1)}
+    numbers = {name: number for number, name in enumerate(default_rules(), start=1)}
     once = f"coalesce(CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END, {default_rules()['missing_identity']})"
     ordered = {name: once if name == "missing_identity" else condition for name, condition in rules.items()}
-    return " ".join(f"WHEN {condition} THEN {-places[name]}" for name, condition in ordered.items())
+    return " ".join(f"WHEN {condition} THEN {-numbers[name]}" for name, condition in ordered.items())
 
 
 def _is_clean() -> str:

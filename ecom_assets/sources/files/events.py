@@ -36,9 +36,9 @@ from ecom_assets.warehouse.sql_text import STATEMENTS, day_in_zone, select
 
 def may_hold_erased(settings: Settings) -> bool:
     """Return whether people were erased, whose rows must be left out of whatever file is asked."""
-    named = (settings.ledger_url.get_secret_value(), settings.warehouse_url, settings.postgres_url.get_secret_value())
+    urls = (settings.ledger_url.get_secret_value(), settings.warehouse_url, settings.postgres_url.get_secret_value())
     if not (settings.home / "ledger.sqlite").exists() and not any(
-        "://" in url and "duckdb:" not in url for url in named
+        "://" in url and "duckdb:" not in url for url in urls
     ):
         return False  # without the imports below: there is no ledger, which has the list of erased people
     from ecom_assets.privacy.erased_people import ErasedIds  # noqa: PLC0415 (loads the ledger)
@@ -186,10 +186,10 @@ class FileEvents:
             resolved = self._without_copies(resolved)
         if self.columns == ALL_COLUMNS:
             return clean.as_clean_events(resolved)
-        named = resolved.rename(source_session_id="session_id")
+        renamed = resolved.rename(source_session_id="session_id")
         if "user_agent" in self.columns:
-            named = named.mutate(is_bot=clean.is_robot(named.user_agent))
-        return named.select(*(name for name in CleanEvents.columns if name in named.columns))
+            renamed = renamed.mutate(is_bot=clean.is_robot(renamed.user_agent))
+        return renamed.select(*(name for name in CleanEvents.columns if name in renamed.columns))
 
     def _ordinary(self, checked: CheckedRows) -> ir.Table:
         """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""

@@ -72,9 +72,9 @@ class _Fit:
 
     @cached_property
     def unknown(self) -> list[str]:
-        known = {column for columns in self.used.values() for column in columns}
-        known |= {*self.mapping.ignore_columns, self.mapping.explode or ""}
-        return [name for name in self.found.columns if name not in known]
+        expected = {column for columns in self.used.values() for column in columns}
+        expected |= {*self.mapping.ignore_columns, self.mapping.explode or ""}
+        return [name for name in self.found.columns if name not in expected]
 
     def check_missing(self) -> None:
         if not self.found.columns:  # an NDJSON file without a readable line: only its lines are malformed

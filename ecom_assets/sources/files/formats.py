@@ -191,15 +191,15 @@ def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
             "snowflake://USER@ACCOUNT/DATABASE/SCHEMA/TABLE."
         )
     values: dict[Path, InputFile] = {}
-    for file in (file for given in paths for file in _files_of(str(given))):
+    for file in (file for path in paths for file in _files_of(str(path))):
         values.setdefault(Path(file.path).resolve(), file)
     return sorted(values.values(), key=lambda file: file.path)
 
 
-def in_landing_folders(place: str) -> bool:
+def in_landing_folders(path: str) -> bool:
     """Return whether a path (file, folder or glob) is in or contains landing folders, even empty ones."""
-    below = [path.name for path in Path(place).iterdir()] if Path(place).is_dir() else []
-    return any(_LANDING.fullmatch(part) for part in (*Path(place).absolute().parts, *below))
+    names = [child.name for child in Path(path).iterdir()] if Path(path).is_dir() else []
+    return any(_LANDING.fullmatch(part) for part in (*Path(path).absolute().parts, *names))
 
 
 def head_of(file: InputFile) -> bytes:
@@ -249,38 +249,38 @@ def check_parquet(file: InputFile) -> None:
         raise SourceError(f"{file.name} is a cut-off Parquet file (its end is missing); deliver it again")
 
 
-def _files_of(given: str) -> Iterator[InputFile]:
-    path = Path(given)
+def _files_of(path: str) -> Iterator[InputFile]:
+    location = Path(path)
     try:
-        is_folder, is_file = path.is_dir(), path.is_file()
+        is_folder, is_file = location.is_dir(), location.is_file()
     except OSError as error:
-        raise SourceError(f"{given} may not be read by this user ({error.strerror}); change its permissions") from error
+        raise SourceError(f"{path} may not be read by this user ({error.strerror}); change its permissions") from error
     if is_folder:
-        yield from _in_folder(path, given)
+        yield from _in_folder(location, path)
     elif is_file:
-        yield _input_file(path, path.parent)
-    elif glob.has_magic(given):
-        yield from _in_glob(given)
+        yield _input_file(location, location.parent)
+    elif glob.has_magic(path):
+        yield from _in_glob(path)
     else:
-        raise SourceError(f"{given} does not exist; check the path")
+        raise SourceError(f"{path} does not exist; check the path")
 
 
-def _in_folder(folder: Path, given: str) -> Iterator[InputFile]:
+def _in_folder(folder: Path, path: str) -> Iterator[InputFile]:
     files = list(files_below(folder))
     if not files:
-        raise NoFilesError(f"the folder {given} holds no files; put {_KNOWN} files there")
-    for path in files:
-        yield _input_file(path, folder)
+        raise NoFilesError(f"the folder {path} holds no files; put {_KNOWN} files there")
+    for file in files:
+        yield _input_file(file, folder)
 
 
-def _in_glob(given: str) -> Iterator[InputFile]:
-    root = Path(given)
+def _in_glob(pattern: str) -> Iterator[InputFile]:
+    root = Path(pattern)
     while glob.has_magic(str(root)):
         root = root.parent
-    require_readable_globs(given)
-    matches = [Path(match) for match in sorted(glob.glob(given, recursive=True))]  # noqa: PTH207 absolute globs too
+    require_readable_globs(pattern)
+    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 absolute globs too
     if not matches:
-        raise NoFilesError(f"no file matches {given}; check the pattern")
+        raise NoFilesError(f"no file matches {pattern}; check the pattern")
     for match in (path for path in matches if not any(map(is_ignored, path.relative_to(root).parts))):
         for path in files_below(match) if match.is_dir() else [match]:
             yield _input_file(path, root)
@@ -351,21 +351,21 @@ class NewestFiles:
 
 
 def newest_files(
-    places: Iterable[str], since: datetime, first_day: date, *, most_files: int, most_bytes: int
+    patterns: Iterable[str], since: datetime, first_day: date, *, most_files: int, most_bytes: int
 ) -> NewestFiles:
     """Return the files that changed at or after an instant.
 
     Args:
-        places: Files, folders and globs.
+        patterns: Files, folders and globs.
         since: The instant.
         first_day: Landing folders of earlier days are skipped.
         most_files: Maximum number of files.
         most_bytes: Maximum total size.
 
     Raises:
-        SourceError: A place does not exist.
+        SourceError: A file or folder does not exist.
     """
-    seen = {os.path.realpath(path): (path, stat) for place in places for path, stat in _in(place, first_day)}
+    seen = {os.path.realpath(path): (path, stat) for pattern in patterns for path, stat in _in(pattern, first_day)}
     by_age = sorted(seen.values(), key=lambda entry: (-entry[1].st_mtime_ns, entry[0]))
     changed_at = datetime.fromtimestamp(by_age[0][1].st_mtime, UTC) if by_age else None
     fresh = [entry for entry in by_age if entry[1].st_mtime >= since.timestamp()]
@@ -381,16 +381,16 @@ def newest_files(
     return NewestFiles(tuple(taken), max(0, len(fresh) - len(taken) - empty), changed_at)
 
 
-def _in(place: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
-    if Path(place).is_dir():
-        yield from _newest_in_folder(place, first_day)
-    elif glob.has_magic(place):
-        for match in glob.iglob(place, recursive=True):  # noqa: PTH207 (absolute globs too)
+def _in(pattern: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
+    if Path(pattern).is_dir():
+        yield from _newest_in_folder(pattern, first_day)
+    elif glob.has_magic(pattern):
+        for match in glob.iglob(pattern, recursive=True):  # noqa: PTH207 (absolute globs too)
             yield from _in(match, first_day)
-    elif Path(place).is_file():
-        yield place, Path(place).stat()
+    elif Path(pattern).is_file():
+        yield pattern, Path(pattern).stat()
     else:
-        raise SourceError(f"{place} does not exist; check the path in ECOM_EVENTS.")
+        raise SourceError(f"{pattern} does not exist; check the path in ECOM_EVENTS.")
 
 
 def _newest_in_folder(folder: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:

@@ -181,7 +181,9 @@ class RecordMapping(_MappingPart):
         if isinstance(source_field, IdField) and source_field.unless == column:
             return True
         if isinstance(source_field, IdField) and source_field.hash_of and source_field.optional is None:
-            return any(other.column == column and self.may_lack(known, column) for known, other in self.given())
+            return any(
+                other.column == column and self.may_lack(other_name, column) for other_name, other in self.given()
+            )
         if isinstance(source_field.optional, tuple):
             return any(fnmatchcase(column, pattern) for pattern in source_field.optional)
         return name in self.kind.optional if source_field.optional is None else source_field.optional

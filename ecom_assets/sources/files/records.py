@@ -249,8 +249,8 @@ class RecordFiles:
 def landing_days(paths: Sequence[str | Path], timezone: str, first_day: date) -> tuple[date, date] | None:
     """Return the first and the last day of files that are all in landing folders, without opening any; else None."""
     days = [_believed(file, first_day, timezone).received_date for file in find_files(paths)]
-    known = [day for day in days if day]
-    return (min(known), max(known)) if known and len(known) == len(days) else None
+    received_days = [day for day in days if day]
+    return (min(received_days), max(received_days)) if received_days and len(received_days) == len(days) else None
 
 
 def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
@@ -265,8 +265,8 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
     needed = tuple(sorted({column for columns in used.values() for column in columns}))
     # A column that is only hashed for the id is stored nowhere else, so it goes to the properties too.
     only_hashed = mapping.id_field.hash_of and mapping.other_columns == "properties"
-    named = {column for name in used if not (only_hashed and name == mapping.kind.id) for column in used[name]}
-    named |= {*mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])}
+    mapped = {column for name in used if not (only_hashed and name == mapping.kind.id) for column in used[name]}
+    mapped |= {*mapping.ignore_columns, *([mapping.explode] if mapping.explode else [])}
     return Layout(
         format=file.format,
         is_gzip=file.is_gzip,
@@ -274,7 +274,7 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
         delimiter=result.delimiter,
         exploded=mapping.explode,
         needed=needed,
-        named=frozenset(named),
+        named=frozenset(mapped),
         other_columns=mapping.other_columns,
     )
 

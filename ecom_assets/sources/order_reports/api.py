@@ -368,10 +368,11 @@ class OrderReports:
             return model.model_validate(answer.json() if isinstance(answer, Response) else answer)
         except ValidationError as error:
             fault = error.errors(include_input=False)[0]
-            named = ".".join(map(str, fault["loc"])) or "the answer"
+            field_path = ".".join(map(str, fault["loc"])) or "the answer"
             raise SourceError(
                 f"The order report API at {self._place} returned a response that cannot be used "
-                f"({named}: {fault['msg']}); see that {self._session.api.url_setting} is right, or run again later."
+                f"({field_path}: {fault['msg']}); see that {self._session.api.url_setting} is right, or run again "
+                "later."
             ) from None
 
 
@@ -389,6 +390,6 @@ def _fault_of_other(name: str, response: Response) -> str:
     header = next(csv.reader(io.StringIO(text, newline="")), [])
     if not header:
         return "gives an empty file"
-    known = {*header, *(["date_time"] if "date_id" in header else [])}
-    missing = [column for column in NEEDED.get(name, ()) if column not in known]
+    columns = {*header, *(["date_time"] if "date_id" in header else [])}
+    missing = [column for column in NEEDED.get(name, ()) if column not in columns]
     return f"gives a file without the columns {', '.join(missing)}" if missing else ""

@@ -194,7 +194,7 @@ def price_rows(path: Path, day: date, source: str) -> Iterator[dict[str, Any]]:
     lines = [line for line in csv.reader(io.StringIO(_text(path), newline="")) if any(line)]
     name, price = _price_columns(path, lines[0] if lines else [])
     for number, line in enumerate(lines[1:] if _names(lines[0]) else lines, start=1):
-        item, received = (_cell(line, place) for place in (name, price))
+        item, received = (_cell(line, index) for index in (name, price))
         amount = _amount(received)
         yield {
             "received_date": day,
@@ -211,8 +211,8 @@ def price_rows(path: Path, day: date, source: str) -> Iterator[dict[str, Any]]:
 def _price_columns(path: Path, first: list[str]) -> tuple[int, int]:
     """Return the places of an item's name and of its price."""
     names = _names(first)
-    if "price" in names and (known := [names.index(name) for name in NAMES if name in names]):
-        return known[0], names.index("price")
+    if "price" in names and (columns := [names.index(name) for name in NAMES if name in names]):
+        return columns[0], names.index("price")
     if not names and len(first) == len(("name", "price")):
         return 0, 1
     begins = ", ".join(first)[:100] or "nothing"
@@ -227,8 +227,8 @@ def _names(first: list[str]) -> list[str]:
     return [] if any(_amount(cell.strip()) is not None for cell in first) else [cell.strip().lower() for cell in first]
 
 
-def _cell(line: list[str], place: int) -> str | None:
-    return line[place].strip() or None if place < len(line) else None
+def _cell(line: list[str], index: int) -> str | None:
+    return line[index].strip() or None if index < len(line) else None
 
 
 def _amount(text: str | None) -> Decimal | None:
@@ -266,14 +266,14 @@ TYPES_SHOWN = 20
 def with_activities(settings: Settings) -> Settings:
     """Return the settings with the stored activities as events; they are read as ECOM_EVENTS_MAPPING says, if set."""
     mapping = settings.events_mapping if "events_mapping" in settings.model_fields_set else ACTIVITIES
-    place = joined_places([str(report_path(settings.home, ACTIVITIES).absolute())])
-    return settings.model_copy(update={"events": place, "events_mapping": mapping})
+    paths = joined_places([str(report_path(settings.home, ACTIVITIES).absolute())])
+    return settings.model_copy(update={"events": paths, "events_mapping": mapping})
 
 
-def are_activities(place: str) -> bool:
+def are_activities(origin: str) -> bool:
     """Return whether a place of events is the file of a report's activities, in this home or where it was before."""
     file = report_path(Path(), ACTIVITIES).parts
-    return Path(place).parts[-len(file) :] == file
+    return Path(origin).parts[-len(file) :] == file
 
 
 def has_clickstream(engine: Engine) -> bool:
@@ -283,30 +283,30 @@ def has_clickstream(engine: Engine) -> bool:
 
 def activity_types(engine: Engine) -> list[str]:
     """Return the types of the stored events that are activities; none where events are others."""
-    if not (place := _of_activities(engine)):
+    if not (are_ours := _of_activities(engine)):
         return []
     column = engine.quoted("event_type")
     rows = engine.query(
         f"SELECT DISTINCT {column} AS name FROM {engine.name_of(RawEvents)} "  # noqa: S608 (names come from contracts)
-        f"WHERE {place} AND {column} IS NOT NULL ORDER BY 1 LIMIT {TYPES_SHOWN}"
+        f"WHERE {are_ours} AND {column} IS NOT NULL ORDER BY 1 LIMIT {TYPES_SHOWN}"
     )
     return [row["name"] for row in rows]
 
 
 def remove_activities(engine: Engine) -> list[date]:
     """Remove the events that are activities; return the first and the last day of arrival that had some."""
-    if not (place := _of_activities(engine)):
+    if not (are_ours := _of_activities(engine)):
         return []
     day = engine.quoted(str(RawEvents.day_column))
     rows = engine.query(
-        f"SELECT {day} AS day, count(*) AS n FROM {engine.name_of(RawEvents)} WHERE {place} GROUP BY 1"  # noqa: S608 (as above)
+        f"SELECT {day} AS day, count(*) AS n FROM {engine.name_of(RawEvents)} WHERE {are_ours} GROUP BY 1"  # noqa: S608 (as above)
     )
     before = {row["day"]: int(row["n"]) for row in rows}
     days = Days.from_dates(before)
     table = engine.table(RawEvents)
     kept = table.filter(days.contain(table[str(RawEvents.day_column)]))
     kept = kept.filter(kept.source.notin([origin for origin in _origins(engine) if are_activities(origin)]))
-    engine.remove(RawEvents, [place], kept, days)
+    engine.remove(RawEvents, [are_ours], kept, days)
     after = engine.day_counts(RawEvents, days)
     note_withdrawn(engine, RawEvents, {day: n for day, n in before.items() if not after.get(day)}, "clickstream")
     return [days.first, days.dates[-1]]
@@ -314,8 +314,8 @@ def remove_activities(engine: Engine) -> list[date]:
 
 def _of_activities(engine: Engine) -> str:
     """Return the SQL that tests if an event is an activity; nothing where none is."""
-    places = [engine.text_of(origin) for origin in _origins(engine) if are_activities(origin)]
-    return f"{engine.quoted('source')} IN ({', '.join(places)})" if places else ""
+    origins = [engine.text_of(origin) for origin in _origins(engine) if are_activities(origin)]
+    return f"{engine.quoted('source')} IN ({', '.join(origins)})" if origins else ""
 
 
 def _origins(engine: Engine) -> list[str]:

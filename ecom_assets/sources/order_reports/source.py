@@ -46,7 +46,7 @@ def checks_days(settings: Settings) -> bool:
     """Return whether each day of orders is checked separately: by default, if orders arrive as daily reports."""
     if settings.order_gate != "auto":
         return settings.order_gate == "day"
-    return not settings.orders or all(in_landing_folders(place) for place in orders_place(settings))
+    return not settings.orders or all(in_landing_folders(path) for path in orders_place(settings))
 
 
 def checked_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
@@ -225,14 +225,14 @@ def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
     Raises:
         SourceError: The catalogue is missing, unreadable, or lacks a column.
     """
-    place = str(catalogue)
+    path = str(catalogue)
     columns = "product_id::VARCHAR AS product_id, min(category::VARCHAR) AS category"
-    sql = select(columns, catalogue_rows(place), group_by="product_id")
+    sql = select(columns, catalogue_rows(path), group_by="product_id")
     try:
         con.cursor().execute(f"DESCRIBE {sql}")
     except duckdb.Error as error:
         raise SourceError(
-            f"The catalogue {place} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the columns "
+            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the columns "
             "product_id and category."
         ) from error
     return sql

@@ -72,10 +72,10 @@ def _read_refused(reply: Reply, count: int) -> BatchResponse:
     error = str(answer.get("error") or reply.words)
     refused: dict[int, tuple[str, str]] = {}
     for kind in _NAMING:
-        named = answer.get(kind)
-        for field, places in (named if isinstance(named, dict) else {}).items():
+        fields = answer.get(kind)
+        for field, positions in (fields if isinstance(fields, dict) else {}).items():
             reason = kind.removeprefix("events_with_")
-            refused |= dict.fromkeys(_places(places, count), (reason, f"Amplitude: {error} ({field})"))
+            refused |= dict.fromkeys(_places(positions, count), (reason, f"Amplitude: {error} ({field})"))
     silenced = _places(answer.get("silenced_events"), count)
     refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
     if refused:
@@ -98,9 +98,9 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     }
     throttled = _places(answer.get("throttled_events"), len(payloads))
     postponed = {
-        place: ("daily_quota", "Amplitude: this user or device has sent its events of the day.")
-        for place in throttled
-        if spent and spent.intersection(_actors(payloads[place]))
+        position: ("daily_quota", "Amplitude: this user or device has sent its events of the day.")
+        for position in throttled
+        if spent and spent.intersection(_actors(payloads[position]))
     }
     waiting = frozenset(throttled) - postponed.keys()
     if not waiting and not postponed:
@@ -114,8 +114,8 @@ def _actors(payload: str) -> set[Any]:
 
 
 def _places(listed: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude says)
-    places = listed if isinstance(listed, list) else []
-    return [place for place in places if isinstance(place, int) and 0 <= place < count]
+    positions = listed if isinstance(listed, list) else []
+    return [position for position in positions if isinstance(position, int) and 0 <= position < count]
 
 
 def _head(own: AmplitudeSettings) -> str:

@@ -74,18 +74,18 @@ def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]
     """Return the records that Mixpanel names, by position; its documentation uses two names for the id."""
     failed: dict[int, tuple[str, str]] = {}
     for record in records if isinstance(records, list) else []:
-        place = record.get("index") if isinstance(record, dict) else None
-        if not isinstance(place, int):
-            place = _place_of(record, payloads)
-        if place is not None and 0 <= place < len(payloads):
-            failed[place] = ("invalid", f"Mixpanel: {record.get('message')} ({record.get('field')})")
+        position = record.get("index") if isinstance(record, dict) else None
+        if not isinstance(position, int):
+            position = _place_of(record, payloads)
+        if position is not None and 0 <= position < len(payloads):
+            failed[position] = ("invalid", f"Mixpanel: {record.get('message')} ({record.get('field')})")
     return failed
 
 
 def _place_of(record: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN401 (as above)
     insert_id = (record.get("$insert_id") or record.get("insert_id")) if isinstance(record, dict) else None
     mark = f'"$insert_id":{json.dumps(insert_id)}'
-    return next((place for place, payload in enumerate(payloads) if insert_id and mark in payload), None)
+    return next((position for position, payload in enumerate(payloads) if insert_id and mark in payload), None)
 
 
 def _says_yes(reply: Reply) -> bool:
