@@ -148,7 +148,7 @@ def test_a_tool_that_floods_its_receipt_is_no_receipt() -> None:
             reply = sender.post(PostRequest(url, b"{}"), 1)
         finally:
             sender.close()
-    assert (reply.status, reply.words, reply.may_have_it) == (0, "no answer: EndlessResponseError", True)
+    assert (reply.status, reply.message, reply.may_have_it) == (0, "no answer: EndlessResponseError", True)
 
 
 def page(number: int, *ids: int, page_count: int | None = None, after: str | None = None) -> CustomerPage:

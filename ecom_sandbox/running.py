@@ -78,7 +78,7 @@ def running_services(
         OrderService(folder / "orders.parquet", ports.orders, faults) as orders,
         CatalogueService(folder / "catalogue.parquet", ports.catalogue, faults) as catalogue,
         running_receivers(
-            ports=ports.receivers, journals=folder / SERVED, faults=some_faults() if faults else NO_FAULTS
+            ports=ports.receivers, request_logs=folder / SERVED, faults=some_faults() if faults else NO_FAULTS
         ) as receivers,
     ):
         yield SandboxServices(folder.absolute(), customers, orders, catalogue, receivers, truth)

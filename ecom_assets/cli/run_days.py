@@ -28,7 +28,7 @@ from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.days import ONE_DAY, DayRange, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.sql_text import day, day_in_zone, select
+from ecom_assets.warehouse.sql_text import date_literal, day_in_zone, select
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class DaysOfRun:
                 covered.append(Days((self.today - ONE_DAY,)))
             if not covered:
                 covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
-            first, last = self._requested(Days.from_dates(a_day for days in covered for a_day in days.dates), opened)
+            first, last = self._requested(Days.from_dates(day for days in covered for day in days.dates), opened)
             if (last - first).days >= self.settings.max_days:
                 inside = [file for file in self._found(opened) if first <= file.received <= last]
                 require_span(first, min(last, self.today), self.settings.max_days, inside)
@@ -116,7 +116,7 @@ class DaysOfRun:
         if len(days.dates) <= GAP_DAYS or not has_files_only:
             return [days]
         with duckdb.connect() as con:
-            result = {a_day for file in self._found(self._opened(con)) for a_day in file.days}
+            result = {day for file in self._found(self._opened(con)) for day in file.days}
         return parts_of(days, {*result, *stored()})
 
     def _found(self, opened: Iterable[RecordFiles]) -> list[DayOfFile]:
@@ -167,21 +167,21 @@ class DaysOfRun:
         if not first_days:
             raise self._too_early(start)
         counts = (file.by_day.items() for files in opened for file in files.file_rows())
-        rows = sum(number for by_day in counts for a_day, number in by_day if a_day < start)
+        rows = sum(number for by_day in counts for day, number in by_day if day < start)
         self.say(
             f"{rows:,} rows of days before ECOM_FIRST_DAY={start} are left out; set an earlier day to take them in."
         )
         return min(first_days)
 
     @staticmethod
-    def _too_early(a_day: date) -> UsageError:
-        return UsageError(f"{a_day} is before the first partition; set ECOM_FIRST_DAY={a_day} or an earlier day.")
+    def _too_early(day: date) -> UsageError:
+        return UsageError(f"{day} is before the first partition; set ECOM_FIRST_DAY={day} or an earlier day.")
 
 
 def _first_own_day(files: RecordFiles) -> str:
     own = day_in_zone(files.mapping.kind.at, files.timezone)
     rows = select(f"{own} AS own", f"({files.received_sql()})")
-    return select("min(own)", rows, f"own BETWEEN {day(FIRST_PLAUSIBLE)} AND {day(files.first_day)}")
+    return select("min(own)", rows, f"own BETWEEN {date_literal(FIRST_PLAUSIBLE)} AND {date_literal(files.first_day)}")
 
 
 def load_report(settings: Settings, progress: RunProgress) -> Settings:

@@ -55,7 +55,7 @@ class BatchResponse:
     """Records that it accepts after a pause. The others can be sent immediately."""
     postponed: Refusals = field(default_factory=dict)
     """Reason and message for each record that it accepts on another day."""
-    words: str = ""
+    message: str = ""
     taken_as: tuple[str, str] = ("", "")
     """Reason and message for the accepted records, if there is something to report."""
 
@@ -152,11 +152,11 @@ class BatchPart:
 def read_common(reply: Reply) -> BatchResponse | None:
     """Interpret a response that means the same for every tool; return None if the tool must interpret it."""
     if reply.status == 0 or reply.status >= 500 or reply.status in {408, 429}:  # noqa: PLR2004 (statuses of HTTP)
-        return BatchResponse(BatchOutcome.LATER, words=reply.words)
+        return BatchResponse(BatchOutcome.LATER, message=reply.message)
     if reply.status == 413:  # noqa: PLR2004 (as above)
-        return BatchResponse(BatchOutcome.SMALLER, words=reply.words)
+        return BatchResponse(BatchOutcome.SMALLER, message=reply.message)
     if 300 <= reply.status < 400 or (400 < reply.status < 500 and reply.status != 422):  # noqa: PLR2004 (as above)
-        return BatchResponse(BatchOutcome.NOT_ALLOWED, words=reply.words)
+        return BatchResponse(BatchOutcome.NOT_ALLOWED, message=reply.message)
     return None
 
 
@@ -214,7 +214,7 @@ class BatchSender:
                 protocol.sender.has_taken = True
                 self._answer_all(left, DeliveryState.DELIVERED, *reading.taken_as)
             case BatchOutcome.UNCERTAIN:
-                self._answer_all(left, DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
+                self._answer_all(left, DeliveryState.IN_DOUBT, NO_ANSWER, reading.message)
             case BatchOutcome.NOT_ALLOWED:
                 self._not_allowed(left, reading)
             case BatchOutcome.AGAIN:
@@ -228,8 +228,8 @@ class BatchSender:
         return [position for position in part.positions if self._answers[position] is None]
 
     def _close(self, part: BatchPart, refusals: Refusals, state: DeliveryState) -> None:
-        for at, (reason, words) in refusals.items():
-            self._answers[part.positions[at]] = DeliveryResult(state, reason, words, part.attempts)
+        for at, (reason, message) in refusals.items():
+            self._answers[part.positions[at]] = DeliveryResult(state, reason, message, part.attempts)
 
     def _hold(self, users: set[str], part: BatchPart) -> None:
         """Postpone the remaining records of some users to another run."""
@@ -243,15 +243,15 @@ class BatchSender:
         """Postpone records because earlier ones have to wait."""
         self._answer_all(part, DeliveryState.POSTPONED, NO_ANSWER if part.may_be_there else BUSY, AFTER)
 
-    def _answer_all(self, part: BatchPart, state: DeliveryState, reason: str, words: str) -> None:
-        answer = DeliveryResult(state, reason, words, part.attempts)
+    def _answer_all(self, part: BatchPart, state: DeliveryState, reason: str, message: str) -> None:
+        answer = DeliveryResult(state, reason, message, part.attempts)
         for position in part.positions:
             self._answers[position] = answer
 
     def _not_allowed(self, left: BatchPart, reading: BatchResponse) -> None:
-        message = reading.words.rstrip(" .")
-        words = f"{self._rule.name} refuses us ({message}), so nothing counts as sent; correct {self._rule.settings}."
-        self._postpone_all(left, NOT_ALLOWED, words)
+        reason = reading.message.rstrip(" .")
+        message = f"{self._rule.name} refuses us ({reason}), so nothing counts as sent; correct {self._rule.settings}."
+        self._postpone_all(left, NOT_ALLOWED, message)
 
     def _again(self, left: BatchPart, waiting: set[int], reply: Reply) -> None:
         """Send the others immediately, then the records that must wait with everything else of their users."""
@@ -272,7 +272,7 @@ class BatchSender:
             return
         if len(left.positions) == 1:
             reason = TOO_LARGE if reading.outcome is BatchOutcome.SMALLER else REFUSED
-            self._answer_all(left, DeliveryState.REJECTED, reason, reading.words)
+            self._answer_all(left, DeliveryState.REJECTED, reason, reading.message)
             return
         middle = len(left.positions) // 2
         for half in (left.positions[middle:], left.positions[:middle]):
@@ -290,8 +290,8 @@ class BatchSender:
             return
         for position, answer in enumerate(self._answers):
             if answer is not None and answer.reason == REFUSED:
-                words = self._unknown_account()
-                self._answers[position] = DeliveryResult(DeliveryState.POSTPONED, NOT_KNOWN, words, answer.attempts)
+                message = self._unknown_account()
+                self._answers[position] = DeliveryResult(DeliveryState.POSTPONED, NOT_KNOWN, message, answer.attempts)
 
     def _later(self, left: BatchPart, reading: BatchResponse, reply: Reply) -> None:
         patience = self._protocol.patience
@@ -301,37 +301,37 @@ class BatchSender:
             pause_s = self._pause_s(reply)
             if self._waited_s + pause_s <= patience.total_s:
                 self._protocol.sender.pause(pause_s)
-            self._wait(left, pause_s, BUSY, reading.words)
+            self._wait(left, pause_s, BUSY, reading.message)
             return
         left.failures += 1
         reason = NO_ANSWER if left.may_be_there else BUSY
         if left.failures > patience.retries:
-            self._postpone_all(left, reason, reading.words)
+            self._postpone_all(left, reason, reading.message)
             return
         wait_s = backoff_s(patience.base_s, left.failures, patience.most_s)
         wait_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (not used for security)
-        self._wait(left, max(wait_s, reply.retry_after_s or 0.0), reason, reading.words)
+        self._wait(left, max(wait_s, reply.retry_after_s or 0.0), reason, reading.message)
 
     def _give_up_unrepeatable(self, left: BatchPart, reading: BatchResponse) -> None:
         lost = [position for position in left.positions if not self._protocol.repeatable(self._payloads[position])]
-        self._answer_all(left.with_positions(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.words)
+        self._answer_all(left.with_positions(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.message)
         left.positions = self._unanswered(left)
 
     def _pause_s(self, reply: Reply) -> float:
         patience = self._protocol.patience
         return patience.pause_s if reply.retry_after_s is None else max(reply.retry_after_s, patience.base_s)
 
-    def _wait(self, part: BatchPart, wait_s: float, reason: str, words: str = "") -> None:
+    def _wait(self, part: BatchPart, wait_s: float, reason: str, message: str = "") -> None:
         """Send a part after `wait_s` seconds, or postpone it to another run if that is too long."""
         self._waited_s += wait_s
         if self._waited_s > self._protocol.patience.total_s:
-            self._postpone_all(part, NO_ANSWER if part.may_be_there else reason, words)
+            self._postpone_all(part, NO_ANSWER if part.may_be_there else reason, message)
             return
         part.wait_s = wait_s
         self._parts.appendleft(part)
 
-    def _postpone_all(self, part: BatchPart, reason: str, words: str) -> None:
+    def _postpone_all(self, part: BatchPart, reason: str, message: str) -> None:
         """Postpone a part and everything after it to another run, so that the order is kept."""
-        self._answer_all(part, DeliveryState.POSTPONED, reason, words)
+        self._answer_all(part, DeliveryState.POSTPONED, reason, message)
         while self._parts:
             self._postpone_after(self._parts.popleft())

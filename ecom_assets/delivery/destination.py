@@ -34,7 +34,7 @@ class DeliveryResult:
 
     state: DeliveryState
     reason: str = ""
-    words: str = ""
+    message: str = ""
     attempts: int = 1
 
 

@@ -71,7 +71,7 @@ class Refusal:
     """Why a row cannot be sent: a fixed reason, a sentence, and the SQL condition, where null means false."""
 
     reason: str
-    words: str
+    message: str
     when: str
 
 
@@ -132,31 +132,31 @@ def nothing_known(tool: str) -> Refusal:
 
 def text_too_long(tool: str, columns: str, most: int, unit: str = "characters", what: str = "") -> Refusal:
     """Return the refusal of texts that a tool would truncate; `what` names the columns in other words."""
-    words = f"{what or f'One of {columns}'} has more than the {most} {unit} that {tool} takes."
-    return Refusal("text_too_long", words, any_longer(columns, most, MEASURES[unit]))
+    message = f"{what or f'One of {columns}'} has more than the {most} {unit} that {tool} takes."
+    return Refusal("text_too_long", message, any_longer(columns, most, MEASURES[unit]))
 
 
 def segment_too_long(tool: str, most: int, unit: str = "characters") -> Refusal:
     """Return the refusal of names of visitor segments, in `segment_list`, that a tool would truncate."""
-    words = f"The name of a visitor segment has more than the {most} {unit} that {tool} takes."
+    message = f"The name of a visitor segment has more than the {most} {unit} that {tool} takes."
     longer = f"len(list_filter(segment_list, lambda one: {MEASURES[unit]}(one) > {most})) > 0"
-    return Refusal("segment_too_long", words, longer)
+    return Refusal("segment_too_long", message, longer)
 
 
 def user_texts_too_long(tool: str, most: int) -> list[Refusal]:
     """Return the refusals of users whose texts, or names of segments, are longer than a tool takes, in characters."""
-    words = f"The names of the visitor segments have more than the {most} characters that {tool} takes."
+    message = f"The names of the visitor segments have more than the {most} characters that {tool} takes."
     return [
         text_too_long(tool, "segment, customer_tier", most, what="The segment or tier"),
-        Refusal("segments_too_long", words, any_longer("joined_segments", most)),
+        Refusal("segments_too_long", message, any_longer("joined_segments", most)),
     ]
 
 
 def forbidden_id(tool: str, column: str, ids: Sequence[str], also: str = "false") -> Refusal:
     """Return the refusal of ids that a tool does not accept: none at all, some of `ids`, or those that meet `also`."""
-    words = f"{tool} refuses this user id, because many trackers send it where they know none."
+    message = f"{tool} refuses this user id, because many trackers send it where they know none."
     listed = ", ".join(map(text, ids))
-    return Refusal("forbidden_id", words, f"{column} IS NULL OR lower({column}) IN ({listed}) OR {also}")
+    return Refusal("forbidden_id", message, f"{column} IS NULL OR lower({column}) IN ({listed}) OR {also}")
 
 
 def known_properties(segments: str) -> dict[str, str]:
@@ -213,11 +213,11 @@ def _payloads(rows: pa.Table, form: PayloadForm, named: Mapping[str, str], value
     for name, sql in named.items():
         source = f"(SELECT *, {sql} AS {name} FROM {source})"  # noqa: S608 (as below)
     whens = " ".join(f"WHEN {refusal.when} THEN {text(refusal.reason)}" for refusal in form.refusals)
-    words = " ".join(f"WHEN {text(refusal.reason)} THEN {text(refusal.words)}" for refusal in form.refusals)
+    messages = " ".join(f"WHEN {text(refusal.reason)} THEN {text(refusal.message)}" for refusal in form.refusals)
     too_large = f"As JSON it has more than the {form.most_bytes} bytes that a record may have."
     query = f"""
         SELECT record_id, user_key, CASE WHEN reason IS NULL THEN payload END AS payload, reason,
-               CASE reason WHEN 'too_large' THEN {text(too_large)} {words} ELSE property_words END
+               CASE reason WHEN 'too_large' THEN {text(too_large)} {messages} ELSE property_words END
                AS words
         FROM (
             SELECT record_id, user_key, payload, property_words,

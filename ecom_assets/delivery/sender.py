@@ -104,7 +104,7 @@ class Reply:
     """The seconds in Retry-After."""
     may_have_it: bool = False
     """If there was no response: whether the tool may still have received the request."""
-    words: str = ""
+    message: str = ""
     """The tool's message, or why there is no response, without keys."""
 
     def content(self) -> dict[str, Any]:
@@ -157,8 +157,8 @@ class Sender:
             )
         except exceptions.RequestException as error:
             _logger.info("%s: no answer (%s)", without_secrets(request.url), type(error).__name__)
-            return Reply(0, may_have_it=not _was_never_sent(error), words=f"no answer: {type(error).__name__}")
-        return Reply(response.status_code, response.content, retry_after_s(response), words=self._message(response))
+            return Reply(0, may_have_it=not _was_never_sent(error), message=f"no answer: {type(error).__name__}")
+        return Reply(response.status_code, response.content, retry_after_s(response), message=self._message(response))
 
     def _headers(self, request: PostRequest) -> dict[str, str]:
         gzipped = {"Content-Encoding": "gzip"} if self.rule.takes_gzip else {}

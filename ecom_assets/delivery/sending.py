@@ -1,8 +1,8 @@
 """Deliver the due records of a day.
 
 A batch is written to the ledger before it is sent, and its outcome afterwards. All records of one user go through the
-same lane. In a lane, a batch is sent only after the previous one has its answer. While a chunk is sent, the next one is
-read and prepared.
+same queue. In a queue, a batch is sent only after the previous one has its answer. While a chunk is sent, the next one
+is read and prepared.
 """
 
 import time
@@ -88,7 +88,7 @@ class DeliveryStats:
         """Note whether a tool refuses our account, not a record; return whether it is certain, so sending can stop."""
         ours = [outcome for outcome in outcomes if outcome.reason in {NOT_ALLOWED, NOT_KNOWN}]
         if ours:
-            self.refusal = self.refusal or ours[0].words
+            self.refusal = self.refusal or ours[0].message
         self.doubted |= any(outcome.reason == NOT_KNOWN for outcome in ours)
         return any(outcome.reason == NOT_ALLOWED for outcome in ours)
 
@@ -109,7 +109,7 @@ MOST_KNOWN = 2_000_000
 FAILURES = 3
 """A destination counts as down after this many batches in a row of which it accepted nothing."""
 MOST_AHEAD = 2
-"""Maximum batches per lane that wait or are being sent when the next chunk is added."""
+"""Maximum batches per queue that wait or are being sent when the next chunk is added."""
 
 
 @dataclass
@@ -179,12 +179,12 @@ class DeliveryPlan:
     """`record_id` and `payload_hash` of records that have changed since delivery and are not sent again."""
     refused: pa.Table
     """`PAYLOADS` of records that cannot be sent."""
-    lanes: list[pa.Table]
-    """`PAYLOADS` to send, by lane and in order, with an additional column `payload_hash`."""
+    queues: list[pa.Table]
+    """`PAYLOADS` to send, by queue and in order, with an additional column `payload_hash`."""
 
 
 class _DayDelivery:
-    """The lanes of one day."""
+    """The queues of one day."""
 
     def __init__(self, delivery: Delivery, day: date, known: KnownRecords) -> None:
         self.delivery = delivery
@@ -195,24 +195,24 @@ class _DayDelivery:
         self.stats = DeliveryStats()
         # Batches include the column `payload_hash`, because a tool may batch records in a different order.
         # If records must not be sent twice, send one batch at a time: a killed process then leaves only one in doubt.
-        lane_count = self.destination.senders if self.destination.safe_to_repeat else 1
-        self.lanes: list[deque[pa.Table]] = [deque() for _ in range(lane_count)]
-        self.rest: list[pa.Table | None] = [None] * lane_count
-        self.under_way: dict[Future[Sequence[DeliveryResult]], tuple[int, int, pa.Table]] = {}
+        queue_count = self.destination.senders if self.destination.safe_to_repeat else 1
+        self.queues: list[deque[pa.Table]] = [deque() for _ in range(queue_count)]
+        self.rest: list[pa.Table | None] = [None] * queue_count
+        self.in_flight: dict[Future[Sequence[DeliveryResult]], tuple[int, int, pa.Table]] = {}
         self.blocked: set[str] = set()
         self.failures = 0
 
     def run(self, chunks: Iterable[pa.Table]) -> DeliveryStats:
         coming = (self._plan(rows) for rows in chunks if len(rows))
-        with self._threads(1, "decides") as decides, self._threads(len(self.lanes), "sends") as senders:
+        with self._threads(1, "decides") as decides, self._threads(len(self.queues), "sends") as senders:
             try:
                 ahead = decides.submit(next, coming, None)
                 while (plan := self._sending_until(ahead, senders)) is not None:
                     ahead = decides.submit(next, coming, None)
                     self._take_in(plan)
-                    self._pump(senders, leave=MOST_AHEAD * len(self.lanes))
-                for lane, left in zip(self.lanes, self.rest, strict=True):
-                    lane.extend([] if left is None else [left])
+                    self._pump(senders, leave=MOST_AHEAD * len(self.queues))
+                for queue, left in zip(self.queues, self.rest, strict=True):
+                    queue.extend([] if left is None else [left])
                 self._pump(senders, leave=0)
             except BaseException:
                 senders.shutdown(wait=True, cancel_futures=True)
@@ -230,18 +230,18 @@ class _DayDelivery:
             kept={state["values"]: state["counts"] for state in counts},
             changed=payloads.select(["record_id", HASH]).filter(plan["is_changed"]),
             refused=payloads.filter(pc.equal(plan["decision"], "refuse")),
-            lanes=self._in_lanes(payloads, pc.equal(plan["decision"], "send")),
+            queues=self._in_queues(payloads, pc.equal(plan["decision"], "send")),
         )
 
-    def _in_lanes(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
-        """Group the payloads to send by lane, with one copy; all payloads of a user are in the same lane."""
-        lane_count = len(self.lanes)
+    def _in_queues(self, payloads: pa.Table, goes: pa.ChunkedArray) -> list[pa.Table]:
+        """Group the payloads to send by queue, with one copy; all payloads of a user are in the same queue."""
+        queue_count = len(self.queues)
         going = np.flatnonzero(goes.to_numpy())
         users = hashes_of(payloads["user_key"]).to_numpy()[going]
-        lanes = (users % lane_count).astype("uint8")  # numpy sorts this type in one pass
-        sorted_by_lane = payloads.take(pa.array(going[np.argsort(lanes, kind="stable")]))
-        ends = np.cumsum(np.bincount(lanes, minlength=lane_count)).tolist()
-        return [sorted_by_lane.slice(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]
+        queues = (users % queue_count).astype("uint8")  # numpy sorts this type in one pass
+        sorted_by_queue = payloads.take(pa.array(going[np.argsort(queues, kind="stable")]))
+        ends = np.cumsum(np.bincount(queues, minlength=queue_count)).tolist()
+        return [sorted_by_queue.slice(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]
 
     def _threads(self, count: int, what: str) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(count, thread_name_prefix=f"{self.destination.name} {what}")
@@ -255,7 +255,7 @@ class _DayDelivery:
                 return ahead.result()
 
     def _take_in(self, plan: DeliveryPlan) -> None:
-        """Record what is kept or refused, and put what will be sent into the lanes."""
+        """Record what is kept or refused, and put what will be sent into the queues."""
         self.stats.due += plan.due
         self.stats.outcomes.update(plan.kept)
         if len(plan.changed):
@@ -263,66 +263,66 @@ class _DayDelivery:
             with self.ledger.turn(self.delivery.writer):
                 self.ledger.note_changes(self.delivery.writer, self.day, plan.changed)
         self._refuse(plan.refused)
-        for lane, payloads in enumerate(plan.lanes):
+        for queue, payloads in enumerate(plan.queues):
             if len(payloads):
-                self._cut(lane, payloads)
+                self._cut(queue, payloads)
 
     def _refuse(self, refused: pa.Table) -> None:
         if not len(refused):
             return
         reasons = zip(refused["reason"].to_pylist(), refused["words"].to_pylist(), strict=True)
-        outcomes = [Outcome(REFUSED, reason, words) for reason, words in reasons]
+        outcomes = [Outcome(REFUSED, reason, message) for reason, message in reasons]
         intent = Intent(self.day, refused["record_id"].to_pylist(), bytes(8 * len(refused)), 0)
         with self.ledger.turn(self.delivery.writer):
             self.ledger.refuse(self.delivery.writer, intent, outcomes)
         self.stats.outcomes[REFUSED] += len(refused)
 
-    def _cut(self, lane: int, payloads: pa.Table) -> None:
-        """Split a lane's records into batches; the last one stays open for more records."""
-        if (rest := self.rest[lane]) is not None:
+    def _cut(self, queue: int, payloads: pa.Table) -> None:
+        """Split a queue's records into batches; the last one stays open for more records."""
+        if (rest := self.rest[queue]) is not None:
             payloads = pa.concat_tables([rest, payloads])
         batches = list(self.destination.batches(payloads))
-        self.lanes[lane].extend(batches[:-1])
-        self.rest[lane] = batches[-1] if batches else None
+        self.queues[queue].extend(batches[:-1])
+        self.rest[queue] = batches[-1] if batches else None
 
     def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
         """Send until at most `leave` batches wait or are being sent."""
         done: set[Future[Sequence[DeliveryResult]]] = set()
         while True:
             self._write(done, senders)
-            if sum(map(len, self.lanes)) + len(self.under_way) <= leave:
+            if sum(map(len, self.queues)) + len(self.in_flight) <= leave:
                 return
             done = self._wait()
 
     def _wait(self, *also: Future[DeliveryPlan | None]) -> set[Future[Sequence[DeliveryResult]]]:
         """Wait for an answer or for another future, and renew the right to write meanwhile."""
         while True:
-            awaited: list[Future[Any]] = [*self.under_way, *also]
+            awaited: list[Future[Any]] = [*self.in_flight, *also]
             done, _ = wait(awaited, timeout=self.ledger.lease_s / 4, return_when=FIRST_COMPLETED)
             if done:
-                return self.under_way.keys() & done
+                return self.in_flight.keys() & done
             with self.ledger.turn(self.delivery.writer):
                 pass
 
     def _write(self, done: set[Future[Sequence[DeliveryResult]]], senders: ThreadPoolExecutor) -> None:
         """Write the answers and the next batches to the ledger in one transaction, then send these batches."""
-        answered = [(self.under_way.pop(future), future.result()) for future in done]
-        if not answered and not any(self.lanes):
+        answered = [(self.in_flight.pop(future), future.result()) for future in done]
+        if not answered and not any(self.queues):
             return
         with self.ledger.turn(self.delivery.writer):
             for (_, number, batch), answers in answered:
                 self._answer(number, batch, answers)
-            busy = {lane for lane, _, _ in self.under_way.values()}
-            free = [lane for lane in range(len(self.lanes)) if lane not in busy]
-            going = [(lane, batch) for lane in free if (batch := self._next(lane)) is not None]
+            busy = {queue for queue, _, _ in self.in_flight.values()}
+            free = [queue for queue in range(len(self.queues)) if queue not in busy]
+            going = [(queue, batch) for queue in free if (batch := self._next(queue)) is not None]
             numbers = [self.ledger.intend(self.delivery.writer, self._intent(batch)) for _, batch in going]
-        for (lane, batch), number in zip(going, numbers, strict=True):
-            self.under_way[senders.submit(self._send, batch)] = (lane, number, batch)
+        for (queue, batch), number in zip(going, numbers, strict=True):
+            self.in_flight[senders.submit(self._send, batch)] = (queue, number, batch)
 
-    def _next(self, lane: int) -> pa.Table | None:
-        """Return the lane's next batch, without records that must wait."""
-        while self.lanes[lane]:
-            batch = self.lanes[lane].popleft()
+    def _next(self, queue: int) -> pa.Table | None:
+        """Return the queue's next batch, without records that must wait."""
+        while self.queues[queue]:
+            batch = self.queues[queue].popleft()
             if self.delivery.is_down:
                 self.stats.outcomes[WAITING] += len(batch)
                 continue

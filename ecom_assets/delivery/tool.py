@@ -248,7 +248,7 @@ def taken(name: str, reply: Reply) -> Reply:
         DeliveryError: The tool refuses, or does not answer.
     """
     if not 200 <= reply.status < 300:  # noqa: PLR2004 (the class of success)
-        raise DeliveryError(f"{name} did not accept the request to delete a person ({reply.words or reply.status}).")
+        raise DeliveryError(f"{name} did not accept the request to delete a person ({reply.message or reply.status}).")
     return reply
 
 

@@ -45,14 +45,14 @@ def follow_all(
         One row per attempt and step: units, `start_at` (which identifies the attempt), `step`, `event_at`. Steps after
         an excluded event are missing, by the rule `posthog` all steps of such an attempt.
     """
-    spoiled: list[ir.Table] = []
+    invalid: list[ir.Table] = []
     current = _watched(starts, 1, funnel, units, excluded)
     chains = [_chain_rows(current, 1, units)]
     for step in range(2, len(funnel.steps) + 1):
         current = follow(current, step)
         if funnel.drops_attempts:
             current = _without_overtaken(current, funnel, units)
-            spoiled += _spoiled(current, step, funnel, units)
+            invalid += _invalid_attempts(current, step, funnel, units)
         in_time = current.next_at <= _deadline(current, funnel)
         is_free = [
             (current.next_at <= current[_limit(number)]) | current[_limit(number)].isnull()
@@ -65,7 +65,7 @@ def follow_all(
         chains.append(_chain_rows(current, step, units))
         current = _watched(current, step, funnel, units, excluded)
     attempts = ibis.union(*chains)
-    return without_spoiled(attempts, ibis.union(*spoiled), funnel, units) if spoiled else attempts
+    return without_invalid(attempts, ibis.union(*invalid), funnel, units) if invalid else attempts
 
 
 def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, strictly: bool) -> ir.Value:
@@ -124,7 +124,7 @@ def _without_overtaken(current: ir.Table, funnel: Funnel, units: Sequence[str]) 
     return kept.filter(~kept.is_overtaken).drop("is_overtaken")
 
 
-def _spoiled(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
+def _invalid_attempts(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
     """Return the attempts with an excluded event before this step, or before the window ends if it is not taken.
 
     `step` is how far each got, with the step after the excluded event.
@@ -141,25 +141,26 @@ def _spoiled(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str])
     return result
 
 
-def without_spoiled(attempts: ir.Table, spoiled: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
+def without_invalid(attempts: ir.Table, invalid: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
     """Return the attempts without excluded events, of units of which none with one got further (PostHog's rule).
 
     Args:
         attempts: Units, `start_at`, `step` and `event_at`, also of attempts with an excluded event.
-        spoiled: The same columns of the attempts with an excluded event: `step` is how far they got.
+        invalid: The same columns of the attempts with an excluded event: `step` is how far they got.
         funnel: The definition. Of totals, each attempt counts for itself.
         units: The columns that identify a unit.
     """
     marked = ibis.union(
         attempts.mutate(marks=ibis.literal(0, "int8")),
-        spoiled.select(*attempts.columns).mutate(marks=ibis.literal(1, "int8")),
+        invalid.select(*attempts.columns).mutate(marks=ibis.literal(1, "int8")),
     )
-    marked = marked.mutate(is_spoiled=marked.marks.max().over(ibis.window(group_by=[*units, "start_at"])) == 1)
+    marked = marked.mutate(has_excluded=marked.marks.max().over(ibis.window(group_by=[*units, "start_at"])) == 1)
     whole = ibis.window(group_by=list(units))
     marked = marked.mutate(
-        furthest=marked.step.max().over(whole), furthest_free=marked.is_spoiled.ifelse(0, marked.step).max().over(whole)
+        furthest=marked.step.max().over(whole),
+        furthest_free=marked.has_excluded.ifelse(0, marked.step).max().over(whole),
     )
-    kept = marked.filter(~marked.is_spoiled)
+    kept = marked.filter(~marked.has_excluded)
     if funnel.per != "totals":
         kept = kept.filter(kept.furthest_free == kept.furthest)
     return kept.select(*attempts.columns)

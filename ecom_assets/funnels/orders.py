@@ -101,7 +101,7 @@ def _is_again(rows: ir.Table, matching: Matching, in_order: ibis.expr.builders.W
 
 
 def _counted_runs(rows: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
-    """Return the runs that count by PostHog's rule: none if all of the longest are spoiled by an excluded event.
+    """Return the runs that count by PostHog's rule: none if all of the longest contain an excluded event.
 
     An event right after a run spoils it, and all others of this length whose windows are open.
     """
@@ -118,8 +118,8 @@ def _counted_runs(rows: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Ta
     never = ibis.null(rows.event_at.type().copy(nullable=True))
     rows = rows.mutate(excluded_at=ibis.cases(*hits, else_=never))
     later = ibis.window(group_by=[*units, "level"], order_by=rows.place, rows=(0, None))
-    is_spoiled = rows.excluded_at.min().over(later) <= rows.deadline
-    rows = rows.mutate(free=is_spoiled.fill_null(ibis.literal(value=False)).ifelse(0, rows.level))
+    is_excluded = rows.excluded_at.min().over(later) <= rows.deadline
+    rows = rows.mutate(free=is_excluded.fill_null(ibis.literal(value=False)).ifelse(0, rows.level))
     whole = ibis.window(group_by=list(units))
     rows = rows.mutate(furthest=rows.level.max().over(whole), furthest_free=rows.free.max().over(whole))
     return rows.filter(rows.free > 0, rows.furthest_free == rows.furthest)

@@ -28,7 +28,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress
 from ecom_assets.warehouse.engines.snowflake.engine import PlainBackend, SnowflakeEngine
 from ecom_assets.warehouse.raw_slices import DayByDay
-from ecom_assets.warehouse.sql_text import amount, day, ident, text
+from ecom_assets.warehouse.sql_text import amount, date_literal, ident, text
 
 
 def event_table(settings: Settings, daily: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -62,10 +62,10 @@ class DayState:
 
 def observations(states: Mapping[date, DayState]) -> Iterator[dg.AssetObservation]:
     """Yield an observation for each day."""
-    for a_day, state in sorted(states.items()):
+    for day, state in sorted(states.items()):
         yield dg.AssetObservation(
             asset_key=EVENT_TABLE,
-            partition=a_day.isoformat(),
+            partition=day.isoformat(),
             tags={"dagster/data_version": state.version},
             metadata={"dagster/row_count": state.row_count, "newest_event_at": str(state.newest_at)},
         )
@@ -135,14 +135,14 @@ class TableSql:
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
         columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
         columns += [f"{money} AS {ident('cart_amount')}", f"{self.received_at} AS {ident('received_at')}"]
-        columns += [f"COALESCE({self.stated_day}, {day(fallback)}) AS {ident('received_date')}"]
+        columns += [f"COALESCE({self.stated_day}, {date_literal(fallback)}) AS {ident('received_date')}"]
         columns += [f"{text(self.origin)} AS {ident('source')}", f"{text(self.shown)} AS {ident('source_file')}"]
         columns += [f"CAST(NULL AS VARCHAR) AS {ident('malformed_row')}"]
         return f"SELECT {', '.join(columns)} FROM {self.table}"  # noqa: S608 (quoted here)
 
     def fallback(self) -> str:
         """Return the SELECT of the arrival day for rows without one: the last usable event day, as for a file."""
-        return f"SELECT COALESCE(MAX({self._usable_day}), {day(self.today)}) AS fallback FROM {self.table}"  # noqa: S608 (quoted here)
+        return f"SELECT COALESCE(MAX({self._usable_day}), {date_literal(self.today)}) AS fallback FROM {self.table}"  # noqa: S608 (quoted here)
 
     def versions(self, first: date, end: date, fallback: date) -> str:
         """Return the SELECT of row count, newest event and fingerprint per arrival day."""
@@ -178,10 +178,10 @@ class TableSql:
 
     @property
     def _usable_day(self) -> str:
-        return f"CASE WHEN {self.event_day} <= {day(self.today)} THEN {self.event_day} END"
+        return f"CASE WHEN {self.event_day} <= {date_literal(self.today)} THEN {self.event_day} END"
 
     def _within(self, first: date, end: date) -> str:
-        days = f"{ident('received_date')} >= {day(first)} AND {ident('received_date')} < {day(end)}"
+        days = f"{ident('received_date')} >= {date_literal(first)} AND {ident('received_date')} < {date_literal(end)}"
         if self.may_be_silent or self.columns["received_at"].kind != "TIMESTAMP_NTZ":
             return days
         # The stored column is filtered too, so that Snowflake prunes the partitions of other days.
@@ -328,7 +328,7 @@ class EventTable:
 
     def versions(self, days: Days) -> Mapping[date, str]:
         """Return the version of each day that has rows."""
-        return {a_day: state.version for a_day, state in self.states(days).items()}
+        return {day: state.version for day, state in self.states(days).items()}
 
     def reconnect(self) -> None:
         """Reopen a lost connection."""

@@ -153,10 +153,10 @@ def _changes(day: date, timezone: str) -> bool:
     return day_starts_at(day + ONE_DAY, timezone) - day_starts_at(day, timezone) != ONE_DAY
 
 
-def hours_of(a_day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]:
+def hours_of(day: date, timezone: str, length_s: int = HOUR_S) -> list[datetime]:
     """Return the times at which the hours of a day start, in the time zone; days of clock changes have 23 or 25."""
     zone = ZoneInfo(timezone)
-    start, end = (day_starts_at(day, timezone).replace(tzinfo=UTC) for day in (a_day, a_day + ONE_DAY))
+    start, end = (day_starts_at(at, timezone).replace(tzinfo=UTC) for at in (day, day + ONE_DAY))
     count = -(-int((end - start).total_seconds()) // length_s)
     return [(start + timedelta(seconds=n * length_s)).astimezone(zone) for n in range(count)]
 

@@ -39,7 +39,7 @@ def text(value: str | None) -> str:
     return "NULL" if value is None else "'" + value.replace("'", "''") + "'"
 
 
-def day(value: date | None) -> str:
+def date_literal(value: date | None) -> str:
     """Return a date literal, or NULL."""
     return "NULL::DATE" if value is None else f"DATE '{value.isoformat()}'"
 

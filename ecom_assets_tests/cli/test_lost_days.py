@@ -128,7 +128,7 @@ def test_a_source_that_begins_months_later_stops_no_run_that_is_cut_at_the_gap(t
 def test_what_lies_before_a_gap_is_delivered_and_reported_too(landing: Path, home: Path, tmp_path: Path) -> None:
     land(landing, "2026-06-01", rows=2)
     select = '+key:"mart/engagement_daily" or key:"mart/restatements" or key:"export/amplitude_events"'
-    with AmplitudeReceiver(Setup(journal=tmp_path / "amplitude.journal")) as receiver:
+    with AmplitudeReceiver(Setup(request_log=tmp_path / "amplitude.requests")) as receiver:
         env = {f"ECOM_{name.upper()}": value for name, value in receiver.settings().items()}
         env["ECOM_AMPLITUDE_MIN_ID_LENGTH"] = "1"
         words = ("run", "--json", "--events", landing, "--select", select)
@@ -142,7 +142,7 @@ def test_what_lies_before_a_gap_is_delivered_and_reported_too(landing: Path, hom
         assert (second.json["deliveries"]["amplitude_events"]["due"], second.exit_code) == (3 * 4 + 2 + 1, 0)
     assert second.json["restatements"]["changed"] > 0
     assert second.json["restatements"]["largest"]["day"] == "2026-01-02"
-    taken = who_has_what(tmp_path / "amplitude.journal", "amplitude").taken
+    taken = who_has_what(tmp_path / "amplitude.requests", "amplitude").taken
     assert set(taken.values()) == {1}
     assert len(taken) == 3 * 4 + 2 + 1
 

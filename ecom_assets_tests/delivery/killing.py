@@ -108,9 +108,9 @@ class Deliverer:
 
 
 @contextmanager
-def receivers(journals: Path) -> Iterator[dict[str, str]]:
+def receivers(request_logs: Path) -> Iterator[dict[str, str]]:
     """Run the four in a process of their own, and yield the settings that point at them."""
-    words = [sys.executable, "-m", "ecom_sandbox.vendors", "--journals", str(journals), "--no-rates"]
+    words = [sys.executable, "-m", "ecom_sandbox.vendors", "--request-logs", str(request_logs), "--no-rates"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())
@@ -142,8 +142,8 @@ class Killer:
         while sum(self.kills.values()) < times:
             self._round(first, times)
             first += ROUND
-        journal = self.home / "journals" / f"{self.tool}.journal"
-        return Killed(who_has_what(journal, self.tool), self.kills, self.due, self._in_doubt())
+        request_log = self.home / "request_logs" / f"{self.tool}.requests"
+        return Killed(who_has_what(request_log, self.tool), self.kills, self.due, self._in_doubt())
 
     def _round(self, first: int, times: int) -> None:
         self._note_due(first)

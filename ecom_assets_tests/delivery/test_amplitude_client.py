@@ -63,7 +63,7 @@ def test_named_rows_are_dropped_and_the_rest_is_sent_again_until_it_goes(far_sid
     answers = send(far_side, visits(anna=5))
     assert far_side.ids() == [["e1", "e2", "e3", "e4", "e5"], ["e1", "e2", "e3", "e5"], ["e2", "e3", "e5"]]
     assert states_of(answers) == [REJECTED, DELIVERED, DELIVERED, REJECTED, DELIVERED]
-    assert (answers[3].reason, answers[3].words) == (
+    assert (answers[3].reason, answers[3].message) == (
         "invalid_fields",
         "Amplitude: Invalid field values on some events (time)",
     )
@@ -106,7 +106,7 @@ def test_a_wrong_key_makes_no_dead_letters_and_is_not_shown(far_side: ScriptedTo
     answers = send(far_side.restart(Say(400, body)), visits(anna=3))
     assert states_of(answers) == [POSTPONED] * 3
     assert len(far_side.heard) == 1
-    assert "ECOM_AMPLITUDE_API_KEY" in answers[0].words
+    assert "ECOM_AMPLITUDE_API_KEY" in answers[0].message
     assert KEY not in repr(answers)
 
 
@@ -139,7 +139,7 @@ def test_what_is_wrong_with_us_is_not_tried_again(far_side: ScriptedTool, status
     answers = send(far_side.restart(otherwise=Say(status, "no", (("Location", "/there"),))), visits(anna=2))
     assert len(far_side.heard) == 1
     assert {(one.state, one.reason) for one in answers} == {(POSTPONED, "not_allowed")}
-    assert answers[0].words.endswith("correct ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL.")
+    assert answers[0].message.endswith("correct ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL.")
 
 
 @pytest.mark.parametrize("stumble", [Say(408), Say(500), Say(502), Say(503), Say(504), RESET])

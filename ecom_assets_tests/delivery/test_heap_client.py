@@ -39,7 +39,7 @@ def test_a_refusal_from_the_first_on_names_the_setting(far_side: ScriptedTool, c
     answers = stranger.send(one_batch(stranger, visits(anna=count)))
     assert {one.state for one in answers} == {DeliveryState.POSTPONED}
     assert len(far_side.heard) == requests
-    assert answers[0].words == (
+    assert answers[0].message == (
         "Heap refuses all that it is sent and has taken nothing yet, so nothing counts as sent; correct "
         "ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL."
     )
@@ -50,7 +50,7 @@ def test_once_heap_has_taken_something_what_it_refuses_is_the_record(far_side: S
     batch = one_batch(destination, visits(anna=3))
     destination.send(batch)
     far_side.restart(otherwise=BAD)
-    assert [(one.state, one.words) for one in destination.send(batch)] == [
+    assert [(one.state, one.message) for one in destination.send(batch)] == [
         (DeliveryState.REJECTED, "400 Bad Request")
     ] * 3
 

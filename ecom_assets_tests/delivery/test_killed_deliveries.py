@@ -23,7 +23,7 @@ def deliverer() -> Iterator[Deliverer]:
 
 
 def killed(tool: str, times: int, home: Path, deliverer: Deliverer, seed: int, **more: str) -> Killed:
-    with receivers(home / "journals") as there:
+    with receivers(home / "request_logs") as there:
         return Killer(tool, home, there, deliverer, Random(seed), more=more).kill(times)  # noqa: S311 (chance that repeats)
 
 

@@ -57,7 +57,7 @@ def test_good_rows_of_a_refused_batch_are_in_and_never_sent_again(far_side: Scri
     answers = send(far_side)
     assert len(far_side.heard) == 1
     assert [one.state for one in answers] == [DELIVERED, REJECTED, DELIVERED]
-    assert answers[1].words == "Mixpanel: 'properties.time' is invalid (properties.time)"
+    assert answers[1].message == "Mixpanel: 'properties.time' is invalid (properties.time)"
 
 
 @pytest.mark.parametrize("called", ["$insert_id", "insert_id"])
@@ -71,7 +71,7 @@ def test_a_row_is_found_by_its_insert_id_too(far_side: ScriptedTool, called: str
 def test_rows_that_are_missing_and_not_named_are_in_doubt(far_side: ScriptedTool) -> None:
     answers = send(far_side.restart(partly(1, {"index": 0, "field": "event", "message": "is bad"})))
     assert [one.state for one in answers] == [REJECTED, IN_DOUBT, IN_DOUBT]
-    assert answers[1].words == "Mixpanel took 1 of 3 records and names 1 that it refused."
+    assert answers[1].message == "Mixpanel took 1 of 3 records and names 1 that it refused."
     assert len(far_side.heard) == 1
 
 
@@ -89,7 +89,7 @@ def test_wrong_credentials_make_no_dead_letters(far_side: ScriptedTool) -> None:
     body = {"code": 401, "error": f"Invalid credentials {KEY}", "status": "Unauthorized"}
     answers = send(far_side.restart(Say(401, body)))
     assert [(one.state, one.reason) for one in answers] == [(POSTPONED, "not_allowed")] * 3
-    assert "ECOM_MIXPANEL_TOKEN" in answers[0].words
+    assert "ECOM_MIXPANEL_TOKEN" in answers[0].message
     assert KEY not in repr(answers)
 
 

@@ -64,7 +64,7 @@ def script(dice: Random, length: int) -> Iterator[Step]:
 
 @dataclass
 class Played:
-    """What was delivered under a script, and what the journal shows.
+    """What was delivered under a script, and what the request log shows.
 
     due: The tool's name of each record, by the ledger's.
     refused: Those that the tool finds fault with, by its names.
@@ -149,14 +149,14 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
     """Deliver so many records under a script made of a seed, again and again until nothing is left to do."""
     dice = Random(seed)  # noqa: S311 (chance that repeats, not secrets)
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
-    rows, journal = rows_of(0, records, now), home / f"{tool}.journal"
+    rows, request_log = rows_of(0, records, now), home / f"{tool}.requests"
     given: dict[str, Any] = {"home": home, "delivery_retries": 2, "heap_events_per_s": 0, **more}
     given |= {"delivery_retry_base_s": PAUSE_S, "delivery_pause_s": PAUSE_S}
     due = named_by_tool(tool, rows, now)
     refused = frozenset(dice.sample(sorted(due.values()), records // 50))
     faults = ReceiverFaults(tuple(script(dice, records // 10)))
     runs: list[int] = []
-    with RECEIVERS[tool](Setup(journal=journal, faults=faults, refuses=refused)) as receiver:
+    with RECEIVERS[tool](Setup(request_log=request_log, faults=faults, refuses=refused)) as receiver:
         settings = Settings(**(given | receiver.settings()))
         inner = destinations(settings)[f"{tool}_events"]
         ledger = DeliveryLedger(open_store(settings))
@@ -171,7 +171,7 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
         runs.append(receiver.counts.request_count)
         again = run()
         ledger.close()
-    actual = who_has_what(journal, tool)
+    actual = who_has_what(request_log, tool)
     return Played(actual, due, refused, outcomes_of(home, tool), again, runs)
 
 
@@ -185,7 +185,7 @@ CASES = [
 
 
 def check(tool: str, result: Played) -> None:
-    """Every promise, on the journal."""
+    """Every promise, on the request log."""
     assert result.out_of_order() == []
     assert result.actual.doubled == {}
     assert result.sent_after_success() == []

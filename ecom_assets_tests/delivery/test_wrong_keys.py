@@ -71,7 +71,7 @@ def test_a_wrong_key_makes_no_dead_letters_however_few_go_together(tools: Receiv
     rows = users(*({"customer_id": f"user-{n:02}", "segment": "Loyal"} for n in range(count)))
     answers = destination.send(one_batch(destination, rows))
     assert {(one.state, one.reason) for one in answers} == {(DeliveryState.POSTPONED, "not_allowed")}
-    assert setting in answers[0].words
+    assert setting in answers[0].message
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from ecom_sandbox.vendors.running import running_receivers, some_faults
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal ends the process, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m ecom_sandbox.vendors", description=__doc__)
-    parser.add_argument("--journals", type=Path, help="folder of the journals; without it nothing is written")
+    parser.add_argument("--request-logs", type=Path, help="folder of the request logs; without it nothing is written")
     parser.add_argument(
         "--ports", type=int, nargs=4, default=(0, 0, 0, 0), metavar=("AMPLITUDE", "HEAP", "MIXPANEL", "GA4")
     )
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults = some_faults() if options.faults else NO_FAULTS
     try:
         with running_receivers(
-            ports=options.ports, journals=options.journals, faults=faults, has_rates=not options.no_rates
+            ports=options.ports, request_logs=options.request_logs, faults=faults, has_rates=not options.no_rates
         ) as running:
             sys.stdout.write(json.dumps(running.environment()) + "\n")
             sys.stdout.flush()

@@ -33,7 +33,7 @@ from ecom_sandbox.vendors.faults import (
     ReceiverFaults,
     Step,
 )
-from ecom_sandbox.vendors.request_log import Journal, Received, head_of, received_in
+from ecom_sandbox.vendors.request_log import Received, ReceivedRequestLog, head_of, received_in
 
 
 class Rates:
@@ -169,14 +169,14 @@ class Setup:
     """The settings that all receivers have.
 
     port: The port to listen on; 0 means a free one.
-    journal: The file of its journal; None: nothing is written, and nothing is kept after it stops.
+    request_log: The file of its request log; None: nothing is written, and nothing is kept after it stops.
     faults: Its faults.
     clock: Returns its time, in seconds since 1970.
     refuses: Ids of records that it always refuses as invalid.
     """
 
     port: int = 0
-    journal: Path | None = None
+    request_log: Path | None = None
     faults: ReceiverFaults = NO_FAULTS
     clock: Callable[[], float] = time.time
     refuses: frozenset[str] = frozenset()
@@ -192,7 +192,7 @@ class Held:
 
 
 class Receiver(Service):
-    """A stand-in for a tool. It decides on one request after another, in the order of its journal."""
+    """A stand-in for a tool. It decides on one request after another, in the order of its request log."""
 
     connection_class = ReceiverConnection
     tool: ClassVar[str]
@@ -201,9 +201,9 @@ class Receiver(Service):
     """Seconds in which a repeated key is recognized; None: forever."""
 
     def __init__(self, setup: Setup | None = None) -> None:
-        """Listen; with a journal, continue from the requests in it."""
+        """Listen; with a request log, continue from the requests in it."""
         setup = setup or Setup()
-        journal = setup.journal
+        request_log = setup.request_log
         self.script, self.refuses = FaultScript(setup.faults), setup.refuses
         self.paused_at = ""
         self._resume = Event()
@@ -212,8 +212,8 @@ class Receiver(Service):
         self._known: dict[Hashable, float] = {}
         self._taken = self._counted = 0
         self.deleted_ids: list[str] = []
-        self._journal = Journal(journal) if journal else None
-        for received in received_in(journal) if journal else ():
+        self._request_log = ReceivedRequestLog(request_log) if request_log else None
+        for received in received_in(request_log) if request_log else ():
             self._hold(self.taken_of(received), received.at_s)
         super().__init__(setup.port)
 
@@ -259,16 +259,16 @@ class Receiver(Service):
     def answer(self, request: ServiceRequest) -> ServiceResponse:
         """Return the tool's response and accept the records, as if the request had come over a connection."""
         answer, number = self._decide(request, head_of(request), Step(), is_complete=True)
-        if self._journal:
-            self._journal.wait(number)
+        if self._request_log:
+            self._request_log.wait(number)
         return answer
 
     def stop(self) -> None:
-        """Stop listening, and close the journal."""
+        """Stop listening, and close the request log."""
         self._resume.set()
         super().stop()
-        if self._journal:
-            self._journal.close()
+        if self._request_log:
+            self._request_log.close()
 
     def pause(self, step: Step) -> None:
         """Pause for the step's seconds, or until `PUT /control/resume`."""
@@ -282,8 +282,8 @@ class Receiver(Service):
         """Decide on a request and respond to it; without `connection` its body is incomplete, and only logged."""
         with self.counted(request.path):
             answer, number = self._decide(request, head, step, is_complete=connection is not None)
-            if self._journal:
-                self._journal.wait(number)
+            if self._request_log:
+                self._request_log.wait(number)
             if connection is None:
                 return
             if step.at != "before":
@@ -297,7 +297,7 @@ class Receiver(Service):
     def _decide(
         self, request: ServiceRequest, head: bytes, step: Step, *, is_complete: bool
     ) -> tuple[ServiceResponse, int]:
-        """Accept a request or not, and log it; return the response and the number for `Journal.wait`."""
+        """Accept a request or not, and log it; return the response and the number for `ReceivedRequestLog.wait`."""
         is_good = step.status == AS_DOCUMENTED
         now_s = self.now_s
         decision, incoming = Decision(ServiceResponse(NO_ANSWER)), self._incoming(request, now_s)
@@ -311,7 +311,7 @@ class Receiver(Service):
             status = answer.status if is_complete else NO_ANSWER
             raw, refused = head + request.body, decision.refused
             received = Received(now_s, status, is_complete, bool(decision.entries), refused, raw, len(request.body))
-            return answer, self._journal.add(received) if self._journal else 0
+            return answer, self._request_log.add(received) if self._request_log else 0
 
     def _respond(self, incoming: Incoming) -> Decision:
         deleted = self.delete(incoming) if incoming.request.method == "POST" else None
@@ -345,7 +345,7 @@ class Receiver(Service):
 
     @classmethod
     def taken_of(cls, received: Received) -> Sequence[Entry]:
-        """Return the records that the tool accepted from a request in its journal."""
+        """Return the records that the tool accepted from a request in its request log."""
         if not received.is_taken:
             return ()
         request = received.request()

@@ -46,7 +46,7 @@ class Received:
         return ServiceRequest(method, parts.path.rstrip("/") or "/", dict(parse_qsl(parts.query)), headers, body)
 
 
-class Journal:
+class ReceivedRequestLog:
     """A file to which requests are appended."""
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +88,7 @@ def head_of(request: ServiceRequest) -> bytes:
 
 
 def received_in(path: Path) -> Iterator[Received]:
-    """Yield the requests of a journal, in the order in which the receiver decided on them; none if it is missing."""
+    """Yield the requests of a request log, in the order of the receiver's decisions; none if it is missing."""
     if path.exists():
         yield from (received for received, _ in _frames(path))
 

@@ -45,7 +45,7 @@ def some_faults() -> ReceiverFaults:
 def running_receivers(
     *,
     ports: Sequence[int] = (0, 0, 0, 0),
-    journals: Path | None = None,
+    request_logs: Path | None = None,
     faults: ReceiverFaults = NO_FAULTS,
     has_rates: bool = True,
     clock: Callable[[], float] = time.time,
@@ -54,7 +54,7 @@ def running_receivers(
 
     Args:
         ports: Those of Amplitude, Heap, Mixpanel and GA4; 0 means a free one.
-        journals: The folder of their journals (`amplitude.journal`, …), from which they continue; None: no journals.
+        request_logs: The folder of their request logs (`amplitude.requests`, …), from which they continue; None: none.
         faults: The faults of each.
         has_rates: Whether the documented rate limits apply; a whole shop at once exceeds what Heap accepts in an hour.
         clock: Returns their time, in seconds since 1970.
@@ -62,7 +62,8 @@ def running_receivers(
     Raises:
         UsageError: A port is in use.
     """
-    paths = [journals / f"{tool}.journal" if journals else None for tool in ("amplitude", "heap", "mixpanel", "ga4")]
+    tools = ("amplitude", "heap", "mixpanel", "ga4")
+    paths = [request_logs / f"{tool}.requests" if request_logs else None for tool in tools]
     setups = [Setup(port, path, faults, clock) for port, path in zip(ports, paths, strict=True)]
     rates = (None, None, None) if has_rates else (AmplitudeRates.none(), HeapRates.none(), MixpanelRates.none())
     with (

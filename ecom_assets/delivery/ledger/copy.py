@@ -212,7 +212,7 @@ def _add(store: Store, identity: int, number: int, batch: list[Row]) -> None:
         (
             number, identity, first["record_date"].isoformat(), len(batch),
             json.dumps([row["record_id"] for row in batch]), hashes, _text(first["intended_at"]), common.attempts,
-            None if common.name == UNDER_WAY else common.name, common.reason or None, common.words or None,
+            None if common.name == UNDER_WAY else common.name, common.reason or None, common.message or None,
             _text(first["answered_at"]),
         ),
     )  # fmt: skip

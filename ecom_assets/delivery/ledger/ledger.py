@@ -53,7 +53,7 @@ class Outcome:
 
     name: str
     reason: str = ""
-    words: str = ""
+    message: str = ""
     attempts: int = 0
 
     @classmethod
@@ -64,7 +64,7 @@ class Outcome:
             name = UNCONFIRMED
         if answer.state is DeliveryState.POSTPONED and answer.reason == NO_ANSWER:  # it may have been accepted
             name = DeliveryState.IN_DOUBT.value
-        return cls(name, answer.reason, answer.words, answer.attempts)
+        return cls(name, answer.reason, answer.message, answer.attempts)
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class DeliveryLedger:
         common = most_common(outcomes)
         self.store.count(
             "UPDATE batches SET outcome = ?, reason = ?, words = ?, attempts = ?, answered_at = ? WHERE number = ?",
-            (common.name, common.reason, common.words, common.attempts, _text(self.now()), batch),
+            (common.name, common.reason, common.message, common.attempts, _text(self.now()), batch),
         )
         add_exceptions(self.store, batch, outcomes, common)
 
@@ -240,7 +240,7 @@ class DeliveryLedger:
             )
 
     def _add(self, writer: Writer, intent: Intent, known: Outcome | None) -> int:
-        known_values = (known.name, known.reason, known.words) if known else (None, None, None)
+        known_values = (known.name, known.reason, known.message) if known else (None, None, None)
         at = _text(self.now())
         ((number,),) = self.store.rows(
             "INSERT INTO batches (destination_id, day, token, record_count, byte_count, record_ids, payload_hashes, "
@@ -277,7 +277,7 @@ def add_exceptions(store: Store, batch: int, outcomes: Sequence[Outcome], common
     store.many(
         "INSERT INTO exceptions (batch, place, outcome, reason, words, attempts) VALUES (?, ?, ?, ?, ?, ?)",
         [
-            (batch, position, outcome.name, outcome.reason, outcome.words, outcome.attempts)
+            (batch, position, outcome.name, outcome.reason, outcome.message, outcome.attempts)
             for position, outcome in enumerate(outcomes)
             if outcome != common
         ],

@@ -27,7 +27,7 @@ from ecom_assets.tables.packed import Ints, Keying, sorted_parts
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import PortableDuckDBCompiler
-from ecom_assets.warehouse.sql_text import day, select
+from ecom_assets.warehouse.sql_text import date_literal, select
 
 MOST_ROWS: Final = 30_000_000
 """The most rows to hold in memory as numbers, of 16 to 24 bytes each."""
@@ -208,7 +208,7 @@ class CodedFiles:
         self._view_sure()
         # No clean event is of before 1990, nor of more than a day after its file came.
         end = max(file.placed_at for file in self.files.files()).date() + timedelta(days=3)
-        plausible = f"event_at BETWEEN TIMESTAMP '1989-12-01' AND {day(end)}::TIMESTAMP"
+        plausible = f"event_at BETWEEN TIMESTAMP '1989-12-01' AND {date_literal(end)}::TIMESTAMP"
         counted = """user_id, NULL::VARCHAR AS session_id, count(*) AS row_count, min(us) AS first_us,
             max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms"""
         times = f"CASE WHEN {plausible} THEN epoch_us(event_at) END AS us"

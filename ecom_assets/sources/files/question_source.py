@@ -30,7 +30,7 @@ from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import Extent, KnownDays, Period, within
 from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets.warehouse.local import connect, keep_within, temporary
-from ecom_assets.warehouse.sql_text import day, day_in_zone, select, text
+from ecom_assets.warehouse.sql_text import date_literal, day_in_zone, select, text
 
 LINES = "file_orders"
 
@@ -94,7 +94,7 @@ class FileOrders:
         if covered is None:
             return Days(())
         last = covered[1] + ONE_DAY
-        query = select("min(order_date)", LINES, f"order_date <= {day(last)}")
+        query = select("min(order_date)", LINES, f"order_date <= {date_literal(last)}")
         # All of it, because what is left unread would keep the connection busy.
         ((first,),) = self.con.con.execute(query).fetchall()
         return Days.between(first, last + ONE_DAY) if first else Days(())

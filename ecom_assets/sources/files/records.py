@@ -27,7 +27,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import LARGE_SHARE, FileRows
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import naming_damaged_parquet, note_parquet
-from ecom_assets.warehouse.sql_text import day, select
+from ecom_assets.warehouse.sql_text import date_literal, select
 
 
 @dataclass(frozen=True)
@@ -290,8 +290,8 @@ def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[Inpu
 
 
 def _within(rows: str, first: date | None, end: date | None) -> str:
-    bounds = [f"received_date >= {day(first)}"] if first else []
-    bounds += [f"received_date < {day(end)}"] if end else []
+    bounds = [f"received_date >= {date_literal(first)}"] if first else []
+    bounds += [f"received_date < {date_literal(end)}"] if end else []
     return select("*", rows, " AND ".join(bounds)) if bounds else rows
 
 

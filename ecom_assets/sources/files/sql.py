@@ -15,7 +15,7 @@ from ecom_assets.sources.files.mapping import IdField, RecordKind, RecordMapping
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
 from ecom_assets.tables.values import LAST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import (
-    day,
+    date_literal,
     day_in_zone,
     from_wall,
     ident,
@@ -360,9 +360,9 @@ def _with_files(records: str, files: Sequence[FileDays], late_days: int = 0) -> 
 
 def _values(file: FileDays, late_days: int) -> dict[str, str]:
     names = ("received_date", "modified_date", "fallback_date", "earliest_date", "latest_date")
-    days = {name: day(getattr(file, name)) for name in names}
+    days = {name: date_literal(getattr(file, name)) for name in names}
     bounds = zip(("sure_from", "sure_until", "known_until"), file.sure_of(late_days), strict=True)
-    sure = {name: f"{day(bound)}::TIMESTAMP" for name, bound in bounds}
+    sure = {name: f"{date_literal(bound)}::TIMESTAMP" for name, bound in bounds}
     return {"path": text(file.path), "relative": text(file.relative), **days, **sure}
 
 

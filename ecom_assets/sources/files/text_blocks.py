@@ -85,7 +85,7 @@ def encoding_of_header(header: bytes, name: str) -> str | None:
         return None
     if not _is_western([header]):
         raise SourceError(f"the header of {name} is neither UTF-8 nor Windows-1252; {_REMEDY}")
-    return _told(name)
+    return _windows_1252(name)
 
 
 def encoding_of_lines(lines: Iterable[bytes], name: str) -> str | None:
@@ -109,7 +109,7 @@ def encoding_of_lines(lines: Iterable[bytes], name: str) -> str | None:
     if not examples or other_count <= utf_8_count:
         return None
     if _is_western(examples):
-        return _told(name)
+        return _windows_1252(name)
     if other_count > LARGE_SHARE * line_count:
         raise SourceError(
             f"{other_count:,} of {line_count:,} lines of {name} are neither UTF-8 nor Windows-1252; {_REMEDY}"
@@ -139,7 +139,8 @@ def _is_unlikely(line: bytes) -> bool:
 
 
 @cache  # a run opens a file several times
-def _told(name: str) -> str:
+def _windows_1252(name: str) -> str:
+    """Return the encoding, and warn about it once per file."""
     _logger.warning(
         "%s is not UTF-8 and is read as Windows-1252; if its letters come out wrong, state its `encoding` in the "
         "mapping (docs/mappings.md).",

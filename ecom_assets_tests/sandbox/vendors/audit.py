@@ -65,17 +65,17 @@ class WhoHasWhat:
         return {record_id: count for record_id, count in self.counted.items() if count > 1}
 
 
-def who_has_what(journal: Path, tool: str, kind: Kind = "event") -> WhoHasWhat:
-    """Return the records that a tool has, from the journal of its stand-in.
+def who_has_what(request_log: Path, tool: str, kind: Kind = "event") -> WhoHasWhat:
+    """Return the records that a tool has, from the request log of its stand-in.
 
     Args:
-        journal: The file of the journal.
+        request_log: The file of the request log.
         tool: amplitude, heap, mixpanel or ga4.
         kind: `event`, or `profile`.
     """
     receiver, result = TOOLS[tool], WhoHasWhat()
     known: dict[Hashable, float] = {}
-    for received in received_in(journal):
+    for received in received_in(request_log):
         taken = [entry for entry in receiver.taken_of(received) if entry.kind == kind]
         result.requests.append(_request_record(receiver, received, kind, tuple(entry.record_id for entry in taken)))
         for entry in taken:

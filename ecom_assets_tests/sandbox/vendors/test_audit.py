@@ -1,4 +1,4 @@
-"""Who has what, by a receiver's journal alone."""
+"""Who has what, by a receiver's request log alone."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -49,12 +49,12 @@ ADDRESS = {"amplitude": BATCH, "heap": TRACK, "mixpanel": IMPORT, "ga4": COLLECT
 
 @pytest.mark.parametrize("tool", KINDS)
 def test_the_audit_says_who_has_what_in_which_order(tmp_path: Path, tool: str) -> None:
-    journal = tmp_path / "a.journal"
-    with KINDS[tool](Setup(journal=journal)) as receiver:
+    request_log = tmp_path / "a.requests"
+    with KINDS[tool](Setup(request_log=request_log)) as receiver:
         for number, user in ((2, 1), (1, 1), (3, 2), (2, 1)):
             send_one(receiver, number, user)
         held = receiver.held
-    actual = who_has_what(journal, tool)
+    actual = who_has_what(request_log, tool)
     twice = 2 if tool == "ga4" else 1
     assert actual.counted == Counter({"event-1": 1, "event-2": twice, "event-3": 1})
     assert actual.order == {"user-1": ["event-2", "event-1"], "user-2": ["event-3"]}
@@ -64,32 +64,32 @@ def test_the_audit_says_who_has_what_in_which_order(tmp_path: Path, tool: str) -
 
 
 def test_the_audit_knows_the_seven_days_and_what_was_refused(tmp_path: Path) -> None:
-    journal = tmp_path / "a.journal"
-    with AmplitudeReceiver(Setup(journal=journal, clock=still)) as receiver:
+    request_log = tmp_path / "a.requests"
+    with AmplitudeReceiver(Setup(request_log=request_log, clock=still)) as receiver:
         to_amplitude(receiver, amplitude_event(1))
         to_amplitude(receiver, amplitude_event(2), amplitude_event(3, time="noon"))
         receiver.ahead_s = 8 * 24 * 3600
         to_amplitude(receiver, amplitude_event(1))
-    actual = who_has_what(journal, "amplitude")
+    actual = who_has_what(request_log, "amplitude")
     assert (actual.counted, actual.doubled) == (Counter({"event-1": 2}), {"event-1": 2})
     refused = actual.requests[1]
     assert (refused.status, refused.record_ids, refused.taken_ids) == (400, ("event-2", "event-3"), ())
 
 
 def test_the_audit_leaves_out_the_records_that_mixpanel_refused(tmp_path: Path) -> None:
-    journal = tmp_path / "a.journal"
-    with MixpanelReceiver(Setup(journal=journal, clock=still)) as receiver:
+    request_log = tmp_path / "a.requests"
+    with MixpanelReceiver(Setup(request_log=request_log, clock=still)) as receiver:
         to_mixpanel(receiver, mixpanel_event(1), mixpanel_event(2, time="noon"), mixpanel_event(3))
-    actual = who_has_what(journal, "mixpanel")
+    actual = who_has_what(request_log, "mixpanel")
     assert (set(actual.counted), actual.requests[0].record_ids[1]) == ({"event-1", "event-3"}, "event-2")
 
 
 def test_profiles_are_as_they_were_set_last(tmp_path: Path) -> None:
-    journal = tmp_path / "a.journal"
-    with AmplitudeReceiver(Setup(journal=journal, clock=still)) as receiver:
+    request_log = tmp_path / "a.requests"
+    with AmplitudeReceiver(Setup(request_log=request_log, clock=still)) as receiver:
         for properties in ({"tier": "gold", "score": 1}, {"$set": {"tier": "silver"}}):
             identify(receiver, {"user_id": "anna-1", "user_properties": properties})
-    actual = who_has_what(journal, "amplitude", "profile")
+    actual = who_has_what(request_log, "amplitude", "profile")
     assert actual.profiles == {"anna-1": {"tier": "silver", "score": 1}}
-    assert (actual.counted["anna-1"], who_has_what(journal, "amplitude").counted) == (2, Counter())
+    assert (actual.counted["anna-1"], who_has_what(request_log, "amplitude").counted) == (2, Counter())
     assert {one.path for one in actual.requests} == {IDENTIFY}

@@ -16,7 +16,7 @@ TIMEOUT_S = 20
 
 
 def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refused(tmp_path: Path) -> None:
-    faults, journal = ReceiverFaults.from_steps(500, "taken, then 500", 413), tmp_path / "a.journal"
+    faults, request_log = ReceiverFaults.from_steps(500, "taken, then 500", 413), tmp_path / "a.requests"
     result: dict[str, int] = {}
     all_answers = Event()
 
@@ -25,7 +25,7 @@ def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refus
         if len(result) == COUNT:
             all_answers.set()
 
-    with AmplitudeReceiver(Setup(journal=journal, faults=faults)) as receiver:
+    with AmplitudeReceiver(Setup(request_log=request_log, faults=faults)) as receiver:
         config = Config(server_url=f"{receiver.url}{HTTP_V2}", flush_interval_millis=50, flush_queue_size=20)
         client = Amplitude(receiver.key, config)
         client.configuration.callback = hear
@@ -36,6 +36,6 @@ def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refus
         assert all_answers.wait(TIMEOUT_S)
         client.shutdown()
     assert {number for number, code in result.items() if code != 200} == {"event-13"}
-    actual = who_has_what(journal, "amplitude")
+    actual = who_has_what(request_log, "amplitude")
     assert (len(actual.counted), actual.doubled, "event-13" in actual.counted) == (COUNT - 1, {}, False)
     assert {one.status for one in actual.requests} == {200, 400, 413, 500}

@@ -61,12 +61,12 @@ def fate(receiver: AmplitudeReceiver, *numbers: int) -> int | str:
     ],
 )
 def test_each_step_is_what_it_says(tmp_path: Path, step: object, ends: object, *, takes: bool) -> None:
-    journal = tmp_path / "a.journal"
-    with AmplitudeReceiver(Setup(journal=journal, faults=ReceiverFaults.from_steps(step))) as receiver:
+    request_log = tmp_path / "a.requests"
+    with AmplitudeReceiver(Setup(request_log=request_log, faults=ReceiverFaults.from_steps(step))) as receiver:
         assert fate(receiver, 1) == ends
         assert receiver.held.counted_count == int(takes)
         assert (fate(receiver, 1), receiver.held.counted_count) == (200, 1)
-    assert who_has_what(journal, "amplitude").taken["event-1"] == 1 + takes
+    assert who_has_what(request_log, "amplitude").taken["event-1"] == 1 + takes
 
 
 def test_a_reset_is_a_reset_and_not_an_end() -> None:
@@ -155,66 +155,66 @@ def test_steering_over_http() -> None:
         assert requests.get(f"{control}/other", timeout=TIMEOUT_S).status_code == 404
 
 
-# The journal
+# The request log
 
 
-def test_the_journal_has_every_byte_as_it_came(tmp_path: Path) -> None:
-    journal = tmp_path / "a.journal"
-    with AmplitudeReceiver(Setup(journal=journal, clock=still)) as receiver:
+def test_the_request_log_has_every_byte_as_it_came(tmp_path: Path) -> None:
+    request_log = tmp_path / "a.requests"
+    with AmplitudeReceiver(Setup(request_log=request_log, clock=still)) as receiver:
         body = body_of(receiver, 1)
         head = f"POST {BATCH}?x=1 HTTP/1.1\r\nhOsT:  x \r\nContent-Length: {len(body)}\r\n\r\n".encode()
         with socket.create_connection(("127.0.0.1", int(receiver.url.rpartition(":")[2]))) as connection:
             connection.sendall(head + body)
             assert connection.recv(15) == b"HTTP/1.1 200 OK"
-        (received,) = received_in(journal)  # on the disk before the answer
+        (received,) = received_in(request_log)  # on the disk before the answer
     assert (received.raw, received.at_s, received.status) == (head + body, NOW_S, 200)
     assert (received.request().query, received.request().headers["host"]) == ({"x": "1"}, "x")
 
 
-def test_a_body_that_breaks_off_is_in_the_journal_and_not_taken(tmp_path: Path) -> None:
-    journal = tmp_path / "a.journal"
-    with AmplitudeReceiver(Setup(journal=journal)) as receiver:
+def test_a_body_that_breaks_off_is_in_the_request_log_and_not_taken(tmp_path: Path) -> None:
+    request_log = tmp_path / "a.requests"
+    with AmplitudeReceiver(Setup(request_log=request_log)) as receiver:
         body = body_of(receiver, 1)
         head = f"POST {BATCH} HTTP/1.1\r\nContent-Length: {len(body) + 1}\r\n\r\n".encode()
         with socket.create_connection(("127.0.0.1", int(receiver.url.rpartition(":")[2]))) as connection:
             connection.sendall(head + body)
         assert fate(receiver, 2) == 200
-    seen = [(one.is_complete, one.is_taken, one.status) for one in received_in(journal)]
+    seen = [(one.is_complete, one.is_taken, one.status) for one in received_in(request_log)]
     assert sorted(seen) == [(False, False, 0), (True, True, 200)]
-    assert who_has_what(journal, "amplitude").counted == Counter({"event-2": 1})
+    assert who_has_what(request_log, "amplitude").counted == Counter({"event-2": 1})
 
 
-def test_a_receiver_goes_on_from_its_journal_and_cuts_off_what_is_unfinished(tmp_path: Path) -> None:
-    setup = Setup(journal=tmp_path / "a.journal", clock=still)
+def test_a_receiver_goes_on_from_its_request_log_and_cuts_off_what_is_unfinished(tmp_path: Path) -> None:
+    setup = Setup(request_log=tmp_path / "a.requests", clock=still)
     with AmplitudeReceiver(setup) as receiver:
         assert fate(receiver, 1, 2) == 200
-    whole = (tmp_path / "a.journal").read_bytes()
+    whole = (tmp_path / "a.requests").read_bytes()
     for torn in (b'{"at_s"', whole[:-1], whole[: whole.index(b"\n") + 20]):
-        (tmp_path / "a.journal").write_bytes(whole + torn)
+        (tmp_path / "a.requests").write_bytes(whole + torn)
         with AmplitudeReceiver(setup) as receiver:
             assert receiver.held == Held(2, 2, 0)
-        assert (tmp_path / "a.journal").read_bytes() == whole
+        assert (tmp_path / "a.requests").read_bytes() == whole
     with AmplitudeReceiver(setup) as receiver:
         assert fate(receiver, 2, 3) == 200
         assert receiver.held == Held(4, 3, 1)
-    assert list(received_in(tmp_path / "none.journal")) == []
+    assert list(received_in(tmp_path / "none.requests")) == []
 
 
 # At once, and in a process of its own
 
 
 def test_many_connections_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
-    journal = tmp_path / "a.journal"
-    with AmplitudeReceiver(Setup(journal=journal)) as receiver, ThreadPoolExecutor(8) as pool:
+    request_log = tmp_path / "a.requests"
+    with AmplitudeReceiver(Setup(request_log=request_log)) as receiver, ThreadPoolExecutor(8) as pool:
         batches = [range(first, first + 20) for first in range(0, 1_000, 20)]
         result = list(pool.map(lambda batch: post(receiver, *batch).status_code, [*batches, *batches]))
         held = receiver.held
     assert (set(result), held) == ({200}, Held(2_000, 1_000, 1_000))
-    assert who_has_what(journal, "amplitude").counted == Counter(f"event-{number}" for number in range(1_000))
+    assert who_has_what(request_log, "amplitude").counted == Counter(f"event-{number}" for number in range(1_000))
 
 
 def test_the_four_run_in_a_process_of_their_own_until_it_is_stopped(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "ecom_sandbox.vendors", "--journals", str(tmp_path), "--no-rates"]
+    words = [sys.executable, "-m", "ecom_sandbox.vendors", "--request-logs", str(tmp_path), "--no-rates"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())
@@ -224,7 +224,7 @@ def test_the_four_run_in_a_process_of_their_own_until_it_is_stopped(tmp_path: Pa
         assert requests.post(address, data=events, headers=header, timeout=TIMEOUT_S).status_code == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT_S) == 0
-    assert who_has_what(tmp_path / "mixpanel.journal", "mixpanel").order == {"user-1": ["event-1"]}
+    assert who_has_what(tmp_path / "mixpanel.requests", "mixpanel").order == {"user-1": ["event-1"]}
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["amplitude", "ga4", "heap", "mixpanel"]
 
 

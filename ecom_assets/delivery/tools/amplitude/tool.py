@@ -69,7 +69,7 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
 
 def _read_refused(reply: Reply, count: int) -> BatchResponse:
     answer = reply.content()
-    error = str(answer.get("error") or reply.words)
+    error = str(answer.get("error") or reply.message)
     refused: dict[int, tuple[str, str]] = {}
     for kind in _NAMING:
         fields = answer.get(kind)
@@ -84,8 +84,8 @@ def _read_refused(reply: Reply, count: int) -> BatchResponse:
     if answer.get("missing_field") == "api_key" or any(
         fault in error.lower().replace("_", " ") for fault in _OUR_FAULT
     ):
-        return BatchResponse(BatchOutcome.NOT_ALLOWED, words=reply.words)
-    return BatchResponse(BatchOutcome.HALVED, words=reply.words)
+        return BatchResponse(BatchOutcome.NOT_ALLOWED, message=reply.message)
+    return BatchResponse(BatchOutcome.HALVED, message=reply.message)
 
 
 def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
@@ -104,8 +104,8 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     }
     waiting = frozenset(throttled) - postponed.keys()
     if not waiting and not postponed:
-        return BatchResponse(BatchOutcome.LATER, words=reply.words)
-    return BatchResponse(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, words=reply.words)
+        return BatchResponse(BatchOutcome.LATER, message=reply.message)
+    return BatchResponse(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, message=reply.message)
 
 
 def _actors(payload: str) -> set[Any]:

@@ -68,7 +68,7 @@ def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
         return BatchResponse(BatchOutcome.TAKEN, taken_as=UNCONFIRMED)
-    return BatchResponse(BatchOutcome.HALVED, words=reply.words)
+    return BatchResponse(BatchOutcome.HALVED, message=reply.message)
 
 
 def _cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:

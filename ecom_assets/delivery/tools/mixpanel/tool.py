@@ -60,13 +60,13 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     if reply.status == TAKEN and not refused and _says_yes(reply):
         return BatchResponse(BatchOutcome.TAKEN)
     if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
-        return BatchResponse(BatchOutcome.NOT_ALLOWED, words=_message(reply))
+        return BatchResponse(BatchOutcome.NOT_ALLOWED, message=_message(reply))
     imported = answer.get("num_records_imported")
     if not refused and not imported:
-        return BatchResponse(BatchOutcome.HALVED, words=_message(reply))
+        return BatchResponse(BatchOutcome.HALVED, message=_message(reply))
     if isinstance(imported, int) and imported < len(payloads) - len(refused):
-        words = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
-        return BatchResponse(BatchOutcome.UNCERTAIN, refused=refused, words=words)
+        message = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
+        return BatchResponse(BatchOutcome.UNCERTAIN, refused=refused, message=message)
     return BatchResponse(BatchOutcome.TAKEN, refused=refused)
 
 
@@ -95,7 +95,7 @@ def _says_yes(reply: Reply) -> bool:
 
 
 def _message(reply: Reply) -> str:
-    return reply.words or f"Mixpanel: {reply.content().get('error') or 'no data objects in the body are valid'}"
+    return reply.message or f"Mixpanel: {reply.content().get('error') or 'no data objects in the body are valid'}"
 
 
 DELETIONS = "/api/app/data-deletions/v3.0"
