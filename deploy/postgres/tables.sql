@@ -656,19 +656,19 @@ CREATE TABLE "mart"."cart_abandonment" (
   "cart_date" DATE NOT NULL,
   "unit" text COLLATE "C" NOT NULL,
   "horizon_s" BIGINT NOT NULL,
-  "cart_count" BIGINT NOT NULL,
   "converted_cart_count" BIGINT NOT NULL,
-  "abandoned_cart_count" BIGINT NOT NULL,
   "recovered_cart_count" BIGINT,
+  "valued_cart_count" BIGINT NOT NULL,
+  "recovered_cart_amount" DECIMAL(38, 2),
+  "final_from_date" DATE NOT NULL,
+  "cart_amount" DECIMAL(38, 2),
+  "abandoned_cart_amount" DECIMAL(38, 2),
+  "cart_count" BIGINT NOT NULL,
+  "abandoned_cart_count" BIGINT NOT NULL,
   "cart_abandonment_rate" DOUBLE PRECISION,
   "checkout_count" BIGINT NOT NULL,
   "abandoned_checkout_count" BIGINT NOT NULL,
   "checkout_abandonment_rate" DOUBLE PRECISION,
-  "valued_cart_count" BIGINT NOT NULL,
-  "cart_amount" DECIMAL(38, 2),
-  "abandoned_cart_amount" DECIMAL(38, 2),
-  "recovered_cart_amount" DECIMAL(38, 2),
-  "final_from_date" DATE NOT NULL,
   PRIMARY KEY ("cart_date", "unit", "horizon_s")
 );
 
@@ -779,6 +779,8 @@ CREATE INDEX ON "mart"."sales" ("city_id");
 CREATE INDEX ON "mart"."sales" ("item_id");
 
 CREATE TABLE "mart"."product_sales_daily" (
+  "order_date" DATE NOT NULL,
+  "item_id" text COLLATE "C" NOT NULL,
   "order_count" BIGINT NOT NULL,
   "refund_count" BIGINT NOT NULL,
   "customer_count" BIGINT NOT NULL,
@@ -788,8 +790,6 @@ CREATE TABLE "mart"."product_sales_daily" (
   "refunded_amount" DECIMAL(38, 2) NOT NULL,
   "revenue_amount" DECIMAL(38, 2) NOT NULL,
   "average_order_value" DOUBLE PRECISION,
-  "order_date" DATE NOT NULL,
-  "item_id" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("order_date", "item_id"),
   FOREIGN KEY ("order_date") REFERENCES "mart"."calendar" ("calendar_date") DEFERRABLE INITIALLY DEFERRED,
   FOREIGN KEY ("item_id") REFERENCES "mart"."item" ("item_id") DEFERRABLE INITIALLY DEFERRED
@@ -798,6 +798,11 @@ CREATE TABLE "mart"."product_sales_daily" (
 CREATE INDEX ON "mart"."product_sales_daily" ("item_id");
 
 CREATE TABLE "mart"."revenue_daily" (
+  "order_date" DATE NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "city_id" text COLLATE "C" NOT NULL,
+  "item_category" text COLLATE "C" NOT NULL,
+  "sales_channel" text COLLATE "C" NOT NULL,
   "order_count" BIGINT NOT NULL,
   "refund_count" BIGINT NOT NULL,
   "customer_count" BIGINT NOT NULL,
@@ -807,29 +812,24 @@ CREATE TABLE "mart"."revenue_daily" (
   "refunded_amount" DECIMAL(38, 2) NOT NULL,
   "revenue_amount" DECIMAL(38, 2) NOT NULL,
   "average_order_value" DOUBLE PRECISION,
-  "order_date" DATE NOT NULL,
-  "channel" text COLLATE "C" NOT NULL,
-  "city_id" text COLLATE "C" NOT NULL,
-  "item_category" text COLLATE "C" NOT NULL,
-  "sales_channel" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("order_date", "channel", "city_id", "item_category", "sales_channel")
 );
 
 CREATE TABLE "mart"."purchase_revenue_daily" (
-  "order_count" BIGINT NOT NULL,
-  "refund_count" BIGINT NOT NULL,
-  "customer_count" BIGINT NOT NULL,
-  "sold_item_count" BIGINT NOT NULL,
-  "refunded_item_count" BIGINT NOT NULL,
-  "shipped_amount" DECIMAL(38, 2),
-  "refunded_amount" DECIMAL(38, 2),
-  "revenue_amount" DECIMAL(38, 2),
-  "average_order_value" DOUBLE PRECISION,
   "event_date" DATE NOT NULL,
   "product_category" text COLLATE "C" NOT NULL,
   "country" text COLLATE "C" NOT NULL,
   "region" text COLLATE "C" NOT NULL,
   "city_name" text COLLATE "C" NOT NULL,
+  "shipped_amount" DECIMAL(38, 2),
+  "refunded_amount" DECIMAL(38, 2),
+  "revenue_amount" DECIMAL(38, 2),
+  "order_count" BIGINT NOT NULL,
+  "refund_count" BIGINT NOT NULL,
+  "customer_count" BIGINT NOT NULL,
+  "sold_item_count" BIGINT NOT NULL,
+  "refunded_item_count" BIGINT NOT NULL,
+  "average_order_value" DOUBLE PRECISION,
   PRIMARY KEY ("event_date", "product_category", "country", "region", "city_name")
 );
 
@@ -892,6 +892,7 @@ CREATE TABLE "mart"."product_performance" (
   "event_date" DATE NOT NULL,
   "product_id" text COLLATE "C" NOT NULL,
   "product_category" text COLLATE "C",
+  "sales_source" text COLLATE "C" NOT NULL,
   "product_view_count" BIGINT,
   "add_to_cart_count" BIGINT,
   "remove_from_cart_count" BIGINT,
@@ -906,7 +907,6 @@ CREATE TABLE "mart"."product_performance" (
   "cart_rate" DOUBLE PRECISION,
   "purchases_per_cart" DOUBLE PRECISION,
   "purchases_per_view" DOUBLE PRECISION,
-  "sales_source" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("event_date", "product_id")
 );
 

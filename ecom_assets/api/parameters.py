@@ -10,13 +10,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.fields import FieldInfo
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX
@@ -25,7 +26,7 @@ from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, range_of
+from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, range_of
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Column
@@ -242,10 +243,26 @@ CHANGE = "From that to this; null where that is zero, or the data do not hold al
 SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
 
 
-def of(column: Column, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
-    """Return a field with the description and the unit of a contract's column."""
+def of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return a field with the label, meaning, unit, format and example of a contract's column."""
     unit = f" [{column.unit}]" if column.unit else ""
-    return Field(description=f"{column.description}{unit}", examples=None if example is None else [example])
+    field: FieldInfo = Field(
+        title=column.label or None,
+        description=f"{column.description}{unit}",
+        examples=None if column.example is None else [column.example],
+        json_schema_extra={"format": column.shown_as} if column.shown_as not in TEXTS else None,
+    )
+    field.metadata.append(column)
+    return field
+
+
+def row_of(columns: Mapping[str, Column], *, without: Sequence[str] = (), known: bool = True) -> type[BaseModel]:
+    """Return a model with columns as fields; unless they are known, each may be null."""
+    fields: dict[str, Any] = {}
+    for name, column in columns.items():
+        kind = Money if column.shown_as == "money" else TYPES[column.type.partition("(")[0]]
+        fields[name] = (kind if known and not column.nullable else kind | None, of(column))
+    return create_model("Row", **{name: field for name, field in fields.items() if name not in without})
 
 
 def change_of(name: str, numbers: type[BaseModel], **examples: float) -> type[BaseModel]:
@@ -264,6 +281,17 @@ class SoldAnswer(Answer):
     source: SalesSource = Field(description=SOURCE)
 
 
+TYPES: Final = {
+    "string": str,
+    "int64": int,
+    "float64": float,
+    "decimal": Money,
+    "boolean": bool,
+    "date": date,
+    "timestamp": datetime,
+}
+"""The types of fields by those of columns."""
+TEXTS: Final = {"text", "date", "instant"}
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", "warnings"}

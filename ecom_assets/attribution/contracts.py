@@ -125,9 +125,14 @@ class ChannelAttribution(Table):
     )
 
     converted_date = day("The day of the purchases, and of the refunds")
-    unit = text("What is counted as a conversion", one_of=UNITS)
+    unit = text("What is counted as a conversion", one_of=UNITS, example="order")
     model = text("How credit is shared among touches", one_of=tuple(MODELS))
-    channel = text("The channel; `(none)` for conversions without a touch", one_of=(*CHANNELS, NO_CHANNEL))
+    channel = text(
+        "The channel; `(none)` for conversions without a touch",
+        "Channel",
+        one_of=(*CHANNELS, NO_CHANNEL),
+        example="Organic Search",
+    )
     credit = Column(
         "decimal(18, 9)",
         "Conversions credited; over channels they add up to the conversions",
@@ -136,7 +141,9 @@ class ChannelAttribution(Table):
     )
     revenue_amount = amount(
         "Revenue credited, net of refunds; over channels it adds up to the revenue of the day, to which a conversion "
-        "without an amount adds nothing"
+        "without an amount adds nothing",
+        "Revenue",
+        example="6938.00",
     )
 
 

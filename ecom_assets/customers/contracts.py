@@ -38,12 +38,12 @@ class CustomerSegments(Table):
     as_of_date = day("The newest day in the data, from whose end the row looks back")
     last_order_date = day("Day of the last order")
     recency_days = count("From last_order_date to as_of_date", unit="days")
-    order_count = count("Orders", unit="orders")
-    revenue_amount = amount("Shipped less refunded")
+    order_count = count("Orders", "Orders", unit="orders", example=41)
+    revenue_amount = amount("Shipped less refunded", "Revenue")
     recency_score = _score("5 for those who ordered last; ties share a score")
     frequency_score = _score("5 for those with most orders; ties share a score")
     monetary_score = _score("5 for those with most revenue; ties share a score")
-    segment = text("By the three scores", one_of=SEGMENTS)
+    segment = text("By the three scores", "Segment", one_of=SEGMENTS, example="Champions")
 
 
 class LifetimeValue(Table):
@@ -258,10 +258,12 @@ class CustomerProfiles(Table):
     layer = "mart"
     key = ("dimension", "value")
 
-    dimension = text("The column of staging.customers that is counted", one_of=PROFILE_DIMENSIONS)
-    value = text("Its value, or `unknown`")
+    dimension = text(
+        "The column of staging.customers that is counted", one_of=PROFILE_DIMENSIONS, example="customer_tier"
+    )
+    value = text("Its value, or `unknown`", "Value", example="premium")
     as_of_date = day("The day at whose end the customers are described: that of the newest fetch")
-    customer_count = count("Current customers with that value", unit="customers")
+    customer_count = count("Current customers with that value", "Customers", unit="customers", example=320)
 
 
 CUSTOMER_FILE_FIELDS = tuple(

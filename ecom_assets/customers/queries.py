@@ -26,10 +26,12 @@ from ecom_assets.customers.contracts import (
     QuarantinedCustomers,
     RawCustomers,
 )
+from ecom_assets.customers.measures import AT_RISK_BELOW, CustomerMeasures, ValueMeasures
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, sales_source
 from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.measures import meanings, measures_of
 from ecom_assets.tables.portable import can_be_null, rows_of
 from ecom_assets.tables.queries import (
     BEFORE_START,
@@ -52,22 +54,13 @@ from ecom_assets.tables.queries import (
     share,
 )
 
-AT_RISK_BELOW: Final = 0.5
-"""Customers with a lower probability to order again are at risk: they are more likely gone than not."""
 COUNTS: Final = ("customer_count", "new_customer_count", "returning_customer_count")
-NUMBERS: Final = (*COUNTS, "retention_rate")
+NUMBERS: Final = tuple(measures_of(CustomerMeasures))
 DEFINITION: Final = {
     **SOURCE,
-    "customer_count": "Customers with a shipped line in the range; of purchase events, visitors with a purchase",
-    "new_customer_count": "Of these, those whose first ever shipped line is in the range",
-    "returning_customer_count": "Of these, those who had a shipped line before it",
-    "retention_rate": "Customers of the range before who ordered again in this one, among those of the range before; "
-    "null where the data do not hold all days of both",
+    **meanings(CustomerMeasures),
+    **meanings(ValueMeasures),
     "change": CHANGE,
-    "lifetime_value_amount": LifetimeValue.columns["lifetime_value_amount"].description + "; the mean over customers",
-    "revenue_per_customer_amount": "Shipped less refunded of all time, per customer",
-    "churn_risk_rate": "Mean over customers of 1 minus alive_probability of mart.lifetime_value",
-    "at_risk_customer_count": f"Customers with an alive_probability below {AT_RISK_BELOW}",
 }
 SEGMENTS_DEFINITION: Final = {
     "segment": "RFM: scores of recency, frequency and money from 1 to 5 by percent rank, 125 codes in 11 segments",

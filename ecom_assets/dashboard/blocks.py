@@ -1,6 +1,6 @@
 """What a section of a page shows: tiles, a chart, a table, a notice, or a template of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.dashboard.formats import Kind
+from ecom_assets.tables.contract import Column
 
 WIDTH, HEIGHT, MARGIN = 120, 32, 3
 FEWEST: Final = 2
@@ -136,6 +137,11 @@ class TableColumn:
         field = row.model_fields[name]
         return cls(name, field.title or name.capitalize(), format_of(field) or "text", **more)
 
+    @classmethod
+    def several(cls, row: type[BaseModel], *names: str, bars: Collection[str] = ()) -> "tuple[TableColumn, ...]":
+        """Return the columns of fields of an answer; those in `bars` are drawn as bars too."""
+        return tuple(cls.of(row, name, bar=name if name in bars else "") for name in names)
+
     @property
     def is_right(self) -> bool:
         """Return whether the values are aligned right."""
@@ -236,28 +242,27 @@ def with_missing_days(rows: Sequence[Row], days: Row) -> list[Row]:
 def compared_tile(  # noqa: PLR0913 (what a tile says)
     answer: Mapping[str, Any],
     part: str,
+    row: type[BaseModel],
     name: str,
-    label: str,
-    kind: Kind,
     *,
     table: str,
     points: Sequence[Mapping[str, Any]] = (),
-    better: Literal["up", "down"] | None = "up",
     href: str = "",
 ) -> Tile:
     """Return the tile of a number that an answer compares with the period before.
 
-    The answer has the number in its field `part`, and besides `previous`, `change` and `definition`; the number is
-    counted from `table`, and `points` are its values over time.
+    The answer has the number in its field `part`, as the model `row` declares it, and besides `previous`, `change` and
+    `definition`; the number is counted from `table`, and `points` are its values over time.
     """
+    field = row.model_fields[name]
     return Tile(
-        label,
+        str(field.title),
         answer[part][name],
-        kind,
+        format_of(field),
         meaning(answer, name),
         previous=(answer["previous"] or {}).get(name),
         change=answer["change"].get(name),
-        better=better,
+        better=next((data.better for data in field.metadata if isinstance(data, Column)), "up"),
         trend=sparkline([point[name] for point in points]),
         why=Why(table, name),
         href=href,

@@ -61,7 +61,7 @@ class ReconciliationDaily(Table):
     day_column = "reconciled_date"
 
     reconciled_date = day("The day that the records are of; of users the day as of which they are sent")
-    destination = text("The asset that delivers them, such as amplitude_events")
+    destination = text("The asset that delivers them, such as amplitude_events", example="amplitude_events")
     account = text("Which account of the tool: its address and a hash of its key")
     due_count = count("Records that were due when the day was delivered last", unit="records")
     accepted_count = count("Of these, the tool says that it has them", unit="records")
@@ -71,7 +71,7 @@ class ReconciliationDaily(Table):
     in_doubt_count = count("Sent, and nobody knows", unit="records")
     pending_count = count("To be sent by a later delivery", unit="records")
     changed_count = count("Of those delivered, changed since and not sent again", unit="records")
-    newest_batch_number = count("The newest batch of the day, in the ledger; 0 if none went", unit="place")
+    newest_batch_number = count("The newest batch of the day, in the ledger; 0 if none went", unit="place", example=12)
     order_count = count("Orders and refunds in the order log; 0 for users", unit="orders")
     purchase_count = count("Purchase and refund events that were due; 0 for users", unit="events")
     accepted_purchase_count = count("Of these, the tool says that it has them", unit="events")

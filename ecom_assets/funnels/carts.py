@@ -9,10 +9,12 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.contracts import CartAbandonment
+from ecom_assets.funnels.measures import CartMeasures
 from ecom_assets.sessions.sessions import is_inside
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, days_after
-from ecom_assets.tables.portable import NO, ratio, union_all
+from ecom_assets.tables.measures import with_ratios
+from ecom_assets.tables.portable import NO, union_all
 
 CART, CHECKOUT, PURCHASE, REMOVE = "add_to_cart", "checkout_start", "purchase", "remove_from_cart"
 VALUED: Final = (CART, REMOVE, CHECKOUT)
@@ -71,7 +73,7 @@ def cart_abandonment(events: ir.Table, sessions: ir.Table, days: Days, rule: Car
         abandoned_cart_amount=_worth(terms, terms.is_converted == 0),
         recovered_cart_amount=_worth(terms, terms.is_recovered == 1),
     )
-    return _described(sums, rule).select(*CartAbandonment.columns)
+    return with_ratios(_described(sums, rule), CartMeasures).select(*CartAbandonment.columns)
 
 
 def cart_terms(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
@@ -84,20 +86,17 @@ def cart_terms(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
 
 
 def _described(sums: ir.Table, rule: CartRule) -> ir.Table:
-    abandoned = sums.cart_count - sums.converted_cart_count
     has_horizon, is_valued = sums.horizon_s > 0, sums.valued_cart_count > 0
     final = {
         horizon_s: (sums.cart_date + ibis.interval(days=days_after(horizon_s) + 1)).cast("date")
         for horizon_s in (0, *rule.horizons_s)
     }
     return sums.mutate(
-        abandoned_cart_count=abandoned,
+        abandoned_cart_count=sums.cart_count - sums.converted_cart_count,
         recovered_cart_count=has_horizon.ifelse(sums.recovered_cart_count, ibis.null("int64")),
         cart_amount=is_valued.ifelse(sums.cart_amount, ibis.null(MONEY)),
         abandoned_cart_amount=is_valued.ifelse(sums.abandoned_cart_amount, ibis.null(MONEY)),
         recovered_cart_amount=(has_horizon & is_valued).ifelse(sums.recovered_cart_amount, ibis.null(MONEY)),
-        cart_abandonment_rate=ratio(abandoned, sums.cart_count),
-        checkout_abandonment_rate=ratio(sums.abandoned_checkout_count, sums.checkout_count),
         final_from_date=ibis.cases(*((sums.horizon_s == horizon_s, day) for horizon_s, day in final.items())),
     )
 

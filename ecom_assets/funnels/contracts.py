@@ -1,12 +1,13 @@
 """Contracts of funnels: the daily funnels, in total and by dimension, and abandoned carts."""
 
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.measures import CartAmounts, CartMeasures
 from ecom_assets.tables.contract import Column, Table, amount, count, day, rate, text
 
 CART_UNITS = ("session", "visitor")
 
 
-class CartAbandonment(Table):
+class CartAbandonment(CartMeasures, CartAmounts, Table):
     """One row per day, unit and horizon: carts, how many were abandoned, and how many were recovered.
 
     A cart is a session, or a visitor's day, with an add_to_cart; a checkout is one with a checkout_start.
@@ -22,9 +23,7 @@ class CartAbandonment(Table):
     horizon_s = Column(
         "int64", "How long a purchase may take after an add_to_cart; 0 is to the session's end", unit="s", at_least=0
     )
-    cart_count = count("Carts", unit="carts")
     converted_cart_count = count("Carts with a purchase in time", unit="carts")
-    abandoned_cart_count = count("Carts without a purchase in time", unit="carts")
     recovered_cart_count = Column(
         "int64",
         "Of the converted carts, those not paid for in the session that filled them; null for sessions",
@@ -32,13 +31,7 @@ class CartAbandonment(Table):
         nullable=True,
         at_least=0,
     )
-    cart_abandonment_rate = rate("abandoned_cart_count among cart_count", nullable=True)
-    checkout_count = count("Checkouts", unit="checkouts")
-    abandoned_checkout_count = count("Checkouts without a purchase in time", unit="checkouts")
-    checkout_abandonment_rate = rate("abandoned_checkout_count among checkout_count", nullable=True)
     valued_cart_count = count("Carts that say what they are worth; only these are in the amounts", unit="carts")
-    cart_amount = amount("Worth of all carts; null where none says it", nullable=True, at_least=0)
-    abandoned_cart_amount = amount("Worth of the abandoned carts; null as cart_amount", nullable=True, at_least=0)
     recovered_cart_amount = amount(
         "Worth of the recovered carts; null as cart_amount, and for sessions", nullable=True, at_least=0
     )
@@ -55,15 +48,15 @@ class ConversionFunnel(Table):
     day_column = "cohort_date"
     counted_from = (CleanEvents,)
 
-    funnel_name = text("The funnel's name, `default` where none are declared")
+    funnel_name = text("The funnel's name, `default` where none are declared", example="default")
     cohort_date = day("The day on which the session, or the visitor's attempt, started")
     unit = text("What is counted", one_of=("session", "visitor"))
     product_category = text("First category seen in the attempt, `(none)` without one, `(all)` for the total")
-    step = count("Place of the step, from 1", unit="place")
-    event_type = text("The step's event type")
-    unit_count = count("Sessions or visitors that reached the step", unit="units")
-    conversion_from_start_rate = rate("Share of those at step 1", nullable=True)
-    conversion_from_previous_rate = rate("Share of those at the step before", nullable=True)
+    step = count("Place of the step, from 1", unit="place", example=1)
+    event_type = text("The step's event type", example="page_view")
+    unit_count = count("Sessions or visitors that reached the step", unit="units", example=10985)
+    conversion_from_start_rate = rate("Share of those at step 1", nullable=True, example=1.0)
+    conversion_from_previous_rate = rate("Share of those at the step before", nullable=True, example=1.0)
 
 
 DIMENSIONS = ("category", "channel", "device")

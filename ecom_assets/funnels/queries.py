@@ -10,9 +10,10 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES, DEFAULT_NAME
+from ecom_assets.funnels.measures import CartAmounts, CartMeasures, ConversionMeasures
 from ecom_assets.funnels.report import grouped, plain_steps
 from ecom_assets.retention.contracts import ReturningVisitorsDaily
-from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.measures import completed, meanings, measures_of, sums
 from ecom_assets.tables.queries import (
     CHANGE,
     Period,
@@ -28,15 +29,14 @@ from ecom_assets.tables.queries import (
 
 Unit = Literal["session", "visitor"]
 By = Literal["device", "channel", "category"]
-CART_COUNTS: Final = ("cart_count", "abandoned_cart_count", "checkout_count", "abandoned_checkout_count")
-CART_AMOUNTS: Final = ("cart_amount", "abandoned_cart_amount")
 ABANDONMENT: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 DEFINITION: Final = {
-    "conversion_rate": "Units at the last step, among those at the first",
+    **meanings(ConversionMeasures),
+    **meanings(CartMeasures),
     "funnel": "The daily funnel of mart.conversion_funnel: units by the day on which they started, in order of steps",
     "abandonment": "Per session: carts (sessions with an add_to_cart) without a purchase in the session; checkouts "
     "(sessions with a checkout_start) in the same way",
-    "cart_amount": CartAbandonment.columns["cart_amount"].description,
+    **meanings(CartAmounts),
     "change": CHANGE,
     "device": "From the user agent of the session's first event; `other` if it does not say which",
     "channel": "The session's, see mart.touches; `(none)` without one",
@@ -166,20 +166,14 @@ def _carts(reading: Reading, period: Period) -> tuple[Row, Row]:
     """Return the abandoned carts and checkouts of sessions, in the period and in the one before."""
     table = reading.table(CartAbandonment)
     rows = with_previous(table.filter(table.unit == "session"), "cart_date")
-    sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in CART_COUNTS}
-    sums |= {name: rows[name].sum().cast(MONEY) for name in CART_AMOUNTS}
-    result = {row["is_current"]: row for row in reading.rows(rows.group_by("is_current").agg(**sums), period)}
+    added = rows.group_by("is_current").agg(**sums(rows, CartMeasures), **sums(rows, CartAmounts))
+    result = {row["is_current"]: row for row in reading.rows(added, period)}
     return _abandonment(result.get(1)), _abandonment(result.get(0))
 
 
 def _abandonment(row: Row | None) -> Row:
-    counts = {name: int(row[name]) if row else 0 for name in CART_COUNTS}
-    return {
-        **counts,
-        "cart_abandonment_rate": share(counts["abandoned_cart_count"], counts["cart_count"]),
-        "checkout_abandonment_rate": share(counts["abandoned_checkout_count"], counts["checkout_count"]),
-        **{name: row[name] if row else None for name in CART_AMOUNTS},
-    }
+    amounts = {name: row[name] if row else None for name in measures_of(CartAmounts)}
+    return completed(row, CartMeasures) | amounts
 
 
 def _abandonment_of_value(rows: list[Row], unit: Unit) -> Row:

@@ -19,12 +19,13 @@ from ecom_assets.funnels.daily import (
     visitor_levels,
 )
 from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.funnels.measures import CartMeasures
 from ecom_assets.journeys.trace import events_in_sessions
 from ecom_assets.sessions.contracts import SessionDays, Sessions
 from ecom_assets.sessions.sessions import with_search_terms
 from ecom_assets.sessions.trace import sessions_of_day
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext
+from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext, ratios_of
 
 
 def _funnel(context: TraceContext) -> DailyFunnel:
@@ -164,12 +165,9 @@ CARTS: Final[Mapping[str, Derivation]] = {
     "converted_cart_count": _carts(CART, lambda terms: terms.is_converted == 1),
     "abandoned_cart_count": _carts(CART, lambda terms: terms.is_converted == 0),
     "recovered_cart_count": _carts(CART, lambda terms: terms.is_recovered == 1),
-    "cart_abandonment_rate": Computed("abandoned_cart_count ÷ cart_count", ("abandoned_cart_count", "cart_count")),
     "checkout_count": _carts(CHECKOUT, _all),
     "abandoned_checkout_count": _carts(CHECKOUT, lambda terms: terms.is_converted == 0),
-    "checkout_abandonment_rate": Computed(
-        "abandoned_checkout_count ÷ checkout_count", ("abandoned_checkout_count", "checkout_count")
-    ),
+    **ratios_of(CartMeasures),
     "valued_cart_count": Count(CleanEvents, lambda context: _valued(context, _all)),
     "cart_amount": _worth(_all),
     "abandoned_cart_amount": _worth(lambda terms: terms.is_converted == 0),

@@ -1,7 +1,8 @@
 """Contracts of journeys: paths and transitions, and the performance of searches and categories."""
 
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.tables.contract import Column, Table, count, day, flag, instant, rate, text
+from ecom_assets.journeys.measures import CategoryMeasures, SearchMeasures
+from ecom_assets.tables.contract import Column, Table, count, day, flag, instant, text
 
 DIMENSIONS = ("page_type", "category")
 """What the steps of the platform's journeys are."""
@@ -37,13 +38,13 @@ class JourneyTransitions(Table):
     started_date = day("The day on which the sessions started")
     dimension = text("What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS)
     place = Column("int64", "Steps before: 0 from the start; 10 stands for all from 10 on", "place", at_least=0)
-    from_step = text("The step; `(start)` for the session's beginning")
-    to_step = text("The step that came next; `(exit)` for the session's end")
-    transition_count = count("How often, over all sessions of the day", unit="transitions")
-    converted_transition_count = count("Of these, in sessions with a purchase", unit="transitions")
+    from_step = text("The step; `(start)` for the session's beginning", example="product_view")
+    to_step = text("The step that came next; `(exit)` for the session's end", example="add_to_cart")
+    transition_count = count("How often, over all sessions of the day", unit="transitions", example=812)
+    converted_transition_count = count("Of these, in sessions with a purchase", unit="transitions", example=240)
 
 
-class SearchPerformance(Table):
+class SearchPerformance(SearchMeasures, Table):
     """One row per day and search term: how often it was searched, and what came of it."""
 
     layer = "mart"
@@ -52,17 +53,13 @@ class SearchPerformance(Table):
     counted_from = (CleanEvents,)
 
     started_date = day("The day on which the sessions started")
-    search_term = text("What was searched: small letters, decoded, single spaces; `(none)` where it is not known")
-    search_count = count("Searches", unit="searches")
-    session_count = count("Sessions with such a search", unit="sessions")
-    clicked_search_count = count("Searches after which a product was viewed before the next search", unit="searches")
-    unclicked_search_count = count("Searches after which none was", unit="searches")
-    cart_search_count = count("Searches after which something was put into the cart before the next", unit="searches")
-    click_rate = rate("clicked_search_count among search_count")
-    cart_rate = rate("cart_search_count among search_count")
+    search_term = text(
+        "What was searched: small letters, decoded, single spaces; `(none)` where it is not known",
+        example="black boots",
+    )
 
 
-class CategoryPerformance(Table):
+class CategoryPerformance(CategoryMeasures, Table):
     """One row per day and category that was viewed or put into a cart: what the views led to."""
 
     layer = "mart"
@@ -71,14 +68,4 @@ class CategoryPerformance(Table):
     counted_from = (CleanEvents,)
 
     started_date = day("The day on which the sessions started")
-    product_category = text("The category, as events carry it")
-    category_view_count = count("Events of type category_view")
-    product_view_count = count("Events of type product_view")
-    add_to_cart_count = count("Events of type add_to_cart")
-    viewing_session_count = count("Sessions that viewed the category or a product of it", unit="sessions")
-    cart_session_count = count("Of these, those that put a product of it into the cart afterwards", unit="sessions")
-    any_cart_session_count = count("Of these, those that put anything into the cart afterwards", unit="sessions")
-    purchase_session_count = count("Of these, those that bought something afterwards", unit="sessions")
-    cart_rate = rate("cart_session_count among viewing_session_count", nullable=True)
-    any_cart_rate = rate("any_cart_session_count among viewing_session_count", nullable=True)
-    purchase_rate = rate("purchase_session_count among viewing_session_count", nullable=True)
+    product_category = text("The category, as events carry it", "Category", example="shoes")

@@ -4,8 +4,9 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import CategoryPerformance, SearchPerformance
+from ecom_assets.journeys.measures import CategoryMeasures, SearchMeasures
 from ecom_assets.sessions.sessions import SESSION, plain_term
-from ecom_assets.tables.portable import ratio
+from ecom_assets.tables.measures import with_ratios
 
 NO_TERM = "(none)"
 SEARCH_TYPES = ("search", "product_view", "add_to_cart")
@@ -32,11 +33,8 @@ def search_performance(events: ir.Table) -> ir.Table:
         session_count=per_session.count(),
         **{name: per_session[name].sum() for name in ("search_count", "clicked_search_count", "cart_search_count")},
     )
-    return rows.mutate(
-        unclicked_search_count=rows.search_count - rows.clicked_search_count,
-        click_rate=ratio(rows.clicked_search_count, rows.search_count),
-        cart_rate=ratio(rows.cart_search_count, rows.search_count),
-    ).select(*SearchPerformance.columns)
+    rows = rows.mutate(unclicked_search_count=rows.search_count - rows.clicked_search_count)
+    return with_ratios(rows, SearchMeasures).select(*SearchPerformance.columns)
 
 
 def searches_of(events: ir.Table) -> ir.Table:
@@ -70,11 +68,7 @@ def category_performance(events: ir.Table) -> ir.Table:
         purchase_session_count=(each.last_purchase > each.first_view).ifelse(1, 0).sum(),
         **{f"{kind}_count": each[f"{kind}_count"].sum() for kind in COUNTED_TYPES},
     )
-    return rows.mutate(
-        cart_rate=ratio(rows.cart_session_count, rows.viewing_session_count),
-        any_cart_rate=ratio(rows.any_cart_session_count, rows.viewing_session_count),
-        purchase_rate=ratio(rows.purchase_session_count, rows.viewing_session_count),
-    ).select(*CategoryPerformance.columns)
+    return with_ratios(rows, CategoryMeasures).select(*CategoryPerformance.columns)
 
 
 def category_sessions(events: ir.Table) -> ir.Table:

@@ -8,6 +8,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import steps_of, top_paths
+from ecom_assets.journeys.measures import SearchMeasures
+from ecom_assets.tables.measures import completed, sums
 from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, in_period, page_of, share
 
@@ -52,13 +54,6 @@ def _transition(row: Row) -> Row:
     }
 
 
-COUNTS: Final = (
-    "search_count",
-    "session_count",
-    "clicked_search_count",
-    "unclicked_search_count",
-    "cart_search_count",
-)
 SEARCH_DEFINITION: Final = {name: column.description for name, column in SearchPerformance.columns.items()} | {
     "searches": "The most searched first, ties by term",
 }
@@ -68,19 +63,10 @@ def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     """Return the terms searched in sessions that started in a period, and the number of terms."""
     table = reading.table(SearchPerformance)
     rows = table.filter(in_period(table.started_date))
-    terms = rows.group_by("search_term").agg(**{name: rows[name].sum().cast("int64") for name in COUNTS})
+    terms = rows.group_by("search_term").agg(**sums(rows, SearchMeasures))
     order = [terms.search_count.desc(), terms.search_term]
     result, total = page_of(reading, terms, order, page, period)
-    return {"total_count": total, "searches": [_term(row) for row in result]}
-
-
-def _term(row: Row) -> Row:
-    counts: Row = {name: int(row[name]) for name in COUNTS}
-    rates = {
-        "click_rate": share(counts["clicked_search_count"], counts["search_count"]),
-        "cart_rate": share(counts["cart_search_count"], counts["search_count"]),
-    }
-    return {"search_term": row["search_term"], **counts, **rates}
+    return {"total_count": total, "searches": [row | completed(row, SearchMeasures) for row in result]}
 
 
 def search_totals(reading: Reading, period: Period) -> Row:

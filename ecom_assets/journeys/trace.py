@@ -9,12 +9,13 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import JourneyRule, event_steps, session_starts
+from ecom_assets.journeys.measures import CategoryMeasures, SearchMeasures
 from ecom_assets.journeys.performance import COUNTED_TYPES, category_sessions, searches_of
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.sessions import SESSION, with_search_terms
 from ecom_assets.sessions.trace import events_of_sessions, sessions_of_day
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.trace import Count, Derivation, RowsOf, TableTrace, TraceContext, ratio
+from ecom_assets.tables.trace import Count, Derivation, RowsOf, TableTrace, TraceContext, ratios_of
 
 STARTED: Final = "started_date"
 
@@ -105,8 +106,7 @@ SEARCHES: Final[Mapping[str, Derivation]] = {
     "clicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 1)),
     "unclicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 0)),
     "cart_search_count": Count(Sessions, _searches(lambda found: found.is_in_cart == 1)),
-    "click_rate": ratio("clicked_search_count", "search_count"),
-    "cart_rate": ratio("cart_search_count", "search_count"),
+    **ratios_of(SearchMeasures),
 }
 CATEGORIES: Final[Mapping[str, Derivation]] = {
     **{f"{kind}_count": _category_events(kind) for kind in COUNTED_TYPES},
@@ -114,10 +114,7 @@ CATEGORIES: Final[Mapping[str, Derivation]] = {
     "cart_session_count": _category_sessions(lambda each: each.last_own_cart > each.first_view),
     "any_cart_session_count": _category_sessions(lambda each: each.last_cart > each.first_view),
     "purchase_session_count": _category_sessions(lambda each: each.last_purchase > each.first_view),
-    **{
-        f"{kind}_rate": ratio(f"{kind}_session_count", "viewing_session_count")
-        for kind in ("cart", "any_cart", "purchase")
-    },
+    **ratios_of(CategoryMeasures),
 }
 TRACES: Final = (
     TableTrace(Journeys, "journeys", {"step_count": Count(CleanEvents, _steps_of_session)}),

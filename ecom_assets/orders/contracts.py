@@ -103,11 +103,11 @@ class OrderAccountingDaily(Table):
     day_column = "received_date"
 
     received_date = day("The day on which the lines arrived")
-    received_count = count("Lines received", unit="rows")
-    clean_count = count("Of these, clean lines that count", unit="rows")
-    quarantined_count = count("Of these, quarantined", unit="rows")
-    surplus_count = count("Of these, surplus copies", unit="rows")
-    held_count = count("Of these, held back with their day", unit="rows")
+    received_count = count("Lines received", unit="rows", example=461)
+    clean_count = count("Of these, clean lines that count", unit="rows", example=450)
+    quarantined_count = count("Of these, quarantined", unit="rows", example=6)
+    surplus_count = count("Of these, surplus copies", unit="rows", example=5)
+    held_count = count("Of these, held back with their day", unit="rows", example=0)
 
 
 class QuarantinedOrderSamples(ReceivedOrder):
@@ -166,10 +166,10 @@ class HeldOrderDays(Table):
     day_column = "held_date"
 
     held_date = day("The day of arrival that is held back")
-    reason = text("Why it is held", one_of=HOLD_REASONS)
-    observed_count = count("Customers of the day's lines", unit="customers")
-    limit_count = count("ECOM_ORDER_CUSTOMERS_OVER: how many there had to be more than", unit="customers")
-    held_row_count = count("Rows of the day that would be clean, and are held back", unit="rows")
+    reason = text("Why it is held", one_of=HOLD_REASONS, example="too_few_customers")
+    observed_count = count("Customers of the day's lines", unit="customers", example=2)
+    limit_count = count("ECOM_ORDER_CUSTOMERS_OVER: how many there had to be more than", unit="customers", example=3)
+    held_row_count = count("Rows of the day that would be clean, and are held back", unit="rows", example=5)
     held_at = instant("When a run first held it")
 
 

@@ -10,10 +10,12 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.products.contracts import ProductPerformance
+from ecom_assets.products.measures import ProductMeasures
 from ecom_assets.sales.sales import added_up
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.tables.measures import with_ratios
+from ecom_assets.tables.portable import union_all
 
 ORDERS, EVENTS = "orders", "events"
 TYPES = ("product_view", "add_to_cart", "remove_from_cart")
@@ -68,11 +70,7 @@ def product_performance(events: ir.Table, sold: ir.Table, days: Days) -> ir.Tabl
         **{PRICED: parts_union[PRICED].sum()},
     )
     rows = _without_unnamed(_without_unwatched(_without_unpriced(rows), watched), unnamed).cross_join(source)
-    return rows.mutate(
-        cart_rate=ratio(rows.cart_visitor_count, rows.viewing_visitor_count),
-        purchases_per_cart=ratio(rows.purchase_count, rows.add_to_cart_count),
-        purchases_per_view=ratio(rows.purchase_count, rows.product_view_count),
-    ).select(*ProductPerformance.columns)
+    return with_ratios(rows, ProductMeasures).select(*ProductPerformance.columns)
 
 
 def _without_unpriced(rows: ir.Table) -> ir.Table:

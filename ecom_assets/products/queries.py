@@ -10,20 +10,21 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import CategoryPerformance
+from ecom_assets.journeys.measures import CategoryMeasures
 from ecom_assets.orders.queries import coverage
 from ecom_assets.products import performance
 from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
 from ecom_assets.products.stock import InventoryRule, newest_stock
 from ecom_assets.sales.contracts import Item, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
 from ecom_assets.sales.queries import NUMBERS, numbers, sales_by
-from ecom_assets.tables.contract import MONEY
+from ecom_assets.tables.measures import completed, meanings, parts_of, summable, summed, sums
 from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
     CHANGE,
     EVENTS,
-    ZERO,
     Period,
     Reading,
     Row,
@@ -45,13 +46,8 @@ SORTED_BY: Final = {
     "conversion": "purchases_per_view",
     "views": "product_view_count",
 }
-EVENT_COUNTS: Final = ("product_view_count", "add_to_cart_count", "remove_from_cart_count")
-SALES_COUNTS: Final = ("purchase_count", "sold_item_count", "refunded_item_count")
-PRODUCT_COUNTS: Final = (*EVENT_COUNTS, *SALES_COUNTS)
-AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")
-PRODUCT_NUMBERS: Final = (*PRODUCT_COUNTS, *AMOUNTS, "purchases_per_view")
 MOST_RELATED: Final = 10
-PRODUCT_DEFINITION: Final = {name: ProductPerformance.columns[name].description for name in PRODUCT_NUMBERS} | {
+PRODUCT_DEFINITION: Final = meanings(ProductMeasures) | {
     "conversion": "purchases_per_view; products without a view come last",
     "change": CHANGE,
     **SOURCE,
@@ -162,15 +158,11 @@ def related(reading: Reading, product_id: str) -> list[Row]:
 
 def _sum(rows: list[Row]) -> Row | None:
     """Return the sums of the known numbers, each None if none is known; None without rows."""
-    zeros = dict.fromkeys(PRODUCT_COUNTS, 0) | dict.fromkeys(AMOUNTS, ZERO)
-    known = {name: [row[name] for row in rows if row[name] is not None] for name in zeros}
-    return {name: sum(some, zeros[name]) if some else None for name, some in known.items()} if rows else None
+    return summed(rows, ProductMeasures) if rows else None
 
 
 def _added(rows: ir.Table, unit: list[str]) -> ir.Table:
-    sums: dict[str, ir.Value] = {name: rows[name].sum().cast("int64") for name in PRODUCT_COUNTS}
-    sums |= {name: rows[name].sum().cast(MONEY) for name in AMOUNTS}
-    return rows.group_by(*unit).agg(product_category=_last_category(rows), **sums)
+    return rows.group_by(*unit).agg(product_category=_last_category(rows), **sums(rows, ProductMeasures))
 
 
 def _last_category(rows: ir.Table) -> ir.Value:
@@ -198,26 +190,21 @@ class _Sold:
 
     def numbers(self, row: Row | None, period: Period) -> Row:
         """Return a product's numbers in a period; None for numbers whose source has none of the days."""
-        views: Row = {name: _whole(row[name]) if row else 0 for name in EVENT_COUNTS}
-        sales: Row = {name: _whole(row[name]) if row else 0 for name in SALES_COUNTS}
-        sales |= {name: row[name] if row else ZERO for name in AMOUNTS}
+        views = if_known(completed(row, ViewMeasures), period.for_source(EVENTS))
+        sales = completed(row, SoldMeasures)
         sales = if_known(sales, self._days(period)) if self.is_product_row else dict.fromkeys(sales)
-        result = if_known(views, period.for_source(EVENTS)) | sales
-        return {**result, "purchases_per_view": share(result["purchase_count"], result["product_view_count"])}
+        return completed(views | sales, ProductMeasures)
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
         """Return the change of each number; None if its source does not have all days of both periods."""
-        changed = changes(self.numbers(now, period), self.numbers(before, period.previous), PRODUCT_NUMBERS)
-        unknown = [] if period.for_source(EVENTS).is_comparable else [*EVENT_COUNTS, "purchases_per_view"]
-        unknown += [] if self._days(period).is_comparable else [*SALES_COUNTS, *AMOUNTS, "purchases_per_view"]
-        return changed | dict.fromkeys(unknown)
+        here, there = self.numbers(now, period), self.numbers(before, period.previous)
+        sources = ((ViewMeasures, period.for_source(EVENTS)), (SoldMeasures, self._days(period)))
+        unknown = {name for measures, days in sources if not days.is_comparable for name in summable(measures)}
+        parts = {name: parts_of(name, measure) for name, measure in summable(ProductMeasures).items()}
+        return changes(here, there, here) | {name: None for name in here if parts[name] & unknown}
 
     def _days(self, period: Period) -> Period:
         return period.for_source(self.source or ORDERS)
-
-
-def _whole(number: Any) -> int | None:  # noqa: ANN401 (engines return counts in different types)
-    return None if number is None else int(number)
 
 
 def _product_row(row: Row, sold: _Sold, period: Period) -> Row:
@@ -229,19 +216,9 @@ def _product_row(row: Row, sold: _Sold, period: Period) -> Row:
     }
 
 
-CATEGORY_COUNTS: Final = (
-    "category_view_count",
-    "product_view_count",
-    "add_to_cart_count",
-    "viewing_session_count",
-    "cart_session_count",
-    "purchase_session_count",
-)
 CATEGORY_DEFINITION: Final = (
-    {name: CategoryPerformance.columns[name].description for name in CATEGORY_COUNTS}
+    meanings(CategoryMeasures)
     | {
-        "cart_rate": CategoryPerformance.columns["cart_rate"].description,
-        "purchase_rate": CategoryPerformance.columns["purchase_rate"].description,
         "revenue_change": CHANGE,
         "categories": "Categories as events carry them, and of what was sold; `(none)` has what was sold without one",
         "category_data": "How much of what was sold has a category: all of it (whole), some, or nothing, where neither "
@@ -257,8 +234,8 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
     table = reading.table(CategoryPerformance)
     rows = table.filter(in_period(table.started_date))
-    sums = rows.group_by("product_category").agg(**{name: rows[name].sum().cast("int64") for name in CATEGORY_COUNTS})
-    looked = {row["product_category"]: row for row in reading.rows(sums, period)}
+    added = rows.group_by("product_category").agg(**sums(rows, CategoryMeasures))
+    looked = {row["product_category"]: row for row in reading.rows(added, period)}
     result = [
         _category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}
     ]
@@ -269,15 +246,10 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
-    counts: Row = {one: int(looked[one]) if looked else 0 for one in CATEGORY_COUNTS}
-    counts |= {
-        "cart_rate": share(counts["cart_session_count"], counts["viewing_session_count"]),
-        "purchase_rate": share(counts["purchase_session_count"], counts["viewing_session_count"]),
-    }
     sales = {one: sold[one] for one in NUMBERS} if sold else if_known(numbers(None), period.for_source(source))
     return {
         "product_category": name,
-        **if_known(counts, period.for_source(EVENTS)),
+        **if_known(completed(looked, CategoryMeasures), period.for_source(EVENTS)),
         **sales,
         "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, period.for_source(source))[""],
         "revenue_change": sold["revenue_change"] if sold else None,

@@ -8,11 +8,23 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.products.measures import ProductMeasures
 from ecom_assets.products.performance import ORDERS, TYPES, source_of_sales
 from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Sales
-from ecom_assets.sales.trace import revenue_derivations, with_status
-from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, RowsOf, Sum, TableTrace, TraceContext, ratio
+from ecom_assets.sales.trace import sales_derivations, with_status
+from ecom_assets.tables.trace import (
+    ByRow,
+    Computed,
+    Count,
+    Derivation,
+    RowsOf,
+    Sum,
+    TableTrace,
+    TraceContext,
+    ratio,
+    ratios_of,
+)
 
 
 def _events(*kinds: str) -> RowsOf:
@@ -30,7 +42,7 @@ def _carts_of_viewers(context: TraceContext) -> ir.Table:
     return _events("add_to_cart")(context).semi_join(_events("product_view")(context), "visitor_id")
 
 
-OF_ORDERS: Final = revenue_derivations(
+OF_ORDERS: Final = sales_derivations(
     Sales, lambda context: context.where(Sales, order_date=context.row["event_date"], item_id=context.row["product_id"])
 )
 
@@ -50,9 +62,7 @@ PERFORMANCE: Final[Mapping[str, Derivation]] = {
     "shipped_amount": _by_source("shipped_amount", Sum(CleanEvents, _events("purchase"), "cart_amount")),
     "refunded_amount": _by_source("refunded_amount", Sum(CleanEvents, _events("refund"), "cart_amount")),
     "revenue_amount": _by_source("revenue_amount", Sum(CleanEvents, _events("purchase", "refund"), "cart_amount")),
-    "cart_rate": ratio("cart_visitor_count", "viewing_visitor_count"),
-    "purchases_per_cart": ratio("purchase_count", "add_to_cart_count"),
-    "purchases_per_view": ratio("purchase_count", "product_view_count"),
+    **ratios_of(ProductMeasures),
 }
 
 

@@ -20,20 +20,8 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 MOST_PARTS: Final = 8
 """Parts of a dimension that are shown; the others are one row."""
 OTHERS: Final = "(others)"
-CARDS: Final = (
-    "revenue_amount",
-    "order_count",
-    "average_order_value",
-    "session_count",
-    "conversion_rate",
-    "bounce_rate",
-    "new_customer_count",
-    "returning_customer_count",
-    "weekly_visitor_count",
-    "cart_abandonment_rate",
-    "sold_item_count",
-    "refunded_amount",
-)
+NOT_CARDS: Final = {"shipped_amount", "customer_count"}
+"""Numbers of the report that have no card."""
 
 
 def render_page(report: Mapping[str, Any]) -> str:
@@ -50,7 +38,7 @@ def render_page(report: Mapping[str, Any]) -> str:
     causes, has_days = report["causes"], any(day["revenue_amount"] is not None for day in report["days"])
     return environment.get_template("report.html").render(
         report=report,
-        cards=[(name, report["numbers"][name]) for name in CARDS],
+        cards=[pair for pair in report["numbers"].items() if pair[0] not in NOT_CARDS],
         chart=daily_chart(report["days"], report["currency"] or "") if has_days else None,
         factors=[_with_bars(parts) for parts in causes["factors"] or []],
         revenue=[{**one, **_with_bars(_shortened(one["parts"]))} for one in causes["revenue"] or []],

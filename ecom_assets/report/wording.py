@@ -5,24 +5,19 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from ecom_assets.customers.measures import CustomerMeasures
+from ecom_assets.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.report.causes import REST
+from ecom_assets.sales.measures import SalesMeasures
+from ecom_assets.sessions.measures import SessionMeasures
+from ecom_assets.tables.measures import measures_of
 
-LABELS: Final = {
-    "revenue_amount": "Revenue",
-    "order_count": "Orders",
-    "average_order_value": "Average order value",
-    "sold_item_count": "Items sold",
-    "shipped_amount": "Shipped",
-    "refunded_amount": "Refunded",
-    "customer_count": "Customers",
-    "new_customer_count": "New customers",
-    "returning_customer_count": "Returning customers",
-    "session_count": "Sessions",
-    "weekly_visitor_count": "Visitors",
-    "bounce_rate": "Bounce rate",
-    "conversion_rate": "Conversion of sessions",
-    "cart_abandonment_rate": "Carts left behind",
+MEASURES: Final = {
+    name: measure
+    for declared in (SalesMeasures, CustomerMeasures, SessionMeasures, ConversionMeasures, CartMeasures)
+    for name, measure in measures_of(declared).items()
 }
+"""What the report has numbers of."""
 DIMENSIONS: Final = {
     "marketing_channel": "By marketing channel",
     "item_category": "By category",
@@ -53,20 +48,16 @@ RESTS: Final = {"device": "orders unlike their purchase events"}
 SUBJECTS: Final = {"sales": "Sales", "customers": "Customers", "visits": "Visits", "conversion": "Conversion"}
 RECEIVED: Final = {"events": "Events", "orders": "Order lines"}
 SOURCES: Final = {"orders": "order lines", "purchase_events": "purchase events", "events": "events"}
-FEWER_IS_BETTER: Final = {"bounce_rate", "cart_abandonment_rate"}
 UNKNOWN: Final = "not known"
 MINUS: Final = "\N{MINUS SIGN}"
 
 
 def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: ANN401 (a count, an amount or a share)
-    """Write a number by the ending of its name: an amount, a rate or a count."""
+    """Write the number of a measure."""
     if value is None:
         return UNKNOWN
-    if name.endswith("_rate"):
-        return percent(value)
-    if name.endswith(("_amount", "_value")):
-        return money(value, currency)
-    return f"{value:,}"
+    shown_as = MEASURES[name].shown_as
+    return percent(value) if shown_as == "rate" else money(value, currency) if shown_as == "money" else f"{value:,}"
 
 
 def money(amount: Decimal | None, currency: str | None = None) -> str:
@@ -217,7 +208,7 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
 def _numbers(report: Mapping[str, Any]) -> Iterator[str]:
     for name, one in report["numbers"].items():
         now, before = (number(name, one[which]) for which in ("value", "previous"))
-        yield f"  {LABELS[name]:24}{now:>16}  {change(one['change']):>10}  before: {before}"
+        yield f"  {MEASURES[name].label:24}{now:>16}  {change(one['change']):>10}  before: {before}"
 
 
 def _causes(report: Mapping[str, Any]) -> Iterator[str]:

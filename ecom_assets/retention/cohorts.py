@@ -15,7 +15,8 @@ from ecom_assets.retention.cells import cell_table, filled_grid
 from ecom_assets.retention.contracts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, period_number, period_start
-from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.tables.measures import with_ratios
+from ecom_assets.tables.portable import union_all
 
 CELLS = tuple((n, n) for n in range(31))
 UNIT = ["cohort_by", "period", "cohort_number"]
@@ -56,14 +57,12 @@ def retention_cohorts(came: ir.Table, week_start: str) -> ir.Table:
     placed = _placed(came, week_start)
     grid = _grid(placed, came.event_date.max().as_scalar(), week_start)
     rows = filled_grid(grid, _counts(placed), UNIT)
-    return rows.mutate(
+    rows = rows.mutate(
         period_number=rows.cell,
         returned_on_count=rows.on_count,
         returned_on_or_after_count=rows.on_or_after_count,
-        retention_on_rate=ratio(rows.on_count, rows.visitor_count),
-        retention_on_or_after_rate=ratio(rows.on_or_after_count, rows.visitor_count),
-        lifetime_value=ratio(rows.cumulative_revenue_amount, rows.visitor_count),
-    ).select(*RetentionCohorts.columns)
+    )
+    return with_ratios(rows, RetentionCohorts).select(*RetentionCohorts.columns)
 
 
 def visitor_days(fragments: ir.Table) -> ir.Table:

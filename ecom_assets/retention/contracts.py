@@ -1,6 +1,6 @@
 """Contracts of retention: returning visitors by day, and cohorts. Customers by week are in `sales/contracts.py`."""
 
-from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, rate, text
+from ecom_assets.tables.contract import Column, Quotient, Table, amount, count, day, flag, rate, text
 
 COHORTS_BY = ("first_activity", "first_purchase")
 PERIODS = ("day", "week", "month")
@@ -37,17 +37,37 @@ class RetentionCohorts(Table):
     cohort_by = text(f"What begins a cohort and counts as coming back: {COHORTED}", one_of=COHORTS_BY)
     period = text("The calendar's day, week or month in the reporting time zone", one_of=PERIODS)
     cohort_date = day("First day of the period in which the cohort began")
-    period_number = count("Periods since that one, 0 to 30", unit="periods")
-    visitor_count = count("Visitors of the cohort", unit="visitors")
-    returned_on_count = count("Of these, those who came in exactly this period (N-day retention)", unit="visitors")
-    returned_on_or_after_count = count("Those who came in this period or any later one (unbounded)", unit="visitors")
-    retention_on_rate = rate("returned_on_count among visitor_count")
-    retention_on_or_after_rate = rate("returned_on_or_after_count among visitor_count")
+    period_number = count("Periods since that one, 0 to 30", unit="periods", example=1)
+    visitor_count = count("Visitors of the cohort", unit="visitors", example=1840)
+    returned_on_count = count(
+        "Of these, those who came in exactly this period (N-day retention)", unit="visitors", example=402
+    )
+    returned_on_or_after_count = count(
+        "Those who came in this period or any later one (unbounded)", unit="visitors", example=611
+    )
+    retention_on_rate = rate(
+        "The share of the cohort that came back in exactly this period",
+        "Came back",
+        Quotient("returned_on_count", "visitor_count"),
+        example=0.218,
+    )
+    retention_on_or_after_rate = rate(
+        "The share of the cohort that came back in this period or later",
+        "Came back, then or later",
+        Quotient("returned_on_or_after_count", "visitor_count"),
+        example=0.332,
+    )
     is_complete = flag("Whether a later period has begun in the data; until then the numbers of this one still rise")
     revenue_amount = amount(
-        "Purchases of the cohort's visitors in this period; one without an amount adds nothing", at_least=0
+        "Purchases of the cohort's visitors in this period; one without an amount adds nothing",
+        at_least=0,
+        example="5210.40",
     )
-    cumulative_revenue_amount = amount("The same from the cohort's start to the end of this period", at_least=0)
+    cumulative_revenue_amount = amount(
+        "The same from the cohort's start to the end of this period", at_least=0, example="17320.90"
+    )
     lifetime_value = Column(
-        "float64", "cumulative_revenue_amount per visitor of the cohort", unit="money per visitor", at_least=0
-    )
+        "float64", "What the cohort had paid by then, divided by its visitors", unit="money per visitor", at_least=0,
+        label="Lifetime value", format="money", counted_as=Quotient("cumulative_revenue_amount", "visitor_count"),
+        example=9.41,
+    )  # fmt: skip

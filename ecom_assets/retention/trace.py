@@ -9,7 +9,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.retention.contracts import RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.sessions.contracts import SessionDays
 from ecom_assets.tables.days import period_number, period_start
-from ecom_assets.tables.trace import Count, RowsOf, Sum, TableTrace, TraceContext, ratio
+from ecom_assets.tables.trace import Count, RowsOf, Sum, TableTrace, TraceContext, ratios_of
 
 
 def _counted_visits(context: TraceContext) -> ir.Table:
@@ -85,11 +85,9 @@ TRACES: Final = (
             "visitor_count": Count(SessionDays, _starts, unit="visitor_id"),
             "returned_on_count": Count(SessionDays, _of_cohort(0, 0), unit="visitor_id"),
             "returned_on_or_after_count": Count(SessionDays, _of_cohort(0, None), unit="visitor_id"),
-            "retention_on_rate": ratio("returned_on_count", "visitor_count"),
-            "retention_on_or_after_rate": ratio("returned_on_or_after_count", "visitor_count"),
+            **ratios_of(RetentionCohorts),
             "revenue_amount": Sum(CleanEvents, _purchases_of(_of_cohort(0, 0)), "cart_amount"),
             "cumulative_revenue_amount": Sum(CleanEvents, _purchases_of(_of_cohort(None, 0)), "cart_amount"),
-            "lifetime_value": ratio("cumulative_revenue_amount", "visitor_count"),
         },
     ),
 )

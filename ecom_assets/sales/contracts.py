@@ -1,7 +1,10 @@
 """Contracts of sales: the star schema, daily revenue, and customers by week."""
 
+from dataclasses import replace
+
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import STATUSES, UserOrderLog
+from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, received_amount, text
 
 AN_ORDER = "Orders, an order being the lines of one order id on one day"
@@ -18,9 +21,11 @@ class City(Table):
     key = ("city_id",)
 
     city_id = text("The city's id; `(none)` for lines without one")
-    city_name = text("Its name, `unknown` without one")
-    region = text("Its state or region: as received, else by the lookup, else `unknown`")
-    country = text("Its country: as received, else that of a large city of this name, else `unknown`")
+    city_name = text("Its name, `unknown` without one", "City", example="Munich")
+    region = text("Its state or region: as received, else by the lookup, else `unknown`", "Region", example="Bavaria")
+    country = text(
+        "Its country: as received, else that of a large city of this name, else `unknown`", "Country", example="Germany"
+    )
     lookup_version = text("Version of the lookup of regions and countries")
 
 
@@ -32,7 +37,7 @@ class Item(Table):
 
     item_id = text("The item")
     item_name = text("Its name, `unknown` without one")
-    item_category = text("Its category, `(none)` without one")
+    item_category = text("Its category, `(none)` without one", "Category", example="shoes")
     price_amount = received_amount("Its newest price in an order report; null where none names it", nullable=True)
     price_date = day("The day of that price; staging.price_log has the earlier ones", nullable=True)
 
@@ -98,25 +103,10 @@ class Sales(Table):
     revenue_amount = received_amount("What was paid for all of them, negative for refunds")
 
 
-class _Revenue(Table, abstract=True):
-    """What is added up over order lines."""
-
-    layer = "mart"
-
-    order_count = count(f"{AN_ORDER}, with a shipped line: days add up", unit="orders")
-    refund_count = count("Refunds: the same of refunded lines", unit="refunds")
-    customer_count = count("Customers with a shipped line", unit="customers")
-    sold_item_count = count("Items shipped", unit="items")
-    refunded_item_count = count("Items refunded", unit="items")
-    shipped_amount = amount("Gross revenue: Σ shipped", at_least=0)
-    refunded_amount = amount("Σ refunded, negative", at_most=0)
-    revenue_amount = amount("Net revenue: shipped less refunded")
-    average_order_value = Column("float64", "revenue_amount ÷ order_count", unit="money per order", nullable=True)
-
-
-class ProductSalesDaily(_Revenue):
+class ProductSalesDaily(SalesMeasures, Table):
     """One row per day and item of which a line was shipped or refunded."""
 
+    layer = "mart"
     key = ("order_date", "item_id")
     day_column = "order_date"
     counted_from = (UserOrderLog,)
@@ -126,9 +116,10 @@ class ProductSalesDaily(_Revenue):
     item_id = text("See mart.item")
 
 
-class RevenueDaily(_Revenue):
+class RevenueDaily(SalesMeasures, Table):
     """One row per day, and per day and channel, city, category, and sales channel: `(all)` in what is summed."""
 
+    layer = "mart"
     key = ("order_date", "channel", "city_id", "item_category", "sales_channel")
     day_column = "order_date"
     counted_from = (UserOrderLog,)
@@ -140,30 +131,27 @@ class RevenueDaily(_Revenue):
     sales_channel = text("Where the orders were placed; `(all)` as for the channel")
 
 
-class PurchaseRevenueDaily(_Revenue):
+class PurchaseRevenueDaily(SalesMeasures, Table):
     """One row per day and category, per day and place, and per day of purchase events: `(all)` in what is summed.
 
-    For shops without order lines; where there are some, `mart.revenue_daily` has their sales.
+    For shops without order lines; where there are some, `mart.revenue_daily` has their sales. Amounts are null where no
+    event has one.
     """
 
+    layer = "mart"
     key = ("event_date", "product_category", "country", "region", "city_name")
     day_column = "event_date"
     counted_from = (CleanEvents,)
     counted_types = ("purchase", "refund")
 
-    order_count = count("Events of type purchase", unit="orders")
-    refund_count = count("Events of type refund", unit="refunds")
-    customer_count = count("Visitors with a purchase", unit="customers")
-    sold_item_count = count("One per purchase", unit="items")
-    refunded_item_count = count("One per refund", unit="items")
-    shipped_amount = amount("Σ cart_value of purchases; null where none has it", nullable=True, at_least=0)
-    refunded_amount = amount("Σ cart_value of refunds, negative; null where none has it", nullable=True, at_most=0)
-    revenue_amount = amount("Purchases less refunds; null where no event has a cart_value", nullable=True)
     event_date = day("The day of the events")
     product_category = text("The category that the event carries, `(none)` without one; `(all)` where it is summed")
     country = text(PLACE)
     region = text(PLACE)
     city_name = text(PLACE)
+    shipped_amount = replace(SalesMeasures.shipped_amount, nullable=True)
+    refunded_amount = replace(SalesMeasures.refunded_amount, nullable=True)
+    revenue_amount = replace(SalesMeasures.revenue_amount, nullable=True)
 
 
 class CustomerRetention(Table):
@@ -174,22 +162,32 @@ class CustomerRetention(Table):
     day_column = "week_start_date"
     counted_from = (UserOrderLog,)
 
-    week_start_date = day("Monday of the ISO week")
-    iso_year_number = Column("int64", "Year that the week belongs to", at_least=1)
-    iso_week_number = Column("int64", "Number of the week in that year", at_least=1, at_most=53)
+    week_start_date = day("Monday of the ISO week", "Week from")
+    iso_year_number = Column("int64", "Year that the week belongs to", at_least=1, example=2026)
+    iso_week_number = Column("int64", "Number of the week in that year", at_least=1, at_most=53, example=5)
     item_category = Column(
-        "string", "Category of the lines; where they have none the item, see mart.item; `(all)` for the total"
+        "string",
+        "Category of the lines; where they have none the item, see mart.item; `(all)` for the total",
+        example="(all)",
     )
-    city_id = Column("string", "City of the lines, see mart.city; `(all)` for the total")
-    customers_count = count("Customers who ordered: with a shipped line", unit="customers")
-    new_customers_count = count("Of these, those whose first ever order falls in this week", unit="customers")
-    returning_customers_count = count("Of these, those who had ordered before this week", unit="customers")
-    refunded_customers_count = count("Customers with any refund; they may be new or returning too", unit="customers")
+    city_id = Column("string", "City of the lines, see mart.city; `(all)` for the total", example="(all)")
+    customers_count = count("Customers who ordered: with a shipped line", "Customers", unit="customers", example=81)
+    new_customers_count = count(
+        "Of these, those whose first ever order falls in this week", "New customers", unit="customers", example=62
+    )
+    returning_customers_count = count(
+        "Of these, those who had ordered before this week", "Returning customers", unit="customers", example=19
+    )
+    refunded_customers_count = count(
+        "Customers with any refund; they may be new or returning too", "With a refund", unit="customers", example=4
+    )
     one_order_customers_count = count("The older reading of new: one order in the week", unit="customers")
     several_orders_customers_count = count("The older reading of returning: several orders", unit="customers")
     new_orders_count = count("Orders of new customers", unit="orders")
     returning_orders_count = count("Orders of returning customers", unit="orders")
     refunded_orders_count = count("Refunds", unit="orders")
-    new_revenue_amount = amount("Shipped to new customers", at_least=0)
-    returning_revenue_amount = amount("Shipped to returning customers", at_least=0)
-    refunded_amount = amount("Refunded to any customer, negative", at_most=0)
+    new_revenue_amount = amount("Shipped to new customers", "Revenue of new", at_least=0, example="6810.00")
+    returning_revenue_amount = amount(
+        "Shipped to returning customers", "Revenue of returning", at_least=0, example="2210.50"
+    )
+    refunded_amount = amount("Refunded to any customer, negative", at_most=0, example="-310.00")

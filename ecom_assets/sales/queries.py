@@ -25,10 +25,11 @@ from ecom_assets.sales.coverage import (
     sales_source,
 )
 from ecom_assets.sales.dimensions import UNKNOWN
+from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.sales import DIMENSIONS, PURCHASE, PURCHASE_DIMENSIONS, REFUND, added_up, purchase_totals
 from ecom_assets.sessions.contracts import SessionEvents
-from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import HOUR_S, ONE_DAY, day_start, hours_of
+from ecom_assets.tables.measures import completed, meanings, summable, summed, sums
 from ecom_assets.tables.queries import (
     CHANGE,
     ZERO,
@@ -41,7 +42,6 @@ from ecom_assets.tables.queries import (
     compared,
     if_known,
     in_period,
-    mean,
     page_of,
     require,
     revenue_compared,
@@ -50,14 +50,10 @@ from ecom_assets.tables.queries import (
     with_previous,
 )
 
-COUNTS: Final = ("order_count", "refund_count", "sold_item_count", "refunded_item_count")
-AMOUNTS: Final = ("shipped_amount", "refunded_amount", "revenue_amount")
-NUMBERS: Final = (*COUNTS, *AMOUNTS, "average_order_value")
+NUMBERS: Final = tuple(summable(SalesMeasures))
 Dimension = Literal["item_category", "sales_channel"]
 """The dimensions of sales; purchase events have only the category."""
-SALES_DEFINITION: Final = (
-    {name: RevenueDaily.columns[name].description for name in NUMBERS} | {"change": CHANGE} | SOURCE
-)
+SALES_DEFINITION: Final = meanings(SalesMeasures) | {"change": CHANGE} | SOURCE
 
 
 def sales(reading: Reading, period: Period) -> dict[str, Any]:
@@ -116,16 +112,12 @@ def daily_revenue(reading: Reading, dimension: Dimension | None = None) -> ir.Ta
 
 def added(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
     """Return the sums of daily rows per unit; an amount is null if no row has it."""
-    counts = {name: rows[name].sum().cast("int64") for name in COUNTS}
-    amounts = {name: rows[name].sum().cast(MONEY) for name in AMOUNTS}
-    return rows.group_by(*unit).agg(**counts, **amounts)
+    return rows.group_by(*unit).agg(**sums(rows, SalesMeasures))
 
 
 def numbers(row: Row | None) -> Row:
-    """Return the sums of a row with the average order value; zeros without a row, as nothing was sold or refunded."""
-    values: Row = {name: int(row[name]) if row else 0 for name in COUNTS}
-    values |= {name: row[name] if row else ZERO for name in AMOUNTS}
-    return values | {"average_order_value": mean(values["revenue_amount"], values["order_count"])}
+    """Return the measures of a row of sums; zeros without a row, as nothing was sold or refunded."""
+    return completed(row, SalesMeasures)
 
 
 Granularity = Literal["hour", "day", "week", "month"]
@@ -159,7 +151,7 @@ def revenue_trend(reading: Reading, period: Period, granularity: Granularity) ->
 def _point(period: Period, ends: tuple[date, date], at: datetime | None, rows: list[Row | None]) -> Row:
     part = replace(period, start_date=ends[0], end_date=ends[1])
     point = {"start_date": ends[0], "end_date": ends[1], "started_at": at, "data": part.data}
-    return {**point, **if_known(_sum(rows), part)}
+    return {**point, **if_known(summed([row for row in rows if row is not None], SalesMeasures), part)}
 
 
 def _by_hour(reading: Reading, period: Period) -> list[Row]:
@@ -194,14 +186,6 @@ def _ordered_once(sold: ir.Table) -> ir.Table:
     first = ibis.window(group_by=["order_date", "order_id", "status"], order_by=["ordered_at", "uniq_id"])
     placed = sold.mutate(place=ibis.row_number().over(first))
     return placed.mutate(order_id=(placed.place == 0).ifelse(placed.order_id, ibis.null("string")))
-
-
-def _sum(rows: list[Row | None]) -> Row:
-    matches = [row for row in rows if row is not None]
-    sums: dict[str, Any] = {name: sum(row[name] for row in matches) for name in COUNTS}
-    known = {name: [row[name] for row in matches if row[name] is not None] for name in AMOUNTS}
-    # An amount is unknown if there are rows, and none of them has it.
-    return numbers(sums | {name: sum(some, ZERO) if some or not matches else None for name, some in known.items()})
 
 
 STARTS: Final[dict[str, Callable[[date], date]]] = {

@@ -8,9 +8,11 @@ import ibis.expr.types as ir
 from ecom_assets.orders.orders import ALL, NONE, order_key
 from ecom_assets.sales.contracts import ProductSalesDaily, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.sales.dimensions import UNKNOWN
+from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.tables.contract import AMOUNT, MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.tables.measures import aggregates, with_ratios
+from ecom_assets.tables.portable import union_all
 
 DIMENSIONS = ("channel", "city_id", "item_category", "sales_channel")
 ORDER = ["order_date", "order_id", "customer_id", "status"]
@@ -49,24 +51,16 @@ def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
 
 
 def added_up(sold: ir.Table, unit: Sequence[str]) -> ir.Table:
-    """Return counts and amounts of order lines per unit; `order_key` defines which lines are one order."""
-    is_refund = sold.status == "refunded"
-    order = sold.order_id if "order_date" in unit else order_key(sold)
-    sums = sold.group_by(*unit).agg(
-        order_count=order.nunique(where=~is_refund),
-        refund_count=order.nunique(where=is_refund),
-        customer_count=sold.customer_id.nunique(where=~is_refund),
-        sold_item_count=sold.quantity.sum(where=~is_refund).fill_null(0),
-        refunded_item_count=(-sold.quantity).sum(where=is_refund).fill_null(0),
-        shipped_amount=_sum(sold.revenue_amount, ~is_refund),
-        refunded_amount=_sum(sold.revenue_amount, is_refund),
-        revenue_amount=sold.revenue_amount.sum().cast(MONEY),
-    )
-    return sums.mutate(average_order_value=ratio(sums.revenue_amount, sums.order_count))
+    """Return the measures of rows of `Sales` per unit; `order_key` defines which lines are one order."""
+    return _measured(sold.mutate(order_key=sold.order_id if "order_date" in unit else order_key(sold)), unit)
 
 
-def _sum(money: ir.DecimalColumn, where: ir.BooleanValue) -> ir.DecimalValue:
-    return money.sum(where=where).fill_null(ibis.literal(0, MONEY)).cast(MONEY)
+def _measured(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
+    """Return the measures of rows per unit.
+
+    The rows have `order_key`, `customer_id`, `status`, and `quantity` and `revenue_amount`, both negative for refunds.
+    """
+    return with_ratios(rows.group_by(*unit).agg(**aggregates(rows, SalesMeasures)), SalesMeasures)
 
 
 PURCHASE, REFUND = "purchase", "refund"
@@ -101,27 +95,18 @@ def purchases_and_refunds(events: ir.Table) -> ir.Table:
 
 
 def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:
-    """Return counts and amounts of purchases and refunds per unit; an amount is null if none of its events has one."""
+    """Return the measures of purchases and refunds per unit, each an order of one item; see `_measured`."""
     events = events.filter(events.event_type.isin([PURCHASE, REFUND]))
     is_refund = events.event_type == REFUND
     money = events.cart_amount.cast(MONEY)
-    signed = is_refund.ifelse(-money, money)
-    counts = events.group_by(*unit).agg(
-        order_count=is_refund.ifelse(0, 1).sum().cast("int64"),
-        refund_count=is_refund.ifelse(1, 0).sum().cast("int64"),
-        customer_count=events.visitor_id.nunique(where=~is_refund),
-        shipped=signed.sum(where=~is_refund).cast(MONEY),
-        refunded=signed.sum(where=is_refund).cast(MONEY),
-        revenue_amount=signed.sum().cast(MONEY),
+    rows = events.mutate(
+        order_key=events.event_id,
+        customer_id=events.visitor_id,
+        status=is_refund.ifelse("refunded", "shipped"),
+        quantity=is_refund.ifelse(-1, 1),
+        revenue_amount=is_refund.ifelse(-money, money),
     )
-    nothing = ibis.literal(0, MONEY)
-    rows = counts.mutate(
-        sold_item_count=counts.order_count,
-        refunded_item_count=counts.refund_count,
-        shipped_amount=(counts.order_count == 0).ifelse(nothing, counts.shipped).cast(MONEY),
-        refunded_amount=(counts.refund_count == 0).ifelse(nothing, counts.refunded).cast(MONEY),
-    ).drop("shipped", "refunded")
-    return rows.mutate(average_order_value=ratio(rows.revenue_amount, rows.order_count))
+    return _measured(rows, unit)
 
 
 def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:

@@ -21,9 +21,11 @@ from ecom_assets.sales.contracts import (
     Sales,
 )
 from ecom_assets.sales.customer_retention import by_category_or_item
+from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.sales import purchases_and_refunds
-from ecom_assets.tables.contract import Table
+from ecom_assets.tables.contract import Aggregate, Table
 from ecom_assets.tables.days import start_of_week
+from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.portable import NO
 from ecom_assets.tables.trace import (
     Computed,
@@ -35,10 +37,8 @@ from ecom_assets.tables.trace import (
     TraceContext,
     UpstreamRows,
     keeping,
-    ratio,
+    ratios_of,
 )
-
-SHIPPED, REFUNDED = "shipped", "refunded"
 
 
 def lines_of_sales(rows: ir.Table, context: TraceContext) -> ir.Table:
@@ -49,15 +49,20 @@ def lines_of_sales(rows: ir.Table, context: TraceContext) -> ir.Table:
 UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
     Sales: UpstreamRows(UserOrderLog, lines_of_sales, ("uniq_id", "order_date"), is_one_to_one=True)
 }
-AVERAGE: Final = ratio("revenue_amount", "order_count")
+PARTS: Final = ("order_key", "customer_id", "quantity", "revenue_amount")
+"""The columns of sales that measures are counted from."""
+LINE_COLUMNS: Final = dict(zip(PARTS, ("order_key", "customer_id", "quantity", "payment_amount"), strict=True))
+"""Their names in order lines."""
+EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), strict=True))
+"""Their names in purchase and refund events; each event is an order of one item."""
 
 
 def with_status(rows: RowsOf, status: str) -> RowsOf:
-    """Return the rows of a status only; where they are added up, refunded ones are subtracted."""
+    """Return the rows of a status only, with their sign: refunds are subtracted."""
 
     def filtered(context: TraceContext) -> ir.Table:
-        found = signed(rows)(context)
-        return found.filter(found.status == status)
+        lines = signed(rows)(context)
+        return lines.filter(lines.status == status)
 
     return filtered
 
@@ -65,26 +70,31 @@ def with_status(rows: RowsOf, status: str) -> RowsOf:
 def signed(rows: RowsOf) -> RowsOf:
     """Return the same rows with their sign: refunds are subtracted."""
 
-    def found(context: TraceContext) -> ir.Table:
+    def with_sign(context: TraceContext) -> ir.Table:
         lines = rows(context)
-        return lines.mutate(sign=(lines.status == REFUNDED).ifelse(-1, 1))
+        return lines.mutate(sign=(lines.status == "refunded").ifelse(-1, 1))
 
-    return found
+    return with_sign
 
 
-def revenue_derivations(to: type[Table], rows: RowsOf) -> dict[str, Derivation]:
-    """Return how the numbers of revenue go down to some order lines."""
-    shipped, refunded = with_status(rows, SHIPPED), with_status(rows, REFUNDED)
-    return {
-        "order_count": Count(to, _of_orders(shipped)),
-        "refund_count": Count(to, _of_orders(refunded)),
-        "customer_count": Count(to, shipped, unit="customer_id"),
-        "sold_item_count": Sum(to, shipped, "quantity"),
-        "refunded_item_count": Sum(to, lambda context: refunded(context).drop("sign"), "quantity"),
-        "shipped_amount": Sum(to, shipped, "payment_amount"),
-        "refunded_amount": Sum(to, refunded, "payment_amount"),
-        "revenue_amount": Sum(to, signed(rows), "payment_amount"),
+def sales_derivations(
+    to: type[Table], rows: RowsOf, columns: Mapping[str, str] = LINE_COLUMNS
+) -> dict[str, Derivation]:
+    """Return how each measure of sales is derived from some rows with a `status`; see `LINE_COLUMNS`."""
+    counts = {name: measure.counted_as for name, measure in measures_of(SalesMeasures).items()}
+    return ratios_of(SalesMeasures) | {
+        name: _derivation(to, rows, columns, of) for name, of in counts.items() if isinstance(of, Aggregate)
     }
+
+
+def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: Aggregate) -> Derivation:
+    status, column = of.where.get("status"), columns[of.column]
+    counted = with_status(rows, str(status)) if status else signed(rows)
+    if of.is_sum and column:
+        return Sum(to, (lambda context: counted(context).drop("sign")) if of.sign == -1 else counted, column)
+    if column == "order_key":
+        return Count(to, _of_orders(counted))
+    return Count(to, counted, unit=column)
 
 
 def _of_orders(rows: RowsOf) -> RowsOf:
@@ -105,32 +115,13 @@ def _this_line(context: TraceContext) -> ir.Table:
     return context.where(UserOrderLog, order_date=context.row["order_date"], uniq_id=context.row["uniq_id"])
 
 
-def _purchases(kind: str | None) -> RowsOf:
+def _purchases(context: TraceContext) -> ir.Table:
     """Return the purchase and refund events of a day and of the values in a row's other key columns."""
-
-    def rows(context: TraceContext) -> ir.Table:
-        bought = purchases_and_refunds(context.on_day(CleanEvents, "event_date"))
-        for name in PurchaseRevenueDaily.key[1:]:
-            if context.row[name] != "(all)":
-                bought = bought.filter(bought[name] == context.row[name])
-        if kind:
-            bought = bought.filter(bought.event_type == kind)
-        return bought.mutate(sign=(bought.event_type == "refund").ifelse(-1, 1))
-
-    return rows
-
-
-PURCHASES: Final[Mapping[str, Derivation]] = {
-    "order_count": Count(CleanEvents, _purchases("purchase")),
-    "refund_count": Count(CleanEvents, _purchases("refund")),
-    "customer_count": Count(CleanEvents, _purchases("purchase"), unit="visitor_id"),
-    "sold_item_count": Count(CleanEvents, _purchases("purchase")),
-    "refunded_item_count": Count(CleanEvents, _purchases("refund")),
-    "shipped_amount": Sum(CleanEvents, _purchases("purchase"), "cart_amount"),
-    "refunded_amount": Sum(CleanEvents, _purchases("refund"), "cart_amount"),
-    "revenue_amount": Sum(CleanEvents, _purchases(None), "cart_amount"),
-    "average_order_value": AVERAGE,
-}
+    bought = purchases_and_refunds(context.on_day(CleanEvents, "event_date"))
+    for name in PurchaseRevenueDaily.key[1:]:
+        if context.row[name] != "(all)":
+            bought = bought.filter(bought[name] == context.row[name])
+    return bought.mutate(status=(bought.event_type == "refund").ifelse("refunded", "shipped"))
 
 
 def _week(context: TraceContext, **conditions: Any) -> ir.Table:  # noqa: ANN401 (as below)
@@ -146,7 +137,7 @@ def _week(context: TraceContext, **conditions: Any) -> ir.Table:  # noqa: ANN401
         sold = sold.semi_join(first, "customer_id") if conditions["is_new"] else sold.anti_join(first, "customer_id")
     if "status" in conditions:
         sold = sold.filter(sold.status == conditions["status"])
-    return sold.mutate(sign=(sold.status == REFUNDED).ifelse(-1, 1))
+    return sold.mutate(sign=(sold.status == "refunded").ifelse(-1, 1))
 
 
 def _in_week(**conditions: Any) -> RowsOf:  # noqa: ANN401 (as above)
@@ -157,7 +148,7 @@ def _with_orders(*, several: bool) -> RowsOf:
     """Return the shipped lines of customers with one order in the week, or with several."""
 
     def rows(context: TraceContext) -> ir.Table:
-        sold = _week(context, status=SHIPPED)
+        sold = _week(context, status="shipped")
         each = sold.group_by("customer_id").agg(orders=order_key(sold).nunique())
         return sold.semi_join(each.filter(each.orders > 1 if several else each.orders == 1), "customer_id")
 
@@ -168,24 +159,24 @@ def _customers(rows: RowsOf) -> Count:
     return Count(Sales, rows, unit="customer_id")
 
 
-NEW, RETURNING = _in_week(status=SHIPPED, is_new=True), _in_week(status=SHIPPED, is_new=False)
+NEW, RETURNING = _in_week(status="shipped", is_new=True), _in_week(status="shipped", is_new=False)
 WEEKS: Final[Mapping[str, Derivation]] = {
     "iso_year_number": Computed("the year of the ISO week", ("week_start_date",)),
     "iso_week_number": Computed("the number of the ISO week in its year", ("week_start_date",)),
-    "customers_count": _customers(_in_week(status=SHIPPED)),
+    "customers_count": _customers(_in_week(status="shipped")),
     "new_customers_count": _customers(NEW),
     "returning_customers_count": _customers(RETURNING),
-    "refunded_customers_count": _customers(_in_week(status=REFUNDED)),
+    "refunded_customers_count": _customers(_in_week(status="refunded")),
     "one_order_customers_count": _customers(_with_orders(several=False)),
     "several_orders_customers_count": _customers(_with_orders(several=True)),
     "new_orders_count": Count(Sales, _of_orders(NEW)),
     "returning_orders_count": Count(Sales, _of_orders(RETURNING)),
-    "refunded_orders_count": Count(Sales, _of_orders(_in_week(status=REFUNDED))),
+    "refunded_orders_count": Count(Sales, _of_orders(_in_week(status="refunded"))),
     "new_revenue_amount": Sum(Sales, NEW, "payment_amount"),
     "returning_revenue_amount": Sum(Sales, RETURNING, "payment_amount"),
-    "refunded_amount": Sum(Sales, _in_week(status=REFUNDED), "payment_amount"),
+    "refunded_amount": Sum(Sales, _in_week(status="refunded"), "payment_amount"),
 }
-OF_CUSTOMER: Final = revenue_derivations(
+OF_CUSTOMER: Final = sales_derivations(
     UserOrderLog, lambda context: context.where(UserOrderLog, customer_id=context.row["customer_id"])
 )
 TRACES: Final = (
@@ -216,16 +207,12 @@ TRACES: Final = (
             "revenue_amount": Sum(UserOrderLog, signed(_this_line), "payment_amount"),
         },
     ),
-    TableTrace(
-        ProductSalesDaily,
-        "sales",
-        {**revenue_derivations(Sales, _of_key(*ProductSalesDaily.key)), "average_order_value": AVERAGE},
+    *(
+        TableTrace(contract, "sales", sales_derivations(Sales, _of_key(*contract.key)))
+        for contract in (ProductSalesDaily, RevenueDaily)
     ),
     TableTrace(
-        RevenueDaily,
-        "sales",
-        {**revenue_derivations(Sales, _of_key(*RevenueDaily.key)), "average_order_value": AVERAGE},
+        PurchaseRevenueDaily, "sales-of-purchase-events", sales_derivations(CleanEvents, _purchases, EVENT_COLUMNS)
     ),
-    TableTrace(PurchaseRevenueDaily, "sales-of-purchase-events", PURCHASES),
     TableTrace(CustomerRetention, "customers-by-week", WEEKS),
 )

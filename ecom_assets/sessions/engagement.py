@@ -3,7 +3,9 @@
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.measures import aggregates, with_ratios
 from ecom_assets.tables.portable import ratio, union_all
 
 MONTH_DAYS = 30
@@ -17,14 +19,8 @@ def engagement_daily(sessions: ir.Table, fragments: ir.Table, days: Days) -> ir.
     joined = visitors.left_join(numbers, visitors.event_date == numbers.started_date)
     counts = [name for name in joined.columns if name.endswith("session_count")]
     joined = joined.mutate(**{name: joined[name].fill_null(0) for name in counts})
-    total = joined.session_count
-    return joined.mutate(
-        engagement_rate=ratio(joined.engaged_session_count, total),
-        bounce_rate=1 - ratio(joined.engaged_session_count, total),
-        single_page_rate=ratio(joined.single_page_session_count, total),
-        pages_per_session=ratio(joined.view_count, total),
-        stickiness_rate=ratio(joined.daily_visitor_count, joined.monthly_visitor_count),
-    ).drop("started_date", "view_count")
+    joined = joined.mutate(pages_per_session=ratio(joined.view_count, joined.session_count))
+    return with_ratios(joined, SessionMeasures).drop("started_date", "view_count")
 
 
 def active_visitors(fragments: ir.Table, days: Days) -> ir.Table:
@@ -62,10 +58,7 @@ def _session_numbers(sessions: ir.Table, days: Days) -> ir.Table:
     # A sum of floats depends on the order of rows. A sum of integer microseconds does not.
     sessions = sessions.mutate(length_us=sessions.ended_at.delta(sessions.started_at, unit="microsecond"))
     return sessions.group_by("started_date").agg(
-        session_count=sessions.count(),
-        engaged_session_count=sessions.is_engaged.ifelse(1, 0).sum(),
-        single_page_session_count=sessions.is_single_page.ifelse(1, 0).sum(),
-        bot_session_count=sessions.is_bot.ifelse(1, 0).sum(),
+        **aggregates(sessions, SessionMeasures),
         view_count=sessions.view_count.sum(),
         mean_duration_s=ratio(sessions.length_us.sum(), sessions.count()) / 1e6,
         median_duration_s=sessions.duration_s.median(),

@@ -6,6 +6,8 @@ from typing import Any, Final
 import ibis.expr.types as ir
 
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
+from ecom_assets.sessions.measures import SessionMeasures
+from ecom_assets.tables.measures import completed, sums
 from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import (
     CHANGE,
@@ -18,12 +20,9 @@ from ecom_assets.tables.queries import (
     if_known,
     in_period,
     page_of,
-    share,
     with_previous,
 )
 
-COUNTS: Final = ("session_count", "engaged_session_count", "single_page_session_count", "bot_session_count")
-RATES: Final = ("engagement_rate", "bounce_rate", "single_page_rate")
 COLUMNS: Final = tuple(EngagementDaily.columns)
 DEFINITION: Final = {name: column.description for name, column in EngagementDaily.columns.items()} | {
     "days": "Days on which anybody came; visitors of several days are in none of the sums, as one may come on each",
@@ -35,23 +34,13 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     """Return the engagement of a period and of the period before, and of each day."""
     table = reading.table(EngagementDaily)
     both = with_previous(table, "event_date")
-    sums = both.group_by("is_current").agg(**{name: both[name].sum().cast("int64") for name in COUNTS})
-    result = {row["is_current"]: row for row in reading.rows(sums, period)}
-    now, before = _numbers(result.get(1)), _numbers(result.get(0))
+    rows = reading.rows(both.group_by("is_current").agg(**sums(both, SessionMeasures)), period)
+    result = {row["is_current"]: row for row in rows}
+    now, before = (completed(result.get(which), SessionMeasures) for which in (1, 0))
     mine = table.filter(in_period(table.event_date)).select(*COLUMNS)
     days, total = page_of(reading, mine, ["event_date"], page, period)
     known = if_known(now, period)
-    return {"engagement": known, **compared(now, before, (*COUNTS, *RATES), period), "total_count": total, "days": days}
-
-
-def _numbers(row: Row | None) -> Row:
-    counts: Row = {name: int(row[name]) if row else 0 for name in COUNTS}
-    sessions, engaged = counts["session_count"], counts["engaged_session_count"]
-    return counts | {
-        "engagement_rate": share(engaged, sessions),
-        "bounce_rate": share(sessions - engaged, sessions),
-        "single_page_rate": share(counts["single_page_session_count"], sessions),
-    }
+    return {"engagement": known, **compared(now, before, now, period), "total_count": total, "days": days}
 
 
 def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:

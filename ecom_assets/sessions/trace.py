@@ -9,9 +9,11 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.engagement import MONTH_DAYS, WEEK_DAYS
+from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import is_inside
-from ecom_assets.tables.contract import Table
+from ecom_assets.tables.contract import Aggregate, Table
+from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.trace import (
     Computed,
     Count,
@@ -22,7 +24,7 @@ from ecom_assets.tables.trace import (
     TraceContext,
     UpstreamRows,
     keeping,
-    ratio,
+    ratios_of,
 )
 
 RUN: Final = ("visitor_id", "started_at", "ended_at")
@@ -128,22 +130,18 @@ TRACES: Final = (
         EngagementDaily,
         "engagement",
         {
-            "session_count": _sessions(),
-            "engaged_session_count": _sessions(is_engaged=True),
-            "single_page_session_count": _sessions(is_single_page=True),
-            "bot_session_count": _sessions(is_bot=True),
-            "engagement_rate": ratio("engaged_session_count", "session_count"),
-            "bounce_rate": Computed(
-                "1 less engaged_session_count ÷ session_count", ("engaged_session_count", "session_count")
-            ),
-            "single_page_rate": ratio("single_page_session_count", "session_count"),
+            **{
+                name: _sessions(**measure.counted_as.where)
+                for name, measure in measures_of(SessionMeasures).items()
+                if isinstance(measure.counted_as, Aggregate)
+            },
+            **ratios_of(SessionMeasures),
             "pages_per_session": Computed("Σ view_count of the sessions ÷ session_count", inputs=_sessions()),
             "mean_duration_s": Computed("the mean of duration_s of the sessions", inputs=_sessions()),
             "median_duration_s": Computed("the median of duration_s of the sessions", inputs=_sessions()),
             "daily_visitor_count": _visitors(1),
             "weekly_visitor_count": _visitors(WEEK_DAYS),
             "monthly_visitor_count": _visitors(MONTH_DAYS),
-            "stickiness_rate": ratio("daily_visitor_count", "monthly_visitor_count"),
         },
     ),
 )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 HIDDEN = "•••"
 """Shown in previews and examples in place of personal data."""
@@ -16,9 +16,49 @@ MONEY = "decimal(38, 2)"
 """The type of sums of money: the widest that every engine has, so that no number of clean rows overflows it."""
 
 
+Format = Literal["text", "count", "decimal", "money", "rate", "change", "date", "instant", "seconds", "score"]
+"""How a value is written for people."""
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """An aggregate of rows: their number, the number of different values of a column, or the sum of a column.
+
+    Attributes:
+        column: The column; empty to count rows.
+        where: The values that columns of a row must have, for the row to count.
+        is_sum: Whether the column is added up.
+        sign: -1 if the sum is negated.
+    """
+
+    column: str = ""
+    where: Mapping[str, object] = field(default_factory=dict)
+    is_sum: bool = False
+    sign: Literal[1, -1] = 1
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """One number divided by another; with `is_rest`, 1 less that."""
+
+    part: str
+    whole: str
+    is_rest: bool = False
+
+
 @dataclass(frozen=True)
 class Column:
-    """One column: `type` is an Ibis type name; limits are inclusive; `pii` marks personal data."""
+    """One column: `type` is an Ibis type name; limits are inclusive; `pii` marks personal data.
+
+    Attributes:
+        description: What it means, in a sentence without its full stop.
+        label: What pages, reports and answers call it; by default its name in words.
+        format: How it is written; by default as its unit or type says.
+        counted_as: What it is counted from; None if its table's function computes it in a way of its own.
+        is_additive: Whether the values of several days add up to that of all of them.
+        better: The direction of a change that is good; None if neither is.
+        example: A value for the documentation of the API.
+    """
 
     type: str
     description: str
@@ -28,7 +68,18 @@ class Column:
     at_least: Limit | None = None
     at_most: Limit | None = None
     one_of: tuple[str, ...] = ()
+    label: str = ""
+    format: Format | None = None
+    counted_as: Aggregate | Quotient | None = None
+    is_additive: bool = True
+    better: Literal["up", "down"] | None = "up"
+    example: Any = None
     name: str = field(default="", compare=False)
+
+    @property
+    def shown_as(self) -> Format:
+        """Return how a value is written for people."""
+        return self.format or FORMATS.get(str(self.unit)) or FORMATS.get(self.type.partition("(")[0], "text")
 
     def __set_name__(self, _owner: object, name: str) -> None:
         """Take the attribute's name as the column's name."""
@@ -43,6 +94,18 @@ def group_of(module: str) -> str:
 def owner_of(subject: str) -> str:
     """Return the owner of a subject's assets, for Dagster."""
     return f"team:{subject}"
+
+
+FORMATS: Final[Mapping[str, Format]] = {
+    "money": "money",
+    "share": "rate",
+    "s": "seconds",
+    "int64": "count",
+    "float64": "decimal",
+    "date": "date",
+    "timestamp": "instant",
+}
+"""How values are written by their unit, or else by their type."""
 
 
 class Table:
@@ -72,15 +135,17 @@ class Table:
     name: ClassVar[str]
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
-        """Collect the columns in the order of their definition; an abstract contract has no table of its own."""
+        """Collect the columns, measures last; an abstract contract has no table of its own."""
         cls.is_abstract = abstract
         if not hasattr(cls, "group"):  # a contract made from another one is of the same subject
             cls.group = group_of(cls.__module__)
             cls.owner = owner_of(cls.group)
         if "name" not in vars(cls):
             cls.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        parents = [vars(parent) for parent in reversed(cls.__mro__)]
-        cls.columns = {name: value for names in parents for name, value in names.items() if isinstance(value, Column)}
+        parents = list(reversed(cls.__mro__))
+        parents.sort(key=lambda parent: not issubclass(parent, Table))
+        names = [name for parent in parents for name, value in vars(parent).items() if isinstance(value, Column)]
+        cls.columns = {name: getattr(cls, name) for name in names}
         unknown = [
             name for name in (*cls.key, *([cls.day_column] if cls.day_column else [])) if name not in cls.columns
         ]
@@ -109,48 +174,58 @@ class Table:
         return re.sub(r"\s*\n\s*", " ", (cls.__doc__ or "").strip())
 
 
-def text(description: str, *, nullable: bool = False, pii: bool = False, one_of: tuple[str, ...] = ()) -> Column:
+def text(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of text; empty text is stored as null."""
-    return Column("string", description, nullable=nullable, pii=pii, one_of=one_of)
+    return Column("string", description, label=label, **more)
 
 
-def instant(description: str, *, nullable: bool = False) -> Column:
+def instant(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of UTC timestamps with microseconds."""
-    return Column("timestamp(6)", description, unit="UTC", nullable=nullable)
+    return Column("timestamp(6)", description, "UTC", label=label, **more)
 
 
-def day(description: str, *, nullable: bool = False) -> Column:
+def day(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of days in the reporting time zone."""
-    return Column("date", description, nullable=nullable)
+    return Column("date", description, label=label, **more)
 
 
-def count(description: str, *, unit: str = "events") -> Column:
-    """Return a column of counts: integers that are never negative."""
-    return Column("int64", description, unit=unit, at_least=0)
-
-
-def flag(description: str) -> Column:
-    """Return a column of booleans that is never null."""
-    return Column("boolean", description)
-
-
-def seconds(description: str, *, nullable: bool = False) -> Column:
-    """Return a column of durations in seconds, never negative."""
-    return Column("float64", description, unit="s", nullable=nullable, at_least=0)
-
-
-def rate(description: str, *, nullable: bool = False) -> Column:
-    """Return a column of shares from 0 to 1; null where the denominator is zero."""
-    return Column("float64", description, unit="share", nullable=nullable, at_least=0, at_most=1)
-
-
-def received_amount(description: str, *, nullable: bool = False, at_least: Limit | None = None) -> Column:
-    """Return a column of the money in one received row, exact to the cent."""
-    return Column(AMOUNT, description, unit="money", nullable=nullable, at_least=at_least)
-
-
-def amount(
-    description: str, *, nullable: bool = False, at_least: Limit | None = None, at_most: Limit | None = None
+def count(
+    description: str,
+    label: str = "",
+    of: Aggregate | None = None,
+    *,
+    unit: str = "events",
+    **more: Any,  # noqa: ANN401 (as `Column`)
 ) -> Column:
+    """Return a column of counts: integers that are never negative."""
+    return Column("int64", description, unit, at_least=0, label=label, counted_as=of, **more)
+
+
+def flag(description: str, label: str = "") -> Column:
+    """Return a column of booleans that is never null."""
+    return Column("boolean", description, label=label)
+
+
+def seconds(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    """Return a column of durations in seconds, never negative."""
+    return Column("float64", description, "s", at_least=0, label=label, **more)
+
+
+def rate(description: str, label: str = "", of: Quotient | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    """Return a column of shares from 0 to 1; null where the denominator is zero."""
+    return Column("float64", description, "share", at_least=0, at_most=1, label=label, counted_as=of, **more)
+
+
+def per_unit(description: str, label: str = "", of: Quotient | None = None, *, unit: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    """Return a column of numbers per unit of another; null where there is none of the other."""
+    return Column("float64", description, unit, nullable=True, label=label, counted_as=of, **more)
+
+
+def received_amount(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+    """Return a column of the money in one received row, exact to the cent."""
+    return Column(AMOUNT, description, "money", label=label, **more)
+
+
+def amount(description: str, label: str = "", of: Aggregate | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of sums of money, exact to the cent."""
-    return Column(MONEY, description, unit="money", nullable=nullable, at_least=at_least, at_most=at_most)
+    return Column(MONEY, description, "money", label=label, counted_as=of, **more)

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.tables.contract import Table
+from ecom_assets.tables.contract import Quotient, Table
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.measures import measures_of
 
 ALL: Final = "(all)"
 """In a key column of a total: rows of every value are in it."""
@@ -130,6 +131,16 @@ class Computed:
 def ratio(part: str, whole: str) -> Computed:
     """Return that a number is one column divided by another."""
     return Computed(f"{part} ÷ {whole}", (part, whole))
+
+
+def ratios_of(declared: type) -> dict[str, "Derivation"]:
+    """Return how the measures of a class that are ratios are computed."""
+    ratios = {name: measure.counted_as for name, measure in measures_of(declared).items()}
+    return {
+        name: Computed(f"{'1 less ' if of.is_rest else ''}{of.part} ÷ {of.whole}", (of.part, of.whole))
+        for name, of in ratios.items()
+        if isinstance(of, Quotient)
+    }
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ class VisitorSegmentsDaily(Table):
     layer = "mart"
     key = ("segment", "as_of_date")
 
-    segment = text("The name that ECOM_VISITOR_SEGMENTS gives it")
+    segment = text("The name that ECOM_VISITOR_SEGMENTS gives it", example="loyal")
     as_of_date = day("The day, at whose end visitors are counted")
-    visitor_count = count("Visitors who are in it", unit="visitors")
-    entered_count = count("Of these, those who were not in it the day before", unit="visitors")
-    left_count = count("Those who were in it the day before, and are not any more", unit="visitors")
+    visitor_count = count("Visitors who are in it", unit="visitors", example=412)
+    entered_count = count("Of these, those who were not in it the day before", unit="visitors", example=4)
+    left_count = count("Those who were in it the day before, and are not any more", unit="visitors", example=2)

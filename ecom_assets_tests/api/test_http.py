@@ -91,7 +91,7 @@ def test_the_index_lists_every_path(api: Api) -> None:
 def test_fields_that_are_columns_are_described_by_their_contracts(api: Api) -> None:
     schemas = api.json("/openapi.json")["components"]["schemas"]
     sold = schemas["SalesNumbers"]["properties"]["shipped_amount"]
-    assert sold["description"] == "Gross revenue: Σ shipped [money]"
+    assert (sold["title"], sold["description"]) == ("Gross revenue", "What customers paid, before refunds [money]")
     assert [one["type"] for one in sold["anyOf"]] == ["string", "null"]
     for name, schema in schemas.items():
         for field, one in schema.get("properties", {}).items():

@@ -163,7 +163,7 @@ def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict
     actual = talk(server, call(LIST_METRICS, {"named": "bounce"})).structured_content["metrics"]
     assert {
         "metric": "bounce_rate",
-        "meaning": "1 minus engagement_rate, as GA4 has it [share]",
+        "meaning": "The share of visits that were not engaged, as GA4 counts it [share]",
         "tool": "engagement",
     } in (actual)
     whole = talk(server, call(LIST_METRICS)).structured_content["metrics"]

@@ -1,22 +1,23 @@
 """Routes for behaviour: engagement, journeys, searches, visitor segments and cohorts."""
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import PREVIOUS, Context, Paged, PagedDaysParameters, change_of, of
+from ecom_assets.api.parameters import PREVIOUS, Context, Paged, PagedDaysParameters, change_of, of, row_of
 from ecom_assets.api.problems import documented
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.queries import Dimension
-from ecom_assets.questions.answer import Answer, Money
+from ecom_assets.questions.answer import Answer
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.queries import CohortsBy, Length
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.sessions.measures import SessionMeasures
+from ecom_assets.tables.measures import summable
 from ecom_assets.visitor_segments import queries as segment_queries
 from ecom_assets.visitor_segments.contracts import VisitorSegmentsDaily
 
@@ -24,32 +25,15 @@ router = APIRouter(tags=["behaviour"])
 MOST_PLACES = 10
 
 
-class EngagementNumbers(BaseModel):
+class EngagementNumbers(row_of(summable(SessionMeasures), known=False)):  # type: ignore[misc]  # a model of a function
     """The engagement in the sessions of a period; null if none of its days is known."""
-
-    session_count: int | None = of(EngagementDaily.session_count, 10999)
-    engaged_session_count: int | None = of(EngagementDaily.engaged_session_count, 7204)
-    single_page_session_count: int | None = of(EngagementDaily.single_page_session_count, 2981)
-    bot_session_count: int | None = of(EngagementDaily.bot_session_count, 14)
-    engagement_rate: float | None = of(EngagementDaily.engagement_rate, 0.655)
-    bounce_rate: float | None = of(EngagementDaily.bounce_rate, 0.345)
-    single_page_rate: float | None = of(EngagementDaily.single_page_rate, 0.271)
 
 
 EngagementChange = change_of("EngagementChange", EngagementNumbers, session_count=0.12)
 
 
-class EngagementDay(EngagementNumbers):
+class EngagementDay(row_of(EngagementDaily.columns)):  # type: ignore[misc]  # a model of a function
     """The sessions and visitors of a day."""
-
-    event_date: date = of(EngagementDaily.event_date)
-    pages_per_session: float | None = of(EngagementDaily.pages_per_session, 3.1)
-    mean_duration_s: float | None = of(EngagementDaily.mean_duration_s, 184.2)
-    median_duration_s: float | None = of(EngagementDaily.median_duration_s, 94.0)
-    daily_visitor_count: int = of(EngagementDaily.daily_visitor_count, 351)
-    weekly_visitor_count: int = of(EngagementDaily.weekly_visitor_count, 2104)
-    monthly_visitor_count: int = of(EngagementDaily.monthly_visitor_count, 8269)
-    stickiness_rate: float | None = of(EngagementDaily.stickiness_rate, 0.042)
 
 
 class EngagementAnswer(Answer):
@@ -70,13 +54,11 @@ def engagement(context: Context, parameters: Annotated[PagedDaysParameters, Quer
     return context.answer(parameters, session_queries.DEFINITION, result, period)
 
 
-class Transition(BaseModel):
+class Transition(
+    row_of(JourneyTransitions.columns, without=("started_date", "dimension", "place"))  # type: ignore[misc]  # a model of a function
+):
     """The transitions from one step to another."""
 
-    from_step: str = of(JourneyTransitions.from_step, "product_view")
-    to_step: str = of(JourneyTransitions.to_step, "add_to_cart")
-    transition_count: int = of(JourneyTransitions.transition_count, 812)
-    converted_transition_count: int = of(JourneyTransitions.converted_transition_count, 240)
     step_share: float | None = Field(description="Its part of all transitions from that step", examples=[0.21])
     conversion_rate: float | None = Field(description="Those in sessions with a purchase among them", examples=[0.3])
 
@@ -99,17 +81,10 @@ class JourneysAnswer(Answer):
     transitions: list[Transition] = Field(description="The most frequent first, ties by their steps")
 
 
-class Search(BaseModel):
+class Search(
+    row_of(SearchPerformance.columns, without=("started_date",))  # type: ignore[misc]  # a model of a function
+):
     """The outcomes of searches for one term."""
-
-    search_term: str = of(SearchPerformance.search_term, "black boots")
-    search_count: int = of(SearchPerformance.search_count, 61)
-    session_count: int = of(SearchPerformance.session_count, 54)
-    clicked_search_count: int = of(SearchPerformance.clicked_search_count, 40)
-    unclicked_search_count: int = of(SearchPerformance.unclicked_search_count, 21)
-    cart_search_count: int = of(SearchPerformance.cart_search_count, 9)
-    click_rate: float | None = of(SearchPerformance.click_rate, 0.656)
-    cart_rate: float | None = of(SearchPerformance.cart_rate, 0.148)
 
 
 class SearchesAnswer(Answer):
@@ -138,7 +113,7 @@ def searches(context: Context, parameters: Annotated[PagedDaysParameters, Query(
 class VisitorSegmentCounts(BaseModel):
     """A declared group of visitors in a period."""
 
-    segment: str = of(VisitorSegmentsDaily.segment, "loyal")
+    segment: str = of(VisitorSegmentsDaily.segment)
     visitor_count: int | None = Field(description=segment_queries.DEFINITION["visitor_count"], examples=[412])
     entered_count: int | None = Field(description=segment_queries.DEFINITION["entered_count"], examples=[90])
     left_count: int | None = Field(description=segment_queries.DEFINITION["left_count"], examples=[41])
@@ -151,14 +126,8 @@ class VisitorSegmentsAnswer(Answer):
     segments: list[VisitorSegmentCounts] = Field(description="By name")
 
 
-class VisitorSegmentDay(BaseModel):
+class VisitorSegmentDay(row_of(VisitorSegmentsDaily.columns)):  # type: ignore[misc]  # a model of a function
     """A declared group of visitors at the end of a day."""
-
-    as_of_date: date = of(VisitorSegmentsDaily.as_of_date)
-    segment: str = of(VisitorSegmentsDaily.segment, "loyal")
-    visitor_count: int = of(VisitorSegmentsDaily.visitor_count, 412)
-    entered_count: int = of(VisitorSegmentsDaily.entered_count, 4)
-    left_count: int = of(VisitorSegmentsDaily.left_count, 2)
 
 
 class SegmentDaysParameters(PagedDaysParameters):
@@ -205,20 +174,12 @@ def visitor_segments_daily(context: Context, parameters: Annotated[SegmentDaysPa
     return context.answer(parameters, segment_queries.DAILY_DEFINITION, result, period)
 
 
-class CohortPeriod(BaseModel):
+class CohortPeriod(
+    row_of(RetentionCohorts.columns, without=("cohort_by", "period"))  # type: ignore[misc]  # a model of a function
+):
     """A cohort in one of the periods since its start."""
 
-    cohort_date: date = of(RetentionCohorts.cohort_date)
-    period_number: int = of(RetentionCohorts.period_number, 1)
-    visitor_count: int = of(RetentionCohorts.visitor_count, 1840)
-    returned_on_count: int = of(RetentionCohorts.returned_on_count, 402)
-    returned_on_or_after_count: int = of(RetentionCohorts.returned_on_or_after_count, 611)
-    retention_on_rate: float = of(RetentionCohorts.retention_on_rate, 0.218)
-    retention_on_or_after_rate: float = of(RetentionCohorts.retention_on_or_after_rate, 0.332)
-    is_complete: bool = of(RetentionCohorts.is_complete)
-    revenue_amount: Money = of(RetentionCohorts.revenue_amount, "5210.40")
-    cumulative_revenue_amount: Money = of(RetentionCohorts.cumulative_revenue_amount, "17320.90")
-    lifetime_value: float = of(RetentionCohorts.lifetime_value, 9.41)
+    lifetime_value: float = of(RetentionCohorts.lifetime_value)
 
 
 class CohortsParameters(Paged):

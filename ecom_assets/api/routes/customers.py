@@ -16,43 +16,33 @@ from ecom_assets.api.parameters import (
     SoldAnswer,
     change_of,
     of,
+    row_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
 from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
-from ecom_assets.questions.answer import Answer, Money
+from ecom_assets.customers.measures import CustomerMeasures, ValueMeasures
+from ecom_assets.questions.answer import Answer, Money, number
 from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.sales.coverage import sales_source
+from ecom_assets.tables.measures import measures_of
 
 router = APIRouter(tags=["customers"], responses=documented(409))
 DOCUMENTED = customer_queries.DEFINITION
 
 
-def _number(name: str, example: Any = None) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
-    return Field(description=DOCUMENTED[name], examples=None if example is None else [example])
-
-
-class CustomerNumbers(BaseModel):
+class CustomerNumbers(row_of(measures_of(CustomerMeasures), known=False)):  # type: ignore[misc]  # a model of a function
     """The counts of customers in a period; null if unknown."""
-
-    customer_count: int | None = _number("customer_count", 276)
-    new_customer_count: int | None = _number("new_customer_count", 250)
-    returning_customer_count: int | None = _number("returning_customer_count", 26)
-    retention_rate: float | None = _number("retention_rate", 0.21)
 
 
 CustomerChange = change_of("CustomerChange", CustomerNumbers, customer_count=0.1)
 
 
-class CustomerValue(BaseModel):
+class CustomerValue(row_of(measures_of(ValueMeasures), known=False)):  # type: ignore[misc]  # a model of a function
     """The value of all customers as of the newest day."""
 
     customer_count: int = Field(description="Customers with an order, of all time", examples=[276])
-    revenue_per_customer_amount: Money | None = _number("revenue_per_customer_amount")
-    lifetime_value_amount: Money | None = _number("lifetime_value_amount")
-    churn_risk_rate: float | None = _number("churn_risk_rate", 0.48)
-    at_risk_customer_count: int | None = _number("at_risk_customer_count", 120)
     no_model_reason: str | None = of(LifetimeValue.no_model_reason)
     no_order_value_reason: str | None = of(LifetimeValue.no_order_value_reason)
 
@@ -69,13 +59,15 @@ class CustomerNumbersAnswer(SoldAnswer):
 class Segment(BaseModel):
     """Customers with similar recency, frequency and value of their orders (RFM)."""
 
-    segment: str = of(CustomerSegments.segment, "Champions")
-    customer_count: int = Field(description="Its customers", examples=[17])
-    customer_share: float | None = Field(description="Its part of all customers", examples=[0.06])
-    order_count: int = of(CustomerSegments.order_count, 41)
+    segment: str = of(CustomerSegments.segment)
+    order_count: int = of(CustomerSegments.order_count)
     revenue_amount: Money = of(CustomerSegments.revenue_amount)
-    revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
-    mean_recency_days: float | None = Field(description="Days since the last order, the mean", examples=[4.5])
+    customer_count: int = number("Customers", "count", "Its customers", examples=[17])
+    customer_share: float | None = number("Share of customers", "rate", "Its part of all customers", examples=[0.06])
+    revenue_share: float | None = number("Share of revenue", "rate", "Its part of all revenue", examples=[0.2])
+    mean_recency_days: float | None = number(
+        "Days since last order", "decimal", "Days since the last order, the mean", examples=[4.5]
+    )
 
 
 class CurrentSegmentsAnswer(SoldAnswer):
@@ -85,13 +77,10 @@ class CurrentSegmentsAnswer(SoldAnswer):
     segments: list[Segment] = Field(description="All eleven, the best first, those without a customer too")
 
 
-class Profile(BaseModel):
+class Profile(row_of(CustomerProfiles.columns, without=("as_of_date",))):  # type: ignore[misc]  # a model of a function
     """A value of a dimension, and the customers who have it."""
 
-    dimension: str = of(CustomerProfiles.dimension, "customer_tier")
-    value: str = of(CustomerProfiles.value, "premium")
-    customer_count: int = of(CustomerProfiles.customer_count, 320)
-    customer_share: float = Field(description="Its part of all current customers", examples=[0.11])
+    customer_share: float = number("Share of customers", "rate", "Its part of all current customers", examples=[0.11])
 
 
 class ProfilesParameters(Sliced):
@@ -110,26 +99,8 @@ class ProfilesAnswer(Answer):
     profiles: list[Profile] = Field(description="By dimension; known values that no customer has are 0")
 
 
-class CustomerWeek(BaseModel):
+class CustomerWeek(row_of(CustomerRetention.columns)):  # type: ignore[misc]  # a model of a function
     """The customers of an ISO week."""
-
-    week_start_date: date = of(CustomerRetention.week_start_date)
-    iso_year_number: int = of(CustomerRetention.iso_year_number, 2026)
-    iso_week_number: int = of(CustomerRetention.iso_week_number, 5)
-    item_category: str = of(CustomerRetention.item_category, "(all)")
-    city_id: str = of(CustomerRetention.city_id, "(all)")
-    customers_count: int = of(CustomerRetention.customers_count, 81)
-    new_customers_count: int = of(CustomerRetention.new_customers_count, 62)
-    returning_customers_count: int = of(CustomerRetention.returning_customers_count, 19)
-    refunded_customers_count: int = of(CustomerRetention.refunded_customers_count, 4)
-    one_order_customers_count: int = of(CustomerRetention.one_order_customers_count)
-    several_orders_customers_count: int = of(CustomerRetention.several_orders_customers_count)
-    new_orders_count: int = of(CustomerRetention.new_orders_count)
-    returning_orders_count: int = of(CustomerRetention.returning_orders_count)
-    refunded_orders_count: int = of(CustomerRetention.refunded_orders_count)
-    new_revenue_amount: Money = of(CustomerRetention.new_revenue_amount, "6810.00")
-    returning_revenue_amount: Money = of(CustomerRetention.returning_revenue_amount, "2210.50")
-    refunded_amount: Money = of(CustomerRetention.refunded_amount, "-310.00")
 
 
 class WeeksParameters(PagedDaysParameters):

@@ -5,35 +5,26 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, of
+from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, of, row_of
 from ecom_assets.api.problems import documented
 from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
+from ecom_assets.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.funnels.queries import By, Unit
 from ecom_assets.questions.answer import Answer, Money
+from ecom_assets.tables.measures import measures_of
 
 router = APIRouter(tags=["conversion"])
 
 
-class ConversionStep(BaseModel):
+class ConversionStep(
+    row_of(ConversionFunnel.columns, without=("funnel_name", "cohort_date", "unit", "product_category"))  # type: ignore[misc]  # a model of a function
+):
     """A step, and the number of units that reached it."""
 
-    step: int = of(ConversionFunnel.step, 1)
-    event_type: str = of(ConversionFunnel.event_type, "page_view")
-    unit_count: int = of(ConversionFunnel.unit_count, 10985)
-    conversion_from_start_rate: float | None = of(ConversionFunnel.conversion_from_start_rate, 1.0)
-    conversion_from_previous_rate: float | None = of(ConversionFunnel.conversion_from_previous_rate, 1.0)
 
-
-class LeftBehind(BaseModel):
+class LeftBehind(row_of(measures_of(CartMeasures), known=False)):  # type: ignore[misc]  # a model of a function
     """The carts and checkouts of sessions, and those of them without a purchase."""
-
-    cart_count: int | None = of(CartAbandonment.cart_count, 1101)
-    abandoned_cart_count: int | None = of(CartAbandonment.abandoned_cart_count, 777)
-    cart_abandonment_rate: float | None = of(CartAbandonment.cart_abandonment_rate, 0.706)
-    checkout_count: int | None = of(CartAbandonment.checkout_count, 536)
-    abandoned_checkout_count: int | None = of(CartAbandonment.abandoned_checkout_count, 212)
-    checkout_abandonment_rate: float | None = of(CartAbandonment.checkout_abandonment_rate, 0.396)
 
 
 class Abandonment(LeftBehind):
@@ -47,18 +38,16 @@ class Funnelled(BaseModel):
     """A funnel and the carts of a period."""
 
     steps: list[ConversionStep] = Field(description="The steps in order; none where nobody came")
-    conversion_rate: float | None = Field(
-        description="Units at the last step among those at the first; null where nobody was", examples=[0.029]
-    )
+    conversion_rate: float | None = of(ConversionMeasures.conversion_rate)
     abandonment: Abandonment = Field(description="Of sessions")
 
 
 class ConversionChange(BaseModel):
     """The relative change of each rate; null after a zero, or if not all days of both periods are known."""
 
-    conversion_rate: float | None = Field(description="Of the funnel", examples=[0.1])
     cart_abandonment_rate: float | None = of(CartAbandonment.cart_abandonment_rate)
     checkout_abandonment_rate: float | None = of(CartAbandonment.checkout_abandonment_rate)
+    conversion_rate: float | None = Field(description="Of the funnel", examples=[0.1])
 
 
 class ConversionPart(LeftBehind):
@@ -66,13 +55,13 @@ class ConversionPart(LeftBehind):
 
     value: str = Field(description="The device, channel or category", examples=["mobile"])
     steps: list[ConversionStep] = Field(description="The steps in order")
-    conversion_rate: float | None = Field(description="As above", examples=[0.028])
+    conversion_rate: float | None = of(ConversionMeasures.conversion_rate)
 
 
 class ConversionAnswer(Answer, Funnelled):
     """A funnel and the carts of a period."""
 
-    funnel_name: str = of(ConversionFunnel.funnel_name, "default")
+    funnel_name: str = of(ConversionFunnel.funnel_name)
     unit: Unit = of(ConversionFunnel.unit)
     by: By | None = Field(description="What the breakdown is by")
     previous: Funnelled | None = Field(description=PREVIOUS)

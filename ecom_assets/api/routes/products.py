@@ -16,19 +16,25 @@ from ecom_assets.api.parameters import (
     PagedDaysParameters,
     change_of,
     of,
+    row_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
 from ecom_assets.journeys.contracts import CategoryPerformance
+from ecom_assets.journeys.measures import CategoryMeasures
 from ecom_assets.products import queries as product_queries
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
+from ecom_assets.products.measures import ProductMeasures
 from ecom_assets.products.queries import SortBy
-from ecom_assets.questions.answer import Answer, Money
+from ecom_assets.questions.answer import Answer, number
 from ecom_assets.sales.contracts import Item
 from ecom_assets.sales.coverage import SalesSource
+from ecom_assets.tables.measures import measures_of, summable
 from ecom_assets.tables.queries import Coverage
 
 router = APIRouter(tags=["products"])
+ANY_CART = ("any_cart_session_count", "any_cart_rate")
+"""Measures of categories that few ask for."""
 
 
 class MaybeSoldAnswer(Answer):
@@ -37,19 +43,10 @@ class MaybeSoldAnswer(Answer):
     source: SalesSource | None = Field(description=f"{SOURCE}; null where there are neither, and sales are null")
 
 
-class ProductNumbers(BaseModel):
+class ProductNumbers(
+    row_of(summable(ProductMeasures), without=("purchases_per_cart",), known=False)  # type: ignore[misc]  # a model of a function
+):
     """The numbers of a product; null if unknown."""
-
-    product_view_count: int | None = of(ProductPerformance.product_view_count, 812)
-    add_to_cart_count: int | None = of(ProductPerformance.add_to_cart_count, 40)
-    remove_from_cart_count: int | None = of(ProductPerformance.remove_from_cart_count, 6)
-    purchase_count: int | None = of(ProductPerformance.purchase_count, 12)
-    sold_item_count: int | None = of(ProductPerformance.sold_item_count, 15)
-    refunded_item_count: int | None = of(ProductPerformance.refunded_item_count, 1)
-    shipped_amount: Money | None = of(ProductPerformance.shipped_amount, "1197.00")
-    refunded_amount: Money | None = of(ProductPerformance.refunded_amount, "-79.80")
-    revenue_amount: Money | None = of(ProductPerformance.revenue_amount, "1117.20")
-    purchases_per_view: float | None = of(ProductPerformance.purchases_per_view, 0.0148)
 
 
 ProductChange = change_of("ProductChange", ProductNumbers, product_view_count=0.2)
@@ -58,9 +55,9 @@ ProductChange = change_of("ProductChange", ProductNumbers, product_view_count=0.
 class ProductName(BaseModel):
     """The id, name and category of a product."""
 
-    product_id: str = of(ProductPerformance.product_id, "P-0042")
+    product_id: str = of(ProductPerformance.product_id)
+    product_category: str | None = of(ProductPerformance.product_category)
     product_name: str | None = Field(description="Its name, where an order line has it", examples=["Black boots"])
-    product_category: str | None = of(ProductPerformance.product_category, "shoes")
 
 
 class TopProduct(ProductName, ProductNumbers):
@@ -96,9 +93,11 @@ class ProductDay(ProductNumbers):
 class Related(ProductName):
     """A product that is bought together with another one."""
 
-    product_category: str | None = of(Item.item_category, "shoes")
-    order_count: int = Field(description="Orders with both", examples=[4])
-    order_share: float | None = Field(description="These among the orders of the product", examples=[0.33])
+    product_category: str | None = of(Item.item_category)
+    order_count: int = number("Orders with both", "count", "Orders with both", examples=[4])
+    order_share: float | None = number(
+        "Of its orders", "rate", "These among the orders of the product", examples=[0.33]
+    )
 
 
 class ProductAnswer(MaybeSoldAnswer, ProductName):
@@ -112,18 +111,13 @@ class ProductAnswer(MaybeSoldAnswer, ProductName):
     related: list[Related] = Field(description="What was shipped in the same orders, of all time")
 
 
-class Category(SalesNumbers):
+class Category(
+    SalesNumbers,
+    row_of(measures_of(CategoryMeasures), without=ANY_CART, known=False),  # type: ignore[misc]  # a model of a function
+):
     """The sales and the traffic of a category."""
 
-    product_category: str = of(CategoryPerformance.product_category, "shoes")
-    category_view_count: int | None = of(CategoryPerformance.category_view_count)
-    product_view_count: int | None = of(CategoryPerformance.product_view_count)
-    add_to_cart_count: int | None = of(CategoryPerformance.add_to_cart_count)
-    viewing_session_count: int | None = of(CategoryPerformance.viewing_session_count)
-    cart_session_count: int | None = of(CategoryPerformance.cart_session_count)
-    purchase_session_count: int | None = of(CategoryPerformance.purchase_session_count)
-    cart_rate: float | None = of(CategoryPerformance.cart_rate, 0.09)
-    purchase_rate: float | None = of(CategoryPerformance.purchase_rate, 0.03)
+    product_category: str = of(CategoryPerformance.product_category)
     revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
     revenue_change: float | None = Field(description=CHANGE)
 
@@ -140,22 +134,10 @@ class CategoriesAnswer(MaybeSoldAnswer):
     categories: list[Category] = Field(description="Most revenue first, then most looked at")
 
 
-class Alert(BaseModel):
+class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model of a function
     """A product whose stock needs attention."""
 
-    product_id: str = of(InventoryAlerts.product_id, "P-0042")
-    product_name: str | None = of(InventoryAlerts.product_name)
-    product_category: str | None = of(InventoryAlerts.product_category)
     alert: product_queries.Kind = of(InventoryAlerts.alert)
-    as_of_date: date = of(InventoryAlerts.as_of_date)
-    stock_count: int = of(InventoryAlerts.stock_count, 3)
-    reorder_point_count: int | None = of(InventoryAlerts.reorder_point_count, 10)
-    lead_time_days: int | None = of(InventoryAlerts.lead_time_days, 7)
-    sold_item_count: int = of(InventoryAlerts.sold_item_count)
-    sales_days_count: int = of(InventoryAlerts.sales_days_count, 28)
-    daily_sold_items: float | None = of(InventoryAlerts.daily_sold_items, 0.5)
-    days_of_cover: float | None = of(InventoryAlerts.days_of_cover, 6.0)
-    last_sold_date: date | None = of(InventoryAlerts.last_sold_date)
 
 
 class AlertsParameters(Paged):

@@ -1,13 +1,13 @@
 """Routes for data quality: what became of received rows, sample rows that were quarantined, and held days."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import may_see_people
-from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, SlicedOfDays, of
+from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, SlicedOfDays, row_of
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
@@ -17,15 +17,12 @@ router = APIRouter(tags=["quality"])
 SOURCE = "Whose rows: `events` by the day that they count for, `orders` by the day on which lines arrived"
 
 
-class ReceivedRowCounts(BaseModel):
+class ReceivedRowCounts(
+    row_of(OrderAccountingDaily.columns, without=("received_date",))  # type: ignore[misc]  # a model of a function
+):
     """What became of received rows."""
 
     source: RowSource = Field(description=SOURCE)
-    received_count: int = of(OrderAccountingDaily.received_count, 461)
-    clean_count: int = of(OrderAccountingDaily.clean_count, 450)
-    quarantined_count: int = of(OrderAccountingDaily.quarantined_count, 6)
-    surplus_count: int = of(OrderAccountingDaily.surplus_count, 5)
-    held_count: int = of(OrderAccountingDaily.held_count, 0)
     residue_count: int = Field(description=queries.DEFINITION["residue_count"], examples=[0])
 
 
@@ -88,16 +85,10 @@ def quarantined_samples(context: Context, parameters: Annotated[SamplesParameter
     return context.answer(parameters, queries.SAMPLES_DEFINITION, {"samples": rows}, period)
 
 
-class HeldOrderDay(BaseModel):
+class HeldOrderDay(row_of(HeldOrderDays.columns)):  # type: ignore[misc]  # a model of a function
     """A day of arrival that is held back."""
 
     source: str = Field(description="Whose day", examples=["orders"])
-    held_date: date = of(HeldOrderDays.held_date)
-    reason: str = of(HeldOrderDays.reason, "too_few_customers")
-    observed_count: int = of(HeldOrderDays.observed_count, 2)
-    limit_count: int = of(HeldOrderDays.limit_count, 3)
-    held_row_count: int = of(HeldOrderDays.held_row_count, 5)
-    held_at: datetime = of(HeldOrderDays.held_at)
 
 
 class HeldDaysAnswer(Answer):

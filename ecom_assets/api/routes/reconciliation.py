@@ -53,9 +53,9 @@ class DeliveredDay(DeliveredCounts):
     """The outcomes of a day's records at one destination."""
 
     reconciled_date: date = of(ReconciliationDaily.reconciled_date)
-    destination: str = of(ReconciliationDaily.destination, "amplitude_events")
+    destination: str = of(ReconciliationDaily.destination)
     account: str = of(ReconciliationDaily.account)
-    newest_batch_number: int = of(ReconciliationDaily.newest_batch_number, 12)
+    newest_batch_number: int = of(ReconciliationDaily.newest_batch_number)
 
 
 class DeliveriesParameters(PagedDaysParameters):

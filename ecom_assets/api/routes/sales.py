@@ -16,31 +16,25 @@ from ecom_assets.api.parameters import (
     SoldAnswer,
     change_of,
     of,
+    row_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
-from ecom_assets.questions.answer import Money
+from ecom_assets.questions.answer import Money, number
 from ecom_assets.sales import queries as sales_queries
-from ecom_assets.sales.contracts import City, RevenueDaily
+from ecom_assets.sales.contracts import City
 from ecom_assets.sales.coverage import sales_source
+from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.queries import Granularity, Level
+from ecom_assets.tables.measures import summable
 from ecom_assets.tables.queries import Coverage
 
 router = APIRouter(tags=["sales"], responses=documented(409))
 
 
-class SalesNumbers(BaseModel):
+class SalesNumbers(row_of(summable(SalesMeasures), known=False)):  # type: ignore[misc]  # a model of a function
     """The numbers of sales; null if unknown."""
-
-    order_count: int | None = of(RevenueDaily.order_count, 331)
-    refund_count: int | None = of(RevenueDaily.refund_count, 19)
-    sold_item_count: int | None = of(RevenueDaily.sold_item_count, 530)
-    refunded_item_count: int | None = of(RevenueDaily.refunded_item_count, 29)
-    shipped_amount: Money | None = of(RevenueDaily.shipped_amount, "37730.00")
-    refunded_amount: Money | None = of(RevenueDaily.refunded_amount, "-2140.10")
-    revenue_amount: Money | None = of(RevenueDaily.revenue_amount, "35589.90")
-    average_order_value: Money | None = of(RevenueDaily.average_order_value, "107.52")
 
 
 SalesChange = change_of("SalesChange", SalesNumbers, order_count=0.12)
@@ -57,8 +51,8 @@ class SalesAnswer(SoldAnswer):
 class Point(SalesNumbers):
     """The sales of a part of the period."""
 
-    start_date: date = Field(description="First day of the part")
-    end_date: date = Field(description="Last day of it")
+    start_date: date = Field(title="From", description="First day of the part")
+    end_date: date = Field(title="To", description="Last day of it")
     data: Coverage = Field(description="How much of the part the data hold", examples=["whole"])
     started_at: datetime | None = Field(description="Start of the hour, with the zone's offset; null for days")
 
@@ -82,12 +76,16 @@ class RevenueTrendAnswer(SoldAnswer):
 class Channel(BaseModel):
     """The orders and revenue credited to a channel."""
 
-    channel: str = of(ChannelAttribution.channel, "Organic Search")
-    order_count: float | None = Field(description="Orders credited; a model may credit parts of them", examples=[62.0])
-    revenue_amount: Money | None = of(ChannelAttribution.revenue_amount, "6938.00")
-    revenue_share: float | None = Field(description="Its part of the revenue of all channels", examples=[0.195])
+    channel: str = of(ChannelAttribution.channel)
+    order_count: float | None = number(
+        "Orders", "decimal", "Orders credited; a model may credit parts of them", examples=[62.0]
+    )
+    revenue_amount: Money | None = of(ChannelAttribution.revenue_amount)
+    revenue_share: float | None = number(
+        "Share of revenue", "rate", "Its part of the revenue of all channels", examples=[0.195]
+    )
     previous_revenue_amount: Money | None = Field(description=PREVIOUS)
-    revenue_change: float | None = Field(description=CHANGE, examples=[0.1])
+    revenue_change: float | None = number("Change", "change", CHANGE, examples=[0.1])
 
 
 class ChannelsParameters(SlicedOfDays):
@@ -107,7 +105,7 @@ class ChannelsAnswer(SoldAnswer):
     channel_data: Coverage | None = Field(
         description="How much of the period names a channel; null where nothing was sold", examples=["whole"]
     )
-    unit: str = of(ChannelAttribution.unit, "order")
+    unit: str = of(ChannelAttribution.unit)
     total_count: int = Field(description="How many channels there are", examples=[9])
     channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
 
@@ -115,11 +113,13 @@ class ChannelsAnswer(SoldAnswer):
 class SalesPlace(SalesNumbers):
     """The sales of a place; fields that are finer than the level are null."""
 
-    country: str = of(City.country, "Germany")
-    region: str | None = of(City.region, "Bavaria")
+    region: str | None = of(City.region)
     city_id: str | None = of(City.city_id)
-    city_name: str | None = of(City.city_name, "Munich")
-    revenue_share: float | None = Field(description="Its part of the revenue of all places", examples=[0.2])
+    city_name: str | None = of(City.city_name)
+    country: str = of(City.country)
+    revenue_share: float | None = number(
+        "Share of revenue", "rate", "Its part of the revenue of all places", examples=[0.2]
+    )
 
 
 class PlacesParameters(PagedDaysParameters):

@@ -26,6 +26,7 @@ from ecom_assets.registry import ALL
 from ecom_assets.retention.queries import retention_totals
 from ecom_assets.rules import order_rule, segments_of
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource
+from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_customer_week, sales_totals
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.queries import sessions_of
@@ -35,6 +36,7 @@ from ecom_assets.sources.order_reports.report_files import activity_types, has_r
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
+from ecom_assets.tables.measures import summable
 from ecom_assets.tables.queries import Page, Period, Reading, Row
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
@@ -188,7 +190,7 @@ def _sales(reading: Reading, period: Period, source: SalesSource) -> dict[str, A
     period on which held lines were ordered.
     """
     sold = sales_totals(reading, period, source)
-    amounts = ("shipped_amount", "refunded_amount", "revenue_amount", "average_order_value")
+    amounts = [name for name, measure in summable(SalesMeasures).items() if measure.shown_as == "money"]
     lines: dict[str, Any] = dict.fromkeys(("quarantined", "duplicates", "held_days", "held_order_days"))
     if source == ORDERS:
         lines = {

@@ -15,34 +15,20 @@ from ecom_assets.dashboard.blocks import (
     Tiles,
     Why,
     compared_tile,
+    format_of,
     meaning,
 )
-from ecom_assets.dashboard.formats import Kind
 from ecom_assets.dashboard.page import DashboardPage, Section, View
 
-SEGMENTS = (
-    TableColumn("segment", "Segment"),
-    TableColumn("customer_count", "Customers", "count"),
-    TableColumn("customer_share", "Share", "rate", bar="customer_share"),
-    TableColumn("order_count", "Orders", "count"),
-    TableColumn("revenue_amount", "Revenue", "money"),
-    TableColumn("revenue_share", "Share of revenue", "rate", bar="revenue_share"),
-    TableColumn("mean_recency_days", "Days since last order", "decimal"),
-)
-PROFILES = (
-    TableColumn("value", "Value"),
-    TableColumn("customer_count", "Customers", "count"),
-    TableColumn("customer_share", "Share", "rate", bar="customer_share"),
-)
-WEEKS = (
-    TableColumn("week_start_date", "Week from", "date"),
-    TableColumn("customers_count", "Customers", "count"),
-    TableColumn("new_customers_count", "New", "count"),
-    TableColumn("returning_customers_count", "Returning", "count"),
-    TableColumn("refunded_customers_count", "With a refund", "count"),
-    TableColumn("new_revenue_amount", "Revenue of new", "money"),
-    TableColumn("returning_revenue_amount", "Revenue of returning", "money"),
-)
+SEGMENTS = TableColumn.several(
+    customers.Segment, "segment", "customer_count", "customer_share", "order_count", "revenue_amount", "revenue_share",
+    "mean_recency_days", bars=("customer_share", "revenue_share"),
+)  # fmt: skip
+PROFILES = TableColumn.several(customers.Profile, "value", "customer_count", "customer_share", bars=("customer_share",))
+WEEKS = TableColumn.several(
+    customers.CustomerWeek, "week_start_date", "customers_count", "new_customers_count", "returning_customers_count",
+    "refunded_customers_count", "new_revenue_amount", "returning_revenue_amount",
+)  # fmt: skip
 NO_MODEL: Final = {
     "too_few_customers": "fewer than 10 customers came back",
     "no_repeat_orders": "no customer has ordered a second time",
@@ -55,15 +41,8 @@ NO_MODEL: Final = {
 def counts(view: View) -> Block:
     """Return new, returning and retained customers."""
     answer = view.answer(customers.customers)
-    tile = partial(compared_tile, answer, "customers", table="mart.sales")
-    return Tiles(
-        (
-            tile("customer_count", "Customers", "count"),
-            tile("new_customer_count", "New", "count"),
-            tile("returning_customer_count", "Returning", "count"),
-            tile("retention_rate", "Retained", "rate"),
-        )
-    )
+    tile = partial(compared_tile, answer, "customers", customers.CustomerNumbers, table="mart.sales")
+    return Tiles([tile(name) for name in customers.CustomerNumbers.model_fields])
 
 
 def weeks(view: View) -> Block:
@@ -103,15 +82,16 @@ def value(view: View) -> Block:
     answer = view.answer(customers.customers)
     worth = answer["value"]
 
-    def tile(name: str, label: str, kind: Kind, column: str = "") -> Tile:
+    def tile(name: str, column: str = "") -> Tile:
+        field = customers.CustomerValue.model_fields[name]
         why = Why("mart.lifetime_value", column) if column else None
-        return Tile(label, worth[name], kind, meaning(answer, name), why=why)
+        return Tile(str(field.title), worth[name], format_of(field), meaning(answer, name), why=why)
 
     tiles = (
-        tile("revenue_per_customer_amount", "Revenue per customer", "money", "revenue_amount"),
-        tile("lifetime_value_amount", "Expected lifetime value", "money", "lifetime_value_amount"),
-        tile("churn_risk_rate", "Risk of losing one", "rate"),
-        tile("at_risk_customer_count", "Customers at risk", "count"),
+        tile("revenue_per_customer_amount", "revenue_amount"),
+        tile("lifetime_value_amount", "lifetime_value_amount"),
+        tile("churn_risk_rate"),
+        tile("at_risk_customer_count"),
     )
     reasons = {name: None for name in (worth["no_model_reason"], worth["no_order_value_reason"]) if name}
     notices = [Notice(f"No value can be expected: {NO_MODEL[name]}.", "info") for name in reasons]

@@ -25,19 +25,12 @@ from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.tables.queries import NoSourceError, Period
 
-POINTS = (
-    TableColumn("start_date", "Day", "date"),
-    TableColumn("revenue_amount", "Revenue", "money"),
-    TableColumn("order_count", "Orders", "count"),
-    TableColumn("average_order_value", "Average order", "money"),
-)
+POINTS = TableColumn.several(sales.Point, "start_date", "revenue_amount", "order_count", "average_order_value")
 BEST = (
     TableColumn("name", "Product", href="href"),
-    TableColumn("product_category", "Category"),
-    TableColumn("sold_item_count", "Sold", "count"),
-    TableColumn("revenue_amount", "Revenue", "money"),
+    *TableColumn.several(products.TopProduct, "product_category", "sold_item_count", "revenue_amount"),
 )
-CHANNELS = (TableColumn("channel", "Channel"), *CHANGES)
+CHANNELS = (TableColumn.of(sales.Channel, "channel"), *CHANGES)
 
 
 def key_numbers(view: View) -> Block:
@@ -84,14 +77,9 @@ def best_channels(view: View) -> Block:
 def _sales(view: View) -> list[Tile]:
     answer = view.answer(sales.sales)
     points = view.answer(sales.revenue_trend)["points"]
-    of_sales = partial(
-        compared_tile, answer, "sales", table="mart.revenue_daily", points=points, href=view.link("sales")
-    )
-    return [
-        of_sales("revenue_amount", "Revenue", "money"),
-        of_sales("order_count", "Orders", "count"),
-        of_sales("average_order_value", "Average order value", "money"),
-    ]
+    numbers, href = sales.SalesNumbers, view.link("sales")
+    tile = partial(compared_tile, answer, "sales", numbers, table="mart.revenue_daily", points=points, href=href)
+    return [tile(name) for name in ("revenue_amount", "order_count", "average_order_value")]
 
 
 def _conversion(view: View) -> list[Tile]:
@@ -120,11 +108,9 @@ def _conversion_by_day(view: View, days: Mapping[str, Any]) -> list[float | None
 def _sessions(view: View) -> list[Tile]:
     answer = view.answer(behaviour.engagement, limit=1000)
     points = with_missing_days(answer["days"], answer["range"])
-    of_sessions = partial(compared_tile, answer, "engagement", table="mart.engagement_daily", points=points)
-    return [
-        of_sessions("session_count", "Sessions", "count"),
-        of_sessions("bounce_rate", "Bounce rate", "rate", better="down"),
-    ]
+    numbers = behaviour.EngagementNumbers
+    tile = partial(compared_tile, answer, "engagement", numbers, table="mart.engagement_daily", points=points)
+    return [tile("session_count"), tile("bounce_rate")]
 
 
 PAGE = DashboardPage(

@@ -10,19 +10,17 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tiles, compared_tile
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 
-DAYS = (
-    TableColumn("event_date", "Day", "date"),
-    TableColumn("product_view_count", "Views", "count"),
-    TableColumn("add_to_cart_count", "Into carts", "count"),
-    TableColumn("purchase_count", "Purchases", "count"),
-    TableColumn("revenue_amount", "Revenue", "money"),
+DAYS = TableColumn.several(
+    products.ProductDay, "event_date", "product_view_count", "add_to_cart_count", "purchase_count", "revenue_amount"
 )
 RELATED = (
     TableColumn("name", "Product", href="href"),
-    TableColumn("product_category", "Category"),
-    TableColumn("order_share", "Of its orders", "rate", bar="order_share"),
-    TableColumn("order_count", "Orders with both", "count"),
+    *TableColumn.several(products.Related, "product_category", "order_share", "order_count", bars=("order_share",)),
 )
+TILES = (
+    "revenue_amount", "sold_item_count", "product_view_count", "add_to_cart_count", "purchase_count",
+    "purchases_per_view",
+)  # fmt: skip
 
 
 class OneProduct(Filters):
@@ -38,17 +36,9 @@ def _answer(view: View) -> dict[str, Any]:
 def numbers(view: View) -> Block:
     """Return the numbers of the product."""
     answer = _answer(view)
-    tile = partial(compared_tile, answer, "product", table="mart.product_performance", points=answer["trend"])
-    return Tiles(
-        (
-            tile("revenue_amount", "Revenue", "money"),
-            tile("sold_item_count", "Items sold", "count"),
-            tile("product_view_count", "Views", "count"),
-            tile("add_to_cart_count", "Into carts", "count"),
-            tile("purchase_count", "Purchases", "count"),
-            tile("purchases_per_view", "Purchases per view", "rate"),
-        )
-    )
+    numbers, table = products.ProductNumbers, "mart.product_performance"
+    tile = partial(compared_tile, answer, "product", numbers, table=table, points=answer["trend"])
+    return Tiles([tile(name) for name in TILES])
 
 
 def views(view: View) -> Block:

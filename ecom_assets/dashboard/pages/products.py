@@ -11,32 +11,22 @@ KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked
 TOP = (
     TableColumn("rank_number", "#"),
     TableColumn("name", "Product", href="href"),
-    TableColumn("product_category", "Category"),
-    TableColumn("product_view_count", "Views", "count"),
-    TableColumn("add_to_cart_count", "Into carts", "count"),
-    TableColumn("purchase_count", "Purchases", "count"),
-    TableColumn("purchases_per_view", "Per view", "rate"),
-    TableColumn("sold_item_count", "Items sold", "count"),
-    TableColumn("revenue_amount", "Revenue", "money"),
-)
-CATEGORIES = (
-    TableColumn("product_category", "Category"),
-    TableColumn("viewing_session_count", "Sessions that looked", "count"),
-    TableColumn("cart_session_count", "Into carts", "count"),
-    TableColumn("cart_rate", "Cart rate", "rate", bar="cart_rate"),
-    TableColumn("purchase_session_count", "With a purchase", "count"),
-    TableColumn("purchase_rate", "Purchase rate", "rate", bar="purchase_rate"),
-    TableColumn("revenue_amount", "Revenue", "money"),
-)
+    *TableColumn.several(
+        products.TopProduct, "product_category", "product_view_count", "add_to_cart_count", "purchase_count",
+        "purchases_per_view", "sold_item_count", "revenue_amount",
+    ),
+)  # fmt: skip
+CATEGORIES = TableColumn.several(
+    products.Category, "product_category", "viewing_session_count", "cart_session_count", "cart_rate",
+    "purchase_session_count", "purchase_rate", "revenue_amount", bars=("cart_rate", "purchase_rate"),
+)  # fmt: skip
 ALERTS = (
     TableColumn("name", "Product", href="href"),
-    TableColumn("product_category", "Category"),
+    TableColumn.of(products.Alert, "product_category"),
     TableColumn("kind", "Alert"),
-    TableColumn("stock_count", "In stock", "count"),
-    TableColumn("reorder_point_count", "Order at", "count"),
-    TableColumn("daily_sold_items", "Sold a day", "score"),
-    TableColumn("days_of_cover", "Days of stock", "decimal"),
-    TableColumn("last_sold_date", "Last sold", "date"),
+    *TableColumn.several(
+        products.Alert, "stock_count", "reorder_point_count", "daily_sold_items", "days_of_cover", "last_sold_date"
+    ),
 )
 MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
 

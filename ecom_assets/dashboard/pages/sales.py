@@ -13,21 +13,15 @@ from ecom_assets.dashboard.static_files import address_of_file
 from ecom_assets.sales.queries import ChannelDimension, Granularity, Level
 
 TABLE = "mart.revenue_daily"
-POINTS = (
-    TableColumn("start_date", "From", "date"),
-    TableColumn("end_date", "To", "date"),
-    TableColumn("revenue_amount", "Revenue", "money"),
-    TableColumn("refunded_amount", "Refunded", "money"),
-    TableColumn("order_count", "Orders", "count"),
-    TableColumn("average_order_value", "Average order", "money"),
+TILES = ("revenue_amount", "order_count", "average_order_value", "shipped_amount", "sold_item_count", "refund_count")
+POINTS = TableColumn.several(
+    sales.Point, "start_date", "end_date", "revenue_amount", "refunded_amount", "order_count", "average_order_value"
 )
-CHANGES = (
-    TableColumn("revenue_change", "Change", "change"),
-    TableColumn("revenue_share", "Share", "rate", bar="revenue_share"),
-    TableColumn("revenue_amount", "Revenue", "money"),
+CHANGES = TableColumn.several(
+    sales.Channel, "revenue_change", "revenue_share", "revenue_amount", bars=("revenue_share",)
 )
-CATEGORIES = (TableColumn("product_category", "Category"), TableColumn("order_count", "Orders", "count"), *CHANGES)
-CHANNELS = (TableColumn("channel", "Channel"), TableColumn("order_count", "Orders", "decimal"), *CHANGES)
+CATEGORIES = (*TableColumn.several(products.Category, "product_category", "order_count"), *CHANGES)
+CHANNELS = (*TableColumn.several(sales.Channel, "channel", "order_count"), *CHANGES)
 PLACE_NAMES = {"country": ("country",), "region": ("region", "country"), "city": ("city_name", "country")}
 MOST_PLACES = 12
 MOST_CATEGORIES = 20
@@ -45,17 +39,8 @@ def totals(view: View) -> Block:
     """Return what was sold and refunded."""
     answer = view.answer(sales.sales)
     points = view.answer(sales.revenue_trend)["points"]
-    tile = partial(compared_tile, answer, "sales", table=TABLE, points=points)
-    return Tiles(
-        (
-            tile("revenue_amount", "Revenue", "money"),
-            tile("order_count", "Orders", "count"),
-            tile("average_order_value", "Average order value", "money"),
-            tile("shipped_amount", "Sold before refunds", "money"),
-            tile("sold_item_count", "Items sold", "count"),
-            tile("refund_count", "Refunds", "count", better="down"),
-        )
-    )
+    tile = partial(compared_tile, answer, "sales", sales.SalesNumbers, table=TABLE, points=points)
+    return Tiles([tile(name) for name in TILES])
 
 
 def trend(view: View) -> Block:
@@ -83,7 +68,7 @@ def world_map(view: View) -> Block:
     return Chart(
         charts.world([row for row in rows if row["shape"]], address_of_file(SHAPES), "revenue_amount"),
         answer["places"],
-        (TableColumn("country", "Country"), TableColumn("order_count", "Orders", "count"), *CHANGES[1:]),
+        (*TableColumn.several(sales.SalesPlace, "country", "order_count"), *CHANGES[1:]),
         "Revenue of each country on a map of the world.",
         csv=view.csv("/analytics/geographic", level="country", limit=1000),
         height=380,
@@ -101,7 +86,10 @@ def places(view: View) -> Block:
     left = (answer["total_count"] or 0) - len(rows)
     return DataTable(
         rows,
-        (TableColumn("place", level.capitalize()), TableColumn("revenue_share", "Share", "rate"), CHANGES[-1]),
+        (
+            TableColumn("place", level.capitalize()),
+            *TableColumn.several(sales.SalesPlace, "revenue_share", "revenue_amount"),
+        ),
         csv=view.csv("/analytics/geographic", level=level, limit=1000),
         note=f"And {left} more." if left > 0 else "",
     )

@@ -1,0 +1,49 @@
+"""The measures of sales."""
+
+from typing import Final
+
+from ecom_assets.tables.contract import Aggregate, Quotient, amount, count, per_unit
+
+SHIPPED: Final = {"status": "shipped"}
+REFUNDED: Final = {"status": "refunded"}
+
+
+class SalesMeasures:
+    """What was sold and paid back, counted from order lines, or from purchase and refund events; see `sales.py`."""
+
+    order_count = count(
+        "How many orders were placed; what is ordered under one number on one day is one order", "Orders",
+        Aggregate("order_key", SHIPPED), unit="orders", example=331,
+    )  # fmt: skip
+    refund_count = count(
+        "How many orders had something paid back, each on the day of the refund", "Refunds",
+        Aggregate("order_key", REFUNDED), unit="refunds", better="down", example=19,
+    )  # fmt: skip
+    customer_count = count(
+        "How many customers ordered something", "Customers", Aggregate("customer_id", SHIPPED), unit="customers",
+        is_additive=False, example=280,
+    )  # fmt: skip
+    sold_item_count = count(
+        "How many items were sold", "Items sold", Aggregate("quantity", SHIPPED, is_sum=True), unit="items",
+        example=530,
+    )  # fmt: skip
+    refunded_item_count = count(
+        "How many items were paid back", "Items refunded", Aggregate("quantity", REFUNDED, is_sum=True, sign=-1),
+        unit="items", better="down", example=29,
+    )  # fmt: skip
+    shipped_amount = amount(
+        "What customers paid, before refunds", "Gross revenue", Aggregate("revenue_amount", SHIPPED, is_sum=True),
+        at_least=0, example="37730.00",
+    )  # fmt: skip
+    refunded_amount = amount(
+        "What was paid back, as a negative amount", "Refunded", Aggregate("revenue_amount", REFUNDED, is_sum=True),
+        at_most=0, example="-2140.10",
+    )  # fmt: skip
+    revenue_amount = amount(
+        "What customers paid, less what was paid back", "Revenue", Aggregate("revenue_amount", is_sum=True),
+        example="35589.90",
+    )  # fmt: skip
+    average_order_value = per_unit(
+        "Revenue divided by the number of orders", "Average order value", Quotient("revenue_amount", "order_count"),
+        unit="money per order", format="money", example="107.52",
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Measures: what is counted, added up and divided as the columns of a class declare it.
+
+A subject's `measures.py` has classes of columns with numbers for people. A contract that inherits from such a class has
+its columns; aggregates, sums over days, fields of answers, labels on pages and traces follow from the declaration.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from functools import reduce
+from operator import and_
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.tables import portable
+from ecom_assets.tables.contract import MONEY, Aggregate, Column, Quotient
+from ecom_assets.tables.queries import ZERO, Row, mean, share
+
+
+def measures_of(declared: type) -> dict[str, Column]:
+    """Return the measures that a class declares or inherits, by name."""
+    parents = [vars(parent) for parent in reversed(declared.__mro__)]
+    return {name: value for names in parents for name, value in names.items() if isinstance(value, Column)}
+
+
+def summable(declared: type) -> dict[str, Column]:
+    """Return the measures of several days that follow from those of each day: sums, and ratios of sums."""
+    added = _added(declared).keys()
+    return {name: measure for name, measure in measures_of(declared).items() if parts_of(name, measure) <= added}
+
+
+def parts_of(name: str, measure: Column) -> set[str]:
+    """Return the names of the measures that one is the ratio of, or its own."""
+    of = measure.counted_as
+    return {of.part, of.whole} if isinstance(of, Quotient) else {name}
+
+
+def _added(declared: type) -> dict[str, Column]:
+    measures = measures_of(declared).items()
+    return {name: one for name, one in measures if one.is_additive and not isinstance(one.counted_as, Quotient)}
+
+
+def aggregates(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
+    """Return the measures that are aggregates of rows; a sum is null if its rows have no value, 0 without rows."""
+    return {
+        name: _aggregate(rows, measure, measure.counted_as)
+        for name, measure in measures_of(declared).items()
+        if isinstance(measure.counted_as, Aggregate)
+    }
+
+
+def _aggregate(rows: ir.Table, measure: Column, of: Aggregate) -> ir.Value:
+    conditions = [rows[name] if value is True else rows[name] == value for name, value in of.where.items()]
+    where = reduce(and_, conditions) if conditions else None
+    row_count = rows.count(where=where)
+    if not of.is_sum:
+        return rows[of.column].nunique(where=where) if of.column else row_count
+    number = rows[of.column] if of.sign == 1 else -rows[of.column]
+    nothing = ibis.literal(0, measure.type)
+    return (row_count == 0).ifelse(nothing, number.sum(where=where).cast(measure.type)).cast(measure.type)
+
+
+def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
+    """Return rows with the measures that are ratios of their columns."""
+    ratios = {}
+    for name, measure in measures_of(declared).items():
+        if isinstance(of := measure.counted_as, Quotient):
+            value = portable.ratio(rows[of.part], rows[of.whole])
+            ratios[name] = 1 - value if of.is_rest else value
+    return rows.mutate(**ratios)
+
+
+def sums(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
+    """Return the sums of the measures that add up, as aggregates of daily rows; null if no row has a value."""
+    return {name: rows[name].sum().cast(measure.type) for name, measure in _added(declared).items()}
+
+
+def summed(rows: Sequence[Row], declared: type) -> Row:
+    """Return the summable measures of several rows; a sum is None if there are rows, and none of them has a value."""
+    result: Row = {}
+    for name, measure in _added(declared).items():
+        known = [row[name] for row in rows if row[name] is not None]
+        result[name] = sum(known, _zero(measure)) if known or not rows else None
+    return completed(result, declared)
+
+
+def completed(row: Row | None, declared: type) -> Row:
+    """Return sums with the ratios that follow from them; zeros without a row, as nothing was there to count."""
+    result: Row = {name: _value(row[name], one) if row else _zero(one) for name, one in _added(declared).items()}
+    for name, measure in summable(declared).items():
+        if isinstance(of := measure.counted_as, Quotient):
+            part, whole = result[of.part], result[of.whole]
+            part = whole - part if of.is_rest and None not in {part, whole} else part
+            result[name] = mean(part, whole) if measure.shown_as == "money" else share(part, whole)
+    return {name: result[name] for name in summable(declared)}
+
+
+def _value(value: Any, measure: Column) -> Any:  # noqa: ANN401 (a count or an amount, as an engine returns it)
+    return int(value) if value is not None and measure.type == "int64" else value
+
+
+def _zero(measure: Column) -> Decimal | int:
+    return ZERO if measure.type == MONEY else 0
+
+
+def meanings(declared: type, names: Iterable[str] = ()) -> dict[str, str]:
+    """Return what measures mean, by name; by default of those that are summable."""
+    measures = measures_of(declared)
+    return {name: measures[name].description for name in names or summable(declared)}
