@@ -91,9 +91,7 @@ class ApiMetrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
-        self.in_progress = 0
-        under_way = Gauge("ecom_api_requests_in_progress", "Requests under way", registry=self.registry)
-        under_way.set_function(lambda: self.in_progress)
+        self.in_progress = Gauge("ecom_api_requests_in_progress", "Requests under way", registry=self.registry)
         self._cache = Counter(
             "ecom_api_cache_lookups",
             "Answers by what the cache had: hit, shared, miss",
@@ -105,21 +103,17 @@ class ApiMetrics:
         )
         age = Gauge("ecom_api_snapshot_age_seconds", "Age of the data that are served", registry=self.registry)
         age.set_function(age_s)
-        self._found = {result: self._cache.labels(result) for result in ("hit", "shared", "miss")}
-        self._observers: dict[tuple[str, str, int], Histogram] = {}
+        for result in ("hit", "shared", "miss"):  # shown before the first, too
+            self._cache.labels(result)
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
         """Count a request. `route` is a pattern, never a path, so that arbitrary paths create no new series."""
-        key = (method if method in _METHODS else "other", route, status)
-        observer = self._observers.get(key)
-        if observer is None:
-            observer = self._observers[key] = self._seconds.labels(key[0], route, str(status))
-        observer.observe(took_s)
+        self._seconds.labels(method if method in _METHODS else "other", route, str(status)).observe(took_s)
 
     def before_the_app(self, cache: str, refused: str) -> None:
         """Count the result of the cache look-up and the reason of a refusal; either may be empty."""
         if cache:
-            self._found[cache].inc()
+            self._cache.labels(cache).inc()
         if refused:
             self._refused.labels(refused).inc()
 
@@ -155,15 +149,14 @@ class RequestLog:
         request_id = scope[REQUEST_ID] = _request_id(scope)
         noted = _Noted(send, [(b"x-request-id", request_id.encode()), *security_headers(scope["path"])])
         began = time.perf_counter()
-        self._metrics.in_progress += 1
         try:
-            await self._app(scope, receive, noted.send)
+            with self._metrics.in_progress.track_inprogress():
+                await self._app(scope, receive, noted.send)
         except Exception:
             noted.status = noted.status or _SERVER_ERROR
             self._log.exception("request_failed", request_id=request_id)
             raise
         finally:
-            self._metrics.in_progress -= 1
             self._note(scope, noted.status or _CLIENT_GONE, noted.bytes, time.perf_counter() - began)
 
     def _note(self, scope: Scope, status: int, sent_bytes: int, took_s: float) -> None:
