@@ -3,14 +3,21 @@
 The endpoint and the question run in `api/test_recipe.py`, the destination in `delivery/test_new_tool.py`.
 """
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+import ecom_assets
 from ecom_assets.definitions import build_definitions
 from ecom_assets.orders.contracts import RawUserOrderLog, UserOrderLog
+from ecom_assets.sales.sales import DIMENSIONS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import SNAPSHOT, asset_key
 from ecom_assets.tables.check import RANGE_END, RANGE_START, check_steps, contract_check
@@ -21,7 +28,7 @@ from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.io_manager import WarehouseIOManager
 from ecom_assets_tests.builders import as_table
-from ecom_assets_tests.command import FEW_TABLES, CommandResult, ecom, page_views
+from ecom_assets_tests.command import ECOM, FEW_TABLES, SMALL, CommandResult, ecom, page_views
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
 from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
@@ -30,9 +37,10 @@ from ecom_assets_tests.reconciliation.reconciliation_reference import line
 
 FIRST = date(2026, 1, 1)
 RECIPES = Path(__file__).parent / "recipes"
+IGNORED = shutil.ignore_patterns("__pycache__")
 
 
-@pytest.mark.parametrize("name", ["mart", "check", "endpoint", "page", "source", "engines/toy/__init__"])
+@pytest.mark.parametrize("name", ["mart", "measure", "check", "endpoint", "page", "source", "engines/toy/__init__"])
 def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
     what = name.partition("s/")[0]
     (shown,) = section("CONTRIBUTING.md", f"Add {'an' if what[0] == 'e' else 'a'} {what}").code[:1]
@@ -103,6 +111,61 @@ def test_a_source_takes_the_place_of_the_platforms_own(tmp_path: Path) -> None:
     engine = new_engine(settings, read_only=True).open()
     assert {row["order_date"].day for row in engine.some_rows(RawUserOrderLog, None, 9)} == {2, 3}
     engine.close()
+
+
+ORDER_LINES = """\
+id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,payment_amount
+1,l1,2026-01-05T10:00:00,1,Berlin,ann,,,7,Hat,3,30
+2,l2,2026-01-05T11:00:00,1,Berlin,bob,,,8,Scarf,1,10
+"""
+MEASURE = "items_per_line"
+ASKED = f"""
+from fastapi.testclient import TestClient
+from ecom_assets.api.app import build_app
+from ecom_assets.dashboard.blocks import TableColumn
+from ecom_assets.api.routes.sales import Point
+from ecom_assets.sales.contracts import RevenueDaily
+from ecom_assets.settings.settings import Settings
+with TestClient(build_app(Settings()), base_url="http://127.0.0.1") as client:
+    print(client.get("/v1/analytics/sales?start_date=2026-01-05&end_date=2026-01-05").json()["sales"]["{MEASURE}"])
+    print(client.get("/openapi.json").json()["components"]["schemas"]["Point"]["properties"]["{MEASURE}"]["title"])
+print(TableColumn.of(Point, "{MEASURE}").label, RevenueDaily.columns["{MEASURE}"].description)
+"""
+
+
+def test_a_measure_touches_one_file(tmp_path: Path) -> None:
+    """It is then a column of marts, a field of routes with its label, and traced: 4 items in 2 lines are 2.0."""
+    package = tmp_path / "changed"
+    shutil.copytree(Path(ecom_assets.__file__).parent, package / "ecom_assets", ignore=IGNORED)
+    measures = package / "ecom_assets" / "sales" / "measures.py"
+    _, _, declared = (RECIPES / "measure.py").read_text(encoding="utf-8").rpartition('paid back."""\n')
+    imports = "from ecom_assets.tables.contract import Aggregate, Quotient, count, per_unit\n"
+    written = measures.read_text(encoding="utf-8")
+    measures.write_text(imports + written + declared, encoding="utf-8")
+    orders = tmp_path / "orders.csv"
+    orders.write_text(ORDER_LINES, encoding="utf-8")
+    env = {**os.environ, "PYTHONPATH": str(package), "ECOM_HOME": str(tmp_path / "home"), **SMALL}
+
+    def said(*words: str) -> str:
+        result = subprocess.run(words, capture_output=True, text=True, env=env, cwd=tmp_path, check=False, timeout=300)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    said(*ECOM, "run", "--orders", str(orders))
+    assert said(sys.executable, "-c", ASKED).splitlines() == [
+        "2.0",
+        "Items per line",
+        "Items per line Items sold divided by lines",
+    ]
+    total = ["--where", "order_date=2026-01-05", *(f"--where={name}=(all)" for name in DIMENSIONS)]
+    lines = json.loads(said(*ECOM, "explain", "mart.revenue_daily", "--column", "line_count", *total, "--json"))
+    assert lines["number"]["value"] == 2
+    (traced,) = lines["number"]["down"]
+    assert [(level["table"], level["gives"]) for level in traced["levels"]] == [
+        ("mart.sales", 2),
+        ("staging.user_order_log", 2),
+        ("raw.user_order_log", 2),
+    ]
 
 
 @pytest.fixture

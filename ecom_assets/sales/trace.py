@@ -88,7 +88,7 @@ def sales_derivations(
 
 
 def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: Aggregate) -> Derivation:
-    status, column = of.where.get("status"), columns[of.column]
+    status, column = of.where.get("status"), columns.get(of.column, "")
     counted = with_status(rows, str(status)) if status else signed(rows)
     if of.is_sum and column:
         return Sum(to, (lambda context: counted(context).drop("sign")) if of.sign == -1 else counted, column)
