@@ -1,25 +1,26 @@
-"""Dagster's own SQLite event storage, with the events of a batch written together, through engines that are kept.
+"""Dagster's own SQLite event storage, with the events of a batch written together, through connections that stay open.
 
 A run over 90 days of 9 tables writes 1,620 partition events; one transaction each, as Dagster does on SQLite, costs
-more than computing the tables. Dagster also compiles every statement again for each connection. With this class an
-`ecom run` over the sandbox shop takes a third of the CPU time (docs/adr/0006). `dagster.yaml` names it, and
-`DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
+more than computing the tables. Dagster also opens its files and compiles its statements again for every event. With
+this class an `ecom run` over the sandbox shop takes a third of the CPU time (docs/adr/0006). `dagster.yaml` names it,
+and `DAGSTER_EVENT_BATCH_SIZE` makes Dagster hand over batches.
 """
 
 import sqlite3
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
-from sqlalchemy.pool import NullPool
 
 from ecom_assets.automation.instance import ConfigurableClassData, SqlEventLogStorageTable, SqliteEventLogStorage
 from ecom_assets.settings.home import keep_private
 
+OPEN_FILES = 8
+"""The most files that stay open: the index, the run's own, and a few that a page of Dagster's UI asks for in turn."""
 BUSY_TIMEOUT_S = 30
 """How long a process waits while another one writes; as in Dagster's own storage."""
 TOGETHER = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
@@ -28,6 +29,11 @@ TOGETHER = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET
 
 class BatchingEventLogStorage(SqliteEventLogStorage):
     """Stores the asset events of a batch in two transactions instead of two each. A batch is of one run."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: dict[str, Engine] = {}
+        super().__init__(base_dir, inst_data)
+        weakref.finalize(self, _close, self._engines)
 
     @classmethod
     def from_config_value(  # type: ignore[override]  # Dagster's own narrows the type of the mapping too
@@ -64,11 +70,28 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
             event = event._replace(dagster_event=logged._replace(event_specific_data=of_all))
         super()._store_asset_check_evaluation_planned(event, event_id)
 
+    def wipe(self) -> None:
+        """Remove every run's file, which none may have open then."""
+        with self._db_lock:
+            _close(self._engines)
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Close the files, as the instance is given back."""
+        with self._db_lock:
+            _close(self._engines)
+        super().dispose()
+
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        # As Dagster's own, which makes its engine again for each connection.
+        # As Dagster's own, which has one connection in use at a time too, but makes its engine again for each.
         with self._db_lock:
-            engine = _engine(self.conn_string_for_shard(shard))
+            if shard not in self._engines:
+                if len(self._engines) >= OPEN_FILES:
+                    _close(self._engines)
+                address, patience = self.conn_string_for_shard(shard), {"timeout": BUSY_TIMEOUT_S}
+                self._engines[shard] = create_engine(address, pool_size=1, connect_args=patience)
+            engine = self._engines[shard]
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
@@ -76,9 +99,9 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                 yield connection
 
 
-@lru_cache(maxsize=8)  # the index, the run's own, and a few that a page of Dagster's UI asks for in turn
-def _engine(address: str) -> Engine:
-    return create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+def _close(engines: dict[str, Engine]) -> None:
+    while engines:
+        engines.popitem()[1].dispose()
 
 
 def _newest(events: Sequence[dg.EventLogEntry]) -> list[int]:
