@@ -53,9 +53,9 @@ class BoundedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (as `requests` has it)
         """Return the pool of a request, whose connections give up on headers without an end."""
         pool = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _BoundedConnection):
-            bases, most_s = (_BoundedConnection, pool.ConnectionCls), self._bounds.most_s
-            pool.ConnectionCls = type("BoundedConnection", bases, {"most_s": most_s})
+        if not issubclass(pool.ConnectionCls, _BoundedSourceConnection):
+            bases, most_s = (_BoundedSourceConnection, pool.ConnectionCls), self._bounds.most_s
+            pool.ConnectionCls = type("BoundedSourceConnection", bases, {"most_s": most_s})
         return pool
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 (as above)
@@ -118,7 +118,7 @@ def _limited(seconds: float, stop: Callable[[], Any]) -> Iterator[None]:
         raise _TooSlow
 
 
-class _BoundedConnection(HTTPConnection):
+class _BoundedSourceConnection(HTTPConnection):
     most_s: ClassVar[float]
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
