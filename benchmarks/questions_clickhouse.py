@@ -1,6 +1,6 @@
 """The questions of `questions.py` in ClickHouse's SQL, by name, each one statement over `{file}`.
 
-They count by the definitions of docs/metrics.md, as short and as fast as ClickHouse says them.
+They count by the definitions of docs/metrics/, as short and as fast as ClickHouse says them.
 """
 
 from typing import Final

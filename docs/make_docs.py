@@ -1,8 +1,8 @@
 """Write the parts of the documents that are made from the code: `make docs`.
 
-The picture of the asset graph, the data dictionary, the statements that create tables, the page of settings, the
-API's table of paths, what presets set, and the conditions of cleaning as SQL. Tests compare what lies here with what
-this would write. Not here: documents that people write.
+The picture of the asset graph, the data dictionary, the tables of measures, the statements that create tables, the page
+of settings, the API's table of paths, what presets set, and the conditions of cleaning as SQL. Tests compare what lies
+here with what this would write. Not here: documents that people write.
 """
 
 import re
@@ -14,6 +14,7 @@ from pathlib import Path
 from dictionary import data_dictionary
 from graph_picture import Asset, Picture
 from ibis.backends.postgres import Backend as PostgresBackend
+from measures import with_measures
 from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.text import Text
@@ -45,6 +46,7 @@ from ecom_assets.warehouse.factory import engine_kinds
 ROOT = Path(__file__).parents[1]
 GRAPH = ROOT / "docs" / "asset_graph.svg"
 DICTIONARY = ROOT / "docs" / "data_dictionary.md"
+METRICS = ROOT / "docs" / "metrics"
 SETTINGS = ROOT / "docs" / "settings.md"
 FIRST_RUN = ROOT / "docs" / "first_run.md"
 SUMMARY = ROOT / "docs" / "summary.svg"
@@ -89,6 +91,8 @@ def main() -> None:
     API.write_text(with_paths(API.read_text(encoding="utf-8")), encoding="utf-8")
     for tool, page in TOOL_PAGES.items():
         page.write_text(with_preset_table(page.read_text(encoding="utf-8"), tool), encoding="utf-8")
+    for page in METRICS.glob("*.md"):
+        page.write_text(with_measures(page.read_text(encoding="utf-8"), page.stem), encoding="utf-8")
     SUMMARY.write_text(summary_picture(), encoding="utf-8")
 
 

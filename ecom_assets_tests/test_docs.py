@@ -1,6 +1,6 @@
 """The documents held against the code: what they list exists, what exists is listed, what they show comes out.
 
-Not here: the examples of `docs/metrics.md` (`test_metrics_doc.py`), what mappings may say (`sources/`).
+Not here: the examples of `docs/metrics/` (`test_metrics_doc.py`), what mappings may say (`sources/`).
 """
 
 import importlib
@@ -61,6 +61,19 @@ def test_the_data_dictionary_is_that_of_the_contracts(make_docs: ModuleType) -> 
     assert make_docs.DICTIONARY.read_text(encoding="utf-8") == make_docs.data_dictionary(), "run `make docs`"
 
 
+def test_the_pages_of_metrics_have_the_measures_of_their_subjects(make_docs: ModuleType) -> None:
+    for page in make_docs.METRICS.glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        assert text == make_docs.with_measures(text, page.stem), f"{page.name}: run `make docs`"
+    assert "Average order value" in (make_docs.METRICS / "sales.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_metrics_lists_every_page_of_its_folder() -> None:
+    folder = ROOT / "docs" / "metrics"
+    linked = set(re.findall(r"\((\w+\.md)", (folder / "README.md").read_text(encoding="utf-8")))
+    assert linked == {path.name for path in folder.glob("*.md")} - {"README.md"}
+
+
 def test_the_statements_for_postgres_are_those_of_the_contracts(make_docs: ModuleType, postgres_url: str) -> None:
     script = make_docs.POSTGRES_TABLES.read_text(encoding="utf-8")
     assert script == make_docs.postgres_tables(), "run `make docs`"
@@ -114,7 +127,7 @@ def test_the_readme_can_be_read_in_five_minutes() -> None:
 def test_the_index_has_every_page_and_no_other() -> None:
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     (listed,) = section("docs/README.md", "Documentation").tables
-    assert {re.sub(r"^\[(.*)\]\(.*\)$", r"\1", line["page"]) for line in listed} == {*pages, "adr/"}
+    assert {re.sub(r"^\[(.*)\]\(.*\)$", r"\1", line["page"]) for line in listed} == {*pages, "adr/", "metrics/"}
 
 
 def test_the_page_of_commands_has_every_make_target_and_no_other() -> None:
@@ -141,8 +154,8 @@ def test_every_command_shown_has_the_options_that_it_is_shown_with(page: Path) -
 def test_every_definition_that_the_code_names_has_its_heading() -> None:
     code = [path.read_text(encoding="utf-8") for path in (ROOT / "ecom_assets").rglob("*.py")]
     named = {name for text in code for name in re.findall(r'METRICS "([^"]+)"', text)}
-    page = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-    headings = set(re.findall(r"^#+ (.+)$", page, re.MULTILINE))
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "metrics").glob("*.md")]
+    headings = {heading for page in pages for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)}
     assert len(named) > 15
     assert named - headings == set()
 

@@ -1,4 +1,4 @@
-"""`docs/metrics.md` recomputed: its own input through the package's functions gives its own results.
+"""`docs/metrics/` recomputed: its own input through the package's functions gives its own results.
 
 The tables are read from the page, so a definition and its description cannot drift apart.
 """
@@ -40,7 +40,7 @@ from ecom_assets_tests.funnels.funnel_reference import by_clickhouse
 from ecom_assets_tests.markdown import Line, section
 from ecom_assets_tests.platform import Platform
 
-PAGE = "docs/metrics.md"
+PAGE = "docs/metrics"
 DAYS = Days.between(date(2026, 2, 28), date(2026, 4, 2))
 """Every day on which something happens on the page."""
 THREE_STEPS = ("product_view", "add_to_cart", "purchase")

@@ -198,7 +198,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
         static_url=PAGE_FILES,
         title="ecom_assets analytics",
         version=VERSION,
-        description="The numbers of docs/metrics.md over HTTP: each with its definition, its days and its data.",
+        description="The numbers of docs/metrics/ over HTTP: each with its definition, its days and its data.",
         lifespan=lifespan,
         redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
     )

@@ -58,7 +58,7 @@ def model_name(text: object) -> str:
 
 
 class AttributionQuestion(Question):
-    """Attribution; see docs/metrics.md. The days are those of purchases."""
+    """Attribution; see docs/metrics/attribution.md. The days are those of purchases."""
 
     CALLED: ClassVar[str] = "an attribution definition"
     ABOUT: ClassVar[str] = "attribution"

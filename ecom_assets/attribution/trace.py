@@ -47,12 +47,12 @@ def _shared(how: str) -> ByRow:
 
 
 CREDIT: Final = (
-    "each conversion of the day is shared among the touches before it by the model, see docs/metrics.md#attribution; "
-    "over all channels it adds up to the conversions, which are the rows below"
+    "each conversion of the day is shared among the touches before it by the model, see "
+    "docs/metrics/attribution.md#attribution; over all channels it adds up to the conversions, which are the rows below"
 )
 EFFECT: Final = (
     "the share of conversions that a Markov chain of the touches until this day loses without the channel, see "
-    "docs/metrics.md#removal-effects"
+    "docs/metrics/attribution.md#removal-effects"
 )
 TRACES: Final = (
     TableTrace(

@@ -15,7 +15,7 @@ Property = Annotated[Name, column("A property of a correlation", check_column)]
 
 
 class CorrelationQuestion(Question):
-    """The definition of a correlation; see docs/metrics.md."""
+    """The definition of a correlation; see docs/metrics/correlation.md."""
 
     CALLED: ClassVar[str] = "a correlation"
     model_config = ConfigDict(

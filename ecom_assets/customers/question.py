@@ -33,7 +33,7 @@ class CustomerQuestion(Question):
 
 
 class SegmentsQuestion(CustomerQuestion):
-    """The definition of segments of customers; see docs/metrics.md."""
+    """The definition of segments of customers; see docs/metrics/customers.md."""
 
     CALLED: ClassVar[str] = "segments"
 
@@ -41,7 +41,7 @@ class SegmentsQuestion(CustomerQuestion):
 
 
 class ValueQuestion(CustomerQuestion):
-    """The definition of the value of customers; see docs/metrics.md."""
+    """The definition of the value of customers; see docs/metrics/customers.md."""
 
     CALLED: ClassVar[str] = "the value of customers"
 

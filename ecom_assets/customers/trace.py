@@ -72,7 +72,7 @@ REPEATS: Final = _by_shop(
     Count(Sessions, _later_bought_in, unit="started_date"),
 )
 INPUTS: Final = ("repeat_order_count", "first_to_last_days", "observed_days")
-FITTED: Final = "fitted to the orders of all customers, see docs/metrics.md#value-of-customers"
+FITTED: Final = "fitted to the orders of all customers, see docs/metrics/customers.md#value-of-customers"
 
 
 def _model(how: str, *columns: str) -> Computed:

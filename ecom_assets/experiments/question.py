@@ -116,7 +116,7 @@ Shares = Annotated[dict[Name, Share], Field(max_length=MAX_VARIANTS), BeforeVali
 
 
 class ExperimentQuestion(Question):
-    """The definition of an experiment; see docs/metrics.md. The days are those of exposures."""
+    """The definition of an experiment; see docs/metrics/experiments.md. The days are those of exposures."""
 
     CALLED: ClassVar[str] = "an experiment"
     TITLES: ClassVar = {"what": "Variants", "how": "Days", "more": "More"}

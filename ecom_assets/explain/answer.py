@@ -117,7 +117,7 @@ def _table(contract: type[Table]) -> Row:
         "grain": contract.description(),
         "key": list(contract.key),
         "day_column": contract.day_column,
-        "definition": f"docs/metrics.md#{trace.anchor}" if trace else None,
+        "definition": f"docs/metrics/{contract.group}.md#{trace.anchor}" if trace else None,
     }
 
 

@@ -132,7 +132,7 @@ STEPS_HELP: Final = "Event types, in order; * is any event, and `b?` an optional
 
 
 class Funnel(Definition):
-    """The definition of a funnel; see docs/metrics.md."""
+    """The definition of a funnel; see docs/metrics/funnels.md."""
 
     CALLED: ClassVar[str] = "a funnel definition"
     ABOUT: ClassVar[str] = "funnel"
@@ -146,7 +146,9 @@ class Funnel(Definition):
     within: Duration = field(
         "7d", "Window", f"Time from the first step to the last, {DURATIONS}", hint="7d", about=("within", "duration")
     )
-    order: Annotated[str, ORDER] = field("ordered", "Order", "What may lie between steps: docs/metrics.md", width=2)
+    order: Annotated[str, ORDER] = field(
+        "ordered", "Order", "What may lie between steps: docs/metrics/funnels.md", width=2
+    )
     per: Name = field(
         "user", "Count", "What is counted: user, session, totals, or the values of a properties.key",
         hint="properties.company", suggests="columns",

@@ -77,7 +77,7 @@ def _bins(text: str) -> int | str | list[str]:
 
 
 class FunnelQuestion(Funnel, Question):
-    """A custom funnel; see docs/metrics.md."""
+    """A custom funnel; see docs/metrics/funnels.md."""
 
     BESIDE: ClassVar[frozenset[str]] = frozenset({"from", "to", "session_rule"})
     EXTRAS = EXTRAS

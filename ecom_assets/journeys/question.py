@@ -19,7 +19,7 @@ BY: Final = Choices("step of a journey", {"page_type": "Event types", "category"
 MOST_STEPS: Final = 40
 MAX_PATTERNS: Final = 100
 PRESETS: Final[Mapping[str, Preset]] = {
-    # docs/metrics.md "Journeys": the first five steps of a session, and the fifty most frequent transitions
+    # docs/metrics/journeys.md "Journeys": the first five steps of a session, and the fifty most frequent transitions
     "posthog": {"most_steps": 5, "top": 50, "session_rule": "source"},
     # Of the others only the session rule is known, see `sessions/rule.py`.
     "amplitude": {"session_rule": "amplitude"},
@@ -30,7 +30,7 @@ PRESETS: Final[Mapping[str, Preset]] = {
 
 
 class JourneyQuestion(Question):
-    """Journeys; see docs/metrics.md. The days are those on which sessions start."""
+    """Journeys; see docs/metrics/journeys.md. The days are those on which sessions start."""
 
     CALLED: ClassVar[str] = "a journey definition"
     ABOUT: ClassVar[str] = "journeys"

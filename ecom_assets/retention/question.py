@@ -128,7 +128,7 @@ OptionalEventType = Annotated[Name | None, EVENT_TYPE]
 
 
 class RetentionQuestion(Question):
-    """The definition of retention; see docs/metrics.md."""
+    """The definition of retention; see docs/metrics/retention.md."""
 
     CALLED: ClassVar[str] = "a retention"
     ABOUT: ClassVar[str] = "retention"

@@ -53,7 +53,7 @@ def market_segments(path: Path | None = None) -> MarketSegments:
         fault = error.errors(include_input=False)[0]
         key = ".".join(map(str, fault["loc"])) or "the file"
         message = str(fault["msg"]).removeprefix("Value error, ")
-        raise DefinitionError(f"{path}: `{key}`: {message}; see docs/metrics.md, market_segment.") from error
+        raise DefinitionError(f"{path}: `{key}`: {message}; see docs/metrics/customers.md, market_segment.") from error
     except DefinitionError as error:
         raise DefinitionError(f"{path}: {error}") from error
 

@@ -156,7 +156,7 @@ Derivation = Count | Sum | tuple[Count | Sum, ...] | Computed | ByRow
 
 @dataclass(frozen=True)
 class TableTrace:
-    """The definition of a table's numbers in docs/metrics.md, by its anchor, and how each goes down."""
+    """The definition of a table's numbers in docs/metrics/, by its anchor, and how each goes down."""
 
     contract: type[Table]
     anchor: str

@@ -164,7 +164,7 @@ class TrendSeries(QuestionPart):
 
 
 class TrendQuestion(Question):
-    """The definition of a trend; see docs/metrics.md."""
+    """The definition of a trend; see docs/metrics/trends.md."""
 
     CALLED: ClassVar[str] = "a trend"
     ABOUT: ClassVar[str] = "trend"

@@ -22,8 +22,8 @@ from scipy.special import gammaln, hyp2f1
 from ecom_assets_tests.api.plain_shop import ZERO, PlainShop, Row
 
 MOST_SHAPE: Final = 1_000.0
-"""Where docs/metrics.md ends a spread: customers who are all alike have none that is likeliest."""
-METRICS: Final = Path(__file__).parents[2] / "docs" / "metrics.md"
+"""Where docs/metrics/ ends a spread: customers who are all alike have none that is likeliest."""
+METRICS: Final = Path(__file__).parents[2] / "docs" / "metrics" / "customers.md"
 MONTHS, DISCOUNT = 12, 0.1
 
 
@@ -125,7 +125,7 @@ def _top(height: Callable[[Sequence[float]], float], start: Sequence[float], end
 
 @cache
 def _segment_table() -> dict[str, str]:
-    """Segments by their scores, as docs/metrics.md lists them."""
+    """Segments by their scores, as docs/metrics/ lists them."""
     text = METRICS.read_text(encoding="utf-8")
     listed = re.findall(r"^\| ([A-Z][A-Za-z' ]+) \| (\d{3}(?: \d{3})*) \|$", text, re.MULTILINE)
     return {code: name for name, codes in listed for code in codes.split()}

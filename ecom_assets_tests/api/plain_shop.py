@@ -1,4 +1,4 @@
-"""What the small shop's files come to, in plain Python from the definitions of docs/metrics.md.
+"""What the small shop's files come to, in plain Python from the definitions of docs/metrics/.
 
 Nothing here uses the platform's code.
 """

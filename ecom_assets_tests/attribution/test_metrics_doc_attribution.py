@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about channels and credit, recomputed from its own input."""
+"""What `docs/metrics/` says about channels and credit, recomputed from its own input."""
 
 from collections.abc import Iterator
 from decimal import Decimal

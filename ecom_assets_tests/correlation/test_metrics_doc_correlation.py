@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about correlation, recomputed from its own input."""
+"""What `docs/metrics/` says about correlation, recomputed from its own input."""
 
 from ecom_assets.correlation.correlation import odds_ratio
 from ecom_assets_tests.test_metrics_doc import tables

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about customers, their segments and their value, recomputed from its own input."""
+"""What `docs/metrics/` says about customers, their segments and their value, recomputed from its own input."""
 
 from collections.abc import Iterator
 from datetime import date

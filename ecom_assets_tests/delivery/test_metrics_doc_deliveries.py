@@ -1,4 +1,4 @@
-"""The section of `docs/metrics.md` about deliveries, recomputed. Not here: other sections (`test_metrics_doc.py`)."""
+"""The section of `docs/metrics/` about deliveries, recomputed. Not here: other sections (`test_metrics_doc.py`)."""
 
 from datetime import date, datetime
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about experiments, recomputed from its own input."""
+"""What `docs/metrics/` says about experiments, recomputed from its own input."""
 
 from datetime import UTC, datetime
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says of funnels by device and channel, recomputed from its input."""
+"""What `docs/metrics/` says of funnels by device and channel, recomputed from its input."""
 
 from collections import defaultdict
 from typing import Any
@@ -50,7 +50,7 @@ def counted(platform: Platform, rows: list[Row]) -> dict[tuple[str, str, str], d
 
 
 def test_the_example_gives_what_the_page_says(platform: Platform) -> None:
-    sessions, expected = section("docs/metrics.md", "By device, channel and category").tables
+    sessions, expected = section("docs/metrics", "By device, channel and category").tables
     rows: list[Row] = []
     for line in sessions:
         kinds = line["does"].split(", ")

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says of a funnel's orders, peers, exclusions, times and values, recomputed from its own input.
+"""What `docs/metrics/` says of a funnel's orders, peers, exclusions, times and values, recomputed from its own input.
 
 Not here: ClickHouse itself, and `ordered` at length (`test_metrics_doc.py`, `funnels/test_funnel_orders.py`).
 """
@@ -99,7 +99,7 @@ def test_the_times_of_the_page_are_those_of_its_example(con: Backend) -> None:
     lines, *_ = tables("Exclusions, units, times and values")
     _, cart = question(con, events_of(con, lines), {"steps": STEPS[:2], "within": "2h"})
     assert (cart["median_s_from_previous"], cart["p90_s_from_previous"]) == (1_200, 3_120)
-    text = section("docs/metrics.md", "Exclusions, units, times and values").text
+    text = section("docs/metrics", "Exclusions, units, times and values").text
     assert "the median is 1,200 s" in text
     assert "= 3,120 s" in text
 
@@ -126,7 +126,7 @@ def test_conditions_count_as_the_page_says(con: Backend) -> None:
         assert shown(question(con, events, raw)) == {step: line[step] for step in STEPS[:2]}, line
     hats = {"where": ["product_category = hats"]}
     actual = [question(con, events, {"steps": [STEPS[1]], **where})[0]["count"] for where in ({}, hats)]
-    answer = section("docs/metrics.md", "Conditions of a funnel").text
+    answer = section("docs/metrics", "Conditions of a funnel").text
     assert f"{actual[0]} visitors are counted, and {actual[1]} of them with `{{where: [product_cat" in answer
 
 
@@ -154,7 +154,7 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
     ] == cohorts
     took = answer["time_to_convert"]
     assert [{name: str(value) for name, value in one.items()} for one in took["bins"]] == bins
-    text = section("docs/metrics.md", "Days of entry").text
+    text = section("docs/metrics", "Days of entry").text
     assert f"{took['average_s']:,.0f} s on average, with a median of {took['median_s']:,.0f} s" in text
     assert answer["steps"][1]["average_s_from_start"] == took["average_s"]
 
@@ -165,7 +165,7 @@ def _deed(line: Line) -> Deed:
 
 def test_the_file_of_daily_funnels_that_the_page_shows_is_one(tmp_path: Path) -> None:
     path = tmp_path / "funnels.yaml"
-    path.write_text(section("docs/metrics.md", "The daily funnel").code[0])
+    path.write_text(section("docs/metrics", "The daily funnel").code[0])
     assert [(one.name, one.units) for one in read_funnels(path)] == [
         ("checkout", ("session", "visitor")),
         ("hats in one visit", ("session",)),

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about journeys, searches, categories and stock, recomputed from its own input."""
+"""What `docs/metrics/` says about journeys, searches, categories and stock, recomputed from its own input."""
 
 import shlex
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The sections of `docs/metrics.md` about orders against events, and about restatements, recomputed."""
+"""The sections of `docs/metrics/` about orders against events, and about restatements, recomputed."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ from ecom_assets_tests.test_metrics_doc import as_shown, tables
 
 pytestmark = pytest.mark.xdist_group("metrics_doc_trust")
 
-PAGE = "docs/metrics.md"
+PAGE = "docs/metrics"
 TENTH = date(2026, 3, 10)
 DAYS = Days.between(TENTH, TENTH + timedelta(days=2))
 OF_ROWS = "a row per record, not numbers that anybody sees: their sums are in tables whose changes are logged"

@@ -22,7 +22,7 @@ def ratio(line: Line, week: str) -> Ratio:
 
 
 def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
-    mixed, _ = section("docs/metrics.md", "Why a rate changed, and why revenue did").tables
+    mixed, _ = section("docs/metrics", "Why a rate changed, and why revenue did").tables
     now, before = ({line["device"]: ratio(line, week) for line in mixed} for week in ("now", "before"))
     actual = mix_and_rate(now, before)
     assert {name: (str(float(one.mix)), str(float(one.rate))) for name, one in actual.items()} == {
@@ -31,7 +31,7 @@ def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
 
 
 def test_the_factors_of_the_page_are_what_comes_out() -> None:
-    _, factors = section("docs/metrics.md", "Why a rate changed, and why revenue did").tables
+    _, factors = section("docs/metrics", "Why a rate changed, and why revenue did").tables
     now, before = ([Fraction(line[week]) for line in factors] for week in ("now", "before"))
     parts = factor_contributions(now, before)
     assert [str(one) for one in rounded(parts, Decimal("400.00"), CENT)] == [line["adds"] for line in factors]

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about cohorts and carts, recomputed from its own input."""
+"""What `docs/metrics/` says about cohorts and carts, recomputed from its own input."""
 
 import shlex
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The sections of `docs/metrics.md` about orders and sales recomputed: its input gives its own results.
+"""The sections of `docs/metrics/` about orders and sales recomputed: its input gives its own results.
 
 Not here: events, sessions and funnels (`test_metrics_doc.py`).
 """

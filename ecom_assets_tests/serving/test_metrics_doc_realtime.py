@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about real time, recomputed from its own input."""
+"""What `docs/metrics/` says about real time, recomputed from its own input."""
 
 import os
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
 def test_the_windows_of_the_page_are_those_of_its_events(tmp_path: Path) -> None:
-    page = section("docs/metrics.md", "Real time")
+    page = section("docs/metrics", "Real time")
     events, windows = page.tables
     names = HEADER.split(",")
     landed = tmp_path / "landing.csv"

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about trends, recomputed from its own input."""
+"""What `docs/metrics/` says about trends, recomputed from its own input."""
 
 from datetime import date
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What `docs/metrics.md` says about visitor segments, recomputed from its own input."""
+"""What `docs/metrics/` says about visitor segments, recomputed from its own input."""
 
 import json
 from datetime import UTC, date, datetime
