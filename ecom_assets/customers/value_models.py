@@ -196,7 +196,7 @@ def fit_bg_nbd(histories: Histories) -> "ModelFit[BgNbd] | NoFit":
     bounds = (SCALE, SHAPE, SCALE, SHAPE)
     rate = float(histories.orders @ histories.customers / (histories.observed @ histories.customers))
     start = (math.log(rate), 0.0, -1.0, 0.0)
-    place = top_of(lambda here: _uphill(histories, here), start, bounds, float(histories.customers.sum()))
+    place = top_of(lambda here: _bg_nbd_objective(histories, here), start, bounds, float(histories.customers.sum()))
     if place is None:
         return NoFit.NOT_CONVERGED
     model = BgNbd(*(rounded(one) for one in _parameters(place)))
@@ -209,7 +209,7 @@ def _parameters(place: Floats) -> tuple[float, float, float, float]:
     return float(r), float(r / rate), float(leave * total), float((1 - leave) * total)
 
 
-def _uphill(histories: Histories, place: Floats) -> tuple[float, Floats]:
+def _bg_nbd_objective(histories: Histories, place: Floats) -> tuple[float, Floats]:
     model = BgNbd(*_parameters(place))
     by_r, by_alpha, by_a, by_b = model.slope(histories)
     leave, total = scipy.special.expit(place[2]), model.a + model.b
@@ -308,7 +308,9 @@ def fit_gamma_gamma(orders: Floats, amount: Floats) -> "ModelFit[GammaGamma] | N
         return NoFit.NO_SPREAD
     bounds = (SHAPE, SHAPE, SCALE)
     # Divided by the mean, amounts of all currencies have the same scale.
-    place = top_of(lambda here: _gamma_gamma_uphill(orders, amount / scale, here), (0.0, 1.0, 0.0), bounds, len(orders))
+    place = top_of(
+        lambda here: _gamma_gamma_objective(orders, amount / scale, here), (0.0, 1.0, 0.0), bounds, len(orders)
+    )
     if place is None:
         return NoFit.NOT_CONVERGED
     p, q, v = _gamma_gamma_parameters(place)
@@ -324,7 +326,7 @@ def _gamma_gamma_parameters(place: Floats) -> tuple[float, float, float]:
     return float(p), float(q), float(middle * q / p)
 
 
-def _gamma_gamma_uphill(orders: Floats, amount: Floats, place: Floats) -> tuple[float, Floats]:
+def _gamma_gamma_objective(orders: Floats, amount: Floats, place: Floats) -> tuple[float, Floats]:
     model = GammaGamma(*_gamma_gamma_parameters(place))
     by_p, by_q, by_v = model.slope(orders, amount)
     p, q, v = model.p, model.q, model.v

@@ -55,13 +55,13 @@ class QuestionPart(BaseModel):
 
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is given with what follows from it; the base adds nothing."""
+        """Return the options with those that follow from them; the base adds none."""
         return options
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, raw: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
-        """Refuse unknown names; what is null is not given."""
+        """Refuse unknown names; a null leaves an option unset."""
         if isinstance(raw, bytes):
             return raw  # a body that was not sent as JSON: pydantic refuses it, and the API says how to send it
         if isinstance(raw, str):
@@ -109,7 +109,7 @@ class QuestionPart(BaseModel):
         return copy
 
     def translated(self, translate: Callable[[str], str]) -> Self:
-        """Return the same with each event type translated, as from a source's words to the platform's."""
+        """Return the same with each event type translated, as from a source's names to the platform's."""
         fields = type(self).model_fields
         return self.changed(
             **{
@@ -154,7 +154,7 @@ FAULTS: Final = {
     "tuple": "is a list, not {input}",
     "date": "is a day, YYYY-MM-DD, not {input}",
 }
-"""How a sentence goes on for pydantic's kinds of errors, or what they begin with: its own words are about code."""
+"""The end of the message by pydantic's kind of error, or its first word; pydantic's own messages are about code."""
 MOST_SHOWN: Final = 80
 """Characters of a wrong value that a sentence shows."""
 
@@ -170,14 +170,14 @@ def _fault(error: ErrorDetails) -> str:
 
 
 class Definition(QuestionPart):
-    """What is asked, without the days and visitors that it is asked of; it may name the preset of a tool."""
+    """A question without its days and visitors; it may name the preset of a tool."""
 
     PRESETS: ClassVar[Mapping[str, Preset]] = {}
     """The values of other tools, by the names of the fields."""
     OF_COMMAND: ClassVar[Mapping[str, Any]] = {}
     """Defaults that the command has in place of those of the fields."""
     ABOUT: ClassVar[str] = "question"
-    """What a tool has or has not, as in "ClickHouse has no sessions"."""
+    """What a tool has or lacks, as in "ClickHouse has no sessions"."""
     BESIDE: ClassVar[frozenset[str]] = frozenset()
     """Names of its own that, like days and visitors, stand beside a definition file instead of in it."""
     WITHOUT: ClassVar[frozenset[str]] = frozenset()
@@ -191,7 +191,7 @@ class Definition(QuestionPart):
 
     @classmethod
     def filled(cls, options: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what is given, and the values of its preset for all else."""
+        """Return the options, with the values of the preset for those that are unset."""
         if options.get("preset") is None:
             return options
         return with_preset(cls.PRESETS, options, cls.ABOUT) | {"preset": options["preset"]}
@@ -221,14 +221,14 @@ class Definition(QuestionPart):
         return definition
 
     def file(self) -> dict[str, Any]:
-        """Return the definition as a file: what is given, without days and visitors."""
+        """Return the definition as a file: what is set, without days and visitors."""
         beside = self.scope()
         names = {name for name, info in type(self).model_fields.items() if (info.alias or name) in beside}
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=names)
 
     @classmethod
     def scope(cls) -> frozenset[str]:
-        """Return the fields that say what the definition is asked of, which a file of it does not hold."""
+        """Return the fields of the days and visitors, which a definition file does not have."""
         return SCOPE | cls.BESIDE
 
     def to_mapping(self) -> dict[str, Any]:
@@ -297,7 +297,7 @@ class Question(Definition):
 
     @property
     def days(self) -> DayRange:
-        """The days that are asked about.
+        """The days of the question.
 
         Raises:
             DefinitionError: They cannot be combined, or are of another age.
@@ -425,7 +425,7 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Questi
 
 
 def in_order(question: type[Question]) -> list[QuestionField]:
-    """Return the fields as people are asked for them: those of a definition file first, the days and visitors last."""
+    """Return the fields in the order of forms: those of a definition file first, the days and visitors last."""
     return sorted(
         fields_of(question), key=lambda declared: (declared.path[0] in SCOPE, declared.path[0] in question.BESIDE)
     )

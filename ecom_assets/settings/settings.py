@@ -40,7 +40,7 @@ PREFIX = "ECOM_"
 OWN_DATA: Final = "own_data.json"
 """The file in `home` that notes which data of its own a shop has loaded."""
 LEAST_MEMORY_MB = 200
-"""Below this the engine cannot even sort a day of a small shop."""
+"""With less, the engine cannot even sort a day of a small shop."""
 
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ class Settings(
 
     @property
     def has_own_data(self) -> bool:
-        """Return whether anything of the shop's own was given; if nothing was, the sandbox shop stands in for it."""
+        """Return whether a source of own data is set; without one, the sandbox shop is used."""
         return bool(self.events or self.orders or self.order_api_url or self.customer_api_url)
 
     @property
@@ -284,7 +284,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
     """Read the settings, refusing unknown names and wrong values with one sentence.
 
     Args:
-        overrides: Values that win over the environment; None means not given.
+        overrides: Values that override the environment; None means unset.
 
     Raises:
         SettingError: A name is unknown, or a value is wrong.

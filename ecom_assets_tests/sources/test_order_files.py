@@ -1,4 +1,4 @@
-"""Order lines from files, through the shipped mappings and one's own."""
+"""Order lines from files, through the shipped mappings and custom ones."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -205,10 +205,10 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
 def test_each_day_is_checked_where_all_orders_are_daily_reports(tmp_path: Path, place: str, *, is_daily: bool) -> None:
     write(tmp_path / "reports" / "increment_date=2022-12-05" / "inc.csv", HEADER, LINE)
     write(tmp_path / "log.csv", HEADER, LINE)
-    places = ",".join(str(tmp_path / one) for one in place.split(","))
+    paths = ",".join(str(tmp_path / path) for path in place.split(","))
     # No report is owed before the first one that there is, nor for a day that is still on.
     days = Days(tuple(date(2022, 12, day) for day in (4, 5, 6, 7)))
-    checked = checked_days(Settings(orders=places), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    checked = checked_days(Settings(orders=paths), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
     assert checked == Days(days.dates[1:3] if is_daily else ())
-    by_day = checked_days(Settings(orders=places, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
+    by_day = checked_days(Settings(orders=paths, order_gate="day"), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))
     assert set(by_day.dates) >= set(days.dates[1:3])

@@ -111,7 +111,7 @@ UNRECORDED_RATE, SURCHARGED_RATE, REPEATED_RATE = 0.02, 0.03, 0.03
 UNREPORTED_RATE, SHIFTED_RATE = 0.4, 0.6
 """Shares of refunds without an event, and of orders in a day's last two hours that the log dates two hours ahead."""
 APP_SHARE, STORE_SHARE = 0.3, 0.6
-"""Shares of orders by app, and of the store among those that no purchase event tells of; the others of these are of a
+"""Shares of orders by app, and of the store among those without a purchase event; the others of these are of a
 marketplace."""
 SHIPPING_CENTS = 490
 """The shipping costs that some events add to the order's amount."""
