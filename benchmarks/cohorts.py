@@ -117,7 +117,7 @@ def measure(events: int, repetitions: int) -> None:
     file = make_events(events)
     asks = {"kernel": kernel(file), "expression": expression(file), "clickhouse": clickhouse(file)}
     actual = {name: _trimmed(ask()) for name, ask in asks.items()}
-    if any(one != actual["clickhouse"] for one in actual.values()):
+    if any(row != actual["clickhouse"] for row in actual.values()):
         sys.exit(f"The contenders disagree, so there is nothing to compare: {actual}")
     say(f"{len(actual['kernel'])} cohorts, the same from all")
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in asks}
@@ -134,7 +134,7 @@ def _results(
     name: str, mine: list[tuple[float, float]], others: list[tuple[float, float]], events: int
 ) -> list[Result]:
     pairs = list(zip(mine, others, strict=True))
-    wall, cpu = (median(one[n] / other[n] for one, other in pairs) for n in (0, 1))
+    wall, cpu = (median(left[n] / other[n] for left, other in pairs) for n in (0, 1))
     wall_s, chdb_wall_s = (round(median(one for one, _ in spent), 3) for spent in (mine, others))
     about: dict[str, object] = {"events": events, "wall_s": wall_s, "chdb_wall_s": chdb_wall_s}
     target = TARGET if name == "kernel" else None

@@ -77,9 +77,9 @@ def of_server(server: str) -> list[Result]:
         if has_days:
             other = requested(f"{server}{path}?{FILTERED}")
             about |= {"filtered_s": other["s"], "filtered_cpu_s": other["cpu_s"], "filtered_kb": other["kb"]}
-        about |= {"wall_s": median(one["s"] for one in warm)}
+        about |= {"wall_s": median(row["s"] for row in warm)}
         rounded = {key: round(value, 3) if isinstance(value, float) else value for key, value in about.items()}
-        cpu_s = median(one["cpu_s"] for one in warm)
+        cpu_s = median(row["cpu_s"] for row in warm)
         results.append(Result(f"dashboard: server, {name}, CPU time", cpu_s, "s", PAGE_CHANGE_S, about=rounded))
     return results
 

@@ -109,7 +109,9 @@ def measure(events: int, repetitions: int) -> None:
     compare(Path(file), "text ids in a file", repetitions)
     compare(Path(folder), "integer ids in 90 folders", repetitions)
     starts = [ours(Path(ten), DATA / "no_home")[0] for _ in range(repetitions + 1)][1:]
-    report(Result("funnel, ecom funnel over ten rows, wall", median(one.wall_s for one in starts), "s", TARGET_START_S))
+    report(
+        Result("funnel, ecom funnel over ten rows, wall", median(start.wall_s for start in starts), "s", TARGET_START_S)
+    )
 
 
 def compare(file: Path, what: str, repetitions: int) -> None:

@@ -39,7 +39,7 @@ SPAWN = multiprocessing.get_context("spawn")
 
 def body_of(patterns: list[str]) -> bytes:
     """Return a question whose steps each look for any of some patterns."""
-    where = [{"any_of": [{"column": "page_url", "operator": "matches", "value": one} for one in patterns]}]
+    where = [{"any_of": [{"column": "page_url", "operator": "matches", "value": pattern} for pattern in patterns]}]
     steps = [{"event_type": name, "where": where} for name in ("page_view", "product_view", "add_to_cart")]
     return json.dumps({"steps": steps}).encode()
 

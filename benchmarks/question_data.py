@@ -20,7 +20,7 @@ def question_events(events: int) -> Path:
     file = DATA / f"question_events_{events}.parquet"
     if not file.exists():
         part = file.with_suffix(".part")
-        categories = ", ".join(f"'{one}'" for one in CATEGORIES)
+        categories = ", ".join(f"'{category}'" for category in CATEGORIES)
         duckdb.connect().execute(f"""
             COPY (
                 SELECT lpad(to_hex(number), 16, '0') AS event_id, visitor_id AS user_id, event_type, event_timestamp,

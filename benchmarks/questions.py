@@ -74,21 +74,21 @@ def _cohorts_of_theirs(answers: list[Rows]) -> Numbers:
 
 def _times(answer: Answer) -> Numbers:
     times = answer["time_to_convert"]
-    bins = {f"bin {n}": one["count"] for n, one in enumerate(times["bins"])}
+    bins = {f"bin {n}": bin_["count"] for n, bin_ in enumerate(times["bins"])}
     return _present({"count": times["count"], "average": round(times["average_s"], 3), **bins})
 
 
 def _times_of_theirs(answers: list[Rows]) -> Numbers:
     ((count, total, *bins, _median),) = answers[0]
     average = round(int(total) / int(count) / 1e6, 3)
-    return _present({"count": count, "average": average, **{f"bin {n}": one for n, one in enumerate(bins)}})
+    return _present({"count": count, "average": average, **{f"bin {n}": bin_ for n, bin_ in enumerate(bins)}})
 
 
 def _cells(cohorts: Iterable[Answer]) -> Numbers:
     return {
-        one["cohort"]: {str(n): count for n, count in enumerate(one["returned"]) if count}
-        for one in cohorts
-        if any(one["returned"])
+        cohort["cohort"]: {str(n): count for n, count in enumerate(cohort["returned"]) if count}
+        for cohort in cohorts
+        if any(cohort["returned"])
     }
 
 
@@ -108,8 +108,8 @@ def _parts(answers: list[Rows]) -> Numbers:
 
 
 def _paths(answer: Answer) -> Numbers:
-    steps = {f"{one['from']} > {one['to']}": one["count"] for one in answer["transitions"]}
-    top = [[one["path"], one["sessions"]] for one in answer["top_paths"]]
+    steps = {f"{transition['from']} > {transition['to']}": transition["count"] for transition in answer["transitions"]}
+    top = [[path["path"], path["sessions"]] for path in answer["top_paths"]]
     return {"sessions": [answer["sessions"], answer["converted_sessions"]], "top": top, "steps": steps}
 
 
@@ -137,11 +137,14 @@ def _variants(rows: Iterable[tuple[str, int, int, float]]) -> Numbers:
 
 
 def _weeks(answer: Answer) -> Numbers:
-    return {one["start"]: steps for one in answer["cohorts"] if (steps := _counts(one))}
+    return {cohort["start"]: steps for cohort in answer["cohorts"] if (steps := _counts(cohort))}
 
 
 def _lines(answer: Answer) -> Numbers:
-    return {one["breakdown"]: _present(zip(answer["periods"], one["values"], strict=True)) for one in answer["series"]}
+    return {
+        series["breakdown"]: _present(zip(answer["periods"], series["values"], strict=True))
+        for series in answer["series"]
+    }
 
 
 def _lines_of_theirs(answers: list[Rows]) -> Numbers:
@@ -151,7 +154,7 @@ def _lines_of_theirs(answers: list[Rows]) -> Numbers:
 
 def _units(answer: Answer) -> Numbers:
     names = ("variant", "unit_count", "converted_count", "amount")
-    return _variants(tuple(one[name] for name in names) for one in answer["variants"])
+    return _variants(tuple(variant[name] for name in names) for variant in answer["variants"])
 
 
 PURCHASE = ("--steps", "product_view,purchase", "--within", "7d")

@@ -154,11 +154,11 @@ def routes() -> Iterator[str]:
     for path, methods in document["paths"].items():
         if "get" not in methods or path.endswith("/metrics"):
             continue
-        parameters = [(one["name"], values_of(one), one["in"]) for one in methods["get"].get("parameters", ())]
+        parameters = [(row["name"], values_of(row), row["in"]) for row in methods["get"].get("parameters", ())]
         places = [path]
         for name, values, place in parameters:
             if place == "path":
-                places = [one.replace(f"{{{name}}}", value) for one in places for value in values]
+                places = [path.replace(f"{{{name}}}", value) for path in places for value in values]
         in_query = [f"{name}={value}" for name, values, place in parameters if place == "query" for value in values]
         days = "start_date=2026-01-20&end_date=2026-01-22"
         more = [days, f"{days}&limit=2&offset=1", "format=csv&limit=2"] if in_query else []
@@ -168,7 +168,7 @@ def routes() -> Iterator[str]:
 def values_of(parameter: dict[str, Any]) -> list[str]:
     """Return the values of a parameter that are asked: those that its schema lists, and those of `parameters`."""
     schemas = [parameter["schema"], *parameter["schema"].get("anyOf", ())]
-    listed = [str(value) for one in schemas for value in one.get("enum", ())]
+    listed = [str(value) for schema in schemas for value in schema.get("enum", ())]
     return [*dict.fromkeys([*listed, *QUESTIONS["parameters"].get(parameter["name"], ())])]
 
 
@@ -183,7 +183,11 @@ def pages() -> Iterator[str]:
     for page in all_pages():
         first = address_of(page, {"product": "1036"} if page.path in NEEDS else {}).rstrip("?")
         forms = forms_of(read(client().get(first).text))
-        chosen = [address_of(page, {k: v for k, v in one.items() if v}) for form in forms for one in submissions(form)]
+        chosen = [
+            address_of(page, {k: v for k, v in submission.items() if v})
+            for form in forms
+            for submission in submissions(form)
+        ]
         yield from dict.fromkeys([first, *chosen])
 
 
@@ -223,7 +227,7 @@ def options(first: str, words: str) -> str:
 
 def lines(text: str) -> list[str]:
     """Return the questions of a text: one per line, or several with semicolons."""
-    return [one for line in text.splitlines() for one in re.split(r" ;\s+", line.strip()) if one]
+    return [part for line in text.splitlines() for part in re.split(r" ;\s+", line.strip()) if part]
 
 
 def both(words: str) -> Iterator[Asked]:
@@ -238,7 +242,7 @@ def platform() -> Iterator[Asked]:
 
 def gets(addresses: list[str]) -> Iterator[Asked]:
     """Yield the questions at some addresses."""
-    yield from (request("GET", one) for one in addresses)
+    yield from (request("GET", address) for address in addresses)
 
 
 def posts(subject: str) -> Iterator[Asked]:
@@ -349,8 +353,8 @@ def tasks(shop: Path, only: str | None) -> dict[str, Questions]:
             every[f"questions/{subject}"] = partial(posts, subject)
     for kind, addresses in json.loads((shop / "asked.json").read_text(encoding="utf-8")).items():
         by_subject = defaultdict(list)
-        for one in addresses:
-            by_subject[subject_of(one)].append(one)
+        for address in addresses:
+            by_subject[subject_of(address)].append(address)
         every |= {f"{kind}/{subject}": partial(gets, some) for subject, some in by_subject.items()}
     return {name: ask for name, ask in every.items() if only is None or only in name.split("/")}
 

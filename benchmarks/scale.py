@@ -150,7 +150,7 @@ def table_bytes(engine: str, url: str, folder: Path) -> dict[str, int]:
     else:
         for table in ALL:
             path = folder / "spark" / table.layer / table.name
-            actual[table.group] += sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+            actual[table.group] += sum(path.stat().st_size for path in path.rglob("*") if path.is_file())
     return actual
 
 

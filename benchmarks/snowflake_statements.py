@@ -71,7 +71,7 @@ class Log:
 
     def by_kind(self) -> dict[str, int]:
         """How many of each kind."""
-        counts = Counter(_kind(one) for one in self.statements)
+        counts = Counter(_kind(statement) for statement in self.statements)
         return dict(counts.most_common())
 
     def by_table(self, steps: Steps) -> dict[str, int]:

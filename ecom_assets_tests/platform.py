@@ -78,7 +78,7 @@ class Platform:
 
     def receive_customers(self, records: Iterable[dict[str, Any]], day: date) -> None:
         """Let the given records be what the customer API returned on a day, all on one page."""
-        answer = [ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(records, start=1)]
+        answer = [ReceivedRecord(1, n, read_record(record, 1, n)) for n, record in enumerate(records, start=1)]
         self.engine.replace(RawCustomers, customer_rows(answer, day, "test"), Days((day,)))
 
     def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:
@@ -167,7 +167,7 @@ class Platform:
     def _once(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def remembered(**arguments: Any) -> Any:
-            known = (_argument(one) for one in arguments.values())
+            known = (_argument(argument) for argument in arguments.values())
             key = (function.__module__, function.__qualname__, *known)
             if key not in self._remembered:
                 actual = function(**arguments)

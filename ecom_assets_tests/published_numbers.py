@@ -86,7 +86,7 @@ class PublishedShop:
 
     def publish_others(self, run_id: str, own: tuple[date, ...], visits: int) -> None:
         """Let a run write the other table."""
-        self._write(OtherNumbers, run_id, own, [number(one, visits) for one in own], own)
+        self._write(OtherNumbers, run_id, own, [number(row, visits) for row in own], own)
 
     def fail_at(self, step: str) -> None:
         """Break off where the engine announces a step."""

@@ -32,15 +32,15 @@ def people(*ids: int) -> list[dict[str, Any]]:
     """Return a customer for each id: their name is their id, and they last changed on New Year's Day."""
     return [
         {
-            "id": one,
-            "email": f"{one}@example.com",
-            "first_name": f"N{one}",
+            "id": id_,
+            "email": f"{id_}@example.com",
+            "first_name": f"N{id_}",
             "last_name": "Doe",
             "city": "Berlin",
             "country": "DE",
             "updated_at": "2026-01-01T00:00:00Z",
         }
-        for one in ids
+        for id_ in ids
     ]
 
 

@@ -76,13 +76,17 @@ def test_every_claim_holds_on_a_good_shop_and_has_looked_at_something(shop: Plat
     ours = {RawEvents, RawCustomers, *(asset.contract for asset in shop.assets)}
     evaluated = [one for one in checks(shop.settings) if ours.issuperset(one.tables)]
     # Of so few rows the one that is broken is more than a twentieth.
-    evaluated = [one for one in evaluated if one.name != "very_few_were_refused"]
-    assert {one.contract for one in evaluated} == ours, "sales and stock are looked at by the tests of their own checks"
-    for one in evaluated:
-        actual = result(shop, one, days)
-        if one.name != "very_few_were_refused":  # of so few rows, the one refused on purpose is more than a twentieth
-            assert (actual.broken_count, actual.examples) == (0, []), one.name
-        assert actual.looked_at_count > 0, f"{one.contract.qualified_name()}: {one.name}"
+    evaluated = [evaluation for evaluation in evaluated if evaluation.name != "very_few_were_refused"]
+    assert {evaluation.contract for evaluation in evaluated} == ours, (
+        "sales and stock are looked at by the tests of their own checks"
+    )
+    for evaluation in evaluated:
+        actual = result(shop, evaluation, days)
+        if (
+            evaluation.name != "very_few_were_refused"
+        ):  # of so few rows, the one refused on purpose is more than a twentieth
+            assert (actual.broken_count, actual.examples) == (0, []), evaluation.name
+        assert actual.looked_at_count > 0, f"{evaluation.contract.qualified_name()}: {evaluation.name}"
 
 
 ACCOUNTING = "staging.events: received_is_clean_plus_quarantined_plus_surplus"

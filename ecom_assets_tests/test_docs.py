@@ -82,7 +82,7 @@ def test_the_statements_for_postgres_are_those_of_the_contracts(make_docs: Modul
         con.execute((make_docs.POSTGRES_TABLES.parent / "ecommerce_events.sql").read_bytes())
         actual = con.execute("SELECT schemaname || '.' || tablename FROM pg_tables WHERE tableowner = current_user")
         names = {name for (name,) in actual.fetchall()}
-    assert {*(one.qualified_name() for one in ALL), "public.ecommerce_events"} <= names
+    assert {*(contract.qualified_name() for contract in ALL), "public.ecommerce_events"} <= names
 
 
 @pytest.mark.slow
@@ -215,9 +215,9 @@ def test_the_settings_that_are_shown_for_own_data_fit_them(tmp_path: Path) -> No
     exported = dict(word.split("=", 1) for word in shlex.split(export.splitlines()[0])[1:])
     own_home = tmp_path / exported.pop("ECOM_HOME")
     (events,) = [
-        one
-        for one in ecom("doctor", "--json", home=own_home, cwd=tmp_path, env=exported).json
-        if one["subject"] == "events"
+        row
+        for row in ecom("doctor", "--json", home=own_home, cwd=tmp_path, env=exported).json
+        if row["subject"] == "events"
     ]
     assert (events["ok"], events["found"]) == (True, "1 files in clicks.csv fit the mapping my_shop")
 

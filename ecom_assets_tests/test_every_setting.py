@@ -96,7 +96,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def value_of(name: str) -> str:
     """Return a value other than the default, as the environment would have it."""
     field = FIELDS[name]
-    kind = next((one for one in get_args(field.annotation) if one is not type(None)), field.annotation)
+    kind = next((arg for arg in get_args(field.annotation) if arg is not type(None)), field.annotation)
     kind = field.annotation if get_origin(field.annotation) in {Literal, tuple} else kind
     if name in WRITTEN:
         return WRITTEN[name]

@@ -39,7 +39,7 @@ def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_pat
     for path in (home / "warehouse.duckdb", home / "dagster" / "dagster.yaml"):
         path.chmod(0o644)
     mine.chmod(0o644)
-    (actual,) = [one for one in ecom("doctor", "--json", home=home).json if one["subject"] == "privacy"]
+    (actual,) = [row for row in ecom("doctor", "--json", home=home).json if row["subject"] == "privacy"]
     assert not actual["ok"]
     assert actual["found"].endswith("and 1 more")
     assert actual["fix"] == f"chmod -R go= {home / 'dagster/dagster.yaml'} {home / 'warehouse.duckdb'}"
@@ -50,7 +50,7 @@ def test_what_an_earlier_release_left_open_is_closed_and_doctor_names_it(tmp_pat
 def test_an_env_file_that_others_can_read_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("ECOM_TIMEZONE=UTC\n")
     (tmp_path / ".env").chmod(0o644)
-    (actual,) = [one for one in ecom("doctor", "--json", home=tmp_path / "home").json if one["subject"] == "privacy"]
+    (actual,) = [row for row in ecom("doctor", "--json", home=tmp_path / "home").json if row["subject"] == "privacy"]
     assert (actual["ok"], actual["fix"]) == (False, f"chmod -R go= {tmp_path / '.env'}")
 
 
@@ -66,7 +66,7 @@ def test_a_writer_that_fails_halfway_leaves_the_file_of_before_and_nothing_else(
 
     with pytest.raises(KeyboardInterrupt):
         half_a_file()
-    assert [one.name for one in tmp_path.iterdir()] == ["numbers.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["numbers.json"]
     assert path.read_text() == "before"
 
 
@@ -76,4 +76,4 @@ def test_a_new_file_takes_the_place_with_the_mode_asked_for(tmp_path: Path) -> N
     path.chmod(0o644)
     replace_bytes(path, b"secret", 0o600)
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"secret", 0o600)
-    assert [one.name for one in tmp_path.iterdir()] == ["key"]
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]

@@ -153,7 +153,7 @@ def test_a_tool_that_floods_its_receipt_is_no_receipt() -> None:
 
 def page(number: int, *ids: int, page_count: int | None = None, after: str | None = None) -> CustomerPage:
     return CustomerPage(
-        number, None, page_count, tuple(CustomerVersion(id=str(one), payload=str(one)) for one in ids), after
+        number, None, page_count, tuple(CustomerVersion(id=str(id_), payload=str(id_)) for id_ in ids), after
     )
 
 

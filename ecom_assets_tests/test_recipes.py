@@ -84,7 +84,7 @@ def test_a_mart_is_made_and_checked(tmp_path: Path) -> None:
         {"order_hour": 9, "line_count": 2},
         {"order_hour": 23, "line_count": 1},
     ]
-    passed = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+    passed = {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
     assert passed == {"hours_are_of_one_day": True, "contract_holds": True}
 
 

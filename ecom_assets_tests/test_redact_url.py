@@ -121,7 +121,7 @@ def test_no_piece_of_a_password_is_in_what_is_said_of_its_address(
         value = getattr(settings, field)
         plain = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
         said = f"{without_secrets(plain)} {read_by_others(plain) if plain.startswith(f'{scheme}://') else ''}"
-    assert [one for one in secrets if one in said] == [], said
+    assert [secret for secret in secrets if secret in said] == [], said
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -55,11 +55,11 @@ def shown_by_dagster(folder: Path, environment: dict[str, str]) -> Shown:
     with loaded(folder, environment) as location:
         actual = location.ask(QUESTION)["allTopLevelResourceDetailsOrError"]
     assert "results" in actual, actual
-    return {one["name"]: one for one in actual["results"]}
+    return {result["name"]: result for result in actual["results"]}
 
 
 def values(resource: dict[str, Any]) -> dict[str, str]:
-    return {one["key"]: one["value"] for one in resource["configuredValues"]}
+    return {setting["key"]: setting["value"] for setting in resource["configuredValues"]}
 
 
 @DAGSTER_S_OWN

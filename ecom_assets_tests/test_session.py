@@ -28,8 +28,8 @@ def test_a_background_session_starts_children_that_hear_ctrl_c_and_owns_its_file
         subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False).stdout
         for _ in range(2)
     ]
-    places = [one.partition("FILES IN ")[2].split("pytest-of")[0] for one in answer]
-    assert ["CHILD IGNORES False" in one for one in answer] == [True, True], answer
+    places = [row.partition("FILES IN ")[2].split("pytest-of")[0] for row in answer]
+    assert ["CHILD IGNORES False" in row for row in answer] == [True, True], answer
     assert places[0].split("/")[-2].startswith("ecom-")
     assert places[0] != places[1]
     assert not Path(places[0]).exists(), "a session that ended well cleans up"

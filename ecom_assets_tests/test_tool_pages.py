@@ -22,7 +22,7 @@ def shown_on(tool: str) -> list[tuple[str, str]]:
 def printed(commands: str, home: Path) -> str:
     """Return what commands print, on a terminal: an error comes there, too."""
     result = [ecom(*shlex.split(line)[1:], home=home, cwd=ROOT) for line in commands.splitlines()]
-    return "".join(one.out + one.err for one in result)
+    return "".join(row.out + row.err for row in result)
 
 
 def fits(shown: str, whole: str) -> bool:
@@ -84,7 +84,7 @@ def test_the_published_retention_of_a_real_shop_comes_out_by_each_tool_s_preset(
         "--json",
     )
     whole = ecom(*values, "--period", "month", "--preset", "mixpanel", home=tmp_path / "home").json
-    assert [one["total"] for one in whole["series"]] == [4_338, 4_338]
+    assert [series["total"] for series in whole["series"]] == [4_338, 4_338]
     assert whole["series"][1]["values"][0] == 885
 
 
@@ -93,10 +93,12 @@ def test_the_page_has_five_questions_and_shows_each_difference(tool: str) -> Non
     parts = dict(sections(f"docs/from_{tool}.md"))
     assert len(SHOWN.findall(parts["Five questions"])) == 5
     answer = [
-        one for one in re.split(r"^\*\*", parts["Where our answer differs, and why"], flags=re.MULTILINE) if one.strip()
+        part
+        for part in re.split(r"^\*\*", parts["Where our answer differs, and why"], flags=re.MULTILINE)
+        if part.strip()
     ]
     assert len(answer) >= 3
-    assert [one.splitlines()[0] for one in answer if not SHOWN.search(one)] == []
+    assert [row.splitlines()[0] for row in answer if not SHOWN.search(row)] == []
     assert all(f"--preset {tool}" in command for command, _ in SHOWN.findall(parts["Five questions"]))
 
 

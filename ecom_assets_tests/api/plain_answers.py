@@ -124,7 +124,7 @@ def places(shop: PlainShop, span: Span, level: str = "country") -> Row:
     """`/analytics/geographic`."""
     ids = {name: number for number, name in CITIES.items()}
     lines: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
-    for line in (one for one in shop.lines if span.has(one["day"])):
+    for line in (line for line in shop.lines if span.has(line["day"])):
         country, region = COUNTRIES[line["city_name"]]
         finer = {"country": (None, None, None), "region": (region, None, None)}
         lines[country, *finer.get(level, (region, ids[line["city_name"]], line["city_name"]))].append(line)
@@ -230,7 +230,7 @@ def categories(shop: PlainShop, span: Span) -> Row:
         lines = [line for line in shop.lines if line["category"] == name]
         sold, views = shop.sales(span, lines), shop.category_views(name, span)
         before = shop.sales(span.before, lines)["revenue_amount"]
-        if not any(views.values()) and not any(span.has(one["day"]) or span.before.has(one["day"]) for one in lines):
+        if not any(views.values()) and not any(span.has(line["day"]) or span.before.has(line["day"]) for line in lines):
             continue
         views |= {
             "cart_rate": _share(views["cart_session_count"], views["viewing_session_count"]),
@@ -255,7 +255,7 @@ def alerts(shop: PlainShop) -> Row:
     """`/analytics/inventory/alerts`."""
     actual = [one for one in (_alert(shop, name) for name in PRODUCTS) if one is not None]
     actual.sort(key=lambda one: (URGENCY.index(one["alert"]), one["days_of_cover"], one["product_id"]))
-    counts = {kind: sum(one["alert"] == kind for one in actual) for kind in URGENCY}
+    counts = {kind: sum(row["alert"] == kind for row in actual) for kind in URGENCY}
     return {"counts": counts, "total_count": len(actual), "alerts": actual}
 
 

@@ -25,7 +25,7 @@ START_OF: Final[dict[str, Callable[[date], date]]] = {
 def engagement(shop: PlainShop, span: Span) -> Row:
     """`/analytics/engagement`."""
     now, before = (_engaged(_of_days(shop, days)) for days in (span, span.before))
-    days = [_day(shop, day) for day in span.days if any(one["at"].date() == day for one in shop.events)]
+    days = [_day(shop, day) for day in span.days if any(event["at"].date() == day for event in shop.events)]
     answer = compared(now, before, shop, span, "events")
     return {"engagement": if_known(now, shop, span, "events"), **answer, "total_count": len(days), "days": days}
 
@@ -89,8 +89,8 @@ def custom_journeys(shop: PlainShop) -> Row:
         "transitions": transitions,
         "steps": placed,
         "top_paths": _top(walks),
-        "converting_paths": _top([one for one in walks if one[1]]),
-        "other_paths": _top([one for one in walks if not one[1]]),
+        "converting_paths": _top([path for path in walks if path[1]]),
+        "other_paths": _top([path for path in walks if not path[1]]),
     }
 
 
@@ -146,7 +146,7 @@ def searches(shop: PlainShop, span: Span) -> Row:
 def cohorts(shop: PlainShop, cohort_by: str = "first_activity", period: str = "week") -> Row:
     """`/analytics/cohorts`."""
     start_of = START_OF[period]
-    counted = [one for one in shop.events if cohort_by == "first_activity" or one["event_type"] == "purchase"]
+    counted = [event for event in shop.events if cohort_by == "first_activity" or event["event_type"] == "purchase"]
     came: dict[str, set[date]] = defaultdict(set)
     for event in counted:
         came[event["user_id"]].add(start_of(event["at"].date()))
@@ -189,7 +189,7 @@ def _starts(first: date, last: date, start_of: Callable[[date], date]) -> list[d
 
 
 def _of_days(shop: PlainShop, span: Span) -> list[Session]:
-    return [one for one in shop.sessions if span.has(one.day)]
+    return [session for session in shop.sessions if span.has(session.day)]
 
 
 def lasts_s(session: Session) -> float:
@@ -205,7 +205,7 @@ def views(session: Session) -> int:
 
 def custom_sessions(shop: PlainShop) -> Row:
     """`POST /analytics/sessions` of all events, as each has a page."""
-    engaged, lengths = _engaged(shop.sessions), [lasts_s(one) for one in shop.sessions]
+    engaged, lengths = _engaged(shop.sessions), [lasts_s(session) for session in shop.sessions]
     count = len(shop.sessions)
     return {
         "event_count": len(shop.events),
@@ -220,8 +220,8 @@ def custom_sessions(shop: PlainShop) -> Row:
 
 
 def _engaged(sessions: list[Session]) -> Row:
-    engaged = sum(lasts_s(one) > 10 or one.has("purchase") or views(one) >= 2 for one in sessions)
-    single = sum(views(one) <= 1 for one in sessions)
+    engaged = sum(lasts_s(session) > 10 or session.has("purchase") or views(session) >= 2 for session in sessions)
+    single = sum(views(session) <= 1 for session in sessions)
     count = len(sessions)
 
     def rate(part: int) -> Any:
@@ -241,7 +241,7 @@ def _engaged(sessions: list[Session]) -> Row:
 def _day(shop: PlainShop, day: date) -> Row:
     sessions = _of_days(shop, Span(day, day))
     answer = _engaged(sessions)
-    lengths = [lasts_s(one) for one in sessions]
+    lengths = [lasts_s(session) for session in sessions]
 
     def visitors(days: int) -> int:
         some = Span(day - (days - 1) * DAY, day)
@@ -271,29 +271,29 @@ LOOKED_AT: Final = ("product_view", "add_to_cart", "purchase")
 
 def window_of(events: Sequence[Event], now: datetime, minutes: int) -> dict[str, Any]:
     """What a window comes to, every field of it."""
-    inside = [one for one in events if 0 <= one[3] < minutes]
-    bought = [one for one in inside if one[2] == "purchase"]
+    inside = [event for event in events if 0 <= event[3] < minutes]
+    bought = [row for row in inside if row[2] == "purchase"]
     last_add = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "add_to_cart"}
     last_buy = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "purchase"}
-    products = [product_of(inside, name) for name in sorted({one[4] for one in inside})]
-    seen = [one for one in products if one["visitor_count"]]
+    products = [product_of(inside, name) for name in sorted({row[4] for row in inside})]
+    seen = [product for product in products if product["visitor_count"]]
     return {
         "minutes": minutes,
         "start_at": now - timedelta(minutes=minutes),
         "end_at": now,
         "event_count": len(inside),
-        "visitor_count": len({one[1] for one in inside}),
+        "visitor_count": len({row[1] for row in inside}),
         "open_cart_count": sum(1 for who, ago in last_add.items() if ago < last_buy.get(who, 1e9)),
         "purchase_count": len(bought),
-        "revenue_amount": sum((Decimal(one[5]) for one in bought), Decimal(0)),
-        "events_by_type": dict(Counter(one[2] for one in inside)),
+        "revenue_amount": sum((Decimal(purchase[5]) for purchase in bought), Decimal(0)),
+        "events_by_type": dict(Counter(row[2] for row in inside)),
         "top_products": sorted(seen, key=_place),
     }
 
 
 def product_of(events: Sequence[Event], name: str) -> dict[str, Any]:
     """What a product comes to."""
-    mine = [one for one in events if one[4] == name and one[2] in LOOKED_AT]
+    mine = [event for event in events if event[4] == name and event[2] in LOOKED_AT]
     counts = Counter(one[2] for one in mine)
     return {
         "product_id": name,

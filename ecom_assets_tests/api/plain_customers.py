@@ -18,7 +18,7 @@ SCORED = ("email", "first_name", "last_name", "city", "country", "created_at", "
 
 def profiles(shop: PlainShop, dimension: str | None = None) -> Row:
     """`/analytics/customers/profiles`."""
-    described = [_described(shop, one) for one in shop.people]
+    described = [_described(shop, person) for person in shop.people]
     rows = []
     for name, known in KNOWN.items():
         counts = Counter(one[name] for one in described)
@@ -53,7 +53,9 @@ def _tier(shop: PlainShop, who: str) -> str:
 
 
 def _level(shop: PlainShop, who: str) -> str:
-    recent = [one for one in shop.sessions if one.who == who and one.day > shop.newest - timedelta(days=30)]
+    recent = [
+        session for session in shop.sessions if session.who == who and session.day > shop.newest - timedelta(days=30)
+    ]
     engaged_s = sum(lasts_s(one) for one in recent if lasts_s(one) > 10 or one.has("purchase") or views(one) >= 2)
     if len(recent) >= 5 and engaged_s >= 600:
         return "high"

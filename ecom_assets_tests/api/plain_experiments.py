@@ -83,7 +83,7 @@ def _variants(units: Sequence[Sequence[tuple[bool, Decimal, bool]]], names: Sequ
 def _metric(samples: Sequence[Sequence[float]], beliefs: Sequence[Any], spread: Any, most: float) -> list[Row]:
     actual = []
     for place, sample in enumerate(samples):
-        others = [one for one in beliefs if one is not beliefs[place]]
+        others = [belief for belief in beliefs if belief is not beliefs[place]]
         answer = {"value": near(np.mean(sample)), "credible": _ends(*beliefs[place].interval(0.95))}
         answer["probability_best"] = near(
             _average(beliefs[place], lambda at, them=others: math.prod(o.cdf(at) for o in them))

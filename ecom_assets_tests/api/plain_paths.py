@@ -20,11 +20,11 @@ def conversion(shop: PlainShop, span: Span, by: str | None = None) -> Row:
         _funnelled(shop.reached(days)) | {"abandonment": shop.carts(days) | shop.cart_amounts(days)}
         for days in (span, span.before)
     )
-    rates, rates_before = (one["abandonment"] | {"conversion_rate": one["conversion_rate"]} for one in (now, before))
+    rates, rates_before = (row["abandonment"] | {"conversion_rate": row["conversion_rate"]} for row in (now, before))
     rates, rates_before = ({name: one[name] for name in RATES} for one in (rates, rates_before))
     answer = compared(rates, rates_before, shop, span, "events")
     parts: dict[str, list[Session]] = defaultdict(list)
-    for session in (one for one in shop.sessions if by and span.has(one.day)):
+    for session in (session for session in shop.sessions if by and span.has(session.day)):
         parts[getattr(session, str(by))].append(session)
     breakdown = [
         {"value": value, **_funnelled(shop.reached(span, mine)), **shop.carts(span, mine)}
@@ -89,7 +89,7 @@ def funnel_over_time(shop: PlainShop) -> Row:
         }
         for day, attempts in by_day.items()
     ]
-    took = sorted((one[1]["at"] - one[0]["at"]).total_seconds() for one in whole if len(one) > 1)
+    took = sorted((row[1]["at"] - row[0]["at"]).total_seconds() for row in whole if len(row) > 1)
     ends = ((0, 60), (60, 3_600), (3_600, None))
     return {
         "event_count": len(shop.events),
@@ -117,9 +117,9 @@ def funnel_over_time(shop: PlainShop) -> Row:
 def _by_category(attempts: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
     """Return the attempts by the category of their first event, the most frequent first."""
     parts: dict[str, list[list[Row]]] = defaultdict(list)
-    for one in attempts:
-        if one:
-            parts[one[0]["product_category"]].append(one)
+    for attempt in attempts:
+        if attempt:
+            parts[attempt[0]["product_category"]].append(attempt)
     in_order = sorted(parts, key=lambda value: (-len(parts[value]), value))
     return [{"value": value, "values": [value], "steps": _timed_steps(parts[value], steps)} for value in in_order]
 
@@ -142,7 +142,7 @@ def who_came_back(shop: PlainShop, *, returned: bool = True) -> Row:
     """`/analytics/retention/who` of `CELL`: whose first event is in the week, and who came two weeks later, too."""
     monday = date(2026, 1, 5)
     cohort = {who: events for who, events in _streams(shop).items() if _monday(events[0]["at"]) == monday}
-    came = {who for who, events in cohort.items() if any(_monday(one["at"]) == monday + 2 * WEEK for one in events)}
+    came = {who for who, events in cohort.items() if any(_monday(event["at"]) == monday + 2 * WEEK for event in events)}
     listed = sorted(came if returned else cohort.keys() - came)
     numbers = {"event_count": len(shop.events), "count": len(listed), "total_count": len(listed)}
     cell = {"cohort": str(monday), "period": "2", "warnings": []}
@@ -176,15 +176,15 @@ def _retention(streams: Iterable[list[Row]], newest: date, *, is_summed: bool) -
     cohorts = [_cohort(monday, mine, newest) for monday, mine in sorted(members.items())]
     totals = []
     for place in range(max(len(cohort["returned"]) for cohort in cohorts)):
-        whole = [one for one in cohorts if place < len(one["returned"]) and one["complete"][place]]
-        size, came = sum(one["size"] for one in whole), sum(one["returned"][place] for one in whole)
-        revenue = sum((Decimal(one["revenue"][place]) for one in whole), ZERO)
+        whole = [cohort for cohort in cohorts if place < len(cohort["returned"]) and cohort["complete"][place]]
+        size, came = sum(row["size"] for row in whole), sum(row["returned"][place] for row in whole)
+        revenue = sum((Decimal(row["revenue"][place]) for row in whole), ZERO)
         answer = {"period": str(place), "cohorts": len(whole), "size": size, "returned": came}
         answer |= {"rate": came / size if size else None, "lifetime_value": float(revenue) / size if size else None}
-        carried = sum(one["sum"][place] for one in whole)
+        carried = sum(row["sum"][place] for row in whole)
         sums = {"sum": carried, "sum_per_visitor": carried / size if size else None}
         totals.append({**answer, "revenue": f"{revenue:.2f}", **(sums if is_summed else dict.fromkeys(sums))})
-    return {"cohorts": [one if is_summed else {**one, "sum": None} for one in cohorts], "totals": totals}
+    return {"cohorts": [cohort if is_summed else {**cohort, "sum": None} for cohort in cohorts], "totals": totals}
 
 
 PAID: Final[Row] = {"event_type": "purchase", "measure": "sum", "of": "cart_amount"}
@@ -206,12 +206,12 @@ def trend(shop: PlainShop) -> Row:
         for event in own
     ]
     span = Span(shop.newest - 6 * DAY, shop.newest)
-    sizes = Counter(one["shelf"] for one in events if span.has(one["day"]))
+    sizes = Counter(event["shelf"] for event in events if span.has(event["day"]))
     first = min(sizes, key=lambda name: (-sizes[name], name))
     series = []
     for name, of, answer in (("A", _people, {"event_type": None, "measure": "visitors"}), ("B", _paid, PAID)):
         for value in (first, "(other)"):
-            own = [one for one in events if (one["shelf"] == first) == (value == first)]
+            own = [event for event in events if (event["shelf"] == first) == (value == first)]
             where = WHERE if name == "B" else None
             line = {
                 "name": name,
@@ -222,9 +222,9 @@ def trend(shop: PlainShop) -> Row:
                 "each": None,
                 "breakdown": value,
             }
-            line["total"] = of([one for one in own if span.has(one["day"])])
+            line["total"] = of([row for row in own if span.has(row["day"])])
             line["values"], line["previous"] = (
-                [of([one for one in own if one["day"] == day]) for day in days.days] for days in (span, span.before)
+                [of([row for row in own if row["day"] == day]) for day in days.days] for days in (span, span.before)
             )
             series.append(line)
     return {
@@ -330,23 +330,27 @@ _OF_PURCHASES: Final[Row] = {"name": "A", "event_type": "purchase", "measure": "
 
 
 def _people(events: Sequence[Row]) -> int:
-    return len({one["who"] for one in events})
+    return len({event["who"] for event in events})
 
 
 def _paid(events: Sequence[Row]) -> float:
-    paid = [Decimal(one["cart_value"]) for one in events if one["event_type"] == "purchase" and one["cart_value"]]
+    paid = [
+        Decimal(event["cart_value"]) for event in events if event["event_type"] == "purchase" and event["cart_value"]
+    ]
     return float(sum((one for one in paid if one > 20), ZERO))
 
 
 def _cohort(monday: date, members: list[list[Row]], newest: date) -> Row:
     starts = [monday + n * WEEK for n in range((newest - monday) // WEEK + 1)]
     answer: Row = {
-        "returned": [sum(any(_monday(one["at"]) == start for one in events) for events in members) for start in starts],
+        "returned": [
+            sum(any(_monday(event["at"]) == start for event in events) for events in members) for start in starts
+        ],
         "complete": [start + WEEK <= newest for start in starts],
     }
-    carried = [(one, Decimal(one["cart_value"])) for events in members for one in events if one["cart_value"]]
+    carried = [(event, Decimal(event["cart_value"])) for events in members for event in events if event["cart_value"]]
     until = [[pair for pair in carried if pair[0]["at"].date() < start + WEEK] for start in starts]
-    paid = [sum((amount for one, amount in own if one["event_type"] == "purchase"), ZERO) for own in until]
+    paid = [sum((amount for row, amount in own if row["event_type"] == "purchase"), ZERO) for own in until]
     answer["revenue"] = [f"{amount:.2f}" for amount in paid]
     answer["lifetime_value"] = [float(amount) / len(members) for amount in paid]
     answer["sum"] = [float(sum((amount for _, amount in own), ZERO)) for own in until]
@@ -380,9 +384,9 @@ def _rate(part: int, whole: int) -> float | None:
 def _timed_steps(attempts: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
     """Steps of a custom funnel, with how long they took."""
     attempts, answer = list(attempts), []
-    counts = [sum(len(one) > place for one in attempts) for place in range(len(steps))]
+    counts = [sum(len(attempt) > place for attempt in attempts) for place in range(len(steps))]
     for place, kind in enumerate(steps):
-        there = [one for one in attempts if len(one) > place]
+        there = [attempt for attempt in attempts if len(attempt) > place]
         step = {
             "step": place + 1,
             "event_type": kind,
@@ -391,7 +395,7 @@ def _timed_steps(attempts: Iterable[list[Row]], steps: Sequence[str]) -> list[Ro
             "conversion_from_previous": counts[place] / before if (before := counts[max(place - 1, 0)]) else None,
         }
         for name, since in (("previous", place - 1), ("start", 0)):
-            times = sorted((one[place]["at"] - one[since]["at"]).total_seconds() for one in there if place)
+            times = sorted((row[place]["at"] - row[since]["at"]).total_seconds() for row in there if place)
             step[f"median_s_from_{name}"] = _quantile(times, 0.5)
             step[f"p90_s_from_{name}"] = _quantile(times, 0.9)
             step[f"average_s_from_{name}"] = sum(times) / len(times) if times else None

@@ -171,7 +171,9 @@ def _last_order(shop: PlainShop, who: str, at: datetime) -> tuple[str, datetime]
 
 def _touches(shop: PlainShop, who: str, at: datetime) -> list[tuple[int, str]]:
     """When sessions of the look-back started, and the channel by which each came."""
-    starts = sorted((_second(one.events[0]["at"]), one.channel) for one in shop.sessions if one.who == who)
+    starts = sorted(
+        (_second(session.events[0]["at"]), session.channel) for session in shop.sessions if session.who == who
+    )
     return [touch for touch in starts if _second(at) - LOOKBACK_S <= touch[0] <= _second(at)]
 
 

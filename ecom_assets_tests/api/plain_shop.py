@@ -99,7 +99,7 @@ class Session:
     @property
     def cart_worth(self) -> Decimal | None:
         """What the cart was worth by the last event with an amount; None without a cart."""
-        answer = [one for one in self.events if one["event_type"] in CARTS and one["cart_value"]]
+        answer = [event for event in self.events if event["event_type"] in CARTS and event["cart_value"]]
         return Decimal(answer[-1]["cart_value"]) if self.has("add_to_cart") and answer else None
 
     @property
@@ -208,12 +208,12 @@ class PlainShop:
 
     def reached(self, span: Span, only: Iterable[Session] | None = None) -> list[int]:
         """Sessions of some days that got to each step."""
-        levels = [one.level for one in (self.sessions if only is None else only) if span.has(one.day)]
+        levels = [session.level for session in (self.sessions if only is None else only) if span.has(session.day)]
         return [sum(level >= step for level in levels) for step in range(1, len(STEPS) + 1)]
 
     def carts(self, span: Span, only: Iterable[Session] | None = None) -> Row:
         """Carts and checkouts of sessions, and those without a purchase."""
-        mine = [one for one in (self.sessions if only is None else only) if span.has(one.day)]
+        mine = [session for session in (self.sessions if only is None else only) if span.has(session.day)]
         answer: Row = {}
         for name, kind in (("cart", "add_to_cart"), ("checkout", "checkout_start")):
             begun = [one for one in mine if one.has(kind)]
@@ -224,7 +224,7 @@ class PlainShop:
 
     def cart_amounts(self, span: Span) -> Row:
         """What the carts of sessions were worth, and those without a purchase."""
-        mine = [one for one in self.sessions if span.has(one.day) and one.cart_worth is not None]
+        mine = [session for session in self.sessions if span.has(session.day) and session.cart_worth is not None]
         left = [one for one in mine if not one.has("purchase")]
         names = {"cart_amount": mine, "abandoned_cart_amount": left}
         return {
@@ -268,20 +268,20 @@ class PlainShop:
         """How often a category was looked at, and what the sessions did that looked at it."""
         answer: Row = dict.fromkeys(("category_view_count", "product_view_count", "add_to_cart_count"), 0)
         answer |= dict.fromkeys(("viewing_session_count", "cart_session_count", "purchase_session_count"), 0)
-        for one in self.sessions:
-            if not span.has(one.day):
+        for session in self.sessions:
+            if not span.has(session.day):
                 continue
-            for event in one.events:
+            for event in session.events:
                 name = f"{event['event_type']}_count"
                 if event["product_category"] == category and name in answer:
                     answer[name] += 1
             seen = [
                 n
-                for n, event in enumerate(one.events)
+                for n, event in enumerate(session.events)
                 if event["event_type"] in {"product_view", "category_view"} and event["product_category"] == category
             ]
             if seen:
-                later = one.events[seen[0] + 1 :]
+                later = session.events[seen[0] + 1 :]
                 answer["viewing_session_count"] += 1
                 answer["cart_session_count"] += any(
                     event["event_type"] == "add_to_cart" and event["product_category"] == category for event in later

@@ -41,7 +41,9 @@ class FileCustomers:
     def received(self, days: Days) -> SliceOutput:
         """Return the rows, all of the last of the days."""
         people = json.loads(self._file.read_text(encoding="utf-8"))
-        records = [ReceivedRecord(1, place, read_record(one, 1, place)) for place, one in enumerate(people, start=1)]
+        records = [
+            ReceivedRecord(1, place, read_record(person, 1, place)) for place, person in enumerate(people, start=1)
+        ]
         newest = max(days.dates)
         return SliceOutput(customer_rows(records, newest, "test"), Days((newest,)))
 

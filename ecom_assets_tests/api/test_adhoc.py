@@ -158,17 +158,17 @@ def test_while_questions_are_held_everything_else_is_answered_and_callers_have_b
     ask(hasty, "quick")
     with ThreadPoolExecutor(20) as threads:
         held = [threads.submit(ask, hasty, "unstoppable", caller) for caller in ("anna",) * 10 + ("bert",) * 3]
-        wait_until(lambda: sum(one.done() for one in held) >= 7)  # of anna's
+        wait_until(lambda: sum(day.done() for day in held) >= 7)  # of anna's
         began = time.monotonic()
         for _ in range(5):
             assert hasty.get("/analytics/sales", KEYS["anna"]).status_code == 200
             assert hasty.get("/health/live").status_code == 200
         assert time.monotonic() - began < 5
         assert ask(hasty, "quick", "carl").status_code == 200, "before the rest of the others"
-        assert sum(not one.done() for one in held) >= 2
-        answers = [one.result() for one in held]
-    refused = [one for one in answers if one.status_code == 429]
-    assert sorted(one.status_code for one in answers) == [413] * 6 + [429] * 7
+        assert sum(not day.done() for day in held) >= 2
+        answers = [day.result() for day in held]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert sorted(answer.status_code for answer in answers) == [413] * 6 + [429] * 7
     assert {one.headers["retry-after"] for one in refused} == {"5"}
     assert {one.json()["detail"] for one in refused} == {
         "You have 3 questions that are not answered yet; wait for one of them."

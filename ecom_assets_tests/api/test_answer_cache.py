@@ -25,7 +25,10 @@ def test_the_second_answer_is_the_first_without_asking_the_app(tmp_path: Path) -
         reported = [{name: value for name, value in one.headers.items() if name not in own} for one in (first, second)]
         assert reported[0] == reported[1]
         assert served.shop.calls == 1
-        assert [served.metric(f'ecom_api_cache_lookups_total{{found="{one}"}}') for one in ("miss", "hit")] == [1, 1]
+        assert [served.metric(f'ecom_api_cache_lookups_total{{found="{state}"}}') for state in ("miss", "hit")] == [
+            1,
+            1,
+        ]
         assert served.metric('ecom_api_request_seconds_count{route="/analytics/sales"}') == 2
 
 
@@ -57,8 +60,8 @@ def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(tmp_path: 
     with running(tmp_path, Shop(text="long " * 1_000)) as served:
         question = [first, "gzip, br", "identity", "gzip;q=0, br", "gzip;q=0.5", "deflate"]
         reported = [served.get(SALES, **{"Accept-Encoding": one}) for one in question]
-        assert [one.headers.get("content-encoding") for one in reported] == [None, "gzip", None, None, "gzip", None]
-        assert {one.text for one in reported} == {served.shop.text}
+        assert [row.headers.get("content-encoding") for row in reported] == [None, "gzip", None, None, "gzip", None]
+        assert {row.text for row in reported} == {served.shop.text}
         assert served.shop.calls == 2
 
 

@@ -52,7 +52,7 @@ def test_uvicorn_serves_the_whole_api(settings: Settings, way: str) -> None:
     with uvicorn_process(settings, *WAYS[way], ECOM_API_KEYS=f"read:{HELD}") as (port, _):
         address = f"http://127.0.0.1:{port}"
         answer = [requests.get(address + SALES, headers={"X-API-Key": key}, timeout=30) for key in ("", "wrong", HELD)]
-        assert [one.status_code for one in answer] == [401, 401, 200]
+        assert [row.status_code for row in answer] == [401, 401, 200]
         assert answer[2].json()["data_as_of"] == "2026-02-09"
         assert answer[2].headers["x-request-id"]
         described = requests.get(f"{address}/openapi.json", timeout=30).json()
@@ -96,4 +96,4 @@ def test_the_app_is_what_python_code_expects(settings: Settings, monkeypatch: py
     answer = asyncio.run(question("testclient", "testserver"))
     assert (answer.status_code, answer.json()["data_as_of"]) == (200, "2026-02-09")
     peers = [("127.0.0.1", "localhost"), ("::1", "[::1]"), ("203.0.113.7", "127.0.0.1"), ("2001:db8::1", "[::1]")]
-    assert [asyncio.run(question(*one)).status_code for one in peers] == [200, 200, 421, 421]
+    assert [asyncio.run(question(*peer)).status_code for peer in peers] == [200, 200, 421, 421]

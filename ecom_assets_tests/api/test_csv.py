@@ -53,7 +53,7 @@ def test_the_list_of_an_answer_comes_as_rows(api: Api, path: str) -> None:
     listed = answer[LISTS[path]]
     assert listed
     rows = rows_of(result.text)
-    assert [list(row) for row in rows] == [list(one) for one in listed]
+    assert [list(row) for row in rows] == [list(row) for row in listed]
     assert result.headers["x-total-count"] == str(answer["total_count"])
     for row, one in zip(rows, listed, strict=True):
         assert [cell.removeprefix("'") for cell in row.values()] == [as_text(value) for value in one.values()]
@@ -86,7 +86,7 @@ def test_questions_of_one_s_own_come_as_csv_too(api: Api) -> None:
     answer = api.post("/analytics/retention", {"period": "week"}).json()["cohorts"]
     rows = rows_of(api.post("/analytics/retention", {"period": "week"}, format="csv").text)
     assert [(row["cohort"], row["period"], row["returned"]) for row in rows] == [
-        (one["cohort"], str(place), str(count)) for one in answer for place, count in enumerate(one["returned"])
+        (row["cohort"], str(place), str(count)) for row in answer for place, count in enumerate(row["returned"])
     ]
 
 
@@ -96,9 +96,9 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Api) 
     answer = api.post("/analytics/trend", body).json()
     rows = rows_of(api.post("/analytics/trend", body, format="csv").text)
     assert [(row["name"], row["period"], row["values"], row["previous"]) for row in rows] == [
-        (one["name"], day, f"{value}", f"{before}")
-        for one in answer["series"]
-        for day, value, before in zip(answer["periods"], one["values"], one["previous"], strict=True)
+        (series["name"], day, f"{value}", f"{before}")
+        for series in answer["series"]
+        for day, value, before in zip(answer["periods"], series["values"], series["previous"], strict=True)
     ]
     sticky = {"series": ["*"], "time_range": "week", "kind": "stickiness"}
     (one,) = api.post("/analytics/trend", sticky).json()["stickiness"]
@@ -113,10 +113,10 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Api) 
     parts = api.post("/analytics/retention", values).json()["breakdown"]
     rows = rows_of(api.post("/analytics/retention", values, format="csv").text)
     assert [(row["value"], row["cohort"], row["period"], row["returned"], row["sum"]) for row in rows] == [
-        (part["value"], one["cohort"], str(place), str(count), str(one["sum"][place]))
+        (part["value"], cohort["cohort"], str(place), str(count), str(cohort["sum"][place]))
         for part in parts
-        for one in part["cohorts"]
-        for place, count in enumerate(one["returned"])
+        for cohort in part["cohorts"]
+        for place, count in enumerate(cohort["returned"])
     ]
     assert rows
 
@@ -133,7 +133,7 @@ def test_a_page_says_how_many_rows_the_whole_has(api: Api) -> None:
 
 
 def test_what_a_visitor_searched_runs_as_no_formula_in_a_spreadsheet(api: Api) -> None:
-    assert "=1+1" in {one["search_term"] for one in api.json("/analytics/searches")["searches"]}
+    assert "=1+1" in {search["search_term"] for search in api.json("/analytics/searches")["searches"]}
     assert FORMULA in {row["search_term"] for row in rows_of(api.get("/analytics/searches", format="csv").text)}
 
 

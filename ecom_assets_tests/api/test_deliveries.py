@@ -60,7 +60,10 @@ def test_each_day_of_a_destination_says_what_became_of_its_records(api: Api, sho
 def test_a_page_a_day_and_a_destination_can_be_asked_for(api: Api, shop: DeliveredShop) -> None:
     shop.deliver(Days((MONDAY, TUESDAY)))
     page = api.json(PATH, limit=1, offset=1)
-    assert (page["total_count"], [one["reconciled_date"] for one in page["deliveries"]]) == (2, ["2026-02-03"])
+    assert (page["total_count"], [delivery["reconciled_date"] for delivery in page["deliveries"]]) == (
+        2,
+        ["2026-02-03"],
+    )
     assert page["totals"]["due_count"] == 5, "of all rows"
     assert api.json(PATH, start_date=TUESDAY, end_date=TUESDAY)["totals"]["due_count"] == 1
     assert api.json(PATH, destination="heap_users")["total_count"] == 0
@@ -112,14 +115,14 @@ def answer(over: Settings, due_shop: DeliveredShop) -> Iterator[Api]:
 
 
 def groups(api: Api) -> dict[str, Any]:
-    return {one["reason"]: one for one in api.json(DEAD, **DAYS)["dead_letters"]}
+    return {letter["reason"]: letter for letter in api.json(DEAD, **DAYS)["dead_letters"]}
 
 
 def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
     answer: Api, due_shop: DeliveredShop
 ) -> None:
     before = groups(answer)
-    assert {reason: (one["record_count"], one["can_retry"]) for reason, one in before.items()} == {
+    assert {reason: (row["record_count"], row["can_retry"]) for reason, row in before.items()} == {
         "bad_value": (1, True),
         "bad_name": (1, False),
     }
@@ -160,7 +163,7 @@ def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, 
         assert ask("read+write", Origin="https://elsewhere.example") == 403
         assert ask("read+write", Origin=keyed.address) == 202
         hidden = requests.get(keyed.address + DEAD, DAYS, headers={"X-API-Key": KEYS["read"]}, timeout=60).json()
-        assert {(one["words"], tuple(one["examples"])) for one in hidden["dead_letters"]} == {("•••", ())}
+        assert {(letter["words"], tuple(letter["examples"])) for letter in hidden["dead_letters"]} == {("•••", ())}
 
 
 @pytest.mark.slow

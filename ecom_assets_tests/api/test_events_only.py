@@ -86,7 +86,7 @@ def test_every_point_of_the_trend_is_those_of_its_time(api: Api, bought: list[Ro
 def test_categories_add_up_to_sales(api: Api, bought: list[Row]) -> None:
     """These purchases carry no category: what they came to is not lost, and no category says 0.00 in its place."""
     answer = api.json("/analytics/categories", time_range="week")
-    by_name = {one["product_category"]: one for one in answer["categories"]}
+    by_name = {category["product_category"]: category for category in answer["categories"]}
     assert answer["source"] == "purchase_events"
     assert by_name["(none)"]["revenue_amount"] == worth(bought)
     assert by_name["Hats"]["product_view_count"] > 0
@@ -95,7 +95,7 @@ def test_categories_add_up_to_sales(api: Api, bought: list[Row]) -> None:
 def test_channels_share_all_of_it(api: Api, bought: list[Row]) -> None:
     answer = api.json("/analytics/revenue/by-channel", time_range="week")
     assert (answer["source"], answer["unit"]) == ("purchase_events", "purchase")
-    assert f"{sum(Decimal(one['revenue_amount']) for one in answer['channels']):.2f}" == worth(bought)
+    assert f"{sum(Decimal(channel['revenue_amount']) for channel in answer['channels']):.2f}" == worth(bought)
 
 
 def test_customers_are_the_visitors_who_bought(api: Api, folder: Path, bought: list[Row]) -> None:
@@ -117,7 +117,7 @@ def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Api)
     answer = api.json("/analytics/products/top", sort_by="views")
     assert answer["source"] == "purchase_events"
     assert answer["products"][0]["product_view_count"] > 0
-    assert {one["revenue_amount"] for one in answer["products"]} == {None}
+    assert {product["revenue_amount"] for product in answer["products"]} == {None}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_weekly_report_is_that_of_purchase_events(api: Api, folder: Path) ->
     assert f"{report['numbers']['revenue_amount']['value']:.2f}" == worth(mine)
     assert report["numbers"]["new_customer_count"]["value"] is None
     assert report["missing"]["customers"].startswith("There are no order lines to count this from;")
-    parts = {one["dimension"]: one["parts"] for one in report["causes"]["revenue"]}
+    parts = {row["dimension"]: row["parts"] for row in report["causes"]["revenue"]}
     assert set(parts) == {"marketing_channel", "device"}  # purchases have no category
     for dimension in parts.values():
         assert sum(part["contribution_amount"] for part in dimension) == report["causes"]["revenue_change_amount"]

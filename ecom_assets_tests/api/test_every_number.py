@@ -264,9 +264,9 @@ def test_every_route_is_compared(api: Api) -> None:
 @pytest.mark.parametrize("route", sorted({route_of(path) for path in CASES.values()}))
 def test_every_field_of_a_route_has_a_value_that_is_compared(api: Api, shop: PlainShop, route: str) -> None:
     described = api.json("/openapi.json")
-    answers = [one["responses"]["200"] for one in described["paths"][f"/v1{route}"].values()]
-    schemas = [one["content"]["application/json"]["schema"] for one in answers]
-    named = {one for schema in schemas for one in _fields(schema, described)}
+    answers = [path["responses"]["200"] for path in described["paths"][f"/v1{route}"].values()]
+    schemas = [answer["content"]["application/json"]["schema"] for answer in answers]
+    named = {field for schema in schemas for field in _fields(schema, described)}
     fields = {one for one in named if one.partition(".")[0] not in ENVELOPE}
     compared: set[str] = set()
     for case in (name for name, path in CASES.items() if route_of(path) == route):
@@ -312,8 +312,8 @@ def _fields(schema: Row, described: Row, place: str = "") -> Iterator[str]:
 def _fields_of(answer: Any, place: str = "") -> Iterator[str]:
     """Name each field that holds a value other than null in an answer; those of a free list of names by its own."""
     if isinstance(answer, list):
-        for one in answer:
-            yield from _fields_of(one, place)
+        for row in answer:
+            yield from _fields_of(row, place)
     elif isinstance(answer, dict):
         yield place
         for name, one in answer.items():

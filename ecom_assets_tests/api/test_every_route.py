@@ -43,13 +43,13 @@ def test_a_list_has_no_more_rows_than_its_limit(api: Api, path: str) -> None:
     body: Row = answer.json()
     of_windows = [window["top_products"] for window in body.get("windows", ())]
     lists = [one for name, one in body.items() if isinstance(one, list) and name not in WHOLE]
-    main = next((one for one in lists if one and isinstance(one[0], dict)), [])
+    main = next((part for part in lists if part and isinstance(part[0], dict)), [])
     assert all(len(one) <= 1 for one in [main, *of_windows])
     if "total_count" in body and lists:
         assert body["total_count"] is None or body["total_count"] >= len(main)
 
 
-@pytest.mark.parametrize("path", [one for one in ROUTES if "realtime" not in one])
+@pytest.mark.parametrize("path", [route for route in ROUTES if "realtime" not in route])
 def test_numbers_alone_are_those_of_the_whole_answer(api: Api, path: str) -> None:
     whole, short = api.get(path), api.get(path, fields="numbers")
     assert short.status_code == whole.status_code

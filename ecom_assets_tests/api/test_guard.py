@@ -146,7 +146,10 @@ def test_every_documented_path_wants_a_key_of_the_right_scope_or_is_named_as_ope
             for method in operations
         }
         closed = {
-            path for path, operations in document["paths"].items() for one in operations.values() if "security" in one
+            path
+            for path, operations in document["paths"].items()
+            for operation in operations.values()
+            if "security" in operation
         }
     is_open = {path for path, codes in answer.items() if 401 not in codes}
     assert {path.removeprefix("/v1") for path in is_open} == {"/health", "/health/live", "/health/ready"}

@@ -51,7 +51,7 @@ def answering(settings: Settings) -> Iterator[Api]:
 
 def points(api: Api, **days: str) -> list[tuple[str, str, str | None]]:
     answer = api.json("/analytics/revenue/trend", granularity="day", **days)
-    return [(one["start_date"], one["data"], one["revenue_amount"]) for one in answer["points"]]
+    return [(point["start_date"], point["data"], point["revenue_amount"]) for point in answer["points"]]
 
 
 def sold(api: Api, **days: str) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def sold(api: Api, **days: str) -> dict[str, Any]:
 def test_the_next_run_releases_a_day_and_its_check_is_listed_until_then(api: Api, home: Path, reports: Path) -> None:
     [held] = api.json("/analytics/quality/held-days")["held_days"]
     assert (held["held_date"], held["reason"], held["held_row_count"]) == (BAD, "too_few_customers", 2)
-    failing = {one["check_name"] for one in api.json("/operations/checks")["checks"]}
+    failing = {check["check_name"] for check in api.json("/operations/checks")["checks"]}
     assert failing == {"no_order_day_is_held"}
     response = api.post("/operations/releases", {"day": BAD})
     assert (response.status_code, response.json()["asked_by"]) == (202, "somebody on this machine")
@@ -124,8 +124,8 @@ def test_a_held_day_by_itself_has_no_numbers(api: Api) -> None:
     )
     assert set(answer["sales"].values()) == {None}
     assert {
-        one["revenue_amount"]
-        for one in api.json("/analytics/revenue/trend", granularity="hour", start_date=BAD, end_date=BAD)["points"]
+        point["revenue_amount"]
+        for point in api.json("/analytics/revenue/trend", granularity="hour", start_date=BAD, end_date=BAD)["points"]
     } == {None}
 
 

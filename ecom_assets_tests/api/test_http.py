@@ -38,7 +38,7 @@ def test_both_prefixes_answer_alike_and_the_mark_saves_the_answer(api: Api, path
 
 def test_another_question_has_another_mark(api: Api) -> None:
     values: list[dict[str, Any]] = [{}, {"time_range": "week"}, {"time_range": "today"}, {"explain": "true"}]
-    assert len({api.get("/analytics/sales", **one).headers["ETag"] for one in values}) == len(values)
+    assert len({api.get("/analytics/sales", **value).headers["ETag"] for value in values}) == len(values)
 
 
 @pytest.mark.sampled(6)
@@ -79,7 +79,7 @@ def test_long_answers_are_compressed(api: Api) -> None:
 
 
 def test_the_index_lists_every_path(api: Api) -> None:
-    listed = {(one["method"], one["path"]) for one in api.json("/")["endpoints"]}
+    listed = {(endpoint["method"], endpoint["path"]) for endpoint in api.json("/")["endpoints"]}
     answer = api.json("/openapi.json")
     described = {
         (method.upper(), path.removeprefix("/v1")) for path, methods in answer["paths"].items() for method in methods
@@ -92,7 +92,7 @@ def test_fields_that_are_columns_are_described_by_their_contracts(api: Api) -> N
     schemas = api.json("/openapi.json")["components"]["schemas"]
     sold = schemas["SalesNumbers"]["properties"]["shipped_amount"]
     assert (sold["title"], sold["description"]) == ("Gross revenue", "What customers paid, before refunds [money]")
-    assert [one["type"] for one in sold["anyOf"]] == ["string", "null"]
+    assert [row["type"] for row in sold["anyOf"]] == ["string", "null"]
     for name, schema in schemas.items():
         for field, one in schema.get("properties", {}).items():
             assert one.get("description") or "$ref" in one, f"{name}.{field}"
@@ -192,7 +192,7 @@ def test_retention_by_the_hour_of_starts_in_a_range(api: Api) -> None:
         api.post("/analytics/retention", {**day, "range_of": one}).json() for one in ("events", "starts")
     )
     assert of_events["cohorts"][0]["cohort"].startswith("2026-02-09T")
-    sizes = [sum(one["size"] for one in actual["cohorts"]) for actual in (of_events, of_starts)]
+    sizes = [sum(cohort["size"] for cohort in actual["cohorts"]) for actual in (of_events, of_starts)]
     assert sizes[0] > sizes[1]
     assert of_starts["definition"]["first_date"] == "2026-02-09"
     assert of_starts["event_count"] > of_events["event_count"]

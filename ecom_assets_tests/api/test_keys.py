@@ -42,7 +42,7 @@ def test_a_revoked_key_stays_listed_and_is_found_no_more(keys: KeyFile) -> None:
     first = keys.revoke(made.key_id)
     assert ring.find(key) is None
     assert keys.revoke(made.key_id) == first, "to revoke again changes nothing"
-    assert [one.revoked_at is None for one in keys.all()] == [False]
+    assert [key.revoked_at is None for key in keys.all()] == [False]
     assert not ring.is_empty(), "who revoked the last key does not mean to let everybody in"
 
 
@@ -59,7 +59,7 @@ def test_a_writer_that_was_killed_halfway_leaves_the_keys_as_they_were(keys: Key
     beside.chmod(0o644)
     assert KeyRing.read(keys, "").find(key) is not None
     keys.create("second", READ)
-    assert [one.name for one in keys.all()] == ["first", "second"]
+    assert [key.name for key in keys.all()] == ["first", "second"]
     assert stat.S_IMODE(keys.path.stat().st_mode) == 0o600
 
 

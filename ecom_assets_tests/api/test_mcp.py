@@ -90,10 +90,10 @@ def test_every_question_of_the_api_is_a_tool_and_nothing_else_is(
         return (await client.list_tools()).tools
 
     tools = talk(build_server(questions, partial(answer_from, app)), listed)
-    assert {one.name for one in tools} == {LIST_METRICS, *routes()}
+    assert {tool.name for tool in tools} == {LIST_METRICS, *routes()}
     assert len(tools) == 1 + len(routes()) > 25
-    assert all(one.annotations.read_only_hint and one.description and one.title for one in tools)
-    sent = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in tools]
+    assert all(tool.annotations.read_only_hint and tool.description and tool.title for tool in tools)
+    sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
     assert len(json.dumps(sent)) < 80_000, "more than an assistant should carry"
 
 
@@ -114,7 +114,11 @@ def test_a_new_route_is_a_new_tool_and_one_that_writes_is_none(settings: Setting
 
 
 def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: dict[str, ApiQuestion]) -> None:
-    plain = [one for one in questions.values() if one.method == "GET" and not one.input_schema["required"]]
+    plain = [
+        question
+        for question in questions.values()
+        if question.method == "GET" and not question.input_schema["required"]
+    ]
     compared = 0
     server = build_server(questions, partial(answer_from, app))
     for question in plain:
@@ -167,8 +171,8 @@ def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict
         "tool": "engagement",
     } in (actual)
     whole = talk(server, call(LIST_METRICS)).structured_content["metrics"]
-    assert {"revenue_amount", "average_order_value", "conversion_rate"} <= {one["metric"] for one in whole}
-    assert {one["tool"] for one in whole} <= set(questions)
+    assert {"revenue_amount", "average_order_value", "conversion_rate"} <= {row["metric"] for row in whole}
+    assert {row["tool"] for row in whole} <= set(questions)
 
 
 @contextmanager

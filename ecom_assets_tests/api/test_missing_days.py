@@ -83,7 +83,7 @@ def test_a_day_without_any_event_is_unknown_and_nothing_is_compared_with_it(api:
     assert answer["previous"]["revenue_amount"] == "70.00"
     assert set(answer["change"].values()) == {None}, "six days are not compared with seven"
     points = api.json("/analytics/revenue/trend", **LAST_WEEK)["points"]
-    assert [(one["start_date"][-2:], one["data"], one["revenue_amount"]) for one in points[1:4]] == [
+    assert [(point["start_date"][-2:], point["data"], point["revenue_amount"]) for point in points[1:4]] == [
         ("09", "whole", "10.00"),
         ("10", "none", None),
         ("11", "whole", "10.00"),
@@ -110,7 +110,7 @@ def test_orders_of_one_file_are_missing_where_a_purchase_event_says_that_the_sho
     assert answer["range"]["sources"]["orders"]["missing_days"] == [UNSOLD]
     assert both.json("/analytics/engagement", **LAST_WEEK)["range"]["missing_days"] == [LOST]
     points = both.json("/analytics/revenue/trend", start_date="2026-03-01", end_date="2026-03-14")["points"]
-    assert {one["start_date"]: one["revenue_amount"] for one in points if one["revenue_amount"] != "20.00"} == {
+    assert {point["start_date"]: point["revenue_amount"] for point in points if point["revenue_amount"] != "20.00"} == {
         UNSOLD: None,
         LOST: "0.00",  # no order line and no event: nothing says that there were orders
     }

@@ -20,14 +20,14 @@ def test_models_that_part_an_order_credit_what_the_definition_does(api: Api, sho
     answer = api.json("/analytics/revenue/by-channel", model=model, **days)["channels"]
     now, before = (plain_reconciliation.credited(shop, some, model) for some in (span, span.before))
     orders = shop.sales(span)["order_count"] + shop.sales(span)["refund_count"]
-    assert {one["channel"] for one in answer} == {*now, *before}
-    for one in answer:
-        count, revenue = now.get(one["channel"], plain_reconciliation.NOTHING)
+    assert {row["channel"] for row in answer} == {*now, *before}
+    for row in answer:
+        count, revenue = now.get(row["channel"], plain_reconciliation.NOTHING)
         # Each order's cents are parted among its touches, a cent at most to the wrong one.
-        assert one["order_count"] == Near(float(count), MILLIONTH)
-        assert one["revenue_amount"] == Near(float(revenue), CENT * orders)
-        _, revenue_before = before.get(one["channel"], plain_reconciliation.NOTHING)
-        assert one["previous_revenue_amount"] == Near(float(revenue_before), CENT * orders)
+        assert row["order_count"] == Near(float(count), MILLIONTH)
+        assert row["revenue_amount"] == Near(float(revenue), CENT * orders)
+        _, revenue_before = before.get(row["channel"], plain_reconciliation.NOTHING)
+        assert row["previous_revenue_amount"] == Near(float(revenue_before), CENT * orders)
 
 
 @pytest.mark.parametrize("model", ["first", "linear", "markov"])
@@ -35,11 +35,11 @@ def test_every_model_credits_all_of_the_revenue_and_no_more(api: Api, shop: Plai
     span = shop.span(DAYS)
     actual = api.json("/analytics/revenue/by-channel", model=model, start_date=span.first, end_date=span.last)
     sales, channels = shop.sales(span), actual["channels"]
-    assert sum(round(100 * float(one["revenue_amount"])) for one in channels) == round(
+    assert sum(round(100 * float(channel["revenue_amount"])) for channel in channels) == round(
         100 * float(sales["revenue_amount"])
     )
-    assert round(sum(one["order_count"] for one in channels), 3) == sales["order_count"]
-    assert round(sum(one["revenue_share"] for one in channels), 4) == 1
+    assert round(sum(channel["order_count"] for channel in channels), 3) == sales["order_count"]
+    assert round(sum(channel["revenue_share"] for channel in channels), 4) == 1
 
 
 def test_products_of_a_category_come_a_page_at_a_time(api: Api) -> None:
@@ -48,10 +48,10 @@ def test_products_of_a_category_come_a_page_at_a_time(api: Api) -> None:
         api.json("/analytics/products/top", category="Hats", limit=3, offset=start, time_range="year")
         for start in (0, 3, 6)
     ]
-    listed = [one for page in pages for one in page["products"]]
+    listed = [product for page in pages for product in page["products"]]
     assert [page["total_count"] for page in pages] == [4, 4, 4]
-    assert sorted(one["product_id"] for one in listed) == hats
-    assert [one["rank_number"] for one in listed] == [1, 2, 3, 4]
+    assert sorted(row["product_id"] for row in listed) == hats
+    assert [row["rank_number"] for row in listed] == [1, 2, 3, 4]
 
 
 LISTS = {**CSV_LISTS, "/analytics/conversion?by=device": "breakdown"}
@@ -84,18 +84,18 @@ def test_questions_of_one_s_own_come_a_page_at_a_time(api: Api) -> None:
 def test_products_without_a_view_come_last_by_conversion(api: Api, shop: PlainShop) -> None:
     span = shop.span(1)
     answer = api.json("/analytics/products/top", sort_by="conversion", limit=50, time_range="today")["products"]
-    rates = [shop.product(one["product_id"], span)["purchases_per_view"] for one in answer]
-    assert [one["purchases_per_view"] for one in answer] == rates
+    rates = [shop.product(row["product_id"], span)["purchases_per_view"] for row in answer]
+    assert [row["purchases_per_view"] for row in answer] == rates
     known = [rate for rate in rates if rate is not None]
     assert rates == sorted(known, reverse=True) + [None] * (len(rates) - len(known))
 
 
 def test_alerts_of_one_kind_are_a_part_of_all(api: Api) -> None:
     whole = api.json("/analytics/inventory/alerts")
-    kinds = {one["product_id"]: one["alert"] for one in whole["alerts"]}
+    kinds = {alert["product_id"]: alert["alert"] for alert in whole["alerts"]}
     assert {name: kinds[name] for name in ("p0", "p1", "p2")} == {"p0": "out_of_stock", "p1": "low", "p2": "overstock"}
     only = api.json("/analytics/inventory/alerts", alert="low")
-    assert only["alerts"] == [one for one in whole["alerts"] if one["alert"] == "low"]
+    assert only["alerts"] == [alert for alert in whole["alerts"] if alert["alert"] == "low"]
     assert (only["counts"], only["total_count"]) == (whole["counts"], 1)
 
 
@@ -119,17 +119,21 @@ def test_sales_channels_have_what_the_order_lines_say_and_add_up_to_the_sales(ap
     for name in ("web", "app", ""):
         sold = shop.sales(span, [line for line in shop.lines if line["sales_channel"] == name])
         expected[name or "(none)"] = (sold["order_count"], sold["revenue_amount"])
-    assert {one["channel"]: (one["order_count"], one["revenue_amount"]) for one in actual["channels"]} == expected
-    revenues = [float(one["revenue_amount"]) for one in actual["channels"]]
+    assert {
+        channel["channel"]: (channel["order_count"], channel["revenue_amount"]) for channel in actual["channels"]
+    } == expected
+    revenues = [float(channel["revenue_amount"]) for channel in actual["channels"]]
     assert revenues == sorted(revenues, reverse=True)
-    assert sum(round(100 * one) for one in revenues) == round(100 * float(shop.sales(span)["revenue_amount"]))
+    assert sum(round(100 * revenue) for revenue in revenues) == round(100 * float(shop.sales(span)["revenue_amount"]))
 
 
 def test_hours_add_up_to_the_orders_of_their_day(api: Api, shop: PlainShop) -> None:
     span = shop.span(DAYS)
     days = {"start_date": span.first, "end_date": span.last}
     by_hour, by_day = (
-        sum(point["order_count"] for point in api.json("/analytics/revenue/trend", granularity=one, **days)["points"])
-        for one in ("hour", "day")
+        sum(
+            point["order_count"] for point in api.json("/analytics/revenue/trend", granularity=period, **days)["points"]
+        )
+        for period in ("hour", "day")
     )
     assert by_hour == by_day == shop.sales(span)["order_count"]

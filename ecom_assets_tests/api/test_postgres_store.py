@@ -138,8 +138,8 @@ def test_requests_side_by_side_have_connections_of_their_own(over_postgres: Api)
         threading.Thread(target=lambda: actual.append(over_postgres.get("/analytics/categories").status_code))
         for _ in range(8)
     ]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join(60)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
     assert actual == [200] * 8

@@ -36,7 +36,7 @@ def test_every_received_row_is_clean_quarantined_surplus_or_held(api: Api, setti
         days = [day for day in reported["days"] if day["source"] == source["source"]]
         assert source["received_count"] == sum(day["received_count"] for day in days)
         assert {day["residue_count"] for day in days} <= {0}
-    assert {(one["reject_reason"], one["row_count"]) for one in reported["reasons"]} == {
+    assert {(reason["reject_reason"], reason["row_count"]) for reason in reported["reasons"]} == {
         ("malformed_event_type", 1),
         ("missing_event_id", 1),
     }

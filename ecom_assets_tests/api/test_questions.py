@@ -119,8 +119,8 @@ def test_a_goal_after_the_range_counts_within_its_time_only(api: Api) -> None:
     alone, later = (
         api.post("/analytics/experiment", {**EXPERIMENT, **days, **more}).json() for more in ({}, {"within": "30d"})
     )
-    counts = [[one["unit_count"] for one in actual["variants"]] for actual in (alone, later)]
-    converted = [sum(one["converted_count"] for one in actual["variants"]) for actual in (alone, later)]
+    counts = [[variant["unit_count"] for variant in actual["variants"]] for actual in (alone, later)]
+    converted = [sum(variant["converted_count"] for variant in actual["variants"]) for actual in (alone, later)]
     assert counts[0] == counts[1]
     assert converted[0] < converted[1]
 
@@ -192,7 +192,7 @@ def test_new_visitors_are_the_same_whatever_the_days_of_the_question(api: Api) -
     funnel = answered(api, "funnel", **{"steps": [FIRST_VIEW, "purchase"], "from": day, "to": day})
     assert funnel["steps"][0]["count"] == values[-1]
     cohorts = answered(api, "retention", start="page_view", starting="first_ever", period="day", **days)["cohorts"]
-    assert sum(one["size"] for one in cohorts) == values[-1]
+    assert sum(cohort["size"] for cohort in cohorts) == values[-1]
 
 
 def test_active_visitors_of_a_day_are_those_of_the_week_up_to_it(api: Api) -> None:
@@ -331,9 +331,9 @@ def test_a_day_s_cohort_is_the_funnel_of_its_entries(api: Api) -> None:
         "/analytics/funnel", {"steps": [VIEW, CART], "over": "day", "time_to_convert": {"from": 1, "to": 2}}
     )
     answer = response.json()
-    assert sum(one["count"] for one in answer["time_to_convert"]["bins"]) == answer["steps"][1]["count"] > 0
-    assert [one["complete"] for one in answer["cohorts"]] == sorted(
-        (one["complete"] for one in answer["cohorts"]), reverse=True
+    assert sum(bin_["count"] for bin_ in answer["time_to_convert"]["bins"]) == answer["steps"][1]["count"] > 0
+    assert [cohort["complete"] for cohort in answer["cohorts"]] == sorted(
+        (cohort["complete"] for cohort in answer["cohorts"]), reverse=True
     )
     for cohort in answer["cohorts"][:3]:
         day = {"from": cohort["start"], "to": cohort["start"]}
@@ -372,7 +372,7 @@ def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Api) -> None:
     answer = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}).json()
     question = answer["definition"]
     assert (question["within"], question["by_attribution"]) == ("86400s", "step_1")
-    assert [one["count"] for one in answer["steps"]] == counts(api, steps=steps, within="1d")
+    assert [step["count"] for step in answer["steps"]] == counts(api, steps=steps, within="1d")
     usual = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "within": "7d"}).json()
     assert usual["definition"]["within"] == "604800s"
     assert counts(api, steps=steps, preset="mixpanel", per="session")[0] >= counts(api, steps=steps, per="session")[0]
@@ -402,7 +402,7 @@ def test_days_of_entry_are_those_of_the_zone(api: Api, shop: PlainShop, timezone
     response = api.post(
         "/analytics/funnel", {"steps": ["page_view"], "over": "day", "timezone": timezone}, limit=1000
     ).json()
-    actual = {one["start"]: one["steps"][0]["count"] for one in response["cohorts"]}
+    actual = {cohort["start"]: cohort["steps"][0]["count"] for cohort in response["cohorts"]}
     assert response["entries"]["timezone"] == timezone
     assert {day: count for day, count in actual.items() if count} == {day: len(who) for day, who in days.items()}
 

@@ -82,7 +82,10 @@ def test_five_and_thirty_minutes_of_a_shop(landing: Path) -> None:
     assert [five[name] for name in answer] == [4, 3, 1, 1, Decimal("80.10")], "Anna's socks are open, Carl's boots paid"
     assert [thirty[name] for name in answer] == [7, 3, 1, 2, Decimal("160.10")]
     assert five["events_by_type"] == {"add_to_cart": 2, "page_view": 1, "purchase": 1}
-    assert [(one["product_id"], one["visitor_count"]) for one in thirty["top_products"]] == [("boots", 2), ("socks", 1)]
+    assert [(product["product_id"], product["visitor_count"]) for product in thirty["top_products"]] == [
+        ("boots", 2),
+        ("socks", 1),
+    ]
     assert thirty["top_products"][0] == {
         "product_id": "boots",
         "visitor_count": 2,

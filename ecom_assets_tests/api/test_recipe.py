@@ -37,7 +37,9 @@ def test_a_page_shows_what_the_api_answers(settings: Settings, monkeypatch: pyte
         csv = answer.get("/analytics/inventory/alerts", limit=1000, format="csv")
     assert page.status_code == csv.status_code == 200
     assert alerts
-    assert [one["product_id"] for one in alerts if f">{one['product_id']}<" not in page.text.replace("\n", "")] == []
+    assert [
+        alert["product_id"] for alert in alerts if f">{alert['product_id']}<" not in page.text.replace("\n", "")
+    ] == []
     assert "/analytics/inventory/alerts?limit=1000&amp;format=csv" in page.text
 
 
@@ -53,7 +55,7 @@ e4,cid,page_view,2026-03-08T23:59:00Z,,,s3,,,
 def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
     settings: Settings, api: Api, tmp_path: Path
 ) -> None:
-    files = {one.stem for one in (ROOT / "ecom_assets_tests" / "recipes" / "week_hours").glob("[!_]*.py")}
+    files = {path.stem for path in (ROOT / "ecom_assets_tests" / "recipes" / "week_hours").glob("[!_]*.py")}
     assert files == {"question", "answer", "text"}, "beside these it has a line in the list of questions"
     events = tmp_path / "events.csv"
     events.write_text(f"{HEADER}\n{FOUR}")
@@ -78,9 +80,9 @@ def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
     assert "Count the events of each hour of the week." in " ".join(actual["help"].split())
     hours = actual["route"]["hours"]
     purchases = api.post("/analytics/trend", {"series": ["purchase"]}).json()["series"][0]["total"]
-    assert sum(one["event_count"] for one in hours) == purchases > 0
+    assert sum(hour["event_count"] for hour in hours) == purchases > 0
     assert actual["csv"].startswith("weekday,hour,event_count")
     assert "did you mean 'event_type'" in actual["refused"]
     page = " ".join(actual["page"].split())
-    assert [one for one in hours if f">{one['weekday']}<" not in page] == []
+    assert [hour for hour in hours if f">{hour['weekday']}<" not in page] == []
     assert 'name="event_type" value="purchase"' in page

@@ -57,7 +57,7 @@ def span_of(week: str) -> Span:
 
 
 def contributions(report: dict[str, Any], dimension: str) -> dict[str, Decimal]:
-    (actual,) = [one for one in report["causes"]["revenue"] if one["dimension"] == dimension]
+    (actual,) = [row for row in report["causes"]["revenue"] if row["dimension"] == dimension]
     return {part["value"]: part["contribution_amount"] for part in actual["parts"]}
 
 
@@ -70,7 +70,7 @@ def test_numbers_are_those_of_the_files(reports: dict[str, Any], shop: PlainShop
     }
     (customers,) = customer_weeks(shop, span_of(week))["weeks"]
     assert numbers["new_customer_count"]["value"] == customers["new_customers_count"]
-    started = [one for one in shop.sessions if span_of(week).has(one.day)]
+    started = [session for session in shop.sessions if span_of(week).has(session.day)]
     assert numbers["session_count"]["value"] == len(started)
     bought = sum(one.level == 5 for one in started)
     assert numbers["conversion_rate"]["value"] == round(bought / len(started), 6)
@@ -81,19 +81,19 @@ def test_every_dimension_adds_up_to_the_change_to_the_cent(reports: dict[str, An
     now, before = (Decimal(shop.sales(span)["revenue_amount"]) for span in (span_of(week), span_of(week).before))
     causes = reports[week]["causes"]
     assert causes["revenue_change_amount"] == now - before
-    for one in causes["revenue"]:
-        assert sum(part["contribution_amount"] for part in one["parts"]) == now - before, one["dimension"]
-        assert sum(part["revenue_amount"] for part in one["parts"]) == now
+    for row in causes["revenue"]:
+        assert sum(part["contribution_amount"] for part in row["parts"]) == now - before, row["dimension"]
+        assert sum(part["revenue_amount"] for part in row["parts"]) == now
     assert len(causes["factors"]) == 2
     for factors in causes["factors"]:
         assert sum(part["contribution_amount"] for part in factors) == now - before
     values = [Decimal(shop.sales(span)["average_order_value"]) for span in (span_of(week), span_of(week).before)]
     mixed = causes["average_order_value"]["parts"]
     assert sum(part["mix_effect"] + part["rate_effect"] for part in mixed) == values[0] - values[1]
-    for one in causes["conversion_rate"]:
+    for row in causes["conversion_rate"]:
         rate = reports[week]["numbers"]["conversion_rate"]
         change = Decimal(str(rate["value"])) - Decimal(str(rate["previous"]))
-        assert sum(part["mix_effect"] + part["rate_effect"] for part in one["parts"]) == change
+        assert sum(part["mix_effect"] + part["rate_effect"] for part in row["parts"]) == change
 
 
 @pytest.mark.parametrize("week", WEEKS)
@@ -119,16 +119,16 @@ def test_devices_are_those_of_purchase_events_and_the_rest_is_listed(reports: di
     actual = contributions(reports["2026-W04"], "device")
     paid: dict[str, Decimal] = defaultdict(Decimal)
     for span, sign in ((span_of("2026-W04"), 1), (span_of("2026-W03"), -1)):
-        for one in shop.sessions:
-            for event in one.events:
+        for session in shop.sessions:
+            for event in session.events:
                 if event["event_type"] == "purchase" and span.has(event["at"].date()):
-                    paid[one.device] += sign * Decimal(event["cart_value"])
+                    paid[session.device] += sign * Decimal(event["cart_value"])
     assert {name: amount for name, amount in actual.items() if name != "(other)"} == dict(paid)
     assert actual["(other)"] == reports["2026-W04"]["causes"]["revenue_change_amount"] - sum(paid.values())
 
 
 def test_received_rows_are_accounted_for(reports: dict[str, Any], shop: PlainShop) -> None:
-    rows = {one["source"]: one for one in reports["2026-W04"]["rows"]["sources"]}
+    rows = {source["source"]: source for source in reports["2026-W04"]["rows"]["sources"]}
     clean = sum(span_of("2026-W04").has(row["at"].date()) for row in shop.events)
     assert (rows["events"]["clean_count"], rows["events"]["residue_count"]) == (clean, 0)
     assert f"Events: {rows['events']['received_count']:,} rows received, {clean:,} clean" in render_page(
@@ -139,14 +139,14 @@ def test_received_rows_are_accounted_for(reports: dict[str, Any], shop: PlainSho
 def test_the_largest_causes_go_with_the_change(reports: dict[str, Any]) -> None:
     for report in reports.values():
         change = report["causes"]["revenue_change_amount"]
-        amounts = [one["contribution_amount"] for one in report["largest_causes"]]
+        amounts = [cause["contribution_amount"] for cause in report["largest_causes"]]
         assert amounts == sorted(amounts, key=abs, reverse=True)
         assert all((amount > 0) == (change > 0) for amount in amounts)
 
 
 def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings) -> None:
     report = build_report(settings, Week.parse("2030-W01"))
-    assert {one["value"] for one in report["numbers"].values()} == {None}
+    assert {number["value"] for number in report["numbers"].values()} == {None}
     assert report["causes"] == dict.fromkeys(report["causes"])
     result = "\n".join(text_lines(report))
     assert "The data hold no revenue of 2030-W01: it is not known.\n" in result
@@ -160,7 +160,7 @@ def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings
 def test_a_week_known_in_part_has_numbers_and_no_causes(settings: Settings) -> None:
     report = build_report(settings, Week.parse("2026-W01"))
     assert report["numbers"]["revenue_amount"]["value"] > ZERO
-    assert {one["change"] for one in report["numbers"].values()} == {None}
+    assert {number["change"] for number in report["numbers"].values()} == {None}
     assert report["causes"] == dict.fromkeys(report["causes"])
     assert "Of events, 2026-W01 is known in part only: they are known from 2026-01-01 to 2026-01-04." in text_lines(
         report
@@ -257,7 +257,7 @@ def test_the_report_counts_the_checks_that_runs_noted(
     monkeypatch.setattr(report_module, "failing_checks", lambda _home: failing_checks(tmp_path))
     checks = build_report(settings, Week.parse("2026-W04"))["checks"]
     assert checks["evaluated"] == failing_checks(tmp_path)["evaluated_count"] == 2
-    assert [(one["table"], one["name"], one["sentence"]) for one in checks["failing"]] == [
+    assert [(row["table"], row["name"], row["sentence"]) for row in checks["failing"]] == [
         ("export.deliveries", "no_record_is_lost", "Each is there")
     ]
 
@@ -292,11 +292,11 @@ def test_the_job_sends_the_week_once_to_all(settings: Settings, instance: dg.Dag
 
 def test_the_schedule_asks_on_monday_for_the_week_that_is_over(settings: Settings) -> None:
     there = settings.model_copy(update={"report_email": (ANN,), "smtp_url": SecretStr("smtp://mail.example")})
-    (schedule,) = [one for one in schedules(there) if one.name == NAME]
+    (schedule,) = [schedule for schedule in schedules(there) if schedule.name == NAME]
     at = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 26, 7, tzinfo=UTC))
     (request,) = schedule.evaluate_tick(at).run_requests or []
     assert (request.run_key, request.run_config["ops"]["send_report"]["config"]) == ("2026-W04", {"week": "2026-W04"})
-    assert NAME not in {one.name for one in schedules(settings)}
+    assert NAME not in {schedule.name for schedule in schedules(settings)}
 
 
 def test_recipients_without_a_mail_server_are_refused(settings: Settings) -> None:

@@ -68,7 +68,7 @@ def markov_shares(stories: Sequence[Story]) -> Shares:
     if not whole:
         return {}
     channels = {state for step in steps for state in step} - {"(start)", "(conversion)", "(null)"}
-    effects = {one: 1 - _reaches(_without(steps, one)) / whole for one in channels}
+    effects = {channel: 1 - _reaches(_without(steps, channel)) / whole for channel in channels}
     return {one: effect / sum(effects.values()) for one, effect in effects.items()}
 
 
@@ -104,11 +104,13 @@ def _reaches(steps: Mapping[tuple[str, str], int]) -> Fraction:
     states = sorted({here for here, _ in steps})
     if "(start)" not in states:
         return Fraction(0)
-    totals = {one: sum(count for (here, _), count in steps.items() if here == one) for one in states}
+    totals = {state: sum(count for (here, _), count in steps.items() if here == state) for state in states}
     rows = []
-    for one in states:
-        row = [Fraction(int(one == other)) - Fraction(steps.get((one, other), 0), totals[one]) for other in states]
-        rows.append([*row, Fraction(steps.get((one, "(conversion)"), 0), totals[one])])
+    for state in states:
+        row = [
+            Fraction(int(state == other)) - Fraction(steps.get((state, other), 0), totals[state]) for other in states
+        ]
+        rows.append([*row, Fraction(steps.get((state, "(conversion)"), 0), totals[state])])
     for n in range(len(states)):
         pivot = next(m for m in range(n, len(states)) if rows[m][n])
         rows[n], rows[pivot] = rows[pivot], rows[n]

@@ -25,7 +25,7 @@ class Receiver:
 
     def named(self, name: str) -> list[Event]:
         """Return the events of a job."""
-        return [one for one in self.events if one["job"]["name"] == name]
+        return [event for event in self.events if event["job"]["name"] == name]
 
 
 @contextmanager

@@ -74,8 +74,8 @@ def check_of_customers(*, passed: bool, blocking: bool) -> dg.AssetChecksDefinit
 
 def run(instance: dg.DagsterInstance, *assets: dg.AssetsDefinition, tags: dict[str, str] | None = None) -> str:
     """Run a job over some assets and checks; return the run's id."""
-    plain = [one for one in assets if not isinstance(one, dg.AssetChecksDefinition)]
-    checks = [one for one in assets if isinstance(one, dg.AssetChecksDefinition)]
+    plain = [asset for asset in assets if not isinstance(asset, dg.AssetChecksDefinition)]
+    checks = [asset for asset in assets if isinstance(asset, dg.AssetChecksDefinition)]
     job = dg.Definitions(
         assets=plain, asset_checks=checks, jobs=[dg.define_asset_job("nightly", "*")], executor=dg.in_process_executor
     ).resolve_job_def("nightly")
@@ -295,7 +295,7 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
     sensor = build_definitions(settings_of(mailbox)).resolve_sensor_def("alerts")
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     without = build_definitions(Settings(home=Path("never written")))
-    assert [one.name for one in without.sensors or ()] == ["landing_files", "following", "requests"]
+    assert [sensor.name for sensor in without.sensors or ()] == ["landing_files", "following", "requests"]
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_half_a_setting_is_refused_at_start(given: dict[str, Any], why: str) -> 
 def test_doctor_tries_the_mail_server_without_sending(home: Path, mailbox: Mailbox) -> None:
     def finding(**env: str) -> dict[str, object]:
         result = ecom("doctor", "--json", home=home, env={f"ECOM_{name.upper()}": value for name, value in env.items()})
-        (actual,) = [one for one in result.json if one["subject"] == "alerts"]
+        (actual,) = [row for row in result.json if row["subject"] == "alerts"]
         return {"ok": actual["ok"], "found": actual["found"]}
 
     url = f"smtp://{HOST}:{mailbox.port}"

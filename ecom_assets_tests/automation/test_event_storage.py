@@ -110,7 +110,7 @@ def stored(instance: dg.DagsterInstance) -> list[Any]:
         assert newest is not None
         answer.append((key, record.asset_entry.last_run_id, newest.storage_id, newest.partition_key))
         actual = instance.fetch_materializations(key, limit=100, ascending=True).records
-        answer += [(one.storage_id, one.partition_key, one.asset_materialization) for one in actual]
+        answer += [(row.storage_id, row.partition_key, row.asset_materialization) for row in actual]
         answer += instance.event_log_storage.get_event_tags_for_asset(key)
     events = instance.all_logs(run_id)
     return answer + [
@@ -178,4 +178,4 @@ def test_the_check_of_a_run_over_several_days_has_one_record_which_its_result_co
         job.execute_in_process(instance=instance, tags=FOUR_DAYS, run_config=QUIET)
         key = dg.AssetCheckKey(visits.key, "has_rows")
         records = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
-    assert [(one.status.value, one.partition) for one in records] == [("SUCCEEDED", None)]
+    assert [(record.status.value, record.partition) for record in records] == [("SUCCEEDED", None)]

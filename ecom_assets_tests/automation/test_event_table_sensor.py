@@ -53,7 +53,7 @@ def test_the_sensor_asks_for_the_days_of_new_rows(account: SnowflakeEngine, snow
     # Rows came on the 28th, 29th and 30th; those of the 28th may belong to the 22nd.
     assert run.tags["dagster/asset_partition_range_start"] == "2026-03-22"
     assert run.tags["dagster/asset_partition_range_end"] == "2026-03-30"
-    answer = {str(one.partition): one.metadata["dagster/row_count"].value for one in first.asset_events}
+    answer = {str(event.partition): event.metadata["dagster/row_count"].value for event in first.asset_events}
     assert answer == {"2026-03-28": 1, "2026-03-29": 1, "2026-03-30": 1}
     again = sensor(dg.build_sensor_context(cursor=first.cursor))
     assert isinstance(again, dg.SensorResult)
@@ -61,7 +61,9 @@ def test_the_sensor_asks_for_the_days_of_new_rows(account: SnowflakeEngine, snow
     account.execute("UPDATE sales.ecommerce_events SET user_id = 'kim' WHERE event_id = 'e3'")
     later = sensor(dg.build_sensor_context(cursor=first.cursor))
     assert isinstance(later, dg.SensorResult)
-    assert [one.tags["dagster/asset_partition_range_start"] for one in later.run_requests or []] == ["2026-03-24"]
+    assert [request.tags["dagster/asset_partition_range_start"] for request in later.run_requests or []] == [
+        "2026-03-24"
+    ]
 
 
 def test_a_sensor_that_cannot_look_says_why(snowflake_url: str, home: Path) -> None:
@@ -79,13 +81,17 @@ def test_dagster_observes_each_day_s_version(account: SnowflakeEngine, snowflake
     assert EVENT_TABLE not in graph.materializable_asset_keys
     look = dg.define_asset_job("look", selection=dg.AssetSelection.assets(EVENT_TABLE))
     source = [
-        one for one in definitions.assets or () if isinstance(one, dg.AssetsDefinition) and EVENT_TABLE in one.keys
+        asset
+        for asset in definitions.assets or ()
+        if isinstance(asset, dg.AssetsDefinition) and EVENT_TABLE in asset.keys
     ]
     with dg.DagsterInstance.ephemeral() as instance:
         job = dg.Definitions(assets=source, jobs=[look]).resolve_job_def("look")
         assert job.execute_in_process(instance=instance).success
         today = datetime.now(UTC).date().isoformat()
-        [seen] = [one for one in instance.fetch_observations(EVENT_TABLE, limit=5).records if one.partition_key]
+        [seen] = [
+            record for record in instance.fetch_observations(EVENT_TABLE, limit=5).records if record.partition_key
+        ]
     assert seen.partition_key == today
     assert seen.asset_observation is not None
     assert seen.asset_observation.metadata["dagster/row_count"].value == 1

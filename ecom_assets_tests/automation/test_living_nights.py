@@ -52,7 +52,7 @@ def nights(home: Path, count: int) -> dict[str, int]:
     with dg.DagsterInstance.ephemeral() as instance:
         for day in (FIRST + timedelta(days=n) for n in range(count)):
             for name, result in Night(home, day).runs(instance):
-                failed = [one for one in result.get_asset_check_evaluations() if not one.passed]
+                failed = [evaluation for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
                 assert result.success, name
                 assert [one.check_name for one in failed] == [], name
                 well[name] = well.get(name, 0) + 1

@@ -45,7 +45,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Command
 
 
 def states(events: list[Event]) -> list[str]:
-    return [one["eventType"] for one in events]
+    return [event["eventType"] for event in events]
 
 
 def lineage_to(url: str) -> Lineage:
@@ -58,12 +58,12 @@ def test_a_run_begins_has_its_tables_and_ends(reported: tuple[CommandResult, Rec
     assert result.exit_code == 0
     assert (receiver.paths, receiver.keys) == ({"/api/v1/lineage"}, {f"Bearer {KEY}"})
     first, *of_tables, last = receiver.events
-    assert [(one["eventType"], one["job"]["name"]) for one in (first, last)] == [
+    assert [(row["eventType"], row["job"]["name"]) for row in (first, last)] == [
         ("START", "everything"),
         ("COMPLETE", "everything"),
     ]
-    assert {one["run"]["runId"] for one in (first, last)} == {result.json["run_id"]}
-    assert {one["job"]["name"] for one in of_tables} == set(result.json["written"])
+    assert {row["run"]["runId"] for row in (first, last)} == {result.json["run_id"]}
+    assert {table["job"]["name"] for table in of_tables} == set(result.json["written"])
     for name in result.json["written"]:
         began, ended = receiver.named(name)
         assert states([began, ended]) == ["START", "COMPLETE"]
@@ -75,16 +75,16 @@ def test_a_run_begins_has_its_tables_and_ends(reported: tuple[CommandResult, Rec
 def test_tables_have_inputs_schema_rows_and_column_lineage(reported: tuple[CommandResult, Receiver, Path]) -> None:
     _, receiver, home = reported
     ended = receiver.named("mart.engagement_daily")[-1]
-    assert {one["name"] for one in ended["inputs"]} == {Sessions.qualified_name(), SessionDays.qualified_name()}
+    assert {input_["name"] for input_ in ended["inputs"]} == {Sessions.qualified_name(), SessionDays.qualified_name()}
     (written,) = ended["outputs"]
     assert (written["namespace"], written["name"]) == (f"duckdb://{home}/warehouse.duckdb", "mart.engagement_daily")
     fields = written["facets"]["schema"]["fields"]
-    assert {one["name"]: (one["type"], one["description"]) for one in fields} == {
+    assert {field["name"]: (field["type"], field["description"]) for field in fields} == {
         name: (column.type, column.description) for name, column in EngagementDaily.columns.items()
     }
     assert written["outputFacets"]["outputStatistics"]["rowCount"] == 2
     lineage = written["facets"]["columnLineage"]["fields"]["engaged_session_count"]["inputFields"]
-    assert ("mart.sessions", "is_engaged") in {(one["name"], one["field"]) for one in lineage}
+    assert ("mart.sessions", "is_engaged") in {(row["name"], row["field"]) for row in lineage}
 
 
 def test_the_daemon_sends_nothing_twice(
@@ -209,14 +209,14 @@ def test_tables_are_named_as_the_standard_names_them(address: str, namespace: st
 
 
 def test_without_a_receiver_there_is_no_sensor() -> None:
-    assert "openlineage" not in {one.name for one in sensors(Settings())}
-    assert "openlineage" in {one.name for one in sensors(Settings(openlineage_url="http://127.0.0.1:5000"))}
+    assert "openlineage" not in {sensor.name for sensor in sensors(Settings())}
+    assert "openlineage" in {sensor.name for sensor in sensors(Settings(openlineage_url="http://127.0.0.1:5000"))}
 
 
 def lineage_line(home: Path, **env: str) -> str:
     """Return the line of `ecom doctor` about lineage."""
     result = ecom("doctor", "--json", home=home, env=env)
-    (actual,) = (one for one in json.loads(result.out) if one["subject"] == "lineage")
+    (actual,) = (load for load in json.loads(result.out) if load["subject"] == "lineage")
     return f"{'ok' if actual['ok'] else 'FAIL'} {actual['found']}"
 
 

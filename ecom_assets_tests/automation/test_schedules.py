@@ -132,7 +132,11 @@ def test_without_a_customer_api_nobody_is_fetched() -> None:
 def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Path) -> None:
     def on(**given: Any) -> set[str]:
         settings = Settings(home=tmp_path, **given)
-        return {one.name for one in schedules(settings) if one.default_status is dg.DefaultScheduleStatus.RUNNING}
+        return {
+            schedule.name
+            for schedule in schedules(settings)
+            if schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+        }
 
     assert on() == {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
     assert on(sandbox_until=date(2026, 1, 30)) == set(), "a shop that has ended has nothing to take in"
@@ -158,6 +162,6 @@ def test_a_setting_says_whether_schedules_are_on_before_anybody_switches_them(
 def test_the_same_setting_switches_the_sensor_of_own_files_also_where_they_reach_a_tool() -> None:
     tool: Any = {"events": "some/events", "amplitude_api_key": "key"}
     status = {
-        one: landing_sensor(Settings(schedules=one, **tool)).default_status.value for one in ("auto", "on", "off")
+        mode: landing_sensor(Settings(schedules=mode, **tool)).default_status.value for mode in ("auto", "on", "off")
     }
     assert status == {"auto": "STOPPED", "on": "RUNNING", "off": "STOPPED"}

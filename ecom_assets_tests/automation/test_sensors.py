@@ -148,7 +148,7 @@ def test_a_stray_row_is_a_run_of_its_own_without_years_between(tmp_path: Path, i
     landing = Landing(tmp_path / "landing", instance, max_days=6000)
     landing.receive("2026-03-09", "2026-03-09")
     landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
-    values = [(one.tags[RANGE_START], one.tags[RANGE_END]) for one in landing.look().run_requests or []]
+    values = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in landing.look().run_requests or []]
     # A day before the rows, and the days after in which they may make others copies; up to today at most.
     assert values == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
 

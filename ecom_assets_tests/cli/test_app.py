@@ -30,7 +30,7 @@ ABOUT_FILES = (
 @pytest.mark.parametrize("name", ABOUT_FILES)
 def test_a_question_about_files_lists_its_own_options_between_those_that_all_have(name: str) -> None:
     listed = load_command(EVERY[name], name).params
-    options = [option for one in listed for option in one.opts]
+    options = [option for row in listed for option in row.opts]
     assert [one.name for one in listed[:3]] == ["more", "events", "mapping"]
     assert options[-2:] == ["--definition", "--json"]
     assert {"--from", "--to", "--last", "--timezone", "--segment"} < set(options[3:-2])

@@ -99,7 +99,7 @@ def test_purchases_of_some_days_get_credit_from_visits_before(home: Path, events
     def revenue(*words: str) -> dict[str, float]:
         result = ecom("attribution", "--model", model, "--events", events, *words, "--json", home=home)
         assert result.exit_code == 0, result.err
-        return {one["channel"]: one["revenue"] for one in result.json["channels"]}
+        return {channel["channel"]: channel["revenue"] for channel in result.json["channels"]}
 
     assert sum(revenue("--from", "2026-03-08", "--to", "2026-03-09").values()) == 30
     assert set(revenue("--from", "2026-03-08")) == {"Email", "Organic Search"}

@@ -149,7 +149,7 @@ def leave_a_log(path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "harm", ["cut", *(pytest.param(one, marks=pytest.mark.slow) for one in ("none", "zeroed", "garbled", "gone"))]
+    "harm", ["cut", *(pytest.param(damage, marks=pytest.mark.slow) for damage in ("none", "zeroed", "garbled", "gone"))]
 )
 def test_whatever_happens_to_the_log_the_next_run_gives_the_same_tables(home: Path, finished: Path, harm: str) -> None:
     log = leave_a_log(warehouse(home))

@@ -51,12 +51,12 @@ def test_a_warehouse_copied_there_and_back_has_equal_checksums(home: Path, postg
     back = copied(home, postgres_url, f"duckdb://{tmp_path}/back.duckdb", "--json").json
     assert len(there) == TABLE_COUNT
     assert back == there
-    assert all(set(one) == {"table", "row_count", "checksum"} for one in there)
-    assert {one["table"]: one["row_count"] for one in there}["raw.events"] > 1000
+    assert all(set(row) == {"table", "row_count", "checksum"} for row in there)
+    assert {row["table"]: row["row_count"] for row in there}["raw.events"] > 1000
     status = ecom("status", "--json", home=home, env={"ECOM_WAREHOUSE": postgres_url}).json
     notes = {contract.qualified_name() for contract in NOTES}
-    counts = {one["table"]: one["row_count"] for one in there if one["table"] not in notes}
-    assert {one["table"]: one["rows"] for one in status} == counts
+    counts = {row["table"]: row["row_count"] for row in there if row["table"] not in notes}
+    assert {row["table"]: row["rows"] for row in status} == counts
 
 
 @pytest.mark.slow
@@ -124,9 +124,9 @@ def test_the_plan_of_a_migration_is_shown_before_anything_is_done(home: Path, tm
 
     done = ecom("migrate", "--yes", "--json", home=home, env=env).json
     assert done["done"]
-    assert {one["table"] for one in done["changes"]} == {"mart.sessions", "mart.engagement_daily"}
+    assert {change["table"] for change in done["changes"]} == {"mart.sessions", "mart.engagement_daily"}
     assert ecom("migrate", "--json", home=home, env=env).json == {"changes": [], "done": False}
-    kept = {one["table"]: one["rows"] for one in ecom("status", "--json", home=home, env=env).json}
+    kept = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home, env=env).json}
     assert kept["mart.sessions"] > 100
     assert kept["mart.engagement_daily"] == 0
 

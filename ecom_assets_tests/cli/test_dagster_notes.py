@@ -43,7 +43,9 @@ def notes() -> Notes:
 
 def versions(notes: Notes, contract: type[Table], *days: int) -> list[tuple[str | None, int]]:
     """Return the data versions of the writes of some days of January, with their number of days."""
-    return [(one.data_version, one.day_count) for one in notes.writes(contract, [date(2026, 1, day) for day in days])]
+    return [
+        (write.data_version, write.day_count) for write in notes.writes(contract, [date(2026, 1, day) for day in days])
+    ]
 
 
 def test_each_day_has_its_newest_write(notes: Notes) -> None:

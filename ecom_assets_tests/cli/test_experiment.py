@@ -109,12 +109,12 @@ def test_variants_are_drawn_as_bars_with_their_comparison(home: Path) -> None:
 def test_conditions_shares_and_days_go_together(home: Path) -> None:
     words = ("--share", "control=1", "--share", "test=3", "--multiple", "first", "--goal-where", "cart_amount > 20")
     actual = ask(home, *QUESTION[:4], *words, "--to", "2026-03-03", "--json").json
-    assert [(one["unit_count"], one["converted_count"]) for one in actual["variants"]] == [(3, 0), (2, 0)]
-    assert [one["expected_share"] for one in actual["variants"]] == [0.25, 0.75]
+    assert [(variant["unit_count"], variant["converted_count"]) for variant in actual["variants"]] == [(3, 0), (2, 0)]
+    assert [variant["expected_share"] for variant in actual["variants"]] == [0.25, 0.75]
     actual = ask(home, *QUESTION[:4], *words, "--json").json
-    assert [one["converted_count"] for one in actual["variants"]] == [0, 1]
+    assert [variant["converted_count"] for variant in actual["variants"]] == [0, 1]
     shown = ask(home, *QUESTION, "--exposure", "page_view", "--exposure-where", "properties.variant != test", "--json")
-    assert [one["unit_count"] for one in shown.json["variants"]] == [3]
+    assert [variant["unit_count"] for variant in shown.json["variants"]] == [3]
     assert shown.json["warnings"][0] == "All units saw the same variant, 'control', so there is nothing to compare."
 
 
@@ -122,7 +122,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "checkout.yaml"
     file.write_text("variant: properties.variant\ngoal: {event_type: purchase, where: {cart_amount: 10}}\nwithin: 1d\n")
     actual = ask(home, "--definition", file, "--json").json
-    assert [one["converted_count"] for one in actual["variants"]] == [1, 0]
+    assert [variant["converted_count"] for variant in actual["variants"]] == [1, 0]
     refused = ask(home, "--definition", file, "--share", "control=1", "--control", "x")
     assert (refused.exit_code, refused.sentence) == (
         2,
@@ -174,8 +174,8 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
         if line["event_type"] == "view" and line["brand"] in {"samsung", "apple"}:
             seen[line["user_id"]].add(line["brand"])
             since[line["user_id"]] = min(line["event_time"], since.get(line["user_id"], line["event_time"]))
-    for one in result["variants"]:
-        units = {user for user, brands in seen.items() if brands == {one["variant"]}}
+    for variant in result["variants"]:
+        units = {user for user, brands in seen.items() if brands == {variant["variant"]}}
         bought = [
             line
             for line in lines
@@ -183,6 +183,9 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
             and line["event_type"] == "purchase"
             and line["event_time"] >= since[line["user_id"]]
         ]
-        assert (one["unit_count"], one["converted_count"]) == (len(units), len({line["user_id"] for line in bought}))
-        assert one["amount"] == pytest.approx(sum(float(line["price"]) for line in bought))
+        assert (variant["unit_count"], variant["converted_count"]) == (
+            len(units),
+            len({line["user_id"] for line in bought}),
+        )
+        assert variant["amount"] == pytest.approx(sum(float(line["price"]) for line in bought))
     assert result["mixed_count"] == sum(len(brands) > 1 for brands in seen.values()) == 74

@@ -100,7 +100,9 @@ def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> Non
 
 def test_the_list_has_each_command_that_reads_files() -> None:
     asking = {
-        name for name, place in COMMANDS.items() if "events" in {one.name for one in load_command(place, name).params}
+        name
+        for name, place in COMMANDS.items()
+        if "events" in {param.name for param in load_command(place, name).params}
     }
     assert asking == {"run", "erase", *OF_EVENTS}
 

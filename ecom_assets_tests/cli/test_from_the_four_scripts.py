@@ -25,7 +25,7 @@ def test_every_table_setting_and_command_that_the_page_names_is_there() -> None:
     assert tables >= THERE
     settings = {name.removeprefix(PREFIX).lower() for name in re.findall(rf"{PREFIX}[A-Z_]+", PAGE)}
     assert settings <= set(Settings.model_fields)
-    commands = {*COMMANDS, *(one.name for one in app.registered_groups)}
+    commands = {*COMMANDS, *(group.name for group in app.registered_groups)}
     assert set(re.findall(r"`ecom (\w+)", PAGE)) <= commands
 
 

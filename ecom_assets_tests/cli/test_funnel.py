@@ -130,9 +130,9 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
     assert result.json["entries"] == {
         "first_date": "2026-01-01", "last_date": "2026-01-01", "timezone": "UTC", "complete": False,
     }  # fmt: skip
-    assert [(one["start"], one["complete"], one["steps"][0]["count"]) for one in result.json["cohorts"]] == [
-        ("2026-01-01", False, 3)
-    ]
+    assert [
+        (cohort["start"], cohort["complete"], cohort["steps"][0]["count"]) for cohort in result.json["cohorts"]
+    ] == [("2026-01-01", False, 3)]
     assert result.json["cohorts"][0]["steps"] == result.json["steps"]
 
 
@@ -151,7 +151,7 @@ def test_the_time_to_convert_stands_in_bins(
 ) -> None:
     words = ("funnel", "--events", str(events), *STEPS, "--time-to-convert", "1:2", *bins)
     result = ecom(*words, "--json", home=home).json["time_to_convert"]
-    assert [(one["from_s"], one["to_s"], one["count"]) for one in result.pop("bins")] == expected
+    assert [(row["from_s"], row["to_s"], row["count"]) for row in result.pop("bins")] == expected
     assert result == {"from_step": 1, "to_step": 2, "count": 2, "average_s": 150.0, "median_s": 150.0, "p90_s": 270.0}
     assert "average 2.5 min, median 2.5 min, p90 4.5 min" in ecom(*words, home=home).out
 
@@ -161,7 +161,7 @@ def test_one_step_counts_who_did_it(home: Path, events: Path) -> None:
     result = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--json", home=home)
     assert counts(result) == [2]
     result = ecom("funnel", "--events", events, "--steps", "add_to_cart", "--by", "product_id", "--json", home=home)
-    assert [(one["value"], one["steps"][0]["count"]) for one in result.json["breakdown"]] == [("p1", 1), ("p2", 1)]
+    assert [(row["value"], row["steps"][0]["count"]) for row in result.json["breakdown"]] == [("p1", 1), ("p2", 1)]
 
 
 def test_steps_in_a_file_have_conditions(home: Path, events: Path) -> None:
@@ -251,7 +251,7 @@ def test_several_columns_are_broken_down_together(home: Path, events: Path) -> N
     output = ecom("funnel", "--events", events, *STEPS, *words, home=home)
     assert "By product_category, visitor_id (first)" in output.out
     result = ecom("funnel", "--events", events, *STEPS, *words, "--json", home=home).json["breakdown"]
-    assert [(one["value"], one["values"], [step["count"] for step in one["steps"]]) for one in result] == [
+    assert [(row["value"], row["values"], [step["count"] for step in row["steps"]]) for row in result] == [
         ("hats / ann", ["hats", "ann"], [1, 1]),
         ("hats / cid", ["hats", "cid"], [1, 0]),
         ("Other", ["Other"], [1, 1]),
@@ -484,6 +484,6 @@ def test_of_copies_that_disagree_the_same_one_counts_in_every_question(tmp_path:
     every = ((), ("--who", tmp_path / "who.csv"), ("--to", "2026-03-02"), ("--over", "day"), ("--by", "event_type"))
     results = [ecom(*words, *more, home=tmp_path / "home").json for more in every]
     expected = 1 if "search" in again else 0
-    assert [[one["steps"][1]["count"], one["rows"]["rejected"]] for one in results] == [
+    assert [[result["steps"][1]["count"], result["rows"]["rejected"]] for result in results] == [
         [expected, {"duplicate": 1}]
     ] * 5

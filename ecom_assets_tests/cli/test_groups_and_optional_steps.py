@@ -52,7 +52,7 @@ def numbers(answer: Any) -> Any:
     """Return the counts of steps, the values of the first series, or who returned, by cohort."""
     if "steps" in answer:
         return [step["count"] for step in answer["steps"]]
-    return answer["series"][0]["values"] if "series" in answer else [one["returned"] for one in answer["cohorts"]]
+    return answer["series"][0]["values"] if "series" in answer else [cohort["returned"] for cohort in answer["cohorts"]]
 
 
 @pytest.mark.parametrize(

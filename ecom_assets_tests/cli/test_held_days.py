@@ -43,11 +43,11 @@ def sold(home: Path) -> list[tuple[Any, ...]]:
 
 
 def held(result: CommandResult) -> list[tuple[str, str, int]]:
-    return [(one["day"], one["reason"], one["held_row_count"]) for one in result.json["sales"]["held_days"]]
+    return [(day["day"], day["reason"], day["held_row_count"]) for day in result.json["sales"]["held_days"]]
 
 
 def of_table(result: CommandResult, name: str) -> Any:
-    [row] = [one for one in result.json if one["table"] == name]
+    [row] = [row for row in result.json if row["table"] == name]
     return row
 
 

@@ -42,7 +42,7 @@ def own_part(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def pairs(answer: dict[str, Any]) -> dict[tuple[str, str], int]:
-    return {(one["from"], one["to"]): one["count"] for one in answer["transitions"]}
+    return {(transition["from"], transition["to"]): transition["count"] for transition in answer["transitions"]}
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
@@ -66,13 +66,13 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
 def test_paths_and_transitions_are_those_of_the_sessions(home: Path) -> None:
     answer = question(home, STORY, "--json").json
     assert (answer["sessions"], answer["converted_sessions"]) == (3, 1)
-    assert [(one["path"], one["sessions"], one["conversion_rate"]) for one in answer["top_paths"]] == [
+    assert [(path["path"], path["sessions"], path["conversion_rate"]) for path in answer["top_paths"]] == [
         (["page_view"], 1, 0.0),
         (["page_view", "product_view", "purchase"], 1, 1.0),
         (["search", "page_view"], 1, 0.0),
     ]
-    assert [one["path"][-1] for one in answer["converting_paths"]] == ["purchase"]
-    assert {one["share"] for one in answer["other_paths"]} == {0.5}
+    assert [path["path"][-1] for path in answer["converting_paths"]] == ["purchase"]
+    assert {path["share"] for path in answer["other_paths"]} == {0.5}
     assert pairs(answer) == {
         ("(start)", "page_view"): 2,
         ("page_view", "(exit)"): 2,
@@ -89,7 +89,7 @@ def test_paths_and_transitions_are_those_of_the_sessions(home: Path) -> None:
 def test_by_category_only_events_with_one_are_steps(home: Path) -> None:
     answer = question(home, STORY, "--by", "category", "--json").json
     assert pairs(answer) == {("(start)", "(exit)"): 2, ("(start)", "hats"): 1, ("hats", "(exit)"): 1}
-    assert [(one["path"], one["sessions"]) for one in answer["top_paths"]] == [([], 2), (["hats"], 1)]
+    assert [(path["path"], path["sessions"]) for path in answer["top_paths"]] == [([], 2), (["hats"], 1)]
 
 
 @pytest.mark.slow
@@ -176,7 +176,7 @@ def test_a_real_store_s_buyers_mostly_viewed_first(home: Path) -> None:
     assert starts == exits == answer["sessions"]
     # 192 of the 193 buyers viewed first, counted with other tools; the hours are too few for a second session.
     assert answer["converted_sessions"] == 193
-    assert [one for one in answer["transitions"] if one["from"] == "(start)"] == [
+    assert [transition for transition in answer["transitions"] if transition["from"] == "(start)"] == [
         {"from": "(start)", "to": "product_view", "count": answer["sessions"] - 1, "converted": 192},
         {"from": "(start)", "to": "purchase", "count": 1, "converted": 1},
     ]
@@ -195,7 +195,7 @@ b2,bob,page_view,2026-01-02T10:01:00Z,,,s2,https://shop.example/,,
 
 def paths_of(result: CommandResult) -> list[tuple[str, int]]:
     """Return the paths and the sessions that took them."""
-    return [(" ".join(one["path"]), one["sessions"]) for one in result.json["top_paths"]]
+    return [(" ".join(path["path"]), path["sessions"]) for path in result.json["top_paths"]]
 
 
 @pytest.mark.slow
@@ -258,7 +258,7 @@ def test_a_file_says_what_options_say_and_one_of_them_is_enough(home: Path) -> N
     words = ("--to-step", "product_view", "--exclude", "search", "--top", "2", "--where", "event_type != refund")
     by_file, by_options = (question(home, STORY, *one, "--json").json for one in (("--definition", str(file)), words))
     assert by_file == by_options
-    assert [one["path"] for one in by_file["top_paths"]] == [["page_view", "product_view"]]
+    assert [path["path"] for path in by_file["top_paths"]] == [["page_view", "product_view"]]
     result = question(home, STORY, "--definition", str(file), "--top", "1")
     assert (result.exit_code, result.sentence) == (2, "--definition says what --top would; leave one of them out.")
     file.write_text("to: product_view\n")

@@ -110,7 +110,7 @@ def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(tmp_path:
     assert "The source of orders has 0 of the 4 rows that raw.user_order_log has of 2026-01-02" in held.err
     allowed = ecom(*words, "--from", "2026-01-02", "--to", "2026-01-03", "--allow-withdrawal", home=home)
     assert allowed.json["tables"]["staging.user_order_log"] == 8
-    assert "no_day_lost_its_rows" not in {one["name"] for one in allowed.json["checks"]["failed"]}
+    assert "no_day_lost_its_rows" not in {row["name"] for row in allowed.json["checks"]["failed"]}
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def test_purchases_without_an_amount_have_no_revenue_instead_of_none(home: Path,
     result = run(home, "--json", "--events", events_of(tmp_path / "e.csv", ""))
     sales, channels = result.json["sales"], result.json["channels"]["models"]["last"]
     assert (sales["orders"], sales["revenue_amount"], sales["average_order_value"]) == (1, None, None)
-    assert [(one["credit"], one["revenue_amount"]) for one in channels] == [(1.0, None)]
+    assert [(channel["credit"], channel["revenue_amount"]) for channel in channels] == [(1.0, None)]
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
         product = con.execute("SELECT purchase_count, revenue_amount FROM mart.product_performance").fetchall()
         bought = con.execute("SELECT unit, revenue_amount FROM mart.conversions").fetchall()
@@ -73,7 +73,7 @@ def test_cohorts_are_worth_what_purchases_say(home: Path, tmp_path: Path, amount
     later = "3,ben,page_view,2026-01-12T09:00:00Z,,,s2,,,\n"  # so that the day after anna's first is over
     path.write_text(path.read_text() + later)
     answer = run(home, "--json", "--events", path).json["cohorts"]["day"]
-    assert [(one["period"], one["size"], one["lifetime_value"]) for one in answer] == [(1, 1, value)]
+    assert [(row["period"], row["size"], row["lifetime_value"]) for row in answer] == [(1, 1, value)]
 
 
 @pytest.mark.slow
@@ -100,9 +100,9 @@ def found(home: Path, env: dict[str, str]) -> dict[str, str]:
     """Return what `ecom doctor` says of each source."""
     of_sources = ("events", "orders", "customers")
     return {
-        one["subject"]: one["found"]
-        for one in ecom("doctor", "--json", home=home, env=env).json
-        if one["subject"] in of_sources
+        row["subject"]: row["found"]
+        for row in ecom("doctor", "--json", home=home, env=env).json
+        if row["subject"] in of_sources
     }
 
 

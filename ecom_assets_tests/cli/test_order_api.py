@@ -57,7 +57,7 @@ def amounts(home: Path) -> list[tuple[Any, ...]]:
 
 
 def warned(result: CommandResult) -> list[str]:
-    return [one["sentence"] for one in result.json["checks"]["warned"]]
+    return [row["sentence"] for row in result.json["checks"]["warned"]]
 
 
 HISTORY = [("shipped", 3_790, 1_987_570)]
@@ -79,7 +79,7 @@ def test_eight_nights_of_the_api_over_a_loaded_history_are_green_and_add_up(home
     status = ecom("status", home=home, env=env).out
     assert "nothing of 2022-12-01, seen first on" in status
     assert "the 1,144 rows that came otherwise stay." in status
-    [row] = [one for one in ecom("status", "--json", home=home, env=env).json if one["table"] == "raw.user_order_log"]
+    [row] = [row for row in ecom("status", "--json", home=home, env=env).json if row["table"] == "raw.user_order_log"]
     assert (row["lost_days"], len(row["absent_days"])) == ([], 7)
     allowed = ecom(*RUN, *NIGHTS, "--allow-withdrawal", home=home, env=env)
     assert (allowed.exit_code, amounts(home)) == (0, WITH_NIGHTS), "what came by file is not the API's to withdraw"

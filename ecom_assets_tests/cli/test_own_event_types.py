@@ -46,7 +46,7 @@ def ask(folder: Path, command: str, *words: str) -> Any:
 def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
     """Of the six events three are views, two are carts, and one is a purchase."""
     values = {"event_type = view": 3, "event_type in view, cart": 5, "event_type not in cart": 4}
-    actual = {one: ask(folder, "trend", "--where", one)["series"][0]["total"] for one in values}
+    actual = {value: ask(folder, "trend", "--where", value)["series"][0]["total"] for value in values}
     assert actual == values
 
 
@@ -71,7 +71,7 @@ def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
 )
 def test_both_words_ask_the_same(folder: Path, command: str, words: tuple[str, ...]) -> None:
     theirs, ours = (
-        ask(folder, command, *(one.format(**names) for one in words))
+        ask(folder, command, *(word.format(**names) for word in words))
         for names in (
             {"view": "view", "cart": "cart", "buy": "buy"},
             {"view": "product_view", "cart": "add_to_cart", "buy": "purchase"},
@@ -94,7 +94,7 @@ def test_only_whole_values_of_event_types_are_translated() -> None:
     words = {"view": "product_view"}
     where = parse_where(["event_type contains view", "properties.event_type = view", "event_type in view, 7"])
     actual = with_event_types(where, lambda one: words.get(one, one)).to_mapping()["all_of"]
-    assert [one["value"] for one in actual] == ["view", "view", ["product_view", 7]]
+    assert [row["value"] for row in actual] == ["view", "view", ["product_view", 7]]
 
 
 FOREIGN_MAPPING = """\
@@ -166,9 +166,9 @@ def test_sessions_retention_and_journeys_know_every_type(home: Path) -> None:
     sessions = ask_foreign(home, "sessions").json
     assert (sessions["events"], sessions["visitors"], sessions["sessions"]) == (8, 3, 4)
     cohorts = ask_foreign(home, "retention", "--period", "day").json["cohorts"]
-    assert [(one["cohort"], one["returned"]) for one in cohorts] == [("2026-01-05", [3, 1])]
+    assert [(cohort["cohort"], cohort["returned"]) for cohort in cohorts] == [("2026-01-05", [3, 1])]
     paths = ask_foreign(home, "journeys").json["top_paths"]
-    assert {tuple(one["path"]): one["sessions"] for one in paths} == {
+    assert {tuple(path["path"]): path["sessions"] for path in paths} == {
         ("$pageview", "$scroll", "buy"): 1,
         ("$pageview", "buy"): 1,
         ("$pageview",): 1,
@@ -193,5 +193,5 @@ def test_a_run_keeps_every_type_and_warns_of_one_that_is_new(home: Path) -> None
     assert "WARNING staging/events no_event_type_is_new" in second.out
     assert "event_type gift wrapped, event_count 1" in second.out
     listed = ecom("status", "--json", home=home)
-    shown = [one["failing_checks"] for one in listed.json if one["table"] == "staging.events"]
+    shown = [row["failing_checks"] for row in listed.json if row["table"] == "staging.events"]
     assert shown == [["no_event_type_is_new (warning)"]]

@@ -23,7 +23,7 @@ def answer(home: Path, command: str, *words: str) -> Any:
 
 
 def credit(home: Path, *words: str) -> dict[str, float]:
-    return {one["channel"]: one["credit"] for one in answer(home, "attribution", *words)["channels"]}
+    return {channel["channel"]: channel["credit"] for channel in answer(home, "attribution", *words)["channels"]}
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(home: Pat
         json.dumps({"preset": "posthog", "period": "week", "week_start": "friday"} | _series(name))
     )
     used = [answer(home, name, "--definition", str(tmp_path / f))["definition"] for f in ("plain.json", "own.json")]
-    assert [one["week_start"] for one in used] == ["sunday", "friday"]
+    assert [row["week_start"] for row in used] == ["sunday", "friday"]
     words = ("--definition", tmp_path / "plain.json", "--preset", "ga4")
     twice = ecom(name, "--events", EVENTS, *words, home=home)
     assert twice.sentence == "--definition says what --preset would; leave one of them out."

@@ -131,7 +131,7 @@ def test_a_warehouse_that_is_the_same_postgres_is_said_and_skipped(home: Path, e
 
 
 def finding(home: Path, **env: str) -> tuple[bool, str]:
-    (actual,) = [one for one in ecom("doctor", "--json", home=home, env=env).json if one["subject"] == "publishing"]
+    (actual,) = [row for row in ecom("doctor", "--json", home=home, env=env).json if row["subject"] == "publishing"]
     return actual["ok"], actual["found"]
 
 

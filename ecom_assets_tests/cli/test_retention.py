@@ -41,7 +41,7 @@ def ask(home: Path, *options: str) -> CommandResult:
 
 def reported(actual: Any) -> dict[str, list[int]]:
     """Return who returned, by cohort."""
-    return {one["cohort"]: one["returned"] for one in actual["cohorts"]}
+    return {cohort["cohort"]: cohort["returned"] for cohort in actual["cohorts"]}
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
@@ -82,7 +82,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
 
 def test_its_totals_have_the_shape_that_scripts_read(home: Path) -> None:
     actual = ask(home, "--json").json
-    assert [shape(one) for one in actual["totals"]][:2] == [
+    assert [shape(total) for total in actual["totals"]][:2] == [
         {"period": str, "cohorts": int, "size": int, "returned": int, "rate": float, "revenue": str}
         | {"lifetime_value": float, "sum": type(None), "sum_per_visitor": type(None)}
     ] * 2
@@ -143,10 +143,10 @@ def test_a_type_that_no_event_has_counts_nobody_with_a_warning(home: Path) -> No
 def test_who_knows_that_the_newest_day_is_whole_says_so(home: Path) -> None:
     actual = ask(home, "--json", "--period", "day", "--whole-until", "2026-03-16").json
     assert actual["definition"]["whole_until_date"] == "2026-03-16"
-    assert all(all(one["complete"]) for one in actual["cohorts"])
+    assert all(all(cohort["complete"]) for cohort in actual["cohorts"])
     later = ask(home, "--json", "--whole-until", "2026-03-29").json
     assert reported(later) == {"2026-03-02": [2, 1, 0, 0], "2026-03-09": [1, 1, 0]}
-    assert all(all(one["complete"]) for one in later["cohorts"])
+    assert all(all(cohort["complete"]) for cohort in later["cohorts"])
 
 
 @pytest.mark.slow
@@ -213,7 +213,7 @@ def test_online_retail_s_first_cohort_returns_as_its_readme_says(home: Path) -> 
     first = result["cohorts"][0]
     assert first["returned"] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
     assert (first["cohort"], first["size"], first["complete"][-2:]) == ("2010-12-01", 885, [True, False])
-    assert sum(one["size"] for one in result["cohorts"]) == 4_338
+    assert sum(cohort["size"] for cohort in result["cohorts"]) == 4_338
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         f"{HEADER}\ne1,{IDS[0]},page_view,{YESTERDAY}T10:00:00Z,,,s1,https://shop.example/?utm_medium=email,,\n"
     )
     (folder / "orders.csv").write_text(ORDERS)
-    records = [one | {"id": key} for one, key in zip(people(1, 2, 3, 4), IDS, strict=True)]
+    records = [person | {"id": key} for person, key in zip(people(1, 2, 3, 4), IDS, strict=True)]
     records += [{**records[0], "city": "Bonn", "updated_at": "2025-01-01T00:00:00Z"}, {"id": None}, {"id": " "}]
     with CustomerService(records) as api:
         words = ("run", "--json", "--events", folder / "events.csv", "--orders", folder / "orders.csv")
@@ -110,7 +110,7 @@ def test_customers_whom_the_api_counts_and_does_not_list_are_warned_of(tmp_path:
 def test_what_text_ids_did_and_bought_is_theirs(shop: Shop) -> None:
     rows = {row["customer_id"]: row for row in shop.rows(Customers)}
     assert sorted(rows) == IDS
-    first, second, third, _ = (rows[one] for one in IDS)
+    first, second, third, _ = (rows[id_] for id_ in IDS)
     assert (first["acquisition_channel"], first["engagement_source"]) == ("email_campaign", "sessions")
     assert (first["customer_tier"], second["customer_tier"], third["customer_tier"]) == (
         "enterprise",
@@ -123,8 +123,8 @@ def test_what_text_ids_did_and_bought_is_theirs(shop: Shop) -> None:
 
 @pytest.mark.slow
 def test_text_ids_are_texts_in_the_file_of_customers(shop: Shop) -> None:
-    assert [one["customer_id"] for one in shop.exported["customers"]] == IDS
-    assert all("email" not in one for one in shop.exported["customers"])
+    assert [customer["customer_id"] for customer in shop.exported["customers"]] == IDS
+    assert all("email" not in customer for customer in shop.exported["customers"])
 
 
 @pytest.mark.slow
@@ -139,9 +139,9 @@ def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) ->
     assert "  mean score     100.00; missing or invalid: nothing\n" in result.out
     assert "Quarantined customers: 0 of 12 records; surplus copies left out: 0\n" in result.out
     exported = Shop(home, result).exported
-    assert {one["data_quality_score"] for one in exported["customers"]} == {100}
+    assert {customer["data_quality_score"] for customer in exported["customers"]} == {100}
     # Byron, Charles, Emma, Eve, two Georges by their last names, Janet, Lindsay, Michael, Rachel, Tobias, Tracey.
-    assert [one["customer_id"] for one in exported["customers"]] == [10, 5, 3, 4, 1, 11, 2, 8, 7, 12, 9, 6]
+    assert [customer["customer_id"] for customer in exported["customers"]] == [10, 5, 3, 4, 1, 11, 2, 8, 7, 12, 9, 6]
 
 
 @pytest.mark.slow
@@ -217,7 +217,7 @@ def test_the_doctor_names_the_mapping_and_refuses_a_wrong_one(tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_mapping_that_does_not_fit_stops_what_is_built_on_customers(tmp_path: Path) -> None:
     home, events = tmp_path / "home", page_views(tmp_path / "own.csv", str(TODAY))
-    with LayoutService(layouts.reqres, [{"uuid": one} for one in IDS]) as api:
+    with LayoutService(layouts.reqres, [{"uuid": id_} for id_ in IDS]) as api:
         env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
         result = ecom("run", "--events", events, "--select", '+key:"export/customers_json"', home=home, env=env)
     assert result.exit_code == 1

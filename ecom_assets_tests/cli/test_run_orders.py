@@ -60,7 +60,7 @@ def real_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.exit_code == 0, result.err
     settings = Settings(orders="the report")
     skipped = {key.to_user_string() for key in without_source(settings)}
-    values = [one for one in checks(settings) if f"{one.contract.layer}/{one.contract.name}" not in skipped]
+    values = [check for check in checks(settings) if f"{check.contract.layer}/{check.contract.name}" not in skipped]
     assert result.json["checks"] == {"passed": len(values), "failed": [], "warned": []}
     return home
 

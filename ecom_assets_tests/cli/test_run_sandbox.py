@@ -75,10 +75,10 @@ def test_the_summary_has_the_shape_that_scripts_read(shop: Shop) -> None:
     # Null in a segment without anybody.
     actual["segments"]["segments"][0].pop("mean_recency_days")
     causes = actual["reconciliation"].pop("causes")
-    assert all(one == {"count": int, "amount": str} for one in causes.values())
+    assert all(cause == {"count": int, "amount": str} for cause in causes.values())
     assert actual.pop("quarantined") == dict.fromkeys(shop.summary["quarantined"], int)
-    outcomes = [one.pop("outcomes") for one in actual["deliveries"].values()]
-    assert {kind for one in outcomes for kind in one.values()} == {int}
+    outcomes = [delivery.pop("outcomes") for delivery in actual["deliveries"].values()]
+    assert {kind for outcome in outcomes for kind in outcome.values()} == {int}
     del actual["fetched"]
     assert actual == SUMMARY
 
@@ -98,9 +98,9 @@ def test_it_reports_what_it_took_to_get_through_to_the_apis(shop: Shop) -> None:
 
 def test_segments_and_value_are_of_all_who_ordered(shop: Shop) -> None:
     answer, sales = shop.summary["segments"], shop.summary["sales"]
-    assert [one["segment"] for one in answer["segments"]] == list(SEGMENTS)
-    assert answer["customers"] == sum(one["customers"] for one in answer["segments"]) == sales["customers"]
-    assert sum(one["orders"] for one in answer["segments"]) == sales["orders"]
+    assert [segment["segment"] for segment in answer["segments"]] == list(SEGMENTS)
+    assert answer["customers"] == sum(segment["customers"] for segment in answer["segments"]) == sales["customers"]
+    assert sum(segment["orders"] for segment in answer["segments"]) == sales["orders"]
     # In three days hardly anybody comes again.
     assert answer["value"]["no_model_reason"] in {"no_repeat_orders", "too_few_customers"}
     assert answer["value"]["as_of_date"] == "2026-01-03"
@@ -150,7 +150,7 @@ def test_orders_and_events_differ_for_the_causes_that_were_planted(shop: Shop) -
     days = planted["by_date"].values()
     for cause, one in actual["causes"].items():
         assert Decimal(one["amount"]) == sum((Decimal(day.get(cause, "0")) for day in days), Decimal(0))
-    assert Decimal(actual["difference_amount"]) == sum(Decimal(one["amount"]) for one in actual["causes"].values())
+    assert Decimal(actual["difference_amount"]) == sum(Decimal(cause["amount"]) for cause in actual["causes"].values())
 
 
 def test_a_first_run_and_its_repetition_change_no_published_number(shop: Shop) -> None:
@@ -163,7 +163,7 @@ def test_journeys_are_those_of_the_sessions_and_searches_those_that_were_planted
     assert actual["converted_sessions"] == shop.truth["funnel_sessions"]["purchase"]
     assert searched["searches"] == shop.truth["events"]["clean_by_type"]["search"]
     assert 0 < searched["click_rate"] < 1
-    assert [one["search_term"] for one in searched["top_terms"] if one["search_term"] not in QUERIES] == []
+    assert [term["search_term"] for term in searched["top_terms"] if term["search_term"] not in QUERIES] == []
 
 
 def test_the_stock_of_the_shop_is_watched(shop: Shop) -> None:
@@ -178,9 +178,9 @@ def test_every_model_credits_all_orders_and_all_revenue_to_channels(shop: Shop) 
     actual, planted = shop.summary["channels"], shop.truth["orders"]
     assert actual["unit"] == "order"
     for channels in actual["models"].values():
-        assert sum(one["credit"] for one in channels) == pytest.approx(planted["orders"])
-        assert sum(Decimal(one["revenue_amount"]) for one in channels) == Decimal(planted["revenue"])
-        assert {one["channel"] for one in channels} <= {*CHANNELS}, "who buys here was seen here"
+        assert sum(channel["credit"] for channel in channels) == pytest.approx(planted["orders"])
+        assert sum(Decimal(channel["revenue_amount"]) for channel in channels) == Decimal(planted["revenue"])
+        assert {channel["channel"] for channel in channels} <= {*CHANNELS}, "who buys here was seen here"
 
 
 def test_everybody_is_new_in_the_week_that_the_shop_opened(shop: Shop) -> None:
@@ -276,7 +276,7 @@ def test_a_number_of_the_run_is_explained_down_to_received_rows(shop: Shop) -> N
     assert number["adds_up"] is True
     assert number["down"][0]["levels"][-1]["table"] == "raw.events"
     assert [run["run_id"] for run in made["runs"]] == [shop.summary["run_id"]]
-    assert [one["table"] for one in made["upstream"]] == ["mart.session_days", "mart.sessions"]
+    assert [row["table"] for row in made["upstream"]] == ["mart.session_days", "mart.sessions"]
     assert made["sql"].startswith(("SELECT", "WITH"))
     text = ecom(*values[:-1], "--sql", home=shop.home).out
     assert f"session_count = {number['value']}" in text

@@ -91,7 +91,7 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    records = [one | {"id": who} for one, who in zip(people(1, 2, 3), ("ann", "ben", "dan"), strict=True)]
+    records = [person | {"id": who} for person, who in zip(people(1, 2, 3), ("ann", "ben", "dan"), strict=True)]
     with CustomerService(records) as api:
         yield Shop(tmp_path_factory.mktemp("sources"), api)
 
@@ -153,9 +153,9 @@ def test_the_first_orders_restate_what_purchase_events_had_said(shop: Shop) -> N
     finally:
         engine.close()
     changed = {
-        (one["restated_date"], one["before_value"], one["after_value"])
-        for one in logged
-        if (one["table_name"], one["column_name"]) == ("mart.product_performance", "revenue_amount")
+        (row["restated_date"], row["before_value"], row["after_value"])
+        for row in logged
+        if (row["table_name"], row["column_name"]) == ("mart.product_performance", "revenue_amount")
     }
     # On the last day with events nothing was ordered, on the last day of all only the order is new.
     assert changed == {*((day, 20.0, 18.5) for day in DAYS[2:5]), (DAYS[5], 20.0, 0.0)}

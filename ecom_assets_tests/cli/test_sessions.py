@@ -175,7 +175,7 @@ def test_each_rule_gives_its_sessions_in_each_question(home: Path, rule: str, se
     assert [step["count"] for step in steps] == funnel
     journeys = ask(home, "journeys", *words)
     assert (journeys["sessions"], journeys["definition"]["session_rule"]) == (sessions, rule)
-    paths = {tuple(one["path"]): one["sessions"] for one in journeys["top_paths"]}
+    paths = {tuple(path["path"]): path["sessions"] for path in journeys["top_paths"]}
     assert paths.get(("page_view", "purchase"), 0) == funnel[1]
 
 

@@ -99,7 +99,7 @@ def test_one_line_is_drawn_as_bars_and_several_as_columns(home: Path) -> None:
 def test_conditions_days_and_breakdowns_go_together(home: Path) -> None:
     words = ("--where", "page_url contains /sale or cart_amount > 20", "--by", "event_type", "--json")
     actual = ask(home, *words).json["series"]
-    assert {one["breakdown"]: one["values"] for one in actual} == {"page_view": [0, 0, 1, 0], "purchase": [1, 0, 0, 0]}
+    assert {row["breakdown"]: row["values"] for row in actual} == {"page_view": [0, 0, 1, 0], "purchase": [1, 0, 0, 0]}
 
 
 @pytest.mark.sampled(1)
@@ -174,7 +174,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
     file = home.parent / "trend.yaml"
     file.write_text("series: ['page_view:visitors', {event_type: purchase, where: {cart_amount: 10}}]\nperiod: week\n")
     actual = ask(home, "--definition", str(file), "--json").json
-    assert [one["values"] for one in actual["series"]] == [[3], [1]]
+    assert [series["values"] for series in actual["series"]] == [[3], [1]]
     refused = ecom("trend", "--events", home.parent / "story.csv", "--definition", file, "--limit", "0", home=home)
     assert (refused.exit_code, refused.sentence) == (
         2,
@@ -222,7 +222,7 @@ def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> No
         "--json",
     )
     result = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home).json["series"]
-    assert [one["values"] for one in result] == [[17_051], [193], [214]]
+    assert [row["values"] for row in result] == [[17_051], [193], [214]]
 
 
 def test_a_column_that_only_the_file_has_is_named_by_its_key(home: Path) -> None:

@@ -29,7 +29,9 @@ def orders_csv(path: Path, lines: list[tuple[str, date, str]]) -> Path:
 def cdnow_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The published purchases as order lines, those after the calibration too."""
     path = tmp_path_factory.mktemp("cdnow") / "orders.csv"
-    return orders_csv(path, [(one.customer_id, one.day, str(one.amount)) for one in cdnow.purchases()])
+    return orders_csv(
+        path, [(purchase.customer_id, purchase.day, str(purchase.amount)) for purchase in cdnow.purchases()]
+    )
 
 
 def test_cdnow_comes_out_as_published_in_the_shape_that_scripts_read(home: Path, cdnow_file: Path) -> None:
@@ -63,7 +65,7 @@ def test_segments_have_the_shape_for_scripts_and_rows_that_add_up(home: Path, tm
     assert {"definition", "as_of_date", "customers", "segments", "rows"} <= actual.keys()
     assert actual["definition"] == {"scores": "percent_rank", "source": "orders"}
     assert (actual["customers"], actual["as_of_date"]) == (2357, "1998-06-30")
-    assert [one["segment"] for one in actual["segments"]] == list(SEGMENTS)
+    assert [segment["segment"] for segment in actual["segments"]] == list(SEGMENTS)
     assert list(actual["segments"][0]) == [
         "segment", "customers", "share", "orders", "revenue_amount", "mean_recency_days",
     ]  # fmt: skip
@@ -71,11 +73,13 @@ def test_segments_have_the_shape_for_scripts_and_rows_that_add_up(home: Path, tm
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(CustomerSegments.columns)
     counted = Counter(row["segment"] for row in rows)
-    assert {one["segment"]: one["customers"] for one in actual["segments"]} == {
+    assert {segment["segment"]: segment["customers"] for segment in actual["segments"]} == {
         name: counted[name] for name in SEGMENTS
     }
     # All are at noon, so that those of one customer and day are one order.
-    assert sum(one["orders"] for one in actual["segments"]) == len({(p.customer_id, p.day) for p in cdnow.purchases()})
+    assert sum(segment["orders"] for segment in actual["segments"]) == len(
+        {(p.customer_id, p.day) for p in cdnow.purchases()}
+    )
 
 
 @pytest.mark.slow
@@ -185,7 +189,7 @@ def test_the_real_order_report_has_every_customer_in_a_segment(home: Path) -> No
         rows = {row["uniq_id"]: row for row in csv.DictReader(lines)}.values()
     result = ecom("segments", "--orders", file, "--json", home=home).json
     assert result["customers"] == len({row["customer_id"] for row in rows})
-    assert sum(float(one["revenue_amount"]) for one in result["segments"]) == 1_987_570
+    assert sum(float(segment["revenue_amount"]) for segment in result["segments"]) == 1_987_570
 
 
 @pytest.mark.slow

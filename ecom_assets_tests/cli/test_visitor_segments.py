@@ -36,7 +36,7 @@ def ask(home: Path, *words: str | Path, env: dict[str, str] | None = None) -> Co
 
 def values(result: CommandResult) -> list[list[float]]:
     assert (result.exit_code, result.err) == (0, "")
-    return [one["values"] for one in result.json["series"]]
+    return [series["values"] for series in result.json["series"]]
 
 
 def test_a_question_is_about_the_visitors_of_a_segment_of_a_file(home: Path) -> None:
@@ -114,7 +114,7 @@ def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
     words = ("--variant", "event_type", "--control", "page_view", "--multiple", "first", "--goal", "purchase", "--json")
     story = ("experiment", "--events", home.parent / "story.csv", *words)
     counts = [
-        [one["unit_count"] for one in ecom(*story, *more, home=home).json["variants"]]
+        [variant["unit_count"] for variant in ecom(*story, *more, home=home).json["variants"]]
         for more in ((), ("--segment", home.parent / "one.yaml"))
     ]
     assert counts == [[2, 1], [1]]
@@ -125,7 +125,7 @@ def test_funnels_are_asked_of_a_segment_too(home: Path) -> None:
     """Of Ann and Bob, who viewed, only Ann bought; without the segment the quick way answers, with it the other."""
     words = ("funnel", "--events", home.parent / "story.csv", "--steps", "page_view,purchase", "--json")
     both, loyal = (ecom(*words, *more, home=home).json for more in ((), ("--segment", home.parent / "one.yaml")))
-    assert [[step["count"] for step in one["steps"]] for one in (both, loyal)] == [[2, 1], [1, 1]]
+    assert [[step["count"] for step in row["steps"]] for row in (both, loyal)] == [[2, 1], [1, 1]]
     assert ("segment" in both["definition"], loyal["definition"]["segment"]["name"]) == (False, "loyal")
     early = ecom(*words, "--segment", home.parent / "one.yaml", "--to", "2026-03-03", home=home).json
     assert [step["count"] for step in early["steps"]] == [0, 0], "on the 3rd Ann had bought once only"
@@ -140,7 +140,7 @@ def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
     assert (cohort["cohort"], cohort["size"], cohort["returned"][:3]) == ("2026-03-02", 1, [1, 0, 0])
     assert cohort["complete"][:3] == [True, True, True]
     everybody = ecom(*words, home=home).json["cohorts"]
-    assert [one["size"] for one in everybody] == [2, 1]
+    assert [row["size"] for row in everybody] == [2, 1]
     assert ecom("retention", "--orders", "x.csv", "--segment", "bob", home=home).sentence == (
         "--segment is about what visitors did, which orders do not have; ask with --events PATH."
     )
@@ -165,5 +165,5 @@ def test_sessions_journeys_and_attribution_are_asked_of_a_segment_too(home: Path
     assert (sessions["visitors"], sessions["sessions"]) == (1, 3), "the purchase at noon is a session of its own"
     assert (journeys["sessions"], journeys["converted_sessions"]) == (3, 2)
     assert attribution["conversions"] == 2
-    assert {one["definition"]["segment"]["name"] for one in (sessions, journeys, attribution)} == {"loyal"}
+    assert {row["definition"]["segment"]["name"] for row in (sessions, journeys, attribution)} == {"loyal"}
     assert ecom("sessions", *story, *one, "--to", "2026-03-03", home=home).json["sessions"] == 0, "nobody yet"

@@ -84,12 +84,12 @@ def test_what_happens_between_entering_and_converting_is_counted_once_for_each_v
 
 
 def test_what_all_of_them_have_says_nothing_and_is_left_out() -> None:
-    acts = [replace(one, variant="mobile") if one.event_type == "page_view" else one for one in STORY]
+    acts = [replace(event, variant="mobile") if event.event_type == "page_view" else event for event in STORY]
     assert [row["value"] for row in answer(acts)["correlations"]] == ["review", "search"]
 
 
 def test_a_value_that_is_missing_is_none() -> None:
-    acts = [replace(one, variant=None) if one.visitor_id == "cid" else one for one in STORY]
+    acts = [replace(event, variant=None) if event.visitor_id == "cid" else event for event in STORY]
     assert counts(answer(acts))["properties.variant", "(none)"] == (0, 1)
 
 
@@ -155,9 +155,9 @@ def acts_of(seed: int) -> list[Act]:
 def by_definition(acts: list[Act]) -> tuple[tuple[int, int], dict[tuple[str | None, str], list[int]]]:
     """Return how many converted and how many did not, and the counts of each event type and device."""
     totals, actual = [0, 0], dict[tuple[str | None, str], list[int]]()
-    for who in {one.visitor_id for one in acts}:
-        own = sorted((one for one in acts if one.visitor_id == who), key=lambda one: (one.event_at, one.event_id))
-        starts = [one for one in own if one.event_type == "page_view"]
+    for who in {act.visitor_id for act in acts}:
+        own = sorted((act for act in acts if act.visitor_id == who), key=lambda one: (one.event_at, one.event_id))
+        starts = [row for row in own if row.event_type == "page_view"]
         if not starts:
             continue
         window = timedelta(hours=HOURS)
@@ -168,9 +168,9 @@ def by_definition(acts: list[Act]) -> tuple[tuple[int, int], dict[tuple[str | No
         start, end = (done[0][0], done[0][1].event_at) if done else (starts[0], starts[0].event_at + window)
         totals[0 if done else 1] += 1
         kinds = {
-            (None, one.event_type)
-            for one in own
-            if start.event_at < one.event_at < end and one.event_type not in {"page_view", "purchase"}
+            (None, row.event_type)
+            for row in own
+            if start.event_at < row.event_at < end and row.event_type not in {"page_view", "purchase"}
         }
         for key in (*kinds, ("properties.variant", start.variant or "(none)")):
             actual.setdefault(key, [0, 0])[0 if done else 1] += 1

@@ -33,7 +33,7 @@ def purchases() -> tuple[Purchase, ...]:
 
 def calibration() -> list[Purchase]:
     """Return the purchases that the models were fitted to."""
-    return [one for one in purchases() if one.day <= CALIBRATION_END]
+    return [purchase for purchase in purchases() if purchase.day <= CALIBRATION_END]
 
 
 def _path() -> Path:

@@ -55,10 +55,10 @@ def one_of(shop: Platform, **changed: Any) -> Row:
 def each_of(shop: Platform, *changes: dict[str, Any]) -> list[Row]:
     """Return what becomes of as many customers, each the perfect one with other changes, fetched on day one."""
     ids = [f"{n:06d}" for n in range(len(changes))]
-    shop.receive_customers([PERFECT | change | {"id": one} for change, one in zip(changes, ids, strict=True)], DAY_ONE)
+    shop.receive_customers([PERFECT | change | {"id": id_} for change, id_ in zip(changes, ids, strict=True)], DAY_ONE)
     shop.run(Days((DAY_ONE,)), only=["customers", "quarantined_customers"])
     rows = {row["customer_id"]: row for row in shop.rows(Customers)}
-    return [rows[one] for one in ids]
+    return [rows[id_] for id_ in ids]
 
 
 @contextmanager

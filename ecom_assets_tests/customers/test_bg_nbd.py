@@ -55,7 +55,12 @@ def test_cdnow_comes_out_as_published() -> None:
     fitted = fit_bg_nbd(answer)
     assert isinstance(fitted, ModelFit)
     actual = fitted.model
-    assert [round(one, 3) for one in (actual.r, actual.alpha, actual.a, actual.b)] == [0.243, 4.414, 0.793, 2.426]
+    assert [round(parameter, 3) for parameter in (actual.r, actual.alpha, actual.a, actual.b)] == [
+        0.243,
+        4.414,
+        0.793,
+        2.426,
+    ]
     assert round(fitted.log_likelihood, 1) == -9582.4
     assert fitted.at_limit == ()
     assert np.abs(actual.slope(answer)).max() < 0.02, "the top is flat, even where parameters are rounded"

@@ -127,8 +127,12 @@ def random_fetch(dice: random.Random, day: date) -> list[dict[str, Any]]:
     """Return what the API returns on a day: some of four people, one of two cities each, signed in or not."""
     people = dice.sample((1, 2, 3, 4), dice.randint(1, 4))
     return [
-        {"id": one, "city": dice.choice(("Berlin", "Rome")), "last_login_at": dice.choice((None, f"{day}T08:00:00Z"))}
-        for one in people
+        {
+            "id": person,
+            "city": dice.choice(("Berlin", "Rome")),
+            "last_login_at": dice.choice((None, f"{day}T08:00:00Z")),
+        }
+        for person in people
     ]
 
 

@@ -33,7 +33,7 @@ def test_cdnow_comes_out_as_published() -> None:
     fitted = fit_gamma_gamma(orders, amount)
     assert isinstance(fitted, ModelFit)
     actual = fitted.model
-    assert [round(one, 2) for one in (actual.p, actual.q, actual.v)] == [6.25, 3.74, 15.44]
+    assert [round(parameter, 2) for parameter in (actual.p, actual.q, actual.v)] == [6.25, 3.74, 15.44]
 
 
 def test_the_mean_of_all_and_of_one_are_those_of_the_note() -> None:

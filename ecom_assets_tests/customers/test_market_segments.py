@@ -33,7 +33,7 @@ def segments_by_address(addresses: Iterable[Address], markets: MarketSegments | 
     """Return the segment of each address; the segments are the shipped ones unless given."""
     columns, segments = ("country", "region", "city"), markets or market_segments()
     rows = ibis.memtable(
-        [dict(zip(columns, one, strict=True)) for one in addresses], schema=dict.fromkeys(columns, "string")
+        [dict(zip(columns, address, strict=True)) for address in addresses], schema=dict.fromkeys(columns, "string")
     )
     reported = segments.add_to(rows, rows, known_places())
     return {
@@ -92,7 +92,9 @@ def test_the_shipped_segments_are_four_and_what_is_left() -> None:
     shipped = market_segments()
     assert len(EU) == 27
     assert shipped.names == ("US-West", "US-East", "EU-Central", "APAC", "other")
-    assert sum(len(one.regions.get("US", ())) for one in shipped.segments) == 51, "all states, and Washington, D.C."
+    assert sum(len(segment.regions.get("US", ())) for segment in shipped.segments) == 51, (
+        "all states, and Washington, D.C."
+    )
 
 
 def test_a_shop_has_segments_of_its_own(tmp_path: Path) -> None:

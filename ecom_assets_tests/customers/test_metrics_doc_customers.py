@@ -147,8 +147,10 @@ def test_customers_are_worth_what_the_page_says() -> None:
 def test_what_is_published_is_on_the_page_and_comes_out() -> None:
     published, here = tables("Value of customers")[2]
     bought = cdnow.calibration()
-    first = min(one.day for one in bought)
-    orders: list[Ordered] = [(one.customer_id, (one.day - first).days, str(one.amount)) for one in bought]
+    first = min(purchase.day for purchase in bought)
+    orders: list[Ordered] = [
+        (purchase.customer_id, (purchase.day - first).days, str(purchase.amount)) for purchase in bought
+    ]
     fitted = ValueModels.fit(answer(histories_of_page, sold(orders, first=first)))
     assert isinstance(fitted.orders, ModelFit)
     assert isinstance(fitted.values, ModelFit)

@@ -105,16 +105,23 @@ def test_a_rate_of_zero_leaves_months_as_they_are() -> None:
 
 def test_cdnow_through_the_tables_comes_out_as_published() -> None:
     bought = cdnow.calibration()
-    first = min(one.day for one in bought)
-    orders: list[Ordered] = [(one.customer_id, (one.day - first).days, str(one.amount)) for one in bought]
+    first = min(purchase.day for purchase in bought)
+    orders: list[Ordered] = [
+        (purchase.customer_id, (purchase.day - first).days, str(purchase.amount)) for purchase in bought
+    ]
     reported = answer(histories, sold(orders, first=first))
     assert reported.num_rows == 2357
     fitted = ValueModels.fit(reported)
     assert isinstance(fitted.orders, ModelFit)
     assert isinstance(fitted.values, ModelFit)
     model, values = fitted.orders.model, fitted.values.model
-    assert [round(one, 3) for one in (model.r, model.alpha, model.a, model.b)] == [0.243, 4.414, 0.793, 2.426]
-    assert [round(one, 2) for one in (values.p, values.q, values.v)] == [6.25, 3.74, 15.44]
+    assert [round(parameter, 3) for parameter in (model.r, model.alpha, model.a, model.b)] == [
+        0.243,
+        4.414,
+        0.793,
+        2.426,
+    ]
+    assert [round(parameter, 2) for parameter in (values.p, values.q, values.v)] == [6.25, 3.74, 15.44]
     # The note states a correlation of 0.11 between how often and how much, and takes that for none.
     assert value_correlation(reported) == pytest.approx(0.11, abs=0.01)
     place = list(range(reported.num_rows))

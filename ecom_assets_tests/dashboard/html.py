@@ -18,7 +18,7 @@ class Node:
     def all(self, tag: str, **attributes: str) -> list["Node"]:
         """Return the elements below with a tag; `class_` names one of its classes."""
         wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
-        here = [self] if self.tag == tag and all(self._has(*one) for one in wanted.items()) else []
+        here = [self] if self.tag == tag and all(self._has(*item) for item in wanted.items()) else []
         return here + [node for child in self.children for node in child.all(tag, **attributes)]
 
     def one(self, tag: str, **attributes: str) -> "Node":

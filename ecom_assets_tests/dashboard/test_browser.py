@@ -29,7 +29,7 @@ WIDTHS = (375, 1440)
 SERIOUS = {"serious", "critical"}
 COLOURS = 12
 """The colours that the theme has for series."""
-OTHERS = [one for one in all_pages() if one.path]
+OTHERS = [page for page in all_pages() if page.path]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def is_sound(browser: Browser, client: Client, path: str) -> None:
         assert wrong == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         actual = Axe().run(page).response["violations"]
-        reported = {one["id"]: [node["html"] for node in one["nodes"]] for one in actual if one["impact"] in SERIOUS}
+        reported = {row["id"]: [node["html"] for node in row["nodes"]] for row in actual if row["impact"] in SERIOUS}
         assert reported == {}, f"{path} at {width} px, {theme}"
         page.close()
 
@@ -216,7 +216,7 @@ def drawn(browser: Browser, client: Client, path: str, width: int) -> dict[str, 
 @pytest.mark.slow
 def test_more_lines_than_colours_differ_by_their_dashes(browser: Browser, client: Client) -> None:
     spec = drawn(browser, client, "trend?series1=page_view&by=visitor_id&period=week&limit=25", 1440)
-    scales = {one["name"]: one for one in spec["scales"]}
+    scales = {scale["name"]: scale for scale in spec["scales"]}
     names, dashes = scales["color"]["domain"], scales["strokeDash"]["range"]
     assert len(names) > COLOURS
     looks = [(place % COLOURS, tuple(dash)) for place, dash in enumerate(dashes)]

@@ -55,29 +55,30 @@ def test_a_funnel_is_what_the_route_answers(client: Client) -> None:
     shown = table(section(actual, "Steps"))
     assert [row[1] for row in shown] == [f"{step['count']:,}" for step in answer["steps"]]
     parts = table(section(actual, "Breakdown"))
-    assert [row[0] for row in parts] == [one["value"] for one in answer["breakdown"]]
+    assert [row[0] for row in parts] == [row["value"] for row in answer["breakdown"]]
     assert answer["steps"][0]["count"] > answer["steps"][-1]["count"] > 0
 
 
 @pytest.mark.slow
 def test_correlation_begins_with_ninety_days_and_an_address_with_its_own(client: Client) -> None:
     first = {
-        one.attributes["name"]: one.attributes.get("value", "") for one in page(client, "correlation").all("input")
+        field.attributes["name"]: field.attributes.get("value", "")
+        for field in page(client, "correlation").all("input")
     }
     days = (date.fromisoformat(first["end_date"]) - date.fromisoformat(first["start_date"])).days + 1
     assert (days, first["end_date"]) == (90, client.get("/").json()["data_as_of"])
     answer = page(client, "correlation", step1="product_view", step2="purchase")
-    assert {one.attributes.get("value", "") for one in answer.all("input", type="date")} == {""}, "all days"
+    assert {field.attributes.get("value", "") for field in answer.all("input", type="date")} == {""}, "all days"
 
 
 def test_the_form_says_what_the_address_says(client: Client) -> None:
     form = page(client, "funnel", **STEPS, order="any", per="session").one("form", class_="builder")
-    given = {one.attributes["name"]: one.attributes.get("value", "") for one in form.all("input")}
+    given = {field.attributes["name"]: field.attributes.get("value", "") for field in form.all("input")}
     assert {name: given[name] for name in STEPS} == STEPS
     chosen = {
-        one.attributes["name"]: option.attributes["value"]
-        for one in form.all("select")
-        for option in one.all("option")
+        field.attributes["name"]: option.attributes["value"]
+        for field in form.all("select")
+        for option in field.all("option")
         if "selected" in option.attributes
     }
     assert (chosen["order"], chosen["per"]) == ("any", "session")
@@ -101,10 +102,12 @@ def test_what_the_address_leaves_out_is_not_asked(client: Client) -> None:
 )
 def test_a_refusal_is_at_its_field(client: Client, path: str, choices: dict[str, str], field: str, result: str) -> None:
     form = page(client, path, **choices).one("form", class_="builder")
-    (alert,) = [one for one in (*form.all("span"), *form.all("p")) if one.attributes.get("role") == "alert"]
+    (alert,) = [element for element in (*form.all("span"), *form.all("p")) if element.attributes.get("role") == "alert"]
     assert result in alert.text
     wrong = [
-        one.attributes["name"] for one in (*form.all("input"), *form.all("select")) if "aria-invalid" in one.attributes
+        field.attributes["name"]
+        for field in (*form.all("input"), *form.all("select"))
+        if "aria-invalid" in field.attributes
     ]
     assert wrong == ([field] if field else wrong)
 
@@ -150,10 +153,10 @@ def test_who_is_at_a_step_adds_up_to_the_step(client: Client) -> None:
     reached = post(client, "/analytics/funnel/who", {"steps": steps}, step=2, limit=1000)
     stopped = post(client, "/analytics/funnel/who", {"steps": steps}, step=2, stopped=True, limit=1000)
     second, third = answer["steps"][1]["count"], answer["steps"][2]["count"]
-    assert (reached["count"], len({one["visitor_id"] for one in reached["who"]})) == (second, second)
+    assert (reached["count"], len({row["visitor_id"] for row in reached["who"]})) == (second, second)
     assert stopped["count"] == second - third
     shown = table(section(page(client, "funnel", **STEPS, who="2", who_stopped="yes"), "Who is at a step"))
-    assert [row[0] for row in shown] == [one["visitor_id"] for one in stopped["who"]][:100]
+    assert [row[0] for row in shown] == [row["visitor_id"] for row in stopped["who"]][:100]
     beyond = requests.post(f"{client.address}/analytics/funnel/who?step=9", json={"steps": steps}, timeout=60)
     assert (beyond.status_code, beyond.json()["detail"]) == (422, "Step 9 is not one of the 3 steps; give one of them.")
 
@@ -168,7 +171,7 @@ def test_who_is_in_a_cell_adds_up_to_the_cell(client: Client) -> None:
     assert (came["count"], stayed_away["count"]) == (cohort["returned"][2], cohort["size"] - cohort["returned"][2])
     choices = {"who_cohort": cohort["cohort"], "who_period": "2", "who_returned": "false"}
     shown = table(section(page(client, "retention", **choices), "Who is in a cell"))
-    assert [row[0] for row in shown] == [one["visitor_id"] for one in stayed_away["who"]][:100]
+    assert [row[0] for row in shown] == [row["visitor_id"] for row in stayed_away["who"]][:100]
     again = post(client, "/analytics/retention/who", {"period": "week"}, **{**values, "limit": 2, "offset": 1})
     assert again["who"] == came["who"][1:3]
 
@@ -191,11 +194,11 @@ def test_a_cell_that_is_not_there_is_refused(client: Client, cell: dict[str, str
 def test_a_filled_step_shows_one_more_as_far_as_the_command_goes(client: Client) -> None:
     steps = {f"step{n}": "product_view" for n in range(1, 11)}
     actual = page(client, "funnel", **steps)
-    named = [one.attributes["name"] for one in actual.one("form", class_="builder").all("input")]
+    named = [field.attributes["name"] for field in actual.one("form", class_="builder").all("input")]
     assert "step11" in named
     assert "step12" not in named
     assert len(table(section(actual, "Steps"))) == 10
-    assert "One more" in [one.text for one in actual.all("button")]
+    assert "One more" in [button.text for button in actual.all("button")]
 
 
 def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) -> None:
@@ -206,7 +209,7 @@ def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) ->
     assert len(table(section(shown, "Transitions"))) == len(answer["transitions"])
     credited = post(client, "/analytics/attribution", {"model": "linear", **days})
     rows = table(section(page(client, "credit", model="linear", **days), "Channels"))
-    assert [row[0] for row in rows] == [one["channel"] for one in credited["channels"]]
+    assert [row[0] for row in rows] == [channel["channel"] for channel in credited["channels"]]
     totals = post(client, "/analytics/sessions", {"idle": "5m", **days})
     text = section(page(client, "sessions", idle="5m", **days), "Totals").text
     assert all(f"{totals[name]:,}" in text for name in ("sessions", "visitors", "engaged_sessions"))
@@ -214,7 +217,7 @@ def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) ->
 
 def test_an_address_without_steps_says_so_beside_the_first_step_and_once_below(client: Client) -> None:
     asked = page(client, "funnel", by="product_category")
-    assert "Fill this in" in next(one for one in asked.all("label", class_="wrong")).text
+    assert "Fill this in" in next(element for element in asked.all("label", class_="wrong")).text
     assert asked.one("main").text.count("Complete the question above") == 1
 
 

@@ -37,7 +37,7 @@ class Visits:
     def follow(self, page: Node, most: int = 10_000) -> None:
         """Open every link of a page's navigation to this server, and at most so many of the others, evenly spread."""
         menu, links = (
-            [one.attributes["href"] for one in part.all("a")] for part in (page.one("nav"), page.one("main"))
+            [link.attributes["href"] for link in part.all("a")] for part in (page.one("nav"), page.one("main"))
         )
         for address in [*menu, *links[:: len(links) // most + 1]]:
             if address.startswith("/"):
@@ -57,17 +57,17 @@ def address_of(page: DashboardPage, fields: Fields) -> str:
 
 def submissions(form: Node) -> Iterator[Fields]:
     """Yield the fields of a form as they are, with each option of each select, and with an odd text in each input."""
-    inputs = [one.attributes for one in form.all("input")]
-    selects = {one.attributes["name"]: one.all("option") for one in form.all("select")}
+    inputs = [field.attributes for field in form.all("input")]
+    selects = {field.attributes["name"]: field.all("option") for field in form.all("select")}
     chosen = {
-        name: next((one for one in options if "selected" in one.attributes), options[0]).attributes["value"]
+        name: next((option for option in options if "selected" in option.attributes), options[0]).attributes["value"]
         for name, options in selects.items()
     }
-    shown = {one["name"]: one.get("value", "") for one in inputs} | chosen
+    shown = {input_["name"]: input_.get("value", "") for input_ in inputs} | chosen
     yield shown
     for name, options in selects.items():
-        yield from (shown | {name: one.attributes["value"]} for one in options)
-    yield from (shown | {one["name"]: "a'b, 1;"} for one in inputs if one.get("type", "text") == "text")
+        yield from (shown | {name: option.attributes["value"]} for option in options)
+    yield from (shown | {input_["name"]: "a'b, 1;"} for input_ in inputs if input_.get("type", "text") == "text")
 
 
 def forms_of(page: Node) -> list[Node]:
@@ -94,8 +94,8 @@ def test_every_link_of_a_page_with_every_choice_leads_somewhere(visits: Visits, 
 
 def test_a_builder_shows_its_first_question_for_the_days_that_were_chosen(visits: Visits) -> None:
     sales = visits.open("/dashboard/sales?time_range=week")
-    links: dict[str, Any] = {one.text: one.attributes["href"] for one in sales.one("nav").all("a")}
-    dates = {one.attributes["name"]: one.attributes["value"] for one in sales.all("input", type="date")}
+    links: dict[str, Any] = {link.text: link.attributes["href"] for link in sales.one("nav").all("a")}
+    dates = {field.attributes["name"]: field.attributes["value"] for field in sales.all("input", type="date")}
     assert links["Sales"].endswith("?time_range=week")
     assert links["Live"].endswith("/live")
     form = visits.open(links["Funnel"]).one("form", class_="builder")

@@ -15,7 +15,7 @@ from ecom_assets.questions.answer import Kind
 from ecom_assets.questions.model import QuestionField, fields_of
 
 ALL = all_questions()
-KINDS = [one for one in ALL if one.has_route]
+KINDS = [contract for contract in ALL if contract.has_route]
 PAGES = {"journeys": "paths", "attribution": "credit"}
 """Pages that are not called as the command."""
 ONLY_IN_REQUESTS = {"time_range": "the options and the form have the days themselves"}
@@ -31,12 +31,12 @@ def name_of(kind: Kind[Any, Any]) -> str:
 def options(kind: Kind[Any, Any]) -> set[str]:
     """Return the options that the command takes."""
     command = load_command(COMMANDS[kind.name], kind.name)
-    return {option for one in command.params for option in one.opts}
+    return {option for param in command.params for option in param.opts}
 
 
 def form(kind: Kind[Any, Any]) -> dict[str, Any]:
     """Return the fields of the form's address."""
-    page = next(one for one in all_pages() if one.path == PAGES.get(kind.name, kind.name))
+    page = next(page for page in all_pages() if page.path == PAGES.get(kind.name, kind.name))
     return dict(page.asks.model_fields)
 
 
@@ -53,21 +53,23 @@ def option_of(field: QuestionField) -> str:
 
 @pytest.mark.parametrize("kind", ALL, ids=name_of)
 def test_every_field_is_an_option_of_the_command(kind: Kind[Any, Any]) -> None:
-    wanted = {option_of(one) for one in fields_of(kind.question)} - {""}
+    wanted = {option_of(field) for field in fields_of(kind.question)} - {""}
     assert wanted <= options(kind), "what people give, and the command does not take"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.has_route], ids=name_of)
 def test_every_field_is_a_field_of_the_form(kind: Kind[Any, Any]) -> None:
     given, otherwise = form(kind), OTHERWISE_IN_THE_FORM.get(kind.name, {})
-    wanted = {otherwise.get(field.name, one.name) for field in fields_of(kind.question) for one in inputs_of(field)[:2]}
+    wanted = {
+        otherwise.get(field.name, input_.name) for field in fields_of(kind.question) for input_ in inputs_of(field)[:2]
+    }
     assert wanted <= given.keys(), "what people give, and the form does not have"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
 def test_every_key_of_the_body_can_be_given_as_text_too(kind: Kind[Any, Any]) -> None:
     """Keys of parts are written in the line of their part, such as `a:2:3` for an exclusion between two steps."""
-    asked = {one.path[0] for one in fields_of(kind.question)}
+    asked = {field.path[0] for field in fields_of(kind.question)}
     days = {"start_date", "end_date"} if "from" in kind.question.names() else set()
     assert {*kind.question.names()} - ONLY_IN_REQUESTS.keys() - days <= asked
 
@@ -76,7 +78,9 @@ def test_every_key_of_the_body_can_be_given_as_text_too(kind: Kind[Any, Any]) ->
 def test_every_choice_is_in_the_body_the_help_and_the_form(kind: Kind[Any, Any]) -> None:
     schema = kind.question.model_json_schema()
     texts = str(schema)
-    help_of = {option: one.help for one in load_command(COMMANDS[kind.name], kind.name).params for option in one.opts}
+    help_of = {
+        option: param.help for param in load_command(COMMANDS[kind.name], kind.name).params for option in param.opts
+    }
     for field in fields_of(kind.question):
         names = field.choices.labels if field.choices else {}
         assert all(f"'{name}'" in texts for name in names), field.name

@@ -27,14 +27,14 @@ def transitions(client: Client, **answer: Any) -> list[dict[str, Any]]:
 def test_from_the_beginning_each_column_has_the_transitions_of_its_place(client: Client) -> None:
     rows = drawn(client, "")
     for place in range(4):
-        reported = sum(one["transition_count"] for one in transitions(client, place=place))
+        reported = sum(transition["transition_count"] for transition in transitions(client, place=place))
         assert sum(row["transition_count"] for row in rows if row["step"] == place + 1) == reported > 0
 
 
 def test_around_a_step_are_what_came_before_and_what_came_after(client: Client) -> None:
     reported = transitions(client)
-    before = {one["from_step"]: one["transition_count"] for one in reported if one["to_step"] == "add_to_cart"}
-    after = {one["to_step"]: one["transition_count"] for one in reported if one["from_step"] == "add_to_cart"}
+    before = {row["from_step"]: row["transition_count"] for row in reported if row["to_step"] == "add_to_cart"}
+    after = {row["to_step"]: row["transition_count"] for row in reported if row["from_step"] == "add_to_cart"}
     rows = drawn(client, "view=around_a_step&step=add_to_cart")
     assert {row["from_step"]: row["transition_count"] for row in rows if row["step"] == 1} == before
     assert {row["to_step"]: row["transition_count"] for row in rows if row["step"] == 2} == after

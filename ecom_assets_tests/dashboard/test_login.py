@@ -104,7 +104,9 @@ def test_a_page_without_a_login_leads_to_it_and_back(client: Client) -> None:
 
 def test_files_of_the_login_page_are_open_and_numbers_are_not(client: Client) -> None:
     page = read(client.get("/dashboard/login").text)
-    files = [one.attributes["href"] for one in page.all("link")] + [one.attributes["src"] for one in page.all("script")]
+    files = [element.attributes["href"] for element in page.all("link")] + [
+        script.attributes["src"] for script in page.all("script")
+    ]
     assert [client.get(file).status_code for file in files] == [200] * len(files)
     assert client.get("/analytics/sales").status_code == 401
 
@@ -168,7 +170,7 @@ def test_a_copied_cookie_lets_nobody_in_after_logging_out_and_after_a_restart(
     with served(build_dashboard_stack(kept)) as again:  # type: ignore[arg-type]  # any ASGI application
         assert replace(thief, address=again.address).get("/dashboard/").status_code == 303
     ended = kept.home / sessions.ENDED_FOLDER
-    assert {one.stat().st_mode & 0o777 for one in ended.iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in ended.iterdir()} == {0o600}
 
 
 def test_what_is_over_anyway_is_forgotten(client: Client, kept: Settings) -> None:

@@ -35,7 +35,7 @@ def test_the_tiles_of_data_quality_add_up_to_the_received_rows(client: Client) -
     actual = read(client.get(f"/dashboard/quality?{days}").text)
     response = client.get(f"/analytics/quality?{days}").json()
     tiles = {name: int(value) for name, value in tiles_of(actual).items()}
-    assert tiles["Received"] == sum(one["received_count"] for one in response["sources"])
+    assert tiles["Received"] == sum(source["received_count"] for source in response["sources"])
     assert tiles["Received"] == sum(tiles[name] for name in ("Clean", "Quarantined", "Surplus copies", "Held"))
     assert tiles["Lost"] == 0
     rows = section(actual, "Quarantined rows by reason").one("table").all("tr")[1:]
@@ -74,7 +74,7 @@ def held(tmp_path: Path) -> Iterator[Client]:
 def test_a_held_day_is_released_by_its_form_and_by_no_other_page_s(held: Client, tmp_path: Path) -> None:
     page = held.get("/dashboard/quality")
     form = section(read(page.text), "Held days").one("form")
-    fields = {one.attributes["name"]: one.attributes["value"] for one in form.all("input")}
+    fields = {field.attributes["name"]: field.attributes["value"] for field in form.all("input")}
     address = held.address + form.attributes["action"]
     forged = held.session.post(address, data={**fields, "token": "guessed"}, timeout=60)
     assert forged.status_code == 403

@@ -36,7 +36,7 @@ def test_each_tile_is_the_number_of_the_api(client: Client, query: str) -> None:
     page = client.get(f"/dashboard/?{query}")
     assert page.status_code == 200
     shown = tiles_of(read(page.text))
-    assert shown == {name: "" if one is None else str(one) for name, one in numbers(client, query).items()}
+    assert shown == {name: "" if number is None else str(number) for name, number in numbers(client, query).items()}
     assert any(shown.values())
 
 
@@ -53,7 +53,7 @@ def test_the_chart_has_the_points_of_the_api_and_a_table_of_them(client: Client)
 
 def test_the_csv_of_a_chart_is_of_the_days_of_the_page(client: Client) -> None:
     page = read(client.get("/dashboard/?time_range=week").text)
-    link = next(one for one in page.all("a") if one.text == "CSV")
+    link = next(link for link in page.all("a") if link.text == "CSV")
     lines = client.get(link.attributes["href"]).text.splitlines()
     assert len(lines) == 1 + 7
 

@@ -53,21 +53,23 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client,
     root = read(response.text)
     assert len(root.all("h1")) == len(root.all("main")) == 1
     assert [link.text for link in root.one("nav").all("a", aria_current="page")] or not page.is_listed
-    titled = {one.attributes["id"] for one in root.all("h2") if "id" in one.attributes}
-    assert {one.attributes["aria-labelledby"] for one in root.all("section")} <= titled
-    addresses = [one.attributes.get(name, "") for tag, name in (("a", "href"), ("script", "src"), ("link", "href"),
-                 ("form", "action")) for one in root.all(tag)]  # fmt: skip
-    assert [one for one in addresses if one and not one.startswith(("/", "#", "?", *FILES_IN_PAGE))] == []
-    inline = [one for one in root.all("script") if "src" not in one.attributes]
+    titled = {heading.attributes["id"] for heading in root.all("h2") if "id" in heading.attributes}
+    assert {section.attributes["aria-labelledby"] for section in root.all("section")} <= titled
+    addresses = [element.attributes.get(name, "") for tag, name in (("a", "href"), ("script", "src"), ("link", "href"),
+                 ("form", "action")) for element in root.all(tag)]  # fmt: skip
+    assert [
+        address for address in addresses if address and not address.startswith(("/", "#", "?", *FILES_IN_PAGE))
+    ] == []
+    inline = [script for script in root.all("script") if "src" not in script.attributes]
     assert {one.attributes["type"] for one in inline} <= {"application/json"}
     assert "style=" not in response.text, "the policy allows no style in an element"
 
 
 @pytest.mark.sampled(5)
-@pytest.mark.parametrize("page", [one for one in all_pages() if one.path != "live"], ids=lambda one: one.path)
+@pytest.mark.parametrize("page", [page for page in all_pages() if page.path != "live"], ids=lambda one: one.path)
 def test_each_link_to_csv_gives_rows(client: Client, page: DashboardPage) -> None:
     root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
-    links = [one.attributes["href"] for one in root.all("a") if one.text == "CSV"]
+    links = [link.attributes["href"] for link in root.all("a") if link.text == "CSV"]
     for link in links:
         if link.startswith(FILES_IN_PAGE):  # the answer to a custom question, which is not asked twice
             assert len(unquote(link.partition(",")[2]).splitlines()) > 1
@@ -79,7 +81,7 @@ def test_each_link_to_csv_gives_rows(client: Client, page: DashboardPage) -> Non
 def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> None:
     root = shown(client, "attribution?time_range=year&model=linear")
     figure = root.one("figure", class_="chart")
-    (link,) = [one.attributes["href"] for one in figure.all("a") if one.text == "CSV"]
+    (link,) = [link.attributes["href"] for link in figure.all("a") if link.text == "CSV"]
     lines = list(csv.DictReader(unquote(link.partition(",")[2]).splitlines()))
     assert len({line["model"] for line in lines}) == len(MODELS) == 8
     in_chart = [(row["channel"], row["model"], float(row["revenue_amount"])) for row in drawn(root)]
@@ -124,18 +126,18 @@ def test_sales_shows_what_the_api_answers(client: Client) -> None:
     )
     assert list(tiles_of(page).values()) == [str(sold[name]) for name in names]
     points = client.get("/analytics/revenue/trend?time_range=week&granularity=week").json()["points"]
-    assert [row["revenue_amount"] for row in drawn(page)] == [float(one["revenue_amount"]) for one in points]
+    assert [row["revenue_amount"] for row in drawn(page)] == [float(point["revenue_amount"]) for point in points]
     countries = client.get("/analytics/geographic?time_range=week").json()["places"]
-    assert [row["country"] for row in drawn(page, 1)] == [one["country"] for one in countries]
+    assert [row["country"] for row in drawn(page, 1)] == [country["country"] for country in countries]
     cities = client.get("/analytics/geographic?time_range=week&level=city").json()["places"]
-    places = next(one for one in page.all("section") if "Places with the most" in one.text)
+    places = next(section for section in page.all("section") if "Places with the most" in section.text)
     assert [row.all("td")[0].text.partition(",")[0] for row in places.all("tr")[1:]] == [
-        one["city_name"] for one in cities
+        city["city_name"] for city in cities
     ]
 
 
 def test_places_that_the_map_has_not_are_named_below_it() -> None:
-    assert [shape_of(one) for one in ("United States", "Italy", "Atlantis")] == [
+    assert [shape_of(country) for country in ("United States", "Italy", "Atlantis")] == [
         "United States of America",
         "Italy",
         None,
@@ -144,7 +146,7 @@ def test_places_that_the_map_has_not_are_named_below_it() -> None:
 
 def test_the_models_of_attribution_stand_side_by_side_and_share_out_the_same(client: Client) -> None:
     page = shown(client, "attribution")
-    answers = {one: client.get(f"/analytics/revenue/by-channel?model={one}").json()["channels"] for one in MODELS}
+    answers = {model: client.get(f"/analytics/revenue/by-channel?model={model}").json()["channels"] for model in MODELS}
     dots = drawn(page)
     expected = sorted(float(row["revenue_amount"]) for rows in answers.values() for row in rows)
     assert sorted(row["revenue_amount"] for row in dots) == expected
@@ -160,12 +162,13 @@ def test_customers_shows_what_the_api_answers(client: Client) -> None:
     numbers = [period[name] for name in ("customer_count", "new_customer_count", "returning_customer_count")]
     numbers += [period["retention_rate"], worth["revenue_per_customer_amount"], worth["lifetime_value_amount"]]
     numbers += [worth["churn_risk_rate"], worth["at_risk_customer_count"]]
-    assert list(tiles_of(page).values()) == ["" if one is None else str(one) for one in numbers]
+    assert list(tiles_of(page).values()) == ["" if number is None else str(number) for number in numbers]
     segments = client.get("/analytics/customers/segments").json()["segments"]
-    assert [row["customer_count"] for row in drawn(page, 1)] == [one["customer_count"] for one in segments]
+    assert [row["customer_count"] for row in drawn(page, 1)] == [segment["customer_count"] for segment in segments]
     profiles = client.get("/analytics/customers/profiles").json()["profiles"]
     assert [row for place in range(2, 6) for row in drawn(page, place)] == [
-        {name: one[name] for name in ("dimension", "value", "customer_count", "customer_share")} for one in profiles
+        {name: profile[name] for name in ("dimension", "value", "customer_count", "customer_share")}
+        for profile in profiles
     ]
 
 
@@ -173,13 +176,13 @@ def test_products_are_in_the_chosen_order_and_stock_is_counted(client: Client) -
     page = shown(client, "products?sort_by=views")
     top = client.get("/analytics/products/top?limit=20&sort_by=views").json()["products"]
     table = page.all("table")[0]
-    assert [row.all("td")[3].text for row in table.all("tr")[1:]] == [f"{one['product_view_count']:,}" for one in top]
+    assert [row.all("td")[3].text for row in table.all("tr")[1:]] == [f"{row['product_view_count']:,}" for row in top]
     counts = client.get("/analytics/inventory/alerts").json()["counts"]
-    assert list(tiles_of(page).values()) == [str(counts[one]) for one in ("out_of_stock", "low", "overstock", "dead")]
+    assert list(tiles_of(page).values()) == [str(counts[kind]) for kind in ("out_of_stock", "low", "overstock", "dead")]
 
 
 def test_a_product_leads_to_its_page(client: Client) -> None:
-    link = next(one for one in shown(client, "products?time_range=week").one("table").all("a"))
+    link = next(link for link in shown(client, "products?time_range=week").one("table").all("a"))
     page = read(client.get(link.attributes["href"]).text)
     assert page.one("h1").text == link.text
     assert "time_range=week" in link.attributes["href"]
@@ -209,7 +212,7 @@ def test_before_the_first_run_a_page_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_a_reason_without_a_value_is_a_sentence() -> None:
-    assert set(NO_MODEL) == {one.value for one in NoFit}
+    assert set(NO_MODEL) == {reason.value for reason in NoFit}
 
 
 def test_a_command_in_a_sentence_is_set_as_code_and_the_rest_is_escaped() -> None:

@@ -18,7 +18,7 @@ def page_of(client: Client, **answer: object) -> str:
 
 def test_the_numbers_of_overview_lead_to_their_received_rows(client: Client) -> None:
     overview = read(client.get("/dashboard/?time_range=week").text)
-    links = [one.attributes["href"] for one in overview.all("a", class_="why")]
+    links = [link.attributes["href"] for link in overview.all("a", class_="why")]
     assert len(links) >= len(tiles_of(overview))
     sessions = next(link for link in links if "session_count" in link)
     page = read(client.get(sessions).text)
@@ -44,7 +44,7 @@ def test_no_page_links_to_a_number_that_cannot_be_explained(client: Client) -> N
 @pytest.mark.slow
 def test_a_rate_leads_to_the_columns_that_it_is_computed_from(client: Client) -> None:
     page = read(page_of(client, table="mart.engagement_daily", column="bounce_rate", event_date="2026-01-10"))
-    links = [one.attributes["href"] for one in page.all("a") if one.text == "engaged_session_count"]
+    links = [link.attributes["href"] for link in page.all("a") if link.text == "engaged_session_count"]
     assert "give this number again" in client.get(links[0]).text
 
 
@@ -62,7 +62,7 @@ def test_the_sessions_of_a_month_s_funnel_are_read_at_once(client: Client) -> No
 def test_received_rows_can_be_paged_through(client: Client) -> None:
     values = {"table": "mart.engagement_daily", "column": "session_count", "event_date": "2026-01-10", "limit": 2}
     page = read(page_of(client, **values))
-    (after,) = [one.attributes["href"] for one in page.all("a") if one.text == "Rows after"]
+    (after,) = [link.attributes["href"] for link in page.all("a") if link.text == "Rows after"]
     assert "Rows 3 to 4 of" in client.get(after).text
 
 

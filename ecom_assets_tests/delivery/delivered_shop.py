@@ -74,7 +74,7 @@ class DeliveredShop:
     def land(self, rows: Iterable[Row], *robots: str) -> None:
         """Let these be the clean events; those named are robots'."""
         events = clean_events(rows)
-        flags = pa.array([one in robots for one in events["event_id"].to_pylist()])
+        flags = pa.array([value in robots for value in events["event_id"].to_pylist()])
         events = events.set_column(events.schema.get_field_index("is_bot"), "is_bot", flags)
         self._replace(CleanEvents, events)
 

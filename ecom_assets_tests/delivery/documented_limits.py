@@ -88,9 +88,9 @@ def amplitude_event(event: Json) -> Iterator[str]:
 def _amplitude_ids(ids: list[str]) -> Iterator[str]:
     if not ids:
         yield "neither user_id nor device_id"
-    for one in ids:
-        if len(one) < 5 or one.lower() in AMPLITUDE_IDS or ALL_ZEROS.fullmatch(one):
-            yield f"id {one!r}"
+    for id_ in ids:
+        if len(id_) < 5 or id_.lower() in AMPLITUDE_IDS or ALL_ZEROS.fullmatch(id_):
+            yield f"id {id_!r}"
 
 
 def heap_event(event: Json) -> Iterator[str]:

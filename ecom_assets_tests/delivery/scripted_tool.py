@@ -47,7 +47,7 @@ class ReceivedRequest:
         reported = self.json
         records = reported if isinstance(reported, list) else reported["events"]
         inner = ("event_properties", "properties", "params")
-        return [next(one[name]["event_id"] for name in inner if name in one) for one in records]
+        return [next(record[name]["event_id"] for name in inner if name in record) for record in records]
 
 
 @dataclass
@@ -70,7 +70,7 @@ class ScriptedTool:
 
     def ids(self) -> list[list[str]]:
         """Return the event ids of each request."""
-        return [one.ids() for one in self.heard]
+        return [message.ids() for message in self.heard]
 
     def restart(self, *script: Say, otherwise: Say = OK) -> "ScriptedTool":
         """Forget everything, and say this."""

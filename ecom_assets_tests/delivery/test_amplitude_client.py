@@ -20,7 +20,7 @@ def send(far_side: ScriptedTool, rows: pa.Table, **settings: object) -> list[Del
 
 
 def states_of(answers: list[DeliveryResult]) -> list[DeliveryState]:
-    return [one.state for one in answers]
+    return [answer.state for answer in answers]
 
 
 def refusal(error: str, **named: object) -> Say:
@@ -45,7 +45,7 @@ def test_a_batch_is_one_gzipped_request_with_the_key_in_its_body(far_side: Scrip
     (request,) = far_side.heard
     assert (request.path, request.headers["Content-Encoding"]) == ("/batch", "gzip")
     assert request.json["api_key"] == KEY
-    assert [one["insert_id"] for one in request.json["events"]] == ["e1@2026-01-05", "e2@2026-01-05"]
+    assert [event["insert_id"] for event in request.json["events"]] == ["e1@2026-01-05", "e2@2026-01-05"]
     assert "options" not in request.json
 
 
@@ -79,7 +79,13 @@ def test_every_list_that_the_official_client_reads_names_rows(far_side: Scripted
         silenced_events=[3],
     )
     answers = send(far_side.restart(body), visits(anna=5))
-    assert [one.reason for one in answers] == ["invalid_fields", "missing_fields", "invalid_id_lengths", "silenced", ""]
+    assert [answer.reason for answer in answers] == [
+        "invalid_fields",
+        "missing_fields",
+        "invalid_id_lengths",
+        "silenced",
+        "",
+    ]
     assert far_side.ids()[1:] == [["e5"]]
 
 
@@ -138,7 +144,7 @@ def test_who_is_over_the_day_s_quota_waits_for_another_day_with_all_that_follows
 def test_what_is_wrong_with_us_is_not_tried_again(far_side: ScriptedTool, status: int) -> None:
     answers = send(far_side.restart(otherwise=Say(status, "no", (("Location", "/there"),))), visits(anna=2))
     assert len(far_side.heard) == 1
-    assert {(one.state, one.reason) for one in answers} == {(POSTPONED, "not_allowed")}
+    assert {(answer.state, answer.reason) for answer in answers} == {(POSTPONED, "not_allowed")}
     assert answers[0].message.endswith("correct ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL.")
 
 
@@ -153,7 +159,7 @@ def test_what_may_be_better_the_next_time_is_sent_again_with_the_same_ids(far_si
 def test_patience_ends_and_says_whether_the_tool_may_have_it(far_side: ScriptedTool, stumble: Say, reason: str) -> None:
     answers = send(far_side.restart(otherwise=stumble), visits(anna=1), delivery_retries=2)
     assert len(far_side.heard) == 3
-    assert [(one.state, one.reason, one.attempts) for one in answers] == [(POSTPONED, reason, 3)]
+    assert [(answer.state, answer.reason, answer.attempts) for answer in answers] == [(POSTPONED, reason, 3)]
 
 
 def test_a_tool_that_is_not_there_has_nothing() -> None:
@@ -174,7 +180,7 @@ def test_retry_after_is_waited_for_in_seconds_and_as_a_date(far_side: ScriptedTo
 
 def test_a_pause_longer_than_our_patience_is_for_another_run(far_side: ScriptedTool) -> None:
     answers = send(far_side.restart(Say(429, {}, (("Retry-After", "3600"),))), visits(anna=2))
-    assert [(one.state, one.reason) for one in answers] == [(POSTPONED, "busy")] * 2
+    assert [(answer.state, answer.reason) for answer in answers] == [(POSTPONED, "busy")] * 2
     assert len(far_side.heard) == 1
 
 

@@ -142,7 +142,7 @@ def test_nothing_is_lost_doubled_or_out_of_order(model: str) -> None:
         tool = Tool(model, frozenset() if model == "ga4" else bad, list(script), then)
         answers = send(tool, users)
         assert_delivered(tool, users, answers)
-        note(str(sorted({one.state.value for one in answers})))
+        note(str(sorted({answer.state.value for answer in answers})))
 
     whatever()
 
@@ -152,7 +152,7 @@ def test_what_the_tool_said_it_has_is_never_sent_again(model: str) -> None:
     tool = Tool(model, frozenset(), ["413", "takes", "503"], "takes")
     answers = send(tool, "abab")
     assert tool.sends == [[0, 1, 2, 3], [0, 1], [2, 3], [2, 3]]
-    assert {one.state for one in answers} == {DeliveryState.DELIVERED}
+    assert {answer.state for answer in answers} == {DeliveryState.DELIVERED}
 
 
 def test_a_user_who_waits_is_not_overtaken_by_what_follows_in_the_other_half() -> None:

@@ -46,7 +46,7 @@ def written(path: Path, *rows: Row, layout: FileLayout = LAYOUT) -> dict[str, An
 
 def ids_in_order(path: Path, *names: tuple[str, str | None]) -> list[Any]:
     actual = written(path / "customers.json", *({"customer_id": one, "full_name": name} for one, name in names))
-    return [one["customer_id"] for one in actual["customers"]]
+    return [customer["customer_id"] for customer in actual["customers"]]
 
 
 def test_customers_come_by_name_and_then_by_id_and_those_without_a_name_last(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_customers_come_by_name_and_then_by_id_and_those_without_a_name_last(tmp
         {"customer_id": "1", "full_name": None, "quality_band": "low"},
         {"customer_id": "7", "full_name": "Ann Old", "is_current": False, "valid_from": date(2026, 1, 1)},
     )
-    assert [one["customer_id"] for one in actual["customers"]] == ["7", "10", "9", "1"]
+    assert [customer["customer_id"] for customer in actual["customers"]] == ["7", "10", "9", "1"]
     assert actual["metadata"] == {
         "total_customers": 4,
         "export_timestamp": "2026-03-10T06:00:00Z",
@@ -109,7 +109,7 @@ def test_an_id_that_was_a_number_stays_one_and_a_text_stays_a_text(tmp_path: Pat
         {"customer_id": "0b7c1f6e-1", "is_number_id": False},
         {"customer_id": "18446744073709551616", "is_number_id": True},
     )
-    assert [one["customer_id"] for one in actual["customers"]] == [7, "8", 18446744073709551616, "0b7c1f6e-1"]
+    assert [customer["customer_id"] for customer in actual["customers"]] == [7, "8", 18446744073709551616, "0b7c1f6e-1"]
 
 
 def test_the_address_stays_here_unless_it_is_asked_for(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_events_of_a_person_share_a_request_that_is_answered_by_nothing(far_side
 def test_a_request_is_of_one_person_and_has_25_events_at_most() -> None:
     destination = tool("ga4_events")
     batches = list(destination.batches(destination.payloads(visits(anna=26, ben=2), SENT_AT)))
-    assert [(set(one["user_key"].to_pylist()), len(one)) for one in batches] == [
+    assert [(set(batch["user_key"].to_pylist()), len(batch)) for batch in batches] == [
         ({"anna-1"}, 25),
         ({"anna-1"}, 1),
         ({"ben-1"}, 2),
@@ -40,7 +40,7 @@ def test_what_may_have_arrived_is_not_sent_again_but_for_purchases(far_side: Scr
     destination = tool("ga4_events", far_side.restart(stumble, otherwise=GOT).url)
     bought = event(2, event_type="purchase", cart_amount="9.90", product_id="p1", properties='{"order_id":"o1"}')
     answers = destination.send(one_batch(destination, events(event(1), bought, event(3))))
-    assert [one.state for one in answers] == [IN_DOUBT, DELIVERED, IN_DOUBT]
+    assert [answer.state for answer in answers] == [IN_DOUBT, DELIVERED, IN_DOUBT]
     assert far_side.ids() == [["e1", "e2", "e3"], ["e2"]]
     assert KEY not in repr(answers)
 
@@ -58,7 +58,7 @@ def test_a_shop_may_rather_count_twice_than_miss(far_side: ScriptedTool) -> None
 def test_what_was_not_even_looked_at_is_sent_again(far_side: ScriptedTool, stumble: Say) -> None:
     destination = tool("ga4_events", far_side.restart(stumble, otherwise=GOT).url)
     assert not destination.safe_to_repeat
-    assert [one.state for one in destination.send(one_batch(destination, visits(anna=1)))] == [DELIVERED]
+    assert [answer.state for answer in destination.send(one_batch(destination, visits(anna=1)))] == [DELIVERED]
 
 
 def test_where_nobody_listens_nothing_is_in_doubt() -> None:
@@ -71,7 +71,7 @@ def test_user_properties_ride_on_an_event_a_request_each(far_side: ScriptedTool)
     destination = tool("ga4_users", far_side.restart(otherwise=GOT).url)
     rows = users({"customer_id": "anna", "segment": "Loyal"}, {"customer_id": "ben", "segment": "Lost"})
     batches = list(destination.batches(destination.payloads(rows, SENT_AT)))
-    assert [list(destination.send(one)) for one in batches] == [[DeliveryResult(DELIVERED, *UNCONFIRMED)]] * 2
+    assert [list(destination.send(batch)) for batch in batches] == [[DeliveryResult(DELIVERED, *UNCONFIRMED)]] * 2
     assert far_side.heard[0].json == {
         "client_id": "anna",
         "user_id": "anna",

@@ -16,7 +16,7 @@ def test_a_batch_is_one_request_with_the_environment_in_its_body(far_side: Scrip
     )
     (request,) = far_side.heard
     assert (request.path, request.json["app_id"]) == ("/api/track", "1234")
-    assert [one["identity"] for one in request.json["events"]] == ["anna-1", "ben-1"]
+    assert [event["identity"] for event in request.json["events"]] == ["anna-1", "ben-1"]
     assert "Content-Encoding" not in request.headers  # Heap documents none
 
 
@@ -26,8 +26,8 @@ def test_one_bad_row_of_a_thousand_is_found_by_halving(far_side: ScriptedTool, p
     far_side.poison = frozenset({f"e{place}"})
     destination = tool("heap_events", far_side.url, heap_events_per_s=0.0)
     answers = destination.send(one_batch(destination, visits(anna=500, ben=500)))
-    assert [at for at, one in enumerate(answers, start=1) if one.state is DeliveryState.REJECTED] == [place]
-    assert sum(one.state is DeliveryState.DELIVERED for one in answers) == 999
+    assert [at for at, answer in enumerate(answers, start=1) if answer.state is DeliveryState.REJECTED] == [place]
+    assert sum(answer.state is DeliveryState.DELIVERED for answer in answers) == 999
     assert len(far_side.heard) <= 1 + 2 * math.ceil(math.log2(1000))
     taken = [event for heard in far_side.heard if f"e{place}" not in heard.ids() for event in heard.ids()]
     assert taken == [f"e{number}" for number in range(1, 1001) if number != place]  # once each, in order
@@ -37,7 +37,7 @@ def test_one_bad_row_of_a_thousand_is_found_by_halving(far_side: ScriptedTool, p
 def test_a_refusal_from_the_first_on_names_the_setting(far_side: ScriptedTool, count: int, requests: int) -> None:
     stranger = tool("heap_events", far_side.restart(otherwise=BAD).url, heap_events_per_s=0.0)
     answers = stranger.send(one_batch(stranger, visits(anna=count)))
-    assert {one.state for one in answers} == {DeliveryState.POSTPONED}
+    assert {answer.state for answer in answers} == {DeliveryState.POSTPONED}
     assert len(far_side.heard) == requests
     assert answers[0].message == (
         "Heap refuses all that it is sent and has taken nothing yet, so nothing counts as sent; correct "
@@ -50,7 +50,7 @@ def test_once_heap_has_taken_something_what_it_refuses_is_the_record(far_side: S
     batch = one_batch(destination, visits(anna=3))
     destination.send(batch)
     far_side.restart(otherwise=BAD)
-    assert [(one.state, one.message) for one in destination.send(batch)] == [
+    assert [(answer.state, answer.message) for answer in destination.send(batch)] == [
         (DeliveryState.REJECTED, "400 Bad Request")
     ] * 3
 

@@ -23,9 +23,9 @@ MESSAGE = {
 
 def test_every_outcome_is_described_with_its_count() -> None:
     outcomes, *_ = tables("Deliveries")
-    assert tuple(one["outcome"].strip("`") for one in outcomes) == OUTCOMES
+    assert tuple(outcome["outcome"].strip("`") for outcome in outcomes) == OUTCOMES
     count_of = {outcome: count for count, of in OF_OUTCOME.items() for outcome in of}
-    shown = {one["outcome"].strip("`"): one["counted in"].strip("`") for one in outcomes[:-1]}
+    shown = {outcome["outcome"].strip("`"): outcome["counted in"].strip("`") for outcome in outcomes[:-1]}
     assert shown == {outcome: count for outcome, count in count_of.items() if outcome != "waiting"}
 
 
@@ -35,17 +35,17 @@ def shop(tmp_path: Path) -> DeliveredShop:
     shop = DeliveredShop(tmp_path)
     rows = [
         received(
-            one["event_id"],
-            datetime.fromisoformat(one["event_at"]),
-            user_id=one["visitor"],
-            event_type=one["event_type"],
+            event["event_id"],
+            datetime.fromisoformat(event["event_at"]),
+            user_id=event["visitor"],
+            event_type=event["event_type"],
         )
-        for one in events
+        for event in events
     ]
-    shop.land(rows, *(one["event_id"] for one in events if one["robot"]))
+    shop.land(rows, *(event["event_id"] for event in events if event["robot"]))
     shop.land_orders({DAY: 2})
     shop.tool.answers = {
-        one["event_id"]: MESSAGE[one["the tool says"]] for one in events if one["the tool says"] in MESSAGE
+        event["event_id"]: MESSAGE[event["the tool says"]] for event in events if event["the tool says"] in MESSAGE
     }
     return shop
 
@@ -56,7 +56,7 @@ def test_a_day_comes_to_what_the_page_says(shop: DeliveredShop) -> None:
     assert as_shown(shop.rows(ReconciliationDaily), expected) == expected
     (answer,) = expected
     peers = [answer["order_count"], answer["purchase_count"], answer["accepted_purchase_count"]]
-    assert [one["answer"] for one in answers] == peers
+    assert [answer["answer"] for answer in answers] == peers
     assert {row["record_id"][:2]: row["outcome"] for row in shop.rows(Deliveries)} == {
         "a1": "delivered", "a2": "delivered", "b1": "rejected", "b2": "in_doubt", "c1": "refused", "d1": "postponed",
     }  # fmt: skip

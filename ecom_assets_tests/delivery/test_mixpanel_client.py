@@ -56,7 +56,7 @@ def test_good_rows_of_a_refused_batch_are_in_and_never_sent_again(far_side: Scri
     )
     answers = send(far_side)
     assert len(far_side.heard) == 1
-    assert [one.state for one in answers] == [DELIVERED, REJECTED, DELIVERED]
+    assert [answer.state for answer in answers] == [DELIVERED, REJECTED, DELIVERED]
     assert answers[1].message == "Mixpanel: 'properties.time' is invalid (properties.time)"
 
 
@@ -65,12 +65,12 @@ def test_a_row_is_found_by_its_insert_id_too(far_side: ScriptedTool, called: str
     send(far_side)
     insert_id = far_side.heard[0].json[2]["properties"]["$insert_id"]
     answers = send(far_side.restart(partly(2, {called: insert_id, "field": "event", "message": "is bad"})))
-    assert [one.state for one in answers] == [DELIVERED, DELIVERED, REJECTED]
+    assert [answer.state for answer in answers] == [DELIVERED, DELIVERED, REJECTED]
 
 
 def test_rows_that_are_missing_and_not_named_are_in_doubt(far_side: ScriptedTool) -> None:
     answers = send(far_side.restart(partly(1, {"index": 0, "field": "event", "message": "is bad"})))
-    assert [one.state for one in answers] == [REJECTED, IN_DOUBT, IN_DOUBT]
+    assert [answer.state for answer in answers] == [REJECTED, IN_DOUBT, IN_DOUBT]
     assert answers[1].message == "Mixpanel took 1 of 3 records and names 1 that it refused."
     assert len(far_side.heard) == 1
 
@@ -81,14 +81,14 @@ def test_a_request_of_which_nothing_was_taken_is_narrowed_down(far_side: Scripte
     destination.send(batch)
     malformed = Say(400, {"code": 400, "error": "invalid JSON", "status": "Bad Request"})
     far_side.restart(malformed, malformed, OK)
-    assert [one.state for one in destination.send(batch)] == [REJECTED, DELIVERED]
+    assert [answer.state for answer in destination.send(batch)] == [REJECTED, DELIVERED]
     assert far_side.ids() == [["e1", "e2"], ["e1"], ["e2"]]
 
 
 def test_wrong_credentials_make_no_dead_letters(far_side: ScriptedTool) -> None:
     body = {"code": 401, "error": f"Invalid credentials {KEY}", "status": "Unauthorized"}
     answers = send(far_side.restart(Say(401, body)))
-    assert [(one.state, one.reason) for one in answers] == [(POSTPONED, "not_allowed")] * 3
+    assert [(answer.state, answer.reason) for answer in answers] == [(POSTPONED, "not_allowed")] * 3
     assert "ECOM_MIXPANEL_TOKEN" in answers[0].message
     assert KEY not in repr(answers)
 
@@ -125,5 +125,5 @@ def test_a_no_of_engage_comes_as_200(far_side: ScriptedTool, no: object) -> None
     batch = one_batch(destination, rows)
     destination.send(batch)
     far_side.restart(Say(200, no), Say(200, no), Say(200, "1"))
-    assert [one.state for one in destination.send(batch)] == [REJECTED, DELIVERED]
-    assert [len(json.loads(one.body)) for one in far_side.heard] == [2, 1, 1]
+    assert [answer.state for answer in destination.send(batch)] == [REJECTED, DELIVERED]
+    assert [len(json.loads(message.body)) for message in far_side.heard] == [2, 1, 1]

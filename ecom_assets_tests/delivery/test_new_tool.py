@@ -87,14 +87,16 @@ def test_a_tool_that_is_only_a_package_gets_every_record_once(shop: Toyshop, far
 
     answer = first.json["deliveries"]["toy_events"]
     assert (answer["due"], answer["sent"], answer["outcomes"]) == (3, 3, {"delivered": 3})
-    heard = [record for one in far_side.heard for record in one.json]
+    heard = [record for message in far_side.heard for record in message.json]
     assert sorted(heard, key=lambda record: record["id"]) == [
         {"id": "e1@2026-01-01", "what": "looked", "who": "ann"},
         {"id": "e2@2026-01-01", "what": "search", "who": "ann"},
         {"id": "e3@2026-01-01", "what": "looked", "who": "ben"},
     ]
-    assert sorted(len(one.json) for one in far_side.heard) == [1, 2], "as the toy's limits say, two in a request"
-    assert {(one.path, one.params["key"]) for one in far_side.heard} == {("/events", "k")}
+    assert sorted(len(message.json) for message in far_side.heard) == [1, 2], (
+        "as the toy's limits say, two in a request"
+    )
+    assert {(message.path, message.params["key"]) for message in far_side.heard} == {("/events", "k")}
 
     answer = again.json["deliveries"]["toy_events"]
     assert (answer["due"], answer["sent"], len(far_side.heard)) == (3, 0, 2)

@@ -62,11 +62,11 @@ def test_the_sample_is_what_the_platform_writes(tmp_path: Path) -> None:
 
 def test_the_sample_shows_numbers_texts_order_and_no_address() -> None:
     sample = json.loads(SAMPLE.read_text())
-    assert [one["customer_id"] for one in sample["customers"]] == [9, 12, "0b7c1f6e-1", 7, 8]
+    assert [customer["customer_id"] for customer in sample["customers"]] == [9, 12, "0b7c1f6e-1", 7, 8]
     assert sample["metadata"]["total_customers"] == 5
-    assert not any("email" in one for one in sample["customers"])
-    assert {one["engagement_source"] for one in sample["customers"]} == {"sessions", "api", None}
-    assert {one["market_segment"] for one in sample["customers"]} == {"US-West", "EU-Central", "APAC"}
+    assert not any("email" in customer for customer in sample["customers"])
+    assert {customer["engagement_source"] for customer in sample["customers"]} == {"sessions", "api", None}
+    assert {customer["market_segment"] for customer in sample["customers"]} == {"US-West", "EU-Central", "APAC"}
 
 
 if __name__ == "__main__":

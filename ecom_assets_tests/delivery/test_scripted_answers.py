@@ -35,7 +35,7 @@ FLEETING = (408, 429, {"status": 429, "retry_after": "0"}, 500, 502, 503, 504, "
 TAKEN_IN_SILENCE = ("taken without answer", "taken, then 500", "taken, then 502")
 FOR_GOOD = (401, 403, 413)
 SEQUENCES: tuple[tuple[object, ...], ...] = (
-    *((one,) for one in (*FLEETING, *TAKEN_IN_SILENCE, *FOR_GOOD)),
+    *((fault,) for fault in (*FLEETING, *TAKEN_IN_SILENCE, *FOR_GOOD)),
     (500, 500),
     (429, "reset"),
     (500, "taken, then 500", 503),
@@ -58,7 +58,7 @@ RECEIVERS: dict[str, Callable[[Setup], Receiver]] = {
 def script(dice: Random, length: int) -> Iterator[Step]:
     """Yield about so many steps: sequences, with good answers between them."""
     for _ in range(length):
-        yield from (Step.read(one) for one in dice.choice(SEQUENCES))
+        yield from (Step.read(step) for step in dice.choice(SEQUENCES))
         yield from [Step()] * dice.randrange(4)
 
 
@@ -91,7 +91,11 @@ class Played:
     @property
     def refused_alone(self) -> set[str]:
         """Records that the tool has refused by name or in a request of their own, by its names."""
-        alone = {one.record_ids[0] for one in self.actual.requests if one.status == 413 and len(one.record_ids) == 1}
+        alone = {
+            request.record_ids[0]
+            for request in self.actual.requests
+            if request.status == 413 and len(request.record_ids) == 1
+        }
         return alone | self.refused
 
     def out_of_order(self) -> list[str]:
@@ -194,9 +198,9 @@ def check(tool: str, result: Played) -> None:
     assert (result.again.sent, result.again.changed, result.again.pending) == (0, 0, 0)
     is_silent = tool == "ga4"  # it reports no faults
     assert {result.due[one] for one in result.lost} <= (result.refused if is_silent else set())
-    rejected = {result.due[one] for one, outcome in result.outcomes.items() if outcome == "rejected"}
+    rejected = {result.due[record_id] for record_id, outcome in result.outcomes.items() if outcome == "rejected"}
     assert rejected == result.refused_alone - (result.refused if is_silent else set())
-    in_doubt = {one for one, outcome in result.outcomes.items() if outcome == "in_doubt"}
+    in_doubt = {record_id for record_id, outcome in result.outcomes.items() if outcome == "in_doubt"}
     assert is_silent or in_doubt == set()
 
 

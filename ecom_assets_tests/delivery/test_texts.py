@@ -72,10 +72,10 @@ def test_nothing_is_no_batch() -> None:
 @examples(80)
 @given(st.lists(st.text("abé", min_size=1, max_size=6), max_size=20), st.integers(1, 6), st.integers(1, 30))
 def test_batches_are_all_in_order_and_none_could_take_the_next(texts: list[str], records: int, size: int) -> None:
-    batches = [one["payload"].to_pylist() for one in cut(payloads(*texts), most_records=records, most_bytes=size)]
+    batches = [row["payload"].to_pylist() for row in cut(payloads(*texts), most_records=records, most_bytes=size)]
     assert [text for batch in batches for text in batch] == texts
     weights = [[len(text.encode()) + 1 for text in batch] for batch in batches]
-    assert all(len(one) <= records and (sum(one) <= size or len(one) == 1) for one in weights)
+    assert all(len(weight) <= records and (sum(weight) <= size or len(weight) == 1) for weight in weights)
     assert all(len(one) == records or sum(one) + after[0] > size for one, after in pairwise(weights))
 
 
@@ -84,8 +84,8 @@ def test_batches_are_all_in_order_and_none_could_take_the_next(texts: list[str],
 def test_batches_of_a_key_hold_that_key_only_and_keep_its_order(texts: list[str], records: int, size: int) -> None:
     table = payloads(*texts)
     batches = list(cut_by(table, table["user_key"], most_records=records, most_bytes=size))
-    assert all(len(set(one["user_key"].to_pylist())) == 1 and len(one) <= records for one in batches)
-    by_key = [text for one in batches for text in one["payload"].to_pylist()]
+    assert all(len(set(batch["user_key"].to_pylist())) == 1 and len(batch) <= records for batch in batches)
+    by_key = [text for batch in batches for text in batch["payload"].to_pylist()]
     for key in set(table["user_key"].to_pylist()):
         assert [text for text in by_key if text[0] == key] == [text for text in texts if text[0] == key]
 
@@ -103,7 +103,7 @@ def test_batches_of_a_key_hold_that_key_only_and_keep_its_order(texts: list[str]
 def test_each_tool_gets_as_many_at_once_as_it_documents(name: str, most: int, settings: dict[str, str]) -> None:
     destination = tool(name, **settings)
     made = destination.payloads(visits(anna=most + 1), SENT_AT)
-    assert [len(one) for one in destination.batches(made)] == [most, 1]
+    assert [len(batch) for batch in destination.batches(made)] == [most, 1]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_requests_stay_below_the_bytes_each_tool_documents(name: str, limit: int
     rows = events(*[event(at, properties=str(long).replace("'", '"')) for at in range(1500)])
     destination = tool(name, **settings)
     batches = list(destination.batches(destination.payloads(rows, SENT_AT)))
-    bodies = [destination.protocol.request(Texts(one["payload"])).body for one in batches]  # type: ignore[attr-defined]
+    bodies = [destination.protocol.request(Texts(batch["payload"])).body for batch in batches]  # type: ignore[attr-defined]
     assert sum(map(len, batches)) == 1500
     assert max(map(len, bodies)) <= limit
     if name != "ga4_events":  # whose requests are full by their number

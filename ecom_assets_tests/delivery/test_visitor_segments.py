@@ -116,7 +116,7 @@ class Shop:
         row = {"entered_date": MONDAY, "left_date": None, "is_current": True, "as_of_date": MONDAY}
         self.land(
             VisitorSegments,
-            [row | {"segment": name, "visitor_id": one} for name, some in who.items() for one in some.split()],
+            [row | {"segment": name, "visitor_id": part} for name, some in who.items() for part in some.split()],
         )
 
     def deliver(self) -> DeliveryStats:

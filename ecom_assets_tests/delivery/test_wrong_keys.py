@@ -70,7 +70,7 @@ def test_a_wrong_key_makes_no_dead_letters_however_few_go_together(tools: Receiv
     destination = tool_at(f"{tool}_users", getattr(tools, tool).url, **wrong)
     rows = users(*({"customer_id": f"user-{n:02}", "segment": "Loyal"} for n in range(count)))
     answers = destination.send(one_batch(destination, rows))
-    assert {(one.state, one.reason) for one in answers} == {(DeliveryState.POSTPONED, "not_allowed")}
+    assert {(answer.state, answer.reason) for answer in answers} == {(DeliveryState.POSTPONED, "not_allowed")}
     assert setting in answers[0].message
 
 

@@ -157,4 +157,7 @@ class Webserver:
     def checks(self, run_id: str) -> dict[tuple[str, str], bool]:
         """Return whether each check of a run passed, by table and name."""
         evaluations = [event["evaluation"] for event in self.events(run_id) if event.get("evaluation")]
-        return {("/".join(one["assetKey"]["path"]), one["checkName"]): one["success"] for one in evaluations}
+        return {
+            ("/".join(evaluation["assetKey"]["path"]), evaluation["checkName"]): evaluation["success"]
+            for evaluation in evaluations
+        }

@@ -168,12 +168,12 @@ def test_kubernetes_serves_the_api_as_compose_does(helm: dict[str, Any]) -> None
     assert api["image"] == f"{image['repository']}:{image['tag']}"
     assert api["command"] == service("api", SECRETS).command
     assert pod["securityContext"] == helm["dagsterWebserver"]["podSecurityContext"]
-    ((secret,),) = ([one["secretRef"] for one in api["envFrom"]],)
+    ((secret,),) = ([row["secretRef"] for row in api["envFrom"]],)
     (code,) = helm["dagster-user-deployments"]["deployments"]
     assert [secret] == code["envSecrets"]
     probes = [api[name]["httpGet"] for name in ("readinessProbe", "livenessProbe")]
     assert probes == [{"path": "/health/ready", "port": "http"}, {"path": "/health/live", "port": "http"}]
-    assert {one["mountPath"] for one in api["volumeMounts"]} == {image_environment()["ECOM_HOME"], "/tmp"}  # noqa: S108 (the pod's)
+    assert {mount["mountPath"] for mount in api["volumeMounts"]} == {image_environment()["ECOM_HOME"], "/tmp"}  # noqa: S108 (the pod's)
     assert door["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
     assert door["spec"]["ports"][0]["targetPort"] == api["ports"][0]["name"]
 
@@ -189,7 +189,7 @@ def test_kubernetes_runs_our_image_as_its_user_with_secrets_by_name(helm: dict[s
     images = [helm["dagsterWebserver"]["image"], helm["dagsterDaemon"]["image"], code["image"]]
     assert images == [images[0]] * 3
     assert code["dagsterApiGrpcArgs"] == ["-m", "ecom_assets.definitions"]
-    users = [one["podSecurityContext"]["runAsUser"] for one in (helm["dagsterWebserver"], helm["dagsterDaemon"], code)]
+    users = [row["podSecurityContext"]["runAsUser"] for row in (helm["dagsterWebserver"], helm["dagsterDaemon"], code)]
     assert users == [10001] * 3
     assert helm["generatePostgresqlPasswordSecret"] is False
     assert "postgresqlPassword" not in helm["postgresql"]

@@ -103,7 +103,7 @@ def test_the_api_starts_without_data_and_refuses_callers_without_key(variables: 
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
         held = {"Authorization": f"Bearer {API_KEY}"}
         answers = [requests.get(f"{layout.api}/analytics/sales", headers=some, timeout=30) for some in ({}, held)]
-        assert [one.status_code for one in answers] == [401, 503]
+        assert [answer.status_code for answer in answers] == [401, 503]
         assert "run `ecom run`" in answers[1].json()["detail"]
         assert layout.stop("api") == 0
         assert "Traceback" not in layout.log("api"), layout.log("api")

@@ -280,8 +280,8 @@ def test_every_row_is_clean_quarantined_or_surplus(shop: Platform, rows: list[Ro
     clean(shop, rows)
     tables = [shop.table(table) for table in (RawEvents, CleanEvents, QuarantinedEvents, DuplicateEvents)]
     per_day = accounting(None, shop.settings.late_days, *tables).to_pyarrow().to_pylist()
-    assert all(one["residue"] == 0 for one in per_day)
-    assert sum(one["received_count"] for one in per_day) == len(rows)
+    assert all(row["residue"] == 0 for row in per_day)
+    assert sum(row["received_count"] for row in per_day) == len(rows)
     assert max(Counter((r["event_date"], r["event_id"]) for r in shop.rows(CleanEvents)).values(), default=1) == 1
 
 

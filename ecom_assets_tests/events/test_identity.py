@@ -114,7 +114,7 @@ def test_two_users_never_become_one_visitor_nor_an_anonymous_one(users: set[str]
     actual = con.to_pyarrow(table.select(visitor=visitor_of_user(table.user_id)))["visitor"].to_pylist()
     con.disconnect()
     assert len(set(actual)) == len(users)
-    assert not any(one.startswith("anon-") for one in actual)
+    assert not any(row.startswith("anon-") for row in actual)
 
 
 def test_the_wait_for_a_login_changes_the_day_before_too(shop: Platform) -> None:

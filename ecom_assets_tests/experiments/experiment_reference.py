@@ -51,41 +51,41 @@ def as_events(acts: Sequence[Act]) -> pa.Table:
     """Return acts as clean events; the variant is a property."""
     rows = [
         {
-            "event_id": one.event_id,
-            "visitor_id": one.visitor_id,
-            "event_type": one.event_type,
-            "event_at": one.event_at,
-            "event_date": one.day,
-            "cart_amount": one.cart_amount,
-            "properties": json.dumps({"variant": one.variant}) if one.variant else None,
+            "event_id": act.event_id,
+            "visitor_id": act.visitor_id,
+            "event_type": act.event_type,
+            "event_at": act.event_at,
+            "event_date": act.day,
+            "cart_amount": act.cart_amount,
+            "properties": json.dumps({"variant": act.variant}) if act.variant else None,
         }
-        for one in acts
+        for act in acts
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def by_definition(acts: Sequence[Act], experiment: ExperimentQuestion, first: date, last: date) -> dict[str, Any]:
     """Return for each variant its units, conversions, open units and amounts; and how many units saw several."""
-    newest = max(one.event_at for one in acts)
+    newest = max(act.event_at for act in acts)
     counts: dict[str, dict[str, Any]] = {}
     mixed = 0
-    for visitor in {one.visitor_id for one in acts}:
-        own = sorted((one for one in acts if one.visitor_id == visitor), key=lambda one: (one.event_at, one.event_id))
-        seen = [one for one in own if one.variant and _is_exposure(one, experiment) and first <= one.day <= last]
+    for visitor in {act.visitor_id for act in acts}:
+        own = sorted((act for act in acts if act.visitor_id == visitor), key=lambda one: (one.event_at, one.event_id))
+        seen = [row for row in own if row.variant and _is_exposure(row, experiment) and first <= row.day <= last]
         if not seen:
             continue
-        is_mixed = len({one.variant for one in seen}) > 1
+        is_mixed = len({row.variant for row in seen}) > 1
         mixed += is_mixed
         if is_mixed and experiment.multiple == "exclude":
             continue
-        goals = [one for one in own if _is_goal(one, seen[0], experiment, last)]
+        goals = [row for row in own if _is_goal(row, seen[0], experiment, last)]
         actual = counts.setdefault(
             str(seen[0].variant), dict.fromkeys(("units", "converted", "open"), 0) | {"paid": []}
         )
         actual["units"] += 1
         actual["converted"] += bool(goals)
         actual["open"] += experiment.within is not None and seen[0].event_at + _time(experiment) > newest
-        actual["paid"].append(sum((one.cart_amount or Decimal(0) for one in goals), Decimal(0)))
+        actual["paid"].append(sum((goal.cart_amount or Decimal(0) for goal in goals), Decimal(0)))
     return {"variants": counts, "mixed": mixed}
 
 

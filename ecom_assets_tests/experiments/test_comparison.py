@@ -62,7 +62,7 @@ def test_the_sequential_interval_of_shares_is_that_of_growthbook_s_example() -> 
 
 def test_the_probability_to_be_best_is_that_of_robinson_s_batters() -> None:
     """He gives 0.606 by integration, 0.607 by simulation, and -0.0152 to 0.0115 for Aaron minus Piazza."""
-    piazza, aaron = (beta_posterior(*one, prior=BATTERS) for one in (PIAZZA, AARON))
+    piazza, aaron = (beta_posterior(*person, prior=BATTERS) for person in (PIAZZA, AARON))
     assert probability_best([piazza, aaron])[0] == pytest.approx(0.607, abs=0.001)
     assert is_near(credible_difference(piazza, aaron, 0.95), -0.0152, 0.0115, by=1e-4)
 
@@ -94,7 +94,7 @@ def miller(a: tuple[int, int], b: tuple[int, int]) -> float:
         betaln(alpha_a + i, beta_a + beta_b) - math.log(beta_b + i) - betaln(1 + i, beta_b) - betaln(alpha_a, beta_a)
         for i in range(alpha_b)
     ]
-    return math.fsum(math.exp(one) for one in logs)
+    return math.fsum(math.exp(log) for log in logs)
 
 
 SUCCESSES = st.integers(0, 3_000).flatmap(lambda count: st.tuples(st.integers(0, count), st.just(count)))
@@ -110,7 +110,7 @@ def test_the_probability_to_be_best_is_miller_s_closed_form(a: tuple[int, int], 
 @examples(40)
 @given(variants=st.lists(SUCCESSES, min_size=2, max_size=6))
 def test_one_of_the_variants_is_best(variants: list[tuple[int, int]]) -> None:
-    assert sum(probability_best([beta_posterior(*one) for one in variants])) == pytest.approx(1, abs=1e-7)
+    assert sum(probability_best([beta_posterior(*variant) for variant in variants])) == pytest.approx(1, abs=1e-7)
 
 
 @pytest.mark.parametrize("sizes", [(100, 10_000_000), (10_000_000, 100), (5_000_000, 6_000_000)])

@@ -50,13 +50,13 @@ def answer(acts: list[Act], experiment: ExperimentQuestion, first: date | None =
     """Return the answer about acts, whose first and last days are those of the data."""
     con = connect()
     con.con.register("acts", as_events(acts))
-    days = [one.day for one in acts]
+    days = [act.day for act in acts]
     return experiment_answer(con, con.table("acts"), experiment, (first or min(days), last or max(days)))
 
 
 def counts(actual: dict[str, Any]) -> dict[str, tuple[int, int]]:
     """Return units and conversions by variant."""
-    return {one["variant"]: (one["unit_count"], one["converted_count"]) for one in actual["variants"]}
+    return {variant["variant"]: (variant["unit_count"], variant["converted_count"]) for variant in actual["variants"]}
 
 
 # One story, by hand
@@ -66,8 +66,8 @@ def test_units_convert_after_their_exposure_and_those_of_several_variants_are_le
     actual = answer(STORY, CHECKOUT)
     assert counts(actual) == {"control": (2, 1), "test": (3, 2)}
     assert actual["mixed_count"] == 1
-    assert [one["amount"] for one in actual["variants"]] == [15.0, 38.0]
-    assert [one["mean"]["value"] for one in actual["variants"]] == [7.5, 12.666667]
+    assert [variant["amount"] for variant in actual["variants"]] == [15.0, 38.0]
+    assert [variant["mean"]["value"] for variant in actual["variants"]] == [7.5, 12.666667]
 
 
 def test_an_amount_too_large_to_be_exact_is_missing() -> None:
@@ -78,7 +78,7 @@ def test_an_amount_too_large_to_be_exact_is_missing() -> None:
     events, days = con.sql(f"SELECT * REPLACE ({properties}) FROM acts"), (STORY[0].day, STORY[-1].day)
     actual = experiment_answer(con, events, CHECKOUT.changed(amount="properties.paid"), days)
     assert counts(actual) == {"control": (2, 1), "test": (3, 2)}
-    assert [one["amount"] for one in actual["variants"]] == [15.0, 8.0], "Bob's 30 is not there"
+    assert [variant["amount"] for variant in actual["variants"]] == [15.0, 8.0], "Bob's 30 is not there"
 
 
 def test_units_of_several_variants_may_count_for_the_first() -> None:
@@ -89,7 +89,7 @@ def test_units_of_several_variants_may_count_for_the_first() -> None:
 
 @pytest.mark.parametrize("ids", [("x1", "x2"), ("x2", "x1")])
 def test_of_simultaneous_exposures_the_one_whose_id_comes_first_counts(ids: tuple[str, str]) -> None:
-    both = [Act(one, "zoe", "page_view", at("02 10:00"), f"of {one}") for one in ids]
+    both = [Act(id_, "zoe", "page_view", at("02 10:00"), f"of {id_}") for id_ in ids]
     experiment = CHECKOUT.changed(multiple="first", control="of x1")
     assert counts(answer(both, experiment)) == {"of x1": (1, 0)}
 
@@ -107,8 +107,8 @@ def test_a_goal_counts_after_the_last_day_of_exposures_only_within_its_time() ->
 def test_units_whose_time_is_not_over_are_reported() -> None:
     """The newest event is of the 10th, 09:00: of an exposure on the 3rd at 09:00 the time is over, of one later not."""
     late = [*STORY, Act("g1", "gus", "page_view", at("03 09:01"), "test")]
-    assert [one["open_count"] for one in answer(late, CHECKOUT)["variants"]] == [0, 1]
-    assert [one["open_count"] for one in answer(late, CHECKOUT.changed(within=None))["variants"]] == [0, 0]
+    assert [variant["open_count"] for variant in answer(late, CHECKOUT)["variants"]] == [0, 1]
+    assert [variant["open_count"] for variant in answer(late, CHECKOUT.changed(within=None))["variants"]] == [0, 0]
 
 
 def test_variants_that_are_not_listed_are_ignored() -> None:
@@ -119,7 +119,7 @@ def test_variants_that_are_not_listed_are_ignored() -> None:
     ]
     actual = answer(more, CHECKOUT.changed(shares={"control": 50, "test": 50, "fourth": 100}))
     assert counts(actual) == {"control": (2, 1), "test": (3, 2), "fourth": (0, 0)}
-    assert [one["expected_share"] for one in actual["variants"]] == [0.25, 0.25, 0.5]
+    assert [variant["expected_share"] for variant in actual["variants"]] == [0.25, 0.25, 0.5]
     assert actual["variants"][2]["conversion"]["value"] is None
 
 
@@ -131,7 +131,7 @@ def test_exposures_are_of_one_event_type_and_meet_conditions() -> None:
 
 
 def test_a_small_experiment_is_warned_of() -> None:
-    assert [one.split(":")[0] for one in answer(STORY, CHECKOUT)["warnings"]] == [
+    assert [warning.split(":")[0] for warning in answer(STORY, CHECKOUT)["warnings"]] == [
         "Some variants have fewer than 100 units"
     ]
 
@@ -216,10 +216,10 @@ def test_counts_are_those_of_the_definition(seed: int, experiment: ExperimentQue
     acts, days = acts_of(seed), (date(2026, 3, 2), date(2026, 3, last))
     actual, expected = answer(acts, experiment, *days), by_definition(acts, experiment, *days)
     assert actual["mixed_count"] == expected["mixed"]
-    assert {one["variant"] for one in actual["variants"]} >= set(expected["variants"])
-    for one in actual["variants"]:
-        theirs = expected["variants"].get(one["variant"], {"units": 0, "converted": 0, "open": 0, "paid": []})
-        ours = (one["unit_count"], one["converted_count"], one["open_count"], one["amount"])
+    assert {variant["variant"] for variant in actual["variants"]} >= set(expected["variants"])
+    for variant in actual["variants"]:
+        theirs = expected["variants"].get(variant["variant"], {"units": 0, "converted": 0, "open": 0, "paid": []})
+        ours = (variant["unit_count"], variant["converted_count"], variant["open_count"], variant["amount"])
         assert ours == (theirs["units"], theirs["converted"], theirs["open"], float(sum(theirs["paid"])))
 
 
@@ -252,7 +252,7 @@ def test_clickhouse_says_the_same(seed: int) -> None:
     actual = answer(acts_of(seed), CHECKOUT.changed(within=None))
     assert counts(actual) == {name: (int(row["units"]), int(row["converted"])) for name, row in result.items()}
     theirs = {name: float(row["amount"] or 0) for name, row in result.items()}
-    assert {one["variant"]: one["amount"] for one in actual["variants"]} == theirs
+    assert {variant["variant"]: variant["amount"] for variant in actual["variants"]} == theirs
 
 
 @pytest.mark.sampled(1)
@@ -264,7 +264,7 @@ def test_postgres_says_the_same(postgres_server: str, multiple: str) -> None:
     for seed in range(2):
         acts = acts_of(seed)
         events = engine.con.create_table("acts", as_events(acts), overwrite=True)
-        days = [one.day for one in acts]
+        days = [act.day for act in acts]
         actual = experiment_answer(engine.con, events, experiment, (min(days), max(days)))
         assert actual == answer(acts, experiment)
     engine.close()

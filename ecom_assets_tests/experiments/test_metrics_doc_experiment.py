@@ -33,16 +33,16 @@ def test_the_example_is_what_the_page_says() -> None:
     ]
     con = connect()
     con.con.register("acts", as_events(acts))
-    days = [one.day for one in acts]
+    days = [act.day for act in acts]
     values = {"variant": "properties.variant", "goal": "purchase", "within": "7d", "amount": "cart_amount"}
     experiment = ExperimentQuestion.from_mapping(values)
     actual = experiment_answer(con, con.table("acts"), experiment, (min(days), max(days)))
     answer = [
         {
-            **{name: str(one[name]) for name in ("variant", "unit_count", "converted_count", "open_count")},
-            **{name: f"{one[name]['value']:.4g}" for name in ("conversion", "mean")},
+            **{name: str(variant[name]) for name in ("variant", "unit_count", "converted_count", "open_count")},
+            **{name: f"{variant[name]['value']:.4g}" for name in ("conversion", "mean")},
         }
-        for one in actual["variants"]
+        for variant in actual["variants"]
     ]
     assert answer == expected
     assert actual["mixed_count"] == 1

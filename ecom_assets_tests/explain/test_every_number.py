@@ -81,7 +81,7 @@ def test_the_received_rows_behind_each_number_give_it_again(place: Place, contra
 
 
 def test_a_walk_that_leaves_rows_out_is_seen(place: Place) -> None:
-    contract = next(one for one in MARTS if one.name == "engagement_daily")
+    contract = next(mart for mart in MARTS if mart.name == "engagement_daily")
     (row,) = largest(place, contract, "session_count")
     context = TraceContext(row, lambda one: half(place.table(one)), place.rules, place.ask)
     assert received(place, chosen(TRACES[contract].numbers["session_count"], context), context) < row["session_count"]

@@ -300,9 +300,9 @@ def walked_tries(stream: Sequence[Event], funnel: Funnel) -> list[Times]:
 
 def _is_excluded(stream: Sequence[Event], funnel: Funnel, times: list[int], number: int, following: int) -> bool:
     return any(
-        fits(event, one) and times[one.after - 1] < event.at < following
-        for one in funnel.exclude
-        if one.after < number <= (one.before or 0)
+        fits(event, exclusion) and times[exclusion.after - 1] < event.at < following
+        for exclusion in funnel.exclude
+        if exclusion.after < number <= (exclusion.before or 0)
         for event in stream
     )
 
@@ -330,7 +330,7 @@ def most_in_a_window(stream: Sequence[Event], funnel: Funnel) -> int:
 
 def most_between_exclusions(stream: Sequence[Event], funnel: Funnel) -> int:
     """The most steps of one window, of which no excluded event is inside; the rule posthog drops it if one is near."""
-    excluded = {event.at for event in stream if any(fits(event, one) for one in funnel.exclude)}
+    excluded = {event.at for event in stream if any(fits(event, exclusion) for exclusion in funnel.exclude)}
     steps = [event for event in stream if any(fits(event, step) for step in funnel.steps)]
     best = 0
     for window in _windows(steps, funnel, excluded):

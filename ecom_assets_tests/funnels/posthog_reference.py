@@ -42,7 +42,10 @@ def marks_of(event: Event, funnel: Funnel) -> Marks:
     """What an event is to the funnel."""
     takes = tuple(number for number, step in enumerate(funnel.steps, start=1) if fits(event, step))
     bars = {
-        number for one in funnel.exclude if fits(event, one) for number in range(one.after + 1, (one.before or 0) + 1)
+        number
+        for exclusion in funnel.exclude
+        if fits(event, exclusion)
+        for number in range(exclusion.after + 1, (exclusion.before or 0) + 1)
     }
     return Marks(takes, tuple(sorted(bars)))
 

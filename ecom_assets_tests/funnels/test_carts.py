@@ -142,7 +142,7 @@ def test_a_row_says_from_which_day_on_it_changes_no_more(shop: Platform) -> None
     ahead = {key: (row["final_from_date"] - DAY_ONE).days for key, row in actual.items()}
     # A day of 24 hours may reach into the day after the next, where clocks go forward between.
     assert ahead == {("session", 0): 2, ("visitor", HOUR): 2, ("visitor", DAY): 3, ("visitor", WEEK): 9}
-    assert [days_after(one) for one in (HOUR, DAY, WEEK)] == [1, 2, 8]
+    assert [days_after(length) for length in (HOUR, DAY, WEEK)] == [1, 2, 8]
 
 
 def random_rows(seed: int) -> list[Row]:

@@ -171,7 +171,7 @@ def declared(tmp_path: Path) -> Path:
 
 def test_each_name_has_its_definition_and_its_units(declared: Path) -> None:
     actual = daily_funnels(Settings(funnels=declared))
-    assert [(one.name, one.units, one.funnel.order) for one in actual] == [
+    assert [(row.name, row.units, row.funnel.order) for row in actual] == [
         ("views", ("session", "visitor"), "ordered"),
         ("at once", ("session",), "exact"),
         ("without search", ("visitor",), "ordered"),

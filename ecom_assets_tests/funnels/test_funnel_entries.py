@@ -180,12 +180,12 @@ def test_a_cohort_s_breakdown_is_that_of_its_range(
         added = [sum(numbers) for numbers in zip(*(counts(part["steps"]) for part in actual["breakdown"]), strict=True)]
         assert added == (counts(cohort["steps"]) if actual["breakdown"] else [])
     few = answer(events, funnel.changed(over="day", limit=1))["cohorts"]
-    assert {part["value"] for one in few for part in one["breakdown"]} <= {*_values(few), "Other"}
+    assert {part["value"] for row in few for part in row["breakdown"]} <= {*_values(few), "Other"}
 
 
 def _values(cohorts: Sequence[dict[str, Any]]) -> set[str]:
     """Return the one value that stands by itself in all cohorts."""
-    values = {part["value"] for one in cohorts for part in one["breakdown"]} - {"Other"}
+    values = {part["value"] for cohort in cohorts for part in cohort["breakdown"]} - {"Other"}
     assert len(values) <= 1
     return values
 
@@ -248,7 +248,7 @@ def test_periods_begin_in_the_time_zone_and_hours_are_all_there() -> None:
         EntryLimits(timezone="Europe/Berlin"),
     )
     hours = cohorts_of(funnel_of((step_of("view"),), over="hour"), entries)
-    assert [one.start for one in hours][1:5] == [
+    assert [hour.start for hour in hours][1:5] == [
         "2026-10-25T01:00+02:00", "2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00", "2026-10-25T03:00+01:00",
     ]  # fmt: skip
     assert len(hours) == 25

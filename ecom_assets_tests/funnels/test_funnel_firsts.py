@@ -130,7 +130,7 @@ def question(funnel: Funnel, entered_from: date | None = None) -> Any:
 
 def counts(answer: Any) -> list[int]:
     """Return the units at each step."""
-    return [one["count"] for one in answer["steps"]]
+    return [step["count"] for step in answer["steps"]]
 
 
 def first(occurrence: str, **where: str) -> tuple[FunnelStep, FunnelStep]:
@@ -158,7 +158,7 @@ def test_conditions_hold_before_the_first_time_and_after_the_first_ever() -> Non
 
 def test_each_cohort_has_the_first_views_of_its_days() -> None:
     actual = question(funnel_of(first("first_ever"), over="day"))
-    assert [(one["start"][-2:], counts(one)) for one in actual["cohorts"]] == [
+    assert [(cohort["start"][-2:], counts(cohort)) for cohort in actual["cohorts"]] == [
         ("01", [1, 1]), ("02", [0, 0]), ("03", [1, 1]), ("04", [0, 0]), ("05", [1, 0]),
     ]  # fmt: skip
 

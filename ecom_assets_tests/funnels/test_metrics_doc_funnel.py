@@ -146,14 +146,14 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
     }
     raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
     actual = {name: funnel_answer(con, events, Funnel.from_mapping(raw), limits=one) for name, one in requested.items()}
-    assert [{"entries": name, **shown(one["steps"])} for name, one in actual.items()] == ranges
+    assert [{"entries": name, **shown(row["steps"])} for name, row in actual.items()] == ranges
     answer = actual["all"]
     assert [
-        {"cohort": one["start"], **shown(one["steps"]), "complete": str(one["complete"]).lower()}
-        for one in answer["cohorts"]
+        {"cohort": cohort["start"], **shown(cohort["steps"]), "complete": str(cohort["complete"]).lower()}
+        for cohort in answer["cohorts"]
     ] == cohorts
     took = answer["time_to_convert"]
-    assert [{name: str(value) for name, value in one.items()} for one in took["bins"]] == bins
+    assert [{name: str(value) for name, value in bin_.items()} for bin_ in took["bins"]] == bins
     text = section("docs/metrics", "Days of entry").text
     assert f"{took['average_s']:,.0f} s on average, with a median of {took['median_s']:,.0f} s" in text
     assert answer["steps"][1]["average_s_from_start"] == took["average_s"]
@@ -166,7 +166,7 @@ def _deed(line: Line) -> Deed:
 def test_the_file_of_daily_funnels_that_the_page_shows_is_one(tmp_path: Path) -> None:
     path = tmp_path / "funnels.yaml"
     path.write_text(section("docs/metrics", "The daily funnel").code[0])
-    assert [(one.name, one.units) for one in read_funnels(path)] == [
+    assert [(funnel.name, funnel.units) for funnel in read_funnels(path)] == [
         ("checkout", ("session", "visitor")),
         ("hats in one visit", ("session",)),
     ]

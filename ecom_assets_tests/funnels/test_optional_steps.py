@@ -51,15 +51,15 @@ def answers(events: Sequence[Event], funnel: Funnel) -> list[dict[str, Any]]:
 
 def test_who_took_it_between_its_neighbours_is_counted_and_nobody_else_lost() -> None:
     actual = answers(STORY, BUYING)
-    assert [one["count"] for one in actual] == [6, 5, 2, 3]
-    assert [one["count"] for one in answers(STORY, funnel_of((VIEW, CART, PURCHASE), 100))] == [6, 5, 3]
+    assert [row["count"] for row in actual] == [6, 5, 2, 3]
+    assert [answer["count"] for answer in answers(STORY, funnel_of((VIEW, CART, PURCHASE), 100))] == [6, 5, 3]
     coupon, purchase = actual[2:]
     # Two of five with a cart; three of five buy, 40, 20 and 50 s after their cart, whatever coupons lie between.
     assert (coupon["optional"], coupon["conversion_from_previous"], coupon["median_s_from_previous"]) == (True, 0.4, 20)
     assert (purchase["conversion_from_previous"], purchase["median_s_from_previous"]) == (0.6, 40)
     # Were the coupon required, Dora would have taken it, but only Anna would convert.
     needed = BUYING.changed(steps=(VIEW, CART, COUPON, PURCHASE))
-    assert [one["count"] for one in answers(STORY, needed)] == [6, 5, 3, 1]
+    assert [answer["count"] for answer in answers(STORY, needed)] == [6, 5, 3, 1]
 
 
 def test_several_in_a_row_are_looked_for_each_by_itself() -> None:
@@ -68,15 +68,15 @@ def test_several_in_a_row_are_looked_for_each_by_itself() -> None:
     events += [event("ben", at, kind) for at, kind in ((0, "view"), (10, "cart"), (12, "coupon"), (30, "purchase"))]
     actual = answers(events, funnel_of((VIEW, CART, MAY_COUPON, search, PURCHASE), 100))
     # Anna searches before her coupon: both count.
-    assert [one["count"] for one in actual] == [2, 2, 2, 2, 2]
+    assert [row["count"] for row in actual] == [2, 2, 2, 2, 2]
     assert actual[4]["median_s_from_previous"] == 30
 
 
 def test_an_event_of_a_step_that_has_to_be_taken_is_no_optional_one() -> None:
     again = funnel_of((VIEW, VIEW.changed(optional=True), PURCHASE), 100)
     once, twice = [event("anna", 0, "view"), event("anna", 9, "purchase")], [event("ben", 0, "view")] * 2
-    assert [one["count"] for one in answers(once, again)] == [1, 0, 1]
-    assert [one["count"] for one in answers([*once, *twice], again)] == [2, 1, 1]
+    assert [answer["count"] for answer in answers(once, again)] == [1, 0, 1]
+    assert [answer["count"] for answer in answers([*once, *twice], again)] == [2, 1, 1]
 
 
 @pytest.mark.parametrize("attribution", ["first", "last", "step_4"])
@@ -153,7 +153,7 @@ def by_definition(
 
 def test_a_text_with_a_question_mark_and_a_mapping_say_it() -> None:
     funnel = Funnel.from_mapping({"steps": ["view", "cart?", {"event_type": "help?"}, "purchase"]})
-    assert [(one.event_type, one.optional) for one in funnel.steps[1:3]] == [("cart", True), ("help?", False)]
+    assert [(step.event_type, step.optional) for step in funnel.steps[1:3]] == [("cart", True), ("help?", False)]
     assert Funnel.from_mapping(funnel.to_mapping()).to_mapping() == funnel.to_mapping()
 
 

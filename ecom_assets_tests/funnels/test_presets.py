@@ -85,7 +85,7 @@ def test_the_definition_shows_what_was_used(tmp_path: Path) -> None:
     assert (definition["within"], definition["by_attribution"], definition["order"]) == ("86400s", "step_1", "ordered")
     weeks = answer(tmp_path, "--steps", "product_view,purchase", "--preset", "posthog", "--over", "week").json
     assert weeks["definition"]["week_start"] == "sunday"
-    assert [one["start"] for one in weeks["cohorts"]][:2] == ["2026-03-01", "2026-03-08"]
+    assert [cohort["start"] for cohort in weeks["cohorts"]][:2] == ["2026-03-01", "2026-03-08"]
 
 
 def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(tmp_path: Path) -> None:

@@ -268,14 +268,14 @@ def test_times_between_two_steps_are_those_of_the_longest_chains(
     if times := fast_times(con, rows, funnel, ["visitor_id"]):
         assert counted_times(times, answer) in (actual, None)
     assert actual["count"] == len(took)
-    assert sum(one["count"] for one in actual["bins"]) == len(took), "every time is in a bin"
+    assert sum(bin_["count"] for bin_ in actual["bins"]) == len(took), "every time is in a bin"
     if took:
         assert actual["average_s"] == pytest.approx(mean(took) / SECOND, abs=1e-9)
         assert actual["median_s"] == pytest.approx(median(took) / SECOND, abs=1e-9)
         assert actual["p90_s"] == pytest.approx(np.percentile(took, 90) / SECOND, abs=1e-9)
-    for one in actual["bins"]:
-        end = float("inf") if one["to_s"] is None else one["to_s"] * SECOND
-        assert one["count"] == sum(one["from_s"] * SECOND <= time < end for time in took)
+    for bin_ in actual["bins"]:
+        end = float("inf") if bin_["to_s"] is None else bin_["to_s"] * SECOND
+        assert bin_["count"] == sum(bin_["from_s"] * SECOND <= time < end for time in took)
 
 
 @given(count=st.integers(1, 10**7), least=st.integers(0, 10**12), span=st.integers(0, 10**13))

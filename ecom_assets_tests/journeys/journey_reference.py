@@ -16,7 +16,7 @@ Transitions = Counter[tuple[date, str, int, str, str, bool]]
 def sessions_with_events(events: Sequence[Row]) -> list[tuple[date, list[Row]]]:
     """Return each session's day and its events in order."""
     by_id = {event["event_id"]: event for event in events}
-    actual = [[by_id[one] for one in session.event_ids] for session in reference_sessions(events)]
+    actual = [[by_id[id_] for id_ in session.event_ids] for session in reference_sessions(events)]
     return [(session[0]["event_date"], session) for session in actual]
 
 
@@ -65,7 +65,7 @@ def reference_searches(events: Sequence[Row]) -> dict[tuple[date, str], tuple[in
             for place, is_so in enumerate((True, key not in seen, "product_view" in after, "add_to_cart" in after)):
                 one[place] += is_so
             seen.add(key)
-    return {key: (one[0], one[1], one[2], one[3]) for key, one in counts.items()}
+    return {key: (count[0], count[1], count[2], count[3]) for key, count in counts.items()}
 
 
 def reference_categories(events: Sequence[Row]) -> dict[tuple[date, str], tuple[int, int, int, int]]:
@@ -92,4 +92,4 @@ def reference_categories(events: Sequence[Row]) -> dict[tuple[date, str], tuple[
             one[1] += any(event["event_type"] == "add_to_cart" for event in own)
             one[2] += any(event["event_type"] == "add_to_cart" for event in after)
             one[3] += has_purchase(after)
-    return {key: (one[0], one[1], one[2], one[3]) for key, one in counts.items()}
+    return {key: (count[0], count[1], count[2], count[3]) for key, count in counts.items()}

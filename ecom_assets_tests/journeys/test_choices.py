@@ -151,7 +151,7 @@ def expected(walks: Sequence[Walk], choices: JourneyQuestion) -> tuple[dict[str,
             for kind, page in walk
             if kind not in choices.exclude
         ]
-        taken: list[str] | None = [name for name, _ in groupby(one for one in names if one is not None)]
+        taken: list[str] | None = [name for name, _ in groupby(name for name in names if name is not None)]
         taken = _part(taken or [], choices)
         if taken is None:
             continue
@@ -166,7 +166,7 @@ def _page(url: str | None, patterns: Sequence[str]) -> str | None:
         return None
     path = "/" + "/".join(url.partition("//")[2].split("/")[1:]) if "//" in url else url
     path = path.partition("?")[0].partition("#")[0].rstrip("/") or "/"
-    return next((one for one in patterns if fnmatch.fnmatchcase(path, one)), path)
+    return next((pattern for pattern in patterns if fnmatch.fnmatchcase(path, pattern)), path)
 
 
 def _part(taken: list[str], choices: JourneyQuestion) -> list[str] | None:

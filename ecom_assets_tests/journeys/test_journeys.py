@@ -247,7 +247,7 @@ LED = ("viewing_session_count", "cart_session_count", "any_cart_session_count", 
 
 def reported(shop: Platform, table: type, name: str, counts: Sequence[str]) -> dict[tuple[date, str], tuple[int, ...]]:
     """Return a table's counts by day and name."""
-    return {(row["started_date"], row[name]): tuple(row[one] for one in counts) for row in shop.rows(table)}
+    return {(row["started_date"], row[name]): tuple(row[count] for count in counts) for row in shop.rows(table)}
 
 
 def journeys_reported(shop: Platform) -> list[tuple[date, str, str, list[str], int, bool]]:

@@ -61,16 +61,16 @@ def test_journeys_and_transitions_are_those_of_the_page(platform: Platform) -> N
 def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
     lines, *_, expected = tables("Journeys")
     rows = [
-        f"e{n},{one['visitor']},{one['event_type']},{one['event_at']},p1,{one['product_category']},,,,"
-        for n, one in enumerate(lines)
+        f"e{n},{line['visitor']},{line['event_type']},{line['event_at']},p1,{line['product_category']},,,,"
+        for n, line in enumerate(lines)
     ]
     (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     for question in dict.fromkeys(line["options"] for line in expected):
         words = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(question.strip("`")))
         result = ecom("journeys", *words, home=tmp_path / "home")
         answer = [
-            {"options": question, "path": " → ".join(one["path"]), "sessions": str(one["sessions"])}
-            for one in result.json["top_paths"]
+            {"options": question, "path": " → ".join(path["path"]), "sessions": str(path["sessions"])}
+            for path in result.json["top_paths"]
         ]
         assert answer == [line for line in expected if line["options"] == question]
 

@@ -28,7 +28,7 @@ def test_asking_twice_is_one_request_asked_twice(requests: Requests) -> None:
     first = requests.make(RELEASE, "orders", (MONDAY, MONDAY), "key:1")
     again = requests.make(RELEASE, "orders", (MONDAY, MONDAY), "key:2")
     assert (first.number, again.number, again.attempt, again.asked_by) == (1, 1, 2, "key:1")
-    assert [one.number for one in requests.waiting(RELEASE, "orders")] == [1]
+    assert [request.number for request in requests.waiting(RELEASE, "orders")] == [1]
     assert requests.waiting(RETRY) == []
 
 
@@ -61,6 +61,6 @@ def test_a_run_covers_a_request_if_it_is_over_all_of_its_days(
 )
 def test_doctor_says_where_requests_are_and_for_whom(home: Path, ledger: dict[str, str], *, shares: bool) -> None:
     answer = json.loads(ecom("doctor", "--json", home=home, env=ledger).out)
-    (actual,) = (one for one in answer if one["subject"] == "requests")
+    (actual,) = (row for row in answer if row["subject"] == "requests")
     assert (actual["ok"], str(home / "operations.sqlite") in actual["found"]) == (True, True)
     assert ("must share this folder" in actual["found"]) is shares

@@ -195,7 +195,8 @@ def test_each_received_line_is_clean_quarantined_or_surplus_on_the_day_it_came(s
         order_line("b", MONDAY, received_date=TUESDAY),
     )
     tables = (
-        shop.table(one) for one in (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
+        shop.table(contract)
+        for contract in (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
     )
     actual = shop.engine.con.to_pyarrow(order_accounting(DAYS, *tables).order_by("day")).to_pylist()
     assert [tuple(row.values()) for row in actual] == [

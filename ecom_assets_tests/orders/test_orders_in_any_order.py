@@ -200,7 +200,7 @@ def check_held(seed: int) -> int:
             assert {row for row in rows if row[1] == "too_few_customers"} <= set(after_the_plan[table])
         elif table != "mart.calendar":  # holds the days that were run, which need not be all
             assert after_the_plan[table] == rows, f"{table} of plan {seed}"
-    per_day = order_accounting(None, *(shop.table(one) for one in TERMS))
+    per_day = order_accounting(None, *(shop.table(term) for term in TERMS))
     assert per_day.filter(per_day.residue != 0).count().to_pyarrow().as_py() == 0
     held = {row["held_date"] for row in shop.rows(HeldOrderDays)}
     assert not held & {row["received_date"] for row in shop.rows(UserOrderLog)}

@@ -69,7 +69,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows_of(home: Path) -> dict[str, tuple[int, int]]:
     """Return the content of every table, but for the path that rows came from."""
-    return {name: one for name, one in contents(home / "warehouse.duckdb").items() if not name.startswith("raw.")}
+    return {
+        name: content for name, content in contents(home / "warehouse.duckdb").items() if not name.startswith("raw.")
+    }
 
 
 @pytest.mark.slow
@@ -95,7 +97,7 @@ def test_the_receipt_says_what_was_removed_where_and_names_nobody(shop: Path) ->
     receipt = json.loads(Path(result["receipt"]).read_text())
     assert receipt == {name: value for name, value in result.items() if name != "receipt"}
     assert receipt["removed"]["tables"]["raw.events"] == 12
-    assert [one["record_count"] for one in receipt["removed"]["files"]] == [4, 4, 4]
+    assert [file["record_count"] for file in receipt["removed"]["files"]] == [4, 4, 4]
     assert receipt["verified"]["left"] == {"tables": {}, "files": {}, "other_files": []}
     assert len(receipt["hashes"]["user"]) == 1
     assert len(receipt["hashes"]["session"]) == 3

@@ -56,7 +56,7 @@ def land(place: Path, *people: str) -> tuple[str, ...]:
 def numbers(home: Path) -> dict[str, tuple[int, int]]:
     """Return the content of every table that neither names paths nor is about deliveries."""
     actual = contents(home / "warehouse.duckdb")
-    return {name: one for name, one in actual.items() if not name.startswith(("raw.", "export."))}
+    return {name: row for name, row in actual.items() if not name.startswith(("raw.", "export."))}
 
 
 class Kills:
@@ -125,7 +125,7 @@ def test_it_was_killed_after_every_step_and_the_receipt_counts_all(shop: Path) -
         "raw.user_order_log": 2,
         "mart.sales": 1,
     }
-    assert [one["record_count"] for one in removed["files"]] == [6, 1, 1]
+    assert [file["record_count"] for file in removed["files"]] == [6, 1, 1]
     assert removed["ledger_records"] == 7, "six events, and her properties as a user"
     assert not pending_files(Settings(home=shop / "home"))
 

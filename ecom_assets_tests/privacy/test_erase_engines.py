@@ -54,7 +54,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 def events(*given: tuple[int, date, str | None, str]) -> ir.Table:
     kinds = schema_of(RawEvents).to_pyarrow()
-    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
+    kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds])
     rows = [
         {**dict.fromkeys(RawEvents.columns), "event_id": f"e{number}", "received_date": day, "event_date": day,
          "user_id": user, "session_id": session, "source": "x", "source_file": "a.csv",
@@ -115,7 +115,7 @@ def test_a_shop_in_postgres_forgets_her_everywhere(tmp_path: Path, postgres_url:
     result = ecom("erase", "--visitor", "ann-4711", "--yes", "--json", home=tmp_path / "home", env=env)
     assert result.exit_code == 0, result.err
     assert visitors(postgres_warehouse, "mart.sessions") == visitors(postgres_url, "mart.sessions") == {"bob-4712"}
-    named = [one for one in result.json["to_confirm"] if "archived WAL" in one]
+    named = [sentence for sentence in result.json["to_confirm"] if "archived WAL" in sentence]
     assert len(named) == 2, "the warehouse, with the ledger in it, and the Postgres of published marts"
 
 

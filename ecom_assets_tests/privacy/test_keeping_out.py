@@ -43,7 +43,7 @@ def settings(home: Path) -> Settings:
 
 def rows(contract: type[Table], *given: dict[str, object]) -> ir.Table:
     kinds = schema_of(contract).to_pyarrow()
-    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds])
+    kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds])
     con = connect()
     same = (
         {"received_date": DAY, "source_file": "a.csv"} if "source_file" in contract.columns else {"received_date": DAY}
@@ -130,7 +130,7 @@ def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> No
     os.utime(path, (NOW.timestamp(), NOW.timestamp()))
     answer = settings.model_copy(update={"events": str(path.parent)})
     actual = real_time(answer, NOW, erased_people=ErasedPeople(settings))
-    assert [(one["event_count"], one["visitor_count"]) for one in actual["windows"]] == [(1, 1)] * 2
+    assert [(window["event_count"], window["visitor_count"]) for window in actual["windows"]] == [(1, 1)] * 2
     assert real_time(answer, NOW)["windows"][0]["visitor_count"] == 2, "without the list, there are two"
 
 

@@ -28,8 +28,8 @@ def files_of(path: Path, mapping: RecordMapping | None = None) -> RecordFiles:
 
 
 def removed(path: Path, mapping: RecordMapping | None = None, person: Person = ANN) -> int:
-    actual = sum(one.record_count for one in find_records(files_of(path, mapping), person))
-    assert sum(one.record_count for one in remove_records(files_of(path, mapping), person)) == actual
+    actual = sum(record.record_count for record in find_records(files_of(path, mapping), person))
+    assert sum(record.record_count for record in remove_records(files_of(path, mapping), person)) == actual
     if path.exists():
         assert list(find_records(files_of(path, mapping), person)) == []
     return actual
@@ -142,4 +142,4 @@ def test_files_of_both_kinds_are_read_over_one_connection(tmp_path: Path) -> Non
     con.execute(f"COPY (FROM read_csv('{tmp_path / 'b.csv'}', all_varchar = true)) TO '{tmp_path / 'a.parquet'}'")
     for name in ("a.parquet", "b.csv", "a.parquet"):
         files = RecordFiles.open(con, [tmp_path / name], load_mapping("ecommerce"))
-        assert [one.record_count for one in find_records(files, ANN)] == [1]
+        assert [record.record_count for record in find_records(files, ANN)] == [1]

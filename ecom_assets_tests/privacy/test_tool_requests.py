@@ -26,7 +26,7 @@ def settings_for(receivers: Receivers, **more: Any) -> Settings:
 
 
 def answer(receivers: Receivers) -> dict[str, list[str]]:
-    return {one.tool: one.deleted_ids for one in receivers.all()}
+    return {receiver.tool: receiver.deleted_ids for receiver in receivers.all()}
 
 
 def sent(requests: ToolRequests, answers: Answers) -> Answers:
@@ -42,8 +42,8 @@ def test_every_tool_gets_the_ids_by_which_it_knows_her(receivers: Receivers) -> 
         "mixpanel": ["ann-4711", "$device:anon-s-9"],
         "ga4": ["USER_ID ann-4711", "CLIENT_ID ann-4711", "CLIENT_ID anon-s-9"],
     }
-    assert [one["answer"] for one in answers["amplitude"]] == ["job of 2026-02-14, staging"]
-    assert [one["answer"] for one in answers["heap"]] == ["request 7c0d, pending"]
+    assert [row["answer"] for row in answers["amplitude"]] == ["job of 2026-02-14, staging"]
+    assert [row["answer"] for row in answers["heap"]] == ["request 7c0d, pending"]
     assert "Amplitude deletes by user id or Amplitude id only; look up anonymous devices there." in (
         requests.to_confirm()
     )

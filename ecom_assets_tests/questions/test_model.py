@@ -125,7 +125,7 @@ def test_its_schema_has_the_choices_the_bounds_and_the_text_form() -> None:
     schema = Walk.model_json_schema()
     assert schema["properties"]["pace"]["enum"] == ["slow", "fast"]
     assert (schema["properties"]["limit"]["minimum"], schema["properties"]["limit"]["maximum"]) == (1, 100)
-    assert {one.get("type") for one in schema["$defs"]["Step"]["anyOf"]} == {"object", "string"}
+    assert {step.get("type") for step in schema["$defs"]["Step"]["anyOf"]} == {"object", "string"}
 
 
 def test_days_are_given_in_one_way() -> None:

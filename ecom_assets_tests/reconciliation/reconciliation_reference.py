@@ -80,7 +80,7 @@ def reference_differences(events: Iterable[Row], lines: Iterable[Row]) -> list[D
     """Return every difference, sorted, from rows of `staging/events` and `staging/user_order_log`."""
     orders, bought = orders_of(lines), [event_of(row) for row in events if row["event_type"] in {"purchase", "refund"}]
     naming = pair_by_id(orders, bought)
-    pair_by_customer([one for one in orders if one.event is None], [e for e in bought if id(e) not in naming])
+    pair_by_customer([order for order in orders if order.event is None], [e for e in bought if id(e) not in naming])
     return sorted([*of_orders(orders), *of_events(bought, naming)])
 
 
@@ -132,8 +132,8 @@ def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
 
 def places(records: list[Any], by: Any) -> dict[int, int]:
     groups: dict[Any, list[Any]] = defaultdict(list)
-    for one in sorted(records, key=by):
-        groups[one.kind, one.who, one.amount, one.day].append(one)
+    for record in sorted(records, key=by):
+        groups[record.kind, record.who, record.amount, record.day].append(record)
     return {id(one): place for group in groups.values() for place, one in enumerate(group)}
 
 

@@ -187,7 +187,7 @@ def check(shop: ReconciledShop, seed: int, days: Days, cuts: list[Days]) -> None
     expected = reference_differences(clean_events(events).to_pylist(), lines)
     assert reported(shop.differences(days)) == expected, f"shop {seed}"
     for cut in cuts:
-        here = [one for one in expected if one[0] in cut.dates]
+        here = [row for row in expected if row[0] in cut.dates]
         assert reported(shop.differences(cut)) == here, f"{cut.dates} of shop {seed}"
     for row in shop.totals(days):
         by_cause = sum((row[f"{cause}_amount"] for cause in CAUSES), Decimal(0))

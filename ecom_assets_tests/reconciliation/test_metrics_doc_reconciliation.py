@@ -47,13 +47,13 @@ def compared() -> ReconciledShop:
     shop.land(
         [
             purchase(
-                one["event_id"],
-                one["event_at"],
-                one["visitor"],
-                one["cart_amount"],
-                **({"order": one["names"]} if one["names"] else {}),
+                event["event_id"],
+                event["event_at"],
+                event["visitor"],
+                event["cart_amount"],
+                **({"order": event["names"]} if event["names"] else {}),
             )
-            for one in events
+            for event in events
         ],
         [
             line(one["uniq_id"], one["ordered_at"], one["customer_id"], one["payment_amount"], status=one["status"])
@@ -65,9 +65,9 @@ def compared() -> ReconciledShop:
 
 def test_every_cause_is_described() -> None:
     causes, *_ = tables("Orders against events")
-    assert tuple(one["cause"].strip("`") for one in causes) == CAUSES
+    assert tuple(cause["cause"].strip("`") for cause in causes) == CAUSES
     causes, *_ = tables("Restatements")
-    assert tuple(one["cause"].strip("`") for one in causes) == RESTATEMENT_CAUSES
+    assert tuple(cause["cause"].strip("`") for cause in causes) == RESTATEMENT_CAUSES
 
 
 def test_the_page_names_the_tables_whose_numbers_are_published() -> None:
@@ -97,10 +97,10 @@ def test_each_day_s_totals_are_those_of_the_page(compared: ReconciledShop) -> No
 def test_what_others_would_answer_follows_from_the_example() -> None:
     _, events, lines, *_, answers = tables("Orders against events")
     day = [one for one in lines if one["ordered_at"].startswith("2026-03-10") and one["status"] == "shipped"]
-    gross = sum(Decimal(one["payment_amount"]) for one in day)
-    once = {one["names"] or one["event_id"]: Decimal(one["cart_amount"]) for one in reversed(events)}
-    every = sum(Decimal(one["cart_amount"]) for one in events)
-    assert [one["answer"] for one in answers] == [str(gross), str(sum(once.values())), str(every)]
+    gross = sum(Decimal(row["payment_amount"]) for row in day)
+    once = {event["names"] or event["event_id"]: Decimal(event["cart_amount"]) for event in reversed(events)}
+    every = sum(Decimal(event["cart_amount"]) for event in events)
+    assert [answer["answer"] for answer in answers] == [str(gross), str(sum(once.values())), str(every)]
 
 
 def test_a_late_order_restates_the_numbers_of_the_page() -> None:

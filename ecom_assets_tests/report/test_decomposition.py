@@ -25,7 +25,7 @@ def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
     mixed, _ = section("docs/metrics", "Why a rate changed, and why revenue did").tables
     now, before = ({line["device"]: ratio(line, week) for line in mixed} for week in ("now", "before"))
     actual = mix_and_rate(now, before)
-    assert {name: (str(float(one.mix)), str(float(one.rate))) for name, one in actual.items()} == {
+    assert {name: (str(float(row.mix)), str(float(row.rate))) for name, row in actual.items()} == {
         line["device"]: (line["mix"], line["rate"]) for line in mixed
     }
 
@@ -34,7 +34,7 @@ def test_the_factors_of_the_page_are_what_comes_out() -> None:
     _, factors = section("docs/metrics", "Why a rate changed, and why revenue did").tables
     now, before = ([Fraction(line[week]) for line in factors] for week in ("now", "before"))
     parts = factor_contributions(now, before)
-    assert [str(one) for one in rounded(parts, Decimal("400.00"), CENT)] == [line["adds"] for line in factors]
+    assert [str(amount) for amount in rounded(parts, Decimal("400.00"), CENT)] == [line["adds"] for line in factors]
 
 
 def test_two_factors_are_mean_times_change() -> None:
@@ -47,13 +47,13 @@ def test_a_part_that_is_new_or_gone_is_all_mix() -> None:
                          {"old": Ratio(Fraction(1), Fraction(10))})  # fmt: skip
     # Half of the sessions are of the new part, which converts at 30 % where the whole's mean is 15 %.
     assert (actual["new"].mix, actual["new"].rate) == (Fraction(3, 40), Fraction(0))
-    assert sum(one.mix + one.rate for one in actual.values()) == Fraction(4, 20) - Fraction(1, 10)
+    assert sum(row.mix + row.rate for row in actual.values()) == Fraction(4, 20) - Fraction(1, 10)
 
 
 @given(PARTS, PARTS)
 def test_mix_and_rate_add_up_to_the_change(now: dict[str, Ratio], before: dict[str, Ratio]) -> None:
     totals = [
-        (sum(one.numerator for one in parts.values()), sum(one.denominator for one in parts.values()))
+        (sum(part.numerator for part in parts.values()), sum(part.denominator for part in parts.values()))
         for parts in (now, before)
     ]
     if not all(denominator for _, denominator in totals):
@@ -67,8 +67,8 @@ def test_mix_and_rate_add_up_to_the_change(now: dict[str, Ratio], before: dict[s
 @given(st.lists(st.tuples(st.fractions(-99, 99), st.fractions(-99, 99)), min_size=1, max_size=4))
 def test_factors_add_up_to_the_change_of_the_product(pairs: list[tuple[Fraction, Fraction]]) -> None:
     now, before = Fraction(1), Fraction(1)
-    for one, other in pairs:
-        now, before = now * one, before * other
+    for left, other in pairs:
+        now, before = now * left, before * other
     assert sum(factor_contributions([one for one, _ in pairs], [other for _, other in pairs])) == now - before
 
 

@@ -87,7 +87,7 @@ def result(shop: Platform, one: TableCheck, days: Days | None) -> CheckResult:
 def test_a_claim_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:
     sql, expected = DAMAGE[damage]
     shop.engine.execute(sql)
-    actual = {one.name: result(shop, one, days) for one in (*RETENTION_CHECKS, carts_agree)}
-    assert {name for name, one in actual.items() if one.broken_count} == expected
-    assert all(one.examples for one in actual.values() if one.broken_count)
-    assert "anna" not in str([one.examples for one in actual.values()])
+    actual = {check.name: result(shop, check, days) for check in (*RETENTION_CHECKS, carts_agree)}
+    assert {name for name, row in actual.items() if row.broken_count} == expected
+    assert all(row.examples for row in actual.values() if row.broken_count)
+    assert "anna" not in str([row.examples for row in actual.values()])

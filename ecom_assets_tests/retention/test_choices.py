@@ -76,7 +76,7 @@ def keeper(kept: list[pa.Table]) -> Callable[[ir.Table], None]:
 
 def triangle(actual: Row) -> dict[str, list[int]]:
     """Return how many returned, by cohort."""
-    return {one["cohort"]: one["returned"] for one in actual["cohorts"]}
+    return {cohort["cohort"]: cohort["returned"] for cohort in actual["cohorts"]}
 
 
 # By story
@@ -149,14 +149,18 @@ def test_values_are_those_of_the_start_and_ties_are_decided_by_the_id() -> None:
 def test_the_sum_of_a_column_is_that_of_returns_up_to_a_period() -> None:
     summed = DAILY.changed(start="page_view", returning="purchase", sum_of="cart_amount")
     actual = answer(STORY, Query(summed))
-    assert [one["sum"] for one in actual["cohorts"]] == [[10.0, 15.0, 17.5], [0.0]]
-    assert [(one["sum"], one["sum_per_visitor"]) for one in actual["totals"]] == [(10.0, 5.0), (15.0, 7.5), (0.0, None)]
+    assert [cohort["sum"] for cohort in actual["cohorts"]] == [[10.0, 15.0, 17.5], [0.0]]
+    assert [(total["sum"], total["sum_per_visitor"]) for total in actual["totals"]] == [
+        (10.0, 5.0),
+        (15.0, 7.5),
+        (0.0, None),
+    ]
 
 
 def test_a_period_counts_from_a_number_of_returns_on() -> None:
     twice = DAILY.changed(at_least=2)
     # Anna comes twice on the 1st and once on the 2nd, Ben once a day.
-    assert [one["returned"] for one in answer(STORY, Query(twice))["cohorts"]] == [[1, 0, 0], [0]]
+    assert [cohort["returned"] for cohort in answer(STORY, Query(twice))["cohorts"]] == [[1, 0, 0], [0]]
     later = [*STORY, act(8, "ben", "03 11:00")]
     assert answer(later, Query(twice.changed(mode="on_or_after")))["cohorts"][0]["returned"] == [2, 1, 1]
     # Days 1 and 2 of Ben have one each, which make two of one bracket.
@@ -241,11 +245,13 @@ def cohort_of(start: date, timezone: str) -> str:
 
 def same(cohorts: list[Row], expected: dict[Any, tuple[int, Counter[int], Decimal]], question: Query) -> None:
     """Compare the cohorts of an answer with those of the definition, cell by cell."""
-    assert [one["cohort"] for one in cohorts] == [cohort_of(start, question.timezone) for start in sorted(expected)]
-    for one, (_, (size, counts, _)) in zip(cohorts, sorted(expected.items()), strict=True):
-        assert one["size"] == size
-        assert one["returned"] == [counts[number] for number in range(len(one["returned"]))]
-        assert max(counts, default=0) < len(one["returned"])
+    assert [cohort["cohort"] for cohort in cohorts] == [
+        cohort_of(start, question.timezone) for start in sorted(expected)
+    ]
+    for cohort, (_, (size, counts, _)) in zip(cohorts, sorted(expected.items()), strict=True):
+        assert cohort["size"] == size
+        assert cohort["returned"] == [counts[number] for number in range(len(cohort["returned"]))]
+        assert max(counts, default=0) < len(cohort["returned"])
 
 
 @examples(120)
@@ -255,7 +261,7 @@ def test_cohorts_are_those_of_the_definition(question: tuple[list[Act], Query]) 
     actual, expected = answer(acts, requested), by_definition(acts, requested)
     same(actual["cohorts"], expected, requested)
     if requested.rule.last_period is None and requested.rule.mode == "on":
-        assert [Decimal(str(one["sum"][-1])) for one in actual["cohorts"]] == [
+        assert [Decimal(str(cohort["sum"][-1])) for cohort in actual["cohorts"]] == [
             total for _, (_, _, total) in sorted(expected.items())
         ]
 
@@ -317,9 +323,9 @@ def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int
         where = parse_where(["cart_amount > 3"])
         rule = RetentionQuestion(start="page_view", period=period, starting="recurring", returning_where=where)
         ours = {
-            (one["cohort"].replace("T", " ")[:13], place): count
-            for one in answer(acts, Query(rule))["cohorts"]
-            for place, count in enumerate(one["returned"])
+            (cohort["cohort"].replace("T", " ")[:13], place): count
+            for cohort in answer(acts, Query(rule))["cohorts"]
+            for place, count in enumerate(cohort["returned"])
             if count
         }
         assert ours == theirs

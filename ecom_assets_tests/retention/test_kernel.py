@@ -104,16 +104,18 @@ BROKEN_DOWN = (
 def test_the_kernel_breaks_down_as_the_expression_does(rule: RetentionQuestion) -> None:
     for seed in range(1, 4):
         dice = random.Random(seed)  # noqa: S311 (no secrets)
-        deeds = [twin for one in stream(seed, "UTC", date(2026, 1, 1), 30) for twin in (one, one)]  # ties of times
+        deeds = [
+            twin for event in stream(seed, "UTC", date(2026, 1, 1), 30) for twin in (event, event)
+        ]  # ties of times
         ids = dice.sample(range(1000), len(deeds))
         plans = [dice.choice(("pro", "free", "team", None)) for _ in deeds]
         columns = {
-            "visitor_id": pa.array([one.who for one in deeds], pa.string()),
-            "event_at": pa.array([one.at for one in deeds], pa.timestamp("us")),
-            "event_date": pa.array([one.at.date() for one in deeds], pa.date32()),
-            "event_type": pa.array([dice.choice((one.event_type, "search")) for one in deeds], pa.string()),
-            "cart_amount": pa.array([one.amount for one in deeds], pa.decimal128(18, 2)),
-            "event_id": pa.array([str(one) for one in ids], pa.string()),
+            "visitor_id": pa.array([deed.who for deed in deeds], pa.string()),
+            "event_at": pa.array([deed.at for deed in deeds], pa.timestamp("us")),
+            "event_date": pa.array([deed.at.date() for deed in deeds], pa.date32()),
+            "event_type": pa.array([dice.choice((deed.event_type, "search")) for deed in deeds], pa.string()),
+            "cart_amount": pa.array([deed.amount for deed in deeds], pa.decimal128(18, 2)),
+            "event_id": pa.array([str(id_) for id_ in ids], pa.string()),
             "plan": pa.array(plans, pa.string()),
         }
         with patch.object(counting, "cohort_counts", wraps=cohort_counts) as answer:

@@ -58,9 +58,9 @@ def test_each_choice_gives_what_the_page_says(tmp_path: Path) -> None:
         result = ecom("retention", *words, *shlex.split(question.strip("`")), home=tmp_path / "home")
         assert (result.exit_code, result.err) == (0, "")
         cells = [
-            {"options": question, "cohort": one["cohort"], "size": str(one["size"])}
-            | {str(n): str(one["returned"][n]) if n < len(one["returned"]) else "" for n in range(3)}
-            for one in result.json["cohorts"]
+            {"options": question, "cohort": cohort["cohort"], "size": str(cohort["size"])}
+            | {str(n): str(cohort["returned"][n]) if n < len(cohort["returned"]) else "" for n in range(3)}
+            for cohort in result.json["cohorts"]
         ]
         assert cells == [line for line in expected if line["options"] == question]
     result = ecom("retention", *words, "--sum", "cart_amount", "--return", "purchase", home=tmp_path / "home")

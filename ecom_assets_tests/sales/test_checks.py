@@ -119,7 +119,7 @@ def test_the_one_wrong_row_is_found_by_the_claims_it_breaks(shop: OrderPlatform,
 
 def test_examples_name_no_customer(shop: OrderPlatform) -> None:
     shop.engine.execute("DELETE FROM mart.customer")
-    [check] = [one for one in CHECKS if one.name == "dimensions_are_there"]
+    [check] = [check for check in CHECKS if check.name == "dimensions_are_there"]
     shown = str(evaluated(shop, check).examples)
     assert "customer_id" in shown
     assert "anna" not in shown
@@ -152,7 +152,10 @@ def test_held_days_are_reported_and_their_neighbours_go_on(own_shop: OrderPlatfo
     own_shop.run(DAYS)
     result = evaluated(own_shop, held)
     assert (result.broken_count, result.looked_at_count) == (2, 7)
-    assert [(one["day"], one["reason"], one["observed_count"], one["held_row_count"]) for one in result.examples] == [
+    assert [
+        (example["day"], example["reason"], example["observed_count"], example["held_row_count"])
+        for example in result.examples
+    ] == [
         ("2026-03-09", "too_few_customers", 1, 1),
         ("2026-03-11", "report_missing", 0, 0),
     ]
@@ -176,6 +179,6 @@ def test_claims_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
 
 def test_money_is_compared_to_the_cent(shop: OrderPlatform) -> None:
     shop.engine.execute("UPDATE mart.sales SET revenue_amount = revenue_amount - 0.01 WHERE uniq_id = 'a'")
-    [check] = [one for one in CHECKS if one.name == "sales_are_the_order_lines"]
+    [check] = [check for check in CHECKS if check.name == "sales_are_the_order_lines"]
     [example] = evaluated(shop, check).examples
     assert example["money_residue"] == Decimal("0.01")

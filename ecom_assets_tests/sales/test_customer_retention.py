@@ -178,7 +178,7 @@ def test_a_day_of_refunds_alone_has_no_average(shop: OrderPlatform) -> None:
 def test_an_item_has_the_newest_price_that_a_report_has_of_its_name(shop: OrderPlatform) -> None:
     prices = [("Hat", MONDAY, 5), ("Hat", SUNDAY, 4), ("Shoe", SUNDAY, 9), ("Bag", MONDAY, 3)]
     names = ("item_name", "received_date", "price_amount")
-    rows = [dict(zip(names, one, strict=True)) for one in prices]
+    rows = [dict(zip(names, price, strict=True)) for price in prices]
     shop.engine.ensure(PriceLog)
     shop.engine.replace(PriceLog, in_memory(rows, PriceLog), DAYS)
     run(

@@ -90,7 +90,7 @@ def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform
     _, lines, expected = tables("Clean order lines and reject reasons")
     run(shop, without(lines, "becomes"))
     terms = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
-    per_day = order_accounting(DAYS, *(shop.table(one) for one in terms)).order_by("day")
+    per_day = order_accounting(DAYS, *(shop.table(term) for term in terms)).order_by("day")
     assert as_shown(shop.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
 
 

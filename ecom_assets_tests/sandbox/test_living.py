@@ -121,7 +121,9 @@ def test_the_catalogue_has_the_prices_of_the_last_day(march: Path, tmp_path: Pat
         last = {change["product_id"]: change["after"] for truth in months.values() for change in truth["price_changes"]}
         assert len(last) > 30
         assert {product: prices[product] for product in last} == last
-    assert changes == [one for month in list(months)[:3] for one in months[month]["price_changes"]][: len(changes)]
+    assert (
+        changes == [change for month in list(months)[:3] for change in months[month]["price_changes"]][: len(changes)]
+    )
 
 
 def _counted(con: duckdb.DuckDBPyConnection, which: str) -> tuple[Any, ...]:

@@ -195,7 +195,7 @@ def test_with_some_of_all_faults_everything_still_comes(folder: Path, tmp_path: 
         increments = list(fetch_increments(settings, days))
     truth = json.loads((folder / "truth.json").read_text())["orders"]
     assert (len(customers.customers), customers.is_settled, len(customers.quarantined)) == (VISITORS, True, 2)
-    assert sum(one.row_count for one in increments) == truth["order_lines"] + truth["refund_lines"]
+    assert sum(increment.row_count for increment in increments) == truth["order_lines"] + truth["refund_lines"]
     retries = Counter(customers.costs.retry_counts) + Counter(increments[-1].costs.retry_counts)
     assert set(retries) == {"rate_limited", "server_error", "dropped", "truncated"}
 

@@ -58,10 +58,12 @@ def test_the_experiment_command_finds_the_planted_effect(month: Recount, home: P
         from clean where event_type = 'product_view' and variant is not null group by all"""
     units = month.pairs(f"select variant, count(*) from ({per_visit}) group by 1")
     opened = month.pairs(f"select variant, count(*) from ({per_visit}) where opened group by 1")
-    answered = {one["variant"]: (one["unit_count"], one["converted_count"]) for one in result.json["variants"]}
+    answered = {
+        variant["variant"]: (variant["unit_count"], variant["converted_count"]) for variant in result.json["variants"]
+    }
     assert answered == {name: (units[name], opened[name]) for name in units}
     assert result.json["sample_ratio"]["p_value"] > 0.001
-    found = {one["variant"]: one["conversion"]["against_control"] for one in result.json["variants"]}
+    found = {variant["variant"]: variant["conversion"]["against_control"] for variant in result.json["variants"]}
     assert found["size_guide"]["probability_better"] > 0.999
 
 

@@ -17,7 +17,9 @@ def test_the_windows_of_the_page_are_those_of_its_events(tmp_path: Path) -> None
     events, windows = page.tables
     names = HEADER.split(",")
     landed = tmp_path / "landing.csv"
-    landed.write_text("\n".join([HEADER, *(",".join(one.get(name, "") for name in names) for one in events)]) + "\n")
+    landed.write_text(
+        "\n".join([HEADER, *(",".join(event.get(name, "") for name in names) for event in events)]) + "\n"
+    )
     os.utime(landed, (NOON.timestamp(), NOON.timestamp()))
     answer = real_time(Settings(home=tmp_path, events=str(landed)), NOON)
     assert [{name: str(window[name]) for name in windows[0]} for window in answer["windows"]] == windows

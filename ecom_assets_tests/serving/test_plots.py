@@ -37,7 +37,10 @@ def texts(shop: ShopPlatform, contract: type[Table], days: Days | None = DAYS) -
     assert len(markdown) < MOST_BYTES
     (data,) = re.findall(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([^)]+)\)", markdown)
     picture = ET.fromstring(base64.b64decode(data))  # noqa: S314 (our own)
-    return [markdown.partition("\n")[0], *(one.text or "" for one in picture.iter() if one.tag.endswith("text"))]
+    return [
+        markdown.partition("\n")[0],
+        *(element.text or "" for element in picture.iter() if element.tag.endswith("text")),
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -125,7 +125,7 @@ publish(source, target, TABLES, "killed")
     "step",
     [
         "table_written",
-        *(pytest.param(one, marks=pytest.mark.slow) for one in PUBLICATION_STEPS if one != "table_written"),
+        *(pytest.param(step, marks=pytest.mark.slow) for step in PUBLICATION_STEPS if step != "table_written"),
     ],
 )
 def test_a_publisher_that_is_killed_at_a_step_leaves_the_old_or_the_new(

@@ -36,7 +36,7 @@ def materialized(
     explained: dict[str, Any] = {"sql": dg.MetadataValue.md(f"```sql\n{sql}\n```")} if sql else {}
     if sql:
         explained["dagster/column_lineage"] = CITIES_OF_VISITS
-    partitions: list[str | None] = [one.isoformat() for one in days]
+    partitions: list[str | None] = [day.isoformat() for day in days]
     for day in partitions or [None]:
         event = dg.AssetMaterialization(
             asset_key(contract),
@@ -49,7 +49,7 @@ def materialized(
 
 def runs(folder: Path, contract: type[Table], *days: date) -> list[tuple[str | None, str | None, int]]:
     """Data version, version of the code and number of days of the writes that a snapshot's notes have."""
-    return [(one.data_version, one.code_version, one.day_count) for one in notes(folder).writes(contract, days)]
+    return [(write.data_version, write.code_version, write.day_count) for write in notes(folder).writes(contract, days)]
 
 
 def notes(folder: Path) -> Notes:

@@ -76,7 +76,7 @@ def test_a_visitor_counts_for_seven_and_for_thirty_days_that_day_included(shop: 
     assert days[DAY_ONE + timedelta(days=1)]["stickiness_rate"] == 0.5
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(one, marks=pytest.mark.slow) for one in range(1, 6))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, 6))])
 def test_daily_weekly_and_monthly_visitors_are_those_of_sets(shop: Platform, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (stories, not secrets)
     length = 75 if seed else 45  # longer than the widest window

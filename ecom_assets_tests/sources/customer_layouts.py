@@ -90,7 +90,7 @@ def by_header(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
 
 def by_cursor(request: ServiceRequest, records: list[Any]) -> ServiceResponse:
     """Five after the one that is named, and whether there are more."""
-    ids = [str(one["uid"]) for one in records]
+    ids = [str(record["uid"]) for record in records]
     begin = ids.index(request.query["starting_after"]) + 1 if "starting_after" in request.query else 0
     return ServiceResponse.json({"data": records[begin : begin + 5], "has_more": begin + 5 < len(records)})
 

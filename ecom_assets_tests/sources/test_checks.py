@@ -30,7 +30,7 @@ def ended(days: Days) -> Days:
 def check_of(source: GatedSource, name: str) -> TableCheck:
     actual = source_checks(SourceGate(), late_days=7, ended=ended)
     tables = {source.raw, source.quarantine}
-    return next(one for one in actual if one.name == name and one.contract in tables)
+    return next(row for row in actual if row.name == name and row.contract in tables)
 
 
 def raw(source: GatedSource, counts: Mapping[date, int]) -> ir.Table:
@@ -85,7 +85,7 @@ def weekly(*counts: int) -> dict[date, int]:
 def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
     assert [source.noun for source in SOURCES] == ["events", "orders", "customers", "stock"]
     checks = source_checks(SourceGate(), late_days=7, ended=ended)
-    assert {(one.name, one.blocking) for one in checks} == {
+    assert {(check.name, check.blocking) for check in checks} == {
         ("enough_came", True), ("few_were_refused", True), ("very_few_were_refused", False),
         ("no_day_lost_its_rows", False), ("each_day_has_an_increment", False),
     }  # fmt: skip
@@ -168,7 +168,7 @@ def test_days_of_which_the_source_has_nothing_owe_nothing_but_not_where_nothing_
 
 
 def test_days_without_an_increment_are_named_and_warn_only() -> None:
-    [orders] = [one for one in SOURCES if one.noun == "orders"]
+    [orders] = [source for source in SOURCES if source.noun == "orders"]
     check = check_of(orders, "each_day_has_an_increment")
     two = absences(orders, MONDAY, MONDAY + ONE_DAY, kept=400)
     result: CheckResult = check.evaluate(Days((MONDAY, MONDAY + ONE_DAY)), two)
@@ -215,7 +215,7 @@ def refused(source: GatedSource, received: int, refused_count: int, check: str =
     return actual
 
 
-@pytest.mark.parametrize("source", [one for one in SOURCES if one.quarantine], ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.quarantine], ids=lambda one: one.noun)
 def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSource) -> None:
     result = refused(source, 12, 12)
     assert (result.broken_count, result.observed, result.limit) == (1, 12, 6)
@@ -228,7 +228,7 @@ def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSourc
     assert refused(source, 0, 0).broken_count == 0
 
 
-@pytest.mark.parametrize("source", [one for one in SOURCES if one.quarantine], ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.quarantine], ids=lambda one: one.noun)
 def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None:
     for received, count, broken in ((200, 10, 0), (200, 11, 1), (12, 1, 1), (12, 12, 1), (0, 0, 0)):
         assert refused(source, received, count, "very_few_were_refused").broken_count == broken, (received, count)
@@ -237,7 +237,7 @@ def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None
 
 
 def test_so_are_lines_of_stock_that_say_nothing() -> None:
-    [stock] = [one for one in SOURCES if not one.quarantine]
+    [stock] = [source for source in SOURCES if not source.quarantine]
     rows = [{"received_date": MONDAY, "reject_reason": reason} for reason in [None] * 18 + ["missing_stock"] * 2]
     table = ibis.memtable(rows, schema=ibis.schema({"received_date": "date", "reject_reason": "string"}))
     result: CheckResult = check_of(stock, "very_few_were_refused").evaluate(Days((MONDAY,)), table, table)

@@ -24,15 +24,15 @@ FIELDS = {"id": "uid", "email": {"path": "contact.email"}, "city": {"path": "add
 
 def nested(*ids: object) -> list[dict[str, Any]]:
     return [
-        {"uid": one, "contact": {"email": f"{one}@example.com"}, "addresses": [{"town": "Ulm"}] if number % 2 else []}
-        for number, one in enumerate(ids)
+        {"uid": id_, "contact": {"email": f"{id_}@example.com"}, "addresses": [{"town": "Ulm"}] if number % 2 else []}
+        for number, id_ in enumerate(ids)
     ]
 
 
 def test_reqres_is_read_as_it_is(tmp_path: Path) -> None:
     with LayoutService(layouts.reqres, twelve()) as api:
         fetched = fetch_customers(api.settings(tmp_path, "reqres"))
-    assert [one.id for one in fetched.customers] == [str(number) for number in range(1, 13)]
+    assert [customer.id for customer in fetched.customers] == [str(number) for number in range(1, 13)]
     assert (fetched.total, fetched.is_settled, fetched.quarantined) == (12, True, ())
     george = fetched.customers[0]
     assert (george.first_name, george.email, george.is_number_id) == ("George", "george.bluth@reqres.in", True)
@@ -68,10 +68,10 @@ def test_everybody_comes_once_however_pages_follow_each_other(tmp_path: Path, na
     mapping = mapping_file(tmp_path, fields=FIELDS, **result)
     with LayoutService(page, nested(*UUIDS)) as api:
         fetched = fetch_customers(api.settings(tmp_path, mapping))
-    assert [one.id for one in fetched.customers] == UUIDS
+    assert [customer.id for customer in fetched.customers] == UUIDS
     assert (fetched.is_settled, fetched.pass_count, fetched.quarantined) == (True, 2, ())
     assert fetched.customers[0].email == "0b7c1f6e-1@example.com"
-    assert [one.city for one in fetched.customers] == [None, "Ulm"] * 6
+    assert [customer.city for customer in fetched.customers] == [None, "Ulm"] * 6
 
 
 def test_the_key_goes_where_the_mapping_says_and_is_not_kept(tmp_path: Path) -> None:
@@ -183,8 +183,8 @@ def test_one_record_that_differs_is_set_aside_and_the_others_come(tmp_path: Path
     mapping = mapping_file(tmp_path, fields=FIELDS, **NO_PAGES)
     with LayoutService(layouts.at_once, records) as api:
         fetched = fetch_customers(api.settings(tmp_path, mapping))
-    assert [one.id for one in fetched.customers] == ["a", "b"]
-    assert [(one.position, one.reason) for one in fetched.quarantined] == [
+    assert [customer.id for customer in fetched.customers] == ["a", "b"]
+    assert [(record.position, record.reason) for record in fetched.quarantined] == [
         (3, "id: it is not a text or a whole number from 0"),
         (4, "id: it is missing"),
     ]
@@ -194,7 +194,7 @@ def test_one_customer_whose_id_is_a_number_here_and_a_text_there_is_one(tmp_path
     mapping = mapping_file(tmp_path, fields={"id": "uid"}, **NO_PAGES)
     with LayoutService(layouts.at_once, nested(7, "7", "07", 0)) as api:
         fetched = fetch_customers(api.settings(tmp_path, mapping))
-    assert [one.id for one in fetched.customers] == ["7", "07", "0"]
+    assert [customer.id for customer in fetched.customers] == ["7", "07", "0"]
     assert fetched.duplicate_count == 1
 
 

@@ -94,7 +94,7 @@ def test_nobody_is_lost_however_pages_shift(  # noqa: PLR0913, PLR0917 (what is 
     concurrency: int,
 ) -> None:
     everybody = [*range(1, count + 1)]
-    copies = [{**one, "updated_at": "2025-01-01T00:00:00Z"} for one in people(*everybody[:copy_count])]
+    copies = [{**person, "updated_at": "2025-01-01T00:00:00Z"} for person in people(*everybody[:copy_count])]
     faults = Faults(shift_every=every, shift_count=shifts)
     with CustomerService([*people(*everybody), *copies], faults=faults) as api:
         # Six moves spoil six passes at most, and each may spoil the comparison with the one after it.
@@ -147,7 +147,7 @@ def test_a_bad_record_is_set_aside_and_its_page_comes(customer_api: CustomerServ
     customer_api.records = [people(1)[0], *bad, people(2)[0]]
     fetched = customers_fetched(customer_api, tmp_path, customer_api_page_size=9)
     assert ids_of(fetched) == [1, 2]
-    reasons = {one.position: one.reason for one in fetched.quarantined}
+    reasons = {record.position: record.reason for record in fetched.quarantined}
     assert reasons == {
         2: "id: it is missing",
         3: "id: it stands for nobody",

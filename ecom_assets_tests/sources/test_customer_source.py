@@ -20,7 +20,8 @@ from ecom_sandbox.services.service import Faults
 
 TODAY, BEFORE = date(2026, 3, 10), date(2026, 3, 9)
 KEYS = [
-    dg.AssetKey([one.layer, one.name]) for one in (RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers)
+    dg.AssetKey([contract.layer, contract.name])
+    for contract in (RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers)
 ]
 
 
@@ -113,15 +114,15 @@ def test_without_an_api_nothing_is_replaced() -> None:
 
 def test_pages_that_never_settle_leave_records_of_all_they_had(customer_api: CustomerService, tmp_path: Path) -> None:
     fetched = customers_fetched(customer_api, tmp_path, Faults(shift_every=1, shift_count=999), customer_api_passes=3)
-    reported = [int(one.record.id) for one in fetched.records if isinstance(one.record, CustomerVersion)]
+    reported = [int(record.record.id) for record in fetched.records if isinstance(record.record, CustomerVersion)]
     assert not fetched.is_settled
     assert set(reported) == set(ids_of(fetched))
-    assert {one.payload for one in fetched.customers} <= {one.record.payload for one in fetched.records}
+    assert {customer.payload for customer in fetched.customers} <= {record.record.payload for record in fetched.records}
 
 
 def test_records_keep_their_places(customer_api: CustomerService, tmp_path: Path) -> None:
     customer_api.faults = Faults(malformed_pages=1)
     fetched = fetch_customers(settings_for(tmp_path, customer_api, customer_api_page_size=4))
-    assert [(one.page, one.position) for one in fetched.records] == [
+    assert [(record.page, record.position) for record in fetched.records] == [
         (1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (2, 1), (2, 2),
     ]  # fmt: skip

@@ -130,7 +130,7 @@ def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
     ):
         rows = [("a", "u5"), ("b", user)]
         known = ("page_view", day, None, None, "s1", *[None] * 4)
-        write(tmp_path / f"{name}.parquet", [(*one, *known) for one in rows])
+        write(tmp_path / f"{name}.parquet", [(*row, *known) for row in rows])
         files = FileEvents.open([str(tmp_path / f"{name}.parquet")], load_settings())
         assert files.clean().count().to_pyarrow().as_py() == counted
         assert (PLAIN_USERS in files.files.rules_passed(7, MAX_AMOUNT)) is is_plain_one, name

@@ -104,14 +104,14 @@ def test_as_many_rows_of_each_file_and_day_as_were_counted() -> None:
 def test_a_row_that_is_lost_and_one_too_many_are_reported_per_file_and_day() -> None:
     source = Files(FileRows("a.csv", 5, {ONE: 3, TWO: 2}), FileRows("b.csv", 4, {TWO: 4}))
     actual = result(source, raw({("a.csv", ONE): 3, ("a.csv", TWO): 1, ("b.csv", TWO): 5}))
-    assert [list(one.values()) for one in actual.examples] == [["a.csv", TWO, 2, 1], ["b.csv", TWO, 4, 5]]
+    assert [list(example.values()) for example in actual.examples] == [["a.csv", TWO, 2, 1], ["b.csv", TWO, 4, 5]]
     sentence = actual.metadata["sentence"]
     assert sentence.startswith("a.csv has 2 rows of 2026-01-02, and raw.events has 1 (and 1 more differences); ")
 
 
 def test_rows_without_an_arrival_day_and_rows_of_no_file_are_reported() -> None:
     actual = result(Files(FileRows("a.csv", 5, {ONE: 3})), raw({("a.csv", ONE): 3, ("gone.csv", ONE): 1}))
-    assert [list(one.values()) for one in actual.examples] == [["a.csv", None, 5, 3], ["gone.csv", ONE, 0, 1]]
+    assert [list(example.values()) for example in actual.examples] == [["a.csv", None, 5, 3], ["gone.csv", ONE, 0, 1]]
     assert actual.metadata["sentence"].startswith("a.csv has 5 rows, and 3 of them have an arrival day (and 1 more")
 
 
@@ -172,10 +172,10 @@ def test_rows_are_counted_beside_damage_too(tmp_path: Path, damage: str) -> None
 def test_records_with_a_list_are_as_many_rows_as_it_has(tmp_path: Path, lists: tuple[object, ...], kind: str) -> None:
     # OTTO's sessions: a list of events each. What is no list is one row, which is refused.
     events = [
-        [{"aid": aid, "ts": 1659304800025, "type": "clicks"} for aid in one] if isinstance(one, list) else None
-        for one in lists
+        [{"aid": aid, "ts": 1659304800025, "type": "clicks"} for aid in part] if isinstance(part, list) else None
+        for part in lists
     ]
-    lines = [json.dumps({"session": number, "events": one}) for number, one in enumerate(events)]
+    lines = [json.dumps({"session": number, "events": event}) for number, event in enumerate(events)]
     (tmp_path / "o.ndjson").write_text("\n".join(lines) + "\n")
     with duckdb.connect() as con:
         file = tmp_path / f"o.{kind}"
@@ -183,5 +183,5 @@ def test_records_with_a_list_are_as_many_rows_as_it_has(tmp_path: Path, lists: t
             con.execute(f"COPY (SELECT * FROM read_json('{tmp_path / 'o.ndjson'}')) TO '{file}'")
         files = RecordFiles.open(con, [file], load_mapping("otto"))
         [actual], read = files.file_rows(), con.execute(f"SELECT count(*) FROM ({files.received_sql()})").fetchone()
-    expected = sum(len(one) if isinstance(one, list) else 1 for one in lists)
+    expected = sum(len(part) if isinstance(part, list) else 1 for part in lists)
     assert (actual.row_count, sum(actual.by_day.values()), read) == (expected, expected, (expected,))

@@ -79,7 +79,7 @@ def landed(home: Path) -> list[str]:
 
 def test_each_day_lands_in_a_place_of_its_own_from_one_report(api: OrderService, tmp_path: Path) -> None:
     first, second, third = increments = fetch(api, tmp_path, FIRST, SECOND, THIRD)
-    assert [(one.row_count, one.increment_id) for one in (first, second, third)] == [
+    assert [(run.row_count, run.increment_id) for run in (first, second, third)] == [
         (3, "increment-2026-01-01"),
         (1, "increment-2026-01-02"),
         (0, None),
@@ -131,7 +131,7 @@ def test_a_second_run_of_a_day_lands_the_same_bytes(api: OrderService, tmp_path:
     ids=lambda faults: str(faults)[:40],
 )  # fmt: skip
 def test_what_passes_is_outlived(api: OrderService, tmp_path: Path, faults: Faults) -> None:
-    assert [one.row_count for one in fetch(api, tmp_path, FIRST, SECOND, faults=faults)] == [3, 1]
+    assert [increment.row_count for increment in fetch(api, tmp_path, FIRST, SECOND, faults=faults)] == [3, 1]
 
 
 def test_a_report_that_fails_each_time_is_reported(api: OrderService, tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_full_disk_leaves_the_earlier_file_and_no_half_one(tmp_path: Path, mon
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(SourceError, match=r"cannot be written \(No space left on device\)"):
         land(HEADER + ROW + ROW, path)
-    assert (path.read_bytes(), [one.name for one in path.parent.iterdir()]) == (HEADER + ROW, [path.name])
+    assert (path.read_bytes(), [path.name for path in path.parent.iterdir()]) == (HEADER + ROW, [path.name])
 
 
 def test_where_a_day_lies(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_activities_are_clean_once_whether_the_file_has_ids_or_not(service: Orde
     ]
     assert set(clean[0]) == set(UserActivityLog.columns)
     reasons = [row["reject_reason"] for row in rows_of(orders.classified_activities(received.rows))]
-    assert sorted(one for one in reasons if one) == ["missing_customer", "unparseable_date_time"]
+    assert sorted(reason for reason in reasons if reason) == ["missing_customer", "unparseable_date_time"]
 
     without = "date_time,action_id,customer_id,quantity\n" + 2 * "2026-01-01T10:00:00,3,anna,2\n"
     source, faults = stored(service, tmp_path, user_activity_log=without)
@@ -140,11 +140,11 @@ def test_what_cannot_be_read_is_refused_with_a_sentence_and_the_orders_are_loade
 
 def test_mostly_refused_lines_stop_what_is_built_on_them(service: OrderService, tmp_path: Path) -> None:
     source, _ = stored(service, tmp_path, price_log="Lamp,19.90\nHat,much\nBag,more\n")
-    [check] = [one for one in report_checks(0.5) if one.contract is RawPriceLog]
+    [check] = [check for check in report_checks(0.5) if check.contract is RawPriceLog]
     result = check.evaluate(BOTH, source.prices(BOTH).rows)
     assert (check.blocking, result.broken_count, result.observed, result.limit) == (True, 1, 2, 1)
     assert "2 were refused (unparseable_price 2)" in result.metadata["sentence"]
-    [lenient] = [one for one in report_checks(0.7) if one.contract is RawPriceLog]
+    [lenient] = [check for check in report_checks(0.7) if check.contract is RawPriceLog]
     assert lenient.evaluate(BOTH, source.prices(BOTH).rows).broken_count == 0
 
 

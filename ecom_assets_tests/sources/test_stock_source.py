@@ -131,7 +131,7 @@ def settings(api: CatalogueService, home: Path, **given: Any) -> Settings:
 def test_all_products_come_with_faults(api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ecom_assets.sources.stock.PAGE_SIZE", 2)
     api.faults = Faults(rate_limited=1, retry_after="0", server_errors=1, dropped=1, truncated=1)
-    assert [one["product_id"] for one in fetch_catalogue(settings(api, tmp_path)).products] == [
+    assert [product["product_id"] for product in fetch_catalogue(settings(api, tmp_path)).products] == [
         f"p{n}" for n in range(5)
     ]
     assert api.counts.request_count == 7  # three pages, and four attempts that failed

@@ -76,7 +76,7 @@ def answer(rows: Sequence[Row], question: TrendQuestion | Funnel | RetentionQues
 
 def totals(actual: Row) -> dict[str, float]:
     """Return the total of each value of a trend's breakdown, in the answer's order."""
-    return {one["breakdown"]: one["total"] for one in actual["series"]}
+    return {series["breakdown"]: series["total"] for series in actual["series"]}
 
 
 def test_bins_of_equal_width_part_what_lies_between_the_least_and_the_greatest_number() -> None:
@@ -94,7 +94,7 @@ def test_bins_of_equal_width_part_what_lies_between_the_least_and_the_greatest_n
 def test_edges_are_taken_as_they_are_and_bins_stand_in_their_order() -> None:
     steps = {"steps": ["cart", "purchase"], "by": "cart_amount:edges=4.99,7,100"}
     actual = answer(STORY, Funnel.from_mapping(steps))
-    counts = {one["value"]: [step["count"] for step in one["steps"]] for one in actual["breakdown"]}
+    counts = {row["value"]: [step["count"] for step in row["steps"]] for row in actual["breakdown"]}
     assert list(counts.items()) == [
         ("under 4.99", [1, 1]),
         ("4.99 to 7", [2, 1]),
@@ -102,7 +102,7 @@ def test_edges_are_taken_as_they_are_and_bins_stand_in_their_order() -> None:
         ("(none)", [1, 0]),
     ]
     last = answer(STORY, Funnel.from_mapping({**steps, "by_attribution": "last"}))
-    assert [one["value"] for one in last["breakdown"]] == ["4.99 to 7", "7 to 100", "(none)"]
+    assert [row["value"] for row in last["breakdown"]] == ["4.99 to 7", "7 to 100", "(none)"]
 
 
 def test_bins_of_a_funnel_lie_between_the_numbers_of_its_steps_on_the_days_of_entry() -> None:
@@ -110,14 +110,14 @@ def test_bins_of_a_funnel_lie_between_the_numbers_of_its_steps_on_the_days_of_en
     rows = [event(0, "anna", 0, "cart", "0"), *STORY[3:6], event(9, "cara", 2, "purchase", "90")]
     asked = Funnel.from_mapping({"steps": ["cart", "purchase"], "by": "cart_amount:bins=2"})
     actual = answer(rows, asked, FIRST + timedelta(days=1))
-    counts = {one["value"]: [step["count"] for step in one["steps"]] for one in actual["breakdown"]}
+    counts = {row["value"]: [step["count"] for step in row["steps"]] for row in actual["breakdown"]}
     assert counts == {"under 7.5": [1, 1], "7.5 or more": [1, 0]}
 
 
 def test_a_cohort_is_parted_by_the_number_of_the_start() -> None:
     rule = RetentionQuestion(start="cart", period="day", by="cart_amount:bins=2", limit=1)
     actual = answer(STORY, rule)
-    sizes = {part["value"]: sum(one["size"] for one in part["cohorts"]) for part in actual["breakdown"]}
+    sizes = {part["value"]: sum(cohort["size"] for cohort in part["cohorts"]) for part in actual["breakdown"]}
     assert list(sizes.items()) == [("under 5", 2), ("5 or more", 3), ("(none)", 1)]
     # On the 2nd of two days only 5, 7 and 10 start, so the bins meet at 7.50.
     later = answer(STORY, rule, FIRST + timedelta(days=1))
@@ -127,7 +127,7 @@ def test_a_cohort_is_parted_by_the_number_of_the_start() -> None:
 def test_the_range_before_has_the_bins_of_the_range() -> None:
     asked = TrendQuestion.from_mapping({"series": ["cart"], "by": "cart_amount:bins=2", "compare": True})
     actual = answer(STORY, asked, FIRST + timedelta(days=1))
-    before = {one["breakdown"]: one["previous"] for one in actual["series"]}
+    before = {series["breakdown"]: series["previous"] for series in actual["series"]}
     assert before == {"under 7.5": [2], "7.5 or more": [0], "(none)": [0]}
 
 
@@ -143,7 +143,7 @@ def test_equal_numbers_and_none_at_all_make_one_bin() -> None:
 
 def bin_names(values: Sequence[Decimal | None], count: int) -> list[str | None]:
     """Return the name of the bin of each value, by fractions; None where there is no value."""
-    known = [Fraction(one) for one in values if one is not None]
+    known = [Fraction(value) for value in values if value is not None]
     low, width = min(known), max(known) - min(known)
     step = Fraction(1, 10**6)
     while step * 1_000 <= width / count:
@@ -151,7 +151,7 @@ def bin_names(values: Sequence[Decimal | None], count: int) -> list[str | None]:
     edges = sorted({round((low + width * n / count) / step) * step for n in range(1, count)})
     texts = [f"{(Decimal(edge.numerator) / edge.denominator).normalize():f}" for edge in edges]
     names = [f"under {texts[0]}", *(f"{a} to {b}" for a, b in pairwise(texts)), f"{texts[-1]} or more"]
-    return [None if one is None else names[sum(Fraction(one) >= edge for edge in edges)] for one in values]
+    return [None if value is None else names[sum(Fraction(value) >= edge for edge in edges)] for value in values]
 
 
 def stream(seed: int) -> list[Row]:
@@ -189,7 +189,7 @@ def test_bins_are_those_of_the_definition(seed: int, count: int, column: str, qu
 
     def by_value(whole: Row) -> list[str]:
         parts = whole.get("series") or whole["breakdown"]
-        return sorted(json.dumps(one, sort_keys=True) for one in parts)
+        return sorted(json.dumps(part, sort_keys=True) for part in parts)
 
     assert by_value(actual) == by_value(expected)
 
@@ -207,7 +207,7 @@ def test_bins_stand_beside_columns_in_one_field() -> None:
     assert totals(answer(STORY, two)) == {"cart / under 7": 3, "cart / 7 or more": 2, "cart / (none)": 1}
     assert two.columns == ["event_type", "cart_amount"]
     rule = RetentionQuestion(start="cart", period="day", by=("event_type", "cart_amount:bins=2"))
-    parts = [one["value"] for one in answer(STORY, rule)["breakdown"]]
+    parts = [row["value"] for row in answer(STORY, rule)["breakdown"]]
     assert parts == ["cart / 5 or more", "cart / under 5", "cart / (none)"]
     assert (rule.to_mapping()["by"], rule.columns) == (["event_type", "cart_amount:bins=2"], two.columns)
 
@@ -238,11 +238,15 @@ def test_numbers_too_large_to_be_exact_are_missing_values() -> None:
     """Otherwise one event could stop every question about the key."""
     rows = [*STORY, event(90, "gil", 1, "cart") | {"properties": '{"amount": 1e40}'}]
     actual = answer(rows, TrendQuestion.from_mapping({"series": ["cart:count"], "by": "properties.amount:edges=5"}))
-    assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"under 5": 2, "5 or more": 3, "(none)": 2}
+    assert {series["breakdown"]: series["total"] for series in actual["series"]} == {
+        "under 5": 2,
+        "5 or more": 3,
+        "(none)": 2,
+    }
     (total,) = answer(rows, TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}))["series"]
     assert total["total"] == 26.99
     rule = RetentionQuestion(start="cart", period="day", sum_of="properties.amount")
-    assert [one["sum"][0] for one in answer(rows, rule)["cohorts"]] == [34.99, 22.0], "with Anna's purchase"
+    assert [cohort["sum"][0] for cohort in answer(rows, rule)["cohorts"]] == [34.99, 22.0], "with Anna's purchase"
     amounts = (2**53, 2**53 + 2, -(2**53))
     at_the_limit = [event(n, "gil", 1, "cart", str(amount)) for n, amount in enumerate(amounts)]
     (total,) = answer(at_the_limit[:2], TrendQuestion.from_mapping({"series": ["cart:sum(properties.amount)"]}))[
@@ -253,7 +257,7 @@ def test_numbers_too_large_to_be_exact_are_missing_values() -> None:
     assert least["total"] == -(2**53)
     largest = [event(91, "gil", 1, "cart", "1000000000000000"), event(92, "gil", 1, "cart", "5000000000000000")]
     bins = answer(largest, TrendQuestion.from_mapping({"series": ["cart"], "by": "properties.amount:bins=2"}))["series"]
-    assert [one["breakdown"] for one in bins] == ["under 3000000000000000", "3000000000000000 or more"]
+    assert [bin_["breakdown"] for bin_ in bins] == ["under 3000000000000000", "3000000000000000 or more"]
 
 
 def test_text_has_no_bins() -> None:

@@ -62,7 +62,10 @@ def run(*checks_of_it: TableCheck) -> dg.ExecuteInProcessResult:
 
 def test_a_check_that_cannot_look_fails_the_run_and_hides_no_other_result() -> None:
     result = run(one_check("blind", blind), one_check("bad", bad), one_check("good", good))
-    assert {one.check_name: one.passed for one in result.get_asset_check_evaluations()} == {"bad": False, "good": True}
+    assert {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()} == {
+        "bad": False,
+        "good": True,
+    }
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert failed.step_key == "mart__baskets_checks"
     assert "the warehouse is away" in str(failed.step_failure_data.error)

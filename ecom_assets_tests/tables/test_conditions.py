@@ -79,7 +79,7 @@ def test_a_text_is_found_however_json_writes_it() -> None:
         '{"plan": "a/b"}', '{"plan": "a\\/b"}', '{"plan": "\u00e9"}', '{"plan": "\\u00e9"}', '{"plan": "\\"pro\\""}',
         '{"plan": ""}', '{"plan": "\\\\"}',
     )  # fmt: skip
-    rows = [{"properties": one} for one in documents]
+    rows = [{"properties": document} for document in documents]
     for value, expected in (("pro", [0, 1]), ("a/b", [5, 6]), ("é", [7, 8]), ('"pro"', [9]), ("", [10]), ("\\", [11])):
         assert met(Condition("properties.plan", "equals", (value,)), rows) == expected
         assert met(Condition("properties.plan", "one_of", ("none", value)), rows) == expected
@@ -220,7 +220,7 @@ CONDITIONS = st.one_of(
 @given(st.lists(CONDITIONS, min_size=1, max_size=3), st.sampled_from(["all_of", "any_of"]))
 def test_rows_meet_what_plain_python_says(conditions: list[Condition], kind: str) -> None:
     together = all if kind == "all_of" else any
-    by_python = [n for n, row in enumerate(ROWS) if together(by_hand(row, one) for one in conditions)]
+    by_python = [n for n, row in enumerate(ROWS) if together(by_hand(row, condition) for condition in conditions)]
     assert met(Group(kind, tuple(conditions))) == by_python
 
 

@@ -36,7 +36,7 @@ RECEIVED = {
 """Money of one received row; all other money is a sum of any number of them."""
 
 
-@pytest.mark.parametrize("contract", ALL, ids=[one.qualified_name() for one in ALL])
+@pytest.mark.parametrize("contract", ALL, ids=[contract.qualified_name() for contract in ALL])
 def test_sums_of_money_have_room_for_any_number_of_rows(contract: type[Table]) -> None:
     narrow = {name for name, column in contract.columns.items() if is_narrow(column)}
     assert {f"{contract.qualified_name()}.{name}" for name in narrow} <= RECEIVED

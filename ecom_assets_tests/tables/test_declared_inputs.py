@@ -45,7 +45,7 @@ class Reader:
 
     def tables_in(self, rows: ir.Expr) -> set[str]:
         """Return the warehouse's tables that an expression reads, as `layer/name`."""
-        stored = (one for one in rows.op().find(ops.DatabaseTable) if one.source is self.engine.con)
+        stored = (table for table in rows.op().find(ops.DatabaseTable) if table.source is self.engine.con)
         return {f"{one.namespace.database}/{one.name}" for one in stored}
 
     def read_by(self, asset: TableAsset, parameters: dict[str, Any]) -> set[str]:

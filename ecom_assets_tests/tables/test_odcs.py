@@ -41,7 +41,7 @@ def test_all_tables_are_valid_together() -> None:
 @pytest.mark.parametrize("table", ALL, ids=lambda table: table.qualified_name())
 def test_every_table_is_valid_by_itself(table: type[Table]) -> None:
     alone = document_per_table(ALL, "1.0.0", CHECKS)
-    assert set(alone) == {file_name(one) for one in ALL}
+    assert set(alone) == {file_name(contract) for contract in ALL}
     assert_valid(alone[file_name(table)])
 
 
@@ -64,7 +64,7 @@ def test_all_that_a_contract_says_is_in_it() -> None:
     to = "mart.city.odcs.yaml#/schema/mart_city/properties/city_id"
     assert actual["city_id"]["relationships"] == [{"type": "foreignKey", "to": to}]
     assert document["schema"][0]["dataGranularityDescription"] == "One row per order line, refunds negative"
-    quality = {one["name"]: one["severity"] for one in document["schema"][0]["quality"]}
+    quality = {row["name"]: row["severity"] for row in document["schema"][0]["quality"]}
     assert quality == {"key_is_unique": "error", "sums_hold": "error", "is_new": "warning"}
 
 
@@ -84,7 +84,7 @@ def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
     written = yaml.safe_load((out / "mart.sessions.odcs.yaml").read_text())
     place = str(tmp_path / "home" / "warehouse.duckdb")
     assert written["servers"] == [{"server": "warehouse", "type": "duckdb", "database": place}]
-    assert "contract_holds" in {one["name"] for one in written["schema"][0]["quality"]}
+    assert "contract_holds" in {row["name"] for row in written["schema"][0]["quality"]}
     jsonschema.Draft201909Validator(STANDARD).validate(written)
 
 
@@ -107,7 +107,7 @@ def test_wrong_use_is_explained_in_a_sentence(tmp_path: Path, words: tuple[str, 
 def test_without_a_folder_it_prints_one_document(tmp_path: Path) -> None:
     result = ecom("contracts", "--table", "mart.city", "--table", "mart.sales", home=tmp_path / "home")
     actual = yaml.safe_load(result.out)
-    assert [one["name"] for one in actual["schema"]] == ["city", "sales"]
+    assert [row["name"] for row in actual["schema"]] == ["city", "sales"]
     references = {one["name"]: one.get("relationships") for one in actual["schema"][1]["properties"]}
     assert references["city_id"] == [{"type": "foreignKey", "to": "/schema/mart_city/properties/city_id"}]
     assert references["item_id"] is None  # the table is not in the document

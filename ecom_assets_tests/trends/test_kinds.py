@@ -193,7 +193,7 @@ def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tup
     expected = lives(acts, starts, period, timezone)
     assert {name: actual[name] for name in expected} == expected
     active = [sum(actual[name][n] for name in ("new", "returning", "resurrecting")) for n in range(len(starts))]
-    assert active == [len({w for w, _, at in acts if start_at(at, period, timezone) == one}) for one in starts]
+    assert active == [len({w for w, _, at in acts if start_at(at, period, timezone) == start}) for start in starts]
     for n in range(1, len(starts)):
         assert active[n] == active[n - 1] - actual["dormant"][n] + actual["new"][n] + actual["resurrecting"][n]
 

@@ -34,13 +34,13 @@ def answer(deeds: list[Deed], trend: TrendQuestion) -> dict[str, Any]:
     """Return the answer about deeds, over all of their days."""
     con = connect()
     con.con.register("deeds", as_events(deeds))
-    days = [one.event_date for one in deeds]
+    days = [deed.event_date for deed in deeds]
     return trend_answer(con, con.table("deeds"), trend, TrendRange.between((min(days), max(days)), (None, None)))
 
 
 def test_the_example_is_what_the_page_says() -> None:
     lines, expected, _, _ = tables("Trend")
-    actual = answer(deeds_of(lines), make_trend(tuple(TrendSeries.from_mapping(one) for one in SERIES)))
+    actual = answer(deeds_of(lines), make_trend(tuple(TrendSeries.from_mapping(series) for series in SERIES)))
     reported = [
         {
             "period": period,
@@ -51,7 +51,7 @@ def test_the_example_is_what_the_page_says() -> None:
             "complete": str(is_whole).lower(),
         }
         for period, is_whole, *values in zip(
-            actual["periods"], actual["complete"], *(one["values"] for one in actual["series"]), strict=True
+            actual["periods"], actual["complete"], *(series["values"] for series in actual["series"]), strict=True
         )
     ]
     assert reported == expected
@@ -76,11 +76,11 @@ def test_bins_are_those_of_the_page() -> None:
     (shown,) = tables("Bins of numbers")
     for by in dict.fromkeys(line["by"] for line in shown):
         actual = answer(deeds_of(lines), make_trend((make_series("purchase"),), by=by))["series"]
-        reported = [{"by": by, "bin": one["breakdown"], "purchases": str(one["total"])} for one in actual]
+        reported = [{"by": by, "bin": row["breakdown"], "purchases": str(row["total"])} for row in actual]
         assert reported == [line for line in shown if line["by"] == by]
 
 
 def test_every_operator_stands_on_the_page() -> None:
     (shown,) = tables("Conditions")
     written = " ".join(line["written"] for line in shown)
-    assert [one for one in SYMBOLS if one not in written and one != "=="] == []
+    assert [symbol for symbol in SYMBOLS if symbol not in written and symbol != "=="] == []

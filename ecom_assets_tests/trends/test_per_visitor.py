@@ -64,7 +64,7 @@ def test_companies_take_the_place_of_visitors() -> None:
     of_company = {
         who: json.dumps({"company": name}) for who, name in (("anna", "acme"), ("ben", "acme"), ("cara", "bolt"))
     }
-    deeds = [replace(one, properties=of_company.get(one.visitor_id)) for one in BUYS]
+    deeds = [replace(buy, properties=of_company.get(buy.visitor_id)) for buy in BUYS]
     measures = (make_series(None, "visitors"), make_series("purchase", "mean_per_visitor"), make_series(None))
     actual = answer(deeds, make_trend(measures, per="properties.company"))
     # Acme buys four times on the 2nd, Bolt once on the 3rd, and Dora's page view on the 4th is of no company.
@@ -137,8 +137,10 @@ WAU, MAU = make_series(None, "wau"), make_series("purchase", "mau")
 def active(deeds: Sequence[Deed], series: TrendSeries, day: date, shelf: str | None) -> int:
     """Count the visitors with a deed on one of the days up to a day."""
     since = day - timedelta(days=ACTIVE[series.measure])
-    values = [one for one in deeds if series.counted_type in {None, one.event_type} and since < one.event_date <= day]
-    return len({one.visitor_id for one in values if shelf is None or (one.product_category or "(none)") == shelf})
+    values = [
+        deed for deed in deeds if series.counted_type in {None, deed.event_type} and since < deed.event_date <= day
+    ]
+    return len({value.visitor_id for value in values if shelf is None or (value.product_category or "(none)") == shelf})
 
 
 @examples(40)
@@ -150,7 +152,7 @@ def active(deeds: Sequence[Deed], series: TrendSeries, day: date, shelf: str | N
 )
 def test_active_visitors_are_those_of_the_days_before_too(seed: int, later: int, period: str, by: str | None) -> None:
     deeds = deeds_of(seed)
-    days = [one.event_date for one in deeds]
+    days = [deed.event_date for deed in deeds]
     first = min(min(days) + timedelta(days=later), max(days))
     actual = answer(deeds, make_trend((WAU, MAU), period, by=by, limit=9), first)
     length = 7 if period == "week" else 1
@@ -187,7 +189,7 @@ def test_several_columns_are_one_breakdown() -> None:
     # Anna's hats and Ben's on the 2nd are one value, Anna's shoes on the 4th another.
     trend = TrendQuestion.from_mapping({"series": ["purchase"], "by": ["product_category", "event_type"]})
     actual = answer(STORY, trend)
-    assert {one["breakdown"]: one["values"] for one in actual["series"]} == {
+    assert {series["breakdown"]: series["values"] for series in actual["series"]} == {
         "hats / purchase": [2, 0, 0, 0],
         "shoes / purchase": [0, 0, 1, 0],
     }

@@ -25,7 +25,7 @@ def test_a_preset_says_what_is_not_given() -> None:
 def test_event_types_are_translated_wherever_they_stand() -> None:
     asked = TrendQuestion.from_mapping({"series": ["view", "*"], "where": ["event_type != view"], "formula": "A / B"})
     trend = asked.translated(lambda name: {"view": "page_view"}.get(name, name))
-    assert [one.counted_type for one in trend.series] == ["page_view", None]
+    assert [series.counted_type for series in trend.series] == ["page_view", None]
     assert "page_view" in str(trend.where)
 
 
@@ -62,5 +62,5 @@ def test_its_schema_has_the_choices_the_bounds_and_the_text_form() -> None:
     assert schema["properties"]["kind"]["enum"] == ["trend", "stickiness", "lifecycle"]
     assert schema["properties"]["period"]["enum"][0] == "minute"
     assert schema["properties"]["series"]["maxItems"] == 26
-    assert {one.get("type") for one in schema["$defs"]["TrendSeries"]["anyOf"]} == {"object", "string"}
+    assert {schema.get("type") for schema in schema["$defs"]["TrendSeries"]["anyOf"]} == {"object", "string"}
     assert schema["properties"]["limit"]["maximum"] == 1_000

@@ -53,13 +53,15 @@ def answer(
     """Return the answer about deeds, whose first and last days are those of the data."""
     con = connect()
     con.con.register("deeds", as_events(deeds))
-    days = [one.event_date for one in deeds]
+    days = [deed.event_date for deed in deeds]
     return trend_answer(con, con.table("deeds"), trend, TrendRange.between((min(days), max(days)), (first, last)))
 
 
 def line(actual: dict[str, Any], name: str = "A", breakdown: str | None = None) -> Any:
     """Return the values of a series."""
-    return next(one["values"] for one in actual["series"] if (one["name"], one["breakdown"]) == (name, breakdown))
+    return next(
+        series["values"] for series in actual["series"] if (series["name"], series["breakdown"]) == (name, breakdown)
+    )
 
 
 # One story, by hand
@@ -88,14 +90,14 @@ def test_a_percentile_is_a_value_that_occurs() -> None:
         STORY,
         make_trend((make_series("purchase", "median", "cart_amount"), make_series("purchase", "p75", "cart_amount"))),
     )
-    assert [one["total"] for one in actual["series"]] == [10.0, 30.0]
+    assert [series["total"] for series in actual["series"]] == [10.0, 30.0]
     assert line(actual) == [10.0, None, 5.0, None]
 
 
 def test_values_are_distinguished_and_the_rest_is_other() -> None:
     trend = make_trend((make_series("purchase", "sum", "cart_amount"),), by="product_category", limit=1)
     actual = answer(STORY, trend)
-    assert {one["breakdown"]: one["total"] for one in actual["series"]} == {"hats": 40.0, "(other)": 5.0}
+    assert {series["breakdown"]: series["total"] for series in actual["series"]} == {"hats": 40.0, "(other)": 5.0}
 
 
 def test_a_formula_is_unknown_where_it_divides_by_nothing() -> None:
@@ -153,9 +155,9 @@ def test_lines_are_as_the_definition(
     seed: int, series: list[TrendSeries], period: str, by: str | None, limit: int
 ) -> None:
     deeds, trend = deeds_of(seed), make_trend(tuple(series), period, by=by, limit=limit)
-    days = [one.event_date for one in deeds]
+    days = [deed.event_date for deed in deeds]
     actual, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
-    assert [one["breakdown"] for one in actual["series"]] == [one["breakdown"] for one in expected]
+    assert [series["breakdown"] for series in actual["series"]] == [row["breakdown"] for row in expected]
     for ours, theirs in zip(actual["series"], expected, strict=True):
         assert (ours["values"], ours["total"]) == (near(theirs["values"]), near([theirs["total"]])[0])
 
@@ -180,17 +182,19 @@ def test_first_events_are_those_of_all_days_whatever_the_days_of_the_question(
     seed: int, series: list[TrendSeries], where: Where, by: str | None, later: int
 ) -> None:
     deeds, trend = deeds_of(seed), make_trend(tuple(series), by=by, where=where)
-    days = [one.event_date for one in deeds]
+    days = [deed.event_date for deed in deeds]
     first = min(min(days) + timedelta(days=later), max(days))
     actual, expected = answer(deeds, trend, first), by_definition(deeds, trend, first, max(days))
-    assert [one["breakdown"] for one in actual["series"]] == [one["breakdown"] for one in expected]
+    assert [series["breakdown"] for series in actual["series"]] == [row["breakdown"] for row in expected]
     for ours, theirs in zip(actual["series"], expected, strict=True):
         assert (ours["values"], ours["total"]) == (near(theirs["values"]), near([theirs["total"]])[0])
 
 
 def test_a_first_purchase_before_the_range_is_no_first_one_in_it() -> None:
     # Anna bought hats on the 2nd and shoes on the 4th, Ben hats on the 2nd.
-    ever, matching = (make_series("purchase", "visitors", occurrence=one) for one in ("first_ever", "first_time"))
+    ever, matching = (
+        make_series("purchase", "visitors", occurrence=occurrence) for occurrence in ("first_ever", "first_time")
+    )
     assert line(answer(STORY, make_trend((ever,)))) == [2, 0, 0, 0]
     assert line(answer(STORY, make_trend((ever,)), date(2026, 3, 3))) == [0, 0, 0]
     shoes = make_trend((ever, matching), where=parse_where(["product_category = shoes"]))
@@ -213,7 +217,7 @@ def test_the_text_of_a_series_may_say_first_ever_and_quote_an_event_type() -> No
 def test_cumulated_lines_are_those_of_the_definition_and_never_fall(seed: int, period: str) -> None:
     deeds = deeds_of(seed)
     trend = make_trend((make_series(None), make_series("purchase", "visitors")), period, cumulative=True)
-    days = [one.event_date for one in deeds]
+    days = [deed.event_date for deed in deeds]
     actual, expected = answer(deeds, trend), by_definition(deeds, trend, min(days), max(days))
     for ours, theirs in zip(actual["series"], expected, strict=True):
         assert ours["values"] == theirs["values"]
@@ -270,7 +274,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     firsts = make_trend(
         (*FIRSTS, make_series(None, "wau"), make_series("purchase", "mau")), by=two, limit=3, compare=True
     )
-    days = [one.event_date for one in deeds]
+    days = [deed.event_date for deed in deeds]
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("deeds", as_events(deeds))
     for one in (trend, firsts):

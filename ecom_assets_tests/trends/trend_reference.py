@@ -69,23 +69,23 @@ def by_definition(deeds: Sequence[Deed], trend: TrendQuestion, first: date, last
     """Return the lines of each series and value of the breakdown, as an answer has them, but for unknown days."""
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     starts = list(dict.fromkeys(start_of(day, trend.period) for day in days))
-    options = {one.counted_type for one in trend.series}
+    options = {series.counted_type for series in trend.series}
     actual = [
-        one for one in deeds if first <= one.event_date <= last and (None in options or one.event_type in options)
+        deed for deed in deeds if first <= deed.event_date <= last and (None in options or deed.event_type in options)
     ]
-    actual = [one for one in actual if "hats" not in str(trend.where) or one.product_category == "hats"]
+    actual = [row for row in actual if "hats" not in str(trend.where) or row.product_category == "hats"]
     sizes: dict[str | None, int] = {}
-    for one in actual:
-        sizes[_group(one, trend)] = sizes.get(_group(one, trend), 0) + 1
+    for row in actual:
+        sizes[_group(row, trend)] = sizes.get(_group(row, trend), 0) + 1
     kept = sorted(sizes, key=lambda name: (-sizes[name], name or ""))[: trend.limit]
     groups = kept + (["(other)"] if len(sizes) > len(kept) else []) if trend.by else [None]
     answer = []
     for series in trend.series:
         for group in groups:
             firsts = _firsts(deeds, series, trend)
-            own = [one for one in actual if _written_as(one, trend, kept) == group and _is_of(one, series)]
-            own = [one for one in own if firsts is None or any(one is first for first in firsts)]
-            values = [_value([one for one in own if _counts_in(one, start, trend, own)], series) for start in starts]
+            own = [row for row in actual if _written_as(row, trend, kept) == group and _is_of(row, series)]
+            own = [row for row in own if firsts is None or any(row is first for first in firsts)]
+            values = [_value([row for row in own if _counts_in(row, start, trend, own)], series) for start in starts]
             answer.append({"breakdown": group, "values": values, "total": _value(own, series)})
     return answer
 
@@ -108,10 +108,10 @@ def _firsts(deeds: Sequence[Deed], series: TrendSeries, trend: TrendQuestion) ->
     if series.occurrence == "every":
         return None
     is_hats = "hats" in str(trend.where) and series.occurrence == "first_time"
-    options = [one for one in deeds if _is_of(one, series) and (not is_hats or one.product_category == "hats")]
+    options = [deed for deed in deeds if _is_of(deed, series) and (not is_hats or deed.product_category == "hats")]
     firsts: dict[str, Deed] = {}
-    for one in sorted(options, key=lambda deed: deed.event_date):
-        firsts.setdefault(one.visitor_id, one)
+    for option in sorted(options, key=lambda deed: deed.event_date):
+        firsts.setdefault(option.visitor_id, option)
     return list(firsts.values())
 
 
@@ -122,20 +122,20 @@ def _counts_in(deed: Deed, start: date, trend: TrendQuestion, _own: Sequence[Dee
 
 def _value(deeds: Sequence[Deed], series: TrendSeries) -> float | None:
     if series.measure in COUNTS:
-        return len(deeds) if series.measure == "count" else len({one.visitor_id for one in deeds})
+        return len(deeds) if series.measure == "count" else len({deed.visitor_id for deed in deeds})
     if series.measure == "distinct":
-        return len({one.cart_amount for one in deeds} - {None})
+        return len({deed.cart_amount for deed in deeds} - {None})
     if series.measure in PER_VISITOR:
-        numbers = [_of_visitor(deeds, who, series) for who in {one.visitor_id for one in deeds}]
-        return _statistic([one for one in numbers if one is not None], PER_VISITOR[series.measure])
-    return _statistic([one.cart_amount for one in deeds if one.cart_amount is not None], series.measure)
+        numbers = [_of_visitor(deeds, who, series) for who in {deed.visitor_id for deed in deeds}]
+        return _statistic([number for number in numbers if number is not None], PER_VISITOR[series.measure])
+    return _statistic([deed.cart_amount for deed in deeds if deed.cart_amount is not None], series.measure)
 
 
 def _of_visitor(deeds: Sequence[Deed], who: str, series: TrendSeries) -> Decimal | None:
-    own = [one for one in deeds if one.visitor_id == who]
+    own = [deed for deed in deeds if deed.visitor_id == who]
     if series.of is None:
         return Decimal(len(own))
-    amounts = [one.cart_amount for one in own if one.cart_amount is not None]
+    amounts = [row.cart_amount for row in own if row.cart_amount is not None]
     value = _statistic(amounts, series.each or "sum") if amounts else None
     return None if value is None else Decimal(value).quantize(Decimal("0.000001"))
 

@@ -74,7 +74,7 @@ def test_a_page_from_elsewhere_may_not_ask(here: Ui) -> None:
         "http://127.0.0.1",
         "x",
     ]
-    assert [here.answer("POST", "/graphql", VERSION, Origin=one).status_code for one in origins] == [403] * 6
+    assert [here.answer("POST", "/graphql", VERSION, Origin=origin).status_code for origin in origins] == [403] * 6
     assert here.ask("OPTIONS", "/graphql", Origin="https://evil.example", Access_Control_Request_Method="POST") == 403
     refused = here.answer("POST", "/graphql", VERSION, Origin="https://evil.example")
     assert refused.headers["content-type"] == "application/problem+json"
@@ -119,7 +119,9 @@ def test_a_get_runs_no_query(here: Ui) -> None:
 def test_subscriptions_are_for_the_ui_s_own_pages(here: Ui) -> None:
     assert here.subscribed(f"http://{here.own}") == 101
     assert here.subscribed(None) == 101, "a program of this machine"
-    assert [here.subscribed(one) for one in ("https://evil.example", "http://127.0.0.1:8000", "null")] == [403] * 3
+    assert [here.subscribed(origin) for origin in ("https://evil.example", "http://127.0.0.1:8000", "null")] == [
+        403
+    ] * 3
 
 
 # Beyond this machine
@@ -199,7 +201,9 @@ def test_another_key_or_a_made_up_session_does_not(beyond: Ui) -> None:
     for key in (reading, "", "wrong", "x" * 50_000):
         refused = logged_in(beyond, key)
         assert (refused.status_code, "set-cookie" in refused.headers) == (401, False)
-    assert [beyond.ask("GET", "/", Cookie=one) for one in ("ecom_ui=", "ecom_ui=x", 'ecom_ui="', "a=b")] == [401] * 4
+    assert [beyond.ask("GET", "/", Cookie=cookie) for cookie in ("ecom_ui=", "ecom_ui=x", 'ecom_ui="', "a=b")] == [
+        401
+    ] * 4
     assert beyond.ask("GET", "/", Authorization=f"Bearer {reading}") == 401
     log = (beyond.home.parent / "webserver.log").read_text()
     assert "tried to log in without an admin key" in log

@@ -48,7 +48,7 @@ def assets(shop: CodeLocation) -> dict[str, Answer]:
 
 
 def assets_of(shop: CodeLocation) -> dict[str, Answer]:
-    return {"/".join(one["assetKey"]["path"]): one for one in shop.ask(ASSETS)["assetNodes"]}
+    return {"/".join(node["assetKey"]["path"]): node for node in shop.ask(ASSETS)["assetNodes"]}
 
 
 def test_every_table_is_an_asset_with_its_group_and_checks(assets: dict[str, Answer]) -> None:
@@ -56,14 +56,14 @@ def test_every_table_is_an_asset_with_its_group_and_checks(assets: dict[str, Ans
     assert set(tables) <= set(assets)
     without_checks = {key for key in tables if not assets[key]["hasAssetChecks"]}
     assert without_checks == set()
-    assert {key: assets[key]["groupName"] for key in tables} == {key: one.group for key, one in tables.items()}
+    assert {key: assets[key]["groupName"] for key in tables} == {key: table.group for key, table in tables.items()}
 
 
 def test_every_asset_has_an_owner_a_meaning_kinds_and_tags(assets: dict[str, Answer]) -> None:
     lacking = [
         key
-        for key, one in assets.items()
-        if not (one["owners"] and one["description"] and one["kinds"] and one["tags"])
+        for key, asset in assets.items()
+        if not (asset["owners"] and asset["description"] and asset["kinds"] and asset["tags"])
     ]
     assert lacking == []
     sessions = assets[SESSIONS]
@@ -94,15 +94,15 @@ def test_what_people_start_by_hand_has_a_form_whose_fields_say_what_they_mean(
     shop: CodeLocation, job: str, fields: dict[str, bool]
 ) -> None:
     types = shop.ask(CONFIG % job)["runConfigSchemaOrError"]["allConfigTypes"]
-    forms = [{field["name"]: field for field in one["fields"]} for one in types if one.get("fields")]
-    (form,) = (one for one in forms if set(one) == set(fields))
+    forms = [{field["name"]: field for field in type_["fields"]} for type_ in types if type_.get("fields")]
+    (form,) = (form for form in forms if set(form) == set(fields))
     assert {name: field["isRequired"] for name, field in form.items()} == fields
     assert [name for name, field in form.items() if not field["description"]] == []
 
 
 def test_there_is_a_job_for_each_thing_that_one_does(shop: CodeLocation) -> None:
     jobs = shop.ask(JOBS % SELECTOR)["repositoryOrError"]["jobs"]
-    described = {one["name"]: one["description"] for one in jobs if not one["name"].startswith("__")}
+    described = {job["name"]: job["description"] for job in jobs if not job["name"].startswith("__")}
     by_hand = {"everything", "yesterday", "backfill", "export", "publish"}
     assert set(described) == by_hand | {"events", "orders", "customers", "stock"}
     assert all(described.values())
@@ -110,20 +110,22 @@ def test_there_is_a_job_for_each_thing_that_one_does(shop: CodeLocation) -> None
 
 def test_what_is_on_over_the_sandbox_is_what_reaches_nobody(shop: CodeLocation) -> None:
     answer: dict[str, Any] = shop.ask(AUTOMATION % (SELECTOR, SELECTOR))
-    sensors = {one["name"]: one for one in answer["sensorsOrError"]["results"]}
-    schedules = {one["name"]: one for one in answer["schedulesOrError"]["results"]}
-    assert {name: one["sensorState"]["status"] for name, one in sensors.items()} == {
+    sensors = {result["name"]: result for result in answer["sensorsOrError"]["results"]}
+    schedules = {result["name"]: result for result in answer["schedulesOrError"]["results"]}
+    assert {name: sensor["sensorState"]["status"] for name, sensor in sensors.items()} == {
         "following": "RUNNING",
         "landing_files": "STOPPED",  # the schedules take the sandbox shop's days in
         "requests": "RUNNING",
     }
-    assert {name: (one["cronSchedule"], one["scheduleState"]["status"]) for name, one in schedules.items()} == {
+    assert {
+        name: (schedule["cronSchedule"], schedule["scheduleState"]["status"]) for name, schedule in schedules.items()
+    } == {
         "daily_stock": ("30 0 * * *", "RUNNING"),
         "daily_orders": ("0 1 * * *", "RUNNING"),
         "daily_events": ("0 2 * * *", "RUNNING"),
         "daily_customers": ("0 23 * * *", "RUNNING"),
     }
-    assert all(one["description"] for one in (*sensors.values(), *schedules.values()))
+    assert all(sensor["description"] for sensor in (*sensors.values(), *schedules.values()))
 
 
 def test_a_table_that_a_night_left_out_is_shown_as_degraded_from_four_on(shop: CodeLocation) -> None:

@@ -10,11 +10,11 @@ from ecom_assets_tests.experiments.experiment_reference import Act
 
 def members(acts: Sequence[Act], rule: Rule, as_of: date) -> set[str]:
     """Return the visitors in a segment."""
-    seen = [one for one in acts if one.day <= as_of]
+    seen = [act for act in acts if act.day <= as_of]
     return {
         who
-        for who in {one.visitor_id for one in seen}
-        if _holds(rule, [one for one in seen if one.visitor_id == who], as_of)
+        for who in {row.visitor_id for row in seen}
+        if _holds(rule, [row for row in seen if row.visitor_id == who], as_of)
     }
 
 
@@ -26,7 +26,7 @@ def _holds(rule: Rule, own: Sequence[Act], as_of: date) -> bool:
     if isinstance(rule, Did):
         return _did(rule, own, as_of)
     if isinstance(rule, FirstSeen):
-        first = min(one.day for one in own)
+        first = min(row.day for row in own)
         begin = as_of - timedelta(days=rule.within_days - 1) if rule.within_days else rule.first or date.min
         return begin <= first <= (rule.last or date.max)
     return _latest(rule, own)
@@ -34,13 +34,13 @@ def _holds(rule: Rule, own: Sequence[Act], as_of: date) -> bool:
 
 def _did(rule: Did, own: Sequence[Act], as_of: date) -> bool:
     begin = as_of - timedelta(days=rule.within_days - 1) if rule.within_days else date.min
-    count = sum(one.day >= begin and rule.event.event_type in {None, one.event_type} for one in own)
+    count = sum(row.day >= begin and rule.event.event_type in {None, row.event_type} for row in own)
     return rule.at_least <= count and (rule.at_most is None or count <= rule.at_most)
 
 
 def _latest(rule: Latest, own: Sequence[Act]) -> bool:
     """Return whether the newest variant is the one of the condition; the only condition that the tests ask for."""
     assert isinstance(rule.where, Condition)
-    known = [one for one in own if one.variant]
+    known = [row for row in own if row.variant]
     newest = max((one.event_at for one in known), default=None)
     return any(one.event_at == newest and one.variant == rule.where.values[0] for one in known)

@@ -32,7 +32,7 @@ def test_the_example_is_what_the_page_says() -> None:
 def test_the_days_are_what_the_page_says() -> None:
     _, lines, _, expected = tables("Visitor segments")
     events, segments = example(lines)
-    only = [one for one in segments if one.name == "frequent"]
+    only = [segment for segment in segments if segment.name == "frequent"]
     rows = daily_counts(stays(events, only), events, only).order_by("as_of_date").to_pyarrow().to_pylist()
     reported = [{"day": str(row.pop("as_of_date"))} | {name: str(row[name]) for name in COUNTS} for row in rows]
     assert reported[-4:] == expected
@@ -61,7 +61,7 @@ def example(lines: list[Line]) -> tuple[ir.Table, list[VisitorSegment]]:
 def test_every_part_stands_on_the_page_and_can_be_read() -> None:
     shown, *_ = tables("Visitor segments")
     written = " ".join(line["part"] for line in shown)
-    assert [one for one in PARTS if f"{one}:" not in written] == []
+    assert [part for part in PARTS if f"{part}:" not in written] == []
     for line in shown[:4]:
         for part in line["part"].split("}, {"):
             whole = "{" * (not part.startswith("{")) + part

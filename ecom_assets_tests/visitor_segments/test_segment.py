@@ -131,7 +131,7 @@ def test_postgres_says_the_same(postgres_server: str) -> None:
     kept = in_segment(events, segment(ONE_OF_EACH), as_of).to_pyarrow().num_rows
     engine.close()
     assert actual == members(acts, segment(ONE_OF_EACH).rule, as_of)
-    assert kept == sum(one.visitor_id in actual for one in acts) > 0
+    assert kept == sum(act.visitor_id in actual for act in acts) > 0
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -48,7 +48,7 @@ def of_acts(acts: list[Act], segments: list[VisitorSegment]) -> tuple[Rows, Rows
 
 def by_definition(acts: list[Act], segment: VisitorSegment) -> dict[date, set[str]]:
     """Return who is in a segment on each day, from the first event to the newest."""
-    first, last = min(one.day for one in acts), max(one.day for one in acts)
+    first, last = min(act.day for act in acts), max(act.day for act in acts)
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     return {day: members(acts, segment.rule, day) for day in days}
 
@@ -57,22 +57,22 @@ def test_ann_leaves_when_her_purchase_is_too_old_and_comes_back() -> None:
     """Ann bought on the 1st, 8th and 9th: of three days, she is in from the 1st to the 3rd, and from the 8th on."""
     rows, days = of_acts(STORY, segments_of(recent={"did": "purchase", "within": "3d"}))
     ann = [
-        (one["entered_date"].day, one["left_date"] and one["left_date"].day)
-        for one in rows
-        if one["visitor_id"] == "ann"
+        (row["entered_date"].day, row["left_date"] and row["left_date"].day)
+        for row in rows
+        if row["visitor_id"] == "ann"
     ]
     assert ann == [(1, 4), (8, None)]
-    assert [one["is_current"] for one in rows if one["visitor_id"] == "ann"] == [False, True]
-    assert {one["as_of_date"] for one in rows} == {date(2026, 3, 10)}, "the newest day of anybody"
-    assert [one["visitor_count"] for one in days] == [1, 2, 2, 1, 0, 0, 0, 1, 1, 1]
-    assert [one["entered_count"] for one in days] == [1, 1, 0, 0, 0, 0, 0, 1, 0, 0]
-    assert [one["left_count"] for one in days] == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
+    assert [row["is_current"] for row in rows if row["visitor_id"] == "ann"] == [False, True]
+    assert {row["as_of_date"] for row in rows} == {date(2026, 3, 10)}, "the newest day of anybody"
+    assert [day["visitor_count"] for day in days] == [1, 2, 2, 1, 0, 0, 0, 1, 1, 1]
+    assert [day["entered_count"] for day in days] == [1, 1, 0, 0, 0, 0, 0, 1, 0, 0]
+    assert [day["left_count"] for day in days] == [0, 0, 0, 1, 1, 0, 0, 0, 0, 0]
 
 
 def test_a_segment_of_nobody_has_its_days_and_no_events_have_none() -> None:
     nobody = segments_of(nobody={"did": "refund", "at_least": 9})
     rows, days = of_acts(STORY, nobody)
-    assert (rows, len(days), {one["visitor_count"] for one in days}) == ([], 10, {0})
+    assert (rows, len(days), {day["visitor_count"] for day in days}) == ([], 10, {0})
     assert of_acts([], nobody) == ([], [])
 
 
@@ -84,13 +84,13 @@ def test_stays_are_the_segment_as_of_every_day_in_any_order_of_rows(seed: int, r
     rows, days = of_acts(random.Random(seed).sample(acts, len(acts)), segments)  # noqa: S311 (streams)
     for segment in segments:
         expected = by_definition(acts, segment)
-        own = [one for one in rows if one["segment"] == segment.name]
+        own = [row for row in rows if row["segment"] == segment.name]
         for day, who in expected.items():
-            inside = [one for one in own if one["entered_date"] <= day and (one["left_date"] or date.max) > day]
-            assert sorted(one["visitor_id"] for one in inside) == sorted(who), (day, segment)
-        counts = {one["as_of_date"]: one["visitor_count"] for one in days if one["segment"] == segment.name}
+            inside = [row for row in own if row["entered_date"] <= day and (row["left_date"] or date.max) > day]
+            assert sorted(row["visitor_id"] for row in inside) == sorted(who), (day, segment)
+        counts = {day["as_of_date"]: day["visitor_count"] for day in days if day["segment"] == segment.name}
         assert counts == {day: len(who) for day, who in expected.items()}
-        assert {one["visitor_id"] for one in own if one["is_current"]} == expected[max(expected)]
+        assert {row["visitor_id"] for row in own if row["is_current"]} == expected[max(expected)]
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ def metadata(materialized: Materialized, key: str) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_range_in_one_run_materializes_each_of_its_days(materialized: Materialized) -> None:
     for key, contract in BY_KEY.items():
-        days = [one.partition for one in materialized[key]]
+        days = [materialization.partition for materialization in materialized[key]]
         assert days == (list(DAYS) if contract.day_column else [None]), key
 
 
@@ -88,8 +88,8 @@ def test_every_day_has_its_counts_and_the_newest_alone_what_is_of_the_run(materi
     explanation = {"sql", "preview", "dagster/column_lineage", "rows_written", "days_written", "seconds"}
     for key, days in materialized.items():
         if key in BY_KEY:
-            assert all(counts <= one.metadata.keys() for one in days), key
-            assert [bool(explanation & one.metadata.keys()) for one in days] == [False] * (len(days) - 1) + [True], key
+            assert all(counts <= day.metadata.keys() for day in days), key
+            assert [bool(explanation & day.metadata.keys()) for day in days] == [False] * (len(days) - 1) + [True], key
 
 
 @pytest.mark.slow
@@ -159,8 +159,8 @@ def test_each_day_of_a_run_shows_its_own_number_of_rows_and_the_log_has_one_line
     small_shop(home, visitors=60)
     result = run_over(home, DAYS[0], DAYS[-1], *FEW)
     of_days = {
-        str(one.partition): int(str(one.metadata["dagster/partition_row_count"].value))
-        for one in result.asset_materializations_for_node("staging__events")
+        str(materialization.partition): int(str(materialization.metadata["dagster/partition_row_count"].value))
+        for materialization in result.asset_materializations_for_node("staging__events")
     }
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
         stored = con.execute("SELECT event_date::VARCHAR, count(*) FROM staging.events GROUP BY ALL").fetchall()

@@ -8,8 +8,8 @@ from ecom_assets.questions.chart import bar
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return a bar for each hour."""
     hours = answer["hours"]
-    largest = max((one["event_count"] for one in hours), default=1)
+    largest = max((hour["event_count"] for hour in hours), default=1)
     return [
-        f"{one['weekday']:9} {one['hour']:02}:00 {one['event_count']:>6,} {bar(one['event_count'], largest)}"
-        for one in hours
+        f"{hour['weekday']:9} {hour['hour']:02}:00 {hour['event_count']:>6,} {bar(hour['event_count'], largest)}"
+        for hour in hours
     ]

@@ -92,4 +92,4 @@ def test_profiles_are_as_they_were_set_last(tmp_path: Path) -> None:
     actual = who_has_what(request_log, "amplitude", "profile")
     assert actual.profiles == {"anna-1": {"tier": "silver", "score": 1}}
     assert (actual.counted["anna-1"], who_has_what(request_log, "amplitude").counted) == (2, Counter())
-    assert {one.path for one in actual.requests} == {IDENTIFY}
+    assert {request.path for request in actual.requests} == {IDENTIFY}

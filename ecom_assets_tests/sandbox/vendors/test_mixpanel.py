@@ -129,7 +129,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
 def test_a_wrong_property_is_named(mixpanel: MixpanelReceiver, changes: dict[str, Any], field: str) -> None:
     status, result = to_mixpanel(mixpanel, mixpanel_event(1), mixpanel_event(2, **changes))
     assert (status, result["num_records_imported"]) == (400, 1)
-    assert [(one["index"], one["field"]) for one in result["failed_records"]] == [(1, f"properties.{field}")]
+    assert [(record["index"], record["field"]) for record in result["failed_records"]] == [(1, f"properties.{field}")]
 
 
 @pytest.mark.parametrize(

@@ -38,4 +38,4 @@ def test_amplitudes_own_client_delivers_through_faults_and_learns_what_was_refus
     assert {number for number, code in result.items() if code != 200} == {"event-13"}
     actual = who_has_what(request_log, "amplitude")
     assert (len(actual.counted), actual.doubled, "event-13" in actual.counted) == (COUNT - 1, {}, False)
-    assert {one.status for one in actual.requests} == {200, 400, 413, 500}
+    assert {request.status for request in actual.requests} == {200, 400, 413, 500}

@@ -179,7 +179,7 @@ def test_a_body_that_breaks_off_is_in_the_request_log_and_not_taken(tmp_path: Pa
         with socket.create_connection(("127.0.0.1", int(receiver.url.rpartition(":")[2]))) as connection:
             connection.sendall(head + body)
         assert fate(receiver, 2) == 200
-    seen = [(one.is_complete, one.is_taken, one.status) for one in received_in(request_log)]
+    seen = [(received.is_complete, received.is_taken, received.status) for received in received_in(request_log)]
     assert sorted(seen) == [(False, False, 0), (True, True, 200)]
     assert who_has_what(request_log, "amplitude").counted == Counter({"event-2": 1})
 

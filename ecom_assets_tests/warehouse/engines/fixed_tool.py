@@ -40,7 +40,7 @@ class FixedTool:
 
     def send(self, batch: pa.Table) -> Sequence[DeliveryResult]:
         """Take what it likes."""
-        return [UNLIKED if one.partition("@")[0].endswith("1") else TAKEN for one in batch["record_id"].to_pylist()]
+        return [UNLIKED if value.partition("@")[0].endswith("1") else TAKEN for value in batch["record_id"].to_pylist()]
 
     def _payload(self, row: dict[str, object]) -> dict[str, object]:
         at = row.get("event_at")

@@ -39,8 +39,8 @@ def run_everything(
             tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
             result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET)
             checks = {
-                f"{one.asset_key.to_user_string()} {one.check_name}": one.passed
-                for one in result.get_asset_check_evaluations()
+                f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}": evaluation.passed
+                for evaluation in result.get_asset_check_evaluations()
             }
     return checks
 
@@ -57,6 +57,6 @@ def stored_tables(settings: Settings) -> dict[str, Rows]:
 def stored_rows(engine: Engine, contract: type[Table]) -> Rows:
     """Return a table's rows as sorted tuples, exact to the microsecond, the cent and the last bit of a float."""
     kinds = schema_of(contract).to_pyarrow()
-    kinds = pa.schema([pa.field(one.name, one.type) for one in kinds if one.name not in OF_THE_RUN])
+    kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds if kind.name not in OF_THE_RUN])
     actual = engine.table(contract).select(*kinds.names).to_pyarrow().cast(kinds)
     return sorted(zip(*(actual[name].to_pylist() for name in kinds.names), strict=True), key=repr)

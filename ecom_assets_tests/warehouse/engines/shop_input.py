@@ -125,7 +125,7 @@ class FixedCustomers:
         """Make the shop's customers."""
         days = (LAST_DAY - FIRST_DAY).days + 1
         records = make_customers(seed=11, visitors=150, first_day=FIRST_DAY, days=days).records
-        moved = [one | {"city": "Sydney", "country": "AU"} if one["id"] % 3 else one for one in records]
+        moved = [record | {"city": "Sydney", "country": "AU"} if record["id"] % 3 else record for record in records]
         fetches = ([*records, *ODD_CUSTOMERS], [*moved[20:], *ODD_CUSTOMERS[1:]], moved)
         self._fetches = dict(zip((FIRST_DAY, date(2026, 3, 29), LAST_DAY), fetches, strict=True))
 
@@ -134,7 +134,7 @@ class FixedCustomers:
         answer = Days.from_dates(day for day in days.dates if day in self._fetches)
         tables = [
             customer_rows(
-                (ReceivedRecord(1, n, read_record(one, 1, n)) for n, one in enumerate(self._fetches[day], start=1)),
+                (ReceivedRecord(1, n, read_record(fetch, 1, n)) for n, fetch in enumerate(self._fetches[day], start=1)),
                 day,
                 "test",
             ).to_pyarrow()

@@ -30,14 +30,14 @@ class Worker:
     def executors(self) -> list[int]:
         """Return the processes of the executors that Spark lists; a worker has other children, too."""
         with urllib.request.urlopen(f"{self.page}/json/", timeout=PATIENCE_S) as answer:  # noqa: S310 (our own worker)
-            ids = {str(one["id"]) for one in json.load(answer)["executors"]}
+            ids = {str(executor["id"]) for executor in json.load(answer)["executors"]}
         words = {child: _words(child) for child in _children(self.process)}
         return [child for child, said in words.items() if _after("--executor-id", said) in ids]
 
 
 def _children(process: int) -> list[int]:
     tasks = Path(f"/proc/{process}/task").iterdir()
-    return [int(one) for task in tasks for one in (task / "children").read_text().split()]
+    return [int(part) for task in tasks for part in (task / "children").read_text().split()]
 
 
 def _words(process: int) -> list[str]:

@@ -88,7 +88,7 @@ def test_two_that_create_the_file_at_once_end_with_one_file(tmp_path: Path) -> N
 
     slow.on_step = let_the_other_be_faster
     slow.open().close()
-    assert sorted(one.name for one in tmp_path.iterdir()) == ["warehouse.duckdb"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["warehouse.duckdb"]
 
 
 def test_what_a_killed_process_left_while_it_created_the_file_is_removed(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_texts_come_back_as_they_were(engine: Engine) -> None:
 
 
 def test_texts_sort_by_their_characters_whatever_language_a_server_speaks(engine: Engine) -> None:
-    engine.replace(Visits, from_outside(*((ONE, one) for one in ("b", "B", "a", "_", "Z", "ä", "é", "1"))), None)
+    engine.replace(Visits, from_outside(*((ONE, letter) for letter in ("b", "B", "a", "_", "Z", "ä", "é", "1"))), None)
     table = engine.table(Visits)
     ordered = table.mutate(place=ibis.row_number().over(order_by=table.visitor_id)).to_pyarrow().to_pylist()
     assert [row["visitor_id"] for row in sorted(ordered, key=lambda row: row["place"])] == sorted("bBa_Zäé1")
@@ -209,7 +209,7 @@ def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.F
         for _ in range(5):
             engine.replace(Visits, from_outside(*((ONE, f"{who}{n}") for n in range(500))), Days((ONE,)))
 
-    threads = [threading.Thread(target=write, args=(one, who)) for one, who in zip(writers, "ab", strict=True)]
+    threads = [threading.Thread(target=write, args=(writer, who)) for writer, who in zip(writers, "ab", strict=True)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -217,8 +217,8 @@ def test_of_two_writers_of_one_slice_one_wins_whole(name: str, request: pytest.F
     left = [who for _, who in stored(writers[0])]
     assert len(left) == 500
     assert len({who[0] for who in left}) == 1
-    for one in writers:
-        one.close()
+    for writer in writers:
+        writer.close()
 
 
 @pytest.mark.brief
