@@ -100,7 +100,7 @@ def test_sessions_are_counted_alike(seed: int, rule: str, first: date | None, la
 
 def test_what_one_number_cannot_hold_is_counted_in_parts() -> None:
     rows = events_of(5)
-    with patch.object(Keying, "of", return_value=None):  # as for more visitors and time than one number holds
+    with patch.object(Keying, "for_span", return_value=None):  # as for more visitors and time than one number holds
         quick, full = journeys_by_both(rows, {"by": "page_type"}, (date(2026, 3, 11), None))
     assert quick == full
     # Visitors over 40 years, in microseconds, and codes of many bits: one number holds a few of them at a time.

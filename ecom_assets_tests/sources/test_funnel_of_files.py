@@ -99,7 +99,7 @@ def test_it_answers_as_the_full_cleaning_does(
         with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
             quick = question(Path(made), steps, within)
         assert read.called is all(kind == "parquet" for _, kind, _ in files)
-        with patch.object(Keying, "of", return_value=None):  # as for more visitors and time than one number holds
+        with patch.object(Keying, "for_span", return_value=None):  # as for more visitors and time than one number holds
             assert quick == question(Path(made), steps, within)
         with patch.object(file_events, "MOST_ROWS", 0):
             assert quick == question(Path(made), steps, within)
