@@ -22,6 +22,7 @@ from ecom_assets.serving.snapshot import Origin, publish_snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
 from ecom_assets.sources.events import ReceivedEventFiles
+from ecom_assets.sources.first_partition import remember_paths
 from ecom_assets.tables.asset import TableAsset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -56,6 +57,7 @@ def settings_of(home: Path, files: Path, **more: object) -> Settings:
 
 def run(settings: Settings, days: Days) -> None:
     """Compute everything that the API reads, for days that are all of the data, and publish it."""
+    remember_paths(settings)  # as `ecom run` does, so that a process without these settings knows the data as own
     with closing(new_engine(settings).open()) as engine:
         assert isinstance(engine, DuckDBEngine)
         given = {
