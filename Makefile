@@ -13,7 +13,7 @@ COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_asse
 	import dagster._core.storage as storage, ecom_assets.definitions as definitions; \
 	compileall.compile_dir(storage.__path__[0], quiet=1); definitions.defs().get_repository_def().load_all_definitions()
 
-.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots docs lock setup setup-dev snowflake-stand-in browser redis clean
+.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots docs first-run lock setup setup-dev snowflake-stand-in browser redis clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ screenshots: setup-dev browser ## take the pictures of docs/dashboard.md over th
 
 docs: setup-dev ## write the generated parts of the documents
 	@$(BIN)/python docs/make_docs.py
+
+first-run: setup-dev ## the same, and the summary in docs/first_run.md by a run over the sandbox shop
+	@$(BIN)/python docs/make_docs.py --first-run
 
 setup: $(VENV)/core.done
 setup-dev: $(VENV)/dev.done

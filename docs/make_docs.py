@@ -2,14 +2,19 @@
 
 The picture of the asset graph, the data dictionary, the tables of measures, the statements that create tables, the page
 of settings, the API's table of paths, what presets set, and the conditions of cleaning as SQL. Tests compare what lies
-here with what this would write. Not here: documents that people write.
+here with what this would write. `make first-run` also runs the sandbox shop, for the summary that docs/first_run.md
+shows. Not here: documents that people write.
 """
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from html import escape
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dictionary import data_dictionary
 from graph_picture import Asset, Picture
@@ -81,8 +86,16 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
 """What each class of settings is about."""
 
 
+HOME_IN_DOCS = "/your/folder/.ecom"
+RUN_ID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+SHOP = {"ECOM_SANDBOX_UNTIL": "2026-01-30", "ECOM_ORDER_CUSTOMERS_OVER": "3"}
+"""The settings of the run that docs/first_run.md shows."""
+
+
 def main() -> None:
     """Write everything again."""
+    if "--first-run" in sys.argv:
+        FIRST_RUN.write_text(first_run(), encoding="utf-8")
     GRAPH.write_text(asset_graph(), encoding="utf-8")
     DICTIONARY.write_text(data_dictionary(), encoding="utf-8")
     SNOWFLAKE_TABLES.write_text(snowflake_tables(), encoding="utf-8")
@@ -94,6 +107,25 @@ def main() -> None:
     for page in METRICS.glob("*.md"):
         page.write_text(with_measures(page.read_text(encoding="utf-8"), page.stem), encoding="utf-8")
     SUMMARY.write_text(summary_picture(), encoding="utf-8")
+
+
+def first_run() -> str:
+    """Return the page of the first run with the summary that a run over the sandbox shop prints now."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
+    with TemporaryDirectory() as folder:
+        home = f"{folder}/.ecom"
+        command = [sys.executable, "-c", "from ecom_assets.cli import main; main()", "run"]
+        run = subprocess.run(  # noqa: S603 (our own command)
+            command, env=others | SHOP | {"ECOM_HOME": home}, cwd=folder, stdout=subprocess.PIPE, text=True, check=True
+        )
+    before, rest = FIRST_RUN.read_text(encoding="utf-8").split("```text\n", 1)
+    _, after = rest.split("```", 1)
+    return f"{before}```text\n{as_shown(run.stdout, home).strip()}\n```{after}"
+
+
+def as_shown(summary: str, home: str) -> str:
+    """Return the summary of a run without what differs from one machine and run to the next."""
+    return re.sub(RUN_ID, "00000000-0000-0000-0000-000000000000", summary.replace(home, HOME_IN_DOCS))
 
 
 def summary_picture() -> str:

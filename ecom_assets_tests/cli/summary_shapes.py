@@ -2,7 +2,10 @@
 
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.customers.contracts import CUSTOMER_TIERS, QUALITY_BANDS
+from ecom_assets.orders.assets import REPORT_ASSETS
 from ecom_assets.products.contracts import ALERTS
+from ecom_assets.registry import ALL
+from ecom_assets.visitor_segments.assets import SEGMENT_ASSETS
 
 SESSIONS = {
     "events": int,
@@ -21,75 +24,10 @@ STEP = {
     "conversion_from_previous": float,
     "median_s_from_previous": type(None),
 }
-TABLES = [
-    "raw.events",
-    "staging.quarantined_events",
-    "staging.duplicate_events",
-    "mart.event_accounting_daily",
-    "mart.quarantined_event_samples",
-    "staging.events",
-    "mart.session_events",
-    "mart.session_days",
-    "mart.sessions",
-    "mart.engagement_daily",
-    "mart.returning_visitors_daily",
-    "mart.retention_cohorts",
-    "mart.journeys",
-    "mart.journey_transitions",
-    "mart.search_performance",
-    "mart.category_performance",
-    "raw.user_order_log",
-    "staging.quarantined_orders",
-    "staging.changed_order_days",
-    "staging.duplicate_orders",
-    "mart.order_accounting_daily",
-    "mart.quarantined_order_samples",
-    "staging.user_order_log",
-    "staging.held_order_days",
-    "mart.session_sources",
-    "mart.touches",
-    "mart.conversions",
-    "mart.channel_removal_effects",
-    "mart.channel_attribution",
-    "mart.first_touches",
-    "mart.cart_abandonment",
-    "mart.conversion_funnel",
-    "mart.conversion_by_dimension",
-    "mart.city",
-    "mart.item",
-    "mart.customer",
-    "mart.calendar",
-    "mart.sales",
-    "mart.product_sales_daily",
-    "mart.revenue_daily",
-    "mart.purchase_revenue_daily",
-    "mart.customer_retention",
-    "raw.stock",
-    "mart.inventory_alerts",
-    "mart.product_performance",
-    "mart.customer_segments",
-    "mart.lifetime_value",
-    "raw.customers",
-    "staging.quarantined_customers",
-    "staging.duplicate_customers",
-    "staging.customers",
-    "mart.customer_profiles",
-    "mart.order_event_reconciliation",
-    "mart.order_event_reconciliation_daily",
-    "mart.restatements",
-    "export.deliveries",
-    "export.dead_letters",
-    "export.reconciliation_daily",
-]
-UNDECLARED = [
-    "mart.visitor_segments", "mart.visitor_segments_daily", "raw.user_activity_log", "staging.user_activity_log",
-    "raw.customer_research", "staging.customer_research", "raw.price_log", "staging.price_log",
-]  # fmt: skip
+UNDECLARED = [asset.contract.qualified_name() for asset in (*SEGMENT_ASSETS, *REPORT_ASSETS)]
 """Tables that are empty where ECOM_VISITOR_SEGMENTS declares no segment, and no order report was loaded whole."""
-UNCUT = {
-    "mart.city", "mart.item", "mart.customer", "mart.inventory_alerts", "mart.retention_cohorts",
-    "mart.customer_segments", "mart.lifetime_value", "mart.customer_profiles",
-}  # fmt: skip
+TABLES = [table.qualified_name() for table in ALL if table.qualified_name() not in UNDECLARED]
+UNCUT = {table.qualified_name() for table in ALL if table.day_column is None}
 """Tables that are not cut by day."""
 OF_SEGMENT = {"segment": str, "customers": int, "share": float, "orders": int, "revenue_amount": str}
 VALUE = {
