@@ -121,8 +121,8 @@ class PublishedShop:
         self, contract: type[Table], run_id: str, own: tuple[date, ...], rows: Iterable[Row], days: tuple[date, ...]
     ) -> None:
         log = RestatementLog(self.engine, run_id)
-        watch = log.watching(contract, Days.from_dates(days), Days.from_dates(own))
-        self.engine.replace(contract, outside(contract, rows), Days.from_dates(days), watch)
+        hooks = log.hooks_for(contract, Days.from_dates(days), Days.from_dates(own))
+        self.engine.replace(contract, outside(contract, rows), Days.from_dates(days), hooks)
 
 
 def outside(contract: type[Table], rows: Iterable[Row]) -> ir.Table:

@@ -299,7 +299,7 @@ class PlatformRun:
                 raise KeyboardInterrupt from error
         _heed_interrupt(result)
         outcome = outcome_of(result, self.days)
-        if may_rebuild and new_engine(self.settings).heed_failures(outcome.failures):
+        if may_rebuild and new_engine(self.settings).mark_damaged(outcome.failures):
             _open_for(self.settings, self.progress)
             if not self.may.rebuild:
                 _require_rebuild(self.settings, self.days)
@@ -455,11 +455,11 @@ def _open_for(settings: Settings, progress: RunProgress) -> frozenset[str]:
         require_same_origin(engine, settings, (*ALL, *NOTES), progress.say)
         stored = stored_sources(engine)
     except WarehouseError:
-        if engine.notice or not engine.heed_failures([]):
+        if engine.notice or not engine.mark_damaged([]):
             raise
     finally:
         engine.close()
-    return _open_for(settings, progress) if engine.heed_failures([]) else stored
+    return _open_for(settings, progress) if engine.mark_damaged([]) else stored
 
 
 def _selected(definitions: dg.Definitions, select: str | None, skipped: set[dg.AssetKey]) -> list[dg.AssetKey]:

@@ -151,7 +151,7 @@ def _made_of(contract: type[Table], rows: list[Row], place: Place) -> Row:
     result = place.notes.computation(contract)
     days = sorted({row[contract.day_column] for row in rows}) if contract.day_column else []
     return {
-        "runs": [one.to_mapping() for one in place.notes.writes(contract, days)],
+        "runs": [write.to_mapping() for write in place.notes.writes(contract, days)],
         "upstream": [{"table": name, "columns": columns} for name, columns in result.upstream.items()],
         "sql": result.sql,
     }

@@ -24,7 +24,7 @@ from ecom_assets.tables.values import Scalar
 
 _SUBJECTS: Final = [f"ecom_assets.{subject}.trace" for subject in SUBJECTS]
 _MODULES: Final = [import_module(name) for name in _SUBJECTS if find_spec(name)]
-TRACES: Final[dict[type[Table], TableTrace]] = {one.contract: one for module in _MODULES for one in module.TRACES}
+TRACES: Final[dict[type[Table], TableTrace]] = {trace.contract: trace for module in _MODULES for trace in module.TRACES}
 """How the numbers of each mart are traced down."""
 UPSTREAM: Final[dict[type[Table], UpstreamRows]] = {
     above: below for module in _MODULES for above, below in getattr(module, "UPSTREAM", {}).items()
@@ -38,7 +38,7 @@ def is_explained(table: str, column: str) -> bool:
     return (table, column) in _NUMBERS
 
 
-NAMES: Final = {one.qualified_name(): one for one in ALL}
+NAMES: Final = {contract.qualified_name(): contract for contract in ALL}
 MOST_ADDED: Final = 31
 """The most rows of a table whose numbers are added up: a month of days."""
 
@@ -91,8 +91,8 @@ def table_named(name: str) -> type[Table]:
     plain = name.strip().lower().replace("/", ".")
     if plain in NAMES:
         return NAMES[plain]
-    short = [one for one in ALL if one.name == plain]
-    marts = [one for one in short if one in TRACES]
+    short = [contract for contract in ALL if contract.name == plain]
+    marts = [contract for contract in short if contract in TRACES]
     if len(short) == 1 or marts:
         return (marts or short)[0]
     raise DefinitionError(f"There is no table {name!r}; {did_you_mean(plain, NAMES)}.")
@@ -111,7 +111,7 @@ def _met(table: ir.Table, where: Where) -> ir.BooleanValue:
 
 
 def _compared(table: ir.Table, where: Condition, read: Callable[[str, Scalar], date]) -> ir.BooleanValue:
-    column, values = table[where.column], [read(where.column, one) for one in where.values]
+    column, values = table[where.column], [read(where.column, value) for value in where.values]
     first, last = values[0], values[-1]
     tests: dict[str, Callable[[], ir.BooleanValue]] = {
         "equals": lambda: column == first,

@@ -153,7 +153,7 @@ def _behind(of: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
     parts = _read_at_once(of, context)
     if len(parts) == 1:
         return _first(of, parts[0], 0)
-    return union_all(*(one.keep(_first(of, one, place)) for place, one in enumerate(parts)))
+    return union_all(*(part.keep(_first(of, part, place)) for place, part in enumerate(parts)))
 
 
 def _read_at_once(of: Count | Sum, context: Sequence[TraceContext]) -> list[TraceContext]:
@@ -161,9 +161,9 @@ def _read_at_once(of: Count | Sum, context: Sequence[TraceContext]) -> list[Trac
     if isinstance(of, Sum) or not of.day:
         return list(context)
     alike: dict[tuple[Any, ...], list[TraceContext]] = {}
-    for one in context:
-        alike.setdefault(tuple(one.row[name] for name in one.key or one.row if name != of.day), []).append(one)
-    return [replace(ones[0], several=Days.from_dates(one.row[of.day] for one in ones)) for ones in alike.values()]
+    for part in context:
+        alike.setdefault(tuple(part.row[name] for name in part.key or part.row if name != of.day), []).append(part)
+    return [replace(group[0], several=Days.from_dates(part.row[of.day] for part in group)) for group in alike.values()]
 
 
 def _first(of: Count | Sum, context: TraceContext, place: int) -> ir.Table:

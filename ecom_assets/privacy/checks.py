@@ -47,7 +47,7 @@ def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir
         _, counts = ErasedPeople(settings).left_out(contract, rows)
         return _result(contract, sum(counts.values()), looked_at)
     broken = 0
-    for name in (one for one in PEOPLE if one in contract.columns):
+    for name in (column for column in PEOPLE if column in contract.columns):
         values = rows.select(name).distinct().to_pyarrow()[name].to_pylist()
         ids = {str(value) for value in values if value is not None}
         broken += len(_visitors(erased, ids) if name == "visitor_id" else erased.among(USER, ids))
@@ -56,8 +56,8 @@ def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir
 
 def _visitors(erased: ErasedIds, visitors: set[str]) -> set[str]:
     """Return the visitors who are erased users, or source sessions of erased people."""
-    sessions = {one.removeprefix(ANONYMOUS) for one in visitors if one.startswith(ANONYMOUS)}
-    users = {user_of(one) for one in visitors if not one.startswith(ANONYMOUS)}
+    sessions = {visitor.removeprefix(ANONYMOUS) for visitor in visitors if visitor.startswith(ANONYMOUS)}
+    users = {user_of(visitor) for visitor in visitors if not visitor.startswith(ANONYMOUS)}
     return erased.among(SESSION, sessions) | erased.among(USER, users)
 
 

@@ -122,7 +122,7 @@ class ErasedIds:
         hashes = open_key(self._settings, create=False)
         _require_same_key(hashes, rows)
         kinds = {kind for _, kind in rows}
-        return hashes, {kind: frozenset(one for one, its in rows if its == kind) for kind in kinds}
+        return hashes, {kind: frozenset(id_hash for id_hash, its in rows if its == kind) for kind in kinds}
 
     def _written(self, place: Path | str) -> list[tuple[str, str]]:
         """Return the rows of the list, as who may write them.
@@ -168,7 +168,7 @@ def add(settings: Settings, ids: Ids) -> int:
         rows = _rows(store)
         if rows:
             _require_same_key(hashes, rows)
-        known = {one for one, _ in rows}
+        known = {id_hash for id_hash, _ in rows}
         fresh = {(hashes.of(kind, value), kind, at) for kind, values in ids.items() for value in values}
         fresh = {row for row in fresh if row[0] not in known}
         proof = (hashes.of(PROOF, PROOF), PROOF, at)
@@ -181,7 +181,7 @@ def _rows(store: Store) -> list[tuple[str, str]]:
     with store.transaction():
         store.count(store.spelling["alone"])
         store.count(TABLE)
-    return [(one, kind) for one, kind in store.rows("SELECT id_hash, kind FROM erased_ids")]
+    return [(id_hash, kind) for id_hash, kind in store.rows("SELECT id_hash, kind FROM erased_ids")]
 
 
 def _require_same_key(hashes: KeyedHashes | None, rows: list[tuple[str, str]]) -> None:
@@ -247,7 +247,7 @@ class ErasedPeople:
     def _values(self, rows: ir.Table, columns: PersonColumns) -> Values:
         result: Values = {name: set() for name in columns.names}
         for batch in _distinct(rows, columns):
-            values = {name: {one for one in batch[name].to_pylist() if one is not None} for name in columns.names}
+            values = {name: {value for value in batch[name].to_pylist() if value is not None} for name in columns.names}
             result[columns.user] |= self._ids.among(USER, values[columns.user])
             for name, kind in columns.without_user.items():
                 result[name] |= self._ids.among(kind, values[name])
@@ -338,18 +338,22 @@ class Person:
         Raises:
             UsageError: Nobody is named, or an id is empty.
         """
-        visitor_ids, customer_ids = ([one.strip() for one in ids] for ids in (visitors, customers))
+        visitor_ids, customer_ids = ([id_.strip() for id_ in ids] for ids in (visitors, customers))
         if not all([*visitor_ids, *customer_ids]) or not (visitor_ids or customer_ids):
             raise UsageError("Nobody is named; give --visitor ID or --customer ID, as in the tables.")
-        sessions = [one.removeprefix(ANONYMOUS) for one in visitor_ids if one.startswith(ANONYMOUS)]
-        users = [user_of(one) for one in visitor_ids if not one.startswith(ANONYMOUS)]
+        sessions = [
+            visitor_id.removeprefix(ANONYMOUS) for visitor_id in visitor_ids if visitor_id.startswith(ANONYMOUS)
+        ]
+        users = [user_of(visitor_id) for visitor_id in visitor_ids if not visitor_id.startswith(ANONYMOUS)]
         return cls(tuple(dict.fromkeys([*users, *customer_ids])), tuple(dict.fromkeys(sessions)))
 
     @property
     def visitors(self) -> tuple[str, ...]:
         """Return the visitor ids that tables can have of the person."""
-        escaped = [f"user-{one}" if one.startswith(ANONYMOUS) or _ESCAPED.match(one) else one for one in self.users]
-        return (*escaped, *(f"{ANONYMOUS}{one}" for one in self.sessions))
+        escaped = [
+            f"user-{user}" if user.startswith(ANONYMOUS) or _ESCAPED.match(user) else user for user in self.users
+        ]
+        return (*escaped, *(f"{ANONYMOUS}{session}" for session in self.sessions))
 
     @property
     def ids(self) -> dict[str, tuple[str, ...]]:
@@ -374,8 +378,8 @@ class Person:
 
     def words(self) -> str | None:
         """Return a regular expression that matches one of the ids; None if all are too short to be looked for."""
-        ids = {one.strip() for one in (*self.users, *self.visitors, *self.sessions, *self.devices)}
-        long = sorted(one for one in ids if len(one) >= LEAST_CHARACTERS)
+        ids = {id_.strip() for id_ in (*self.users, *self.visitors, *self.sessions, *self.devices)}
+        long = sorted(id_ for id_ in ids if len(id_) >= LEAST_CHARACTERS)
         return "|".join(map(re.escape, long)) or None
 
     def _padded(self, engine: Engine) -> list[str]:

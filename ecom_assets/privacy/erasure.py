@@ -61,7 +61,7 @@ class ErasurePlan:
     @property
     def first_date(self) -> date | None:
         """Return the first day whose tables must be recomputed."""
-        return min((one.days.first for one in self.raw.values() if one.days.dates), default=None)
+        return min((rows.days.first for rows in self.raw.values() if rows.days.dates), default=None)
 
     @property
     def is_empty(self) -> bool:
@@ -72,7 +72,7 @@ class ErasurePlan:
         """Return counts of rows, records and files, without ids."""
         return {
             "tables": self.tables,
-            "files": [asdict(one) for one in self.files],
+            "files": [asdict(file) for file in self.files],
             "ledger_records": self.ledger_count,
             "other_files": self.other_files,
         }
@@ -81,7 +81,7 @@ class ErasurePlan:
 def plan_of(settings: Settings, engine: Engine, requested: Person, *, has_files: bool = True) -> ErasurePlan:
     """Find all rows and records of a person; nothing is changed."""
     person = requested.completed(engine)
-    raw = {one.qualified_name(): raw_rows(engine, one, person) for one in COLUMNS}
+    raw = {contract.qualified_name(): raw_rows(engine, contract, person) for contract in COLUMNS}
     records = record_ids(engine, person)
     with _ledger(settings) as store:
         ledger_count = count_records(store, LedgerPerson(records, frozenset(person.users))) if store else 0
@@ -102,7 +102,7 @@ def intent_of(plan: ErasurePlan, now: Clock = now_utc_without_zone) -> Pending:
     return Pending(
         requested_at=now().isoformat(sep=" ", timespec="seconds"),
         person=plan.person,
-        records={one: day.isoformat() for one, day in plan.records.items()},
+        records={record_id: day.isoformat() for record_id, day in plan.records.items()},
         plan=plan.as_json(),
         first_date=plan.first_date.isoformat() if plan.first_date else None,
         held_days=plan.held_days,
@@ -177,8 +177,8 @@ class Erasure:
             return []
         with closing(plain_connection(self.settings.memory_limit)) as con:
             for files in landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings)):
-                for one in remove_records(files, self._person):
-                    self.say(f"  {one.path}: {one.record_count:,} records")
+                for file in remove_records(files, self._person):
+                    self.say(f"  {file.path}: {file.record_count:,} records")
         return list(self.pending.plan["files"])
 
     def _delete_rows(self) -> None:
@@ -222,10 +222,10 @@ class Erasure:
 
     def _purge(self) -> list[str]:
         with closing(_opened(self.settings)) as engine:
-            notes = [engine.purge([one for one in (*ALL, *NOTES) if engine.has(one)])]
+            notes = [engine.purge([contract for contract in (*ALL, *NOTES) if engine.has(contract)])]
         if serves_postgres(self.settings):
             with closing(publication_target(self.settings).open()) as target:
-                notes.append(target.purge([one for one in MARTS if target.has(one)]))
+                notes.append(target.purge([mart for mart in MARTS if target.has(mart)]))
         with _ledger(self.settings) as store:
             notes += [store.purge()] if store else []
         return list(dict.fromkeys(notes))
@@ -271,7 +271,7 @@ class Erasure:
             "tools": done["tools"],
             "verified": done["verified"],
             "to_confirm": [
-                one for one in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand()) if one
+                note for note in (*done["purged"], *self._tool_requests.to_confirm(), *self._by_hand()) if note
             ],
         }
 
@@ -298,12 +298,12 @@ def stored_days(engine: Engine) -> list[date]:
     """Return the first and the last day of arrival in each raw table."""
     day = engine.quoted("received_date")
     return [
-        one
+        end
         for contract in COLUMNS
         if engine.has(contract)
         for row in engine.query(f"SELECT min({day}) AS f, max({day}) AS l FROM {engine.name_of(contract)}")  # noqa: S608 (names come from contracts)
-        for one in (row["f"], row["l"])
-        if one is not None
+        for end in (row["f"], row["l"])
+        if end is not None
     ]
 
 
@@ -335,7 +335,7 @@ def remains_of(
             to_clean.append(store.address)
     left = {
         "tables": tables_with(engine, person, records),
-        "files": {one.path: one.record_count for one in _files(settings, person)} if has_files else {},
+        "files": {file.path: file.record_count for file in _files(settings, person)} if has_files else {},
         # The bytes of a kept row are in the file of its table, so there they prove nothing.
         "other_files": to_clean if kept_rows else [*to_clean, *naming.tables],
     }
@@ -358,7 +358,7 @@ def _opened(settings: Settings) -> Engine:
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
         every = landing_files(con, settings, may_be_empty=_may_be_empty(settings))
-        return [one for files in every for one in find_records(files, person)]
+        return [record for files in every for record in find_records(files, person)]
 
 
 @contextmanager

@@ -95,17 +95,19 @@ class _Rule:
         user, *others = (f"({field_sql(self.mapping, name)})" for name in self.fields)
         ids = (self.person.sessions, self.person.devices)
         trimmed = f"trim({user}, {text(string.whitespace)})"
-        parts = [f"{trimmed} IN {_listed({one.strip() for one in self.person.users})}"] if self.person.users else []
-        parts += [f"({user} IS NULL AND {one} IN {_listed(its)})" for one, its in zip(others, ids, strict=False) if its]
+        parts = [f"{trimmed} IN {_listed({user.strip() for user in self.person.users})}"] if self.person.users else []
+        parts += [
+            f"({user} IS NULL AND {column} IN {_listed(its)})" for column, its in zip(others, ids, strict=False) if its
+        ]
         return f"coalesce({' OR '.join(parts) or 'false'}, false)"
 
     def may_be_in(self) -> re.Pattern[bytes] | None:
         """Return a pattern that is in every record of the person; None if ids are not in records as they are."""
         own: Sequence[SourceField | None] = [getattr(self.mapping.fields, name) for name in self.fields]
-        ids = {one.strip() for one in (*self.person.users, *self.person.sessions, *self.person.devices)}
-        if any(one and not one.column for one in own) or not all(PLAIN_ID.fullmatch(one) for one in ids):
+        ids = {id_.strip() for id_ in (*self.person.users, *self.person.sessions, *self.person.devices)}
+        if any(field and not field.column for field in own) or not all(PLAIN_ID.fullmatch(field) for field in ids):
             return None
-        return re.compile(b"|".join(re.escape(one.encode()) for one in sorted(ids)))
+        return re.compile(b"|".join(re.escape(id_.encode()) for id_ in sorted(ids)))
 
 
 def _listed(ids: Iterable[str]) -> str:
@@ -129,9 +131,9 @@ class _TextFile:
         with plain, gzip.open(plain, "wb") if self.file.is_gzip else plain as written:
             encoder = codecs.getincrementalencoder(self._encoding)("surrogateescape")
             for records, gone in self._chunks():
-                rest = (one for place, one in enumerate(records) if place not in gone)
+                rest = (record for place, record in enumerate(records) if place not in gone)
                 if self._encoding != UTF_8:
-                    rest = (encoder.encode(one.decode(UTF_8, "surrogateescape")) for one in rest)
+                    rest = (encoder.encode(record.decode(UTF_8, "surrogateescape")) for record in rest)
                 written.writelines(rest)
 
     @cached_property
@@ -153,7 +155,7 @@ class _TextFile:
             lines = (line if isinstance(line, bytes) else line.encode(UTF_8, "surrogateescape") for line in opened)
             records = self._records(lines)
             while chunk := [record for _, record in zip(range(CHUNK_RECORDS), records, strict=False)]:
-                places = [place for place, one in enumerate(chunk) if pattern is None or pattern.search(one)]
+                places = [place for place, record in enumerate(chunk) if pattern is None or pattern.search(record)]
                 yield chunk, self._of_person(chunk, places)
 
     def _records(self, lines: Iterable[bytes]) -> Iterator[bytes]:
@@ -201,7 +203,7 @@ class _TextFile:
             columns = {"line": pa.array(rows.values(), pa.string())}
             cells = {name: _member(name) for name in _top(self.layout)}
         else:
-            columns = {f"c{at}": pa.array([one[at] for one in rows.values()], pa.string()) for at in range(len(named))}
+            columns = {f"c{at}": pa.array([row[at] for row in rows.values()], pa.string()) for at in range(len(named))}
             cells = {name: f"nullif(c{at}, '')" for at, name in enumerate(named)}
         self.con.register("candidates", pa.table({"place": pa.array(rows, pa.int64()), **columns}))
         try:

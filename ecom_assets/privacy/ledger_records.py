@@ -44,7 +44,7 @@ def hash_records(store: Store, person: LedgerPerson, hashes: KeyedHashes) -> int
     changed = 0
     for number, ids, payload_hashes in list(_batches(store, person)):
         records: list[str] = json.loads(ids)
-        places = [place for place, one in enumerate(records) if one in person.ids]
+        places = [place for place, record_id in enumerate(records) if record_id in person.ids]
         blank = bytearray(payload_hashes)
         for place in places:
             records[place] = hashed(hashes, records[place])
@@ -55,13 +55,14 @@ def hash_records(store: Store, person: LedgerPerson, hashes: KeyedHashes) -> int
                 (json.dumps(records), bytes(blank), number),
             )
             store.many(
-                "UPDATE exceptions SET words = '' WHERE batch = ? AND place = ?", [(number, one) for one in places]
+                "UPDATE exceptions SET words = '' WHERE batch = ? AND place = ?",
+                [(number, position) for position in places],
             )
             if len(places) == len(records):
                 store.count("UPDATE batches SET words = '' WHERE number = ? AND words IS NOT NULL", (number,))
         changed += len(places)
     with store.transaction():
-        renamed = [(hashed(hashes, one), one) for one in sorted(person.ids)]
+        renamed = [(hashed(hashes, person_id), person_id) for person_id in sorted(person.ids)]
         store.many("UPDATE changes SET record_id = ? WHERE record_id = ?", renamed)
     return changed
 
@@ -78,7 +79,7 @@ def _batches(store: Store, person: LedgerPerson) -> Iterator[tuple[int, str, Any
             yield from _having(store, person.users, "destination_id = ?", (identity,))
             continue
         for day in sorted(set(person.events.values())):
-            ids = frozenset(one for one, its_day in person.events.items() if its_day == day)
+            ids = frozenset(event_id for event_id, its_day in person.events.items() if its_day == day)
             yield from _having(store, ids, "destination_id = ? AND day = ?", (identity, day.isoformat()))
 
 

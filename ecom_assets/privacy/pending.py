@@ -46,7 +46,7 @@ class Pending:
     @property
     def days_of_records(self) -> dict[str, date]:
         """Return the ids of the person's events with their days."""
-        return {one: date.fromisoformat(day) for one, day in self.records.items()}
+        return {record_id: date.fromisoformat(day) for record_id, day in self.records.items()}
 
     def is_of(self, requested: Person) -> bool:
         """Return whether it erases all that is requested."""

@@ -68,16 +68,16 @@ class ToolRequests:
 
     @property
     def _anonymous(self) -> list[str]:
-        return [one for one in self.person.visitors if one.startswith(ANONYMOUS)]
+        return [visitor for visitor in self.person.visitors if visitor.startswith(ANONYMOUS)]
 
     def _request_deletion(
         self, tool: Tool[Any], deletion: Deletion[Any], answers: Answers, save: Callable[[Answers], None]
     ) -> None:
         own = tool.own(self.settings)
-        users = [one for one in self.person.visitors if not one.startswith(ANONYMOUS)]
+        users = [visitor for visitor in self.person.visitors if not visitor.startswith(ANONYMOUS)]
         ids = deletion.ids(users, self._anonymous)
         done = answers.setdefault(tool.name, [])
-        id_count = sum(one["id_count"] for one in done)
+        id_count = sum(request["id_count"] for request in done)
         rule = HttpRule(tool.title, "", tool.secrets(own), per_s=deletion.per_s, connections=1)  # one at a time
         with closing(Sender(rule)) as sender:
             send = patient(sender, patience(self.settings, Limits(1, 1)))

@@ -59,9 +59,9 @@ def raw_rows(engine: Engine, contract: type[Table], person: Person) -> RawRows:
     table, own = engine.table(contract), OWN_DAY.get(contract, "received_date")
     rows = table.filter(condition(table, COLUMNS[contract], _values(engine, contract, person)))
     counts = rows.group_by(arrived=rows.received_date, own=rows[own]).agg(n=rows.count()).to_pyarrow().to_pylist()
-    arrived = Days.from_dates(one["arrived"] for one in counts)
-    plausible = [one["own"] for one in counts if one["own"] and FIRST_PLAUSIBLE <= one["own"] <= LAST_PLAUSIBLE]
-    return RawRows(sum(int(one["n"]) for one in counts), arrived, Days.from_dates([*arrived.dates, *plausible]))
+    arrived = Days.from_dates(row["arrived"] for row in counts)
+    plausible = [row["own"] for row in counts if row["own"] and FIRST_PLAUSIBLE <= row["own"] <= LAST_PLAUSIBLE]
+    return RawRows(sum(int(row["n"]) for row in counts), arrived, Days.from_dates([*arrived.dates, *plausible]))
 
 
 def record_ids(engine: Engine, person: Person) -> dict[str, date]:
@@ -131,7 +131,7 @@ def mentions(engine: Engine, person: Person) -> dict[str, int]:
         return {}
     pattern = f"(^|[^{IN_WORDS}])({words})($|[^{IN_WORDS}])"
     result: dict[str, int] = {}
-    for contract in (one for one in (*ALL, *NOTES) if engine.has(one)):
+    for contract in (table for table in (*ALL, *NOTES) if engine.has(table)):
         table = engine.table(contract)
         texts = {name: table[name] for name, kind in table.schema().items() if kind.is_string()}
         if texts:
@@ -145,7 +145,7 @@ def _naming_tables(
     engine: Engine, person: Person, records: Iterable[str]
 ) -> Iterator[tuple[type[Table], dict[str, set[str]]]]:
     """Yield each table that names a person, with the values of its columns that do."""
-    for contract in (one for one in ALL if engine.has(one)):
+    for contract in (table for table in ALL if engine.has(table)):
         result = {
             name: values
             for name, wanted in named_by(contract, person, records).items()

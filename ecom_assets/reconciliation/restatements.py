@@ -198,8 +198,8 @@ class RestatementLog:
         """Numbers that the run changed, by cause."""
         self._written: dict[str, set[date]] = {}
 
-    def watching(self, contract: type[Table], days: Days, own: Days) -> "RestatementHooks | None":
-        """Return a watch to call before and after a slice is replaced; None for tables that are not published.
+    def hooks_for(self, contract: type[Table], days: Days, own: Days) -> "RestatementHooks | None":
+        """Return what to call before and after a slice is replaced; None for tables that are not published.
 
         `days` are replaced; `own` are the days of the run.
         """

@@ -133,9 +133,11 @@ def serving_marts(
             metadata={
                 "file": dg.MetadataValue.path(serving_folder(settings) / result.file),
                 "data_version": result.data_version,
-                "dagster/row_count": sum(one.row_count for one in result.tables.values()),
+                "dagster/row_count": sum(table.row_count for table in result.tables.values()),
                 "rows_written": result.written_row_count,
-                "rows_by_table": dg.MetadataValue.json({name: one.row_count for name, one in result.tables.items()}),
+                "rows_by_table": dg.MetadataValue.json(
+                    {name: table.row_count for name, table in result.tables.items()}
+                ),
             },
         )
 

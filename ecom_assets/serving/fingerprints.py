@@ -52,7 +52,9 @@ def fingerprints(engine: Engine, contract: type[Table], known: Slices | None = N
     engine.ensure(contract)
     writes = writes_of(engine, contract)  # before the rows: a write between the two is met again next time
     kept = {
-        name: one for name, one in (known or {}).items() if one.version and one.version == writes.version(_day(name))
+        name: result
+        for name, result in (known or {}).items()
+        if result.version and result.version == writes.version(_day(name))
     }
     if WHOLE in kept:
         return kept
@@ -118,17 +120,21 @@ def notes_of(state: State) -> pa.Table:
         {
             "table_name": table,
             "slice": name,
-            "row_count": one.row_count,
-            "fingerprint": one.hash_sum,
-            "version": one.version or None,
+            "row_count": result.row_count,
+            "fingerprint": result.hash_sum,
+            "version": result.version or None,
         }
         for table, slices in state.items()
-        for name, one in slices.items()
+        for name, result in slices.items()
     ]
     return pa.Table.from_pylist(rows, schema=schema_of(PublishedSlices).to_pyarrow())
 
 
 def data_version(state: State) -> str:
     """Return a short hash of fingerprints: equal versions are equal rows."""
-    hashes = [(name, day, one.hash_sum) for name, days in sorted(state.items()) for day, one in sorted(days.items())]
+    hashes = [
+        (name, day, slice_state.hash_sum)
+        for name, days in sorted(state.items())
+        for day, slice_state in sorted(days.items())
+    ]
     return hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:16]

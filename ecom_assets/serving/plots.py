@@ -113,7 +113,7 @@ PLOTS: Final[Mapping[type[Table], Plot]] = {
 
 
 def _rect(box: tuple[float, float, float, float], opacity: float = 1.0) -> str:
-    x, y, width, height = (f"{one:.1f}".removesuffix(".0") for one in box)
+    x, y, width, height = (f"{length:.1f}".removesuffix(".0") for length in box)
     shade = "" if opacity == 1 else f' opacity="{opacity:.2f}"'
     return f'<rect x="{x}" y="{y}" width="{width}" height="{height}" fill="{BLUE}"{shade}/>'
 

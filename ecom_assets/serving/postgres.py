@@ -191,7 +191,7 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
     target.execute(
         f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(name)} AND slice IN ({listed})"  # noqa: S608 (as above)
     )
-    there = {one: result for one, result in slices.items() if result is not None}
+    there = {name: result for name, result in slices.items() if result is not None}
     target.take_in(PublishedSlices, notes_of({name: there}).to_reader())
 
 
@@ -200,9 +200,9 @@ def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there
     for table in tables:
         before = there.get(table.qualified_name(), {})
         same = {
-            name: one
-            for name, one in here[table.qualified_name()].items()
-            if one == before.get(name) and one.version != before[name].version
+            name: result
+            for name, result in here[table.qualified_name()].items()
+            if result == before.get(name) and result.version != before[name].version
         }
         if same:
             _note_slices(target, table, same)

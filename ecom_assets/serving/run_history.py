@@ -39,11 +39,11 @@ class RunHistory:
             key, dg.DagsterEventType.ASSET_MATERIALIZATION
         )
         if not (contract.day_column and newest):
-            return [_write(contract, one) for one in self.instance.fetch_materializations(key, limit=1).records]
+            return [_write(contract, record) for record in self.instance.fetch_materializations(key, limit=1).records]
         ids = [newest[day.isoformat()] for day in days if day.isoformat() in newest]
         parts = (ids[begin : begin + AT_ONCE] for begin in range(0, len(ids), AT_ONCE))
         filters = (dg.AssetRecordsFilter(asset_key=key, storage_ids=part) for part in parts)
-        pages = [self.instance.fetch_materializations(one, limit=AT_ONCE) for one in filters]
+        pages = [self.instance.fetch_materializations(keys, limit=AT_ONCE) for keys in filters]
         return [_write(contract, record) for page in pages for record in page.records]
 
     def computations(self, contract: type[Table]) -> list[Row]:
@@ -99,6 +99,6 @@ def _upstream(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, list[s
     result: dict[str, set[str]] = {}
     lineage = metadata[LINEAGE].value if LINEAGE in metadata else dg.TableColumnLineage({})
     for sources in lineage.deps_by_column.values():
-        for one in sources:
-            result.setdefault(".".join(one.asset_key.path), set()).add(one.column_name)
+        for source in sources:
+            result.setdefault(".".join(source.asset_key.path), set()).add(source.column_name)
     return {name: sorted(columns) for name, columns in sorted(result.items())}

@@ -184,7 +184,9 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         fresh.replace(folder / name)
     served = {
         table: ServedTable(
-            sum(one.row_count for one in result.values()), data_version({table: result}), origins.get(table, Origin())
+            sum(table_snapshot.row_count for table_snapshot in result.values()),
+            data_version({table: result}),
+            origins.get(table, Origin()),
         )
         for table, result in here.items()
     }
@@ -290,8 +292,8 @@ def _note_history(
         stored = target.query(f"SELECT first_date FROM {target.name_of(WrittenSlices)} {where}")  # noqa: S608 (names come from contracts)
         dates = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
         before = there.get(name, {})
-        missing = sorted(one for one, rows in here[name].items() if before.get(one) != rows or one not in dates)
-        days = [date.fromisoformat(one) for one in missing] if table.day_column else []
+        missing = sorted(day for day, rows in here[name].items() if before.get(day) != rows or day not in dates)
+        days = [date.fromisoformat(day) for day in missing] if table.day_column else []
         if not missing:
             continue
         writes = history.writes(table, days)
@@ -304,7 +306,9 @@ def _note_history(
 
 def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
     """Leave out columns with names of people that no response needs."""
-    names = {name: one for name, one in contract.columns.items() if one.pii and one.nullable and name in NAMES}
+    names = {
+        name: column for name, column in contract.columns.items() if column.pii and column.nullable and name in NAMES
+    }
     return rows.mutate(**{name: ibis.null("string") for name in names})
 
 

@@ -287,7 +287,7 @@ def table_asset(
     `invalidated_by` returns those days: they are computed and replaced together with the days of the run. See
     `TableAsset` for the others.
     """
-    ins = {name: one if isinstance(one, Reads) else Reads(one) for name, one in reads.items()}
+    ins = {name: read if isinstance(read, Reads) else Reads(read) for name, read in reads.items()}
     return lambda function: TableAsset(function, contract, ins, invalidated_by, deps, automation)
 
 

@@ -152,7 +152,7 @@ class Engine(ABC):
         """Return a warning about how the warehouse was opened; empty if there is none."""
         return ""
 
-    def heed_failures(self, _failures: Iterable[str]) -> bool:
+    def mark_damaged(self, _failures: Iterable[str]) -> bool:
         """Take the errors of failed steps; return whether opening the warehouse again fixes them."""
         return False
 
@@ -268,21 +268,21 @@ class Engine(ABC):
         self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
     def replace(
-        self, contract: type[Table], rows: ir.Table, days: Days | None, watch: SliceHooks | None = None
+        self, contract: type[Table], rows: ir.Table, days: Days | None, hooks: SliceHooks | None = None
     ) -> Written:
         """Replace the slice of `days` (the whole table if None) with `rows`, in one transaction.
 
         Rows of another database are fetched in batches. If the connection is lost, the engine reconnects and writes the
-        slice again, which is safe because the operation is idempotent. `watch` runs within the transaction, and runs
+        slice again, which is safe because the operation is idempotent. `hooks` run within the transaction, and run
         again when the transaction is retried.
 
         Raises:
             ContractError: `rows` lacks a column of the contract, or has an unknown column.
             ConnectionLostError: The connection was lost, and every retry failed.
         """
-        return reconnecting(self.reconnect)(self._replace, contract, rows, days, watch)
+        return reconnecting(self.reconnect)(self._replace, contract, rows, days, hooks)
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: SliceHooks | None) -> Written:
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, hooks: SliceHooks | None) -> Written:
         self._ensure_noted(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
@@ -290,8 +290,8 @@ class Engine(ABC):
         with self.transaction():
             self.begin_slice(contract)
             self.on_step("slice_begun")
-            if watch:
-                watch.before()
+            if hooks:
+                hooks.before()
             self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (names come from contracts)
             if is_own:
                 into = f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"
@@ -301,8 +301,8 @@ class Engine(ABC):
                     count = self.take_in(contract, batches)
             self.note_write(contract, days)
             self.end_slice(contract)
-            if watch:
-                watch.after()
+            if hooks:
+                hooks.after()
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)

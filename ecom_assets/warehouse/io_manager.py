@@ -125,7 +125,7 @@ class ChangeLog(Protocol):
     def run_id(self) -> str:
         """The run that writes."""
 
-    def watching(self, contract: type[Table], days: Days, own: Days) -> SliceHooks | None:
+    def hooks_for(self, contract: type[Table], days: Days, own: Days) -> SliceHooks | None:
         """Return the hooks around the replacement of a slice: `days` are replaced, `own` are the days of the run."""
 
     def metadata(self, contract: type[Table]) -> Mapping[str, Any]:
@@ -191,7 +191,7 @@ class WarehouseIOManager(dg.IOManager):
             metadata["days_held"] = len(days.dates) - len(kept.dates)
             days = kept
         else:
-            written = self._engine.replace(contract, rows, days, self._watch(context, contract, days))
+            written = self._engine.replace(contract, rows, days, self._hooks(context, contract, days))
         took_s = time.monotonic() - started
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
         if self._log:
@@ -231,13 +231,13 @@ class WarehouseIOManager(dg.IOManager):
         note_absent(self._engine, contract, days, slices.absent, context.run_id)
         return written
 
-    def _watch(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> SliceHooks | None:
+    def _hooks(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> SliceHooks | None:
         """Return the hooks that log changes of published numbers, if the slice has such numbers."""
         if days is None or not context.has_asset_partitions or self._change_log is None:
             return None
         if self._log is None or self._log.run_id != context.run_id:
             self._log = self._change_log(self._engine, context.run_id)
-        return self._log.watching(contract, days, _days_of(context))
+        return self._log.hooks_for(contract, days, _days_of(context))
 
     @staticmethod
     def _given(

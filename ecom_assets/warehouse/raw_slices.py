@@ -91,13 +91,13 @@ def replace_day_by_day(
     versions = retry(source.versions, remote.days)
     kept = _unchanged(engine, contract, remote, versions)
     count, sql, left = 0, str(source.rows(remote.days).compile()), set[date]()
-    for a_day in (a_day for a_day in remote.days.dates if a_day not in kept):
-        day_alone = Days((a_day,))
+    for missing in (missing for missing in remote.days.dates if missing not in kept):
+        day_alone = Days((missing,))
         written, done = retry(_fetch, contract, source, day_alone, replace)
         if not done.dates:
-            left.add(a_day)
+            left.add(missing)
             continue
-        note = _note(source.name, a_day, versions.get(a_day, ""), written.row_count)
+        note = _note(source.name, missing, versions.get(missing, ""), written.row_count)
         engine.replace(FetchedDays, note, day_alone)
         count += written.row_count
     return Written(count, sql), Days.from_dates(set(remote.days.dates) - left)
@@ -127,10 +127,10 @@ def _fetch(contract: type[Table], source: RemoteDays, days: Days, replace: Repla
         raise source.failure from error
 
 
-def _note(source: str, a_day: date, version: str, row_count: int) -> ir.Table:
+def _note(source: str, received: date, version: str, row_count: int) -> ir.Table:
     values = {"source": source, "source_version": version, "fetched_row_count": row_count}
     kinds = schema_of(FetchedDays)
-    row = ibis.literal(a_day, "date").name("received_date").as_table()
+    row = ibis.literal(received, "date").name("received_date").as_table()
     return row.mutate(**{name: ibis.literal(value, kinds[name]) for name, value in values.items()})
 
 
@@ -203,36 +203,36 @@ class WithdrawalGuard:
         if others is not None:
             rows = with_rows(rows, contract, others)
         other_days = [] if others is None else others[str(contract.day_column)].to_pylist()
-        watch = _WithdrawalHooks(self, contract, days, Counter(other_days))
+        hooks = _WithdrawalHooks(self, contract, days, Counter(other_days))
         kept = days
         try:
-            written = self.engine.replace(contract, rows, days, watch)
+            written = self.engine.replace(contract, rows, days, hooks)
         except _LostDaysError as lost:
             kept = Days.from_dates(set(days.dates) - set(lost.days.dates))
             rows = rows.filter(kept.contain(rows[contract.day_column]))
             written = self.engine.replace(contract, rows, kept) if kept.dates else Written(0, "")
-        self._note(contract, watch, days, kept)
-        self.engine.loaded.note(contract, kept, watch.delivered)
+        self._note(contract, hooks, days, kept)
+        self.engine.loaded.note(contract, kept, hooks.delivered)
         return written, kept
 
-    def _note(self, contract: type[Table], watch: "_WithdrawalHooks", days: Days, kept: Days) -> None:
+    def _note(self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, kept: Days) -> None:
         """Record which days are held and which are withdrawn; remove the records of days that have rows again."""
         name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
-        gone = [day for day in kept.dates if watch.stored.get(day) and not watch.delivered.get(day)]
+        gone = [day for day in kept.dates if hooks.stored.get(day) and not hooks.delivered.get(day)]
         held = sorted(set(days.dates) - set(kept.dates))
         since = [*((day, None) for day in held), *((day, now) for day in gone)]
         fresh = [
             {
                 "received_date": day,
-                "stored_count": watch.stored.get(day, 0),
-                "offered_count": watch.delivered.get(day, 0),
+                "stored_count": hooks.stored.get(day, 0),
+                "offered_count": hooks.delivered.get(day, 0),
                 "noticed_at": now,
                 "withdrawn_at": gone_at,
                 "run_id": self.run_id,
             }
             for day, gone_at in since
         ]
-        settled = {*held, *gone, *(day for day in kept.dates if watch.delivered.get(day))}
+        settled = {*held, *gone, *(day for day in kept.dates if hooks.delivered.get(day))}
         noted = noted_days(self.engine, Withdrawals, name) & settled
         if fresh or noted:
             renew_notes(self.engine, Withdrawals, name, Days.from_dates({*noted, *held, *gone}), fresh)

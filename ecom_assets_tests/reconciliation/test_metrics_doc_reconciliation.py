@@ -133,5 +133,5 @@ def watched_run(shop: OrderPlatform, run_id: str, days: Days) -> None:
     needed = {"changed_order_days", "duplicate_orders", "user_order_log", "sales"}
     shop.run(days, only=[name for name in upstream if name in needed])
     actual = shop.output(revenue_daily, days)
-    watch = RestatementLog(shop.engine, run_id).watching(RevenueDaily, actual.days, days)
-    shop.engine.replace(RevenueDaily, actual.rows, actual.days, watch)
+    hooks = RestatementLog(shop.engine, run_id).hooks_for(RevenueDaily, actual.days, days)
+    shop.engine.replace(RevenueDaily, actual.rows, actual.days, hooks)

@@ -204,7 +204,7 @@ class DuckDBEngine(Engine):
         """Return the path of the file that marks the warehouse as damaged, for the process that opens it next."""
         return self.path.with_name(f"{self.path.name}.is-damaged")
 
-    def heed_failures(self, failures: Iterable[str]) -> bool:
+    def mark_damaged(self, failures: Iterable[str]) -> bool:
         """Note that a step met a part of the file that cannot be read; the next to open it sets it aside."""
         if any("Corrupt database file" in failure for failure in failures):
             self.damage_note.touch()

@@ -114,26 +114,26 @@ class SparkEngine(Engine):
             raise WarehouseError(f"{self.address} has no table {contract.qualified_name()}; run `ecom run`.")
         return schema
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, watch: SliceHooks | None) -> Written:
+    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, hooks: SliceHooks | None) -> Written:
         self.ensure(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
         with self.transaction():
             with self._plain_errors(), self.slice_of(contract, days) as new:
                 self.on_step("slice_begun")
-                if watch:
-                    watch.before()
+                if hooks:
+                    hooks.before()
                 sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
                 if is_own:
                     new.fill(self.con.session, self.con.compiler.to_sqlglot(rows), self.where_spark_is.scratch)
                 else:
                     with batches_of(rows, BATCH_ROWS) as batches:
                         new.fill_from(batches)
-                if not watch:
+                if not hooks:
                     self.on_step("slice_written")
             count = new.row_count
-            if watch:
-                watch.after()
+            if hooks:
+                hooks.after()
                 self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
