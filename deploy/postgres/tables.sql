@@ -718,6 +718,15 @@ CREATE TABLE "mart"."item" (
   PRIMARY KEY ("item_id")
 );
 
+CREATE TABLE "mart"."item_prices" (
+  "item_id" text COLLATE "C" NOT NULL,
+  "valid_from_date" DATE NOT NULL,
+  "valid_to_date" DATE,
+  "price_amount" DECIMAL(18, 2) NOT NULL,
+  PRIMARY KEY ("item_id", "valid_from_date"),
+  FOREIGN KEY ("item_id") REFERENCES "mart"."item" ("item_id") DEFERRABLE INITIALLY DEFERRED
+);
+
 CREATE TABLE "mart"."customer" (
   "customer_id" text COLLATE "C" NOT NULL,
   "first_name" text COLLATE "C",

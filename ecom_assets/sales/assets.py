@@ -32,6 +32,9 @@ def city(user_order_log: ir.Table, places: ReadPlaces) -> ir.Table:
 
 
 item = table_asset(contracts.Item, lines=EVERY_LINE, prices=Reads(PriceLog, whole=True))(dimensions.item)
+item_prices = table_asset(contracts.ItemPrices, items=contracts.Item, prices=Reads(PriceLog, whole=True))(
+    dimensions.item_prices
+)
 customer = table_asset(contracts.Customer, deps=(city.key,), lines=EVERY_LINE)(dimensions.customer)
 calendar = table_asset(contracts.Calendar, deps=(asset_key(UserOrderLog),), invalidated_by=days_of_changed_orders)(
     dimensions.calendar
@@ -74,7 +77,17 @@ customer_retention = table_asset(
     invalidated_by=weeks_of_changed_sales,
     automation=follows_sales(),
 )(compute_customer_retention)
-STAR_ASSETS = (city, item, customer, calendar, sales, product_sales_daily, revenue_daily, customer_retention)
+STAR_ASSETS = (
+    city,
+    item,
+    item_prices,
+    customer,
+    calendar,
+    sales,
+    product_sales_daily,
+    revenue_daily,
+    customer_retention,
+)
 SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
 """`mart.conversions` is computed between `LINE_ASSETS` and `STAR_ASSETS`."""
 

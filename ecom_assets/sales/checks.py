@@ -5,7 +5,16 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.orders.orders import ALL
-from ecom_assets.sales.contracts import City, Customer, CustomerRetention, Item, ProductSalesDaily, RevenueDaily, Sales
+from ecom_assets.sales.contracts import (
+    City,
+    Customer,
+    CustomerRetention,
+    Item,
+    ItemPrices,
+    ProductSalesDaily,
+    RevenueDaily,
+    Sales,
+)
 from ecom_assets.sales.sales import DIMENSIONS
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.contract import MONEY
@@ -37,6 +46,14 @@ def dimensions_are_there(
         )
     )
     return result_of(homeless, sold)
+
+
+@check(ItemPrices, reads=(ItemPrices,))
+def prices_follow_each_other(_days: Days | None, prices: ir.Table) -> CheckResult:
+    """Of each item, each price ends on the day on which the next one begins, and only the newest has no end."""
+    in_order = ibis.window(group_by="item_id", order_by="valid_from_date")
+    ordered = prices.mutate(next_from=prices.valid_from_date.lead().over(in_order))
+    return result_of(ordered.filter(~ordered.valid_to_date.identical_to(ordered.next_from)), ordered)
 
 
 @check(ProductSalesDaily, reads=(Sales, ProductSalesDaily))
@@ -105,6 +122,7 @@ def _same_sums(days: Days | None, one: ir.Table, other: ir.Table) -> CheckResult
 SALES_CHECKS = [
     sales_are_the_order_lines,
     dimensions_are_there,
+    prices_follow_each_other,
     items_add_up_to_sales,
     dimensions_add_up_to_total,
     new_and_returning_are_all,

@@ -39,7 +39,20 @@ class Item(Table):
     item_name = text("Its name, `unknown` without one")
     item_category = text("Its category, `(none)` without one", "Category", example="shoes")
     price_amount = received_amount("Its newest price in an order report; null where none names it", nullable=True)
-    price_date = day("The day of that price; staging.price_log has the earlier ones", nullable=True)
+    price_date = day("The newest day with that price in a report; mart.item_prices has the earlier ones", nullable=True)
+
+
+class ItemPrices(Table):
+    """One row per item and price, with the days on which the price was in force."""
+
+    layer = "mart"
+    key = ("item_id", "valid_from_date")
+    references = (("item_id", Item),)
+
+    item_id = text("See mart.item")
+    valid_from_date = day("The first day with this price")
+    valid_to_date = day("The day on which the next price begins; null for the current one", nullable=True)
+    price_amount = received_amount("The price", at_least=0)
 
 
 class Customer(Table):

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.orders.orders import order_key
-from ecom_assets.sales.contracts import Calendar, City, Customer, Item
+from ecom_assets.sales.contracts import Calendar, City, Customer, Item, ItemPrices
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
 from ecom_assets.tables.places import Places
@@ -60,6 +60,22 @@ def item(lines: ir.Table, prices: ir.Table) -> ir.Table:
     priced = priced.select(priced_name="item_name", price_amount="price_amount", price_date="received_date")
     named = latest.left_join(priced, latest.item_name == priced.priced_name)
     return named.mutate(item_name=named.item_name.fill_null(UNKNOWN)).select(*Item.columns)
+
+
+def item_prices(items: ir.Table, prices: ir.Table) -> ir.Table:
+    """Return one row per price of each item: days of `PriceLog` in a row with the same price are one."""
+    in_order = ibis.window(group_by="item_name", order_by="received_date")
+    logged = prices.mutate(price_before=prices.price_amount.lag().over(in_order))
+    changes = logged.filter(logged.price_before.isnull() | (logged.price_before != logged.price_amount))
+    spans = changes.select(
+        "item_name",
+        "price_amount",
+        valid_from_date="received_date",
+        valid_to_date=changes.received_date.lead().over(in_order),
+    )
+    # An item without a name is called unknown too, and has no price.
+    priced = items.filter(items.price_date.notnull()).select("item_id", "item_name")
+    return priced.join(spans, "item_name").select(*ItemPrices.columns)
 
 
 def customer(lines: ir.Table) -> ir.Table:

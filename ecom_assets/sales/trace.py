@@ -15,6 +15,7 @@ from ecom_assets.sales.contracts import (
     Customer,
     CustomerRetention,
     Item,
+    ItemPrices,
     ProductSalesDaily,
     PurchaseRevenueDaily,
     RevenueDaily,
@@ -193,6 +194,11 @@ TRACES: Final = (
                 "the newest price in staging.price_log of the item's name", ("item_name", "price_date")
             )
         },
+    ),
+    TableTrace(
+        ItemPrices,
+        "prices-of-items",
+        {"price_amount": Computed("the price in staging.price_log of the item's name", ("item_id", "valid_from_date"))},
     ),
     TableTrace(
         Calendar,

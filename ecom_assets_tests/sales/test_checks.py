@@ -7,11 +7,13 @@ from decimal import Decimal
 import pytest
 
 from ecom_assets.orders.checks import order_checks
+from ecom_assets.orders.contracts import PriceLog
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.sales.checks import SALES_CHECKS
 from ecom_assets.sales.contracts import Sales
 from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.local import in_memory
 from ecom_assets_tests.builders import order_line
 from ecom_assets_tests.platform import NO_GATE, OrderPlatform
 
@@ -24,6 +26,11 @@ ROWS = (
     order_line("c", MONDAY + timedelta(days=2), "cara", city_id="2", status="refunded"),
     order_line("d", MONDAY + timedelta(days=6), "dora", quantity=0),
 )
+PRICES = [
+    {"item_name": "Hat", "received_date": MONDAY + timedelta(days=day), "price_amount": price}
+    for day, price in ((0, 9), (4, 10))
+]
+SET_END = "UPDATE mart.item_prices SET valid_to_date = {} WHERE price_amount = {}"
 ORDER_CHECKS = order_checks(3, by_day=False)
 CHECKS = [*ORDER_CHECKS, *SALES_CHECKS]
 
@@ -47,6 +54,10 @@ DAMAGE = {
         "sales_are_the_order_lines", "items_add_up_to_sales", "dimensions_add_up_to_total", "new_and_returning_are_all",
     }),
     "a city is missing": ("DELETE FROM mart.city WHERE city_id = '2'", {"dimensions_are_there"}),
+    "a price ends before the next": (SET_END.format("DATE '2026-03-12'", 9), {"prices_follow_each_other"}),
+    "a price ends after the next began": (SET_END.format("DATE '2026-03-14'", 9), {"prices_follow_each_other"}),
+    "two prices are current": (SET_END.format("NULL", 9), {"prices_follow_each_other"}),
+    "no price is current": (SET_END.format("DATE '2026-03-16'", 10), {"prices_follow_each_other"}),
     "an item's day is lost": ("DELETE FROM mart.product_sales_daily WHERE order_date = DATE '2026-03-10'", {
         "items_add_up_to_sales",
     }),
@@ -69,6 +80,8 @@ DAMAGE = {
 
 def good_shop() -> Iterator[OrderPlatform]:
     one = OrderPlatform()
+    one.engine.ensure(PriceLog)
+    one.engine.replace(PriceLog, in_memory(PRICES, PriceLog), DAYS)
     one.receive(ROWS, DAYS)
     one.run(DAYS)
     yield one

@@ -3,7 +3,7 @@
 Not here: events, sessions and funnels (`test_metrics_doc.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 
@@ -16,19 +16,29 @@ from ecom_assets.orders.contracts import (
     ORDER_REJECT_REASONS,
     DuplicateOrders,
     HeldOrderDays,
+    PriceLog,
     QuarantinedOrders,
+    RawPriceLog,
     RawUserOrderLog,
     UserOrderLog,
 )
 from ecom_assets.orders.held_days import OrderGate, release
-from ecom_assets.orders.orders import order_accounting
-from ecom_assets.sales.contracts import Customer, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
+from ecom_assets.orders.orders import order_accounting, price_log
+from ecom_assets.sales.contracts import (
+    Customer,
+    CustomerRetention,
+    ItemPrices,
+    PurchaseRevenueDaily,
+    RevenueDaily,
+    Sales,
+)
 from ecom_assets.sales.queries import sales_totals
 from ecom_assets.sales.sales import DIMENSIONS, purchase_revenue_daily
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.queries import Period
+from ecom_assets.warehouse.local import in_memory
 from ecom_assets_tests.builders import Row, clean_events, order_line
 from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.platform import NO_GATE, NOON, OrderPlatform
@@ -140,6 +150,23 @@ def test_a_day_s_revenue_is_that_of_the_page(shop: OrderPlatform) -> None:
     lines, expected = tables("Sales")
     run(shop, lines)
     assert as_shown(shop.rows(RevenueDaily), expected) == expected
+
+
+def test_the_prices_of_an_item_are_those_of_the_page(shop: OrderPlatform) -> None:
+    lines, expected = tables("Prices of items")
+    readers: dict[str, Callable[[str], object]] = {
+        "received_date": date.fromisoformat, "record_number": int, "price_amount": Decimal,
+    }  # fmt: skip
+    raw = [line | {name: read(line[name]) for name, read in readers.items()} for line in lines]
+    shop.engine.ensure(PriceLog)
+    shop.engine.replace(PriceLog, price_log(in_memory(raw, RawPriceLog)), DAYS)
+    ordered = order_line("a", date(2026, 3, 9))
+    named = (("7", "Hat"), ("8", "Shoe"), ("9", None))
+    shop.receive([ordered | {"uniq_id": item, "item_id": item, "item_name": name} for item, name in named], DAYS)
+    shop.run(DAYS)
+    actual = shop.rows(ItemPrices)
+    shop.engine.replace(PriceLog, in_memory([], PriceLog), DAYS)
+    assert as_shown(actual, expected) == expected
 
 
 def test_each_week_s_customers_are_those_of_the_page(shop: OrderPlatform) -> None:

@@ -32,6 +32,7 @@ RECEIVED = {
     "raw.price_log.price_amount",
     "staging.price_log.price_amount",
     "mart.item.price_amount",
+    "mart.item_prices.price_amount",
 }
 """Money of one received row; all other money is a sum of any number of them."""
 

@@ -67,7 +67,7 @@ OF_THE_ORDER_API = {
     f"{layer}.{name}"
     for layer in ("raw", "staging")
     for name in ("user_activity_log", "customer_research", "price_log")
-}
+} | {"mart.item_prices"}
 """Tables of files that only the order report API has, and this shop has no such API."""
 
 
