@@ -63,7 +63,7 @@ class Segment(BaseModel):
     order_count: int = of(CustomerSegments.order_count)
     revenue_amount: Money = of(CustomerSegments.revenue_amount)
     customer_count: int = number("Customers", "count", "Its customers", examples=[17])
-    customer_share: float | None = number("Share of customers", "rate", "Its part of all customers", examples=[0.06])
+    customer_share: float | None = number("Share", "rate", "Its part of all customers", examples=[0.06])
     revenue_share: float | None = number("Share of revenue", "rate", "Its part of all revenue", examples=[0.2])
     mean_recency_days: float | None = number(
         "Days since last order", "decimal", "Days since the last order, the mean", examples=[4.5]
@@ -80,7 +80,7 @@ class CurrentSegmentsAnswer(SoldAnswer):
 class Profile(row_of(CustomerProfiles.columns, without=("as_of_date",))):  # type: ignore[misc]  # a model of a function
     """A value of a dimension, and the customers who have it."""
 
-    customer_share: float = number("Share of customers", "rate", "Its part of all current customers", examples=[0.11])
+    customer_share: float = number("Share", "rate", "Its part of all current customers", examples=[0.11])
 
 
 class ProfilesParameters(Sliced):

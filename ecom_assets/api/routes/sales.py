@@ -81,9 +81,7 @@ class Channel(BaseModel):
         "Orders", "decimal", "Orders credited; a model may credit parts of them", examples=[62.0]
     )
     revenue_amount: Money | None = of(ChannelAttribution.revenue_amount)
-    revenue_share: float | None = number(
-        "Share of revenue", "rate", "Its part of the revenue of all channels", examples=[0.195]
-    )
+    revenue_share: float | None = number("Share", "rate", "Its part of the revenue of all channels", examples=[0.195])
     previous_revenue_amount: Money | None = Field(description=PREVIOUS)
     revenue_change: float | None = number("Change", "change", CHANGE, examples=[0.1])
 
@@ -117,9 +115,7 @@ class SalesPlace(SalesNumbers):
     city_id: str | None = of(City.city_id)
     city_name: str | None = of(City.city_name)
     country: str = of(City.country)
-    revenue_share: float | None = number(
-        "Share of revenue", "rate", "Its part of the revenue of all places", examples=[0.2]
-    )
+    revenue_share: float | None = number("Share", "rate", "Its part of the revenue of all places", examples=[0.2])
 
 
 class PlacesParameters(PagedDaysParameters):
