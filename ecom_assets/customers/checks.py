@@ -34,7 +34,7 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
     both = ordered.outer_join(rows, "customer_id")
     is_same = (both.order_count == both.of_segment) & (both.revenue_amount == both.in_segment)
     # If a shop has no orders, segments come from its purchase events, and there is nothing to compare them with.
-    has_orders = customers.agg(customer_count=customers.count()).filter(lambda one: one.customer_count > 0)
+    has_orders = customers.agg(customer_count=customers.count()).filter(lambda counted: counted.customer_count > 0)
     # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
     compared = both.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
     compared = compared.cross_join(has_orders)

@@ -68,15 +68,15 @@ def top_of(
     place: Floats = scipy.optimize.minimize(
         downhill, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     ).x
-    free = np.array([low < one < high for one, (low, high) in zip(place, bounds, strict=True)])
+    free = np.array([low < number < high for number, (low, high) in zip(place, bounds, strict=True)])
     place = _on_top(lambda here: downhill(here)[1], place, free)
-    inside = all(low <= one <= high for one, (low, high) in zip(place, bounds, strict=True))
+    inside = all(low <= number <= high for number, (low, high) in zip(place, bounds, strict=True))
     return place if inside and np.abs(downhill(place)[1][free]).max(initial=0) < STEEPEST else None
 
 
 def at_limits(place: Floats, bounds: Sequence[Bounds], names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the coordinates that lie on a bound."""
-    return tuple(name for name, one, limits in zip(names, place, bounds, strict=True) if one in limits)
+    return tuple(name for name, number, limits in zip(names, place, bounds, strict=True) if number in limits)
 
 
 def rounded(parameter: float) -> float:
@@ -199,7 +199,7 @@ def fit_bg_nbd(histories: Histories) -> "ModelFit[BgNbd] | NoFit":
     place = top_of(lambda here: _bg_nbd_objective(histories, here), start, bounds, float(histories.customers.sum()))
     if place is None:
         return NoFit.NOT_CONVERGED
-    model = BgNbd(*(rounded(one) for one in _parameters(place)))
+    model = BgNbd(*(rounded(number) for number in _parameters(place)))
     names = ("mean_rate", "spread_of_rates", "mean_chance_to_leave", "spread_of_chances")
     return ModelFit(model, model.log_likelihood(histories), at_limits(place, bounds, names))
 

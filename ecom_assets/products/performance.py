@@ -43,7 +43,7 @@ def days_of_other_source(performance: ir.Table, events: ir.Table, sold: ir.Table
     source = source_of_sales(sold)
     is_other = performance.sales_source != source.sales_source
     other = performance.join(source, is_other).select("event_date").limit(1)
-    moved = other.agg(row_count=other.count()).filter(lambda one: one.row_count > 0)
+    moved = other.agg(row_count=other.count()).filter(lambda counted: counted.row_count > 0)
     every = union_all(performance.select(day="event_date"), events.select(day="event_date")).distinct()
     return every.cross_join(moved).select("day")
 

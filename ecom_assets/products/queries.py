@@ -246,7 +246,7 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
-    sales = {one: sold[one] for one in NUMBERS} if sold else if_known(numbers(None), period.for_source(source))
+    sales = {number: sold[number] for number in NUMBERS} if sold else if_known(numbers(None), period.for_source(source))
     return {
         "product_category": name,
         **if_known(completed(looked, CategoryMeasures), period.for_source(EVENTS)),

@@ -115,7 +115,7 @@ def factor_contributions(now: Sequence[Fraction], before: Sequence[Fraction]) ->
             earlier = math.prod(values)
             values[place] = now[place]
             sums[place] += math.prod(values) - earlier
-    return [one / math.factorial(count) for one in sums]
+    return [total / math.factorial(count) for total in sums]
 
 
 REST: Final = "(other)"
@@ -151,7 +151,7 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
         if not known.is_comparable:
             continue
         try:
-            here, there = (_known(amounts(reading, one)) for one in (known, known.previous))
+            here, there = (_known(amounts(reading, days)) for days in (known, known.previous))
         except NoSourceError:
             continue
         if len({*here, *there} - {REST}) > 1:
@@ -229,8 +229,8 @@ def revenue_factors(now: Row, before: Row, base: str) -> list[Row] | None:
     parts = rounded(factor_contributions(here, there), now["revenue_amount"] - before["revenue_amount"], CENT)
     factors = (base, f"orders_per_{base.removesuffix('_count')}", "revenue_per_order")
     return [
-        {"factor": factor, "value": _number(one), "previous": _number(other), "contribution_amount": part}
-        for factor, one, other, part in zip(factors, here, there, parts, strict=True)
+        {"factor": factor, "value": _number(value), "previous": _number(other), "contribution_amount": part}
+        for factor, value, other, part in zip(factors, here, there, parts, strict=True)
     ]
 
 
@@ -247,7 +247,7 @@ def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) 
     if not known.is_comparable or now["average_order_value"] is None or before["average_order_value"] is None:
         return None
     try:
-        here, there = (_order_values(reading, one) for one in (known, known.previous))
+        here, there = (_order_values(reading, days) for days in (known, known.previous))
     except NoSourceError:
         return None
     are_whole = all(_adds_up(parts, row) for parts, row in ((here, now), (there, before)))
@@ -280,7 +280,7 @@ def conversion_causes(reading: Reading, period: Period) -> list[Row]:
         return []
     result = []
     for dimension in CONVERSION_DIMENSIONS:
-        here, there = (conversion(reading, one, None, "session", dimension) for one in (known, known.previous))
+        here, there = (conversion(reading, days, None, "session", dimension) for days in (known, known.previous))
         parts, parts_before = _converted(here["breakdown"]), _converted(there["breakdown"])
         is_known = here["conversion_rate"] is not None and there["conversion_rate"] is not None
         if not is_known or len({**parts, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)

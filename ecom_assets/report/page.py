@@ -41,7 +41,7 @@ def render_page(report: Mapping[str, Any]) -> str:
         cards=[pair for pair in report["numbers"].items() if pair[0] not in NOT_CARDS],
         chart=daily_chart(report["days"], report["currency"] or "") if has_days else None,
         factors=[_with_bars(parts) for parts in causes["factors"] or []],
-        revenue=[{**one, **_with_bars(_shortened(one["parts"]))} for one in causes["revenue"] or []],
+        revenue=[{**cause, **_with_bars(_shortened(cause["parts"]))} for cause in causes["revenue"] or []],
         wording=wording,
         total=lambda rows, name: sum((row[name] for row in rows), ZERO),
     )
@@ -130,7 +130,7 @@ def _scale(low: float, high: float) -> list[float]:
         return [0.0, 1.0]
     rough = (high - low) / MOST_LINES
     size = 10.0 ** (len(str(int(rough))) - 1) if rough >= 1 else 1.0
-    step = next(size * one for one in STEPS if size * one >= rough)
+    step = next(size * step for step in STEPS if size * step >= rough)
     first, last = int(low // step), int(-(-high // step))
     return [step * place for place in range(first, last + 1)]
 
@@ -140,8 +140,8 @@ def bars_of(contributions: Sequence[Decimal]) -> tuple[float, list[tuple[float, 
     low, high = min([*contributions, ZERO]), max([*contributions, ZERO])
     reach = float(high - low) or 1.0
     zero = -float(low) / reach * 100
-    sizes = [abs(float(one)) / reach * 100 for one in contributions]
-    starts = [zero if one > 0 else zero - size for one, size in zip(contributions, sizes, strict=True)]
+    sizes = [abs(float(amount)) / reach * 100 for amount in contributions]
+    starts = [zero if amount > 0 else zero - size for amount, size in zip(contributions, sizes, strict=True)]
     return round(zero, 2), [(round(x, 2), round(size, 2)) for x, size in zip(starts, sizes, strict=True)]
 
 

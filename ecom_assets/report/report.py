@@ -32,14 +32,14 @@ def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
     results = failing_checks(settings.home)
     failing = [
         {
-            "table": one["table_name"],
-            "name": one["check_name"],
-            "is_warning": one["is_warning"],
-            "sentence": one["sentence"] or one["description"],
-            "observed": one["observed"],
-            "limit": one["limit"],
+            "table": result["table_name"],
+            "name": result["check_name"],
+            "is_warning": result["is_warning"],
+            "sentence": result["sentence"] or result["description"],
+            "observed": result["observed"],
+            "limit": result["limit"],
         }
-        for one in results["checks"]
+        for result in results["checks"]
     ]
     checks = {"evaluated": results["evaluated_count"], "failing": failing}
     return {**result, "data_version": version, "checks": checks}

@@ -128,7 +128,7 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
         "causes": causes,
         "largest_causes": largest_causes(causes),
         "rows": {
-            "sources": [one for one in received["sources"] if one["received_count"]],
+            "sources": [source for source in received["sources"] if source["received_count"]],
             "reasons": received["reasons"],
         },
         "held_days": held(reading),
@@ -188,7 +188,7 @@ def _sales(reading: Reading, period: Period) -> Numbers:
 
 def _customers(reading: Reading, period: Period) -> Numbers:
     known = of_sources(reading, period, "sales")
-    now, before = (customer_counts(reading, one) for one in (known, known.previous))
+    now, before = (customer_counts(reading, days) for days in (known, known.previous))
     return _beside(now, before, tuple(CUSTOMERS), known)
 
 
@@ -205,7 +205,7 @@ def customer_counts(reading: Reading, period: Period) -> Row:
 def _visits(reading: Reading, period: Period) -> Numbers:
     require(reading, "events")
     known = of_sources(reading, period, "events")
-    now, before = (_visits_of(reading, one) for one in (known, known.previous))
+    now, before = (_visits_of(reading, days) for days in (known, known.previous))
     return _beside(now, before, VISITS, known)
 
 
@@ -239,25 +239,25 @@ def _days(reading: Reading, period: Period) -> list[Row]:
     """Return the sales of each day beside those of the same weekday of the week before; null where unknown."""
     known = of_sources(reading, period, "sales")
     try:
-        now, before = (revenue_trend(reading, one, "day") for one in (known, known.previous))
+        now, before = (revenue_trend(reading, days, "day") for days in (known, known.previous))
     except NoOrdersError:
         return []
     return [
         {
-            "date": one["start_date"],
-            "data": one["data"],
-            "revenue_amount": one["revenue_amount"],
-            "order_count": one["order_count"],
+            "date": point["start_date"],
+            "data": point["data"],
+            "revenue_amount": point["revenue_amount"],
+            "order_count": point["order_count"],
             "previous_revenue_amount": other["revenue_amount"],
             "previous_order_count": other["order_count"],
         }
-        for one, other in zip(now, before, strict=True)
+        for point, other in zip(now, before, strict=True)
     ]
 
 
 def _causes(reading: Reading, period: Period, numbers: Numbers) -> dict[str, Any]:
     """Return the decompositions; None for each whose weeks are not both known in full."""
-    now, before = ({name: one[which] for name, one in numbers.items()} for which in ("value", "previous"))
+    now, before = ({name: values[which] for name, values in numbers.items()} for which in ("value", "previous"))
     values: dict[str, Any] = dict.fromkeys(("revenue_change_amount", "factors", "revenue", "average_order_value"))
     is_comparable = of_sources(reading, period, "sales").is_comparable
     if is_comparable and now["revenue_amount"] is not None and before["revenue_amount"] is not None:
@@ -283,9 +283,9 @@ def largest_causes(causes: Mapping[str, Any]) -> list[Row]:
     if not change:
         return []
     parts = [
-        {"dimension": one["dimension"], **part}
-        for one in causes["revenue"] or []
-        for part in one["parts"]
+        {"dimension": cause["dimension"], **part}
+        for cause in causes["revenue"] or []
+        for part in cause["parts"]
         if (part["contribution_amount"] > 0) == (change > 0) and part["contribution_amount"]
     ]
     ordered = sorted(parts, key=lambda part: (-abs(part["contribution_amount"]), part["dimension"], part["value"]))

@@ -206,9 +206,9 @@ def text_lines(report: Mapping[str, Any]) -> list[str]:
 
 
 def _numbers(report: Mapping[str, Any]) -> Iterator[str]:
-    for name, one in report["numbers"].items():
-        now, before = (number(name, one[which]) for which in ("value", "previous"))
-        yield f"  {MEASURES[name].label:24}{now:>16}  {change(one['change']):>10}  before: {before}"
+    for name, values in report["numbers"].items():
+        now, before = (number(name, values[which]) for which in ("value", "previous"))
+        yield f"  {MEASURES[name].label:24}{now:>16}  {change(values['change']):>10}  before: {before}"
 
 
 def _causes(report: Mapping[str, Any]) -> Iterator[str]:
@@ -216,15 +216,17 @@ def _causes(report: Mapping[str, Any]) -> Iterator[str]:
     if causes["revenue_change_amount"] is None:
         return
     yield from ("", f"Why revenue changed by {signed_money(causes['revenue_change_amount'], currency)}")
-    yield from (f"  {cause_sentence(one, currency)}" for one in report["largest_causes"])
+    yield from (f"  {cause_sentence(cause, currency)}" for cause in report["largest_causes"])
     for parts in causes["factors"]:
-        effects = (f"{FACTORS[one['factor']].lower()} {signed_money(one['contribution_amount'])}" for one in parts)
+        effects = (
+            f"{FACTORS[effect['factor']].lower()} {signed_money(effect['contribution_amount'])}" for effect in parts
+        )
         yield f"  {', '.join(effects)}"
-    for one in causes["revenue"]:
-        yield from ("", DIMENSIONS[one["dimension"]])
-        for part in one["parts"][:MOST_PARTS]:
-            yield f"  {part_name(one['dimension'], part['value']):32}{signed_money(part['contribution_amount']):>14}"
-        if (more := len(one["parts"]) - MOST_PARTS) > 0:
+    for cause in causes["revenue"]:
+        yield from ("", DIMENSIONS[cause["dimension"]])
+        for part in cause["parts"][:MOST_PARTS]:
+            yield f"  {part_name(cause['dimension'], part['value']):32}{signed_money(part['contribution_amount']):>14}"
+        if (more := len(cause["parts"]) - MOST_PARTS) > 0:
             yield f"  and {more} more"
 
 
@@ -233,5 +235,5 @@ def _checks(checks: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"All {checks['evaluated']} checks held when they last ran." if checks["evaluated"] else "No check has run."
         )
-    for one in checks["failing"]:
-        yield f"{'Warns' if one['is_warning'] else 'Fails'}: {one['table']}, {one['name']}: {one['sentence']}"
+    for check in checks["failing"]:
+        yield f"{'Warns' if check['is_warning'] else 'Fails'}: {check['table']}, {check['name']}: {check['sentence']}"

@@ -93,8 +93,10 @@ def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.T
 
 def _both(*results: CheckResult) -> CheckResult:
     """Return several results as one."""
-    examples = [example for one in results for example in one.examples]
-    return CheckResult(sum(one.broken_count for one in results), sum(one.looked_at_count for one in results), examples)
+    examples = [example for result in results for example in result.examples]
+    return CheckResult(
+        sum(result.broken_count for result in results), sum(result.looked_at_count for result in results), examples
+    )
 
 
 def _signed(sold: ir.Table) -> ir.Table:
@@ -108,9 +110,9 @@ def _both_amounts(sums: ir.Table) -> ir.Table:
     )
 
 
-def _same_sums(days: Days | None, one: ir.Table, other: ir.Table) -> CheckResult:
+def _same_sums(days: Days | None, left: ir.Table, other: ir.Table) -> CheckResult:
     """Compare the rows and money of two tables, per day and part; a missing row counts as zero."""
-    both = union_all(one.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
+    both = union_all(left.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
     both = of_days(both, "day", days)
     sums = both.group_by("day", "part").agg(
         row_residue=(both.rows * both.side).sum().cast("int64"),

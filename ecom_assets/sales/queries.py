@@ -105,7 +105,7 @@ def daily_revenue(reading: Reading, dimension: Dimension | None = None) -> ir.Ta
     else:
         purchases = reading.table(PurchaseRevenueDaily)
         table = purchases.rename(order_date="event_date", item_category="product_category")
-        dimensions = ["item_category" if one == "product_category" else one for one in PURCHASE_DIMENSIONS]
+        dimensions = ["item_category" if name == "product_category" else name for name in PURCHASE_DIMENSIONS]
     rows = table.filter([table[name] == ALL for name in dimensions if name != dimension])
     return rows if dimension is None else rows.filter(rows[dimension] != ibis.literal(ALL))
 
@@ -245,7 +245,7 @@ def _of_purchases(reading: Reading) -> ir.Table:
 
 
 CUSTOMER_WEEK_COLUMNS: Final = tuple(CustomerRetention.columns)
-CUSTOMER_WEEKS_DEFINITION: Final = {name: one.description for name, one in CustomerRetention.columns.items()} | {
+CUSTOMER_WEEKS_DEFINITION: Final = {name: column.description for name, column in CustomerRetention.columns.items()} | {
     "weeks": "Weeks whose Monday is in the range, each as a whole, in order; weeks without an order line have no row",
 }
 
@@ -346,7 +346,7 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
         )
     result = sales_by(reading, period, SALES_CHANNEL)
     channels = [
-        {"channel": name, **{one: row[one] for one in CHANNEL_NUMBERS}}
+        {"channel": name, **{number: row[number] for number in CHANNEL_NUMBERS}}
         for name, row in sorted(result.items(), key=lambda pair: (by_revenue(pair[1]), pair[0]))
     ]
     answer = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}

@@ -92,21 +92,21 @@ def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[
     """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []
     for period, rates in cohorts.items():
-        shares = [f"{period} {one['period']} {percent(one['rate']).strip()}" for one in rates]
+        shares = [f"{period} {cohort['period']} {percent(cohort['rate']).strip()}" for cohort in rates]
         lines += [f"  {', '.join(shares)}"] if shares else []
     if lines:
         lines = ["", "New visitors who came back on that day, in that week or month", *lines]
     if carts:
         lines += ["", "Carts left behind, where the time for a purchase is over"]
-        lines += [_cart_line(one) for one in carts]
+        lines += [_cart_line(cart) for cart in carts]
     return lines
 
 
-def _cart_line(one: Mapping[str, Any]) -> str:
-    name = HORIZONS.get(one["horizon_s"], f"{one['horizon_s']} s")
-    worth = "unknown" if one["abandoned_amount"] is None else f"{float(one['abandoned_amount']):,.2f}"
-    left = f"{one['abandoned']:>9,} of {one['carts']:>9,} {percent(one['rate'])}, worth {worth}"
-    recovered = "" if one["recovered"] is None else f"; {one['recovered']:,} were paid for after the visit"
+def _cart_line(cart: Mapping[str, Any]) -> str:
+    name = HORIZONS.get(cart["horizon_s"], f"{cart['horizon_s']} s")
+    worth = "unknown" if cart["abandoned_amount"] is None else f"{float(cart['abandoned_amount']):,.2f}"
+    left = f"{cart['abandoned']:>9,} of {cart['carts']:>9,} {percent(cart['rate'])}, worth {worth}"
+    recovered = "" if cart["recovered"] is None else f"; {cart['recovered']:,} were paid for after the visit"
     return f"  {name:15} {left}{recovered}"
 
 
@@ -128,8 +128,9 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     if week is not None:
         lines += ["", f"Customers in the week from {week['week_start_date']}"]
         lines += [
-            f"  {kind:10} {one['customers']:>8,} with {one['orders']:>8,} orders {_shown(one['amount']):>16}"
-            for kind, one in ((kind, week[kind]) for kind in KINDS)
+            f"  {kind:10} {week[kind]['customers']:>8,} with {week[kind]['orders']:>8,} orders "
+            f"{_shown(week[kind]['amount']):>16}"
+            for kind in KINDS
         ]
         lines += _category_lines(week)
     return lines
@@ -154,9 +155,12 @@ def _held_lines(held: list[str] | None) -> list[str]:
 def _channel_lines(totals: Mapping[str, Any]) -> list[str]:
     """Return the lines of revenue by channel; none if there is no purchase, or if revenue is unknown."""
     models = totals["models"]
-    if not models or any(one["revenue_amount"] is None for one in models[MODELS_SHOWN[0]]):
+    if not models or any(channel["revenue_amount"] is None for channel in models[MODELS_SHOWN[0]]):
         return []
-    amounts = {model: {one["channel"]: float(one["revenue_amount"]) for one in models[model]} for model in MODELS_SHOWN}
+    amounts = {
+        model: {channel["channel"]: float(channel["revenue_amount"]) for channel in models[model]}
+        for model in MODELS_SHOWN
+    }
     channels = list(dict.fromkeys(channel for model in MODELS_SHOWN for channel in amounts[model]))
     head = "".join(f"{model.replace('_', ' '):>18}" for model in MODELS_SHOWN)
     lines = ["", f"{'Revenue by channel':27}{head}"]
@@ -202,7 +206,9 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     """Return the lines of segments and expected value; none if nobody ordered."""
     if not lifetime["customers"]:
         return []
-    some = [f"{one['segment']} {one['customers']:,}" for one in lifetime["segments"] if one["customers"]]
+    some = [
+        f"{segment['segment']} {segment['customers']:,}" for segment in lifetime["segments"] if segment["customers"]
+    ]
     value = lifetime["value"]
     lines = [
         "",
@@ -227,7 +233,7 @@ def _reconciliation_lines(values: Mapping[str, Any] | None) -> list[str]:
     lines = ["", "Orders against purchase events", f"  {counts}; orders less events {values['difference_amount']}"]
     return [
         *lines,
-        *(f"  {cause:16} {one['count']:>6,} {one['amount']:>14}" for cause, one in values["causes"].items()),
+        *(f"  {cause:16} {total['count']:>6,} {total['amount']:>14}" for cause, total in values["causes"].items()),
     ]
 
 
@@ -235,9 +241,9 @@ def _restatement_lines(values: Mapping[str, Any]) -> list[str]:
     if not values["changed"]:
         return ["", "Published numbers: none changed"]
     causes = ", ".join(f"{number:,} {WHY[cause]}" for cause, number in values["causes"].items())
-    one = values["largest"]
-    name = f"{one['table']} {one['day']} {one['column']}{_row(one['row'])}"
-    change = f"{name}, from {_number(one['before'])} to {_number(one['after'])}"
+    largest = values["largest"]
+    name = f"{largest['table']} {largest['day']} {largest['column']}{_row(largest['row'])}"
+    change = f"{name}, from {_number(largest['before'])} to {_number(largest['after'])}"
     return ["", f"Published numbers changed: {causes}; the largest change is {change}"]
 
 
@@ -248,7 +254,7 @@ def _product_lines(summary: Mapping[str, Any]) -> list[str]:
         lines += ["", "Paths through a session", *map(path_line, summary["journeys"]["top_paths"])]
     search = summary["search"]
     if search and search["searches"]:
-        terms = ", ".join(f"{one['search_term']} {one['searches']:,}" for one in search["top_terms"])
+        terms = ", ".join(f"{term['search_term']} {term['searches']:,}" for term in search["top_terms"])
         clicked = percent(search["click_rate"]).strip()
         lines += ["", f"Searches: {search['searches']:,}, {clicked} with a product viewed after; most for {terms}"]
     stock = summary["inventory"]
@@ -265,9 +271,9 @@ def _product_lines(summary: Mapping[str, Any]) -> list[str]:
 def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
     """Return the lines of deliveries and of the file of customers."""
     lines = ["", "Delivered"] if totals["deliveries"] else []
-    for name, one in totals["deliveries"].items():
-        outcomes = ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in sorted(one["outcomes"].items()))
-        lines.append(f"  {name:16} {one['due']:>9,} due, {one['sent']:,} sent now: {outcomes or 'none'}")
+    for name, delivery in totals["deliveries"].items():
+        outcomes = ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in sorted(delivery["outcomes"].items()))
+        lines.append(f"  {name:16} {delivery['due']:>9,} due, {delivery['sent']:,} sent now: {outcomes or 'none'}")
     if (file := totals["customers_json"]) is not None:
         lines += ["", f"Customers in {file['path']}: {file['customers']:,}"]
     return lines
@@ -292,10 +298,10 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
     lines.append(f"Checks: {checks['passed']} passed, {len(checks['failed'])} failed{warned}")
     lines += [f"  FAILED {_check_line(check)}" for check in checks["failed"]]
     lines += [
-        f"  WARNING {one['table']} {one['name']}: {one['sentence']}"
-        if "sentence" in one
-        else f"  WARNING {_check_line(one)}"
-        for one in checks["warned"]
+        f"  WARNING {check['table']} {check['name']}: {check['sentence']}"
+        if "sentence" in check
+        else f"  WARNING {_check_line(check)}"
+        for check in checks["warned"]
     ]
     return lines
 
@@ -350,7 +356,7 @@ def _where_lines(summary: Mapping[str, Any]) -> list[str]:
 def plain(value: object) -> str:
     """Return a value as text: `a 1, b 2` for a mapping, `x; y` for a list, `none` for nothing."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {plain(one)}" for name, one in value.items()) or "none"
+        return ", ".join(f"{name} {plain(item)}" for name, item in value.items()) or "none"
     if isinstance(value, list | tuple | set | frozenset):
         return "; ".join(map(plain, value)) or "none"
     if isinstance(value, bool):

@@ -274,7 +274,7 @@ def _differences(reading: Reading, period: Period) -> dict[str, Any]:
         name: _money(number or 0) if name.endswith("_amount") else int(number or 0) for name, number in result.items()
     }
     by_cause = {
-        cause: {"count": int(one["count"]), "amount": _money(one["amount"] or 0)} for cause, one in causes.items()
+        cause: {"count": int(total["count"]), "amount": _money(total["amount"] or 0)} for cause, total in causes.items()
     }
     return {**numbers, "causes": by_cause}
 
@@ -307,11 +307,11 @@ def _searches(reading: Reading, period: Period) -> dict[str, Any]:
     totals, top = search_totals(reading, period), searches(reading, period, Page(TOP_TERMS))
     terms = [
         {
-            "search_term": one["search_term"],
-            "searches": one["search_count"],
-            "clicked": one["clicked_search_count"],
+            "search_term": term["search_term"],
+            "searches": term["search_count"],
+            "clicked": term["clicked_search_count"],
         }
-        for one in top["searches"]
+        for term in top["searches"]
     ]
     return {"searches": totals["search_count"], "click_rate": totals["click_rate"], "top_terms": terms}
 
@@ -341,13 +341,13 @@ def delivery_totals(outcome: RunOutcome) -> dict[str, Any]:
     return {
         "deliveries": {
             name: {
-                **{count: int(one[count]) for count in DELIVERED},
-                "seconds": float(one["seconds"]),
-                "records_per_s": int(one["records_per_s"]),
-                "outcomes": one["outcomes"],
+                **{count: int(delivery[count]) for count in DELIVERED},
+                "seconds": float(delivery["seconds"]),
+                "records_per_s": int(delivery["records_per_s"]),
+                "outcomes": delivery["outcomes"],
             }
-            for name, one in sorted(delivered.items())
-            if "outcomes" in one
+            for name, delivery in sorted(delivered.items())
+            if "outcomes" in delivery
         },
         "customers_json": _file(delivered["customers_json"]) if "customers_json" in delivered else None,
     }
