@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Literal
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ecom_assets.dashboard.formats import Kind
+from ecom_assets.dashboard.formats import Kind, in_words
 from ecom_assets.tables.contract import Column
 
 WIDTH, HEIGHT, MARGIN = 120, 32, 3
@@ -135,7 +135,7 @@ class TableColumn:
     def of(cls, row: type[BaseModel], name: str, **more: Any) -> "TableColumn":  # noqa: ANN401 (as its attributes)
         """Return the column of a field of an answer, as the model of its rows declares it."""
         field = row.model_fields[name]
-        return cls(name, field.title or name.capitalize(), format_of(field) or "text", **more)
+        return cls(name, field.title or in_words(name), format_of(field) or "text", **more)
 
     @classmethod
     def several(cls, row: type[BaseModel], *names: str, bars: Collection[str] = ()) -> "tuple[TableColumn, ...]":

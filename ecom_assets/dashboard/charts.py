@@ -16,7 +16,7 @@ from ecom_assets.dashboard.static_files import all_files
 
 Spec = dict[str, Any]
 AXIS_FORMATS: Final = {"count": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
-EXACT: Final = {"count": ",", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f"}
+EXACT: Final = {"count": ",", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f", "score": ".3~g"}
 DAY_LABEL: Final = "timeFormat(datum.value, month(datum.value) == 0 && date(datum.value) == 1 ? '%-d %b %Y' : '%-d %b')"
 """The label of a day: the first of a year says which one."""
 NAME_AXIS: Final = {"labelLimit": 160}
@@ -72,6 +72,26 @@ def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort
             "tooltip": [tip(name, "text", "Name"), tip(value, kind, title)],
         },
     }
+
+
+def coloured_bars(x: Spec, y: Spec, colour: Spec, columns: Sequence["TableColumn"], **more: Spec) -> Spec:
+    """Return bars whose parts are coloured by a field; beside the pointer stand some columns of the chart's table."""
+    return {"mark": {"type": "bar"}, "encoding": {"x": x, "y": y, "color": colour, "tooltip": tips(columns), **more}}
+
+
+def intervals(y: Spec, x: Spec, ends: tuple[str, str], columns: Sequence["TableColumn"], **more: Spec) -> list[Spec]:
+    """Return the layers of a point per name and a line from one to the other of two fields, its `ends`."""
+    low, high = ends
+    return [
+        {
+            "mark": {"type": "rule", "size": 3},
+            "encoding": {"y": y, "x": {**x, "field": low}, "x2": {"field": high}, **more},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 80},
+            "encoding": {"y": y, "x": x, "tooltip": tips(columns), **more},
+        },
+    ]
 
 
 def stacked(x: str, parts: Sequence[str], labels: Sequence[str]) -> Spec:

@@ -92,10 +92,10 @@ class EventAccountingDaily(Table):
     day_column = "accounted_date"
 
     accounted_date = day("The day that the rows count for: their own where it may, else the day they arrived")
-    received_count = count("Rows received", unit="rows")
-    clean_count = count("Of these, clean events", unit="rows")
-    quarantined_count = count("Of these, quarantined", unit="rows")
-    surplus_count = count("Of these, surplus copies", unit="rows")
+    received_count = count("Rows received", "Received", unit="rows")
+    clean_count = count("Of these, clean events", "Clean", unit="rows")
+    quarantined_count = count("Of these, quarantined", "Quarantined", unit="rows")
+    surplus_count = count("Of these, surplus copies", "Surplus copies", unit="rows")
 
 
 class QuarantinedEventSamples(ReceivedEvent):

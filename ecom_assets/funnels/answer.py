@@ -139,9 +139,9 @@ class FunnelAnswer(QuestionAnswer):
 class AtStep(BaseModel):
     """Somebody at a step, or a session."""
 
-    visitor_id: str = Field(description="The visitor")
-    event_at: InUtc = Field(description="When they got to the step, in UTC")
-    event_id: str | None = Field(None, description="The event with which they did")
+    visitor_id: str = Field(title="Visitor", description="The visitor")
+    event_at: InUtc = number("When (UTC)", "instant", "When they got to the step, in UTC")
+    event_id: str | None = Field(None, title="Event", description="The event with which they did")
 
 
 class WhoAnswer(QuestionAnswer):

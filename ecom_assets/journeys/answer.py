@@ -39,8 +39,8 @@ class CountedTransition(BaseModel):
 
     from_step: str = Field(alias="from", description="The step before", examples=["product_view"])
     to_step: str = Field(alias="to", description="The step after", examples=["add_to_cart"])
-    count: int = Field(description="Times")
-    converted: int = Field(description="Of these, in sessions with a purchase")
+    count: int = number("Times", "count", "Times")
+    converted: int = number("In sessions with a purchase", "count", "Of these, in sessions with a purchase")
 
 
 class PlacedTransition(CountedTransition):
@@ -54,10 +54,10 @@ class CountedPath(BaseModel):
 
     path: list[str] = Field(description="Its steps in order")
     is_cut: bool = Field(description="Whether it goes on")
-    sessions: int = Field(description="Sessions that took it")
-    share: float = Field(description="Their part of all of the list")
+    sessions: int = number("Count", "count", "Sessions that took it")
+    share: float = number("Of these", "rate", "Their part of all of the list")
     converted_sessions: int = Field(description="Of these, those with a purchase")
-    conversion_rate: float = Field(description="The share of these")
+    conversion_rate: float = number("With a purchase", "rate", "The share of these")
 
 
 class OwnJourneysAnswer(QuestionAnswer):

@@ -38,9 +38,9 @@ class JourneyTransitions(Table):
     started_date = day("The day on which the sessions started")
     dimension = text("What a step is: the type of an event, or the category of its product", one_of=DIMENSIONS)
     place = Column("int64", "Steps before: 0 from the start; 10 stands for all from 10 on", "place", at_least=0)
-    from_step = text("The step; `(start)` for the session's beginning", example="product_view")
-    to_step = text("The step that came next; `(exit)` for the session's end", example="add_to_cart")
-    transition_count = count("How often, over all sessions of the day", unit="transitions", example=812)
+    from_step = text("The step; `(start)` for the session's beginning", "From", example="product_view")
+    to_step = text("The step that came next; `(exit)` for the session's end", "To", example="add_to_cart")
+    transition_count = count("How often, over all sessions of the day", "Transitions", unit="transitions", example=812)
     converted_transition_count = count("Of these, in sessions with a purchase", unit="transitions", example=240)
 
 

@@ -102,12 +102,12 @@ class OrderAccountingDaily(Table):
     key = ("received_date",)
     day_column = "received_date"
 
-    received_date = day("The day on which the lines arrived")
-    received_count = count("Lines received", unit="rows", example=461)
-    clean_count = count("Of these, clean lines that count", unit="rows", example=450)
-    quarantined_count = count("Of these, quarantined", unit="rows", example=6)
-    surplus_count = count("Of these, surplus copies", unit="rows", example=5)
-    held_count = count("Of these, held back with their day", unit="rows", example=0)
+    received_date = day("The day on which the lines arrived", "Day")
+    received_count = count("Lines received", "Received", unit="rows", example=461)
+    clean_count = count("Of these, clean lines that count", "Clean", unit="rows", example=450)
+    quarantined_count = count("Of these, quarantined", "Quarantined", unit="rows", example=6)
+    surplus_count = count("Of these, surplus copies", "Surplus copies", unit="rows", example=5)
+    held_count = count("Of these, held back with their day", "Held", unit="rows", example=0)
 
 
 class QuarantinedOrderSamples(ReceivedOrder):

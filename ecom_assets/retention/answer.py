@@ -73,7 +73,7 @@ class RetentionAnswer(QuestionAnswer):
 class InCell(BaseModel):
     """Somebody in a cell."""
 
-    visitor_id: str = Field(description="The visitor")
+    visitor_id: str = Field(title="Visitor", description="The visitor")
 
 
 class RetentionWhoAnswer(QuestionAnswer):

@@ -10,7 +10,7 @@ from ecom_assets.api.problems import documented
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.queries import Dimension
-from ecom_assets.questions.answer import Answer
+from ecom_assets.questions.answer import Answer, number
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.queries import CohortsBy, Length
@@ -59,8 +59,12 @@ class Transition(
 ):
     """The transitions from one step to another."""
 
-    step_share: float | None = Field(description="Its part of all transitions from that step", examples=[0.21])
-    conversion_rate: float | None = Field(description="Those in sessions with a purchase among them", examples=[0.3])
+    step_share: float | None = number(
+        "Of those from there", "rate", "Its part of all transitions from that step", examples=[0.21]
+    )
+    conversion_rate: float | None = number(
+        "With a purchase", "rate", "Those in sessions with a purchase among them", examples=[0.3]
+    )
 
 
 class JourneysParameters(PagedDaysParameters):

@@ -20,7 +20,7 @@ from ecom_assets.operations import queries
 from ecom_assets.operations.requests import RELEASE, RETRY, Requests
 from ecom_assets.operations.requests import OperationRequest as RunRequest
 from ecom_assets.quality import queries as quality_queries
-from ecom_assets.questions.answer import Answer, InUtc
+from ecom_assets.questions.answer import Answer, InUtc, number
 from ecom_assets.registry import ALL
 from ecom_assets.tables.queries import Period
 
@@ -141,16 +141,18 @@ NO_LEDGER = documented(409)
 class FailingCheck(BaseModel):
     """A check that failed or warned."""
 
-    table_name: str = Field(description="The table", examples=["staging.events"])
+    table_name: str = Field(title="Table", description="The table", examples=["staging.events"])
     check_name: str = Field(description="The check", examples=["contract_holds"])
     is_warning: bool = Field(description="Whether it only warns")
     description: str = Field(description="What must hold")
     sentence: str = Field(description="What was seen and what to do, where the check says so; else empty")
     observed: str | None = Field(description="What was observed")
-    limit: str | None = Field(description="What was allowed")
+    limit: str | None = Field(title="Allowed", description="What was allowed")
     examples: list[Any] = Field(description="A few rows that break it, without personal data")
     evaluated_at: datetime = Field(description="When it was evaluated last, in UTC")
-    failing_since: datetime | None = Field(description=queries.CHECKS_DEFINITION["failing_since"])
+    failing_since: datetime | None = number(
+        "Failing since (UTC)", "instant", queries.CHECKS_DEFINITION["failing_since"]
+    )
     run_id: str = Field(description="The Dagster run that evaluated it last")
 
 
@@ -173,10 +175,12 @@ def failing_checks(context: Context, parameters: JustSliced) -> dict[str, Any]:
 class TableState(BaseModel):
     """What is known of a table."""
 
-    table_name: str = Field(description="The table", examples=["mart.revenue_daily"])
-    newest_date: date | None = Field(description=queries.TABLES_DEFINITION["newest_date"])
-    row_count: int | None = Field(description="Rows in what is published; null if it is not")
-    written_at: InUtc | None = Field(description="When a run wrote it last, in UTC; null if none noted it")
+    table_name: str = Field(title="Table", description="The table", examples=["mart.revenue_daily"])
+    newest_date: date | None = number("Newest day", "date", queries.TABLES_DEFINITION["newest_date"])
+    row_count: int | None = number("Rows", "count", "Rows in what is published; null if it is not")
+    written_at: InUtc | None = number(
+        "Written (UTC)", "instant", "When a run wrote it last, in UTC; null if none noted it"
+    )
     is_written: bool | None = Field(description="Whether the last run over it wrote it; null if none noted it")
     sentence: str = Field(description="What the last run failed with; else empty")
     run_id: str | None = Field(description="The last Dagster run over it")
@@ -264,7 +268,7 @@ class RequestState(BaseModel):
     subject: str = Field(description="The source of the day, or the destination", examples=["orders"])
     first_day: date = Field(description="First of its days")
     last_day: date = Field(description="Last of its days")
-    asked_by: str = Field(description="Who made it: the name of a key")
+    asked_by: str = Field(title="By", description="Who made it: the name of a key")
     asked_at: datetime = Field(description="When it was made first, in UTC")
     attempt: int = Field(description="How often it was made")
     is_taken: bool = Field(description="Whether a run has taken it")

@@ -11,7 +11,7 @@ from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, Slic
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
-from ecom_assets.questions.answer import Answer
+from ecom_assets.questions.answer import Answer, number
 
 router = APIRouter(tags=["quality"])
 SOURCE = "Whose rows: `events` by the day that they count for, `orders` by the day on which lines arrived"
@@ -23,13 +23,13 @@ class ReceivedRowCounts(
     """What became of received rows."""
 
     source: RowSource = Field(description=SOURCE)
-    residue_count: int = Field(description=queries.DEFINITION["residue_count"], examples=[0])
+    residue_count: int = number("Lost", "count", queries.DEFINITION["residue_count"], examples=[0])
 
 
 class DayCounts(ReceivedRowCounts):
     """What became of the received rows of a day."""
 
-    accounted_date: date = Field(description="The day")
+    accounted_date: date = number("Day", "date", "The day")
 
 
 class Reason(BaseModel):
@@ -37,9 +37,9 @@ class Reason(BaseModel):
 
     source: RowSource = Field(description=SOURCE)
     reject_reason: str = Field(description="The first reason that applies", examples=["missing_identity"])
-    row_count: int = Field(description="Rows quarantined for it")
-    first_date: date = Field(description="First day with such a row")
-    last_date: date = Field(description="Last day with such a row")
+    row_count: int = number("Rows", "count", "Rows quarantined for it")
+    first_date: date = number("First", "date", "First day with such a row")
+    last_date: date = number("Last", "date", "Last day with such a row")
 
 
 class QualityAnswer(Answer):

@@ -17,7 +17,7 @@ from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, SettingError, SourceError
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.privacy.erased_people import ErasedPeople
-from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers
+from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers, number
 from ecom_assets.serving.realtime import NotFilesError, real_time
 
 router = APIRouter(tags=["real time"])
@@ -40,11 +40,11 @@ NO_LIST: Final = (
 class ProductNow(BaseModel):
     """A product that visitors viewed, added to a cart or bought in a window."""
 
-    product_id: str = Field(description="The product", examples=["sku-17"])
-    visitor_count: int = Field(description="Visitors who viewed, added or bought it")
-    view_count: int = Field(description="Times it was viewed")
-    add_to_cart_count: int = Field(description="Times it was put into a cart")
-    purchase_count: int = Field(description="Times it was bought")
+    product_id: str = Field(title="Product", description="The product", examples=["sku-17"])
+    visitor_count: int = number("Visitors", "count", "Visitors who viewed, added or bought it")
+    view_count: int = number("Views", "count", "Times it was viewed")
+    add_to_cart_count: int = number("Into carts", "count", "Times it was put into a cart")
+    purchase_count: int = number("Purchases", "count", "Times it was bought")
 
 
 class Window(BaseModel):
@@ -53,11 +53,13 @@ class Window(BaseModel):
     minutes: int = Field(description="Its length", examples=[5])
     start_at: datetime = Field(description="Its beginning in UTC, not included")
     end_at: datetime = Field(description="Its end in UTC, included")
-    event_count: int = Field(description="Events")
-    visitor_count: int = Field(description="Visitors with an event")
-    open_cart_count: int = Field(description="Visitors who put something into a cart after their last purchase")
-    purchase_count: int = Field(description="Purchase events")
-    revenue_amount: Money = Field(description="Sum of their amounts")
+    event_count: int = number("Events", "count", "Events")
+    visitor_count: int = number("Visitors", "count", "Visitors with an event")
+    open_cart_count: int = number(
+        "Open carts", "count", "Visitors who put something into a cart after their last purchase"
+    )
+    purchase_count: int = number("Purchases", "count", "Purchase events")
+    revenue_amount: Money = number("Revenue", "money", "Sum of their amounts")
     events_by_type: dict[str, int] = Field(description="Events of each type", examples=[{"page_view": 40}])
     top_products: list[ProductNow] = Field(description="Those of most visitors")
 

@@ -82,7 +82,7 @@ class Channel(BaseModel):
     )
     revenue_amount: Money | None = of(ChannelAttribution.revenue_amount)
     revenue_share: float | None = number("Share", "rate", "Its part of the revenue of all channels", examples=[0.195])
-    previous_revenue_amount: Money | None = Field(description=PREVIOUS)
+    previous_revenue_amount: Money | None = number("Before", "money", PREVIOUS)
     revenue_change: float | None = number("Change", "change", CHANGE, examples=[0.1])
 
 

@@ -11,14 +11,11 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Why, meaning
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 
-CHANNELS = (
-    TableColumn("channel", "Channel"),
-    TableColumn("order_count", "Orders", "decimal"),
-    TableColumn("previous_revenue_amount", "Before", "money"),
-    TableColumn("revenue_change", "Change", "change"),
-    TableColumn("revenue_share", "Share", "rate", bar="revenue_share"),
-    TableColumn("revenue_amount", "Revenue", "money"),
-)
+CHANNELS = TableColumn.several(
+    sales.Channel, "channel", "order_count", "previous_revenue_amount", "revenue_change", "revenue_share",
+    "revenue_amount", bars=("revenue_share",),
+)  # fmt: skip
+CHANNEL, REVENUE = CHANNELS[0], CHANNELS[-1]
 
 
 class AttributionFilters(Filters):
@@ -36,15 +33,10 @@ def side_by_side(view: View) -> Block:
         for model, answer in result.items()
         for row in sorted(answer["channels"], key=lambda channel: order.get(channel["channel"], len(order)))
     ]
-    columns = (
-        TableColumn("channel", "Channel"),
-        TableColumn("model", "Model"),
-        TableColumn("revenue_amount", "Revenue", "money"),
-    )
     return Chart(
         charts.dots("channel", "revenue_amount", "model"),
         rows,
-        columns,
+        (CHANNEL, TableColumn("model", "Model"), REVENUE),
         "Revenue of each channel under each model, a dot per model.",
         csv=csv_address({"channels": rows}),
         height=max(160, 34 * len(order)),
@@ -61,7 +53,7 @@ def compared(view: View) -> Block:
         for row in result[model]["channels"]:
             channels.setdefault(row["channel"], {"channel": row["channel"], **dict.fromkeys(MODELS)})
             channels[row["channel"]][model] = row["revenue_amount"]
-    columns = [TableColumn("channel", "Channel"), *(TableColumn(model, MODELS[model], "money") for model in MODELS)]
+    columns = [CHANNEL, *(TableColumn(model, MODELS[model], "money") for model in MODELS)]
     rows = list(channels.values())
     csv = csv_address({"channels": rows})
     return DataTable(rows, columns, csv=csv, note="Each model shares out the same revenue.")

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from ecom_assets.correlation.answer import CORRELATION, Correlated
+from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
@@ -43,29 +44,17 @@ def ratios(answer: Answer) -> Block:
 
 
 def _spec() -> dict[str, Any]:
-    y = {"field": "label", "type": "nominal", "title": None, "sort": None, "axis": {"labelLimit": 220}}
+    y = charts.names("label", axis={"labelLimit": 220})
     scale = {"type": "log"}
-    colour = {"field": "enough", "type": "nominal", "title": None, "scale": {"domain": ["enough", "too few"]}}
+    colour = charts.names("enough", scale={"domain": ["enough", "too few"]})
     label = "format(datum.value, datum.value < 1 ? '~g' : '~s')"
     axis = {"labelExpr": label, "grid": False, "labelOverlap": True}
     x = {"field": "odds_ratio", "type": "quantitative", "title": "Odds ratio", "scale": scale, "axis": axis}
-    tips = [{"field": name, "type": "quantitative", "format": ".3~g"} for name in ("odds_ratio", "low", "high")]
-    return {
-        "layer": [
-            {
-                "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5},
-                "encoding": {"x": {"datum": 1, "scale": scale}},
-            },
-            {
-                "mark": "rule",
-                "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, "color": colour},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 70},
-                "encoding": {"y": y, "x": x, "color": colour, "tooltip": tips},
-            },
-        ]
+    no_difference = {
+        "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5},
+        "encoding": {"x": {"datum": 1, "scale": scale}},
     }
+    return {"layer": [no_difference, *charts.intervals(y, x, ("low", "high"), COLUMNS[1:4], color=colour)]}
 
 
 BUILDER: Final = Builder(

@@ -2,18 +2,13 @@
 
 from typing import Final
 
+from ecom_assets.attribution.answer import CreditedChannel
 from ecom_assets.attribution.contracts import MODELS
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
 from ecom_assets.sources.site_lists import ATTRIBUTION
-
-COLUMNS: Final = (
-    TableColumn("channel", "Channel"),
-    TableColumn("credit", "Purchases", "decimal"),
-    TableColumn("revenue", "Revenue", "decimal"),
-)
 
 
 def channels(answer: Answer) -> Block:
@@ -22,7 +17,7 @@ def channels(answer: Answer) -> Block:
     return Chart(
         charts.ranking("channel", "credit", kind="decimal", title="Purchases"),
         answer["channels"],
-        COLUMNS,
+        TableColumn.several(CreditedChannel, "channel", "credit", "revenue"),
         "Bars: the purchases that each channel is credited with.",
         csv=csv_address(answer),
         height=max(120, 28 * len(answer["channels"])),

@@ -5,51 +5,36 @@ from typing import Any, Final
 from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
 from ecom_assets.api.routes import operation, reconciliation
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tile, Tiles
+from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tiles
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Section, View
 from ecom_assets.tables.contract import HIDDEN
 
-OUTCOMES: Final = {
-    "accepted_count": "Accepted",
-    "unacknowledged_count": "Sent, never confirmed",
-    "rejected_count": "Rejected",
-    "refused_count": "Cannot go",
-    "in_doubt_count": "In doubt",
-    "pending_count": "Waiting",
-}
-TOOLS: Final = (
-    TableColumn("destination", "Destination"),
-    TableColumn("due_count", "Due", "count"),
-    *(TableColumn(name, label, "count") for name, label in OUTCOMES.items()),
-    TableColumn("newest_date", "Newest day", "date"),
-)
+OUTCOMES: Final = TableColumn.several(
+    reconciliation.DeliveredDay, "accepted_count", "unacknowledged_count", "rejected_count", "refused_count",
+    "in_doubt_count", "pending_count",
+)  # fmt: skip
+COUNTS: Final = ("due_count", *(column.name for column in OUTCOMES))
+DAYS: Final = TableColumn.several(reconciliation.DeliveredDay, "reconciled_date", "destination", *COUNTS)
+TOOLS: Final = (*DAYS[1:], TableColumn("newest_date", "Newest day", "date"))
 SHARES: Final = (
     TableColumn("destination", "Destination"),
     TableColumn("outcome", "Outcome"),
     TableColumn("record_count", "Records", "count"),
     TableColumn("share", "Share of due", "rate"),
 )
-DAYS: Final = (
-    TableColumn("reconciled_date", "Day", "date"),
-    TableColumn("destination", "Destination"),
-    TableColumn("due_count", "Due", "count"),
-    *(TableColumn(name, label, "count") for name, label in OUTCOMES.items()),
-)
 REQUESTS: Final = (
     TableColumn("asked_at", "Asked (UTC)", "instant"),
     TableColumn("what", "What"),
     TableColumn("days", "Days"),
-    TableColumn("asked_by", "By"),
+    TableColumn.of(operation.RequestState, "asked_by"),
     TableColumn("state", "State"),
 )
 
 
 def totals(view: View) -> Block:
     """Return the sums over all destinations."""
-    answer = view.answer(reconciliation.deliveries, limit=1)
-    sums, definition = answer["totals"], answer["definition"]
-    labels = {"due_count": "Due", **OUTCOMES}
-    return Tiles([Tile(label, sums[name], "count", definition[name]) for name, label in labels.items()], compared=False)
+    sums = view.answer(reconciliation.deliveries, limit=1)["totals"]
+    return Tiles.of(reconciliation.DeliveredDay, sums, COUNTS)
 
 
 def by_tool(view: View) -> Block:
@@ -58,13 +43,13 @@ def by_tool(view: View) -> Block:
     shares = [
         {
             "destination": row["destination"],
-            "outcome": label,
-            "record_count": row[name],
-            "share": row[name] / max(row["due_count"], 1),
+            "outcome": column.label,
+            "record_count": row[column.name],
+            "share": row[column.name] / max(row["due_count"], 1),
         }
         for row in rows
-        for name, label in OUTCOMES.items()
-        if row[name]
+        for column in OUTCOMES
+        if row[column.name]
     ]
     return Chart(
         _stacked(),
@@ -123,24 +108,18 @@ def _all_days(view: View) -> list[dict[str, Any]]:
 def _by_tool(view: View) -> list[dict[str, Any]]:
     sums: dict[str, dict[str, Any]] = {}
     for day in sorted(_all_days(view), key=lambda day: (day["destination"], day["reconciled_date"])):
-        name, counts = day["destination"], ("due_count", *OUTCOMES)
-        total = sums.setdefault(name, {"destination": name, **dict.fromkeys(counts, 0)})
-        total |= {**{count: total[count] + day[count] for count in counts}, "newest_date": day["reconciled_date"]}
+        name = day["destination"]
+        total = sums.setdefault(name, {"destination": name, **dict.fromkeys(COUNTS, 0)})
+        total |= {**{count: total[count] + day[count] for count in COUNTS}, "newest_date": day["reconciled_date"]}
     return list(sums.values())
 
 
 def _stacked() -> charts.Spec:
-    order = list(OUTCOMES.values())
-    return {
-        "mark": {"type": "bar"},
-        "encoding": {
-            "y": {"field": "destination", "type": "nominal", "title": None, "axis": {"labelLimit": 160}},
-            "x": {**charts.number("share", "rate"), "stack": "zero", "scale": {"domain": [0, 1]}},
-            "color": {"field": "outcome", "type": "nominal", "title": None, "sort": order, "scale": {"domain": order}},
-            "order": {"field": "outcome", "sort": "ascending"},
-            "tooltip": charts.tips(SHARES),
-        },
-    }
+    order = [column.label for column in OUTCOMES]
+    share = charts.number("share", "rate", stack="zero", scale={"domain": [0, 1]})
+    destination = charts.names("destination", axis=charts.NAME_AXIS)
+    outcome = charts.names("outcome", sort=order, scale={"domain": order})
+    return charts.coloured_bars(share, destination, outcome, SHARES, order={"field": "outcome", "sort": "ascending"})
 
 
 def _what(request: dict[str, Any]) -> str:

@@ -2,22 +2,23 @@
 
 from typing import Any, Final
 
+from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Notice, Several, TableColumn
 from ecom_assets.dashboard.forms import Builder, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
-from ecom_assets.experiments.answer import EXPERIMENT
+from ecom_assets.experiments.answer import EXPERIMENT, Comparison, Metric, VariantCounts
 
+CONVERSION: Final = TableColumn("conversion", "Conversion", "rate")
 COLUMNS: Final = (
-    TableColumn("variant", "Variant"),
-    TableColumn("unit_count", "Visitors", "count"),
-    TableColumn("converted_count", "Converted", "count"),
-    TableColumn("conversion", "Conversion", "rate"),
+    *TableColumn.several(VariantCounts, "variant", "unit_count", "converted_count"),
+    CONVERSION,
     TableColumn("difference", "Against control", "change"),
     TableColumn("interval", "Sequential interval"),
-    TableColumn("p_value", "p (always valid)", "score"),
-    TableColumn("probability_best", "Probability best", "rate"),
+    TableColumn.of(Comparison, "p_value"),
+    TableColumn.of(Metric, "probability_best"),
     TableColumn("mean", "Mean", "decimal"),
 )
+TIPS: Final = (CONVERSION, TableColumn("low", "Low", "rate"), TableColumn("high", "High", "rate"))
 
 
 def variants(view: View) -> Block:
@@ -62,21 +63,8 @@ def _row(variant: dict[str, Any]) -> dict[str, Any]:
 
 
 def _spec() -> dict[str, Any]:
-    y = {"field": "variant", "type": "nominal", "title": None, "sort": None}
-    x = {"type": "quantitative", "title": None, "axis": {"format": ".1%"}, "scale": {"zero": False}}
-    tips = [{"field": name, "type": "quantitative", "format": ".2%"} for name in ("conversion", "low", "high")]
-    return {
-        "layer": [
-            {
-                "mark": {"type": "rule", "size": 3},
-                "encoding": {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 90},
-                "encoding": {"y": y, "x": {**x, "field": "conversion"}, "tooltip": tips},
-            },
-        ]
-    }
+    rate = charts.number("conversion", "rate", axis={"format": ".1%"}, scale={"zero": False})
+    return {"layer": charts.intervals(charts.names("variant"), rate, ("low", "high"), TIPS)}
 
 
 BUILDER: Final = Builder(EXPERIMENT, {"goal": "purchase"})

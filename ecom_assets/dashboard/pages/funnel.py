@@ -8,7 +8,7 @@ from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableC
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.forms import Answer, Builder, FormInput, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
-from ecom_assets.funnels.answer import FUNNEL
+from ecom_assets.funnels.answer import FUNNEL, AtStep, FunnelStepAnswer
 
 EXTRA: Final = (
     FormInput("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
@@ -17,12 +17,12 @@ EXTRA: Final = (
 )
 STEPS: Final = (
     TableColumn("label", "Step"),
-    TableColumn("count", "Count", "count", bar="conversion_from_start"),
-    TableColumn("conversion_from_start", "Of step 1", "rate"),
-    TableColumn("conversion_from_previous", "Of the step before", "rate"),
-    TableColumn("median_s_from_previous", "Median time since", "seconds"),
-    TableColumn("p90_s_from_previous", "90th percentile", "seconds"),
-)
+    TableColumn.of(FunnelStepAnswer, "count", bar="conversion_from_start"),
+    *TableColumn.several(
+        FunnelStepAnswer, "conversion_from_start", "conversion_from_previous", "median_s_from_previous",
+        "p90_s_from_previous",
+    ),
+)  # fmt: skip
 
 
 def with_unit(definition: dict[str, Any], fields: Any) -> dict[str, Any]:  # noqa: ANN401 (the choices are made from the form)
@@ -56,16 +56,8 @@ def steps(answer: Answer) -> Block:
 
 
 def _bars() -> charts.Spec:
-    spec = charts.ranking("label", "count", title="Count", sort=None)
-    share = {"field": "conversion_from_start", "type": "quantitative", "format": ".1%", "title": "Of step 1"}
-    before = {
-        "field": "conversion_from_previous",
-        "type": "quantitative",
-        "format": ".1%",
-        "title": "Of the step before",
-    }
-    tips = [*spec["encoding"]["tooltip"], share, before]
-    return {**spec, "encoding": {**spec["encoding"], "tooltip": tips}}
+    spec = charts.ranking("label", "count", sort=None)
+    return {**spec, "encoding": {**spec["encoding"], "tooltip": charts.tips(STEPS[:4])}}
 
 
 def totals(answer: Answer) -> Block:
@@ -182,11 +174,7 @@ def who(view: View) -> Block:
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
     answer = ad_hoc.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
-    columns = (
-        TableColumn("visitor_id", "Visitor"),
-        TableColumn("event_at", "When (UTC)", "instant"),
-        TableColumn("event_id", "Event"),
-    )
+    columns = TableColumn.several(AtStep, "visitor_id", "event_at", "event_id")
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by visitor."
     return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
 

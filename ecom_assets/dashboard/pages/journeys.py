@@ -19,17 +19,14 @@ BRANCHES: Final = 8
 OTHERS: Final = "(others)"
 FLOWS: Final = (
     TableColumn("step", "Transition", "count"),
-    TableColumn("from_step", "From"),
-    TableColumn("to_step", "To"),
-    TableColumn("transition_count", "Sessions' transitions", "count"),
-    TableColumn("conversion_rate", "With a purchase", "rate"),
+    *TableColumn.several(behaviour.Transition, "from_step", "to_step", "transition_count", "conversion_rate"),
 )
 PAIRS: Final = (
-    TableColumn("from_step", "From", href="from_address"),
-    TableColumn("to_step", "To", href="to_address"),
-    TableColumn("transition_count", "Transitions", "count"),
-    TableColumn("step_share", "Of those from there", "rate", bar="step_share"),
-    TableColumn("conversion_rate", "With a purchase", "rate"),
+    TableColumn.of(behaviour.Transition, "from_step", href="from_address"),
+    TableColumn.of(behaviour.Transition, "to_step", href="to_address"),
+    *TableColumn.several(
+        behaviour.Transition, "transition_count", "step_share", "conversion_rate", bars=("step_share",)
+    ),
 )
 
 

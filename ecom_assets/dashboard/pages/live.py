@@ -1,28 +1,26 @@
 """Live: the last minutes, from the newest events."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
 from ecom_assets.api.routes import realtime
-from ecom_assets.dashboard.blocks import Block, DataTable, Notice, Several, TableColumn, Tile, Tiles
+from ecom_assets.dashboard.blocks import Block, DataTable, Notice, Several, TableColumn, Tiles
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, View
 from ecom_assets.tables.queries import NoSourceError
 
-PRODUCTS = (
-    TableColumn("product_id", "Product"),
-    TableColumn("visitor_count", "Visitors", "count"),
-    TableColumn("view_count", "Views", "count"),
-    TableColumn("add_to_cart_count", "Into carts", "count"),
-    TableColumn("purchase_count", "Purchases", "count"),
+PRODUCTS = TableColumn.several(
+    realtime.ProductNow, "product_id", "visitor_count", "view_count", "add_to_cart_count", "purchase_count"
 )
 TYPES = (
     TableColumn("event_type", "Event"),
     TableColumn("count", "Events", "count"),
     TableColumn("share", "Share", "rate", bar="share"),
 )
+NUMBERS = ("visitor_count", "event_count", "open_cart_count", "purchase_count", "revenue_amount")
 REFRESH_S, STALE_S = 10, 600
 
 
@@ -30,23 +28,11 @@ def numbers(view: View) -> Block:
     """Return what happened in the last 5 and 30 minutes."""
     result = _read(view)
     short, long = result["windows"][0], result["windows"][-1]
-    meaning = result["definition"]
-
-    def tile(name: str, label: str, kind: Any = "count") -> Tile:  # noqa: ANN401 (a `Kind`)
-        return Tile(f"{label}, {short['minutes']} minutes", short[name], kind, str(meaning.get(name, label)),
-                    previous=long[name])  # fmt: skip
-
-    tiles = Tiles(
-        (
-            tile("visitor_count", "Visitors"),
-            tile("event_count", "Events"),
-            tile("open_cart_count", "Open carts"),
-            tile("purchase_count", "Purchases"),
-            tile("revenue_amount", "Revenue", "money"),
-        ),
-        before=f"in {long['minutes']} minutes",
-    )
-    return Several((_freshness(result), tiles))
+    tiles = [
+        replace(tile, label=f"{tile.label}, {short['minutes']} minutes", previous=long[name])
+        for name, tile in zip(NUMBERS, Tiles.of(realtime.Window, short, NUMBERS).tiles, strict=True)
+    ]
+    return Several((_freshness(result), Tiles(tiles, before=f"in {long['minutes']} minutes")))
 
 
 def events(view: View) -> Block:

@@ -6,21 +6,19 @@ from typing import Final
 from ecom_assets.dashboard.blocks import Block, DataTable, TableColumn, Tile, Tiles
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
-from ecom_assets.journeys.answer import JOURNEYS, OwnJourneysAnswer
+from ecom_assets.journeys.answer import JOURNEYS, CountedPath, CountedTransition, OwnJourneysAnswer
 
 LISTS: Final = (("top_paths", "All sessions"), ("converting_paths", "With a purchase"), ("other_paths", "Without one"))
 PATHS: Final = (
     TableColumn("of", "Sessions"),
     TableColumn("steps", "Path"),
-    TableColumn("sessions", "Count", "count", bar="share"),
-    TableColumn("share", "Of these", "rate"),
-    TableColumn("conversion_rate", "With a purchase", "rate"),
+    TableColumn.of(CountedPath, "sessions", bar="share"),
+    *TableColumn.several(CountedPath, "share", "conversion_rate"),
 )
 TRANSITIONS: Final = (
     TableColumn("from", "From"),
     TableColumn("to", "To"),
-    TableColumn("count", "Times", "count"),
-    TableColumn("converted", "In sessions with a purchase", "count"),
+    *TableColumn.several(CountedTransition, "count", "converted"),
 )
 MOST_SHOWN: Final = 100
 

@@ -6,48 +6,33 @@ from typing import Any, Final
 from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
 from ecom_assets.api.routes import operation, quality
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tile, Tiles
+from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tiles
 from ecom_assets.dashboard.formats import formatted, in_words
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Filters, Section, View
-from ecom_assets.quality.queries import sentence_of
+from ecom_assets.quality.queries import OUTCOMES, sentence_of
 from ecom_assets.tables.contract import HIDDEN
 
-OUTCOMES: Final = {
-    "clean_count": "Clean", "quarantined_count": "Quarantined", "surplus_count": "Surplus copies", "held_count": "Held",
-}  # fmt: skip
-DAYS: Final = (
-    TableColumn("accounted_date", "Day", "date"),
-    TableColumn("source", "Source"),
-    TableColumn("received_count", "Received", "count"),
-    *(TableColumn(name, label, "count") for name, label in OUTCOMES.items()),
-    TableColumn("residue_count", "Lost", "count"),
-)
+COUNTS: Final = ("received_count", *OUTCOMES, "residue_count")
+DAYS: Final = TableColumn.several(quality.DayCounts, "accounted_date", "source", *COUNTS)
 OUTCOME_ROWS: Final = (
-    TableColumn("accounted_date", "Day", "date"),
-    TableColumn("source", "Source"),
+    *TableColumn.several(quality.DayCounts, "accounted_date", "source"),
     TableColumn("outcome", "Outcome"),
-    TableColumn("row_count", "Rows", "count"),
+    TableColumn.of(quality.Reason, "row_count"),
 )
 REASONS: Final = (
     TableColumn("label", "Reason", href="address"),
-    TableColumn("source", "Source"),
-    TableColumn("row_count", "Rows", "count", bar="share"),
-    TableColumn("first_date", "First", "date"),
-    TableColumn("last_date", "Last", "date"),
+    TableColumn.of(quality.Reason, "source"),
+    TableColumn.of(quality.Reason, "row_count", bar="share"),
+    *TableColumn.several(quality.Reason, "first_date", "last_date"),
 )
 CHECKS: Final = (
-    TableColumn("table_name", "Table"),
+    TableColumn.of(operation.FailingCheck, "table_name"),
     TableColumn("label", "Check"),
     TableColumn("said", "What was seen"),
-    TableColumn("observed", "Observed"),
-    TableColumn("limit", "Allowed"),
-    TableColumn("failing_since", "Failing since (UTC)", "instant"),
+    *TableColumn.several(operation.FailingCheck, "observed", "limit", "failing_since"),
 )
 TABLES: Final = (
-    TableColumn("table_name", "Table"),
-    TableColumn("row_count", "Rows", "count"),
-    TableColumn("newest_date", "Newest day", "date"),
-    TableColumn("written_at", "Written (UTC)", "instant"),
+    *TableColumn.several(operation.TableState, "table_name", "row_count", "newest_date", "written_at"),
     TableColumn("state", "Last run"),
 )
 HELD_REASONS: Final = {
@@ -80,15 +65,9 @@ class QualityFilters(Filters):
 
 def totals(view: View) -> Block:
     """Return the numbers of received rows and of their outcomes, over both sources."""
-    answer = view.answer(quality.row_accounting, limit=1)
-    sums = {
-        name: sum(source[name] for source in answer["sources"])
-        for name in ("received_count", *OUTCOMES, "residue_count")
-    }
-    definition = answer["definition"]
-    labels, lost = {"received_count": "Received", **OUTCOMES, "residue_count": "Lost"}, sums["residue_count"]
-    counts = [Tile(label, sums[name], "count", definition[name]) for name, label in labels.items()]
-    tiles = Tiles(counts, compared=False)
+    sources = view.answer(quality.row_accounting, limit=1)["sources"]
+    sums = {name: sum(source[name] for source in sources) for name in COUNTS}
+    tiles, lost = Tiles.of(quality.ReceivedRowCounts, sums, COUNTS), sums["residue_count"]
     if not lost:
         return tiles
     notice = Notice(f"{lost:,} rows are in no table. Run `ecom run` over these days, and see which check fails.", "bad")
@@ -99,10 +78,10 @@ def by_day(view: View) -> Block:
     """Return the outcomes of the rows of each day, as bars and as a table."""
     answer = view.answer(quality.row_accounting)
     outcomes = [
-        {"accounted_date": day["accounted_date"], "source": day["source"], "outcome": label, "row_count": day[name]}
+        {**day, "outcome": column.label, "row_count": day[column.name]}
         for day in answer["days"]
-        for name, label in OUTCOMES.items()
-        if name != "clean_count" and day[name]
+        for column in DAYS
+        if column.name in OUTCOMES[1:] and day[column.name]
     ]
     return Several(
         (
@@ -131,15 +110,12 @@ def _newest(count: int) -> str:
 
 
 def _bars() -> charts.Spec:
-    return {
-        "mark": {"type": "bar"},
-        "encoding": {
-            "x": charts.days_of_bars("accounted_date"),
-            "y": charts.number("row_count", "count"),
-            "color": {"field": "outcome", "type": "nominal", "title": None},
-            "tooltip": charts.tips(OUTCOME_ROWS),
-        },
-    }
+    day, count, outcome = (
+        charts.days_of_bars("accounted_date"),
+        charts.number("row_count", "count"),
+        charts.names("outcome"),
+    )
+    return charts.coloured_bars(day, count, outcome, OUTCOME_ROWS)
 
 
 def reasons(view: View) -> Block:

@@ -9,7 +9,7 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
 from ecom_assets.dashboard.forms import Answer, Builder, FormInput, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
-from ecom_assets.retention.answer import RETENTION, RetentionTotal
+from ecom_assets.retention.answer import RETENTION, InCell, RetentionCohort, RetentionTotal
 
 WHO: Final = ("cohort", "period", "returned")
 OF_A_CELL: Final = (
@@ -19,15 +19,13 @@ OF_A_CELL: Final = (
 )
 BUILDER: Final = Builder(RETENTION, {"period": "week", "last_period": "12"}, extra={"more": OF_A_CELL})
 CELLS: Final = (
-    TableColumn("cohort", "Cohort"),
-    TableColumn("size", "Size", "count"),
-    TableColumn("period", "Period"),
-    TableColumn("returned", "Came back", "count"),
-    TableColumn("rate", "Share", "rate"),
+    *TableColumn.several(RetentionCohort, "cohort", "size"),
+    *TableColumn.several(RetentionTotal, "period", "returned", "rate"),
     TableColumn("state", "Period is"),
 )
-
-
+TOTALS: Final = TableColumn.several(
+    RetentionTotal, "period", "cohorts", "size", "returned", "rate", "revenue", "lifetime_value", bars=("rate",)
+)
 PALE: Final = "Pale cells are of periods that are not over yet: their share can grow."
 MOST_COHORTS: Final = 26
 """Cohorts that are drawn: half a year of weeks."""
@@ -68,25 +66,16 @@ def heat_map(view: View) -> Block:
 
 def _map(names: list[str], view: View) -> charts.Spec:
     base = {
-        "x": {
-            "field": "period",
-            "type": "ordinal",
-            "sort": names,
-            "title": "Periods since the start",
-            "axis": {"orient": "top", "labelAngle": 0, "grid": False},
-        },
-        "y": {"field": "cohort", "type": "ordinal", "title": None, "axis": {"grid": False}},
+        "x": charts.names(
+            "period", sort=names, title="Periods since the start", axis={"orient": "top", "labelAngle": 0}
+        ),
+        "y": charts.names("cohort", sort="ascending"),
         "tooltip": charts.tips(CELLS),
     }
     pale = {"condition": {"test": "datum.state === 'not over yet'", "value": 0.45}, "value": 1}
-    colour = {
-        "field": "rate",
-        "type": "quantitative",
-        "title": "Share",
-        "scale": {"type": "sqrt"},
-        "legend": {"format": ".0%", "values": [0, 0.2, 1]},
-    }
     number = {"field": "rate", "type": "quantitative", "format": ".0%"}
+    legend = {"format": ".0%", "values": [0, 0.2, 1]}
+    colour = {"field": "rate", "type": "quantitative", "title": "Share", "scale": {"type": "sqrt"}, "legend": legend}
     is_strong = {
         "condition": {"test": "datum.rate > 0.3 && datum.state !== 'not over yet'", "value": "theme.panel"},
         "value": "theme.text",
@@ -94,12 +83,8 @@ def _map(names: list[str], view: View) -> charts.Spec:
     has_room = {"condition": {"test": f"width >= {CELL_WIDTH * len(names)}", "value": 1}, "value": 0}
     layers: list[charts.Spec] = [{"mark": {"type": "rect"}, "encoding": {**base, "color": colour, "opacity": pale}}]
     if len(names) <= MOST_WRITTEN:
-        layers.append(
-            {
-                "mark": {"type": "text", "fontSize": 11},
-                "encoding": {**base, "text": number, "color": is_strong, "opacity": has_room},
-            }
-        )
+        written = {**base, "text": number, "color": is_strong, "opacity": has_room}
+        layers.append({"mark": {"type": "text", "fontSize": 11}, "encoding": written})
     if not view.may(Scope.PERSONAL):
         return {"layer": layers}
     for layer in layers:
@@ -124,9 +109,7 @@ MOST_WRITTEN: Final = 14
 
 def totals(answer: Answer) -> Block:
     """Return the share of all cohorts that are complete in each period, as a line."""
-    names = ("period", "cohorts", "size", "returned", "rate", "revenue", "lifetime_value")
-    columns = [TableColumn.of(RetentionTotal, name, bar="rate" if name == "rate" else "") for name in names]
-    return DataTable(answer["totals"], columns, definition="Sums over the cohorts that are complete in the period.")
+    return DataTable(answer["totals"], TOTALS, definition="Sums over the cohorts that are complete in the period.")
 
 
 def breakdown(answer: Answer) -> Block:
@@ -142,24 +125,13 @@ def breakdown(answer: Answer) -> Block:
     spec = {
         "mark": {"type": "line", "point": True},
         "encoding": {
-            "x": {
-                "field": "period",
-                "type": "ordinal",
-                "sort": None,
-                "title": None,
-                "axis": {"labelAngle": 0, "grid": False},
-            },
+            "x": charts.names("period", axis={"labelAngle": 0}),
             "y": charts.number("rate", "rate"),
-            "color": {"field": "value", "type": "nominal", "title": None, "sort": None},
+            "color": charts.names("value"),
             "tooltip": [charts.tip("value", "text", "Value"), charts.tip("rate", "rate", "Share")],
         },
     }
-    columns = (
-        TableColumn("value", "Value"),
-        TableColumn("period", "Period"),
-        TableColumn("size", "Visitors", "count"),
-        TableColumn("rate", "Share", "rate"),
-    )
+    columns = (TableColumn("value", "Value"), *TableColumn.several(RetentionTotal, "period", "size", "rate"))
     return Chart(spec, rows, columns, "A line per value: the share that came back by period.")
 
 
@@ -178,7 +150,7 @@ def who(view: View) -> Block:
     answer = ad_hoc.retention_who(view.context, listed, result.question).model_dump(mode="json")
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
-    columns = (TableColumn("visitor_id", "Visitor"),)
+    columns = TableColumn.several(InCell, "visitor_id")
     return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
 
 

@@ -6,8 +6,10 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, csv_address
-from ecom_assets.trends.answer import TREND
+from ecom_assets.trends.answer import TREND, StickyVisitors
 from ecom_assets.trends.trend import STATES
+
+PERIOD, SERIES = TableColumn("start", "Period"), TableColumn("series", "Series")
 
 
 def chart(answer: Answer) -> Block:
@@ -38,12 +40,7 @@ def _values(answer: dict[str, Any]) -> Block:
         for name, values in _named(line, is_formula=bool(formula), is_only=is_only)
         for period, value, is_whole in zip(answer["periods"], values, answer["complete"], strict=True)
     ]
-    columns = (
-        TableColumn("start", "Period"),
-        TableColumn("series", "Series"),
-        TableColumn("value", "Value", "decimal"),
-        TableColumn("state", "Period is"),
-    )
+    columns = (PERIOD, SERIES, TableColumn("value", "Value", "decimal"), TableColumn("state", "Period is"))
     has_points = len(answer["periods"]) <= MOST_POINTS
     spec = charts.lines("start", "value", "series", kind="decimal", has_points=has_points)
     return Chart(
@@ -72,22 +69,10 @@ def _stickiness(answer: dict[str, Any]) -> Block:
         for series in answer["stickiness"]
         for visitors in series["visitors"]
     ]
-    spec = {
-        "mark": {"type": "bar"},
-        "encoding": {
-            "x": {"field": "period_count", "type": "ordinal", "title": "In so many periods", "axis": {"labelAngle": 0}},
-            "y": charts.number("exactly", "count"),
-            "xOffset": {"field": "series"},
-            "color": {"field": "series", "type": "nominal", "title": None},
-            "tooltip": [charts.tip("series", "text", "Series"), charts.tip("exactly", "count", "Visitors")],
-        },
-    }
-    columns = (
-        TableColumn("series", "Series"),
-        TableColumn("period_count", "Periods", "count"),
-        TableColumn("exactly", "Exactly", "count"),
-        TableColumn("at_least", "At least", "count"),
-    )
+    columns = (SERIES, *TableColumn.several(StickyVisitors, "period_count", "exactly", "at_least"))
+    periods = charts.names("period_count", title="In so many periods", axis={"labelAngle": 0})
+    visitors, series = charts.number("exactly", "count"), charts.names("series")
+    spec = charts.coloured_bars(periods, visitors, series, columns, xOffset={"field": "series"})
     return Chart(
         spec, rows, columns, "Bars: visitors by the number of periods in which they did it.", csv=csv_address(answer)
     )
@@ -106,25 +91,14 @@ def _lifecycle(answer: dict[str, Any]) -> Block:
         for period, value in zip(answer["periods"], series[state], strict=True)
         if value is not None
     ]
-    spec = {
-        "mark": {"type": "bar"},
-        "encoding": {
-            "x": {"field": "start", "type": "temporal", "title": None},
-            "y": charts.number("visitors", "count"),
-            "color": {"field": "state", "type": "nominal", "title": None, "sort": list(STATES)},
-            "tooltip": [charts.tip("state", "text", "State"), charts.tip("visitors", "count", "Visitors")],
-        },
-    }
-    columns = (
-        TableColumn("start", "Period"),
-        TableColumn("series", "Series"),
-        TableColumn("state", "State"),
-        TableColumn("visitors", "Visitors", "count"),
-    )
+    columns = (SERIES, TableColumn("state", "State"), TableColumn("visitors", "Visitors", "count"))
+    start = {"field": "start", "type": "temporal", "title": None}
+    visitors, state = charts.number("visitors", "count"), charts.names("state", sort=list(STATES))
+    spec = charts.coloured_bars(start, visitors, state, columns)
     return Chart(
         spec,
         rows,
-        columns,
+        (PERIOD, *columns),
         "Bars: visitors by state and period; those who left are below zero.",
         csv=csv_address(answer),
         height=340,
