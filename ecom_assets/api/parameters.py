@@ -96,11 +96,10 @@ class DaysWithoutList(DaysParameters):
     limit: int | None = Field(None, ge=1, le=MOST_ROWS, description="Accepted as by other routes; here is no list")
 
 
-class Paged(Parameters):
+class Paged(Sliced):
     """Which rows of a long list to return."""
 
     limit: int = Field(100, ge=1, le=MOST_ROWS, description="Most rows to return")
-    offset: int = Field(0, ge=0, le=10_000_000, description="Rows to leave out at the start")
 
     @property
     def page(self) -> Page:
