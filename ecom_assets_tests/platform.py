@@ -24,7 +24,7 @@ from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.rules import rules
 from ecom_assets.sales.assets import STAR_ASSETS
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
+from ecom_assets.sources.customer_api.records import customer_rows, read_record
 from ecom_assets.tables.asset import Reads, TableAsset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -78,7 +78,7 @@ class Platform:
 
     def receive_customers(self, records: Iterable[dict[str, Any]], day: date) -> None:
         """Let the given records be what the customer API returned on a day, all on one page."""
-        answer = [ReceivedRecord(1, n, read_record(record, 1, n)) for n, record in enumerate(records, start=1)]
+        answer = [read_record(record, 1, n) for n, record in enumerate(records, start=1)]
         self.engine.replace(RawCustomers, customer_rows(answer, day, "test"), Days((day,)))
 
     def run(self, days: Days, *, only: Iterable[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import fetch_customers
 from ecom_assets.sources.customer_api.paging import CustomerPage, read_until_settled
-from ecom_assets.sources.customer_api.records import CustomerVersion
+from ecom_assets.sources.customer_api.records import read_record
 from ecom_assets.sources.order_reports.api import fetch_increments
 from ecom_assets.sources.stock import fetch_catalogue
 
@@ -152,9 +152,8 @@ def test_a_tool_that_floods_its_receipt_is_no_receipt() -> None:
 
 
 def page(number: int, *ids: int, page_count: int | None = None, after: str | None = None) -> CustomerPage:
-    return CustomerPage(
-        number, None, page_count, tuple(CustomerVersion(id=str(id_), payload=str(id_)) for id_ in ids), after
-    )
+    records = tuple(read_record({"id": id_}, number, place) for place, id_ in enumerate(ids, start=1))
+    return CustomerPage(number, None, page_count, records, after)
 
 
 def read(read_page: Callable[[int, str | None], CustomerPage], most_pages: int = 1_000) -> None:

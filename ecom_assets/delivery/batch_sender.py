@@ -79,13 +79,13 @@ class HttpDestination:
     make: Callable[[pa.Table, datetime], pa.Table]
     cut: Callable[[pa.Table], Iterator[pa.Table]]
     protocol: ToolProtocol
-    name: str = ""
-    safe_to_repeat: bool = True
-    repeat_window_s: float | None = None
-    account: str = ""
-    senders: int = 1
-    confirms: bool = True
-    takes_updates: bool = False
+    name: str
+    safe_to_repeat: bool
+    repeat_window_s: float | None
+    account: str
+    senders: int
+    confirms: bool
+    takes_updates: bool
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return the `PAYLOADS` for rows of the mart."""

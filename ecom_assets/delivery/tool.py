@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from ecom_assets.delivery import payloads
 from ecom_assets.delivery.batch_sender import BatchResponse, HttpDestination, ToolProtocol, patience
-from ecom_assets.delivery.payloads import EventChoices, PayloadForm
+from ecom_assets.delivery.payloads import EventChoices, PayloadForm, Texts
 from ecom_assets.delivery.sender import HttpRule, Limits, Patience, PostRequest, Reply, Sender
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.http.retry import backoff_s
@@ -28,67 +28,27 @@ KINDS = ("events", "users")
 S = TypeVar("S", bound=PackageSettings)
 
 
-@dataclass(frozen=True)
-class ToolContext(Generic[S]):
-    """What a tool's client is created from."""
-
-    tool: "Tool[S]"
-    settings: Settings
-    own: S
-    """The same settings, as an object of the tool's settings class."""
-    choices: EventChoices
-    limits: Limits
-
-    def destination(  # noqa: PLR0913 (each is a trait of the tool, given by name)
-        self,
-        form: PayloadForm,
-        request: Callable[[payloads.Texts], PostRequest],
-        read: Callable[[Reply, Sequence[str]], BatchResponse],
-        *,
-        cut: Callable[..., Iterator[pa.Table]] = payloads.cut,
-        around_bytes: int = 0,
-        takes_gzip: bool = False,
-        repeatable: Callable[[str], bool] = lambda _payload: True,
-    ) -> HttpDestination:
-        """Return a destination that keeps to the tool's limits and to the settings common to all tools.
-
-        Args:
-            form: How payloads are made from rows of the mart.
-            request: Returns the request with some payloads.
-            read: Interprets the response to them.
-            cut: Splits payloads into batches, by `most_records` and `most_bytes`.
-            around_bytes: Bytes that a request has in addition to its records.
-            takes_gzip: Whether requests are compressed.
-            repeatable: Whether a payload may be sent again when the tool may already have it.
-        """
-        settings, limits = self.settings, self.limits
-        per_s = getattr(self.own, f"{self.tool.name}_events_per_s", None)  # replaces the documented rate; 0: no limit
-        rule = HttpRule(
-            name=self.tool.title,
-            settings=self.tool.account_settings,
-            secrets=self.tool.secrets(self.own),
-            per_s=limits.per_s if per_s is None else per_s,
-            most_records=limits.most_records,
-            takes_gzip=takes_gzip,
-            connections=settings.delivery_senders,
-            connect_timeout_s=settings.delivery_connect_timeout_s,
-            read_timeout_s=settings.delivery_read_timeout_s,
-        )
-        return HttpDestination(
-            make=partial(form.payloads, choices=self.choices),
-            cut=partial(cut, most_records=limits.most_records, most_bytes=limits.most_bytes - around_bytes),
-            protocol=ToolProtocol(Sender(rule), patience(settings, limits), request, read, repeatable),
-        )
+Read = Callable[[Reply, Sequence[str]], BatchResponse]
 
 
 @dataclass(frozen=True)
 class Feed(Generic[S]):
     """How records of one kind, events or users, are sent to a tool."""
 
-    open: Callable[[ToolContext[S]], HttpDestination]
+    form: Callable[[S], PayloadForm]
+    """How payloads are made from rows of the mart."""
+    request: Callable[[S, Texts], PostRequest]
+    """Returns the request with some payloads."""
     limits: Callable[[S], Limits]
+    cut: Callable[..., Iterator[pa.Table]] = payloads.cut
+    """Splits payloads into batches, by `most_records` and `most_bytes`."""
+    around_bytes: Callable[[S], int] = lambda _own: 0
+    """Bytes that a request has in addition to its records."""
+    takes_gzip: bool = False
     safe_to_repeat: Callable[[S], bool] = lambda _own: True
     """Whether sending a record again within `repeat_window_s` creates no duplicate."""
+    repeatable: Callable[[S, str], bool] = lambda _own, _payload: True
+    """Whether a payload may be sent again when the tool may already have it."""
     repeat_window_s: float | None = None
     """For how many seconds the tool recognizes a repeated record; None: always."""
 
@@ -112,6 +72,8 @@ class Tool(Generic[S]):
     """What identifies the account at that address, without secrets (see `hashed`)."""
     events: Feed[S]
     users: Feed[S]
+    read: Read
+    """Interprets the response to some payloads."""
     confirms: bool = True
     """Whether a success response means that the tool has the records."""
     halves: tuple[tuple[str, str], ...] = ()
@@ -168,14 +130,38 @@ class Tool(Generic[S]):
 
     def open(self, settings: Settings, choices: EventChoices) -> dict[str, HttpDestination]:
         """Return its destinations by name; nothing is sent yet."""
-        own, opened = self.own(settings), {}
-        for name, feed in self.feeds().items():
-            made = feed.open(ToolContext(self, settings, own, choices, feed.limits(own)))
-            made.name, made.account, made.senders = name, self.account(settings), settings.delivery_senders
-            made.confirms, made.takes_updates = self.confirms, feed is self.users
-            made.safe_to_repeat, made.repeat_window_s = feed.safe_to_repeat(own), feed.repeat_window_s
-            opened[name] = made
-        return opened
+        return {name: self._destination(name, feed, settings, choices) for name, feed in self.feeds().items()}
+
+    def _destination(self, name: str, feed: Feed[S], settings: Settings, choices: EventChoices) -> HttpDestination:
+        """Return a destination that keeps to the tool's limits and to the settings common to all tools."""
+        own = self.own(settings)
+        limits = feed.limits(own)
+        per_s = getattr(own, f"{self.name}_events_per_s", None)  # replaces the documented rate; 0: no limit
+        rule = HttpRule(
+            name=self.title,
+            settings=self.account_settings,
+            secrets=self.secrets(own),
+            per_s=limits.per_s if per_s is None else per_s,
+            most_records=limits.most_records,
+            takes_gzip=feed.takes_gzip,
+            connections=settings.delivery_senders,
+            connect_timeout_s=settings.delivery_connect_timeout_s,
+            read_timeout_s=settings.delivery_read_timeout_s,
+        )
+        request, repeatable = partial(feed.request, own), partial(feed.repeatable, own)
+        most_bytes = limits.most_bytes - feed.around_bytes(own)
+        return HttpDestination(
+            make=partial(feed.form(own).payloads, choices=choices),
+            cut=partial(feed.cut, most_records=limits.most_records, most_bytes=most_bytes),
+            protocol=ToolProtocol(Sender(rule), patience(settings, limits), request, self.read, repeatable),
+            name=name,
+            safe_to_repeat=feed.safe_to_repeat(own),
+            repeat_window_s=feed.repeat_window_s,
+            account=self.account(settings),
+            senders=settings.delivery_senders,
+            confirms=self.confirms,
+            takes_updates=feed is self.users,
+        )
 
 
 def variable(field_name: str) -> str:

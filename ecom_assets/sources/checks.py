@@ -4,12 +4,13 @@ Events, orders, customers and stock share one set of thresholds (`tables/receive
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.customers.contracts import QuarantinedCustomers, RawCustomers
@@ -62,11 +63,12 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
 ) -> CheckResult:
     """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
     raw = _own_rows(raw, getattr(source, "origin", ""))
-    in_raw, held = _in_raw(raw, days), set(_held(contract, withdrawals).received_date.to_pyarrow().to_pylist())
+    in_raw, held = _by_file(raw, ibis._.count(), days), _received_dates(_held(contract, withdrawals))
     files = source.file_rows(days) if source else None
     if files is None:
         return CheckResult(0, 0)
-    in_raw += _left_out(contract, erased, days)
+    left_out = erased.filter(erased.source_table == contract.qualified_name())
+    in_raw += _by_file(left_out, ibis._.erased_count.sum(), days)
     counted = {key: number for key, number in _in_files(files, days).items() if key[1] not in held}
     loaded = {key: number for key, number in in_raw.items() if key[1] not in held}
     wrong = [
@@ -98,16 +100,11 @@ def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
     return counts
 
 
-def _in_raw(raw: ir.Table, days: Days | None) -> Counter[FileDay]:
-    rows = of_days(raw, "received_date", days)
-    counts = rows.group_by("source_file", "received_date").agg(number=rows.count()).to_pyarrow().to_pylist()
-    return Counter({(row["source_file"], row["received_date"]): int(row["number"]) for row in counts})
-
-
-def _left_out(contract: type[Table], erased: ir.Table, days: Days | None) -> Counter[FileDay]:
-    rows = of_days(erased.filter(erased.source_table == contract.qualified_name()), "received_date", days)
-    result = rows.select("source_file", "received_date", "erased_count").to_pyarrow().to_pylist()
-    return Counter({(row["source_file"], row["received_date"]): int(row["erased_count"]) for row in result})
+def _by_file(rows: ir.Table, number: ir.IntegerScalar, days: Days | None) -> Counter[FileDay]:
+    counts = of_days(rows, "received_date", days).group_by("source_file", "received_date").agg(number=number)
+    return Counter(
+        {(row["source_file"], row["received_date"]): int(row["number"]) for row in counts.to_pyarrow().to_pylist()}
+    )
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
@@ -169,237 +166,201 @@ SOURCES = (
 
 def source_checks(gate: SourceGate, late_days: int, ended: EndedDays) -> list[TableCheck]:
     """Return the checks about each source; but for lost days, of which the table keeps the rows, they block."""
-    checks = []
-    for source in SOURCES:
-        checks += [_enough_came(source, gate, ended), _nothing_is_lost(source)]
-        checks += _few_were_refused(source, gate, late_days)
-    return [*checks, _each_day_has_an_increment()]
+    gates = [_SourceChecks(source, gate, late_days, ended) for source in SOURCES]
+    return [check for each in gates for check in each.checks()]
 
 
-def _enough_came(source: GatedSource, gate: SourceGate, ended: EndedDays) -> TableCheck:
-    evaluate = partial(_check_snapshots if source.brings_all else _check_days, source, gate, ended)
-    return TableCheck(
-        contract=source.raw,
-        name="enough_came",
-        description=f"No day of {source.noun} has far fewer rows than is usual, and something came at all.",
-        evaluate=evaluate,
-        tables=(source.raw, Withdrawals, AbsentDays),
-        blocking=True,
-        source=source.resource,
-    )
+@dataclass(frozen=True)
+class _SourceChecks:
+    """The checks of one source."""
 
+    source: GatedSource
+    gate: SourceGate
+    late_days: int
+    ended: EndedDays
 
-def _nothing_is_lost(source: GatedSource) -> TableCheck:
-    return TableCheck(
-        contract=source.raw,
-        name="no_day_lost_its_rows",
-        description=f"The source of {source.noun} still has the rows of every day that it had rows of.",
-        evaluate=partial(_check_lost, source),
-        tables=(Withdrawals,),
-    )
+    def checks(self) -> Iterator[TableCheck]:
+        source, raw = self.source, self.source.raw
+        yield TableCheck(
+            contract=raw,
+            name="enough_came",
+            description=f"No day of {source.noun} has far fewer rows than is usual, and something came at all.",
+            evaluate=self._check_snapshots if source.brings_all else self._check_days,
+            tables=(raw, Withdrawals, AbsentDays),
+            blocking=True,
+            source=source.resource,
+        )
+        yield TableCheck(
+            contract=raw,
+            name="no_day_lost_its_rows",
+            description=f"The source of {source.noun} still has the rows of every day that it had rows of.",
+            evaluate=self._check_lost,
+            tables=(Withdrawals,),
+        )
+        if source.quarantine:
+            yield self._few_were_refused("few_were_refused", self.gate.refused_share, warns=False)
+        yield self._few_were_refused("very_few_were_refused", LARGE_SHARE, warns=True)
+        if raw is RawUserOrderLog:
+            yield TableCheck(
+                contract=raw,
+                name="each_day_has_an_increment",
+                description="The order report API has an increment of each day that it was asked for.",
+                evaluate=self._check_absent,
+                tables=(AbsentDays,),
+                warns=True,
+            )
 
-
-def _each_day_has_an_increment() -> TableCheck:
-    """Return the check of days of which the order report API says that it has nothing; the other days go on."""
-    orders = next(source for source in SOURCES if source.noun == "orders")
-    return TableCheck(
-        contract=orders.raw,
-        name="each_day_has_an_increment",
-        description="The order report API has an increment of each day that it was asked for.",
-        evaluate=partial(_check_absent, orders),
-        tables=(AbsentDays,),
-        warns=True,
-    )
-
-
-def _check_absent(source: GatedSource, days: Days | None, absent: ir.Table) -> CheckResult:
-    """Name the days of the run without an increment, and what the table has of them."""
-    rows = _absent_of(source, absent, days).order_by("received_date").to_pyarrow().to_pylist()
-    if not rows:
-        return CheckResult(0, len(days.dates) if days else 0)
-    kept = sum(row["kept_count"] for row in rows)
-    days_named = ", ".join(str(row["received_date"]) for row in rows[:EXAMPLES])
-    more = f" and {len(rows) - EXAMPLES} more days" if len(rows) > EXAMPLES else ""
-    rest = f"the {kept:,} rows that came of them otherwise stay" if kept else "they stay without rows"
-    sentence = (
-        f"The source of {source.noun} has no increment of {days_named}{more}; {rest}, and all other days are built."
-    )
-    examples = [{"received_date": str(row["received_date"]), "kept_count": row["kept_count"]} for row in rows]
-    looked_at = len(days.dates) if days else len(rows)
-    return CheckResult(len(rows), looked_at, examples[:EXAMPLES], metadata={"sentence": sentence})
-
-
-def _absent_of(source: GatedSource, absent: ir.Table, days: Days | None) -> ir.Table:
-    return of_days(absent.filter(absent.source_table == source.raw.qualified_name()), "received_date", days)
-
-
-def _few_were_refused(source: GatedSource, gate: SourceGate, late_days: int) -> list[TableCheck]:
-    """Return the check that blocks, if the source has a quarantine, and the one that warns from a lower share on."""
-    contract = source.quarantine or source.raw
-    limits = [("few_were_refused", gate.refused_share, False)] if source.quarantine else []
-    return [
-        TableCheck(
+    def _few_were_refused(self, name: str, share: float, *, warns: bool) -> TableCheck:
+        contract = self.source.quarantine or self.source.raw
+        return TableCheck(
             contract=contract,
             name=name,
-            description=f"No more than a share of {share:g} of the {source.noun} is refused.",
-            evaluate=partial(_check_refused, source, gate, late_days, warns=warns),
-            tables=(source.raw, contract),
+            description=f"No more than a share of {share:g} of the {self.source.noun} is refused.",
+            evaluate=partial(self._check_refused, warns=warns),
+            tables=(self.source.raw, contract),
             blocking=not warns,
             warns=warns,
         )
-        for name, share, warns in (*limits, ("very_few_were_refused", LARGE_SHARE, True))
-    ]
+
+    def _check_absent(self, days: Days | None, absent: ir.Table) -> CheckResult:
+        """Name the days of the run without an increment, and what the table has of them; the other days go on."""
+        rows = self._absent_of(absent, days).order_by("received_date").to_pyarrow().to_pylist()
+        looked_at = len(days.dates) if days else len(rows)
+        if not rows:
+            return CheckResult(0, looked_at)
+        kept = sum(row["kept_count"] for row in rows)
+        days_named = ", ".join(str(row["received_date"]) for row in rows[:EXAMPLES])
+        more = f" and {len(rows) - EXAMPLES} more days" if len(rows) > EXAMPLES else ""
+        rest = f"the {kept:,} rows that came of them otherwise stay" if kept else "they stay without rows"
+        sentence = (
+            f"The source of {self.source.noun} has no increment of {days_named}{more}; {rest}, and all other days are "
+            "built."
+        )
+        examples = [{"received_date": str(row["received_date"]), "kept_count": row["kept_count"]} for row in rows]
+        return CheckResult(len(rows), looked_at, examples[:EXAMPLES], metadata={"sentence": sentence})
+
+    def _absent_of(self, absent: ir.Table, days: Days | None) -> ir.Table:
+        return of_days(absent.filter(absent.source_table == self.source.raw.qualified_name()), "received_date", days)
+
+    def _check_days(
+        self,
+        days: Days | None,
+        raw: ir.Table,
+        withdrawn: ir.Table,
+        absent: ir.Table,
+        files: RowCountSource | None = None,
+    ) -> CheckResult:
+        """Compare each day that has ended with the same weekday of earlier weeks; fail if no day has any rows."""
+        if not days or not days.dates:
+            return CheckResult(0, 0)
+        counts = self._counts(raw, days)
+        # Days whose rows were withdrawn on purpose are not checked, nor those of which the source says it has nothing.
+        is_meant = (withdrawn.source_table == self.source.raw.qualified_name()) & withdrawn.withdrawn_at.notnull()
+        wanted = Days.from_dates({*days.dates} - _received_dates(withdrawn.filter(is_meant)))
+        checked = Days.from_dates({*wanted.dates} - _received_dates(self._absent_of(absent, days)))
+        usual = {day: usual_count(counts, day, days.first) for day in self.ended(checked).dates}
+        if not any(counts.get(day) for day in days.dates) and (checked.dates or (wanted.dates and not counts)):
+            return self._check_nothing(raw, wanted, sum(number or 0 for number in usual.values()), files)
+        return self._fallen(counts, usual, len(checked.dates))
+
+    def _check_snapshots(
+        self, days: Days | None, raw: ir.Table, _withdrawn: ir.Table, _absent: ir.Table
+    ) -> CheckResult:
+        """Compare each day that has a snapshot with the snapshots before it."""
+        if not days or not days.dates:
+            return CheckResult(0, 0)
+        counts = self._counts(raw, days)
+        usual = {day: latest_count(counts, day) for day in days.dates if counts.get(day)}
+        return self._fallen(counts, usual, len(usual))
+
+    def _check_nothing(self, raw: ir.Table, checked: Days, usual: float, files: RowCountSource | None) -> CheckResult:
+        is_empty = not int(raw.count().to_pyarrow().as_py())
+        # A run is split where weeks have no rows, so an early part can be before the first day of the source.
+        begins_later = is_empty and any(file.row_count for file in (files and files.file_rows(None)) or ())
+        if (begins_later or not is_empty) and usual < NOTHING_FROM:
+            return CheckResult(0, len(checked.dates), observed=0, limit=0)
+        expected = f", where some {usual:,.0f} rows are usual" if usual else ""
+        sentence = (
+            f"No {self.source.noun} came for {_span(checked)}{expected}; look at where they come from (`ecom doctor`), "
+            "and run these days again."
+        )
+        examples = [{"days": _span(checked)}]
+        return CheckResult(1, len(checked.dates), examples, observed=0, limit=1, metadata={"sentence": sentence})
+
+    def _fallen(self, counts: Mapping[date, int], usual: Mapping[date, float | None], looked_at: int) -> CheckResult:
+        """Name the days with far fewer rows than usual."""
+        fallen = {
+            day: (counts.get(day, 0), number)
+            for day, number in usual.items()
+            if number and self.gate.is_fall(number, counts.get(day, 0))
+        }
+        if not fallen:
+            return CheckResult(0, looked_at)
+        day, (count, number) = min(fallen.items())
+        least = round(number * (1 - self.gate.fall_share))
+        more = f" (and {len(fallen) - 1} more days)" if len(fallen) > 1 else ""
+        sentence = (
+            f"Only {count:,} rows of {self.source.noun} came on {day}{more}, where {number:,.0f} are usual, and "
+            f"{least:,} the least; fix the source and run the day again, or if that is right set ECOM_GATE_FALL_SHARE "
+            f"above {self.gate.fall_share:g}."
+        )
+        examples = [{"day": str(day), "rows": rows, "usual": round(number)} for day, (rows, number) in fallen.items()]
+        evidence = {"sentence": sentence}
+        return CheckResult(len(fallen), looked_at, examples[:EXAMPLES], observed=count, limit=least, metadata=evidence)
+
+    def _check_refused(self, days: Days | None, raw: ir.Table, refused: ir.Table, *, warns: bool) -> CheckResult:
+        """Compare the rows of a quarantine, or the raw rows with a reason, with those that were received."""
+        source = self.source
+        quarantine = source.quarantine or source.raw
+        if quarantine is source.raw:
+            refused = refused.filter(refused.reject_reason.notnull())
+        count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
+        if quarantine is QuarantinedEvents:
+            near = None if days is None else days.widened(before=1, after=self.late_days)
+            raw = of_days(raw, RawEvents.day_column, near)
+            raw = of_days(raw.select(day=accounted_date(raw, self.late_days)), "day", days)
+        else:
+            raw = of_days(raw, source.raw.day_column, days)
+        received = int(raw.count().to_pyarrow().as_py())
+        share = self.gate.refused_share
+        limit = int(received * (LARGE_SHARE if warns else share))
+        if not (count > limit if warns else self.gate.is_refused(received, count)):
+            return CheckResult(0, received, observed=count, limit=limit)
+        allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={share:g} allows"
+        sentence = (
+            f"Of {received:,} rows of {source.noun}, {count:,} ({count / received:.0%}) were refused{allowed}; "
+            f"{quarantine.qualified_name()} has the reasons: fix the source or its mapping, and run again."
+        )
+        examples = [{"days": _span(days)}] if days else []
+        return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
+
+    def _check_lost(self, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
+        name = self.source.raw.qualified_name()
+        held = _held(self.source.raw, withdrawals).order_by("received_date")
+        rows = held.select("received_date", "stored_count", "offered_count").to_pyarrow().to_pylist()
+        if not rows:
+            return CheckResult(0, 0)
+        first, last = rows[0]["received_date"], rows[-1]["received_date"]
+        kept = sum(row["stored_count"] for row in rows)
+        now = sum(row["offered_count"] for row in rows)
+        span = str(first) if first == last else f"{len(rows)} days from {first} to {last}"
+        sentence = (
+            f"The source of {self.source.noun} has {now:,} of the {kept:,} rows that {name} has of {span}, which were "
+            f"kept; put them back, or let them go with `ecom run --from {first} --to {last} --allow-withdrawal`."
+        )
+        examples = [{name: str(value) for name, value in row.items()} for row in rows[:EXAMPLES]]
+        return CheckResult(len(rows), len(rows), examples, metadata={"sentence": sentence})
+
+    def _counts(self, raw: ir.Table, days: Days) -> dict[date, int]:
+        """Return the row counts of the days, and of the earlier days that they are compared with."""
+        day = raw[str(self.source.raw.day_column)]
+        near = raw.filter(day >= days.first - LOOK_BACK, day < days.end)
+        rows = near.group_by(counted_day=day).agg(number=near.count()).to_pyarrow().to_pylist()
+        return {row["counted_day"]: int(row["number"]) for row in rows}
 
 
-def _check_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    source: GatedSource,
-    gate: SourceGate,
-    ended: EndedDays,
-    days: Days | None,
-    raw: ir.Table,
-    withdrawn: ir.Table,
-    absent: ir.Table,
-    files: RowCountSource | None = None,
-) -> CheckResult:
-    """Compare each day that has ended with the same weekday of earlier weeks; fail if no day has any rows."""
-    if not days or not days.dates:
-        return CheckResult(0, 0)
-    counts = _counts(raw, str(source.raw.day_column), days)
-    # Days whose rows were withdrawn on purpose are not checked, nor those of which the source says it has nothing.
-    meant = withdrawn.filter(withdrawn.source_table == source.raw.qualified_name(), withdrawn.withdrawn_at.notnull())
-    wanted = Days.from_dates({*days.dates} - {*meant.received_date.to_pyarrow().to_pylist()})
-    checked = Days.from_dates(
-        {*wanted.dates} - {*_absent_of(source, absent, days).received_date.to_pyarrow().to_pylist()}
-    )
-    usual = {day: usual_count(counts, day, days.first) for day in ended(checked).dates}
-    if not any(counts.get(day) for day in days.dates) and (checked.dates or (wanted.dates and not counts)):
-        return _check_nothing(source, raw, wanted, sum(number or 0 for number in usual.values()), files)
-    fallen = [day for day, number in usual.items() if number and gate.is_fall(number, counts.get(day, 0))]
-    return _fallen(source, gate, {day: (counts.get(day, 0), usual[day] or 0) for day in fallen}, len(checked.dates))
-
-
-def _check_snapshots(
-    source: GatedSource,
-    gate: SourceGate,
-    _ended: EndedDays,
-    days: Days | None,
-    raw: ir.Table,
-    _withdrawn: ir.Table,
-    _absent: ir.Table,
-) -> CheckResult:
-    """Compare each day that has a snapshot with the snapshots before it."""
-    if not days or not days.dates:
-        return CheckResult(0, 0)
-    counts = _counts(raw, str(source.raw.day_column), days)
-    usual = {day: latest_count(counts, day) for day in days.dates if counts.get(day)}
-    fallen = [day for day, number in usual.items() if number and gate.is_fall(number, counts[day])]
-    return _fallen(source, gate, {day: (counts[day], usual[day] or 0) for day in fallen}, len(usual))
-
-
-def _check_nothing(
-    source: GatedSource, raw: ir.Table, checked: Days, usual: float, files: RowCountSource | None
-) -> CheckResult:
-    is_empty = not int(raw.count().to_pyarrow().as_py())
-    # A run is split where weeks have no rows, so an early part can be before the first day of the source.
-    begins_later = is_empty and any(file.row_count for file in (files and files.file_rows(None)) or ())
-    if (begins_later or not is_empty) and usual < NOTHING_FROM:
-        return CheckResult(0, len(checked.dates), observed=0, limit=0)
-    expected = f", where some {usual:,.0f} rows are usual" if usual else ""
-    sentence = (
-        f"No {source.noun} came for {_span(checked)}{expected}; look at where they come from (`ecom doctor`), and run "
-        "these days again."
-    )
-    return CheckResult(
-        1, len(checked.dates), [{"days": _span(checked)}], observed=0, limit=1, metadata={"sentence": sentence}
-    )
-
-
-def _fallen(
-    source: GatedSource, gate: SourceGate, fallen: dict[date, tuple[int, float]], looked_at: int
-) -> CheckResult:
-    if not fallen:
-        return CheckResult(0, looked_at)
-    day, (result, usual) = min(fallen.items())
-    least = round(usual * (1 - gate.fall_share))
-    more = f" (and {len(fallen) - 1} more days)" if len(fallen) > 1 else ""
-    sentence = (
-        f"Only {result:,} rows of {source.noun} came on {day}{more}, where {usual:,.0f} are usual, and {least:,} the "
-        "least; fix the source and run the day again, or if that is right set ECOM_GATE_FALL_SHARE above "
-        f"{gate.fall_share:g}."
-    )
-    examples = [{"day": str(day), "rows": counts[0], "usual": round(counts[1])} for day, counts in fallen.items()]
-    return CheckResult(
-        len(fallen), looked_at, examples[:EXAMPLES], observed=result, limit=least, metadata={"sentence": sentence}
-    )
-
-
-def _check_refused(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    source: GatedSource,
-    gate: SourceGate,
-    late_days: int,
-    days: Days | None,
-    raw: ir.Table,
-    refused: ir.Table,
-    *,
-    warns: bool,
-) -> CheckResult:
-    """Compare the rows of a quarantine, or the raw rows with a reason, with those that were received."""
-    quarantine = source.quarantine or source.raw
-    if quarantine is source.raw:
-        refused = refused.filter(refused.reject_reason.notnull())
-    count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
-    if quarantine is QuarantinedEvents:
-        near = None if days is None else days.widened(before=1, after=late_days)
-        raw = of_days(raw, RawEvents.day_column, near)
-        raw = of_days(raw.select(day=accounted_date(raw, late_days)), "day", days)
-    else:
-        raw = of_days(raw, source.raw.day_column, days)
-    received = int(raw.count().to_pyarrow().as_py())
-    limit = int(received * (LARGE_SHARE if warns else gate.refused_share))
-    if not (count > limit if warns else gate.is_refused(received, count)):
-        return CheckResult(0, received, observed=count, limit=limit)
-    allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={gate.refused_share:g} allows"
-    sentence = (
-        f"Of {received:,} rows of {source.noun}, {count:,} ({count / received:.0%}) were refused{allowed}; "
-        f"{quarantine.qualified_name()} has the reasons: fix the source or its mapping, and run again."
-    )
-    return CheckResult(
-        1,
-        received,
-        [{"days": _span(days)}] if days else [],
-        observed=count,
-        limit=limit,
-        metadata={"sentence": sentence},
-    )
-
-
-def _check_lost(source: GatedSource, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
-    name = source.raw.qualified_name()
-    shown = (
-        _held(source.raw, withdrawals)
-        .order_by("received_date")
-        .select("received_date", "stored_count", "offered_count")
-    )
-    rows = shown.to_pyarrow().to_pylist()
-    if not rows:
-        return CheckResult(0, 0)
-    first, last = rows[0]["received_date"], rows[-1]["received_date"]
-    kept = sum(row["stored_count"] for row in rows)
-    now = sum(row["offered_count"] for row in rows)
-    span = str(first) if first == last else f"{len(rows)} days from {first} to {last}"
-    sentence = (
-        f"The source of {source.noun} has {now:,} of the {kept:,} rows that {name} has of {span}, which were kept; put "
-        f"them back, or let them go with `ecom run --from {first} --to {last} --allow-withdrawal`."
-    )
-    examples = [{name: str(value) for name, value in row.items()} for row in rows[:EXAMPLES]]
-    return CheckResult(len(rows), len(rows), examples, metadata={"sentence": sentence})
-
-
-def _counts(raw: ir.Table, column: str, days: Days) -> dict[date, int]:
-    """Return the row counts of the days, and of the earlier days that they are compared with."""
-    near = raw.filter(raw[column] >= days.first - LOOK_BACK, raw[column] < days.end)
-    rows = near.group_by(counted_day=near[column]).agg(number=near.count()).to_pyarrow().to_pylist()
-    return {row["counted_day"]: int(row["number"]) for row in rows}
+def _received_dates(rows: ir.Table) -> set[date]:
+    return set(rows.received_date.to_pyarrow().to_pylist())
 
 
 def _span(days: Days) -> str:

@@ -20,7 +20,7 @@ from ecom_assets.serving.assets import IN_SNAPSHOT
 from ecom_assets.serving.places import serving_folder
 from ecom_assets.serving.snapshot import Origin, publish_snapshot
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
+from ecom_assets.sources.customer_api.records import customer_rows, read_record
 from ecom_assets.sources.events import ReceivedEventFiles
 from ecom_assets.sources.first_partition import remember_paths
 from ecom_assets.tables.asset import TableAsset
@@ -42,9 +42,7 @@ class FileCustomers:
     def received(self, days: Days) -> SliceOutput:
         """Return the rows, all of the last of the days."""
         people = json.loads(self._file.read_text(encoding="utf-8"))
-        records = [
-            ReceivedRecord(1, place, read_record(person, 1, place)) for place, person in enumerate(people, start=1)
-        ]
+        records = [read_record(person, 1, place) for place, person in enumerate(people, start=1)]
         newest = max(days.dates)
         return SliceOutput(customer_rows(records, newest, "test"), Days((newest,)))
 

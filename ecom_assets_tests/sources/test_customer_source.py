@@ -10,7 +10,6 @@ import pytest
 from ecom_assets.customers.contracts import Customers, DuplicateCustomers, QuarantinedCustomers, RawCustomers
 from ecom_assets.definitions import build_definitions
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, fetch_customers
-from ecom_assets.sources.customer_api.records import CustomerVersion
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets_tests.command import page_views
@@ -114,10 +113,10 @@ def test_without_an_api_nothing_is_replaced() -> None:
 
 def test_pages_that_never_settle_leave_records_of_all_they_had(customer_api: CustomerService, tmp_path: Path) -> None:
     fetched = customers_fetched(customer_api, tmp_path, Faults(shift_every=1, shift_count=999), customer_api_passes=3)
-    reported = [int(record.record.id) for record in fetched.records if isinstance(record.record, CustomerVersion)]
+    reported = [int(record.customer.id) for record in fetched.records if record.customer]
     assert not fetched.is_settled
     assert set(reported) == set(ids_of(fetched))
-    assert {customer.payload for customer in fetched.customers} <= {record.record.payload for record in fetched.records}
+    assert {customer.payload for customer in fetched.customers} <= {record.payload for record in fetched.records}
 
 
 def test_records_keep_their_places(customer_api: CustomerService, tmp_path: Path) -> None:

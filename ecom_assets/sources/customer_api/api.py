@@ -20,7 +20,6 @@ from ecom_assets.sources.customer_api.records import (
     Conflict,
     CustomerVersion,
     KeyHeader,
-    QuarantinedRecord,
     ReceivedRecord,
     customer_rows,
     mapping_of,
@@ -36,7 +35,6 @@ class CustomerFetch:
 
     customers: tuple[CustomerVersion, ...] = field(repr=False)
     """Each customer once, in the order of pages."""
-    quarantined: tuple[QuarantinedRecord, ...] = field(repr=False)
     records: tuple[ReceivedRecord, ...] = field(repr=False)
     """All records of the last pass in page order; if not settled, then the records that only earlier passes had."""
     conflicts: tuple[Conflict, ...] = field(repr=False)
@@ -52,6 +50,11 @@ class CustomerFetch:
     pass_count: int
     took_s: float
     costs: HttpCosts
+
+    @property
+    def quarantined(self) -> tuple[ReceivedRecord, ...]:
+        """Return the records that are not valid customers."""
+        return tuple(record for record in self.records if record.customer is None)
 
     @property
     def shortfall(self) -> str:
@@ -127,16 +130,15 @@ def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> Custome
     last = reading.passes[-1]
     # If no two consecutive passes agree, the customers of all passes are taken, so that none is lost.
     chosen = (last,) if reading.is_settled else (*reversed(reading.passes),)
-    result = merged(customer for each_pass in chosen for customer in each_pass.customers)
+    customers, conflicts = merged(customer for each_pass in chosen for customer in each_pass.customers)
     return CustomerFetch(
-        customers=result.customers,
-        quarantined=last.quarantined,
-        records=(*last.records, *_of_earlier_passes(reading, result.customers)),
-        conflicts=result.conflicts,
+        customers=customers,
+        records=(*last.records, *_of_earlier_passes(reading, customers)),
+        conflicts=conflicts,
         unsettled_ids=reading.unsettled_ids,
         is_settled=reading.is_settled,
         total=last.total,
-        record_count=sum(len(page.records) for page in last.pages),
+        record_count=len(last.records),
         duplicate_count=len(last.customers) - len(last.ids),
         pass_count=len(reading.passes),
         took_s=took_s,
@@ -147,14 +149,9 @@ def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> Custome
 def _of_earlier_passes(reading: CustomerReading, customers: tuple[CustomerVersion, ...]) -> list[ReceivedRecord]:
     """Return one record for each customer that only an earlier pass than the last returned."""
     *earlier, last = reading.passes
-    missing = {customer.payload for customer in customers} - {customer.payload for customer in last.customers}
-    result = {
-        record.record.payload: record
-        for each_pass in earlier
-        for record in each_pass.records
-        if isinstance(record.record, CustomerVersion)
-    }
-    return [result[customer.payload] for customer in customers if customer.payload in missing]
+    there = {record.payload for record in last.records}
+    before = {record.payload: record for each_pass in earlier for record in each_pass.records}
+    return [before[customer.payload] for customer in customers if customer.payload not in there]
 
 
 def no_customers(reason: str) -> SliceOutput:

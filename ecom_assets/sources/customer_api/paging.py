@@ -25,7 +25,6 @@ from ecom_assets.sources.customer_api.records import (
     LinkedPages,
     NumberedPages,
     OffsetPages,
-    QuarantinedRecord,
     ReceivedRecord,
     read_id,
     read_record,
@@ -45,7 +44,7 @@ class CustomerPage:
     total: int | None
     page_count: int | None
     """Number of pages; None if each page only links to the next one, which is `after`."""
-    records: tuple[CustomerVersion | QuarantinedRecord, ...]
+    records: tuple[ReceivedRecord, ...]
     after: str | None = None
 
 
@@ -62,21 +61,12 @@ class Pass:
     @property
     def records(self) -> list[ReceivedRecord]:
         """Return every record, in page order."""
-        return [
-            ReceivedRecord(page.number, position, record)
-            for page in self.pages
-            for position, record in enumerate(page.records, start=1)
-        ]
+        return [record for page in self.pages for record in page.records]
 
     @property
     def customers(self) -> list[CustomerVersion]:
         """Return every copy of every customer, in page order."""
-        return [record for page in self.pages for record in page.records if isinstance(record, CustomerVersion)]
-
-    @property
-    def quarantined(self) -> tuple[QuarantinedRecord, ...]:
-        """Return the records that are not valid customers."""
-        return tuple(r for page in self.pages for r in page.records if isinstance(r, QuarantinedRecord))
+        return [record.customer for record in self.records if record.customer]
 
     @property
     def ids(self) -> frozenset[str]:
@@ -94,9 +84,8 @@ class Pass:
 
         It must lie between the number of customers and the number of records, because some APIs count copies.
         """
-        record_count = sum(len(page.records) for page in self.pages)
         is_one_total = len({page.total for page in self.pages}) == 1
-        return is_one_total and (self.total is None or len(self.ids) <= self.total <= record_count)
+        return is_one_total and (self.total is None or len(self.ids) <= self.total <= len(self.records))
 
     def agrees_with(self, before: "Pass") -> bool:
         """Return whether this pass confirms the previous one.
@@ -109,14 +98,13 @@ class Pass:
             return False
         if self.total is None:
             return self.ids_by_page == before.ids_by_page
-        is_same = [page.records for page in self.pages] == [page.records for page in before.pages]
-        return is_same or (self.ids == before.ids and len(self.ids) == self.total)
+        return self.records == before.records or (self.ids == before.ids and len(self.ids) == self.total)
 
     @property
     def ids_by_page(self) -> list[list[str]]:
         """Return the customer ids on each page; for a record that is not a customer, its payload."""
         return [
-            [record.id if isinstance(record, CustomerVersion) else record.payload for record in page.records]
+            [record.customer.id if record.customer else record.payload for record in page.records]
             for page in self.pages
         ]
 

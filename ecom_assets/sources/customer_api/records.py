@@ -8,7 +8,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -107,9 +107,9 @@ class CustomerFields(_ApiPart):
     def given(self) -> Iterator[tuple[str, ApiField]]:
         """Return the fields that the API has, with their names."""
         for name in type(self).model_fields:
-            field = getattr(self, name)
-            if field is not None:
-                yield name, field
+            api_field = getattr(self, name)
+            if api_field is not None:
+                yield name, api_field
 
 
 class NumberedPages(_ApiPart):
@@ -304,22 +304,14 @@ class CustomerVersion(BaseModel):
 
 
 @dataclass(frozen=True)
-class QuarantinedRecord:
-    """A record that is not a valid customer: its page and position (from 1), the reason, and its JSON."""
-
-    page: int
-    position: int
-    reason: str
-    payload: str
-
-
-@dataclass(frozen=True)
 class ReceivedRecord:
-    """A record, valid or not, with its page and position (from 1)."""
+    """A record as JSON, with its page and position (from 1): a customer, or the reason why it is not a valid one."""
 
     page: int
     position: int
-    record: CustomerVersion | QuarantinedRecord
+    payload: str = field(repr=False)
+    customer: CustomerVersion | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -335,39 +327,38 @@ class Conflict:
         return f"Conflict(id={self.id!r}, copies={len(self.payloads)})"
 
 
-@dataclass(frozen=True)
-class Merged:
-    """The customers without duplicates, and the conflicts between copies."""
-
-    customers: tuple[CustomerVersion, ...]
-    conflicts: tuple[Conflict, ...]
-
-
-def read_record(  # (JSON is what it is)
-    record: Any,  # noqa: ANN401
+def read_record(
+    record: Any,  # noqa: ANN401 (JSON is what it is)
     page: int,
     position: int,
     mapping: CustomerMapping = NATIVE_MAPPING,
-) -> CustomerVersion | QuarantinedRecord:
-    """Return a record as a customer, or as a quarantined record whose reason quotes no value."""
+) -> ReceivedRecord:
+    """Return a record as a customer, or with a reason that quotes no value."""
     payload = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    try:
+        return ReceivedRecord(page, position, payload, _customer(record, payload, mapping))
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False))
+        reason = "; ".join(faults)
+    except ValueError as error:
+        reason = str(error)
+    return ReceivedRecord(page, position, payload, reason=reason)
+
+
+def _customer(record: object, payload: str, mapping: CustomerMapping) -> CustomerVersion:
     if not isinstance(record, dict):
-        return QuarantinedRecord(page, position, f"a customer is an object, not a {type(record).__name__}", payload)
+        raise ValueError(f"a customer is an object, not a {type(record).__name__}")  # noqa: TRY004 (a fault of the data)
     values: dict[str, Any] = {"payload": payload}
-    for name, field in mapping.fields.given():
-        value = value_at(record, field.path)
+    for name, api_field in mapping.fields.given():
+        value = value_at(record, api_field.path)
         if name == "id":
             values["is_number_id"] = isinstance(value, int)
             values["id"], fault = read_id(value, mapping.id_type)
             if fault:
-                return QuarantinedRecord(page, position, f"id: {fault}", payload)
+                raise ValueError(f"id: {fault}")
         elif value is not MISSING:
-            values |= {name: value} if not isinstance(field, ApiTime | ApiScore) else _read(name, field, value)
-    try:
-        return CustomerVersion.model_validate(values)
-    except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False))
-        return QuarantinedRecord(page, position, "; ".join(faults), payload)
+            values |= {name: value} if not isinstance(api_field, ApiTime | ApiScore) else _read(name, api_field, value)
+    return CustomerVersion.model_validate(values)
 
 
 def read_id(value: object, id_type: str) -> tuple[str, str]:
@@ -381,18 +372,18 @@ def read_id(value: object, id_type: str) -> tuple[str, str]:
     return text, "it stands for nobody" if text.strip().lower() in NOBODY else ""
 
 
-def _read(name: str, field: ApiTime | ApiScore, value: object) -> dict[str, Any]:
-    """Return the values of a timestamp or score field, by customer field."""
-    if isinstance(field, ApiScore):
-        return {name: field.score_of(value), f"has_{name}": True}
-    if field.format in EPOCHS and isinstance(value, int | float) and not isinstance(value, bool):
+def _read(name: str, api_field: ApiTime | ApiScore, value: object) -> dict[str, Any]:
+    """Return the values of a timestamp or score field, by customer api_field."""
+    if isinstance(api_field, ApiScore):
+        return {name: api_field.score_of(value), f"has_{name}": True}
+    if api_field.format in EPOCHS and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    read = field.instant_of(value) if isinstance(value, str) else None
+    read = api_field.instant_of(value) if isinstance(value, str) else None
     return {name: value, f"{name.removesuffix('_at')}_instant": read}
 
 
-def merged(copies: Iterable[CustomerVersion]) -> Merged:
-    """Return each customer's latest version, in the order in which customers first appear.
+def merged(copies: Iterable[CustomerVersion]) -> tuple[tuple[CustomerVersion, ...], tuple[Conflict, ...]]:
+    """Return each customer's latest version, in the order in which customers first appear, and conflicts of copies.
 
     Among versions with the same time the greatest payload wins, so that the result does not depend on page order.
     """
@@ -401,7 +392,7 @@ def merged(copies: Iterable[CustomerVersion]) -> Merged:
         by_id.setdefault(copy.id, []).append(copy)
     chosen = [max(group, key=lambda version: (version.version_instant, version.payload)) for group in by_id.values()]
     conflicts = [_conflict(winner, by_id[winner.id]) for winner in chosen]
-    return Merged(tuple(chosen), tuple(conflict for conflict in conflicts if conflict))
+    return tuple(chosen), tuple(conflict for conflict in conflicts if conflict)
 
 
 def _conflict(winner: CustomerVersion, group: Sequence[CustomerVersion]) -> Conflict | None:
@@ -430,14 +421,11 @@ def _rows(records: Iterable[ReceivedRecord], received_date: date, source: str) -
             "record_number": number,
             "page_number": received.page,
             "page_position": received.position,
-            "payload": received.record.payload,
+            "payload": received.payload,
             "source": source,
+            "reject_reason": received.reason or None,
         }
-        yield row | (
-            _values(received.record)
-            if isinstance(received.record, CustomerVersion)
-            else {"reject_reason": received.record.reason}
-        )
+        yield row | (_values(received.customer) if received.customer else {})
 
 
 def _values(customer: CustomerVersion) -> dict[str, Any]:

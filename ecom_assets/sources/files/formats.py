@@ -108,7 +108,7 @@ def require_readable_globs(pattern: str) -> None:
     first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     for number in range(first, len(parts)):
         for match in glob.iglob(str(Path(*parts[:number])), recursive=True):  # noqa: PTH207 (absolute globs too)
-            if not is_ignored(Path(match).name) and _is_folder_or_gone(Path(match)):
+            if not is_ignored(Path(match).name) and os.path.isdir(match):  # noqa: PTH112 (raises nothing)
                 list(_listed(Path(match)))
 
 
@@ -136,13 +136,6 @@ def _is_folder(path: Path) -> bool:
         raise SourceError(f"{path} may not be read by this user ({error.strerror}); change its permissions") from error
     what = "is a link that leads nowhere" if linked else "is neither a file nor a folder"
     raise SourceError(f"{path} {what}; fix it or move it away")
-
-
-def _is_folder_or_gone(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
 
 
 Format = Literal["csv", "ndjson", "parquet"]
@@ -287,9 +280,11 @@ def _in_glob(pattern: str) -> Iterator[InputFile]:
 
 
 def _input_file(path: Path, root: Path) -> InputFile:
-    if not _is_utf8(str(path)):
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # Python represents the bytes of such a name as lone surrogates
         shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
-        raise SourceError(f"the name of the file {shown} is not UTF-8; rename it")
+        raise SourceError(f"the name of the file {shown} is not UTF-8; rename it") from error
     is_gzip = path.suffix.lower() == ".gz"
     ending = Path(path.stem).suffix.lower() if is_gzip else path.suffix.lower()
     kind = _ENDINGS.get(ending)
@@ -311,14 +306,6 @@ def _input_file(path: Path, root: Path) -> InputFile:
         modified_at=modified_at if is_plausible(modified_at.date()) and modified_at <= changed_at else changed_at,
         placed_at=changed_at,
     )
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # Python represents the bytes of such a name as lone surrogates
-        return False
-    return True
 
 
 def _landing_date(path: Path) -> date | None:
@@ -396,18 +383,11 @@ def _in(pattern: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
 def _newest_in_folder(folder: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if is_ignored(entry.name) or entry.name.startswith((".", "_")):
+            landed = LANDING_DAY.fullmatch(entry.name)
+            is_older = landed is not None and landed[1] < first_day.isoformat()
+            if is_older or is_ignored(entry.name) or entry.name.startswith(_HIDDEN):
                 continue
             if entry.is_dir():
-                if not _is_older(entry.name, first_day):
-                    yield from _newest_in_folder(entry.path, first_day)
+                yield from _newest_in_folder(entry.path, first_day)
             elif entry.is_file():
                 yield entry.path, entry.stat()
-
-
-def _is_older(folder: str, first_day: date) -> bool:
-    landed = LANDING_DAY.fullmatch(folder)
-    try:
-        return landed is not None and date.fromisoformat(landed[1]) < first_day
-    except ValueError:  # not a valid date; `ecom run` reports it
-        return False

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
@@ -45,6 +45,7 @@ class RecordKind:
     time: str
     at: str
     optional: frozenset[str]  # fields that files may lack unless the mapping overrides it
+    required: tuple[str, ...]  # fields that a mapping must fill
     never_empty: frozenset[str]  # JSON often omits empty fields, so only these must be in its first lines
     numbers: frozenset[str]
     read: Mapping[str, tuple[str, str]]
@@ -126,6 +127,20 @@ class IdField(SourceField):
 
 class RecordFields(_MappingPart):
     """One entry per field of the record; fields without an entry stay empty."""
+
+
+def _model_of(kind: RecordKind, name: str) -> type[SourceField]:
+    if name == kind.id:
+        return IdField
+    return TimeField if name in {kind.time, "received_at"} else SourceField
+
+
+def fields_of(kind: RecordKind, base: type[RecordFields] = RecordFields) -> type[RecordFields]:
+    """Return the model with an entry for each field of a kind of record, and for `received_at`."""
+    entries: dict[str, Any] = {name: (_model_of(kind, name), ...) for name in kind.required}
+    others = [name for name in (*kind.fields, "received_at") if name not in kind.required]
+    entries |= {name: (_model_of(kind, name) | None, None) for name in others}
+    return create_model(base.__name__, __base__=base, **entries)
 
 
 class RecordMapping(_MappingPart):
@@ -220,12 +235,7 @@ def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
     if path[0] == "fields" and len(path) == 1:
         fields = kind.model_fields["fields"].annotation
         return list(getattr(fields, "model_fields", ()))
-    kinds: dict[str, type[SourceField]] = {
-        kind.kind.id: IdField,
-        kind.kind.time: TimeField,
-        "received_at": TimeField,
-    }
-    return list(kinds.get(path[-1], SourceField).model_fields)
+    return list(_model_of(kind.kind, path[-1]).model_fields)
 
 
 EVENT_FIELDS = (
@@ -240,6 +250,7 @@ EVENT = RecordKind(
     time="event_timestamp",
     at="event_at",
     optional=OPTIONAL_FIELDS,
+    required=("event_id", "event_type", "event_timestamp"),
     never_empty=frozenset({"event_id", "event_type", "event_timestamp"}),
     numbers=frozenset({"cart_value"}),
     read={"cart_amount": ("DECIMAL(18, 2)", amount("e.cart_value"))},
@@ -247,22 +258,10 @@ EVENT = RecordKind(
 
 
 class EventFields(RecordFields):
-    """One entry per column of `ecommerce_events`; columns without an entry stay empty."""
+    """The entries of an event, which has a user or a session."""
 
-    event_id: IdField
-    event_type: SourceField
-    event_timestamp: TimeField
     user_id: SourceField | None = None
     session_id: SourceField | None = None
-    product_id: SourceField | None = None
-    product_category: SourceField | None = None
-    page_url: SourceField | None = None
-    referrer_url: SourceField | None = None
-    cart_value: SourceField | None = None
-    received_at: TimeField | None = None
-    anonymous_id: SourceField | None = None
-    user_agent: SourceField | None = None
-    properties: SourceField | None = None
 
     @model_validator(mode="after")
     def _someone(self) -> "EventFields":
@@ -276,7 +275,7 @@ class EventMapping(RecordMapping):
 
     kind: ClassVar[RecordKind] = EVENT
 
-    fields: EventFields
+    fields: fields_of(EVENT, EventFields)  # type: ignore[valid-type]  # made from the kind
     event_types: dict[str, str] = Field(default_factory=dict)
     funnel_steps: tuple[str, ...] = ()
 
@@ -329,6 +328,7 @@ ORDER = RecordKind(
     time="date_time",
     at="ordered_at",
     optional=frozenset({"received_at", "order_id", "region", "country", "item_category", "sales_channel", "id"}),
+    required=("uniq_id", "date_time", "customer_id", "item_id", "quantity", "payment_amount"),
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity", "payment_amount"}),
     renamed={"quantity": "received_quantity", "payment_amount": "received_payment_amount"},
@@ -340,36 +340,12 @@ ORDER = RecordKind(
 )
 
 
-class OrderFields(RecordFields):
-    """One entry per column of `user_order_log`; columns without an entry stay empty."""
-
-    uniq_id: IdField
-    date_time: TimeField
-    customer_id: SourceField
-    item_id: SourceField
-    quantity: SourceField
-    payment_amount: SourceField
-    id: SourceField | None = None
-    order_id: SourceField | None = None
-    city_id: SourceField | None = None
-    city_name: SourceField | None = None
-    region: SourceField | None = None
-    country: SourceField | None = None
-    first_name: SourceField | None = None
-    last_name: SourceField | None = None
-    item_name: SourceField | None = None
-    item_category: SourceField | None = None
-    sales_channel: SourceField | None = None
-    status: SourceField | None = None
-    received_at: TimeField | None = None
-
-
 class OrderMapping(RecordMapping):
     """The mapping of a source layout to `user_order_log`."""
 
     kind: ClassVar[RecordKind] = ORDER
 
-    fields: OrderFields
+    fields: fields_of(ORDER)  # type: ignore[valid-type]  # made from the kind
     statuses: dict[str, str] = Field(default_factory=dict)
     sales_channels: dict[str, str] = Field(default_factory=dict)
     other_columns: Literal["refuse", "ignore"] = "refuse"

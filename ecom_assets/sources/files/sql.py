@@ -5,6 +5,7 @@ the mapping does not name, if they are kept. `__file` is the path. `__malformed`
 parsed; then all other columns are NULL.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -192,7 +193,7 @@ def _json_rows(layout: Layout, lines: str) -> str:
     other = _NOTHING
     if layout.other_columns == "properties":
         # A merge removes the members that are null in the patch.
-        patch = "{" + ",".join(f"{_json_text(name)}:null" for name in sorted(layout.named)) + "}"
+        patch = "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:null" for name in sorted(layout.named)) + "}"
         other = f"nullif(json_merge_patch(line, {text(patch)})::VARCHAR, '{{}}')"
     extracted = select(f"line, __file, __malformed, {values}", lines)
     return _exploded(layout, select([*columns, f"{other} AS __other", "__file", "__malformed"], extracted))
@@ -256,10 +257,6 @@ def _compression(*, is_gzip: bool) -> str:
 def json_pointer(name: str) -> str:
     """Return the pointer to a member of a JSON object, as the engine's JSON functions take it."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
-
-
-def _json_text(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 @dataclass(frozen=True)

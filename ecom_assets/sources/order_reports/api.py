@@ -280,18 +280,21 @@ class OrderReports:
                 f"The order report API at {self._place} failed on the increment of {day}; run again later."
             )
         data = self._read(_IncrementData, answer.data or {})
-        nothing = OrderIncrement(day, None, None, 0, 0, report_id, 0.0, self._session.stats.costs())
-        if answer.status == "NOT FOUND" or data.increment_id is None:
-            return replace(nothing, took_s=round(time.monotonic() - began, 3))
-        body = self._download_increment(data.increment_id, data, day)
-        path = path_of(self._settings.home, day)
-        land(body, path)
-        return replace(
-            nothing,
-            increment_id=data.increment_id,
+        path, body = None, b""
+        if answer.status != "NOT FOUND" and data.increment_id is not None:
+            links = data.s3_path or {}
+            link = next((links[name] for name in LINKS if links.get(name)), None)
+            usual, fault_in = f"{quote(data.increment_id, safe='')}/{FILE}", partial(_fault_of_orders, data.row_count)
+            body = self._download(link, usual, f"file of {day}", fault_in)
+            path = path_of(self._settings.home, day)
+            land(body, path)
+        return OrderIncrement(
+            day=day,
+            increment_id=data.increment_id if path else None,
             path=path,
             row_count=count_rows(body, None).row_count,
             byte_count=len(body),
+            report_id=report_id,
             took_s=round(time.monotonic() - began, 3),
             costs=self._session.stats.costs(),
         )
@@ -320,8 +323,7 @@ class OrderReports:
                 f"The report {report.id} of the order report API at {self._place} has no file {HISTORY}; load your "
                 "orders from a file once instead, with `ecom run --orders PATH`."
             )
-        usual = f"{report.id}/{HISTORY}.csv"
-        body = self._download(report.links[HISTORY], usual, f"file {HISTORY}.csv", partial(_fault_of_orders, None))
+        body = self._download_file(report, HISTORY, partial(_fault_of_orders, None))
         path = history_path(self._settings.home)
         land(body, path)
         return path
@@ -330,19 +332,15 @@ class OrderReports:
         """Download and store another file of a report if it has it; return why it could not, or nothing."""
         if name not in report.links:
             return ""
-        usual = f"{report.id}/{name}.csv"
         try:
-            body = self._download(report.links[name], usual, f"file {name}.csv", partial(_fault_of_other, name))
+            body = self._download_file(report, name, partial(_fault_of_other, name))
         except SourceError as error:
             return f"{error} The orders are loaded all the same."
         land(body, report_path(self._settings.home, name))
         return ""
 
-    def _download_increment(self, increment_id: str, data: _IncrementData, day: date) -> bytes:
-        links = data.s3_path or {}
-        link = next((links[name] for name in LINKS if links.get(name)), None)
-        fault_in = partial(_fault_of_orders, data.row_count)
-        return self._download(link, f"{quote(increment_id, safe='')}/{FILE}", f"file of {day}", fault_in)
+    def _download_file(self, report: ReadyReport, name: str, fault_in: Callable[[Response], str]) -> bytes:
+        return self._download(report.links[name], f"{report.id}/{name}.csv", f"file {name}.csv", fault_in)
 
     def _download(self, link: str | None, usual: str, what: str, fault_in: Callable[[Response], str]) -> bytes:
         """Return a complete file; the key is sent to the service only, not to the server that stores its files.

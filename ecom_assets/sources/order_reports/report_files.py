@@ -18,12 +18,9 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import SANDBOX, received_rows
 from ecom_assets.sources.files.formats import joined_places
 from ecom_assets.sources.files.mapping import (
-    IdField,
-    RecordFields,
     RecordKind,
     RecordMapping,
-    SourceField,
-    TimeField,
+    fields_of,
     whole_number,
 )
 from ecom_assets.sources.files.records import RecordFiles
@@ -50,6 +47,7 @@ ACTIVITY_KIND = RecordKind(
     time="date_time",
     at="activity_at",
     optional=frozenset({"id", "quantity"}),
+    required=("uniq_id", "date_time", "action_id", "customer_id"),
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity"}),
     renamed={"quantity": "received_quantity"},
@@ -57,24 +55,12 @@ ACTIVITY_KIND = RecordKind(
 )
 
 
-class ActivityFields(RecordFields):
-    """One entry per column of `user_activity_log`."""
-
-    uniq_id: IdField
-    date_time: TimeField
-    action_id: SourceField
-    customer_id: SourceField
-    id: SourceField | None = None
-    quantity: SourceField | None = None
-    received_at: TimeField | None = None
-
-
 class ActivityMapping(RecordMapping):
     """The mapping of the activities in an order report."""
 
     kind: ClassVar[RecordKind] = ACTIVITY_KIND
 
-    fields: ActivityFields
+    fields: fields_of(ACTIVITY_KIND)  # type: ignore[valid-type]  # made from the kind
 
 
 RESEARCH_KIND = RecordKind(
@@ -84,6 +70,7 @@ RESEARCH_KIND = RecordKind(
     time="date_id",
     at="research_at",
     optional=frozenset({"id"}),
+    required=("research_id", "date_id", "category_id", "geo_id", "sales_qty", "sales_amt"),
     never_empty=frozenset({"research_id", "date_id"}),
     numbers=frozenset({"sales_qty", "sales_amt"}),
     renamed={"sales_qty": "received_sales_qty", "sales_amt": "received_sales_amt"},
@@ -94,25 +81,12 @@ RESEARCH_KIND = RecordKind(
 )
 
 
-class ResearchFields(RecordFields):
-    """One entry per column of `customer_research`."""
-
-    research_id: IdField
-    date_id: TimeField
-    category_id: SourceField
-    geo_id: SourceField
-    sales_qty: SourceField
-    sales_amt: SourceField
-    id: SourceField | None = None
-    received_at: TimeField | None = None
-
-
 class ResearchMapping(RecordMapping):
     """The mapping of the market research in an order report."""
 
     kind: ClassVar[RecordKind] = RESEARCH_KIND
 
-    fields: ResearchFields
+    fields: fields_of(RESEARCH_KIND)  # type: ignore[valid-type]  # made from the kind
 
 
 def has_report(settings: Settings) -> bool:

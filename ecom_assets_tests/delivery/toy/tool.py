@@ -5,26 +5,16 @@ from functools import partial
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
 from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Feed, Tool, ToolContext, hashed
+from ecom_assets.delivery.tool import Feed, Tool, hashed
 
 from . import payload
 from .settings import ToySettings
 
 
-def events(context: ToolContext[ToySettings]) -> HttpDestination:
-    """Return the destination of events."""
-    return context.destination(payload.EVENTS, partial(_request, context.own, "/events"), _read)
-
-
-def users(context: ToolContext[ToySettings]) -> HttpDestination:
-    """Return the destination of users."""
-    return context.destination(payload.USERS, partial(_request, context.own, "/users"), _read)
-
-
-def _request(own: ToySettings, path: str, payloads: Texts) -> PostRequest:
+def _request(path: str, own: ToySettings, payloads: Texts) -> PostRequest:
     return PostRequest(own.toy_url + path, payloads.between("[", "]"), params={"key": own.toy_key.get_secret_value()})
 
 
@@ -43,7 +33,8 @@ TOOL = Tool(
     is_set=lambda own: bool(own.toy_key.get_secret_value()),
     address=lambda own: own.toy_url,
     project=lambda own: hashed(own.toy_key.get_secret_value()),
-    events=Feed(events, limits=lambda _own: LIMITS),
-    users=Feed(users, limits=lambda _own: LIMITS),
+    events=Feed(lambda _own: payload.EVENTS, partial(_request, "/events"), lambda _own: LIMITS),
+    users=Feed(lambda _own: payload.USERS, partial(_request, "/users"), lambda _own: LIMITS),
+    read=_read,
     placeholders={"toy_key": SecretStr("dry-run")},
 )

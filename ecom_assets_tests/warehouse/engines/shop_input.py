@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ecom_assets.sources.customer_api.records import ReceivedRecord, customer_rows, read_record
+from ecom_assets.sources.customer_api.records import customer_rows, read_record
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.local import connect
@@ -134,7 +134,7 @@ class FixedCustomers:
         answer = Days.from_dates(day for day in days.dates if day in self._fetches)
         tables = [
             customer_rows(
-                (ReceivedRecord(1, n, read_record(fetch, 1, n)) for n, fetch in enumerate(self._fetches[day], start=1)),
+                (read_record(fetch, 1, n) for n, fetch in enumerate(self._fetches[day], start=1)),
                 day,
                 "test",
             ).to_pyarrow()

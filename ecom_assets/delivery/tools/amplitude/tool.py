@@ -12,13 +12,13 @@ from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
+from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, hashed, taken
 from ecom_assets.delivery.tools.amplitude import payload as amplitude
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
-Context = ToolContext[AmplitudeSettings]
 PATHS = {"http_v2": "/2/httpapi", "batch": "/batch"}
 IDENTIFY = "/identify"
 TAKEN, REFUSED, THROTTLED = 200, 400, 429
@@ -27,28 +27,14 @@ _OUR_FAULT = ("api key", "request path", "request body")
 """What a 400 response mentions if no row caused it."""
 
 
-def events(context: Context) -> HttpDestination:
-    """Return the destination of events."""
-    own, head = context.own, _head(context.own)
-    return context.destination(
-        amplitude.events(own.amplitude_min_id_length),
-        lambda payloads: PostRequest(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(head, "]}")),
-        read,
-        around_bytes=len(head) + 2,
-        takes_gzip=True,
-    )
+def _events_request(own: AmplitudeSettings, payloads: Texts) -> PostRequest:
+    return PostRequest(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(_head(own), "]}"))
 
 
-def users(context: Context) -> HttpDestination:
-    """Return the destination of user properties; setting them twice has no effect."""
-    own = context.own
-
-    def request(payloads: Sequence[str]) -> PostRequest:
-        key = own.amplitude_api_key.get_secret_value()
-        form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
-        return PostRequest(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
-
-    return context.destination(amplitude.users(own.amplitude_min_id_length), request, read)
+def _users_request(own: AmplitudeSettings, payloads: Texts) -> PostRequest:
+    key = own.amplitude_api_key.get_secret_value()
+    form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
+    return PostRequest(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
@@ -160,8 +146,20 @@ TOOL = Tool(
     is_set=lambda own: bool(own.amplitude_api_key.get_secret_value()),
     address=lambda own: own.amplitude_address,
     project=lambda own: hashed(own.amplitude_api_key.get_secret_value()),
-    events=Feed(events, limits=lambda own: EVENT_LIMITS[own.amplitude_api], repeat_window_s=WINDOW_S),
-    users=Feed(users, limits=lambda _own: USER_LIMITS),
+    events=Feed(
+        form=lambda own: amplitude.events(own.amplitude_min_id_length),
+        request=_events_request,
+        limits=lambda own: EVENT_LIMITS[own.amplitude_api],
+        around_bytes=lambda own: len(_head(own)) + 2,
+        takes_gzip=True,
+        repeat_window_s=WINDOW_S,
+    ),
+    users=Feed(
+        form=lambda own: amplitude.users(own.amplitude_min_id_length),
+        request=_users_request,
+        limits=lambda _own: USER_LIMITS,
+    ),
+    read=read,
     placeholders={"amplitude_api_key": SecretStr("dry-run")},
     deletion=Deletion(
         needed=("amplitude_secret_key",),

@@ -6,47 +6,32 @@ Google's User Deletion API takes one id of a property at a time.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import SecretStr
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
-from ecom_assets.delivery.payloads import PayloadForm, cut_by
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
+from ecom_assets.delivery.payloads import Texts, cut_by
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, taken
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, taken
 from ecom_assets.delivery.tools.ga4 import payload as ga4
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
 
-Context = ToolContext[Ga4Settings]
 UNCONFIRMED = ("unconfirmed", "GA4 got it; it says nothing of what it takes.")
 _EVENTS = ',"events":['
 """The start of the events in a payload; no text can contain this, because quotes in texts are escaped."""
 _PURCHASE = f'{_EVENTS}{{"name":"purchase",'
 
 
-def events(context: Context) -> HttpDestination:
-    """Return the destination of events."""
-    is_repeatable = context.own.ga4_unconfirmed == "at_least_once"
-    return _destination(context, ga4.EVENTS, lambda payload: is_repeatable or is_purchase(payload))
-
-
-def users(context: Context) -> HttpDestination:
-    """Return the destination of user properties; setting them twice has no effect."""
-    return _destination(context, ga4.USERS, lambda _payload: True)
-
-
-def _destination(context: Context, form: PayloadForm, repeatable: Callable[[str], bool]) -> HttpDestination:
-    own = context.own
+def _request(own: Ga4Settings, payloads: Texts) -> PostRequest:
     params = {"measurement_id": own.ga4_measurement_id, "api_secret": own.ga4_api_secret.get_secret_value()}
-    return context.destination(
-        form,
-        lambda payloads: PostRequest(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params),
-        read,
-        cut=_cut,
-        repeatable=repeatable,
-    )
+    return PostRequest(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params)
+
+
+def _repeats(own: Ga4Settings) -> bool:
+    return own.ga4_unconfirmed == "at_least_once"
 
 
 def is_purchase(payload: str) -> bool:
@@ -118,12 +103,16 @@ TOOL = Tool(
     project=lambda own: own.ga4_measurement_id,
     confirms=False,  # it answers every request with 2xx and does not say what it accepted
     events=Feed(
-        events,
+        form=lambda _own: ga4.EVENTS,
+        request=_request,
         limits=lambda _own: EVENT_LIMITS,
-        safe_to_repeat=lambda own: own.ga4_unconfirmed == "at_least_once",
+        cut=_cut,
+        safe_to_repeat=_repeats,
+        repeatable=lambda own, payload: _repeats(own) or is_purchase(payload),
         repeat_window_s=ga4.OLDEST_S,
     ),
-    users=Feed(users, limits=lambda _own: USER_LIMITS),
+    users=Feed(form=lambda _own: ga4.USERS, request=_request, limits=lambda _own: USER_LIMITS, cut=_cut),
+    read=read,
     halves=(("ga4_measurement_id", "ga4_api_secret"),),
     placeholders={"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},
     deletion=Deletion(

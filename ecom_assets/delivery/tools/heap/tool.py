@@ -10,30 +10,18 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
 from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, hashed, taken
 from ecom_assets.delivery.tools.heap import payload as heap
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
-Context = ToolContext[HeapSettings]
 _OUR_FAULT = re.compile(r"\bapp[_ -]?id\b|\benv(ironment)?[_ -]?id\b", re.IGNORECASE)
 """What a 400 response mentions if no row caused it."""
 
 
-def events(context: Context) -> HttpDestination:
-    """Return the destination of events."""
-    return context.destination(heap.EVENTS, partial(_request, context.own, "/api/track", "events"), read)
-
-
-def users(context: Context) -> HttpDestination:
-    """Return the destination of user properties; setting them twice has no effect."""
-    request = partial(_request, context.own, "/api/add_user_properties", "users")
-    return context.destination(heap.USERS, request, read)
-
-
-def _request(own: HeapSettings, path: str, records: str, payloads: Texts) -> PostRequest:
+def _request(path: str, records: str, own: HeapSettings, payloads: Texts) -> PostRequest:
     head = f'{{"app_id": {json.dumps(own.heap_app_id)}, "{records}": ['
     return PostRequest(own.heap_address + path, payloads.between(head, "]}"))
 
@@ -77,8 +65,18 @@ TOOL = Tool(
     is_set=lambda own: bool(own.heap_app_id),
     address=lambda own: own.heap_address,
     project=lambda own: hashed(own.heap_app_id),
-    events=Feed(events, limits=lambda _own: LIMITS, repeat_window_s=WINDOW_S),
-    users=Feed(users, limits=lambda _own: LIMITS),
+    events=Feed(
+        form=lambda _own: heap.EVENTS,
+        request=partial(_request, "/api/track", "events"),
+        limits=lambda _own: LIMITS,
+        repeat_window_s=WINDOW_S,
+    ),
+    users=Feed(
+        form=lambda _own: heap.USERS,
+        request=partial(_request, "/api/add_user_properties", "users"),
+        limits=lambda _own: LIMITS,
+    ),
+    read=read,
     placeholders={"heap_app_id": "dry-run"},
     secret_ids=("heap_app_id",),
     deletion=Deletion(

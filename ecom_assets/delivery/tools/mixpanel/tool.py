@@ -11,43 +11,33 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, HttpDestination, read_common
+from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
 from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, ToolContext, hashed, taken
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, hashed, taken
 from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
-Context = ToolContext[MixpanelSettings]
 TAKEN = 200
 _OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
 """What an error mentions if no row caused it."""
 
 
-def events(context: Context) -> HttpDestination:
-    """Return the destination of events."""
-    own = context.own
-    params = {"strict": "1"} | ({"project_id": own.mixpanel_project_id} if own.mixpanel_project_id else {})
-    user = own.mixpanel_service_user or own.mixpanel_token.get_secret_value()
-    password = own.mixpanel_service_secret.get_secret_value() if own.mixpanel_service_user else ""
-
-    def request(payloads: Texts) -> PostRequest:
-        body = payloads.between("[", "]")
-        return PostRequest(f"{own.mixpanel_address}/import", body, params=params, user=user, password=password)
-
-    return context.destination(mixpanel.EVENTS, request, read, around_bytes=2, takes_gzip=True)
+def _events_request(own: MixpanelSettings, payloads: Texts) -> PostRequest:
+    return PostRequest(
+        f"{own.mixpanel_address}/import",
+        payloads.between("[", "]"),
+        params={"strict": "1"} | ({"project_id": own.mixpanel_project_id} if own.mixpanel_project_id else {}),
+        user=own.mixpanel_service_user or own.mixpanel_token.get_secret_value(),
+        password=own.mixpanel_service_secret.get_secret_value() if own.mixpanel_service_user else "",
+    )
 
 
-def users(context: Context) -> HttpDestination:
-    """Return the destination of user properties; setting them twice has no effect."""
-    token = f'{{"$token":{json.dumps(context.own.mixpanel_token.get_secret_value())},'
-
-    def request(payloads: Sequence[str]) -> PostRequest:
-        body = ",".join(token + payload[1:] for payload in payloads)
-        url = f"{context.own.mixpanel_address}/engage"
-        return PostRequest(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
-
-    return context.destination(mixpanel.USERS, request, read)
+def _users_request(own: MixpanelSettings, payloads: Texts) -> PostRequest:
+    token = f'{{"$token":{json.dumps(own.mixpanel_token.get_secret_value())},'
+    body = ",".join(token + payload[1:] for payload in payloads)
+    url = f"{own.mixpanel_address}/engage"
+    return PostRequest(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
@@ -143,8 +133,15 @@ TOOL = Tool(
     is_set=lambda own: bool(own.mixpanel_token.get_secret_value() or own.mixpanel_service_user),
     address=lambda own: own.mixpanel_address,
     project=lambda own: hashed(own.mixpanel_token.get_secret_value()),
-    events=Feed(events, limits=lambda own: _limits(own, 1)),
-    users=Feed(users, limits=lambda own: _limits(own, 2)),
+    events=Feed(
+        form=lambda _own: mixpanel.EVENTS,
+        request=_events_request,
+        limits=lambda own: _limits(own, 1),
+        around_bytes=lambda _own: 2,
+        takes_gzip=True,
+    ),
+    users=Feed(form=lambda _own: mixpanel.USERS, request=_users_request, limits=lambda own: _limits(own, 2)),
+    read=read,
     halves=(("mixpanel_service_user", "mixpanel_service_secret"),),
     refusal=_refusal,
     placeholders={"mixpanel_token": SecretStr("dry-run")},
