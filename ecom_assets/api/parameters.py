@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Final, Literal
@@ -255,10 +255,13 @@ def of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`
     return field
 
 
-def row_of(columns: Mapping[str, Column], *, without: Sequence[str] = (), known: bool = True) -> type[BaseModel]:
-    """Return a model with columns as fields; unless they are known, each may be null."""
+def row_of(
+    columns: Mapping[str, Column], *, only: Sequence[str] = (), without: Sequence[str] = (), known: bool = True
+) -> type[BaseModel]:
+    """Return a model with columns as fields, by default all; unless they are known, each may be null."""
     fields: dict[str, Any] = {}
-    for name, column in columns.items():
+    for name in only or columns:
+        column = columns[name]
         kind = Money if column.shown_as == "money" else TYPES[column.type.partition("(")[0]]
         fields[name] = (kind if known and not column.nullable else kind | None, of(column))
     return create_model("Row", **{name: field for name, field in fields.items() if name not in without})
@@ -310,6 +313,34 @@ Rewrite = Callable[[bytes], tuple[bytes, dict[bytes, bytes]]]
 """Returns the body of a response in another form, with the headers that change."""
 
 
+@dataclass
+class WholeResponse:
+    """The response of an ASGI application in one piece, and what the log and the metrics say of it."""
+
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    body: bytes = b""
+    noted: dict[str, str] = field(default_factory=dict)
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the response."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message["headers"])
+        else:
+            self.body += message.get("body", b"")
+
+    @property
+    def is_answer(self) -> bool:
+        """Return whether it is successful, and JSON."""
+        return self.status == _OK and dict(self.headers).get(b"content-type", b"").startswith(b"application/json")
+
+    def response(self) -> Response:
+        """Return it to be sent."""
+        response = Response(self.body, self.status)
+        response.raw_headers = self.headers
+        return response
+
+
 @dataclass(frozen=True)
 class RewrittenAnswers:
     """ASGI middleware that rewrites JSON responses if the query has a parameter; error responses do not change."""
@@ -320,9 +351,17 @@ class RewrittenAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and rewrite the response if the query has the parameter."""
-        if scope["type"] == "http" and self.parameter in parse_qsl(scope["query_string"].decode("latin-1")):
-            send = Rewritten(send, self.rewrite).send
-        await self.app(scope, receive, send)
+        if scope["type"] != "http" or self.parameter not in parse_qsl(scope["query_string"].decode("latin-1")):
+            await self.app(scope, receive, send)
+            return
+        whole = WholeResponse()
+        await self.app(scope, receive, whole.send)
+        if whole.is_answer:
+            whole.body, changed = self.rewrite(whole.body)
+            changed[b"content-length"] = str(len(whole.body)).encode()
+            kept = [header for header in whole.headers if header[0] not in changed]
+            whole.headers = [*kept, *changed.items()]
+        await whole.response()(scope, receive, send)
 
 
 def numbers_alone(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
@@ -337,38 +376,6 @@ def as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     count = answer.get("total_count")
     total = {} if count is None else {TOTAL_HEADER.encode(): str(count).encode()}
     return csv_of(answer).encode(), {b"content-type": MEDIA_TYPE.encode(), **total}
-
-
-class Rewritten:
-    """Buffers a successful JSON response until it is complete, and sends it rewritten; passes other responses on."""
-
-    def __init__(self, send: Send, rewrite: Rewrite) -> None:
-        """Take where to send to, and the function that returns another body with its headers."""
-        self._send = send
-        self._rewrite = rewrite
-        self._start: Message | None = None
-        self._body: list[bytes] = []
-
-    async def send(self, message: Message) -> None:
-        """Send a message of the response."""
-        if message["type"] == "http.response.start":
-            kind = dict(message["headers"]).get(b"content-type", b"")
-            if message["status"] == _OK and kind.startswith(b"application/json"):
-                self._start = message
-                return
-        if self._start is None:
-            await self._send(message)
-            return
-        self._body.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            await self._finish(self._start)
-
-    async def _finish(self, start: Message) -> None:
-        body, changed = self._rewrite(b"".join(self._body))
-        headers = {b"content-length": str(len(body)).encode(), **changed}
-        kept = [header for header in start["headers"] if header[0] not in headers]
-        await self._send({**start, "headers": [*kept, *headers.items()]})
-        await self._send({"type": "http.response.body", "body": body})
 
 
 def csv_of(answer: Row) -> str:

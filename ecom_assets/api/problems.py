@@ -129,15 +129,15 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _flaw(error: Mapping[str, Any], *, is_json: bool) -> Flaw:
-    place = [str(part) for part in error["loc"]]
+    location = [str(part) for part in error["loc"]]
     detail, kind = str(error["msg"]).replace("tuple", "list").replace("Tuple", "List"), error["type"]
-    if place[0] == "body" and not is_json:
+    if location[0] == "body" and not is_json:
         detail = "It is not sent as JSON; add the header Content-Type: application/json"
     elif kind == "json_invalid":
-        place, detail = place[:1], f"It is not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
+        location, detail = location[:1], f"It is not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
     elif kind == "extra_forbidden":
         detail = "Nothing of this name can be given here; /docs lists what can"
-    return Flaw(place=".".join(place), detail=detail)
+    return Flaw(place=".".join(location), detail=detail)
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -9,7 +9,7 @@ import typer
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import ApiKey, KeyFile
-from ecom_assets.cli.options import Json
+from ecom_assets.cli.options import Host, Json, Port, UntilParentEnds
 from ecom_assets.cli.ui import prepare_server, take_own_data
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.settings.settings import Settings, load_settings
@@ -19,9 +19,9 @@ OPENS_AFTER_S = 2.0
 
 
 def api(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; default ECOM_API_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_API_PORT.")] = None,
-    until_parent_ends: Annotated[bool, typer.Option("--until-parent-ends", hidden=True)] = False,
+    host: Host = None,
+    port: Port = None,
+    until_parent_ends: UntilParentEnds = False,
 ) -> None:
     """Serve the HTTP API and the dashboard, until Ctrl-C."""
     settings = _ready(host, port)
@@ -30,8 +30,8 @@ def api(
 
 
 def dashboard(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; default ECOM_API_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_API_PORT.")] = None,
+    host: Host = None,
+    port: Port = None,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
 ) -> None:
     """Serve the dashboard with the HTTP API, until Ctrl-C."""

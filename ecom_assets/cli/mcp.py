@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ecom_assets.cli.options import Host, Port
 from ecom_assets.errors import UsageError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings, load_settings
@@ -14,8 +15,8 @@ HTTP_ONLY = "goes with --http only; over stdio there is no address"
 
 def mcp(
     http: Annotated[bool, typer.Option("--http", help="Serve over HTTP, with the API's keys, until Ctrl-C.")] = False,
-    host: Annotated[str | None, typer.Option(help="Address to listen on; default ECOM_API_HOST.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_API_PORT.")] = None,
+    host: Host = None,
+    port: Port = None,
     personal: Annotated[
         bool, typer.Option("--personal", help="Let questions over stdio be about single people.")
     ] = False,

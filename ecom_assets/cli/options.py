@@ -40,6 +40,9 @@ SESSION_RULES = (
     "file's own session ids."
 )
 SessionRuleName = Annotated[str, typer.Option("--session-rule", help=SESSION_RULES)]
+Host = Annotated[str | None, typer.Option(help="Address to listen on; default ECOM_API_HOST.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_API_PORT.")]
+UntilParentEnds = Annotated[bool, typer.Option("--until-parent-ends", hidden=True)]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
 DEFINITION = "YAML or JSON file in place of options; those it has no key for stay, such as files, days and --segment."
 Definition = Annotated[Path | None, typer.Option(help=DEFINITION)]

@@ -186,14 +186,12 @@ def outcome_of(result: dg.ExecuteInProcessResult, days: Days) -> RunOutcome:
 
 def _metadata_by_table(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
     """Return the metadata of each computed asset, by its key."""
-    materialized = {
-        event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
-        for event in result.get_asset_materialization_events()
-        if event.asset_key
-    }
+    materializations = (event.materialization for event in result.get_asset_materialization_events())
     return {
-        key: {name.rpartition("/")[2]: value.value for name, value in entries.items()}
-        for key, entries in materialized.items()
+        entry.asset_key.to_user_string(): {
+            name.rpartition("/")[2]: value.value for name, value in entry.metadata.items()
+        }
+        for entry in materializations
     }
 
 

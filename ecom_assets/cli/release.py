@@ -46,10 +46,7 @@ def release_command(
     later = "; its rows come in with the next run over that day, as this one failed."
     line = f"{day} is released for {source} by {who}{came if outcome.is_well else later}"
     typer.echo(json.dumps(released) if as_json else line)
-    for sentence in [
-        *outcome.failures,
-        *(f"{check.table}: the check {check.name} failed" for check in outcome.failed_checks),
-    ]:
+    for sentence in outcome.complaints:
         typer.echo(f"ecom: {sentence}", err=True)
     if not outcome.is_well:
         raise typer.Exit(1)

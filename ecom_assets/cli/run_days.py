@@ -101,7 +101,7 @@ class DaysOfRun:
                 covered.append(self._newest(self.today if self.settings.customer_api_url else self.today - ONE_DAY))
             first, last = self._requested(Days.from_dates(day for days in covered for day in days.dates), opened)
             if (last - first).days >= self.settings.max_days:
-                inside = [file for file in self._found(opened) if first <= file.received <= last]
+                inside = [file for file in self._file_days(opened) if first <= file.received <= last]
                 require_span(first, min(last, self.today), self.settings.max_days, inside)
             return first, last
 
@@ -116,10 +116,10 @@ class DaysOfRun:
         if len(days.dates) <= GAP_DAYS or not has_files_only:
             return [days]
         with duckdb.connect() as con:
-            result = {day for file in self._found(self._opened(con)) for day in file.days}
+            result = {day for file in self._file_days(self._opened(con)) for day in file.days}
         return parts_of(days, {*result, *stored()})
 
-    def _found(self, opened: Iterable[RecordFiles]) -> list[DayOfFile]:
+    def _file_days(self, opened: Iterable[RecordFiles]) -> list[DayOfFile]:
         return [file for files in opened for file in days_of_files(files, self.settings.late_days)]
 
     def _opened(self, con: duckdb.DuckDBPyConnection) -> list[RecordFiles]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import Json, day_of
+from ecom_assets.cli.options import Json, UntilParentEnds, day_of
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import load_settings
@@ -83,7 +83,7 @@ TICK_S = 2.0
 
 
 def live(
-    until_parent_ends: Annotated[bool, typer.Option("--until-parent-ends", hidden=True)] = False,
+    until_parent_ends: UntilParentEnds = False,
 ) -> None:
     """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
     from ecom_assets.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)

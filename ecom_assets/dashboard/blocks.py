@@ -19,10 +19,10 @@ Number = int | float | Decimal | None
 
 def sparkline(values: Sequence[Number]) -> list[str]:
     """Return the points of lines through values in the order of time: an unknown one ends a line, too few make none."""
-    known = [float(value) for value in values if value is not None]
-    if len(known) < FEWEST:
+    numbers = [float(value) for value in values if value is not None]
+    if len(numbers) < FEWEST:
         return []
-    low, span = min(known), (max(known) - min(known)) or 1.0
+    low, span = min(numbers), (max(numbers) - min(numbers)) or 1.0
     step = (WIDTH - 2 * MARGIN) / (len(values) - 1)
     lines: list[list[str]] = [[]]
     for position, value in enumerate(values):
@@ -75,6 +75,13 @@ class Tile:
     why: Why | None = None
     href: str = ""
 
+    @classmethod
+    def of(cls, model: type[BaseModel], name: str, value: Any, definition: str = "", **more: Any) -> "Tile":  # noqa: ANN401 (any number, and as its attributes)
+        """Return the tile of a number of an answer, as its model declares it."""
+        field = model.model_fields[name]
+        definition = definition or f"{str(field.description).partition(';')[0]}."
+        return cls(str(field.title), value, format_of(field), definition, **more)
+
     @property
     def direction(self) -> str:
         """Return whether the change is up, down or flat; empty without one."""
@@ -103,11 +110,7 @@ class Tiles(Block):
     @classmethod
     def of(cls, model: type[BaseModel], numbers: Mapping[str, Any], names: Sequence[str]) -> "Tiles":
         """Return numbers of an answer, as its model declares them."""
-        return cls(tuple(_tile(model.model_fields[name], numbers[name]) for name in names), compared=False)
-
-
-def _tile(field: FieldInfo, value: Any) -> Tile:  # noqa: ANN401 (any number)
-    return Tile(str(field.title), value, format_of(field), f"{str(field.description).partition(';')[0]}.")
+        return cls(tuple(Tile.of(model, name, numbers[name]) for name in names), compared=False)
 
 
 def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of numbers)
@@ -254,15 +257,15 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
     The answer has the number in its field `part`, as the model `row` declares it, and besides `previous`, `change` and
     `definition`; the number is counted from `table`, and `points` are its values over time.
     """
-    field = row.model_fields[name]
-    return Tile(
-        str(field.title),
+    columns = (data for data in row.model_fields[name].metadata if isinstance(data, Column))
+    return Tile.of(
+        row,
+        name,
         answer[part][name],
-        format_of(field),
         meaning(answer, name),
         previous=(answer["previous"] or {}).get(name),
         change=answer["change"].get(name),
-        better=next((data.better for data in field.metadata if isinstance(data, Column)), "up"),
+        better=next((column.better for column in columns), "up"),
         trend=sparkline([point[name] for point in points]),
         why=Why(table, name),
         href=href,

@@ -60,7 +60,7 @@ class FormInput:
         return bool(self.number) and self.name.startswith("where_")
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def refused_as(self) -> tuple[str, ...]:
         """Return `about`, or its default."""
         return self.about or (self.name,)
 
@@ -267,8 +267,8 @@ def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
     """Return the field whose value or name a sentence quotes; empty if none."""
     quoting = (shown.name for shown in builder.inputs if (text := _value(view, shown.name)) and f"'{text}'" in sentence)
     in_sentence = f"{sentence} ".replace("`", " ")
-    named = (shown.name for shown in builder.inputs if any(f"{word} " in in_sentence for word in shown.words))
-    return next(quoting, "") or next(named, "")
+    naming = (shown.name for shown in builder.inputs if any(f"{word} " in in_sentence for word in shown.refused_as))
+    return next(quoting, "") or next(naming, "")
 
 
 def _value(view: View, name: str) -> str:

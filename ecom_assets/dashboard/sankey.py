@@ -33,9 +33,7 @@ def rows_of(flows: Iterable[Flow], columns: int) -> tuple[list[dict[str, Any]], 
     sizes = _sizes(listed, columns)
     scale = min((1 - GAP * (len(column) - 1)) / sum(column.values()) for column in sizes if column)
     nodes = {
-        (column, name): place
-        for column, of_column in enumerate(sizes)
-        for name, place in _stacked(of_column, scale).items()
+        (column, name): y for column, of_column in enumerate(sizes) for name, y in _stacked(of_column, scale).items()
     }
     step = (1 - NODE) / max(columns - 1, 1)
     used_out: dict[tuple[int, str], float] = defaultdict(float)

@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from multiprocessing import forkserver, get_context
@@ -32,6 +32,7 @@ from ecom_assets.api.auth.callers import CALLER, VERSION_PREFIX, name_of_caller
 from ecom_assets.api.auth.guard import counted_address
 from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.middleware.request_log import REQUEST_ID, json_lines
+from ecom_assets.api.parameters import WholeResponse
 from ecom_assets.api.problems import REFUSED, RequestRefusal
 from ecom_assets.api.store.store import spill_folder
 from ecom_assets.settings.settings import Settings
@@ -58,23 +59,6 @@ class Asked:
     def of(cls, scope: Scope, body: bytes, names: tuple[str, ...]) -> "Asked":
         """Return the request of a scope, with the entries of an application that are named besides `OF_REQUEST`."""
         return cls({name: scope[name] for name in (*OF_REQUEST, *names) if name in scope}, body)
-
-
-@dataclass
-class Answered:
-    """The whole response, and what the log and the metrics say of it."""
-
-    status: int = 0
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    body: bytes = b""
-    noted: dict[str, str] = field(default_factory=dict)
-
-    async def send(self, message: Message) -> None:
-        """Take a part of the response."""
-        if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], list(message["headers"])
-        else:
-            self.body += message.get("body", b"")
 
 
 class WorkerEndedError(Exception):
@@ -105,7 +89,7 @@ class Worker:
         finally:
             theirs.close()
 
-    def ask(self, request: Asked) -> Answered:
+    def ask(self, request: Asked) -> WholeResponse:
         """Return the answer to a question.
 
         Raises:
@@ -113,7 +97,7 @@ class Worker:
         """
         try:
             self._connection.send(request)
-            answered: Answered = self._connection.recv()
+            answered: WholeResponse = self._connection.recv()
         except (EOFError, OSError) as error:
             self.end()
             self._process.join()
@@ -161,8 +145,8 @@ def _next(connection: Connection, app: Starlette) -> Asked | None:
     return request
 
 
-async def _answer(app: Starlette, request: Asked) -> Answered:
-    answered, scope = Answered(), dict(request.scope)
+async def _answer(app: Starlette, request: Asked) -> WholeResponse:
+    answered, scope = WholeResponse(), dict(request.scope)
     messages = [{"type": "http.request", "body": request.body, "more_body": False}]
 
     async def receive() -> Message:
@@ -334,11 +318,9 @@ class AdHocQuestions:
         except WorkerEndedError as error:
             return self._ad_hoc.refuse(self._too_long() if error.is_out_of_time else _ended(), scope)
         scope.update(answered.noted)
-        response = Response(answered.body, answered.status)
-        response.raw_headers = answered.headers
-        return response
+        return answered.response()
 
-    async def _answer(self, request: Asked) -> Answered:
+    async def _answer(self, request: Asked) -> WholeResponse:
         loop = asyncio.get_running_loop()
         self._idle = [worker for worker in self._idle if worker.is_alive()]
         start = partial(Worker, self._ad_hoc.make_app, self._settings)

@@ -128,13 +128,13 @@ class ScopeNeededError(EcomError):
         self.scope = scope
 
 
-def require_personal(request: Request, named: Iterable[str]) -> None:
+def require_personal(request: Request, columns: Iterable[str]) -> None:
     """Raise if a query names columns with personal data, and the key lacks the scope `personal`.
 
     Raises:
         ScopeNeededError: The message names the first such column.
     """
-    personal = [name for name in named if OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS]
+    personal = [name for name in columns if OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS]
     if personal and not may_see_people(request):
         raise ScopeNeededError(
             f"{personal[0]!r} is personal data, which a key without the scope {Scope.PERSONAL.value!r} may not ask "

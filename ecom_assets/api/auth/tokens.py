@@ -45,8 +45,8 @@ class TokenReader:
     @staticmethod
     def are_used(settings: Settings) -> bool:
         """Return whether the settings name a secret, a public key or a key set for tokens."""
-        named = settings.jwt_secret.get_secret_value(), settings.jwt_public_key_path, settings.jwt_jwks_url
-        return any(map(bool, named))
+        configured = settings.jwt_secret.get_secret_value(), settings.jwt_public_key_path, settings.jwt_jwks_url
+        return any(map(bool, configured))
 
     async def find(self, token: str) -> Caller | None:
         """Return the caller that a token identifies; None if it is not valid, for any reason."""

@@ -255,23 +255,23 @@ class AnswerCache:
             await self._app(scope, receive, send)
             return
         version = await self._version()
-        parameters, key = _read(scope, version)
+        if_none_match, key = _read(scope, version)
         if not version:
             await self._app(scope, receive, send)
             return
         value = self._memory.get(key)
         if value is not None:
             scope[CACHE] = "hit"
-            await _give(value, parameters, scope, send)
+            await _send_kept(value, if_none_match, scope, send)
         else:
-            await self._find_or_make(key, parameters, scope, receive, send)
+            await self._find_or_make(key, if_none_match, scope, receive, send)
 
-    async def _find_or_make(self, key: str, parameters: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _find_or_make(self, key: str, if_none_match: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         while (other := self._under_way.get(key)) is not None:  # equal requests at the same time: only one is computed
             await asyncio.shield(other)
             if (result := self._memory.get(key)) is not None:
                 scope[CACHE] = "hit"
-                await _give(result, parameters, scope, send)
+                await _send_kept(result, if_none_match, scope, send)
                 return
         ended = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
@@ -279,7 +279,7 @@ class AnswerCache:
             if result is not None:
                 self._memory.put(key, result)
                 scope[CACHE] = "shared"
-                await _give(result, parameters, scope, send)
+                await _send_kept(result, if_none_match, scope, send)
             else:
                 await self._make(key, scope, receive, send)
         finally:
@@ -331,15 +331,15 @@ class _Recording:
 
 def _read(scope: Scope, version: str) -> tuple[bytes, str]:
     """Return the request's If-None-Match header, and its key in the cache."""
-    packed, parameters = b"identity", b""
+    packed, if_none_match = b"identity", b""
     for name, value in scope["headers"]:
         if name == b"accept-encoding" and takes_gzip(value):
             packed = b"gzip"
         elif name == b"if-none-match":
-            parameters = value
+            if_none_match = value
     scope[_PACKED] = packed
     query = scope["query_string"].decode("latin-1")
-    return parameters, "\n".join((version, scope["path"], query, packed.decode()))
+    return if_none_match, "\n".join((version, scope["path"], query, packed.decode()))
 
 
 def takes_gzip(accepted: bytes) -> bool:
@@ -359,15 +359,15 @@ def _may_be_kept(headers: dict[bytes, bytes]) -> bool:
     return b"etag" in headers and varies <= _KNOWN_TO_VARY and not is_private
 
 
-async def _give(result: CachedAnswer, parameters: bytes, scope: Scope, send: Send) -> None:
+async def _send_kept(result: CachedAnswer, if_none_match: bytes, scope: Scope, send: Send) -> None:
     scope[ROUTE] = result.route
-    is_known = bool(parameters) and is_same(parameters, result.etag)
+    is_known = bool(if_none_match) and is_same(if_none_match, result.etag)
     status, headers = (304, result.short_headers()) if is_known else (_OK, result.headers)
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": b"" if is_known else result.body})
 
 
-def is_same(parameters: bytes, etag: bytes) -> bool:
+def is_same(if_none_match: bytes, etag: bytes) -> bool:
     """Return whether an If-None-Match header names an ETag, in weak comparison (RFC 9110, 13.1.2)."""
-    tags = {tag.strip().removeprefix(b"W/") for tag in parameters.split(b",")}
+    tags = {tag.strip().removeprefix(b"W/") for tag in if_none_match.split(b",")}
     return b"*" in tags or etag.removeprefix(b"W/") in tags

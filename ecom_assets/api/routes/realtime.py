@@ -103,7 +103,7 @@ class RecentReading:
         """Start without numbers."""
         self._lock = threading.Lock()
         self._read_at = -float("inf")
-        self._found: dict[str, Any] = {}
+        self._numbers: dict[str, Any] = {}
 
     def of(self, request: Request) -> dict[str, Any]:
         """Return the cached numbers, or read them if they are too old."""
@@ -111,9 +111,9 @@ class RecentReading:
             if time.monotonic() - self._read_at > READ_EVERY_S:
                 settings = request.app.state.settings
                 people = ErasedPeople(settings, is_reader=True)
-                self._found = real_time(settings, now_utc(), rule=RULE, erased_people=people)
+                self._numbers = real_time(settings, now_utc(), rule=RULE, erased_people=people)
                 self._read_at = time.monotonic()
-            return self._found
+            return self._numbers
 
 
 @router.get(

@@ -4,35 +4,30 @@ from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import Field, create_model
+from pydantic import Field
 
-from ecom_assets.api.parameters import Context, PagedDaysParameters, of
+from ecom_assets.api.parameters import Context, PagedDaysParameters, of, row_of
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
-from ecom_assets.questions.answer import Answer, Money
+from ecom_assets.questions.answer import Answer
 from ecom_assets.reconciliation import queries as reconciliation_queries
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
-from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["reconciliation"], responses=documented(409))
 
 
-def _field(column: Column) -> Any:  # noqa: ANN401 (a type and a field for `create_model`)
-    return (Money | None if column.name.endswith("_amount") else int | None), of(column)
+class ReconciledNumbers(
+    row_of(OrderEventReconciliationDaily.columns, only=reconciliation_queries.NUMBERS, known=False)  # type: ignore[misc]  # a model of a function
+):
+    """Orders and refunds beside purchase and refund events, and their differences by cause."""
 
 
-ReconciledNumbers = create_model(
-    "ReconciledNumbers",
-    __doc__="Orders and refunds beside purchase and refund events, and their differences by cause.",
-    **{name: _field(OrderEventReconciliationDaily.columns[name]) for name in reconciliation_queries.NUMBERS},
-)
-DeliveredCounts = create_model(
-    "DeliveredCounts",
-    __doc__="What became of records that were due.",
-    **{name: _field(ReconciliationDaily.columns[name]) for name in delivery_queries.COUNTS},
-)
+class DeliveredCounts(
+    row_of(ReconciliationDaily.columns, only=delivery_queries.COUNTS, known=False)  # type: ignore[misc]  # a model of a function
+):
+    """What became of records that were due."""
 
 
 class ReconciledDay(ReconciledNumbers):

@@ -67,9 +67,9 @@ class TableSource:
             ScopeNeededError: The caller may not see a column.
             DefinitionError: A column is not published.
         """
-        named = list(columns)
-        require_personal(self.request.scope, named)
-        for column in named:
+        columns = list(columns)
+        require_personal(self.request.scope, columns)
+        for column in columns:
             name = NOT_PUBLISHED.get(column, column.partition(".")[0])
             if name in self.lacking:
                 raise DefinitionError(f"The events published in Postgres have no column {column!r}; ask without it.")

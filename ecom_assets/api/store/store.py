@@ -140,10 +140,10 @@ def published_days(
         noted: The first and the last known day of sources.
         held: The days of sources that are held back.
     """
-    places = {source: place for source, place in PUBLISHED_DAYS_OF.items() if place[0].qualified_name() in tables}
-    known = {source: days_of(*place) for source, place in places.items()}
-    known |= {source: KnownDays.from_texts(*days) for source, days in noted.items() if days[0]}
-    return known | {source: known.get(source, KnownDays()).with_held(days) for source, days in held.items()}
+    days = {source: column for source, column in PUBLISHED_DAYS_OF.items() if column[0].qualified_name() in tables}
+    known = {source: days_of(*column) for source, column in days.items()}
+    known |= {source: KnownDays.from_texts(*ends) for source, ends in noted.items() if ends[0]}
+    return known | {source: known.get(source, KnownDays()).with_held(held_days) for source, held_days in held.items()}
 
 
 class StoreReading(ABC):

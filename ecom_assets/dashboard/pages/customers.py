@@ -15,7 +15,6 @@ from ecom_assets.dashboard.blocks import (
     Tiles,
     Why,
     compared_tile,
-    format_of,
     meaning,
 )
 from ecom_assets.dashboard.page import DashboardPage, Section, View
@@ -29,6 +28,13 @@ WEEKS = TableColumn.several(
     customers.CustomerWeek, "week_start_date", "customers_count", "new_customers_count", "returning_customers_count",
     "refunded_customers_count", "new_revenue_amount", "returning_revenue_amount",
 )  # fmt: skip
+WORTH: Final = {
+    "revenue_per_customer_amount": Why("mart.lifetime_value", "revenue_amount"),
+    "lifetime_value_amount": Why("mart.lifetime_value", "lifetime_value_amount"),
+    "churn_risk_rate": None,
+    "at_risk_customer_count": None,
+}
+"""What all customers are worth, and where each of these numbers can be traced from."""
 NO_MODEL: Final = {
     "too_few_customers": "fewer than 10 customers came back",
     "no_repeat_orders": "no customer has ordered a second time",
@@ -81,18 +87,10 @@ def value(view: View) -> Block:
     """Return what customers have brought and are expected to bring."""
     answer = view.answer(customers.customers)
     worth = answer["value"]
-
-    def tile(name: str, column: str = "") -> Tile:
-        field = customers.CustomerValue.model_fields[name]
-        why = Why("mart.lifetime_value", column) if column else None
-        return Tile(str(field.title), worth[name], format_of(field), meaning(answer, name), why=why)
-
-    tiles = (
-        tile("revenue_per_customer_amount", "revenue_amount"),
-        tile("lifetime_value_amount", "lifetime_value_amount"),
-        tile("churn_risk_rate"),
-        tile("at_risk_customer_count"),
-    )
+    tiles = [
+        Tile.of(customers.CustomerValue, name, worth[name], meaning(answer, name), why=why)
+        for name, why in WORTH.items()
+    ]
     reasons = {name: None for name in (worth["no_model_reason"], worth["no_order_value_reason"]) if name}
     notices = [Notice(f"No value can be expected: {NO_MODEL[name]}.", "info") for name in reasons]
     return Several((Tiles(tiles, compared=False), *notices))

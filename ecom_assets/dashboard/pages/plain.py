@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 
 from ecom_assets.all_questions import all_questions
 from ecom_assets.dashboard.blocks import Block, DataTable, TableColumn, Tiles, format_of
+from ecom_assets.dashboard.formats import in_words
 from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import DashboardPage, Section, csv_address
 from ecom_assets.questions.answer import Kind
@@ -22,7 +23,7 @@ def _page_of(kind: Kind[Any, Any]) -> DashboardPage:
     builder, names, columns = Builder(kind), _numbers(kind), _columns(kind)
     sections = [Section("Totals", answered(builder, totals), is_titled=False)] if names else []
     sections += [Section(kind.lists[0].replace("_", " ").capitalize(), answered(builder, rows))] if columns else []
-    return question_page(builder, sections, path=kind.name, title=kind.summary, summary=f"{kind.summary}.")
+    return question_page(builder, sections, path=kind.name, title=in_words(kind.name), summary=f"{kind.summary}.")
 
 
 def _numbers(kind: Kind[Any, Any]) -> list[str]:

@@ -83,7 +83,7 @@ def number(view: View) -> Block:
         return _numbers(view, answer)
     unit, value, kind = result["unit"], result["value"], _kind_of(result)
     rows = Decimal(value) if isinstance(value, str) else value
-    meaning = f"{result['description']} ({unit or 'number'}). How it is made: {result['how']}. {_place_of(answer)}"
+    meaning = f"{result['description']} ({unit or 'number'}). How it is made: {result['how']}. {_table_line(answer)}"
     tile = Tile(result["column"], rows, kind, meaning)
     return Several([Tiles([tile], compared=False), *_check_results(view, result)])
 
@@ -118,14 +118,14 @@ def _kind_of(number: Row) -> Kind:
     return KINDS.get(number["unit"], "count" if isinstance(number["value"], int) else "score")
 
 
-def _place_of(answer: Row) -> str:
-    place = answer["table"]["definition"]
-    return f"{answer['table']['name']}: {answer['table']['grain']}" + (f" Defined in {place}." if place else "")
+def _table_line(answer: Row) -> str:
+    page = answer["table"]["definition"]
+    return f"{answer['table']['name']}: {answer['table']['grain']}" + (f" Defined in {page}." if page else "")
 
 
 def way_down(view: View) -> Block:
     """Return each table on the way down, with the sum of its rows."""
-    result = _found(view)
+    result = _number_of(view)
     if not result or not result["down"]:
         return Notice("This number has no rows of its own to add up: go down from what it is computed from.")
     blocks: list[Block] = []
@@ -144,7 +144,7 @@ def way_down(view: View) -> Block:
 
 def received(view: View) -> Block:
     """Return a page of the received rows of each part of the number."""
-    result = _found(view)
+    result = _number_of(view)
     parts = [part["received"] for part in result["down"] if part["received"]] if result else []
     if not parts:
         return Notice("There are no received rows to show here.")
@@ -212,7 +212,7 @@ def made_of(view: View) -> Block:
 
 def restatements(view: View) -> Block:
     """Return what the number was before."""
-    result = _found(view)
+    result = _number_of(view)
     rows = result["restatements"] if result else []
     columns = [
         TableColumn("restated_date", "Day"), TableColumn("before_value", "Was", "score"),
@@ -222,7 +222,7 @@ def restatements(view: View) -> Block:
     return DataTable(rows, columns, empty="This number was not changed after it was published.")
 
 
-def _found(view: View) -> Row | None:
+def _number_of(view: View) -> Row | None:
     values: Row | None = answer_of(view).get("number") if view.filters.table else None
     return values
 
@@ -255,12 +255,12 @@ def _every_number() -> Block:
         {
             "table": contract.qualified_name(),
             "column": name,
-            "how": how_of(way, contract.columns[name].unit or "rows"),
+            "how": how_of(derivation, contract.columns[name].unit or "rows"),
             "href": address_of(WHY, {"table": contract.qualified_name(), "column": name}),
         }
         for contract, trace in TRACES.items()
-        for name, way in trace.numbers.items()
-        if not isinstance(way, Computed)
+        for name, derivation in trace.numbers.items()
+        if not isinstance(derivation, Computed)
     ]
     return DataTable(
         rows,
