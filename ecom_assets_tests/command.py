@@ -65,7 +65,7 @@ def ecom(
 ) -> CommandResult:
     """Run a command in this process, with no setting but `home` and those in `env`."""
     out, err, exit_code = io.StringIO(), io.StringIO(), 0
-    mask = os.umask(0o022)
+    mask, before = os.umask(0o022), dict(os.environ)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         for name in [*os.environ, "DAGSTER_HOME"]:
             if name.startswith("ECOM_") or name == "DAGSTER_HOME":
@@ -83,6 +83,8 @@ def ecom(
             exit_code = end.code if isinstance(end.code, int) else 1
         finally:
             os.umask(mask)  # a command changes it for its process
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]  # what a command hands on to processes that it starts
     return CommandResult(exit_code, out.getvalue(), err.getvalue())
 
 
