@@ -94,9 +94,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _rights_of_new_files() -> None:
-    """Give back the rights that new files have: a command in the test's own process keeps what it writes private."""
+def _own_process() -> Iterator[None]:
+    """Undo what a command in the test's own process changes: the rights of new files, and settings that it hands on."""
     os.umask(0o022)
+    before = set(os.environ)
+    yield
+    for name in os.environ.keys() - before:
+        if name.startswith("ECOM_"):
+            del os.environ[name]
 
 
 @pytest.fixture(scope="session")
