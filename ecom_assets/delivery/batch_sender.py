@@ -216,7 +216,9 @@ class BatchSender:
             case BatchOutcome.UNCERTAIN:
                 self._answer_all(left, DeliveryState.IN_DOUBT, NO_ANSWER, reading.message)
             case BatchOutcome.NOT_ALLOWED:
-                self._not_allowed(left, reading)
+                refusal = f"{self._rule.name} refuses us ({reading.message.rstrip(' .')})"
+                message = f"{refusal}, so nothing counts as sent; correct {self._rule.settings}."
+                self._postpone_all(left, NOT_ALLOWED, message)
             case BatchOutcome.AGAIN:
                 self._again(left, {part.positions[at] for at in reading.waiting}, reply)
             case BatchOutcome.HALVED | BatchOutcome.SMALLER:
@@ -247,11 +249,6 @@ class BatchSender:
         answer = DeliveryResult(state, reason, message, part.attempts)
         for position in part.positions:
             self._answers[position] = answer
-
-    def _not_allowed(self, left: BatchPart, reading: BatchResponse) -> None:
-        reason = reading.message.rstrip(" .")
-        message = f"{self._rule.name} refuses us ({reason}), so nothing counts as sent; correct {self._rule.settings}."
-        self._postpone_all(left, NOT_ALLOWED, message)
 
     def _again(self, left: BatchPart, waiting: set[int], reply: Reply) -> None:
         """Send the others immediately, then the records that must wait with everything else of their users."""
@@ -296,7 +293,9 @@ class BatchSender:
     def _later(self, left: BatchPart, reading: BatchResponse, reply: Reply) -> None:
         patience = self._protocol.patience
         if left.may_be_there:
-            self._give_up_unrepeatable(left, reading)
+            lost = [position for position in left.positions if not self._protocol.repeatable(self._payloads[position])]
+            self._answer_all(left.with_positions(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.message)
+            left.positions = self._unanswered(left)
         if reply.status == 429:  # noqa: PLR2004 (too many requests)
             pause_s = self._pause_s(reply)
             if self._waited_s + pause_s <= patience.total_s:
@@ -311,11 +310,6 @@ class BatchSender:
         wait_s = backoff_s(patience.base_s, left.failures, patience.most_s)
         wait_s += random.uniform(*patience.jitter) * patience.base_s  # noqa: S311 (not used for security)
         self._wait(left, max(wait_s, reply.retry_after_s or 0.0), reason, reading.message)
-
-    def _give_up_unrepeatable(self, left: BatchPart, reading: BatchResponse) -> None:
-        lost = [position for position in left.positions if not self._protocol.repeatable(self._payloads[position])]
-        self._answer_all(left.with_positions(lost), DeliveryState.IN_DOUBT, NO_ANSWER, reading.message)
-        left.positions = self._unanswered(left)
 
     def _pause_s(self, reply: Reply) -> float:
         patience = self._protocol.patience

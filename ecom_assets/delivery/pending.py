@@ -1,13 +1,11 @@
 """Pending records: read the warehouse rows that are due at a destination, in chunks, and write them in a dry run."""
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import ClassVar
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -21,6 +19,7 @@ from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
 from ecom_assets.delivery.totals import due_events, user_properties, visitor_segment_names
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import Sessions
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
@@ -28,37 +27,32 @@ from ecom_assets.warehouse.engine import Engine
 CHUNK_ROWS = 50_000
 
 
-class Due(ABC):
+@dataclass(frozen=True)
+class Due:
     """Due records by the day that they belong to."""
 
-    is_whole: ClassVar[bool]
-    """Whether the ledger may have a record under any day, because the records do not belong to a day."""
-    columns: ClassVar[tuple[str, ...]]
-    order: ClassVar[tuple[str, ...]]
+    rows: ir.Table
+    day_column: str
+    columns: tuple[str, ...]
+    order: tuple[str, ...]
     """By what the records of a day are sorted: the order in which they must arrive."""
-
-    def __init__(self, table: ir.Table, day: ir.DateColumn) -> None:
-        """Take a table with all records, and its column with the day."""
-        self._table, self._day = table, day
-
-    @abstractmethod
-    def _due(self, days: Days) -> ir.Table:
-        """Return the due records of some days."""
+    is_whole: bool
+    """Whether the ledger may have a record under any day, because the records do not belong to a day."""
 
     def counts(self, days: Days) -> dict[date, int]:
         """Return the number of due records of each day that has any."""
-        due = self._table if self.is_whole else self._due(days)
-        counts = due.group_by(day=self._day.get_name()).agg(n=due.count())
+        due = self.rows if self.is_whole else self._of_days(days)
+        counts = due.group_by(day=self.day_column).agg(n=due.count())
         return {row["day"]: int(row["n"]) for row in counts.to_pyarrow().to_pylist()}
 
     def newest_day(self) -> date | None:
         """Return the newest day with due records."""
-        result: date | None = self._day.max().to_pyarrow().as_py()
+        result: date | None = self.rows[self.day_column].max().to_pyarrow().as_py()
         return result
 
     def chunks(self, day: date) -> Iterator[pa.Table]:
         """Yield the records of a day, in the order in which they must arrive."""
-        rows = self._due(Days((day,))).order_by(*self.order).select(*self.columns)
+        rows = self._of_days(Days((day,))).order_by(*self.order).select(*self.columns)
         held: list[pa.RecordBatch] = []
         for batch in rows.to_pyarrow_batches(chunk_size=CHUNK_ROWS):
             held.append(batch)
@@ -68,42 +62,26 @@ class Due(ABC):
         if held:
             yield pa.Table.from_batches(held)
 
-
-class DueEvents(Due):
-    """Clean events without bots, by the day on which they happened."""
-
-    is_whole = False
-    columns = EVENT_COLUMNS
-    order = ("event_at", "event_id")
-
-    def __init__(self, engine: Engine) -> None:
-        """Take the open warehouse."""
-        events = engine.readable(CleanEvents)
-        super().__init__(events, events.event_date)
-
-    def _due(self, days: Days) -> ir.Table:
-        return due_events(self._table, days)
+    def _of_days(self, days: Days) -> ir.Table:
+        return self.rows.filter(days.contain(self.rows[self.day_column]))
 
 
-class DueUsers(Due):
-    """User properties of every customer with an order, all under their as-of day; those of earlier days are outdated.
+def events_due(engine: Engine) -> Due:
+    """Return the clean events without bots, by the day on which they happened."""
+    rows = due_events(engine.readable(CleanEvents))
+    return Due(rows, "event_date", EVENT_COLUMNS, order=("event_at", "event_id"), is_whole=False)
+
+
+def users_due(engine: Engine, settings: Settings) -> Due:
+    """Return the properties of every customer with an order, all under their as-of day; earlier days are outdated.
 
     Where visitor segments are declared, of every known visitor too.
     """
-
-    is_whole = True
-    columns = USER_COLUMNS
-    order = ("customer_id",)
-
-    def __init__(self, engine: Engine, *, has_visitor_segments: bool) -> None:
-        """Take the open warehouse, and whether visitor segments are declared."""
-        customers = engine.readable(CustomerSegments), engine.readable(Customers), engine.readable(LifetimeValue)
-        visitors = (engine.readable(VisitorSegments), engine.readable(Sessions)) if has_visitor_segments else None
-        users = user_properties(*customers, visitor_segment_names(*visitors) if visitors else None)
-        super().__init__(users, users.as_of_date)
-
-    def _due(self, days: Days) -> ir.Table:
-        return self._table.filter(days.contain(self._table.as_of_date))
+    segments = None
+    if settings.visitor_segments is not None:
+        segments = visitor_segment_names(engine.readable(VisitorSegments), engine.readable(Sessions))
+    customers = engine.readable(CustomerSegments), engine.readable(Customers), engine.readable(LifetimeValue)
+    return Due(user_properties(*customers, segments), "as_of_date", USER_COLUMNS, order=("customer_id",), is_whole=True)
 
 
 @dataclass

@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -152,12 +152,12 @@ class Delivery:
         started = time.monotonic()
         with self.ledger.turn(self.writer):
             self.ledger.begin_day(self.writer, day)
-        if known is not None:
+        with ExitStack() as stack:
+            if known is None:
+                identity = self.writer.destination_id
+                known = KnownRecords(self.ledger.store, identity, day - ONE_DAY, day + ONE_DAY)
+                stack.callback(known.close)
             stats = _DayDelivery(self, day, known).run(chunks)
-        else:
-            around = (day - ONE_DAY, day + ONE_DAY)
-            with closing(KnownRecords(self.ledger.store, self.writer.destination_id, *around)) as result:
-                stats = _DayDelivery(self, day, result).run(chunks)
         with self.ledger.turn(self.writer):
             self.ledger.note_day(self.writer, day, stats.note)
             self.ledger.close_predecessors(self.writer, day)
@@ -204,7 +204,11 @@ class _DayDelivery:
 
     def run(self, chunks: Iterable[pa.Table]) -> DeliveryStats:
         coming = (self._plan(rows) for rows in chunks if len(rows))
-        with self._threads(1, "decides") as decides, self._threads(len(self.queues), "sends") as senders:
+        name = self.destination.name
+        with (
+            ThreadPoolExecutor(1, f"{name} decides") as decides,
+            ThreadPoolExecutor(len(self.queues), f"{name} sends") as senders,
+        ):
             try:
                 ahead = decides.submit(next, coming, None)
                 while (plan := self._sending_until(ahead, senders)) is not None:
@@ -242,9 +246,6 @@ class _DayDelivery:
         sorted_by_queue = payloads.take(pa.array(going[np.argsort(queues, kind="stable")]))
         ends = np.cumsum(np.bincount(queues, minlength=queue_count)).tolist()
         return [sorted_by_queue.slice(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False)]
-
-    def _threads(self, count: int, what: str) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(count, thread_name_prefix=f"{self.destination.name} {what}")
 
     def _sending_until(self, ahead: Future[DeliveryPlan | None], senders: ThreadPoolExecutor) -> DeliveryPlan | None:
         """Send waiting batches until the next chunk is ready, and return its plan."""
@@ -355,19 +356,13 @@ class _DayDelivery:
                 f"{self.destination.name} gave {len(outcomes)} answers to {len(batch)} records; fix it."
             )
         self.ledger.answer(number, outcomes)
-        is_one = outcomes.count(outcomes[0]) == len(outcomes)
-        counted = (
-            Counter({outcomes[0].name: len(outcomes)}) if is_one else Counter(outcome.name for outcome in outcomes)
-        )
+        counted = Counter(outcome.name for outcome in outcomes)
         self.stats.outcomes.update(counted)
         self.stats.batches += 1
         self.stats.sent += len(outcomes)
         self.stats.delivered += counted[DELIVERED] + counted[UNCONFIRMED]
         self.stats.rejected += counted["rejected"]
-        again = (
-            len(outcomes) * (outcomes[0].attempts - 1) if is_one else sum(outcome.attempts - 1 for outcome in outcomes)
-        )
-        self.stats.retried += max(again, 0)
+        self.stats.retried += max(sum(outcome.attempts - 1 for outcome in outcomes), 0)
         self._hold_back(batch, outcomes, counted)
 
     def _outcomes(self, answers: Sequence[DeliveryResult]) -> list[Outcome]:

@@ -10,9 +10,9 @@ DAY_AND_PLACE = ["reconciled_date", "destination", "account"]
 PURCHASES = ("purchase", "refund")
 
 
-def due_events(events: ir.Table, days: Days) -> ir.Table:
-    """Return the events of `days` to send to tools: rows of `CleanEvents` without bots."""
-    return events.filter(days.contain(events.event_date), ~events.is_bot)
+def due_events(events: ir.Table) -> ir.Table:
+    """Return the events to send to tools: rows of `CleanEvents` without bots."""
+    return events.filter(~events.is_bot)
 
 
 def user_properties(
@@ -68,8 +68,8 @@ def _with_visitor_segments(customers: ir.Table, visitors: ir.Table) -> ir.Table:
 
 def purchases_by_outcome(events: ir.Table, deliveries: ir.Table, days: Days) -> ir.Table:
     """Count purchase and refund events of `days` by day, destination, account and outcome, as `purchase_count`."""
-    due = due_events(events, days)
-    due = due.filter(due.event_type.isin(PURCHASES))
+    due = due_events(events)
+    due = due.filter(days.contain(due.event_date), due.event_type.isin(PURCHASES))
     due = due.select(
         record_date="event_date", record_id=due.event_id.concat("@").concat(due.event_at.date().cast("string"))
     )

@@ -32,8 +32,12 @@ def with_first_partition(settings: Settings) -> Settings:
     """Return the settings with the first day of the data as `first_day`, unless it is set or the data are unknown."""
     if "first_day" in settings.model_fields_set:
         return settings
-    days = _own_days(settings) if settings.has_own_data else [_first_of_sandbox(settings)]
-    earliest = min(days, default=None)
+    if settings.has_own_data:
+        earliest = min(_own_days(settings), default=None)
+    elif truth := truth_of(settings.sandbox_folder):
+        earliest = first_day(truth)
+    else:
+        earliest = opening_day(sandbox_until(settings), settings.sandbox_days)
     if earliest is None or earliest <= settings.first_day:
         return settings
     derived = settings.model_copy(update={"first_day": earliest.replace(day=1)})
@@ -158,11 +162,6 @@ def _remembered(settings: Settings) -> date | None:
         return date.fromisoformat(_notes(settings)["first_day"])
     except (KeyError, TypeError, ValueError):
         return None
-
-
-def _first_of_sandbox(settings: Settings) -> date:
-    truth = truth_of(settings.sandbox_folder)
-    return first_day(truth) if truth else opening_day(sandbox_until(settings), settings.sandbox_days)
 
 
 def _own_days(settings: Settings) -> list[date]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from ecom_assets.delivery.assets import DELIVERY_TABLES
 from ecom_assets.delivery.destination import PAYLOADS, DeliveryResult
 from ecom_assets.delivery.ledger.opening import DeliveryContext
-from ecom_assets.delivery.pending import DueEvents
+from ecom_assets.delivery.pending import events_due
 from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
@@ -89,7 +89,7 @@ class DeliveredShop:
         """Deliver as a run does, and copy into the tables as the same run does."""
         opened = self._delivery_context(**delivery_context)
         try:
-            exported = export_as_requested(opened, self.tool.name, DueEvents(self.engine), days, "run-1")
+            exported = export_as_requested(opened, self.tool.name, events_due(self.engine), days, "run-1")
             self.copy(opened, days)
         finally:
             opened.close()

@@ -58,9 +58,9 @@ def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
     )
     address = request.getfixturevalue("postgres_url") if kind == "postgres" else store.address
     with closing(store):
-        assert gap_of(None, shop.engine).missing_count == 6
+        assert gap_of(None, shop.engine)[0] == 6
         done = restore(store, shop.engine)
-        assert (done.record_count, done.without_hash_count, bool(gap_of(store, shop.engine))) == (6, 0, False)
+        assert (done.record_count, done.without_hash_count, gap_of(store, shop.engine)[0]) == (6, 0, 0)
         assert restore(store, shop.engine).record_count == 0, "a second time there is nothing to bring back"
     shop.settings = shop.settings.model_copy(update={"ledger_url": type(shop.settings.ledger_url)(address)})
     with closing(shop._delivery_context()) as delivery_context:  # noqa: SLF001 (as a run does)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.customers.contracts import CustomerSegments
-from ecom_assets.delivery.assets import due_users
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.payloads import USER_ROWS, EventChoices
+from ecom_assets.delivery.pending import users_due
 from ecom_assets.delivery.sending import DeliveryStats, export
 from ecom_assets.delivery.tools.amplitude.payload import users as amplitude_users
 from ecom_assets.sessions.contracts import Sessions
@@ -123,7 +123,7 @@ class Shop:
         """Deliver as a run does."""
         given = nullcontext({self.tool.name: self.tool})
         with closing(DeliveryContext(self.settings, given, sending_at=self.tool.clock)) as opened:
-            return export(opened, self.tool.name, due_users(self.engine, self.settings), Days(())).total
+            return export(opened, self.tool.name, users_due(self.engine, self.settings), Days(())).total
 
     @property
     def last(self) -> dict[str, list[str]]:
@@ -155,12 +155,12 @@ def test_customers_with_orders_and_visitors_without_are_one_list(tmp_path: Path)
         "customer_id": "ben-22", "as_of_date": date(2026, 3, 12), "segment": "Loyal"
     }  # fmt: skip
     shop.land(CustomerSegments, [customer, customer | {"customer_id": "phone-order"}])
-    due = due_users(shop.engine, shop.settings)
+    due = users_due(shop.engine, shop.settings)
     assert due.counts(Days(())) == {date(2026, 3, 12): 3}, "all of them as of the newest day of any"
     (rows,) = due.chunks(date(2026, 3, 12))
     reported = [(row["customer_id"], row["segment"], row["visitor_segments"]) for row in rows.to_pylist()]
     assert reported == [("anna-1", None, ""), ("ben-22", "Loyal", "loyal"), ("phone-order", "Loyal", "")]
-    undeclared = due_users(shop.engine, shop.settings.model_copy(update={"visitor_segments": None}))
+    undeclared = users_due(shop.engine, shop.settings.model_copy(update={"visitor_segments": None}))
     (rows,) = undeclared.chunks(date(2026, 3, 12))
     assert [(row["customer_id"], row["visitor_segments"]) for row in rows.to_pylist()] == [
         ("ben-22", None), ("phone-order", None),

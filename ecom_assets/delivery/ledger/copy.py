@@ -99,20 +99,8 @@ def _noted(row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Records that the copy has and the ledger lacks."""
-
-    missing_count: int
-    copied_count: int
-
-    def __bool__(self) -> bool:
-        """Return whether anything is missing."""
-        return self.missing_count > 0
-
-
-def gap_of(store: Store | None, engine: Engine) -> Gap:
-    """Compare the ledger with the copy, by destination and day.
+def gap_of(store: Store | None, engine: Engine) -> tuple[int, int]:
+    """Return how many records the copy has and the ledger lacks, by destination and day, and how many the copy has.
 
     Accounts are not compared because their names may change between releases. A record that was sent twice counts twice
     in the ledger and once in the copy, so a complete ledger never has fewer records.
@@ -125,7 +113,7 @@ def gap_of(store: Store | None, engine: Engine) -> Gap:
     )
     numbers = {(name, day): int(number) for name, day, number in store.rows(per_day)} if store else {}
     missing = sum(max(number - numbers.get(key, 0), 0) for key, number in copied.items())
-    return Gap(int(missing), int(sum(copied.values())))
+    return int(missing), int(sum(copied.values()))
 
 
 def refuse_emptier(store: Store | None, engine: Engine, address: object) -> None:
@@ -134,10 +122,11 @@ def refuse_emptier(store: Store | None, engine: Engine, address: object) -> None
     Raises:
         DeliveryError: The ledger has fewer records.
     """
-    if gap := gap_of(store, engine):
+    missing_count, copied_count = gap_of(store, engine)
+    if missing_count:
         raise DeliveryError(
-            f"The ledger of deliveries {store.address if store else address} lacks {gap.missing_count:,} of the "
-            f"{gap.copied_count:,} deliveries that export.deliveries has, so these would be sent again; nothing was "
+            f"The ledger of deliveries {store.address if store else address} lacks {missing_count:,} of the "
+            f"{copied_count:,} deliveries that export.deliveries has, so these would be sent again; nothing was "
             "sent: put your backup of the ledger back, or rebuild it with `ecom ledger restore`."
         )
 
@@ -184,7 +173,7 @@ def _batches(engine: Engine, day: date) -> Iterator[list[Row]]:
 def _bring_back(store: Store, batch: list[Row], taken: set[int], done: Restored) -> None:
     """Add a batch under its number, or only the records that the ledger lacks if the number is taken."""
     first = batch[0]
-    identity, number = _identity(store, first), first["batch_number"]
+    identity, number = identity_of(store, first["destination"], first["account"], token=1), first["batch_number"]
     if number in taken:
         query = "SELECT record_ids FROM batches WHERE destination_id = ? AND day = ?"
         batches = store.rows(query, (identity, first["record_date"].isoformat()))
@@ -228,10 +217,6 @@ def _add(store: Store, identity: int, number: int, batch: list[Row]) -> None:
     )
 
 
-def _identity(store: Store, row: Row) -> int:
-    return identity_of(store, row["destination"], row["account"], token=1)
-
-
 def _bring_back_days(store: Store, engine: Engine) -> int:
     """Add the totals of days; the next delivery checks days with records in doubt or waiting again."""
     rows = engine.table(ReconciliationDaily).to_pyarrow().to_pylist()
@@ -242,7 +227,7 @@ def _bring_back_days(store: Store, engine: Engine) -> int:
             "INSERT INTO days (destination_id, day, pending_count, due_count, changed_count, outcomes) "
             "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (
-                _identity(store, row), row["reconciled_date"].isoformat(),
+                identity_of(store, row["destination"], row["account"], token=1), row["reconciled_date"].isoformat(),
                 row["pending_count"] + row["in_doubt_count"], row["due_count"], row["changed_count"],
                 json.dumps(outcomes),
             ),

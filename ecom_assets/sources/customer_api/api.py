@@ -19,7 +19,6 @@ from ecom_assets.sources.customer_api.paging import CustomerReading, PageReader,
 from ecom_assets.sources.customer_api.records import (
     Conflict,
     CustomerVersion,
-    KeyHeader,
     ReceivedRecord,
     customer_rows,
     mapping_of,
@@ -105,10 +104,9 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
         raise SettingError("ECOM_CUSTOMER_API_URL is not set; set it to the address of the customer API.")
     api = Api("customer API", settings.customer_api_url, "ECOM_CUSTOMER_API_URL", "ECOM_CUSTOMER_API_KEY")
     mapping = mapping_of(settings)
-    headers = {
-        "Accept": "application/json",
-        **_with_key(mapping.key, header_value(api.key_setting, settings.customer_api_key)),
-    }
+    headers = {"Accept": "application/json"}
+    if key := header_value(api.key_setting, settings.customer_api_key):
+        headers[mapping.key.header] = f"{mapping.key.scheme} {key}".strip()
     began = time.monotonic()
     cache = cached_session(settings.home, "customer_api", mapping.key.header)
     with ApiSession(api, settings, cache) as session:
@@ -120,10 +118,6 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
             most_pages=settings.source_max_pages,
         )
         return _fetch(reading, session.stats.costs(), round(time.monotonic() - began, 3))
-
-
-def _with_key(where: KeyHeader, key: str) -> dict[str, str]:
-    return {where.header: f"{where.scheme} {key}".strip()} if key else {}
 
 
 def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> CustomerFetch:

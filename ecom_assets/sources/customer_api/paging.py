@@ -167,34 +167,24 @@ def _read_pass(read_page: ReadPage, stop: Callable[[], None], concurrency: int, 
 
 
 def _one_after_another(read_page: ReadPage, pages: list[CustomerPage], most_pages: int) -> list[CustomerPage]:
-    seen: set[str] = set()
-    repeated = _Repeats()
+    followed: set[str] = set()
+    payloads: set[str] = set()
+    repeated_count = -1  # the first page brings something new, even if it is empty
     while (after := pages[-1].after) is not None:
-        if after in seen or repeated.are_many(pages[-1]):
+        listed = {record.payload for record in pages[-1].records}
+        repeated_count = repeated_count + 1 if listed <= payloads else 0
+        payloads |= listed
+        # Two pages in a row without anything new: the API ignores what it is asked for. One may be of a shifting list.
+        if after in followed or repeated_count > 1:
             raise SourceError(
                 f"Page {pages[-1].number} of the customer API leads to one that was read already, so its pages have no "
                 "end; correct `paging` in the mapping that ECOM_CUSTOMER_API_MAPPING names."
             )
         if len(pages) >= most_pages:
             raise _too_many_pages(f"goes on after {len(pages):,} pages", most_pages)
-        seen.add(after)
+        followed.add(after)
         pages.append(read_page(len(pages) + 1, after))
     return pages
-
-
-class _Repeats:
-    """Counts pages in a row that bring nothing new: from some page on, the API ignores what it is asked for."""
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-        self._count = -1  # the first page brings something new, even if it is empty
-
-    def are_many(self, page: CustomerPage) -> bool:
-        """Return whether, with a further page, there are two or more; one alone may be of a list that shifts."""
-        payloads = {record.payload for record in page.records}
-        self._count = self._count + 1 if payloads <= self._seen else 0
-        self._seen |= payloads
-        return self._count > 1
 
 
 def _too_many_pages(what: str, most_pages: int) -> SourceError:
@@ -397,8 +387,12 @@ class PageReader:
         if isinstance(paging, LinkedPages) and paging.next is None:
             return response.links.get("next", {}).get("url")
         if isinstance(paging, LinkedPages | CursorPages):
-            if isinstance(paging, CursorPages) and paging.more and not _flag_at(answer, paging.more):
-                return None
+            if isinstance(paging, CursorPages) and paging.more:
+                more = value_at(answer, paging.more)
+                if not isinstance(more, bool):
+                    raise Misfit.at(paging.more, "true or false", more)
+                if not more:
+                    return None
             return _leads_to(answer, paging.next if isinstance(paging, LinkedPages) else paging.cursor)
         return str(number + 1) if records else None
 
@@ -410,13 +404,6 @@ def _count_at(answer: object, path: str | None, most: int = MOST_RECORDS) -> int
     value = value_at(answer, path)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
         raise Misfit.at(path, f"a whole number from 0 to {most}", value)
-    return value
-
-
-def _flag_at(answer: object, path: str) -> bool:
-    value = value_at(answer, path)
-    if not isinstance(value, bool):
-        raise Misfit.at(path, "true or false", value)
     return value
 
 

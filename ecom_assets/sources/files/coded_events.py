@@ -171,10 +171,12 @@ class CodedFiles:
         is_coded = rows.keys >= 0
         coded = rows if is_coded.all() else rows.only(is_coded)
         others = np.bincount(-rows.keys[~is_coded], minlength=-UNCODED + 1)
-        rejected = {name: int(n) for name, n in zip(default_rules(), others[1:], strict=False)}
+        rejected = dict(zip(default_rules(), others[1:].tolist(), strict=False))
         is_clean = is_coded | (rows.keys <= ANONYMOUS)
         surplus, has_repeated = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
-        if surplus and self._has_unlike_copies():
+        # It matters which copy of an event stays if they differ in what a funnel reads.
+        unlike = "event_id HAVING count(DISTINCT (event_at, event_type, user_id, session_id)) > 1"
+        if surplus and self.con.execute(f"{select('1', REPEATED, group_by=unlike)} LIMIT 1").fetchall():
             return None
         unit_count = users
         if others[-ANONYMOUS]:
@@ -198,7 +200,7 @@ class CodedFiles:
         rows = self._rows(NO_KEY, "1")
         is_ordinary = rows.keys == 0
         counts = np.bincount(-rows.keys[~is_ordinary], minlength=-ANONYMOUS + 1)
-        rejected = {name: int(n) for name, n in zip(default_rules(), counts[1:], strict=False)}
+        rejected = dict(zip(default_rules(), counts[1:].tolist(), strict=False))
         hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
         surplus, has_repeated = self._surplus(hashes)
         return CheckedRows(len(rows.keys), rejected, surplus, counts[-ANONYMOUS] > 0, has_repeated, has_escaped)
@@ -313,11 +315,6 @@ class CodedFiles:
         count = _rows_sql(surplus.agg(n=surplus.surplus_count.sum().fill_null(0)))
         ((surplus_count,),) = self.con.execute(count).fetchall()
         return int(surplus_count), True
-
-    def _has_unlike_copies(self) -> bool:
-        """Return whether it matters which copy of an event stays, because they differ in what a funnel reads."""
-        unlike = "count(DISTINCT (event_at, event_type, user_id, session_id)) > 1"
-        return bool(self.con.execute(f"SELECT 1 FROM {REPEATED} GROUP BY event_id HAVING {unlike} LIMIT 1").fetchall())  # noqa: S608
 
     def _anonymous(self, key: str, code: str, users: int) -> _CodedRows:
         """Return the events that have a code but no user; visitors who are not users are numbered from `users` on."""

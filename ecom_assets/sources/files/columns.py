@@ -126,7 +126,7 @@ def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tup
 
 def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
     lines = [line for line in head.splitlines() if line.strip()]
-    if lines and lines[0].lstrip().startswith(b"[") and (len(lines) == 1 or not _is_json(lines[0])):
+    if lines and lines[0].lstrip().startswith(b"[") and (len(lines) == 1 or _json_in(lines[0]) is None):
         raise SourceError(
             f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
         )
@@ -143,19 +143,16 @@ def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
     return FileColumns(columns)
 
 
-def _is_json(line: bytes) -> bool:
+def _json_in(line: bytes) -> object:
+    """Return the JSON of a line; None if it is damaged, which reading handles."""
     try:
-        json.loads(line)
+        return json.loads(line)
     except (ValueError, RecursionError):
-        return False
-    return True
+        return None
 
 
 def _members(line: bytes, exploded: str | None) -> Iterable[tuple[str, object]]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):  # reading handles damaged lines
-        return
+    row = _json_in(line)
     if not isinstance(row, dict):
         return
     yield from row.items()

@@ -39,6 +39,7 @@ from ecom_assets.sources.files.text_blocks import (
     blocks_of,
     encoding_of_lines,
     is_too_long,
+    is_utf_8,
     lines_of,
 )
 from ecom_assets.warehouse.sql_text import pattern_of, select, texts
@@ -343,13 +344,7 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
 
 
 def _is_text(content: bytes) -> bool:
-    if content.isascii():
-        return b"\x00" not in content
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return b"\x00" not in content
+    return b"\x00" not in content and is_utf_8(content)
 
 
 def _is_too_deep(line: bytes) -> bool:

@@ -249,21 +249,16 @@ def _files_of(path: str) -> Iterator[InputFile]:
     except OSError as error:
         raise SourceError(f"{path} may not be read by this user ({error.strerror}); change its permissions") from error
     if is_folder:
-        yield from _in_folder(location, path)
+        files = list(files_below(location))
+        if not files:
+            raise NoFilesError(f"the folder {path} holds no files; put {_KNOWN} files there")
+        yield from (_input_file(file, location) for file in files)
     elif is_file:
         yield _input_file(location, location.parent)
     elif glob.has_magic(path):
         yield from _in_glob(path)
     else:
         raise SourceError(f"{path} does not exist; check the path")
-
-
-def _in_folder(folder: Path, path: str) -> Iterator[InputFile]:
-    files = list(files_below(folder))
-    if not files:
-        raise NoFilesError(f"the folder {path} holds no files; put {_KNOWN} files there")
-    for file in files:
-        yield _input_file(file, folder)
 
 
 def _in_glob(pattern: str) -> Iterator[InputFile]:

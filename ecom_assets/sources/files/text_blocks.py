@@ -81,7 +81,7 @@ def encoding_of_header(header: bytes, name: str) -> str | None:
     Raises:
         SourceError: It is neither UTF-8 nor Windows-1252.
     """
-    if _is_utf_8(header):
+    if is_utf_8(header):
         return None
     if not _is_western([header]):
         raise SourceError(f"the header of {name} is neither UTF-8 nor Windows-1252; {_REMEDY}")
@@ -100,7 +100,7 @@ def encoding_of_lines(lines: Iterable[bytes], name: str) -> str | None:
         line_count += 1
         if line.isascii():
             continue
-        if _is_utf_8(line):
+        if is_utf_8(line):
             utf_8_count += 1
             continue
         other_count += 1
@@ -117,7 +117,8 @@ def encoding_of_lines(lines: Iterable[bytes], name: str) -> str | None:
     return None
 
 
-def _is_utf_8(line: bytes) -> bool:
+def is_utf_8(line: bytes) -> bool:
+    """Return whether a line is valid UTF-8."""
     try:
         line.decode()
     except UnicodeDecodeError:
@@ -178,14 +179,9 @@ def _blocks_as_stored(file: InputFile) -> Iterator[bytes]:
     except _DAMAGED as error:
         if not file.is_gzip and isinstance(error, OSError):
             raise SourceError(f"{file.name} cannot be read ({error.strerror}); check the file") from error
-        raise damaged_gzip(file) from error
-
-
-def damaged_gzip(file: InputFile) -> SourceError:
-    """Return the error for a truncated or corrupt gzip file, which `gunzip -t` would also report."""
-    return SourceError(
-        f"{file.name} is a damaged or cut-off gzip file (its checksum or its end is wrong); deliver it again"
-    )
+        raise SourceError(
+            f"{file.name} is a damaged or cut-off gzip file (its checksum or its end is wrong); deliver it again"
+        ) from error
 
 
 def lines_of(file: InputFile) -> Iterator[bytes]:

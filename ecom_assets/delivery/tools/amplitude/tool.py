@@ -83,20 +83,16 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
         for user in (answer.get(kind) or ())
     }
     throttled = _places(answer.get("throttled_events"), len(payloads))
+    events = {position: json.loads(payloads[position]) for position in (throttled if spent else ())}
     postponed = {
         position: ("daily_quota", "Amplitude: this user or device has sent its events of the day.")
-        for position in throttled
-        if spent and spent.intersection(_actors(payloads[position]))
+        for position, event in events.items()
+        if spent & {event.get("user_id"), event.get("device_id")}
     }
     waiting = frozenset(throttled) - postponed.keys()
     if not waiting and not postponed:
         return BatchResponse(BatchOutcome.LATER, message=reply.message)
     return BatchResponse(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, message=reply.message)
-
-
-def _actors(payload: str) -> set[Any]:
-    event = json.loads(payload)
-    return {event.get("user_id"), event.get("device_id")}
 
 
 def _places(listed: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude says)

@@ -47,7 +47,9 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
         return common
     answer = reply.content()
     refused = _failed(answer.get("failed_records"), payloads)
-    if reply.status == TAKEN and not refused and _says_yes(reply):
+    # The status of /engage is always 200, and its body has 1 or 0.
+    is_yes = reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
+    if reply.status == TAKEN and not refused and is_yes:
         return BatchResponse(BatchOutcome.TAKEN)
     if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
         return BatchResponse(BatchOutcome.NOT_ALLOWED, message=_message(reply))
@@ -76,12 +78,6 @@ def _place_of(record: Any, payloads: Sequence[str]) -> int | None:  # noqa: ANN4
     insert_id = (record.get("$insert_id") or record.get("insert_id")) if isinstance(record, dict) else None
     mark = f'"$insert_id":{json.dumps(insert_id)}'
     return next((position for position, payload in enumerate(payloads) if insert_id and mark in payload), None)
-
-
-def _says_yes(reply: Reply) -> bool:
-    """Return whether /engage accepted a request: its status is always 200, and the body has 1 or 0."""
-    answer = reply.content()
-    return reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
 
 
 def _message(reply: Reply) -> str:
