@@ -9,7 +9,7 @@ from typing import Any
 
 from isal import igzip
 from pyrate_limiter import Limiter, Rate
-from requests import Response, Session, exceptions
+from requests import Session, exceptions
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from ecom_assets.http.retry import BoundedAdapter, Pause, ResponseBounds, retry_after_s, through
@@ -158,19 +158,16 @@ class Sender:
         except exceptions.RequestException as error:
             _logger.info("%s: no answer (%s)", without_secrets(request.url), type(error).__name__)
             return Reply(0, may_have_it=not _was_never_sent(error), message=f"no answer: {type(error).__name__}")
-        return Reply(response.status_code, response.content, retry_after_s(response), message=self._message(response))
+        message = "" if response.ok else f"{response.status_code} {response.text[:_WORDS]}"
+        shown = self._without_keys(message).strip()
+        return Reply(response.status_code, response.content, retry_after_s(response), message=shown)
 
     def _headers(self, request: PostRequest) -> dict[str, str]:
         gzipped = {"Content-Encoding": "gzip"} if self.rule.takes_gzip else {}
         authorization = {"Authorization": f"Bearer {request.bearer}"} if request.bearer else {}
         return {"Content-Type": request.content_type, "Accept": "application/json", **gzipped, **authorization}
 
-    def _message(self, response: Response) -> str:
-        if response.ok:
-            return ""
-        return self.without_keys(f"{response.status_code} {response.text[:_WORDS]}").strip()
-
-    def without_keys(self, text: str) -> str:
+    def _without_keys(self, text: str) -> str:
         """Return a tool's message without our keys, because some tools repeat the request."""
         for secret in filter(None, self.rule.secrets):
             text = text.replace(secret, "…")

@@ -22,7 +22,7 @@ from ecom_assets.clock import Clock
 from ecom_assets.delivery.batch_sender import NOT_ALLOWED, NOT_KNOWN
 from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
-from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DayNote, DeliveryLedger, Intent, Outcome, Writer
+from ecom_assets.delivery.ledger.ledger import REFUSED, UNCONFIRMED, DeliveryLedger, Intent, Outcome, Writer
 from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.payloads import hashes_of
 from ecom_assets.delivery.pending import Due
@@ -68,11 +68,6 @@ class DeliveryStats:
     def pending(self) -> int:
         """Return how many due records a later delivery will send."""
         return self.outcomes[POSTPONED] + self.outcomes[WAITING] + self.to_repeat
-
-    @property
-    def note(self) -> DayNote:
-        """Return the totals of the day for the ledger."""
-        return DayNote(self.due, self.pending, self.changed, dict(self.outcomes))
 
     def add(self, other: "DeliveryStats") -> None:
         """Add the counts of another day."""
@@ -159,7 +154,8 @@ class Delivery:
                 stack.callback(known.close)
             stats = _DayDelivery(self, day, known).run(chunks)
         with self.ledger.turn(self.writer):
-            self.ledger.note_day(self.writer, day, stats.note)
+            counts = (stats.pending, stats.due, stats.changed)
+            self.ledger.note_day(self.writer, day, *counts, outcomes=stats.outcomes)
             self.ledger.close_predecessors(self.writer, day)
         stats.seconds = time.monotonic() - started
         return stats

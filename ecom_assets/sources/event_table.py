@@ -87,11 +87,6 @@ class SourceColumn:
         """Return whether values have a time zone."""
         return self.kind in {"TIMESTAMP_TZ", "TIMESTAMP_LTZ"}
 
-    @property
-    def is_wall(self) -> bool:
-        """Return whether values are timestamps or dates without a zone, which are taken as UTC."""
-        return self.kind in {"TIMESTAMP_NTZ", "DATE"}
-
 
 @dataclass(frozen=True)
 class TableSql:
@@ -135,7 +130,9 @@ class TableSql:
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
         columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
         columns += [f"{money} AS {ident('cart_amount')}", f"{self.received_at} AS {ident('received_at')}"]
-        columns += [f"COALESCE({self.stated_day}, {date_literal(fallback)}) AS {ident('received_date')}"]
+        # The day it was received, else the event's day if not later.
+        arrival = f"{self._day_of(self.received_at)}, {self._usable_day}, {date_literal(fallback)}"
+        columns += [f"COALESCE({arrival}) AS {ident('received_date')}"]
         columns += [f"{text(self.origin)} AS {ident('source')}", f"{text(self.shown)} AS {ident('source_file')}"]
         columns += [f"CAST(NULL AS VARCHAR) AS {ident('malformed_row')}"]
         return f"SELECT {', '.join(columns)} FROM {self.table}"  # noqa: S608 (quoted here)
@@ -170,11 +167,6 @@ class TableSql:
     def event_day(self) -> str:
         """Return the SQL of the event's day."""
         return self._day_of(self.event_at)
-
-    @property
-    def stated_day(self) -> str:
-        """Return the SQL of the arrival day in the row: the day it was received, else the event's day if not later."""
-        return f"COALESCE({self._day_of(self.received_at)}, {self._usable_day})"
 
     @property
     def _usable_day(self) -> str:
@@ -214,7 +206,7 @@ class TableSql:
             return f"CAST(NULL AS {MICROSECONDS})"
         if column.is_zoned:
             return f"CAST(CONVERT_TIMEZONE('UTC', {stored}) AS {MICROSECONDS})"
-        if column.is_wall:
+        if column.kind in {"TIMESTAMP_NTZ", "DATE"}:  # without a zone: taken as UTC
             return f"CAST({stored} AS {MICROSECONDS})"
         return _parsed(self._text(name))
 

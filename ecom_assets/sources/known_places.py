@@ -6,12 +6,11 @@ their names in several languages from CLDR. Both are made by `make renew-places`
 """
 
 import csv
-from collections.abc import Iterator
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.sources.mapping_file import shipped_rows
 from ecom_assets.tables.places import Location, Places, folded
 
 VERSION = "2026-11"
@@ -32,13 +31,13 @@ def known_places(path: Path | None = None) -> Places:
 def _shipped() -> Places:
     countries: dict[str, str] = {}
     codes: dict[str, str] = {}
-    for row in _rows("known_countries.csv"):
+    for row in shipped_rows("known_countries.csv"):
         code = row["country_code"]
         countries[code] = row["country"]
         codes |= dict.fromkeys([code.casefold(), *row["spellings"].split("|")], code)
     cities: dict[tuple[str, str], Location] = {}
     alone: dict[str, Location] = {}
-    for row in _rows("known_regions.csv"):
+    for row in shipped_rows("known_regions.csv"):
         code = row["country_code"]
         location = Location(code, countries[code], row["region_code"], row["region"])
         for name in row["cities"].split("|"):
@@ -47,11 +46,6 @@ def _shipped() -> Places:
             if city != name:
                 alone[city] = location
     return Places(VERSION, countries, codes, cities, alone)
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (resources.files(__package__) / name).open(encoding="utf-8") as file:
-        yield from csv.DictReader(file)
 
 
 def _with_cities(shipped: Places, path: Path) -> Places:

@@ -1,7 +1,8 @@
 """Definitions and mappings as text: YAML or JSON, the files that hold them, and their errors as one sentence."""
 
+import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +49,12 @@ def definition_in(path: Path) -> object:
         return definition_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
+
+
+def shipped_rows(name: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a CSV file that is shipped beside this module."""
+    with (resources.files(__package__) / name).open(encoding="utf-8") as file:
+        yield from csv.DictReader(file)
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -7,15 +7,13 @@ subdomains and countries of large sites, in the category `engine` the hosts whos
 as search too, and in the category `assistant` assistants.
 """
 
-import csv
 from collections import defaultdict
-from collections.abc import Iterator
 from functools import cache
-from importlib import resources
 from typing import Final
 
 from ecom_assets.attribution.answer import attribution_by
 from ecom_assets.attribution.touches import SourceLists
+from ecom_assets.sources.mapping_file import shipped_rows
 
 VERSION = "2026-11b"
 """Increased with every change of the files: year and month, plus a letter for a second change in a month."""
@@ -26,17 +24,12 @@ OURS, GOOGLES = "channel_sources.csv", "google_channel_sources.csv"
 def source_lists() -> SourceLists:
     """Return the shipped lists."""
     sites: dict[str, list[str]] = defaultdict(list)
-    for row in _rows(GOOGLES):
+    for row in shipped_rows(GOOGLES):
         # GA4 compares names in any case; here, sources are in lower case.
         sites[row["source_category"].removeprefix("SOURCE_CATEGORY_").lower()].append(row["source"].lower())
-    for row in _rows(OURS):
+    for row in shipped_rows(OURS):
         sites[row["category"]].append(row["site"])
     return SourceLists(VERSION, {category: tuple(names) for category, names in sites.items()})
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (resources.files(__package__) / name).open(encoding="utf-8") as file:
-        yield from csv.DictReader(file)
 
 
 ATTRIBUTION: Final = attribution_by(source_lists())

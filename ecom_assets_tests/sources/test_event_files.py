@@ -140,7 +140,7 @@ def test_no_rows_have_no_days(tmp_path: Path, con: duckdb.DuckDBPyConnection) ->
 
 def test_the_kind_of_a_file_is_recognized(tmp_path: Path) -> None:
     listed = landed(tmp_path).files()
-    assert [(file.relative, file.received_date) for file in listed] == [
+    assert [(file.name, file.received_date) for file in listed] == [
         (f"received_date=2026-01-0{day}/e.csv", date(2026, 1, day)) for day in (2, 3, 5)
     ]
     assert all(file.size > 0 and file.modified_at == datetime(2026, 2, 1, tzinfo=UTC) for file in listed)

@@ -27,16 +27,6 @@ WAIT_S = 0.2
 
 
 @dataclass(frozen=True)
-class DayNote:
-    """The outcomes of the due records of a day: the number of each, and how many wait for a later delivery."""
-
-    due_count: int
-    pending_count: int
-    changed_count: int
-    outcomes: Mapping[str, int]
-
-
-@dataclass(frozen=True)
 class Intent:
     """Records of one day that are about to be sent together."""
 
@@ -177,13 +167,14 @@ class DeliveryLedger:
             (writer.destination_id, _text(day)),
         )
 
-    def note_day(self, writer: Writer, day: date, noted: DayNote) -> None:
-        """Within a turn, record the outcomes of a day."""
-        day_key = writer.destination_id, _text(day)
+    def note_day(  # noqa: PLR0913 (the columns of a day)
+        self, writer: Writer, day: date, pending: int, due: int, changed: int, *, outcomes: Mapping[str, int]
+    ) -> None:
+        """Within a turn, record the outcomes of a day: the number of each, and how many wait for a later delivery."""
         self.store.count(
             "UPDATE days SET pending_count = ?, due_count = ?, changed_count = ?, outcomes = ? "
             "WHERE destination_id = ? AND day = ?",
-            (noted.pending_count, noted.due_count, noted.changed_count, json.dumps(noted.outcomes), *day_key),
+            (pending, due, changed, json.dumps(outcomes), writer.destination_id, _text(day)),
         )
 
     def close_predecessors(self, writer: Writer, day: date) -> None:

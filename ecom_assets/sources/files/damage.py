@@ -146,16 +146,13 @@ def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, cop
 
 def _parquet_counts(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence[InputFile]) -> dict[str, int]:
     if layout.exploded:
-        return {file.path: _row_count(con, parquet_source([file.path]), list_length(layout)) for file in files}
+        rows = f"coalesce(sum({list_length(layout)}), 0)"
+        sums = {file.path: con.execute(select(rows, parquet_source([file.path]))).fetchall() for file in files}
+        return {path: int(count) for path, ((count,),) in sums.items()}
     if not files:
         return {}
     footers = f"parquet_file_metadata({texts(pattern_of(file.path) for file in files)})"
     return {path: int(rows) for path, rows in con.execute(select("file_name, num_rows", footers)).fetchall()}
-
-
-def _row_count(con: duckdb.DuckDBPyConnection, source: str, rows: str) -> int:
-    result = con.execute(select(f"coalesce(sum({rows}), 0)", source)).fetchone()
-    return int(result[0]) if result else 0
 
 
 def _look(con: duckdb.DuckDBPyConnection, layout: Layout, paths: Sequence[str]) -> Findings:

@@ -132,7 +132,9 @@ class _Fit:
         return is_tolerant and not bracketed_guess(column, self.unknown)
 
     def _missing(self, name: str, column: str) -> str:
-        if delimiter := self._other_delimiter():
+        only = next(iter(self.found.columns)) if len(self.found.columns) == 1 and self.file.format == "csv" else ""
+        # The name of the only column holds the delimiter of all.
+        if delimiter := next((separator for separator in (";", "\t", "|", ",") if separator in only), ""):
             return (
                 f"{self.file.name} is separated by {delimiter!r}, which mapping {self.mapping.name!r} does not expect;"
                 f" add `delimiter: {json.dumps(delimiter)}` to a mapping of your own (docs/mappings.md), or save the"
@@ -143,13 +145,6 @@ class _Fit:
         return (
             f"{self.file.name} has no column {column!r}, which mapping {self.mapping.name!r} expects for"
             f" {name}{bracketed_guess(column, self.unknown)}; fix the mapping or the file{self._looks_like()}"
-        )
-
-    def _other_delimiter(self) -> str:
-        """Return the delimiter that splits the name of the only column, if there is one."""
-        only = next(iter(self.found.columns)) if len(self.found.columns) == 1 else ""
-        return next(
-            (separator for separator in (";", "\t", "|", ",") if self.file.format == "csv" and separator in only), ""
         )
 
     def _looks_like(self) -> str:

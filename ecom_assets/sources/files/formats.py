@@ -159,7 +159,7 @@ class InputFile:
     """A file of records: its path, its format, and its arrival day if it is in a landing folder."""
 
     path: str
-    relative: str
+    name: str  # the path below the folder or glob that was given
     format: Format
     is_gzip: bool
     received_date: date | None
@@ -167,11 +167,6 @@ class InputFile:
     modified_at: datetime
     placed_at: datetime  # ctime: the latest time at which it was put here; archives restore older mtimes
     encoding: str | None = None  # None: UTF-8, unless its lines say otherwise
-
-    @property
-    def name(self) -> str:
-        """Return the name for messages."""
-        return self.relative
 
 
 def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
@@ -293,7 +288,7 @@ def _input_file(path: Path, root: Path) -> InputFile:
     changed_at = datetime.fromtimestamp(stat.st_ctime, UTC)
     return InputFile(
         path=str(path),
-        relative=path.relative_to(root).as_posix(),
+        name=path.relative_to(root).as_posix(),
         format=kind,
         is_gzip=is_gzip,
         received_date=_landing_date(path),

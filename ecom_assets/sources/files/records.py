@@ -122,9 +122,14 @@ class RecordFiles:
 
         It does not open landing folders of other days, or files without rows of these days.
         """
-        landed = [(f, y) for f, y in self.layouts if f.received_date and _is_in(f.received_date, first, end)]
+        low, high = first or date.min, end or date.max
+        landed = [(f, y) for f, y in self.layouts if f.received_date and low <= f.received_date < high]
         arrivals = self._arrivals_of(self._loose)
-        loose = [(f, y) for f, y in self._loose if f.path in arrivals and _overlaps(arrivals[f.path], first, end)]
+        loose = [
+            (f, y)
+            for f, y in self._loose
+            if f.path in arrivals and low <= arrivals[f.path].last and arrivals[f.path].first < high
+        ]
         selects = [self._select(group) for group in _groups(landed)]
         selects += [_within(self._select(group), first, end) for group in _groups(loose)]
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
@@ -177,7 +182,7 @@ class RecordFiles:
             **{f.path: arrivals[f.path].row_counts for f, _ in self._loose if f.path in arrivals},
         }
         files = [file for file, _ in (*landed, *self._loose)]
-        return [FileRows(f.relative, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
+        return [FileRows(f.name, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
 
     def no_rows_sql(self) -> str:
         """Return a SELECT with the columns of the mapping's kind, and no rows."""
@@ -227,7 +232,7 @@ class RecordFiles:
         modified = _day_of(file.modified_at, self.timezone)
         fallback = arrival.fallback if arrival else None
         latest = _day_of(file.placed_at, self.timezone)
-        return FileDays(file.path, file.relative, file.received_date, modified, fallback, self.first_day, latest)
+        return FileDays(file.path, file.name, file.received_date, modified, fallback, self.first_day, latest)
 
     def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
         """Return the arrival days of files outside landing folders, from one pass over each file."""
@@ -293,14 +298,6 @@ def _within(rows: str, first: date | None, end: date | None) -> str:
     bounds = [f"received_date >= {date_literal(first)}"] if first else []
     bounds += [f"received_date < {date_literal(end)}"] if end else []
     return select("*", rows, " AND ".join(bounds)) if bounds else rows
-
-
-def _is_in(received: date, first: date | None, end: date | None) -> bool:
-    return (first is None or first <= received) and (end is None or received < end)
-
-
-def _overlaps(arrival: ArrivalDays, first: date | None, end: date | None) -> bool:
-    return (first is None or first <= arrival.last) and (end is None or arrival.first < end)
 
 
 def _day_of(moment: datetime, zone: str) -> date:

@@ -311,14 +311,12 @@ def dated_sql(
     columns += ["e.received_at", f"{received} AS received_date"]
     columns += [f"{file['relative']} AS source_file", "e.__malformed AS malformed_row"]
     if sure_late_days is not None:
-        columns.append(f"{_is_sure(f'e.{kind.at}', sure_late_days, file)} AS is_sure")
+        at = f"e.{kind.at}"
+        known = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {sure_late_days} DAY"
+        arrival = f"e.received_at IS NULL OR ({known} AND e.received_at < {file['known_until']})"
+        is_timely = f"{at} >= {file['sure_from']} AND {at} < {file['sure_until']} AND ({arrival})"
+        columns.append(f"coalesce({is_timely}, false) AS is_sure")
     return select(columns, source)
-
-
-def _is_sure(at: str, late_days: int, file: Mapping[str, str]) -> str:
-    known = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {late_days} DAY"
-    arrival = f"e.received_at IS NULL OR ({known} AND e.received_at < {file['known_until']})"
-    return f"coalesce({at} >= {file['sure_from']} AND {at} < {file['sure_until']} AND ({arrival}), false)"
 
 
 def arrivals_sql(records: str, kind: RecordKind, files: Sequence[FileDays], zone: str) -> str:
