@@ -134,28 +134,29 @@ class _Task(_Lenient):
     task_id: str = Field(min_length=1)
 
 
-class _ReportData(_Lenient):
+class _Stored(_Lenient):
+    s3_path: dict[str, str | None] | None = None
+
+    @property
+    def links(self) -> dict[str, str]:
+        """The addresses of its files by name."""
+        return {name: link for name, link in (self.s3_path or {}).items() if link}
+
+
+class ReadyReport(_Stored):
+    """A report that is ready."""
+
     report_id: str = Field(min_length=1)
-    s3_path: dict[str, str | None] | None = None
 
 
-class _IncrementData(_Lenient):
+class _IncrementData(_Stored):
     increment_id: str | None = None
-    s3_path: dict[str, str | None] | None = None
     row_count: int | None = Field(None, ge=0)
 
 
 class _Status(_Lenient):
     status: Literal["RUNNING", "SUCCESS", "FAILED", "NOT FOUND"]
     data: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class ReadyReport:
-    """A report that is ready: its id, and the addresses of its files by name."""
-
-    id: str
-    links: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def fetch_increments(settings: Settings, days: Iterable[date]) -> Iterator[Order
     with order_reports(settings) as reports:
         report = reports.make_report()
         for day in days:
-            yield reports.fetch(report.id, day)
+            yield reports.fetch(report.report_id, day)
 
 
 def fetch_history(settings: Settings) -> list[str]:
@@ -256,9 +257,7 @@ class OrderReports:
             task_id = self._read(_Task, self._session.post(self._url("generate_report"), self._headers)).task_id
             answer = self._wait_for("get_report", {"task_id": task_id}, f"The report of task {task_id}")
             if answer.status == "SUCCESS":
-                data = self._read(_ReportData, answer.data or {})
-                links = {name: link for name, link in (data.s3_path or {}).items() if link}
-                return ReadyReport(data.report_id, links)
+                return self._read(ReadyReport, answer.data or {})
         raise SourceError(
             f"The order report API at {self._place} failed to make a report, {MAX_REPORTS} times; run again "
             "later, or ask the people who run it."
@@ -282,8 +281,7 @@ class OrderReports:
         data = self._read(_IncrementData, answer.data or {})
         path, body = None, b""
         if answer.status != "NOT FOUND" and data.increment_id is not None:
-            links = data.s3_path or {}
-            link = next((links[name] for name in LINKS if links.get(name)), None)
+            link = next((data.links[name] for name in LINKS if name in data.links), None)
             usual, fault_in = f"{quote(data.increment_id, safe='')}/{FILE}", partial(_fault_of_orders, data.row_count)
             body = self._download(link, usual, f"file of {day}", fault_in)
             path = path_of(self._settings.home, day)
@@ -320,8 +318,8 @@ class OrderReports:
         """
         if HISTORY not in report.links:
             raise SourceError(
-                f"The report {report.id} of the order report API at {self._place} has no file {HISTORY}; load your "
-                "orders from a file once instead, with `ecom run --orders PATH`."
+                f"The report {report.report_id} of the order report API at {self._place} has no file {HISTORY}; load "
+                "your orders from a file once instead, with `ecom run --orders PATH`."
             )
         body = self._download_file(report, HISTORY, partial(_fault_of_orders, None))
         path = history_path(self._settings.home)
@@ -340,7 +338,7 @@ class OrderReports:
         return ""
 
     def _download_file(self, report: ReadyReport, name: str, fault_in: Callable[[Response], str]) -> bytes:
-        return self._download(report.links[name], f"{report.id}/{name}.csv", f"file {name}.csv", fault_in)
+        return self._download(report.links[name], f"{report.report_id}/{name}.csv", f"file {name}.csv", fault_in)
 
     def _download(self, link: str | None, usual: str, what: str, fault_in: Callable[[Response], str]) -> bytes:
         """Return a complete file; the key is sent to the service only, not to the server that stores its files.

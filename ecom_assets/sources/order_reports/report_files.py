@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
+import ibis
 from ibis.backends.duckdb import Backend
+from pydantic import create_model
 
 from ecom_assets.errors import SourceError
 from ecom_assets.events.contracts import RawEvents
@@ -55,14 +57,6 @@ ACTIVITY_KIND = RecordKind(
 )
 
 
-class ActivityMapping(RecordMapping):
-    """The mapping of the activities in an order report."""
-
-    kind: ClassVar[RecordKind] = ACTIVITY_KIND
-
-    fields: fields_of(ACTIVITY_KIND)  # type: ignore[valid-type]  # made from the kind
-
-
 RESEARCH_KIND = RecordKind(
     folder="",
     fields=("research_id", "id", "date_id", "category_id", "geo_id", "sales_qty", "sales_amt"),
@@ -81,12 +75,10 @@ RESEARCH_KIND = RecordKind(
 )
 
 
-class ResearchMapping(RecordMapping):
-    """The mapping of the market research in an order report."""
-
-    kind: ClassVar[RecordKind] = RESEARCH_KIND
-
-    fields: fields_of(RESEARCH_KIND)  # type: ignore[valid-type]  # made from the kind
+def _mapping(name: str, kind: RecordKind, fields: dict[str, Any]) -> RecordMapping:
+    model = create_model(name, __base__=RecordMapping, fields=(fields_of(kind), ...))
+    model.kind = kind
+    return model.model_validate({"name": name, "other_columns": "ignore", "fields": fields})
 
 
 def has_report(settings: Settings) -> bool:
@@ -95,7 +87,7 @@ def has_report(settings: Settings) -> bool:
     return bool(settings.order_api_url) and any(file.exists() for file in files)
 
 
-def activity_mapping(path: Path) -> ActivityMapping:
+def activity_mapping(path: Path) -> RecordMapping:
     """Return the mapping of a file of activities; its id is a hash of the line where it has no `uniq_id`."""
     names = _header(path)
     day = "date_time" if "date_time" in names else "date_id"
@@ -103,16 +95,16 @@ def activity_mapping(path: Path) -> ActivityMapping:
     of_id = {"column": "uniq_id"} if "uniq_id" in names else {"hash_of": content, "equal_rows": "keep"}
     same = {name: name for name in ("id", "action_id", "customer_id", "quantity")}
     fields = {**same, "date_time": day, "uniq_id": of_id}
-    return ActivityMapping.model_validate({"name": ACTIVITIES, "other_columns": "ignore", "fields": fields})
+    return _mapping(ACTIVITIES, ACTIVITY_KIND, fields)
 
 
-def research_mapping(path: Path) -> ResearchMapping:
+def research_mapping(path: Path) -> RecordMapping:
     """Return the mapping of a file of market research; its day is `date_id` or `date_time`."""
     day = "date_time" if "date_id" not in _header(path) and "date_time" in _header(path) else "date_id"
     numbers = ("category_id", "geo_id", "sales_qty", "sales_amt")
     of_id = {"hash_of": (day, *numbers), "equal_rows": "merge"}
     fields = {"id": "id", "date_id": day, "research_id": of_id} | {name: name for name in numbers}
-    return ResearchMapping.model_validate({"name": RESEARCH, "other_columns": "ignore", "fields": fields})
+    return _mapping(RESEARCH, RESEARCH_KIND, fields)
 
 
 @dataclass(frozen=True)
@@ -257,44 +249,35 @@ def has_clickstream(engine: Engine) -> bool:
 
 def activity_types(engine: Engine) -> list[str]:
     """Return the types of the stored events that are activities; none where events are others."""
-    if not (are_ours := _of_activities(engine)):
+    if not (origins := _activity_origins(engine)):
         return []
-    column = engine.quoted("event_type")
-    rows = engine.query(
-        f"SELECT DISTINCT {column} AS name FROM {engine.name_of(RawEvents)} "  # noqa: S608 (names come from contracts)
-        f"WHERE {are_ours} AND {column} IS NOT NULL ORDER BY 1 LIMIT {TYPES_SHOWN}"
-    )
-    return [row["name"] for row in rows]
+    table = engine.table(RawEvents)
+    ours = table.filter(table.source.isin(origins), table.event_type.notnull())
+    types = ours.select("event_type").distinct().order_by("event_type").limit(TYPES_SHOWN)
+    return list(types.to_pyarrow()["event_type"].to_pylist())
 
 
 def remove_activities(engine: Engine) -> list[date]:
     """Remove the events that are activities; return the first and the last day of arrival that had some."""
-    if not (are_ours := _of_activities(engine)):
+    if not (origins := _activity_origins(engine)):
         return []
-    day = engine.quoted(str(RawEvents.day_column))
-    rows = engine.query(
-        f"SELECT {day} AS day, count(*) AS n FROM {engine.name_of(RawEvents)} WHERE {are_ours} GROUP BY 1"  # noqa: S608 (as above)
-    )
-    before = {row["day"]: int(row["n"]) for row in rows}
+    table, day = engine.table(RawEvents), str(RawEvents.day_column)
+    is_ours = table.source.isin(origins)
+    counts = table.filter(is_ours).group_by(day=day).agg(n=ibis._.count()).to_pyarrow().to_pylist()
+    before = {row["day"]: int(row["n"]) for row in counts}
     days = Days.from_dates(before)
-    table = engine.table(RawEvents)
-    kept = table.filter(days.contain(table[str(RawEvents.day_column)]))
-    kept = kept.filter(kept.source.notin([origin for origin in _origins(engine) if are_activities(origin)]))
-    engine.remove(RawEvents, [are_ours], kept, days)
+    are_ours = f"{engine.quoted('source')} IN ({', '.join(map(engine.text_of, origins))})"
+    engine.remove(RawEvents, [are_ours], table.filter(days.contain(table[day]), ~is_ours), days)
     after = engine.day_counts(RawEvents, days)
     note_withdrawn(engine, RawEvents, {day: n for day, n in before.items() if not after.get(day)}, "clickstream")
     return [days.first, days.dates[-1]]
 
 
-def _of_activities(engine: Engine) -> str:
-    """Return the SQL that tests if an event is an activity; nothing where none is."""
-    origins = [engine.text_of(origin) for origin in _origins(engine) if are_activities(origin)]
-    return f"{engine.quoted('source')} IN ({', '.join(origins)})" if origins else ""
+def _activity_origins(engine: Engine) -> list[str]:
+    return [origin for origin in _origins(engine) if are_activities(origin)]
 
 
 def _origins(engine: Engine) -> list[str]:
     if not engine.has(RawEvents):
         return []
-    column = engine.quoted("source")
-    rows = engine.query(f"SELECT DISTINCT {column} AS origin FROM {engine.name_of(RawEvents)}")  # noqa: S608 (as above)
-    return [row["origin"] for row in rows]
+    return list(engine.table(RawEvents).select("source").distinct().to_pyarrow()["source"].to_pylist())
