@@ -19,7 +19,7 @@ from starlette.types import Scope
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX, ScopeNeededError
 from ecom_assets.api.auth.callers import Scope as KeyScope
-from ecom_assets.api.store.store import NothingPublishedError, public_sentence
+from ecom_assets.api.store.store import NothingPublishedError, UnreadableError, public_sentence
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, MappingError, SettingError, UsageError, WorkError
 from ecom_assets.questions.source import QuestionTooLargeError
@@ -197,8 +197,10 @@ def _failed(request: Request, error: Exception) -> Response:
         return problem(request, 413, str(error))
     if isinstance(error, NoSourceError | NoLedgerError):
         return problem(request, 409, str(error))
-    structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
-    if isinstance(error, NothingPublishedError | UsageError | WorkError):
+    structlog.get_logger("ecom_assets.api").warning(
+        "answer_failed", path=request.url.path, reason=str(error.__cause__ or error)
+    )
+    if isinstance(error, NothingPublishedError | UnreadableError | UsageError | WorkError):
         return problem(request, 503, public_sentence(error), headers={"Retry-After": RETRY_S})
     return problem(request, 500, FAILED)
 

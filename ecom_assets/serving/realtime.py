@@ -15,7 +15,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.errors import EcomError
 from ecom_assets.events import clean, realtime
 from ecom_assets.events.clean import CleaningRule, resolve_visitors
 from ecom_assets.events.contracts import RawEvents
@@ -51,7 +51,7 @@ DEFINITION: Final = {
 }
 
 
-class NotFilesError(UsageError):
+class NotFilesError(NoSourceError):
     """Events come neither from files nor from a table, so that there are no newest ones."""
 
 

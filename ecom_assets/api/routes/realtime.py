@@ -6,26 +6,25 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.parameters import MOST_ROWS, Parameters
-from ecom_assets.api.problems import RETRY_S, documented, problem
+from ecom_assets.api.problems import documented
+from ecom_assets.api.store.store import UnreadableError
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, SettingError, SourceError
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers, number
-from ecom_assets.serving.realtime import NotFilesError, real_time
+from ecom_assets.serving.realtime import real_time
 
 router = APIRouter(tags=["real time"])
 READ_EVERY_S: Final = 2.0
 """The minimum number of seconds between two reads of the events, however many requests there are."""
 RULE: Final = RealTimeRule(top_product_count=MOST_ROWS)
 """All that a request may ask for is read, once for all requests."""
-_CONFLICT, _UNAVAILABLE = 409, 503
 UNREADABLE: Final = (
     "Real time reads the newest events of ECOM_EVENTS, and what it names cannot be read where the API runs; set it "
     "there to the folder that events land in, or to their table. The log of the API says what is wrong."
@@ -119,20 +118,20 @@ class RecentReading:
 @router.get(
     "/analytics/realtime",
     response_model=RealTimeAnswer,
-    responses=documented(_CONFLICT),
+    responses=documented(409),
     summary="The last 5 and 30 minutes",
 )
-def realtime(request: Request, response: Response, parameters: Annotated[RealTimeParameters, Query()]) -> object:
+def realtime(
+    request: Request, response: Response, parameters: Annotated[RealTimeParameters, Query()]
+) -> dict[str, Any]:
     """Return the events, visitors, open carts, purchases, revenue and products of the last minutes, with their lag."""
     response.headers["Cache-Control"] = "no-store"
     try:
         result = request.app.state.recent_reading.of(request)
-    except NotFilesError as error:
-        return problem(request, _CONFLICT, str(error))
-    except (DeliveryError, SettingError, SourceError) as error:  # with erased people in it, no number is shown
-        structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=str(error))
-        sentence = NO_LIST if isinstance(error, DeliveryError | SettingError) else UNREADABLE
-        return problem(request, _UNAVAILABLE, sentence, headers={"Retry-After": RETRY_S})
+    except (DeliveryError, SettingError) as error:  # with erased people in it, no number is shown
+        raise UnreadableError(NO_LIST) from error
+    except SourceError as error:
+        raise UnreadableError(UNREADABLE) from error
     settings = request.app.state.settings
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
     longest = result["windows"][-1]

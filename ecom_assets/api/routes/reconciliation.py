@@ -13,7 +13,6 @@ from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.questions.answer import Answer
 from ecom_assets.reconciliation import queries as reconciliation_queries
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
-from ecom_assets.tables.queries import cut
 
 router = APIRouter(tags=["reconciliation"], responses=documented(409))
 
@@ -81,6 +80,4 @@ def deliveries(context: Context, parameters: Annotated[DeliveriesParameters, Que
     context.do_not_keep()  # the ledger changes between publications
     period = context.period(parameters, "events")
     result = delivery_queries.deliveries(context.settings, period, parameters.destination)
-    return context.answer(
-        parameters, delivery_queries.DEFINITION, cut(result, "deliveries", parameters.limit, parameters.offset), period
-    )
+    return context.answer(parameters, delivery_queries.DEFINITION, parameters.cut(result, "deliveries"), period)

@@ -93,8 +93,14 @@ class NothingPublishedError(EcomError):
     """The data are not published yet."""
 
 
+class UnreadableError(EcomError):
+    """The source of an answer cannot be read; the message is for callers, and the log has the cause."""
+
+
 def public_sentence(error: EcomError) -> str:
     """Return the message for callers about an error on the server; only the log may contain paths of files."""
+    if isinstance(error, UnreadableError):
+        return str(error)
     if isinstance(error, NothingPublishedError):
         return "Nothing is published yet; run `ecom run`, which ends with publishing."
     return "What the answer is read from cannot be read now; the log of the API says why."

@@ -1,6 +1,5 @@
 """Live: the last minutes, from the newest events."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +9,6 @@ from ecom_assets.api.routes import realtime
 from ecom_assets.dashboard.blocks import Block, DataTable, Notice, Several, TableColumn, Tiles
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, View
-from ecom_assets.tables.queries import NoSourceError
 
 PRODUCTS = TableColumn.several(
     realtime.ProductNow, "product_id", "visitor_count", "view_count", "add_to_cart_count", "purchase_count"
@@ -68,11 +66,8 @@ def _freshness(values: dict[str, Any]) -> Notice:
     return Notice(f"The newest event is {lag} old.", "good")
 
 
-def _read(view: View) -> Any:  # noqa: ANN401 (the answer of the route)
-    answer = realtime.realtime(view.request, Response(), realtime.RealTimeParameters())
-    if isinstance(answer, Response):
-        raise NoSourceError(str(json.loads(bytes(answer.body))["detail"]))
-    return answer
+def _read(view: View) -> dict[str, Any]:
+    return realtime.realtime(view.request, Response(), realtime.RealTimeParameters())
 
 
 PAGE = DashboardPage(
