@@ -197,9 +197,8 @@ def _failed(request: Request, error: Exception) -> Response:
         return problem(request, 413, str(error))
     if isinstance(error, NoSourceError | NoLedgerError):
         return problem(request, 409, str(error))
-    structlog.get_logger("ecom_assets.api").warning(
-        "answer_failed", path=request.url.path, reason=str(error.__cause__ or error)
-    )
+    reason = str(error.__cause__ if isinstance(error, UnreadableError) else error)
+    structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=reason)
     if isinstance(error, NothingPublishedError | UnreadableError | UsageError | WorkError):
         return problem(request, 503, public_sentence(error), headers={"Retry-After": RETRY_S})
     return problem(request, 500, FAILED)
