@@ -67,9 +67,12 @@ def heat_map(view: View) -> Block:
 def _map(names: list[str], view: View) -> charts.Spec:
     base = {
         "x": charts.names(
-            "period", sort=names, title="Periods since the start", axis={"orient": "top", "labelAngle": 0}
+            "period",
+            sort=names,
+            title="Periods since the start",
+            axis={"orient": "top", "labelAngle": 0, "grid": False},
         ),
-        "y": charts.names("cohort", sort="ascending"),
+        "y": charts.names("cohort", sort="ascending", axis={"grid": False}),
         "tooltip": charts.tips(CELLS),
     }
     pale = {"condition": {"test": "datum.state === 'not over yet'", "value": 0.45}, "value": 1}
@@ -125,7 +128,7 @@ def breakdown(answer: Answer) -> Block:
     spec = {
         "mark": {"type": "line", "point": True},
         "encoding": {
-            "x": charts.names("period", axis={"labelAngle": 0}),
+            "x": charts.names("period", axis={"labelAngle": 0, "grid": False}),
             "y": charts.number("rate", "rate"),
             "color": charts.names("value"),
             "tooltip": [charts.tip("value", "text", "Value"), charts.tip("rate", "rate", "Share")],
