@@ -137,12 +137,14 @@ def load(names: list[str] | tuple[str, ...], monkeypatch: pytest.MonkeyPatch, **
     return settings
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("name", sorted(FIELDS))
 def test_the_code_location_loads_with_each_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load((name, *NEEDS.get(name, ())), monkeypatch)
     assert getattr(settings, name) != FIELDS[name].default, "the setting was really set"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("choice", [0, 1])
 @pytest.mark.parametrize("warehouse", WAREHOUSES)
 def test_the_code_location_loads_with_all_settings_together(

@@ -151,7 +151,14 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    said(*ECOM, "run", "--orders", str(orders))
+    said(
+        *ECOM,
+        "run",
+        "--orders",
+        str(orders),
+        "--select",
+        f'+key:"mart/revenue_daily" or key:"{SNAPSHOT.to_user_string()}"',
+    )
     assert said(sys.executable, "-c", ASKED).splitlines() == [
         "2.0",
         "Items per line",

@@ -107,6 +107,7 @@ def test_the_list_has_each_command_that_reads_files() -> None:
     assert asking == {"run", "erase", *OF_EVENTS}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("command", OF_EVENTS)
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
     words = OF_EVENTS[command]
