@@ -129,7 +129,7 @@ from ecom_assets.settings.settings import Settings
 with TestClient(build_app(Settings()), base_url="http://127.0.0.1") as client:
     print(client.get("/v1/analytics/sales?start_date=2026-01-05&end_date=2026-01-05").json()["sales"]["{MEASURE}"])
     print(client.get("/openapi.json").json()["components"]["schemas"]["Point"]["properties"]["{MEASURE}"]["title"])
-print(TableColumn.of(Point, "{MEASURE}").label, RevenueDaily.columns["{MEASURE}"].description)
+print(TableColumn.from_field(Point, "{MEASURE}").label, RevenueDaily.columns["{MEASURE}"].description)
 """
 
 

@@ -76,7 +76,7 @@ class Tile:
     href: str = ""
 
     @classmethod
-    def of(cls, model: type[BaseModel], name: str, value: Any, definition: str = "", **more: Any) -> "Tile":  # noqa: ANN401 (any number, and as its attributes)
+    def from_field(cls, model: type[BaseModel], name: str, value: Any, definition: str = "", **more: Any) -> "Tile":  # noqa: ANN401 (any number, and as its attributes)
         """Return the tile of a number of an answer, as its model declares it."""
         field = model.model_fields[name]
         definition = definition or f"{str(field.description).partition(';')[0]}."
@@ -108,9 +108,9 @@ class Tiles(Block):
     """The label of the smaller number, if that is not a change."""
 
     @classmethod
-    def of(cls, model: type[BaseModel], numbers: Mapping[str, Any], names: Sequence[str]) -> "Tiles":
+    def from_fields(cls, model: type[BaseModel], numbers: Mapping[str, Any], names: Sequence[str]) -> "Tiles":
         """Return numbers of an answer, as its model declares them."""
-        return cls(tuple(Tile.of(model, name, numbers[name]) for name in names), compared=False)
+        return cls(tuple(Tile.from_field(model, name, numbers[name]) for name in names), compared=False)
 
 
 def format_of(field: FieldInfo) -> Any:  # noqa: ANN401 (one of the formats of numbers)
@@ -135,15 +135,15 @@ class TableColumn:
     is_on_one_line: bool = False
 
     @classmethod
-    def of(cls, row: type[BaseModel], name: str, **more: Any) -> "TableColumn":  # noqa: ANN401 (as its attributes)
+    def from_field(cls, row: type[BaseModel], name: str, **more: Any) -> "TableColumn":  # noqa: ANN401 (as its attributes)
         """Return the column of a field of an answer, as the model of its rows declares it."""
         field = row.model_fields[name]
         return cls(name, field.title or in_words(name), format_of(field) or "text", **more)
 
     @classmethod
-    def several(cls, row: type[BaseModel], *names: str, bars: Collection[str] = ()) -> "tuple[TableColumn, ...]":
+    def from_fields(cls, row: type[BaseModel], *names: str, bars: Collection[str] = ()) -> "tuple[TableColumn, ...]":
         """Return the columns of fields of an answer; those in `bars` are drawn as bars too."""
-        return tuple(cls.of(row, name, bar=name if name in bars else "") for name in names)
+        return tuple(cls.from_field(row, name, bar=name if name in bars else "") for name in names)
 
     @property
     def is_right(self) -> bool:
@@ -258,7 +258,7 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
     `definition`; the number is counted from `table`, and `points` are its values over time.
     """
     columns = (data for data in row.model_fields[name].metadata if isinstance(data, Column))
-    return Tile.of(
+    return Tile.from_field(
         row,
         name,
         answer[part][name],

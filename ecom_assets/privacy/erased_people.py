@@ -51,13 +51,13 @@ class KeyedHashes:
 
     key: bytes
 
-    def of(self, kind: str, value: str) -> str:
+    def hash_of(self, kind: str, value: str) -> str:
         """Return the hash of an id; equal ids of different kinds have different hashes."""
         return hmac.digest(self.key, f"{kind}\0{value}".encode(), "sha256").hex()[:HASH_CHARACTERS]
 
     def of_all(self, kind: str, values: Iterable[str]) -> set[str]:
         """Return the hashes of several ids."""
-        return {self.of(kind, value) for value in values}
+        return {self.hash_of(kind, value) for value in values}
 
 
 def open_key(settings: Settings, *, create: bool) -> KeyedHashes | None:
@@ -169,9 +169,9 @@ def add(settings: Settings, ids: Ids) -> int:
         if rows:
             _require_same_key(hashes, rows)
         known = {id_hash for id_hash, _ in rows}
-        fresh = {(hashes.of(kind, value), kind, at) for kind, values in ids.items() for value in values}
+        fresh = {(hashes.hash_of(kind, value), kind, at) for kind, values in ids.items() for value in values}
         fresh = {row for row in fresh if row[0] not in known}
-        proof = (hashes.of(PROOF, PROOF), PROOF, at)
+        proof = (hashes.hash_of(PROOF, PROOF), PROOF, at)
         with store.transaction():
             store.many("INSERT INTO erased_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [*sorted(fresh), proof])
     return len(fresh)
@@ -185,7 +185,7 @@ def _rows(store: Store) -> list[tuple[str, str]]:
 
 
 def _require_same_key(hashes: KeyedHashes | None, rows: list[tuple[str, str]]) -> None:
-    if hashes is None or (hashes.of(PROOF, PROOF), PROOF) not in rows:
+    if hashes is None or (hashes.hash_of(PROOF, PROOF), PROOF) not in rows:
         raise SettingError(
             "The key of the hashes of erased people is missing or another one, so their rows could be loaded again; "
             "put the file erasure.key back into ECOM_HOME, or set ECOM_ERASURE_KEY to the earlier value."

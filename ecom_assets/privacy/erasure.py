@@ -255,7 +255,7 @@ class Erasure:
 
     @property
     def _id(self) -> str:
-        return self._hashes.of("erasure", "\0".join(sorted([*self._person.users, *self._person.sessions])))[:12]
+        return self._hashes.hash_of("erasure", "\0".join(sorted([*self._person.users, *self._person.sessions])))[:12]
 
     def _receipt(self) -> dict[str, Any]:
         done = self.pending.results

@@ -69,7 +69,7 @@ def hash_records(store: Store, person: LedgerPerson, hashes: KeyedHashes) -> int
 
 def hashed(hashes: KeyedHashes, record_id: str) -> str:
     """Return the replacement of the id of an erased record."""
-    return ERASED + hashes.of(RECORD, record_id)
+    return ERASED + hashes.hash_of(RECORD, record_id)
 
 
 def _batches(store: Store, person: LedgerPerson) -> Iterator[tuple[int, str, Any]]:

@@ -56,7 +56,7 @@ class Asked:
     body: bytes
 
     @classmethod
-    def of(cls, scope: Scope, body: bytes, names: tuple[str, ...]) -> "Asked":
+    def from_request(cls, scope: Scope, body: bytes, names: tuple[str, ...]) -> "Asked":
         """Return the request of a scope, with the entries of an application that are named besides `OF_REQUEST`."""
         return cls({name: scope[name] for name in (*OF_REQUEST, *names) if name in scope}, body)
 
@@ -312,7 +312,7 @@ class AdHocQuestions:
     async def _response(self, scope: Scope, body: bytes) -> Response:
         try:
             async with self._turns.turn(_name_of(scope)):
-                answered = await self._answer(Asked.of(scope, body, self._ad_hoc.state))
+                answered = await self._answer(Asked.from_request(scope, body, self._ad_hoc.state))
         except TooManyQuestionsError:
             return self._ad_hoc.refuse(self._too_many(), scope)
         except WorkerEndedError as error:

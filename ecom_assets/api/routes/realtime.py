@@ -104,7 +104,7 @@ class RecentReading:
         self._read_at = -float("inf")
         self._numbers: dict[str, Any] = {}
 
-    def of(self, request: Request) -> dict[str, Any]:
+    def newest(self, request: Request) -> dict[str, Any]:
         """Return the cached numbers, or read them if they are too old."""
         with self._lock:
             if time.monotonic() - self._read_at > READ_EVERY_S:
@@ -127,7 +127,7 @@ def realtime(
     """Return the events, visitors, open carts, purchases, revenue and products of the last minutes, with their lag."""
     response.headers["Cache-Control"] = "no-store"
     try:
-        result = request.app.state.recent_reading.of(request)
+        result = request.app.state.recent_reading.newest(request)
     except (DeliveryError, SettingError) as error:  # with erased people in it, no number is shown
         raise UnreadableError(NO_LIST) from error
     except SourceError as error:

@@ -11,7 +11,7 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Why, meaning
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View, csv_address
 
-CHANNELS = TableColumn.several(
+CHANNELS = TableColumn.from_fields(
     sales.Channel, "channel", "order_count", "previous_revenue_amount", "revenue_change", "revenue_share",
     "revenue_amount", bars=("revenue_share",),
 )  # fmt: skip

@@ -10,7 +10,10 @@ from ecom_assets.dashboard.page import Section, csv_address
 
 COLUMNS: Final = (
     TableColumn("label", "Event or property"),
-    *(TableColumn.of(Correlated, name) for name in ("odds_ratio", "low", "high", "converted_count", "other_count")),
+    *(
+        TableColumn.from_field(Correlated, name)
+        for name in ("odds_ratio", "low", "high", "converted_count", "other_count")
+    ),
     TableColumn("enough", "Data"),
 )
 

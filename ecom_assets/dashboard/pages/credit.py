@@ -17,7 +17,7 @@ def channels(answer: Answer) -> Block:
     return Chart(
         charts.ranking("channel", "credit", kind="decimal", title="Purchases"),
         answer["channels"],
-        TableColumn.several(CreditedChannel, "channel", "credit", "revenue"),
+        TableColumn.from_fields(CreditedChannel, "channel", "credit", "revenue"),
         "Bars: the purchases that each channel is credited with.",
         csv=csv_address(answer),
         height=max(120, 28 * len(answer["channels"])),

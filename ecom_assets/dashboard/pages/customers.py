@@ -19,12 +19,14 @@ from ecom_assets.dashboard.blocks import (
 )
 from ecom_assets.dashboard.page import DashboardPage, Section, View
 
-SEGMENTS = TableColumn.several(
+SEGMENTS = TableColumn.from_fields(
     customers.Segment, "segment", "customer_count", "customer_share", "order_count", "revenue_amount", "revenue_share",
     "mean_recency_days", bars=("customer_share", "revenue_share"),
 )  # fmt: skip
-PROFILES = TableColumn.several(customers.Profile, "value", "customer_count", "customer_share", bars=("customer_share",))
-WEEKS = TableColumn.several(
+PROFILES = TableColumn.from_fields(
+    customers.Profile, "value", "customer_count", "customer_share", bars=("customer_share",)
+)
+WEEKS = TableColumn.from_fields(
     customers.CustomerWeek, "week_start_date", "customers_count", "new_customers_count", "returning_customers_count",
     "refunded_customers_count", "new_revenue_amount", "returning_revenue_amount",
 )  # fmt: skip
@@ -88,7 +90,7 @@ def value(view: View) -> Block:
     answer = view.answer(customers.customers)
     worth = answer["value"]
     tiles = [
-        Tile.of(customers.CustomerValue, name, worth[name], meaning(answer, name), why=why)
+        Tile.from_field(customers.CustomerValue, name, worth[name], meaning(answer, name), why=why)
         for name, why in WORTH.items()
     ]
     reasons = {name: None for name in (worth["no_model_reason"], worth["no_order_value_reason"]) if name}

@@ -9,12 +9,12 @@ from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Section, View
 from ecom_assets.tables.contract import HIDDEN
 
-OUTCOMES: Final = TableColumn.several(
+OUTCOMES: Final = TableColumn.from_fields(
     reconciliation.DeliveredDay, "accepted_count", "unacknowledged_count", "rejected_count", "refused_count",
     "in_doubt_count", "pending_count",
 )  # fmt: skip
 COUNTS: Final = ("due_count", *(column.name for column in OUTCOMES))
-DAYS: Final = TableColumn.several(reconciliation.DeliveredDay, "reconciled_date", "destination", *COUNTS)
+DAYS: Final = TableColumn.from_fields(reconciliation.DeliveredDay, "reconciled_date", "destination", *COUNTS)
 TOOLS: Final = (*DAYS[1:], TableColumn("newest_date", "Newest day", "date"))
 SHARES: Final = (
     TableColumn("destination", "Destination"),
@@ -26,7 +26,7 @@ REQUESTS: Final = (
     TableColumn("asked_at", "Asked (UTC)", "instant"),
     TableColumn("what", "What"),
     TableColumn("days", "Days"),
-    TableColumn.of(operation.RequestState, "asked_by"),
+    TableColumn.from_field(operation.RequestState, "asked_by"),
     TableColumn("state", "State"),
 )
 
@@ -34,7 +34,7 @@ REQUESTS: Final = (
 def totals(view: View) -> Block:
     """Return the sums over all destinations."""
     sums = view.answer(reconciliation.deliveries, limit=1)["totals"]
-    return Tiles.of(reconciliation.DeliveredDay, sums, COUNTS)
+    return Tiles.from_fields(reconciliation.DeliveredDay, sums, COUNTS)
 
 
 def by_tool(view: View) -> Block:

@@ -10,12 +10,12 @@ from ecom_assets.experiments.answer import EXPERIMENT, Comparison, Metric, Varia
 
 CONVERSION: Final = TableColumn("conversion", "Conversion", "rate")
 COLUMNS: Final = (
-    *TableColumn.several(VariantCounts, "variant", "unit_count", "converted_count"),
+    *TableColumn.from_fields(VariantCounts, "variant", "unit_count", "converted_count"),
     CONVERSION,
     TableColumn("difference", "Against control", "change"),
     TableColumn("interval", "Sequential interval"),
-    TableColumn.of(Comparison, "p_value"),
-    TableColumn.of(Metric, "probability_best"),
+    TableColumn.from_field(Comparison, "p_value"),
+    TableColumn.from_field(Metric, "probability_best"),
     TableColumn("mean", "Mean", "decimal"),
 )
 TIPS: Final = (CONVERSION, TableColumn("low", "Low", "rate"), TableColumn("high", "High", "rate"))

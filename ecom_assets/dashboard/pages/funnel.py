@@ -17,8 +17,8 @@ EXTRA: Final = (
 )
 STEPS: Final = (
     TableColumn("label", "Step"),
-    TableColumn.of(FunnelStepAnswer, "count", bar="conversion_from_start"),
-    *TableColumn.several(
+    TableColumn.from_field(FunnelStepAnswer, "count", bar="conversion_from_start"),
+    *TableColumn.from_fields(
         FunnelStepAnswer, "conversion_from_start", "conversion_from_previous", "median_s_from_previous",
         "p90_s_from_previous",
     ),
@@ -174,7 +174,7 @@ def who(view: View) -> Block:
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
     answer = ad_hoc.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
-    columns = TableColumn.several(AtStep, "visitor_id", "event_at", "event_id")
+    columns = TableColumn.from_fields(AtStep, "visitor_id", "event_at", "event_id")
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by visitor."
     return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
 

@@ -19,12 +19,12 @@ BRANCHES: Final = 8
 OTHERS: Final = "(others)"
 FLOWS: Final = (
     TableColumn("step", "Transition", "count"),
-    *TableColumn.several(behaviour.Transition, "from_step", "to_step", "transition_count", "conversion_rate"),
+    *TableColumn.from_fields(behaviour.Transition, "from_step", "to_step", "transition_count", "conversion_rate"),
 )
 PAIRS: Final = (
-    TableColumn.of(behaviour.Transition, "from_step", href="from_address"),
-    TableColumn.of(behaviour.Transition, "to_step", href="to_address"),
-    *TableColumn.several(
+    TableColumn.from_field(behaviour.Transition, "from_step", href="from_address"),
+    TableColumn.from_field(behaviour.Transition, "to_step", href="to_address"),
+    *TableColumn.from_fields(
         behaviour.Transition, "transition_count", "step_share", "conversion_rate", bars=("step_share",)
     ),
 )

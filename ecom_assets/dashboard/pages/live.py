@@ -10,7 +10,7 @@ from ecom_assets.dashboard.blocks import Block, DataTable, Notice, Several, Tabl
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, View
 
-PRODUCTS = TableColumn.several(
+PRODUCTS = TableColumn.from_fields(
     realtime.ProductNow, "product_id", "visitor_count", "view_count", "add_to_cart_count", "purchase_count"
 )
 TYPES = (
@@ -28,7 +28,7 @@ def numbers(view: View) -> Block:
     short, long = result["windows"][0], result["windows"][-1]
     tiles = [
         replace(tile, label=f"{tile.label}, {short['minutes']} minutes", previous=long[name])
-        for name, tile in zip(NUMBERS, Tiles.of(realtime.Window, short, NUMBERS).tiles, strict=True)
+        for name, tile in zip(NUMBERS, Tiles.from_fields(realtime.Window, short, NUMBERS).tiles, strict=True)
     ]
     return Several((_freshness(result), Tiles(tiles, before=f"in {long['minutes']} minutes")))
 

@@ -25,12 +25,12 @@ from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.tables.queries import NoSourceError, Period
 
-POINTS = TableColumn.several(sales.Point, "start_date", "revenue_amount", "order_count", "average_order_value")
+POINTS = TableColumn.from_fields(sales.Point, "start_date", "revenue_amount", "order_count", "average_order_value")
 BEST = (
     TableColumn("name", "Product", href="href"),
-    *TableColumn.several(products.TopProduct, "product_category", "sold_item_count", "revenue_amount"),
+    *TableColumn.from_fields(products.TopProduct, "product_category", "sold_item_count", "revenue_amount"),
 )
-CHANNELS = (TableColumn.of(sales.Channel, "channel"), *CHANGES)
+CHANNELS = (TableColumn.from_field(sales.Channel, "channel"), *CHANGES)
 
 
 def key_numbers(view: View) -> Block:

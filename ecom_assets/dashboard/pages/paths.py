@@ -12,13 +12,13 @@ LISTS: Final = (("top_paths", "All sessions"), ("converting_paths", "With a purc
 PATHS: Final = (
     TableColumn("of", "Sessions"),
     TableColumn("steps", "Path"),
-    TableColumn.of(CountedPath, "sessions", bar="share"),
-    *TableColumn.several(CountedPath, "share", "conversion_rate"),
+    TableColumn.from_field(CountedPath, "sessions", bar="share"),
+    *TableColumn.from_fields(CountedPath, "share", "conversion_rate"),
 )
 TRANSITIONS: Final = (
     TableColumn("from", "From"),
     TableColumn("to", "To"),
-    *TableColumn.several(CountedTransition, "count", "converted"),
+    *TableColumn.from_fields(CountedTransition, "count", "converted"),
 )
 MOST_SHOWN: Final = 100
 
@@ -27,7 +27,7 @@ def totals(answer: Answer) -> Block:
     """Return how many sessions there are."""
     count, converted = answer["sessions"], answer["converted_sessions"]
     share = Tile("Conversion", converted / count if count else None, "rate", "The share of these.")
-    counts = Tiles.of(OwnJourneysAnswer, answer, ("sessions", "converted_sessions"))
+    counts = Tiles.from_fields(OwnJourneysAnswer, answer, ("sessions", "converted_sessions"))
     return replace(counts, tiles=(*counts.tiles, share))
 
 

@@ -15,7 +15,7 @@ from ecom_assets.questions.answer import Kind
 
 def _page_of(kind: Kind[Any, Any]) -> DashboardPage:
     def totals(answer: Answer) -> Block:
-        return Tiles.of(kind.answer, answer, names)
+        return Tiles.from_fields(kind.answer, answer, names)
 
     def rows(answer: Answer) -> Block:
         return DataTable(answer[kind.lists[0]], columns, csv=csv_address(answer))
@@ -37,7 +37,7 @@ def _columns(kind: Kind[Any, Any]) -> list[TableColumn]:
     if not kind.lists:
         return []
     (row,) = get_args(kind.answer.model_fields[kind.lists[0]].annotation)
-    return [TableColumn.of(row, name) for name in row.model_fields]
+    return [TableColumn.from_field(row, name) for name in row.model_fields]
 
 
 def _pages() -> tuple[DashboardPage, ...]:

@@ -10,12 +10,12 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tiles, compared_tile
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 
-DAYS = TableColumn.several(
+DAYS = TableColumn.from_fields(
     products.ProductDay, "event_date", "product_view_count", "add_to_cart_count", "purchase_count", "revenue_amount"
 )
 RELATED = (
     TableColumn("name", "Product", href="href"),
-    *TableColumn.several(products.Related, "product_category", "order_share", "order_count", bars=("order_share",)),
+    *TableColumn.from_fields(products.Related, "product_category", "order_share", "order_count", bars=("order_share",)),
 )
 TILES = (
     "revenue_amount", "sold_item_count", "product_view_count", "add_to_cart_count", "purchase_count",

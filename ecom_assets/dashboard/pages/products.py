@@ -11,20 +11,20 @@ KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked
 TOP = (
     TableColumn("rank_number", "#"),
     TableColumn("name", "Product", href="href"),
-    *TableColumn.several(
+    *TableColumn.from_fields(
         products.TopProduct, "product_category", "product_view_count", "add_to_cart_count", "purchase_count",
         "purchases_per_view", "sold_item_count", "revenue_amount",
     ),
 )  # fmt: skip
-CATEGORIES = TableColumn.several(
+CATEGORIES = TableColumn.from_fields(
     products.Category, "product_category", "viewing_session_count", "cart_session_count", "cart_rate",
     "purchase_session_count", "purchase_rate", "revenue_amount", bars=("cart_rate", "purchase_rate"),
 )  # fmt: skip
 ALERTS = (
     TableColumn("name", "Product", href="href"),
-    TableColumn.of(products.Alert, "product_category"),
+    TableColumn.from_field(products.Alert, "product_category"),
     TableColumn("kind", "Alert"),
-    *TableColumn.several(
+    *TableColumn.from_fields(
         products.Alert, "stock_count", "reorder_point_count", "daily_sold_items", "days_of_cover", "last_sold_date"
     ),
 )

@@ -13,26 +13,26 @@ from ecom_assets.quality.queries import OUTCOMES, sentence_of
 from ecom_assets.tables.contract import HIDDEN
 
 COUNTS: Final = ("received_count", *OUTCOMES, "residue_count")
-DAYS: Final = TableColumn.several(quality.DayCounts, "accounted_date", "source", *COUNTS)
+DAYS: Final = TableColumn.from_fields(quality.DayCounts, "accounted_date", "source", *COUNTS)
 OUTCOME_ROWS: Final = (
-    *TableColumn.several(quality.DayCounts, "accounted_date", "source"),
+    *TableColumn.from_fields(quality.DayCounts, "accounted_date", "source"),
     TableColumn("outcome", "Outcome"),
-    TableColumn.of(quality.Reason, "row_count"),
+    TableColumn.from_field(quality.Reason, "row_count"),
 )
 REASONS: Final = (
     TableColumn("label", "Reason", href="address"),
-    TableColumn.of(quality.Reason, "source"),
-    TableColumn.of(quality.Reason, "row_count", bar="share"),
-    *TableColumn.several(quality.Reason, "first_date", "last_date"),
+    TableColumn.from_field(quality.Reason, "source"),
+    TableColumn.from_field(quality.Reason, "row_count", bar="share"),
+    *TableColumn.from_fields(quality.Reason, "first_date", "last_date"),
 )
 CHECKS: Final = (
-    TableColumn.of(operation.FailingCheck, "table_name"),
+    TableColumn.from_field(operation.FailingCheck, "table_name"),
     TableColumn("label", "Check"),
     TableColumn("said", "What was seen"),
-    *TableColumn.several(operation.FailingCheck, "observed", "limit", "failing_since"),
+    *TableColumn.from_fields(operation.FailingCheck, "observed", "limit", "failing_since"),
 )
 TABLES: Final = (
-    *TableColumn.several(operation.TableState, "table_name", "row_count", "newest_date", "written_at"),
+    *TableColumn.from_fields(operation.TableState, "table_name", "row_count", "newest_date", "written_at"),
     TableColumn("state", "Last run"),
 )
 HELD_REASONS: Final = {
@@ -67,7 +67,7 @@ def totals(view: View) -> Block:
     """Return the numbers of received rows and of their outcomes, over both sources."""
     sources = view.answer(quality.row_accounting, limit=1)["sources"]
     sums = {name: sum(source[name] for source in sources) for name in COUNTS}
-    tiles, lost = Tiles.of(quality.ReceivedRowCounts, sums, COUNTS), sums["residue_count"]
+    tiles, lost = Tiles.from_fields(quality.ReceivedRowCounts, sums, COUNTS), sums["residue_count"]
     if not lost:
         return tiles
     notice = Notice(f"{lost:,} rows are in no table. Run `ecom run` over these days, and see which check fails.", "bad")

@@ -19,11 +19,11 @@ OF_A_CELL: Final = (
 )
 BUILDER: Final = Builder(RETENTION, {"period": "week", "last_period": "12"}, extra={"more": OF_A_CELL})
 CELLS: Final = (
-    *TableColumn.several(RetentionCohort, "cohort", "size"),
-    *TableColumn.several(RetentionTotal, "period", "returned", "rate"),
+    *TableColumn.from_fields(RetentionCohort, "cohort", "size"),
+    *TableColumn.from_fields(RetentionTotal, "period", "returned", "rate"),
     TableColumn("state", "Period is"),
 )
-TOTALS: Final = TableColumn.several(
+TOTALS: Final = TableColumn.from_fields(
     RetentionTotal, "period", "cohorts", "size", "returned", "rate", "revenue", "lifetime_value", bars=("rate",)
 )
 PALE: Final = "Pale cells are of periods that are not over yet: their share can grow."
@@ -134,7 +134,7 @@ def breakdown(answer: Answer) -> Block:
             "tooltip": [charts.tip("value", "text", "Value"), charts.tip("rate", "rate", "Share")],
         },
     }
-    columns = (TableColumn("value", "Value"), *TableColumn.several(RetentionTotal, "period", "size", "rate"))
+    columns = (TableColumn("value", "Value"), *TableColumn.from_fields(RetentionTotal, "period", "size", "rate"))
     return Chart(spec, rows, columns, "A line per value: the share that came back by period.")
 
 
@@ -153,7 +153,7 @@ def who(view: View) -> Block:
     answer = ad_hoc.retention_who(view.context, listed, result.question).model_dump(mode="json")
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
-    columns = TableColumn.several(InCell, "visitor_id")
+    columns = TableColumn.from_fields(InCell, "visitor_id")
     return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
 
 

@@ -14,14 +14,14 @@ from ecom_assets.sales.queries import ChannelDimension, Granularity, Level
 
 TABLE = "mart.revenue_daily"
 TILES = ("revenue_amount", "order_count", "average_order_value", "shipped_amount", "sold_item_count", "refund_count")
-POINTS = TableColumn.several(
+POINTS = TableColumn.from_fields(
     sales.Point, "start_date", "end_date", "revenue_amount", "refunded_amount", "order_count", "average_order_value"
 )
-CHANGES = TableColumn.several(
+CHANGES = TableColumn.from_fields(
     sales.Channel, "revenue_change", "revenue_share", "revenue_amount", bars=("revenue_share",)
 )
-CATEGORIES = (*TableColumn.several(products.Category, "product_category", "order_count"), *CHANGES)
-CHANNELS = (*TableColumn.several(sales.Channel, "channel", "order_count"), *CHANGES)
+CATEGORIES = (*TableColumn.from_fields(products.Category, "product_category", "order_count"), *CHANGES)
+CHANNELS = (*TableColumn.from_fields(sales.Channel, "channel", "order_count"), *CHANGES)
 PLACE_NAMES = {"country": ("country",), "region": ("region", "country"), "city": ("city_name", "country")}
 MOST_PLACES = 12
 MOST_CATEGORIES = 20
@@ -68,7 +68,7 @@ def world_map(view: View) -> Block:
     return Chart(
         charts.world([row for row in rows if row["shape"]], address_of_file(SHAPES), "revenue_amount"),
         answer["places"],
-        (*TableColumn.several(sales.SalesPlace, "country", "order_count"), *CHANGES[1:]),
+        (*TableColumn.from_fields(sales.SalesPlace, "country", "order_count"), *CHANGES[1:]),
         "Revenue of each country on a map of the world.",
         csv=view.csv("/analytics/geographic", level="country", limit=1000),
         height=380,
@@ -88,7 +88,7 @@ def places(view: View) -> Block:
         rows,
         (
             TableColumn("place", level.capitalize()),
-            *TableColumn.several(sales.SalesPlace, "revenue_share", "revenue_amount"),
+            *TableColumn.from_fields(sales.SalesPlace, "revenue_share", "revenue_amount"),
         ),
         csv=view.csv("/analytics/geographic", level=level, limit=1000),
         note=f"And {left} more." if left > 0 else "",

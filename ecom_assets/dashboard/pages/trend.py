@@ -69,7 +69,7 @@ def _stickiness(answer: dict[str, Any]) -> Block:
         for series in answer["stickiness"]
         for visitors in series["visitors"]
     ]
-    columns = (SERIES, *TableColumn.several(StickyVisitors, "period_count", "exactly", "at_least"))
+    columns = (SERIES, *TableColumn.from_fields(StickyVisitors, "period_count", "exactly", "at_least"))
     periods = charts.names("period_count", title="In so many periods", axis={"labelAngle": 0})
     visitors, series = charts.number("exactly", "count"), charts.names("series")
     spec = charts.coloured_bars(periods, visitors, series, columns, xOffset={"field": "series"})
