@@ -15,7 +15,7 @@ from typing import Any
 
 from measuring import Result, report, say, scratch
 
-from ecom_assets.cli.explain import place_of
+from ecom_assets.cli.explain import reader_of
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, RawEvents
 from ecom_assets.explain.answer import explain
 from ecom_assets.explain.question import RowsQuestion, table_named
@@ -100,7 +100,7 @@ def requested(engine: DuckDBEngine, home: Path) -> Iterator[tuple[str, float, fl
         times, walls = [], []
         for _ in range(3):
             begun, at = time.process_time(), time.perf_counter()
-            place = place_of(engine, Settings(home=home))
+            place = reader_of(engine, Settings(home=home))
             answer = explain(RowsQuestion(table_named(table), parse_where([where]), column), place)
             times.append(time.process_time() - begun)
             walls.append(time.perf_counter() - at)

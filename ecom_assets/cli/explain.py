@@ -10,7 +10,7 @@ import typer
 
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import WorkError
-from ecom_assets.explain.answer import Place, explain, keeper_on
+from ecom_assets.explain.answer import ExplainReader, explain, keeper_on
 from ecom_assets.explain.notes import Notes, stored_notes
 from ecom_assets.explain.question import RowsQuestion, table_named
 from ecom_assets.quality.queries import sentence_of
@@ -29,10 +29,10 @@ SHOWN_RUNS = 5
 Answer = dict[str, Any]
 
 
-def place_of(engine: Engine, settings: Settings) -> Place:
-    """Return the open warehouse as the place where answers are looked up."""
+def reader_of(engine: Engine, settings: Settings) -> ExplainReader:
+    """Return what reads the open warehouse for answers."""
     reading = WarehouseReading(engine, date.min, settings.timezone, settings.known_currency)
-    return Place(
+    return ExplainReader(
         reading,
         _notes(engine, settings),
         engine.has,
@@ -85,7 +85,7 @@ def explain_command(
     if not engine.exists():
         raise WorkError(f"There is no warehouse yet at {engine.address}; run `ecom run`.")
     with closing(engine.open()):
-        answer = explain(question, place_of(engine, settings))
+        answer = explain(question, reader_of(engine, settings))
     typer.echo(json.dumps(answer) if as_json else "\n".join(_lines(answer, with_sql=sql)))
 
 

@@ -60,23 +60,23 @@ def top_of(
         weight: The number of customers.
     """
 
-    def downhill(place: Floats) -> tuple[float, Floats]:
-        height, slope = likelihood(place)
+    def downhill(point: Floats) -> tuple[float, Floats]:
+        height, slope = likelihood(point)
         return -height / weight, -slope / weight
 
     options: Any = {"maxiter": 1000, "ftol": 1e-15, "gtol": STEEPEST}
-    place: Floats = scipy.optimize.minimize(
+    point: Floats = scipy.optimize.minimize(
         downhill, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     ).x
-    free = np.array([low < number < high for number, (low, high) in zip(place, bounds, strict=True)])
-    place = _on_top(lambda here: downhill(here)[1], place, free)
-    inside = all(low <= number <= high for number, (low, high) in zip(place, bounds, strict=True))
-    return place if inside and np.abs(downhill(place)[1][free]).max(initial=0) < STEEPEST else None
+    free = np.array([low < number < high for number, (low, high) in zip(point, bounds, strict=True)])
+    point = _on_top(lambda here: downhill(here)[1], point, free)
+    inside = all(low <= number <= high for number, (low, high) in zip(point, bounds, strict=True))
+    return point if inside and np.abs(downhill(point)[1][free]).max(initial=0) < STEEPEST else None
 
 
-def at_limits(place: Floats, bounds: Sequence[Bounds], names: Sequence[str]) -> tuple[str, ...]:
+def at_limits(point: Floats, bounds: Sequence[Bounds], names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the coordinates that lie on a bound."""
-    return tuple(name for name, number, limits in zip(names, place, bounds, strict=True) if number in limits)
+    return tuple(name for name, number, limits in zip(names, point, bounds, strict=True) if number in limits)
 
 
 def rounded(parameter: float) -> float:
@@ -84,19 +84,19 @@ def rounded(parameter: float) -> float:
     return float(f"{parameter:.{DIGITS}g}")
 
 
-def _on_top(slope_at: Callable[[Floats], Floats], place: Floats, free: npt.NDArray[np.bool_]) -> Floats:
+def _on_top(slope_at: Callable[[Floats], Floats], point: Floats, free: npt.NDArray[np.bool_]) -> Floats:
     """Refine the maximum with Newton's method, because the search stops where the likelihood is flat to rounding."""
-    steps = NUDGE * np.eye(len(place))[free]
+    steps = NUDGE * np.eye(len(point))[free]
     for _ in range(NEWTON_STEPS):
-        slope = slope_at(place)[free]
+        slope = slope_at(point)[free]
         if np.abs(slope).max(initial=0) < STEEPEST / 1000:
             break
-        bend = np.array([(slope_at(place + step) - slope_at(place - step))[free] / (2 * NUDGE) for step in steps])
+        bend = np.array([(slope_at(point + step) - slope_at(point - step))[free] / (2 * NUDGE) for step in steps])
         move = np.linalg.lstsq(bend, -slope, rcond=None)[0]
         if np.abs(move).max() > 1:
             break
-        place = place + move @ np.eye(len(place))[free]
-    return place
+        point = point + move @ np.eye(len(point))[free]
+    return point
 
 
 LEAST_REPEAT_CUSTOMERS = 10
@@ -196,23 +196,23 @@ def fit_bg_nbd(histories: Histories) -> "ModelFit[BgNbd] | NoFit":
     bounds = (SCALE, SHAPE, SCALE, SHAPE)
     rate = float(histories.orders @ histories.customers / (histories.observed @ histories.customers))
     start = (math.log(rate), 0.0, -1.0, 0.0)
-    place = top_of(lambda here: _bg_nbd_objective(histories, here), start, bounds, float(histories.customers.sum()))
-    if place is None:
+    point = top_of(lambda here: _bg_nbd_objective(histories, here), start, bounds, float(histories.customers.sum()))
+    if point is None:
         return NoFit.NOT_CONVERGED
-    model = BgNbd(*(rounded(number) for number in _parameters(place)))
+    model = BgNbd(*(rounded(number) for number in _parameters(point)))
     names = ("mean_rate", "spread_of_rates", "mean_chance_to_leave", "spread_of_chances")
-    return ModelFit(model, model.log_likelihood(histories), at_limits(place, bounds, names))
+    return ModelFit(model, model.log_likelihood(histories), at_limits(point, bounds, names))
 
 
-def _parameters(place: Floats) -> tuple[float, float, float, float]:
-    rate, r, leave, total = np.exp(place[0]), np.exp(place[1]), scipy.special.expit(place[2]), np.exp(place[3])
+def _parameters(point: Floats) -> tuple[float, float, float, float]:
+    rate, r, leave, total = np.exp(point[0]), np.exp(point[1]), scipy.special.expit(point[2]), np.exp(point[3])
     return float(r), float(r / rate), float(leave * total), float((1 - leave) * total)
 
 
-def _bg_nbd_objective(histories: Histories, place: Floats) -> tuple[float, Floats]:
-    model = BgNbd(*_parameters(place))
+def _bg_nbd_objective(histories: Histories, point: Floats) -> tuple[float, Floats]:
+    model = BgNbd(*_parameters(point))
     by_r, by_alpha, by_a, by_b = model.slope(histories)
-    leave, total = scipy.special.expit(place[2]), model.a + model.b
+    leave, total = scipy.special.expit(point[2]), model.a + model.b
     slope = [
         -model.alpha * by_alpha,
         model.r * by_r + model.alpha * by_alpha,
@@ -308,26 +308,26 @@ def fit_gamma_gamma(orders: Floats, amount: Floats) -> "ModelFit[GammaGamma] | N
         return NoFit.NO_SPREAD
     bounds = (SHAPE, SHAPE, SCALE)
     # Divided by the mean, amounts of all currencies have the same scale.
-    place = top_of(
+    point = top_of(
         lambda here: _gamma_gamma_objective(orders, amount / scale, here), (0.0, 1.0, 0.0), bounds, len(orders)
     )
-    if place is None:
+    if point is None:
         return NoFit.NOT_CONVERGED
-    p, q, v = _gamma_gamma_parameters(place)
+    p, q, v = _gamma_gamma_parameters(point)
     model = GammaGamma(rounded(p), rounded(q), rounded(v * scale))
     if model.q < LEAST_Q:
         return NoFit.NO_FINITE_MEAN
     names = ("spread_of_orders", "spread_of_means", "mean")
-    return ModelFit(model, model.log_likelihood(orders, amount), at_limits(place, bounds, names))
+    return ModelFit(model, model.log_likelihood(orders, amount), at_limits(point, bounds, names))
 
 
-def _gamma_gamma_parameters(place: Floats) -> tuple[float, float, float]:
-    p, q, middle = np.exp(place)
+def _gamma_gamma_parameters(point: Floats) -> tuple[float, float, float]:
+    p, q, middle = np.exp(point)
     return float(p), float(q), float(middle * q / p)
 
 
-def _gamma_gamma_objective(orders: Floats, amount: Floats, place: Floats) -> tuple[float, Floats]:
-    model = GammaGamma(*_gamma_gamma_parameters(place))
+def _gamma_gamma_objective(orders: Floats, amount: Floats, point: Floats) -> tuple[float, Floats]:
+    model = GammaGamma(*_gamma_gamma_parameters(point))
     by_p, by_q, by_v = model.slope(orders, amount)
     p, q, v = model.p, model.q, model.v
     return model.log_likelihood(orders, amount), np.array([p * by_p - v * by_v, q * by_q + v * by_v, v * by_v])

@@ -2,7 +2,7 @@
 
 A page is one file in `pages/`, found by being there:
 
-    PAGE = DashboardPage("stock", "Stock", group="Shop", place=30, summary="What to order again.", sections=(
+    PAGE = DashboardPage("stock", "Stock", group="Shop", position=30, summary="What to order again.", sections=(
         Section("Alerts", alerts),
     ))
 

@@ -129,7 +129,7 @@ class DashboardPage:
 
     Attributes:
         path: The last part of its address; empty for the first page.
-        group: The heading that it stands under in the navigation, where pages are sorted by `place`.
+        group: The heading that it stands under in the navigation, where pages are sorted by `position`.
         summary: What it answers, in a sentence.
         asks: The model of the parameters in its address.
         refresh_s: Seconds after which the sections are read again by themselves; None for never.
@@ -143,7 +143,7 @@ class DashboardPage:
     title: str
     sections: tuple[Section, ...]
     group: Group = "Shop"
-    place: int = 100
+    position: int = 100
     summary: str = ""
     asks: type[PageParameters] = Filters
     refresh_s: int | None = None
@@ -300,7 +300,7 @@ def all_pages() -> tuple[DashboardPage, ...]:
     matches: list[DashboardPage] = [
         page for module in modules for page in vars(module).get("PAGES", (vars(module).get("PAGE"),))
     ]
-    return tuple(sorted(matches, key=lambda page: (GROUPS.index(page.group), page.place, page.path)))
+    return tuple(sorted(matches, key=lambda page: (GROUPS.index(page.group), page.position, page.path)))
 
 
 def csv_address(answer: dict[str, Any]) -> str:

@@ -35,7 +35,7 @@ class NotHereError(NoSourceError):
 
 
 @dataclass(frozen=True)
-class Place:
+class ExplainReader:
     """Where an answer is looked up: the tables, the notes of what made them, and the rules of the assets by name.
 
     `keep` stores the rows of a table on the way down, so that they are computed once, and returns them.
@@ -74,7 +74,7 @@ def keeper_on(con: SQLBackend) -> Keep:
     return lambda rows: dialect_of(con).kept(con, f"kept_{next(numbers)}", rows)
 
 
-def explain(question: RowsQuestion, place: Place) -> Row:
+def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
     """Return why the rows, or one number of them, are what they are.
 
     Raises:
@@ -82,31 +82,31 @@ def explain(question: RowsQuestion, place: Place) -> Row:
         NotHereError: The table is not there.
     """
     contract = question.contract
-    rows = question.rows(place.table(contract))
+    rows = question.rows(reader.table(contract))
     if question.column:
-        rows = _totals(question, rows, place)
-    (total,) = place.ask(rows.agg(n=rows.count()))
-    shown = place.ask(rows.order_by(list(contract.key) or rows.columns).limit(MOST_ADDED))
+        rows = _totals(question, rows, reader)
+    (total,) = reader.ask(rows.agg(n=rows.count()))
+    shown = reader.ask(rows.order_by(list(contract.key) or rows.columns).limit(MOST_ADDED))
     answer: Row = {
         "table": _table(contract),
         "where": question.where.to_mapping(),
         "row_count": int(total["n"]),
         "rows": [plain(row, contract, is_personal=question.is_personal) for row in shown[:SHOWN_ROWS]],
         "numbers": [_described(contract, name) for name in contract.numbers()],
-        "made_of": _made_of(contract, shown, place),
+        "made_of": _made_of(contract, shown, reader),
     }
     if question.column:
-        answer["number"] = _number(question, rows, shown, int(total["n"]), place)
+        answer["number"] = _number(question, rows, shown, int(total["n"]), reader)
     return answer
 
 
-def _totals(question: RowsQuestion, rows: ir.Table, place: Place) -> ir.Table:
+def _totals(question: RowsQuestion, rows: ir.Table, reader: ExplainReader) -> ir.Table:
     """Return only the rows of totals, where the table has some in key columns that no condition names."""
     named = columns_of(question.where)
     columns = [name for name in question.contract.key if name not in named and rows[name].type().is_string()]
     for name in columns:
         totals = rows.filter(rows[name] == ALL)
-        rows = totals if place.ask(totals.limit(1)) else rows
+        rows = totals if reader.ask(totals.limit(1)) else rows
     return rows
 
 
@@ -146,31 +146,31 @@ def how_of(way: Derivation | None, unit: str) -> str | None:
     return None if way is None else "counted from different tables, by the row"
 
 
-def _made_of(contract: type[Table], rows: list[Row], place: Place) -> Row:
+def _made_of(contract: type[Table], rows: list[Row], reader: ExplainReader) -> Row:
     """Return the runs that wrote the rows' days, the SQL, and the tables that it reads."""
-    result = place.notes.computation(contract)
+    result = reader.notes.computation(contract)
     days = sorted({row[contract.day_column] for row in rows}) if contract.day_column else []
     return {
-        "runs": [write.to_mapping() for write in place.notes.writes(contract, days)],
+        "runs": [write.to_mapping() for write in reader.notes.writes(contract, days)],
         "upstream": [{"table": name, "columns": columns} for name, columns in result.upstream.items()],
         "sql": result.sql,
     }
 
 
-def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int, place: Place) -> Row:
+def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int, reader: ExplainReader) -> Row:
     contract, name = question.contract, question.column
     if count == 0:
         raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; choose others.")
-    context = [TraceContext(row, place.table, place.rules, place.ask, place.keep, contract.key) for row in shown]
+    context = [TraceContext(row, reader.table, reader.rules, reader.ask, reader.keep, contract.key) for row in shown]
     way = _chosen(contract, name, context[0])
     adds_up = way is not None and not isinstance(way, Computed)
     note = "" if count == 1 or (adds_up and count <= MOST_ADDED) else _why_not(contract, count, adds_up=adds_up)
     if count == 1:
         value = shown[0][name]
     else:
-        (summed,) = place.ask(rows.agg(value=rows[name].sum()))
+        (summed,) = reader.ask(rows.agg(value=rows[name].sum()))
         value = as_number(summed["value"]) if adds_up else None
-    down = [] if note else [_down(part, context, question, place) for part in _parts(way)]
+    down = [] if note else [_down(part, context, question, reader) for part in _parts(way)]
     return _described(contract, name) | {
         "how": how_of(way, contract.columns[name].unit or "rows"),
         "value": json_value(value),
@@ -181,7 +181,7 @@ def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int
             part | {"levels": [level | {"gives": json_value(level["gives"])} for level in part["levels"]]}
             for part in down
         ],
-        "restatements": _restatements(question, shown, place),
+        "restatements": _restatements(question, shown, reader),
     }
 
 
@@ -207,14 +207,14 @@ def _parts(way: Derivation | None) -> tuple[Count | Sum, ...]:
     return way if isinstance(way, tuple) else ()
 
 
-def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, place: Place) -> Row:
+def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, reader: ExplainReader) -> Row:
     """Return the result of each table on the path down, and a page of the received rows."""
     counted = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
     levels: list[Row] = []
     last: Level | None = None
     try:
         for level in walk(of, context):
-            totals = level.totals(place.ask)
+            totals = level.totals(reader.ask)
             levels.append(
                 {
                     "table": level.contract.qualified_name(),
@@ -225,7 +225,7 @@ def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, 
             last = level
     except NotHereError as error:
         return {"of": counted, "levels": levels, "ends": str(error), "received": None}
-    page = place.ask(last.page(question.limit, question.offset)) if last else []
+    page = reader.ask(last.page(question.limit, question.offset)) if last else []
     received = {
         "table": levels[-1]["table"],
         "row_count": levels[-1]["row_count"],
@@ -254,19 +254,19 @@ def _adds_up(value: Any, down: list[Row]) -> bool | None:  # noqa: ANN401 (a num
     return bool((value or 0) == sum((part["levels"][-1]["gives"] or 0) for part in down))
 
 
-def _restatements(question: RowsQuestion, rows: list[Row], place: Place) -> list[Row]:
+def _restatements(question: RowsQuestion, rows: list[Row], reader: ExplainReader) -> list[Row]:
     """Return how the number was restated, oldest first."""
     contract = question.contract
-    if not contract.counted_from or not place.has(Restatements):
+    if not contract.counted_from or not reader.has(Restatements):
         return []
-    logged = place.table(Restatements)
+    logged = reader.table(Restatements)
     logged = logged.filter(
         logged.table_name == contract.qualified_name(),
         logged.column_name == question.column,
         logged.restated_date.isin([row[str(contract.day_column)] for row in rows]),
         logged.row_key.isin([_row_key(contract, row) for row in rows]),
     )
-    result = place.ask(logged.order_by(["restated_at", "restatement_number"]).limit(100))
+    result = reader.ask(logged.order_by(["restated_at", "restatement_number"]).limit(100))
     return [plain(row, Restatements, is_personal=False) for row in result]
 
 

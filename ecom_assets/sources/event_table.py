@@ -231,7 +231,7 @@ class EventTable:
         self._settings = settings
         self._now = now
         self._connection = contextlib.ExitStack()
-        same = isinstance(warehouse, SnowflakeEngine) and warehouse.place.server == self.place.server
+        same = isinstance(warehouse, SnowflakeEngine) and warehouse.location.server == self.place.server
         self._lender = warehouse if same else None
 
     @cached_property

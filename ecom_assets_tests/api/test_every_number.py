@@ -157,6 +157,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/engagement": {"change.bot_session_count"},
     "/analytics/funnel": {
         "warnings",
+        "session_rule",
         *(f"{place}steps.optional" for place in ("", "breakdown.", "cohorts.", "cohorts.breakdown.")),
     },
     "/analytics/retention": {"warnings"},
@@ -169,7 +170,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
 has, choices that are not made here. Removal effects are compared in `test_same_as_command.py`, choices in
-`test_questions.py`."""
+`test_questions.py`, the session rule of a funnel per session in `funnels/test_presets.py`."""
 
 
 def route_of(path: str) -> str:

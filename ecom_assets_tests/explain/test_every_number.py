@@ -8,8 +8,8 @@ import ibis
 import ibis.expr.types as ir
 import pytest
 
-from ecom_assets.cli.explain import place_of
-from ecom_assets.explain.answer import Place
+from ecom_assets.cli.explain import reader_of
+from ecom_assets.explain.answer import ExplainReader
 from ecom_assets.explain.question import TRACES
 from ecom_assets.explain.walk import walk
 from ecom_assets.registry import MARTS
@@ -31,17 +31,17 @@ NOTHING_ADDS_UP = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExplainReader]:
     """The warehouse of a shop that was run once."""
     home = tmp_path_factory.mktemp("explained") / "home"
     small_shop(home, days=8, visitors=300)
     assert ecom("run", "--json", home=home, env=SMALL).exit_code == 0
     settings = Settings(home=home, order_customers_over=0)
     with closing(new_engine(settings, read_only=True).open()) as engine:
-        yield place_of(engine, settings)
+        yield reader_of(engine, settings)
 
 
-def largest(place: Place, contract: type[Table], name: str) -> list[dict[str, Any]]:
+def largest(place: ExplainReader, contract: type[Table], name: str) -> list[dict[str, Any]]:
     """Return the row with the largest value of a number, of each kind of row that the table has."""
     table = place.table(contract)
     table = table.filter(table[name].notnull())
@@ -56,7 +56,7 @@ def chosen(way: Derivation, context: TraceContext) -> Derivation:
     return chosen(way.choose(context), context) if isinstance(way, ByRow) else way
 
 
-def received(place: Place, way: Derivation, context: TraceContext) -> Any:
+def received(place: ExplainReader, way: Derivation, context: TraceContext) -> Any:
     """Return what the received rows behind a number come to."""
     assert not isinstance(way, Computed | ByRow)
     total: Any = 0
@@ -68,7 +68,7 @@ def received(place: Place, way: Derivation, context: TraceContext) -> Any:
 
 
 @pytest.mark.parametrize("contract", MARTS, ids=lambda one: one.name)
-def test_the_received_rows_behind_each_number_give_it_again(place: Place, contract: type[Table]) -> None:
+def test_the_received_rows_behind_each_number_give_it_again(place: ExplainReader, contract: type[Table]) -> None:
     walked = 0
     for name, declared in TRACES[contract].numbers.items() if contract in TRACES else ():
         for row in largest(place, contract, name):
@@ -80,7 +80,7 @@ def test_the_received_rows_behind_each_number_give_it_again(place: Place, contra
     assert (walked == 0) == (contract.name in NOTHING_ADDS_UP)
 
 
-def test_a_walk_that_leaves_rows_out_is_seen(place: Place) -> None:
+def test_a_walk_that_leaves_rows_out_is_seen(place: ExplainReader) -> None:
     contract = next(mart for mart in MARTS if mart.name == "engagement_daily")
     (row,) = largest(place, contract, "session_count")
     context = TraceContext(row, lambda one: half(place.table(one)), place.rules, place.ask)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.cli.explain import place_of
+from ecom_assets.cli.explain import reader_of
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.explain.answer import explain
@@ -48,7 +48,7 @@ def shop(opened: Platform) -> Platform:
 def why(shop: Platform, table: str, column: str = "", *where: str, **more: Any) -> Row:
     """Return why a number is what it is."""
     question = RowsQuestion(table_named(table), parse_where(where), column, **more)
-    return explain(question, place_of(shop.engine, shop.settings))
+    return explain(question, reader_of(shop.engine, shop.settings))
 
 
 def down(actual: Row) -> list[tuple[str, int, Any]]:
@@ -80,7 +80,7 @@ def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
 
 
 def test_rows_and_surplus_copies_are_all_copies_by_fingerprint(shop: Platform) -> None:
-    place = place_of(shop.engine, shop.settings)
+    place = reader_of(shop.engine, shop.settings)
     context = TraceContext({}, place.table, place.rules, place.ask, place.keep)
     below, events = UPSTREAM[CleanEvents], place.table(CleanEvents)
     assert have_the_same_ids(thin(events, below), below, context)

@@ -69,7 +69,7 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
     assert len(expected) == 6
     names = list(expected[0])
     assert in_order([{name: row[name] for name in names} for row in actual]) == in_order(expected)
-    assert {row["source_file"] for row in actual} == {f"{account.place.database}.SALES.ECOMMERCE_EVENTS"}
+    assert {row["source_file"] for row in actual} == {f"{account.location.database}.SALES.ECOMMERCE_EVENTS"}
     assert {row["source"] for row in actual} == {address(snowflake_url).replace(f":{SECRET}", "").partition("?")[0]}
 
 

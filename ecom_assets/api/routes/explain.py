@@ -11,7 +11,7 @@ from ecom_assets.api.parameters import Context, Formatted, RequestContext
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.store import PublishedTables
 from ecom_assets.errors import DefinitionError
-from ecom_assets.explain.answer import Place, explain, keeper_on
+from ecom_assets.explain.answer import ExplainReader, explain, keeper_on
 from ecom_assets.explain.question import RowsQuestion, table_named
 from ecom_assets.rules import rules
 from ecom_assets.tables.conditions import Where, columns_of, parse_where, where_from
@@ -104,4 +104,6 @@ def explain_in(context: RequestContext, question: RowsQuestion) -> dict[str, Any
             )
     with context.reading.adhoc() as con:
         tables = PublishedTables(context.reading, con)
-        return explain(question, Place(tables, tables.notes, tables.has, rules(context.settings), keeper_on(con)))
+        return explain(
+            question, ExplainReader(tables, tables.notes, tables.has, rules(context.settings), keeper_on(con))
+        )

@@ -78,7 +78,7 @@ def _by_model(view: View) -> dict[str, dict[str, Any]]:
 PAGE = DashboardPage(
     "attribution",
     "Attribution",
-    place=50,
+    position=50,
     summary="Which channel is credited with which revenue, under each of eight models.",
     asks=AttributionFilters,
     sections=(

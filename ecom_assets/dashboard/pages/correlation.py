@@ -68,6 +68,6 @@ PAGE = question_page(
     (Section("Odds ratios", answered(BUILDER, ratios)),),
     path="correlation",
     title="Correlation",
-    place=50,
+    position=50,
     summary="What those who convert do, and others do not.",
 )

@@ -33,6 +33,6 @@ PAGE = question_page(
     (Section("Channels", answered(BUILDER, channels)),),
     path="credit",
     title="Custom attribution",
-    place=70,
+    position=70,
     summary="Which channels purchase events are credited to, by a model and with choices of your own.",
 )

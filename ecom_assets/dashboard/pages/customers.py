@@ -117,7 +117,7 @@ def profile(dimension: str, what: str, view: View) -> Block:
 PAGE = DashboardPage(
     "customers",
     "Customers",
-    place=40,
+    position=40,
     summary="Who is new, who returns, in which segment and tier, and what they are worth.",
     sections=(
         Section("Customers of these days", counts, is_titled=False),

@@ -153,7 +153,7 @@ PAGE = DashboardPage(
     "deliveries",
     "Deliveries",
     group="Operation",
-    place=20,
+    position=20,
     summary="What each tool was due, what it took, and what could not be delivered.",
     actions=(Action("retry", retry, Scope.WRITE),),
     has_comparison=False,

@@ -73,6 +73,6 @@ PAGE = question_page(
     (Section("Variants", variants),),
     path="experiment",
     title="Experiments",
-    place=60,
+    position=60,
     summary="How variants compare, and whether the difference is more than chance.",
 )

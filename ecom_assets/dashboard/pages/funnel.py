@@ -191,6 +191,6 @@ PAGE = question_page(
     ),
     path="funnel",
     title="Funnel",
-    place=10,
+    position=10,
     summary="How many get from one step to the next, and how long it takes.",
 )

@@ -128,7 +128,7 @@ PAGE = DashboardPage(
     "journeys",
     "Journeys",
     group="Behaviour",
-    place=30,
+    position=30,
     summary="Which step leads to which, from the beginning of sessions or around one step.",
     asks=JourneyFilters,
     has_comparison=False,

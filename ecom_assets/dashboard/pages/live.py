@@ -73,7 +73,7 @@ def _read(view: View) -> dict[str, Any]:
 PAGE = DashboardPage(
     "live",
     "Live",
-    place=60,
+    position=60,
     summary="The last minutes, from the newest events.",
     asks=PageParameters,
     refresh_s=REFRESH_S,

@@ -116,7 +116,7 @@ def _sessions(view: View) -> list[Tile]:
 PAGE = DashboardPage(
     "",
     "Overview",
-    place=10,
+    position=10,
     summary="How the shop does, against the period before.",
     sections=(
         Section("Key numbers", key_numbers, is_titled=False),

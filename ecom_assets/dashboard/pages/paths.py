@@ -59,6 +59,6 @@ PAGE = question_page(
     ),
     path="paths",
     title="Paths",
-    place=31,
+    position=31,
     summary="Which paths sessions take from or to a step, and how often they end in a purchase.",
 )

@@ -64,7 +64,7 @@ def related(view: View) -> Block:
 PAGE = DashboardPage(
     "product",
     "Product",
-    place=31,
+    position=31,
     summary="One product, against the period before.",
     asks=OneProduct,
     is_listed=False,

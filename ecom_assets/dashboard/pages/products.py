@@ -88,7 +88,7 @@ def stock(view: View) -> Block:
 PAGE = DashboardPage(
     "products",
     "Products and stock",
-    place=30,
+    position=30,
     summary="What sells, what is looked at, and what to order again.",
     asks=ProductFilters,
     sections=(

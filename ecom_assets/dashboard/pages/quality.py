@@ -239,7 +239,7 @@ PAGE = DashboardPage(
     "quality",
     "Data quality",
     group="Operation",
-    place=10,
+    position=10,
     summary="Every received row and what became of it; what is held, what fails, and how fresh the tables are.",
     asks=QualityFilters,
     actions=(Action("release", release, Scope.WRITE),),

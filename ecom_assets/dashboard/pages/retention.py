@@ -167,6 +167,6 @@ PAGE = question_page(
     ),
     path="retention",
     title="Retention",
-    place=20,
+    position=20,
     summary="Who comes back, by when they started.",
 )

@@ -133,7 +133,7 @@ def channels(view: View) -> Block:
 PAGE = DashboardPage(
     "sales",
     "Sales",
-    place=20,
+    position=20,
     summary="What was sold over time, where, and through which channel.",
     asks=SalesFilters,
     sections=(

@@ -111,6 +111,6 @@ PAGE = question_page(
     (Section("Trend", answered(BUILDER, chart)),),
     path="trend",
     title="Trends",
-    place=40,
+    position=40,
     summary="Events, visitors and sums over time, compared by any column.",
 )

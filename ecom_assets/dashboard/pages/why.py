@@ -272,7 +272,7 @@ PAGE = DashboardPage(
     WHY,
     "Why a number",
     group="Operation",
-    place=90,
+    position=90,
     summary="What a number means, what made it, and the received rows that it was counted from.",
     asks=NumberParameters,
     is_listed=False,

@@ -44,7 +44,9 @@ def test_every_gap_is_covered_and_nothing_else() -> None:
 
 @gap
 def test_alter_session(engine: SnowflakeEngine) -> None:
-    parameters: dict[str, Any] = engine.place.arguments()["additional_snowflake_connection_args"]["session_parameters"]
+    parameters: dict[str, Any] = engine.location.arguments()["additional_snowflake_connection_args"][
+        "session_parameters"
+    ]
     assert parameters["TIMEZONE"] == "UTC"
     assert parameters["TIMESTAMP_TYPE_MAPPING"] == "TIMESTAMP_NTZ"
     assert parameters["LOCK_TIMEOUT"] == 600
@@ -52,7 +54,7 @@ def test_alter_session(engine: SnowflakeEngine) -> None:
 
 @gap
 def test_logins(engine: SnowflakeEngine) -> None:
-    arguments = engine.place.arguments()
+    arguments = engine.location.arguments()
     answer = {name: arguments[name] for name in ("account", "user", "password", "database", "role")}
     assert answer == {"account": "acme", "user": "shop", "password": "pw", "database": "SHOP", "role": "LOADER"}
 

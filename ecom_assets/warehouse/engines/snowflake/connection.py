@@ -170,7 +170,7 @@ class SnowflakeAddress:
 
 
 @contextlib.contextmanager
-def plain_errors(place: SnowflakeAddress) -> Iterator[None]:
+def plain_errors(location: SnowflakeAddress) -> Iterator[None]:
     """Replace Snowflake's errors by sentences that say what to do.
 
     Raises:
@@ -184,13 +184,13 @@ def plain_errors(place: SnowflakeAddress) -> Iterator[None]:
         number = getattr(error, "errno", None) or 0
         if number in GONE or isinstance(error, errors.InterfaceError | RequestException):
             raise ConnectionLostError(
-                f"{place.shown}: the connection was lost ({reason_of(error)}); nothing was changed, run again when "
+                f"{location.shown}: the connection was lost ({reason_of(error)}); nothing was changed, run again when "
                 "the service is back."
             ) from error
         if number == NO_NULL:
             raise broken_contract(reason_of(error)) from error
-        advice = _advice(number, place.setting)
-        raise WarehouseError(f"{place.shown}: {reason_of(error)}; nothing was changed; {advice}.") from error
+        advice = _advice(number, location.setting)
+        raise WarehouseError(f"{location.shown}: {reason_of(error)}; nothing was changed; {advice}.") from error
 
 
 def _advice(number: int, setting: str) -> str:

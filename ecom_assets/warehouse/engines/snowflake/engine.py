@@ -86,26 +86,26 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
     """
 
     compiler = PortableSnowflakeCompiler()
-    place: SnowflakeAddress
+    location: SnowflakeAddress
     failure: WarehouseError | None = None
 
     @classmethod
-    def on_connection(cls, connection: SnowflakeConnection, place: SnowflakeAddress) -> Self:
+    def on_connection(cls, connection: SnowflakeConnection, location: SnowflakeAddress) -> Self:
         """Take an open connection."""
         backend: Self = cls.from_connection(connection, create_object_udfs=False)
-        backend.place = place
+        backend.location = location
         return backend
 
     def raw_sql(self, query: Any, **kwargs: Any) -> SnowflakeCursor:  # noqa: ANN401 (as Ibis has it)
         """Run a statement."""
-        with plain_errors(self.place):
+        with plain_errors(self.location):
             cursor: SnowflakeCursor = super().raw_sql(query, **kwargs)
             return cursor
 
     def _make_batch_iter(self, sql: str, **kwargs: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 (as Ibis has it)
         self.failure = None
         try:
-            with plain_errors(self.place):
+            with plain_errors(self.location):
                 yield from super()._make_batch_iter(sql, **kwargs)
         except WarehouseError as error:
             self.failure = error
@@ -123,10 +123,10 @@ class SnowflakeEngine(Engine):
         Raises:
             SettingError: It is incomplete.
         """
-        self.place = SnowflakeAddress.parse(settings.warehouse_url, settings, "ECOM_WAREHOUSE")
-        super().__init__(self.place.shown)
+        self.location = SnowflakeAddress.parse(settings.warehouse_url, settings, "ECOM_WAREHOUSE")
+        super().__init__(self.location.shown)
         self._connection = contextlib.ExitStack()
-        self._account: Account = self.place.resource()
+        self._account: Account = self.location.resource()
 
     def connect_through(self, service: Account) -> Self:
         """Log in through the resource `snowflake`, or its replacement in a test."""
@@ -145,20 +145,20 @@ class SnowflakeEngine(Engine):
             WarehouseError: The account cannot be reached, or refuses the user.
         """
         self.con = PlainBackend.on_connection(
-            self._connection.enter_context(self.place.connected(self._account)), self.place
+            self._connection.enter_context(self.location.connected(self._account)), self.location
         )
         return self
 
     def close(self) -> None:
         """Give the connection back."""
-        with contextlib.suppress(WarehouseError), plain_errors(self.place):
+        with contextlib.suppress(WarehouseError), plain_errors(self.location):
             self._connection.close()
 
     def reconnect(self) -> None:
         """Open a lost connection again; tables that were handed out use it from then on."""
         self.close()
         self.con.con = PlainBackend.on_connection(
-            self._connection.enter_context(self.place.connected(self._account)), self.place
+            self._connection.enter_context(self.location.connected(self._account)), self.location
         ).con
 
     def table(self, contract: type[Table]) -> ir.Table:
@@ -172,7 +172,7 @@ class SnowflakeEngine(Engine):
 
     def _bound(self, contract: type[Table], columns: ibis.Schema) -> ir.Table:
         stored = ibis.schema({name.upper(): kind for name, kind in columns.items()})
-        namespace = ops.Namespace(catalog=self.place.database, database=contract.layer.upper())
+        namespace = ops.Namespace(catalog=self.location.database, database=contract.layer.upper())
         table = ops.DatabaseTable(contract.name.upper(), schema=stored, source=self.con, namespace=namespace).to_expr()
         return table.rename({name: name.upper() for name in columns})
 
@@ -186,7 +186,7 @@ class SnowflakeEngine(Engine):
         """Return whether the table exists."""
         return bool(
             self.query(
-                f"SELECT table_name FROM {self.quoted(self.place.database)}.information_schema.tables "  # noqa: S608 (names come from contracts)
+                f"SELECT table_name FROM {self.quoted(self.location.database)}.information_schema.tables "  # noqa: S608 (names come from contracts)
                 f"WHERE table_schema = '{contract.layer.upper()}' AND table_name = '{contract.name.upper()}'"
             )
         )
@@ -194,7 +194,7 @@ class SnowflakeEngine(Engine):
     def stored_schema(self, contract: type[Table]) -> ibis.Schema:
         """Return the columns that the table has, by lower-case name; instants whatever their digits."""
         result = self.con.get_schema(
-            contract.name.upper(), catalog=self.place.database, database=contract.layer.upper()
+            contract.name.upper(), catalog=self.location.database, database=contract.layer.upper()
         )
         kinds = {name.lower(): dt.Timestamp(scale=6) if kind.is_timestamp() else kind for name, kind in result.items()}
         return ibis.schema(kinds)
@@ -300,6 +300,6 @@ class SnowflakeEngine(Engine):
 
     @contextlib.contextmanager
     def _ran(self, sql: str) -> Iterator[SnowflakeCursor]:
-        with plain_errors(self.place), contextlib.closing(self.con.con.cursor()) as cursor:
+        with plain_errors(self.location), contextlib.closing(self.con.con.cursor()) as cursor:
             cursor.execute(sql)
             yield cursor
