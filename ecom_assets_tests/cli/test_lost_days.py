@@ -156,7 +156,7 @@ def test_most_rows_of_a_source_refused_stop_what_is_built_on_them_in_one_sentenc
     assert result.exit_code == 1
     assert result.json["tables"]["raw.events"] == 3
     assert (
-        "Of 3 rows of events, 3 were refused, "
+        "Of 3 rows of events, 3 (100%) were refused, "
         "more than ECOM_GATE_REFUSED_SHARE=0.5 allows; staging.quarantined_events has the reasons"
     ) in result.err
 

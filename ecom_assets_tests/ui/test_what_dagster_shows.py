@@ -67,7 +67,7 @@ def test_every_asset_has_an_owner_a_meaning_kinds_and_tags(assets: dict[str, Ans
     ]
     assert lacking == []
     sessions = assets[SESSIONS]
-    assert sessions["owners"] == [{"team": "analytics"}]
+    assert sessions["owners"] == [{"team": "sessions"}]
     assert set(sessions["kinds"]) == {"duckdb", "table", "ibis"}
     tags = {tag["key"]: tag["value"] for tag in sessions["tags"]}
     assert (tags["layer"], tags["partitions"], tags["personal_data"]) == ("mart", "daily", "yes")
