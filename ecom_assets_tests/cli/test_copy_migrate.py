@@ -15,7 +15,7 @@ from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, CommandResult, ecom
 
 pytestmark = pytest.mark.xdist_group("cli_copy_migrate")
 
-TABLE_COUNT = len(ALL) + len(NOTES)
+TABLE_COUNT = len(ALL) + len(NOTES) - 1  # mart.item_prices is made only where a report has prices
 """A run leaves a table for each contract."""
 
 
