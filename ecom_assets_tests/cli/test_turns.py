@@ -66,11 +66,12 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
         "from ecom_assets.cli import platform_run\n"
         "looked = platform_run._open_for\n"
         "def taken(*given):\n"
-        "    looked(*given)\n"
+        "    result = looked(*given)\n"
         f'    code = "import duckdb, time; con = duckdb.connect({str(home / "warehouse.duckdb")!r}); '
         "print('open', flush=True); time.sleep(600)\"\n"
         "    platform_run.other = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE)\n"
         "    platform_run.other.stdout.readline()\n"
+        "    return result\n"
         "platform_run._open_for = taken\n"
         "from ecom_assets.cli import command\n"
         "try:\n"
