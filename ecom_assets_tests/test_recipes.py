@@ -139,7 +139,7 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
     shutil.copytree(Path(ecom_assets.__file__).parent, package / "ecom_assets", ignore=IGNORED)
     measures = package / "ecom_assets" / "sales" / "measures.py"
     _, _, declared = (RECIPES / "measure.py").read_text(encoding="utf-8").rpartition('paid back."""\n')
-    imports = "from ecom_assets.tables.contract import Aggregate, Quotient, count, per_unit\n"
+    imports = "from ecom_assets.tables.contract import Aggregate, Ratio, count, per_unit\n"
     written = measures.read_text(encoding="utf-8")
     measures.write_text(imports + written + declared, encoding="utf-8")
     orders = tmp_path / "orders.csv"

@@ -29,7 +29,7 @@ from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, range_of
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.contract import Column
+from ecom_assets.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut
 
 VERSION: Final = version("ecom-assets")
@@ -249,7 +249,7 @@ def of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`
         title=column.label or None,
         description=f"{column.description}{unit}",
         examples=None if column.example is None else [column.example],
-        json_schema_extra={"format": column.shown_as} if column.shown_as not in TEXTS else None,
+        json_schema_extra={"format": column.shown_as} if column.shown_as not in TEXT_FORMATS else None,
     )
     field.metadata.append(column)
     return field
@@ -293,7 +293,6 @@ TYPES: Final = {
     "timestamp": datetime,
 }
 """The types of fields by those of columns."""
-TEXTS: Final = {"text", "date", "instant"}
 MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 TOTAL_HEADER: Final = "x-total-count"
 NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", "warnings"}

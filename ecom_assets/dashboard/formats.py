@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-Kind = Literal["text", "count", "decimal", "money", "rate", "change", "date", "instant", "seconds", "score"]
+from ecom_assets.tables.contract import TEXT_FORMATS, Format
+
+Kind = Format
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 UNKNOWN: Final = DASH
-OF_TEXTS: Final = {"text", "date", "instant"}
-"""Kinds whose values may be texts; a text of another kind is an exact number."""
 SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "CHF": "CHF ", "SEK": "SEK ", "PLN": "PLN "}
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
@@ -20,7 +20,7 @@ def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN40
         return UNKNOWN
     if kind == "money":
         return money(Decimal(str(value)), currency)
-    is_exact = isinstance(value, str) and kind not in OF_TEXTS
+    is_exact = isinstance(value, str) and kind not in TEXT_FORMATS
     return _FORMATS[kind](Decimal(value) if is_exact else value)
 
 

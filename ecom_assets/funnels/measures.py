@@ -1,6 +1,6 @@
 """The measures of the daily funnel, and of carts and checkouts that were left behind."""
 
-from ecom_assets.tables.contract import Quotient, amount, count, rate
+from ecom_assets.tables.contract import Ratio, amount, count, rate
 
 
 class ConversionMeasures:
@@ -21,7 +21,7 @@ class CartMeasures:
     )
     cart_abandonment_rate = rate(
         "The share of carts that were not paid for in time", "Carts left behind",
-        Quotient("abandoned_cart_count", "cart_count"), nullable=True, better="down", example=0.706,
+        Ratio("abandoned_cart_count", "cart_count"), nullable=True, better="down", example=0.706,
     )  # fmt: skip
     checkout_count = count("Visits that began to check out", "Checkouts", unit="checkouts", example=536)
     abandoned_checkout_count = count(
@@ -30,7 +30,7 @@ class CartMeasures:
     )  # fmt: skip
     checkout_abandonment_rate = rate(
         "The share of checkouts that were not paid for in time", "Checkouts left behind",
-        Quotient("abandoned_checkout_count", "checkout_count"), nullable=True, better="down", example=0.396,
+        Ratio("abandoned_checkout_count", "checkout_count"), nullable=True, better="down", example=0.396,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The measures of searches, and of what views of a category lead to."""
 
-from ecom_assets.tables.contract import Quotient, count, rate
+from ecom_assets.tables.contract import Ratio, count, rate
 
 
 class SearchMeasures:
@@ -21,11 +21,11 @@ class SearchMeasures:
         unit="searches", example=9,
     )  # fmt: skip
     click_rate = rate(
-        "The share of searches that led to a product", "Click rate", Quotient("clicked_search_count", "search_count"),
+        "The share of searches that led to a product", "Click rate", Ratio("clicked_search_count", "search_count"),
         example=0.656,
     )  # fmt: skip
     cart_rate = rate(
-        "The share of searches that led to a cart", "Cart rate", Quotient("cart_search_count", "search_count"),
+        "The share of searches that led to a cart", "Cart rate", Ratio("cart_search_count", "search_count"),
         example=0.148,
     )  # fmt: skip
 
@@ -50,13 +50,13 @@ class CategoryMeasures:
     )
     cart_rate = rate(
         "The share of the visits that looked which put a product of the category into the cart", "Cart rate",
-        Quotient("cart_session_count", "viewing_session_count"), nullable=True, example=0.09,
+        Ratio("cart_session_count", "viewing_session_count"), nullable=True, example=0.09,
     )  # fmt: skip
     any_cart_rate = rate(
         "The share of the visits that looked which put anything into the cart", "Any cart rate",
-        Quotient("any_cart_session_count", "viewing_session_count"), nullable=True,
+        Ratio("any_cart_session_count", "viewing_session_count"), nullable=True,
     )  # fmt: skip
     purchase_rate = rate(
         "The share of the visits that looked which bought something", "Purchase rate",
-        Quotient("purchase_session_count", "viewing_session_count"), nullable=True, example=0.03,
+        Ratio("purchase_session_count", "viewing_session_count"), nullable=True, example=0.03,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from ecom_assets.sales.measures import SalesMeasures
-from ecom_assets.tables.contract import Column, Quotient, count, per_unit, rate
+from ecom_assets.tables.contract import Column, Ratio, count, per_unit, rate
 
 
 def view_count(description: str, label: str, *, unit: str = "events", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
@@ -60,13 +60,13 @@ class ProductMeasures(SoldMeasures, ViewMeasures):
 
     cart_rate = rate(
         "The share of the visitors who viewed it that put it into the cart on the same day", "Cart rate",
-        Quotient("cart_visitor_count", "viewing_visitor_count"), nullable=True,
+        Ratio("cart_visitor_count", "viewing_visitor_count"), nullable=True,
     )  # fmt: skip
     purchases_per_cart = per_unit(
         "Purchases divided by how often it was put into a cart", "Purchases per cart",
-        Quotient("purchase_count", "add_to_cart_count"), unit="orders per cart event", format="rate", at_least=0,
+        Ratio("purchase_count", "add_to_cart_count"), unit="orders per cart event", format="rate", at_least=0,
     )  # fmt: skip
     purchases_per_view = per_unit(
-        "Purchases divided by views", "Purchases per view", Quotient("purchase_count", "product_view_count"),
+        "Purchases divided by views", "Purchases per view", Ratio("purchase_count", "product_view_count"),
         unit="orders per view", format="rate", at_least=0, example=0.0148,
     )  # fmt: skip

@@ -10,22 +10,22 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.products.contracts import ProductPerformance
-from ecom_assets.products.measures import ProductMeasures
+from ecom_assets.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
 from ecom_assets.sales.sales import added_up
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.measures import with_ratios
+from ecom_assets.tables.measures import measures_of, with_ratios
 from ecom_assets.tables.portable import union_all
 
 ORDERS, EVENTS = "orders", "events"
 TYPES = ("product_view", "add_to_cart", "remove_from_cart")
 OF_SALES = ("purchase", "refund")
-SOLD = ("purchase_count", "sold_item_count", "refunded_item_count")
-OF_VIEWS = (*(f"{kind}_count" for kind in TYPES), "viewing_visitor_count", "cart_visitor_count")
+OF_VIEWS = tuple(measures_of(ViewMeasures))
+AMOUNTS = tuple(name for name, measure in measures_of(SoldMeasures).items() if measure.shown_as == "money")
+SOLD = tuple(name for name in measures_of(SoldMeasures) if name not in AMOUNTS)
 COUNTS = (*OF_VIEWS, *SOLD)
 PRICED = "priced_count"
 """Positive if an order, or an event of a purchase or refund, has an amount."""
-AMOUNTS = ("shipped_amount", "refunded_amount", "revenue_amount")
 
 
 def source_of_sales(sold: ir.Table) -> ir.Table:

@@ -51,7 +51,7 @@ def rounded(parts: Sequence[Fraction], total: Decimal, quantum: Decimal) -> list
 
 
 @dataclass(frozen=True)
-class Ratio:
+class PartRatio:
     """The numerator and the denominator of a part: revenue of so many orders, purchases of so many sessions."""
 
     numerator: Fraction = NONE_YET
@@ -71,7 +71,7 @@ class MixAndRate:
     rate: Fraction
 
 
-def mix_and_rate(now: Mapping[str, Ratio], before: Mapping[str, Ratio]) -> dict[str, MixAndRate]:
+def mix_and_rate(now: Mapping[str, PartRatio], before: Mapping[str, PartRatio]) -> dict[str, MixAndRate]:
     """Return the mix and rate effect of each part; together they are the change of Σ numerators ÷ Σ denominators.
 
     This is Kitagawa's decomposition (1955) with mean weights: a share that grows adds to the whole as far as the part's
@@ -89,10 +89,10 @@ def mix_and_rate(now: Mapping[str, Ratio], before: Mapping[str, Ratio]) -> dict[
     ]
     middle = (rates[0] + rates[1]) / 2
     names = {**now, **before}
-    return {name: _effects(now.get(name, Ratio()), before.get(name, Ratio()), totals, middle) for name in names}
+    return {name: _effects(now.get(name, PartRatio()), before.get(name, PartRatio()), totals, middle) for name in names}
 
 
-def _effects(here: Ratio, there: Ratio, totals: Sequence[Fraction], middle: Fraction) -> MixAndRate:
+def _effects(here: PartRatio, there: PartRatio, totals: Sequence[Fraction], middle: Fraction) -> MixAndRate:
     share_change = here.denominator / totals[0] - there.denominator / totals[1]
     whole = here.numerator / totals[0] - there.numerator / totals[1] - middle * share_change
     # A part that is there in one period only has no change of its own rate: all that it adds is mix.
@@ -257,17 +257,17 @@ def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) 
     return {"dimension": MARKETING_CHANNEL, "parts": _mix_and_rate(here, there, change, CENT)}
 
 
-def _adds_up(parts: Mapping[str, Ratio], whole: Row) -> bool:
+def _adds_up(parts: Mapping[str, PartRatio], whole: Row) -> bool:
     """Return whether every order, and all revenue, is in a part: only then do mix and rate add up to the change."""
     orders = sum((part.denominator for part in parts.values()), Fraction(0))
     revenue = sum((part.numerator for part in parts.values()), Fraction(0))
     return orders == whole["order_count"] and revenue == Fraction(whole["revenue_amount"])
 
 
-def _order_values(reading: Reading, period: Period) -> dict[str, Ratio]:
+def _order_values(reading: Reading, period: Period) -> dict[str, PartRatio]:
     rows = by_channel(reading, period, DEFAULT_MODEL)["channels"]
     return {
-        row["channel"]: Ratio(Fraction(row["revenue_amount"]), Fraction(str(row["order_count"])))
+        row["channel"]: PartRatio(Fraction(row["revenue_amount"]), Fraction(str(row["order_count"])))
         for row in rows
         if row["revenue_amount"] is not None and (row["order_count"] or row["revenue_amount"])
     }
@@ -290,16 +290,16 @@ def conversion_causes(reading: Reading, period: Period) -> list[Row]:
     return result
 
 
-def _converted(breakdown: list[Row]) -> dict[str, Ratio]:
+def _converted(breakdown: list[Row]) -> dict[str, PartRatio]:
     return {
-        part["value"]: Ratio(Fraction(part["steps"][-1]["unit_count"]), Fraction(part["steps"][0]["unit_count"]))
+        part["value"]: PartRatio(Fraction(part["steps"][-1]["unit_count"]), Fraction(part["steps"][0]["unit_count"]))
         for part in breakdown
         if part["steps"]
     }
 
 
 def _mix_and_rate(
-    here: Mapping[str, Ratio], there: Mapping[str, Ratio], change: Decimal, quantum: Decimal
+    here: Mapping[str, PartRatio], there: Mapping[str, PartRatio], change: Decimal, quantum: Decimal
 ) -> list[Row]:
     effects = mix_and_rate(here, there)
     exact = [part for effect in effects.values() for part in (effect.mix, effect.rate)]
@@ -308,7 +308,7 @@ def _mix_and_rate(
     rows = [
         {
             "value": name,
-            **_before_and_after(here.get(name, Ratio()), there.get(name, Ratio()), shares),
+            **_before_and_after(here.get(name, PartRatio()), there.get(name, PartRatio()), shares),
             "mix_effect": (mix := next(result)),
             "rate_effect": (rate := next(result)),
             "contribution": mix + rate,
@@ -318,7 +318,7 @@ def _mix_and_rate(
     return sorted(rows, key=lambda row: (-abs(row["contribution"]), row["value"]))
 
 
-def _before_and_after(here: Ratio, there: Ratio, totals: list[Fraction]) -> Row:
+def _before_and_after(here: PartRatio, there: PartRatio, totals: list[Fraction]) -> Row:
     values: dict[str, Any] = {}
     for prefix, part, total in (("", here, totals[0]), ("previous_", there, totals[1])):
         values[f"{prefix}share"] = _number(part.denominator / total)

@@ -1,6 +1,6 @@
 """Contracts of retention: returning visitors by day, and cohorts. Customers by week are in `sales/contracts.py`."""
 
-from ecom_assets.tables.contract import Column, Quotient, Table, amount, count, day, flag, rate, text
+from ecom_assets.tables.contract import Column, Ratio, Table, amount, count, day, flag, rate, text
 
 COHORTS_BY = ("first_activity", "first_purchase")
 PERIODS = ("day", "week", "month")
@@ -48,13 +48,13 @@ class RetentionCohorts(Table):
     retention_on_rate = rate(
         "The share of the cohort that came back in exactly this period",
         "Came back",
-        Quotient("returned_on_count", "visitor_count"),
+        Ratio("returned_on_count", "visitor_count"),
         example=0.218,
     )
     retention_on_or_after_rate = rate(
         "The share of the cohort that came back in this period or later",
         "Came back, then or later",
-        Quotient("returned_on_or_after_count", "visitor_count"),
+        Ratio("returned_on_or_after_count", "visitor_count"),
         example=0.332,
     )
     is_complete = flag("Whether a later period has begun in the data; until then the numbers of this one still rise")
@@ -68,6 +68,6 @@ class RetentionCohorts(Table):
     )
     lifetime_value = Column(
         "float64", "What the cohort had paid by then, divided by its visitors", unit="money per visitor", at_least=0,
-        label="Lifetime value", format="money", counted_as=Quotient("cumulative_revenue_amount", "visitor_count"),
+        label="Lifetime value", format="money", counted_as=Ratio("cumulative_revenue_amount", "visitor_count"),
         example=9.41,
     )  # fmt: skip

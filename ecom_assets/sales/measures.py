@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ecom_assets.tables.contract import Aggregate, Quotient, amount, count, per_unit
+from ecom_assets.tables.contract import Aggregate, Ratio, amount, count, per_unit
 
 SHIPPED: Final = {"status": "shipped"}
 REFUNDED: Final = {"status": "refunded"}
@@ -44,6 +44,6 @@ class SalesMeasures:
         example="35589.90",
     )  # fmt: skip
     average_order_value = per_unit(
-        "Revenue divided by the number of orders", "Average order value", Quotient("revenue_amount", "order_count"),
+        "Revenue divided by the number of orders", "Average order value", Ratio("revenue_amount", "order_count"),
         unit="money per order", format="money", example="107.52",
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """The measures of engagement: visits, how many of them were engaged, and visitors."""
 
-from ecom_assets.tables.contract import Aggregate, Quotient, count, per_unit, rate, seconds
+from ecom_assets.tables.contract import Aggregate, Ratio, count, per_unit, rate, seconds
 
 
 class SessionMeasures:
@@ -19,16 +19,16 @@ class SessionMeasures:
         "Visits of robots", "Of robots", Aggregate(where={"is_bot": True}), unit="sessions", better=None, example=14
     )
     engagement_rate = rate(
-        "The share of visits that were engaged", "Engagement rate", Quotient("engaged_session_count", "session_count"),
+        "The share of visits that were engaged", "Engagement rate", Ratio("engaged_session_count", "session_count"),
         nullable=True, example=0.655,
     )  # fmt: skip
     bounce_rate = rate(
         "The share of visits that were not engaged, as GA4 counts it", "Bounce rate",
-        Quotient("engaged_session_count", "session_count", is_rest=True), nullable=True, better="down", example=0.345,
+        Ratio("engaged_session_count", "session_count", is_rest=True), nullable=True, better="down", example=0.345,
     )  # fmt: skip
     single_page_rate = rate(
         "The share of visits that saw one page at most", "Share of one page",
-        Quotient("single_page_session_count", "session_count"), nullable=True, better="down", example=0.271,
+        Ratio("single_page_session_count", "session_count"), nullable=True, better="down", example=0.271,
     )  # fmt: skip
     pages_per_session = per_unit(
         "Views of pages, products and categories divided by visits", "Pages per session", unit="views per session",
@@ -55,5 +55,5 @@ class SessionMeasures:
     )  # fmt: skip
     stickiness_rate = rate(
         "Visitors of the day divided by those of the 30 days that end with it", "Stickiness",
-        Quotient("daily_visitor_count", "monthly_visitor_count"), nullable=True, example=0.042,
+        Ratio("daily_visitor_count", "monthly_visitor_count"), nullable=True, example=0.042,
     )  # fmt: skip

@@ -18,6 +18,8 @@ MONEY = "decimal(38, 2)"
 
 Format = Literal["text", "count", "decimal", "money", "rate", "change", "date", "instant", "seconds", "score"]
 """How a value is written for people."""
+TEXT_FORMATS: Final[frozenset[Format]] = frozenset({"text", "date", "instant"})
+"""Formats whose values may be texts; a text of another format is an exact number."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Aggregate:
 
 
 @dataclass(frozen=True)
-class Quotient:
+class Ratio:
     """One number divided by another; with `is_rest`, 1 less that."""
 
     part: str
@@ -70,7 +72,7 @@ class Column:
     one_of: tuple[str, ...] = ()
     label: str = ""
     format: Format | None = None
-    counted_as: Aggregate | Quotient | None = None
+    counted_as: Aggregate | Ratio | None = None
     is_additive: bool = True
     better: Literal["up", "down"] | None = "up"
     example: Any = None
@@ -211,12 +213,12 @@ def seconds(description: str, label: str = "", **more: Any) -> Column:  # noqa: 
     return Column("float64", description, "s", at_least=0, label=label, **more)
 
 
-def rate(description: str, label: str = "", of: Quotient | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+def rate(description: str, label: str = "", of: Ratio | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of shares from 0 to 1; null where the denominator is zero."""
     return Column("float64", description, "share", at_least=0, at_most=1, label=label, counted_as=of, **more)
 
 
-def per_unit(description: str, label: str = "", of: Quotient | None = None, *, unit: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+def per_unit(description: str, label: str = "", of: Ratio | None = None, *, unit: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of numbers per unit of another; null where there is none of the other."""
     return Column("float64", description, unit, nullable=True, label=label, counted_as=of, **more)
 

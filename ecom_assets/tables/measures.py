@@ -4,9 +4,9 @@ A subject's `measures.py` has classes of columns with numbers for people. A cont
 its columns; aggregates, sums over days, fields of answers, labels on pages and traces follow from the declaration.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import reduce
+from functools import cache, reduce
 from operator import and_
 from typing import Any
 
@@ -14,17 +14,19 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.tables import portable
-from ecom_assets.tables.contract import MONEY, Aggregate, Column, Quotient
+from ecom_assets.tables.contract import MONEY, Aggregate, Column, Ratio
 from ecom_assets.tables.queries import ZERO, Row, mean, share
 
 
-def measures_of(declared: type) -> dict[str, Column]:
+@cache
+def measures_of(declared: type) -> Mapping[str, Column]:
     """Return the measures that a class declares or inherits, by name."""
     parents = [vars(parent) for parent in reversed(declared.__mro__)]
     return {name: value for names in parents for name, value in names.items() if isinstance(value, Column)}
 
 
-def summable(declared: type) -> dict[str, Column]:
+@cache
+def summable(declared: type) -> Mapping[str, Column]:
     """Return the measures of several days that follow from those of each day: sums, and ratios of sums."""
     added = _added(declared).keys()
     return {name: measure for name, measure in measures_of(declared).items() if parts_of(name, measure) <= added}
@@ -33,12 +35,16 @@ def summable(declared: type) -> dict[str, Column]:
 def parts_of(name: str, measure: Column) -> set[str]:
     """Return the names of the measures that one is the ratio of, or its own."""
     of = measure.counted_as
-    return {of.part, of.whole} if isinstance(of, Quotient) else {name}
+    return {of.part, of.whole} if isinstance(of, Ratio) else {name}
 
 
-def _added(declared: type) -> dict[str, Column]:
-    measures = measures_of(declared).items()
-    return {name: one for name, one in measures if one.is_additive and not isinstance(one.counted_as, Quotient)}
+@cache
+def _added(declared: type) -> Mapping[str, Column]:
+    return {
+        name: measure
+        for name, measure in measures_of(declared).items()
+        if measure.is_additive and not isinstance(measure.counted_as, Ratio)
+    }
 
 
 def aggregates(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
@@ -65,7 +71,7 @@ def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
     """Return rows with the measures that are ratios of their columns."""
     ratios = {}
     for name, measure in measures_of(declared).items():
-        if isinstance(of := measure.counted_as, Quotient):
+        if isinstance(of := measure.counted_as, Ratio):
             value = portable.ratio(rows[of.part], rows[of.whole])
             ratios[name] = 1 - value if of.is_rest else value
     return rows.mutate(**ratios)
@@ -87,9 +93,10 @@ def summed(rows: Sequence[Row], declared: type) -> Row:
 
 def completed(row: Row | None, declared: type) -> Row:
     """Return sums with the ratios that follow from them; zeros without a row, as nothing was there to count."""
-    result: Row = {name: _value(row[name], one) if row else _zero(one) for name, one in _added(declared).items()}
+    added = _added(declared).items()
+    result: Row = {name: _value(row[name], measure) if row else _zero(measure) for name, measure in added}
     for name, measure in summable(declared).items():
-        if isinstance(of := measure.counted_as, Quotient):
+        if isinstance(of := measure.counted_as, Ratio):
             part, whole = result[of.part], result[of.whole]
             part = whole - part if of.is_rest and None not in {part, whole} else part
             result[name] = mean(part, whole) if measure.shown_as == "money" else share(part, whole)
@@ -104,7 +111,6 @@ def _zero(measure: Column) -> Decimal | int:
     return ZERO if measure.type == MONEY else 0
 
 
-def meanings(declared: type, names: Iterable[str] = ()) -> dict[str, str]:
-    """Return what measures mean, by name; by default of those that are summable."""
-    measures = measures_of(declared)
-    return {name: measures[name].description for name in names or summable(declared)}
+def meanings(declared: type) -> dict[str, str]:
+    """Return what the summable measures mean, by name."""
+    return {name: measure.description for name, measure in summable(declared).items()}

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.tables.contract import Quotient, Table
+from ecom_assets.tables.contract import Ratio, Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.measures import measures_of
 
@@ -139,7 +139,7 @@ def ratios_of(declared: type) -> dict[str, "Derivation"]:
     return {
         name: Computed(f"{'1 less ' if of.is_rest else ''}{of.part} ÷ {of.whole}", (of.part, of.whole))
         for name, of in ratios.items()
-        if isinstance(of, Quotient)
+        if isinstance(of, Ratio)
     }
 
 

@@ -1,7 +1,7 @@
 """A measure: how many order lines were sold. It stands at the end of `SalesMeasures`."""
 
 from ecom_assets.sales.measures import SHIPPED
-from ecom_assets.tables.contract import Aggregate, Quotient, count, per_unit
+from ecom_assets.tables.contract import Aggregate, Ratio, count, per_unit
 
 
 class SalesMeasures:
@@ -9,5 +9,5 @@ class SalesMeasures:
 
     line_count = count("How many order lines were sold", "Lines", Aggregate(where=SHIPPED), unit="lines")
     items_per_line = per_unit(
-        "Items sold divided by lines", "Items per line", Quotient("sold_item_count", "line_count"), unit="items"
+        "Items sold divided by lines", "Items per line", Ratio("sold_item_count", "line_count"), unit="items"
     )

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import UsageError
-from ecom_assets.report.causes import CENT, Ratio, factor_contributions, mix_and_rate, rounded
+from ecom_assets.report.causes import CENT, PartRatio, factor_contributions, mix_and_rate, rounded
 from ecom_assets.report.weekly import Week
 from ecom_assets_tests.markdown import Line, section
 
 COUNTS = st.integers(0, 40)
-PARTS = st.dictionaries(st.sampled_from("abcd"), st.builds(Ratio, COUNTS.map(Fraction), COUNTS.map(Fraction)))
+PARTS = st.dictionaries(st.sampled_from("abcd"), st.builds(PartRatio, COUNTS.map(Fraction), COUNTS.map(Fraction)))
 
 
-def ratio(line: Line, week: str) -> Ratio:
-    return Ratio(Fraction(line[f"purchases {week}"]), Fraction(line[f"sessions {week}"]))
+def ratio(line: Line, week: str) -> PartRatio:
+    return PartRatio(Fraction(line[f"purchases {week}"]), Fraction(line[f"sessions {week}"]))
 
 
 def test_the_mix_and_rate_of_the_page_are_what_comes_out() -> None:
@@ -43,15 +43,15 @@ def test_two_factors_are_mean_times_change() -> None:
 
 
 def test_a_part_that_is_new_or_gone_is_all_mix() -> None:
-    actual = mix_and_rate({"old": Ratio(Fraction(1), Fraction(10)), "new": Ratio(Fraction(3), Fraction(10))},
-                         {"old": Ratio(Fraction(1), Fraction(10))})  # fmt: skip
+    actual = mix_and_rate({"old": PartRatio(Fraction(1), Fraction(10)), "new": PartRatio(Fraction(3), Fraction(10))},
+                         {"old": PartRatio(Fraction(1), Fraction(10))})  # fmt: skip
     # Half of the sessions are of the new part, which converts at 30 % where the whole's mean is 15 %.
     assert (actual["new"].mix, actual["new"].rate) == (Fraction(3, 40), Fraction(0))
     assert sum(row.mix + row.rate for row in actual.values()) == Fraction(4, 20) - Fraction(1, 10)
 
 
 @given(PARTS, PARTS)
-def test_mix_and_rate_add_up_to_the_change(now: dict[str, Ratio], before: dict[str, Ratio]) -> None:
+def test_mix_and_rate_add_up_to_the_change(now: dict[str, PartRatio], before: dict[str, PartRatio]) -> None:
     totals = [
         (sum(part.numerator for part in parts.values()), sum(part.denominator for part in parts.values()))
         for parts in (now, before)
