@@ -172,6 +172,4 @@ def _origins(engine: Engine, raw: type[Table]) -> set[str]:
     if not engine.has(raw):
         return set()
     # One row is enough, because own and simulated data never mix. Of the columns, a table may lack new ones.
-    row = engine.table(raw).select("source").limit(1)
-    # The engine's own query notices a damaged file, so that the run sets it aside.
-    return {str(values["source"]) for values in engine.query(str(row.compile()))}
+    return {str(row["source"]) for row in engine.rows_of(engine.table(raw).select("source").limit(1))}

@@ -176,6 +176,10 @@ class Engine(ABC):
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Run a small query and return its rows by column name."""
 
+    def rows_of(self, rows: ir.Table) -> list[dict[str, Any]]:
+        """Return the rows of a small result; unlike Ibis by itself, the engine notices a lost connection or damage."""
+        return self.query(self.compile(rows))
+
     @abstractmethod
     def insert(self, sql: str) -> int:
         """Run an INSERT and return how many rows it added."""

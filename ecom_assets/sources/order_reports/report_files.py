@@ -254,7 +254,7 @@ def activity_types(engine: Engine) -> list[str]:
     table = engine.table(RawEvents)
     ours = table.filter(table.source.isin(origins), table.event_type.notnull())
     types = ours.select("event_type").distinct().order_by("event_type").limit(TYPES_SHOWN)
-    return list(types.to_pyarrow()["event_type"].to_pylist())
+    return [row["event_type"] for row in engine.rows_of(types)]
 
 
 def remove_activities(engine: Engine) -> list[date]:
@@ -263,8 +263,8 @@ def remove_activities(engine: Engine) -> list[date]:
         return []
     table, day = engine.table(RawEvents), str(RawEvents.day_column)
     is_ours = table.source.isin(origins)
-    counts = table.filter(is_ours).group_by(day=day).agg(n=ibis._.count()).to_pyarrow().to_pylist()
-    before = {row["day"]: int(row["n"]) for row in counts}
+    counts = table.filter(is_ours).group_by(day=day).agg(n=ibis._.count())
+    before = {row["day"]: int(row["n"]) for row in engine.rows_of(counts)}
     days = Days.from_dates(before)
     are_ours = f"{engine.quoted('source')} IN ({', '.join(map(engine.text_of, origins))})"
     engine.remove(RawEvents, [are_ours], table.filter(days.contain(table[day]), ~is_ours), days)
@@ -280,7 +280,4 @@ def _activity_origins(engine: Engine) -> list[str]:
 def _origins(engine: Engine) -> list[str]:
     if not engine.has(RawEvents):
         return []
-    column = engine.quoted("source")
-    # By the engine's own query, which notices a damaged file, so that the run sets it aside.
-    rows = engine.query(f"SELECT DISTINCT {column} AS origin FROM {engine.name_of(RawEvents)}")  # noqa: S608 (names come from contracts)
-    return [row["origin"] for row in rows]
+    return [row["source"] for row in engine.rows_of(engine.table(RawEvents).select("source").distinct())]
