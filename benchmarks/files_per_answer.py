@@ -40,7 +40,7 @@ class Called:
 
     @contextmanager
     def counting(self) -> Iterator[None]:
-        """Count in this thread, and in those that began after this object was told to `sys` and `threading`."""
+        """Count in this thread, and in those that began after this object was registered with `sys` and `threading`."""
         self._is_on = True
         try:
             yield

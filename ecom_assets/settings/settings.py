@@ -206,7 +206,7 @@ class Settings(
         """Refuse an address in which a part of the password may be taken for the host, which messages name."""
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
         if isinstance(url, str) and not hides_its_password(url):
-            raise ValueError(f"is an address whose login cannot be told from its host; {ENCODE}")
+            raise ValueError(f"is an address whose login cannot be distinguished from its host; {ENCODE}")
         return value
 
     @field_validator("currency")

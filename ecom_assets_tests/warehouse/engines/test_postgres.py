@@ -135,7 +135,7 @@ def test_what_cannot_be_opened_is_reported_without_the_password(postgres_url: st
 
 @pytest.mark.parametrize("address", ["postgres://anna:s3cret@127.0.0.1:one/shop", "postgres://anna:s3cret@[::1/shop"])
 def test_an_address_without_a_port_or_host_is_refused_without_the_password(address: str) -> None:
-    with pytest.raises(ValidationError, match="login cannot be told from its host") as refused:
+    with pytest.raises(ValidationError, match="login cannot be distinguished from its host") as refused:
         Settings(warehouse=address)
     assert "s3cret" not in str(refused.value)
 
