@@ -12,6 +12,9 @@ from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import DashboardPage, Section, csv_address
 from ecom_assets.questions.answer import Kind
 
+POSITIONS: Final = {"sessions": 35}
+"""Where pages stand among those of their group; others come last."""
+
 
 def _page_of(kind: Kind[Any, Any]) -> DashboardPage:
     def totals(answer: Answer) -> Block:
@@ -23,7 +26,8 @@ def _page_of(kind: Kind[Any, Any]) -> DashboardPage:
     builder, names, columns = Builder(kind), _numbers(kind), _columns(kind)
     sections = [Section("Totals", answered(builder, totals), is_titled=False)] if names else []
     sections += [Section(kind.lists[0].replace("_", " ").capitalize(), answered(builder, rows))] if columns else []
-    return question_page(builder, sections, path=kind.name, title=in_words(kind.name), summary=f"{kind.summary}.")
+    position, title = POSITIONS.get(kind.name, DashboardPage.position), in_words(kind.name)
+    return question_page(builder, sections, path=kind.name, title=title, position=position, summary=f"{kind.summary}.")
 
 
 def _numbers(kind: Kind[Any, Any]) -> list[str]:
