@@ -11,12 +11,20 @@ AT_RISK_BELOW: Final = 0.5
 class CustomerMeasures:
     """Who ordered in a period; customers are those of order lines, or the visitors of purchase events."""
 
-    customer_count = count("How many customers ordered", "Customers", unit="customers", example=276)
+    customer_count = count("How many customers ordered", "Customers", unit="customers", is_additive=False, example=276)
     new_customer_count = count(
-        "Of these, those whose first order ever was in these days", "New customers", unit="customers", example=250
+        "Of these, those whose first order ever was in these days",
+        "New customers",
+        unit="customers",
+        is_additive=False,
+        example=250,
     )
     returning_customer_count = count(
-        "Of these, those who had ordered before these days", "Returning customers", unit="customers", example=26
+        "Of these, those who had ordered before these days",
+        "Returning customers",
+        unit="customers",
+        is_additive=False,
+        example=26,
     )
     retention_rate = rate(
         "The share of the customers of the period before who ordered again in this one; not known where the data do "
@@ -28,11 +36,11 @@ class ValueMeasures:
     """What all customers brought, and are expected to bring."""
 
     revenue_per_customer_amount = amount(
-        "Revenue of all time divided by the number of customers", "Revenue per customer"
+        "Revenue of all time divided by the number of customers", "Revenue per customer", is_additive=False
     )
     lifetime_value_amount = amount(
         "The revenue that a customer is expected to bring in the time ahead, discounted; the mean over customers",
-        "Expected lifetime value",
+        "Expected lifetime value", is_additive=False,
     )  # fmt: skip
     churn_risk_rate = rate(
         "How likely it is that a customer will not order again; the mean over customers", "Risk of losing one",
@@ -40,5 +48,5 @@ class ValueMeasures:
     )  # fmt: skip
     at_risk_customer_count = count(
         f"Customers who are less likely than {AT_RISK_BELOW:.0%} to order again", "Customers at risk",
-        unit="customers", better="down", example=120,
+        unit="customers", is_additive=False, better="down", example=120,
     )  # fmt: skip

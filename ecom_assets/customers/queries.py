@@ -58,8 +58,8 @@ COUNTS: Final = ("customer_count", "new_customer_count", "returning_customer_cou
 NUMBERS: Final = tuple(measures_of(CustomerMeasures))
 DEFINITION: Final = {
     **SOURCE,
-    **meanings(CustomerMeasures),
-    **meanings(ValueMeasures),
+    **meanings(measures_of(CustomerMeasures)),
+    **meanings(measures_of(ValueMeasures)),
     "change": CHANGE,
 }
 SEGMENTS_DEFINITION: Final = {

@@ -31,12 +31,12 @@ Unit = Literal["session", "visitor"]
 By = Literal["device", "channel", "category"]
 ABANDONMENT: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 DEFINITION: Final = {
-    **meanings(ConversionMeasures),
-    **meanings(CartMeasures),
+    **meanings(measures_of(ConversionMeasures)),
+    **meanings(measures_of(CartMeasures)),
     "funnel": "The daily funnel of mart.conversion_funnel: units by the day on which they started, in order of steps",
     "abandonment": "Per session: carts (sessions with an add_to_cart) without a purchase in the session; checkouts "
     "(sessions with a checkout_start) in the same way",
-    **meanings(CartAmounts),
+    **meanings(measures_of(CartAmounts)),
     "change": CHANGE,
     "device": "From the user agent of the session's first event; `other` if it does not say which",
     "channel": "The session's, see mart.touches; `(none)` without one",

@@ -20,7 +20,7 @@ from ecom_assets.sales.contracts import Item, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
 from ecom_assets.sales.queries import NUMBERS, numbers, sales_by
-from ecom_assets.tables.measures import completed, meanings, parts_of, summable, summed, sums
+from ecom_assets.tables.measures import completed, meanings, measures_of, parts_of, summable, summed, sums
 from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
     CHANGE,
@@ -47,7 +47,7 @@ SORTED_BY: Final = {
     "views": "product_view_count",
 }
 MOST_RELATED: Final = 10
-PRODUCT_DEFINITION: Final = meanings(ProductMeasures) | {
+PRODUCT_DEFINITION: Final = meanings(summable(ProductMeasures)) | {
     "conversion": "purchases_per_view; products without a view come last",
     "change": CHANGE,
     **SOURCE,
@@ -217,7 +217,7 @@ def _product_row(row: Row, sold: _Sold, period: Period) -> Row:
 
 
 CATEGORY_DEFINITION: Final = (
-    meanings(CategoryMeasures)
+    meanings(measures_of(CategoryMeasures))
     | {
         "revenue_change": CHANGE,
         "categories": "Categories as events carry them, and of what was sold; `(none)` has what was sold without one",

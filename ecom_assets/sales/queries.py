@@ -53,7 +53,7 @@ from ecom_assets.tables.queries import (
 NUMBERS: Final = tuple(summable(SalesMeasures))
 Dimension = Literal["item_category", "sales_channel"]
 """The dimensions of sales; purchase events have only the category."""
-SALES_DEFINITION: Final = meanings(SalesMeasures) | {"change": CHANGE} | SOURCE
+SALES_DEFINITION: Final = meanings(summable(SalesMeasures)) | {"change": CHANGE} | SOURCE
 
 
 def sales(reading: Reading, period: Period) -> dict[str, Any]:

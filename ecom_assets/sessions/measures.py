@@ -32,15 +32,14 @@ class SessionMeasures:
     )  # fmt: skip
     pages_per_session = per_unit(
         "Views of pages, products and categories divided by visits", "Pages per session", unit="views per session",
-        at_least=0, is_additive=False, example=3.1,
+        at_least=0, example=3.1,
     )  # fmt: skip
     mean_duration_s = seconds(
-        "The mean time from a visit's first event to its last", "Mean duration", nullable=True, is_additive=False,
-        example=184.2,
+        "The mean time from a visit's first event to its last", "Mean duration", nullable=True, example=184.2,
     )  # fmt: skip
     median_duration_s = seconds(
         "The time from first to last event that half of the visits exceed", "Median duration", nullable=True,
-        is_additive=False, example=94.0,
+        example=94.0,
     )  # fmt: skip
     daily_visitor_count = count(
         "Visitors of the day", "Visitors of the day", unit="visitors", is_additive=False, example=351

@@ -210,17 +210,19 @@ def flag(description: str, label: str = "") -> Column:
 
 def seconds(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of durations in seconds, never negative."""
-    return Column("float64", description, "s", at_least=0, label=label, **more)
+    return Column("float64", description, "s", at_least=0, is_additive=False, label=label, **more)
 
 
 def rate(description: str, label: str = "", of: Ratio | None = None, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of shares from 0 to 1; null where the denominator is zero."""
-    return Column("float64", description, "share", at_least=0, at_most=1, label=label, counted_as=of, **more)
+    return Column(
+        "float64", description, "share", at_least=0, at_most=1, is_additive=False, label=label, counted_as=of, **more
+    )
 
 
 def per_unit(description: str, label: str = "", of: Ratio | None = None, *, unit: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """Return a column of numbers per unit of another; null where there is none of the other."""
-    return Column("float64", description, unit, nullable=True, label=label, counted_as=of, **more)
+    return Column("float64", description, unit, nullable=True, is_additive=False, label=label, counted_as=of, **more)
 
 
 def received_amount(description: str, label: str = "", **more: Any) -> Column:  # noqa: ANN401 (as `Column`)

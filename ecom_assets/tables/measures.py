@@ -111,6 +111,6 @@ def _zero(measure: Column) -> Decimal | int:
     return ZERO if measure.type == MONEY else 0
 
 
-def meanings(declared: type) -> dict[str, str]:
-    """Return what the summable measures mean, by name."""
-    return {name: measure.description for name, measure in summable(declared).items()}
+def meanings(measures: Mapping[str, Column]) -> dict[str, str]:
+    """Return what measures mean, by name."""
+    return {name: measure.description for name, measure in measures.items()}
