@@ -35,10 +35,10 @@ class SessionMeasures:
         at_least=0, example=3.1,
     )  # fmt: skip
     mean_duration_s = seconds(
-        "The mean time from a visit's first event to its last", "Mean duration", nullable=True, example=184.2,
+        "The mean time from a visit's first event to its last", "Mean length", nullable=True, example=184.2,
     )  # fmt: skip
     median_duration_s = seconds(
-        "The time from first to last event that half of the visits exceed", "Median duration", nullable=True,
+        "The time from first to last event that half of the visits exceed", "Median length", nullable=True,
         example=94.0,
     )  # fmt: skip
     daily_visitor_count = count(
