@@ -28,11 +28,13 @@ from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
 from ecom_assets.delivery.checks import DELIVERY_CHECKS
 from ecom_assets.delivery.tools.all import unset_exports
-from ecom_assets.events.assets import EVENT_TABLE, raw_events, staging_assets
+from ecom_assets.events.assets import EVENT_TABLE, accounting_assets, raw_events, staging_assets
 from ecom_assets.events.checks import accounting_check, no_event_type_is_new, purchases_have_amounts
+from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.assets import FUNNEL_ASSETS
 from ecom_assets.funnels.checks import FUNNEL_CHECKS
 from ecom_assets.gc_tuning import collect_rarely
+from ecom_assets.identity.assets import days_of_changed_visitors, identities, link_assets
 from ecom_assets.journeys.assets import JOURNEY_ASSETS
 from ecom_assets.journeys.checks import JOURNEY_CHECKS
 from ecom_assets.optional_imports import packages_of
@@ -146,7 +148,21 @@ def table_assets(settings: Settings) -> list[TableAsset]:
     of_sales = [*LINE_ASSETS, *REPORT_ASSETS, conversions, *STAR_ASSETS, *CREDIT_ASSETS, *PRODUCT_ASSETS]
     of_customers = [*CUSTOMER_ASSETS, *VALUE_ASSETS]
     of_reconciliation = [*RECONCILIATION_ASSETS, restatements(PUBLISHED)]
-    return [*event_assets(settings), *of_sales, *of_customers, *of_reconciliation, *DELIVERY_TABLES]
+    computed = [*event_assets(settings), *of_sales, *of_customers, *of_reconciliation, *DELIVERY_TABLES]
+    return widened_by_identity(computed)
+
+
+def widened_by_identity(assets: Sequence[TableAsset]) -> list[TableAsset]:
+    """Return assets in dependency order, of which those that depend on visitors follow a visitor's changes of days."""
+    result, dependent = [], {asset_key(CleanEvents)}
+    for asset in assets:
+        upstream = {asset_key(reads.contract) for reads in asset.reads.values()}
+        if asset.key in dependent or upstream & dependent:
+            dependent.add(asset.key)
+            result.append(replace(asset, widened_by=days_of_changed_visitors))
+        else:
+            result.append(asset)
+    return result
 
 
 def event_assets(settings: Settings) -> list[TableAsset]:
@@ -154,7 +170,9 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     raw = replace(raw_events, deps=(EVENT_TABLE,)) if is_table(settings) else raw_events
     behaviour = [*SESSION_ASSETS, *SEGMENT_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
-    computed = [*staging_assets(settings.late_days), *behaviour, *built_on]
+    late_days = settings.late_days
+    staging = [*staging_assets(late_days), *link_assets(late_days), *accounting_assets(late_days), identities]
+    computed = widened_by_identity([*staging, *behaviour, *built_on])
     return [raw, *(replace(asset, raw=raw.contract) for asset in computed)]
 
 

@@ -9,6 +9,7 @@ from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, ErasedRows, W
 
 SUBJECTS: Final = (
     "events",
+    "identity",
     "sessions",
     "visitor_segments",
     "retention",

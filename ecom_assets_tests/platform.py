@@ -88,7 +88,8 @@ class Platform:
 
     def output(self, asset: TableAsset, days: Days) -> SliceOutput:
         """Return what an asset computes in a run over a range of days, and the days that it replaces."""
-        tables = {name: self._slice(reads, days) for name, reads in asset.reads.items()}
+        whole = asset.widened_by is not None
+        tables = {name: self._slice(reads, days, whole=whole) for name, reads in asset.reads.items()}
         actual = asset.output(days, {**self.rules, **tables, "warehouse": self._engine}, self._engine)
         return actual if isinstance(actual, SliceOutput) else SliceOutput(actual, days)
 
@@ -144,7 +145,8 @@ class Platform:
         for asset, _ in reversed(left):
             if asset.contract in needed:
                 needed |= {reads.contract for reads in asset.reads.values()}
-                needed |= set(asset.invalidated_by.reads.values()) if asset.invalidated_by else set()
+                for also in filter(None, (asset.invalidated_by, asset.widened_by)):
+                    needed |= set(also.reads.values())
         for asset, days in left:
             if asset.contract in needed:
                 actual = self.output(asset, days)
@@ -178,9 +180,9 @@ class Platform:
 
         return remembered
 
-    def _slice(self, reads: Reads, days: Days) -> ir.Table:
+    def _slice(self, reads: Reads, days: Days, *, whole: bool = False) -> ir.Table:
         table = self._engine.table(reads.contract)
-        if reads.whole or reads.contract.day_column is None:
+        if whole or reads.whole or reads.contract.day_column is None:
             return table
         if (reads, days) not in self._remembered:
             seen = days.widened(before=reads.days_before, after=reads.days_after)

@@ -6,7 +6,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.events import clean
-from ecom_assets.events.clean import CleaningRule, resolve_visitors
+from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import (
     CleanEvents,
     DuplicateEvents,
@@ -40,28 +40,31 @@ def raw_events(event_source: RawEventSource, days: Days) -> ir.Table | DayByDay:
     return event_source.received(days)
 
 
+def accepted_arrivals(late_days: int) -> Reads:
+    """Return the days of arrival around a day on which its events can come."""
+    return Reads(RawEvents, days_before=1, days_after=late_days)
+
+
 def staging_assets(late_days: int) -> list[TableAsset]:
-    """Return the assets of the staging layer; `late_days` sets how many days around a day they read."""
-    accepted = Reads(RawEvents, days_before=1, days_after=late_days)
+    """Return the assets of rows that are left out; `late_days` sets how many days around a day they read."""
 
     @table_asset(DuplicateEvents, raw_events=Reads(RawEvents, days_before=late_days + 2, days_after=late_days))
     def duplicate_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         return clean.duplicate_events(raw_events, cleaning_rule, days)
 
-    @table_asset(QuarantinedEvents, raw_events=accepted)
+    @table_asset(QuarantinedEvents, raw_events=accepted_arrivals(late_days))
     def quarantined_events(raw_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
         return clean.quarantined_events(raw_events, cleaning_rule, days)
 
-    @table_asset(CleanEvents, deps=(quarantined_events.key,), raw_events=accepted, duplicate_events=DuplicateEvents)
-    def events(raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days) -> ir.Table:
-        copies = clean.clean_copies(raw_events, cleaning_rule, days)
-        sightings = clean.clean_copies(raw_events, cleaning_rule, days.widened(before=1, after=1))
-        resolved = resolve_visitors(copies, sightings, cleaning_rule.late_days)
-        return clean.as_clean_events(clean.unique_copies(resolved, duplicate_events))
+    return [duplicate_events, quarantined_events]
+
+
+def accounting_assets(late_days: int) -> list[TableAsset]:
+    """Return the assets that account for every received row; `late_days` as in `staging_assets`."""
 
     @table_asset(
         EventAccountingDaily,
-        raw_events=accepted,
+        raw_events=accepted_arrivals(late_days),
         events=CleanEvents,
         quarantined_events=QuarantinedEvents,
         duplicate_events=DuplicateEvents,
@@ -76,4 +79,4 @@ def staging_assets(late_days: int) -> list[TableAsset]:
     def quarantined_event_samples(quarantined_events: ir.Table, days: Days) -> ir.Table:
         return sampled_rows(quarantined_events, QuarantinedEventSamples, days)
 
-    return [duplicate_events, quarantined_events, events, event_accounting_daily, quarantined_event_samples]
+    return [event_accounting_daily, quarantined_event_samples]

@@ -1,7 +1,7 @@
-"""Cleaning of received events: reasons to reject a row, surplus copies, visitors, clean rows, and accounting.
+"""Cleaning of received events: reasons to reject a row, surplus copies, clean rows, and accounting.
 
-Definitions: METRICS "Clean events and reject reasons" and "Visitor". Every received row counts for exactly one day, as
-clean, quarantined or surplus.
+Definitions: METRICS "Clean events and reject reasons". Every received row counts for exactly one day, as clean,
+quarantined or surplus. To which visitor a clean event belongs, `identity/` decides.
 """
 
 from dataclasses import dataclass, field
@@ -206,7 +206,9 @@ def _is_in_time(raw: ir.Table, late_days: int) -> ir.BooleanValue:
 
 def _has_no_identity(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
     identity = ibis.coalesce(raw.user_id, raw.session_id)
-    return identity.isnull() | identity.lower().isin(rule.null_like_ids).fill_null(NO)
+    is_nobody = identity.isnull() | identity.lower().isin(rule.null_like_ids).fill_null(NO)
+    has_device = raw.anonymous_id.notnull() & raw.anonymous_id.lower().notin(rule.null_like_ids)
+    return is_nobody & ~has_device
 
 
 def arrival_keys(rows: ir.Table) -> list[ir.Value]:
@@ -223,10 +225,36 @@ def arrival_keys(rows: ir.Table) -> list[ir.Value]:
     return keys
 
 
-def as_clean_events(copies: ir.Table) -> ir.Table:
-    """Return unique copies with their visitors in the columns of `CleanEvents`."""
-    renamed = copies.rename(source_session_id="session_id").mutate(is_bot=is_robot(copies.user_agent))
-    return renamed.select(*CleanEvents.columns)
+OF_IDENTITY = ("visitor_id", "joined_by")
+"""The columns of `CleanEvents` that the identity rule adds."""
+
+
+def as_clean_events(copies: ir.Table, rule: CleaningRule) -> ir.Table:
+    """Return unique copies in those columns of `CleanEvents` that their columns suffice for, without `OF_IDENTITY`.
+
+    Placeholder ids of users and devices are left out.
+    """
+    renamed = copies.rename(source_session_id="session_id", device_id="anonymous_id")
+    given = {name: renamed[name] for name in ("user_id", "device_id")}
+    ids = {
+        name: value.lower().isin(rule.null_like_ids).ifelse(ibis.null("string"), value) for name, value in given.items()
+    }
+    renamed = renamed.mutate(**ids)
+    if "user_agent" in renamed.columns:
+        renamed = renamed.mutate(is_bot=is_robot(renamed.user_agent))
+    return renamed.select(*(name for name in CleanEvents.columns if name in renamed.columns))
+
+
+def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: Days) -> ir.Table:
+    """Return the clean events of `days`, each once, in the columns of `CleanEvents` without `OF_IDENTITY`.
+
+    Args:
+        raw: As in `clean_copies`.
+        duplicates: The rows of `DuplicateEvents` for the same days.
+        rule: The cleaning rule.
+        days: The event days to compute.
+    """
+    return as_clean_events(unique_copies(clean_copies(raw, rule, days), duplicates), rule)
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
@@ -248,75 +276,4 @@ def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
             "quarantined_count": (quarantined, "accounted_date", None),
             "surplus_count": (surplus, "event_date", "surplus_count"),
         },
-    )
-
-
-ANONYMOUS = "anon-"
-"""The prefix of the id of a visitor who is known by a source session only."""
-USERS = ("of_day", "of_day_after", "of_day_before")
-"""The candidates for the user of a session, in order of preference."""
-
-
-def resolve_visitors(copies: ir.Table, sightings: ir.Table, late_days: int) -> ir.Table:
-    """Return rows with `visitor_id`: the user, else the user of the source session, else `anon-` and the session id.
-
-    The user of a session is searched on the same day, then on the day after, then on the day before. If there are
-    several users on that day, the smallest id is used. From the day after, only rows that arrived within `late_days` of
-    the event's own day count. From the day before, only rows that did not arrive before that day count. So the result
-    for a day needs no arrival that the day itself would not accept.
-
-    Args:
-        copies: Clean rows of some days.
-        sightings: Clean rows of these days and of the days before and after each of them.
-        late_days: As in `CleaningRule`.
-    """
-    identified = copies.filter(copies.user_id.notnull())
-    unknown = copies.filter(copies.user_id.isnull())
-    users = _session_users(sightings, late_days)
-    joined = unknown.left_join(users, ["session_id", "event_date"], rname="{name}_of_session")
-    visitor = ibis.coalesce(visitor_of_user(joined.session_user_id), ibis.literal(ANONYMOUS).concat(joined.session_id))
-    rows = joined.mutate(visitor_id=visitor).select(*copies.columns, "visitor_id")
-    return union_all(identified.mutate(visitor_id=visitor_of_user(identified.user_id)), rows)
-
-
-def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:
-    """Return the visitor id of a user: the user id, escaped if it looks like the id of an anonymous visitor.
-
-    `anon-s9` becomes `user-anon-s9`. So that two users never become one visitor, `user-anon-s9` gets another `user-`.
-    """
-    escaped = ibis.literal("user-").concat(user_id)
-    return ibis.cases(
-        (user_id.startswith(ANONYMOUS), escaped),
-        # The pattern is much slower than the prefix test, which limits it to a few rows.
-        (user_id.startswith("user-") & user_id.re_search(f"^(user-)+{ANONYMOUS}"), escaped),
-        else_=user_id,
-    )
-
-
-def _session_users(sightings: ir.Table, late_days: int) -> ir.Table:
-    # Only sessions that also have events without a user need one. The filter saves time and does not change the result.
-    anonymous = sightings.filter(sightings.user_id.isnull()).select("session_id").distinct()
-    seen = sightings.filter(sightings.user_id.notnull(), sightings.session_id.notnull())
-    seen = seen.semi_join(anonymous, "session_id")
-    day_before = (seen.event_date - ibis.interval(days=1)).cast("date")
-    is_timely = seen.received_date <= (day_before + ibis.interval(days=late_days)).cast("date")
-    is_punctual = seen.received_date >= seen.event_date
-    users = seen.group_by("session_id", "event_date").agg(
-        of_day=seen.user_id.min(),
-        of_day_after=seen.user_id.min(where=is_timely),
-        of_day_before=seen.user_id.min(where=is_punctual),
-    )
-    nothing = ibis.null("string")
-    nearby = union_all(
-        *(
-            users.select(
-                "session_id",
-                event_date=(users.event_date + ibis.interval(days=shift)).cast("date"),
-                **{name: users[name] if name == chosen else nothing for name in USERS},
-            )
-            for shift, chosen in zip((0, -1, 1), USERS, strict=True)
-        )
-    )
-    return nearby.group_by("session_id", "event_date").agg(
-        session_user_id=ibis.coalesce(*(nearby[name].min() for name in USERS))
     )

@@ -14,6 +14,11 @@ EVENT_TYPES = (
     "refund",
 )
 """The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
+JOINED_BY = (
+    "user", "last_user_of_visit", "next_user_of_visit", "last_user", "next_user", "first_user", "session_user",
+    "device", "source_session",
+)  # fmt: skip
+"""Why an event belongs to its visitor: it has the user itself, or the step of the identity rule that found it."""
 REJECT_REASONS = (
     "malformed_row", "implausible_date", "missing_event_id", "unparseable_timestamp", "future_timestamp",
     "missing_identity", "malformed_event_type", "unknown_event_type", "negative_cart_value", "amount_too_large",
@@ -123,12 +128,14 @@ class CleanEvents(Table):
     event_at = instant("When it happened")
     event_date = day("The day on which it happened")
     visitor_id = text(
-        "The user (`user-` before an id that begins with `anon-`), else the user of the same source session, else "
-        "`anon-` and the session id",
+        "Who did it, by the identity rule: a user (`user-` before an id that begins with `anon-`), else `anon-` and "
+        "the device or source session",
         pii=True,
     )
+    joined_by = text("The step of the identity rule that found the visitor", one_of=JOINED_BY)
     event_type = text("What happened")
     user_id = text("The user that the event itself carries", nullable=True, pii=True)
+    device_id = text("The device or cookie id", nullable=True, pii=True)
     source_session_id = text("The source's own session id", nullable=True, pii=True)
     product_id = text("The product concerned", nullable=True)
     product_category = text("The product's category", nullable=True)

@@ -10,7 +10,7 @@ from typing import Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.events.clean import ANONYMOUS
+from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.privacy.erased_people import COLUMNS, SESSION, USER, ErasedIds, ErasedPeople, user_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import CheckResult, TableCheck, of_days

@@ -23,8 +23,8 @@ from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import RawCustomers
 from ecom_assets.delivery.ledger.store import Store, ledger_place, listed_in_postgres, open_store
 from ecom_assets.errors import DeliveryError, SettingError, UsageError
-from ecom_assets.events.clean import ANONYMOUS
 from ecom_assets.events.contracts import RawEvents
+from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings

@@ -11,7 +11,7 @@ from ecom_assets.delivery.sender import HttpRule, Limits, Sender
 from ecom_assets.delivery.tool import Deletion, Tool, patient
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import DeliveryError
-from ecom_assets.events.clean import ANONYMOUS
+from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.privacy.erased_people import Person
 from ecom_assets.settings.settings import Settings
 

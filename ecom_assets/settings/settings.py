@@ -129,6 +129,27 @@ class Settings(
         description="First daily partition, YYYY-MM-DD; in Dagster's UI by default the month in which the data begin",
     )
     session_rule: str = Field("ga4", description="Preset of the session rule for the marts")
+    identity: str = Field("stitched", description="The identity rule, which decides to which visitor an event belongs")
+    identity_days_back: int = Field(
+        90,
+        ge=0,
+        le=3650,
+        description="Days for which a user who signed in on a device owns its later events without a user",
+    )
+    identity_days_ahead: int = Field(
+        30,
+        ge=0,
+        le=3650,
+        description="Days before a user's first sign-in on a device whose events without a user are theirs",
+    )
+    identity_device_users: int = Field(20, ge=2, description="A device with so many users joins nobody")
+    identity_session_users: int = Field(
+        5, ge=2, description="A source session without a device, with so many users, joins nobody"
+    )
+    identity_user_devices: int = Field(50, ge=2, description="A user on so many devices within 30 days joins nobody")
+    identity_group_users: int = Field(
+        1000, ge=2, description="More users than this that aliases would join stay separate"
+    )
     funnels: Path | None = Field(None, description="YAML or JSON file that declares the daily funnels by name")
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "monday", description="Weekday on which the weeks of mart.retention_cohorts begin"

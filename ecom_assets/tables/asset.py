@@ -78,8 +78,15 @@ class Reads:
     days_after: int = 0
     whole: bool = False
 
-    def asset_in(self, *, partitioned: bool) -> dg.AssetIn:
-        """Return the Dagster input: the upstream key and the partition mapping."""
+    def of(self, table: ir.Table, days: Days) -> ir.Table:
+        """Return what an asset that computes `days` reads of the whole table."""
+        if self.whole or self.contract.day_column is None or not days.dates:
+            return table
+        near = days.widened(before=self.days_before, after=self.days_after)
+        return table.filter(near.contain(table[self.contract.day_column]))
+
+    def asset_in(self, *, partitioned: bool, whole: bool = False) -> dg.AssetIn:
+        """Return the Dagster input: the upstream key and the partition mapping; with `whole`, of all rows."""
         mapping = dg.TimeWindowPartitionMapping(
             start_offset=-self.days_before,
             end_offset=self.days_after,
@@ -88,7 +95,7 @@ class Reads:
         return dg.AssetIn(
             key=asset_key(self.contract),
             partition_mapping=mapping if partitioned else None,
-            metadata={WHOLE_TABLE: self.whole},
+            metadata={WHOLE_TABLE: self.whole or whole},
         )
 
 
@@ -158,6 +165,9 @@ class TableAsset:
     raw: type[Table] | None = None
     """The raw table from which a day's rows come. Days that no run has loaded into it are not computed: those of their
     rows that arrived on other days are only a part."""
+    widened_by: Invalidation | None = None
+    """Returns the other days that the run changes in what this table is computed from, directly or through others. They
+    count as days of the run, so that `invalidated_by` is asked about them, too."""
 
     @property
     def key(self) -> dg.AssetKey:
@@ -184,7 +194,10 @@ class TableAsset:
         return dg.asset(
             key=self.key,
             description=self.contract.description(),
-            ins={name: reads.asset_in(partitioned=bool(partitions)) for name, reads in self.reads.items()},
+            ins={
+                name: reads.asset_in(partitioned=bool(partitions), whole=bool(self.widened_by))
+                for name, reads in self.reads.items()
+            },
             deps=self.deps,
             automation_condition=self.automation,
             partitions_def=partitions,
@@ -208,6 +221,10 @@ class TableAsset:
 
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
         """
+        if self.widened_by and self.contract.day_column:
+            run = self.widened_by.days(run, parameters, warehouse)
+            of_run = {name: reads.of(parameters[name], run) for name, reads in self.reads.items()}
+            parameters = {**parameters, **of_run}
         days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
         whole = warehouse.loaded_days(self.raw, days) if self.raw and self.contract.day_column else days
         if days.dates and not whole.dates:
@@ -217,7 +234,7 @@ class TableAsset:
             rows = rows.filter(whole.contain(rows[self.contract.day_column]))
             missing = Days.from_dates(set(days.dates) - set(whole.dates))
             return SliceOutput(rows, whole, warning=_not_loaded(self.raw, missing))
-        return SliceOutput(rows, days) if self.invalidated_by else rows
+        return SliceOutput(rows, days) if self.invalidated_by or self.widened_by else rows
 
     def _compute(self, given: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)

@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecom_assets.events.clean import visitor_of_user
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.visitors import visitor_of_user
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
+OF_EVENTS = (
+    "duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days", "shared_ids", "merged_users", "events",
+)  # fmt: skip
 AROUND = Days.between(DAY_ONE - timedelta(days=12), DAY_ONE + timedelta(days=25))
 
 
@@ -37,7 +40,7 @@ def visitor(shop: Platform, anonymous: Row, *others: Row) -> str:
     """Return the visitor of an event, given what else is received."""
     shop.clear()
     shop.receive([anonymous, *others], AROUND)
-    shop.run(AROUND, only=("duplicate_events", "events"))
+    shop.run(AROUND, only=OF_EVENTS)
     (actual,) = [row["visitor_id"] for row in shop.rows(CleanEvents) if row["event_id"] == anonymous["event_id"]]
     return str(actual)
 
@@ -101,7 +104,7 @@ def test_a_user_whose_id_looks_anonymous_is_not_merged_with_the_anonymous_sessio
     ]
     shop.clear()
     shop.receive(rows, AROUND)
-    shop.run(AROUND, only=("duplicate_events", "events"))
+    shop.run(AROUND, only=OF_EVENTS)
     actual = [row["visitor_id"] for row in sorted(shop.rows(CleanEvents), key=lambda row: row["event_at"])]
     assert actual == ["anon-s9", "user-anon-s9", "user-user-anon-s9", "user-anon-s9", "user-1"]
 
@@ -123,5 +126,5 @@ def test_the_wait_for_a_login_changes_the_day_before_too(shop: Platform) -> None
     assert visitor(shop, NOON) == "anon-s1"
     login = seen("+1 12:00", "anna")
     shop.receive([login], Days((login["received_date"],)))
-    shop.run(shop.touched([login["received_date"]]), only=("duplicate_events", "events"))
+    shop.run(shop.touched([login["received_date"]]), only=OF_EVENTS)
     assert [row["visitor_id"] for row in shop.rows(CleanEvents)] == ["anna", "anna"]

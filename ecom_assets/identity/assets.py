@@ -1,0 +1,163 @@
+"""Assets of identity: links, ids that join nobody, users that are one person, and the visitors of clean events.
+
+A sign-in changes the visitors of other days. These days are computed again, as if they were days of the run, in every
+table that is computed from clean events: see docs/adr/0030.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from ecom_assets.events import clean
+from ecom_assets.events.assets import accepted_arrivals
+from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents
+from ecom_assets.identity import links as linking
+from ecom_assets.identity.changes import changed_days
+from ecom_assets.identity.contracts import (
+    ChangedVisitorDays,
+    Identities,
+    IdentityAliases,
+    IdentityLinks,
+    MergedUsers,
+    SharedIds,
+)
+from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.visitors import KnownIds, with_visitors
+from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
+from ecom_assets.tables.contract import Table
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import schema_of, stored, union_all
+from ecom_assets.warehouse.engine import Engine
+
+EVERY_LINK = Reads(IdentityLinks, whole=True)
+EVERY_ALIAS = Reads(IdentityAliases, whole=True)
+
+
+@invalidation(changed=ChangedVisitorDays)
+def days_of_changed_visitors(changed: ir.Table, days: Days) -> ir.Table:
+    """Return the other days whose visitors the run's days changed."""
+    return changed.filter(days.contain(changed.event_date)).select(day="changed_date").distinct()
+
+
+def link_assets(late_days: int) -> list[TableAsset]:
+    """Return the assets of links and of clean events; `late_days` sets how many days around a day they read."""
+    accepted = accepted_arrivals(late_days)
+
+    @table_asset(IdentityLinks, raw_events=accepted, duplicate_events=DuplicateEvents)
+    def identity_links(
+        raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days
+    ) -> ir.Table:
+        """Find the runs of events of each device by one user."""
+        return linking.identity_links(clean.clean_events(raw_events, duplicate_events, cleaning_rule, days))
+
+    @table_asset(IdentityAliases, raw_events=accepted, duplicate_events=DuplicateEvents)
+    def identity_aliases(
+        raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days
+    ) -> ir.Table:
+        """Find the events that say that two user ids are of one person."""
+        return linking.identity_aliases(clean.clean_events(raw_events, duplicate_events, cleaning_rule, days))
+
+    @table_asset(
+        CleanEvents,
+        deps=(asset_key(QuarantinedEvents),),
+        raw_events=Reads(accepted.contract, accepted.days_before + 1, accepted.days_after + 1),
+        duplicate_events=Reads(DuplicateEvents, 1, 1),
+        identity_links=EVERY_LINK,
+        shared_ids=SharedIds,
+        merged_users=MergedUsers,
+    )
+    def events(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+        raw_events: ir.Table,
+        duplicate_events: ir.Table,
+        identity_links: ir.Table,
+        shared_ids: ir.Table,
+        merged_users: ir.Table,
+        cleaning_rule: CleaningRule,
+        identity_rule: IdentityRule,
+        days: Days,
+    ) -> ir.Table:
+        """Give each clean event its visitor."""
+        near = days if identity_rule.has_links else days.widened(before=1, after=1)
+        found = clean.clean_events(raw_events, duplicate_events, cleaning_rule, near)
+        known = KnownIds(links_around(identity_links, identity_rule, days), shared_ids, merged_users)
+        rows = with_visitors(found, known, identity_rule).select(*CleanEvents.columns)
+        return rows if near == days else rows.filter(days.contain(rows.event_date))
+
+    return [identity_links, identity_aliases, changed_visitor_days, shared_ids, merged_users, events]
+
+
+def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
+    """Return the links that can decide about events of some days."""
+    if rule.days_around is None:
+        return links
+    before, after = rule.days_around
+    of_days = links.filter(days.contain(links.event_date), links.user_id.isnull())
+    near = links.filter(days.widened(before=before, after=after).contain(links.event_date))
+    return near.semi_join(of_days, "device_id")
+
+
+@table_asset(ChangedVisitorDays, identity_links=EVERY_LINK, identity_aliases=EVERY_ALIAS)
+def changed_visitor_days(
+    identity_links: ir.Table, identity_aliases: ir.Table, identity_rule: IdentityRule, warehouse: Engine, days: Days
+) -> ir.Table:
+    """Find the events of other days whose visitor is another since the run's days came, changed or went."""
+    noted = warehouse.table(ChangedVisitorDays)
+    noted = noted.filter(days.contain(noted.event_date))
+    counts = {(row["event_date"], row["changed_date"]): int(row["changed_count"]) for row in warehouse.rows_of(noted)}
+    if identity_rule.has_links and warehouse.row_count(CleanEvents):
+        merged_now = stored(warehouse.con, "merged_users_now", merged(identity_aliases, identity_rule, warehouse))
+        known = KnownIds(identity_links, linking.shared_ids(identity_links, identity_rule), merged_now)
+        for day, count in changed_days(warehouse, known, identity_rule, days).items():
+            counts[days.dates[-1], day] = count
+    return table_of(ChangedVisitorDays, ((*keys, count) for keys, count in sorted(counts.items())))
+
+
+@table_asset(SharedIds, deps=(changed_visitor_days.key,), identity_links=EVERY_LINK, identity_aliases=EVERY_ALIAS)
+def shared_ids(
+    identity_links: ir.Table, identity_aliases: ir.Table, identity_rule: IdentityRule, warehouse: Engine
+) -> ir.Table:
+    """Find the ids that join nobody."""
+    rows = linking.shared_ids(identity_links, identity_rule)
+    _, too_large = groups_of(identity_aliases, identity_rule, warehouse)
+    if not too_large:
+        return rows
+    named = (("user", user, "group_users", len(users)) for users in too_large for user in users)
+    return union_all(rows, stored(warehouse.con, "large_groups", table_of(SharedIds, named)))
+
+
+@table_asset(MergedUsers, deps=(changed_visitor_days.key,), identity_aliases=EVERY_ALIAS)
+def merged_users(identity_aliases: ir.Table, identity_rule: IdentityRule, warehouse: Engine) -> ir.Table:
+    """Find the users that aliases make one person."""
+    return merged(identity_aliases, identity_rule, warehouse)
+
+
+def merged(aliases: ir.Table, rule: IdentityRule, warehouse: Engine) -> ir.Table:
+    """Return the rows of `MergedUsers` of all aliases; they are few."""
+    groups, _ = groups_of(aliases, rule, warehouse)
+    return table_of(MergedUsers, linking.merged_rows(groups))
+
+
+def groups_of(
+    aliases: ir.Table, rule: IdentityRule, warehouse: Engine
+) -> tuple[Mapping[str, list[str]], list[list[str]]]:
+    """Return what `merged_users` does for all rows of `IdentityAliases`."""
+    if not rule.joins_aliases:
+        return {}, []
+    in_order = aliases.order_by(["event_at", "event_id"]).select("user_id", "previous_id")
+    pairs = [(row["user_id"], row["previous_id"]) for row in warehouse.rows_of(in_order)]
+    return linking.merged_users(pairs, rule.group_users)
+
+
+def table_of(contract: type[Table], rows: Iterable[Sequence[object]]) -> ir.Table:
+    """Return rows whose values are in the order of the columns of a contract."""
+    records = [dict(zip(contract.columns, row, strict=True)) for row in rows]
+    return ibis.memtable(pa.Table.from_pylist(records, schema=schema_of(contract).to_pyarrow()))
+
+
+@table_asset(Identities, events=CleanEvents)
+def identities(events: ir.Table) -> ir.Table:
+    """List the ids of each visitor of a day."""
+    return linking.identities(events)

@@ -1,0 +1,98 @@
+"""Contracts of identity: what links users and devices, whom it joins, and the visitors of each day."""
+
+from ecom_assets.events.contracts import JOINED_BY
+from ecom_assets.tables.contract import Table, count, day, flag, instant, text
+
+ID_KINDS = ("user", "device", "source_session")
+SHARED_REASONS = ("placeholder", "device_users", "session_users", "user_devices", "group_users")
+"""Why an id joins nobody."""
+
+
+class IdentityLinks(Table):
+    """One row per day, device and run of consecutive events on it by one user, or by nobody who is known.
+
+    A run ends where another user signs in or is no longer known, and where the device is silent for 30 minutes.
+    """
+
+    layer = "staging"
+    key = ("event_date", "device_id", "run_number")
+    day_column = "event_date"
+
+    event_date = day("The day of the events")
+    device_id = text("The device, or the source session of events without a device", pii=True)
+    run_number = count("Place among the runs of the device on this day, from 1", unit="place")
+    is_device = flag("Whether it is a device; else it is a source session")
+    user_id = text("The user of all these events; null if none of them has one", nullable=True, pii=True)
+    first_seen_at = instant("The first of these events")
+    first_event_id = text("The id of that event")
+    last_seen_at = instant("The last of these events")
+    last_event_id = text("The id of that event")
+    event_count = count("Events of the run")
+    identified_at = instant("The first of these events that is of type `identify`; null without one", nullable=True)
+
+
+class IdentityAliases(Table):
+    """One row per event of type `alias`: two user ids of one person."""
+
+    layer = "staging"
+    key = ("event_date", "event_id")
+    day_column = "event_date"
+
+    event_date = day("The day of the event")
+    event_id = text("The event that says so")
+    event_at = instant("When it happened")
+    user_id = text("The id from now on", pii=True)
+    previous_id = text("The id until now", pii=True)
+
+
+class SharedIds(Table):
+    """One row per id that joins nobody, since too many share it or since it is a placeholder."""
+
+    layer = "mart"
+    key = ("id_kind", "id_value", "reason")
+
+    id_kind = text("What it is an id of", one_of=ID_KINDS)
+    id_value = text("The id", pii=True)
+    reason = text("Why it joins nobody: the bound that it reached", one_of=SHARED_REASONS)
+    reached_count = count("Users or devices that share it", unit="ids")
+
+
+class MergedUsers(Table):
+    """One row per user whom aliases join with others, with the visitor that all of them are."""
+
+    layer = "mart"
+    key = ("user_id",)
+
+    user_id = text("A user", pii=True)
+    visitor_user_id = text("The user whose name the visitor has: the latest id of the person", pii=True)
+    user_count = count("Users that are this visitor", unit="users")
+
+
+class ChangedVisitorDays(Table):
+    """One row per day of events and other day on which these events changed the visitor of an event."""
+
+    layer = "staging"
+    key = ("event_date", "changed_date")
+    day_column = "event_date"
+
+    event_date = day("The day whose sign-ins or aliases came, changed or went")
+    changed_date = day("A day on which an event has another visitor since")
+    changed_count = count("Events of that day that have another visitor since")
+
+
+class Identities(Table):
+    """One row per day, visitor and id that its events have, with how the events were joined to the visitor."""
+
+    layer = "mart"
+    key = ("event_date", "visitor_id", "id_kind", "id_value", "joined_by")
+    day_column = "event_date"
+
+    event_date = day("The day of the events")
+    visitor_id = text("Who", pii=True)
+    id_kind = text("What the id is of", one_of=ID_KINDS)
+    id_value = text("The id that the events have", pii=True)
+    joined_by = text("Why the events belong to the visitor", one_of=JOINED_BY)
+    event_count = count("Events of the visitor with this id")
+    first_seen_at = instant("The first of these events")
+    last_seen_at = instant("The last of these events")
+    first_event_id = text("The least id of these events")

@@ -1,0 +1,198 @@
+"""Links: runs of the events of a device by one user, aliases of users, and ids that too many share.
+
+Definitions: METRICS "Visitor". All orders end in the event id, so none has ties.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks
+from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
+from ecom_assets.tables.portable import NO, union_all
+
+PLACEHOLDERS = (
+    "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous", "anon",
+    "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "true", "false", "[object object]",
+    "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
+)  # fmt: skip
+"""Ids that stand for no id, in lower case: those that PostHog, Segment and RudderStack refuse to merge, and testers."""
+IDENTIFY, ALIAS = "identify", "alias"
+PREVIOUS_ID = '"(previous_id|previousId|previous_user_id)" *: *"([^"]*)"'
+"""Where the properties of an event of type `alias` have the user id until now."""
+
+
+def is_placeholder(value: ir.StringValue) -> ir.BooleanValue:
+    """Return whether an id stands for no id, in any case."""
+    return (value.lower().isin(PLACEHOLDERS) | value.re_search("^[0-]+$")).fill_null(NO)
+
+
+def device_of(events: ir.Table) -> ir.StringValue:
+    """Return the device of clean events, else the source session in its place; null without either."""
+    return ibis.coalesce(events.device_id, events.source_session_id)
+
+
+def identity_links(events: ir.Table) -> ir.Table:
+    """Return the rows of `IdentityLinks` for clean events of whole days, whose visitors are not read."""
+    events = events.mutate(link_device=device_of(events), link_user=events.user_id.fill_null(""))
+    events = events.filter(events.link_device.notnull())
+    unit, order = ["event_date", "link_device"], ["event_at", "event_id"]
+    in_order = ibis.window(group_by=unit, order_by=order)
+    previous_at, next_at = events.event_at.lag().over(in_order), events.event_at.lead().over(in_order)
+    is_other = events.link_user.lag().over(in_order) != events.link_user
+    is_other_next = events.link_user.lead().over(in_order) != events.link_user
+    events = events.mutate(
+        begins=(previous_at.isnull() | is_other | is_gap(previous_at, events.event_at)).ifelse(1, 0),
+        ends=next_at.isnull() | is_other_next | is_gap(events.event_at, next_at),
+        is_device=(events.link_device == events.device_id).fill_null(NO),
+    )
+    so_far = ibis.cumulative_window(group_by=unit, order_by=order)
+    events = events.mutate(run_number=events.begins.sum().over(so_far).cast("int64"))
+    rows = events.group_by(*unit, "run_number").agg(
+        is_device=events.is_device.ifelse(1, 0).max() == 1,
+        user_id=events.user_id.max(),
+        first_seen_at=events.event_at.min(),
+        first_event_id=events.event_id.max(where=events.begins == 1),
+        last_seen_at=events.event_at.max(),
+        last_event_id=events.event_id.max(where=events.ends),
+        event_count=events.count(),
+        identified_at=events.event_at.min(where=events.event_type == IDENTIFY),
+    )
+    return rows.rename(device_id="link_device").select(*IdentityLinks.columns)
+
+
+def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.BooleanValue:
+    """Return whether a device was silent for so long between two events that its visit ended."""
+    return later > earlier + ibis.interval(seconds=int(VISIT_TIMEOUT.total_seconds()))
+
+
+def identity_aliases(events: ir.Table) -> ir.Table:
+    """Return the rows of `IdentityAliases` for clean events; an alias without two ids that differ joins nobody."""
+    named = events.filter(events.event_type == ALIAS, events.user_id.notnull(), events.properties.notnull())
+    named = named.mutate(previous_id=named.properties.re_extract(PREVIOUS_ID, 2).nullif(""))
+    joined = named.filter(named.previous_id.notnull(), named.previous_id != named.user_id)
+    joined = joined.filter(~is_placeholder(joined.previous_id), ~is_placeholder(joined.user_id))
+    return joined.select(*IdentityAliases.columns)
+
+
+def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the rows of `SharedIds` for all rows of `IdentityLinks`, whatever their order of arrival.
+
+    Groups of users that are too large are found with the aliases; see `merged_users`.
+    """
+    seen = links.filter(links.user_id.notnull())
+    users = seen.group_by("device_id", "is_device").agg(reached_count=seen.user_id.nunique())
+    bound = users.is_device.ifelse(rule.device_users, rule.session_users)
+    devices = users.filter(users.reached_count >= bound).select(
+        id_kind=users.is_device.ifelse("device", "source_session"),
+        id_value="device_id",
+        reason=users.is_device.ifelse("device_users", "session_users"),
+        reached_count="reached_count",
+    )
+    named = (
+        seen.filter(is_placeholder(seen.user_id)).group_by("user_id").agg(reached_count=lambda t: t.device_id.nunique())
+    )
+    users_named = named.select(
+        id_kind=ibis.literal("user"),
+        id_value="user_id",
+        reason=ibis.literal("placeholder"),
+        reached_count="reached_count",
+    )
+    placeholders = users.filter(is_placeholder(users.device_id), users.reached_count < bound).select(
+        id_kind=users.is_device.ifelse("device", "source_session"),
+        id_value="device_id",
+        reason=ibis.literal("placeholder"),
+        reached_count="reached_count",
+    )
+    return union_all(devices, placeholders, users_named, _users_of_many_devices(seen, rule))
+
+
+def _users_of_many_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the users who were on too many devices within some days: on the day and those before it."""
+    devices = seen.filter(seen.is_device)
+    many = devices.group_by("user_id").agg(device_count=lambda t: t.device_id.nunique())
+    many = many.filter(many.device_count >= rule.user_devices)
+    days = devices.semi_join(many, "user_id").select("user_id", "device_id", "event_date").distinct()
+    last = days.select("user_id", last_date="event_date").distinct()
+    first = (last.last_date - ibis.interval(days=rule.user_devices_days - 1)).cast("date")
+    inside = last.join(
+        days, [last.user_id == days.user_id, days.event_date <= last.last_date, days.event_date >= first]
+    )
+    counted = inside.group_by("user_id", "last_date").agg(device_count=inside.device_id.nunique())
+    reached = counted.group_by("user_id").agg(reached_count=counted.device_count.max())
+    return reached.filter(reached.reached_count >= rule.user_devices).select(
+        id_kind=ibis.literal("user"),
+        id_value="user_id",
+        reason=ibis.literal("user_devices"),
+        reached_count="reached_count",
+    )
+
+
+Alias = tuple[str, str]
+"""The user id from now on, and the id until now; in the order of time and event id."""
+
+
+Groups = tuple[Mapping[str, list[str]], list[list[str]]]
+"""The users of each visitor, by the id of the visitor, and those who are too many to be one."""
+
+
+def merged_users(aliases: Sequence[Alias], most_users: int) -> Groups:
+    """Return the groups of users that aliases join, each by the id that the visitor has, and those that are too large.
+
+    A group's id is the one that no alias replaces; where there are several, or, in a cycle, none, it is the new id of
+    the last alias among these. It depends on the set of aliases only, not on how they are grouped.
+    """
+    parent: dict[str, str] = {}
+
+    def root(user: str) -> str:
+        while (above := parent.setdefault(user, user)) != user:
+            parent[user] = parent[above]
+            user = parent[above]
+        return user
+
+    for user, previous in aliases:
+        parent[root(previous)] = root(user)
+    groups: dict[str, list[str]] = {}
+    for user in sorted(parent):
+        groups.setdefault(root(user), []).append(user)
+    replaced = {previous for _, previous in aliases}
+    latest: dict[str, str] = {}
+    current: dict[str, str] = {}
+    for user, _ in aliases:
+        latest[root(user)] = user
+        if user not in replaced:
+            current[root(user)] = user
+    named = {current.get(name, latest[name]): users for name, users in groups.items()}
+    too_large = [users for users in named.values() if len(users) > most_users]
+    return {name: users for name, users in named.items() if len(users) <= most_users}, too_large
+
+
+def merged_rows(groups: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, int]]:
+    """Yield groups of users as rows of `MergedUsers`."""
+    return ((user, name, len(users)) for name, users in groups.items() for user in users)
+
+
+def identities(events: ir.Table) -> ir.Table:
+    """Return the rows of `Identities` for clean events."""
+    ids = {"user": events.user_id, "device": events.device_id, "source_session": events.source_session_id}
+    listed = union_all(
+        *(
+            events.filter(value.notnull()).select(
+                "event_date",
+                "visitor_id",
+                "joined_by",
+                "event_at",
+                "event_id",
+                id_kind=ibis.literal(kind),
+                id_value=value,
+            )
+            for kind, value in ids.items()
+        )
+    )
+    return listed.group_by(*Identities.key).agg(
+        event_count=listed.count(),
+        first_seen_at=listed.event_at.min(),
+        last_seen_at=listed.event_at.max(),
+        first_event_id=listed.event_id.min(),
+    )

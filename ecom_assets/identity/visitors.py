@@ -1,0 +1,195 @@
+"""Visitors: to whom each clean event belongs, by the identity rule. METRICS "Visitor"."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import ibis
+import ibis.expr.types as ir
+
+from ecom_assets.identity.contracts import IdentityLinks
+from ecom_assets.identity.links import device_of, is_gap
+from ecom_assets.identity.rule import LONGEST_VISIT, IdentityRule
+from ecom_assets.identity.session_users import with_session_users
+from ecom_assets.tables.portable import NO
+
+ANONYMOUS: Final = "anon-"
+"""The prefix of the id of a visitor who is known by a device or a source session only."""
+DAY_US: Final = 86_400_000_000
+
+
+def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:
+    """Return the visitor id of a user: the user id, escaped if it looks like the id of an anonymous visitor.
+
+    `anon-s9` becomes `user-anon-s9`. So that two users never become one visitor, `user-anon-s9` gets another `user-`.
+    """
+    escaped = ibis.literal("user-").concat(user_id)
+    return ibis.cases(
+        (user_id.startswith(ANONYMOUS), escaped),
+        # The pattern is much slower than the prefix test, which limits it to a few rows.
+        (user_id.startswith("user-") & user_id.re_search(f"^(user-)+{ANONYMOUS}"), escaped),
+        else_=user_id,
+    )
+
+
+@dataclass(frozen=True)
+class KnownIds:
+    """What is known of ids: all rows of `IdentityLinks` that the rule may need, of `SharedIds` and of `MergedUsers`."""
+
+    links: ir.Table
+    shared: ir.Table
+    merged: ir.Table
+
+
+def with_visitors(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
+    """Return clean events with `visitor_id` and `joined_by`.
+
+    Args:
+        events: Clean events of whole days, with the columns of `CleanEvents` but these two, or with some of them. With
+            `source_session` as rule, those of the first and the last day may lack users of the day before and after.
+        known: What is known of ids, on these days and as many around them as `rule.days_around`.
+        rule: The identity rule.
+    """
+    owned = _owned(events, known, rule) if rule.has_links else _unlinked(events, rule)
+    if rule.joins_aliases:
+        owned = owned.left_join(known.merged, owned.visitor_user == known.merged.user_id, rname="merged_{name}")
+        owned = owned.mutate(visitor_user=ibis.coalesce(owned.visitor_user_id, owned.visitor_user))
+    user = visitor_of_user(owned.visitor_user)
+    visitor = ibis.coalesce(user, ibis.literal(ANONYMOUS).concat(device_of(owned)))
+    return owned.mutate(visitor_id=visitor).select(*events.columns, "visitor_id", "joined_by")
+
+
+def _kind_of(events: ir.Table) -> ir.StringValue:
+    """Return what stands for the owner of an event that no user owns."""
+    is_device = (device_of(events) == events.device_id).fill_null(NO)
+    return is_device.ifelse("device", "source_session")
+
+
+def _unlinked(events: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return events with their owners by a rule without links."""
+    users: list[tuple[str, ir.StringValue]] = [("user", events.user_id)]
+    if rule.owner == "device":
+        users = [("user", device_of(events).isnull().ifelse(events.user_id, ibis.null("string")))]
+    if rule.owner == "source_session":
+        events = with_session_users(events, events, rule.late_days)
+        users = [("user", events.user_id), ("session_user", events.session_user_id)]
+    return events.mutate(
+        visitor_user=ibis.coalesce(*(user for _, user in users)),
+        joined_by=ibis.cases(*((user.notnull(), name) for name, user in users), else_=_kind_of(events)),
+    )
+
+
+def _owned(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
+    """Return events with the owners that the links of their devices name."""
+    found = run_owners(known.links, known.shared, rule)
+    found = found.rename({f"run_{name}": name for name in IdentityLinks.columns})
+    asks = ibis.literal(value=True) if rule.owner == "last_user" else events.user_id.isnull()
+    events = events.mutate(asked_device=asks.ifelse(device_of(events), ibis.null("string")))
+    is_in_run = [
+        events.event_date == found.run_event_date,
+        events.asked_device == found.run_device_id,
+        (events.event_at > found.run_first_seen_at)
+        | ((events.event_at == found.run_first_seen_at) & (events.event_id >= found.run_first_event_id)),
+        (events.event_at < found.run_last_seen_at)
+        | ((events.event_at == found.run_last_seen_at) & (events.event_id <= found.run_last_event_id)),
+    ]
+    events = events.left_join(found, is_in_run)
+    return events.mutate(**_decision(events, rule))
+
+
+def run_owners(links: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return each run of the devices that a user signed in on, with the users before and after it.
+
+    Columns beside those of `IdentityLinks`: `last_user`, `last_user_at` and `is_last_in_visit` of the sign-in before
+    the run, `next_user`, `next_user_at` and `is_next_in_visit` of the one after it, and `first_user` and `final_user`,
+    the users at either end of the links of the device.
+    """
+    runs = _without_shared(links, shared, rule)
+    runs = runs.semi_join(runs.filter(runs.link_user.notnull()), "device_id")
+    order = ["event_date", "run_number"]
+    previous_at = runs.last_seen_at.lag().over(ibis.window(group_by="device_id", order_by=order))
+    begins = previous_at.isnull() | is_gap(previous_at, runs.first_seen_at)
+    runs = runs.mutate(begins_visit=begins.ifelse(1, 0), sign_in=runs.link_user.notnull().ifelse(1, 0))
+    until = ibis.cumulative_window(group_by="device_id", order_by=order)
+    since = ibis.cumulative_window(group_by="device_id", order_by=[ibis.desc(name) for name in order])
+    runs = runs.mutate(
+        visit=runs.begins_visit.sum().over(until),
+        sign_ins_until=runs.sign_in.sum().over(until),
+        sign_ins_since=runs.sign_in.sum().over(since),
+    )
+    return _with_users_around(runs)
+
+
+def _with_users_around(runs: ir.Table) -> ir.Table:
+    """Return runs with the users before, after, first and last: each is the only one of a window that has a user."""
+    after_last = ibis.window(group_by=["device_id", "sign_ins_until"])
+    before_next = ibis.window(group_by=["device_id", "sign_ins_since"])
+    of_device = ibis.window(group_by="device_id")
+    is_sign_in = runs.sign_in == 1
+
+    def of_sign_in(value: ir.Value) -> ir.Value:
+        return is_sign_in.ifelse(value, ibis.null(value.type()))
+
+    first = (is_sign_in & (runs.sign_ins_until == 1)).ifelse(runs.link_user, ibis.null("string"))
+    final = (is_sign_in & (runs.sign_ins_since == 1)).ifelse(runs.link_user, ibis.null("string"))
+    return runs.mutate(
+        last_user=runs.link_user.max().over(after_last),
+        last_user_at=of_sign_in(runs.last_seen_at).max().over(after_last),
+        is_last_in_visit=of_sign_in(runs.visit).max().over(after_last) == runs.visit,
+        next_user=runs.link_user.max().over(before_next),
+        next_user_at=of_sign_in(runs.first_seen_at).max().over(before_next),
+        is_next_in_visit=of_sign_in(runs.visit).max().over(before_next) == runs.visit,
+        first_user=first.max().over(of_device),
+        final_user=final.max().over(of_device),
+    )
+
+
+def _without_shared(links: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return links with `link_user`: the user, unless the id joins nobody or the rule wants an `identify` event."""
+    users = shared.filter(shared.id_kind == "user").select(shared_user="id_value").distinct()
+    devices = shared.filter(shared.id_kind != "user").select(shared_device="id_value").distinct()
+    links = links.left_join(users, links.user_id == users.shared_user)
+    links = links.left_join(devices, links.device_id == devices.shared_device)
+    joins = links.shared_user.isnull() & links.shared_device.isnull()
+    if rule.links_by_identify:
+        joins &= links.identified_at.notnull()
+    return links.mutate(link_user=joins.ifelse(links.user_id, ibis.null("string")))
+
+
+def _decision(events: ir.Table, rule: IdentityRule) -> dict[str, ir.Value]:
+    """Return the owner of each event and the step that found it; the first step that applies counts."""
+    own: Step = ("user", events.user_id, events.user_id.notnull())
+    steps = [*_steps(events, rule), own] if rule.owner == "last_user" else [own, *_steps(events, rule)]
+    user = ibis.cases(*((applies, owner) for _, owner, applies in steps), else_=ibis.null("string"))
+    name = ibis.cases(*((applies, name) for name, _, applies in steps), else_=_kind_of(events))
+    return {"visitor_user": user, "joined_by": name}
+
+
+Step = tuple[str, ir.StringValue, ir.BooleanValue]
+"""A step of a rule: its name, the user, and whether it applies."""
+
+
+def _steps(events: ir.Table, rule: IdentityRule) -> Sequence[Step]:
+    """Return the steps of a rule for events that have the columns of `run_owners`."""
+    if rule.owner == "first_user":
+        return [("first_user", events.first_user, events.first_user.notnull())]
+    if rule.owner == "last_user":
+        return [("last_user", events.final_user, events.final_user.notnull())]
+    has_last, has_next = events.last_user.notnull(), events.next_user.notnull()
+    if rule.owner == "last_or_next_user":
+        return [("last_user", events.last_user, has_last), ("next_user", events.next_user, has_next)]
+    since_last_us = events.event_at.delta(events.last_user_at, unit="microsecond")
+    until_next_us = events.next_user_at.delta(events.event_at, unit="microsecond")
+    visit_us = int(LONGEST_VISIT.total_seconds()) * 1_000_000
+    of_visit: list[Step] = [
+        ("last_user_of_visit", events.last_user, events.is_last_in_visit & (since_last_us <= visit_us)),
+        ("next_user_of_visit", events.next_user, events.is_next_in_visit & (until_next_us <= visit_us)),
+    ]
+    is_last_near, is_next_near = since_last_us <= rule.days_back * DAY_US, until_next_us <= rule.days_ahead * DAY_US
+    is_guess = ibis.literal(value=False)
+    if not rule.guesses_if_shared:
+        is_guess = (is_last_near & is_next_near & (events.last_user != events.next_user)).fill_null(NO)
+    steps = of_visit[::-1] if rule.looks_ahead_first else of_visit
+    steps += [("last_user", events.last_user, is_last_near & ~is_guess)]
+    steps += [("next_user", events.next_user, is_next_near & ~is_guess)]
+    return [(name, user, applies.fill_null(NO)) for name, user, applies in steps]

@@ -1,0 +1,117 @@
+"""To whom an event belongs: the rule by default and those of other tools, and a reference in plain Python."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+import ibis
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecom_assets.identity.contracts import MergedUsers
+from ecom_assets.identity.links import identity_links, shared_ids
+from ecom_assets.identity.rule import PRESETS, IdentityRule
+from ecom_assets.identity.visitors import KnownIds, with_visitors
+from ecom_assets.tables.portable import schema_of
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.builders import at
+from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.identity.reference import Seen, owners
+
+KINDS = {
+    "event_id": pa.string(), "event_at": pa.timestamp("us"), "event_date": pa.date32(), "event_type": pa.string(),
+    "device_id": pa.string(), "source_session_id": pa.string(), "user_id": pa.string(),
+    "received_date": pa.date32(),
+}  # fmt: skip
+
+
+def visitors(events: Iterable[Seen], rule: IdentityRule) -> dict[str, str]:
+    """Return the visitor of each event as the platform finds it, by the event's id."""
+    rows = [
+        {
+            "event_id": seen.event_id, "event_at": seen.at, "event_date": seen.at.date(),
+            "event_type": "identify" if seen.identifies else "page_view",
+            "device_id": seen.device, "source_session_id": seen.session, "user_id": seen.user,
+            "received_date": seen.at.date(),
+        }
+        for seen in events
+    ]  # fmt: skip
+    con = connect()
+    table = con.create_table("given", pa.Table.from_pylist(rows, schema=pa.schema(KINDS)), temp=True)
+    merged = ibis.memtable(schema_of(MergedUsers).to_pyarrow().empty_table())
+    links = identity_links(table)
+    known = KnownIds(links, shared_ids(links, rule), merged)
+    actual = con.to_pyarrow(with_visitors(table, known, rule))
+    con.disconnect()
+    return dict(zip(actual["event_id"].to_pylist(), actual["visitor_id"].to_pylist(), strict=True))
+
+
+def sequence() -> list[Seen]:
+    """Return seven events, one an hour: `1 D·  2 D+A  3 D·  4 D+B  5 D·  6 E+A  7 E·`."""
+    users = [("D", None), ("D", "A"), ("D", None), ("D", "B"), ("D", None), ("E", "A"), ("E", None)]
+    start = at("09:00")
+    return [
+        Seen(start + timedelta(hours=n), str(n), device, None, user, identifies=user is not None)
+        for n, (device, user) in enumerate(users, start=1)
+    ]
+
+
+OWNERS = {
+    "stitched": "A A A B B A A",
+    "device": "D D D D D E E",
+    "user": "D A D B D A E",
+    "ga4_device": "D D D D D E E",
+    "ga4_observed": "D A D B D A E",
+    "amplitude": "A A A B B A A",
+    "mixpanel_simplified": "A A A B A A A",
+    "mixpanel_original": "A A A B A A A",
+    "posthog": "A A A B A A A",
+    "segment_dbt": "B B B B B A A",
+    "snowplow_unified": "B B B B B A A",
+}
+"""The owners of the seven events under each rule, by the documents and the source of each tool."""
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_two_users_of_one_device_and_one_user_of_two_devices_under_each_rule(name: str) -> None:
+    expected = [f"anon-{who}" if who in "DE" else who for who in OWNERS[name].split()]
+    actual = visitors(sequence(), PRESETS[name])
+    assert [actual[str(n)] for n in range(1, 8)] == expected
+
+
+HOURS = st.sampled_from([0, 1, 20, 29, 30, 31, 60, 24 * 60 - 30, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 40 * 24 * 60])
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Seen]:
+    """Draw some events of few devices, sessions and users, with gaps near the bounds of the rule; some at once."""
+    now, result = at("23:45"), []
+    for number in range(draw(st.integers(1, 14))):
+        now += timedelta(minutes=draw(HOURS))
+        device, session = draw(st.sampled_from(["D", "D", "E", None])), draw(st.sampled_from(["S", "T", None]))
+        user = draw(st.sampled_from([None, None, "A", "B", "C"]))
+        if not (device or session):
+            user = user or "A"
+        result.append(
+            Seen(
+                now,
+                f"{draw(st.integers(0, 9))}-{number}",
+                device,
+                session,
+                user,
+                draw(st.booleans()) and user is not None,
+            )
+        )
+    return result
+
+
+@given(
+    histories(),
+    st.sampled_from([name for name in PRESETS if name != "user"]),
+    st.sampled_from([(90, 30), (2, 1), (0, 0)]),
+)
+@examples(300)
+def test_the_expressions_find_whom_plain_python_finds(events: list[Seen], name: str, days: tuple[int, int]) -> None:
+    rule = PRESETS[name].within(*days)
+    assert visitors(events, rule) == owners(events, rule)
