@@ -3,6 +3,7 @@
 A plan is a story of steps: something arrives (also late, again, changed or withdrawn), or a range of days is run.
 """
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ EVENT_DAYS = 4
 LATE_DAYS = 1
 KINDS = (
     "page_view", "page_view", "page_view", "product_view", "add_to_cart", "purchase", "refund",
-    "search", "category_view", "$wish",
+    "search", "category_view", "$wish", "alias",
 )  # fmt: skip
 CORRUPTIONS: Sequence[Row] = (
     {"event_id": None},
@@ -78,7 +79,7 @@ class Plan:
 
 
 TABLES = (
-    "duplicate_events", "quarantined_events", "events", "session_events", "session_days",
+    "duplicate_events", "quarantined_events", "identity_links", "shared_ids", "merged_users", "events", "session_events", "session_days",
     "sessions", "conversion_funnel",
 )  # fmt: skip
 PEOPLE = ("anna", "anna", "ben", "carl", None)
@@ -122,6 +123,7 @@ def _burst(world: World, dice: random.Random) -> list[Row]:
     """A few events of one visitor around a midnight, or a chain without a gap over several days."""
     person = dice.choice(PEOPLE)
     who = {"user_id": person, "session_id": dice.choice(("s1", "s2", None) if person else ("s1", "s2"))}
+    who["anonymous_id"] = dice.choice((None, "d1", "d1", "d2"))
     offset_s = dice.choice((dice.choice(OFFSETS_S), dice.randint(-2400, 2400)))
     start = world.near_midnight(dice.randint(0, EVENT_DAYS), offset_s, dice.choice((0, 0, 1, -1)))
     gaps = [1800] * dice.randint(20, 120) if dice.random() < 0.15 else dice.choices(GAPS_S, k=dice.randint(0, 5))
@@ -139,6 +141,8 @@ def _row(world: World, moment: datetime, kind: str, late: int, who: Row) -> Row:
     row["received_date"] = min(max(row["event_date"] + timedelta(days=late), days[0]), days[-1])
     row["product_category"] = {"product_view": "hats", "add_to_cart": "shoes", "category_view": "shoes"}.get(kind)
     row["page_url"] = "https://shop.test/?q=Red+hat" if kind == "search" else None
+    if kind == "alias":
+        row["properties"] = json.dumps({"previous_id": PEOPLE[moment.minute % 3]})
     return row | {"cart_amount": 20 if kind == "purchase" else None}
 
 

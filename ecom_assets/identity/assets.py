@@ -62,7 +62,7 @@ def link_assets(late_days: int) -> list[TableAsset]:
 
     @table_asset(
         CleanEvents,
-        deps=(asset_key(QuarantinedEvents),),
+        deps=(asset_key(QuarantinedEvents), asset_key(ChangedVisitorDays)),
         raw_events=Reads(accepted.contract, accepted.days_before + 1, accepted.days_after + 1),
         duplicate_events=Reads(DuplicateEvents, 1, 1),
         identity_links=EVERY_LINK,
@@ -140,10 +140,8 @@ def merged(aliases: ir.Table, rule: IdentityRule, warehouse: Engine) -> ir.Table
     return table_of(MergedUsers, linking.merged_rows(groups))
 
 
-def groups_of(
-    aliases: ir.Table, rule: IdentityRule, warehouse: Engine
-) -> tuple[Mapping[str, list[str]], list[list[str]]]:
-    """Return what `merged_users` does for all rows of `IdentityAliases`."""
+def groups_of(aliases: ir.Table, rule: IdentityRule, warehouse: Engine) -> linking.Groups:
+    """Return the groups of users that all rows of `IdentityAliases` join."""
     if not rule.joins_aliases:
         return {}, []
     in_order = aliases.order_by(["event_at", "event_id"]).select("user_id", "previous_id")

@@ -16,7 +16,7 @@ from ecom_assets.identity.links import device_of, identity_links
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import can_be_null, conform, union_all
 from ecom_assets.warehouse.engine import Engine
 
 COMPARED = tuple(name for name in IdentityLinks.columns if name != "event_count")
@@ -56,9 +56,13 @@ def changed_days(warehouse: Engine, known: KnownIds, rule: IdentityRule, days: D
 
 def _changed_devices(events: ir.Table, links: ir.Table, days: Days) -> ir.Table:
     """Return the devices whose links of some days differ from those of the stored events."""
-    stored = identity_links(events.filter(days.contain(events.event_date))).select(*COMPARED)
-    now = links.filter(days.contain(links.event_date)).select(*COMPARED)
+    stored = _compared(identity_links(events.filter(days.contain(events.event_date))))
+    now = _compared(links.filter(days.contain(links.event_date)))
     return union_all(ibis.difference(now, stored), ibis.difference(stored, now)).select("device_id").distinct()
+
+
+def _compared(links: ir.Table) -> ir.Table:
+    return can_be_null(conform(links, IdentityLinks).select(*COMPARED), COMPARED)
 
 
 def _changed_ids(warehouse: Engine, known: KnownIds) -> tuple[list[str], list[str]]:

@@ -1,6 +1,8 @@
 """Who a visitor is: the user, else the one of the same source session on that day, the next, or the last."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.visitors import visitor_of_user
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
@@ -23,9 +26,12 @@ OF_EVENTS = (
 AROUND = Days.between(DAY_ONE - timedelta(days=12), DAY_ONE + timedelta(days=25))
 
 
-@pytest.fixture
-def shop(opened: Platform) -> Platform:
-    return opened
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Platform]:
+    """A shop whose visitors are found by their source sessions."""
+    platform = Platform(Settings(home=Path("never written"), identity="user"))
+    yield platform
+    platform.close()
 
 
 def seen(
