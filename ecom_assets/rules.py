@@ -1,6 +1,5 @@
 """The business rules of the assets, built from the settings."""
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ def rules(settings: Settings) -> dict[str, Any]:
             timezone=settings.timezone,
             first_day=settings.first_plausible_day,
         ),
-        "identity_rule": identity_rule(settings),
+        "identity_rule": IdentityRule.from_settings(settings),
         "order_rule": order_rule(settings),
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),
@@ -74,22 +73,6 @@ def rules(settings: Settings) -> dict[str, Any]:
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),
     }
-
-
-def identity_rule(settings: Settings) -> IdentityRule:
-    """Return the rule that decides to which visitor an event belongs."""
-    with about_setting("identity"):
-        preset = IdentityRule.preset(settings.identity)
-    return replace(
-        preset,
-        days_back=settings.identity_days_back,
-        days_ahead=settings.identity_days_ahead,
-        device_users=settings.identity_device_users,
-        session_users=settings.identity_session_users,
-        user_devices=settings.identity_user_devices,
-        group_users=settings.identity_group_users,
-        late_days=settings.late_days,
-    )
 
 
 def source_gate(settings: Settings) -> SourceGate:

@@ -79,7 +79,8 @@ class Plan:
 
 
 TABLES = (
-    "duplicate_events", "quarantined_events", "identity_links", "shared_ids", "merged_users", "events", "session_events", "session_days",
+    "duplicate_events", "quarantined_events", "identity_links", "shared_ids", "merged_users", "events",
+    "session_events", "session_days",
     "sessions", "conversion_funnel",
 )  # fmt: skip
 PEOPLE = ("anna", "anna", "ben", "carl", None)

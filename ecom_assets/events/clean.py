@@ -225,6 +225,12 @@ def arrival_keys(rows: ir.Table) -> list[ir.Value]:
     return keys
 
 
+def known_id(value: ir.StringValue, rule: CleaningRule) -> ir.StringValue:
+    """Return an id of a user or device; null for a placeholder."""
+    result: ir.StringValue = value.lower().isin(rule.null_like_ids).ifelse(ibis.null("string"), value)
+    return result
+
+
 OF_IDENTITY = ("visitor_id", "joined_by")
 """The columns of `CleanEvents` that the identity rule adds."""
 
@@ -235,11 +241,7 @@ def as_clean_events(copies: ir.Table, rule: CleaningRule) -> ir.Table:
     Placeholder ids of users and devices are left out.
     """
     renamed = copies.rename(source_session_id="session_id", device_id="anonymous_id")
-    given = {name: renamed[name] for name in ("user_id", "device_id")}
-    ids = {
-        name: value.lower().isin(rule.null_like_ids).ifelse(ibis.null("string"), value) for name, value in given.items()
-    }
-    renamed = renamed.mutate(**ids)
+    renamed = renamed.mutate(**{name: known_id(renamed[name], rule) for name in ("user_id", "device_id")})
     if "user_agent" in renamed.columns:
         renamed = renamed.mutate(is_bot=is_robot(renamed.user_agent))
     return renamed.select(*(name for name in CleanEvents.columns if name in renamed.columns))

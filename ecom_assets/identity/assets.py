@@ -144,8 +144,8 @@ def groups_of(aliases: ir.Table, rule: IdentityRule, warehouse: Engine) -> linki
     """Return the groups of users that all rows of `IdentityAliases` join."""
     if not rule.joins_aliases:
         return {}, []
-    in_order = aliases.order_by(["event_at", "event_id"]).select("user_id", "previous_id")
-    pairs = [(row["user_id"], row["previous_id"]) for row in warehouse.rows_of(in_order)]
+    rows = warehouse.rows_of(linking.aliases_in_order(aliases))
+    pairs = [(row["user_id"], row["previous_id"]) for row in rows]
     return linking.merged_users(pairs, rule.group_users)
 
 

@@ -133,6 +133,11 @@ Alias = tuple[str, str]
 """The user id from now on, and the id until now; in the order of time and event id."""
 
 
+def aliases_in_order(aliases: ir.Table) -> ir.Table:
+    """Return rows of `IdentityAliases` as `merged_users` takes them."""
+    return aliases.order_by(["event_at", "event_id"]).select("user_id", "previous_id")
+
+
 Groups = tuple[Mapping[str, list[str]], list[list[str]]]
 """The users of each visitor, by the id of the visitor, and those who are too many to be one."""
 

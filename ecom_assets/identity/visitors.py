@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.identity.contracts import IdentityLinks
-from ecom_assets.identity.links import device_of, is_gap
+from ecom_assets.identity.links import device_of, identity_links, is_gap, shared_ids
 from ecom_assets.identity.rule import LONGEST_VISIT, IdentityRule
 from ecom_assets.identity.session_users import with_session_users
 from ecom_assets.tables.portable import NO
@@ -57,6 +57,18 @@ def with_visitors(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.T
     user = visitor_of_user(owned.visitor_user)
     visitor = ibis.coalesce(user, ibis.literal(ANONYMOUS).concat(device_of(owned)))
     return owned.mutate(visitor_id=visitor).select(*events.columns, "visitor_id", "joined_by")
+
+
+def with_visitors_of_all(events: ir.Table, merged: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return what `with_visitors` does for all events at once, which say themselves what is known of ids.
+
+    Args:
+        events: All clean events, as in `with_visitors`.
+        merged: All rows of `MergedUsers`; not read by a rule without aliases.
+        rule: The identity rule.
+    """
+    links = identity_links(events)
+    return with_visitors(events, KnownIds(links, shared_ids(links, rule), merged), rule)
 
 
 def _kind_of(events: ir.Table) -> ir.StringValue:

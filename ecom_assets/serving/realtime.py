@@ -5,7 +5,7 @@ What the numbers mean is in `events/realtime.py`.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -17,9 +17,11 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import EcomError
 from ecom_assets.events import clean, realtime
-from ecom_assets.events.clean import CleaningRule, resolve_visitors
-from ecom_assets.events.contracts import RawEvents
+from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.events.realtime import RealTimeRule
+from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table, mapping_name
@@ -160,7 +162,9 @@ def _live_events(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
     accepted = mapping.accepted_types(settings.event_types)
     rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
     copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
-    events = clean.as_clean_events(resolve_visitors(copies, copies, rule.late_days))
+    identity = replace(IdentityRule.from_settings(settings), joins_aliases=False)  # aliases are known after a run
+    found = clean.as_clean_events(copies, rule)
+    events = with_visitors_of_all(found, found, identity).select(*CleanEvents.columns)
     sql = str(con.compile(events))
     read.questions.append(sql)
     con.raw_sql(f"CREATE TEMP TABLE {LIVE} AS {sql}")

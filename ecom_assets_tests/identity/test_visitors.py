@@ -21,7 +21,8 @@ from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.platform import Platform
 
 OF_EVENTS = (
-    "duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days", "shared_ids", "merged_users", "events",
+    "duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days", "shared_ids", "merged_users",
+    "events",
 )  # fmt: skip
 AROUND = Days.between(DAY_ONE - timedelta(days=12), DAY_ONE + timedelta(days=25))
 

@@ -6,7 +6,7 @@ ids whose hash repeats, and the visitors of sessions only for sessions that have
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cache, cached_property
 from typing import Any, Final
@@ -17,9 +17,13 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.events.clean import CleaningRule, reject_rules, resolve_visitors, surplus_copies, visitor_of_user
+from ecom_assets.events.clean import CleaningRule, as_clean_events, known_id, reject_rules, surplus_copies
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.funnels.kernel.passes import FunnelPlan, Part
+from ecom_assets.identity.contracts import MergedUsers
+from ecom_assets.identity.links import ALIAS
+from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.visitors import visitor_of_user, with_visitors_of_all
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import Days
@@ -39,14 +43,14 @@ UNDECIDED, ANONYMOUS, UNCODED = -100, -101, -102
 """Keys in place of an event's: its time is not checked yet; it is clean and has a code, but no user; it has no code."""
 SURE, EXACT, USERS = "sure_rows", "exact_rows", "file_users"
 REPEATED, SIGHTINGS = "repeated_copies", "session_copies"
-"""The tables of clean rows whose ids may repeat, and of clean rows in sessions with events without a user."""
+"""The tables of clean rows whose ids may repeat, and of clean rows of devices with events without a user."""
 SIGHTED = {
-    "event_type": "string", "event_at": "timestamp", "event_date": "date", "user_id": "string",
-    "session_id": "string", "received_date": "date",
+    "event_id": "string", "event_type": "string", "event_at": "timestamp", "event_date": "date", "user_id": "string",
+    "anonymous_id": "string", "session_id": "string", "received_date": "date",
 }  # fmt: skip
 COLUMNS = (
-    "event_id", "user_id", "session_id", "event_type", "product_id", "cart_value", "cart_amount", "event_at",
-    "malformed_row", "is_sure",
+    "event_id", "user_id", "anonymous_id", "session_id", "event_type", "product_id", "cart_value", "cart_amount",
+    "event_at", "malformed_row", "is_sure",
 )  # fmt: skip
 """The columns that the other rules and the keys need."""
 REPEATED_HASHES = "repeated_hashes"
@@ -79,6 +83,20 @@ def _values_sql(values: dict[str, ir.Value]) -> dict[str, str]:
     """Return the SQL of values of a row `t0`, by name."""
     written = PortableDuckDBCompiler().to_sqlglot(_raw().select(**values)).expressions
     return {value.alias: str(value.this.sql(dialect="duckdb")) for value in written}
+
+
+@cache
+def known_user_sql() -> str:
+    """Return the SQL of the user of a row `t0`, null for a placeholder."""
+    return _values_sql({"user": known_id(_raw().user_id, DEFAULT_RULE)})["user"]
+
+
+@cache
+def device_sql() -> str:
+    """Return the SQL of the device of a row `t0`, or of the source session in its place."""
+    return _values_sql({"device": ibis.coalesce(known_id(_raw().anonymous_id, DEFAULT_RULE), _raw().session_id)})[
+        "device"
+    ]
 
 
 def _rows_sql(rows: ir.Table) -> str:
@@ -154,6 +172,27 @@ class CodedFiles:
     con: duckdb.DuckDBPyConnection
     files: RecordFiles
     late_days: int
+    identity: IdentityRule
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether each event with a user belongs to that user, and few devices say whose the other events are.
+
+        Else aliases join users, or a user may be on so many devices, or a placeholder hides a device.
+        """
+        if not self.identity.keeps_users:
+            return False
+        self._view_sure()
+        unusual = [f"event_type = '{ALIAS}'"] if self.identity.joins_aliases else []
+        unusual.append(f"anonymous_id IS NOT NULL AND user_id IS NOT NULL AND {known_user_sql()} IS NULL")
+        if any(
+            self.con.execute(select("1", f"{SURE} AS t0", f"{condition} LIMIT 1")).fetchall() for condition in unusual
+        ):
+            return False
+        if not (self.identity.has_links and self._count(f"{SURE} WHERE user_id IS NULL")):
+            return True
+        many = f"user_id HAVING count(DISTINCT anonymous_id) >= {self.identity.user_devices}"
+        return not self.con.execute(f"{select('1', SURE, 'user_id IS NOT NULL', group_by=many)} LIMIT 1").fetchall()
 
     def events(self, code: str, plan: FunnelPlan) -> CodedEvents | None:
         """Read all rows; return None if too many of them have no user, or copies of an event are not alike.
@@ -162,6 +201,8 @@ class CodedFiles:
             code: SQL for the code of an event, from 1; NULL for an event that is not needed.
             plan: How codes are packed, and the window.
         """
+        if not self.is_plain:
+            return None
         users, keying = self._find_users(plan)
         without_user = self._count(f"{SURE} WHERE user_id IS NULL")
         if without_user > MOST_ANONYMOUS:
@@ -175,7 +216,7 @@ class CodedFiles:
         is_clean = is_coded | (rows.keys <= ANONYMOUS)
         surplus, has_repeated = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
         # It matters which copy of an event stays if they differ in what a funnel reads.
-        unlike = "event_id HAVING count(DISTINCT (event_at, event_type, user_id, session_id)) > 1"
+        unlike = "event_id HAVING count(DISTINCT (event_at, event_type, user_id, anonymous_id, session_id)) > 1"
         if surplus and self.con.execute(f"{select('1', REPEATED, group_by=unlike)} LIMIT 1").fetchall():
             return None
         unit_count = users
@@ -189,10 +230,14 @@ class CodedFiles:
     @cached_property
     def checked(self) -> CheckedRows | None:
         """What the check of all rows says; None if too many of them have no user."""
+        if not self.is_plain:
+            return None
         self._view_sure()
         # Where no user can be odd, none is looked at.
         users = f"{SURE} WHERE false" if PLAIN_USERS in self._passed_by_footers else SURE
-        self._number_users("user_id, NULL::VARCHAR AS session_id, count(*) AS row_count", users)
+        self._number_users(
+            "user_id, NULL::VARCHAR AS anonymous_id, NULL::VARCHAR AS session_id, count(*) AS row_count", users
+        )
         sums = f"coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), {HAS_ESCAPED}"
         ((anonymous, has_escaped),) = self.con.execute(select(sums, USERS)).fetchall()
         if anonymous > MOST_ANONYMOUS:
@@ -211,8 +256,8 @@ class CodedFiles:
         # No clean event is of before 1990, nor of more than a day after its file came.
         end = max(file.placed_at for file in self.files.files()).date() + timedelta(days=3)
         plausible = f"event_at BETWEEN TIMESTAMP '1989-12-01' AND {date_literal(end)}::TIMESTAMP"
-        counted = """user_id, NULL::VARCHAR AS session_id, count(*) AS row_count, min(us) AS first_us,
-            max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms"""
+        counted = """user_id, NULL::VARCHAR AS anonymous_id, NULL::VARCHAR AS session_id, count(*) AS row_count,
+            min(us) AS first_us, max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms"""
         times = f"CASE WHEN {plausible} THEN epoch_us(event_at) END AS us"
         self._number_users(counted, f"({select(['user_id', times], SURE)})")
         ((users, anonymous, first, last, in_ms),) = self.con.execute(f"""
@@ -306,7 +351,7 @@ class CodedFiles:
         self.con.unregister("given_hashes")
         self.con.execute(f"""
             CREATE OR REPLACE TEMP TABLE {REPEATED} AS
-            SELECT event_id, event_date, received_date, event_at, event_type, user_id, session_id FROM (
+            SELECT event_id, event_date, received_date, event_at, event_type, user_id, anonymous_id, session_id FROM (
                 SELECT * FROM {EXACT} WHERE hash(event_id) IN (SELECT id_hash FROM {REPEATED_HASHES})
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
@@ -320,15 +365,15 @@ class CodedFiles:
         """Return the events that have a code but no user; visitors who are not users are numbered from `users` on."""
         self._view_exact()
         self.con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE {SIGHTINGS} AS
-            SELECT event_type, event_at, event_date, user_id, session_id, received_date FROM (
-                SELECT * FROM {EXACT} WHERE session_id IN (
-                    SELECT DISTINCT session_id FROM {EXACT} WHERE user_id IS NULL AND session_id IS NOT NULL
+            CREATE OR REPLACE TEMP TABLE {SIGHTINGS} AS SELECT {", ".join(SIGHTED)} FROM (
+                SELECT * FROM {EXACT} AS t0 WHERE {device_sql()} IN (
+                    SELECT DISTINCT {device_sql()} FROM {EXACT} AS t0 WHERE user_id IS NULL
                 )
             ) AS t0 WHERE {_is_clean()}
         """)  # noqa: S608  # names of this module, and compiled conditions
-        sightings = ibis.table(SIGHTED, name=SIGHTINGS)
-        resolved = _rows_sql(resolve_visitors(sightings, sightings, DEFAULT_RULE.late_days))
+        events = as_clean_events(ibis.table(SIGHTED, name=SIGHTINGS), DEFAULT_RULE)
+        merged = ibis.table(schema_of(MergedUsers), name="no_merged_users")  # not read: `is_plain`
+        resolved = _rows_sql(with_visitors_of_all(events, merged, replace(self.identity, joins_aliases=False)))
         visitor = _values_sql({"visitor": visitor_of_user(_raw().user_id)})["visitor"]
         result = self.con.execute(f"""
             WITH seen AS (

@@ -1,20 +1,26 @@
 """Clean events straight from files, by the same definitions as the platform's tables, without set-up."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.events import clean
-from ecom_assets.events.clean import CleaningRule, resolve_visitors, visitor_of_user
+from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.identity.contracts import MergedUsers
+from ecom_assets.identity.links import ALIAS, aliases_in_order, identity_aliases, merged_rows, merged_users
+from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.visitors import visitor_of_user, with_visitors_of_all
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import (
     DEFAULT_RULE,
@@ -22,6 +28,7 @@ from ecom_assets.sources.files.coded_events import (
     MOST_ROWS,
     CheckedRows,
     CodedFiles,
+    device_sql,
     repeated,
     view_direct,
 )
@@ -29,7 +36,7 @@ from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.portable import fetched, union_all
+from ecom_assets.tables.portable import fetched, schema_of, union_all
 from ecom_assets.warehouse.local import adopted, plain_connection, temporary
 from ecom_assets.warehouse.sql_text import STATEMENTS, day_in_zone, select
 
@@ -55,19 +62,23 @@ def without_erased(settings: Settings, contract: type[Table], rows: ir.Table) ->
     return ErasedPeople(settings).left_out(contract, rows)[0]
 
 
-SPECIAL, SIGHTINGS = "special_events", "special_sightings"
+SPECIAL = "special_events"
+MERGED = "file_merged_users"
 RECEIVED = "received_events"
 ROWS = "file_rows"
 COPIES = "file_copies"
 DUPLICATES = "file_duplicates"
 FEW_COLUMNS = (
-    "event_id", "event_type", "event_at", "event_date", "user_id", "session_id", "cart_amount", "received_date",
+    "event_id", "event_type", "event_at", "event_date", "user_id", "anonymous_id", "session_id", "cart_amount",
+    "received_date",
 )  # fmt: skip
 """What it takes to say who did what and when."""
 ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.ARRIVAL_ORDER)))
 """What the clean events, and the order of their copies, are made of."""
 MADE_OF = {
     "visitor_id": "user_id",
+    "joined_by": "user_id",
+    "device_id": "anonymous_id",
     "source_session_id": "session_id",
     "cart_value": "cart_amount",
     "is_bot": "user_agent",
@@ -97,6 +108,7 @@ class FileEvents:
     columns: tuple[str, ...] = ALL_COLUMNS
     keeps_copies: bool = False
     named: frozenset[str] | None = None
+    identity: IdentityRule = field(default_factory=IdentityRule)
 
     @classmethod
     def open(cls, paths: Sequence[str], settings: Settings) -> "FileEvents":
@@ -113,14 +125,18 @@ class FileEvents:
             STATEMENTS.keep_in(settings.home / "statements.sqlite")
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         opened = cls(con, files, mapping, settings)
-        return replace(opened, coded=opened._as_coded())
+        return opened.by(IdentityRule.from_settings(settings))
 
-    def _as_coded(self) -> CodedFiles | None:
+    def by(self, identity: IdentityRule) -> "FileEvents":
+        """Return the same files, whose visitors are found by a rule."""
+        return replace(self, identity=identity, coded=self._coded_by(identity))
+
+    def _coded_by(self, identity: IdentityRule) -> CodedFiles | None:
         if not (self.files.is_parquet and self.rule == DEFAULT_RULE):
             return None
         if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
-        return CodedFiles(self.con.con, self.files, self.settings.late_days)
+        return CodedFiles(self.con.con, self.files, self.settings.late_days, identity)
 
     @property
     def rule(self) -> CleaningRule:
@@ -179,17 +195,37 @@ class FileEvents:
             if not self.checked.has_special:
                 return ordinary
             return union_all(ordinary, self._special(self.checked).select(*ordinary.columns))
-        resolved = resolve_visitors(self._copies, self._copies, self.rule.late_days)
+        events = clean.as_clean_events(self._unique(), self.rule)
+        columns = [name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)]
+        return self._with_visitors(events).select(*columns)
+
+    def _unique(self) -> ir.Table:
+        """Return the clean rows without surplus copies; with few columns perhaps with equal ones."""
+        copies = self._copies
         if self.keeps_copies and self._has_alike_copies:
-            return resolved.rename(source_session_id="session_id")
-        if self.rows.rejected.get(DUPLICATE):
-            resolved = self._without_copies(resolved)
-        if self.columns == ALL_COLUMNS:
-            return clean.as_clean_events(resolved)
-        renamed = resolved.rename(source_session_id="session_id")
-        if "user_agent" in self.columns:
-            renamed = renamed.mutate(is_bot=clean.is_robot(renamed.user_agent))
-        return renamed.select(*(name for name in CleanEvents.columns if name in renamed.columns))
+            return copies
+        return self._without_copies(copies) if self.rows.rejected.get(DUPLICATE) else copies
+
+    def _with_visitors(self, events: ir.Table) -> ir.Table:
+        """Return clean events with their visitors; without links if each has a user."""
+        nobody = events.filter(events.user_id.isnull()).limit(1)
+        rule = self.identity
+        if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
+            rule = replace(rule, owner="user_or_device")
+        return with_visitors_of_all(events, self._merged(events) if rule.joins_aliases else events, rule)
+
+    def _merged(self, events: ir.Table) -> ir.Table:
+        """Return the rows of `MergedUsers`; the few aliases are read again, with their properties."""
+        pairs: list[tuple[str, str]] = []
+        if fetched(self.con, events.filter(events.event_type == ALIAS).limit(1).select("event_id")):
+            received = self.received()
+            rows = clean.classify(received.filter(received.event_type == ALIAS), self.rule, self._days)
+            rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
+            pairs = list(fetched(self.con, aliases_in_order(identity_aliases(rows))))
+        groups, _ = merged_users(pairs, self.identity.group_users)
+        records = [dict(zip(MergedUsers.columns, row, strict=True)) for row in merged_rows(groups)]
+        rows = pa.Table.from_pylist(records, schema=schema_of(MergedUsers).to_pyarrow())
+        return self.con.create_table(MERGED, rows, temp=True, overwrite=True)
 
     def _ordinary(self, checked: CheckedRows) -> ir.Table:
         """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
@@ -197,19 +233,28 @@ class FileEvents:
         is_dated = view_direct(self.con.con, self.files, self.rule.late_days, checked, is_dated=is_dated)
         direct = self.con.table(DIRECT, database=("temp", "main"))
         visitor = visitor_of_user(direct.user_id) if checked.has_escaped else direct.user_id
-        result = clean.as_clean_events(direct.mutate(visitor_id=visitor))
+        result = direct.rename(source_session_id="session_id", device_id="anonymous_id")
+        result = result.mutate(
+            visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=clean.is_robot(direct.user_agent)
+        )
+        result = result.select(*CleanEvents.columns)
         return result if is_dated else result.drop("received_date")
 
     def _special(self, checked: CheckedRows) -> ir.Table:
         """Return the clean events without a user, or with an id that may repeat."""
         received = self._view_received().get_name()
-        conditions = ["user_id IS NULL"] if checked.has_anonymous else []
-        conditions += [f"hash(event_id) IN {repeated()}"] if checked.has_repeated else []
-        copies = self._clean_rows(SPECIAL, select("*", received, " OR ".join(conditions)))
-        anonymous = select("session_id", SPECIAL, "user_id IS NULL")
-        seen = self._clean_rows(SIGHTINGS, select("*", received, f"session_id IN ({anonymous})"))
-        resolved = resolve_visitors(copies, seen, self.rule.late_days)
-        return clean.as_clean_events(clean.unique_copies(resolved, clean.surplus_copies(copies, self.rule)))
+        conditions = [f"hash(event_id) IN {repeated()}"] if checked.has_repeated else []
+        if checked.has_anonymous:  # all events of their devices, which say whose they are
+            of_nobody = select(device_sql(), f"{received} AS t0", "user_id IS NULL")
+            conditions += ["user_id IS NULL", f"{device_sql()} IN ({of_nobody})"]
+        marked = f"*, {f'hash(event_id) IN {repeated()}' if checked.has_repeated else 'false'} AS is_repeated"
+        copies = self._clean_rows(SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions)))
+        unique = clean.unique_copies(copies, clean.surplus_copies(copies, self.rule))
+        events = self._with_visitors(clean.as_clean_events(unique, self.rule)).select(*CleanEvents.columns)
+        is_special = events.user_id.isnull()
+        if checked.has_repeated:
+            is_special |= events.event_id.isin(copies.filter(copies.is_repeated).event_id)
+        return events.filter(is_special)
 
     def _clean_rows(self, name: str, rows: str) -> ir.Table:
         received = temporary(self.con, f"{name}_received", rows, "VIEW")
@@ -221,21 +266,20 @@ class FileEvents:
     def _has_alike_copies(self) -> bool:
         """Return whether all copies of an event say the same of who did what and when, so that any of them will do."""
         copies = self._copies.semi_join(self._duplicates.select("event_id").distinct(), "event_id")
-        copies = copies.select("event_id", "event_at", "event_type", "user_id", "session_id").distinct()
+        copies = copies.select("event_id", "event_at", "event_type", "user_id", "anonymous_id", "session_id").distinct()
         ((is_alike,),) = fetched(self.con, copies.agg(is_alike=copies.count() == copies.event_id.nunique()))
         return bool(is_alike)
 
-    def _without_copies(self, resolved: ir.Table) -> ir.Table:
+    def _without_copies(self, copies: ir.Table) -> ir.Table:
         """Return rows without surplus copies; which copy stays is decided by all columns, read again of these only."""
         if self.columns == ALL_COLUMNS:
-            return clean.unique_copies(resolved, self._duplicates)
+            return clean.unique_copies(copies, self._duplicates)
         again = self.received().semi_join(self._duplicates.select("event_id").distinct(), "event_id")
         rows = clean.classify(again, self.rule, self._days)
         whole = self._kept(REPEATED_ROWS, rows.filter(rows.reject_reason.isnull()).select(*ALL_COLUMNS))
         duplicates = self._kept(REPEATED, clean.surplus_copies(whole, self.rule))
-        repeated = resolve_visitors(whole, self._copies, self.rule.late_days)
-        first = clean.first_of_copies(repeated, duplicates).select(*resolved.columns)
-        return union_all(resolved.anti_join(duplicates, ["event_date", "event_id"]), first)
+        first = clean.first_of_copies(whole, duplicates).select(*copies.columns)
+        return union_all(copies.anti_join(duplicates, ["event_date", "event_id"]), first)
 
     @cached_property
     def rows(self) -> FileRowCounts:
