@@ -115,7 +115,7 @@ class FileCommand:
         document = result.model_dump(mode="json", by_alias=True)
         text = import_module(f"{self.kind.question.__module__.rpartition('.')[0]}.text")
         written = [f"Written to {out}."] if out else []
-        print_answer(document, lambda: [*text.lines(document), *written], as_json=options["as_json"])
+        print_answer(document, lambda: [*_both(text.lines, document), *written], as_json=options["as_json"])
 
     def source(self, options: Mapping[str, Any], timezone: str | None) -> EventFileSource | OrderFileSource:
         """Open the files of the options.
@@ -171,6 +171,15 @@ class FileCommand:
             if field.name in values and field.input.needs and not values.get(field.input.needs[0]):
                 needed, why = options[field.input.needs[0]], field.input.needs[1]
                 raise UsageError(f"{options[field.name]} {why}; give {needed}, or leave it out.")
+
+
+def _both(lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]) -> list[str]:
+    """Return the lines of an answer, and of the answer that it is compared with."""
+    other = document["compared"]
+    if other is None:
+        return lines(document)
+    name, own = other["definition"]["identity"], document["definition"].get("identity", "ECOM_IDENTITY")
+    return [f"Visitors by {own}:", *lines(document), "", f"Visitors by {name}:", *lines(other)]
 
 
 def _written(con: Backend, out: Path, rows: ir.Table) -> ir.Table:

@@ -137,6 +137,20 @@ PRESETS: Final = {
     "snowplow_unified": _LAST,
 }
 """The rules by name; those of tools from their documents and source."""
+RULES: Final = {
+    "stitched": "Users, and devices as far as their users are known",
+    "user": "Users, else source sessions",
+    "device": "Devices",
+    "ga4_device": "GA4: devices",
+    "ga4_observed": "GA4: users, else devices",
+    "amplitude": "Amplitude",
+    "mixpanel_simplified": "Mixpanel, simplified",
+    "mixpanel_original": "Mixpanel, original",
+    "posthog": "PostHog",
+    "segment_dbt": "Segment's dbt package",
+    "snowplow_unified": "Snowplow's dbt package",
+}
+"""What forms call the presets."""
 TOOL_RULES: Final = {
     "amplitude": "amplitude",
     "ga4": "ga4_observed",

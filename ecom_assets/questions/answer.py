@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 
 from ecom_assets.errors import SourceError
 from ecom_assets.events.missing import missing_type_warnings
+from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.days import Ends
@@ -139,6 +140,9 @@ class QuestionAnswer(Answer):
     event_count: int = Field(description="Events that were looked at")
     total_count: int | None = Field(None, description="How many rows its list has")
     rows: Rows | None = Field(None, description="The rows of files; null for published tables")
+    compared: dict[str, Any] | None = Field(
+        None, description="The same answer with visitors by the identity rule that it is compared with, if one is asked"
+    )
     warnings: list[str] = Field(
         default_factory=list,
         description="Reasons to doubt the answer, such as event types that no event has, a sentence each",
@@ -209,11 +213,17 @@ def answer(
     Raises:
         EcomError: The question does not fit the events, or the source has none or refuses it.
     """
+    if question.compare_identity:
+        plain = question.changed(compare_identity=None)
+        other = answer(kind, plain.changed(identity=question.compare_identity), source, page=page)
+        own = answer(kind, plain, source, keep=keep, page=page)
+        return own.model_copy(update={"compared": other.model_dump(mode="json", by_alias=True)})
     question = question.translated(source.translate)
+    identity = question.identity and IdentityRule.from_settings(source.settings, question.identity)
     segment = _segment_of(question, source)
     of_segment = columns_named(segment) if segment else []
     source.allow([*question.columns, *of_segment])
-    with source.open([*question.read_columns, *of_segment], question.timezone) as opened:
+    with source.open([*question.read_columns, *of_segment], question.timezone, identity or None) as opened:
         begun = kind.begin(question, opened) if kind.begin and segment is None and keep is None else None
         if kind.without and opened.newest_at is None:
             raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
@@ -222,7 +232,9 @@ def answer(
         warnings = [*_unknown_days(data), *numbers.pop("warnings", ()), *_doubts(data)]
         document = {
             **_days_of(question, data),
-            "definition": numbers.pop("definition") | ({"segment": segment.to_mapping()} if segment else {}),
+            "definition": numbers.pop("definition")
+            | ({"segment": segment.to_mapping()} if segment else {})
+            | ({"identity": question.identity} if question.identity else {}),
             "event_count": data.extent.event_count,
             **_page_of(numbers, kind.lists, page),
             "warnings": list(dict.fromkeys(warnings)),

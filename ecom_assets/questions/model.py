@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from types import NoneType, UnionType
-from typing import Any, ClassVar, Final, Self, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
 from ecom_assets.errors import DefinitionError, check_keys
+from ecom_assets.identity.rule import RULES
 from ecom_assets.questions.fields import (
     AS_TEXT,
     EVENT_TYPE,
@@ -250,6 +251,7 @@ def preset_field() -> Any:  # noqa: ANN401 (as `field`)
     return field(None, "Preset of another tool", "What this tool would do where nothing is said", group="more")
 
 
+IdentityName = Annotated[str, Choices("identity rule", RULES)]
 TIME_RANGE_HELP: Final = "Days whose events are looked at, up to the newest one; default all"
 
 
@@ -275,6 +277,13 @@ class Question(Definition):
     segment: Name | dict[str, Any] | list[Any] | None = field(
         None, "Visitor segment", "Only visitors of this segment as of the last day: a declared name, or a definition",
         hint="a declared name", group="more", examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
+    )  # fmt: skip
+
+    identity: IdentityName | None = field(
+        None, "Visitors by", "Identity rule, which decides who a visitor is; that of ECOM_IDENTITY", group="more",
+    )  # fmt: skip
+    compare_identity: IdentityName | None = field(
+        None, "Compared with visitors by", "Another identity rule, for the same numbers by both", group="more",
     )  # fmt: skip
 
     @classmethod

@@ -11,6 +11,7 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import EcomError
 from ecom_assets.events.missing import Words
+from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Ends
@@ -123,8 +124,16 @@ class EventSource(Protocol):
             DefinitionError: There is none of this name, or the definition is wrong.
         """
 
-    def open(self, columns: Sequence[str] | None, timezone: str | None) -> AbstractContextManager[OpenEvents]:
-        """Open the events with the columns that a question names, None for all, and their days in a time zone."""
+    def open(
+        self, columns: Sequence[str] | None, timezone: str | None, identity: IdentityRule | None = None
+    ) -> AbstractContextManager[OpenEvents]:
+        """Open the events with the columns that a question names, None for all, and their days in a time zone.
+
+        With `identity`, their visitors are found by that rule.
+
+        Raises:
+            EcomError: The events lack what the rule needs.
+        """
 
     def nothing(self) -> str:
         """Return what to say more where no row counts as an event, after the sentence."""

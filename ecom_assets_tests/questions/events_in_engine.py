@@ -9,6 +9,7 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
+from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.questions.answer import Kind, answer
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.visitor_segments import visitor_segment
@@ -48,7 +49,12 @@ class EventsInEngine:
         return visitor_segment(named, self.settings.visitor_segments)
 
     @contextmanager
-    def open(self, columns: Sequence[str] | None, timezone: str | None) -> Iterator["EventsInEngine"]:  # noqa: ARG002
+    def open(
+        self,
+        columns: Sequence[str] | None,  # noqa: ARG002
+        timezone: str | None,  # noqa: ARG002
+        identity: IdentityRule | None = None,  # noqa: ARG002
+    ) -> Iterator["EventsInEngine"]:
         """Open the events."""
         yield self
 

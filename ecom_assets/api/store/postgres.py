@@ -49,7 +49,9 @@ SHARED = (
 """The columns of clean events that are published."""
 MARTS = "mart"
 """The layer of the tables that are published to Postgres."""
-NOT_SHARED = {"source_session_id": "string", "user_id": "string", "referrer_url": "string", "properties": "string"}
+NOT_SHARED = dict.fromkeys(
+    ("source_session_id", "user_id", "device_id", "joined_by", "referrer_url", "properties"), "string"
+)
 
 
 class PublishedPostgresStore:

@@ -16,11 +16,16 @@ from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.store.store import PublishedTables, StoreReading
 from ecom_assets.attribution.contracts import Touches
 from ecom_assets.errors import DefinitionError
+from ecom_assets.events.clean import OF_IDENTITY
+from ecom_assets.identity.contracts import MergedUsers
+from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.days import ONE_DAY, Days, day_of
+from ecom_assets.tables.portable import dialect_of
 from ecom_assets.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, require, within
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
@@ -79,11 +84,21 @@ class TableSource:
         return visitor_segment(named, self.settings.visitor_segments)
 
     @contextmanager
-    def open(self, columns: Sequence[str] | None, timezone: str | None) -> Iterator["PublishedEvents"]:  # noqa: ARG002 (all are there)
-        """Open the events on a connection of their own."""
+    def open(
+        self,
+        columns: Sequence[str] | None,  # noqa: ARG002 (all are there)
+        timezone: str | None,
+        identity: IdentityRule | None = None,
+    ) -> Iterator["PublishedEvents"]:
+        """Open the events on a connection of their own, and with `identity`, their visitors by that rule."""
         require(self.reading, EVENTS)
+        if identity is not None and "user_id" in self.lacking:
+            raise DefinitionError(
+                "The events published in Postgres have no users and devices, so that their visitors are those of "
+                "ECOM_IDENTITY; leave `identity` out, or ask the `ecom` command."
+            )
         with self.reading.adhoc() as con:
-            yield PublishedEvents(self, con, check_zone(timezone or self.reading.timezone))
+            yield PublishedEvents(self, con, check_zone(timezone or self.reading.timezone), identity)
 
     def nothing(self) -> str:
         """Return nothing: without events, the source itself is refused."""
@@ -102,6 +117,7 @@ class PublishedEvents:
     source: TableSource
     con: SQLBackend
     timezone: str
+    identity: IdentityRule | None = None
 
     @cached_property
     def known(self) -> KnownDays:
@@ -125,7 +141,16 @@ class PublishedEvents:
 
     def events(self) -> ir.Table:
         """Return clean events of all days."""
-        return self._in_zone(self.source.reading.events_in(self.con))
+        return self._identified
+
+    @cached_property
+    def _identified(self) -> ir.Table:
+        events = self._in_zone(self.source.reading.events_in(self.con))
+        if self.identity is None:
+            return events
+        merged = self.con.table(MergedUsers.name, database=MergedUsers.layer)
+        resolved = with_visitors_of_all(events.drop(*OF_IDENTITY), merged, self.identity)
+        return dialect_of(self.con).kept(self.con, "identified_events", resolved.select(*events.columns))
 
     def extent(self, period: Period | None) -> Extent:
         """Return how many events a period has.
@@ -153,6 +178,8 @@ class PublishedEvents:
     def stored(self, session_rule: str) -> PublishedTables | None:
         """Return the published tables if their sessions follow this rule; None otherwise."""
         tables = PublishedTables(self.source.reading, self.con)
+        if self.identity is not None:
+            return None
         is_own = session_rule == self.source.settings.session_rule and not self._is_elsewhere
         return tables if is_own and tables.has(Sessions) and tables.has(Touches) else None
 

@@ -18,6 +18,7 @@ from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events.missing import Words
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
+from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
 from ecom_assets.settings.settings import Settings
@@ -157,13 +158,28 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
         """Return clean events of all days."""
 
     @contextmanager
-    def open(self, columns: Sequence[str] | None, timezone: str | None) -> Iterator["OpenFileEvents"]:  # noqa: ARG002 (the settings have it)
-        """Open the events with the columns that a question names, None for all."""
+    def open(
+        self,
+        columns: Sequence[str] | None,
+        timezone: str | None,  # noqa: ARG002 (the settings have it)
+        identity: IdentityRule | None = None,
+    ) -> Iterator["OpenFileEvents"]:
+        """Open the events with the columns that a question names, None for all, and their visitors by a rule."""
         self.name_columns(columns)
+        if identity is not None:
+            self.identify_by(identity)
         yield OpenFileEvents(self)
 
     def name_columns(self, columns: Sequence[str] | None) -> None:
         """Note which columns a question names, so that others need not be read."""
+
+    @abstractmethod
+    def identify_by(self, identity: IdentityRule) -> None:
+        """Find visitors by another rule.
+
+        Raises:
+            UsageError: They have no visitors to find.
+        """
 
     def step_times(self, funnel: Funnel) -> StepTimes | None:  # noqa: ARG002 (a source may know them)
         """Return how long visitors took to each step of a funnel, if the pass that checks the rows finds it."""
@@ -205,6 +221,10 @@ class EventFileSource(RecordFileSource[FileEvents]):
         if columns is not None:
             self.files = self.files.naming(columns)
 
+    def identify_by(self, identity: IdentityRule) -> None:
+        """Find visitors by another rule."""
+        self.files = self.files.by(identity)
+
     def step_times(self, funnel: Funnel) -> StepTimes | None:
         """Return how long visitors took to each step of a funnel, found in the pass that checks the rows."""
         if not needs_few_columns(funnel):
@@ -227,6 +247,14 @@ class OrderFileSource(RecordFileSource[FileOrders]):
             UsageError: Orders do not say what visitors did.
         """
         raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
+
+    def identify_by(self, identity: IdentityRule) -> NoReturn:  # noqa: ARG002 (as of the other sources)
+        """Refuse identity rules.
+
+        Raises:
+            UsageError: Orders have customers, and no devices.
+        """
+        raise UsageError("--identity is about devices, which orders do not have; ask with --events PATH.")
 
     def clean(self) -> ir.Table:
         """Return the order lines of all days, as events."""
