@@ -107,6 +107,7 @@ def changed_visitor_days(
     noted = warehouse.table(ChangedVisitorDays)
     noted = noted.filter(days.contain(noted.event_date))
     counts = {(row["event_date"], row["changed_date"]): int(row["changed_count"]) for row in warehouse.rows_of(noted)}
+    warehouse.ensure(CleanEvents)
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
         merged_now = stored(warehouse.con, "merged_users_now", merged(identity_aliases, identity_rule, warehouse))
         known = KnownIds(identity_links, linking.shared_ids(identity_links, identity_rule), merged_now)
