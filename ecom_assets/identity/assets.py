@@ -99,18 +99,17 @@ def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
     return near.semi_join(of_days, "device_id")
 
 
-@table_asset(ChangedVisitorDays, identity_links=EVERY_LINK, identity_aliases=EVERY_ALIAS)
-def changed_visitor_days(
-    identity_links: ir.Table, identity_aliases: ir.Table, identity_rule: IdentityRule, warehouse: Engine, days: Days
-) -> ir.Table:
+@table_asset(ChangedVisitorDays, deps=(asset_key(IdentityLinks), asset_key(IdentityAliases)))
+def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: Days) -> ir.Table:
     """Find the events of other days whose visitor is another since the run's days came, changed or went."""
     noted = warehouse.table(ChangedVisitorDays)
     noted = noted.filter(days.contain(noted.event_date))
     counts = {(row["event_date"], row["changed_date"]): int(row["changed_count"]) for row in warehouse.rows_of(noted)}
     warehouse.ensure(CleanEvents)
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
-        merged_now = stored(warehouse.con, "merged_users_now", merged(identity_aliases, identity_rule, warehouse))
-        known = KnownIds(identity_links, linking.shared_ids(identity_links, identity_rule), merged_now)
+        links, aliases = warehouse.table(IdentityLinks), warehouse.table(IdentityAliases)
+        merged_now = stored(warehouse.con, "merged_users_now", merged(aliases, identity_rule, warehouse))
+        known = KnownIds(links, linking.shared_ids(links, identity_rule), merged_now)
         for day, count in changed_days(warehouse, known, identity_rule, days).items():
             counts[days.dates[-1], day] = count
     return table_of(ChangedVisitorDays, ((*keys, count) for keys, count in sorted(counts.items())))

@@ -20,6 +20,7 @@ VISIT_TIMEOUT: Final = timedelta(minutes=30)
 class IdentityRule:
     """To which visitor an event belongs.
 
+    `name`: what settings and questions call it.
     `owner`: who owns an event without a user on a device.
         `stitched`: the user who last signed in before it within the visit, else the next within the visit, else the
         last before it within `days_back`, else the first after it within `days_ahead`, else the device.
@@ -41,6 +42,7 @@ class IdentityRule:
     """
 
     owner: Owner = "stitched"
+    name: str = "stitched"
     days_back: int = 90
     days_ahead: int = 30
     looks_ahead_first: bool = False
@@ -78,6 +80,7 @@ class IdentityRule:
             rule = cls.preset(name or settings.identity)
         return replace(
             rule,
+            name=name or settings.identity,
             days_back=settings.identity_days_back,
             days_ahead=settings.identity_days_ahead,
             device_users=settings.identity_device_users,

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 
 from ecom_assets.errors import SourceError
 from ecom_assets.events.missing import missing_type_warnings
-from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.rule import TOOL_RULES, IdentityRule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.days import Ends
@@ -219,11 +219,11 @@ def answer(
         own = answer(kind, plain, source, keep=keep, page=page)
         return own.model_copy(update={"compared": other.model_dump(mode="json", by_alias=True)})
     question = question.translated(source.translate)
-    identity = question.identity and IdentityRule.from_settings(source.settings, question.identity)
+    identity = _identity_of(question, source)
     segment = _segment_of(question, source)
     of_segment = columns_named(segment) if segment else []
     source.allow([*question.columns, *of_segment])
-    with source.open([*question.read_columns, *of_segment], question.timezone, identity or None) as opened:
+    with source.open([*question.read_columns, *of_segment], question.timezone, identity) as opened:
         begun = kind.begin(question, opened) if kind.begin and segment is None and keep is None else None
         if kind.without and opened.newest_at is None:
             raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
@@ -234,13 +234,24 @@ def answer(
             **_days_of(question, data),
             "definition": numbers.pop("definition")
             | ({"segment": segment.to_mapping()} if segment else {})
-            | ({"identity": question.identity} if question.identity else {}),
+            | ({"identity": identity.name} if identity else {}),
             "event_count": data.extent.event_count,
             **_page_of(numbers, kind.lists, page),
             "warnings": list(dict.fromkeys(warnings)),
             **source.facts(),
         }
     return kind.answer.model_validate(document)
+
+
+def _identity_of(question: Question, source: EventSource) -> IdentityRule | None:
+    """Return the identity rule of a question, or of the tool whose preset it has; None for that of the settings.
+
+    Events without users and devices keep the visitors that they have, unless the question itself names a rule.
+    """
+    name = question.identity
+    if name is None and not (source.of_orders or "user_id" in source.lacking):
+        name = TOOL_RULES.get(getattr(question, "preset", None) or "")
+    return IdentityRule.from_settings(source.settings, name) if name else None
 
 
 def _segment_of(question: Question, source: EventSource) -> VisitorSegment | None:

@@ -36,12 +36,17 @@ class Reader:
         self.engine = DuckDBEngine(Path("memory"))
         self.engine.con = connect()
         self.seen: set[str] = set()
-        self._compile = self.engine.con.compile
+        self._compile, self._compile_streaming = self.engine.con.compile, self.engine.con.compile_streaming
         self.engine.con.compile = self._noting  # type: ignore[method-assign]  # as a test may
+        self.engine.con.compile_streaming = self._noting_streaming  # type: ignore[method-assign]  # as above
 
     def _noting(self, rows: ir.Expr, /, **how: Any) -> str:
         self.seen |= self.tables_in(rows)
         return str(self._compile(rows, **how))
+
+    def _noting_streaming(self, rows: ir.Table) -> str:
+        self.seen |= self.tables_in(rows)
+        return str(self._compile_streaming(rows))
 
     def tables_in(self, rows: ir.Expr) -> set[str]:
         """Return the warehouse's tables that an expression reads, as `layer/name`."""
