@@ -34,7 +34,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.assets import FUNNEL_ASSETS
 from ecom_assets.funnels.checks import FUNNEL_CHECKS
 from ecom_assets.gc_tuning import collect_rarely
-from ecom_assets.identity.assets import days_of_changed_visitors, identities, link_assets
+from ecom_assets.identity.assets import days_of_changed_visitors, identity_assets
 from ecom_assets.journeys.assets import JOURNEY_ASSETS
 from ecom_assets.journeys.checks import JOURNEY_CHECKS
 from ecom_assets.optional_imports import packages_of
@@ -171,7 +171,7 @@ def event_assets(settings: Settings) -> list[TableAsset]:
     behaviour = [*SESSION_ASSETS, *SEGMENT_ASSETS, *RETENTION_ASSETS, *JOURNEY_ASSETS]
     built_on = [first_touches, *TOUCH_ASSETS, *FUNNEL_ASSETS, *PURCHASE_ASSETS]
     late_days = settings.late_days
-    staging = [*staging_assets(late_days), *link_assets(late_days), *accounting_assets(late_days), identities]
+    staging = [*staging_assets(late_days), *identity_assets(late_days), *accounting_assets(late_days)]
     computed = widened_by_identity([*staging, *behaviour, *built_on])
     return [raw, *(replace(asset, raw=raw.contract) for asset in computed)]
 

@@ -14,12 +14,12 @@ from ecom_assets.events.clean import CleaningRule
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel
 from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
-from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.journeys.journeys import JourneyRule
 from ecom_assets.operations.requests import Requests
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products.stock import InventoryRule
+from ecom_assets.questions.identity import identity_rule
 from ecom_assets.reconciliation.differences import ReconciliationRule
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.sessions.rule import SessionRule
@@ -52,7 +52,7 @@ def rules(settings: Settings) -> dict[str, Any]:
             timezone=settings.timezone,
             first_day=settings.first_plausible_day,
         ),
-        "identity_rule": IdentityRule.from_settings(settings),
+        "identity_rule": identity_rule(settings),
         "order_rule": order_rule(settings),
         "session_rule": session_rule,
         "customer_rule": customer_rule(settings),

@@ -42,6 +42,7 @@ WRITTEN: Final = {
     "amplitude_url": "https://amplitude.example",
     "jwt_algorithm": "HS512",
     "jwt_jwks_url": "https://login.example/keys",
+    "identity": "device",
     "jwt_secret": "s" * 64,
     "ledger_url": "postgres://shop@db.example/shop",
     "market_segments": "markets.yaml",

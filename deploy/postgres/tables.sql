@@ -117,8 +117,10 @@ CREATE TABLE "staging"."events" (
   "event_at" TIMESTAMP(6) NOT NULL,
   "event_date" DATE NOT NULL,
   "visitor_id" text COLLATE "C" NOT NULL,
+  "joined_by" text COLLATE "C",
   "event_type" text COLLATE "C" NOT NULL,
   "user_id" text COLLATE "C",
+  "device_id" text COLLATE "C",
   "source_session_id" text COLLATE "C",
   "product_id" text COLLATE "C",
   "product_category" text COLLATE "C",
@@ -131,6 +133,65 @@ CREATE TABLE "staging"."events" (
   "received_date" DATE NOT NULL,
   "source_file" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("event_date", "event_id")
+);
+
+CREATE TABLE "staging"."identity_links" (
+  "event_date" DATE NOT NULL,
+  "device_id" text COLLATE "C" NOT NULL,
+  "run_number" BIGINT NOT NULL,
+  "is_device" BOOLEAN NOT NULL,
+  "user_id" text COLLATE "C",
+  "first_seen_at" TIMESTAMP(6) NOT NULL,
+  "first_event_id" text COLLATE "C" NOT NULL,
+  "last_seen_at" TIMESTAMP(6) NOT NULL,
+  "last_event_id" text COLLATE "C" NOT NULL,
+  "event_count" BIGINT NOT NULL,
+  "identified_at" TIMESTAMP(6),
+  PRIMARY KEY ("event_date", "device_id", "run_number")
+);
+
+CREATE TABLE "staging"."identity_aliases" (
+  "event_date" DATE NOT NULL,
+  "event_id" text COLLATE "C" NOT NULL,
+  "event_at" TIMESTAMP(6) NOT NULL,
+  "user_id" text COLLATE "C" NOT NULL,
+  "previous_id" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "event_id")
+);
+
+CREATE TABLE "mart"."shared_ids" (
+  "id_kind" text COLLATE "C" NOT NULL,
+  "id_value" text COLLATE "C" NOT NULL,
+  "reason" text COLLATE "C" NOT NULL,
+  "reached_count" BIGINT NOT NULL,
+  PRIMARY KEY ("id_kind", "id_value", "reason")
+);
+
+CREATE TABLE "mart"."merged_users" (
+  "user_id" text COLLATE "C" NOT NULL,
+  "visitor_user_id" text COLLATE "C" NOT NULL,
+  "user_count" BIGINT NOT NULL,
+  PRIMARY KEY ("user_id")
+);
+
+CREATE TABLE "staging"."changed_visitor_days" (
+  "event_date" DATE NOT NULL,
+  "changed_date" DATE NOT NULL,
+  "changed_count" BIGINT NOT NULL,
+  PRIMARY KEY ("event_date", "changed_date")
+);
+
+CREATE TABLE "mart"."identities" (
+  "event_date" DATE NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "id_kind" text COLLATE "C" NOT NULL,
+  "id_value" text COLLATE "C" NOT NULL,
+  "joined_by" text COLLATE "C" NOT NULL,
+  "event_count" BIGINT NOT NULL,
+  "first_seen_at" TIMESTAMP(6) NOT NULL,
+  "last_seen_at" TIMESTAMP(6) NOT NULL,
+  "first_event_id" text COLLATE "C" NOT NULL,
+  PRIMARY KEY ("event_date", "visitor_id", "id_kind", "id_value", "joined_by")
 );
 
 CREATE TABLE "mart"."session_events" (

@@ -60,7 +60,7 @@ class Formatted(BaseModel):
 class Parameters(Formatted):
     """The parameters of all analytics routes."""
 
-    explain: bool = Field(default=False, description="Add the SQL, and the runs and versions of the tables")
+    explain: bool = Field(default=False, description="Add the SQL, runs and versions")
 
 
 class DaysParameters(Parameters):
@@ -68,11 +68,10 @@ class DaysParameters(Parameters):
 
     time_range: TimeRange | None = Field(
         None,
-        description="Days to the newest one in the data: today is 1, week 7, month 30, quarter 90, year 365; custom "
-        "is start_date to end_date. Default month, or custom where days are given",
+        description="Days to the newest in the data: 1, 7, 30 (month, default), 90, 365, or start_date to end_date",
     )
-    start_date: date | None = Field(None, description="First day of a custom range, YYYY-MM-DD")
-    end_date: date | None = Field(None, description="Last day of a custom range, YYYY-MM-DD, included")
+    start_date: date | None = Field(None, description="First day, YYYY-MM-DD")
+    end_date: date | None = Field(None, description="Last day, YYYY-MM-DD, included")
 
 
 class Sliced(Parameters):

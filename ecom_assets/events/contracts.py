@@ -132,7 +132,7 @@ class CleanEvents(Table):
         "the device or source session",
         pii=True,
     )
-    joined_by = text("The step of the identity rule that found the visitor", one_of=JOINED_BY)
+    joined_by = text("The step of the identity rule that found the visitor", nullable=True, one_of=JOINED_BY)
     event_type = text("What happened")
     user_id = text("The user that the event itself carries", nullable=True, pii=True)
     device_id = text("The device or cookie id", nullable=True, pii=True)

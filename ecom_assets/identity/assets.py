@@ -13,7 +13,7 @@ import pyarrow as pa
 from ecom_assets.events import clean
 from ecom_assets.events.assets import accepted_arrivals
 from ecom_assets.events.clean import CleaningRule
-from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents
+from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.identity import links as linking
 from ecom_assets.identity.changes import changed_days
 from ecom_assets.identity.contracts import (
@@ -43,7 +43,7 @@ def days_of_changed_visitors(changed: ir.Table, days: Days) -> ir.Table:
 
 
 def link_assets(late_days: int) -> list[TableAsset]:
-    """Return the assets of links and of clean events; `late_days` sets how many days around a day they read."""
+    """Return the assets of links and aliases; `late_days` sets how many days around a day they read."""
     accepted = accepted_arrivals(late_days)
 
     @table_asset(IdentityLinks, raw_events=accepted, duplicate_events=DuplicateEvents)
@@ -60,11 +60,17 @@ def link_assets(late_days: int) -> list[TableAsset]:
         """Find the events that say that two user ids are of one person."""
         return linking.identity_aliases(clean.clean_events(raw_events, duplicate_events, cleaning_rule, days))
 
+    return [identity_links, identity_aliases]
+
+
+def clean_events_asset(late_days: int) -> TableAsset:
+    """Return the asset of clean events with their visitors; `late_days` as in `link_assets`."""
+
     @table_asset(
         CleanEvents,
         deps=(asset_key(QuarantinedEvents), asset_key(ChangedVisitorDays)),
-        raw_events=Reads(accepted.contract, accepted.days_before + 1, accepted.days_after + 1),
-        duplicate_events=Reads(DuplicateEvents, 1, 1),
+        raw_events=Reads(RawEvents, days_before=2, days_after=late_days + 1),
+        duplicate_events=Reads(DuplicateEvents, days_before=1, days_after=1),
         identity_links=EVERY_LINK,
         shared_ids=SharedIds,
         merged_users=MergedUsers,
@@ -86,7 +92,7 @@ def link_assets(late_days: int) -> list[TableAsset]:
         rows = with_visitors(found, known, identity_rule).select(*CleanEvents.columns)
         return rows if near == days else rows.filter(days.contain(rows.event_date))
 
-    return [identity_links, identity_aliases, changed_visitor_days, shared_ids, merged_users, events]
+    return events
 
 
 def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
@@ -108,9 +114,11 @@ def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: D
     warehouse.ensure(CleanEvents)
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
         links, aliases = warehouse.table(IdentityLinks), warehouse.table(IdentityAliases)
+        before = KnownIds(links, warehouse.table(SharedIds), warehouse.table(MergedUsers))
         merged_now = stored(warehouse.con, "merged_users_now", merged(aliases, identity_rule, warehouse))
-        known = KnownIds(links, linking.shared_ids(links, identity_rule), merged_now)
-        for day, count in changed_days(warehouse, known, identity_rule, days).items():
+        now = KnownIds(links, linking.shared_ids(links, identity_rule), merged_now)
+        events = warehouse.table(CleanEvents)
+        for day, count in changed_days(events, before, now, identity_rule, days, warehouse.rows_of).items():
             counts[days.dates[-1], day] = count
     return table_of(ChangedVisitorDays, ((*keys, count) for keys, count in sorted(counts.items())))
 
@@ -159,3 +167,9 @@ def table_of(contract: type[Table], rows: Iterable[Sequence[object]]) -> ir.Tabl
 def identities(events: ir.Table) -> ir.Table:
     """List the ids of each visitor of a day."""
     return linking.identities(events)
+
+
+def identity_assets(late_days: int) -> list[TableAsset]:
+    """Return the assets of identity, in dependency order; `late_days` as in `link_assets`."""
+    known = [changed_visitor_days, shared_ids, merged_users]
+    return [*link_assets(late_days), *known, clean_events_asset(late_days), identities]

@@ -4,54 +4,62 @@ What is stored is compared with what the rule says now, so that the answer needs
 same whatever arrived first, and after a run that was killed.
 """
 
+from collections.abc import Callable
 from datetime import date
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import OF_IDENTITY
-from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.identity.contracts import IdentityLinks, MergedUsers, SharedIds
+from ecom_assets.identity.contracts import IdentityLinks
 from ecom_assets.identity.links import device_of, identity_links
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import can_be_null, conform, union_all
-from ecom_assets.warehouse.engine import Engine
 
 COMPARED = tuple(name for name in IdentityLinks.columns if name != "event_count")
 
 
-def changed_days(warehouse: Engine, known: KnownIds, rule: IdentityRule, days: Days) -> dict[date, int]:
+Fetched = Callable[[ir.Table], list[dict[str, Any]]]
+"""Returns the rows of a small result."""
+
+
+def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of ids, or a definition)
+    events: ir.Table, before: KnownIds, now: KnownIds, rule: IdentityRule, days: Days, fetch: Fetched
+) -> dict[date, int]:
     """Return the days other than `days` with an event that has another visitor now, and how many of these events.
 
     Args:
-        warehouse: The warehouse, whose clean events, shared ids and merged users are those of earlier runs.
-        known: What is known of ids now.
+        events: All rows of `CleanEvents` as they are stored.
+        before: The ids that joined nobody, and the merged users, when they were computed.
+        now: What is known of ids now, links of all days included.
         rule: The identity rule.
         days: The days of the run, whose links are new.
+        fetch: Returns the rows of a small result.
     """
-    events = warehouse.table(CleanEvents)
-    others = events.filter(~days.contain(events.event_date))
-    users, devices = _changed_ids(warehouse, known)
-    affected = _changed_devices(events, known.links, days)
+    linked = now.links.select("event_date").distinct()
+    others = events.filter(~days.contain(events.event_date)).semi_join(linked, "event_date")
+    users, devices = _changed_ids(before, now, fetch)
+    affected = _changed_devices(events, now.links, days)
     if users or devices:
-        of_ids = known.links.filter(known.links.user_id.isin(users) | known.links.device_id.isin(devices))
+        of_ids = now.links.filter(now.links.user_id.isin(users) | now.links.device_id.isin(devices))
         affected = union_all(affected, of_ids.select("device_id")).distinct()
     elif rule.days_around:
         # A sign-in reaches as far back as the rule looks ahead, and as far ahead as it looks back.
-        before, after = rule.days_around
-        others = others.filter(days.widened(before=after, after=before).contain(others.event_date))
+        earlier, later = rule.days_around
+        others = others.filter(days.widened(before=later, after=earlier).contain(others.event_date))
     on_device = others.semi_join(affected, device_of(others) == affected.device_id)
     if rule.owner != "last_user":
         on_device = on_device.filter(on_device.user_id.isnull())
     asked = union_all(on_device, others.filter(others.user_id.isin(users))) if users else on_device
     asked = asked.rename(stored_visitor_id="visitor_id").drop(*(set(OF_IDENTITY) - {"visitor_id"}))
-    links = known.links.semi_join(affected, "device_id")
-    now = with_visitors(asked, KnownIds(links, known.shared, known.merged), rule)
-    changed = now.filter(now.visitor_id != now.stored_visitor_id)
+    links = now.links.semi_join(affected, "device_id")
+    resolved = with_visitors(asked, KnownIds(links, now.shared, now.merged), rule)
+    changed = resolved.filter(resolved.visitor_id != resolved.stored_visitor_id)
     counts = changed.group_by("event_date").agg(changed_count=changed.event_id.nunique())
-    return {row["event_date"]: int(row["changed_count"]) for row in warehouse.rows_of(counts)}
+    return {row["event_date"]: int(row["changed_count"]) for row in fetch(counts)}
 
 
 def _changed_devices(events: ir.Table, links: ir.Table, days: Days) -> ir.Table:
@@ -65,16 +73,15 @@ def _compared(links: ir.Table) -> ir.Table:
     return can_be_null(conform(links, IdentityLinks).select(*COMPARED), COMPARED)
 
 
-def _changed_ids(warehouse: Engine, known: KnownIds) -> tuple[list[str], list[str]]:
+def _changed_ids(before: KnownIds, now: KnownIds, fetch: Fetched) -> tuple[list[str], list[str]]:
     """Return the users, and the devices, that join nobody since, or join again, or are another visitor."""
-    shared = _pairs(warehouse, warehouse.table(SharedIds)) ^ _pairs(warehouse, known.shared)
-    before, now = (
-        {(row["user_id"], row["visitor_user_id"]) for row in warehouse.rows_of(table)}
-        for table in (warehouse.table(MergedUsers), known.merged)
+    was_shared, is_shared = (
+        {(row["id_kind"], row["id_value"]) for row in fetch(known.shared.select("id_kind", "id_value"))}
+        for known in (before, now)
     )
-    users = {user for user, _ in before ^ now} | {value for kind, value in shared if kind == "user"}
+    was_merged, is_merged = (
+        {(row["user_id"], row["visitor_user_id"]) for row in fetch(known.merged)} for known in (before, now)
+    )
+    shared = was_shared ^ is_shared
+    users = {user for user, _ in was_merged ^ is_merged} | {value for kind, value in shared if kind == "user"}
     return sorted(users), sorted(value for kind, value in shared if kind != "user")
-
-
-def _pairs(warehouse: Engine, shared: ir.Table) -> set[tuple[str, str]]:
-    return {(row["id_kind"], row["id_value"]) for row in warehouse.rows_of(shared.select("id_kind", "id_value"))}

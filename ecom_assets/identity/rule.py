@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from ecom_assets.errors import DefinitionError, nearest
-from ecom_assets.settings.settings import Settings, about_setting
 
 Owner = Literal[
     "stitched", "device", "user_or_device", "last_or_next_user", "first_user", "last_user", "source_session"
@@ -68,27 +67,6 @@ class IdentityRule:
             hint = f"did you mean {near}?" if near else f"known are {', '.join(PRESETS)}."
             raise DefinitionError(f"There is no identity rule {name!r}; {hint}")
         return PRESETS[name]
-
-    @classmethod
-    def from_settings(cls, settings: Settings, name: str | None = None) -> "IdentityRule":
-        """Return a rule, by default that of ECOM_IDENTITY, with the bounds of the settings.
-
-        Raises:
-            SettingError: There is no rule of this name.
-        """
-        with about_setting("identity"):
-            rule = cls.preset(name or settings.identity)
-        return replace(
-            rule,
-            name=name or settings.identity,
-            days_back=settings.identity_days_back,
-            days_ahead=settings.identity_days_ahead,
-            device_users=settings.identity_device_users,
-            session_users=settings.identity_session_users,
-            user_devices=settings.identity_user_devices,
-            group_users=settings.identity_group_users,
-            late_days=settings.late_days,
-        )
 
     def within(self, days_back: int, days_ahead: int) -> "IdentityRule":
         """Return the rule with other look-backs; only `stitched` has them."""

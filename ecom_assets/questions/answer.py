@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from ecom_assets.errors import SourceError
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.identity.rule import TOOL_RULES, IdentityRule
+from ecom_assets.questions.identity import identity_rule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.days import Ends
@@ -214,10 +215,7 @@ def answer(
         EcomError: The question does not fit the events, or the source has none or refuses it.
     """
     if question.compare_identity:
-        plain = question.changed(compare_identity=None)
-        other = answer(kind, plain.changed(identity=question.compare_identity), source, page=page)
-        own = answer(kind, plain, source, keep=keep, page=page)
-        return own.model_copy(update={"compared": other.model_dump(mode="json", by_alias=True)})
+        return _compared(kind, question, source, keep, page)
     question = question.translated(source.translate)
     identity = _identity_of(question, source)
     segment = _segment_of(question, source)
@@ -229,18 +227,31 @@ def answer(
             raise SourceError(f"None of the rows counts as an event, so {kind.without}.{source.nothing()}")
         data = replace(_data_of(question, source, opened, segment, keep), begun=begun)
         numbers = kind.compute(question, data)
-        warnings = [*_unknown_days(data), *numbers.pop("warnings", ()), *_doubts(data)]
-        document = {
-            **_days_of(question, data),
-            "definition": numbers.pop("definition")
-            | ({"segment": segment.to_mapping()} if segment else {})
-            | ({"identity": identity.name} if identity else {}),
-            "event_count": data.extent.event_count,
-            **_page_of(numbers, kind.lists, page),
-            "warnings": list(dict.fromkeys(warnings)),
-            **source.facts(),
-        }
-    return kind.answer.model_validate(document)
+        numbers["definition"] |= _asked_of(segment, identity)
+        return kind.answer.model_validate(_document(kind, question, data, numbers, page))
+
+
+def _document(
+    kind: Kind[Q, A], question: Q, data: QuestionData, numbers: dict[str, Any], page: tuple[int | None, int]
+) -> dict[str, Any]:
+    """Return the fields of an answer with these numbers."""
+    doubts = dict.fromkeys((*_unknown_days(data), *numbers.pop("warnings", ()), *_doubts(data)))
+    return {
+        **_days_of(question, data),
+        "definition": numbers.pop("definition"),
+        "event_count": data.extent.event_count,
+        **_page_of(numbers, kind.lists, page),
+        "warnings": list(doubts),
+        **data.source.facts(),
+    }
+
+
+def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]) -> A:
+    """Return the answer with, in `compared`, that by another identity rule."""
+    plain = question.changed(compare_identity=None)
+    other = answer(kind, plain.changed(identity=question.compare_identity), source, page=page)
+    own = answer(kind, plain, source, keep=keep, page=page)
+    return own.model_copy(update={"compared": other.model_dump(mode="json", by_alias=True)})
 
 
 def _identity_of(question: Question, source: EventSource) -> IdentityRule | None:
@@ -251,7 +262,13 @@ def _identity_of(question: Question, source: EventSource) -> IdentityRule | None
     name = question.identity
     if name is None and not (source.of_orders or "user_id" in source.lacking):
         name = TOOL_RULES.get(getattr(question, "preset", None) or "")
-    return IdentityRule.from_settings(source.settings, name) if name else None
+    return identity_rule(source.settings, name) if name else None
+
+
+def _asked_of(segment: VisitorSegment | None, identity: IdentityRule | None) -> dict[str, Any]:
+    """Return the part of a definition that says which visitors a question is about."""
+    of_segment = {"segment": segment.to_mapping()} if segment else {}
+    return of_segment | ({"identity": identity.name} if identity else {})
 
 
 def _segment_of(question: Question, source: EventSource) -> VisitorSegment | None:

@@ -280,7 +280,7 @@ class Question(Definition):
     )  # fmt: skip
 
     identity: IdentityName | None = field(
-        None, "Visitors by", "Identity rule, which decides who a visitor is; that of ECOM_IDENTITY", group="more",
+        None, "Visitors by", "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given", group="more",
     )  # fmt: skip
     compare_identity: IdentityName | None = field(
         None, "Compared with visitors by", "Another identity rule, for the same numbers by both", group="more",

@@ -21,6 +21,7 @@ from ecom_assets.events.contracts import (
     RawEvents,
 )
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.journeys.contracts import CategoryPerformance, JourneyTransitions, SearchPerformance
 from ecom_assets.orders.contracts import (
     HeldOrderDays,
@@ -85,6 +86,7 @@ SERVED: tuple[type[Table], ...] = (
     QuarantinedOrderSamples,
     HeldOrderDays,
     CleanEvents,
+    MergedUsers,
 )
 """The tables that the API reads."""
 EVIDENCE: tuple[type[Table], ...] = (

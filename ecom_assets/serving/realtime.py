@@ -20,9 +20,9 @@ from ecom_assets.events import clean, realtime
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.events.realtime import RealTimeRule
-from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.optional_imports import packages_of
+from ecom_assets.questions.identity import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table, mapping_name
 from ecom_assets.sources.files.formats import NewestFiles, newest_files
@@ -162,7 +162,7 @@ def _live_events(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
     accepted = mapping.accepted_types(settings.event_types)
     rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
     copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
-    identity = replace(IdentityRule.from_settings(settings), joins_aliases=False)  # aliases are known after a run
+    identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
     found = clean.as_clean_events(copies, rule)
     events = with_visitors_of_all(found, found, identity).select(*CleanEvents.columns)
     sql = str(con.compile(events))

@@ -157,16 +157,18 @@ NEVER_RETURNED: dict[str, set[str]] = {
     "/analytics/engagement": {"change.bot_session_count"},
     "/analytics/funnel": {
         "warnings",
+        "compared",
         "session_rule",
         *(f"{place}steps.optional" for place in ("", "breakdown.", "cohorts.", "cohorts.breakdown.")),
     },
-    "/analytics/retention": {"warnings"},
-    "/analytics/retention/who": {"warnings"},
-    "/analytics/trend": {"warnings", "series.each", "series.occurrence"},
-    "/analytics/correlation": {"warnings"},
-    "/analytics/attribution": {"notes", "warnings", "channels.removal_effect"},
-    "/analytics/journeys": {"warnings"},
-    "/analytics/sessions": {"warnings", "total_count"},
+    "/analytics/retention": {"warnings", "compared"},
+    "/analytics/retention/who": {"warnings", "compared"},
+    "/analytics/trend": {"warnings", "compared", "series.each", "series.occurrence"},
+    "/analytics/correlation": {"warnings", "compared"},
+    "/analytics/attribution": {"notes", "warnings", "compared", "channels.removal_effect"},
+    "/analytics/journeys": {"warnings", "compared"},
+    "/analytics/experiment": {"compared"},
+    "/analytics/sessions": {"warnings", "compared", "total_count"},
 }
 """Fields that have nothing to say of this shop: why there is no model, a change from no robots, types that no event
 has, choices that are not made here. Removal effects are compared in `test_same_as_command.py`, choices in

@@ -17,8 +17,8 @@ AD_HOC: Final = "ad hoc"
 """The tag of the questions that a body defines; no other POST is a question."""
 NO_QUESTIONS: Final = frozenset({f"{VERSION_PREFIX}/", f"{VERSION_PREFIX}/metrics"})
 HEALTH: Final = f"{VERSION_PREFIX}/health"
-NOT_FOR_TOOLS: Final = frozenset({"format", "fields"})
-"""Parameters of the HTTP API that a tool does not have: tools answer JSON, and say what their numbers mean."""
+NOT_FOR_TOOLS: Final = frozenset({"format", "fields", "compare_identity"})
+"""What the HTTP API takes and a tool does not: tools answer JSON, say what numbers mean, and can be asked twice."""
 OF_ANSWER: Final = "answer_"
 """Leads the name of a parameter of the query where the body has one of that name: `limit` is `answer_limit` then."""
 IN_PATH: Final = re.compile(r"{(\w+)}")
@@ -95,7 +95,7 @@ def _question(document: Mapping[str, Any], path: str, method: str, operation: Ma
     parameters = [field for field in operation.get("parameters", ()) if field["name"] not in NOT_FOR_TOOLS]
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     body = document["components"]["schemas"].get(body.get("$ref", "").removeprefix(IN_DOCUMENT), body)
-    of_body = body.get("properties", {})
+    of_body = {name: field for name, field in body.get("properties", {}).items() if name not in NOT_FOR_TOOLS}
     names = {field["name"]: OF_ANSWER * (field["name"] in of_body) + field["name"] for field in parameters}
     schema = {
         "type": "object",

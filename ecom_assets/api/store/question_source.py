@@ -148,8 +148,11 @@ class PublishedEvents:
         events = self._in_zone(self.source.reading.events_in(self.con))
         if self.identity is None:
             return events
-        merged = self.con.table(MergedUsers.name, database=MergedUsers.layer)
-        resolved = with_visitors_of_all(events.drop(*OF_IDENTITY), merged, self.identity)
+        tables, rule = PublishedTables(self.source.reading, self.con), self.identity
+        if not tables.has(MergedUsers):  # as in a snapshot of an earlier release
+            rule = replace(rule, joins_aliases=False)
+        merged = tables.table(MergedUsers) if rule.joins_aliases else events
+        resolved = with_visitors_of_all(events.drop(*OF_IDENTITY), merged, rule)
         return dialect_of(self.con).kept(self.con, "identified_events", resolved.select(*events.columns))
 
     def extent(self, period: Period | None) -> Extent:

@@ -21,6 +21,7 @@ from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.links import ALIAS, aliases_in_order, identity_aliases, merged_rows, merged_users
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import visitor_of_user, with_visitors_of_all
+from ecom_assets.questions.identity import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import (
     DEFAULT_RULE,
@@ -125,7 +126,7 @@ class FileEvents:
             STATEMENTS.keep_in(settings.home / "statements.sqlite")
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         opened = cls(con, files, mapping, settings)
-        return opened.by(IdentityRule.from_settings(settings))
+        return opened.by(identity_rule(settings))
 
     def by(self, identity: IdentityRule) -> "FileEvents":
         """Return the same files, whose visitors are found by a rule."""
