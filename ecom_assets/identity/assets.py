@@ -38,7 +38,7 @@ EVERY_ALIAS = Reads(IdentityAliases, whole=True)
 
 @invalidation(changed=ChangedVisitorDays)
 def days_of_changed_visitors(changed: ir.Table, days: Days) -> ir.Table:
-    """Return the other days whose visitors the run's days changed."""
+    """Return the days whose visitors the run's days changed."""
     return changed.filter(days.contain(changed.event_date)).select(day="changed_date").distinct()
 
 
@@ -107,9 +107,11 @@ def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
 
 @table_asset(ChangedVisitorDays, deps=(asset_key(IdentityLinks), asset_key(IdentityAliases)))
 def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: Days) -> ir.Table:
-    """Find the events of other days whose visitor is another since the run's days came, changed or went."""
+    """Find the stored events whose visitor is another since the run's days came, changed or went."""
     noted = warehouse.table(ChangedVisitorDays)
     noted = noted.filter(days.contain(noted.event_date))
+    # A day of the run is computed again by itself: no later run has to know that it changed.
+    noted = noted.filter(noted.changed_date != noted.event_date)
     counts = {(row["event_date"], row["changed_date"]): int(row["changed_count"]) for row in warehouse.rows_of(noted)}
     warehouse.ensure(CleanEvents)
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
@@ -119,7 +121,7 @@ def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: D
         now = KnownIds(links, linking.shared_ids(links, identity_rule), merged_now)
         events = warehouse.table(CleanEvents)
         for day, count in changed_days(events, before, now, identity_rule, days, warehouse.rows_of).items():
-            counts[days.dates[-1], day] = count
+            counts[day if day in days.dates else days.dates[-1], day] = count
     return table_of(ChangedVisitorDays, ((*keys, count) for keys, count in sorted(counts.items())))
 
 

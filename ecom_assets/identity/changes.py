@@ -29,7 +29,9 @@ Fetched = Callable[[ir.Table], list[dict[str, Any]]]
 def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of ids, or a definition)
     events: ir.Table, before: KnownIds, now: KnownIds, rule: IdentityRule, days: Days, fetch: Fetched
 ) -> dict[date, int]:
-    """Return the days other than `days` with an event that has another visitor now, and how many of these events.
+    """Return the days with a stored event that has another visitor now, and how many of these events.
+
+    Days of the run are among them: their events are computed again anyway, but published numbers change by it.
 
     Args:
         events: All rows of `CleanEvents` as they are stored.
@@ -40,7 +42,7 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
         fetch: Returns the rows of a small result.
     """
     linked = now.links.select("event_date").distinct()
-    others = events.filter(~days.contain(events.event_date)).semi_join(linked, "event_date")
+    near = events.semi_join(linked, "event_date")
     users, devices = _changed_ids(before, now, fetch)
     affected = _changed_devices(events, now.links, days)
     if users or devices:
@@ -49,11 +51,11 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
     elif rule.days_around:
         # A sign-in reaches as far back as the rule looks ahead, and as far ahead as it looks back.
         earlier, later = rule.days_around
-        others = others.filter(days.widened(before=later, after=earlier).contain(others.event_date))
-    on_device = others.semi_join(affected, device_of(others) == affected.device_id)
+        near = near.filter(days.widened(before=later, after=earlier).contain(near.event_date))
+    on_device = near.semi_join(affected, device_of(near) == affected.device_id)
     if rule.owner != "last_user":
         on_device = on_device.filter(on_device.user_id.isnull())
-    asked = union_all(on_device, others.filter(others.user_id.isin(users))) if users else on_device
+    asked = union_all(on_device, near.filter(near.user_id.isin(users))) if users else on_device
     asked = asked.rename(stored_visitor_id="visitor_id").drop(*(set(OF_IDENTITY) - {"visitor_id"}))
     links = now.links.semi_join(affected, "device_id")
     resolved = with_visitors(asked, KnownIds(links, now.shared, now.merged), rule)

@@ -69,7 +69,7 @@ class MergedUsers(Table):
 
 
 class ChangedVisitorDays(Table):
-    """One row per day of events and other day on which these events changed the visitor of an event."""
+    """One row per day of events and day on which these events changed the visitor of an event."""
 
     layer = "staging"
     key = ("event_date", "changed_date")

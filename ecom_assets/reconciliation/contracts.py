@@ -66,7 +66,7 @@ class OrderEventReconciliationDaily(Table):
     time_zone_shift_amount = amount("Their sum; over both days it is zero")
 
 
-RESTATEMENT_CAUSES = ("late_rows", "withdrawn_rows", "rows_of_other_days", "definition_changed")
+RESTATEMENT_CAUSES = ("late_rows", "withdrawn_rows", "identity", "rows_of_other_days", "definition_changed")
 """Why a published number can change; the first that applies."""
 
 

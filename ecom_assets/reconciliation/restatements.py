@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from ecom_assets.clock import now_utc_without_zone
+from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.reconciliation.contracts import PublishedDays, Restatements
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -206,7 +207,7 @@ class RestatementLog:
         self._written.setdefault(contract.qualified_name(), set()).update(days.dates)
         if not contract.counted_from:
             return None
-        needed: list[type[Table]] = [PublishedDays, Restatements, *contract.counted_from]
+        needed: list[type[Table]] = [PublishedDays, Restatements, ChangedVisitorDays, *contract.counted_from]
         for table in needed:
             self.engine.ensure(table)
         return RestatementHooks(self, contract, days, own)
@@ -296,10 +297,16 @@ class RestatementHooks:
             day: Movement.between(json.loads(self.notes[day]["source_row_counts"]) if day in self.notes else {}, result)
             for day, result in sources.items()
         }
+        # An identity rule that another setting changed moves visitors without any row: that is a definition.
         others = any(movement.arrived or movement.withdrawn for movement in moved.values())
+        of_identity = self._days_of_changed_visitors() if others else set()
         days = {change.day for change in changes}
         ids = self._ids({day: moved[day] for day in days})
-        reasons = {day: self._why(moved[day], ids.get(day), others=others) for day in days}
+        causes = {
+            day: "identity" if day in of_identity else "rows_of_other_days" if others else "definition_changed"
+            for day in days
+        }
+        reasons = {day: self._why(moved[day], ids.get(day), causes[day]) for day in days}
         who = {"run_id": self.log.run_id, "restated_at": now_utc_without_zone()}
         rows = [self._entry(change) | reasons[change.day] | who for change in changes]
         for row in rows:
@@ -318,9 +325,14 @@ class RestatementHooks:
             "published_run_id": self.notes[change.day]["run_id"],
         }
 
+    def _days_of_changed_visitors(self) -> set[date]:
+        """Return the days on which an event has another visitor since the run's days came, changed or went."""
+        noted = self.log.engine.table(ChangedVisitorDays)
+        rows = noted.filter(self.own.contain(noted.event_date)).select("changed_date").distinct()
+        return {row["changed_date"] for row in self.log.engine.rows_of(rows)}
+
     @staticmethod
-    def _why(moved: Movement, ids: list[str] | None, *, others: bool) -> Row:
-        cause = "rows_of_other_days" if others else "definition_changed"
+    def _why(moved: Movement, ids: list[str] | None, cause: str) -> Row:
         if moved.arrived or moved.withdrawn:
             cause = "late_rows" if moved.arrived else "withdrawn_rows"
         return {

@@ -221,8 +221,9 @@ class TableAsset:
 
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
         """
-        if self.widened_by and self.contract.day_column:
-            run = self.widened_by.days(run, parameters, warehouse)
+        widened_by = self.widened_by if self.contract.day_column else None
+        if widened_by:
+            run = widened_by.days(run, parameters, warehouse)
             of_run = {name: reads.of(parameters[name], run) for name, reads in self.reads.items()}
             parameters = {**parameters, **of_run}
         days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
@@ -234,7 +235,7 @@ class TableAsset:
             rows = rows.filter(whole.contain(rows[self.contract.day_column]))
             missing = Days.from_dates(set(days.dates) - set(whole.dates))
             return SliceOutput(rows, whole, warning=_not_loaded(self.raw, missing))
-        return SliceOutput(rows, days) if self.invalidated_by or self.widened_by else rows
+        return SliceOutput(rows, days) if self.invalidated_by or widened_by else rows
 
     def _compute(self, given: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)

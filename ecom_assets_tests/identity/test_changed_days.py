@@ -1,0 +1,115 @@
+"""A sign-in changes the visitors of other days: they are computed again, and what was published is restated."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.contracts import ChangedVisitorDays
+from ecom_assets.reconciliation.contracts import Restatements
+from ecom_assets.reconciliation.restatements import RestatementLog
+from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import SliceOutput
+from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.platform import Platform
+
+DAY_TWO = DAY_ONE + timedelta(days=1)
+BOTH = Days((DAY_ONE, DAY_TWO))
+VISITORS = ("daily_visitor_count", "weekly_visitor_count", "monthly_visitor_count")
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Platform]:
+    platform = Platform()
+    yield platform
+    platform.close()
+
+
+@pytest.fixture
+def shop(opened: Platform) -> Platform:
+    opened.clear()
+    opened.engine.drop(Restatements)
+    return opened
+
+
+def event(event_id: str, clock: str, device: str, user: str | None = None, **values: Any) -> Row:
+    """Return an event on a device, each in a source session of its own."""
+    return received(event_id, at(clock), user_id=user, session_id=f"s{event_id}", anonymous_id=device, **values)
+
+
+def published(shop: Platform, run_id: str, days: Days) -> None:
+    """Run days, and engagement watched, as the IO manager does."""
+    (engagement,) = [asset for asset in shop.assets if asset.contract is EngagementDaily]
+    shop.run(days, only=[asset.contract.name for asset in shop.assets if asset is not engagement])
+    log = RestatementLog(shop.engine, run_id)
+    output = shop.output(engagement, days)
+    hooks = log.hooks_for(EngagementDaily, output.days, days)
+    shop.engine.replace(EngagementDaily, output.rows, output.days, hooks)
+
+
+FIRST = [event("1", "09:00", "d1"), event("2", "15:00", "d1"), event("3", "16:00", "d2", "ben")]
+"""Two visitors: a device, and ben on another."""
+SIGN_IN = event("4", "+1 09:00", "d1", "ben")
+
+
+@pytest.mark.parametrize("days", [Days((DAY_TWO,)), BOTH], ids=["the day of the sign-in", "both days"])
+def test_a_sign_in_restates_the_day_before_with_its_cause_and_amount(shop: Platform, days: Days) -> None:
+    shop.receive(FIRST, BOTH)
+    published(shop, "run 1", Days((DAY_ONE,)))
+    shop.receive([*FIRST, SIGN_IN], BOTH)
+    published(shop, "run 2", days)
+    assert {row["visitor_id"] for row in shop.rows(CleanEvents)} == {"ben"}
+    logged = [(row["restated_date"], row["column_name"], row["difference"], row["cause"]) for row in restated(shop)]
+    assert sorted(logged) == sorted((DAY_ONE, name, -1, "identity") for name in VISITORS)
+    assert {(row["before_value"], row["after_value"]) for row in restated(shop)} == {(2, 1)}
+    assert [(row["changed_date"], row["changed_count"]) for row in shop.rows(ChangedVisitorDays)] == [(DAY_ONE, 2)]
+
+
+def test_a_sign_in_that_goes_again_restates_the_day_back(shop: Platform) -> None:
+    shop.receive([*FIRST, SIGN_IN], BOTH)
+    published(shop, "run 1", BOTH)
+    shop.receive(FIRST, BOTH)
+    published(shop, "run 2", Days((DAY_TWO,)))
+    assert [(row["cause"], row["difference"]) for row in restated(shop) if row["restated_date"] == DAY_ONE] == [
+        ("identity", 1)
+    ] * 3
+
+
+def test_a_late_row_of_the_day_itself_is_the_cause_even_if_visitors_change_too(shop: Platform) -> None:
+    shop.receive(FIRST, BOTH)
+    published(shop, "run 1", Days((DAY_ONE,)))
+    late = event("5", "23:00", "d3") | {"received_date": DAY_TWO}
+    shop.receive([*FIRST, SIGN_IN, late], BOTH)
+    published(shop, "run 2", BOTH)
+    assert {row["cause"] for row in restated(shop)} == {"late_rows"}
+
+
+def test_a_day_whose_visitors_stay_changes_by_the_rows_of_other_days(shop: Platform) -> None:
+    # The session of d1 goes on after midnight: it lasts longer, and nobody is somebody else.
+    first = [event("1", "23:50", "d1")]
+    shop.receive(first, BOTH)
+    published(shop, "run 1", Days((DAY_ONE,)))
+    shop.receive([*first, event("2", "+1 00:10", "d1") | {"session_id": "s1"}], BOTH)
+    published(shop, "run 2", Days((DAY_TWO,)))
+    assert {(row["restated_date"], row["cause"]) for row in restated(shop)} == {(DAY_ONE, "rows_of_other_days")}
+
+
+def restated(shop: Platform) -> list[Row]:
+    """Return what was logged, but the means and rates, which follow from the counts."""
+    shop.engine.ensure(Restatements)
+    rows: list[Row] = shop.engine.table(Restatements).to_pyarrow().to_pylist()
+    return [row for row in rows if row["difference"] is not None]
+
+
+def test_a_table_without_days_is_replaced_as_a_whole_however_far_back_a_run_reaches(shop: Platform) -> None:
+    shop.receive([*FIRST, SIGN_IN], BOTH)
+    shop.run(BOTH)
+    whole = [asset for asset in shop.assets if asset.widened_by and asset.contract.day_column is None]
+    assert whole
+    for asset in whole:
+        tables = {name: shop.engine.table(reads.contract) for name, reads in asset.reads.items()}
+        rows = asset.output(Days(()), {**shop.rules, **tables, "warehouse": shop.engine}, shop.engine)
+        assert not isinstance(rows, SliceOutput), asset.contract.name
