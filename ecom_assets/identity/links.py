@@ -113,13 +113,7 @@ def _users_of_many_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
     devices = seen.filter(seen.is_device)
     many = devices.group_by("user_id").agg(device_count=lambda t: t.device_id.nunique())
     many = many.filter(many.device_count >= rule.user_devices)
-    days = devices.semi_join(many, "user_id").select("user_id", "device_id", "event_date").distinct()
-    last = days.select("user_id", last_date="event_date").distinct()
-    first = (last.last_date - ibis.interval(days=rule.user_devices_days - 1)).cast("date")
-    inside = last.join(
-        days, [last.user_id == days.user_id, days.event_date <= last.last_date, days.event_date >= first]
-    )
-    counted = inside.group_by("user_id", "last_date").agg(device_count=inside.device_id.nunique())
+    counted = devices_within_days(devices.semi_join(many, "user_id"), rule)
     reached = counted.group_by("user_id").agg(reached_count=counted.device_count.max())
     return reached.filter(reached.reached_count >= rule.user_devices).select(
         id_kind=ibis.literal("user"),
@@ -127,6 +121,17 @@ def _users_of_many_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
         reason=ibis.literal("user_devices"),
         reached_count="reached_count",
     )
+
+
+def devices_within_days(devices: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return `device_count` of links of devices: on how many a user was on each of their days and those before it."""
+    days = devices.select("user_id", "device_id", "event_date").distinct()
+    last = days.select("user_id", last_date="event_date").distinct()
+    first = (last.last_date - ibis.interval(days=rule.user_devices_days - 1)).cast("date")
+    inside = last.join(
+        days, [last.user_id == days.user_id, days.event_date <= last.last_date, days.event_date >= first]
+    )
+    return inside.group_by("user_id", "last_date").agg(device_count=inside.device_id.nunique())
 
 
 Alias = tuple[str, str]
