@@ -18,6 +18,7 @@ from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import at
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.identity.reference import Seen, owners
+from ecom_assets_tests.markdown import section
 
 KINDS = {
     "event_id": pa.string(), "event_at": pa.timestamp("us"), "event_date": pa.date32(), "event_type": pa.string(),
@@ -57,27 +58,23 @@ def sequence() -> list[Seen]:
     ]
 
 
-OWNERS = {
-    "stitched": "A A A B B A A",
-    "device": "D D D D D E E",
-    "user": "D A D B D A E",
-    "ga4_device": "D D D D D E E",
-    "ga4_observed": "D A D B D A E",
-    "amplitude": "A A A B B A A",
-    "mixpanel_simplified": "A A A B A A A",
-    "mixpanel_original": "A A A B A A A",
-    "posthog": "A A A B A A A",
-    "segment_dbt": "B B B B B A A",
-    "snowplow_unified": "B B B B B A A",
-}
-"""The owners of the seven events under each rule, by the documents and the source of each tool."""
+def owners_on_page() -> dict[str, list[str]]:
+    """Return the owners of the seven events under each rule, as docs/metrics says by the documents of each tool."""
+    _, lines = section("docs/metrics", "Visitors as other tools find them").tables
+    return {line["rule"]: [cell for name, cell in line.items() if name != "rule"] for line in lines}
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_two_users_of_one_device_and_one_user_of_two_devices_under_each_rule(name: str) -> None:
-    expected = [f"anon-{who}" if who in "DE" else who for who in OWNERS[name].split()]
+    expected = [f"anon-{who}" if who in {"D", "E"} else who for who in owners_on_page()[name]]
     actual = visitors(sequence(), PRESETS[name])
     assert [actual[str(n)] for n in range(1, 8)] == expected
+
+
+def test_the_page_has_every_rule_once() -> None:
+    described, _ = section("docs/metrics", "Visitors as other tools find them").tables
+    assert [name for line in described for name in line["rule"].split(", ")] == list(owners_on_page())
+    assert set(owners_on_page()) == set(PRESETS)
 
 
 HOURS = st.sampled_from([0, 1, 20, 29, 30, 31, 60, 24 * 60 - 30, 24 * 60, 24 * 60 + 1, 3 * 24 * 60, 40 * 24 * 60])
