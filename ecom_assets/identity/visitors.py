@@ -55,7 +55,7 @@ def with_visitors(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.T
         owned = owned.left_join(known.merged, owned.visitor_user == known.merged.user_id, rname="merged_{name}")
         owned = owned.mutate(visitor_user=ibis.coalesce(owned.visitor_user_id, owned.visitor_user))
     user = visitor_of_user(owned.visitor_user)
-    visitor = ibis.coalesce(user, ibis.literal(ANONYMOUS).concat(device_of(owned)))
+    visitor = ibis.coalesce(user, ibis.literal(ANONYMOUS).concat(_nobody_of(owned, rule)))
     return owned.mutate(visitor_id=visitor).select(*events.columns, "visitor_id", "joined_by")
 
 
@@ -71,10 +71,18 @@ def with_visitors_of_all(events: ir.Table, merged: ir.Table, rule: IdentityRule)
     return with_visitors(events, KnownIds(links, shared_ids(links, rule), merged), rule)
 
 
-def _kind_of(events: ir.Table) -> ir.StringValue:
-    """Return what stands for the owner of an event that no user owns."""
-    is_device = (device_of(events) == events.device_id).fill_null(NO)
-    return is_device.ifelse("device", "source_session")
+def _nobody_of(events: ir.Table, rule: IdentityRule) -> ir.StringValue:
+    """Return the id that stands for the owner of an event that no user owns."""
+    if rule.owner == "source_session":
+        return ibis.coalesce(events.source_session_id, events.device_id)
+    return device_of(events)
+
+
+def _kind_of(events: ir.Table, rule: IdentityRule) -> ir.StringValue:
+    """Return what it is an id of."""
+    if rule.owner == "source_session":
+        return events.source_session_id.isnull().ifelse("device", "source_session")
+    return events.device_id.isnull().ifelse("source_session", "device")
 
 
 def _unlinked(events: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -87,7 +95,7 @@ def _unlinked(events: ir.Table, rule: IdentityRule) -> ir.Table:
         users = [("user", events.user_id), ("session_user", events.session_user_id)]
     return events.mutate(
         visitor_user=ibis.coalesce(*(user for _, user in users)),
-        joined_by=ibis.cases(*((user.notnull(), name) for name, user in users), else_=_kind_of(events)),
+        joined_by=ibis.cases(*((user.notnull(), name) for name, user in users), else_=_kind_of(events, rule)),
     )
 
 
@@ -173,7 +181,7 @@ def _decision(events: ir.Table, rule: IdentityRule) -> dict[str, ir.Value]:
     own: Step = ("user", events.user_id, events.user_id.notnull())
     steps = [*_steps(events, rule), own] if rule.owner == "last_user" else [own, *_steps(events, rule)]
     user = ibis.cases(*((applies, owner) for _, owner, applies in steps), else_=ibis.null("string"))
-    name = ibis.cases(*((applies, name) for name, _, applies in steps), else_=_kind_of(events))
+    name = ibis.cases(*((applies, name) for name, _, applies in steps), else_=_kind_of(events, rule))
     return {"visitor_user": user, "joined_by": name}
 
 

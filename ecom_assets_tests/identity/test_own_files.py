@@ -1,0 +1,93 @@
+"""Visitors of the exports of other tools: by their devices, where nobody or not everybody signs in."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecom_assets_tests.command import ecom
+
+START = datetime(2026, 3, 2, 10, tzinfo=UTC)
+"""A Monday."""
+SEGMENT = """\
+fields:
+  event_id: messageId
+  user_id: {column: userId, optional: true}
+  anonymous_id: anonymousId
+  event_type: event
+  event_timestamp: timestamp
+"""
+
+
+def ga4_hit(device: int, at: datetime, name: str) -> dict[str, Any]:
+    session = {"key": "ga_session_id", "value": {"int_value": int(at.timestamp())}}
+    return {
+        "event_timestamp": int(at.timestamp() * 1e6), "event_name": name, "event_params": [session],
+        "user_pseudo_id": f"{device}.{device}", "device": {"category": "mobile"},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def ga4(tmp_path: Path) -> Path:
+    """300 devices without a signed-in user; each comes on a day of the first week, 120 again a week later."""
+    hits = []
+    for device in range(300):
+        first = START + timedelta(days=device % 7, minutes=device)
+        comes = [first, first + timedelta(days=7)] if device < 120 else [first]
+        hits += [ga4_hit(device, at, "page_view") for at in comes]
+    file = tmp_path / "events.ndjson"
+    file.write_text("\n".join(map(json.dumps, hits)), encoding="utf-8")
+    return file
+
+
+def test_300_devices_without_signed_in_users_are_300_visitors(home: Path, ga4: Path) -> None:
+    result = ecom("sessions", "--events", ga4, "--mapping", "ga4_export", "--json", home=home).json
+    assert (result["events"], result["visitors"], result["sessions"]) == (420, 300, 420)
+    by_session = ecom("sessions", "--events", ga4, "--mapping", "ga4_export", "--identity", "user", "--json", home=home)
+    assert by_session.json["visitors"] == 420, "the source's sessions, as without devices"
+
+
+def test_who_comes_back_a_week_later_is_counted_by_device(home: Path, ga4: Path) -> None:
+    words = ("retention", "--events", ga4, "--mapping", "ga4_export", "--period", "week", "--json")
+    (first,) = ecom(*words, home=home).json["cohorts"]
+    assert first["size"] == 300
+    assert first["returned"][1] == 120
+
+
+@pytest.fixture
+def segment(tmp_path: Path) -> tuple[Path, Path]:
+    """Ten people view a product on a device; five sign in there ten minutes later, and buy."""
+    rows = []
+    for person in range(10):
+        at = START + timedelta(minutes=person)
+        rows.append({"anonymousId": f"a{person}", "userId": None, "event": "page_view", "timestamp": at.isoformat()})
+        if person < 5:
+            bought = (at + timedelta(minutes=10)).isoformat()
+            rows.append({"anonymousId": f"a{person}", "userId": f"u{person}", "event": "purchase", "timestamp": bought})
+    text = "\n".join(json.dumps({"messageId": f"m{n}", **row}) for n, row in enumerate(rows))
+    (tmp_path / "segment.ndjson").write_text(text, encoding="utf-8")
+    (tmp_path / "segment.yaml").write_text(SEGMENT, encoding="utf-8")
+    return tmp_path / "segment.ndjson", tmp_path / "segment.yaml"
+
+
+@pytest.mark.parametrize(("identity", "bought"), [("stitched", 5), ("amplitude", 5), ("user", 0), ("device", 5)])
+def test_a_funnel_follows_people_over_their_sign_in(
+    home: Path, segment: tuple[Path, Path], identity: str, bought: int
+) -> None:
+    file, mapping = segment
+    words = ("funnel", "--events", file, "--mapping", mapping, "--steps", "page_view,purchase", "--identity", identity)
+    result = ecom(*words, "--json", home=home).json
+    assert result["rows"]["rejected"] == {}
+    assert [step["count"] for step in result["steps"]] == [10, bought]
+
+
+def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
+    file, mapping = segment
+    words = ("sessions", "--events", file, "--mapping", mapping, "--identity", "stitched", "--compare-identity", "user")
+    result = ecom(*words, "--json", home=home).json
+    assert (result["definition"]["identity"], result["visitors"]) == ("stitched", 10)
+    assert (result["compared"]["definition"]["identity"], result["compared"]["visitors"]) == ("user", 15)
+    out = ecom(*words, home=home).out
+    assert out.index("Visitors by stitched:") < out.index("Visitors by user:")
