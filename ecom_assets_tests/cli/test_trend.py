@@ -74,6 +74,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "stickiness": None,
         "lifecycle": None,
         "warnings": [],
+        "compared": None,
         "rows": {"read": 6, "counted": 5, "rejected": {"missing_identity": 1}},
     }
 

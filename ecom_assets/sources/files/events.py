@@ -6,7 +6,6 @@ from functools import cached_property
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError, UsageError
@@ -17,7 +16,6 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.links import ALIAS, aliases_in_order, identity_aliases, merged_rows, merged_users
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import visitor_of_user, with_visitors_of_all
@@ -37,7 +35,7 @@ from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.portable import fetched, schema_of, union_all
+from ecom_assets.tables.portable import fetched, union_all
 from ecom_assets.warehouse.local import adopted, plain_connection, temporary
 from ecom_assets.warehouse.sql_text import STATEMENTS, day_in_zone, select
 
@@ -224,9 +222,11 @@ class FileEvents:
             rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
             pairs = list(fetched(self.con, aliases_in_order(identity_aliases(rows))))
         groups, _ = merged_users(pairs, self.identity.group_users)
-        records = [dict(zip(MergedUsers.columns, row, strict=True)) for row in merged_rows(groups)]
-        rows = pa.Table.from_pylist(records, schema=schema_of(MergedUsers).to_pyarrow())
-        return self.con.create_table(MERGED, rows, temp=True, overwrite=True)
+        columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {MERGED} ({columns})")
+        for row in merged_rows(groups):
+            self.con.con.execute(f"INSERT INTO {MERGED} VALUES (?, ?, ?)", row)  # noqa: S608 (a name of this module)
+        return self.con.table(MERGED, database=("temp", "main"))
 
     def _ordinary(self, checked: CheckedRows) -> ir.Table:
         """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
