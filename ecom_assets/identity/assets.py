@@ -5,6 +5,7 @@ table that is computed from clean events: see docs/adr/0030.
 """
 
 from collections.abc import Iterable, Sequence
+from secrets import token_hex
 
 import ibis
 import ibis.expr.types as ir
@@ -83,16 +84,30 @@ def clean_events_asset(late_days: int) -> TableAsset:
         merged_users: ir.Table,
         cleaning_rule: CleaningRule,
         identity_rule: IdentityRule,
+        warehouse: Engine,
         days: Days,
+        run_days: Days,
     ) -> ir.Table:
         """Give each clean event its visitor."""
-        near = days if identity_rule.has_links else days.widened(before=1, after=1)
+        near = run_days if identity_rule.has_links else days.widened(before=1, after=1)
         found = clean.clean_events(raw_events, duplicate_events, cleaning_rule, near)
+        if others := set(days.dates) - set(near.dates):
+            found = union_all(found, _stored_events(warehouse, Days.from_dates(others)))
         known = KnownIds(links_around(identity_links, identity_rule, days), shared_ids, merged_users)
         rows = with_visitors(found, known, identity_rule).select(*CleanEvents.columns)
-        return rows if near == days else rows.filter(days.contain(rows.event_date))
+        return rows if identity_rule.has_links else rows.filter(days.contain(rows.event_date))
 
     return events
+
+
+def _stored_events(warehouse: Engine, days: Days) -> ir.Table:
+    """Return the clean events of days that the run has not cleaned, apart from the table that is about to be replaced.
+
+    Only their visitors change: their copies and rejected rows are those of the run that cleaned them.
+    """
+    events = warehouse.table(CleanEvents)
+    rows = events.filter(days.contain(events.event_date)).drop(*clean.OF_IDENTITY)
+    return stored(warehouse.con, f"events_of_other_days_{token_hex(4)}", rows)
 
 
 def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
@@ -117,8 +132,8 @@ def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: D
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
         links, aliases = warehouse.table(IdentityLinks), warehouse.table(IdentityAliases)
         before = KnownIds(links, warehouse.table(SharedIds), warehouse.table(MergedUsers))
-        merged_now = stored(warehouse.con, "merged_users_now", merged(aliases, identity_rule, warehouse))
-        now = KnownIds(links, linking.shared_ids(links, identity_rule), merged_now)
+        shared_now = shared(links, aliases, identity_rule, warehouse)
+        now = KnownIds(links, shared_now, merged(aliases, identity_rule, warehouse))
         events = warehouse.table(CleanEvents)
         for day, count in changed_days(events, before, now, identity_rule, days, warehouse.rows_of).items():
             counts[day if day in days.dates else days.dates[-1], day] = count
@@ -130,12 +145,17 @@ def shared_ids(
     identity_links: ir.Table, identity_aliases: ir.Table, identity_rule: IdentityRule, warehouse: Engine
 ) -> ir.Table:
     """Find the ids that join nobody."""
-    rows = linking.shared_ids(identity_links, identity_rule)
-    _, too_large = groups_of(identity_aliases, identity_rule, warehouse)
-    if not too_large:
-        return rows
-    named = (("user", user, "group_users", len(users)) for users in too_large for user in users)
-    return union_all(rows, stored(warehouse.con, "large_groups", table_of(SharedIds, named)))
+    return shared(identity_links, identity_aliases, identity_rule, warehouse)
+
+
+def shared(links: ir.Table, aliases: ir.Table, rule: IdentityRule, warehouse: Engine) -> ir.Table:
+    """Return the rows of `SharedIds` of all links and aliases; they are few."""
+    rows = [
+        tuple(row[name] for name in SharedIds.columns) for row in warehouse.rows_of(linking.shared_ids(links, rule))
+    ]
+    _, too_large = groups_of(aliases, rule, warehouse)
+    of_groups = [("user", user, "group_users", len(users)) for users in too_large for user in users]
+    return table_of(SharedIds, [*rows, *of_groups])
 
 
 @table_asset(MergedUsers, deps=(changed_visitor_days.key,), identity_aliases=EVERY_ALIAS)

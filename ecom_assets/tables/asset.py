@@ -220,7 +220,9 @@ class TableAsset:
         """Return the table on the days of a run and on the days that the run invalidates.
 
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
+        A function that takes `run_days` gets the days of the run, beside `days`.
         """
+        parameters = {**parameters, "run_days": run}
         widened_by = self.widened_by if self.contract.day_column else None
         if widened_by:
             run = widened_by.days(run, parameters, warehouse)
@@ -255,7 +257,7 @@ class TableAsset:
         names = set(inspect.signature(self.function).parameters)
         if self.invalidated_by:
             names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
-        return (names - set(given) - set(self.reads) - {"days"}) | {"warehouse"}
+        return (names - set(given) - set(self.reads) - {"days", "run_days"}) | {"warehouse"}
 
 
 def code_of(function: Callable[..., Any]) -> dict[str, Any]:

@@ -54,6 +54,64 @@ odd-20,bea,product_view,2026-03-29T22:03:00Z,p1,(exit),s-4,https://shop.example/
 odd-21,cleo,purchase,2026-03-30T11:00:00Z,,,s-5,https://shop.example/,,9999999999999999.99
 odd-22,cleo,purchase,2026-03-30T11:00:01Z,,,s-5,https://shop.example/,,-1e20
 """
+DEVICE_HEADER = f"{HEADER},anonymous_id,properties"
+FEW_SHARE = {
+    "identity_device_users": 4, "identity_session_users": 3, "identity_user_devices": 5, "identity_group_users": 4,
+}  # fmt: skip
+"""Bounds of the identity rule that a few rows reach."""
+PREVIOUS = '"{""previous_id"": ""%s""}"'
+DEVICE_ROWS = {
+    date(2026, 3, 29): """
+dev-1,,page_view,2026-03-27T09:00:00Z,,,,https://shop.example/,,,D-1,
+dev-2,,page_view,2026-03-27T09:20:00Z,,,,https://shop.example/,,,D-1,
+dev-3,Dora,login,2026-03-27T09:40:00Z,,,,https://shop.example/,,,D-1,
+dev-4,,page_view,2026-03-27T10:10:00Z,,,,https://shop.example/,,,D-1,
+dev-5,,page_view,2026-03-27T22:59:59.999999Z,,,,https://shop.example/,,,D-1,
+dev-6,emil,login,2026-03-28T23:10:00Z,,,,https://shop.example/,,,D-1,
+dev-7,,page_view,2026-03-28T23:10:00Z,,,,https://shop.example/,,,D-1,
+dev-8,,page_view,2026-03-29T01:30:00Z,,,,https://shop.example/,,,D-1,
+dev-9,,page_view,2026-03-27T12:00:00Z,,,s-d,https://shop.example/,,,d-1,
+dev-10,,page_view,2026-03-28T12:00:00Z,,,s-d,https://shop.example/,,,"Gerät ""2"" \\é",
+dev-11,,page_view,2026-03-28T12:00:01Z,,,s-d,https://shop.example/,,,"Gerät ""2"" \\é",
+dev-12,,page_view,2026-03-27T15:00:00Z,,,,https://shop.example/,,,D-3,
+dev-13,,page_view,2026-03-28T15:00:00Z,,,,https://shop.example/,,,NULL,
+dev-14,finn,login,2026-03-28T15:00:00Z,,,,https://shop.example/,,,NULL,
+dev-15,Guest,login,2026-03-28T16:00:00Z,,,,https://shop.example/,,,D-4,
+dev-16,,page_view,2026-03-28T16:00:01Z,,,,https://shop.example/,,,D-4,
+dev-17,,page_view,2026-03-27T17:00:00Z,,,s-one,https://shop.example/,,,,
+dev-18,gina,login,2026-03-27T17:05:00Z,,,s-one,https://shop.example/,,,,
+""",
+    date(2026, 3, 31): """
+late-1,hugo,login,2026-03-28T08:00:00Z,,,,https://shop.example/,,,D-3,
+late-2,hugo,identify,2026-03-30T08:00:00Z,,,,https://shop.example/,,,"Gerät ""2"" \\é",
+late-3,anon-D-3,login,2026-03-30T09:00:00Z,,,,https://shop.example/,,,D-5,
+late-4,,page_view,2026-03-30T09:00:00.000001Z,,,,https://shop.example/,,,D-5,
+""",
+    date(2026, 4, 1): """
+late-5,ines,login,2026-03-31T23:00:00Z,,,,https://shop.example/,,,d-1,
+late-6,,page_view,2026-03-31T23:00:00Z,,,,https://shop.example/,,,d-1,
+""",
+}
+"""Rows by day of arrival: two users of a device, sign-ins at once, over midnight, late and on later days, odd ids."""
+
+
+def device_rows(arrived: date) -> list[str]:
+    """Return the rows with devices that arrive on a day; also ids that many share, and aliases."""
+    rows = DEVICE_ROWS[arrived].strip().splitlines()
+    at = f"{arrived}T18:0"
+    rows += [f"share-{arrived}-{n},u{n},login,{at}{n}:00Z,,,,,,,D-shared," for n in range(3 + (arrived.day == 31))]
+    rows += [f"share-{arrived}-n,,page_view,{at}9:00Z,,,,,,,D-shared,"]
+    rows += [f"many-{arrived}-{n},everybody,login,{at}{n}:00Z,,,,,,,M-{arrived.day}-{n}," for n in range(2)]
+    rows += [f"many-{arrived}-n,,page_view,{at}9:00Z,,,,,,,M-{arrived.day}-0,"]
+    rows += [f"one-{arrived}-{n},v{n},login,{at}{n}:00Z,,,s-shared,,,,," for n in range(2 + (arrived.day == 31))]
+    aliases = {29: [("dora2", "Dora")], 31: [("dora3", "dora2"), ("Dora", "dora3")]}.get(arrived.day, [])
+    aliases += [(f"g{n + 1}", f"g{n}") for n in range(arrived.day % 3, 5)]
+    aliases += [("guest", "hugo"), ("hugo", "hugo"), ("ines", "O'Neil \u00e9")]
+    rows += [
+        f"alias-{arrived}-{n},{user},alias,{at}{n}:30Z,,,,,,,," + PREVIOUS % previous
+        for n, (user, previous) in enumerate(aliases)
+    ]
+    return rows
 
 
 ORDER_HEADER = (
@@ -152,4 +210,8 @@ def write_shop(folder: Path) -> list[str]:
     odd = folder / "odd" / "received_date=2026-03-31" / "odd.csv"
     odd.parent.mkdir(parents=True)
     odd.write_text(HEADER + ODD_ROWS, encoding="utf-8")
+    for arrived in DEVICE_ROWS:
+        devices = folder / "odd" / f"received_date={arrived}" / "devices.csv"
+        devices.parent.mkdir(exist_ok=True)
+        devices.write_text("\n".join([DEVICE_HEADER, *device_rows(arrived)]) + "\n", encoding="utf-8")
     return [str(folder / "shop" / "events"), str(folder / "odd")]

@@ -25,7 +25,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets_tests.funnels.definitions import FIVE_STEP_FUNNEL, exclusion_of, funnel_of, step_of
 from ecom_assets_tests.warehouse.engines.fixed_tool import fixed_delivery
 from ecom_assets_tests.warehouse.engines.graph import DayRange, Rows, run_everything, stored_tables
-from ecom_assets_tests.warehouse.engines.shop_input import RANGES, FixedCustomers, write_orders, write_shop
+from ecom_assets_tests.warehouse.engines.shop_input import FEW_SHARE, RANGES, FixedCustomers, write_orders, write_shop
 from ecom_assets_tests.warehouse.engines.snowflake_gaps import GAPS
 from ecom_assets_tests.warehouse.engines.warehouses import FEW_ROWS_ON_SPARK, OTHERS, on_one_worker_each, opened
 
@@ -131,6 +131,7 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
         order_customers_over=0,
         order_gate="day",
         timezone=TIMEZONE,
+        **FEW_SHARE,
     )
     delivery_context = fixed_delivery(settings)
     checks = run_everything(

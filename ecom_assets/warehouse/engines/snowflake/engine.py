@@ -47,6 +47,10 @@ TYPES = {
 LOCKS = "ECOM_LOCKS"
 """Schema of one table per table, whose only row a writer updates first, so that writers take turns."""
 JSON_COLUMN = "properties"
+COPY = (
+    "COPY INTO {table} FROM {stage} FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) "
+    "MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE PURGE = TRUE"
+)
 VARIANT_VIEW = "{}_variant"
 """A view beside each table with JSON text, in which that column is a VARIANT."""
 
@@ -101,6 +105,21 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
         with plain_errors(self.location):
             cursor: SnowflakeCursor = super().raw_sql(query, **kwargs)
             return cursor
+
+    def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
+        """Load rows into a temporary table by its own stage: Ibis would let Snowflake infer their types again."""
+        name = f'"{op.name}"'
+        columns = ", ".join(
+            f"{ident(column)} {self.compiler.type_mapper.to_string(kind)}" for column, kind in op.schema.items()
+        )
+        self.raw_sql(f"CREATE OR REPLACE TEMPORARY TABLE {name} ({columns})").close()
+        rows = op.data.to_pyarrow(schema=op.schema)
+        if len(rows):
+            with TemporaryDirectory(prefix="ecom-") as local:
+                file = Path(local) / "rows.parquet"
+                pq.write_table(rows, file)
+                self.raw_sql(f"PUT 'file://{file.as_posix()}' @%{name} AUTO_COMPRESS = FALSE").close()
+            self.raw_sql(COPY.format(table=name, stage=f"@%{name}")).close()
 
     def _make_batch_iter(self, sql: str, **kwargs: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 (as Ibis has it)
         self.failure = None
@@ -280,11 +299,7 @@ class SnowflakeEngine(Engine):
                 file.unlink()
                 count += batch.num_rows
         if count:
-            self.execute(
-                f"COPY INTO {self.name_of(contract)} FROM {folder} "
-                "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE "
-                "PURGE = TRUE"
-            )
+            self.execute(COPY.format(table=self.name_of(contract), stage=folder))
         return count
 
     def quoted(self, name: str) -> str:

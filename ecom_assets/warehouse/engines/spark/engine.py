@@ -12,6 +12,7 @@ import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 import sqlglot.expressions as sge
+from ibis.backends.sql import SQLBackend
 from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -20,7 +21,7 @@ from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseErro
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import batches_of, conform
+from ecom_assets.tables.portable import DIALECTS, Dialect, batches_of, conform
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, SliceHooks, Written
 from ecom_assets.warehouse.engines.spark.session import SparkAddress, end_session, session_for
 from ecom_assets.warehouse.engines.spark.settings import SparkSettings
@@ -28,6 +29,17 @@ from ecom_assets.warehouse.engines.spark.sql import SparkBackend, connected, fet
 
 MISSING = "is missing in some rows"
 """What a statement raises of a required column."""
+
+
+class SparkDialect(Dialect):
+    """Spark has no temporary tables; it also needs none to read a table while it is replaced."""
+
+    def stored(self, _con: SQLBackend, _name: str, rows: ir.Table) -> ir.Table:
+        """Return the rows as they are: each query of them reads what was committed before it began."""
+        return rows
+
+
+DIALECTS[SparkBackend.name] = SparkDialect()
 
 
 class NewSlice(Protocol):
