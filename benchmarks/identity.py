@@ -121,7 +121,7 @@ def write_visitors(events: Path, file: Path, *, by_hand: bool) -> None:
     if by_hand:
         con.raw_sql(HAND_WRITTEN)
         return
-    links = con.create_table("identity_links", identity_links(found))
+    links = con.create_table("identity_links", identity_links(found, rule))
     shared = con.create_table("shared_ids", shared_ids(links, rule))
     rows = with_visitors(found, KnownIds(links, shared, con.table("merged")), rule)
     con.create_table("visitors", rows.select("event_id", "visitor_id"))

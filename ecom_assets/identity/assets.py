@@ -4,7 +4,8 @@ A sign-in changes the visitors of other days. These days are computed again, as 
 table that is computed from clean events: see docs/adr/0030.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from secrets import token_hex
 
 import ibis
@@ -31,8 +32,11 @@ from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation,
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of, stored, union_all
+from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 
+MOST_DAYS = 3_650
+"""As many days around a day as a rule without bounds can be said to reach."""
 EVERY_LINK = Reads(IdentityLinks, whole=True)
 EVERY_ALIAS = Reads(IdentityAliases, whole=True)
 
@@ -49,10 +53,15 @@ def link_assets(late_days: int) -> list[TableAsset]:
 
     @table_asset(IdentityLinks, raw_events=accepted, duplicate_events=DuplicateEvents)
     def identity_links(
-        raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days
+        raw_events: ir.Table,
+        duplicate_events: ir.Table,
+        cleaning_rule: CleaningRule,
+        identity_rule: IdentityRule,
+        days: Days,
     ) -> ir.Table:
         """Find the runs of events of each device by one user."""
-        return linking.identity_links(clean.clean_events(raw_events, duplicate_events, cleaning_rule, days))
+        events = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days)
+        return linking.identity_links(events, identity_rule)
 
     @table_asset(IdentityAliases, raw_events=accepted, duplicate_events=DuplicateEvents)
     def identity_aliases(
@@ -121,7 +130,7 @@ def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
 
 
 @table_asset(ChangedVisitorDays, deps=(asset_key(IdentityLinks), asset_key(IdentityAliases)))
-def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: Days) -> ir.Table:
+def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: Days) -> SliceOutput:
     """Find the stored events whose visitor is another since the run's days came, changed or went."""
     noted = warehouse.table(ChangedVisitorDays)
     noted = noted.filter(days.contain(noted.event_date))
@@ -137,7 +146,23 @@ def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: D
         events = warehouse.table(CleanEvents)
         for day, count in changed_days(events, before, now, identity_rule, days, warehouse.rows_of).items():
             counts[day if day in days.dates else days.dates[-1], day] = count
-    return table_of(ChangedVisitorDays, ((*keys, count) for keys, count in sorted(counts.items())))
+    rows = table_of(ChangedVisitorDays, ((*keys, count) for keys, count in sorted(counts.items())))
+    far = Days.from_dates(day for _, day in counts if day not in _reach(identity_rule, days).dates)
+    return SliceOutput(rows, days, warning=_far_changes(far, counts) if far.dates else "")
+
+
+def _reach(rule: IdentityRule, days: Days) -> Days:
+    """Return the days that sign-ins of some days can change; aliases and bounds of shared ids can change any day."""
+    earlier, later = rule.days_around or (MOST_DAYS, MOST_DAYS)
+    return days.widened(before=later, after=earlier)
+
+
+def _far_changes(far: Days, counts: Mapping[tuple[date, date], int]) -> str:
+    changed = sum(count for (_, day), count in counts.items() if day in far.dates)
+    return (
+        f"{changed:,} events of {len(far.dates):,} days, {far.first} to {far.dates[-1]}, have another visitor, since "
+        "an alias, or a bound of shared ids, joins or parts users; these days are computed again."
+    )
 
 
 @table_asset(SharedIds, deps=(changed_visitor_days.key,), identity_links=EVERY_LINK, identity_aliases=EVERY_ALIAS)

@@ -44,7 +44,7 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
     linked = now.links.select("event_date").distinct()
     near = events.semi_join(linked, "event_date")
     users, devices = _changed_ids(before, now, fetch)
-    affected = _changed_devices(events, now.links, days)
+    affected = _changed_devices(events, now.links, rule, days)
     if users or devices:
         of_ids = now.links.filter(now.links.user_id.isin(users) | now.links.device_id.isin(devices))
         affected = union_all(affected, of_ids.select("device_id")).distinct()
@@ -64,9 +64,9 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
     return {row["event_date"]: int(row["changed_count"]) for row in fetch(counts)}
 
 
-def _changed_devices(events: ir.Table, links: ir.Table, days: Days) -> ir.Table:
+def _changed_devices(events: ir.Table, links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
     """Return the devices whose links of some days differ from those of the stored events."""
-    stored = _compared(identity_links(events.filter(days.contain(events.event_date))))
+    stored = _compared(identity_links(events.filter(days.contain(events.event_date)), rule))
     now = _compared(links.filter(days.contain(links.event_date)))
     return union_all(ibis.difference(now, stored), ibis.difference(stored, now)).select("device_id").distinct()
 

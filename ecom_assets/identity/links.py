@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks
 from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
+from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import NO, union_all
 
 PLACEHOLDERS = (
@@ -18,6 +19,8 @@ PLACEHOLDERS = (
     "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
 )  # fmt: skip
 """Ids that stand for no id, in lower case: those that PostHog, Segment and RudderStack refuse to merge, and testers."""
+CONSENT = ("true", "granted", "yes", "1")
+"""Values that mean yes, in lower case."""
 IDENTIFY, ALIAS = "identify", "alias"
 PREVIOUS_ID = '"(previous_id|previousId|previous_user_id)" *: *"([^"]*)"'
 """Where the properties of an event of type `alias` have the user id until now."""
@@ -33,9 +36,13 @@ def device_of(events: ir.Table) -> ir.StringValue:
     return ibis.coalesce(events.device_id, events.source_session_id)
 
 
-def identity_links(events: ir.Table) -> ir.Table:
+def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the rows of `IdentityLinks` for clean events of whole days, whose visitors are not read."""
-    events = events.mutate(link_device=device_of(events), link_user=events.user_id.fill_null(""))
+    user = events.user_id
+    if rule.consent:
+        consent = text_of(events, f"properties.{rule.consent}").lower()
+        user = consent.isin(CONSENT).fill_null(NO).ifelse(user, ibis.null("string"))
+    events = events.mutate(link_device=device_of(events), link_user=user.fill_null(""))
     events = events.filter(events.link_device.notnull())
     unit, order = ["event_date", "link_device"], ["event_at", "event_id"]
     in_order = ibis.window(group_by=unit, order_by=order)
@@ -51,7 +58,7 @@ def identity_links(events: ir.Table) -> ir.Table:
     events = events.mutate(run_number=events.begins.sum().over(so_far).cast("int64"))
     rows = events.group_by(*unit, "run_number").agg(
         is_device=events.is_device.ifelse(1, 0).max() == 1,
-        user_id=events.user_id.max(),
+        user_id=events.link_user.max().nullif(""),
         first_seen_at=events.event_at.min(),
         first_event_id=events.event_id.max(where=events.begins == 1),
         last_seen_at=events.event_at.max(),

@@ -36,6 +36,7 @@ class IdentityRule:
     `links_by_identify`: whether only events of type `identify` link a device to a user.
     `device_users`, `session_users`: a device, or a source session in its place, with so many users joins nobody.
     `user_devices`, `user_devices_days`: a user on so many devices within so many days joins nobody.
+    `consent`: a key of `properties` that must be true for an event to link its device to its user; empty for none.
     `group_users`: more users than this that aliases would join stay separate.
     `late_days`: as in `CleaningRule`, for `source_session`.
     """
@@ -53,6 +54,7 @@ class IdentityRule:
     user_devices: int = 50
     user_devices_days: int = 30
     group_users: int = 1_000
+    consent: str = ""
     late_days: int = 7
 
     @classmethod

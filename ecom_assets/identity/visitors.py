@@ -67,7 +67,7 @@ def with_visitors_of_all(events: ir.Table, merged: ir.Table, rule: IdentityRule)
         merged: All rows of `MergedUsers`; not read by a rule without aliases.
         rule: The identity rule.
     """
-    links = identity_links(events)
+    links = identity_links(events, rule)
     return with_visitors(events, KnownIds(links, shared_ids(links, rule), merged), rule)
 
 

@@ -23,5 +23,6 @@ def identity_rule(settings: Settings, name: str | None = None) -> IdentityRule:
         session_users=settings.identity_session_users,
         user_devices=settings.identity_user_devices,
         group_users=settings.identity_group_users,
+        consent=settings.identity_consent,
         late_days=settings.late_days,
     )

@@ -142,6 +142,11 @@ class Settings(
         le=3650,
         description="Days before a user's first sign-in on a device whose events without a user are theirs",
     )
+    identity_consent: str = Field(
+        "",
+        description="Key of an event's properties that must be true, granted or yes for the event to link its device "
+        "to its user; none if empty",
+    )
     identity_device_users: int = Field(20, ge=2, description="A device with so many users joins nobody")
     identity_session_users: int = Field(
         5, ge=2, description="A source session without a device, with so many users, joins nobody"

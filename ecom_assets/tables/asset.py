@@ -233,6 +233,8 @@ class TableAsset:
         if days.dates and not whole.dates:
             return SliceOutput(warehouse.table(self.contract).limit(0), whole, warning=_not_loaded(self.raw, days))
         rows = self.function(**_arguments(self.function, {**parameters, "days": whole}))
+        if isinstance(rows, SliceOutput):  # it says itself which days it has
+            return rows
         if whole != days:
             rows = rows.filter(whole.contain(rows[self.contract.day_column]))
             missing = Days.from_dates(set(days.dates) - set(whole.dates))

@@ -91,3 +91,16 @@ def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
     assert (result["compared"]["definition"]["identity"], result["compared"]["visitors"]) == ("user", 15)
     out = ecom(*words, home=home).out
     assert out.index("Visitors by stitched:") < out.index("Visitors by user:")
+
+
+def test_a_device_is_linked_only_where_its_user_agreed(home: Path, segment: tuple[Path, Path]) -> None:
+    file, mapping = segment
+    agreed = [
+        {**row, "properties": {"consent": "granted" if row["userId"] in {"u0", "u1"} else "denied"}}
+        for row in map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    ]
+    file.write_text("\n".join(map(json.dumps, agreed)), encoding="utf-8")
+    mapping.write_text(mapping.read_text(encoding="utf-8") + "  properties: properties\n", encoding="utf-8")
+    words = ("funnel", "--events", file, "--mapping", mapping, "--steps", "page_view,purchase", "--json")
+    result = ecom(*words, home=home, env={"ECOM_IDENTITY_CONSENT": "consent"}).json
+    assert [step["count"] for step in result["steps"]] == [10, 2]

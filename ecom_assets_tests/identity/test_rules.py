@@ -41,7 +41,7 @@ def visitors(events: Iterable[Seen], rule: IdentityRule) -> dict[str, str]:
     con = connect()
     table = con.create_table("given", pa.Table.from_pylist(rows, schema=pa.schema(KINDS)), temp=True)
     merged = ibis.memtable(schema_of(MergedUsers).to_pyarrow().empty_table())
-    links = identity_links(table)
+    links = identity_links(table, rule)
     known = KnownIds(links, shared_ids(links, rule), merged)
     actual = con.to_pyarrow(with_visitors(table, known, rule))
     con.disconnect()

@@ -180,7 +180,7 @@ class CodedFiles:
 
         Else aliases join users, or a user may be on so many devices, or a placeholder hides a device.
         """
-        if not self.identity.keeps_users:
+        if not self.identity.keeps_users or self.identity.consent:
             return False
         self._view_sure()
         unusual = [f"event_type = '{ALIAS}'"] if self.identity.joins_aliases else []

@@ -158,6 +158,8 @@ class FileEvents:
 
         Use these or the others: what is kept of the rows is kept under one name.
         """
+        if self.identity.consent:
+            return self
         return replace(self, columns=FEW_COLUMNS, keeps_copies=True, named=frozenset())
 
     def with_times(self, funnel: Funnel) -> tuple["FileEvents", StepTimes | None]:
@@ -182,7 +184,7 @@ class FileEvents:
         """
         wanted = {name.partition(".")[0] for name in columns}
         wanted = {MADE_OF.get(name, name) for name in wanted}
-        if not self.files.is_parquet or wanted - {*ALL_COLUMNS}:
+        if not self.files.is_parquet or wanted - {*ALL_COLUMNS} or self.identity.consent:
             return self
         columns = tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *wanted})
         return replace(self, columns=columns, named=frozenset(wanted))
