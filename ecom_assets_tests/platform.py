@@ -48,7 +48,11 @@ class Platform:
     def __init__(self, settings: Settings | None = None, **rule: Any) -> None:
         """Open an empty warehouse; `rule` replaces definitions that assets ask for, by parameter name."""
         self.settings = settings or Settings(home=Path("never written"))
-        self.rules: dict[str, Any] = rules(self.settings) | {"order_gate": NO_GATE, "clock": lambda: NOON} | rule
+        self.rules: dict[str, Any] = (
+            rules(self.settings)
+            | {"unlinked_ids": lambda _ids: set(), "order_gate": NO_GATE, "clock": lambda: NOON}
+            | rule
+        )
         self._remembered: dict[tuple[Any, ...], Any] = {}
         self.assets = [self._remembering(asset) for asset in self.assets_of(self.settings)]
         self._left: list[tuple[TableAsset, Days]] = []

@@ -21,9 +21,9 @@ from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import UsageError, WorkError, did_you_mean
 from ecom_assets.events.assets import raw_events
 from ecom_assets.orders.assets import raw_user_order_log
-from ecom_assets.privacy.erased_people import Person
 from ecom_assets.privacy.erasure import Erasure, ErasurePlan, intent_of, plan_of, remains_of
 from ecom_assets.privacy.pending import Pending, alone, pending_files, read_pending
+from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.warehouse_rows import record_ids
 from ecom_assets.registry import RAW
 from ecom_assets.settings.settings import Settings, prepare_dagster_home

@@ -26,15 +26,17 @@ EVENT_KEYS = {
     "at_us": "epoch_us(event_at)",
     "known_user": "CASE WHEN $user_key = 'user_id' THEN user_id "
     "WHEN user_id IS NOT NULL OR NOT starts_with(visitor_id, 'anon-') THEN visitor_id END",
-    "device": "CASE WHEN $user_key = 'user_id' THEN coalesce('anon-' || source_session_id, visitor_id) "
+    "substitute": "CASE WHEN $user_key = 'user_id' THEN coalesce('anon-' || source_session_id, visitor_id) "
     "ELSE visitor_id END",
+    "device": "coalesce(device_id, substitute)",
     "page": "CASE $urls WHEN 'whole' THEN page_url ELSE split_part(page_url, '?', 1) END",
     "referrer": "CASE $urls WHEN 'whole' THEN referrer_url ELSE split_part(referrer_url, '?', 1) END",
 }
 """The SQL of what every tool needs of an event, by name.
 
 record_id: The source's id and the day, because a source may reuse an id for another event days later.
-known_user: The user of the event, null for anonymous visitors. device: the id of an anonymous visitor.
+known_user: The user of the event, null for anonymous visitors. device: the device, else `substitute`: the id of an
+anonymous visitor.
 """
 USER_PROPERTIES = {
     "customer_segment": "segment",
@@ -242,6 +244,7 @@ EVENT_ROWS = pa.schema(
         ("event_type", pa.string()),
         ("visitor_id", pa.string()),
         ("user_id", pa.string()),
+        ("device_id", pa.string()),
         ("source_session_id", pa.string()),
         ("product_id", pa.string()),
         ("product_category", pa.string()),

@@ -4,7 +4,7 @@ A sign-in changes the visitors of other days. These days are computed again, as 
 table that is computed from clean events: see docs/adr/0030.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from secrets import token_hex
 
@@ -39,6 +39,8 @@ MOST_DAYS = 3_650
 """As many days around a day as a rule without bounds can be said to reach."""
 EVERY_LINK = Reads(IdentityLinks, whole=True)
 EVERY_ALIAS = Reads(IdentityAliases, whole=True)
+UnlinkedIds = Callable[[Iterable[str]], set[str]]
+"""Returns which devices and source sessions an erased person shared with others."""
 
 
 @invalidation(changed=ChangedVisitorDays)
@@ -130,7 +132,9 @@ def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
 
 
 @table_asset(ChangedVisitorDays, deps=(asset_key(IdentityLinks), asset_key(IdentityAliases)))
-def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: Days) -> SliceOutput:
+def changed_visitor_days(
+    identity_rule: IdentityRule, unlinked_ids: UnlinkedIds, warehouse: Engine, days: Days
+) -> SliceOutput:
     """Find the stored events whose visitor is another since the run's days came, changed or went."""
     noted = warehouse.table(ChangedVisitorDays)
     noted = noted.filter(days.contain(noted.event_date))
@@ -141,7 +145,7 @@ def changed_visitor_days(identity_rule: IdentityRule, warehouse: Engine, days: D
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
         links, aliases = warehouse.table(IdentityLinks), warehouse.table(IdentityAliases)
         before = KnownIds(links, warehouse.table(SharedIds), warehouse.table(MergedUsers))
-        shared_now = shared(links, aliases, identity_rule, warehouse)
+        shared_now = shared(links, aliases, identity_rule, unlinked_ids, warehouse)
         now = KnownIds(links, shared_now, merged(aliases, identity_rule, warehouse))
         events = warehouse.table(CleanEvents)
         for day, count in changed_days(events, before, now, identity_rule, days, warehouse.rows_of).items():
@@ -167,20 +171,42 @@ def _far_changes(far: Days, counts: Mapping[tuple[date, date], int]) -> str:
 
 @table_asset(SharedIds, deps=(changed_visitor_days.key,), identity_links=EVERY_LINK, identity_aliases=EVERY_ALIAS)
 def shared_ids(
-    identity_links: ir.Table, identity_aliases: ir.Table, identity_rule: IdentityRule, warehouse: Engine
+    identity_links: ir.Table,
+    identity_aliases: ir.Table,
+    identity_rule: IdentityRule,
+    unlinked_ids: UnlinkedIds,
+    warehouse: Engine,
 ) -> ir.Table:
     """Find the ids that join nobody."""
-    return shared(identity_links, identity_aliases, identity_rule, warehouse)
+    return shared(identity_links, identity_aliases, identity_rule, unlinked_ids, warehouse)
 
 
-def shared(links: ir.Table, aliases: ir.Table, rule: IdentityRule, warehouse: Engine) -> ir.Table:
+def shared(
+    links: ir.Table, aliases: ir.Table, rule: IdentityRule, unlinked_ids: UnlinkedIds, warehouse: Engine
+) -> ir.Table:
     """Return the rows of `SharedIds` of all links and aliases; they are few."""
     rows = [
         tuple(row[name] for name in SharedIds.columns) for row in warehouse.rows_of(linking.shared_ids(links, rule))
     ]
     _, too_large = groups_of(aliases, rule, warehouse)
     of_groups = [("user", user, "group_users", len(users)) for users in too_large for user in users]
-    return table_of(SharedIds, [*rows, *of_groups])
+    return table_of(SharedIds, [*rows, *of_groups, *_unlinked(links, unlinked_ids, warehouse)])
+
+
+def _unlinked(links: ir.Table, unlinked_ids: UnlinkedIds, warehouse: Engine) -> Iterator[tuple[str, str, str, int]]:
+    """Yield the rows of `SharedIds` of devices that an erased person used, too."""
+    seen = links.filter(links.user_id.notnull())
+    users = seen.group_by("device_id", "is_device").agg(reached_count=seen.user_id.nunique())
+    by_id: dict[str, tuple[str, int]] = {}
+
+    def ids() -> Iterator[str]:  # read only if there are such devices
+        for row in warehouse.rows_of(users):
+            by_id[row["device_id"]] = ("device" if row["is_device"] else "source_session", int(row["reached_count"]))
+            yield row["device_id"]
+
+    for id_value in sorted(unlinked_ids(ids())):
+        kind, count = by_id[id_value]
+        yield kind, id_value, "erased", count
 
 
 @table_asset(MergedUsers, deps=(changed_visitor_days.key,), identity_aliases=EVERY_ALIAS)

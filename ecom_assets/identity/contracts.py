@@ -4,7 +4,7 @@ from ecom_assets.events.contracts import JOINED_BY
 from ecom_assets.tables.contract import Table, count, day, flag, instant, text
 
 ID_KINDS = ("user", "device", "source_session")
-SHARED_REASONS = ("placeholder", "device_users", "session_users", "user_devices", "group_users")
+SHARED_REASONS = ("placeholder", "device_users", "session_users", "user_devices", "group_users", "erased")
 """Why an id joins nobody."""
 
 
@@ -53,7 +53,7 @@ class SharedIds(Table):
 
     id_kind = text("What it is an id of", one_of=ID_KINDS)
     id_value = text("The id", pii=True)
-    reason = text("Why it joins nobody: the bound that it reached", one_of=SHARED_REASONS)
+    reason = text("Why it joins nobody: a bound, or an erased person who used it", one_of=SHARED_REASONS)
     reached_count = count("Users or devices that share it", unit="ids")
 
 

@@ -11,14 +11,15 @@ from typing import Final
 import ibis.expr.types as ir
 
 from ecom_assets.identity.visitors import ANONYMOUS
-from ecom_assets.privacy.erased_people import COLUMNS, SESSION, USER, ErasedIds, ErasedPeople, user_of
+from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, USER, ErasedIds, ErasedPeople
+from ecom_assets.privacy.person import user_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 
 NAME: Final = "no_row_is_of_an_erased_person"
-PEOPLE: Final = ("user_id", "customer_id", "visitor_id")
+PEOPLE: Final = ("user_id", "customer_id", "visitor_id", "visitor_user_id", "previous_id")
 """Columns that identify the person of a row."""
 
 
@@ -47,6 +48,10 @@ def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir
         _, counts = ErasedPeople(settings).left_out(contract, rows)
         return _result(contract, sum(counts.values()), looked_at)
     broken = 0
+    if "device_id" in contract.columns:  # without a user, a device or source session names the person
+        alone = rows.filter(rows.user_id.isnull()).select("device_id").distinct().to_pyarrow()["device_id"].to_pylist()
+        devices = {str(value) for value in alone if value is not None}
+        broken += len(erased.among(DEVICE, devices) | erased.among(SESSION, devices))
     for name in (column for column in PEOPLE if column in contract.columns):
         values = rows.select(name).distinct().to_pyarrow()[name].to_pylist()
         ids = {str(value) for value in values if value is not None}
@@ -55,10 +60,11 @@ def _look(settings: Settings, contract: type[Table], days: Days | None, rows: ir
 
 
 def _visitors(erased: ErasedIds, visitors: set[str]) -> set[str]:
-    """Return the visitors who are erased users, or source sessions of erased people."""
-    sessions = {visitor.removeprefix(ANONYMOUS) for visitor in visitors if visitor.startswith(ANONYMOUS)}
+    """Return the visitors who are erased users, or source sessions or devices of erased people."""
+    anonymous = {visitor.removeprefix(ANONYMOUS) for visitor in visitors if visitor.startswith(ANONYMOUS)}
     users = {user_of(visitor) for visitor in visitors if not visitor.startswith(ANONYMOUS)}
-    return erased.among(SESSION, sessions) | erased.among(USER, users)
+    devices = erased.among(SESSION, anonymous) | erased.among(DEVICE, anonymous)
+    return devices | erased.among(USER, users)
 
 
 def _result(contract: type[Table], broken: int, looked_at: int) -> CheckResult:

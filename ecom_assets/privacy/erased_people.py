@@ -4,14 +4,13 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property, reduce
 from hashlib import blake2b
 from operator import or_
 from pathlib import Path
-from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -22,19 +21,20 @@ from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import RawCustomers
 from ecom_assets.delivery.ledger.store import Store, ledger_place, listed_in_postgres, open_store
-from ecom_assets.errors import DeliveryError, SettingError, UsageError
+from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.events.contracts import RawEvents
-from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import NO, dialect_of
-from ecom_assets.warehouse.engine import BATCH_ROWS, Engine
+from ecom_assets.warehouse.engine import BATCH_ROWS
 from ecom_assets.warehouse.raw_slices import FileDay
 
 USER, SESSION, DEVICE = "user", "session", "device"
 """The kinds of ids of a person. A user of events and a customer of orders are the same person."""
+UNLINKED = "unlinked"
+"""The kind of devices and source sessions that a person shared: they join nobody any more."""
 KEY_FILE = "erasure.key"
 KEY_BYTES, HASH_CHARACTERS = 32, 32
 TABLE = """CREATE TABLE IF NOT EXISTS erased_ids (
@@ -154,6 +154,11 @@ class ErasedIds:
         return {value for value in values if hashes.of_all(kind, (value, value.strip())) & erased}
 
 
+def unlinked_ids(settings: Settings, values: Iterable[str]) -> set[str]:
+    """Return the devices and source sessions that erased people shared with others."""
+    return ErasedIds(settings).among(UNLINKED, values)
+
+
 def add(settings: Settings, ids: Ids) -> int:
     """Add the ids of a person, and return how many were not known yet.
 
@@ -222,6 +227,8 @@ COLUMNS: dict[type[Table], PersonColumns] = {
     RawCustomers: PersonColumns("customer_id", {}, "payload"),
 }
 """The raw tables with rows of people."""
+EVENT_ID = "event_id"
+"""The column of events that are a person's one by one, on a device that others used, too."""
 Values = dict[str, set[str]]
 """The values of each column that belong to erased people."""
 
@@ -264,7 +271,7 @@ def condition(rows: ir.Table, columns: PersonColumns, values: Mapping[str, set[s
     """Return whether a row is a person's; `values` are the ids and texts of the person by column."""
     user = rows[columns.user]
     parts = [_is_in(rows, columns.user, values), user.isnull() & _is_in(rows, columns.text, values)]
-    parts += [user.isnull() & _is_in(rows, name, values) for name in columns.without_user]
+    parts += [user.isnull() & _is_in(rows, name, values) for name in (*columns.without_user, EVENT_ID)]
     return reduce(or_, (part.fill_null(NO) for part in parts))
 
 
@@ -302,120 +309,3 @@ def _counts(rows: ir.Table) -> dict[FileDay, int]:
     file = rows.source_file if "source_file" in rows.columns else ibis.literal("")
     counts = rows.group_by(file=file, arrived=rows.received_date).agg(number=rows.count()).to_pyarrow().to_pylist()
     return {(row["file"], row["arrived"]): int(row["number"]) for row in counts}
-
-
-_ESCAPED = re.compile(f"user-(?:user-)*{ANONYMOUS}")
-AT_ONCE = 1_000
-"""Ids in one statement."""
-LEAST_CHARACTERS = 4
-"""Shorter ids are in most texts by chance, so texts and files are not searched for them."""
-IN_WORDS = "0-9A-Za-z_-"
-"""The characters of a word: an id counts as found only where none of them comes before or after it."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """The ids of one person, or of several who are erased together.
-
-    Args:
-        users: Ids as `user_id` of events and `customer_id` of orders and customers.
-        sessions: Source sessions, whose rows without a user are the person's.
-        devices: Device or cookie ids, in the same way.
-        shared: How many sessions and devices were left out because somebody else was seen with them, too.
-    """
-
-    users: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ()
-    shared: int = 0
-    known_as: tuple[str, ...] = field(default=())
-    """Users who were seen in a session that was requested by its id; they are erased only if requested, too."""
-
-    @classmethod
-    def requested(cls, visitors: Iterable[str], customers: Iterable[str]) -> "Person":
-        """Return the person for visitor ids, as in the tables, and customer ids.
-
-        Raises:
-            UsageError: Nobody is named, or an id is empty.
-        """
-        visitor_ids, customer_ids = ([id_.strip() for id_ in ids] for ids in (visitors, customers))
-        if not all([*visitor_ids, *customer_ids]) or not (visitor_ids or customer_ids):
-            raise UsageError("Nobody is named; give --visitor ID or --customer ID, as in the tables.")
-        sessions = [
-            visitor_id.removeprefix(ANONYMOUS) for visitor_id in visitor_ids if visitor_id.startswith(ANONYMOUS)
-        ]
-        users = [user_of(visitor_id) for visitor_id in visitor_ids if not visitor_id.startswith(ANONYMOUS)]
-        return cls(tuple(dict.fromkeys([*users, *customer_ids])), tuple(dict.fromkeys(sessions)))
-
-    @property
-    def visitors(self) -> tuple[str, ...]:
-        """Return the visitor ids that tables can have of the person."""
-        escaped = [
-            f"user-{user}" if user.startswith(ANONYMOUS) or _ESCAPED.match(user) else user for user in self.users
-        ]
-        return (*escaped, *(f"{ANONYMOUS}{session}" for session in self.sessions))
-
-    @property
-    def ids(self) -> dict[str, tuple[str, ...]]:
-        """Return the ids by kind."""
-        return {USER: self.users, SESSION: self.sessions, DEVICE: self.devices}
-
-    def completed(self, engine: Engine) -> "Person":
-        """Return the person with the sessions and devices of their events, and with each spelling of their user ids."""
-        person = replace(self, users=tuple(dict.fromkeys([*self.users, *self._padded(engine)])))
-        if not engine.has(RawEvents):
-            return person
-        events = engine.table(RawEvents)
-        sessions, shared = _own(events, "session_id", person.users)
-        devices, others = _own(events, "anonymous_id", person.users)
-        return Person(
-            person.users,
-            tuple(dict.fromkeys([*self.sessions, *sessions])),
-            devices,
-            shared + others,
-            tuple(sorted(_distinct_ids(events, "user_id", "session_id", self.sessions) - set(person.users))),
-        )
-
-    def words(self) -> str | None:
-        """Return a regular expression that matches one of the ids; None if all are too short to be looked for."""
-        ids = {id_.strip() for id_ in (*self.users, *self.visitors, *self.sessions, *self.devices)}
-        long = sorted(id_ for id_ in ids if len(id_) >= LEAST_CHARACTERS)
-        return "|".join(map(re.escape, long)) or None
-
-    def _padded(self, engine: Engine) -> list[str]:
-        """Return the user ids of raw rows that differ from the person's only by spaces at an end."""
-        result: set[str] = set()
-        for contract, columns in COLUMNS.items():
-            if engine.has(contract):
-                ids = engine.table(contract).select(user=columns.user).distinct()
-                ids = ids.filter(ids.user != ids.user.strip())
-                stripped = ids.mutate(user_id=ids.user.strip())
-                result |= _distinct_ids(stripped, "user", "user_id", self.users)
-        return sorted(result)
-
-
-def _own(events: ir.Table, name: str, users: tuple[str, ...]) -> tuple[tuple[str, ...], int]:
-    """Return the ids in a column of some users' events that no event of another user has, and how many have."""
-    used = _distinct_ids(events, name, "user_id", users)
-    taken = {
-        row[name] for row in _distinct_rows(events, (name, "user_id"), name, sorted(used))
-        if row["user_id"] is not None and row["user_id"] not in users
-    }  # fmt: skip
-    return tuple(sorted(used - taken)), len(taken)
-
-
-def _distinct_ids(events: ir.Table, name: str, by: str, values: Sequence[str]) -> set[str]:
-    return {row[name] for row in _distinct_rows(events, (name,), by, values) if row[name] is not None}
-
-
-def _distinct_rows(events: ir.Table, names: tuple[str, ...], by: str, values: Sequence[str]) -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = []
-    for first in range(0, len(values), AT_ONCE):
-        rows = events.filter(among(events, by, values[first : first + AT_ONCE])).select(*names).distinct()
-        result += rows.to_pyarrow().to_pylist()
-    return result
-
-
-def user_of(visitor: str) -> str:
-    """Return the user of a visitor id that is not anonymous, see `visitor_of_user`."""
-    return visitor.removeprefix("user-") if _ESCAPED.match(visitor) else visitor

@@ -16,11 +16,12 @@ from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, other_files
-from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, Person, open_key
+from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
 from ecom_assets.privacy.other_files import NamingFiles
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
+from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.tool_requests import Answers, ToolRequests
 from ecom_assets.privacy.warehouse_rows import (
     RawRows,

@@ -23,7 +23,8 @@ import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.errors import SourceError
-from ecom_assets.privacy.erased_people import Person, words_of
+from ecom_assets.privacy.erased_people import words_of
+from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.damage import with_encoding
@@ -40,8 +41,10 @@ from ecom_assets.warehouse.sql_text import ident, select, text
 CHUNK_RECORDS = 50_000
 PLAIN_ID = re.compile(r"[\w.@-]+", re.ASCII)
 """An id that CSV and JSON write without quotes inside or escapes."""
-FIELDS = {True: ("user_id", "session_id", "anonymous_id"), False: ("customer_id",)}
-"""The fields that name a person, of events and of order lines; the first is the user."""
+FIELDS = {True: ("user_id", "session_id", "anonymous_id", "event_id"), False: ("customer_id",)}
+"""The fields that name a person, of events and of order lines; the first is the user.
+
+An event on a device that others used is the person's by its own id."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,14 @@ class _Rule:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        return FIELDS[self.mapping.kind is EVENT]
+        fields = FIELDS[self.mapping.kind is EVENT]
+        return fields if self.person.events else fields[:3]
 
     @property
     def condition(self) -> str:
         """Return whether a row is the person's; it is never NULL."""
         user, *others = (f"({field_sql(self.mapping, name)})" for name in self.fields)
-        ids = (self.person.sessions, self.person.devices)
+        ids = (self.person.sessions, self.person.devices, self.person.events)
         trimmed = f"trim({user}, {text(string.whitespace)})"
         parts = [f"{trimmed} IN {_listed({user.strip() for user in self.person.users})}"] if self.person.users else []
         parts += [
@@ -104,7 +108,8 @@ class _Rule:
     def may_be_in(self) -> re.Pattern[bytes] | None:
         """Return a pattern that is in every record of the person; None if ids are not in records as they are."""
         own: Sequence[SourceField | None] = [getattr(self.mapping.fields, name) for name in self.fields]
-        ids = {id_.strip() for id_ in (*self.person.users, *self.person.sessions, *self.person.devices)}
+        person = self.person
+        ids = {id_.strip() for id_ in (*person.users, *person.sessions, *person.devices, *person.events)}
         if any(field and not field.column for field in own) or not all(PLAIN_ID.fullmatch(field) for field in ids):
             return None
         return re.compile(b"|".join(re.escape(id_.encode()) for id_ in sorted(ids)))

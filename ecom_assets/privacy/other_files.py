@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
-from ecom_assets.privacy.erased_people import IN_WORDS, Person
 from ecom_assets.privacy.pending import FOLDER
+from ecom_assets.privacy.person import IN_WORDS, Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.order_reports.api import FOLDER as ORDER_REPORTS
 from ecom_assets.tables.contract import HIDDEN

@@ -16,7 +16,7 @@ from typing import Any
 
 from ecom_assets.atomic_files import replacing_text, sync_folder
 from ecom_assets.errors import WorkError
-from ecom_assets.privacy.erased_people import Person
+from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 
 FOLDER = "erasures"

@@ -12,7 +12,7 @@ from ecom_assets.delivery.tool import Deletion, Tool, patient
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import DeliveryError
 from ecom_assets.identity.visitors import ANONYMOUS
-from ecom_assets.privacy.erased_people import Person
+from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 
 Answers = dict[str, list[dict[str, Any]]]
@@ -68,7 +68,9 @@ class ToolRequests:
 
     @property
     def _anonymous(self) -> list[str]:
-        return [visitor for visitor in self.person.visitors if visitor.startswith(ANONYMOUS)]
+        """The ids of the person in events without a user: as visitors, and as the devices that are sent."""
+        visitors = [visitor for visitor in self.person.visitors if visitor.startswith(ANONYMOUS)]
+        return list(dict.fromkeys([*visitors, *self.person.devices]))
 
     def _request_deletion(
         self, tool: Tool[Any], deletion: Deletion[Any], answers: Answers, save: Callable[[Answers], None]

@@ -9,19 +9,10 @@ from operator import or_
 import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
-from ecom_assets.events.contracts import RawEvents
+from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
-from ecom_assets.privacy.erased_people import (
-    AT_ONCE,
-    COLUMNS,
-    IN_WORDS,
-    Person,
-    PersonColumns,
-    among,
-    condition,
-    id_table,
-    words_of,
-)
+from ecom_assets.privacy.erased_people import COLUMNS, EVENT_ID, PersonColumns, among, condition, id_table, words_of
+from ecom_assets.privacy.person import AT_ONCE, IN_WORDS, Person
 from ecom_assets.registry import ALL, NOTES
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -36,10 +27,13 @@ OWN_DAY: dict[type[Table], str] = {
     RawUserActivityLog: "activity_date",
 }
 """The day of what a row records, beside the day on which it arrived."""
-USERS = ("user_id", "customer_id")
+USERS = ("user_id", "customer_id", "visitor_user_id", "previous_id")
 SESSIONS = {RawEvents: ("session_id",)}
 TEXTS = ("malformed_row", "payload", "words")
 """Columns in which an id can be one word of many."""
+OF_EVENTS: tuple[type[Table], ...] = (RawEvents, CleanEvents)
+OF_NOBODY = ("session_id", "source_session_id", "anonymous_id", "device_id", EVENT_ID)
+"""Columns that identify the person only of rows without a user."""
 OF_DELIVERIES: tuple[type[Table], ...] = (Deliveries, DeadLetters)
 
 
@@ -164,7 +158,10 @@ def named_by(contract: type[Table], person: Person, records: Iterable[str] = ())
     """Return the columns of a table that hold ids of people, each with the ids that the person can have there."""
     wanted: dict[str, set[str]] = {name: set(person.users) for name in USERS}
     wanted |= {"visitor_id": set(person.visitors), "source_session_id": set(person.sessions)}
-    wanted |= {"anonymous_id": set(person.devices)}
+    wanted |= {"anonymous_id": set(person.devices), "device_id": {*person.devices, *person.sessions}}
+    wanted |= {"id_value": {*person.users, *person.devices, *person.sessions}}
+    if contract in OF_EVENTS:
+        wanted[EVENT_ID] = set(person.events)
     if "malformed_row" in contract.columns:  # events as received; `session_id` of marts is another
         wanted["session_id"] = set(person.sessions)
     if contract in OF_DELIVERIES:
@@ -207,7 +204,7 @@ def _has(table: ir.Table, name: str, values: Sequence[str]) -> ir.BooleanValue:
 
 def _is_of_nobody(table: ir.Table, name: str) -> bool:
     """Return whether a column identifies the person only of rows without a user."""
-    return name in {"session_id", "source_session_id", "anonymous_id"} and "user_id" in table.columns
+    return name in OF_NOBODY and "user_id" in table.columns
 
 
 def _values(engine: Engine, contract: type[Table], person: Person) -> dict[str, set[str]]:
@@ -220,13 +217,14 @@ def _values(engine: Engine, contract: type[Table], person: Person) -> dict[str, 
         columns.user: set(person.users),
         columns.text: _naming(alone, columns.text, person),
         **{name: by_kind[kind] for name, kind in columns.without_user.items()},
+        EVENT_ID: set(person.events) if contract is RawEvents else set(),
     }
 
 
 def _conditions(engine: Engine, columns: PersonColumns, values: Mapping[str, set[str]]) -> Iterator[str]:
     """Yield the SQL conditions of a person's rows in a raw table."""
     nobody = f"{engine.quoted(columns.user)} IS NULL AND "
-    for name in columns.names:
+    for name in (*columns.names, EVENT_ID):
         for some in _parts(sorted(values[name])):
             listed = ", ".join(map(engine.text_of, some))
             yield f"{'' if name == columns.user else nobody}{engine.quoted(name)} IN ({listed})"

@@ -60,6 +60,7 @@ def run(settings: Settings, days: Days) -> None:
         assert isinstance(engine, DuckDBEngine)
         given = {
             **rules(settings),
+            "unlinked_ids": lambda _ids: set(),
             "days": days,
             "warehouse": engine,
             "event_source": ReceivedEventFiles(engine.con, settings, _nothing),

@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ecom_assets.privacy.erased_people import Person
 from ecom_assets.privacy.landing_files import find_records, remove_records
+from ecom_assets.privacy.person import Person
 from ecom_assets.sources.files.mapping import RecordMapping, load_mapping, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
 

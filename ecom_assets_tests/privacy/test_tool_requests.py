@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.errors import DeliveryError
-from ecom_assets.privacy.erased_people import Person
+from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.tool_requests import Answers, ToolRequests
 from ecom_assets.settings.settings import Settings
 from ecom_sandbox.vendors.faults import ReceiverFaults

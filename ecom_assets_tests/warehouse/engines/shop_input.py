@@ -55,7 +55,7 @@ odd-21,cleo,purchase,2026-03-30T11:00:00Z,,,s-5,https://shop.example/,,999999999
 odd-22,cleo,purchase,2026-03-30T11:00:01Z,,,s-5,https://shop.example/,,-1e20
 """
 DEVICE_HEADER = f"{HEADER},anonymous_id,properties"
-FEW_SHARE = {
+FEW_SHARE: dict[str, Any] = {
     "identity_device_users": 4, "identity_session_users": 3, "identity_user_devices": 5, "identity_group_users": 4,
 }  # fmt: skip
 """Bounds of the identity rule that a few rows reach."""

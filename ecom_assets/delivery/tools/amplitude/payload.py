@@ -50,7 +50,7 @@ PROPERTIES = PropertyRule(
 )
 _EVENT = {
     "user_id": json_value("known_user"),
-    "device_id": json_value("CASE WHEN known_user IS NULL THEN device END"),
+    "device_id": json_value("sent_device"),
     "event_type": json_value("name"),
     "time": "(at_us // 1000)",
     "insert_id": json_value("record_id"),
@@ -63,15 +63,18 @@ _EVENT = {
 
 
 def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
-    """Return the form of events of any age: known visitors have a user id, others a device id.
+    """Return the form of events of any age: known visitors have a user id, and all have the device id, if there is one.
 
+    A device id that Amplitude does not accept is left out of an event with a user, which is complete without it.
     Requests must state a `min_id_length` (characters) that is not Amplitude's default.
     """
+    refused = " OR ".join(f"({refusal.when})" for refusal in id_refusals("device_id", min_id_length))
     columns = "name, record_id, source_session_id, product_id, product_category, page, referrer"
     return PayloadForm(
         named={
             "name": names_as(EVENT_NAMES),
             "actor": "coalesce(known_user, device)",
+            "sent_device": f"CASE WHEN known_user IS NULL THEN device WHEN NOT ({refused}) THEN device_id END",
             "revenue": "CASE event_type WHEN 'purchase' THEN cart_amount WHEN 'refund' THEN -cart_amount END",
         },
         user_key="actor",

@@ -105,13 +105,15 @@ def _client_id(column: str) -> Refusal:
 EVENTS = PayloadForm(
     named={
         "name": names_as(EVENT_NAMES),
-        "client": "coalesce(known_user, device)",
+        "client": f"CASE WHEN length(device_id) BETWEEN 1 AND {ID_CHARACTERS} THEN device_id "
+        "ELSE coalesce(known_user, substitute) END",
+        "actor": "client || coalesce(chr(10) || known_user, '')",
         "session_number": "('0x' || md5(source_session_id)[:8])::BIGINT::VARCHAR",
         "amount": "CASE WHEN name <> 'page_view' THEN cart_amount END",
         "transaction_id": "CASE name WHEN 'purchase' THEN coalesce(order_id, event_id) WHEN 'refund' THEN order_id END",
         "has_items": f"name IN ({', '.join(map(text, _WITH_ITEMS))}) AND product_id IS NOT NULL",
     },
-    user_key="client",
+    user_key="actor",
     payload=json_object(
         {
             "client_id": json_value("client"),

@@ -57,7 +57,7 @@ def _no_identity(column: str) -> Refusal:
 
 
 EVENTS = PayloadForm(
-    named={"name": names_as(EVENT_NAMES), "actor": "coalesce(known_user, device)"},
+    named={"name": names_as(EVENT_NAMES), "actor": "coalesce(known_user, substitute)"},
     user_key="actor",
     payload=json_object(
         {

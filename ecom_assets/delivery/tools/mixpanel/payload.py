@@ -35,7 +35,7 @@ _OWN_PROPERTIES = {
     "distinct_id": json_value("distinct_id"),
     "$insert_id": json_value("md5(record_id)"),
     "$user_id": json_value("known_user"),
-    "$device_id": json_value("CASE WHEN known_user IS NULL THEN device END"),
+    "$device_id": json_value("sent_device"),
     "event_id": json_value("event_id"),
     "session_id": json_value("source_session_id"),
     "product_id": json_value("product_id"),
@@ -55,11 +55,14 @@ PROPERTIES = PropertyRule(
     taken=frozenset({*_OWN_PROPERTIES, "token", "ip", "$time"}),
 )
 EVENT_TEXTS = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
+_NO_DEVICE = f"{forbidden_id('Mixpanel', 'device_id', FORBIDDEN_IDS).when} OR strlen(device_id) > {TEXT_BYTES}"
 EVENTS = PayloadForm(
     named={
         "name": names_as(EVENT_NAMES),
         "actor": "coalesce(known_user, device)",
         "distinct_id": "coalesce(known_user, '$device:' || device)",
+        "sent_device": "CASE WHEN known_user IS NULL THEN device "
+        f"WHEN user_id IS NOT NULL AND NOT ({_NO_DEVICE}) THEN device_id END",
     },
     user_key="actor",
     payload=json_object({"event": json_value("name"), "properties": json_object(_OWN_PROPERTIES, "property_fields")}),
@@ -76,7 +79,11 @@ EVENTS = PayloadForm(
     most_bytes=RECORD_BYTES,
     properties=PROPERTIES,
 )
-"""Anonymous visitors have the id `$device:<id>`, as Mixpanel's Simplified ID Merge requires."""
+"""Anonymous visitors have the id `$device:<id>`, as Mixpanel's Simplified ID Merge requires.
+
+Only an event that has a user itself has both ids, which joins the device to the user for good. Users whom the identity
+rule found can change.
+"""
 USERS = PayloadForm(
     named={"segment_list": SEGMENT_LIST, "known": json_object(known_properties("segment_list"))},
     user_key="customer_id",

@@ -108,18 +108,18 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
 
     def _register_in_memory_table(self, op: ops.InMemoryTable) -> None:
         """Load rows into a temporary table by its own stage: Ibis would let Snowflake infer their types again."""
-        name = f'"{op.name}"'
-        columns = ", ".join(
-            f"{ident(column)} {self.compiler.type_mapper.to_string(kind)}" for column, kind in op.schema.items()
-        )
-        self.raw_sql(f"CREATE OR REPLACE TEMPORARY TABLE {name} ({columns})").close()
+        loaded = f"ROWS_{uuid.uuid4().hex.upper()}"
+        kinds = {column: self.compiler.type_mapper.to_string(kind) for column, kind in op.schema.items()}
+        columns = ", ".join(f"{ident(column)} {kind}" for column, kind in kinds.items())
+        self.raw_sql(f"CREATE TEMPORARY TABLE {loaded} ({columns})").close()
         rows = op.data.to_pyarrow(schema=op.schema)
         if len(rows):
             with TemporaryDirectory(prefix="ecom-") as local:
                 file = Path(local) / "rows.parquet"
                 pq.write_table(rows, file)
-                self.raw_sql(f"PUT 'file://{file.as_posix()}' @%{name} AUTO_COMPRESS = FALSE").close()
-            self.raw_sql(COPY.format(table=name, stage=f"@%{name}")).close()
+                self.raw_sql(f"PUT 'file://{file.as_posix()}' @%{loaded} AUTO_COMPRESS = FALSE").close()
+            self.raw_sql(COPY.format(table=loaded, stage=f"@%{loaded}")).close()
+        self.raw_sql(f"ALTER TABLE {loaded} RENAME TO {ident(op.name)}").close()
 
     def _make_batch_iter(self, sql: str, **kwargs: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 (as Ibis has it)
         self.failure = None

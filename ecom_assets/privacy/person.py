@@ -1,0 +1,190 @@
+"""The person of an erasure: the ids that are only theirs, those that they shared, and the events that they own."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ibis.expr.types as ir
+
+from ecom_assets.errors import UsageError
+from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.identity.contracts import MergedUsers
+from ecom_assets.identity.visitors import ANONYMOUS
+from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among
+from ecom_assets.warehouse.engine import Engine
+
+_ESCAPED = re.compile(f"user-(?:user-)*{ANONYMOUS}")
+AT_ONCE = 1_000
+"""Ids in one statement."""
+LEAST_CHARACTERS = 4
+"""Shorter ids are in most texts by chance, so texts and files are not searched for them."""
+IN_WORDS = "0-9A-Za-z_-"
+"""The characters of a word: an id counts as found only where none of them comes before or after it."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """The ids of one person, or of several who are erased together.
+
+    Args:
+        users: Ids as `user_id` of events and `customer_id` of orders and customers.
+        sessions: Source sessions, whose rows without a user are the person's.
+        devices: Device or cookie ids, in the same way.
+        shared: How many sessions and devices were left out because somebody else was seen with them, too.
+    """
+
+    users: tuple[str, ...] = ()
+    sessions: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    shared: int = 0
+    known_as: tuple[str, ...] = field(default=())
+    """Users who were seen in a session or on a device that was requested by its id; they are erased only if requested,
+    too."""
+    unlinked: tuple[str, ...] = ()
+    """The sessions and devices that are left out: from now on, they join nobody."""
+    events: tuple[str, ...] = ()
+    """Events without a user on a shared device or in a shared session that the identity rule gave to the person."""
+
+    @classmethod
+    def requested(cls, visitors: Iterable[str], customers: Iterable[str]) -> "Person":
+        """Return the person for visitor ids, as in the tables, and customer ids.
+
+        Raises:
+            UsageError: Nobody is named, or an id is empty.
+        """
+        visitor_ids, customer_ids = ([id_.strip() for id_ in ids] for ids in (visitors, customers))
+        if not all([*visitor_ids, *customer_ids]) or not (visitor_ids or customer_ids):
+            raise UsageError("Nobody is named; give --visitor ID or --customer ID, as in the tables.")
+        sessions = [
+            visitor_id.removeprefix(ANONYMOUS) for visitor_id in visitor_ids if visitor_id.startswith(ANONYMOUS)
+        ]
+        users = [user_of(visitor_id) for visitor_id in visitor_ids if not visitor_id.startswith(ANONYMOUS)]
+        ids = tuple(dict.fromkeys(sessions))
+        return cls(tuple(dict.fromkeys([*users, *customer_ids])), ids, ids)
+
+    @property
+    def visitors(self) -> tuple[str, ...]:
+        """Return the visitor ids that tables can have of the person."""
+        escaped = [
+            f"user-{user}" if user.startswith(ANONYMOUS) or _ESCAPED.match(user) else user for user in self.users
+        ]
+        return (*escaped, *(f"{ANONYMOUS}{id_}" for id_ in dict.fromkeys([*self.sessions, *self.devices])))
+
+    @property
+    def ids(self) -> dict[str, tuple[str, ...]]:
+        """Return the ids by kind."""
+        return {USER: self.users, SESSION: self.sessions, DEVICE: self.devices, UNLINKED: self.unlinked}
+
+    def completed(self, engine: Engine) -> "Person":
+        """Return the person with everything that is theirs.
+
+        These are the users that aliases join with theirs, each spelling of their user ids, the sessions and devices of
+        their events, and the events that the identity rule gives them where they shared a device.
+        """
+        person = replace(self, users=_users_of(engine, self.users))
+        if not engine.has(RawEvents):
+            return person
+        events = engine.table(RawEvents)
+        sessions, shared_sessions = _own(engine, person, "session_id", self.sessions)
+        devices, shared_devices = _own(engine, person, "anonymous_id", self.devices)
+        known_as = _distinct_ids(events, "user_id", "session_id", self.sessions)
+        known_as |= _distinct_ids(events, "user_id", "anonymous_id", self.devices)
+        completed = replace(
+            person,
+            sessions=sessions,
+            devices=devices,
+            shared=len(shared_sessions) + len(shared_devices),
+            known_as=tuple(sorted(known_as - set(person.users))),
+            unlinked=tuple(sorted({*shared_sessions, *shared_devices})),
+        )
+        return replace(completed, events=_owned(engine, completed, {*self.visitors, *completed.visitors}))
+
+    def words(self) -> str | None:
+        """Return a regular expression that matches one of the ids; None if all are too short to be looked for."""
+        ids = {id_.strip() for id_ in (*self.users, *self.visitors, *self.sessions, *self.devices)}
+        long = sorted(id_ for id_ in ids if len(id_) >= LEAST_CHARACTERS)
+        return "|".join(map(re.escape, long)) or None
+
+
+CLEAN_NAMES = {"session_id": "source_session_id", "anonymous_id": "device_id"}
+"""The names that columns of raw events have in clean ones."""
+
+
+def _users_of(engine: Engine, users: Sequence[str]) -> tuple[str, ...]:
+    """Return users, with those whom aliases make the same person, and with each spelling of them all."""
+    known = dict.fromkeys(users)
+    if engine.has(MergedUsers):
+        merged = engine.table(MergedUsers)
+        people = sorted(_distinct_ids(merged, "visitor_user_id", "user_id", users))
+        known |= dict.fromkeys(sorted(_distinct_ids(merged, "user_id", "visitor_user_id", people)))
+    return tuple(known | dict.fromkeys(_padded(engine, tuple(known))))
+
+
+def _padded(engine: Engine, users: Sequence[str]) -> list[str]:
+    """Return the user ids of raw rows that differ from some users only by spaces at an end."""
+    result: set[str] = set()
+    for contract, columns in COLUMNS.items():
+        if engine.has(contract):
+            ids = engine.table(contract).select(user=columns.user).distinct()
+            ids = ids.filter(ids.user != ids.user.strip())
+            stripped = ids.mutate(user_id=ids.user.strip())
+            result |= _distinct_ids(stripped, "user", "user_id", users)
+    return sorted(result)
+
+
+def _own(engine: Engine, person: Person, name: str, named: Sequence[str]) -> tuple[tuple[str, ...], set[str]]:
+    """Return the ids in a column of a person's events, or named, that are only theirs, and those that are shared.
+
+    An id is shared if an event with it has another user, or if the identity rule gave such an event to another one. One
+    that was named is shared in the second case only.
+    """
+    events = engine.table(RawEvents)
+    used = _distinct_ids(events, name, "user_id", person.users)
+    shared = {
+        row[name]
+        for row in _distinct_rows(events, (name, "user_id"), name, sorted(used - set(named)))
+        if row["user_id"] is not None and row["user_id"] not in person.users
+    }
+    shared |= _given_to_others(engine, person, CLEAN_NAMES[name], sorted({*used, *named}))
+    own = [*(id_ for id_ in named if id_ not in shared), *sorted(used - shared)]
+    return tuple(dict.fromkeys(own)), shared
+
+
+def _given_to_others(engine: Engine, person: Person, name: str, ids: Sequence[str]) -> set[str]:
+    """Return the ids in a column of clean events without a user that belong to somebody else who is known."""
+    if not engine.has(CleanEvents):
+        return set()
+    events = engine.table(CleanEvents)
+    events = events.filter(events.user_id.isnull(), ~events.visitor_id.startswith(ANONYMOUS))
+    rows = _distinct_rows(events, (name, "visitor_id"), name, ids)
+    return {row[name] for row in rows if row["visitor_id"] not in person.visitors}
+
+
+def _owned(engine: Engine, person: Person, visitors: set[str]) -> tuple[str, ...]:
+    """Return the events without a user that belong to a person although others were seen on the device."""
+    if not person.unlinked or not engine.has(CleanEvents):
+        return ()
+    events = engine.table(CleanEvents)
+    columns = ("event_id", "device_id", "source_session_id")
+    rows = _distinct_rows(events.filter(events.user_id.isnull()), columns, "visitor_id", sorted(visitors))
+    devices, sessions = {*person.devices}, {*person.sessions}
+    left = (row for row in rows if row["device_id"] not in devices and row["source_session_id"] not in sessions)
+    return tuple(sorted(row["event_id"] for row in left))
+
+
+def _distinct_ids(events: ir.Table, name: str, by: str, values: Sequence[str]) -> set[str]:
+    return {row[name] for row in _distinct_rows(events, (name,), by, values) if row[name] is not None}
+
+
+def _distinct_rows(events: ir.Table, names: tuple[str, ...], by: str, values: Sequence[str]) -> list[dict[str, Any]]:
+    result: list[dict[str, Any]] = []
+    for first in range(0, len(values), AT_ONCE):
+        rows = events.filter(among(events, by, values[first : first + AT_ONCE])).select(*names).distinct()
+        result += rows.to_pyarrow().to_pylist()
+    return result
+
+
+def user_of(visitor: str) -> str:
+    """Return the user of a visitor id that is not anonymous, see `visitor_of_user`."""
+    return visitor.removeprefix("user-") if _ESCAPED.match(visitor) else visitor
