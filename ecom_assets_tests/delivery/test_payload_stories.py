@@ -205,6 +205,54 @@ def test_strangers_go_by_their_visit() -> None:
     assert made("ga4_events", row).keys() == {"client_id", "events"}
 
 
+def test_a_sign_in_names_user_and_device_so_that_tools_join_them() -> None:
+    row = event(1, device_id="cookie-1")
+    amplitude, ga4 = made("amplitude_events", row), made("ga4_events", row)
+    mixpanel = made("mixpanel_events", row)["properties"]
+    assert (amplitude["user_id"], amplitude["device_id"]) == ("anna-1", "cookie-1")
+    assert (mixpanel["$user_id"], mixpanel["$device_id"], mixpanel["distinct_id"]) == ("anna-1", "cookie-1", "anna-1")
+    assert (ga4["user_id"], ga4["client_id"]) == ("anna-1", "cookie-1")
+    assert made("heap_events", row)["identity"] == "anna-1"
+
+
+def test_strangers_go_by_their_device_if_they_have_one() -> None:
+    row = event(1, device_id="cookie-1", **STRANGER)
+    assert made("amplitude_events", row)["device_id"] == "cookie-1"
+    assert made("mixpanel_events", row)["properties"]["distinct_id"] == "$device:cookie-1"
+    assert made("ga4_events", row)["client_id"] == "cookie-1"
+    assert made("heap_events", row)["identity"] == "anon-s-1"
+
+
+def test_a_user_whom_the_rule_found_joins_no_device_to_mixpanel_s_user_for_good() -> None:
+    answer = made("mixpanel_events", event(1, user_id=None, device_id="cookie-1"))["properties"]
+    assert (answer["$user_id"], answer.get("$device_id")) == ("anna-1", None)
+    assert made("amplitude_events", event(1, user_id=None, device_id="cookie-1"))["device_id"] == "cookie-1"
+
+
+def test_a_device_id_that_a_tool_does_not_take_keeps_no_user_s_event_back() -> None:
+    for id_ in ("0", "anonymous", "x" * 2000):
+        row = event(1, device_id=id_)
+        assert "device_id" not in made("amplitude_events", row)
+        assert "$device_id" not in made("mixpanel_events", row)["properties"]
+    assert made("ga4_events", event(1, device_id="x" * 2000))["client_id"] == "anna-1"
+
+
+def test_the_id_of_a_record_stays_when_its_visitor_changes() -> None:
+    for name in ("amplitude_events", "mixpanel_events", "ga4_events", "heap_events"):
+        before, after = (
+            tool(name).payloads(events(event(1, user_id=None, device_id="cookie-1", visitor_id=visitor)), SENT_AT)
+            for visitor in ("anon-cookie-1", "ben-2222")
+        )
+        assert before["record_id"].to_pylist() == after["record_id"].to_pylist()
+        assert before["payload"] != after["payload"], "another visitor is a change, which is listed and not sent again"
+
+
+def test_two_users_of_a_device_are_two_requests_to_ga4() -> None:
+    rows = [event(n, user_id=who, visitor_id=who, device_id="cookie-1") for n, who in enumerate(("anna-1", "ben-1"))]
+    destination = tool("ga4_events")
+    assert len(list(destination.batches(destination.payloads(events(*rows), SENT_AT)))) == 2
+
+
 def test_who_was_recognised_by_a_visit_is_a_stranger_where_only_the_event_s_own_user_counts() -> None:
     row = event(1, user_id=None, source_session_id="s-9")
     assert made("amplitude_events", row)["user_id"] == "anna-1"
@@ -263,7 +311,7 @@ def test_rows_are_taken_as_other_engines_give_them() -> None:
         1, "event_at", plain["event_at"].cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("ns", "UTC"))
     )
     odd = odd.set_column(0, "event_id", plain["event_id"].cast(pa.large_string()))
-    odd = odd.set_column(10, "cart_amount", plain["cart_amount"].cast(pa.decimal128(38, 4)))
+    odd = odd.set_column(11, "cart_amount", plain["cart_amount"].cast(pa.decimal128(38, 4)))
     odd = odd.append_column("is_bot", pa.array([False]))
     destination = tool("amplitude_events")
     assert destination.payloads(odd, SENT_AT) == destination.payloads(plain, SENT_AT)

@@ -1,6 +1,7 @@
 """Erasing a person who shared a device: what the identity rule gave them goes, and nothing of it becomes another's."""
 
 import json
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -25,7 +26,7 @@ ROWS = [
 LATE = [("late-1", ANN, "login", "14:10", SHARED), ("late-2", "", "page_view", "14:11", SHARED)]
 
 
-def land(folder: Path, name: str, rows: list[tuple[str, ...]]) -> Path:
+def land(folder: Path, name: str, rows: Sequence[tuple[str, ...]]) -> Path:
     folder.mkdir(exist_ok=True)
     lines = [
         f"{id_},{who},{what},2026-01-01T{at}:00Z,,,,https://shop.example/,,,{on}" for id_, who, what, at, on in rows

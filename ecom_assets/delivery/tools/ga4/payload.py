@@ -107,7 +107,8 @@ EVENTS = PayloadForm(
         "name": names_as(EVENT_NAMES),
         "client": f"CASE WHEN length(device_id) BETWEEN 1 AND {ID_CHARACTERS} THEN device_id "
         "ELSE coalesce(known_user, substitute) END",
-        "actor": "client || coalesce(chr(10) || known_user, '')",
+        # A request has one client and one user.
+        "actor": "CASE WHEN client <> known_user THEN client || chr(10) || known_user ELSE client END",
         "session_number": "('0x' || md5(source_session_id)[:8])::BIGINT::VARCHAR",
         "amount": "CASE WHEN name <> 'page_view' THEN cart_amount END",
         "transaction_id": "CASE name WHEN 'purchase' THEN coalesce(order_id, event_id) WHEN 'refund' THEN order_id END",
