@@ -35,6 +35,7 @@ from ecom_assets.funnels.assets import FUNNEL_ASSETS
 from ecom_assets.funnels.checks import FUNNEL_CHECKS
 from ecom_assets.gc_tuning import collect_rarely
 from ecom_assets.identity.assets import days_of_changed_visitors, identity_assets
+from ecom_assets.identity.checks import identity_checks
 from ecom_assets.journeys.assets import JOURNEY_ASSETS
 from ecom_assets.journeys.checks import JOURNEY_CHECKS
 from ecom_assets.optional_imports import packages_of
@@ -328,6 +329,7 @@ def checks(settings: Settings) -> list[TableCheck]:
     of_events = [
         accounting_check(settings.late_days),
         no_event_type_is_new,
+        *identity_checks(rules(settings)["identity_rule"]),
         # With orders, revenue is that of the orders.
         *(() if has_orders(settings) else (purchases_have_amounts,)),
         *SESSION_CHECKS,

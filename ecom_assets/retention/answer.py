@@ -7,6 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from ecom_assets.errors import UsageError
+from ecom_assets.identity.queries import device_warnings
 from ecom_assets.questions.answer import Kind, Money, PeriodStart, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
 from ecom_assets.retention.activity import activity, event_activity
@@ -96,7 +97,10 @@ def compute(question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
     query, until = _query(question, data), _whole_until(question, data)
     if data.source.of_orders:
         return answer_activity(query, until)
-    return retention_answer(query, until, data.source.words)
+    answer = retention_answer(query, until, data.source.words)
+    return answer | {
+        "warnings": [*answer["warnings"], *device_warnings(data.events, data.extent.event_count, data.fetch())]
+    }
 
 
 def _compute_who(listed: CellList, question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 from pydantic import Field
 
+from ecom_assets.identity.queries import device_warnings
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import Keep, QuestionData
 from ecom_assets.sessions.contracts import Sessions
@@ -41,7 +42,8 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
     """
     question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
     totals = _of_stored(question, data) or totals_of_events(data.con, data.events, question, data.days, data.keep)
-    return {"definition": question.to_mapping() | days_definition(data.days), **totals}
+    warnings = device_warnings(data.events, data.extent.event_count, data.fetch())
+    return {"definition": question.to_mapping() | days_definition(data.days), **totals, "warnings": warnings}
 
 
 def _of_stored(question: SessionQuestion, data: QuestionData) -> dict[str, Any] | None:
