@@ -8,17 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks
 from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import NO, union_all
 
-PLACEHOLDERS = (
-    "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous", "anon",
-    "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "true", "false", "[object object]",
-    "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
-)  # fmt: skip
-"""Ids that stand for no id, in lower case: those that PostHog, Segment and RudderStack refuse to merge, and testers."""
+PLACEHOLDERS = (*NULL_LIKE_IDS, "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "true",
+                "false", "[object object]")  # fmt: skip
+"""Ids that stand for no id, in lower case: those that PostHog, Segment and RudderStack refuse to merge, and testers.
+
+Clean events have no id in place of `NULL_LIKE_IDS`; the others keep their events, and join nobody.
+"""
 CONSENT = ("true", "granted", "yes", "1")
 """Values that mean yes, in lower case."""
 IDENTIFY, ALIAS = "identify", "alias"

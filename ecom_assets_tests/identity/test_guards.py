@@ -1,0 +1,119 @@
+"""Ids that too many share, or that stand for no id, join nobody; ids that only look alike are different."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.contracts import SharedIds
+from ecom_assets.tables.days import Days
+from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.platform import Platform
+
+OF_IDENTITY = (
+    "duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days", "shared_ids", "merged_users",
+    "events",
+)  # fmt: skip
+YEAR = Days.between(DAY_ONE, DAY_ONE + timedelta(days=400))
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Platform]:
+    platform = Platform()
+    yield platform
+    platform.close()
+
+
+@pytest.fixture
+def shop(opened: Platform) -> Platform:
+    opened.clear()
+    return opened
+
+
+def seen(event_id: str, clock: str, device: str | None, user: str | None = None, **values: Any) -> Row:
+    """Return an event; without a device it is in the source session `s`."""
+    session = None if device else "s"
+    return received(event_id, at(clock), user_id=user, session_id=session, anonymous_id=device, **values)
+
+
+def visitors(shop: Platform, *arrivals: Sequence[Row]) -> dict[str, str]:
+    """Return the visitor of each event after rows arrived in some runs, one after the other."""
+    rows: list[Row] = []
+    for arrived in arrivals:
+        rows += arrived
+        days = Days.from_dates(row["received_date"] for row in arrived)
+        shop.receive(rows, days)
+        shop.run(days, only=OF_IDENTITY)
+        shop.rows(CleanEvents)
+    return {row["event_id"]: row["visitor_id"] for row in shop.rows(CleanEvents)}
+
+
+def shared(shop: Platform) -> list[tuple[str, str, str, int]]:
+    """Return the ids that join nobody."""
+    return [(r["id_kind"], r["id_value"], r["reason"], r["reached_count"]) for r in shop.rows(SharedIds)]
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [("GUEST", 1), ("[object Object]", 1), ("000-000", 1), ("Anonymous", 0), ("NULL", 0)],
+)
+def test_a_placeholder_in_any_case_joins_nobody(shop: Platform, name: str, listed: int) -> None:
+    """Clean events have no user in place of ids that mean null, so these are nobody to list."""
+    actual = visitors(shop, [seen("1", "09:00", "d1"), seen("2", "09:05", "d1", name), seen("3", "09:00", "d2", name)])
+    assert (
+        actual == {"1": "anon-d1", "2": name, "3": name} if listed else {"1": "anon-d1", "2": "anon-d1", "3": "anon-d2"}
+    )
+    assert shared(shop) == [("user", name, "placeholder", 2)] * listed
+
+
+@pytest.mark.parametrize("place", [0, 19], ids=["first", "last"])
+def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(shop: Platform, place: int) -> None:
+    users = [seen(f"u{n}", f"+{n} 09:00", "till", f"user{n}") for n in range(20)]
+    late = users.pop(place)
+    alone = seen("alone", "+5 09:10", "till")
+    assert visitors(shop, [*users, alone])["alone"] == "user5"
+    assert visitors(shop, [*users, alone], [late])["alone"] == "anon-till"
+    assert shared(shop) == [("device", "till", "device_users", 20)]
+
+
+@pytest.mark.parametrize(("days_between", "reached"), [(0, 50), (7, 0)], ids=["at once", "over a year"])
+def test_a_user_on_50_devices_joins_nobody_only_if_within_30_days(
+    shop: Platform, days_between: int, reached: int
+) -> None:
+    rows = [seen(f"e{n}", f"+{n * days_between} 09:00", f"d{n}", "max") for n in range(50)]
+    actual = visitors(shop, [*rows, seen("alone", "09:10", "d0")])
+    assert actual["alone"] == ("anon-d0" if reached else "max")
+    assert [count for *_, count in shared(shop)] == ([reached] if reached else [])
+
+
+def test_a_source_session_with_5_users_joins_nobody(shop: Platform) -> None:
+    rows = [seen(f"e{n}", f"09:0{n}", None, f"user{n}") for n in range(5)]
+    assert visitors(shop, [*rows, seen("alone", "09:06", None)])["alone"] == "anon-s"
+    assert shared(shop) == [("source_session", "s", "session_users", 5)]
+
+
+def test_ids_that_look_alike_are_different(shop: Platform) -> None:
+    users = ["Ann", "ann", "caf\u00e9", "cafe\u0301", "456", "user-456"]
+    actual = visitors(shop, [seen(name, f"09:0{n}", f"d{n}", name) for n, name in enumerate(users)])
+    assert len(set(actual.values())) == len(users)
+
+
+def test_an_id_that_is_a_user_here_and_a_device_there_joins_nothing(shop: Platform) -> None:
+    actual = visitors(shop, [seen("1", "09:00", "x1"), seen("2", "09:05", "d2", "x1")])
+    assert actual == {"1": "anon-x1", "2": "x1"}
+
+
+def test_a_link_that_goes_with_its_file_gives_the_events_back_to_the_device(shop: Platform) -> None:
+    alone, sign_in = seen("1", "09:00", "d1"), seen("2", "+1 09:00", "d1", "ann")
+    assert visitors(shop, [alone, sign_in])["1"] == "ann"
+    day = Days((sign_in["received_date"],))
+    shop.receive([alone], day)
+    shop.run(day, only=OF_IDENTITY)
+    assert {row["event_id"]: row["visitor_id"] for row in shop.rows(CleanEvents)} == {"1": "anon-d1"}
+
+
+def test_a_sign_in_a_year_later_is_too_far_away(shop: Platform) -> None:
+    actual = visitors(shop, [seen("1", "09:00", "d1")], [seen("2", "+365 09:00", "d1", "ann")])
+    assert actual == {"1": "anon-d1", "2": "ann"}
