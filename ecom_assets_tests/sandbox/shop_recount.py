@@ -41,7 +41,7 @@ select *, case
     when t is null then 'unparseable_timestamp'
     when t > received + interval 1 hour then 'future_timestamp'
     when coalesce(user_id, '') in ('', 'null', 'undefined', '0') and coalesce(session_id, '') = ''
-        then 'missing_identity'
+        and coalesce(anonymous_id, '') in ('', 'null') then 'missing_identity'
     when coalesce(event_type, '') not in {tuple(TYPES)} then 'malformed_event_type'
     when cast(cart_value as decimal(18, 2)) < 0 then 'negative_cart_value'
     when event_type in ('product_view', 'add_to_cart') and product_id is null then 'product_missing'

@@ -87,7 +87,11 @@ def _lock(partial: Path, out: Path) -> int:
 _GARBLED: dict[int, dict[str, tuple[str | None, ...]]] = {
     f.NO_ID: {"event_id": (None, "")},
     f.NO_TIME: {"event_timestamp": ("yesterday", "2026-13-45T99:00:00Z", "", None, "not a time", "1767571200abc")},
-    f.NO_IDENTITY: {"user_id": (None, "", "null", "undefined", "0", None), "session_id": (None, "")},
+    f.NO_IDENTITY: {
+        "user_id": (None, "", "null", "undefined", "0", None),
+        "session_id": (None, ""),
+        "anonymous_id": (None, None, "", "null"),
+    },
     f.NO_TYPE: {"event_type": ("", None, " page_view", "page\tview", "product_view ", "x" * 300)},
 }
 
