@@ -35,10 +35,10 @@ def ids_are_not_shared(_days: Days | None, shared: ir.Table) -> CheckResult:
 def visitors_have_devices(days: Days | None, clean: ir.Table) -> CheckResult:
     """Most sessions without a signed-in user have a device id, by which a visitor who returns is known again."""
     mine = of_days(clean, "event_date", days)
-    (row,) = rows_of(mine.agg(**userless_sessions(mine)))
-    sessions, without = int(row["session_count"]), int(row["without_device_count"])
-    warning = device_warning(sessions, without)
-    return CheckResult(without, sessions, metadata={"sentence": warning}) if warning else CheckResult(0, sessions)
+    (row,) = rows_of(mine.agg(visitor_count=mine.visitor_id.nunique(), **userless_sessions(mine)))
+    visitors, without = int(row["visitor_count"]), int(row["without_device_count"])
+    warning = device_warning(int(row["session_count"]), without)
+    return CheckResult(without, visitors, metadata={"sentence": warning}) if warning else CheckResult(0, visitors)
 
 
 def identity_checks(rule: IdentityRule) -> list[TableCheck]:

@@ -21,7 +21,7 @@ from ecom_assets.events.contracts import (
     RawEvents,
 )
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
-from ecom_assets.identity.contracts import MergedUsers
+from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks, MergedUsers, SharedIds
 from ecom_assets.journeys.contracts import CategoryPerformance, JourneyTransitions, SearchPerformance
 from ecom_assets.orders.contracts import (
     HeldOrderDays,
@@ -94,6 +94,10 @@ EVIDENCE: tuple[type[Table], ...] = (
     RawUserOrderLog,
     RawStock,
     DuplicateEvents,
+    IdentityLinks,
+    IdentityAliases,
+    SharedIds,
+    Identities,
     UserOrderLog,
     SessionDays,
     Sessions,

@@ -62,6 +62,7 @@ def run(settings: Settings, days: Days) -> None:
             **rules(settings),
             "unlinked_ids": lambda _ids: set(),
             "days": days,
+            "run_days": days,
             "warehouse": engine,
             "event_source": ReceivedEventFiles(engine.con, settings, _nothing),
             "order_source": order_source_of(engine.con, settings),
