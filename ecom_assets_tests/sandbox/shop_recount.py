@@ -27,6 +27,7 @@ TYPES = [
     "checkout_start",
     "purchase",
     "refund",
+    "alias",
 ]
 
 # Every received row with the first reason that applies, written down from the definitions of the metrics.
@@ -53,6 +54,26 @@ select * from checked where reason is null
 qualify row_number() over (partition by event_id order by received, event_id) = 1;
 """
 
+# Visits are cut on the device, else on the source session, else on the user; each user of a visit has a session of it.
+# Events without a user are those of the last user of the visit, else of the next.
+VISITS = """
+create or replace table visits as
+with gaps as (
+  select *, coalesce(anonymous_id, session_id, user_id) as device,
+    t - lag(t) over (partition by device order by t, event_id) as gap
+  from clean
+), cut as (
+  select *, sum((coalesce(gap, interval 1 day) > interval 30 minutes)::int)
+    over (partition by device order by t, event_id) as nth
+  from gaps
+)
+select *, coalesce(
+    last_value(user_id ignore nulls) over (visit rows between unbounded preceding and current row),
+    first_value(user_id ignore nulls) over (visit rows between current row and unbounded following), ''
+  ) as visitor
+from cut window visit as (partition by device, nth order by t, event_id)
+"""
+
 
 class Recount:
     """A generated shop with its truth, and a DuckDB connection in which it is read again."""
@@ -62,6 +83,7 @@ class Recount:
         self.truth: dict[str, Any] = generate(out, **settings)
         self.con = duckdb.connect()
         self.con.execute(CHECKED.format(out=out))
+        self.con.execute(VISITS)
         self.con.execute(f"create view orders as select * from '{out}/orders.parquet'")
         self.con.execute(f"create view catalogue as select * from '{out}/catalogue.parquet'")
 

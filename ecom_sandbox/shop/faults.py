@@ -127,7 +127,7 @@ class FaultInjector:
 
     def disturb(self, events: Rows, orders: Rows, first_number: int) -> tuple[Rows, Rows]:
         """Return the visits' events and orders with faults; added rows are numbered from `first_number`."""
-        who, fate = self._who(orders), self._dice.unit("ledger", _key(orders))
+        who, fate = _kinds(self._dice, orders["visitor"]), self._dice.unit("ledger", _key(orders))
         is_plain = (who == _PLAIN) & ~orders["is_refund"]
         lost, surcharged, again = np.cumsum([UNRECORDED_RATE, SURCHARGED_RATE, REPEATED_RATE])
         orders["fault"][is_plain & (fate < lost)] = UNRECORDED
@@ -158,7 +158,7 @@ class FaultInjector:
     def _of_events(self, events: Rows, orders: Rows, repeated: Ints, first_number: int) -> Rows:
         """Return the events with faults: higher amounts, missing order ids and repeated purchases."""
         surcharged = orders["number"][orders["fault"] == SURCHARGED]
-        nameless = orders["number"][self._who(orders) == _NAMELESS]
+        nameless = orders["number"][_kinds(self._dice, orders["visitor"]) == _NAMELESS]
         bought = events["type"] == r.PURCHASE
         events["cents"] += np.where(bought & np.isin(events["number"], surcharged), SHIPPING_CENTS, 0)
         events["order"][bought & np.isin(events["number"], nameless)] = r.NOTHING
@@ -178,11 +178,18 @@ class FaultInjector:
         phoned["fault"] = PHONED
         return phoned[phoned["at"] < self._end_us]
 
-    def _who(self, orders: Rows) -> Ints:
-        """Return each order's kind of customer: plain, orders by phone too, or has events without order ids."""
-        unit: Floats = self._dice.unit("ledger customer", orders["visitor"])
-        kinds: Ints = np.select([unit < PHONE_SHARE, unit < PHONE_SHARE + NAMELESS_SHARE], [_PHONES, _NAMELESS], _PLAIN)
-        return kinds
+
+def has_order_ids(dice: Dice, visitor: Ints) -> Flags:
+    """Return whose purchase events have order ids; without them, orders are found by the customer only."""
+    has: Flags = _kinds(dice, visitor) != _NAMELESS
+    return has
+
+
+def _kinds(dice: Dice, visitor: Ints) -> Ints:
+    """Return each customer's kind: plain, orders by phone too, or has events without order ids."""
+    unit: Floats = dice.unit("ledger customer", visitor)
+    kinds: Ints = np.select([unit < PHONE_SHARE, unit < PHONE_SHARE + NAMELESS_SHARE], [_PHONES, _NAMELESS], _PLAIN)
+    return kinds
 
 
 _PLAIN, _PHONES, _NAMELESS = range(3)
@@ -190,9 +197,10 @@ _PLAIN, _PHONES, _NAMELESS = range(3)
 
 def arrived(events: Rows, orders: Rows) -> tuple[Rows, Rows]:
     """Return the events and orders, without orders and repeats whose purchase event arrives after the last day."""
-    goes = events["is_repeated"] & ~np.isin(events["order"], events["number"])
+    bought = events["number"][events["type"] == r.PURCHASE]
+    goes = events["is_repeated"] & ~np.isin(events["order"], bought)
     by_phone = orders["is_refund"] | (orders["fault"] == PHONED)
-    return events[~goes], orders[by_phone | np.isin(orders["number"], events["number"])]
+    return events[~goes], orders[by_phone | np.isin(orders["number"], bought)]
 
 
 def _key(rows: Rows) -> Ints:

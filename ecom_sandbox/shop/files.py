@@ -18,8 +18,9 @@ from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t
 from ecom_sandbox.shop.catalogue import CATEGORIES, FIRST_PRODUCT_ID
+from ecom_sandbox.shop.identities import FORMER, FORMER_ID, GUEST, GUEST_ID
 from ecom_sandbox.shop.people import known_customer_id
-from ecom_sandbox.shop.rows import Dice, Ints, Rows
+from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows
 
 
 @contextmanager
@@ -111,18 +112,18 @@ class Columns:
     def table(self, rows: Rows) -> pa.Table:
         """Return the rows with the columns of `ecommerce_events`, all as text."""
         columns = {
-            "event_id": self._ids("event", rows["number"]),
-            "user_id": pc.cast(pa.array(known_customer_id(rows["visitor"]), mask=~rows["is_known"]), pa.string()),
+            "event_id": self.ids("event", rows["number"]),
+            "user_id": user_ids(rows),
             "event_type": _coded(self._types, rows["type"].astype(np.int64)),
             "event_timestamp": _instants(rows["at"]),
             "product_id": _coded(self._products, rows["product"]),
             "product_category": _coded(self._categories, rows["category"]),
-            "session_id": self._ids("session", rows["session"]),
+            "session_id": self.ids("session", rows["session"]),
             "page_url": _coded(self._pages, rows["page"]),
             "referrer_url": _coded(self._pages, rows["referrer"]),
             "cart_value": _money(rows["cents"]),
             "received_at": _instants(rows["received"]),
-            "anonymous_id": self._ids("cookie", rows["cookie"]),
+            "anonymous_id": self.ids("cookie", rows["cookie"]),
             "user_agent": _coded(self._agents, rows["agent"]),
             "properties": self._property_texts(rows),
         }
@@ -136,10 +137,10 @@ class Columns:
 
     def order_ids(self, numbers: Ints) -> list[str]:
         """Return the order id of each purchase number, as in the properties of purchase events."""
-        ids: list[str] = self._ids("order", numbers).to_pylist()
+        ids: list[str] = self.ids("order", numbers).to_pylist()
         return ids
 
-    def _ids(self, purpose: str, numbers: Ints) -> pa.Array:
+    def ids(self, purpose: str, numbers: Ints) -> pa.Array:
         """Return each id as 16 hexadecimal digits."""
         digits = self._dice.bits(purpose, numbers).byteswap().tobytes().hex()
         return pa.array(np.frombuffer(digits.encode(), "S16"), mask=numbers == r.NOTHING).cast(pa.string())
@@ -148,13 +149,32 @@ class Columns:
         plain, trial = rows["properties"], rows["trial"].astype(np.int64)
         codes = np.where(plain == r.NOTHING, r.NOTHING, plain + trial * t.PROPERTIES_PER_TRIAL)
         texts = _coded(self._properties, codes)
-        has_order = rows["order"] != r.NOTHING
-        if not has_order.any():
-            return texts
-        without = texts.filter(pa.array(has_order)).to_pylist()
-        orders = self.order_ids(rows["order"][has_order])
-        full = [f'{text[:-1]},"order_id":"{order}"}}' for text, order in zip(without, orders, strict=True)]
-        return pc.replace_with_mask(texts, pa.array(has_order), pa.array(full, pa.string()))
+        has_order, is_alias = rows["order"] != r.NOTHING, rows["type"] == r.ALIAS
+        texts = _with_property(texts, has_order, "order_id", self.order_ids(rows["order"][has_order]))
+        return _with_property(texts, is_alias, "previous_id", former_ids(rows["visitor"][is_alias]).to_pylist())
+
+
+def user_ids(rows: Rows) -> pa.Array:
+    """Return the user id of each row; null where the shop does not know who it is."""
+    texts = pc.cast(pa.array(known_customer_id(rows["visitor"]), mask=~rows["is_known"]), pa.string())
+    is_former, is_guest = (rows["is_known"] & (rows["account"] == account) for account in (FORMER, GUEST))
+    texts = pc.replace_with_mask(texts, pa.array(is_former), former_ids(rows["visitor"][is_former]))
+    return pc.replace_with_mask(texts, pa.array(is_guest), pa.scalar(GUEST_ID, pa.string()))
+
+
+def former_ids(visitor: Ints) -> pa.Array:
+    """Return the user id that each person had before the one of today."""
+    digits = pc.cast(pa.array(known_customer_id(visitor)), pa.string())
+    return pc.binary_join_element_wise(FORMER_ID, digits, "")
+
+
+def _with_property(texts: pa.Array, chosen: Flags, name: str, values: list[str]) -> pa.Array:
+    """Return the properties, with one more in the chosen rows."""
+    if not values:
+        return texts
+    without = texts.filter(pa.array(chosen)).to_pylist()
+    full = [f'{text[:-1]},"{name}":"{value}"}}' for text, value in zip(without, values, strict=True)]
+    return pc.replace_with_mask(texts, pa.array(chosen), pa.array(full, pa.string()))
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:

@@ -19,7 +19,18 @@ LEAD_DAYS = 28
 MOST_VISITS = 150
 PEOPLE_AT_ONCE = 50_000
 """Limits memory: visits are drawn for this many people at a time, and most are dropped as outside the days."""
-VISIT = np.dtype([("visitor", np.int64), ("start_s", np.int64), ("is_first", np.bool_)])
+VISIT = np.dtype(
+    [
+        ("visitor", np.int64),
+        ("start_s", np.int64),
+        ("is_first", np.bool_),
+        ("is_shared", np.bool_),  # on the usual device of the other of the household
+        ("heir", np.int64),  # who may take over the device during the visit
+        ("changes_id", np.bool_),  # the visit in which the person's user id changes
+        ("has_former_id", np.bool_),  # a visit before that one
+    ]
+)
+"""A visit. All but the first three fields are set by `identities.py`."""
 # Weights of Monday to Sunday, and of the hours on weekdays and weekends. People shop most in the evening and on Sunday.
 _WEEKDAYS = (1.0, 0.97, 0.95, 0.98, 0.9, 0.86, 1.12)
 _HOURS = (

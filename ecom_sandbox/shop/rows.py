@@ -21,8 +21,9 @@ EVENT_TYPES = (
     "checkout_start",
     "purchase",
     "refund",
+    "alias",
 )
-PAGE, PRODUCT, CATEGORY, SEARCH, ADD, REMOVE, CHECKOUT, PURCHASE, REFUND = range(len(EVENT_TYPES))
+PAGE, PRODUCT, CATEGORY, SEARCH, ADD, REMOVE, CHECKOUT, PURCHASE, REFUND, ALIAS = range(len(EVENT_TYPES))
 SECOND = 1_000_000
 """Times are integer microseconds since 1970 (UTC)."""
 DAY_S = 86_400
@@ -39,6 +40,7 @@ EVENT = np.dtype(
         ("number", np.int64),  # unique; event_id is derived from it
         ("visitor", np.int64),  # the person, also if user_id is empty
         ("is_known", np.bool_),  # whether user_id is filled
+        ("account", np.int8),  # which user id it is then, see `identities.py`
         ("type", np.int8),
         ("at", np.int64),
         ("received", np.int64),

@@ -18,6 +18,7 @@ from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop.catalogue import make_catalogue, make_stock
 from ecom_sandbox.shop.files import Columns, replaced_folder, write_parquet
+from ecom_sandbox.shop.identities import alias_events, plan_identities
 from ecom_sandbox.shop.orders import ORDER_LINES, OrderLineBuilder, Refunds, refund_events, write_catalogue
 from ecom_sandbox.shop.people import make_schedule
 from ecom_sandbox.shop.rows import Dice, Flags, Ints, Rows, joined
@@ -120,10 +121,13 @@ class Shop:
             Dice(cast.schedule_seed), days=cast.days, people=cast.people, first_day=cast.first_day,
             known_before=cast.known_before,
         )  # fmt: skip
+        plan_identities(
+            dice, self.schedule, people=cast.people, known_before=cast.known_before, end_s=cast.days * r.DAY_S
+        )
         self.columns = Columns(dice, pages, len(catalogue.names))
         self._refunds = Refunds(self.world, self.schedule)
-        first_day, people = cast.first_day, len(cast.people)
-        self._event_truth = EventTruth(first_day=first_day, days=self.until, people=people, first_bot=cast.first_bot)
+        first_day, days = cast.first_day, self.until
+        self._event_truth = EventTruth(first_day=first_day, days=days, people=cast.people, first_bot=cast.first_bot)
         self._ledger = f.FaultInjector(dice, self.world.end_us)
         self._ledger_truth = LedgerTruth(first_day=first_day, days=self.until)
         self._number = cast.events_before
@@ -159,9 +163,11 @@ class Shop:
         """Yield the days that are over, in order."""
         for day in range(self.until):
             for part, (begin, end) in enumerate(self._chunks(day)):
-                events, orders = self._disturbed(*self.people(begin, end))
-                if part == 0:
-                    events, orders = self._with_others(day, events, orders)
+                events, orders = self.people(begin, end)
+                aliases = alias_events(self.world.dice, self.schedule.visits[begin:end], events)
+                events, orders = self._disturbed(events, orders)
+                others, refunds = self._others(day) if part == 0 else ([], [])
+                events, orders = joined([events, *others, aliases]), joined([orders, *refunds], r.ORDER)
                 events, orders = f.arrived(f.receive(self.world.dice, events, self.world.end_us), orders)
                 rows = self._delivered(events, is_first=day == part == 0)
                 yield DayRows(day, part, self._arrived_on(day, rows), self._recorded(events, orders))
@@ -178,8 +184,9 @@ class Shop:
         Orders whose purchase event is still on its way have no stable difference yet, so there are none before the end.
         """
         differences = {"order_event_differences": self._ledger_truth.truth()} if self.is_over else {}
+        counted = self._event_truth.truth(settings, is_whole=self.cast.known_before is None)
         changes = self.world.catalogue.price_changes(self.cast.first_day, self.until)
-        return {**self._event_truth.truth(settings), "price_changes": price_truth(changes), **differences}
+        return {**counted, "price_changes": price_truth(changes), **differences}
 
     def people(self, begin: int, end: int) -> tuple[Rows, Rows]:
         """Return the events and orders of a range of visits."""
@@ -194,15 +201,15 @@ class Shop:
         starts = range(begin, max(end, begin + 1), VISITS_AT_ONCE)
         return [(start, min(start + VISITS_AT_ONCE, end)) for start in starts]
 
-    def _with_others(self, day: int, events: Rows, orders: Rows) -> tuple[Rows, Rows]:
-        """Add the events of bots and refunds to a day's events, and the refunds to its orders."""
+    def _others(self, day: int) -> tuple[list[Rows], list[Rows]]:
+        """Return a day's events of bots and of refunds, and its refunds."""
         ids = self.cast.bots
         first_visit = self.cast.visits_before + len(self.schedule.visits) + day * len(ids)
         bots = bot_events(self.world, day, ids, first_visit, self._number)
         refunds = self._ledger.with_unreported(self._refunds.of_day(day))
         paid_back = refund_events(self.world, refunds[refunds["fault"] != f.UNREPORTED], self._number + len(bots))
         self._number += len(bots) + len(paid_back)
-        return joined([events, bots, paid_back]), joined([orders, refunds], r.ORDER)
+        return [bots, paid_back], [refunds]
 
     def _delivered(self, events: Rows, *, is_first: bool) -> Rows:
         """Return the good rows with their duplicates and broken copies, and count those that have arrived."""

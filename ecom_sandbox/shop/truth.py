@@ -13,19 +13,25 @@ from ecom_sandbox.shop import faults as f
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t
 from ecom_sandbox.shop.catalogue import FIRST_PRODUCT_ID, PriceChange
-from ecom_sandbox.shop.rows import Ints, Rows, total_cents
+from ecom_sandbox.shop.identities import FORMER, GUEST
+from ecom_sandbox.shop.people_truth import FUNNEL, PeopleTruth
+from ecom_sandbox.shop.rows import Flags, Ints, Rows, total_cents
 
 GENERATOR = "ecom_assets.sandbox.shop.shop"
 """What a truth file says made its folder; the name stays, so that folders made before are known."""
 IDLE_S = 1_800
-FUNNEL = (r.PAGE, r.PRODUCT, r.ADD, r.CHECKOUT, r.PURCHASE)
+_GUESTS = -2
+"""Stands for whoever uses the guests' account, and `_NOBODY` for an event without a user."""
+_NOBODY = -1
+_NEVER = 2**62
 
 
 class EventTruth:
     """Counts for `truth.json`, by day and in total."""
 
-    def __init__(self, *, first_day: date, days: int, people: int, first_bot: int) -> None:
-        self._first_day, self._people, self._first_bot = first_day, people, first_bot
+    def __init__(self, *, first_day: date, days: int, people: Ints, first_bot: int) -> None:
+        self._first_day, self._people, self._first_bot = first_day, len(people), first_bot
+        self._person_truth = PeopleTruth(first_day=first_day, days=days, people=people)
         self._first = (first_day - date(1970, 1, 1)).days
         self._received = {name: np.zeros(days, np.int64) for name in ("rows", "clean", "duplicates", *f.REASONS)}
         self._happened = {name: np.zeros(days, np.int64) for name in _HAPPENED}
@@ -43,8 +49,10 @@ class EventTruth:
         self._types += np.bincount(rows["type"], minlength=len(self._types))
         self._trials += np.bincount(rows["trial"], minlength=len(self._trials))
         self._late += np.bincount(f.delay_days(rows), minlength=len(self._late))
-        self._users = np.union1d(self._users, rows["visitor"][rows["is_known"]])
+        self._users = np.union1d(self._users, _user_ids(rows[rows["is_known"]]))
         self._counts["bot_events"] += int(np.count_nonzero(rows["visitor"] >= self._first_bot))
+        rows = _in_order(rows)
+        self._person_truth.add(rows[rows["visitor"] < self._first_bot])
         self._add_sessions(rows[rows["session"] != r.NOTHING])
         refunds = rows[rows["session"] == r.NOTHING]
         self._counts["refund_sessions"] += len(refunds)
@@ -82,12 +90,15 @@ class EventTruth:
         np.add.at(self._happened[name], at // r.DAY - self._first, 1 if weight is None else weight)
 
     def _add_sessions(self, rows: Rows) -> None:
-        """Count sessions: each session id is one, unless events that have not arrived yet leave a gap in it."""
+        """Count sessions: each session id is one, and one more for each user who takes over in it.
+
+        Events that have not arrived yet can leave a gap in it, which divides it too.
+        """
         if not len(rows):
             return
-        rows = rows[np.lexsort((rows["at"], rows["session"]))]
         is_other = np.diff(rows["session"], prepend=-1) != 0
-        begin = np.flatnonzero(is_other | (np.diff(rows["at"], prepend=0) > IDLE_S * r.SECOND))
+        is_other |= np.diff(rows["at"], prepend=0) > IDLE_S * r.SECOND
+        begin = np.flatnonzero(is_other | _takes_over(rows, np.cumsum(is_other)))
         first, last = np.minimum.reduceat(rows["at"], begin), np.maximum.reduceat(rows["at"], begin)
         self._add_happened("sessions", first)
         self._counts["midnight_sessions"] += int(np.count_nonzero(first // r.DAY != last // r.DAY))
@@ -97,11 +108,19 @@ class EventTruth:
         self._counts["anonymous_sessions"] += int(np.count_nonzero(~is_known))
         self._counts["crawler_sessions"] += int(np.count_nonzero(is_bot & ~is_known))
         self._counts["login_sessions"] += int(np.count_nonzero(is_login))
-        seen = np.bitwise_or.reduceat(np.left_shift(1, rows["type"].astype(np.int64)), begin)
-        self._funnel += np.array([np.count_nonzero(seen >> step & 1) for step in FUNNEL])
+        self._add_funnel(rows, begin)
 
-    def truth(self, settings: dict[str, object]) -> dict[str, object]:
-        """Return all counts, with the structure of `truth.json`."""
+    def _add_funnel(self, rows: Rows, begin: Ints) -> None:
+        """Count the sessions that reach each step after the one before; somebody who takes over may begin with any."""
+        sizes = np.diff(begin, append=len(rows))
+        reached_at = np.zeros(len(begin), np.int64)
+        for step, event_type in enumerate(FUNNEL):
+            serves = (rows["type"] == event_type) & (rows["at"] >= np.repeat(reached_at, sizes))
+            reached_at = np.minimum.reduceat(np.where(serves, rows["at"], _NEVER), begin)
+            self._funnel[step] += np.count_nonzero(reached_at < _NEVER)
+
+    def truth(self, settings: dict[str, object], *, is_whole: bool) -> dict[str, object]:
+        """Return all counts, with the structure of `truth.json`; `is_whole` if nobody came before the first day."""
         days = [(self._first_day + timedelta(days=i)).isoformat() for i in range(len(self._received["rows"]))]
         return {
             "generator": GENERATOR,
@@ -109,6 +128,7 @@ class EventTruth:
             "events": self._events(),
             "sessions": self._sessions(),
             "visitors": self._visitors(),
+            "identity": self._person_truth.truth(is_whole=is_whole),
             "funnel_sessions": {r.EVENT_TYPES[step]: int(n) for step, n in zip(FUNNEL, self._funnel, strict=True)},
             "experiment": self._experiment(),
             "orders": self._orders(),
@@ -141,7 +161,7 @@ class EventTruth:
         return {**total, **{name: self._counts[name] for name in names}}
 
     def _visitors(self) -> dict[str, object]:
-        users, scrapers = len(self._users), int(np.count_nonzero(self._users >= self._first_bot))
+        users, scrapers = len(self._users), int(np.count_nonzero(self._users >= self._first_bot * 2))
         return {
             "people": self._people,
             "users": users,
@@ -178,6 +198,37 @@ class EventTruth:
     def _received_on(self, i: int) -> dict[str, object]:
         plain = {name: int(self._received[name][i]) for name in ("rows", "clean", "duplicates")}
         return {**plain, "quarantined": {reason: int(self._received[reason][i]) for reason in f.REASONS}}
+
+
+_ORDERED = ("visitor", "is_known", "account", "type", "at", "session", "cookie")
+
+
+def _in_order(rows: Rows) -> Rows:
+    """Return some fields of rows by session and time; copies of whole rows would take several times as long."""
+    order = np.lexsort((rows["at"], rows["session"]))
+    result = np.empty(len(rows), [(name, r.EVENT[name]) for name in _ORDERED])
+    for name in _ORDERED:
+        result[name] = rows[name][order]
+    return result
+
+
+def _user_ids(rows: Rows) -> Ints:
+    """Return a code for the user id of each row, if it has one; a person's former id has another than the present."""
+    codes: Ints = np.where(rows["account"] == GUEST, _GUESTS, rows["visitor"] * 2 + (rows["account"] == FORMER))
+    return codes
+
+
+def _takes_over(rows: Rows, part: Ints) -> Flags:
+    """Return which rows are the first ones of another user than the one before in the same part of a visit.
+
+    Events without a user between two users count with the one before.
+    """
+    known = np.flatnonzero(rows["is_known"])
+    is_other = np.diff(_user_ids(rows[known]), prepend=_NOBODY) != 0
+    is_same_part = np.diff(part[known], prepend=_NOBODY) == 0
+    result: Flags = np.zeros(len(rows), np.bool_)
+    result[known[is_other & is_same_part]] = True
+    return result
 
 
 _HAPPENED = ("clean", "sessions", "orders", "shipped_amount", "refunds", "refunded_amount")

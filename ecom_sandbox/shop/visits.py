@@ -13,6 +13,8 @@ import numpy as np
 from ecom_sandbox.shop import rows as r
 from ecom_sandbox.shop import traffic as t
 from ecom_sandbox.shop.catalogue import CATEGORIES, Catalogue, choose_category
+from ecom_sandbox.shop.faults import has_order_ids
+from ecom_sandbox.shop.identities import FORMER, GUEST, GUEST_RATE, OWN, cookies_of, has_account
 from ecom_sandbox.shop.people import LONGEST_VISIT_S
 from ecom_sandbox.shop.rows import Dice, Flags, Floats, Ints, Rows, cumulative, from_table, joined, pick
 
@@ -82,6 +84,9 @@ _STATE = np.dtype(
         ("until", np.int64),
         ("flow", np.int64),
         ("login_step", np.int64),
+        ("logout_step", np.int64),
+        ("handover_step", np.int64),  # the first step at which the heir can take over
+        ("heir", np.int64),
         ("is_first", np.bool_),
         ("lines", np.int64),
         ("products", np.int64, (r.CART_LINES,)),
@@ -118,8 +123,7 @@ def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tup
         if not len(state):
             break
         state["event"]["number"] = number + np.arange(len(state))
-        # Visits whose login step this is, and those that check out, log in.
-        state["event"]["is_known"] |= (state["login_step"] == step) | (state["event"]["type"] == r.CHECKOUT)
+        _log_in_and_out(world.dice, state, step)
         number += len(state)
         orders.append(_ordered(world.catalogue, state))
         events.append(state["event"].copy())
@@ -136,24 +140,60 @@ def _arrive(world: World, visits: Rows, first_visit: int) -> Rows:
     event["visitor"], event["session"], event["type"] = visitor, visit, r.PAGE
     event["at"] = world.first_us + visits["start_s"] * r.SECOND + dice.below(r.SECOND, "start", visit)
     state["until"] = event["at"] + LONGEST_VISIT_S * r.SECOND
-    _equip(dice, state, visitor, visit)
+    _equip(dice, state, visits)
     state["is_first"] = visits["is_first"]
     _land(world, state, visits["is_first"])
-    # Some are still logged in from an earlier visit, some log in during the visit; the others log in at checkout.
-    is_remembered = ~visits["is_first"] & dice.chance(0.6, "account", visitor) & dice.chance(0.5, "remembered", visit)
-    login_step = np.where(dice.chance(0.1, "login", visit), 1 + dice.below(6, "login step", visit), MOST_STEPS)
-    state["login_step"] = np.where(is_remembered, 0, login_step)
+    _plan_logins(dice, state, visits)
     return state
 
 
-def _equip(dice: Dice, state: Rows, visitor: Ints, visit: Ints) -> None:
+def _plan_logins(dice: Dice, state: Rows, visits: Rows) -> None:
+    """Choose when visits log in and out, with which account, and whether somebody else takes over.
+
+    Some are still logged in from an earlier visit, some log in during the visit; the others log in at checkout.
+    """
+    visitor, visit, is_first = visits["visitor"], state["visit"], visits["is_first"]
+    is_remembered = ~is_first & has_account(dice, visitor) & dice.chance(0.5, "remembered", visit)
+    login_step = np.where(dice.chance(0.1, "login", visit), 1 + dice.below(6, "login step", visit), MOST_STEPS)
+    has_former, changes = visits["has_former_id"], visits["changes_id"]
+    is_guest = ~is_first & ~is_remembered & ~has_former & ~changes & (login_step == MOST_STEPS)
+    is_guest &= dice.chance(GUEST_RATE, "guest", visit) & has_order_ids(dice, visitor)
+    state["login_step"] = np.where(is_remembered | is_guest | changes, 0, login_step)
+    state["event"]["account"] = np.select([has_former, is_guest], [FORMER, GUEST], OWN)
+    state["heir"] = np.where(is_remembered & ~has_former & ~changes, visits["heir"], r.NOTHING)
+    state["handover_step"] = 1 + dice.below(3, "handover step", visit)
+    # Half of them log out before they hand the device over, and the others as they do.
+    leaves = (state["heir"] != r.NOTHING) & dice.chance(0.5, "logout", visit)
+    state["logout_step"] = np.where(leaves, state["handover_step"], MOST_STEPS)
+
+
+def _log_in_and_out(dice: Dice, state: Rows, step: int) -> None:
+    """Set who acts at a step, and whether the shop knows.
+
+    The other of a household takes over with a page view and an empty cart, and logs in soon.
+    """
+    event = state["event"]
+    event["is_known"] &= state["logout_step"] != step
+    is_handed = (state["heir"] != r.NOTHING) & (step >= state["handover_step"])
+    is_handed &= (event["type"] == r.PAGE) & (state["lines"] == 0)
+    if is_handed.any():
+        event["visitor"] = np.where(is_handed, state["heir"], event["visitor"])
+        event["is_known"] &= ~is_handed
+        login_step = step + dice.below(4, "next login", state["visit"])
+        state["login_step"] = np.where(is_handed, login_step, state["login_step"])
+        state["heir"] = np.where(is_handed, r.NOTHING, state["heir"])
+    event["is_known"] |= (state["login_step"] == step) | (event["type"] == r.CHECKOUT)
+
+
+def _equip(dice: Dice, state: Rows, visits: Rows) -> None:
     """Set the device, browser, cookie and country of each visit; most visits use the person's usual device."""
-    is_other_device = dice.chance(0.12, "other device", visit).astype(np.int64)
-    browser = visitor * 2 + is_other_device
+    visitor, event = visits["visitor"], state["event"]
+    is_other_device = dice.chance(0.12, "other device", state["visit"])
+    owner = np.where(visits["is_shared"] & ~is_other_device, visitor ^ 1, visitor)
+    browser = owner * 2 + is_other_device
     device = pick(cumulative(t.DEVICE_SHARES), dice.unit("device", browser))
     city = city_of(dice, visitor)
-    event = state["event"]
-    event["cookie"] = browser
+    event["cookie"] = cookies_of(dice, browser, event["at"])
     event["agent"] = device * t.AGENTS_PER_DEVICE + dice.below(t.AGENTS_PER_DEVICE, "agent", browser)
     country = _COUNTRY_OF_CITY[city]
     state["plain_properties"] = device * t.PROPERTIES_PER_DEVICE + country * t.PROPERTIES_PER_COUNTRY
