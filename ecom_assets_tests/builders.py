@@ -108,6 +108,7 @@ def clean_events(rows: Iterable[Row]) -> pa.Table:
             **row,
             "visitor_id": row["user_id"] or f"anon-{row['session_id']}",
             "source_session_id": row["session_id"],
+            "session_device_id": row["anonymous_id"] or row["session_id"] or "",
             "is_bot": False,
         }
         for row in rows

@@ -210,6 +210,13 @@ def test_each_preset_cuts_the_visit_as_the_page_says() -> None:
     assert actual == expected
 
 
+def test_sessions_are_cut_on_devices_as_the_page_says(platform: Platform) -> None:
+    lines, expected = tables("On which device")
+    run(platform, rows_of(lines))
+    actual = sorted(platform.rows(Sessions), key=lambda row: row["started_at"])
+    assert as_shown(actual, without(expected, "why")) == without(expected, "why")
+
+
 def test_each_session_is_engaged_or_single_page_as_the_page_says(platform: Platform) -> None:
     lines, expected, _ = tables("Engaged, single page, time")
     run(platform, rows_of(lines))

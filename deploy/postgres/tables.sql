@@ -118,6 +118,7 @@ CREATE TABLE "staging"."events" (
   "event_date" DATE NOT NULL,
   "visitor_id" text COLLATE "C" NOT NULL,
   "joined_by" text COLLATE "C",
+  "session_device_id" text COLLATE "C" NOT NULL,
   "event_type" text COLLATE "C" NOT NULL,
   "user_id" text COLLATE "C",
   "device_id" text COLLATE "C",
@@ -197,6 +198,7 @@ CREATE TABLE "mart"."identities" (
 CREATE TABLE "mart"."session_events" (
   "event_date" DATE NOT NULL,
   "visitor_id" text COLLATE "C" NOT NULL,
+  "session_device_id" text COLLATE "C" NOT NULL,
   "fragment_started_at" TIMESTAMP(6) NOT NULL,
   "event_number" BIGINT NOT NULL,
   "event_at" TIMESTAMP(6) NOT NULL,
@@ -214,6 +216,7 @@ CREATE TABLE "mart"."session_events" (
 
 CREATE TABLE "mart"."session_days" (
   "visitor_id" text COLLATE "C" NOT NULL,
+  "session_device_id" text COLLATE "C" NOT NULL,
   "started_at" TIMESTAMP(6) NOT NULL,
   "ended_at" TIMESTAMP(6) NOT NULL,
   "event_count" BIGINT NOT NULL,
@@ -236,13 +239,14 @@ CREATE TABLE "mart"."session_days" (
   "event_date" DATE NOT NULL,
   "is_near_previous_midnight" BOOLEAN NOT NULL,
   "is_near_next_midnight" BOOLEAN NOT NULL,
-  PRIMARY KEY ("visitor_id", "started_at")
+  PRIMARY KEY ("visitor_id", "session_device_id", "started_at")
 );
 
 CREATE INDEX ON "mart"."session_days" ("event_date");
 
 CREATE TABLE "mart"."sessions" (
   "visitor_id" text COLLATE "C" NOT NULL,
+  "session_device_id" text COLLATE "C" NOT NULL,
   "started_at" TIMESTAMP(6) NOT NULL,
   "ended_at" TIMESTAMP(6) NOT NULL,
   "event_count" BIGINT NOT NULL,
@@ -646,10 +650,11 @@ CREATE TABLE "mart"."session_sources" (
   "channel" text COLLATE "C" NOT NULL,
   "source_lists_version" text COLLATE "C" NOT NULL,
   "event_date" DATE NOT NULL,
+  "session_device_id" text COLLATE "C" NOT NULL,
   "fragment_started_at" TIMESTAMP(6) NOT NULL,
   "event_at" TIMESTAMP(6) NOT NULL,
   "event_id" text COLLATE "C" NOT NULL,
-  PRIMARY KEY ("event_date", "visitor_id", "fragment_started_at")
+  PRIMARY KEY ("event_date", "visitor_id", "session_device_id", "fragment_started_at")
 );
 
 CREATE TABLE "mart"."touches" (

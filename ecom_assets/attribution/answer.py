@@ -29,7 +29,7 @@ from ecom_assets.questions.source import QuestionData, StoredTables
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import session_events
+from ecom_assets.sessions.sessions import UNIT, is_inside, session_events, session_id_of
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import Days, Ends, days_definition, of_days
@@ -104,6 +104,10 @@ def _stored(question: AttributionQuestion, data: QuestionData, channels: Channel
     return stored if stored and _has_lists(data.con, stored.table(Touches), channels) else None
 
 
+RUN = (*UNIT, "fragment_started_at")
+"""What identifies a whole session among numbered events."""
+
+
 @dataclass(frozen=True)
 class _Prepared:
     """Purchases, touches, the last day and the days before it, whether any session has a known source, and the ends.
@@ -122,8 +126,8 @@ class _Prepared:
 def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: SessionRule, ends: Ends) -> _Prepared:
     """Return what credit is computed from; sessions that started after the last day are ignored."""
     placed = session_events(clean, cut_by, by_day=False)
-    started = placed.event_date.min().over(ibis.window(group_by=["visitor_id", "fragment_started_at"]))
-    names = ("event_id", "visitor_id", "event_at", "fragment_started_at", "event_number", "event_type", "cart_amount")
+    started = placed.event_date.min().over(ibis.window(group_by=RUN))
+    names = ("event_id", *RUN, "event_at", "event_number", "event_type", "cart_amount")
     placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
     placed = _kept(con, "placed", of_days(placed, "event_date", (None, ends[1])))
     arrived = _kept(con, "arrived", sources_of_sessions(placed, rule))
@@ -153,10 +157,9 @@ def _has_lists(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> boo
 def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, ends: Ends) -> _Prepared:
     """Return the same from stored sessions; a purchase is of the day on which its session started."""
     started = of_days(stored.table(Sessions), "started_date", (None, ends[1]))
-    started = started.select("visitor_id", "started_date", "started_at", "ended_at")
+    started = started.select(*UNIT, "started_date", "started_at", "ended_at")
     paid = events.filter(events.event_type.isin(["purchase", "refund"])).drop("event_date")
-    inside = [paid.visitor_id == started.visitor_id, paid.event_at.between(started.started_at, started.ended_at)]
-    paid = paid.join(started, inside).select(paid, event_date="started_date")
+    paid = paid.join(started, is_inside(paid, started)).select(paid, event_date="started_date")
     touched = of_days(stored.table(Touches), "started_date", (None, ends[1]))
     sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
     has_addresses = bool(con.to_pyarrow(sourced.count()).as_py())
@@ -165,17 +168,15 @@ def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, end
 
 
 def _sessions(placed: ir.Table) -> ir.Table:
-    whole = placed.group_by("visitor_id", "fragment_started_at").agg(
+    whole = placed.group_by(*RUN).agg(
         started_date=placed.event_date.min(),
         ended_at=placed.event_at.max(),
         event_count=placed.count(),
         refund_count=(placed.event_type == "refund").ifelse(1, 0).sum(),
         is_bot=placed.is_bot.ifelse(1, 0).max() == 1,
     )
-    second = whole.fragment_started_at.truncate("s").epoch_seconds().cast("int64").cast("string")
-    return whole.mutate(session_id=whole.visitor_id.concat("-").concat(second), ended_date=whole.started_date).rename(
-        started_at="fragment_started_at"
-    )
+    whole = whole.rename(started_at="fragment_started_at")
+    return whole.mutate(session_id=session_id_of(whole), ended_date=whole.started_date)
 
 
 def _kept(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:

@@ -59,10 +59,11 @@ class _Sourced(Table, abstract=True):
 class SessionSources(_Sourced):
     """One row per visit and day with an event that shows where the visitor came from: the first such event."""
 
-    key = ("event_date", "visitor_id", "fragment_started_at")
+    key = ("event_date", "visitor_id", "session_device_id", "fragment_started_at")
     day_column = "event_date"
 
     event_date = day("The day")
+    session_device_id = text("The device, or source session in its place, as in mart.session_events", pii=True)
     fragment_started_at = instant("Start of the run of events, cut at midnight, as in mart.session_events")
     event_at = instant("When the event happened")
     event_id = text("The event")

@@ -16,6 +16,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import Conversions, FirstTouches, SessionSources, Touches
+from ecom_assets.sessions.sessions import UNIT
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, first_of_each, union_all
@@ -254,7 +255,7 @@ def acquisition_channel(
     return ibis.cases((is_mail, "email_campaign"), (is_app, "mobile_app"), else_="website")
 
 
-FRAGMENT = ["event_date", "visitor_id", "fragment_started_at"]
+FRAGMENT = ["event_date", *UNIT, "fragment_started_at"]
 SOURCED = ("source", "medium", "campaign", "channel", "source_lists_version")
 
 
@@ -295,9 +296,9 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
         sessions = sessions.filter(days.contain(sessions.started_date))
         arrived = arrived.filter(arrived.event_date >= ibis.literal(days.first)) if days.dates else arrived.limit(0)
     crosses = sessions.ended_date > sessions.started_date
-    columns = ("session_id", "visitor_id", "started_at", "started_date", "is_bot", "ended_at")
+    columns = ("session_id", *UNIT, "started_at", "started_date", "is_bot", "ended_at")
     alone, crossing = (sessions.filter(condition).select(*columns) for condition in (~crosses, crosses))
-    arrived = arrived.select("visitor_id", "fragment_started_at", *SOURCED)
+    arrived = arrived.select(*UNIT, "fragment_started_at", *SOURCED)
     rows = union_all(_of_one_fragment(alone, arrived), _of_several(crossing, arrived))
     nothing = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
     nothing["source_lists_version"] = rule.lists.version
@@ -307,13 +308,17 @@ def touches(sessions: ir.Table, arrived: ir.Table, rule: ChannelRule, days: Days
 
 
 def _of_one_fragment(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
-    is_same = [sessions.visitor_id == arrived.visitor_id, sessions.started_at == arrived.fragment_started_at]
+    is_same = [*_same_unit(sessions, arrived), sessions.started_at == arrived.fragment_started_at]
     return sessions.left_join(arrived, is_same).select(sessions, *(arrived[name] for name in SOURCED))
+
+
+def _same_unit(sessions: ir.Table, arrived: ir.Table) -> list[ir.BooleanValue]:
+    return [sessions[name] == arrived[name] for name in UNIT]
 
 
 def _of_several(sessions: ir.Table, arrived: ir.Table) -> ir.Table:
     inside = (sessions.started_at <= arrived.fragment_started_at) & (arrived.fragment_started_at <= sessions.ended_at)
-    joined = sessions.left_join(arrived, [sessions.visitor_id == arrived.visitor_id, inside])
+    joined = sessions.left_join(arrived, [*_same_unit(sessions, arrived), inside])
     joined = joined.select(sessions, "fragment_started_at", *(arrived[name] for name in SOURCED))
     return first_of_each(joined, "session_id", ["fragment_started_at"]).select(*sessions.columns, *SOURCED)
 

@@ -231,7 +231,7 @@ def known_id(value: ir.StringValue, rule: CleaningRule) -> ir.StringValue:
     return result
 
 
-OF_IDENTITY = ("visitor_id", "joined_by")
+OF_IDENTITY = ("visitor_id", "joined_by", "session_device_id")
 """The columns of `CleanEvents` that the identity rule adds."""
 
 

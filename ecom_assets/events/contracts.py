@@ -133,6 +133,11 @@ class CleanEvents(Table):
         pii=True,
     )
     joined_by = text("The step of the identity rule that found the visitor", nullable=True, one_of=JOINED_BY)
+    session_device_id = text(
+        "The device, or the source session in its place, on which sessions are cut; empty where there is neither, or "
+        "where the identity rule knows no devices",
+        pii=True,
+    )
     event_type = text("What happened")
     user_id = text("The user that the event itself carries", nullable=True, pii=True)
     device_id = text("The device or cookie id", nullable=True, pii=True)

@@ -47,7 +47,7 @@ from ecom_assets.questions.answer import InUtc, Kind, QuestionAnswer, number
 from ecom_assets.questions.source import EventSource, OpenEvents, QuestionData, QuestionTooLargeError
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
-from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
+from ecom_assets.sessions.sessions import SESSION, session_events
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import has_kernels
 from ecom_assets.tables.queries import Row
@@ -326,11 +326,7 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
         return events.mutate(**{UNIT: text_of(events, funnel.per)}), [UNIT]
     if funnel.per != "session":
         return events, [funnel.unit_column]
-    events = session_events(events, rule, by_day=False).rename(session_started_at="fragment_started_at")
-    if not rule.trust_source_session_id:
-        return events, [*SESSION]
-    # Two sessions of one visitor may begin at one instant.
-    return events.mutate(source_session=source_session_of(events)), [*SESSION, "source_session"]
+    return session_events(events, rule, by_day=False).rename(session_started_at="fragment_started_at"), [*SESSION]
 
 
 def _rows(con: SQLBackend, table: ir.Table) -> Rows:

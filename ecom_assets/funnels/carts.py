@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.contracts import CartAbandonment
 from ecom_assets.funnels.measures import CartMeasures
-from ecom_assets.sessions.sessions import is_inside
+from ecom_assets.sessions.sessions import UNIT, is_inside
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, days_after
 from ecom_assets.tables.measures import with_ratios
@@ -169,7 +169,7 @@ def _purchases(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule)
     bought = events.filter(events.event_type == PURCHASE, near.contain(events.event_date))
     homes = sessions.filter(sessions.purchase_count > 0, sessions.ended_date >= ibis.literal(days.first))
     return bought.join(homes, is_inside(bought, homes)).select(
-        bought.visitor_id,
+        *(bought[name] for name in UNIT),
         bought.event_date,
         bought.event_at,
         bought.event_id,
@@ -188,28 +188,31 @@ def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days,
     pairs = union_all(_of_same_day(starts, purchases, days), _of_later_days(last, purchases, rule))
     paid = pairs.group_by("visitor_id", "event_date").agg(
         wait_us=pairs.event_at.delta(pairs.start_at, unit="microsecond").cast("int64").min(),
-        paid_in_session=(pairs.start_at >= pairs.session_started_at).ifelse(1, 0).max(),
     )
-    return last.left_join(paid, ["visitor_id", "event_date"]).select(
-        last.visitor_id, last.event_date, paid.wait_us, paid.paid_in_session
-    )
+    in_session = [
+        *(starts[name] == purchases[name] for name in UNIT),
+        starts.event_at.between(purchases.session_started_at, purchases.event_at),
+    ]
+    at_once = starts.semi_join(purchases, in_session).select("visitor_id", "event_date").distinct()
+    waits = last.left_join(paid, ["visitor_id", "event_date"]).select(last.visitor_id, last.event_date, paid.wait_us)
+    at_once = at_once.mutate(paid_in_session=ibis.literal(1))
+    rows = waits.left_join(at_once, ["visitor_id", "event_date"])
+    return rows.select(waits, paid_in_session=rows.paid_in_session.fill_null(0))
 
 
 def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
     """Return each purchase with the last start at or before it on the same day."""
     columns = ("visitor_id", "event_date", "event_at", "event_id")
     both = union_all(
-        starts.select(
-            *columns, session_started_at=ibis.null("timestamp(6)"), start_at="event_at", order=ibis.literal(0)
-        ),
+        starts.select(*columns, start_at="event_at", order=ibis.literal(0)),
         purchases.filter(days.contain(purchases.event_date)).select(
-            *columns, "session_started_at", start_at=ibis.null("timestamp(6)"), order=ibis.literal(1)
+            *columns, start_at=ibis.null("timestamp(6)"), order=ibis.literal(1)
         ),
     )
     until = ibis.cumulative_window(group_by=["visitor_id", "event_date"], order_by=["event_at", "order", "event_id"])
     both = both.mutate(start_at=both.start_at.max().over(until))
     return both.filter(both.order == 1, both.start_at.notnull()).select(
-        "visitor_id", "event_date", "event_at", "start_at", "session_started_at"
+        "visitor_id", "event_date", "event_at", "start_at"
     )
 
 
@@ -226,7 +229,6 @@ def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Ta
         last.event_date,
         event_at=purchases.event_at,
         start_at=last.last_at,
-        session_started_at=purchases.session_started_at,
     )
 
 

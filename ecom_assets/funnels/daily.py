@@ -15,7 +15,7 @@ from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.matching import matches
 from ecom_assets.funnels.steps import ANY, equal_to
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import SESSION, events_of_sessions
+from ecom_assets.sessions.sessions import SESSION, UNIT, events_of_sessions, is_session
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Days, days_after
 from ecom_assets.tables.portable import ratio, union_all
@@ -142,7 +142,7 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     """Return one row per session of `days` that took step 1: its `session_id`, day, first category and `level`."""
     levels = funnel_levels(events_of_sessions(events, fragments, days, rule), funnel, SESSION)
     mine = sessions.filter(days.contain(sessions.started_date))
-    joined = levels.join(mine, [levels.visitor_id == mine.visitor_id, levels.session_started_at == mine.started_at])
+    joined = levels.join(mine, is_session(mine, levels))
     return joined.select(
         session_id=mine.session_id,
         cohort_date=mine.started_date,
@@ -291,7 +291,7 @@ def described_sessions(clean: ir.Table, sessions: ir.Table, touches: ir.Table, d
     """
     mine = sessions.filter(days.contain(sessions.started_date))
     events = clean.filter(days.contain(clean.event_date))
-    is_first = [mine.visitor_id == events.visitor_id, mine.started_at == events.event_at]
+    is_first = [*(mine[name] == events[name] for name in UNIT), mine.started_at == events.event_at]
     first_event = mine.join(events, is_first).select(
         mine.session_id, events.event_id, device=device(events.user_agent, mine.is_bot)
     )

@@ -1,8 +1,9 @@
 """How daily funnels and abandoned carts are traced: to sessions, or to the events of visitors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import Touches
@@ -22,7 +23,7 @@ from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.measures import CartMeasures
 from ecom_assets.journeys.trace import events_in_sessions
 from ecom_assets.sessions.contracts import SessionDays, Sessions
-from ecom_assets.sessions.sessions import with_search_terms
+from ecom_assets.sessions.sessions import SESSION, UNIT, with_search_terms
 from ecom_assets.sessions.trace import sessions_of_day
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext, ratios_of
@@ -41,9 +42,9 @@ def _reaching_sessions(context: TraceContext) -> ir.Table:
     """Return the sessions of a row's day that reached its step."""
     daily, sessions = _funnel(context), sessions_of_day(context, "cohort_date")
     events = daily.events_of(with_search_terms(events_in_sessions(sessions, context)))
-    levels = funnel_levels(events, daily.of_sessions, ["visitor_id", "session_started_at"])
+    levels = funnel_levels(events, daily.of_sessions, SESSION)
     reached = levels.filter(levels.level >= context.row["step"]).rename(started_at="session_started_at")
-    return sessions.semi_join(reached, ["visitor_id", "started_at"])
+    return sessions.semi_join(reached, [*UNIT, "started_at"])
 
 
 def _sessions_of_funnel(context: TraceContext) -> ir.Table:
@@ -135,13 +136,14 @@ def _valued(context: TraceContext, met: Met) -> ir.Table:
     def is_valued(terms: ir.Table) -> ir.BooleanValue:
         return terms.worth.notnull() & met(terms)
 
+    key: Sequence[str] = SESSION
     if context.row["unit"] == "session":
-        key, events = "session_started_at", events_in_sessions(_sessions(context, is_valued), context)
+        events = events_in_sessions(_sessions(context, is_valued), context)
     else:
-        key, events = "event_date", _events(context, is_valued)
+        key, events = ("visitor_id", "event_date"), _events(context, is_valued)
     rows = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
-    result = worth_events(rows, ["visitor_id", key], context.rules["cart_rule"])
-    return result.mutate(counted_as=result.visitor_id.concat(" ").concat(result[key].cast("string")))
+    result = worth_events(rows, key, context.rules["cart_rule"])
+    return result.mutate(counted_as=ibis.literal(" ").join([result[name].cast("string") for name in key]))
 
 
 def _worth(met: Met) -> ByRow:

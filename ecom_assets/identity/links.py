@@ -117,8 +117,8 @@ def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
 
 
 def _users_of_many_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the users who were on too many devices within some days: on the day and those before it."""
-    devices = seen.filter(seen.is_device)
+    """Return the users, without placeholders, who were on too many devices on a day and some days before it."""
+    devices = seen.filter(seen.is_device, ~is_placeholder(seen.user_id))
     many = devices.group_by("user_id").agg(device_count=lambda t: t.device_id.nunique())
     many = many.filter(many.device_count >= rule.user_devices)
     counted = devices_within_days(devices.semi_join(many, "user_id"), rule)

@@ -7,6 +7,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.events.clean import OF_IDENTITY
 from ecom_assets.identity.contracts import IdentityLinks
 from ecom_assets.identity.links import device_of, identity_links, is_gap, shared_ids
 from ecom_assets.identity.rule import LONGEST_VISIT, IdentityRule
@@ -42,10 +43,10 @@ class KnownIds:
 
 
 def with_visitors(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
-    """Return clean events with `visitor_id` and `joined_by`.
+    """Return clean events with the columns `OF_IDENTITY`.
 
     Args:
-        events: Clean events of whole days, with the columns of `CleanEvents` but these two, or with some of them. With
+        events: Clean events of whole days, with the columns of `CleanEvents` but these, or with some of them. With
             `source_session` as rule, those of the first and the last day may lack users of the day before and after.
         known: What is known of ids, on these days and as many around them as `rule.days_around`.
         rule: The identity rule.
@@ -56,7 +57,8 @@ def with_visitors(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.T
         owned = owned.mutate(visitor_user=ibis.coalesce(owned.visitor_user_id, owned.visitor_user))
     user = visitor_of_user(owned.visitor_user)
     visitor = ibis.coalesce(user, ibis.literal(ANONYMOUS).concat(_nobody_of(owned, rule)))
-    return owned.mutate(visitor_id=visitor).select(*events.columns, "visitor_id", "joined_by")
+    device = session_device_of(owned, rule)
+    return owned.mutate(visitor_id=visitor, session_device_id=device).select(*events.columns, *OF_IDENTITY)
 
 
 def with_visitors_of_all(events: ir.Table, merged: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -69,6 +71,14 @@ def with_visitors_of_all(events: ir.Table, merged: ir.Table, rule: IdentityRule)
     """
     links = identity_links(events, rule)
     return with_visitors(events, KnownIds(links, shared_ids(links, rule), merged), rule)
+
+
+def session_device_of(events: ir.Table, rule: IdentityRule) -> ir.StringValue:
+    """Return what sessions are cut on, besides the visitor: the device, else the source session, else empty text."""
+    if rule.owner == "source_session":
+        return ibis.literal("")
+    result: ir.StringValue = device_of(events).fill_null("")
+    return result
 
 
 def _nobody_of(events: ir.Table, rule: IdentityRule) -> ir.StringValue:

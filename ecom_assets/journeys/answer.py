@@ -25,7 +25,7 @@ from ecom_assets.questions.source import QuestionData
 from ecom_assets.sessions.kernel import suits
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import SESSION, session_events, source_session_of
+from ecom_assets.sessions.sessions import SESSION, session_events
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Ends, days_definition, of_days
 from ecom_assets.tables.portable import has_kernels
@@ -177,8 +177,6 @@ def _both_transitions(counted: ir.Table, min_count: int) -> dict[str, Any]:
 
 def _in_sessions(events: ir.Table, cut_by: SessionRule) -> ir.Table:
     numbered = session_events(events, cut_by, by_day=False).rename(session_started_at="fragment_started_at")
-    if cut_by.trust_source_session_id:  # two sessions of one visitor can start at the same time
-        numbered = numbered.mutate(visitor_id=numbered.visitor_id.concat("-", source_session_of(numbered)))
     columns = (*SESSION, "event_at", "event_date", "event_id", "event_type", "product_category", "page_url")
     return numbered.select(*columns)
 

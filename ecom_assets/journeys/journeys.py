@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import DIMENSIONS, Journeys, JourneyTransitions
-from ecom_assets.sessions.sessions import SESSION
+from ecom_assets.sessions.sessions import SESSION, UNIT
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
@@ -23,7 +23,7 @@ def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
     """Return the rows of `Sessions` that started on `days`, with the columns that journeys need."""
     mine = sessions.filter(days.contain(sessions.started_date))
     added = {"session_started_at": mine.started_at, "is_converted": mine.purchase_count > 0}
-    return mine.select("visitor_id", "session_id", "started_date", "is_bot", **added)
+    return mine.select(*UNIT, "session_id", "started_date", "is_bot", **added)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class JourneyRule:
 def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return every step of every session, with `place` from 0, `step`, and `next_step` or `(exit)`.
 
-    The events have the `session_started_at` of their session; `visitor_id` and that identify `sessions`. `event_steps`
+    The events have the `session_started_at` of their session; its unit and that identify `sessions`. `event_steps`
     returns the same with the event of each step.
     """
     return event_steps(events, sessions, rule).drop("event_id")

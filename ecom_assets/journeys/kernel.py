@@ -17,7 +17,8 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.journeys.journeys import ARROW, CUT, EXIT, NODES, START, page_of, step_name
 from ecom_assets.journeys.question import JourneyQuestion
-from ecom_assets.sessions.kernel import VISITORS, Flags, Part, begins_of, gathered
+from ecom_assets.sessions.kernel import UNIT_SQL, UNITS, Flags, Part, begins_of, gathered
+from ecom_assets.sessions.sessions import UNIT
 from ecom_assets.tables.days import Ends
 from ecom_assets.tables.packed import Ints
 
@@ -26,11 +27,11 @@ TIED: Final = "tied_instants"
 COUNTED: Final = "journey_transitions"
 COLUMNS: Final = NODES | {"page": "page_url"}
 """The columns of events from which steps are computed."""
-TIED_AT: Final = ("tied_visitors", "tied_times_us")
+TIED_AT: Final = ("tied_units", "tied_times_us")
 WORD_BITS: Final = 62
 Steps = npt.NDArray[np.int32]
 TiedSteps = Callable[[Ints, Ints], Ints]
-"""A function that returns the steps of visitors (numbers) at times (microseconds), ordered by time and event id."""
+"""A function that returns the steps of units (numbers) at times (microseconds), ordered by time and event id."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +57,14 @@ class StepSequences:
 
 @dataclass(frozen=True)
 class PlacedSteps:
-    """The steps of a part of the visitors, in the order of visitor and time.
+    """The steps of a part of the units, in the order of unit and time.
 
     Attributes:
         steps: The number of each step, from 1.
         session: The number of its session in this part, from 0.
         is_converted: Whether each session has a purchase.
-        is_tied: Whether the visitor has another step at the time of each step.
-        tied_visitors: The number of the visitor of each instant with different steps.
+        is_tied: Whether the unit has another step at the time of each step.
+        tied_units: The number of the unit of each instant with different steps.
         tied_times_us: Its time, in microseconds.
     """
 
@@ -71,7 +72,7 @@ class PlacedSteps:
     session: npt.NDArray[np.int32]
     is_converted: Flags
     is_tied: Flags
-    tied_visitors: Ints
+    tied_units: Ints
     tied_times_us: Ints
 
 
@@ -163,7 +164,7 @@ def _coded(con: Backend, events: ir.Table, question: JourneyQuestion, *more: str
     step = joined.step.fill_null(0)
     step = joined.event_type.isin(question.exclude).ifelse(0, step) if question.exclude else step
     code = step * 2 + (joined.event_type == "purchase").ifelse(1, 0)
-    return joined.select("visitor_id", "event_at", "event_date", "event_id", *more, code=code)
+    return joined.select(*UNIT, "event_at", "event_date", "event_id", *more, code=code)
 
 
 def _placed(part: Part) -> PlacedSteps:
@@ -177,12 +178,12 @@ def _placed(part: Part) -> PlacedSteps:
     if not (is_step := steps > 0).all():
         times_us, steps, session = times_us[is_step], steps[is_step], session[is_step]
     tied, is_tied = _tied(times_us, steps)
-    visitors = (tied >> part.time_bits) + part.first_unit
-    return PlacedSteps(steps, session, is_converted, is_tied, visitors, part.times_us(tied))
+    units = (tied >> part.time_bits) + part.first_unit
+    return PlacedSteps(steps, session, is_converted, is_tied, units, part.times_us(tied))
 
 
 def _tied(times_us: Ints, steps: Steps) -> tuple[Ints, Flags]:
-    """Return the instants at which a visitor has different steps, and whether each step is at one of these."""
+    """Return the instants at which a unit has different steps, and whether each step is at one of these."""
     is_other = np.ones(len(times_us), bool)
     is_other[1:] = times_us[1:] != times_us[:-1]
     differs = np.flatnonzero(~is_other[1:] & (steps[1:] != steps[:-1])) + 1
@@ -193,13 +194,13 @@ def _tied(times_us: Ints, steps: Steps) -> tuple[Ints, Flags]:
 
 
 def _order_tied(parts: Sequence[PlacedSteps], tied_steps: TiedSteps) -> None:
-    """Put different steps of a visitor at one instant into the order of their events' ids, of all parts at once."""
-    tied = [part for part in parts if len(part.tied_visitors)]
+    """Put different steps of a unit at one instant into the order of their events' ids, of all parts at once."""
+    tied = [part for part in parts if len(part.tied_units)]
     if not tied:
         return
-    visitors, times_us = (np.concatenate([getattr(part, name) for part in tied]) for name in TIED_AT)
+    units, times_us = (np.concatenate([getattr(part, name) for part in tied]) for name in TIED_AT)
     ends = np.cumsum([np.count_nonzero(part.is_tied) for part in tied])
-    for part, steps in zip(tied, np.split(tied_steps(visitors, times_us), ends[:-1]), strict=True):
+    for part, steps in zip(tied, np.split(tied_steps(units, times_us), ends[:-1]), strict=True):
         part.steps[part.is_tied] = steps
 
 
@@ -215,14 +216,14 @@ def _sequences(part: PlacedSteps) -> StepSequences:
 def _steps_at(
     con: Backend, events: ir.Table, question: JourneyQuestion, numbers: Ints, times_us: Ints
 ) -> npt.NDArray[np.int64]:
-    """Return the steps of visitors at given times, at each time in the order of the events' ids."""
+    """Return the steps of units at given times, at each time in the order of the events' ids."""
     con.con.register("given_instants", {"number": numbers, "us": times_us, "place": np.arange(len(numbers))})
     con.raw_sql(f"""
         CREATE OR REPLACE TEMP TABLE {TIED} AS
-        SELECT visitor_id, make_timestamp(us) AS event_at, place FROM given_instants JOIN {VISITORS} USING (number)
+        SELECT {UNIT_SQL}, make_timestamp(us) AS event_at, place FROM given_instants JOIN {UNITS} USING (number)
     """)  # noqa: S608 (names of this module)
     con.con.unregister("given_instants")
-    tied = events.inner_join(con.table(TIED, database=("temp", "main")), ["visitor_id", "event_at"])
+    tied = events.inner_join(con.table(TIED, database=("temp", "main")), [*UNIT, "event_at"])
     coded = _coded(con, tied, question, "place").filter(lambda t: t.code > 1)
     result = con.con.execute(con.compile(coded.order_by("place", "event_id", "code").select("code"))).fetchnumpy()
     return np.asarray(result["code"], np.int64) >> 1

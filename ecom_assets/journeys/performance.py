@@ -23,7 +23,6 @@ def search_performance(events: ir.Table) -> ir.Table:
     `started_date` of their session.
     """
     searches = searches_of(events)
-    # Sessions of one visitor start at different times, so `SESSION` identifies them.
     per_session = searches.group_by("started_date", "search_term", *SESSION).agg(
         search_count=searches.count(),
         clicked_search_count=searches.is_clicked.sum(),

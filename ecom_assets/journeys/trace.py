@@ -12,7 +12,7 @@ from ecom_assets.journeys.journeys import JourneyRule, event_steps, session_star
 from ecom_assets.journeys.measures import CategoryMeasures, SearchMeasures
 from ecom_assets.journeys.performance import COUNTED_TYPES, category_sessions, searches_of
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.sessions.sessions import SESSION, with_search_terms
+from ecom_assets.sessions.sessions import SESSION, UNIT, is_session, with_search_terms
 from ecom_assets.sessions.trace import events_of_sessions, sessions_of_day
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.trace import Count, Derivation, RowsOf, TableTrace, TraceContext, ratios_of
@@ -55,7 +55,7 @@ def _transitions(*, converted: bool) -> RowsOf:
         steps = steps.filter(
             steps.step == row["from_step"], steps.next_step == row["to_step"], position == row["place"]
         )
-        on = [sessions.visitor_id == steps.visitor_id, sessions.started_at == steps.session_started_at]
+        on = is_session(sessions, steps)
         counted = sessions.session_id.concat(" ").concat(steps.place.cast("string"))
         return sessions.join(steps, on).select(sessions, counted_as=counted)
 
@@ -73,7 +73,7 @@ def _searches(met: Callable[[ir.Table], ir.BooleanValue]) -> RowsOf:
     def rows(context: TraceContext) -> ir.Table:
         sessions, result = sessions_of_day(context, STARTED), searches_of(_members(context))
         result = result.filter(result.search_term == context.row["search_term"], met(result))
-        on = [sessions.visitor_id == result.visitor_id, sessions.started_at == result.session_started_at]
+        on = is_session(sessions, result)
         counted = sessions.session_id.concat(" ").concat(result.search_number.cast("string"))
         return sessions.join(result, on).select(sessions, counted_as=counted)
 
@@ -87,7 +87,7 @@ def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
         sessions, each = sessions_of_day(context, STARTED), category_sessions(_members(context))
         each = each.filter(each.product_category == context.row["product_category"], met(each))
         mine = each.select(*SESSION).rename(started_at="session_started_at")
-        return sessions.semi_join(mine, ["visitor_id", "started_at"])
+        return sessions.semi_join(mine, [*UNIT, "started_at"])
 
     return Count(Sessions, rows)
 

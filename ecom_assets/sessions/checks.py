@@ -5,6 +5,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
+from ecom_assets.sessions.sessions import UNIT
 from ecom_assets.tables.check import CheckResult, check, of_days, result_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
@@ -37,8 +38,8 @@ def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, ses
     sums = _within(sessions, parts).group_by("session_id").agg(event_count=lambda rows: rows.fragment_event_count.sum())
     sums = sessions.left_join(sums, "session_id")
     own = of_days(fragments, "event_date", days)
-    homes = own.left_join(_within(sessions, own), ["visitor_id", "started_at"])
-    homes = homes.group_by("visitor_id", "started_at", "event_date").agg(home_count=homes.session_id.count())
+    homes = own.left_join(_within(sessions, own), [*UNIT, "started_at"])
+    homes = homes.group_by(*UNIT, "started_at", "event_date").agg(home_count=homes.session_id.count())
     # No visitor ids: what a check shows outlives the rows.
     checks = union_all(
         homes.select("started_at", check=ibis.literal("sessions of a fragment"), expected=1, found=homes.home_count),
@@ -54,16 +55,14 @@ def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, ses
 
 def _within(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
     """Each fragment with each session of its visitor in which it lies."""
-    fragments = fragments.select(
-        "visitor_id", "started_at", fragment_ended_at="ended_at", fragment_event_count="event_count"
-    )
-    sessions = sessions.select("visitor_id", "session_id", session_started_at="started_at", session_ended_at="ended_at")
+    fragments = fragments.select(*UNIT, "started_at", fragment_ended_at="ended_at", fragment_event_count="event_count")
+    sessions = sessions.select(*UNIT, "session_id", session_started_at="started_at", session_ended_at="ended_at")
     inside = [
-        fragments.visitor_id == sessions.visitor_id,
+        *(fragments[name] == sessions[name] for name in UNIT),
         fragments.started_at >= sessions.session_started_at,
         fragments.fragment_ended_at <= sessions.session_ended_at,
     ]
-    columns = ("visitor_id", "started_at", "fragment_event_count", "session_id")
+    columns = (*UNIT, "started_at", "fragment_event_count", "session_id")
     return fragments.join(sessions, inside).select(*columns)
 
 

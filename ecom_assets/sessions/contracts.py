@@ -14,6 +14,8 @@ from ecom_assets.tables.contract import (
     text,
 )
 
+SESSION_DEVICE = "The device, or source session in its place, on which; empty if none is known"
+
 
 class SessionEvents(Table):
     """One row per clean event with its place in its visitor's day: which run of events, and which number in it."""
@@ -24,6 +26,7 @@ class SessionEvents(Table):
 
     event_date = day("The day on which the event happened")
     visitor_id = text("Who", pii=True)
+    session_device_id = text(SESSION_DEVICE, pii=True)
     fragment_started_at = instant("Start of the run of events, cut at midnight, that the event belongs to")
     event_number = count("Place in that run, from 1, by time and then event id", unit="place")
     event_at = instant("When the event happened")
@@ -44,6 +47,7 @@ class _Behaviour(Table, abstract=True):
     layer = "mart"
 
     visitor_id = text("Who", pii=True)
+    session_device_id = text(SESSION_DEVICE, pii=True)
     started_at = instant("First event")
     ended_at = instant("Last event")
     event_count = count("Events")
@@ -68,7 +72,7 @@ class _Behaviour(Table, abstract=True):
 class SessionDays(_Behaviour):
     """One row per visit and day: sessions cut at midnight, so that a day needs only its own events."""
 
-    key = ("visitor_id", "started_at")
+    key = ("visitor_id", "session_device_id", "started_at")
     day_column = "event_date"
 
     event_date = day("The day")
@@ -77,12 +81,18 @@ class SessionDays(_Behaviour):
 
 
 class Sessions(_Behaviour):
-    """One row per session: a run of a visitor's events with no gap over the idle timeout, dated by its first day."""
+    """One row per session: a run of a visitor's events on one device with no gap over the idle timeout.
+
+    It belongs to the day on which it started.
+    """
 
     key = ("session_id",)
     day_column = "started_date"
 
-    session_id = text("Visitor and start in epoch seconds, as GA4 numbers them", pii=True)
+    session_id = text(
+        "Visitor and start in epoch seconds, as GA4 numbers them; `-2` and so on where several start in one second",
+        pii=True,
+    )
     started_date = day("The day on which it started")
     ended_date = day("The day on which it ended")
     duration_s = seconds("Last event minus first event")

@@ -5,7 +5,6 @@ do, so the cost of stitching depends on the length of these chains, not on the l
 """
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
@@ -21,6 +20,10 @@ SUMS = (
     "event_count", "view_count", "key_event_count", "purchase_amount",
     *(f"{kind}_count" for kind in EVENT_TYPES),
 )  # fmt: skip
+UNIT = ("visitor_id", "session_device_id")
+"""What sessions are cut on: the events of a visitor on one device, or in one source session in its place."""
+SESSION = (*UNIT, "session_started_at")
+"""The columns that identify a session."""
 ROBOT_EVENTS = 300
 """At least this many events in one fragment, on average at most `ROBOT_PACE_S` apart, mean that it is from a robot."""
 ROBOT_PACE_S = 2.0
@@ -32,9 +35,9 @@ def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) 
     With `by_day`, fragments are cut at midnight, so that a day needs its own events only; otherwise they are whole
     sessions.
     """
-    unit = ["event_date", "visitor_id"] if by_day or rule.midnight_split else ["visitor_id"]
+    unit = ["event_date", *UNIT] if by_day or rule.midnight_split else UNIT
     if rule.trust_source_session_id:
-        unit.append("source_session_id")
+        events = events.mutate(session_device_id=events.source_session_id.fill_null(""))
     if rule.source_session_alone:
         events = _of_first_visitor(events)
     events = _place_beginnings(events, rule, unit)
@@ -50,7 +53,7 @@ def session_events(events: ir.Table, rule: SessionRule, *, by_day: bool = True) 
 
 def session_days(events: ir.Table, rule: SessionRule, days: Days, timezone: str) -> ir.Table:
     """Return the totals of each session fragment: one row per visit and day, from the `SessionEvents` of `days`."""
-    fragments = _add_up(events, rule, ["visitor_id"]).drop("session_started_at")
+    fragments = _add_up(events, rule).drop("session_started_at")
     idle = ibis.interval(seconds=rule.idle_timeout_s)
     starts_at = day_start(fragments.event_date, days, timezone)
     ends_at = day_start((fragments.event_date + ibis.interval(days=1)).cast("date"), days.widened(after=1), timezone)
@@ -67,20 +70,20 @@ def sessions(fragments: ir.Table, rule: SessionRule, days: Days) -> ir.Table:
     alone = alone.mutate(session_started_at=alone.started_at)
     candidates = fragments.filter(days.contain(fragments.event_date), _near_midnight(fragments))
     stitched = stitch(fragments, candidates, rule)
-    merged = _merge(union_all(stitched, alone), ["visitor_id"])
+    merged = _merge(union_all(stitched, alone))
     return _describe(merged.filter(days.contain(merged.started_date)), rule).select(*Sessions.columns)
 
 
-def stitch(fragments: ir.Table, of_visitors: ir.Table, rule: SessionRule) -> ir.Table:
-    """Return the rows of `SessionDays` near midnight of some visitors, with the `session_started_at` of their session.
+def stitch(fragments: ir.Table, chosen: ir.Table, rule: SessionRule) -> ir.Table:
+    """Return the rows of `SessionDays` near midnight of some units, with the `session_started_at` of their session.
 
-    `fragments` are all rows; those of the visitors in `of_visitors` are stitched.
+    `fragments` are all rows; those of the units in `chosen` are stitched.
     """
-    near = fragments.filter(_near_midnight(fragments)).semi_join(of_visitors, "visitor_id")
-    in_order = ibis.window(group_by="visitor_id", order_by="started_at")
+    near = fragments.filter(_near_midnight(fragments)).semi_join(chosen, UNIT)
+    in_order = ibis.window(group_by=UNIT, order_by="started_at")
     near = near.mutate(previous_ended_at=near.ended_at.lag().over(in_order))
     begins = near.previous_ended_at.isnull() | is_gap(near.previous_ended_at, near.started_at, rule)
-    so_far = ibis.cumulative_window(group_by="visitor_id", order_by="started_at")
+    so_far = ibis.cumulative_window(group_by=UNIT, order_by="started_at")
     start = begins.ifelse(near.started_at, ibis.null("timestamp(6)")).max().over(so_far)
     return near.mutate(session_started_at=start).drop("previous_ended_at")
 
@@ -101,14 +104,8 @@ def changed_start_days(fragments: ir.Table, rule: SessionRule, days: Days) -> ir
 
 def whole_sessions(events: ir.Table, rule: SessionRule) -> ir.Table:
     """Return the sessions of a whole set of clean events at once, without cutting them at midnight first."""
-    unit = ["visitor_id", "source_session_id"] if rule.trust_source_session_id else ["visitor_id"]
-    fragments = _add_up(session_events(events, rule, by_day=False), rule, unit)
-    return _describe(_merge(fragments, unit), rule).select(*Sessions.columns)
-
-
-def source_session_of(events: ir.Table) -> ir.StringValue:
-    """Return the source's session id as part of a key: empty text if there is none."""
-    return events.source_session_id.fill_null("")
+    fragments = _add_up(session_events(events, rule, by_day=False), rule)
+    return _describe(_merge(fragments), rule).select(*Sessions.columns)
 
 
 def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue, rule: SessionRule) -> ir.BooleanValue:
@@ -174,10 +171,10 @@ def _cut_long(events: ir.Table, max_length_s: int, unit: Sequence[str]) -> ir.Ta
     return events.mutate(next_begins=events.first_place != events.first_place.lead().over(in_order))
 
 
-def _add_up(events: ir.Table, rule: SessionRule, unit: Sequence[str]) -> ir.Table:
+def _add_up(events: ir.Table, rule: SessionRule) -> ir.Table:
     of_type = {f"{kind}_count": (events.event_type == kind).ifelse(1, 0).sum() for kind in EVENT_TYPES}
     is_purchase = events.event_type == "purchase"
-    fragments = events.group_by(*unit, "fragment_started_at", "event_date").agg(
+    fragments = events.group_by(*UNIT, "fragment_started_at", "event_date").agg(
         started_at=events.event_at.min(),
         ended_at=events.event_at.max(),
         event_count=events.count(),
@@ -202,11 +199,11 @@ def _near_midnight(fragments: ir.Table) -> ir.BooleanValue:
     return fragments.is_near_previous_midnight | fragments.is_near_next_midnight
 
 
-def _merge(fragments: ir.Table, unit: Sequence[str]) -> ir.Table:
+def _merge(fragments: ir.Table) -> ir.Table:
     first = fragments.started_at == fragments.session_started_at
     sums = {name: fragments[name].sum() for name in SUMS}
     with_category = fragments.first_product_category.notnull()
-    merged = fragments.group_by(*unit, "session_started_at").agg(
+    merged = fragments.group_by(*SESSION).agg(
         started_date=fragments.event_date.min(),
         ended_date=fragments.event_date.max(),
         ended_at=fragments.ended_at.max(),
@@ -222,26 +219,34 @@ def _merge(fragments: ir.Table, unit: Sequence[str]) -> ir.Table:
 def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
     merged = merged.mutate(duration_s=merged.ended_at.delta(merged.started_at, unit="microsecond") / 1e6)
     engaged = (merged.duration_s > rule.engaged_after_s) | (merged.key_event_count > 0) | (merged.view_count > 1)
-    parts = [merged.visitor_id, merged.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")]
-    if rule.campaign_split or rule.max_length_s is not None:  # two sessions may begin within the same second
-        parts.append(merged.started_at.microsecond().cast("string"))
-    if rule.trust_source_session_id:
-        parts.append(source_session_of(merged))
     return merged.mutate(
-        session_id=reduce(lambda left, right: left.concat("-").concat(right), parts),
+        session_id=session_id_of(merged),
         is_engaged=engaged,
         is_single_page=merged.view_count <= 1,
     )
 
 
-SESSION = ("visitor_id", "session_started_at")
-"""The columns that identify a session."""
+def session_id_of(sessions: ir.Table) -> ir.StringValue:
+    """Return the ids of sessions: visitor and second of the start, and a number from the second of these on.
+
+    A visitor can begin several sessions in one second: on several devices, or where a campaign cuts them.
+    """
+    second = sessions.started_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    within = ibis.window(group_by=["visitor_id", second], order_by=["started_at", "session_device_id"])
+    number = ibis.row_number().over(within) + 1
+    plain = sessions.visitor_id.concat("-", second)
+    return (number == 1).ifelse(plain, plain.concat("-", number.cast("string")))
+
+
+def is_session(sessions: ir.Table, others: ir.Table) -> list[ir.BooleanValue]:
+    """Return the conditions that a row with the columns of `SESSION` is about a session."""
+    return [*(sessions[name] == others[name] for name in UNIT), sessions.started_at == others.session_started_at]
 
 
 def is_inside(events: ir.Table, sessions: ir.Table) -> list[ir.BooleanValue]:
-    """Return the conditions that an event is one of a session: its visitor's, from its first event to its last."""
+    """Return the conditions that an event is one of a session: its unit's, from its first event to its last."""
     return [
-        events.visitor_id == sessions.visitor_id,
+        *(events[name] == sessions[name] for name in UNIT),
         events.event_at >= sessions.started_at,
         events.event_at <= sessions.ended_at,
     ]
@@ -255,12 +260,10 @@ def events_of_sessions(events: ir.Table, fragments: ir.Table, days: Days, rule: 
     """
     candidates = fragments.filter(days.contain(fragments.event_date), _near_midnight(fragments))
     stitched = _with_start_day(stitch(fragments, candidates, rule))
-    # Keeping other sessions of these visitors would mean scanning events of all history.
+    # Keeping other sessions of these units would mean scanning events of all history.
     near = days.contain(stitched.started_date) | days.contain(stitched.event_date)
-    stitched = stitched.filter(near).select(
-        "event_date", "visitor_id", "session_started_at", "started_date", fragment_started_at="started_at"
-    )
-    keys = ["event_date", "visitor_id", "fragment_started_at"]
+    stitched = stitched.filter(near).select("event_date", *SESSION, "started_date", fragment_started_at="started_at")
+    keys = ["event_date", *UNIT, "fragment_started_at"]
     alone = events.filter(days.contain(events.event_date)).anti_join(stitched, keys)
     alone = alone.mutate(session_started_at=alone.fragment_started_at, started_date=alone.event_date)
     crossing = events.join(stitched.filter(days.contain(stitched.started_date)), keys).select(alone.columns)

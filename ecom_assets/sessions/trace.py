@@ -11,7 +11,7 @@ from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, Session
 from ecom_assets.sessions.engagement import MONTH_DAYS, WEEK_DAYS
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.sessions.rule import SessionRule
-from ecom_assets.sessions.sessions import is_inside
+from ecom_assets.sessions.sessions import UNIT, is_inside
 from ecom_assets.tables.contract import Aggregate, Table
 from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.trace import (
@@ -27,12 +27,12 @@ from ecom_assets.tables.trace import (
     ratios_of,
 )
 
-RUN: Final = ("visitor_id", "started_at", "ended_at")
+RUN: Final = (*UNIT, "started_at", "ended_at")
 """What identifies the events of a session, or of one of its days."""
 
 
 def events_of_sessions(rows: ir.Table, context: TraceContext) -> ir.Table:
-    """Return the events of some sessions: those of the visitor from the session's first event to its last."""
+    """Return the events of some sessions: those of the visitor and device from the first event to the last."""
     events = context.near(CleanEvents, rows, "started_date", "ended_date")
     return keeping(events, rows, is_inside(events, rows))
 
@@ -60,7 +60,7 @@ def _events(context: TraceContext) -> ir.Table:
     days = [row["event_date"]] * 2 if "event_date" in row else [row["started_date"], row["ended_date"]]
     events = context.within(CleanEvents, *days)
     is_inside = events.event_at.between(row["started_at"], row["ended_at"])
-    return events.filter(events.visitor_id == row["visitor_id"], is_inside)
+    return events.filter(*(events[name] == row[name] for name in UNIT), is_inside)
 
 
 def _of_types(types: Callable[[SessionRule], tuple[str, ...]]) -> RowsOf:

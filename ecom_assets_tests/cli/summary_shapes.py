@@ -93,6 +93,12 @@ DELIVERY = {
 PLACES = [f"{tool}_{kind}" for tool in ("amplitude", "ga4", "heap", "mixpanel") for kind in ("events", "users")]
 SENT = [*(f"export.{name}" for name in PLACES), "export.customers_json", "serving.marts"]
 """What leaves the warehouse."""
+WARNED = {
+    **dict.fromkeys(("table", "name", "claim", "sentence"), str),
+    **dict.fromkeys(("observed", "limit", "looked_at"), int),
+    "examples": [{"id_kind": str, "id_value": str, "reason": str, "reached_count": int}],
+}
+"""A check that warns."""
 SUMMARY = {
     "run_id": str,
     "success": bool,
@@ -138,7 +144,7 @@ SUMMARY = {
     "duplicates": int,
     "reconciliation": RECONCILIATION,
     "restatements": {"changed": int, "causes": {}, "largest": type(None)},
-    "checks": {"passed": int, "failed": [], "warned": []},
+    "checks": {"passed": int, "failed": [], "warned": [WARNED]},
     "tables": dict.fromkeys([*TABLES, *UNDECLARED], int),
     "written": [str],
     "published": type(None),

@@ -159,8 +159,8 @@ def ask(home: Path, command: str, *words: str) -> Any:
 @pytest.mark.parametrize(
     ("rule", "sessions", "funnel"),
     [
-        # Ann's two halves of s1, s2 with s3, and s4; Bob's; Cid's two. Nobody views and buys in one.
-        ("ga4", 7, [4, 0]),
+        # Ann's two halves of s1, s2, s3, and s4; Bob's; Cid's two. Nobody views and buys in one.
+        ("ga4", 8, [5, 0]),
         # s1 whole; s2, s3; s4 of Ann and s4 of Bob; Cid's two.
         ("snowplow", 7, [5, 1]),
         # s4 is one session, Ann's.

@@ -29,6 +29,7 @@ BEGIN = datetime.fromisoformat("2026-03-02 10:00")
 SCHEMA = pa.schema(
     [
         ("visitor_id", pa.string()),
+        ("session_device_id", pa.string()),
         ("session_started_at", pa.timestamp("us")),
         ("event_at", pa.timestamp("us")),
         ("event_id", pa.string()),
@@ -48,7 +49,7 @@ PAGES = (
 def as_events(walks: Sequence[Walk]) -> pa.Table:
     """Return the events of sessions, one session of each visitor."""
     rows = [
-        (f"v{who}", BEGIN, BEGIN + timedelta(seconds=place), f"e{place:03}", kind, None, page)
+        (f"v{who}", "", BEGIN, BEGIN + timedelta(seconds=place), f"e{place:03}", kind, None, page)
         for who, walk in enumerate(walks)
         for place, (kind, page) in enumerate(walk)
     ]

@@ -46,7 +46,7 @@ def events_of(seed: int) -> list[dict[str, Any]]:
             one: dict[str, Any] = dict.fromkeys(CleanEvents.columns)
             one |= {"event_id": f"{chosen.randrange(10**6)}-{len(rows)}", "visitor_id": f"v{visitor}", "event_at": at}
             one |= {"event_date": at.date(), "event_type": kind, "product_category": category, "page_url": page}
-            rows.append(one | {"is_bot": False})
+            rows.append(one | {"is_bot": False, "session_device_id": chosen.choice(("", "", "phone"))})
     chosen.shuffle(rows)
     return rows
 

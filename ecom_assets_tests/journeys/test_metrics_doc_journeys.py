@@ -77,7 +77,7 @@ def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
 
 def test_what_others_would_say_of_a_transition() -> None:
     lines, *_, others, _ = tables("Journeys")
-    rows = [row | {"visitor_id": row["user_id"]} for row in rows_of(lines)]
+    rows = [row | {"visitor_id": row["user_id"], "session_device_id": ""} for row in rows_of(lines)]
     cut = [row | {"visitor_id": f"{row['user_id']} {row['event_date']}"} for row in rows]
 
     def passed(rows: list[Row], most: int = 99) -> list[str]:

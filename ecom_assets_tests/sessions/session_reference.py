@@ -22,10 +22,14 @@ class Session(NamedTuple):
 
 
 def reference_sessions(events: Iterable[Row], idle_timeout_s: int = 1800) -> list[Session]:
-    """Cut the clean events of each visitor where the silence is longer than the idle timeout."""
-    in_order = sorted(events, key=lambda event: (event["visitor_id"], event["event_at"], event["event_id"]))
+    """Cut the clean events of each visitor on each device where the silence is longer than the idle timeout."""
+
+    def unit(event: Row) -> tuple[str, str]:
+        return event["visitor_id"], event["session_device_id"]
+
+    in_order = sorted(events, key=lambda event: (*unit(event), event["event_at"], event["event_id"]))
     sessions = []
-    for who, theirs in groupby(in_order, key=lambda event: event["visitor_id"]):
+    for (who, _), theirs in groupby(in_order, key=unit):
         session: list[Row] = []
         for event in theirs:
             if session and event["event_at"] - session[-1]["event_at"] > timedelta(seconds=idle_timeout_s):
@@ -54,7 +58,8 @@ def stored_sessions(sessions: Iterable[Row], numbered: Iterable[Row]) -> list[Se
 
 def _is_in(event: Row, session: Row) -> bool:
     inside = session["started_at"] <= event["fragment_started_at"] <= session["ended_at"]
-    return bool(inside and event["visitor_id"] == session["visitor_id"])
+    units = [(row["visitor_id"], row["session_device_id"]) for row in (event, session)]
+    return bool(inside and units[0] == units[1])
 
 
 def _described(who: Any, session: Sequence[Row]) -> Session:

@@ -54,7 +54,7 @@ def test_two_campaigns_within_a_second_have_two_session_ids() -> None:
         ("09:00:00.2", "page_view", {"page_url": WINTER}),
     ]
     actual = visits(steps, SessionRule.preset("universal_analytics"))
-    assert [row["session_id"] for row in actual] == ["anna-1773133200-100000", "anna-1773133200-200000"]
+    assert [row["session_id"] for row in actual] == ["anna-1773133200", "anna-1773133200-2"]
 
 
 def test_a_longest_session_is_cut_at_exactly_its_length() -> None:

@@ -34,6 +34,19 @@ def test_visitors_do_not_share_sessions() -> None:
     assert [(row["visitor_id"], row["event_count"]) for row in actual] == [("anna", 2), ("ben", 1)]
 
 
+def test_a_visitor_on_two_devices_has_a_session_on_each() -> None:
+    on_phone: list[Step] = [(clock, "page_view", {"anonymous_id": "phone"}) for clock in ("09:00", "09:20")]
+    on_laptop: list[Step] = [(clock, "page_view", {"anonymous_id": "laptop"}) for clock in ("09:00", "09:40")]
+    actual = visits({"anna": [*on_phone, *on_laptop]})
+    assert [(row["session_device_id"], row["event_count"]) for row in actual] == [
+        ("laptop", 1),
+        ("phone", 2),
+        ("laptop", 1),
+    ]
+    # 2026-03-10 09:00:00 UTC is 1,773,133,200 s; both begin in that second.
+    assert [row["session_id"] for row in actual] == ["anna-1773133200", "anna-1773133200-2", "anna-1773135600"]
+
+
 def test_a_session_that_crosses_midnight_belongs_to_the_day_it_started() -> None:
     (one,) = visits(views("23:50", "+1 00:10"))
     assert (one["started_date"], one["ended_date"]) == (DAY_ONE, DAY_ONE + timedelta(days=1))
@@ -137,6 +150,8 @@ def test_three_hundred_events_two_seconds_apart_are_a_robot_s_pace() -> None:
 # Against the definition in plain Python
 
 
+Moment = tuple[str, str | None, int, str]
+"""Who, on which device, how many microseconds after midnight, and what."""
 moments = st.one_of(
     st.integers(-3 * 86_400 * 10**6, 3 * 86_400 * 10**6),
     st.builds(
@@ -147,28 +162,29 @@ moments = st.one_of(
     ),
 )
 kinds = st.sampled_from(("page_view", "search", "product_view", "purchase", "refund"))
-streams = st.lists(st.tuples(st.sampled_from("ab"), moments, kinds), min_size=1, max_size=25)
+devices = st.sampled_from((None, None, "phone", "laptop"))
+streams = st.lists(st.tuples(st.sampled_from("ab"), devices, moments, kinds), min_size=1, max_size=25)
 
 
 @examples(70)
 @given(stream=streams)
-def test_sessions_are_those_of_the_definition(stream: list[tuple[str, int, str]]) -> None:
+def test_sessions_are_those_of_the_definition(stream: list[Moment]) -> None:
     check_against_definition(stream)
 
 
 @pytest.mark.slow
 @examples(600)
 @given(stream=streams)
-def test_sessions_of_hundreds_of_streams_are_those_of_the_definition(stream: list[tuple[str, int, str]]) -> None:
+def test_sessions_of_hundreds_of_streams_are_those_of_the_definition(stream: list[Moment]) -> None:
     check_against_definition(stream)
 
 
-def check_against_definition(stream: list[tuple[str, int, str]]) -> None:
+def check_against_definition(stream: list[Moment]) -> None:
     """Compare whole sessions, and sessions cut by day and stitched, with the reference."""
     rows = []
-    for number, (who, micros, kind) in enumerate(stream):
+    for number, (who, device, micros, kind) in enumerate(stream):
         moment = at("00:00") + timedelta(microseconds=micros)
-        (row,) = journeys({who: [("00:00", kind, {"event_id": f"e{number:02}"})]})
+        (row,) = journeys({who: [("00:00", kind, {"event_id": f"e{number:02}", "anonymous_id": device})]})
         rows.append(row | {"event_at": moment, "event_date": moment.date()})
     whole = rows_of(rows, GA4, "sessions")
     numbered = rows_of(rows, GA4, "events")

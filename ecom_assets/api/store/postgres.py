@@ -43,8 +43,8 @@ LOOK_EVERY_MS = 1_000
 """Milliseconds between looks of the server, during a query, whether the process that asked is still there."""
 BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 SHARED = (
-    "event_id", "event_at", "event_date", "visitor_id", "event_type", "product_id", "product_category", "page_url",
-    "cart_amount", "is_bot",
+    "event_id", "event_at", "event_date", "visitor_id", "session_device_id", "event_type", "product_id",
+    "product_category", "page_url", "cart_amount", "is_bot",
 )  # fmt: skip
 """The columns of clean events that are published."""
 MARTS = "mart"

@@ -18,7 +18,7 @@ from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.identity.links import ALIAS, aliases_in_order, identity_aliases, merged_rows, merged_users
 from ecom_assets.identity.rule import IdentityRule
-from ecom_assets.identity.visitors import visitor_of_user, with_visitors_of_all
+from ecom_assets.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.coded_events import (
@@ -240,6 +240,7 @@ class FileEvents:
         result = result.mutate(
             visitor_id=visitor, joined_by=ibis.literal("user"), is_bot=clean.is_robot(direct.user_agent)
         )
+        result = result.mutate(session_device_id=session_device_of(result, self.identity))
         result = result.select(*CleanEvents.columns)
         return result if is_dated else result.drop("received_date")
 

@@ -56,7 +56,8 @@ def test_a_second_row_of_one_key_is_refused_and_the_old_rows_stay(engine: Postgr
 
 
 def test_a_number_in_a_document_is_the_same_text_as_on_duckdb(engine: PostgresEngine) -> None:
-    same = {"event_at": datetime(2026, 3, 1), "event_date": ONE, "received_date": ONE, "visitor_id": "ann"}  # noqa: DTZ001 (as stored)
+    midnight = datetime(2026, 3, 1)  # noqa: DTZ001 (as stored)
+    same = {"event_at": midnight, "event_date": ONE, "received_date": ONE, "visitor_id": "ann", "session_device_id": ""}
     same |= {"event_type": "search", "is_bot": False, "source_file": ""}
     events = [
         dict.fromkeys(CleanEvents.columns) | same | {"event_id": f"e{n:02}", "properties": f'{{"n": {number}}}'}

@@ -142,6 +142,7 @@ def rows() -> list[dict[str, Any]]:
                 "event_at": at,
                 "event_date": at.date(),
                 "visitor_id": f"v{who}",
+                "session_device_id": "",
                 "event_type": dice.choice(TYPES),
                 "product_id": dice.choice(["1", "2", None]),
                 "product_category": dice.choice(["hats", "shoes", "bags", None]),
