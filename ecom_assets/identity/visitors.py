@@ -8,15 +8,17 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import OF_IDENTITY
-from ecom_assets.identity.contracts import IdentityLinks
 from ecom_assets.identity.links import device_of, identity_links, is_gap, shared_ids
 from ecom_assets.identity.rule import LONGEST_VISIT, IdentityRule
 from ecom_assets.identity.session_users import with_session_users
-from ecom_assets.tables.portable import NO
+from ecom_assets.tables.portable import NO, union_all
 
 ANONYMOUS: Final = "anon-"
 """The prefix of the id of a visitor who is known by a device or a source session only."""
 DAY_US: Final = 86_400_000_000
+OF_RUN: Final = ("last_user", "last_user_at", "is_last_in_visit", "next_user", "next_user_at", "is_next_in_visit",
+                 "first_user", "final_user")  # fmt: skip
+"""The columns of `run_owners` that decide to whom an event of a run belongs."""
 
 
 def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:
@@ -111,20 +113,39 @@ def _unlinked(events: ir.Table, rule: IdentityRule) -> ir.Table:
 
 def _owned(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
     """Return events with the owners that the links of their devices name."""
-    found = run_owners(known.links, known.shared, rule)
-    found = found.rename({f"run_{name}": name for name in IdentityLinks.columns})
-    asks = ibis.literal(value=True) if rule.owner == "last_user" else events.user_id.isnull()
-    events = events.mutate(asked_device=asks.ifelse(device_of(events), ibis.null("string")))
-    is_in_run = [
-        events.event_date == found.run_event_date,
-        events.asked_device == found.run_device_id,
-        (events.event_at > found.run_first_seen_at)
-        | ((events.event_at == found.run_first_seen_at) & (events.event_id >= found.run_first_event_id)),
-        (events.event_at < found.run_last_seen_at)
-        | ((events.event_at == found.run_last_seen_at) & (events.event_id <= found.run_last_event_id)),
-    ]
-    events = events.left_join(found, is_in_run)
+    runs = run_owners(known.links, known.shared, rule)
+    asks = device_of(events).notnull()
+    if rule.owner != "last_user":
+        # An event without a user is in a run without one, so the other events and runs need no place in the order.
+        asks &= events.user_id.isnull()
+        runs = runs.filter(runs.user_id.isnull())
+    others = events.filter(~asks).mutate(**{name: ibis.null(runs[name].type()) for name in OF_RUN})
+    events = union_all(others, _with_runs(events.filter(asks), runs).select(others.columns))
     return events.mutate(**_decision(events, rule))
+
+
+def _with_runs(events: ir.Table, runs: ir.Table) -> ir.Table:
+    """Return events of devices with the columns `OF_RUN` of their runs; null for an event that is in none.
+
+    The run of an event is found by counting how many begin before it, in one order of both. A join on ranges of time
+    and event id takes several times as long.
+    """
+    in_order = ibis.window(group_by="device_id", order_by=["first_seen_at", "first_event_id"])
+    runs = runs.mutate(place=(ibis.row_number().over(in_order) + 1).cast("int64"))
+    begins = runs.select(device="device_id", event_at="first_seen_at", event_id="first_event_id", begun=1)
+    lacked = {name: ibis.null(kind) for name, kind in events.schema().items() if name not in begins.columns}
+    both = union_all(events.mutate(device=device_of(events), begun=0), begins.mutate(**lacked))
+    order = ["event_at", "event_id", ibis.desc("begun")]
+    so_far = ibis.cumulative_window(group_by="device", order_by=order)
+    both = both.mutate(begun_count=both.begun.sum().over(so_far).cast("int64"))
+    placed = both.filter(both.begun == 0)
+    of_run = runs.select("place", *OF_RUN, run="device_id", ends_at="last_seen_at", end_id="last_event_id")
+    is_in_run = [
+        placed.device == of_run.run,
+        placed.begun_count == of_run.place,
+        (placed.event_at < of_run.ends_at) | ((placed.event_at == of_run.ends_at) & (placed.event_id <= of_run.end_id)),
+    ]
+    return placed.left_join(of_run, is_in_run)
 
 
 def run_owners(links: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Table:
