@@ -61,7 +61,8 @@ class Platform:
         self._engine.con.raw_sql("SET threads = 1")
         self._land([])
         self._landed = self._engine.con.table("landed")
-        self._engine.con.compile = _compiling_once(self._engine.con.compile)  # type: ignore[method-assign]  # as a test may
+        self._statement_count = 0
+        self._engine.con.compile = self._compiling_once(self._engine.con.compile)  # type: ignore[method-assign]  # as a test may
 
     @property
     def engine(self) -> DuckDBEngine:
@@ -176,13 +177,31 @@ class Platform:
             known = (_argument(argument) for argument in arguments.values())
             key = (function.__module__, function.__qualname__, *known)
             if key not in self._remembered:
+                before = self._statement_count
                 actual = function(**arguments)
-                if not isinstance(actual, ir.Table) or not self._engine.holds(actual):
-                    return actual  # small numbers that were computed here and now
+                has_read = self._statement_count > before
+                if has_read or not isinstance(actual, ir.Table) or not self._engine.holds(actual):
+                    return actual  # it has something in it of the rows that are there now, such as their places
                 self._remembered[key] = actual
             return self._remembered[key]
 
         return remembered
+
+    def _compiling_once(self, compile_again: Callable[..., str]) -> Callable[..., str]:
+        # Invalidated days are computed for each run, and random plans repeat their runs.
+        known: dict[Any, str] = {}
+
+        def compile_once(rows: ir.Expr, /, **how: Any) -> str:
+            self._statement_count += 1
+            if how.get("params"):
+                return compile_again(rows, **how)
+            how.pop("params", None)  # none are given
+            key = (rows.op(), *how.items())
+            if key not in known:
+                known[key] = compile_again(rows, **how)
+            return known[key]
+
+        return compile_once
 
     def _slice(self, reads: Reads, days: Days, *, whole: bool = False) -> ir.Table:
         table = self._engine.table(reads.contract)
@@ -236,19 +255,3 @@ def _argument(value: Any) -> Any:
     if isinstance(value, ir.Table):
         return value.op()
     return value if isinstance(value, Days) else id(value)
-
-
-def _compiling_once(compile_again: Callable[..., str]) -> Callable[..., str]:
-    # Invalidated days are computed for each run, and random plans repeat their runs.
-    known: dict[Any, str] = {}
-
-    def compile_once(rows: ir.Expr, /, **how: Any) -> str:
-        if how.get("params"):
-            return compile_again(rows, **how)
-        how.pop("params", None)  # none are given
-        key = (rows.op(), *how.items())
-        if key not in known:
-            known[key] = compile_again(rows, **how)
-        return known[key]
-
-    return compile_once

@@ -18,7 +18,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, UNIT, events_of_sessions, is_session
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Days, days_after
-from ecom_assets.tables.portable import ratio, union_all
+from ecom_assets.tables.portable import first_of_each, ratio, union_all
 from ecom_assets.tables.values import json_path
 
 ALL_CATEGORIES = "(all)"
@@ -188,11 +188,12 @@ def category_of(result: ir.StringValue) -> ir.StringValue:
 def _attempt_categories(fragments: ir.Table, attempts: ir.Table, days: Days) -> ir.Table:
     seen = fragments.filter(fragments.first_product_category.notnull(), days.contain(fragments.event_date))
     during = (seen.event_date >= attempts.cohort_date) & (seen.started_at <= attempts.closes_at)
-    joined = seen.join(attempts, [seen.visitor_id == attempts.visitor_id, during])
-    joined = joined.select("visitor_id", "cohort_date", "started_at", "first_product_category")
-    return joined.group_by("visitor_id", "cohort_date").agg(
-        product_category=joined.first_product_category.argmin(joined.started_at)
+    joined = seen.join(attempts, [seen.visitor_id == attempts.visitor_id, during]).select(
+        attempts.visitor_id, attempts.cohort_date, seen.started_at, seen.session_device_id, seen.first_product_category
     )
+    # Fragments of a visitor on two devices may start at the same instant.
+    first = first_of_each(joined, ["visitor_id", "cohort_date"], ["started_at", "session_device_id"])
+    return first.select("visitor_id", "cohort_date", product_category="first_product_category")
 
 
 def _reached(levels: ir.Table, funnel: Funnel) -> ir.Table:

@@ -27,6 +27,7 @@ from ecom_assets.privacy.warehouse_rows import (
     RawRows,
     delete_left_rows,
     delete_raw_rows,
+    forget_changed_visitors,
     mentions,
     raw_rows,
     record_ids,
@@ -202,6 +203,7 @@ class Erasure:
         run_id = self.recompute(days)
         with closing(_opened(self.settings)) as engine:
             newly_held = sorted(set(days_held(engine)) - before)
+            forget_changed_visitors(engine, days)
         span = {"from": days.first.isoformat(), "to": days.dates[-1].isoformat()}
         return {"days": span, "run_id": run_id, "newly_held_days": newly_held}
 

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
 from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.privacy.erased_people import COLUMNS, EVENT_ID, PersonColumns, among, condition, id_table, words_of
 from ecom_assets.privacy.person import AT_ONCE, IN_WORDS, Person
@@ -104,6 +105,20 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
         deleted[contract.qualified_name()] = int(table.count().to_pyarrow().as_py() - kept.count().to_pyarrow().as_py())
         engine.remove(contract, conditions, kept, None)
     return deleted
+
+
+def forget_changed_visitors(engine: Engine, days: Days) -> None:
+    """Delete the notes that days of a run changed visitors of days of the same run, which are computed again by it.
+
+    An erasure would leave how many events of which day an erased person had.
+    """
+    if not engine.has(ChangedVisitorDays):
+        return
+    notes = engine.table(ChangedVisitorDays)
+    kept = notes.filter(~(days.contain(notes.event_date) & days.contain(notes.changed_date)))
+    first, last = (f"DATE '{day}'" for day in (days.first, days.dates[-1]))
+    within = " AND ".join(f"{name} BETWEEN {first} AND {last}" for name in ("event_date", "changed_date"))
+    engine.remove(ChangedVisitorDays, [within], kept, None)
 
 
 def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents, EventAccountingDaily, RawEvents
 from ecom_assets.orders.contracts import OrderAccountingDaily, RawUserOrderLog
-from ecom_assets.orders.held_days import held_dates
+from ecom_assets.orders.held_days import ORDERS, held_dates, released_days
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products.contracts import InventoryAlerts, RawStock
 from ecom_assets.sales.contracts import PurchaseRevenueDaily, RevenueDaily
@@ -37,8 +37,9 @@ def missing_days(engine: Engine, source: str, seen: Iterable[date], empty_days: 
     if len(found) < 2 or source not in RECEIVED or empty_days == "zero":  # noqa: PLR2004 (a gap is between two)
         return []
     between = set(Days.between(min(found), max(found) + ONE_DAY).dates) - found
-    # A day of which only rows came that do not count was received.
+    # A day of which only rows came that do not count was received; a released day has all that there is, says somebody.
     between -= days_with_rows(engine, *RECEIVED[source]) if between else set()
+    between -= released_days(engine) if between and source == ORDERS else set()
     if between and empty_days == "auto":
         sold, by_day_since = days_with_rows(engine, *SOLD[source]), _by_day_since(engine, RAW[source])
         between = {day for day in between if day in sold or (by_day_since and day >= by_day_since)}

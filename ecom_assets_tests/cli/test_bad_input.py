@@ -12,6 +12,7 @@ from ecom_assets.sessions.rule import PRESETS
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.command import HEADER, ecom, page_views
 
+UNTYPED = HEADER.replace("event_type,", "") + "\ne1,ann,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"
 GOOD_ROW = "e1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"
 
 
@@ -30,7 +31,7 @@ def binary(content: bytes) -> Callable[[Path], object]:
 
 BAD_FILES = [
     ("unknown.csv", text(f"{HEADER},colour\n{GOOD_ROW},red\n"), 2, "unknown column 'colour' in unknown.csv"),
-    ("missing.csv", text("event_id,user_id\ne1,ann\n"), 2, "missing.csv has no column 'event_type'"),
+    ("missing.csv", text(f"{UNTYPED}\n"), 2, "missing.csv has no column 'event_type'"),
     ("semicolons.csv", text(HEADER.replace(",", ";") + "\n"), 2, "semicolons.csv is separated by ';', which mapping"),
     ("book.xlsx", binary(b"PK"), 1, "{path} is of a kind that is not read here"),
     ("binary.csv", binary(bytes(range(256)) * 50), 1, "binary.csv is not text"),
@@ -183,7 +184,7 @@ def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path,
         (
             "ECOM_FUNNEL_STEPS",
             ",".join(["purchase"] * 65),
-            "ECOM_FUNNEL_STEPS: A funnel has 1 to 64 steps, this one has 65",
+            "ECOM_FUNNEL_STEPS: `steps` of a funnel definition has at most 64 values, not 65.",
         ),
         ("ECOM_EVENTS_MAPPING", "otta", "there is no mapping 'otta' (did you mean 'otto'?)"),
         ("ECOM_HOME", "/proc/nowhere", "/proc/nowhere/dagster cannot be written"),

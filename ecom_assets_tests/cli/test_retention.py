@@ -201,7 +201,12 @@ def test_a_file_without_rows_is_named(home: Path) -> None:
 def test_a_file_without_a_clean_row_has_no_cohort(home: Path) -> None:
     path = home.parent / "story.csv"
     path.write_text(f"{HEADER}\na1,null,page_view,2026-03-02T10:00:00Z,,,s1,,,\n")
-    actual = ask(home, "--json", "--clock", "rolling").json
+    result = ecom("retention", "--events", path, "--json", "--clock", "rolling", home=home)
+    assert result.exit_code == 0
+    assert result.err.startswith(
+        "ecom: warning: 1 of 1 rows (100%) are not counted, most of them (1) for missing_identity"
+    )
+    actual = result.json
     assert (actual["cohorts"], actual["totals"], actual["definition"]["newest_date"]) == ([], [], None)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets_tests.command import HEADER, CommandResult, ecom, real_file
+from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
 
 STORY = """\
 a1,ann,page_view,2026-03-02T10:00:00Z,,,s1,https://shop.example/,,
@@ -141,7 +142,9 @@ def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
     assert cohort["complete"][:3] == [True, True, True]
     everybody = ecom(*words, home=home).json["cohorts"]
     assert [row["size"] for row in everybody] == [2, 1]
-    assert ecom("retention", "--orders", "x.csv", "--segment", "bob", home=home).sentence == (
+    orders = home.parent / "orders.csv"
+    orders.write_text(f"{ORDER_HEADER}\n1,o1,2026-03-02T12:00:00Z,1,Ulm,ann,A,B,i1,Hat,1,20,shipped\n")
+    assert ecom("retention", "--orders", orders, "--segment", "bob", home=home).sentence == (
         "--segment is about what visitors did, which orders do not have; ask with --events PATH."
     )
 

@@ -88,6 +88,24 @@ def test_units_count_for_the_first_category_they_saw(shop: Platform) -> None:
         assert reached(shop, people, unit) == [[3, 1, 0]]
 
 
+@pytest.mark.parametrize(("laptop", "phone"), [("d1", "d2"), ("d2", "d1")])
+def test_of_two_devices_at_a_time_the_session_that_began_first_says_the_category(
+    shop: Platform, laptop: str, phone: str
+) -> None:
+    on_laptop, on_phone = {"anonymous_id": laptop}, {"anonymous_id": phone}
+    steps: list[Step] = [
+        ("09:00", "page_view", on_laptop),
+        ("09:05", "product_view", SHOES | on_phone),
+        ("09:10", "product_view", HATS | on_laptop),
+    ]
+    assert reached(shop, {"anna": steps}, "visitor", "hats") == [[1, 0, 0]]
+    at_once: list[Step] = [
+        ("09:00", "page_view", HATS | on_laptop),
+        ("09:00", "page_view", SHOES | on_phone),
+    ]
+    assert reached(shop, {"anna": at_once}, "visitor", "hats" if laptop < phone else "shoes") == [[1, 0, 0]]
+
+
 def test_a_category_called_like_the_total_does_not_double_it(shop: Platform) -> None:
     steps: list[Step] = [("09:00", "page_view", {"product_category": "(all)"})]
     assert reached(shop, {"anna": steps}, "session") == [[1, 0, 0]]
@@ -165,8 +183,11 @@ def _is_start(event: Row) -> bool:
 
 def _session_tries(events: list[Row]) -> Iterator[tuple[Any, ...]]:
     for session in reference_sessions(events):
+        # Another device's events may lie between.
         inside = [
-            e for e in _in_order(events, session.visitor_id) if session.started_at <= e["event_at"] <= session.ended_at
+            e
+            for e in _in_order(events, session.visitor_id)
+            if session.started_at <= e["event_at"] <= session.ended_at and e["event_id"] in session.event_ids
         ]
         yield "session", inside[0]["event_date"], inside, [e for e in inside if _is_start(e)], inside
 
@@ -187,18 +208,22 @@ def _in_order(events: list[Row], who: str) -> list[Row]:
 
 
 def _visits(theirs: list[Row]) -> list[list[Row]]:
+    """Return the visits on each device, cut at midnight, in the order of their starts."""
     visits: list[list[Row]] = []
+    newest: dict[str, list[Row]] = {}
     for event in theirs:
-        last = visits[-1][-1] if visits else None
+        device = event["session_device_id"]
+        last = newest[device][-1] if device in newest else None
         if (
             last
             and last["event_date"] == event["event_date"]
             and event["event_at"] - last["event_at"] <= timedelta(minutes=30)
         ):
-            visits[-1].append(event)
+            newest[device].append(event)
         else:
-            visits.append([event])
-    return visits
+            newest[device] = [event]
+            visits.append(newest[device])
+    return sorted(visits, key=lambda visit: (visit[0]["event_at"], visit[0]["session_device_id"]))
 
 
 def check(world: World, stories: Iterable[int]) -> None:

@@ -141,7 +141,8 @@ def test_it_asks_before_it_acts(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert refused.sentence == "Erasing cannot be undone; confirm with --yes."
     shown = ecom("erase", "--visitor", ANN, "--dry-run", "--json", home=tmp_path / "home").json["found"]
-    assert shown["tables"] == {"raw.events": 12, "staging.events": 12}
+    # On each day, her session has a link to nobody, by its first page view, and one to her.
+    assert shown["tables"] == {"raw.events": 12, "staging.events": 12, "staging.identity_links": 6}
     assert files_with(ANN, tmp_path / "landing"), "nothing was removed"
 
 
