@@ -142,6 +142,13 @@ class _Fit:
     def _may_lack(self, name: str, column: str) -> bool:
         if self.mapping.may_lack(name, column):
             return True
+        field = getattr(self.mapping.fields, name, None)
+        is_document = self.file.format == "ndjson" and self.mapping.shape is not None
+        if field and (field.first_of or field.by_row or is_document):
+            # One of several columns is enough; what documents have depends on the records in them.
+            has_any = any(used in self.found.columns for used in self.used[name])
+            has_any |= any(origin.constant is not None for origin in (field.by_row or {}).values())
+            return has_any or (is_document and name not in self.mapping.kind.required)
         # JSON often omits empty fields; but if there is a similar key, the name is probably misspelled.
         is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
         is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)

@@ -5,10 +5,19 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from ecom_assets.orders.orders import CHARGES
 from ecom_assets.sources.files.plain import Condition, Numerals, Operations, Text
@@ -28,6 +37,13 @@ def valid_zone(name: str) -> str:
     except (KeyError, OSError, ValueError) as error:
         raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin") from error
     return name
+
+
+OF_SHOP = "shop"
+
+
+def _zone_or_shop(name: str) -> str:
+    return name if name == OF_SHOP else valid_zone(name)
 
 
 TimeZone = Annotated[str, AfterValidator(valid_zone)]
@@ -103,6 +119,10 @@ class SourceField(Operations):
         return self
 
 
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 class KindOfRow(_MappingPart):
     """One kind of rows of a record: the path of the list, and the columns of which one must say something."""
 
@@ -116,10 +136,13 @@ class KindOfRow(_MappingPart):
 
 
 class TimeField(SourceField):
-    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone."""
+    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone.
+
+    The zone `shop` is that of the shop's days, for texts of which the source does not say the zone.
+    """
 
     format: str | tuple[str, ...] = "iso"
-    timezone: TimeZone = "UTC"
+    timezone: Annotated[str, AfterValidator(_zone_or_shop)] = "UTC"
 
     @field_validator("format")
     @classmethod
@@ -185,7 +208,7 @@ class RecordMapping(_MappingPart):
     ignore_columns: tuple[str, ...] = ()
     other_columns: Literal["refuse", "ignore", "properties"] = "refuse"
     leave_out: dict[str, Condition] = Field(default_factory=dict)
-    records: str | None = Field(default=None, min_length=1)
+    records: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     rows: dict[str, KindOfRow] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
     carry_down: tuple[str, ...] = ()
@@ -217,6 +240,12 @@ class RecordMapping(_MappingPart):
         if self.leave_out and not self.kind.is_filtered:
             raise ValueError("`leave_out` is for order lines")
         return self
+
+    def in_zone(self, zone: str) -> Self:
+        """Return the mapping with a time zone for times of which only the shop knows the zone."""
+        times = {name: field for name, field in self.given() if getattr(field, "timezone", "") == OF_SHOP}
+        fields = {name: field.model_copy(update={"timezone": zone}) for name, field in times.items()}
+        return self.model_copy(update={"fields": self.fields.model_copy(update=fields)}) if fields else self
 
     @property
     def shape(self) -> Shape | None:

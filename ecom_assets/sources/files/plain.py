@@ -67,7 +67,7 @@ class Operations(_Part):
         absolute: Take the number without its sign.
         trim: Take the text without blanks around it.
         split: Take one part of the text.
-        lower: Take the text in small letters.
+        lower, upper: Take the text in small, or in capital letters.
         lookup: Texts that stand for others; a text that is not listed stays.
     """
 
@@ -78,6 +78,7 @@ class Operations(_Part):
     trim: bool = False
     split: Split | None = None
     lower: bool = False
+    upper: bool = False
     lookup: dict[Text, Text] = Field(default_factory=dict)
 
     @property
@@ -102,6 +103,8 @@ class Operations(_Part):
             value = f"nullif(split({value}, {text(self.split.by)})[{self.split.part}], '')"
         if self.lower:
             value = f"lower({value})"
+        if self.upper:
+            value = f"upper({value})"
         if self.lookup:
             pairs = " ".join(f"WHEN {text(theirs)} THEN {text(ours)}" for theirs, ours in self.lookup.items())
             value = f"CASE {value} {pairs} ELSE {value} END"

@@ -98,6 +98,7 @@ class RecordFiles:
             raise UsageError(str(error)) from error
         # A failing query must not abort the caller's transaction, so the checks use their own cursor.
         probe = con.cursor()
+        mapping = mapping.in_zone(timezone)
         used = columns_used(probe, mapping)
         check_expressions(probe, mapping, used)
         layouts = []

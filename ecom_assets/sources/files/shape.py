@@ -8,7 +8,7 @@ lines of one order, and `_position` the rows of a kind within their group, from 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 KIND, GROUP, POSITION = "_row", "_group", "_position"
@@ -36,14 +36,14 @@ class Shape:
     """How the rows of a file follow from its content.
 
     Attributes:
-        records: The path of the list of records in a JSON document; None if documents are records or lists of them.
+        records: The paths of lists of records in a JSON document; without one, documents are records or lists of them.
         rows: The kinds of rows of a record. Of a group of CSV lines, `.` is one row with what stands on its first line,
             and any other path all lines.
         group_by: The columns that the lines of one group have in common, and that follow each other; CSV only.
         carry_down: The columns whose text only the first line of a group has.
     """
 
-    records: str | None = None
+    records: tuple[str, ...] = ()
     rows: tuple[RowKind, ...] = (RowKind(""),)
     group_by: tuple[str, ...] = ()
     carry_down: tuple[str, ...] = ()
@@ -73,9 +73,9 @@ def _next(text: str, at: int) -> int:
 
 def records_in(document: object, shape: Shape) -> Iterator[object]:
     """Yield the records of a document: a list of them, an object with such a list, or one record."""
-    listed = _at(document, shape.records) if shape.records else None
-    if isinstance(listed, list):
-        yield from listed
+    listed = [value for value in (_at(document, path) for path in shape.records) if isinstance(value, list)]
+    if listed:
+        yield from chain.from_iterable(listed)
     elif isinstance(document, list):
         for element in document:  # pages that were put into one list
             yield from records_in(element, shape)
@@ -92,19 +92,21 @@ def _at(value: object, path: str) -> object:
 def rows_of(record: Mapping[str, Any], shape: Shape, number: int) -> Iterator[FlatRow]:
     """Yield the rows of a record, of one kind after the other.
 
-    A record without an element of the first kind is one row of it, so that it is counted and explained.
+    A record without any row is one of the first kind, so that it is counted and explained.
     """
-    for place, kind in enumerate(shape.rows):
-        elements = [{}] if kind.path == WHOLE else list(_elements(record, kind.path.split("."), ""))
-        if not elements and place == 0:
-            elements = [{}]
+    has_rows = False
+    for kind in shape.rows:
+        elements = [{}] if kind.path == WHOLE else _elements(record, kind.path.split("."), "")
         own = _flat(record, "", without=kind.path.split(".")[0])
         rows = ({**own, **element} for element in elements)
         for position, row in enumerate(filter(kind.exists, rows), start=1):
+            has_rows = True
             yield {**row, KIND: kind.name, GROUP: number, POSITION: position}
+    if not has_rows:
+        yield {**_flat(record, ""), KIND: shape.rows[0].name, GROUP: number, POSITION: 1}
 
 
-def _elements(value: Mapping[str, Any], path: Sequence[str], prefix: str) -> Iterator[FlatRow]:
+def _elements(value: Mapping[str, Any], path: Sequence[str], prefix: str) -> Iterable[FlatRow]:
     """Yield the members of each element of the list at a path, with those of the elements that it lies in."""
     name, rest = path[0], path[1:]
     inner, place = value.get(name), f"{prefix}{name}."
