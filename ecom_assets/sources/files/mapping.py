@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from ecom_assets.orders.orders import CHARGES
-from ecom_assets.sources.files.plain import Condition, Numerals, Operations, Text
+from ecom_assets.sources.files.plain import Condition, Numerals, Operations, Split, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, Shape
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
@@ -217,6 +217,7 @@ class RecordMapping(_MappingPart):
     leading_apostrophe: Literal["keep", "remove"] = "keep"
     decimal: Literal[".", ","] = "."
     thousands: Literal["", ".", ",", " ", "'", "\u00a0", "\u202f", "\u2019"] = ""
+    currency_signs: Literal["keep", "remove"] = "keep"
     delimiter: Literal[",", ";", "\t", "|"] = ","
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
 
@@ -259,7 +260,7 @@ class RecordMapping(_MappingPart):
     @property
     def numerals(self) -> Numerals:
         """Return how numbers are written in the files."""
-        return Numerals(decimal=self.decimal, thousands=self.thousands)
+        return Numerals(decimal=self.decimal, thousands=self.thousands, has_currency=self.currency_signs == "remove")
 
     @property
     def id_field(self) -> "IdField":
@@ -344,7 +345,11 @@ def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
     if path[0] == "fields" and len(path) == 1:
         fields = kind.model_fields["fields"].annotation
         return list(getattr(fields, "model_fields", ()))
-    return list(_model_of(kind.kind, path[-1]).model_fields)
+    if path[0] == "fields":
+        field = [part for part in path if part not in {"by_row", "shared_by"}]
+        return list((Split if path[-1] == "split" else _model_of(kind.kind, field[1])).model_fields)
+    parts: dict[str, type[BaseModel]] = {"leave_out": Condition, "rows": KindOfRow}
+    return [field.alias or name for name, field in parts[path[0]].model_fields.items()] if path[0] in parts else []
 
 
 EVENT_FIELDS = (

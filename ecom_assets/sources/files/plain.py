@@ -25,22 +25,27 @@ Text = Annotated[str, BeforeValidator(_as_text)]
 """A text of a mapping, in which YAML may have read a number or a boolean."""
 
 
+_BLANKS, _SIGN = r"[\s\x{a0}\x{202f}]*", r"(?:\p{Sc}|[A-Z]{3}|\p{L}{0,2}\$)?"
+_CURRENCY = text(f"^{_BLANKS}{_SIGN}{_BLANKS}|{_BLANKS}{_SIGN}{_BLANKS}$")
+
+
 class Numerals(BaseModel):
-    """How numbers are written: the decimal separator, and the one between thousands."""
+    """How numbers are written: the decimal separator, the one between thousands, and whether with a currency."""
 
     model_config = ConfigDict(frozen=True)
 
     decimal: str = "."
     thousands: str = ""
+    has_currency: bool = False
 
     def number_sql(self, value: str) -> str:
         """Return the SQL of a number as text that the engine reads; NULL for text that is not written so."""
-        if (self.decimal, self.thousands) == (".", ""):
+        if (self.decimal, self.thousands, self.has_currency) == (".", "", False):
             return value
         between, point = re.escape(self.thousands), re.escape(self.decimal)
         whole = rf"\d{{1,3}}(?:{between}\d{{3}})+|\d+" if self.thousands else r"\d+"
         pattern = rf"[-+]?(?:{whole})(?:{point}\d+)?"
-        trimmed = f"trim({value})"
+        trimmed = f"regexp_replace({value}, {_CURRENCY}, '', 'g')" if self.has_currency else f"trim({value})"
         bare = f"replace({trimmed}, {text(self.thousands)}, '')" if self.thousands else trimmed
         is_number = f"regexp_full_match({trimmed}, {text(pattern)})"
         return f"CASE WHEN {is_number} THEN replace({bare}, {text(self.decimal)}, '.') END"

@@ -6,6 +6,7 @@ lines of one order, and `_position` the rows of a kind within their group, from 
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -15,6 +16,8 @@ KIND, GROUP, POSITION = "_row", "_group", "_position"
 ADDED = (KIND, GROUP, POSITION)
 WHOLE, LINES = ".", "lines"
 """The path of the whole record, and that of the lines of a group."""
+_NOTHING = re.compile(r"|[^1-9\w]*0[^1-9]*")
+"""No text, or a zero, perhaps with the sign of a currency."""
 FlatRow = dict[str, Any]
 
 
@@ -28,7 +31,7 @@ class RowKind:
 
     def exists(self, row: Mapping[str, Any]) -> bool:
         """Return whether a record has rows of this kind: one of the columns is neither empty nor zero."""
-        return not self.if_any or any(str(row.get(name) or "").strip("0.") for name in self.if_any)
+        return not self.if_any or any(not _NOTHING.fullmatch(str(row.get(name) or "")) for name in self.if_any)
 
 
 @dataclass(frozen=True)
