@@ -34,7 +34,7 @@ class ReceivedOrder(Table, abstract=True):
     received_quantity = text("How many, as received", nullable=True)
     received_payment_amount = text("What was paid for all of them, as received", nullable=True)
     status = text("`shipped` or `refunded`; null in files from before there was a status", nullable=True)
-    currency = text("The currency of the line's amounts, where the source says it", nullable=True)
+    received_currency = text("The currency of what was paid, as received, where the source says it", nullable=True)
     received_shipping_amount = text("What was paid for shipping, as received", nullable=True)
     received_tax_amount = text("What was paid in taxes, as received", nullable=True)
     received_tip_amount = text("What was paid as a tip, as received", nullable=True)
@@ -48,11 +48,17 @@ class ReceivedOrder(Table, abstract=True):
         nullable=True,
     )
     payment_amount = received_amount(
-        "The number in received_payment_amount, cut to what fits; null if it is not a number", nullable=True
+        "The number in received_payment_amount, cut to what fits and in `currency`; null if it is not a number",
+        nullable=True,
     )
     shipping_amount = received_amount("The number in received_shipping_amount", nullable=True)
     tax_amount = received_amount("The number in received_tax_amount", nullable=True)
     tip_amount = received_amount("The number in received_tip_amount", nullable=True)
+    currency = text(
+        "The currency of the amounts that were read: that in received_currency, or the one to which "
+        "ECOM_RATES converts them",
+        nullable=True,
+    )
     left_out = text("The condition of the mapping that leaves the line out, such as a test order", nullable=True)
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day on which the line arrived")

@@ -23,7 +23,7 @@ ALL = "(all)"
 CONTENT = (
     "order_id", "date_time", "city_id", "city_name", "region", "country", "customer_id", "first_name", "last_name",
     "item_id", "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status",
-    "id", "currency", "received_shipping_amount", "received_tax_amount", "received_tip_amount",
+    "id", "received_currency", "received_shipping_amount", "received_tax_amount", "received_tip_amount",
 )  # fmt: skip
 CHARGES = ("shipping_amount", "tax_amount", "tip_amount")
 """What an order costs beside its items."""

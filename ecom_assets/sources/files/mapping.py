@@ -447,12 +447,13 @@ ORDER = RecordKind(
     required=("uniq_id", "date_time", "customer_id", "item_id", "quantity", "payment_amount"),
     never_empty=frozenset({"uniq_id", "date_time"}),
     numbers=frozenset({"quantity", "payment_amount", *CHARGES}),
-    renamed={name: f"received_{name}" for name in ("quantity", "payment_amount", *CHARGES)},
+    renamed={name: f"received_{name}" for name in ("quantity", "payment_amount", "currency", *CHARGES)},
     is_filtered=True,
     read={
         "id_number": ("BIGINT", whole_number("e.id")),
         "quantity": ("BIGINT", whole_number("e.quantity")),
         **{name: ("DECIMAL(18, 2)", amount(f"e.{name}")) for name in ("payment_amount", *CHARGES)},
+        "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
     },
 )
 

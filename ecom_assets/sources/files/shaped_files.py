@@ -9,6 +9,9 @@ from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.shape import FlatRow, Shape, documents_in, records_in, rows_of
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of
 
+FORMULA = frozenset("0123456789+-=@")
+"""What begins a number or a formula; an apostrophe before anything else is part of a name, as in 's-Gravenhage."""
+
 
 def shaped_rows(file: InputFile, shape: Shape) -> Iterator[FlatRow | str]:
     """Yield the rows of a JSON file; a line that is not JSON, or a record that is no object, as text.
@@ -56,9 +59,14 @@ def as_json(row: FlatRow, needed: Iterable[str]) -> bytes:
     return json.dumps(kept, ensure_ascii=False).encode(UTF_8, "replace")
 
 
+def without_apostrophe(cell: str) -> str:
+    """Return a value without the apostrophe that keeps a spreadsheet from reading a number or a formula."""
+    return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA else cell
+
+
 def csv_row(line: bytes, names: Iterable[str], delimiter: str, *, has_apostrophes: bool) -> dict[str, str]:
-    """Return a line of a CSV file by column; without the apostrophe that keeps a spreadsheet from reading a number."""
+    """Return a line of a CSV file by column."""
     cells = next(csv.reader([line.decode(UTF_8)], delimiter=delimiter))
     if has_apostrophes:
-        cells = [cell.removeprefix("'") for cell in cells]
+        cells = [without_apostrophe(cell) for cell in cells]
     return dict(zip(names, cells, strict=False))

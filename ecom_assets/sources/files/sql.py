@@ -38,7 +38,7 @@ _NOTHING = "NULL::VARCHAR"
 MOMENT_KINDS = ("zoned", "timestamp")
 _END_OF_PLAUSIBLE = LAST_PLAUSIBLE + timedelta(days=1)
 FIRST_TIME, LAST_TIME = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 (UTC, as the engine has it)
-_APOSTROPHE = text("^'")
+_APOSTROPHE = text("^'([0-9+=@-])") + ", " + text(r"\1")
 HAS_TEXT = "trim(line) <> ''"
 
 
@@ -121,7 +121,7 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
 
 
 def _cell(name: str, layout: Layout) -> str:
-    value = f"regexp_replace({ident(name)}, {_APOSTROPHE}, '')" if layout.has_apostrophes else ident(name)
+    value = f"regexp_replace({ident(name)}, {_APOSTROPHE})" if layout.has_apostrophes else ident(name)
     return f"nullif({value}, '')"
 
 
