@@ -111,6 +111,11 @@ class Settings(
         description="Currency of all amounts, ISO 4217, such as EUR, for pages, answers and tools; without it, amounts "
         "of your own data are shown without one, and those of the simulated shop in USD",
     )
+    rates: Path | None = Field(
+        None,
+        description="CSV file of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by which order "
+        "lines of other currencies are converted; the newest rate up to the order's day counts",
+    )
     late_days: int = Field(
         7, ge=0, le=60, description="Number of days by which an event may arrive late and still count"
     )

@@ -101,7 +101,8 @@ def instant(value: str, formats: Sequence[str], zone: str) -> str:
 
 def _reading(value: str, form: str, zone: str) -> str:
     if form in _EPOCH_DIGITS:
-        return _from_epoch(value, _EPOCH_DIGITS[form])
+        moment = _from_epoch(value, _EPOCH_DIGITS[form])
+        return moment if zone == "UTC" else from_wall(moment, zone)
     if form == "iso":
         return _from_iso(value, zone)
     if "%z" in form or "%Z" in form:

@@ -12,6 +12,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.currency import Currencies
 from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.files.formats import in_landing_folders, split_places
 from ecom_assets.sources.files.mapping import load_order_mapping
@@ -109,11 +110,12 @@ class OrderReader:
     """The value of the rows' `source` column."""
     catalogue: Path | None = None
     """File with product categories, for order lines without a category."""
+    currencies: Currencies = field(default_factory=Currencies)
     _landed: list[RecordFiles] = field(default_factory=list, repr=False, compare=False)
 
     def rows(self, files: RecordFiles, days: Days) -> ir.Table:
         """Return the rows that arrived on `days`."""
-        rows = received_rows(files, days, self.origin, "order_date")
+        rows = self.currencies.in_one(files, received_rows(files, days, self.origin, "order_date"))
         if self.catalogue:
             categories = categories_sql(self.reader.con, self.catalogue)
             result = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"
