@@ -48,6 +48,11 @@ KEY_COMMANDS: Final[Commands] = {
     "list": "api.list_keys",
     "revoke": "api.revoke_key",
 }
+MAPPING_COMMANDS: Final[Commands] = {
+    "list": "mapping.list_mappings",
+    "show": "mapping.show",
+    "check": "mapping.check",
+}
 LEDGER_COMMANDS: Final[Commands] = {
     "restore": "ledger.restore",
     "backup": "ledger.backup",
@@ -119,6 +124,7 @@ def _group(commands: Commands, text: str) -> typer.Typer:
 
 app = _group(COMMANDS, "E-commerce events to sessions, funnels and more: every number traceable.")
 app.add_typer(_group(SANDBOX_COMMANDS, "The simulated shop."), name="sandbox")
+app.add_typer(_group(MAPPING_COMMANDS, "Mappings: how files become events, order lines and customers."), name="mapping")
 app.add_typer(_group(KEY_COMMANDS, "The keys of the HTTP API."), name="api-key")
 app.add_typer(_group(LEDGER_COMMANDS, "The ledger of deliveries."), name="ledger")
 

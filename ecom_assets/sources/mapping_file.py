@@ -97,7 +97,12 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str,
         raise MappingError(
             f"there is no mapping {name!r}{hint}; shipped are {', '.join(shipped)}, or give the path of a .yaml file"
         )
-    return _parse(model, (_shipped(folder) / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml", keys_at)
+    return _parse(model, shipped_text(folder, name), f"{name}.yaml", keys_at)
+
+
+def shipped_text(folder: str, name: str) -> str:
+    """Return the text of a shipped mapping."""
+    return (_shipped(folder) / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def bracketed_guess(name: str, known: Sequence[str]) -> str:

@@ -300,8 +300,7 @@ class FileEvents:
     def _classified(self) -> ir.Table:
         """Return every row, with the reason if it is rejected."""
         # Kept, because parsing texts is expensive: they are read once for the answer, for its copies and for `rows`.
-        rows = clean.classify(self.received(), self.rule, self._days)
-        return self._kept(ROWS, rows.select(*self.columns, "reject_reason"))
+        return self._kept(ROWS, self.classified().select(*self.columns, "reject_reason"))
 
     @cached_property
     def _copies(self) -> ir.Table:
@@ -318,6 +317,10 @@ class FileEvents:
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:
         return temporary(self.con, name, self.con.compile_streaming(rows))
+
+    def classified(self) -> ir.Table:
+        """Return every row of `received`, with the reason if it is rejected."""
+        return clean.classify(self.received(), self.rule, self._days)
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents` without those of erased people."""
