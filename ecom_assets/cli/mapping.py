@@ -12,7 +12,7 @@ from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.sources.files.mapping import EVENT, ORDER
-from ecom_assets.sources.files.reading import Reading
+from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.records import refused_warning, rows_line
 from ecom_assets.sources.mapping_file import definition_in, is_path, shipped_in, shipped_text
 
@@ -55,7 +55,7 @@ def check(
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
     is_events = not orders and not _is_of_orders(mapping)
-    reading = Reading.open(files, mapping, is_events=is_events)
+    reading = FileReading.open(files, mapping, is_events=is_events)
     if as_json:
         typer.echo(json.dumps(_document(reading), default=str))
         return
@@ -65,7 +65,7 @@ def check(
         typer.echo(f"ecom: warning: {warning}", err=True)
 
 
-def reading_lines(reading: Reading) -> list[str]:
+def reading_lines(reading: FileReading) -> list[str]:
     """Return a reading as text: rows and reasons, event types, the first rows."""
     lines = [rows_line(reading.rows.as_json())]
     for why in reading.not_clean:
@@ -84,7 +84,7 @@ def _row_text(row: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
 
 
-def _document(reading: Reading) -> dict[str, Any]:
+def _document(reading: FileReading) -> dict[str, Any]:
     types = [{"source": theirs, "event_type": ours, "count": count} for theirs, ours, count in reading.event_types]
     why = [asdict(reason) for reason in reading.not_clean]
     return {"rows": reading.rows.as_json(), "not_clean": why, "event_types": types, "preview": reading.preview}

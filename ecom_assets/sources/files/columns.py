@@ -62,7 +62,7 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, 
     encoding = file.encoding or marked_encoding(head)
     text_head = _text_head(file, head, encoding)
     if file.format == "ndjson":
-        return replace(_ndjson(file, text_head, exploded), encoding=encoding)
+        return replace(_ndjson(text_head, exploded), encoding=encoding)
     delimiter = "\t" if ".tsv" in Path(file.path).suffixes else delimiter
     result = _csv(file, text_head, delimiter)
     header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
@@ -124,12 +124,8 @@ def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tup
     return tuple(sample)
 
 
-def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
+def _ndjson(head: bytes, exploded: str | None) -> FileColumns:
     lines = [line for line in head.splitlines() if line.strip()]
-    if lines and lines[0].lstrip().startswith(b"[") and (len(lines) == 1 or _json_in(lines[0]) is None):
-        raise SourceError(
-            f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
-        )
     columns: dict[str, FileColumn] = {}
     for line in lines[:_SAMPLE_LINES]:
         for name, value in _members(line, exploded):

@@ -4,15 +4,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
+from ecom_assets.sources.mapping_file import load_mapping_file, shipped_file, shipped_in
 from ecom_assets.warehouse.sql_text import amount
 
 FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
@@ -270,6 +271,19 @@ class EventFields(RecordFields):
         return self
 
 
+@cache
+def usual_event_types() -> dict[str, str]:
+    """Return the platform's event types by the names that senders usually give them, as written and in snake_case."""
+    listed: dict[str, list[str]] = yaml.safe_load(shipped_file("usual_event_types.yaml"))
+    return {
+        form: ours
+        for ours, names in listed.items()
+        for name in names
+        for form in (name, name.lower().replace(" ", "_"))
+        if form != ours
+    }
+
+
 class EventMapping(RecordMapping):
     """The mapping of a source layout to `ecommerce_events`."""
 
@@ -277,7 +291,17 @@ class EventMapping(RecordMapping):
 
     fields: fields_of(EVENT, EventFields)  # type: ignore[valid-type]  # made from the kind
     event_types: dict[str, str] = Field(default_factory=dict)
+    usual_event_types: bool = False
     funnel_steps: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_usual_types(cls, value: object) -> object:
+        """Add the names that senders usually give to event types, where the mapping asks for them."""
+        own = (value.get("event_types") or {}) if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(own, dict) or value.get("usual_event_types") is not True:
+            return value
+        return value | {"event_types": {**usual_event_types(), **own}}
 
     def translations(self) -> dict[str, dict[str, str]]:
         """Return the platform's names of the source's values, by field."""

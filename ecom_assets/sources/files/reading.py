@@ -13,7 +13,7 @@ from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.mapping import RecordMapping
 from ecom_assets.sources.files.question_source import FileOrders
-from ecom_assets.sources.files.records import FileRowCounts, RecordFiles
+from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.warehouse.local import temporary
 from ecom_assets.warehouse.sql_text import select
 
@@ -39,13 +39,13 @@ class NotClean:
 
 
 @dataclass(frozen=True)
-class Reading:
+class FileReading:
     """Files as a mapping reads them."""
 
     files: FileEvents | FileOrders
 
     @classmethod
-    def open(cls, paths: Sequence[str], mapping: str, *, is_events: bool) -> "Reading":
+    def open(cls, paths: Sequence[str], mapping: str, *, is_events: bool) -> "FileReading":
         """Find the files and check them against the mapping.
 
         Raises:
@@ -72,9 +72,11 @@ class Reading:
     @cached_property
     def not_clean(self) -> list[NotClean]:
         """Return why rows are not clean, the most frequent reason first."""
-        reasons = self.rows.as_json()["rejected"]
+        reasons = self.rows.as_json()["rejected"].items()
         return [
-            NotClean(reason, count, sentence_of(reason), self._example(reason)) for reason, count in reasons.items()
+            NotClean(reason, count, sentence_of(reason), self._example(reason))
+            for reason, count in reasons
+            if reason != DUPLICATE
         ]
 
     def _example(self, reason: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ecom_assets.sources.files.footers import Footer, footers_of, rules_passed
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
+from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import LARGE_SHARE, FileRows
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
@@ -100,7 +101,7 @@ class RecordFiles:
         used = columns_used(probe, mapping)
         check_expressions(probe, mapping, used)
         layouts = []
-        for file in (replace(found, encoding=mapping.encoding) for found in find_files(paths)):
+        for file in (replace(found, encoding=mapping.encoding) for found in unpacked(find_files(paths))):
             result = columns_of(probe, file, mapping.delimiter, mapping.explode)
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)
