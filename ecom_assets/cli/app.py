@@ -49,6 +49,7 @@ KEY_COMMANDS: Final[Commands] = {
     "revoke": "api.revoke_key",
 }
 MAPPING_COMMANDS: Final[Commands] = {
+    "init": "mapping.init",
     "list": "mapping.list_mappings",
     "show": "mapping.show",
     "check": "mapping.check",

@@ -1,6 +1,8 @@
 """`ecom mapping`: the mappings that are shipped, and how files are read by one."""
 
 import json
+import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -8,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 import yaml
 
+from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
@@ -15,6 +18,15 @@ from ecom_assets.sources.files.mapping import EVENT, ORDER
 from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.records import refused_warning, rows_line
 from ecom_assets.sources.mapping_file import definition_in, is_path, shipped_in, shipped_text
+from ecom_assets.sources.proposal.proposal import (
+    ZONE,
+    MappingProposal,
+    OpenQuestion,
+    best_shipped,
+    of_shipped,
+    of_values,
+)
+from ecom_assets.sources.proposal.values import FileValues
 
 FOLDERS: Final = {"events": EVENT.folder, "orders": ORDER.folder, "customers": CUSTOMERS}
 """The folder of the shipped mappings, by what they are of."""
@@ -101,3 +113,74 @@ def _is_of_orders(mapping: str) -> bool:
     read = definition_in(Path(mapping))
     fields = read.get("fields") if isinstance(read, dict) else None
     return isinstance(fields, dict) and ORDER.id in fields
+
+
+def init(
+    files: Files,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; default the name of the first file, .yaml.")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of times that say none, such as Europe/Berlin.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of text files; default what they show.")] = None,
+    orders: Annotated[
+        bool | None, typer.Option("--orders/--events", help="Whether the rows are order lines or events.")
+    ] = None,
+) -> None:
+    """Write a mapping for files: a shipped one that reads them, or one by the names and values of their columns.
+
+    What the files do not say is asked in a terminal; elsewhere it is a marked line that must be completed.
+    """
+    path = out or Path(f"{Path(files[0].rstrip('/')).name.split('.')[0]}.yaml")
+    if path.exists():
+        raise UsageError(f"{path} is there already; name another file with --out, or move it away.")
+    shipped = best_shipped(files) if encoding is None and orders is None else None
+    proposal = of_shipped(shipped) if shipped else of_values(FileValues.read(files, encoding), orders=orders)
+    answers = {
+        question.key: proposal.written(question, answer)
+        for question in proposal.questions
+        if (answer := _answer(question, timezone))
+    }
+    replace_bytes(path, proposal.text(answers).encode())
+    for reason in proposal.why:
+        typer.echo(reason)
+    _preview(files, proposal, answers)
+    _next_step(files, path, proposal, answers)
+
+
+def _answer(question: OpenQuestion, timezone: str | None) -> str | None:
+    if question.key == ZONE and timezone is not None:
+        return timezone
+    if not sys.stdin.isatty():
+        return None
+    choices = f" ({', '.join(question.choices)})" if question.choices else ""
+    while True:
+        answer: str = typer.prompt(f"{question.sentence}{choices}", err=True)
+        if not question.choices or answer in question.choices:
+            return answer
+        typer.echo(f"{answer!r} is none of {', '.join(question.choices)}.", err=True)
+
+
+def _preview(files: list[str], proposal: MappingProposal, answers: dict[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        mapping = Path(folder) / "preview.yaml"
+        mapping.write_text(proposal.text({**proposal.fallback(), **answers}), encoding="utf-8")
+        reading = FileReading.open(files, str(mapping), is_events=proposal.is_events)
+        lines = reading_lines(reading)
+    guessed = [question.key for question in proposal.questions if question.key not in answers]
+    if guessed:
+        fallback = ", ".join(f"{key} {proposal.fallback()[key]}" for key in guessed)
+        typer.echo(f"As it would be read with {fallback}, which is a guess for this preview only:")
+    for line in lines:
+        typer.echo(line)
+
+
+def _next_step(files: list[str], path: Path, proposal: MappingProposal, answers: dict[str, str]) -> None:
+    typer.echo("")
+    still_open = [question for question in proposal.questions if question.key not in answers]
+    for question in still_open:
+        typer.echo(f"OPEN in {path}: {question.sentence}.")
+    option = "--events" if proposal.is_events else "--orders"
+    command = f"ecom run {option} {files[0]} {option}-mapping {path}"
+    typer.echo(f"Written to {path}. {'Complete the marked lines, then: ' if still_open else 'Next: '}{command}")

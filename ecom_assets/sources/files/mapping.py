@@ -16,7 +16,7 @@ from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_file, shipped_in
 from ecom_assets.warehouse.sql_text import amount
 
-FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
+FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_s_local", "epoch_ms_local")
 
 
 def valid_zone(name: str) -> str:
@@ -88,7 +88,7 @@ class SourceField(_MappingPart):
 
 
 class TimeField(SourceField):
-    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone."""
+    """A timestamp field: its format (one of `FORMATS` or a strptime format) and time zone."""
 
     format: str | tuple[str, ...] = "iso"
     timezone: TimeZone = "UTC"

@@ -103,6 +103,13 @@ class FileReading:
         return [(theirs, mapping.translate(theirs), count) for theirs, count in counted]
 
     @cached_property
+    def filled_count(self) -> int:
+        """Return how many of the fields that a preview shows have a value, over all rows."""
+        rows = self._read
+        (row,) = self._fetched(rows.agg(**{name: rows[name].count() for name in SHOWN[self.is_events]}))
+        return sum(row.values())
+
+    @cached_property
     def preview(self) -> list[dict[str, Any]]:
         """Return the first rows as they are read, each with the reason if it is not clean."""
         return self._fetched(self._read.drop("malformed_row").limit(PREVIEW_ROWS))
