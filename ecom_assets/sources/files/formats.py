@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.errors import MissingFileError, SourceError, UsageError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.tables.values import is_plausible
 
@@ -158,6 +158,10 @@ class NoFilesError(SourceError):
     """A folder is empty, or no file matches a glob."""
 
 
+class NoMatchError(NoFilesError, MissingFileError):
+    """No file matches a glob."""
+
+
 @dataclass(frozen=True)
 class InputFile:
     """A file of records: its path, its format, and its arrival day if it is in a landing folder."""
@@ -258,7 +262,7 @@ def _files_of(path: str) -> Iterator[InputFile]:
     elif glob.has_magic(path):
         yield from _in_glob(path)
     else:
-        raise SourceError(f"{path} does not exist; check the path")
+        raise MissingFileError(f"{path} does not exist; check the path")
 
 
 def _in_glob(pattern: str) -> Iterator[InputFile]:
@@ -268,7 +272,7 @@ def _in_glob(pattern: str) -> Iterator[InputFile]:
     require_readable_globs(pattern)
     matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 absolute globs too
     if not matches:
-        raise NoFilesError(f"no file matches {pattern}; check the pattern")
+        raise NoMatchError(f"no file matches {pattern}; check the pattern")
     for match in (path for path in matches if not any(map(is_ignored, path.relative_to(root).parts))):
         for path in files_below(match) if match.is_dir() else [match]:
             yield _input_file(path, root)
