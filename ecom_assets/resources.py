@@ -22,10 +22,10 @@ from ecom_assets.sandbox import SandboxCustomers, SandboxOrders, SandboxStock, e
 from ecom_assets.serving.plots import plot_of
 from ecom_assets.settings.resource import SettingsResource
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.currency import Currencies
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.sources.day_spans import whole_days
 from ecom_assets.sources.events import SANDBOX, ReceivedEventFiles, is_table
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.first_partition import catalogue_of
 from ecom_assets.sources.order_reports.report_files import ReportFiles
 from ecom_assets.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, has_orders

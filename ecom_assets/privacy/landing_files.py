@@ -64,12 +64,21 @@ def find_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
 
 
 def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
-    """Remove a person's records from files, each in one atomic step that keeps its time; yield the changed files."""
+    """Remove a person's records from files, each in one atomic step that keeps its time; yield the changed files.
+
+    Raises:
+        SourceError: A file with such records is read from a copy, as archives are.
+    """
     for file, layout in files.layouts:
         finder = _finder(files, file, layout, person)
         count = finder.count()
         if not count:
             continue
+        if file.packed_in:
+            raise SourceError(
+                f"{file.packed_in} has {count:,} records of this person and cannot be changed in place; unpack it (a "
+                "JSON array: `jq -c '.[]'`), put what is in it in its place, and erase again"
+            )
         path = Path(file.path).resolve()
         before = path.stat()
         with replacing(path) as fresh:

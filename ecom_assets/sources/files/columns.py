@@ -72,7 +72,7 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordM
             rows = islice(shaped_rows(replace(file, encoding=encoding), mapping.shape), _SAMPLE_LINES)
             columns = _columns_in(row.items() for row in rows if isinstance(row, dict))
             return FileColumns(columns, encoding=encoding)
-        return replace(_ndjson(file, text_head, mapping.explode), encoding=encoding)
+        return replace(_ndjson(text_head, mapping.explode), encoding=encoding)
     delimiter = "\t" if ".tsv" in Path(file.path).suffixes else mapping.delimiter
     result = _csv(file, text_head, delimiter, mapping)
     header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
@@ -144,12 +144,8 @@ def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tup
     return tuple(sample)
 
 
-def _ndjson(file: InputFile, head: bytes, exploded: str | None) -> FileColumns:
+def _ndjson(head: bytes, exploded: str | None) -> FileColumns:
     lines = [line for line in head.splitlines() if line.strip()]
-    if lines and lines[0].lstrip().startswith(b"[") and (len(lines) == 1 or _json_in(lines[0]) is None):
-        raise SourceError(
-            f"{file.name} is one JSON array, not one object per line; convert it, for example with `jq -c '.[]'`"
-        )
     return FileColumns(_columns_in(_members(line, exploded) for line in lines[:_SAMPLE_LINES]))
 
 

@@ -258,7 +258,7 @@ class FileEvents:
         marked = f"*, {f'hash(event_id) IN {repeated()}' if checked.has_repeated else 'false'} AS is_repeated"
         copies = self._clean_rows(SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions)))
         unique = clean.unique_copies(copies, clean.surplus_copies(copies, self.rule))
-        events = self._with_visitors(clean.as_clean_events(unique, self.rule), CleanEvents.columns)
+        events = self._with_visitors(clean.as_clean_events(unique, self.rule), [*CleanEvents.columns])
         is_special = events.user_id.isnull()
         if checked.has_repeated:
             is_special |= events.event_id.isin(copies.filter(copies.is_repeated).event_id)
@@ -304,8 +304,7 @@ class FileEvents:
     def _classified(self) -> ir.Table:
         """Return every row, with the reason if it is rejected."""
         # Kept, because parsing texts is expensive: they are read once for the answer, for its copies and for `rows`.
-        rows = clean.classify(self.received(), self.rule, self._days)
-        return self._kept(ROWS, rows.select(*self.columns, "reject_reason"))
+        return self._kept(ROWS, self.classified().select(*self.columns, "reject_reason"))
 
     @cached_property
     def _copies(self) -> ir.Table:
@@ -322,6 +321,10 @@ class FileEvents:
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:
         return temporary(self.con, name, self.con.compile_streaming(rows))
+
+    def classified(self) -> ir.Table:
+        """Return every row of `received`, with the reason if it is rejected."""
+        return clean.classify(self.received(), self.rule, self._days)
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents` without those of erased people."""

@@ -174,7 +174,7 @@ class _Fit:
         with duckdb.connect() as con:
             kind = type(self.mapping)
             others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
-            fitting = [other.name for other in others if _needed(con, other) <= self.found.columns.keys()]
+            fitting = [other.name for other in others if needed_columns(con, other) <= self.found.columns.keys()]
         return f", or use another: it looks like `--mapping {fitting[0]}`" if fitting else ""
 
     def _check_epoch(self, name: str, column: str) -> None:
@@ -200,7 +200,7 @@ def _epoch_form(values: list[str]) -> str | None:
     return _EPOCH_LENGTHS.get(min(lengths)) if len(lengths) == 1 else None
 
 
-def _needed(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:
+def needed_columns(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:
     """Return the columns that every file of this mapping must have."""
     used = columns_used(con, mapping)
     columns = {column for name in used for column in used[name] if not mapping.may_lack(name, column)}

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,11 +24,11 @@ from ecom_assets.orders.orders import CHARGES
 from ecom_assets.sources.files.plain import Condition, Numerals, Operations, Split, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, Shape
 from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
+from ecom_assets.sources.mapping_file import load_mapping_file, shipped_file, shipped_in
 from ecom_assets.warehouse.sql_text import amount
 
 LEFT_OUT = "left_out"
-FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
+FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_s_local", "epoch_ms_local")
 
 
 def valid_zone(name: str) -> str:
@@ -136,7 +137,7 @@ class KindOfRow(_MappingPart):
 
 
 class TimeField(SourceField):
-    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone.
+    """A timestamp field: its format (one of `FORMATS` or a strptime format) and time zone.
 
     The zone `shop` is that of the shop's days, for texts of which the source does not say the zone.
     """
@@ -384,6 +385,19 @@ class EventFields(RecordFields):
         return self
 
 
+@cache
+def usual_event_types() -> dict[str, str]:
+    """Return the platform's event types by the names that senders usually give them, as written and in snake_case."""
+    listed: dict[str, list[str]] = yaml.safe_load(shipped_file("usual_event_types.yaml"))
+    return {
+        form: ours
+        for ours, names in listed.items()
+        for name in names
+        for form in (name, name.lower().replace(" ", "_"))
+        if form != ours
+    }
+
+
 class EventMapping(RecordMapping):
     """The mapping of a source layout to `ecommerce_events`."""
 
@@ -391,7 +405,17 @@ class EventMapping(RecordMapping):
 
     fields: fields_of(EVENT, EventFields)  # type: ignore[valid-type]  # made from the kind
     event_types: dict[str, str] = Field(default_factory=dict)
+    usual_event_types: bool = False
     funnel_steps: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_usual_types(cls, value: object) -> object:
+        """Add the names that senders usually give to event types, where the mapping asks for them."""
+        own = (value.get("event_types") or {}) if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(own, dict) or value.get("usual_event_types") is not True:
+            return value
+        return value | {"event_types": {**usual_event_types(), **own}}
 
     def translations(self) -> dict[str, dict[str, str]]:
         """Return the platform's names of the source's values, by field."""

@@ -24,6 +24,7 @@ from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.mapping import LEFT_OUT, RecordMapping, valid_zone
 from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
+from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import LARGE_SHARE, FileRows
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
@@ -102,7 +103,7 @@ class RecordFiles:
         used = columns_used(probe, mapping)
         check_expressions(probe, mapping, used)
         layouts = []
-        for file in (replace(found, encoding=mapping.encoding) for found in find_files(paths)):
+        for file in (replace(found, encoding=mapping.encoding) for found in unpacked(find_files(paths))):
             result = columns_of(probe, file, mapping)
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)
