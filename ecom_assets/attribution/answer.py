@@ -33,6 +33,7 @@ from ecom_assets.sessions.sessions import UNIT, is_inside, session_events, sessi
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
 from ecom_assets.tables.days import Days, Ends, days_definition, of_days
+from ecom_assets.tables.portable import dialect_of
 
 LEAST_DAYS: Final = 1_000
 NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is Direct."
@@ -180,7 +181,7 @@ def _sessions(placed: ir.Table) -> ir.Table:
 
 
 def _kept(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
-    return con.create_table(name, rows, temp=True)
+    return dialect_of(con).stored(con, name, rows)
 
 
 def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
@@ -204,7 +205,7 @@ def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: Att
     counts = {(row["here"], row["there"]): int(row["step_count"]) for row in steps}
     result = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
-    con.create_table("effects", removal_effect_rows([(last.first, "purchase", result)]), temp=True)
+    _kept(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
     whole = walked.mutate(converted_date=day, anchor_date=day)
     units = credit.by_removal_effects(whole, con.table("effects"))
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}

@@ -50,6 +50,12 @@ def check_value(subject: str, value: object) -> None:
         raise DefinitionError(f"{subject} with {value[:80]!r}, which holds half a character (a surrogate); correct it.")
 
 
+def _as_kind(column: str, column_kind: str, value: Scalar) -> str:
+    if column_kind == "text":
+        return f"it in quotes, as in {column} = '{value}'"
+    return "the value in the column's own type"
+
+
 def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
     """Raise if a column of this kind (as in `kind_of`) never equals a value, or only by a cast.
 
@@ -59,7 +65,7 @@ def check_comparable(column: str, column_kind: str, value: Scalar) -> None:
     if column_kind != kind_of(value):
         raise DefinitionError(
             f"`where` compares {column}, which holds {column_kind}, with the {kind_of(value)} {value!r}; "
-            "write the value in the column's own type, or choose another column."
+            f"write {_as_kind(column, column_kind, value)}, or choose another column."
         )
 
 

@@ -93,6 +93,66 @@ def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
     assert out.index("Visitors by stitched:") < out.index("Visitors by user:")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("trend", "--series", "*:visitors"),
+        ("retention",),
+        ("journeys", "--to-step", "purchase"),
+        ("correlation", "--steps", "page_view,purchase"),
+        ("attribution",),
+        ("attribution", "--model", "markov"),
+        ("experiment", "--variant", "device_id", "--control", "a0", "--goal", "purchase"),
+        ("segments",),
+        ("value",),
+    ],
+    ids=" ".join,
+)
+def test_every_question_is_asked_by_two_rules_and_names_one_that_is_mistyped(
+    home: Path, segment: tuple[Path, Path], words: tuple[str, ...]
+) -> None:
+    file, mapping = segment
+    asked: tuple[str | Path, ...] = (*words, "--events", file, "--mapping", mapping, "--json", "--identity")
+    result = ecom(*asked, "user", "--compare-identity", "posthog", home=home)
+    assert result.exit_code == 0, result.err
+    assert result.json["compared"]["definition"]["identity"] == "posthog"
+    wrong = ecom(*asked, "user", "--compare-identity", "posthogg", home=home)
+    assert "'posthogg' is unknown; did you mean 'posthog'?" in wrong.sentence
+
+
+@pytest.mark.parametrize(("identity", "mixed", "units"), [("stitched", 1, [1, 1]), ("device", 0, [2, 2])])
+def test_a_person_in_two_variants_since_they_signed_in_is_left_out(
+    home: Path, segment: tuple[Path, Path], identity: str, mixed: int, units: list[int]
+) -> None:
+    """One person on a0 and a1, which saw both variants, signs in on both; a2 and a3 saw one each."""
+    seen = [("a0", None, "control"), ("a0", "u", None), ("a1", None, "test"), ("a1", "u", None)]
+    seen += [("a2", None, "control"), ("a3", None, "test")]
+    rows = [
+        {
+            "messageId": f"m{n}", "anonymousId": device, "userId": user, "event": "page_view",
+            "timestamp": (START + timedelta(minutes=n)).isoformat(), "properties": {"variant": variant},
+        }
+        for n, (device, user, variant) in enumerate(seen)
+    ]  # fmt: skip
+    file, mapping = home.with_name("variants.ndjson"), segment[1]
+    file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    mapping.write_text(mapping.read_text(encoding="utf-8") + "  properties: properties\n", encoding="utf-8")
+    words = (
+        "experiment",
+        "--events",
+        file,
+        "--mapping",
+        mapping,
+        "--variant",
+        "properties.variant",
+        "--goal",
+        "purchase",
+    )
+    answer = ecom(*words, "--identity", identity, "--json", home=home).json
+    assert answer["mixed_count"] == mixed
+    assert [variant["unit_count"] for variant in answer["variants"]] == units
+
+
 def test_a_device_is_linked_only_where_its_user_agreed(home: Path, segment: tuple[Path, Path]) -> None:
     file, mapping = segment
     agreed = [
