@@ -7,6 +7,7 @@
     │   └── DefinitionError   a funnel or session rule that cannot be computed
     └── WorkError             the request was right, but the work failed (exit code 1)
         ├── SourceError       input is missing, empty or unreadable
+        │   └── MissingFileError      a file that was named is not there (exit code 2)
         ├── WarehouseError    the warehouse is locked, damaged, full or refuses a change
         │   └── ConnectionLostError   the connection broke; the same may succeed on a new one
         ├── DeliveryError     the ledger of deliveries cannot be used, or another delivery has taken over
@@ -56,6 +57,12 @@ class WorkError(EcomError):
 
 class SourceError(WorkError):
     """Input is missing, empty or unreadable."""
+
+
+class MissingFileError(SourceError):
+    """A file that was named is not there."""
+
+    exit_code = 2
 
 
 class WarehouseError(WorkError):

@@ -12,6 +12,8 @@ from ecom_assets_tests.markdown import ROOT, section, sections
 
 SHOWN = re.compile(r"^```sh\n((?:ecom [^\n]*\n)+)```\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GAP = "…"
+PAGES = (*TOOLS, "snowplow")
+"""Those of tools with a preset, and Snowplow's, whose rules are named one by one."""
 
 
 def shown_on(tool: str) -> list[tuple[str, str]]:
@@ -31,14 +33,14 @@ def fits(shown: str, whole: str) -> bool:
     return re.fullmatch("(?:.*\n)*?".join(part + "\n" if part else "" for part in parts), whole) is not None
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", PAGES)
 def test_no_command_of_the_page_stands_without_what_it_prints(tool: str) -> None:
     page = (ROOT / "docs" / f"from_{tool}.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^```sh$", page, re.MULTILINE)) == len(shown_on(tool)) >= 5
 
 
 @pytest.mark.sampled(5)
-@pytest.mark.parametrize(("tool", "place"), [(tool, n) for tool in TOOLS for n in range(len(shown_on(tool)))])
+@pytest.mark.parametrize(("tool", "place"), [(tool, n) for tool in PAGES for n in range(len(shown_on(tool)))])
 def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, place: int, tmp_path: Path) -> None:
     commands, shown = shown_on(tool)[place]
     whole = printed(commands, tmp_path / "home")

@@ -6,12 +6,13 @@ A command's file is imported when the command is called, so only what that comma
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Final, NoReturn
+from typing import Annotated, Any, ClassVar, Final, NoReturn
 
 import typer
 from typer import main
-from typer.core import TyperGroup
+from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined]  # it exports no such class elsewhere
 
 from ecom_assets.all_questions import QUESTIONS
 from ecom_assets.errors import EcomError, WorkError, did_you_mean
@@ -21,6 +22,7 @@ Commands = Mapping[str, str]
 """The file and the function of each command, by the command's name."""
 COMMANDS: Final[Commands] = {
     "run": "run.run",
+    "init": "init.init",
     "ui": "ui.ui",
     "api": "api.api",
     "dashboard": "api.dashboard",
@@ -48,6 +50,12 @@ KEY_COMMANDS: Final[Commands] = {
     "list": "api.list_keys",
     "revoke": "api.revoke_key",
 }
+MAPPING_COMMANDS: Final[Commands] = {
+    "init": "mapping.init",
+    "list": "mapping.list_mappings",
+    "show": "mapping.show",
+    "check": "mapping.check",
+}
 LEDGER_COMMANDS: Final[Commands] = {
     "restore": "ledger.restore",
     "backup": "ledger.backup",
@@ -58,6 +66,7 @@ PLAIN: Final[dict[str, Any]] = {
     "add_completion": False,
     "pretty_exceptions_enable": False,
     "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
 }
 INTERRUPTED = 130
 """The exit code that shells expect of a program stopped by Ctrl-C, and that Typer uses."""
@@ -94,7 +103,21 @@ class _LazyGroup(TyperGroup):
             return load_command(self.lazy[cmd_name], cmd_name)
         return super().get_command(ctx, cmd_name)
 
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """Complete the names of commands without importing them, and options as usual."""
+        groups = {name: super(_LazyGroup, self).get_command(ctx, name) for name in super().list_commands(ctx)}
+        known = {name: summary_of(path) for name, path in self.lazy.items()}
+        known |= {name: group.get_short_help_str() for name, group in groups.items() if group}
+        names = [CompletionItem(name, help=text) for name, text in known.items() if name.startswith(incomplete)]
+        options = super().shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
+        return [*names, *options]
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] == "help" and ctx.parent is None:
+            args = [*args[1:], "--help"]
+            if len(args) == 1:
+                typer.echo(ctx.get_help())
+                raise typer.Exit
         if args and self.get_command(ctx, args[0]) is None:
             ctx.fail(f"No such command {args[0]!r}; {did_you_mean(args[0], self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
@@ -111,14 +134,32 @@ def _nothing() -> None:
     """Do nothing. As a callback, this makes a Typer application a group although it has no commands of its own."""
 
 
-def _group(commands: Commands, text: str) -> typer.Typer:
-    group = typer.Typer(cls=type("_Group", (_LazyGroup,), {"lazy": commands}), help=text, **PLAIN)
+def _print_version(is_asked: bool) -> None:  # noqa: FBT001 (Typer calls it so)
+    if is_asked:
+        typer.echo(f"ecom {version('ecom-assets')}")
+        raise typer.Exit
+
+
+def _root(
+    is_asked: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Do nothing but what options do."""
+
+
+def _group(commands: Commands, text: str, **options: Any) -> typer.Typer:
+    kind = type("_Group", (_LazyGroup,), {"lazy": commands})
+    group = typer.Typer(cls=kind, help=text, **PLAIN | options)
     group.callback(help=text)(_nothing)
     return group
 
 
-app = _group(COMMANDS, "E-commerce events to sessions, funnels and more: every number traceable.")
+TITLE: Final = "E-commerce events to sessions, funnels and more: every number traceable."
+app = _group(COMMANDS, TITLE, add_completion=True)
+app.callback(help=TITLE)(_root)
 app.add_typer(_group(SANDBOX_COMMANDS, "The simulated shop."), name="sandbox")
+app.add_typer(_group(MAPPING_COMMANDS, "Mappings: how files become events, order lines and customers."), name="mapping")
 app.add_typer(_group(KEY_COMMANDS, "The keys of the HTTP API."), name="api-key")
 app.add_typer(_group(LEDGER_COMMANDS, "The ledger of deliveries."), name="ledger")
 

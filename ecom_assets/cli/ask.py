@@ -16,7 +16,7 @@ from ecom_assets.all_questions import QUESTIONS, question_named
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.errors import UsageError
-from ecom_assets.questions.answer import Kind, answer
+from ecom_assets.questions.answer import Kind, answer, visitors_by
 from ecom_assets.questions.fields import DURATIONS, UNITS
 from ecom_assets.questions.model import Question, QuestionField, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
@@ -178,8 +178,7 @@ def _both(lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]
     other = document["compared"]
     if other is None:
         return lines(document)
-    name, own = other["definition"]["identity"], document["definition"].get("identity", "ECOM_IDENTITY")
-    return [f"Visitors by {own}:", *lines(document), "", f"Visitors by {name}:", *lines(other)]
+    return [f"{visitors_by(document)}:", *lines(document), "", f"{visitors_by(other)}:", *lines(other)]
 
 
 def _written(con: Backend, out: Path, rows: ir.Table) -> ir.Table:

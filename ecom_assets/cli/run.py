@@ -7,6 +7,7 @@ import typer
 from ecom_assets.cli.options import Events, Json, LoadedOrders, Mapping, MorePaths, OwnData, Permissions, read_days
 from ecom_assets.errors import EcomError
 from ecom_assets.gc_tuning import loading
+from ecom_assets.settings.settings import Settings
 
 
 def run(
@@ -46,5 +47,14 @@ def run(
         show_summary(platform.settings, outcome, as_json=as_json)
     finally:
         platform.report_failures(outcome)
-    if not outcome.is_well:
+    _end(platform.settings, is_well=outcome.is_well, is_quiet=as_json)
+
+
+def _end(settings: Settings, *, is_well: bool, is_quiet: bool) -> None:
+    """Say which of the things that a shop's own files cannot say nobody has said either, and end with the exit code."""
+    unknown = {"currency": "Amounts have no currency", "timezone": "days begin at midnight UTC"}
+    said = [words for name, words in unknown.items() if name not in settings.model_fields_set]
+    if settings.has_own_data and len(said) == len(unknown) and not is_quiet:
+        typer.echo(f"{', and '.join(said)}; `ecom init` asks for both, once.")
+    if not is_well:
         raise typer.Exit(1)

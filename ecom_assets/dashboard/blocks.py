@@ -211,6 +211,14 @@ class Notice(Block):
 
 
 @dataclass(frozen=True)
+class Heading(Block):
+    """What the next block of a section is about."""
+
+    template: ClassVar[str] = "heading.html"
+    text: str
+
+
+@dataclass(frozen=True)
 class Several(Block):
     """Several blocks under one heading."""
 

@@ -5,7 +5,7 @@ them. What is refused stands beside the field that it is about.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
@@ -17,15 +17,23 @@ from pydantic import create_model, model_validator
 
 from ecom_assets.api.parameters import Sliced
 from ecom_assets.api.routes.ad_hoc import ask
-from ecom_assets.dashboard.blocks import Block, Notice
+from ecom_assets.dashboard.blocks import Block, Heading, Notice, Several
 from ecom_assets.dashboard.page import DATES, DashboardPage, PageParameters, Section, View, csv_address, data_address
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
-from ecom_assets.questions.answer import Kind
+from ecom_assets.questions.answer import Kind, visitors_by
 from ecom_assets.questions.fields import FormGroup, lines_of
-from ecom_assets.questions.model import QuestionField, QuestionPart, definition_of, fields_of, in_order, put_value
+from ecom_assets.questions.model import (
+    Question,
+    QuestionField,
+    QuestionPart,
+    definition_of,
+    fields_of,
+    in_order,
+    put_value,
+)
 
 Options = tuple[tuple[str, str], ...]
 Answer = dict[str, Any]
@@ -229,10 +237,17 @@ def _rows_of(filled_in: Any, field: QuestionField) -> list[Any]:  # noqa: ANN401
 class FormOutcome:
     """The result of a question: an answer with its question, or the error message and the field that it is about."""
 
-    answer: dict[str, Any] = field(default_factory=dict)
+    answer: Answer = field(default_factory=dict)
+    compared: Answer = field(default_factory=dict)
+    """The answer by the other identity rule; empty if none is asked."""
     question: Any = None
     sentence: str = ""
     about: str = ""
+
+    @property
+    def answers(self) -> list[Answer]:
+        """The answer, and the one that it is compared with; empty without an answer."""
+        return [answer for answer in (self.answer, self.compared) if answer]
 
 
 def context(view: View, builder: Builder) -> FormOutcome:
@@ -260,7 +275,8 @@ def _answer(view: View, builder: Builder) -> FormOutcome:
         answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
     except EcomError as error:
         return FormOutcome(sentence=sentence_of(error), about=_field_of_sentence(builder, view, str(error)))
-    return FormOutcome(answer.model_dump(by_alias=True), question)
+    compared = builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True) if answer.compared else {}
+    return FormOutcome(answer.model_dump(by_alias=True), compared, question)
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
@@ -290,13 +306,13 @@ class BuilderForm(Block):
 
 
 def form(builder: Builder) -> Callable[[View], Block]:
-    """Return the section with the form of a question."""
+    """Return the section with the form of a question, and what its answer warns of."""
 
     def build(view: View) -> Block:
         outcome = context(view, builder)
         values = {shown.name: _value(view, shown.name) for shown in builder.inputs}
         filled = [shown.number for shown in builder.inputs if shown.number and values[shown.name]]
-        return BuilderForm(
+        shown_form = BuilderForm(
             builder.groups,
             values,
             outcome,
@@ -304,6 +320,8 @@ def form(builder: Builder) -> Callable[[View], Block]:
             [*CleanEvents.columns, "properties.key"],
             max([2, *filled]) + 1,
         )
+        warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
+        return Several([shown_form, *(Notice(text, "bad") for text in warnings)])
 
     return build
 
@@ -330,7 +348,7 @@ def definition(builder: Builder) -> Callable[[View], Block]:
             return correct_first()
         return DefinitionBlock(
             yaml.safe_dump(outcome.question.file(), sort_keys=False, allow_unicode=True),
-            f"ecom {builder.kind.name}",
+            " ".join([f"ecom {builder.kind.name}", *_identity_options(outcome.question)]),
             list(dict.fromkeys(answer["explain"]["sql"])),
             data_address("application/json", json.dumps(jsonable_encoder(answer), indent=1)),
             csv_address(answer),
@@ -339,17 +357,30 @@ def definition(builder: Builder) -> Callable[[View], Block]:
     return build
 
 
+def _identity_options(question: Question) -> Iterator[str]:
+    """Yield the options that say who visitors are, which a definition file does not."""
+    for declared in fields_of(type(question)):
+        if declared.name in {"identity", "compare_identity"} and (rule := getattr(question, declared.name)):
+            yield f"{declared.option} {rule}"
+
+
 def correct_first() -> Notice:
     """Return what the page says instead of an answer while the question is refused, or not asked yet."""
     return Notice("Complete the question above and ask it; then the answer is shown here.", is_shown_once=True)
 
 
 def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[View], Block]:
-    """Return a section that `build` makes from the answer, or a notice if there is no answer."""
+    """Return a section that `build` makes from the answer, once for each identity rule, or a notice without one."""
 
     def section(view: View) -> Block:
-        answer = context(view, builder).answer
-        return build(answer) if answer else correct_first()
+        answers = context(view, builder).answers
+        blocks = [build(answer) for answer in answers]
+        if not blocks:
+            return correct_first()
+        if len(blocks) == 1 or (isinstance(blocks[0], Notice) and blocks[0] == blocks[1]):
+            return blocks[0]
+        headings = [Heading(visitors_by(answer)) for answer in answers]
+        return Several([part for both in zip(headings, blocks, strict=True) for part in both])
 
     return section
 

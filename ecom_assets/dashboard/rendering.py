@@ -138,7 +138,13 @@ def _response(
     caller, notice = request.scope.get(CALLER), message_for(request)
     token = token_of(request) if caller else ""
     text = TEMPLATES.get_template(template).render(
-        groups=_navigation(values.get("view")), caller=caller, notice=notice, token=token, prefix=PREFIX, **values
+        groups=_navigation(values.get("view")),
+        caller=caller,
+        notice=notice,
+        token=token,
+        prefix=PREFIX,
+        shop=request.app.state.settings.shop_name or "ecom_assets",
+        **values,
     )
     response = HTMLResponse(text, status, HEADERS)
     if notice:

@@ -19,8 +19,10 @@ from xxhash import xxh3_64_intdigest
 from ecom_assets.customers.contracts import UNKNOWN
 from ecom_assets.delivery.destination import PAYLOADS
 from ecom_assets.delivery.event_properties import PropertyRule, fitted_column
+from ecom_assets.identity.links import PLACEHOLDERS
 from ecom_assets.warehouse.sql_text import text
 
+_PLACEHOLDERS = ", ".join(map(text, PLACEHOLDERS))
 EVENT_KEYS = {
     "record_id": "event_id || '@' || strftime(event_at, '%Y-%m-%d')",
     "at_us": "epoch_us(event_at)",
@@ -29,6 +31,7 @@ EVENT_KEYS = {
     "substitute": "CASE WHEN $user_key = 'user_id' THEN coalesce('anon-' || source_session_id, visitor_id) "
     "ELSE visitor_id END",
     "device": "coalesce(device_id, substitute)",
+    "is_placeholder": f"coalesce(lower(user_id) IN ({_PLACEHOLDERS}) OR regexp_full_match(user_id, '[0-]+'), false)",
     "page": "CASE $urls WHEN 'whole' THEN page_url ELSE split_part(page_url, '?', 1) END",
     "referrer": "CASE $urls WHEN 'whole' THEN referrer_url ELSE split_part(referrer_url, '?', 1) END",
 }
@@ -36,7 +39,7 @@ EVENT_KEYS = {
 
 record_id: The source's id and the day, because a source may reuse an id for another event days later.
 known_user: The user of the event, null for anonymous visitors. device: the device, else `substitute`: the id of an
-anonymous visitor.
+anonymous visitor. is_placeholder: whether the user stands for none, such as `guest`, and joins no devices.
 """
 USER_PROPERTIES = {
     "customer_segment": "segment",

@@ -4,8 +4,7 @@ A sign-in changes the visitors of other days. These days are computed again, as 
 table that is computed from clean events: see docs/adr/0030.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from secrets import token_hex
 
 import ibis
@@ -17,7 +16,7 @@ from ecom_assets.events.assets import accepted_arrivals
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.identity import links as linking
-from ecom_assets.identity.changes import changed_days
+from ecom_assets.identity.changes import changed_days, changed_ids
 from ecom_assets.identity.contracts import (
     ChangedVisitorDays,
     Identities,
@@ -35,8 +34,6 @@ from ecom_assets.tables.portable import schema_of, stored, union_all
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 
-MOST_DAYS = 3_650
-"""As many days around a day as a rule without bounds can be said to reach."""
 EVERY_LINK = Reads(IdentityLinks, whole=True)
 EVERY_ALIAS = Reads(IdentityAliases, whole=True)
 UnlinkedIds = Callable[[Iterable[str]], set[str]]
@@ -141,6 +138,7 @@ def changed_visitor_days(
     # A day of the run is computed again by itself: no later run has to know that it changed.
     noted = noted.filter(noted.changed_date != noted.event_date)
     counts = {(row["event_date"], row["changed_date"]): int(row["changed_count"]) for row in warehouse.rows_of(noted)}
+    warning = ""
     warehouse.ensure(CleanEvents)
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
         links, aliases = warehouse.table(IdentityLinks), warehouse.table(IdentityAliases)
@@ -148,25 +146,12 @@ def changed_visitor_days(
         shared_now = shared(links, aliases, identity_rule, unlinked_ids, warehouse)
         now = KnownIds(links, shared_now, merged(aliases, identity_rule, warehouse))
         events = warehouse.table(CleanEvents)
-        for day, count in changed_days(events, before, now, identity_rule, days, warehouse.rows_of).items():
-            counts[day if day in days.dates else days.dates[-1], day] = count
+        ids = changed_ids(before, now, warehouse.rows_of)
+        found = changed_days(events, ids, now, identity_rule, days, warehouse.rows_of)
+        counts |= {(day if day in days.dates else days.dates[-1], day): count for day, count in found.items()}
+        warning = ids.sentence(found)
     rows = table_of(ChangedVisitorDays, ((*keys, count) for keys, count in sorted(counts.items())))
-    far = Days.from_dates(day for _, day in counts if day not in _reach(identity_rule, days).dates)
-    return SliceOutput(rows, days, warning=_far_changes(far, counts) if far.dates else "")
-
-
-def _reach(rule: IdentityRule, days: Days) -> Days:
-    """Return the days that sign-ins of some days can change; aliases and bounds of shared ids can change any day."""
-    earlier, later = rule.days_around or (MOST_DAYS, MOST_DAYS)
-    return days.widened(before=later, after=earlier)
-
-
-def _far_changes(far: Days, counts: Mapping[tuple[date, date], int]) -> str:
-    changed = sum(count for (_, day), count in counts.items() if day in far.dates)
-    return (
-        f"{changed:,} events of {len(far.dates):,} days, {far.first} to {far.dates[-1]}, have another visitor, since "
-        "an alias, or a bound of shared ids, joins or parts users; these days are computed again."
-    )
+    return SliceOutput(rows, days, warning=warning)
 
 
 @table_asset(SharedIds, deps=(changed_visitor_days.key,), identity_links=EVERY_LINK, identity_aliases=EVERY_ALIAS)

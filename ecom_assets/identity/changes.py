@@ -4,7 +4,8 @@ What is stored is compared with what the rule says now, so that the answer needs
 same whatever arrived first, and after a run that was killed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -26,8 +27,46 @@ Fetched = Callable[[ir.Table], list[dict[str, Any]]]
 """Returns the rows of a small result."""
 
 
+@dataclass(frozen=True)
+class ChangedIds:
+    """The users whom aliases join with others, or no more, and the ids that join nobody since, or join again."""
+
+    merged: frozenset[str]
+    shared: frozenset[tuple[str, str]]
+    """Pairs of the kind and the id."""
+
+    @property
+    def users(self) -> list[str]:
+        """The users whose visitor may be another."""
+        return sorted(self.merged | {value for kind, value in self.shared if kind == "user"})
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices, and source sessions in their place, whose visitor may be another."""
+        return sorted(value for kind, value in self.shared if kind != "user")
+
+    def sentence(self, changed: Mapping[date, int]) -> str:
+        """Return how many days they change, by the events of each, and why; empty if they change none."""
+        if not changed or not (self.merged or self.shared):
+            return ""
+        first, last = min(changed), max(changed)
+        where = f"on {first}" if first == last else f"on {len(changed):,} days, {first} to {last}"
+        events = _counted(sum(changed.values()), "event has", "events have")
+        aliases = f"aliases join {_counted(len(self.merged), 'user', 'users')}, or no longer do" if self.merged else ""
+        ids = _counted(len(self.shared), "id joins", "ids join")
+        bounds = f"{ids} nobody any more, or somebody again" if self.shared else ""
+        return (
+            f"{events} another visitor {where}, since {' and '.join(filter(None, (aliases, bounds)))}; these days are "
+            "computed again, and mart.restatements lists each published number that changes."
+        )
+
+
+def _counted(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of ids, or a definition)
-    events: ir.Table, before: KnownIds, now: KnownIds, rule: IdentityRule, days: Days, fetch: Fetched
+    events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days, fetch: Fetched
 ) -> dict[date, int]:
     """Return the days with a stored event that has another visitor now, and how many of these events.
 
@@ -35,7 +74,7 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
 
     Args:
         events: All rows of `CleanEvents` as they are stored.
-        before: The ids that joined nobody, and the merged users, when they were computed.
+        changed: What `changed_ids` found.
         now: What is known of ids now, links of all days included.
         rule: The identity rule.
         days: The days of the run, whose links are new.
@@ -43,7 +82,7 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
     """
     linked = now.links.select("event_date").distinct()
     near = events.semi_join(linked, "event_date")
-    users, devices = _changed_ids(before, now, fetch)
+    users, devices = changed.users, changed.devices
     affected = _changed_devices(events, now.links, rule, days)
     if users or devices:
         of_ids = now.links.filter(now.links.user_id.isin(users) | now.links.device_id.isin(devices))
@@ -59,8 +98,8 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
     asked = asked.rename(stored_visitor_id="visitor_id").drop(*(set(OF_IDENTITY) - {"visitor_id"}))
     links = now.links.semi_join(affected, "device_id")
     resolved = with_visitors(asked, KnownIds(links, now.shared, now.merged), rule)
-    changed = resolved.filter(resolved.visitor_id != resolved.stored_visitor_id)
-    counts = changed.group_by("event_date").agg(changed_count=changed.event_id.nunique())
+    others = resolved.filter(resolved.visitor_id != resolved.stored_visitor_id)
+    counts = others.group_by("event_date").agg(changed_count=others.event_id.nunique())
     return {row["event_date"]: int(row["changed_count"]) for row in fetch(counts)}
 
 
@@ -75,8 +114,14 @@ def _compared(links: ir.Table) -> ir.Table:
     return can_be_null(conform(links, IdentityLinks).select(*COMPARED), COMPARED)
 
 
-def _changed_ids(before: KnownIds, now: KnownIds, fetch: Fetched) -> tuple[list[str], list[str]]:
-    """Return the users, and the devices, that join nobody since, or join again, or are another visitor."""
+def changed_ids(before: KnownIds, now: KnownIds, fetch: Fetched) -> ChangedIds:
+    """Return the ids that join nobody since, or join again, or are another visitor.
+
+    Args:
+        before: The ids that joined nobody, and the merged users, when they were computed.
+        now: The same by the links and aliases of now.
+        fetch: Returns the rows of a small result.
+    """
     was_shared, is_shared = (
         {(row["id_kind"], row["id_value"]) for row in fetch(known.shared.select("id_kind", "id_value"))}
         for known in (before, now)
@@ -84,6 +129,4 @@ def _changed_ids(before: KnownIds, now: KnownIds, fetch: Fetched) -> tuple[list[
     was_merged, is_merged = (
         {(row["user_id"], row["visitor_user_id"]) for row in fetch(known.merged)} for known in (before, now)
     )
-    shared = was_shared ^ is_shared
-    users = {user for user, _ in was_merged ^ is_merged} | {value for kind, value in shared if kind == "user"}
-    return sorted(users), sorted(value for kind, value in shared if kind != "user")
+    return ChangedIds(frozenset(user for user, _ in was_merged ^ is_merged), frozenset(was_shared ^ is_shared))

@@ -25,9 +25,8 @@ def ids_are_not_shared(_days: Days | None, shared: ir.Table) -> CheckResult:
     columns = ("id_kind", "id_value", "reason", "reached_count")
     first = shared.order_by([shared.reached_count.desc(), *SharedIds.key]).select(*columns)
     reasons = ", ".join(f"{row['id_count']:,} by {row['reason']}" for row in counts)
-    sentence = (
-        f"{total:,} ids join nobody: {reasons}; see mart.shared_ids, and docs/metrics/identity.md for the bounds."
-    )
+    counted = "1 id joins nobody" if total == 1 else f"{total:,} ids join nobody"
+    sentence = f"{counted}: {reasons}; see mart.shared_ids, and docs/metrics/identity.md for the bounds."
     return CheckResult(total, total, rows_of(first.limit(EXAMPLES)), metadata={"sentence": sentence})
 
 

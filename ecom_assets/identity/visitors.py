@@ -8,15 +8,18 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import OF_IDENTITY
-from ecom_assets.identity.contracts import IdentityLinks
 from ecom_assets.identity.links import device_of, identity_links, is_gap, shared_ids
 from ecom_assets.identity.rule import LONGEST_VISIT, IdentityRule
 from ecom_assets.identity.session_users import with_session_users
-from ecom_assets.tables.portable import NO
+from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 ANONYMOUS: Final = "anon-"
 """The prefix of the id of a visitor who is known by a device or a source session only."""
 DAY_US: Final = 86_400_000_000
+SIGN_INS: Final = (
+    "last_user", "last_user_at", "is_last_in_visit", "next_user", "next_user_at", "is_next_in_visit",
+)  # fmt: skip
+"""What is known of the sign-ins around a run of events without a user."""
 
 
 def visitor_of_user(user_id: ir.StringValue) -> ir.StringValue:
@@ -111,66 +114,86 @@ def _unlinked(events: ir.Table, rule: IdentityRule) -> ir.Table:
 
 def _owned(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
     """Return events with the owners that the links of their devices name."""
-    found = run_owners(known.links, known.shared, rule)
-    found = found.rename({f"run_{name}": name for name in IdentityLinks.columns})
-    asks = ibis.literal(value=True) if rule.owner == "last_user" else events.user_id.isnull()
-    events = events.mutate(asked_device=asks.ifelse(device_of(events), ibis.null("string")))
-    is_in_run = [
-        events.event_date == found.run_event_date,
-        events.asked_device == found.run_device_id,
-        (events.event_at > found.run_first_seen_at)
-        | ((events.event_at == found.run_first_seen_at) & (events.event_id >= found.run_first_event_id)),
-        (events.event_at < found.run_last_seen_at)
-        | ((events.event_at == found.run_last_seen_at) & (events.event_id <= found.run_last_event_id)),
-    ]
-    events = events.left_join(found, is_in_run)
+    runs = _without_shared(known.links, known.shared, rule)
+    if rule.owner in {"first_user", "last_user"}:
+        owners = _user_of_device(runs, rule)
+        # A column of its own: Ibis takes the expression for one of the owners, whose rows come from the same events.
+        events = events.mutate(asked_device=device_of(events))
+        events = events.left_join(owners, events.asked_device == owners.owned_device)
+    else:
+        events = _with_sign_ins(events, sign_ins_around(runs))
     return events.mutate(**_decision(events, rule))
 
 
-def run_owners(links: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return each run of the devices that a user signed in on, with the users before and after it.
+def _user_of_device(runs: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the first user of each device, or the last, by the rule."""
+    sign_ins = runs.filter(runs.link_user.notnull())
+    order = [sign_ins.event_date, sign_ins.run_number]
+    ordered = [value.desc() for value in order] if rule.owner == "last_user" else order
+    return first_of_each(sign_ins, "device_id", ordered).select(owned_device="device_id", owner="link_user")
 
-    Columns beside those of `IdentityLinks`: `last_user`, `last_user_at` and `is_last_in_visit` of the sign-in before
-    the run, `next_user`, `next_user_at` and `is_next_in_visit` of the one after it, and `first_user` and `final_user`,
-    the users at either end of the links of the device.
+
+def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
+    """Return events with the columns `SIGN_INS` of the run without a user that they are in; null where there is none.
+
+    The run of an event is found by counting how many begin before it, in one order of both. A join on ranges of time
+    and event id takes several times as long.
     """
-    runs = _without_shared(links, shared, rule)
+    asks = events.user_id.isnull() & device_of(events).notnull()
+    asking, others = events.filter(asks), events.filter(~asks)
+    begins = runs.select(device="device_id", event_at="first_seen_at", event_id="first_event_id", begun=1)
+    lacked = {name: ibis.null(kind) for name, kind in events.schema().items() if name not in begins.columns}
+    both = union_all(asking.mutate(device=device_of(asking), begun=0), begins.mutate(**lacked))
+    order = ["event_at", "event_id", ibis.desc("begun")]
+    so_far = ibis.cumulative_window(group_by="device", order_by=order)
+    both = both.mutate(begun_count=both.begun.sum().over(so_far).cast("int64"))
+    placed = both.filter(both.begun == 0)
+    of_run = runs.select("place", *SIGN_INS, run_device="device_id", ends_at="last_seen_at", end_id="last_event_id")
+    is_in_run = [
+        placed.device == of_run.run_device,
+        placed.begun_count == of_run.place,
+        (placed.event_at < of_run.ends_at) | ((placed.event_at == of_run.ends_at) & (placed.event_id <= of_run.end_id)),
+    ]
+    found = placed.left_join(of_run, is_in_run).select(*events.columns, *SIGN_INS)
+    return union_all(found, others.mutate(**{name: ibis.null(found[name].type()) for name in SIGN_INS}))
+
+
+def sign_ins_around(runs: ir.Table) -> ir.Table:
+    """Return the runs without a user of devices that a user signed in on, with the sign-ins before and after each.
+
+    Args:
+        runs: Rows of `IdentityLinks` with `link_user`, the user whom the run links to the device.
+
+    Returns:
+        Columns of `IdentityLinks`; `place`, from 1, among these runs of the device; and `SIGN_INS`: the user of the
+        sign-in before the run, when, and whether it is in the same visit, and the same of the one after it.
+    """
     runs = runs.semi_join(runs.filter(runs.link_user.notnull()), "device_id")
     order = ["event_date", "run_number"]
     previous_at = runs.last_seen_at.lag().over(ibis.window(group_by="device_id", order_by=order))
     begins = previous_at.isnull() | is_gap(previous_at, runs.first_seen_at)
     runs = runs.mutate(begins_visit=begins.ifelse(1, 0), sign_in=runs.link_user.notnull().ifelse(1, 0))
-    until = ibis.cumulative_window(group_by="device_id", order_by=order)
-    since = ibis.cumulative_window(group_by="device_id", order_by=[ibis.desc(name) for name in order])
+    so_far = ibis.cumulative_window(group_by="device_id", order_by=order)
     runs = runs.mutate(
-        visit=runs.begins_visit.sum().over(until),
-        sign_ins_until=runs.sign_in.sum().over(until),
-        sign_ins_since=runs.sign_in.sum().over(since),
+        visit=runs.begins_visit.sum().over(so_far),
+        sign_ins=runs.sign_in.sum().over(so_far),
+        place=runs.user_id.isnull().ifelse(1, 0).sum().over(so_far).cast("int64"),
     )
-    return _with_users_around(runs)
-
-
-def _with_users_around(runs: ir.Table) -> ir.Table:
-    """Return runs with the users before, after, first and last: each is the only one of a window that has a user."""
-    after_last = ibis.window(group_by=["device_id", "sign_ins_until"])
-    before_next = ibis.window(group_by=["device_id", "sign_ins_since"])
-    of_device = ibis.window(group_by="device_id")
-    is_sign_in = runs.sign_in == 1
-
-    def of_sign_in(value: ir.Value) -> ir.Value:
-        return is_sign_in.ifelse(value, ibis.null(value.type()))
-
-    first = (is_sign_in & (runs.sign_ins_until == 1)).ifelse(runs.link_user, ibis.null("string"))
-    final = (is_sign_in & (runs.sign_ins_since == 1)).ifelse(runs.link_user, ibis.null("string"))
-    return runs.mutate(
-        last_user=runs.link_user.max().over(after_last),
-        last_user_at=of_sign_in(runs.last_seen_at).max().over(after_last),
-        is_last_in_visit=of_sign_in(runs.visit).max().over(after_last) == runs.visit,
-        next_user=runs.link_user.max().over(before_next),
-        next_user_at=of_sign_in(runs.first_seen_at).max().over(before_next),
-        is_next_in_visit=of_sign_in(runs.visit).max().over(before_next) == runs.visit,
-        first_user=first.max().over(of_device),
-        final_user=final.max().over(of_device),
+    signed, asking = runs.filter(runs.sign_in == 1), runs.filter(runs.user_id.isnull())
+    last = signed.select(
+        last_device="device_id", last="sign_ins", last_user="link_user", last_user_at="last_seen_at", last_visit="visit"
+    )
+    after = signed.select(
+        next_device="device_id",
+        next="sign_ins",
+        next_user="link_user",
+        next_user_at="first_seen_at",
+        next_visit="visit",
+    )
+    found = asking.left_join(last, [asking.device_id == last.last_device, asking.sign_ins == last["last"]])
+    found = found.left_join(after, [found.device_id == after.next_device, found.sign_ins + 1 == after["next"]])
+    return found.mutate(
+        is_last_in_visit=found.last_visit == found.visit, is_next_in_visit=found.next_visit == found.visit
     )
 
 
@@ -200,11 +223,9 @@ Step = tuple[str, ir.StringValue, ir.BooleanValue]
 
 
 def _steps(events: ir.Table, rule: IdentityRule) -> Sequence[Step]:
-    """Return the steps of a rule for events that have the columns of `run_owners`."""
-    if rule.owner == "first_user":
-        return [("first_user", events.first_user, events.first_user.notnull())]
-    if rule.owner == "last_user":
-        return [("last_user", events.final_user, events.final_user.notnull())]
+    """Return the steps of a rule for events that have `owner`, the user of their device, or `SIGN_INS`, by the rule."""
+    if rule.owner in {"first_user", "last_user"}:
+        return [(rule.owner, events.owner, events.owner.notnull())]
     has_last, has_next = events.last_user.notnull(), events.next_user.notnull()
     if rule.owner == "last_or_next_user":
         return [("last_user", events.last_user, has_last), ("next_user", events.next_user, has_next)]

@@ -64,12 +64,21 @@ def find_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
 
 
 def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
-    """Remove a person's records from files, each in one atomic step that keeps its time; yield the changed files."""
+    """Remove a person's records from files, each in one atomic step that keeps its time; yield the changed files.
+
+    Raises:
+        SourceError: A file with such records is read from a copy, as archives are.
+    """
     for file, layout in files.layouts:
         finder = _finder(files, file, layout, person)
         count = finder.count()
         if not count:
             continue
+        if file.packed_in:
+            raise SourceError(
+                f"{file.packed_in} has {count:,} records of this person and cannot be changed in place; unpack it (a "
+                "JSON array: `jq -c '.[]'`), put what is in it in its place, and erase again"
+            )
         path = Path(file.path).resolve()
         before = path.stat()
         with replacing(path) as fresh:
@@ -253,7 +262,43 @@ class _ParquetFile:
         return select("file_row_number", rows, self.rule.condition)
 
 
-def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person) -> _TextFile | _ParquetFile:
+@dataclass(frozen=True)
+class _ShapedFile:
+    """A file whose rows are not its lines; what they are taken from can only be delivered again."""
+
+    files: RecordFiles
+    file: InputFile
+    rule: _Rule
+
+    def count(self) -> int:
+        """Return how many rows are the person's."""
+        user = f"trim({self.rule.fields[0]}, {text(string.whitespace)})"
+        users = {user.strip() for user in self.rule.person.users}
+        if not users:
+            return 0
+        rows = self.files.rows_sql(self.file)
+        ((count,),) = self.files.con.execute(select("count(*)", rows, f"{user} IN {_listed(users)}")).fetchall()
+        return int(count)
+
+    def write_rest(self, path: Path) -> None:
+        """Refuse: a person's rows are parts of documents, or of orders of several lines.
+
+        Raises:
+            SourceError: Always.
+        """
+        del path
+        raise SourceError(
+            f"{self.file.name} has orders of this person, and an order in it is more than one line; export it again "
+            "without them, or remove it once it is loaded, and erase again"
+        )
+
+
+Finder = _TextFile | _ParquetFile | _ShapedFile
+
+
+def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person) -> Finder:
+    if layout.shape:
+        return _ShapedFile(files, file, _Rule(files.mapping, person))
     kind = _ParquetFile if layout.format == "parquet" else _TextFile
     return kind(files.con, file, layout, _Rule(files.mapping, person))
 

@@ -1,6 +1,6 @@
 """The answer to an ad-hoc question: its typed model, and the one function that computes it from a source of events."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -251,7 +251,14 @@ def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | N
     plain = question.changed(compare_identity=None)
     other = answer(kind, plain.changed(identity=question.compare_identity), source, page=page)
     own = answer(kind, plain, source, keep=keep, page=page)
+    if "user_id" not in source.lacking:
+        own.definition.setdefault("identity", source.settings.identity)
     return own.model_copy(update={"compared": other.model_dump(mode="json", by_alias=True)})
+
+
+def visitors_by(document: Mapping[str, Any]) -> str:
+    """Return the heading of one of two answers that are compared: the identity rule that its visitors are found by."""
+    return f"Visitors by {document['definition'].get('identity', 'ECOM_IDENTITY')}"
 
 
 def _identity_of(question: Question, source: EventSource) -> IdentityRule | None:

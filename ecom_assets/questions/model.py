@@ -251,7 +251,7 @@ def preset_field() -> Any:  # noqa: ANN401 (as `field`)
     return field(None, "Preset of another tool", "What this tool would do where nothing is said", group="more")
 
 
-IdentityName = Annotated[str, Choices("identity rule", RULES)]
+IdentityName = Annotated[str | None, Choices("identity rule", RULES)]
 TIME_RANGE_HELP: Final = "Days whose events are looked at, up to the newest one; default all"
 
 
@@ -279,10 +279,11 @@ class Question(Definition):
         hint="a declared name", group="more", examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
     )  # fmt: skip
 
-    identity: IdentityName | None = field(
+    identity: IdentityName = field(
         None, "Visitors by", "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given", group="more",
+        options={"": "As set"},
     )  # fmt: skip
-    compare_identity: IdentityName | None = field(
+    compare_identity: IdentityName = field(
         None, "Compared with visitors by", "Another identity rule, for the same numbers by both", group="more",
     )  # fmt: skip
 

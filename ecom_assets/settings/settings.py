@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -13,10 +14,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from ecom_assets.clock import today_in
-from ecom_assets.errors import DefinitionError, SettingError, nearest
+from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings.home import close_to_others, places_in, require_history
 from ecom_assets.settings.subjects import (
@@ -37,6 +43,8 @@ from ecom_assets.settings.subjects import (
 )
 
 PREFIX = "ECOM_"
+SHOP_FILE: Final = "ecom.toml"
+"""The file in the working folder with what `ecom init` has asked: settings by name, without `ECOM_`."""
 OWN_DATA: Final = "own_data.json"
 """The file in `home` that notes which data of its own a shop has loaded."""
 LEAST_MEMORY_MB = 200
@@ -67,11 +75,22 @@ class Settings(
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_file=".env",
+        toml_file=SHOP_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,  # the trace of a refusal must not show a password
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        *sources: PydanticBaseSettingsSource,
+        **others: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the shop's file, which everything else goes before."""
+        return (*sources, *others.values(), TomlConfigSettingsSource(settings_cls))
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field("", description="Where the tables are stored; default duckdb:///<home>/warehouse.duckdb")
@@ -111,6 +130,12 @@ class Settings(
         description="Currency of all amounts, ISO 4217, such as EUR, for pages, answers and tools; without it, amounts "
         "of your own data are shown without one, and those of the simulated shop in USD",
     )
+    rates: Path | None = Field(
+        None,
+        description="CSV file of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by which order "
+        "lines of other currencies are converted; the newest rate up to the order's day counts",
+    )
+    shop_name: str = Field("", max_length=100, description="Name of the shop, at the top of the dashboard")
     late_days: int = Field(
         7, ge=0, le=60, description="Number of days by which an event may arrive late and still count"
     )
@@ -302,7 +327,14 @@ class Settings(
 
 
 ENCODE: Final = "write @ in a password as %40, / as %2F, # as %23, ? as %3F, % as %25, a space as %20"
-OPTIONS: Final = {"timezone": "--timezone", "api_host": "--host", "api_port": "--port"}
+OPTIONS: Final = {
+    "timezone": "--timezone",
+    "api_host": "--host",
+    "api_port": "--port",
+    "currency": "--currency",
+    "week_start": "--week-start",
+    "shop_name": "--shop-name",
+}
 """The options of commands that win over settings."""
 
 
@@ -323,7 +355,9 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         first = error.errors()[0]
         field = str(first["loc"][0])
         is_option = field in OPTIONS and field in values
+        is_of_shop = field in in_shop_file() and PREFIX + field.upper() not in {*os.environ, *_in_dotenv()}
         name = f"{OPTIONS[field]} " if is_option else f"{PREFIX}{field.upper()}="
+        name = f"{field} in {SHOP_FILE}, " if is_of_shop and field not in values else name
         reason = str(first["msg"]).removeprefix("Value error, ")
         advice = "correct it or leave it out" if is_option else "correct or unset it"
         raise SettingError(f"{name}{_shown(first)} is wrong: {reason}; {advice}.") from error
@@ -336,6 +370,24 @@ def _refuse_unknown_names() -> None:
             near = nearest(name, names)
             hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(names))}."
             raise SettingError(f"{name} is not a setting of ecom_assets; {hint}")
+    for name in in_shop_file():
+        if name not in Settings.model_fields:
+            raise SettingError(
+                f"{name} in {Path(SHOP_FILE).absolute()} is not a setting; {did_you_mean(name, Settings.model_fields)}."
+            )
+
+
+def in_shop_file() -> dict[str, Any]:
+    """Return the settings in the working folder's `ecom.toml`, by name; none without such a file.
+
+    Raises:
+        SettingError: The file cannot be read.
+    """
+    path = Path(SHOP_FILE)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise SettingError(f"{path.absolute()} cannot be read as TOML ({error}); fix it, or move it away.") from error
 
 
 def _in_dotenv() -> dict[str, str | None]:

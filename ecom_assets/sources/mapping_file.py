@@ -51,6 +51,11 @@ def definition_in(path: Path) -> object:
         raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
 
 
+def shipped_file(name: str) -> str:
+    """Return the text of a file that is shipped beside this module."""
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
 def shipped_rows(name: str) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file that is shipped beside this module."""
     with (resources.files(__package__) / name).open(encoding="utf-8") as file:
@@ -90,14 +95,19 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str,
             body = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise MappingError(f"the mapping {name} cannot be read ({_reason(error)}); check the path") from error
-        return _parse(model, body, name, keys_at)
+        return _parse(model, body, name, folder, keys_at)
     shipped = shipped_in(folder)
     if name not in shipped:
         hint = bracketed_guess(name, shipped)
         raise MappingError(
             f"there is no mapping {name!r}{hint}; shipped are {', '.join(shipped)}, or give the path of a .yaml file"
         )
-    return _parse(model, (_shipped(folder) / f"{name}.yaml").read_text(encoding="utf-8"), f"{name}.yaml", keys_at)
+    return _parse(model, shipped_text(folder, name), f"{name}.yaml", folder, keys_at)
+
+
+def shipped_text(folder: str, name: str) -> str:
+    """Return the text of a shipped mapping."""
+    return (_shipped(folder) / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def bracketed_guess(name: str, known: Sequence[str]) -> str:
@@ -110,7 +120,41 @@ def _shipped(folder: str) -> "resources.abc.Traversable":
     return resources.files("ecom_assets.sources") / folder
 
 
-def _parse(model: type[Model], body: str, where: str, keys_at: KeysAt) -> Model:
+EXTENDS = "extends"
+"""The key with the name of a shipped mapping that a mapping changes."""
+ORIGINS = frozenset({"column", "first_of", "constant", "expression", "by_row", "hash_of"})
+"""Keys of a field that say where it comes from; one of them replaces the field of an extended mapping as a whole."""
+
+
+def _extended(content: dict[str, Any], where: str, folder: str) -> dict[str, Any]:
+    """Return the content of a mapping over that of the shipped mapping that it extends, if it extends one."""
+    content = {**content}
+    name = content.pop(EXTENDS, None)
+    if name is None:
+        return content
+    shipped = shipped_in(folder)
+    if name not in shipped:
+        hint = bracketed_guess(str(name), shipped)
+        raise MappingError(f"{where}: `{EXTENDS}` names {name!r}, which is not shipped{hint}; see docs/mappings.md")
+    base = _extended(yaml.safe_load(shipped_text(folder, name)), where, folder)
+    for key, value in content.items():
+        is_merged = isinstance(value, dict) and isinstance(base.get(key), dict)
+        base[key] = _merged(base[key], value) if is_merged else value
+    return base
+
+
+def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    result = {**base}
+    for name, value in own.items():
+        before = {"column": base[name]} if isinstance(base.get(name), str) else base.get(name)
+        if isinstance(value, dict) and isinstance(before, dict) and not ORIGINS & value.keys():
+            result[name] = {**before, **value}
+        else:
+            result[name] = value
+    return result
+
+
+def _parse(model: type[Model], body: str, where: str, folder: str, keys_at: KeysAt) -> Model:
     try:
         content = definition_from(body)
     except TooDeepError as error:
@@ -121,7 +165,8 @@ def _parse(model: type[Model], body: str, where: str, keys_at: KeysAt) -> Model:
         raise MappingError(f"{where} is not valid YAML{line}; fix the indentation or the quotes there") from error
     if not isinstance(content, dict):
         raise MappingError(f"{where} is not a mapping: it must hold `name:` and `fields:`, see docs/mappings.md")
-    content.setdefault("name", Path(where).name.split(".")[0])
+    name = content.get("name", Path(where).name.split(".")[0])
+    content = {**_extended(content, where, folder), "name": name}
     try:
         return model.model_validate(content)
     except ValidationError as error:
@@ -135,7 +180,8 @@ def _sentence(error: ValidationError, keys_at: KeysAt) -> str:
     key = ".".join(path) or "the mapping"
     if first["type"] == "extra_forbidden":
         inside = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
-        return f"unknown key {path[-1]!r}{inside}{bracketed_guess(path[-1], keys_at(path[:-1]))}"
+        known = [*keys_at(path[:-1]), *([] if path[:-1] else [EXTENDS])]
+        return f"unknown key {path[-1]!r}{inside}{bracketed_guess(path[-1], known)}"
     if first["type"] == "missing":
         return f"`{key}` is missing"
     return f"`{key}`: {first['msg'].removeprefix('Value error, ')}"

@@ -6,13 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from ecom_assets.cli.app import COMMANDS, KEY_COMMANDS, LEDGER_COMMANDS, SANDBOX_COMMANDS, load_command, summary_of
+from ecom_assets.cli.app import (
+    COMMANDS,
+    KEY_COMMANDS,
+    LEDGER_COMMANDS,
+    MAPPING_COMMANDS,
+    SANDBOX_COMMANDS,
+    load_command,
+    summary_of,
+)
 from ecom_assets.cli.summary.lines import plain
 from ecom_assets_tests.command import ecom, page_views
 
 EVERY = {
     name: place
-    for group in (COMMANDS, SANDBOX_COMMANDS, KEY_COMMANDS, LEDGER_COMMANDS)
+    for group in (COMMANDS, SANDBOX_COMMANDS, MAPPING_COMMANDS, KEY_COMMANDS, LEDGER_COMMANDS)
     for name, place in group.items()
 }
 

@@ -43,7 +43,7 @@ BAD_FILES = [
     ("header.csv", text(f"{HEADER}\n"), 1, "{path} holds no rows"),
     ("notes.txt", text("hello"), 1, "{path} is of a kind that is not read here"),
     ("folder", Path.mkdir, 1, "the folder {path} holds no files"),
-    ("nowhere.csv", lambda _path: None, 1, "{path} does not exist"),
+    ("nowhere.csv", lambda _path: None, 2, "{path} does not exist"),
     ("none*.csv", lambda _path: None, 1, "no file matches {path}"),
 ]
 
@@ -112,7 +112,7 @@ def test_an_unknown_mapping_or_table_fails(home: Path, events: Path, words: tupl
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("rum",), "No such command 'rum'; did you mean 'run'? Known: run, ui,"),
+        (("rum",), "No such command 'rum'; did you mean 'run'? Known: run, init, ui,"),
         (("run", "--selct", "x"), "No such option: --selct"),
         (("run", "--events"), "Option '--events' requires an argument."),
         (("sandbox", "data"), "Missing option '--out'."),

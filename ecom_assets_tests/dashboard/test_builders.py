@@ -227,3 +227,21 @@ def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> 
     assert response.status_code == 422
     assert "the page has no filter 'overr'; did you mean 'over' or 'order'?" in shown.one("main").text
     assert [link.attributes["href"] for link in shown.one("main").all("a")] == ["/dashboard/funnel"]
+
+
+@pytest.mark.parametrize("rule", ["device", "user"])
+def test_two_identity_rules_stand_below_each_other(client: Client, rule: str) -> None:
+    actual = page(client, "sessions", compare_identity=rule)
+    answer = post(client, "/analytics/sessions", {"compare_identity": rule})
+    assert [one.text for one in actual.all("h3", class_="part")] == ["Visitors by stitched", f"Visitors by {rule}"]
+    shown = [one.attributes["data-value"] for one in actual.all("p", class_="number")]
+    counts = [str(part[name]) for part in (answer, answer["compared"]) for name in ("visitors", "sessions")]
+    assert shown[:2] + shown[len(shown) // 2 :][:2] == counts
+    assert f"ecom sessions --compare-identity {rule} --definition question.yaml" in actual.text
+
+
+def test_identity_rules_are_chosen_by_what_they_are(client: Client) -> None:
+    select = page(client, "trend", series1="purchase", identity="posthog").one("select", name="identity")
+    labels = {option.attributes["value"]: option.text for option in select.all("option")}
+    assert (labels[""], labels["posthog"], labels["ga4_observed"]) == ("As set", "PostHog", "GA4: users, else devices")
+    assert [one.attributes["value"] for one in select.all("option") if "selected" in one.attributes] == ["posthog"]

@@ -215,6 +215,22 @@ def test_a_sign_in_names_user_and_device_so_that_tools_join_them() -> None:
     assert made("heap_events", row)["identity"] == "anna-1"
 
 
+@pytest.mark.parametrize("user", ["guest", "Not_Authenticated", "000-0"])
+def test_a_user_who_stands_for_nobody_joins_no_devices(user: str) -> None:
+    row = event(1, user_id=user, visitor_id=user, device_id="cookie-1")
+    mixpanel = made("mixpanel_events", row)["properties"]
+    assert (mixpanel["$user_id"], mixpanel.get("$device_id")) == (user, None)
+    assert "device_id" not in made("amplitude_events", row)
+    assert made("ga4_events", row)["client_id"] == "cookie-1", "GA4 joins nobody"
+
+
+@pytest.mark.parametrize("name", ["$merge", "$identify", "$create_alias", "$merge_dangerously"])
+def test_an_event_that_would_join_people_in_a_tool_is_refused_there(name: str) -> None:
+    row = event(1, event_type=name)
+    assert made("mixpanel_events", row) == "reserved_event_name"
+    assert made("ga4_events", row) == "event_name"
+
+
 def test_strangers_go_by_their_device_if_they_have_one() -> None:
     row = event(1, device_id="cookie-1", **STRANGER)
     assert made("amplitude_events", row)["device_id"] == "cookie-1"

@@ -97,6 +97,47 @@ def test_a_day_whose_visitors_stay_changes_by_the_rows_of_other_days(shop: Platf
     assert {(row["restated_date"], row["cause"]) for row in restated(shop)} == {(DAY_ONE, "rows_of_other_days")}
 
 
+def said(shop: Platform, days: Days) -> str:
+    """Return what a run of days says before it computes other days again."""
+    (asset,) = [asset for asset in shop.assets if asset.contract is ChangedVisitorDays]
+    shop.run(days, only=["duplicate_events", "identity_links", "identity_aliases"])
+    assert shop.engine, "what is left to compute is computed first"
+    return shop.output(asset, days).warning
+
+
+def test_an_alias_says_how_many_days_it_changes_and_why_before_they_are_computed_again(shop: Platform) -> None:
+    """Anna came on two days of the month before; now she is ann, and of ben nothing changes."""
+    month_before = [
+        event("1", "-40 09:00", "d1", "anna"),
+        event("2", "-38 09:00", "d1", "anna"),
+        event("3", "-38 09:30", "d1"),
+        event("4", "-38 11:00", "d2", "ben"),
+    ]
+    earlier = Days.between(DAY_ONE - timedelta(days=40), DAY_ONE)
+    shop.receive(month_before, earlier)
+    shop.run(earlier)
+    alias = event("5", "+1 09:00", "d1", "ann", event_type="alias", properties='{"previous_id": "anna"}')
+    shop.receive([*month_before, alias], Days.between(DAY_ONE - timedelta(days=40), DAY_TWO + timedelta(days=1)))
+    assert said(shop, Days((DAY_TWO,))) == (
+        f"3 events have another visitor on 2 days, {DAY_ONE - timedelta(days=40)} to {DAY_ONE - timedelta(days=38)}, "
+        "since aliases join 2 users, or no longer do; these days are computed again, and mart.restatements lists each "
+        "published number that changes."
+    )
+
+
+def test_a_guard_that_trips_says_so_and_a_sign_in_nothing(shop: Platform) -> None:
+    shop.receive(FIRST, BOTH)
+    shop.run(Days((DAY_ONE,)))
+    shop.receive([*FIRST, SIGN_IN], BOTH)
+    assert not said(shop, Days((DAY_TWO,))), "a sign-in is what happens every day"
+    shop.run(BOTH)
+    crowd = [event(f"u{n}", "+1 10:00", "d1", f"u{n}") for n in range(20)]
+    shop.receive([*FIRST, SIGN_IN, *crowd], BOTH)
+    assert said(shop, Days((DAY_TWO,))).startswith(
+        f"2 events have another visitor on {DAY_ONE}, since 1 id joins nobody any more, or somebody again;"
+    )
+
+
 def restated(shop: Platform) -> list[Row]:
     """Return what was logged, but the means and rates, which follow from the counts."""
     shop.engine.ensure(Restatements)

@@ -8,10 +8,12 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.definitions import checks
+from ecom_assets.events.clean import OF_IDENTITY as OF_IDENTITY_COLUMNS
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.checks import identity_checks, ids_are_not_shared, visitors_have_devices
 from ecom_assets.identity.queries import MOST_EVENTS, device_warning, device_warnings
 from ecom_assets.identity.rule import PRESETS
+from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.contract import Table
@@ -40,9 +42,9 @@ def shop(opened: Platform) -> Platform:
     return opened
 
 
-def visit(number: int, device: str | None = None, user: str | None = None) -> Row:
+def visit(number: int, device: str | None = None, user: str | None = None, clock: str = "09:00") -> Row:
     """Return an event in a source session of its own."""
-    return received(f"e{number}", at("09:00"), user_id=user, session_id=f"s{number}", anonymous_id=device)
+    return received(f"e{number}", at(clock), user_id=user, session_id=f"s{number}", anonymous_id=device)
 
 
 def ran(shop: Platform, rows: Iterable[Row]) -> Platform:
@@ -75,6 +77,11 @@ def test_ids_that_join_nobody_are_counted_by_reason_with_five_examples_without_t
     shown = str(ids_are_not_shared.result(None, resources).metadata["examples"].value)
     assert "device_users" in shown
     assert "till" not in shown
+
+
+def test_a_single_id_that_joins_nobody_is_said_in_the_singular(shop: Platform) -> None:
+    sentence = result(ran(shop, [visit(1, "d1", "Guest")]), ids_are_not_shared).metadata["sentence"]
+    assert sentence.startswith("1 id joins nobody: 1 by placeholder; see mart.shared_ids")
 
 
 def test_without_shared_ids_nothing_is_said(shop: Platform) -> None:
@@ -114,10 +121,22 @@ def test_the_warning_needs_the_columns_that_tell() -> None:
     assert device_warning(0, 0) == ""
 
 
-@pytest.mark.parametrize(("event_count", "warning_count"), [(100, 1), (MOST_EVENTS + 1, 0)])
-def test_answers_about_few_events_warn_too(shop: Platform, event_count: int, warning_count: int) -> None:
-    events = ran(shop, [visit(n) for n in range(100)]).table(CleanEvents)
+@pytest.mark.parametrize(("event_count", "warning_count"), [(200, 0), (MOST_EVENTS - 1, 0), (MOST_EVENTS, 1)])
+def test_of_many_events_answers_look_at_those_of_every_other_second(
+    shop: Platform, event_count: int, warning_count: int
+) -> None:
+    """A hundred sessions without devices begin at 9:00:00, and as many with devices a second later."""
+    later = [visit(n, f"d{n}", clock="09:00:01") for n in range(100, 200)]
+    events = ran(shop, [*(visit(n) for n in range(100)), *later]).table(CleanEvents)
     assert len(device_warnings(events, event_count, rows_of)) == warning_count
+
+
+def test_devices_count_by_whatever_rule_visitors_are_found(shop: Platform) -> None:
+    """By source sessions each of a hundred visits of devices is a visitor of its own, yet the file has device ids."""
+    rows = ran(shop, [visit(n, f"d{n}") for n in range(100)]).table(CleanEvents)
+    events = with_visitors_of_all(rows.drop(*OF_IDENTITY_COLUMNS), rows, PRESETS["user"])
+    assert {row["joined_by"] for row in rows_of(events.select("joined_by"))} == {"source_session"}
+    assert device_warnings(events, 100, rows_of) == []
 
 
 # Users

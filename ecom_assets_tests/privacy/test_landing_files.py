@@ -5,11 +5,13 @@ Ann's records are those with her id, and those without a user of her session s1.
 
 import gzip
 import json
+import zipfile
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from ecom_assets.errors import SourceError
 from ecom_assets.privacy.landing_files import find_records, remove_records
 from ecom_assets.privacy.person import Person
 from ecom_assets.sources.files.mapping import RecordMapping, load_mapping, load_order_mapping
@@ -143,3 +145,14 @@ def test_files_of_both_kinds_are_read_over_one_connection(tmp_path: Path) -> Non
     for name in ("a.parquet", "b.csv", "a.parquet"):
         files = RecordFiles.open(con, [tmp_path / name], load_mapping("ecommerce"))
         assert [record.record_count for record in find_records(files, ANN)] == [1]
+
+
+def test_records_in_an_archive_are_found_and_cannot_be_removed_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "events.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("events.csv", f"{HEADER}\ne1,7,page_view,{AT},,,s1,,,\n")
+    before = path.read_bytes()
+    assert [record.record_count for record in find_records(files_of(path), ANN)] == [1]
+    with pytest.raises(SourceError, match=r"events\.zip has 1 records of this person"):
+        list(remove_records(files_of(path), ANN))
+    assert path.read_bytes() == before

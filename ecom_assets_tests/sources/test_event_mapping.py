@@ -86,13 +86,40 @@ def test_an_unknown_name_or_path_of_a_mapping(tmp_path: Path) -> None:
 
 
 def test_shipped_mappings_load_and_translate() -> None:
-    names = ["ecommerce", "ga4_export", "otto", "rees46", "retailrocket", "snowplow", "user_activity_log"]
-    assert shipped(EventMapping) == names
     assert [load_mapping(name).name for name in shipped(EventMapping)] == shipped(EventMapping)
     rees46 = load_mapping("rees46")
     assert [rees46.translate(step) for step in ("view", "cart", "purchase", "product_view")] == [
         "product_view", "add_to_cart", "purchase", "product_view",
     ]  # fmt: skip
+
+
+def test_a_mapping_that_extends_another_says_only_what_differs(tmp_path: Path) -> None:
+    own = tmp_path / "ours.yaml"
+    own.write_text(
+        "extends: posthog\n"
+        "event_types: {lamp lit: product_view}\n"
+        "fields:\n"
+        "  event_timestamp: {timezone: Europe/Berlin}\n"
+        "  session_id: {column: visit}\n"
+    )
+    ours, theirs = load_mapping(own), load_mapping("posthog")
+    assert ours.name == "ours"
+    assert ours.translate("lamp lit") == "product_view"
+    assert ours.translate("$pageview") == theirs.translate("$pageview") == "page_view"
+    assert (ours.time_field.column, ours.time_field.timezone) == ("timestamp", "Europe/Berlin")
+    assert (ours.fields.session_id.column, ours.fields.session_id.expression) == ("visit", None)
+    assert ours.fields.product_id == theirs.fields.product_id
+    own.write_text("extends: post_hog\n")
+    with pytest.raises(MappingError, match="'post_hog', which is not shipped \\(did you mean 'posthog'"):
+        load_mapping(own)
+
+
+def test_usual_names_of_event_types_are_known_as_written_and_in_snake_case() -> None:
+    segment = load_mapping("segment")
+    for name in ("Order Completed", "order_completed", "Completed Order", "purchase"):
+        assert segment.translate(name) == "purchase"
+    assert segment.translate("order completed!") == "order completed!"
+    assert load_mapping("rees46").translate("Order Completed") == "Order Completed"
 
 
 def test_a_missing_column_is_named_with_what_was_expected(tmp_path: Path, read: Read) -> None:

@@ -1,6 +1,8 @@
 """Each format, packed or not, gives the same rows; files that are not what they say are refused."""
 
 import gzip
+import json
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -101,11 +103,14 @@ def test_names_with_the_characters_of_globs_and_quotes_are_read_as_they_are(tmp_
         ("e.parquet", CSV.encode(), "is not a Parquet file"),
         ("e.parquet", b"PAR1" + b"x" * 100, "cut-off Parquet"),
         ("e.parquet", b"PAR1" + b"x" * 100 + b"PAR1", "damaged Parquet"),
-        ("e.json", b'\n [{"event_id": "e1"}]', "JSON array"),
+        ("e.json", b'\n [{"event_id": "e1"}', "is not JSON to its end"),
+        ("e.zip", b"PK", "zip archive that is damaged"),
+        ("e.gz", gzip.compress(b"event_id,user_id", mtime=0), "is of a kind that is not read here"),
         ("e.csv", b"a,a\n", "two columns called 'a'"),
         ("e.csv", b"a,,c\n", "without a name"),
         ("e.xlsx", b"x", "is of a kind that is not read here"),
-        ("e.parquet.gz", b"x", "is of a kind that is not read here"),
+        ("e.parquet.gz", b"x", "is not a Parquet file"),
+        ("e.xlsx.gz", b"x", "is of a kind that is not read here"),
     ],
 )
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, read: Read, name: str, content: bytes, result: str) -> None:
@@ -150,3 +155,39 @@ def test_nothing_to_read_is_said(tmp_path: Path, read: Read) -> None:
 def test_a_header_without_rows_is_a_quiet_hour(tmp_path: Path, read: Read) -> None:
     assert read(write(tmp_path / "e.csv", CSV.splitlines()[0])) == []
     assert read(write(tmp_path / "e.ndjson", "\n")) == []
+
+
+def test_a_zip_archive_is_read_as_the_files_in_it(tmp_path: Path, read: Read) -> None:
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/one.csv", csv_text(SHOP[:1]))
+        archive.writestr("a/two.ndjson.gz", gzip.compress(ndjson_text(SHOP[1:]).encode()))
+        archive.writestr("__MACOSX/a/._one.csv", "x")
+        archive.writestr("a/.DS_Store", "x")
+    rows = read(path)
+    assert [row["event_id"] for row in rows] == ["e1", "e2", "e3"]
+    assert {row["source_file"] for row in rows} == {"export.zip/a/one.csv", "export.zip/a/two.ndjson.gz"}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [((), "holds no files"), (("a/report.pdf",), "holds a/report.pdf, which is not read here")]
+)
+def test_a_zip_archive_without_files_of_events_is_refused(
+    tmp_path: Path, read: Read, names: tuple[str, ...], message: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    with pytest.raises(SourceError, match=message):
+        read(tmp_path / "export.zip")
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_array_is_read_element_by_element(tmp_path: Path, read: Read, indent: int | None) -> None:
+    lines = ndjson_text(SHOP)
+    expected = read(write(tmp_path / "lines" / "e.json", lines))
+    array = json.dumps([json.loads(line) for line in lines.splitlines()], indent=indent)
+    rows = read(write(tmp_path / "array" / "e.json", f"\ufeff {array}\n"))
+    assert rows == expected
+    with pytest.raises(SourceError, match="array without elements"):
+        read(write(tmp_path / "none" / "e.json", "[]"))

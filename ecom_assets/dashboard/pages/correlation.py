@@ -36,12 +36,7 @@ def ratios(answer: Answer) -> Block:
         "A point per event type or value: its odds ratio, with the interval as a line.",
         csv=csv_address(answer),
         height=max(160, 26 * len(rows)),
-        note=" ".join(
-            [
-                f"{converted:,} visitors converted and {other:,} did not. At 1 there is no difference.",
-                *answer["warnings"],
-            ]
-        ),
+        note=f"{converted:,} visitors converted and {other:,} did not. At 1 there is no difference.",
         definition="How many times as high the odds to convert are with it as without it, with their 95% interval.",
     )
 

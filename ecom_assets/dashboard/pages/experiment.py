@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Notice, Several, TableColumn
-from ecom_assets.dashboard.forms import Builder, context, correct_first, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.experiments.answer import EXPERIMENT, Comparison, Metric, VariantCounts
 
@@ -22,14 +22,15 @@ TIPS: Final = (CONVERSION, TableColumn("low", "Low", "rate"), TableColumn("high"
 
 
 def variants(view: View) -> Block:
-    """Return the conversion of each variant with its interval, and whether the split is the planned one."""
+    """Return how the variants compare, or that none is named yet."""
     if not view.filters.variant.strip():
         return Notice("Name the column or properties.key that has the variant, such as properties.variant.", "info")
-    answer = context(view, BUILDER).answer
-    if not answer:
-        return correct_first()
-    ratio = answer["sample_ratio"]
-    notes = [Notice(warning, "bad") for warning in answer["warnings"]]
+    return answered(BUILDER, compared_variants)(view)
+
+
+def compared_variants(answer: Answer) -> Block:
+    """Return the conversion of each variant with its interval, and whether the split is the planned one."""
+    ratio, notes = answer["sample_ratio"], []
     if ratio is not None and not ratio["is_mismatch"]:
         notes.append(Notice(f"The split is as planned (p = {ratio['p_value']:.3g}).", "good"))
     chart = Chart(

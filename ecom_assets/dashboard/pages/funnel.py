@@ -42,7 +42,6 @@ BUILDER: Final = Builder(
 def steps(answer: Answer) -> Block:
     """Return the steps as bars, with conversion and times as a table."""
     rows = [{**row, "label": f"{row['step']} · {row['event_type']}"} for row in answer["steps"]]
-    warnings = " ".join(answer["warnings"])
     return Chart(
         _bars(),
         rows,
@@ -50,7 +49,6 @@ def steps(answer: Answer) -> Block:
         "A bar per step of the funnel.",
         csv=csv_address(answer),
         height=max(120, 56 * len(rows)),
-        note=warnings,
         definition="How many got to each step within the window, one after the other as the order says.",
     )
 

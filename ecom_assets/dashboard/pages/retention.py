@@ -1,6 +1,7 @@
 """Retention builder: cohorts as a heat map, with periods that are not over yet shaded, and who is in a cell of it."""
 
 import json
+from functools import partial
 from typing import Final
 
 from ecom_assets.api.auth.callers import Scope
@@ -31,11 +32,13 @@ MOST_COHORTS: Final = 26
 """Cohorts that are drawn: half a year of weeks."""
 
 
-def heat_map(view: View) -> Block:
+def cohorts(view: View) -> Block:
+    """Return the map of the cohorts, by each identity rule that is asked."""
+    return answered(BUILDER, partial(heat_map, view))(view)
+
+
+def heat_map(view: View, answer: Answer) -> Block:
     """Return a cell per cohort and period."""
-    answer = context(view, BUILDER).answer
-    if not answer:
-        return correct_first()
     names = [total["period"] for total in answer["totals"]]
     shown, count = answer["cohorts"][-MOST_COHORTS:], len(answer["cohorts"])
     cut = f"The newest {MOST_COHORTS} of {count:,} cohorts are drawn; the CSV has all." if count > MOST_COHORTS else ""
@@ -53,18 +56,18 @@ def heat_map(view: View) -> Block:
         for position, returned in enumerate(cohort["returned"])
     ]
     return Chart(
-        _map(names, view),
+        _map(names, view, answer),
         rows,
         CELLS,
         "A heat map: a row per cohort, a column per period, and the share of the cohort that came back.",
         csv=csv_address(answer),
         height=110 + 24 * len(shown),
-        note=" ".join(filter(None, [PALE, cut, *answer["warnings"]])),
+        note=" ".join(filter(None, [PALE, cut])),
         definition="Visitors by the period in which they started, and the share of them that came back in each period.",
     )
 
 
-def _map(names: list[str], view: View) -> charts.Spec:
+def _map(names: list[str], view: View, answer: Answer) -> charts.Spec:
     base = {
         "x": charts.names(
             "period",
@@ -92,12 +95,14 @@ def _map(names: list[str], view: View) -> charts.Spec:
         return {"layer": layers}
     for layer in layers:
         layer["encoding"] = {**layer["encoding"], "href": {"field": "who"}}
-    return {"transform": [{"calculate": _address(view), "as": "who"}], "layer": layers}
+    return {"transform": [{"calculate": _address(view, answer), "as": "who"}], "layer": layers}
 
 
-def _address(view: View) -> str:
+def _address(view: View, answer: Answer) -> str:
     """Return the expression of the address that lists who is in a cell, in the third section of the page."""
-    here = view.here(who_cohort=None, who_period=None, who_returned=None)
+    is_other = answer is context(view, BUILDER).compared
+    by_other = {"identity": answer["definition"]["identity"], "compare_identity": None} if is_other else {}
+    here = view.here(who_cohort=None, who_period=None, who_returned=None, **by_other)
     here += "&" if "?" in here else "?"
     # The cohorts of hours have the offset of their zone.
     cohort = "replace(datum.cohort, '+', '%2B')"
@@ -160,7 +165,7 @@ def who(view: View) -> Block:
 PAGE = question_page(
     BUILDER,
     (
-        Section("Cohorts", heat_map),
+        Section("Cohorts", cohorts),
         Section("Who is in a cell", who),
         Section("All cohorts", answered(BUILDER, totals)),
         Section("Breakdown", answered(BUILDER, breakdown)),

@@ -50,7 +50,6 @@ def _values(answer: dict[str, Any]) -> Block:
         "A line per series over time.",
         csv=csv_address(answer),
         height=340,
-        note=" ".join(answer["warnings"]),
     )
 
 

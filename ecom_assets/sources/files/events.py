@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from secrets import token_hex
 
 import ibis
 import ibis.expr.types as ir
@@ -35,7 +36,7 @@ from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.portable import fetched, union_all
+from ecom_assets.tables.portable import fetched, stored, union_all
 from ecom_assets.warehouse.local import adopted, plain_connection, temporary
 from ecom_assets.warehouse.sql_text import STATEMENTS, day_in_zone, select
 
@@ -198,7 +199,7 @@ class FileEvents:
             return union_all(ordinary, self._special(self.checked).select(*ordinary.columns))
         events = clean.as_clean_events(self._unique(), self.rule)
         columns = [name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)]
-        return self._with_visitors(events).select(*columns)
+        return self._with_visitors(events, columns)
 
     def _unique(self) -> ir.Table:
         """Return the clean rows without surplus copies; with few columns perhaps with equal ones."""
@@ -207,13 +208,16 @@ class FileEvents:
             return copies
         return self._without_copies(copies) if self.rows.rejected.get(DUPLICATE) else copies
 
-    def _with_visitors(self, events: ir.Table) -> ir.Table:
-        """Return clean events with their visitors; without links if each has a user."""
+    def _with_visitors(self, events: ir.Table, columns: Sequence[str]) -> ir.Table:
+        """Return columns of clean events with their visitors; without links if each has a user."""
         nobody = events.filter(events.user_id.isnull()).limit(1)
         rule = self.identity
         if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
             rule = replace(rule, owner="user_or_device")
-        return with_visitors_of_all(events, self._merged(events) if rule.joins_aliases else events, rule)
+        rows = with_visitors_of_all(events, self._merged(events) if rule.joins_aliases else events, rule)
+        rows = rows.select(*columns)
+        # Questions read events several times, and finding their visitors by links takes longer than most questions.
+        return stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
 
     def _merged(self, events: ir.Table) -> ir.Table:
         """Return the rows of `MergedUsers`; the few aliases are read again, with their properties."""
@@ -254,7 +258,7 @@ class FileEvents:
         marked = f"*, {f'hash(event_id) IN {repeated()}' if checked.has_repeated else 'false'} AS is_repeated"
         copies = self._clean_rows(SPECIAL, select(marked, f"{received} AS t0", " OR ".join(conditions)))
         unique = clean.unique_copies(copies, clean.surplus_copies(copies, self.rule))
-        events = self._with_visitors(clean.as_clean_events(unique, self.rule)).select(*CleanEvents.columns)
+        events = self._with_visitors(clean.as_clean_events(unique, self.rule), [*CleanEvents.columns])
         is_special = events.user_id.isnull()
         if checked.has_repeated:
             is_special |= events.event_id.isin(copies.filter(copies.is_repeated).event_id)
@@ -300,8 +304,7 @@ class FileEvents:
     def _classified(self) -> ir.Table:
         """Return every row, with the reason if it is rejected."""
         # Kept, because parsing texts is expensive: they are read once for the answer, for its copies and for `rows`.
-        rows = clean.classify(self.received(), self.rule, self._days)
-        return self._kept(ROWS, rows.select(*self.columns, "reject_reason"))
+        return self._kept(ROWS, self.classified().select(*self.columns, "reject_reason"))
 
     @cached_property
     def _copies(self) -> ir.Table:
@@ -318,6 +321,10 @@ class FileEvents:
 
     def _kept(self, name: str, rows: ir.Table) -> ir.Table:
         return temporary(self.con, name, self.con.compile_streaming(rows))
+
+    def classified(self) -> ir.Table:
+        """Return every row of `received`, with the reason if it is rejected."""
+        return clean.classify(self.received(), self.rule, self._days)
 
     def received(self) -> ir.Table:
         """Return the rows of `RawEvents` without those of erased people."""

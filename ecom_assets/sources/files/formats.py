@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-from ecom_assets.errors import SourceError, UsageError
+from ecom_assets.errors import MissingFileError, SourceError, UsageError
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.tables.values import is_plausible
 
@@ -64,6 +64,8 @@ IGNORED: dict[str, str] = {
     "*.partial": "a file that is still being written",
     "*.filepart": "a file that is still being written",
     "*.crdownload": "a file that is still being written",
+    "*manifest.json": "PostHog's batch exports: a list of the files beside it",
+    "__MACOSX": "macOS: a folder in zip archives",
 }
 """Patterns of file and folder names that are skipped in landing places, with the software that creates them."""
 _HIDDEN = (".", "_")
@@ -138,12 +140,14 @@ def _is_folder(path: Path) -> bool:
     raise SourceError(f"{path} {what}; fix it or move it away")
 
 
-Format = Literal["csv", "ndjson", "parquet"]
+Format = Literal["csv", "ndjson", "parquet", "zip"]
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson",
-    ".parquet": "parquet", ".pq": "parquet",
+    ".parquet": "parquet", ".pq": "parquet", ".zip": "zip",
 }  # fmt: skip
-_KNOWN = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz) and .parquet"
+_PACKED_INSIDE = (".parquet.zst", ".parquet.gz", ".parquet.sz", ".parquet.lz4", ".parquet.br")
+"""Names that PostHog's batch exports give to Parquet files, by how the columns in them are compressed."""
+_KNOWN = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz), .parquet, and .zip of these"
 _EXCEL = {".xlsx", ".xls", ".xlsm", ".ods"}
 _LANDING = re.compile(r"(received_date|increment_date)=(.*)")
 _HEAD_BYTES = 1 << 18
@@ -152,6 +156,10 @@ _GZIP_MAGIC, _PARQUET_MAGIC = b"\x1f\x8b", b"PAR1"
 
 class NoFilesError(SourceError):
     """A folder is empty, or no file matches a glob."""
+
+
+class NoMatchError(NoFilesError, MissingFileError):
+    """No file matches a glob."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +175,7 @@ class InputFile:
     modified_at: datetime
     placed_at: datetime  # ctime: the latest time at which it was put here; archives restore older mtimes
     encoding: str | None = None  # None: UTF-8, unless its lines say otherwise
+    packed_in: str | None = None  # the file that this is a copy of, or of a part of
 
 
 def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
@@ -253,7 +262,7 @@ def _files_of(path: str) -> Iterator[InputFile]:
     elif glob.has_magic(path):
         yield from _in_glob(path)
     else:
-        raise SourceError(f"{path} does not exist; check the path")
+        raise MissingFileError(f"{path} does not exist; check the path")
 
 
 def _in_glob(pattern: str) -> Iterator[InputFile]:
@@ -263,7 +272,7 @@ def _in_glob(pattern: str) -> Iterator[InputFile]:
     require_readable_globs(pattern)
     matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 absolute globs too
     if not matches:
-        raise NoFilesError(f"no file matches {pattern}; check the pattern")
+        raise NoMatchError(f"no file matches {pattern}; check the pattern")
     for match in (path for path in matches if not any(map(is_ignored, path.relative_to(root).parts))):
         for path in files_below(match) if match.is_dir() else [match]:
             yield _input_file(path, root)
@@ -275,10 +284,9 @@ def _input_file(path: Path, root: Path) -> InputFile:
     except UnicodeEncodeError as error:  # Python represents the bytes of such a name as lone surrogates
         shown = os.fsencode(path).decode("utf-8", errors="backslashreplace")
         raise SourceError(f"the name of the file {shown} is not UTF-8; rename it") from error
-    is_gzip = path.suffix.lower() == ".gz"
-    ending = Path(path.stem).suffix.lower() if is_gzip else path.suffix.lower()
-    kind = _ENDINGS.get(ending)
-    if kind is None or (is_gzip and kind == "parquet"):
+    kind, is_gzip = format_of(path)
+    if kind is None:
+        ending = path.suffix.lower()
         fix = "in Excel, save it as CSV UTF-8" if ending in _EXCEL else "convert it or move it away"
         raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN}; {fix}")
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
@@ -296,6 +304,28 @@ def _input_file(path: Path, root: Path) -> InputFile:
         modified_at=modified_at if is_plausible(modified_at.date()) and modified_at <= changed_at else changed_at,
         placed_at=changed_at,
     )
+
+
+def format_of(path: Path) -> tuple[Format | None, bool]:
+    """Return the format of a file by its name, and whether it is packed by gzip; None if it is of no known kind."""
+    name = path.name.lower()
+    if name.endswith(_PACKED_INSIDE):
+        return "parquet", False
+    is_gzip = name.endswith(".gz")
+    name = name.removesuffix(".gz")
+    kind = _ENDINGS.get(Path(name).suffix)
+    if kind is None and is_gzip and _holds_json(path):
+        kind = "ndjson"
+    return (None, is_gzip) if is_gzip and kind in {"parquet", "zip"} else (kind, is_gzip)
+
+
+def _holds_json(path: Path) -> bool:
+    """Return whether a gzip file whose name does not say what is in it begins with a JSON object, as Segment's do."""
+    try:
+        with gzip.open(path) as opened:
+            return opened.read(64).lstrip().startswith(b"{")
+    except (EOFError, OSError, zlib.error):
+        return False
 
 
 def _landing_date(path: Path) -> date | None:

@@ -22,6 +22,7 @@ from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
@@ -74,7 +75,7 @@ class FileOrders:
     @cached_property
     def rows(self) -> FileRowCounts:
         """Return the number of lines in the files, and of those that are not in `clean`, by reason."""
-        classified = classify(self._received, self.rule)
+        classified = self.classified()
         ids = classified.uniq_id.nunique(where=classified.reject_reason.isnull())
         counted = classified.group_by("reject_reason").agg(row_count=classified.count(), id_count=ids)
         rows = self.con.to_pyarrow(counted).to_pylist()
@@ -82,10 +83,15 @@ class FileOrders:
         rejected[DUPLICATE] = sum(row["row_count"] - row["id_count"] for row in rows if not row["reject_reason"])
         return FileRowCounts(sum(row["row_count"] for row in rows), rejected)
 
+    def classified(self) -> ir.Table:
+        """Return every received line, with the reason if it is rejected."""
+        return classify(self._received, self.rule)
+
     @cached_property
     def _received(self) -> ir.Table:
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
-        rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
+        dated = select(f"*, {own_day} AS order_date, '' AS source", f"({self.files.received_sql()})")
+        rows = Currencies.of(self.settings).in_one(self.files, dated)
         # Copies are looked for in several passes, and a file is expensive to read.
         return without_erased(self.settings, RawUserOrderLog, temporary(self.con, LINES, rows))
 

@@ -155,7 +155,8 @@ MAX_LINE_BYTES = 1 << 24
 KEPT_BYTES = 1 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # The stubs of isal call its exception an instance.
-_DAMAGED = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
+DAMAGED = (EOFError, OSError, zlib.error, cast("type[Exception]", isal_zlib.error))
+"""The errors of reading a file that is damaged, or a gzip file that is cut off."""
 
 
 def blocks_of(file: InputFile) -> Iterator[bytes]:
@@ -176,7 +177,7 @@ def _blocks_as_stored(file: InputFile) -> Iterator[bytes]:
         with opened_bytes(file) as opened:
             while block := opened.read(BLOCK_BYTES):
                 yield block
-    except _DAMAGED as error:
+    except DAMAGED as error:
         if not file.is_gzip and isinstance(error, OSError):
             raise SourceError(f"{file.name} cannot be read ({error.strerror}); check the file") from error
         raise SourceError(

@@ -19,6 +19,7 @@ from ecom_assets.delivery.payloads import (
     segment_too_long,
     text_too_long,
 )
+from ecom_assets.warehouse.sql_text import text
 
 EVENT_NAMES = TITLED
 TEXT_BYTES = 255
@@ -30,6 +31,8 @@ FORBIDDEN_IDS = (
     "", "00000000-0000-0000-0000-000000000000", "anon", "anonymous", "nil", "none", "null", "n/a", "na", "undefined",
     "unknown", "<nil>", "0", "-1", "true", "false", "[]", "{}",
 )  # fmt: skip
+JOINING_EVENTS = ("$identify", "$create_alias", "$merge")
+"""Prefixes of the names of events by which Mixpanel joins people, in lower case; what is joined stays so."""
 _OWN_PROPERTIES = {
     "time": "(at_us // 1000)",
     "distinct_id": json_value("distinct_id"),
@@ -62,12 +65,17 @@ EVENTS = PayloadForm(
         "actor": "coalesce(known_user, device)",
         "distinct_id": "coalesce(known_user, '$device:' || device)",
         "sent_device": "CASE WHEN known_user IS NULL THEN device "
-        f"WHEN user_id IS NOT NULL AND NOT ({_NO_DEVICE}) THEN device_id END",
+        f"WHEN user_id IS NOT NULL AND NOT is_placeholder AND NOT ({_NO_DEVICE}) THEN device_id END",
     },
     user_key="actor",
     payload=json_object({"event": json_value("name"), "properties": json_object(_OWN_PROPERTIES, "property_fields")}),
     refusals=[
         forbidden_id("Mixpanel", "actor", FORBIDDEN_IDS),
+        Refusal(
+            "reserved_event_name",
+            "The event's type is one by which Mixpanel joins people for good.",
+            " OR ".join(f"starts_with(lower(name), {text(prefix)})" for prefix in JOINING_EVENTS),
+        ),
         Refusal("too_old", "It happened before 1971, which Mixpanel does not take.", f"at_us < {FIRST_US}"),
         Refusal(
             "in_future",

@@ -1,0 +1,119 @@
+"""How files are read by a mapping: which rows are clean, why others are not, and what a few of them look like."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.quality.queries import sentence_of
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.files.events import FileEvents
+from ecom_assets.sources.files.mapping import RecordMapping
+from ecom_assets.sources.files.question_source import FileOrders
+from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
+from ecom_assets.warehouse.local import temporary
+from ecom_assets.warehouse.sql_text import select
+
+PREVIEW_ROWS = 10
+SHOWN = {
+    True: ("event_timestamp", "event_at", "event_type", "user_id", "anonymous_id", "session_id", "product_id",
+           "cart_value"),
+    False: ("date_time", "ordered_at", "order_id", "customer_id", "item_id", "received_quantity",
+            "received_payment_amount", "status"),
+}  # fmt: skip
+"""The columns of a preview, of events and of order lines: times as text and as read, amounts as text."""
+READ = "read_rows"
+
+
+@dataclass(frozen=True)
+class NotClean:
+    """A reason why rows are not clean: how many, what it means, and the first of them."""
+
+    reason: str
+    row_count: int
+    meaning: str
+    example: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FileReading:
+    """Files as a mapping reads them."""
+
+    files: FileEvents | FileOrders
+
+    @classmethod
+    def open(cls, paths: Sequence[str], mapping: str, *, is_events: bool) -> "FileReading":
+        """Find the files and check them against the mapping.
+
+        Raises:
+            UsageError: No path was given, or the files do not match the mapping.
+        """
+        if is_events:
+            return cls(FileEvents.open(paths, load_settings(events_mapping=mapping)))
+        return cls(FileOrders.open(paths, load_settings(orders_mapping=mapping)))
+
+    @property
+    def is_events(self) -> bool:
+        """Return whether the rows are events, not order lines."""
+        return isinstance(self.files, FileEvents)
+
+    @property
+    def _con(self) -> Backend:
+        return self.files.con
+
+    @cached_property
+    def rows(self) -> FileRowCounts:
+        """Return the number of rows, and of those that are not clean, by reason."""
+        return self.files.rows
+
+    @cached_property
+    def not_clean(self) -> list[NotClean]:
+        """Return why rows are not clean, the most frequent reason first."""
+        reasons = self.rows.as_json()["rejected"].items()
+        return [
+            NotClean(reason, count, sentence_of(reason), self._example(reason))
+            for reason, count in reasons
+            if reason != DUPLICATE
+        ]
+
+    def _example(self, reason: str) -> dict[str, Any]:
+        (row,) = self._fetched(self._read.filter(self._read.reject_reason == reason).limit(1)) or ({},)
+        return {name: value for name, value in row.items() if value is not None and name != "reject_reason"}
+
+    @cached_property
+    def _read(self) -> ir.Table:
+        rows = self.files.classified().select(*SHOWN[self.is_events], "malformed_row", "reject_reason")
+        return temporary(self._con, READ, self._con.compile(rows))
+
+    @cached_property
+    def event_types(self) -> list[tuple[str, str, int]]:
+        """Return the source's event types, each with the platform's name and how many rows have it."""
+        if not isinstance(self.files, FileEvents):
+            return []
+        mapping = self.files.mapping
+        own: RecordMapping = mapping.model_copy(update={"event_types": {}})
+        files = RecordFiles.open(self._con.con, [file.path for file in self.files.files.files()], own)
+        rows = select(
+            "event_type, count(*)", f"({files.received_sql()})", "event_type IS NOT NULL", group_by="event_type"
+        )
+        counted = self._con.con.execute(f"{rows} ORDER BY 2 DESC, 1").fetchall()
+        return [(theirs, mapping.translate(theirs), count) for theirs, count in counted]
+
+    @cached_property
+    def filled_count(self) -> int:
+        """Return how many of the fields that a preview shows have a value, over all rows."""
+        rows = self._read
+        (row,) = self._fetched(rows.agg(**{name: rows[name].count() for name in SHOWN[self.is_events]}))
+        return sum(row.values())
+
+    @cached_property
+    def preview(self) -> list[dict[str, Any]]:
+        """Return the first rows as they are read, each with the reason if it is not clean."""
+        return self._fetched(self._read.drop("malformed_row").limit(PREVIEW_ROWS))
+
+    def _fetched(self, rows: ir.Table) -> list[dict[str, Any]]:
+        result: list[dict[str, Any]] = self._con.to_pyarrow(rows).to_pylist()
+        return result

@@ -1,0 +1,1 @@
+"""What `ecom mapping init` proposes for files that nobody has mapped."""

@@ -1,0 +1,82 @@
+"""`ecom mapping`: which mappings there are, and how many rows of a file one of them reads cleanly."""
+
+from pathlib import Path
+
+import yaml
+
+from ecom_assets.sources.files.mapping import EventMapping, OrderMapping, shipped
+from ecom_assets_tests.command import ecom
+
+# Ann's view, a purchase without a product and without an amount that is a number, a time without a day, a broken line.
+CLICKS = """wann;wer;was;artikel;preis
+2026-07-01 12:00:00;ann;ansicht;4711;
+2026-07-01 12:05:00;ann;kauf;4711;gratis
+12:06;ann;ansicht;4711;
+2026-07-01 12:07:00;ann;ansicht
+"""
+MAPPING = """
+delimiter: ";"
+fields:
+  event_id: {hash_of: [wann, wer, was, artikel]}
+  event_timestamp: wann
+  user_id: wer
+  event_type: was
+  product_id: artikel
+  cart_value: preis
+event_types: {ansicht: product_view, kauf: purchase}
+"""
+
+
+def test_every_shipped_mapping_is_listed_and_can_be_shown(home: Path) -> None:
+    listed = ecom("mapping", "list", "--json", home=home).json
+    for of, kind in (("events", EventMapping), ("orders", OrderMapping)):
+        assert [row["name"] for row in listed if row["of"] == of] == shipped(kind)
+    assert all(row["description"] for row in listed)
+    for row in listed:
+        shown = ecom("mapping", "show", row["name"], *(["--orders"] if row["of"] == "orders" else []), home=home).out
+        assert yaml.safe_load(shown)["description"] == row["description"]
+
+
+def test_a_name_that_is_not_shipped_is_refused_with_the_nearest(home: Path) -> None:
+    result = ecom("mapping", "show", "rees64", home=home)
+    assert result.exit_code == 2
+    assert "did you mean 'rees46'?" in result.sentence
+
+
+def test_a_file_is_read_and_what_is_not_clean_is_explained(home: Path, tmp_path: Path) -> None:
+    clicks, mapping = tmp_path / "clicks.csv", tmp_path / "shop.yaml"
+    clicks.write_text(CLICKS)
+    mapping.write_text(MAPPING)
+    checked = ecom("mapping", "check", clicks, "--mapping", mapping, "--json", home=home).json
+    assert checked["rows"]["read"] == 4
+    assert checked["rows"]["counted"] == 1
+    examples = {why["reason"]: why["example"] for why in checked["not_clean"]}
+    assert examples.keys() == {"malformed_row", "unparseable_timestamp", "unparseable_cart_value"}
+    assert examples["malformed_row"] == {"malformed_row": "2026-07-01 12:07:00;ann;ansicht"}
+    assert examples["unparseable_timestamp"]["event_timestamp"] == "12:06"
+    assert examples["unparseable_cart_value"]["cart_value"] == "gratis"
+    types = [(row["source"], row["event_type"], row["count"]) for row in checked["event_types"]]
+    assert types == [("ansicht", "product_view", 2), ("kauf", "purchase", 1)]
+    shown = ecom("mapping", "check", clicks, "--mapping", mapping, home=home)
+    assert "Rows: 4 read, 1 counted" in shown.out
+    assert "such as wann" not in shown.out
+    assert "3 of 4 rows (75%) are not counted" in shown.err
+
+
+def test_a_mapping_of_orders_is_known_by_its_fields(home: Path, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_text(
+        "uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,item_name,quantity,"
+        "payment_amount,status\n1,2026-07-01 12:00:00,1,Kyiv,ann,Ann,A,lamp,Lamp,2,39.80,\n"
+    )
+    result = ecom("mapping", "check", orders, "--mapping", "user_order_log", home=home)
+    assert "Rows: 1 read, all counted" in result.out
+    assert "customer_id=ann, item_id=lamp, received_quantity=2, received_payment_amount=39.80" in result.out
+
+
+def test_a_file_that_does_not_fit_is_refused_with_the_mapping_that_does(home: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    events.write_text("timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n")
+    result = ecom("mapping", "check", events, "--mapping", "rees46", home=home)
+    assert result.exit_code == 2
+    assert "it looks like `--mapping retailrocket`" in result.sentence
