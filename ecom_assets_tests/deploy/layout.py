@@ -138,7 +138,8 @@ class Layout:
         process.terminate()
         try:
             code = process.wait(within_s)
-            assert has_ended(process.pid), f"{name} left processes behind"
+            # The process that workers are copied from ends once it has loaded what it was loading.
+            assert has_ended(process.pid, within_s=within_s), f"{name} left processes behind"
         finally:
             kill_group(process.pid)
         return code

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 KINDS_OF_ROWS = 12
 """The most rows of different kinds, such as units and dimensions, of which a number is walked."""
 NOTHING_ADDS_UP = {
-    "session_sources", "touches", "first_touches", "city", "item", "calendar", "channel_removal_effects",
+    "session_sources", "touches", "first_touches", "city", "item", "item_prices", "calendar", "channel_removal_effects",
     "channel_attribution", "restatements", "visitor_segments", "visitor_segments_daily", "quarantined_order_samples",
     "customer_profiles",
 }  # fmt: skip
