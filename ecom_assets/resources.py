@@ -25,6 +25,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.sources.day_spans import whole_days
 from ecom_assets.sources.events import SANDBOX, ReceivedEventFiles, is_table
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.first_partition import catalogue_of
 from ecom_assets.sources.order_reports.report_files import ReportFiles
 from ecom_assets.sources.order_reports.source import ApiOrders, OrderReader, ReceivedOrderFiles, has_orders
@@ -166,11 +167,15 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
     """Return the source of orders: the configured files or API, else the sandbox's API, or none."""
     if settings.orders:
         return ReceivedOrderFiles(
-            OrderReader(reader, settings.timezone, settings.orders, catalogue_of(settings)), settings
+            OrderReader(reader, settings.timezone, settings.orders, catalogue_of(settings), Currencies.of(settings)),
+            settings,
         )
     if settings.order_api_url:
         return ApiOrders(
-            OrderReader(reader, settings.timezone, settings.order_api_url, catalogue_of(settings)), settings
+            OrderReader(
+                reader, settings.timezone, settings.order_api_url, catalogue_of(settings), Currencies.of(settings)
+            ),
+            settings,
         )
     if not has_orders(settings):
         nothing = OrderReader(reader, settings.timezone, "").nothing

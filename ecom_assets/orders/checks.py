@@ -31,7 +31,7 @@ def order_checks(customers_over: int, *, by_day: bool) -> list[TableCheck]:
         by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines are one report.
     """
     gates = [no_order_day_is_held] if by_day else _gates_of_a_run(customers_over)
-    return [*gates, received_is_clean_plus_quarantined_plus_surplus_plus_held]
+    return [*gates, amounts_are_of_one_currency, received_is_clean_plus_quarantined_plus_surplus_plus_held]
 
 
 def _gates_of_a_run(customers_over: int) -> list[TableCheck]:
@@ -80,6 +80,16 @@ def received_is_clean_plus_quarantined_plus_surplus_plus_held(
         days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *others)
     return result_of(per_day.filter(per_day.residue != 0), per_day)
+
+
+@check(UserOrderLog, reads=(UserOrderLog,), blocking=True)
+def amounts_are_of_one_currency(days: Days | None, lines: ir.Table) -> CheckResult:
+    """All order lines that say their currency say the same, whenever they were loaded, so that sums mean something."""
+    del days
+    known = lines.filter(lines.currency.notnull())
+    found = known.group_by("currency").agg(line_count=known.count())
+    rows = found.order_by("currency").to_pyarrow().to_pylist()
+    return CheckResult(max(len(rows) - 1, 0), len(rows), rows[:EXAMPLES])
 
 
 def report_checks(refused_share: float) -> list[TableCheck]:

@@ -4,9 +4,9 @@ from ecom_assets.tables.contract import Column, Table, count, day, instant, rece
 
 STATUSES = ("shipped", "refunded")
 ORDER_REJECT_REASONS = (
-    "malformed_row", "implausible_date", "missing_uniq_id", "unparseable_date_time", "future_date_time",
+    "malformed_row", "left_out", "implausible_date", "missing_uniq_id", "unparseable_date_time", "future_date_time",
     "missing_customer", "missing_item", "missing_quantity", "quantity_not_positive", "quantity_too_large",
-    "missing_amount", "negative_amount", "amount_too_large", "unknown_status",
+    "missing_amount", "negative_amount", "amount_too_large", "unparseable_charge", "unknown_status",
 )  # fmt: skip
 """Why an order line can be quarantined; a line carries the first that applies, in this order."""
 
@@ -34,6 +34,10 @@ class ReceivedOrder(Table, abstract=True):
     received_quantity = text("How many, as received", nullable=True)
     received_payment_amount = text("What was paid for all of them, as received", nullable=True)
     status = text("`shipped` or `refunded`; null in files from before there was a status", nullable=True)
+    received_currency = text("The currency of what was paid, as received, where the source says it", nullable=True)
+    received_shipping_amount = text("What was paid for shipping, as received", nullable=True)
+    received_tax_amount = text("What was paid in taxes, as received", nullable=True)
+    received_tip_amount = text("What was paid as a tip, as received", nullable=True)
     ordered_at = instant("The instant in date_time; null if the text could not be read", nullable=True)
     order_date = day("The day of ordered_at; null if that is", nullable=True)
     id_number = Column("int64", "The number in id; null if it is not a number", nullable=True)
@@ -44,8 +48,18 @@ class ReceivedOrder(Table, abstract=True):
         nullable=True,
     )
     payment_amount = received_amount(
-        "The number in received_payment_amount, cut to what fits; null if it is not a number", nullable=True
+        "The number in received_payment_amount, cut to what fits and in `currency`; null if it is not a number",
+        nullable=True,
     )
+    shipping_amount = received_amount("The number in received_shipping_amount", nullable=True)
+    tax_amount = received_amount("The number in received_tax_amount", nullable=True)
+    tip_amount = received_amount("The number in received_tip_amount", nullable=True)
+    currency = text(
+        "The currency of the amounts that were read: that in received_currency, or the one to which "
+        "ECOM_RATES converts them",
+        nullable=True,
+    )
+    left_out = text("The condition of the mapping that leaves the line out, such as a test order", nullable=True)
     received_at = instant("When the line arrived, where the source says so", nullable=True)
     received_date = day("The day on which the line arrived")
     source = text("Where the line came from: `sandbox`, or the path or address that was given")
@@ -150,6 +164,14 @@ class UserOrderLog(Table):
     quantity = Column("int64", "How many; positive for refunds too", unit="items", at_least=1)
     payment_amount = received_amount("What was paid for all of them; positive for refunds too", at_least=0)
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
+    currency = text("The currency of the amounts, where the source says it", nullable=True)
+    shipping_amount = received_amount(
+        "What was paid for the order's shipping, on one of its lines, or the line's part; null where the source does "
+        "not say it",
+        nullable=True,
+    )
+    tax_amount = received_amount("What was paid in taxes beside payment_amount, in the same way", nullable=True)
+    tip_amount = received_amount("What was paid as a tip, in the same way", nullable=True)
     received_date = day("The day on which this copy arrived")
     source_file = text("The file in which it came")
 

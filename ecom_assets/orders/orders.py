@@ -23,8 +23,10 @@ ALL = "(all)"
 CONTENT = (
     "order_id", "date_time", "city_id", "city_name", "region", "country", "customer_id", "first_name", "last_name",
     "item_id", "item_name", "item_category", "sales_channel", "received_quantity", "received_payment_amount", "status",
-    "id",
+    "id", "received_currency", "received_shipping_amount", "received_tax_amount", "received_tip_amount",
 )  # fmt: skip
+CHARGES = ("shipping_amount", "tax_amount", "tip_amount")
+"""What an order costs beside its items."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
     )
     reason = ibis.cases(
         (raw.malformed_row.notnull(), "malformed_row"),
+        (raw.left_out.notnull(), "left_out"),
         (has_implausible_date, "implausible_date"),
         (raw.uniq_id.isnull(), "missing_uniq_id"),
         (raw.ordered_at.isnull(), "unparseable_date_time"),
@@ -61,6 +64,7 @@ def classify(raw: ir.Table, rule: OrderRule) -> ir.Table:
         (raw.payment_amount.isnull(), "missing_amount"),
         (raw.payment_amount < 0, "negative_amount"),
         (raw.payment_amount > ibis.literal(rule.max_amount, AMOUNT), "amount_too_large"),
+        (ibis.or_(*(raw[f"received_{name}"].notnull() & raw[name].isnull() for name in CHARGES)), "unparseable_charge"),
         (raw.status.notin(STATUSES), "unknown_status"),
         else_=ibis.null("string"),
     )

@@ -12,7 +12,7 @@ from ecom_assets.orders.contracts import (
     RawUserOrderLog,
     UserOrderLog,
 )
-from ecom_assets.orders.orders import OrderRule, clean_lines, latest_copies, quarantined_orders, surplus_lines
+from ecom_assets.orders.orders import CHARGES, OrderRule, clean_lines, latest_copies, quarantined_orders, surplus_lines
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, keeping
@@ -79,7 +79,7 @@ TRACES: Final = (
         "clean-order-lines-and-reject-reasons",
         {
             "row_count": Count(RawUserOrderLog, _quarantined),
-            **dict.fromkeys(("id_number", "quantity", "payment_amount"), OF_SAMPLE),
+            **dict.fromkeys(("id_number", "quantity", "payment_amount", *CHARGES), OF_SAMPLE),
         },
     ),
 )

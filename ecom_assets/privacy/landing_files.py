@@ -262,7 +262,43 @@ class _ParquetFile:
         return select("file_row_number", rows, self.rule.condition)
 
 
-def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person) -> _TextFile | _ParquetFile:
+@dataclass(frozen=True)
+class _ShapedFile:
+    """A file whose rows are not its lines; what they are taken from can only be delivered again."""
+
+    files: RecordFiles
+    file: InputFile
+    rule: _Rule
+
+    def count(self) -> int:
+        """Return how many rows are the person's."""
+        user = f"trim({self.rule.fields[0]}, {text(string.whitespace)})"
+        users = {user.strip() for user in self.rule.person.users}
+        if not users:
+            return 0
+        rows = self.files.rows_sql(self.file)
+        ((count,),) = self.files.con.execute(select("count(*)", rows, f"{user} IN {_listed(users)}")).fetchall()
+        return int(count)
+
+    def write_rest(self, path: Path) -> None:
+        """Refuse: a person's rows are parts of documents, or of orders of several lines.
+
+        Raises:
+            SourceError: Always.
+        """
+        del path
+        raise SourceError(
+            f"{self.file.name} has orders of this person, and an order in it is more than one line; export it again "
+            "without them, or remove it once it is loaded, and erase again"
+        )
+
+
+Finder = _TextFile | _ParquetFile | _ShapedFile
+
+
+def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person) -> Finder:
+    if layout.shape:
+        return _ShapedFile(files, file, _Rule(files.mapping, person))
     kind = _ParquetFile if layout.format == "parquet" else _TextFile
     return kind(files.con, file, layout, _Rule(files.mapping, person))
 

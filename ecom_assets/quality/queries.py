@@ -170,6 +170,10 @@ SENTENCES: Final = {
     "quantity_too_large": "The quantity is more than ECOM_MAX_QUANTITY; raise the setting if it is right",
     "missing_amount": "The amount is missing or not a number; write it as 12.34, without a currency",
     "negative_amount": "The amount is below zero; send a refund as a line with the status `refunded`",
+    "left_out": "A condition of the mapping (`leave_out`) leaves the line out, such as a test order; its name "
+    "is in the column left_out",
+    "unparseable_charge": "The amount of shipping, taxes or the tip is not a number; write it as 12.34, without a "
+    "currency",
     "unknown_status": "The status is neither `shipped` nor `refunded`; translate it in the mapping",
 }
 

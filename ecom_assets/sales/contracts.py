@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import STATUSES, UserOrderLog
-from ecom_assets.sales.measures import SalesMeasures
+from ecom_assets.sales.measures import ChargeMeasures, SalesMeasures
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, received_amount, text
 
 AN_ORDER = "Orders, an order being the lines of one order id on one day"
@@ -114,6 +114,9 @@ class Sales(Table):
     status = text("Whether it was shipped, or paid back", one_of=STATUSES)
     quantity = Column("int64", "How many, negative for refunds", unit="items")
     revenue_amount = received_amount("What was paid for all of them, negative for refunds")
+    shipping_amount = received_amount("What was paid for shipping, negative for refunds", nullable=True)
+    tax_amount = received_amount("What was paid in taxes beside that, negative for refunds", nullable=True)
+    tip_amount = received_amount("What was paid as a tip, negative for refunds", nullable=True)
 
 
 class ProductSalesDaily(SalesMeasures, Table):
@@ -129,7 +132,7 @@ class ProductSalesDaily(SalesMeasures, Table):
     item_id = text("See mart.item")
 
 
-class RevenueDaily(SalesMeasures, Table):
+class RevenueDaily(SalesMeasures, ChargeMeasures, Table):
     """One row per day, and per day and channel, city, category, and sales channel: `(all)` in what is summed."""
 
     layer = "mart"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.orders.orders import ALL, NONE, order_key
+from ecom_assets.orders.orders import ALL, CHARGES, NONE, order_key
 from ecom_assets.sales.contracts import ProductSalesDaily, PurchaseRevenueDaily, RevenueDaily, Sales
 from ecom_assets.sales.dimensions import UNKNOWN
 from ecom_assets.sales.measures import SalesMeasures
@@ -29,6 +29,7 @@ def sales(lines: ir.Table, channels: ir.Table, days: Days) -> ir.Table:
         channel=lines.channel.fill_null(NONE),
         quantity=is_refund.ifelse(-lines.quantity, lines.quantity),
         revenue_amount=is_refund.ifelse(-lines.payment_amount, lines.payment_amount).cast(AMOUNT),
+        **{name: is_refund.ifelse(-lines[name], lines[name]).cast(AMOUNT) for name in CHARGES},
     ).select(*Sales.columns)
 
 
@@ -42,7 +43,7 @@ def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
     """Return the totals of each of `days` and the sums by each dimension, `(all)` in the others, from all `Sales`."""
     sold = sold.filter(days.contain(sold.order_date))
     parts = [
-        added_up(sold, ["order_date", *kept]).mutate(
+        added_up(sold, ["order_date", *kept], RevenueDaily).mutate(
             **{name: ibis.literal(ALL) for name in DIMENSIONS if name not in kept}
         )
         for kept in ((), *((name,) for name in DIMENSIONS))
@@ -50,17 +51,17 @@ def revenue_daily(sold: ir.Table, days: Days) -> ir.Table:
     return union_all(*(part.select(*RevenueDaily.columns) for part in parts))
 
 
-def added_up(sold: ir.Table, unit: Sequence[str]) -> ir.Table:
+def added_up(sold: ir.Table, unit: Sequence[str], measures: type = SalesMeasures) -> ir.Table:
     """Return the measures of rows of `Sales` per unit; `order_key` defines which lines are one order."""
-    return _measured(sold.mutate(order_key=sold.order_id if "order_date" in unit else order_key(sold)), unit)
+    return _measured(sold.mutate(order_key=sold.order_id if "order_date" in unit else order_key(sold)), unit, measures)
 
 
-def _measured(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
+def _measured(rows: ir.Table, unit: Sequence[str], measures: type = SalesMeasures) -> ir.Table:
     """Return the measures of rows per unit.
 
     The rows have `order_key`, `customer_id`, `status`, and `quantity` and `revenue_amount`, both negative for refunds.
     """
-    return with_ratios(rows.group_by(*unit).agg(**aggregates(rows, SalesMeasures)), SalesMeasures)
+    return with_ratios(rows.group_by(*unit).agg(**aggregates(rows, measures)), measures)
 
 
 PURCHASE, REFUND = "purchase", "refund"

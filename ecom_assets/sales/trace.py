@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog
-from ecom_assets.orders.orders import order_key
+from ecom_assets.orders.orders import CHARGES, order_key
 from ecom_assets.sales.contracts import (
     Calendar,
     Customer,
@@ -52,7 +52,10 @@ UPSTREAM: Final[Mapping[type[Table], UpstreamRows]] = {
 }
 PARTS: Final = ("order_key", "customer_id", "quantity", "revenue_amount")
 """The columns of sales that measures are counted from."""
-LINE_COLUMNS: Final = dict(zip(PARTS, ("order_key", "customer_id", "quantity", "payment_amount"), strict=True))
+LINE_COLUMNS: Final = {
+    **dict(zip(PARTS, ("order_key", "customer_id", "quantity", "payment_amount"), strict=True)),
+    **{name: name for name in CHARGES},
+}
 """Their names in order lines."""
 EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), strict=True))
 """Their names in purchase and refund events; each event is an order of one item."""
@@ -79,10 +82,10 @@ def signed(rows: RowsOf) -> RowsOf:
 
 
 def sales_derivations(
-    to: type[Table], rows: RowsOf, columns: Mapping[str, str] = LINE_COLUMNS
+    to: type[Table], rows: RowsOf, columns: Mapping[str, str] = LINE_COLUMNS, declared: type = SalesMeasures
 ) -> dict[str, Derivation]:
     """Return how each measure of sales is derived from some rows with a `status`; see `LINE_COLUMNS`."""
-    counts = {name: measure.counted_as for name, measure in measures_of(SalesMeasures).items()}
+    counts = {name: measure.counted_as for name, measure in measures_of(declared).items()}
     return ratios_of(SalesMeasures) | {
         name: _derivation(to, rows, columns, of) for name, of in counts.items() if isinstance(of, Aggregate)
     }
@@ -211,10 +214,11 @@ TRACES: Final = (
         {
             "quantity": Sum(UserOrderLog, signed(_this_line), "quantity"),
             "revenue_amount": Sum(UserOrderLog, signed(_this_line), "payment_amount"),
+            **{name: Sum(UserOrderLog, signed(_this_line), name) for name in CHARGES},
         },
     ),
     *(
-        TableTrace(contract, "sales", sales_derivations(Sales, _of_key(*contract.key)))
+        TableTrace(contract, "sales", sales_derivations(Sales, _of_key(*contract.key), declared=contract))
         for contract in (ProductSalesDaily, RevenueDaily)
     ),
     TableTrace(

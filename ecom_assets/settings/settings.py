@@ -131,6 +131,11 @@ class Settings(
         "of your own data are shown without one, and those of the simulated shop in USD",
     )
     shop_name: str = Field("", max_length=100, description="Name of the shop, at the top of the dashboard")
+    rates: Path | None = Field(
+        None,
+        description="CSV file of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by which order "
+        "lines of other currencies are converted; the newest rate up to the order's day counts",
+    )
     late_days: int = Field(
         7, ge=0, le=60, description="Number of days by which an event may arrive late and still count"
     )

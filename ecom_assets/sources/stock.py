@@ -3,14 +3,11 @@
 A catalogue lists current stock, not past stock, so its rows belong to one day: the newest of the run.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -24,44 +21,12 @@ from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.damage import copies_folder
-from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, encoding_of_lines, lines_of, marked_encoding
+from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import NoSource, SliceOutput
 from ecom_assets.tables.values import MAX_STOCK
 from ecom_assets.warehouse.local import in_memory
-from ecom_assets.warehouse.sql_text import ident, select, text
-
-
-def catalogue_rows(path: str) -> str:
-    """Return the reader call for a catalogue.
-
-    Raises:
-        SourceError: It cannot be read to its end, or is a text file of an unknown encoding.
-    """
-    if path.endswith((".parquet", ".pq")):
-        return f"read_parquet({text(path)})"
-    return f"read_csv({text(_in_utf_8(path))}, all_varchar=true)"
-
-
-def _in_utf_8(path: str) -> str:
-    """Return the path of a text file if it is UTF-8, else that of a copy."""
-    file_path = Path(path)
-    if not file_path.is_file():  # the engine's reader says so
-        return path
-    stat = file_path.stat()
-    written_at = datetime.fromtimestamp(stat.st_mtime, UTC)
-    is_gzip = file_path.suffix == ".gz"
-    file = InputFile(path, file_path.name, "csv", is_gzip, None, stat.st_size, written_at, written_at, encoding=UTF_8)
-    head = b"".join(islice(blocks_of(file), 1))
-    encoding = marked_encoding(head) or encoding_of_lines(lines_of(file), file_path.name)
-    if encoding in {None, UTF_8}:
-        return path
-    copy = copies_folder() / f"{hashlib.sha256(f'{file_path.absolute()}|{written_at}'.encode()).hexdigest()}.csv"
-    with copy.open("wb") as opened:
-        opened.writelines(blocks_of(replace(file, encoding=encoding)))
-    return str(copy)
+from ecom_assets.warehouse.sql_text import ident, select
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ def kept(shop: OrderPlatform) -> list[tuple[str, Any]]:
 
 BROKEN: dict[str, Row] = {
     "malformed_row": {"malformed_row": "1;2"},
+    "left_out": {"left_out": "test_order"},
     "implausible_date": {"received_at": datetime(1970, 1, 1)},  # noqa: DTZ001 (UTC, as tables have it)
     "missing_uniq_id": {"uniq_id": None},
     "unparseable_date_time": {"ordered_at": None, "order_date": None, "date_time": "yesterday"},
@@ -59,6 +60,7 @@ BROKEN: dict[str, Row] = {
     "missing_amount": {"payment_amount": None},
     "negative_amount": {"payment_amount": Decimal("-0.01")},
     "amount_too_large": {"payment_amount": Decimal("100000000.01")},
+    "unparseable_charge": {"received_tax_amount": "some"},
     "unknown_status": {"status": "lost"},
 }
 

@@ -131,7 +131,7 @@ def test_the_layout_of_another_shipped_mapping_is_recognized(tmp_path: Path) -> 
 
 
 def test_a_mapping_of_events_is_none_of_orders() -> None:
-    with pytest.raises(MappingError, match="shipped are online_retail, user_order_log"):
+    with pytest.raises(MappingError, match="shipped are magento, magento_grid, online_retail,"):
         load_order_mapping("rees46")
 
 
@@ -141,7 +141,10 @@ def test_what_is_left_over_cannot_be_kept_as_properties() -> None:
 
 
 def test_the_shipped_mappings_are_those_of_the_interface() -> None:
-    assert shipped(OrderMapping) == ["online_retail", "user_order_log"]
+    assert shipped(OrderMapping) == [
+        "magento", "magento_grid", "online_retail", "prestashop", "prestashop_list", "shopify", "shopify_admin",
+        "stripe", "stripe_balance", "stripe_payments", "user_order_log", "woocommerce", "woocommerce_analytics",
+    ]  # fmt: skip
 
 
 def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import duckdb
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of, require_text
+from ecom_assets.sources.files.mapping import RecordMapping
+from ecom_assets.sources.files.shaped_files import shaped_rows
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, as_utf_8, encoding_of_header, marked_encoding
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
 
@@ -48,26 +51,33 @@ class FileColumns:
     first_rows: tuple[dict[str, str], ...] = ()
     rounded: frozenset[str] = frozenset()
     encoding: str | None = None
+    has_header: bool = True
 
 
-def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, delimiter: str, exploded: str | None) -> FileColumns:
-    """Return the columns of a file.
+def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordMapping) -> FileColumns:
+    """Return the columns of a file, under the names that a mapping has for them.
 
     Raises:
         SourceError: The content does not match the file extension, or has no usable columns.
     """
     if file.format == "parquet":
-        return _parquet(con, file, exploded)
+        if mapping.shape:
+            raise SourceError(f"{file.name} is Parquet, which mapping {mapping.name!r} does not read; give JSON or CSV")
+        return _parquet(con, file, mapping.explode)
     head = head_of(file)
     encoding = file.encoding or marked_encoding(head)
     text_head = _text_head(file, head, encoding)
     if file.format == "ndjson":
-        return replace(_ndjson(text_head, exploded), encoding=encoding)
-    delimiter = "\t" if ".tsv" in Path(file.path).suffixes else delimiter
-    result = _csv(file, text_head, delimiter)
+        if mapping.shape:
+            rows = islice(shaped_rows(replace(file, encoding=encoding), mapping.shape), _SAMPLE_LINES)
+            columns = _columns_in(row.items() for row in rows if isinstance(row, dict))
+            return FileColumns(columns, encoding=encoding)
+        return replace(_ndjson(text_head, mapping.explode), encoding=encoding)
+    delimiter = "\t" if ".tsv" in Path(file.path).suffixes else mapping.delimiter
+    result = _csv(file, text_head, delimiter, mapping)
     header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
     if encoding is None and (encoding := encoding_of_header(header, file.name)):
-        result = _csv(file, _text_head(file, head, encoding), delimiter)
+        result = _csv(file, _text_head(file, head, encoding), delimiter, mapping)
     return replace(result, encoding=encoding)
 
 
@@ -81,10 +91,10 @@ def _csv_reader(head: bytes, delimiter: str) -> "Iterator[list[str]]":
     return csv.reader(io.StringIO(head.decode(UTF_8, errors="surrogateescape"), newline=""), delimiter=delimiter)
 
 
-def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
+def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping) -> FileColumns:
     rows = _csv_reader(head, delimiter)
     try:
-        names = next((row for row in rows if row), [])
+        names = list(mapping.header) or next((row for row in rows if row), [])
     except csv.Error as error:
         limit = csv.field_size_limit()
         raise SourceError(
@@ -98,8 +108,10 @@ def _csv(file: InputFile, head: bytes, delimiter: str) -> FileColumns:
         raise SourceError(f"{file.name} has two columns called {twice!r}; rename one")
     if not all(name.strip() for name in names):
         raise SourceError(f"{file.name} has a column without a name in its header; name it")
+    names = _known_names(names, mapping)
     first_rows = _csv_rows(rows, names, _FIRST_LINES)
-    return FileColumns({name: FileColumn("text", "text") for name in names}, delimiter, first_rows)
+    columns = {name: FileColumn("text", "text") for name in names}
+    return FileColumns(columns, delimiter, first_rows, has_header=not mapping.header)
 
 
 def sample_of(file: InputFile, result: FileColumns) -> tuple[dict[str, str], ...]:
@@ -107,8 +119,16 @@ def sample_of(file: InputFile, result: FileColumns) -> tuple[dict[str, str], ...
     if not result.first_rows:
         return ()
     rows = _csv_reader(_text_head(file, head_of(file), result.encoding), result.delimiter)
-    names = next(row for row in rows if row)
-    return _csv_rows(rows, names, _SAMPLE_LINES)
+    if result.has_header:
+        next(row for row in rows if row)
+    return _csv_rows(rows, list(result.columns), _SAMPLE_LINES)
+
+
+def _known_names(names: Sequence[str], mapping: RecordMapping) -> list[str]:
+    """Return the names of a header, those in another language as the mapping names them."""
+    ours = {alias: name for name, aliases in mapping.aliases.items() for alias in aliases}
+    # Where a file has the name itself, a column with an alias of it is another one.
+    return [ours[name] if name in ours and ours[name] not in names else name for name in names]
 
 
 def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tuple[dict[str, str], ...]:
@@ -126,9 +146,13 @@ def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tup
 
 def _ndjson(head: bytes, exploded: str | None) -> FileColumns:
     lines = [line for line in head.splitlines() if line.strip()]
+    return FileColumns(_columns_in(_members(line, exploded) for line in lines[:_SAMPLE_LINES]))
+
+
+def _columns_in(rows: Iterable[Iterable[tuple[str, object]]]) -> dict[str, FileColumn]:
     columns: dict[str, FileColumn] = {}
-    for line in lines[:_SAMPLE_LINES]:
-        for name, value in _members(line, exploded):
+    for row in rows:
+        for name, value in row:
             kind = _json_kind(value)
             before = columns.get(name)
             if before is None or before.kind == "null":
@@ -136,7 +160,7 @@ def _ndjson(head: bytes, exploded: str | None) -> FileColumns:
             elif kind not in {before.kind, "null"}:
                 # Ids can be numbers in one line and text in another; one odd value must not fail the file.
                 columns[name] = FileColumn("mixed", "mixed")
-    return FileColumns(columns)
+    return columns
 
 
 def _json_in(line: bytes) -> object:

@@ -7,7 +7,7 @@ import io
 import re
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -21,6 +21,8 @@ from isal import igzip
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile
+from ecom_assets.sources.files.shape import FlatRow, RowShape, grouped
+from ecom_assets.sources.files.shaped_files import as_json, csv_row, shaped_rows
 from ecom_assets.sources.files.sql import (
     HAS_TEXT,
     MAX_DEPTH,
@@ -72,7 +74,8 @@ def copied_files(
     """
     if layout.format == "parquet":
         return dict.fromkeys(file.path for file in files), Findings(row_counts=_parquet_counts(con, layout, files))
-    odd = frozenset(file.path for file in files if file.encoding not in {None, UTF_8} or _is_odd(file))
+    is_changed = layout.shape is not None or not layout.has_header
+    odd = frozenset(f.path for f in files if is_changed or f.encoding not in {None, UTF_8} or _is_odd(f))
     result = _find_damage(con, layout, [file for file in files if file.path not in odd])
     copies: dict[str, SoundCopy | None] = dict.fromkeys(file.path for file in files)
     for file in files:
@@ -137,7 +140,7 @@ def _find_damage(con: duckdb.DuckDBPyConnection, layout: Layout, files: Sequence
 
 def _look_at_copy(con: duckdb.DuckDBPyConnection, layout: Layout, path: str, copy: "SoundCopy") -> Findings:
     """Return the findings of a file that is read from a copy: its rows, and a key that is not in its mapping."""
-    if layout.format == "csv":
+    if layout.format == "csv" or layout.shape:
         return Findings(row_counts={path: copy.sound_count + copy.damaged_count})
     result = _look(con, layout, [copy.sound])
     unknown = (path, result.unknown[1]) if result.unknown else None
@@ -313,9 +316,9 @@ def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
     with ExitStack() as stack:
         sound = stack.enter_context(_writable(sound_path, is_gzip=file.is_gzip))
         damaged = _DamagedLines(stack.enter_context(pq.ParquetWriter(damaged_path, _LINES)))
-        if layout.format == "csv":
+        if layout.format == "csv" and not layout.shape:
             sound.write(_header(layout))
-        for record in _records(file, layout):
+        for record in _shaped(file, layout, layout.shape) if layout.shape else _records(file, layout):
             if record.is_sound:
                 sound.write(record.content + b"\n")
                 sound_count += 1
@@ -329,7 +332,8 @@ def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
 def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
     if layout.format == "csv":
         reader = RecordReader(lines_of(file), RecordPatterns(len(layout.columns), layout.delimiter))
-        reader.skip_header()
+        if layout.has_header:
+            reader.skip_header()
         for record in reader.records():
             yield Record(record.content, record.is_sound and _is_text(record.content))
         return
@@ -338,6 +342,33 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
         if content:
             is_sound = not is_too_long(line) and _is_text(content) and not _is_too_deep(content)
             yield Record(content, is_sound)
+
+
+def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record]:
+    """Yield the rows of a file whose rows are not its lines, and its damaged lines."""
+    damaged: list[Record] = []
+    rows: Iterable[FlatRow | str]
+    if layout.format == "csv":
+        names = [name for name, _ in layout.columns]
+        lines = _sound_lines(_records(file, layout), damaged)
+        named = (csv_row(line, names, layout.delimiter, has_apostrophes=layout.has_apostrophes) for line in lines)
+        rows = grouped(named, shape)
+    else:
+        rows = shaped_rows(file, shape)
+    for row in rows:
+        if isinstance(row, str):
+            yield Record(row.encode(UTF_8, "replace"), is_sound=False)
+        else:
+            yield Record(as_json(row, layout.needed), is_sound=True)
+    yield from damaged
+
+
+def _sound_lines(records: Iterable[Record], damaged: list[Record]) -> Iterator[bytes]:
+    for record in records:
+        if record.is_sound:
+            yield record.content
+        else:
+            damaged.append(record)
 
 
 def _is_text(content: bytes) -> bool:

@@ -12,7 +12,8 @@ import duckdb
 from ecom_assets.errors import MappingError
 from ecom_assets.sources.files.columns import FileColumns, sample_of
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.mapping import IdField, RecordMapping, SourceField, TimeField, load, shipped
+from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordMapping, SourceField, TimeField, load, shipped
+from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.sql import field_sql
 from ecom_assets.sources.mapping_file import bracketed_guess
 from ecom_assets.warehouse.sql_text import ident, select
@@ -21,19 +22,24 @@ _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
 
 
 def columns_used(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
-    """Return the columns of the file that each field of a mapping uses."""
-    return {name: tuple(_origins(con, mapping, name, field)) for name, field in mapping.given()}
+    """Return the columns of the file that each field of a mapping, and each condition that leaves rows out, uses."""
+    used = {name: tuple(dict.fromkeys(_origins(con, mapping, name, field))) for name, field in mapping.given()}
+    for name, condition in mapping.leave_out.items():
+        key = f"{LEFT_OUT}.{name}"
+        referred = _references(con, mapping, key, condition.expression) if condition.expression else []
+        used[key] = (*([condition.column] if condition.column else []), *referred)
+    return used
 
 
 def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
     """Raise MappingError unless the engine accepts every expression over text columns."""
-    for name, field in mapping.given():
-        if field.expression is None:
-            continue
-        columns = [f"NULL::VARCHAR AS {ident(column)}" for column in used[name]]
-        rows = select([*columns, "NULL::VARCHAR AS __other", "NULL::VARCHAR AS __malformed"], "(VALUES (0))")
+    values = {name: field_sql(mapping, name) for name, field in mapping.given() if not getattr(field, "hash_of", None)}
+    values |= {f"{LEFT_OUT}.{name}": condition.sql for name, condition in mapping.leave_out.items()}
+    for name, value in values.items():
+        columns = [f"NULL::VARCHAR AS {ident(column)}" for column in {*used[name], *ADDED}]
+        columns += [f"NULL::VARCHAR AS {column}" for column in ("__other", "__malformed", "__file")]
         try:
-            con.execute(select([field_sql(mapping, name), "__malformed"], rows))
+            con.execute(select([value, "__malformed"], select(columns, "(VALUES (0))")))
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             raise MappingError(
@@ -73,7 +79,12 @@ class _Fit:
     @cached_property
     def unknown(self) -> list[str]:
         expected = {column for columns in self.used.values() for column in columns}
-        expected |= {*self.mapping.ignore_columns, self.mapping.explode or ""}
+        expected |= {
+            *self.mapping.ignore_columns,
+            *self.mapping.group_by,
+            *self.mapping.carry_down,
+            self.mapping.explode or "",
+        }
         return [name for name in self.found.columns if name not in expected]
 
     def check_missing(self) -> None:
@@ -81,6 +92,11 @@ class _Fit:
             return
         if self.mapping.explode:
             self._check_exploded(self.mapping.explode)
+        shared = dict.fromkeys(self.mapping.group_by, "group_by")
+        shared |= {name: "carry_down" for name in self.mapping.carry_down if bracketed_guess(name, self.unknown)}
+        for column, key in shared.items():
+            if column not in self.found.columns:
+                raise MappingError(self._missing(key, column))
         for name, columns in self.used.items():
             for column in columns:
                 if column not in self.found.columns and not self._may_lack(name, column):
@@ -126,6 +142,13 @@ class _Fit:
     def _may_lack(self, name: str, column: str) -> bool:
         if self.mapping.may_lack(name, column):
             return True
+        field = getattr(self.mapping.fields, name, None)
+        is_document = self.file.format == "ndjson" and self.mapping.shape is not None
+        if field and (field.first_of or field.by_row or is_document):
+            # One of several columns is enough; what documents have depends on the records in them.
+            has_any = any(used in self.found.columns for used in self.used[name])
+            has_any |= any(origin.constant is not None for origin in (field.by_row or {}).values())
+            return has_any or (is_document and name not in self.mapping.kind.required)
         # JSON often omits empty fields; but if there is a similar key, the name is probably misspelled.
         is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
         is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)
@@ -202,8 +225,15 @@ def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[st
 
 
 def _origins(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, field: SourceField) -> Iterator[str]:
+    yield from field.columns
+    if field.shared_by:
+        yield from _origins(con, mapping, name, field.shared_by)
+    for origin in (field.by_row or {}).values():
+        yield from _origins(con, mapping, name, origin)
     if field.column:
         yield field.column
+    elif field.first_of:
+        yield from field.first_of
     elif field.expression:
         yield from _references(con, mapping, name, field.expression)
     elif isinstance(field, IdField) and field.hash_of:

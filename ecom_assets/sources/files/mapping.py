@@ -1,22 +1,34 @@
 """Mappings: YAML files that define how a source layout becomes records of one kind, events or order lines."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
+from ecom_assets.orders.orders import CHARGES
+from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Split, Text
+from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.mapping_file import load_mapping_file, shipped_file, shipped_in
+from ecom_assets.sources.files.usual_names import usual_event_types
+from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
 from ecom_assets.warehouse.sql_text import amount
 
-FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_s_local", "epoch_ms_local")
+LEFT_OUT = "left_out"
+FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 
 
 def valid_zone(name: str) -> str:
@@ -26,6 +38,13 @@ def valid_zone(name: str) -> str:
     except (KeyError, OSError, ValueError) as error:
         raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin") from error
     return name
+
+
+OF_SHOP = "shop"
+
+
+def _zone_or_shop(name: str) -> str:
+    return name if name == OF_SHOP else valid_zone(name)
 
 
 TimeZone = Annotated[str, AfterValidator(valid_zone)]
@@ -51,6 +70,7 @@ class RecordKind:
     numbers: frozenset[str]
     read: Mapping[str, tuple[str, str]]
     renamed: Mapping[str, str] = field(default_factory=dict)
+    is_filtered: bool = False  # whether a mapping may leave rows out, which then say why in a column `left_out`
 
     @property
     def columns(self) -> dict[str, str]:
@@ -58,18 +78,29 @@ class RecordKind:
         texts = {self.renamed.get(name, name): "VARCHAR" for name in self.fields}
         read = {name: kind for name, (kind, _) in self.read.items()}
         arrival = {"received_at": "TIMESTAMP", "received_date": "DATE"}
-        return {**texts, self.at: "TIMESTAMP", **read, **arrival, "source_file": "VARCHAR", "malformed_row": "VARCHAR"}
+        left_out = {LEFT_OUT: "VARCHAR"} if self.is_filtered else {}
+        file = {"source_file": "VARCHAR", "malformed_row": "VARCHAR"}
+        return {**texts, self.at: "TIMESTAMP", **read, **left_out, **arrival, **file}
 
 
 class _MappingPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SourceField(_MappingPart):
-    """The origin of a field: one column of the file, or an SQL expression over its columns."""
+class SourceField(Operations):
+    """The origin of a field, and what is done with its value.
+
+    The origin is one column of the file, the first of several columns that has a value, a constant, an SQL expression
+    over the columns, or another origin for each kind of row.
+    """
 
     column: str | None = Field(default=None, min_length=1)
+    first_of: tuple[str, ...] | None = Field(default=None, min_length=2)
+    constant: Text | None = None
     expression: str | None = Field(default=None, min_length=1)
+    by_row: "dict[str, SourceField] | None" = None
+    # The number is that of a whole order; each line gets its part by this number of its own.
+    shared_by: "SourceField | None" = None
     # A tuple lists the columns of the expression that a file may lack; `*` stands for any characters.
     optional: bool | tuple[str, ...] | None = None
 
@@ -80,18 +111,39 @@ class SourceField(_MappingPart):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "SourceField":
-        given = [self.column, self.expression, getattr(self, "hash_of", None)]
+        hash_of = getattr(self, "hash_of", None)
+        given = [self.column, self.first_of, self.constant, self.expression, self.by_row, hash_of]
         if sum(origin is not None for origin in given) != 1:
-            names = "column, expression or hash_of" if isinstance(self, IdField) else "column or expression"
-            raise ValueError(f"give exactly one of {names}")
+            names = ["column", "first_of", "constant", "expression", "by_row"]
+            names += ["hash_of"] if isinstance(self, IdField) else []
+            raise ValueError(f"give exactly one of {', '.join(names[:-1])} or {names[-1]}")
         return self
 
 
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class KindOfRow(_MappingPart):
+    """One kind of rows of a record: the path of the list, and the columns of which one must say something."""
+
+    list: str = Field(min_length=1)
+    if_any: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        return {"list": value} if isinstance(value, str) else value
+
+
 class TimeField(SourceField):
-    """A timestamp field: its format (one of `FORMATS` or a strptime format) and time zone."""
+    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone.
+
+    The zone `shop` is that of the shop's days, for texts of which the source does not say the zone.
+    """
 
     format: str | tuple[str, ...] = "iso"
-    timezone: TimeZone = "UTC"
+    timezone: Annotated[str, AfterValidator(_zone_or_shop)] = "UTC"
 
     @field_validator("format")
     @classmethod
@@ -156,6 +208,17 @@ class RecordMapping(_MappingPart):
     explode: str | None = None
     ignore_columns: tuple[str, ...] = ()
     other_columns: Literal["refuse", "ignore", "properties"] = "refuse"
+    leave_out: dict[str, RowCondition] = Field(default_factory=dict)
+    records: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    rows: dict[str, KindOfRow] = Field(default_factory=dict)
+    group_by: tuple[str, ...] = ()
+    carry_down: tuple[str, ...] = ()
+    header: tuple[str, ...] = ()
+    aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    leading_apostrophe: Literal["keep", "remove"] = "keep"
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ".", ",", " ", "'", "\u00a0", "\u202f", "\u2019"] = ""
+    currency_signs: Literal["keep", "remove"] = "keep"
     delimiter: Literal[",", ";", "\t", "|"] = ","
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
 
@@ -166,7 +229,39 @@ class RecordMapping(_MappingPart):
         parts = value.get("parts") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(parts, dict) or not isinstance(value.get("fields"), dict):
             return value
-        return value | {"fields": {name: _completed(origin, parts) for name, origin in value["fields"].items()}}
+        return value | {"fields": _completed(value["fields"], parts)}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RecordMapping":
+        if self.explode and (self.rows or self.records):
+            raise ValueError("give `rows` with the path of the list in place of `explode`, or leave out `records`")
+        if self.carry_down and not self.group_by:
+            raise ValueError("`carry_down` needs `group_by`: the column that the lines of one order have in common")
+        if self.decimal == self.thousands:
+            raise ValueError("`decimal` and `thousands` cannot be the same sign")
+        if self.leave_out and not self.kind.is_filtered:
+            raise ValueError("`leave_out` is for order lines")
+        return self
+
+    def in_zone(self, zone: str) -> Self:
+        """Return the mapping with a time zone for times of which only the shop knows the zone."""
+        times = {name: field for name, field in self.given() if getattr(field, "timezone", "") == OF_SHOP}
+        fields = {name: field.model_copy(update={"timezone": zone}) for name, field in times.items()}
+        return self.model_copy(update={"fields": self.fields.model_copy(update=fields)}) if fields else self
+
+    @property
+    def shape(self) -> RowShape | None:
+        """Return how rows follow from the content of files; None if they are its lines."""
+        if not (self.records or self.rows or self.group_by):
+            return None
+        rows = [RowKind(name, kind.list, kind.if_any) for name, kind in self.rows.items()]
+        default = RowKind("", LINES if self.group_by else WHOLE)
+        return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
+
+    @property
+    def numerals(self) -> Numerals:
+        """Return how numbers are written in the files."""
+        return Numerals(decimal=self.decimal, thousands=self.thousands, has_currency=self.currency_signs == "remove")
 
     @property
     def id_field(self) -> "IdField":
@@ -193,6 +288,10 @@ class RecordMapping(_MappingPart):
 
     def may_lack(self, name: str, column: str) -> bool:
         """Return whether a file may lack a column of a field; a hash may lack what another field may lack."""
+        if column in ADDED:
+            return True
+        if name.startswith(f"{LEFT_OUT}."):
+            return self.leave_out[name.removeprefix(f"{LEFT_OUT}.")].optional
         source_field: SourceField = getattr(self.fields, name)
         if isinstance(source_field, IdField) and source_field.unless == column:
             return True
@@ -206,11 +305,22 @@ class RecordMapping(_MappingPart):
 
 
 def _completed(origin: object, parts: Mapping[str, str]) -> object:
-    if not isinstance(origin, dict) or not isinstance(origin.get("expression"), str):
-        return origin
-    # Braces around anything else are SQL, such as a struct.
-    expression = re.sub(r"\{(\w+)\}", lambda match: f"({parts.get(match[1], match[0])})", origin["expression"])
-    return origin | {"expression": expression}
+    if isinstance(origin, dict):
+        return {
+            key: _with_parts(value, parts) if key == "expression" else _completed(value, parts)
+            for key, value in origin.items()
+        }
+    return origin
+
+
+def _with_parts(expression: object, parts: Mapping[str, str]) -> object:
+    """Return an expression with the parts in place of their names; a part may use those before it."""
+    if not isinstance(expression, str):
+        return expression
+    for name, part in reversed(list(parts.items())):
+        # Braces around anything else are SQL, such as a struct.
+        expression = expression.replace(f"{{{name}}}", f"({part})")
+    return expression
 
 
 Kind = TypeVar("Kind", bound=RecordMapping)
@@ -236,7 +346,11 @@ def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
     if path[0] == "fields" and len(path) == 1:
         fields = kind.model_fields["fields"].annotation
         return list(getattr(fields, "model_fields", ()))
-    return list(_model_of(kind.kind, path[-1]).model_fields)
+    if path[0] == "fields":
+        field = [part for part in path if part not in {"by_row", "shared_by"}]
+        return list((Split if path[-1] == "split" else _model_of(kind.kind, field[1])).model_fields)
+    parts: dict[str, type[BaseModel]] = {"leave_out": RowCondition, "rows": KindOfRow}
+    return [field.alias or name for name, field in parts[path[0]].model_fields.items()] if path[0] in parts else []
 
 
 EVENT_FIELDS = (
@@ -269,19 +383,6 @@ class EventFields(RecordFields):
         if self.user_id is None and self.session_id is None:
             raise ValueError("one of user_id and session_id is needed, or no visitor could be counted")
         return self
-
-
-@cache
-def usual_event_types() -> dict[str, str]:
-    """Return the platform's event types by the names that senders usually give them, as written and in snake_case."""
-    listed: dict[str, list[str]] = yaml.safe_load(shipped_file("usual_event_types.yaml"))
-    return {
-        form: ours
-        for ours, names in listed.items()
-        for name in names
-        for form in (name, name.lower().replace(" ", "_"))
-        if form != ours
-    }
 
 
 class EventMapping(RecordMapping):
@@ -333,7 +434,7 @@ load_mapping = partial(load, EventMapping)
 ORDER_FIELDS = (
     "id", "uniq_id", "order_id", "date_time", "city_id", "city_name", "region", "country", "customer_id",
     "first_name", "last_name", "item_id", "item_name", "item_category", "sales_channel", "quantity",
-    "payment_amount", "status",
+    "payment_amount", "status", "currency", *CHARGES,
 )  # fmt: skip
 
 
@@ -351,15 +452,19 @@ ORDER = RecordKind(
     id="uniq_id",
     time="date_time",
     at="ordered_at",
-    optional=frozenset({"received_at", "order_id", "region", "country", "item_category", "sales_channel", "id"}),
+    optional=frozenset(
+        {"received_at", "order_id", "region", "country", "item_category", "sales_channel", "id", "currency", *CHARGES}
+    ),
     required=("uniq_id", "date_time", "customer_id", "item_id", "quantity", "payment_amount"),
     never_empty=frozenset({"uniq_id", "date_time"}),
-    numbers=frozenset({"quantity", "payment_amount"}),
-    renamed={"quantity": "received_quantity", "payment_amount": "received_payment_amount"},
+    numbers=frozenset({"quantity", "payment_amount", *CHARGES}),
+    renamed={name: f"received_{name}" for name in ("quantity", "payment_amount", "currency", *CHARGES)},
+    is_filtered=True,
     read={
         "id_number": ("BIGINT", whole_number("e.id")),
         "quantity": ("BIGINT", whole_number("e.quantity")),
-        "payment_amount": ("DECIMAL(18, 2)", amount("e.payment_amount")),
+        **{name: ("DECIMAL(18, 2)", amount(f"e.{name}")) for name in ("payment_amount", *CHARGES)},
+        "currency": ("VARCHAR", "nullif(upper(trim(e.currency)), '')"),
     },
 )
 

@@ -22,6 +22,7 @@ from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
@@ -89,7 +90,8 @@ class FileOrders:
     @cached_property
     def _received(self) -> ir.Table:
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
-        rows = select(f"*, {own_day} AS order_date, '' AS source", self.files.received_sql())
+        dated = select(f"*, {own_day} AS order_date, '' AS source", f"({self.files.received_sql()})")
+        rows = Currencies.of(self.settings).in_one(self.files, dated)
         # Copies are looked for in several passes, and a file is expensive to read.
         return without_erased(self.settings, RawUserOrderLog, temporary(self.con, LINES, rows))
 

@@ -21,7 +21,8 @@ from ecom_assets.sources.files.damage import SoundCopy, copied_files
 from ecom_assets.sources.files.fit import check_expressions, check_fit, columns_used, unknown_column
 from ecom_assets.sources.files.footers import Footer, footers_of, rules_passed
 from ecom_assets.sources.files.formats import InputFile, find_files
-from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
+from ecom_assets.sources.files.mapping import LEFT_OUT, RecordMapping, valid_zone
+from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.tables.days import Days
@@ -98,11 +99,13 @@ class RecordFiles:
             raise UsageError(str(error)) from error
         # A failing query must not abort the caller's transaction, so the checks use their own cursor.
         probe = con.cursor()
+        mapping = mapping.in_zone(timezone)
         used = columns_used(probe, mapping)
         check_expressions(probe, mapping, used)
         layouts = []
-        for file in (replace(found, encoding=mapping.encoding) for found in unpacked(find_files(paths))):
-            result = columns_of(probe, file, mapping.delimiter, mapping.explode)
+        found = unpacked(find_files(paths), keeps_arrays=mapping.shape is not None)
+        for file in (replace(one, encoding=mapping.encoding) for one in found):
+            result = columns_of(probe, file, mapping)
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)
             layouts.append((believed, _layout(file, result, mapping, used)))
@@ -134,6 +137,10 @@ class RecordFiles:
         selects = [self._select(group) for group in _groups(landed)]
         selects += [_within(self._select(group), first, end) for group in _groups(loose)]
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
+
+    def rows_sql(self, wanted: InputFile) -> str:
+        """Return the SELECT of the records of one file."""
+        return self._select([(file, layout) for file, layout in self.layouts if file.path == wanted.path])
 
     def sure_sql(self, late_days: int, *, is_dated: bool) -> str:
         """Return the SELECT of all records, with the column `is_sure` of `dated_sql`.
@@ -268,7 +275,8 @@ def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
 
 
 def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:
-    needed = tuple(sorted({column for columns in used.values() for column in columns}))
+    added = ADDED if mapping.shape else ()
+    needed = tuple(sorted({*(column for columns in used.values() for column in columns), *added}))
     # A column that is only hashed for the id is stored nowhere else, so it goes to the properties too.
     only_hashed = mapping.id_field.hash_of and mapping.other_columns == "properties"
     mapped = {column for name in used if not (only_hashed and name == mapping.kind.id) for column in used[name]}
@@ -278,6 +286,9 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
         is_gzip=file.is_gzip,
         columns=tuple(result.columns.items()),
         delimiter=result.delimiter,
+        shape=mapping.shape,
+        has_header=not mapping.header,
+        has_apostrophes=mapping.leading_apostrophe == "remove",
         exploded=mapping.explode,
         needed=needed,
         named=frozenset(mapped),
@@ -341,7 +352,7 @@ def rows_line(rows: Mapping[str, Any]) -> str:
 
 def refused_warning(rows: Mapping[str, Any]) -> str:
     """Return a sentence if many rows were refused, with the most frequent reason; empty if few were."""
-    refused = {reason: count for reason, count in rows["rejected"].items() if reason != DUPLICATE}
+    refused = {reason: count for reason, count in rows["rejected"].items() if reason not in {DUPLICATE, LEFT_OUT}}
     count = sum(refused.values())
     if count <= rows["read"] * LARGE_SHARE:
         return ""

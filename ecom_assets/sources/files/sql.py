@@ -12,7 +12,9 @@ from datetime import date, datetime, timedelta
 
 from ecom_assets.sources.files.columns import FileColumn
 from ecom_assets.sources.files.footers import Footer
-from ecom_assets.sources.files.mapping import IdField, RecordKind, RecordMapping, SourceField, TimeField
+from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordKind, RecordMapping, SourceField, TimeField
+from ecom_assets.sources.files.plain import NUMBER, Numerals
+from ecom_assets.sources.files.shape import GROUP, KIND, POSITION, RowShape
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
 from ecom_assets.tables.values import LAST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import (
@@ -36,6 +38,7 @@ _NOTHING = "NULL::VARCHAR"
 MOMENT_KINDS = ("zoned", "timestamp")
 _END_OF_PLAUSIBLE = LAST_PLAUSIBLE + timedelta(days=1)
 FIRST_TIME, LAST_TIME = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 (UTC, as the engine has it)
+_APOSTROPHE = text("^'([0-9+=@-])") + ", " + text(r"\1")
 HAS_TEXT = "trim(line) <> ''"
 
 
@@ -51,6 +54,9 @@ class Layout:
     needed: tuple[str, ...]  # by the mapping, whether the files have them or not
     named: frozenset[str]  # columns that the mapping uses or ignores
     other_columns: str  # what to do with the rest: refuse, ignore or properties
+    shape: RowShape | None = None  # how the rows follow from the content; None if they are its lines
+    has_header: bool = True  # of a CSV file
+    has_apostrophes: bool = False  # whether values of a CSV file lose an apostrophe at their beginning
     filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
     bounded: frozenset[str] = frozenset()  # columns whose times are all of the years 1 to 9999, also by footers
     footers: Mapping[str, Footer] = field(default_factory=dict)  # of one file
@@ -97,7 +103,7 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         source = line_source(paths, is_gzip=layout.is_gzip)
         return _json_rows(layout, select(f"line, __file, {_NOTHING} AS __malformed", source, HAS_TEXT))
     if layout.format == "csv":
-        cells = {name: f"nullif({ident(name)}, '')" for name in layout.own()}
+        cells = {name: _cell(name, layout) for name in layout.own()}
         others = {name: cells[name] for name in layout.others()}
         source = csv_source(layout, paths)
     else:
@@ -114,11 +120,18 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
     return _exploded(layout, select(columns, source))
 
 
+def _cell(name: str, layout: Layout) -> str:
+    value = f"regexp_replace({ident(name)}, {_APOSTROPHE})" if layout.has_apostrophes else ident(name)
+    return f"nullif({value}, '')"
+
+
 def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
     """Return the SELECT of one file from its copy, so that only the damaged lines are lost.
 
     `sound` is the path of the copy of the readable lines, `damaged` the path of the other lines, as Parquet.
     """
+    if layout.shape:  # the copy has the rows, one object per line
+        layout = replace(layout, format="ndjson", shape=None)
     if layout.format == "ndjson":
         good = is_object(layout)
         values = [f"CASE WHEN {good} THEN line END AS line", "__file"]
@@ -290,6 +303,7 @@ def records_sql(rows: str, mapping: RecordMapping, layout: Layout) -> str:
     fields = [f"{_id_sql(own_id, layout.needed)} AS {kind.id}"]
     fields += [f"{field_sql(mapping, name)} AS {name}" for name in kind.fields if name != kind.id]
     fields.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
+    fields += [f"{left_out_sql(mapping)} AS {LEFT_OUT}"] if kind.is_filtered else []
     fields.append(f"{_instant_of(mapping.fields.received_at, layout)} AS received_at")
     source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
     return select([*fields, "__file", "__malformed"], source)
@@ -308,6 +322,7 @@ def dated_sql(
         received = f"coalesce({_stated_date(kind, zone, file)}, {file['fallback_date']}, {file['modified_date']})"
     columns = [f"e.{name} AS {kind.renamed.get(name, name)}" for name in (*kind.fields, kind.at)]
     columns += [f"{sql} AS {name}" for name, (_, sql) in kind.read.items()]
+    columns += [f"e.{LEFT_OUT}"] if kind.is_filtered else []
     columns += ["e.received_at", f"{received} AS received_date"]
     columns += [f"{file['relative']} AS source_file", "e.__malformed AS malformed_row"]
     if sure_late_days is not None:
@@ -364,7 +379,7 @@ def _values(file: FileDays, late_days: int) -> dict[str, str]:
 def field_sql(mapping: RecordMapping, name: str) -> str:
     """Return the SQL of a field as text, from the columns of a row."""
     field: SourceField | None = getattr(mapping.fields, name)
-    value = _origin_sql(field)
+    value = _value_sql(field, mapping.numerals, is_number=name in mapping.kind.numbers)
     if ours_by_theirs := mapping.translations().get(name):
         pairs = " ".join(f"WHEN {text(theirs)} THEN {text(ours)}" for theirs, ours in ours_by_theirs.items())
         return f"CASE {value} {pairs} ELSE {value} END"
@@ -373,12 +388,49 @@ def field_sql(mapping: RecordMapping, name: str) -> str:
     return value
 
 
+def left_out_sql(mapping: RecordMapping) -> str:
+    """Return the SQL of the name of the first condition that leaves a row out; NULL for rows that stay."""
+    cases = " ".join(f"WHEN {condition.sql} THEN {text(name)}" for name, condition in mapping.leave_out.items())
+    return f"CASE WHEN __malformed IS NOT NULL THEN NULL {cases} END" if cases else _NOTHING
+
+
+def _value_sql(field: SourceField | None, numerals: Numerals, *, is_number: bool) -> str:
+    """Return the SQL of a field's value, as text, after what its mapping does with it."""
+    if field is None:
+        return _NOTHING
+    if field.by_row:
+        kinds = field.by_row.items()
+        cases = " ".join(f"WHEN {text(k)} THEN {_value_sql(f, numerals, is_number=is_number)}" for k, f in kinds)
+        value = f"CASE {ident(KIND)} {cases} END"
+    else:
+        value = _origin_sql(field)
+    result = field.applied(value, numerals, is_number=is_number and not field.expression and not field.by_row)
+    if field.shared_by:
+        return _share_sql(result, _value_sql(field.shared_by, numerals, is_number=True))
+    return result
+
+
+def _share_sql(whole: str, weight: str) -> str:
+    """Return the SQL of a line's part of an order's number, exact to the cent: the parts add up to the whole."""
+    order = f"__file, {ident(GROUP)}, {ident(KIND)}"
+    total, own = f"max(TRY_CAST({whole} AS {NUMBER})) OVER (PARTITION BY {order})", f"TRY_CAST({weight} AS {NUMBER})"
+    until = f"sum({own}) OVER (PARTITION BY {order} ORDER BY {ident(POSITION)}::BIGINT)"
+    all_ = f"sum({own}) OVER (PARTITION BY {order})"
+    first = f"CASE WHEN {ident(POSITION)} = '1' THEN {total} ELSE 0 END"
+    parts = f"round({total} * ({until} / {all_}), 2) - round({total} * (({until} - {own}) / {all_}), 2)"
+    return f"TRY_CAST(CASE WHEN {all_} = 0 THEN {first} ELSE {parts} END AS {NUMBER})::VARCHAR"
+
+
 def _origin_sql(field: SourceField | None) -> str:
     if field is None:
-        return "NULL::VARCHAR"
+        return _NOTHING
     if field.column:
         return ident(field.column)
+    if field.first_of:
+        return f"coalesce({', '.join(map(ident, field.first_of))})"
     # A malformed row has no values, so it must not get a constant of the mapping either.
+    if field.constant is not None:
+        return f"CASE WHEN __malformed IS NULL THEN {text(field.constant)} END"
     return f"CASE WHEN __malformed IS NULL THEN nullif(TRY(({field.expression})::VARCHAR), '') END"
 
 
@@ -397,12 +449,13 @@ def _instant_of(field: TimeField | None, layout: Layout) -> str:
         column = ident(moment_name(field.column))
         # A bare column lets the engine answer by footers.
         return column if zone == "UTC" and field.column in layout.bounded else from_wall(column, zone)
-    return instant(_origin_sql(field), field.formats, field.timezone)
+    value = _value_sql(field, Numerals(), is_number=False)
+    return instant(value, field.formats, field.timezone)
 
 
 def _id_sql(field: IdField, columns: Sequence[str]) -> str:
     if not field.hash_of:
-        return _origin_sql(field)
+        return _value_sql(field, Numerals(), is_number=False)
     hashed = _hash_sql(field, field.hash_of, columns)
     return f"coalesce({ident(field.unless)}, {hashed})" if field.unless else hashed
 

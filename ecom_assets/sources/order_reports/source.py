@@ -13,11 +13,12 @@ from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
+from ecom_assets.sources.files.catalogue_rows import catalogue_rows
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import in_landing_folders, split_places
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles, landing_days
 from ecom_assets.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
-from ecom_assets.sources.stock import catalogue_rows
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NO_DAYS, FileRows, SliceOutput
 from ecom_assets.warehouse.local import temporary
@@ -109,11 +110,12 @@ class OrderReader:
     """The value of the rows' `source` column."""
     catalogue: Path | None = None
     """File with product categories, for order lines without a category."""
+    currencies: Currencies = field(default_factory=Currencies)
     _landed: list[RecordFiles] = field(default_factory=list, repr=False, compare=False)
 
     def rows(self, files: RecordFiles, days: Days) -> ir.Table:
         """Return the rows that arrived on `days`."""
-        rows = received_rows(files, days, self.origin, "order_date")
+        rows = self.currencies.in_one(files, received_rows(files, days, self.origin, "order_date"))
         if self.catalogue:
             categories = categories_sql(self.reader.con, self.catalogue)
             result = f"({rows}) AS l LEFT JOIN ({categories}) AS c ON l.item_id = c.product_id"

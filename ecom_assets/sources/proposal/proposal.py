@@ -64,7 +64,7 @@ def _tried(paths: Sequence[str], kind: type[RecordMapping], name: str) -> Shippe
         mapping = load(kind, name)
         with duckdb.connect() as con:
             file = next(unpacked(find_files(paths)))
-            columns = columns_of(con, file, mapping.delimiter, mapping.explode).columns.keys()
+            columns = columns_of(con, file, mapping).columns.keys()
             known = {column for used in columns_used(con, mapping).values() for column in used}
             if not needed_columns(con, mapping) <= columns:
                 return None
@@ -124,7 +124,7 @@ def of_shipped(fit: ShippedFit) -> MappingProposal:
     questions: tuple[OpenQuestion, ...] = ()
     if fit.name in LOCAL_EPOCHS:
         questions = (OpenQuestion(ZONE, LOCAL_EPOCHS[fit.name]),)
-        lines += ["fields:", f'  event_timestamp: {{format: epoch_s_local, timezone: "{{{ZONE}}}"}}']
+        lines += ["fields:", f'  event_timestamp: {{timezone: "{{{ZONE}}}"}}']
     return MappingProposal(fit.is_events, (why,), questions, tuple(lines))
 
 

@@ -1,0 +1,153 @@
+"""Rows that are not the lines of a file: lists in JSON documents, and the lines of one order in a CSV file.
+
+A row is a flat object: the members of nested objects are named by their path (`customer.id`), lists stay JSON. Three
+columns are added: `_row` names the kind of row (`sale`, `refund`), `_group` numbers the records, or the runs of CSV
+lines of one order, and `_position` the rows of a kind within their group, from 1.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, groupby
+from typing import Any
+
+KIND, GROUP, POSITION = "_row", "_group", "_position"
+ADDED = (KIND, GROUP, POSITION)
+WHOLE, LINES = ".", "lines"
+"""The path of the whole record, and that of the lines of a group."""
+_NOTHING = re.compile(r"|[^1-9\w]*0[^1-9]*")
+"""No text, or a zero, perhaps with the sign of a currency."""
+FlatRow = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RowKind:
+    """One kind of rows of a record: the path of their list, and the columns of which one must say something."""
+
+    name: str
+    path: str = WHOLE
+    if_any: tuple[str, ...] = ()
+
+    def exists(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a record has rows of this kind: one of the columns is neither empty nor zero."""
+        return not self.if_any or any(not _NOTHING.fullmatch(str(row.get(name) or "")) for name in self.if_any)
+
+
+@dataclass(frozen=True)
+class RowShape:
+    """How the rows of a file follow from its content.
+
+    Attributes:
+        records: The paths of lists of records in a JSON document; without one, documents are records or lists of them.
+        rows: The kinds of rows of a record. Of a group of CSV lines, `.` is one row with what stands on its first line,
+            and any other path all lines.
+        group_by: The columns that the lines of one group have in common, and that follow each other; CSV only.
+        carry_down: The columns whose text only the first line of a group has.
+    """
+
+    records: tuple[str, ...] = ()
+    rows: tuple[RowKind, ...] = (RowKind(""),)
+    group_by: tuple[str, ...] = ()
+    carry_down: tuple[str, ...] = ()
+
+
+def documents_in(text: str) -> Iterator[object]:
+    """Yield the JSON documents that follow each other in a text.
+
+    Floating point numbers become text, so that no digit is lost.
+
+    Raises:
+        ValueError: It is not JSON to its end.
+    """
+    decoder = json.JSONDecoder(parse_float=str, parse_constant=str)
+    at = _next(text, 0)
+    while at < len(text):
+        document, end = decoder.raw_decode(text, at)
+        yield document
+        at = _next(text, end)
+
+
+def _next(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
+
+
+def records_in(document: object, shape: RowShape) -> Iterator[object]:
+    """Yield the records of a document: a list of them, an object with such a list, or one record."""
+    listed = [value for value in (_at(document, path) for path in shape.records) if isinstance(value, list)]
+    if listed:
+        yield from chain.from_iterable(listed)
+    elif isinstance(document, list):
+        for element in document:  # pages that were put into one list
+            yield from records_in(element, shape)
+    else:
+        yield document
+
+
+def _at(value: object, path: str) -> object:
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> Iterator[FlatRow]:
+    """Yield the rows of a record, of one kind after the other.
+
+    A record without any row is one of the first kind, so that it is counted and explained.
+    """
+    has_rows = False
+    for kind in shape.rows:
+        elements = [{}] if kind.path == WHOLE else _elements(record, kind.path.split("."), "")
+        own = _flat(record, "", without=kind.path.split(".")[0])
+        rows = ({**own, **element} for element in elements)
+        for position, row in enumerate(filter(kind.exists, rows), start=1):
+            has_rows = True
+            yield {**row, KIND: kind.name, GROUP: number, POSITION: position}
+    if not has_rows:
+        yield {**_flat(record, ""), KIND: shape.rows[0].name, GROUP: number, POSITION: 1}
+
+
+def _elements(value: Mapping[str, Any], path: Sequence[str], prefix: str) -> Iterable[FlatRow]:
+    """Yield the members of each element of the list at a path, with those of the elements that it lies in."""
+    name, rest = path[0], path[1:]
+    inner, place = value.get(name), f"{prefix}{name}."
+    if isinstance(inner, dict) and rest:
+        yield from _elements(inner, rest, place)
+    for element in inner if isinstance(inner, list) else ():
+        if not isinstance(element, dict):
+            yield {place.removesuffix("."): element}
+        elif not rest:
+            yield _flat(element, place)
+        else:
+            own = _flat(element, place, without=rest[0])
+            yield from ({**own, **members} for members in _elements(element, rest, place))
+
+
+def _flat(value: Mapping[str, Any], prefix: str, without: str | None = None) -> FlatRow:
+    result: FlatRow = {}
+    for name, member in value.items():
+        if name == without:
+            continue
+        if isinstance(member, dict):
+            result |= _flat(member, f"{prefix}{name}.")
+        else:
+            result[f"{prefix}{name}"] = member
+    return result
+
+
+def grouped(lines: Iterable[dict[str, str]], shape: RowShape) -> Iterator[FlatRow]:
+    """Yield CSV lines, each with the texts that stand on an earlier line of its group only."""
+    numbered = ((tuple(line[name] for name in shape.group_by), at, line) for at, line in enumerate(lines))
+    # Lines that do not say which group they belong to are groups of their own.
+    for group, (_, run) in enumerate(groupby(numbered, key=lambda entry: entry[0] if any(entry[0]) else entry[1]), 1):
+        carried = dict.fromkeys(shape.carry_down, "")
+        lines_of_group = []
+        for _, _, line in run:
+            carried = {name: line.get(name) or text for name, text in carried.items()}
+            lines_of_group.append({**line, **carried})
+        for kind in shape.rows:
+            of_kind = lines_of_group[:1] if kind.path == WHOLE else lines_of_group
+            for position, row in enumerate(filter(kind.exists, of_kind), start=1):
+                yield {**row, KIND: kind.name, GROUP: group, POSITION: position}

@@ -1,0 +1,99 @@
+"""Amounts of several currencies are converted by rates, or refused; they are never added up as they are."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pytest
+
+from ecom_assets.errors import SourceError
+from ecom_assets.orders.checks import amounts_are_of_one_currency
+from ecom_assets.orders.contracts import UserOrderLog
+from ecom_assets.resources import order_source_of
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.builders import Row, as_table, order_line
+from ecom_assets_tests.sources.test_order_files import HEADER
+
+FIRST, LAST = date(2026, 7, 1), date(2026, 7, 3)
+
+
+def received(tmp_path: Path, lines: list[tuple[str, str, str]], **settings: Any) -> list[Row]:
+    """Return what the order source makes of lines of a day, a currency and an amount, in order of their ids."""
+    rows = [f"{n},{n},{day}T12:00:00,1,Berlin,ann,,,7,Hat,1,{paid},{name}" for n, (day, name, paid) in enumerate(lines)]
+    file = tmp_path / "orders.csv"
+    file.write_text("\n".join([f"{HEADER},currency", *rows]) + "\n")
+    source = order_source_of(connect(), Settings(orders=str(file), home=tmp_path / "home", **settings))
+    taken = source.received(Days.between(FIRST, LAST + ONE_DAY)).rows.to_pyarrow().to_pylist()
+    return sorted(taken, key=lambda row: str(row["uniq_id"]))
+
+
+def rates_in(tmp_path: Path, *lines: str) -> Path:
+    file = tmp_path / "rates.csv"
+    file.write_text("\n".join(["date,currency,rate", *lines]) + "\n")
+    return file
+
+
+MIXED = [("2026-07-01", "eur", "10.00"), ("2026-07-01", "USD", "20.00"), ("2026-07-03", "USD", "20.00")]
+
+
+def test_one_currency_needs_no_rates(tmp_path: Path) -> None:
+    rows = received(tmp_path, [("2026-07-01", "eur ", "10.00"), ("2026-07-02", "EUR", "2.50")], currency="EUR")
+    assert [(row["currency"], row["payment_amount"]) for row in rows] == [
+        ("EUR", Decimal("10.00")), ("EUR", Decimal("2.50"))
+    ]  # fmt: skip
+
+
+def test_amounts_of_several_currencies_are_refused_with_their_sums(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"amounts in USD 40\.00 in 2 lines; EUR 10\.00 in 1 lines, which cannot"):
+        received(tmp_path, MIXED)
+
+
+def test_another_currency_than_the_set_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"USD 1\.00 in 1 lines, and ECOM_CURRENCY is EUR"):
+        received(tmp_path, [("2026-07-01", "USD", "1.00")], currency="EUR")
+
+
+def test_lines_without_a_currency_beside_others_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no currency 1\.00 in 1 lines.*give each line its currency"):
+        received(tmp_path, [("2026-07-01", "", "1.00"), ("2026-07-01", "EUR", "1.00")])
+
+
+def test_the_newest_rate_up_to_the_day_of_the_order_counts(tmp_path: Path) -> None:
+    rates = rates_in(tmp_path, "2026-06-30,USD,0.90", "2026-07-03,usd,0.875", "2026-07-04,USD,9")
+    rows = received(tmp_path, MIXED, currency="EUR", rates=rates)
+    # 20.00 at 0.90 and at 0.875.
+    assert [row["payment_amount"] for row in rows] == [Decimal("10.00"), Decimal("18.00"), Decimal("17.50")]
+    assert {row["currency"] for row in rows} == {"EUR"}
+    assert [row["received_currency"] for row in rows] == ["eur", "USD", "USD"], "as it came"
+    assert [row["received_payment_amount"] for row in rows] == ["10.00", "20.00", "20.00"]
+
+
+def test_a_day_without_a_rate_is_refused(tmp_path: Path) -> None:
+    rates = rates_in(tmp_path, "2026-07-02,USD,0.90")
+    with pytest.raises(SourceError, match=r"no rate for USD from 2026-07-01 on \(1 lines\)"):
+        received(tmp_path, MIXED, currency="EUR", rates=rates)
+
+
+def test_two_loads_of_different_currencies_fail_a_check() -> None:
+    day = Days((FIRST,))
+    eur, usd, none = (order_line("1", FIRST, currency=name) for name in ("EUR", "USD", None))
+    for lines, broken_count in (([eur], 0), ([eur, none], 0), ([eur, usd], 1)):
+        rows = ibis.memtable(as_table(lines, UserOrderLog))
+        assert amounts_are_of_one_currency.evaluate(day, rows).broken_count == broken_count
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        (["2026-07-01,USD,0.9", "2026-07-01,USD,0.8"], "two rates of one day"),
+        (["2026-07-01,USD,0"], "not above 0"),
+        (["2026-07-01,USD,dear"], "cannot be read"),
+    ],
+)
+def test_rates_that_are_none_are_refused(tmp_path: Path, lines: list[str], sentence: str) -> None:
+    with pytest.raises(SourceError, match=sentence):
+        received(tmp_path, MIXED, currency="EUR", rates=rates_in(tmp_path, *lines))
