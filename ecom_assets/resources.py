@@ -23,6 +23,7 @@ from ecom_assets.serving.plots import plot_of
 from ecom_assets.settings.resource import SettingsResource
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
+from ecom_assets.sources.customer_api.files import FileCustomers
 from ecom_assets.sources.day_spans import whole_days
 from ecom_assets.sources.events import SANDBOX, ReceivedEventFiles, is_table
 from ecom_assets.sources.files.currency import Currencies
@@ -185,7 +186,9 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
 
 
 def customer_source_of(settings: Settings) -> CustomerSource:
-    """Return the source of customers: the configured API, else the sandbox's, or none."""
+    """Return the source of customers: the configured files or API, else the sandbox's, or none."""
+    if settings.customers:
+        return FileCustomers(settings)
     if settings.customer_api_url:
         return ApiCustomers(settings)
     return SandboxCustomers(settings, ensure_sandbox) if has_customers(settings) else NO_CUSTOMERS

@@ -108,8 +108,9 @@ def customer_rule(settings: Settings) -> CustomerRule:
 
 def customer_mapping(settings: Settings) -> CustomerMapping:
     """Return the mapping of the customer API; without one, that with which the stored customers were fetched."""
-    noted = remembered_paths(settings).get(f"{PREFIX}CUSTOMER_API_MAPPING")
-    if noted and settings.has_own_data and not settings.customer_api_url:
+    paths = remembered_paths(settings)
+    noted = paths.get(f"{PREFIX}CUSTOMERS_MAPPING") or paths.get(f"{PREFIX}CUSTOMER_API_MAPPING")
+    if noted and settings.has_own_data and not (settings.customers or settings.customer_api_url):
         return load_customer_mapping(noted)
     return mapping_of(settings)
 

@@ -183,12 +183,13 @@ def _fitting(files: RecordFiles, paths: list[str]) -> str:
 
 def _customers(settings: Settings) -> str:
     markets = ", ".join(segments_of(settings).names)
-    if not settings.customer_api_url:
+    if not (settings.customers or settings.customer_api_url):
         without = _without(settings, CUSTOMERS, "customers")
         return without or f"come from the sandbox shop; markets are {markets}"
     mapping = mapping_of(settings)
     scored = ", ".join(mapping.expected_fields) or "nothing"
-    result = f"come from {without_secrets(settings.customer_api_url)} by the mapping {mapping.name}"
+    place = settings.customers or without_secrets(settings.customer_api_url)
+    result = f"come from {place} by the mapping {mapping.name}"
     return f"{result}; the score expects {scored}; markets are {markets}"
 
 

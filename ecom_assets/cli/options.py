@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -106,6 +106,8 @@ class OwnData:
     events_mapping: str | None
     orders: list[str]
     orders_mapping: str | None
+    customers: list[str] = field(default_factory=list)
+    customers_mapping: str | None = None
 
     @property
     def is_first_load(self) -> bool:

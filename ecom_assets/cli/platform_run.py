@@ -384,6 +384,9 @@ def settings_of(own: OwnData) -> Settings:
         order_api_url="" if orders else None,
         orders=orders,
         orders_mapping=own.orders_mapping,
+        customer_api_url="" if own.customers else None,
+        customers=joined_places(own.customers) or None,
+        customers_mapping=own.customers_mapping,
     )
 
 
@@ -393,7 +396,7 @@ def _report_skipped(settings: Settings, progress: RunProgress) -> None:
         ORDERS: "No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH",
         EVENTS: "No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH",
         STOCK: "No stock was given: inventory alerts are skipped. With stock: ECOM_CATALOGUE, or its API",
-        CUSTOMERS: "ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped.",
+        CUSTOMERS: "No customers were given: their tables are skipped. With customers: ecom run --customers PATH",
     }
     for source, message in skipped.items():
         if source not in known:

@@ -1,5 +1,6 @@
 """`ecom run`: run the platform and print the summary."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -16,6 +17,10 @@ def run(
     events_mapping: Mapping = None,
     orders: LoadedOrders = None,
     orders_mapping: Mapping = None,
+    customers: Annotated[
+        list[str] | None, typer.Option("--customers", help="File, folder or glob of customers: CSV or JSON (gzip too).")
+    ] = None,
+    customers_mapping: Mapping = None,
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")] = None,
     select: Annotated[
@@ -35,6 +40,7 @@ def run(
         from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
     own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
+    own = replace(own, customers=customers or [], customers_mapping=customers_mapping)
     requested_days = read_days(first, last)
     may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
     try:

@@ -307,7 +307,7 @@ class Settings(
     @property
     def has_own_data(self) -> bool:
         """Return whether a source of own data is set; without one, the sandbox shop is used."""
-        return bool(self.events or self.orders or self.order_api_url or self.customer_api_url)
+        return bool(self.events or self.orders or self.order_api_url or self.customers or self.customer_api_url)
 
     @property
     def known_currency(self) -> str:

@@ -22,7 +22,10 @@ from ecom_assets.tables.days import ONE_DAY
 
 REMEMBERED: Final = OWN_DATA
 """The file in `ECOM_HOME` with the first day of runs over the shop's own data, their paths, and what is stored."""
-PATHS: Final = ("events", "events_mapping", "orders", "orders_mapping", "customer_api_mapping", "catalogue")
+PATHS: Final = (
+    "events", "events_mapping", "orders", "orders_mapping", "customers", "customers_mapping", "customer_api_mapping",
+    "catalogue",
+)  # fmt: skip
 """The settings that say where stored rows came from and how they were read: most are options of `ecom run`."""
 SOURCES: Final = ("events", "orders")
 """Those of them that alone are data to run over."""
@@ -61,8 +64,9 @@ def remember_first_day(settings: Settings, first: date) -> None:
 def remember_paths(settings: Settings) -> None:
     """Record which files the last run over each source read, so that they are found from any folder."""
     events, orders = bool(settings.events), bool(settings.orders or settings.order_api_url)
-    customers, catalogue = bool(settings.customer_api_url), bool(settings.catalogue)
-    renewed = {"events": events, "orders": orders, "customer": customers, "catalogue": catalogue}
+    customers, catalogue = bool(settings.customers or settings.customer_api_url), bool(settings.catalogue)
+    renewed = {"events": events, "orders": orders, "catalogue": catalogue}
+    renewed |= dict.fromkeys(("customer", "customers"), customers)
     set_here = {name: str(getattr(settings, name)) for name in PATHS if name in settings.model_fields_set}
     # A source that this run was not given keeps what is noted of it.
     paths = {name: path for name, path in _noted_paths(settings).items() if not renewed[_source_of(name)]}

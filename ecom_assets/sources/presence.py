@@ -145,6 +145,8 @@ def with_origin(engine: Engine, settings: Settings) -> Settings:
     fields = {"events": "events", "orders": "orders", "customers": "customer_api_url"}
     if _is_api(owned.get("orders", "")):
         fields["orders"] = "order_api_url"
+    if not _is_api(owned.get("customers", "https://")):
+        fields["customers"] = "customers"
     addresses = {fields[noun]: address for noun, address in owned.items() if address}
     last = {name.removeprefix(PREFIX).lower(): value for name, value in remembered_paths(settings).items()}
     paths = {name: value for name, value in last.items() if name.removesuffix("_mapping") in addresses}
@@ -155,7 +157,7 @@ def _given(settings: Settings) -> str:
     addresses = {
         "events": settings.events,
         "orders": settings.orders or settings.order_api_url,
-        "customers": settings.customer_api_url,
+        "customers": settings.customers or settings.customer_api_url,
     }
     return " and ".join(noun for noun, address in addresses.items() if address)
 

@@ -144,7 +144,7 @@ def test_own_data_without_a_customer_api_leave_the_customer_tables_out_and_say_s
     events = page_views(tmp_path / "own.csv", "2026-01-01")
     result = ecom("run", "--events", events, home=home)
     assert result.exit_code == 0
-    assert "ECOM_CUSTOMER_API_URL is not set: the tables of customers are skipped." in result.err
+    assert "No customers were given: their tables are skipped." in result.err
     assert "raw.customers  " not in result.err
     assert "Customers at the end" not in result.out
     refused = ecom("run", "--events", events, "--select", "raw/customers", home=home)

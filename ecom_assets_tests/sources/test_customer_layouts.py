@@ -223,8 +223,9 @@ def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
 URL = "https://api.example.com/customers"
 
 
-def test_the_native_one_and_reqres_are_shipped() -> None:
-    assert shipped_in(FOLDER) == ["customers", "reqres"]
+def test_the_shipped_mappings_are_those_that_the_pages_name() -> None:
+    of_apis, of_files = {"customers", "reqres"}, {"hubspot", "shopify", "shopify_ids", "woocommerce"}
+    assert set(shipped_in(FOLDER)) == of_apis | of_files
     assert load_customer_mapping("customers").expected_fields == SCORED_FIELDS
     assert load_customer_mapping("reqres").expected_fields == ("email", "first_name", "last_name")
 

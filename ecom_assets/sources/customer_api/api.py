@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ecom_assets.clock import Clock, now_utc, today_in
-from ecom_assets.errors import SettingError
+from ecom_assets.errors import MappingError, SettingError
 from ecom_assets.http.retry import HttpCosts
 from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.settings.settings import Settings
@@ -104,6 +104,8 @@ def fetch_customers(settings: Settings) -> CustomerFetch:
         raise SettingError("ECOM_CUSTOMER_API_URL is not set; set it to the address of the customer API.")
     api = Api("customer API", settings.customer_api_url, "ECOM_CUSTOMER_API_URL", "ECOM_CUSTOMER_API_KEY")
     mapping = mapping_of(settings)
+    if "paging" not in mapping.model_fields_set:
+        raise MappingError(f"mapping {mapping.name!r} has no `paging`, so only one page would be read; add it")
     headers = {"Accept": "application/json"}
     if key := header_value(api.key_setting, settings.customer_api_key):
         headers[mapping.key.header] = f"{mapping.key.scheme} {key}".strip()
@@ -182,5 +184,5 @@ class ApiCustomers:
 
 
 def has_customers(settings: Settings) -> bool:
-    """Return whether there are customers to fetch: a configured API, or the sandbox's if no own data are configured."""
-    return bool(settings.customer_api_url) or not settings.has_own_data
+    """Return whether there are customers: of configured files or an API, or the sandbox's without own data."""
+    return bool(settings.customers or settings.customer_api_url) or not settings.has_own_data

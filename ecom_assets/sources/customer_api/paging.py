@@ -244,18 +244,18 @@ def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
 
 def _require_field(name: str, api_field: ApiField, id_type: str, objects: Sequence[dict[str, Any]]) -> None:
     expected = _expected(name, api_field, id_type)
-    values = [value_at(record, api_field.path) for record in objects]
+    values = [api_field.value_in(record) for record in objects]
     there = [value for value in values if value is not MISSING]
     if not there and not api_field.optional:
         keys = sorted({key for record in objects for key in record})
-        guess = bracketed_guess(api_field.path, keys)
+        guess = bracketed_guess(api_field.paths[0], keys)
         raise Misfit(
-            f"no record has `{api_field.path}`{guess}, which is the field {name} and expected to be {expected}"
+            f"no record has `{api_field.paths[0]}`{guess}, which is the field {name} and expected to be {expected}"
         )
     wrong = [value for value in there if value is not None and not _is_right(name, api_field, id_type, value)]
     if wrong and len(wrong) == sum(value is not None for value in there):
         kind = Counter(map(described, wrong)).most_common(1)[0][0]
-        raise Misfit(f"in every record `{api_field.path}`, the field {name}, is {kind}, expected {expected}")
+        raise Misfit(f"in every record `{api_field.paths[0]}`, the field {name}, is {kind}, expected {expected}")
 
 
 def _expected(name: str, api_field: ApiField, id_type: str) -> str:
@@ -278,7 +278,8 @@ def _is_right(name: str, api_field: ApiField, id_type: str, value: object) -> bo
 
 
 def _require_known(mapping: CustomerMapping, objects: Sequence[dict[str, Any]]) -> None:
-    names = {api_field.path.split(".")[0] for _, api_field in mapping.fields.given()} | set(mapping.ignore_fields)
+    names = {path.split(".")[0] for _, api_field in mapping.fields.given() for path in api_field.paths}
+    names |= set(mapping.ignore_fields)
     for record in objects:
         for key in record:
             if key not in names:

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ecom_assets.customers.contracts import SCORE, SCORED_FIELDS, RawCustomers
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.mapping import TimeZone
+from ecom_assets.sources.files.mapping import OF_SHOP, ZoneOrShop
 from ecom_assets.sources.mapping_file import load_mapping_file
 from ecom_assets.warehouse.local import in_memory
 
@@ -41,22 +41,37 @@ Path_ = Annotated[str, Field(min_length=1)]
 
 
 class ApiField(_ApiPart):
-    """The path of a field in a record; `optional` if all records may lack it."""
+    """The path of a field in a record, or several, of which the first that a record has counts.
 
-    path: Path_
+    `optional` if all records may lack it; with `lower`, the text is taken in small letters.
+    """
+
+    path: Path_ | Annotated[tuple[Path_, ...], Field(min_length=1)]
     optional: bool = False
+    lower: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: object) -> object:
         return {"path": value} if isinstance(value, str) else value
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Return the paths, in the order in which they are tried."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    def value_in(self, record: object) -> Any:  # noqa: ANN401 (JSON is what it is)
+        """Return the field's value in a record, or MISSING."""
+        found = (value for value in (value_at(record, path) for path in self.paths) if value is not MISSING)
+        value = next(found, MISSING)
+        return value.strip().lower() if self.lower and isinstance(value, str) else value
+
 
 class ApiTime(ApiField):
     """A timestamp field: its format (`iso`, one of `EPOCHS` or a strptime format) and the zone of texts without one."""
 
     format: str = "iso"
-    timezone: TimeZone = "UTC"
+    timezone: ZoneOrShop = "UTC"
 
     @field_validator("format")
     @classmethod
@@ -179,7 +194,8 @@ class CustomerMapping(_ApiPart):
     name: str
     description: str = ""
     records: Path_ = "data"
-    paging: Paging
+    paging: Paging = OnePage(kind="none")
+    delimiter: Literal[",", ";", "\t", "|"] = ","
     fields: CustomerFields
     id_type: Literal["any", "number", "text"] = "any"
     expected: tuple[str, ...] | None = None
@@ -204,6 +220,13 @@ class CustomerMapping(_ApiPart):
                 raise ValueError(f"{name!r} is expected for the quality score, but `fields` does not say where it is")
         return self
 
+    def in_zone(self, zone: str) -> "CustomerMapping":
+        """Return the mapping with a time zone for times of which only the shop knows the zone."""
+        given = dict(self.fields.given())
+        times = {name: field for name, field in given.items() if getattr(field, "timezone", "") == OF_SHOP}
+        fields = {name: field.model_copy(update={"timezone": zone}) for name, field in times.items()}
+        return self.model_copy(update={"fields": self.fields.model_copy(update=fields)})
+
     @property
     def expected_fields(self) -> tuple[str, ...]:
         """Return the fields that lower the quality score if missing: `expected`, else all that the API has.
@@ -227,11 +250,15 @@ def load_customer_mapping(name_or_path: str | Path) -> CustomerMapping:
 
 def mapping_of(settings: Settings) -> CustomerMapping:
     """Return the configured mapping; the sandbox's API uses the native one."""
+    if settings.customers:
+        return load_customer_mapping(settings.customers_mapping).in_zone(settings.timezone)
     return load_customer_mapping(settings.customer_api_mapping if settings.customer_api_url else NATIVE)
 
 
 def value_at(value: Any, path: str) -> Any:  # noqa: ANN401 (JSON is what it is)
     """Return the value at a path, or MISSING."""
+    if isinstance(value, dict) and path in value:  # a key, or the name of a column, may have dots
+        return value[path]
     for part in () if path == WHOLE_ANSWER else path.split("."):
         if isinstance(value, dict) and part in value:
             value = value[part]
@@ -350,7 +377,7 @@ def _customer(record: object, payload: str, mapping: CustomerMapping) -> Custome
         raise ValueError(f"a customer is an object, not a {type(record).__name__}")  # noqa: TRY004 (a fault of the data)
     values: dict[str, Any] = {"payload": payload}
     for name, api_field in mapping.fields.given():
-        value = value_at(record, api_field.path)
+        value = api_field.value_in(record)
         if name == "id":
             values["is_number_id"] = isinstance(value, int)
             values["id"], fault = read_id(value, mapping.id_type)

@@ -47,7 +47,7 @@ def _zone_or_shop(name: str) -> str:
     return name if name == OF_SHOP else valid_zone(name)
 
 
-TimeZone = Annotated[str, AfterValidator(valid_zone)]
+ZoneOrShop = Annotated[str, AfterValidator(_zone_or_shop)]
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class TimeField(SourceField):
     """
 
     format: str | tuple[str, ...] = "iso"
-    timezone: Annotated[str, AfterValidator(_zone_or_shop)] = "UTC"
+    timezone: ZoneOrShop = "UTC"
 
     @field_validator("format")
     @classmethod

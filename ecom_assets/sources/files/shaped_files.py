@@ -19,14 +19,21 @@ def shaped_rows(file: InputFile, shape: RowShape) -> Iterator[FlatRow | str]:
     Raises:
         SourceError: The file is not JSON to its end.
     """
-    number = 0
+    for number, record in enumerate(shaped_records(file, shape), start=1):
+        if isinstance(record, dict):
+            yield from rows_of(record, shape, number)
+        else:
+            yield record if isinstance(record, str) else json.dumps(record)
+
+
+def shaped_records(file: InputFile, shape: Shape) -> Iterator[object]:
+    """Yield the records of a JSON file, and lines that are not JSON as text.
+
+    Raises:
+        SourceError: The file is not JSON to its end.
+    """
     for document in _documents(file):
-        for record in records_in(document, shape):
-            number += 1
-            if isinstance(record, dict):
-                yield from rows_of(record, shape, number)
-            else:
-                yield record if isinstance(record, str) else json.dumps(record)
+        yield from records_in(document, shape)
 
 
 def _documents(file: InputFile) -> Iterator[object]:

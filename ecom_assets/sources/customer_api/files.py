@@ -1,0 +1,88 @@
+"""Customers from files, by the same mappings as from an API: a column of a CSV file is a key of its records."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ecom_assets.errors import MappingError, SourceError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.records import (
+    MISSING,
+    CustomerMapping,
+    ReceivedRecord,
+    customer_rows,
+    mapping_of,
+    read_record,
+)
+from ecom_assets.sources.files.damage import with_encoding
+from ecom_assets.sources.files.formats import InputFile, find_files, head_of, require_text, split_places
+from ecom_assets.sources.files.shape import Shape
+from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
+from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, lines_of, marked_encoding
+from ecom_assets.sources.mapping_file import bracketed_guess
+from ecom_assets.tables.days import Days
+from ecom_assets.tables.received import SliceOutput
+
+
+@dataclass(frozen=True)
+class FileCustomers:
+    """The customers of the configured files: those of the day up to which a run goes, as a file has no days."""
+
+    settings: Settings
+
+    def received(self, days: Days) -> SliceOutput:
+        """Return all customers of the files, on the last of the days.
+
+        Raises:
+            MappingError: A file lacks a column of the mapping, or the mapping cannot be read.
+            SourceError: A file does not exist, or cannot be read.
+        """
+        mapping = mapping_of(self.settings)
+        files = find_files(split_places(self.settings.customers))
+        records = [record for page, file in enumerate(files, 1) for record in customer_records(file, page, mapping)]
+        day = days.dates[-1]
+        refused = sum(record.customer is None for record in records)
+        metadata = {"record_count": len(records), "quarantined_count": refused, "customers_day": str(day)}
+        return SliceOutput(customer_rows(records, day, self.settings.customers), Days((day,)), metadata)
+
+
+def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> list[ReceivedRecord]:
+    """Return the records of a file, each a customer or with the reason why it is none.
+
+    Raises:
+        MappingError: No record has a field of the mapping that is not optional.
+        SourceError: The file cannot be read.
+    """
+    if file.format == "parquet":
+        raise SourceError(f"{file.name} is Parquet; give customers as CSV or JSON")
+    file = replace(file, encoding=marked_encoding(head_of(file)))
+    require_text(file, next(blocks_of(file), b""))
+    shape = Shape(records=(mapping.records,))
+    records: list[object] = list(_lines(file, mapping) if file.format == "csv" else shaped_records(file, shape))
+    _check(file, records, mapping)
+    return [read_record(record, page, position, mapping) for position, record in enumerate(records, start=1)]
+
+
+def _lines(file: InputFile, mapping: CustomerMapping) -> Iterator[object]:
+    text = (line.decode(UTF_8, "backslashreplace") for line in lines_of(with_encoding(file)))
+    rows = csv.reader(text, delimiter=mapping.delimiter)
+    try:
+        names = next((row for row in rows if any(row)), [])
+        for row in filter(None, rows):
+            cells = [without_apostrophe(cell) for cell in row]
+            # A line that cannot be split is kept as it is, and is no customer.
+            yield dict(zip(names, cells, strict=True)) if len(row) == len(names) else row
+    except csv.Error as error:
+        raise SourceError(f"{file.name} cannot be read as CSV ({error}); deliver it again") from error
+
+
+def _check(file: InputFile, records: list[object], mapping: CustomerMapping) -> None:
+    objects = [record for record in records if isinstance(record, dict)]
+    known = list(dict.fromkeys(name for record in objects[:1000] for name in record))
+    for name, field in mapping.fields.given():
+        if objects and not field.optional and all(field.value_in(record) is MISSING for record in objects):
+            guess = bracketed_guess(field.paths[0], known)
+            raise MappingError(
+                f"{file.name} has no column {field.paths[0]!r}{guess}, which mapping {mapping.name!r} expects for"
+                f" {name}; fix the mapping (--customers-mapping) or the file"
+            )
