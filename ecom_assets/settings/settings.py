@@ -130,12 +130,12 @@ class Settings(
         description="Currency of all amounts, ISO 4217, such as EUR, for pages, answers and tools; without it, amounts "
         "of your own data are shown without one, and those of the simulated shop in USD",
     )
+    shop_name: str = Field("", max_length=100, description="Name of the shop, at the top of the dashboard")
     rates: Path | None = Field(
         None,
         description="CSV file of date, currency and rate (the worth of one unit in ECOM_CURRENCY), by which order "
         "lines of other currencies are converted; the newest rate up to the order's day counts",
     )
-    shop_name: str = Field("", max_length=100, description="Name of the shop, at the top of the dashboard")
     late_days: int = Field(
         7, ge=0, le=60, description="Number of days by which an event may arrive late and still count"
     )

@@ -21,7 +21,7 @@ from ecom_assets.http.session import Api, ApiSession, header_value
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.table_file import table_rows
+from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import NoSource, SliceOutput
 from ecom_assets.tables.values import MAX_STOCK
@@ -65,7 +65,7 @@ class FileStock:
             SourceError: The file is missing or unreadable, or has stock but no product ids.
         """
         rows = duckdb.connect()
-        source = table_rows(self._path)
+        source = catalogue_rows(self._path)
         try:
             columns = [row[0] for row in rows.execute(f"DESCRIBE {select('*', source)}").fetchall()]
             if "stock" not in columns:

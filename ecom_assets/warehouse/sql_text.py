@@ -26,8 +26,6 @@ from ibis.expr.operations.udf import InputType
 # Outside this range Python has no dates, and time zone arithmetic in the engine may overflow.
 _LOWEST, _HIGHEST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-30'"
 _OFFSET = "[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?"  # stricter than the engine, which also accepts +99:00
-LOCAL = "_local"
-"""The end of a format of epochs that count the local time of a zone as if it were UTC."""
 _EPOCH_DIGITS = {"epoch_s": 6, "epoch_ms": 3, "epoch_us": 0}
 
 
@@ -102,9 +100,9 @@ def instant(value: str, formats: Sequence[str], zone: str) -> str:
 
 
 def _reading(value: str, form: str, zone: str) -> str:
-    if (epoch := form.removesuffix(LOCAL)) in _EPOCH_DIGITS:
-        moment = _from_epoch(value, _EPOCH_DIGITS[epoch])
-        return from_wall(moment, zone) if form.endswith(LOCAL) else moment
+    if form in _EPOCH_DIGITS:
+        moment = _from_epoch(value, _EPOCH_DIGITS[form])
+        return moment if zone == "UTC" else from_wall(moment, zone)
     if form == "iso":
         return _from_iso(value, zone)
     if "%z" in form or "%Z" in form:

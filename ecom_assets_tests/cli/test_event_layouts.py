@@ -21,7 +21,7 @@ def test_an_export_becomes_a_funnel(name: str, tmp_path: Path, home: Path) -> No
     # Ann is one visitor before and after she signs in, so her purchase follows her view.
     assert [step["count"] for step in funnel["steps"]] == ([3, 2, 1] if layout.has_cart else [3, 1])
     assert funnel["rows"]["read"] == layout.row_count
-    assert funnel["rows"]["counted"] == layout.row_count - layout.copies
+    assert funnel["rows"]["counted"] == layout.row_count - layout.copies - layout.rejected
     with duckdb.connect() as con:
         files = RecordFiles.open(con, [path], load_mapping(layout.mapping))
         columns = "event_type, anonymous_id, event_at::VARCHAR, product_id, cart_value"

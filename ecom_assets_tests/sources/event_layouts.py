@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from ecom_assets.sources.files.mapping import load_mapping
+
 Row = dict[str, Any]
 URL, REFERRER = "https://shop.example/lamp", "https://search.example/"
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -297,6 +299,86 @@ def shopify_pixel(folder: Path) -> Path:
     return path
 
 
+def ga4_hits() -> list[Row]:
+    """Return rows of an events table: support.google.com/analytics, BigQuery Export schema."""
+    names = {"page": "page_view", "view": "view_item", "add": "add_to_cart", "checkout": "begin_checkout",
+             "sign_in": "login", "buy": "purchase"}  # fmt: skip
+    rows = []
+    for act in STORY:
+        parameters: list[Row] = [
+            {"key": "ga_session_id", "value": {"int_value": "1772445600"}},
+            {"key": "page_location", "value": {"string_value": URL}},
+        ]
+        if act.what in {"checkout", "buy"}:
+            parameters.append({"key": "value", "value": {"double_value": 19.9}})
+        row: Row = {
+            "event_date": "20260302", "event_timestamp": str(act.epoch_s * 1_000_000), "event_name": names[act.what],
+            "event_params": parameters, "user_pseudo_id": act.device, "privacy_info": {"analytics_storage": "Yes"},
+            "items": [] if act.what in {"page", "sign_in"} else [{"item_id": "lamp", "item_category": "light"}],
+        }  # fmt: skip
+        rows.append(row | ({"user_id": act.user} if act.user else {}))
+    return rows
+
+
+def ga4_json(folder: Path) -> Path:
+    """Return a daily table as JSON, which leaves out nulls, its intraday table, and a hit without consent."""
+    hits = ga4_hits()
+    without = {**hits[0], "privacy_info": {"analytics_storage": "No"}}
+    without["event_params"] = without["event_params"][1:]
+    del without["user_pseudo_id"]
+    (folder / "events_20260302.json").write_bytes(json_lines([*hits, without]))
+    (folder / "events_intraday_20260302.json").write_bytes(json_lines(hits[:3]))
+    return folder
+
+
+def ga4_parquet(folder: Path) -> Path:
+    """Return the same table as Parquet."""
+    return parquet(folder / "events_20260302.parquet", ga4_hits())
+
+
+def snowplow_events() -> list[Row]:
+    """Return events with the entities of the e-commerce tracker: docs.snowplow.io, Ecommerce tracking."""
+    kinds = {"view": "product_view", "add": "add_to_cart", "checkout": "checkout_step", "buy": "transaction"}
+    base = "iglu:com.snowplowanalytics.snowplow.ecommerce"
+    rows = []
+    for act in STORY:
+        at = act.at.strftime("%Y-%m-%d %H:%M:%S.000")
+        entities: list[Row] = [
+            {"schema": f"{base}/product/jsonschema/1-0-0", "data": {"id": "lamp", "category": "light"}}
+        ]
+        if act.what == "buy":
+            sale = {"transaction_id": "o-1", "revenue": 19.9, "currency": "EUR"}
+            entities.append({"schema": f"{base}/transaction/jsonschema/1-0-0", "data": sale})
+        row: Row = {
+            "app_id": "shop", "platform": "web", "collector_tstamp": at, "derived_tstamp": at, "event_id": act.id,
+            "event_name": "page_view" if act.what == "page" else "identify", "user_id": act.user,
+            "domain_userid": act.device, "domain_sessionid": f"s-{act.device}", "page_url": URL, "useragent": "Firefox",
+        }  # fmt: skip
+        if act.what in kinds:
+            data = {"schema": f"{base}/snowplow_ecommerce_action/jsonschema/1-0-2", "data": {"type": kinds[act.what]}}
+            row |= {"event_name": "snowplow_ecommerce_action", "contexts": {"schema": "iglu:…", "data": entities},
+                    "unstruct_event": {"schema": "iglu:…", "data": data}}  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+def snowplow_tsv(folder: Path) -> Path:
+    """Return enriched events without a header: snowplow/snowplow-python-analytics-sdk, event_transformer.py."""
+    header = load_mapping("snowplow_tsv").header
+    lines = []
+    for event in snowplow_events():
+        cells = [event.get(name) or "" for name in header]
+        lines.append("\t".join(json.dumps(cell) if isinstance(cell, dict) else str(cell) for cell in cells))
+    path = folder / "enriched.tsv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def snowplow_csv(folder: Path) -> Path:
+    """Return atomic.events with column names."""
+    return csv_file(folder / "atomic.csv", snowplow_events())
+
+
 @dataclass(frozen=True)
 class EventLayout:
     """A layout: the mapping that reads it, what writes it, and what it has of the story."""
@@ -305,6 +387,7 @@ class EventLayout:
     write: Callable[[Path], Path]
     row_count: int = len(STORY)
     copies: int = 0
+    rejected: int = 0
     has_cart: bool = True
 
 
@@ -318,5 +401,9 @@ LAYOUTS = {
     "amplitude": EventLayout("amplitude", amplitude),
     "mixpanel": EventLayout("mixpanel", mixpanel, len(STORY) + 1, copies=1),
     "matomo": EventLayout("matomo", matomo, 7, has_cart=False),
+    "ga4 json": EventLayout("ga4_export", ga4_json, len(STORY) + 4, copies=3, rejected=1),
+    "ga4 parquet": EventLayout("ga4_export", ga4_parquet),
+    "snowplow tsv": EventLayout("snowplow_tsv", snowplow_tsv),
+    "snowplow csv": EventLayout("snowplow", snowplow_csv),
     "shopify pixel": EventLayout("shopify_pixel", shopify_pixel, len(STORY) - 1),
 }

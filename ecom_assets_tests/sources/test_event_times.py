@@ -151,11 +151,3 @@ def test_times_of_parquet(tmp_path: Path, con: duckdb.DuckDBPyConnection, typed:
     con.execute(f"SET TimeZone = '{session}'")
     [row] = rows_of(con, RecordFiles.open(con, [file], mapping).received_sql())
     assert (str(row["event_at"]), row["user_id"]) == (utc, "7")
-
-
-def test_epochs_of_local_time_are_read_in_their_zone(con: duckdb.DuckDBPyConnection) -> None:
-    # 1767268800 is 12:00 UTC of 2026-01-01: 12:00 on the clock of Berlin, where it is 11:00 UTC; in July 10:00 UTC.
-    for value, expected in (("1767268800", "2026-01-01 11:00:00"), ("1782907200", "2026-07-01 10:00:00")):
-        for form, sql in (("epoch_s_local", f"'{value}'"), ("epoch_ms_local", f"({value}::BIGINT * 1000)::VARCHAR")):
-            ((moment,),) = con.execute(f"SELECT {instant(sql, [form], 'Europe/Berlin')}::VARCHAR").fetchall()
-            assert moment == expected

@@ -94,7 +94,7 @@ def test_an_apostrophe_keeps_a_spreadsheet_from_reading_a_number(tmp_path: Path)
 
 def test_an_epoch_may_count_the_seconds_of_a_local_clock(tmp_path: Path) -> None:
     # 1782907200 is noon of 2026-07-01 in UTC, and on a clock in Berlin two hours earlier.
-    own = mapping_of({"date_time": {"column": "at", "format": "epoch_s_local", "timezone": "Europe/Berlin"}})
+    own = mapping_of({"date_time": {"column": "at", "format": "epoch_s", "timezone": "Europe/Berlin"}})
     [row] = read_lines(tmp_path, own, HEADER, "1,1782907200,ann,hat,1")
     assert row["ordered_at"] == datetime(2026, 7, 1, 10)  # noqa: DTZ001 (UTC, as tables have it)
 

@@ -9,8 +9,8 @@ import duckdb
 from ecom_assets.errors import SourceError
 from ecom_assets.orders.orders import CHARGES
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.table_file import table_rows
 from ecom_assets.warehouse.sql_text import select, text
 
 AMOUNTS = ("payment_amount", *CHARGES)
@@ -98,7 +98,7 @@ def _rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
     """
     columns = "date::DATE AS rate_date, upper(trim(currency)) AS currency, rate::DECIMAL(18, 8) AS rate"
     try:
-        rates = select(columns, table_rows(str(path)))
+        rates = select(columns, catalogue_rows(str(path)))
         ((total, different, least),) = con.execute(
             select("count(*), count(DISTINCT (rate_date, currency)), min(rate)", rates)
         ).fetchall()

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,14 +20,15 @@ from pydantic import (
 )
 
 from ecom_assets.orders.orders import CHARGES
-from ecom_assets.sources.files.plain import Condition, Numerals, Operations, Split, Text
-from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, Shape
+from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Split, Text
+from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.mapping_file import load_mapping_file, shipped_file, shipped_in
+from ecom_assets.sources.files.usual_names import usual_event_types
+from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
 from ecom_assets.warehouse.sql_text import amount
 
 LEFT_OUT = "left_out"
-FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_s_local", "epoch_ms_local")
+FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 
 
 def valid_zone(name: str) -> str:
@@ -137,7 +137,7 @@ class KindOfRow(_MappingPart):
 
 
 class TimeField(SourceField):
-    """A timestamp field: its format (one of `FORMATS` or a strptime format) and time zone.
+    """A timestamp field: its format (`iso`, `epoch_s`, `epoch_ms`, `epoch_us` or a strptime format) and time zone.
 
     The zone `shop` is that of the shop's days, for texts of which the source does not say the zone.
     """
@@ -208,7 +208,7 @@ class RecordMapping(_MappingPart):
     explode: str | None = None
     ignore_columns: tuple[str, ...] = ()
     other_columns: Literal["refuse", "ignore", "properties"] = "refuse"
-    leave_out: dict[str, Condition] = Field(default_factory=dict)
+    leave_out: dict[str, RowCondition] = Field(default_factory=dict)
     records: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     rows: dict[str, KindOfRow] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
@@ -250,13 +250,13 @@ class RecordMapping(_MappingPart):
         return self.model_copy(update={"fields": self.fields.model_copy(update=fields)}) if fields else self
 
     @property
-    def shape(self) -> Shape | None:
+    def shape(self) -> RowShape | None:
         """Return how rows follow from the content of files; None if they are its lines."""
         if not (self.records or self.rows or self.group_by):
             return None
         rows = [RowKind(name, kind.list, kind.if_any) for name, kind in self.rows.items()]
         default = RowKind("", LINES if self.group_by else WHOLE)
-        return Shape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
+        return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
 
     @property
     def numerals(self) -> Numerals:
@@ -349,7 +349,7 @@ def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
     if path[0] == "fields":
         field = [part for part in path if part not in {"by_row", "shared_by"}]
         return list((Split if path[-1] == "split" else _model_of(kind.kind, field[1])).model_fields)
-    parts: dict[str, type[BaseModel]] = {"leave_out": Condition, "rows": KindOfRow}
+    parts: dict[str, type[BaseModel]] = {"leave_out": RowCondition, "rows": KindOfRow}
     return [field.alias or name for name, field in parts[path[0]].model_fields.items()] if path[0] in parts else []
 
 
@@ -383,19 +383,6 @@ class EventFields(RecordFields):
         if self.user_id is None and self.session_id is None:
             raise ValueError("one of user_id and session_id is needed, or no visitor could be counted")
         return self
-
-
-@cache
-def usual_event_types() -> dict[str, str]:
-    """Return the platform's event types by the names that senders usually give them, as written and in snake_case."""
-    listed: dict[str, list[str]] = yaml.safe_load(shipped_file("usual_event_types.yaml"))
-    return {
-        form: ours
-        for ours, names in listed.items()
-        for name in names
-        for form in (name, name.lower().replace(" ", "_"))
-        if form != ours
-    }
 
 
 class EventMapping(RecordMapping):

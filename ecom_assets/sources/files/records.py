@@ -103,7 +103,8 @@ class RecordFiles:
         used = columns_used(probe, mapping)
         check_expressions(probe, mapping, used)
         layouts = []
-        for file in (replace(found, encoding=mapping.encoding) for found in unpacked(find_files(paths))):
+        found = unpacked(find_files(paths), keeps_arrays=mapping.shape is not None)
+        for file in (replace(one, encoding=mapping.encoding) for one in found):
             result = columns_of(probe, file, mapping)
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)

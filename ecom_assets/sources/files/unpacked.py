@@ -14,15 +14,16 @@ from ecom_assets.sources.files.formats import InputFile, format_of, head_of, is_
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, DAMAGED, UTF_8, blocks_of, opened_bytes
 
 
-def unpacked(files: Iterable[InputFile]) -> Iterator[InputFile]:
-    """Yield files, with copies of those in zip archives, and of JSON arrays with an element per line.
+def unpacked(files: Iterable[InputFile], *, keeps_arrays: bool = False) -> Iterator[InputFile]:
+    """Yield files, with copies of those in zip archives, and unless they are kept of JSON arrays, an element per line.
 
     Raises:
         SourceError: An archive is damaged, encrypted or empty, or holds something that is not read here.
     """
     for file in files:
         for readable in _members(file) if file.format == "zip" else [file]:
-            yield _lines(readable) if readable.format == "ndjson" and _is_array(readable) else readable
+            is_array = readable.format == "ndjson" and not keeps_arrays and _is_array(readable)
+            yield _lines(readable) if is_array else readable
 
 
 def _members(file: InputFile) -> Iterator[InputFile]:

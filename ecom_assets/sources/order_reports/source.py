@@ -13,11 +13,11 @@ from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
+from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import in_landing_folders, split_places
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles, landing_days
-from ecom_assets.sources.files.table_file import table_rows
 from ecom_assets.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NO_DAYS, FileRows, SliceOutput
@@ -229,7 +229,7 @@ def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
     """
     path = str(catalogue)
     columns = "product_id::VARCHAR AS product_id, min(category::VARCHAR) AS category"
-    sql = select(columns, table_rows(path), group_by="product_id")
+    sql = select(columns, catalogue_rows(path), group_by="product_id")
     try:
         con.cursor().execute(f"DESCRIBE {sql}")
     except duckdb.Error as error:

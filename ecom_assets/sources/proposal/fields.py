@@ -7,7 +7,8 @@ from functools import cache
 
 import yaml
 
-from ecom_assets.sources.files.mapping import EVENT, ORDER, RecordKind, usual_event_types
+from ecom_assets.sources.files.mapping import EVENT, ORDER, RecordKind
+from ecom_assets.sources.files.usual_names import usual_event_types
 from ecom_assets.sources.mapping_file import shipped_file
 from ecom_assets.sources.proposal.values import FileValues, Value
 

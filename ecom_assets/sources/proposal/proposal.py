@@ -124,7 +124,7 @@ def of_shipped(fit: ShippedFit) -> MappingProposal:
     questions: tuple[OpenQuestion, ...] = ()
     if fit.name in LOCAL_EPOCHS:
         questions = (OpenQuestion(ZONE, LOCAL_EPOCHS[fit.name]),)
-        lines += ["fields:", f'  event_timestamp: {{format: epoch_s_local, timezone: "{{{ZONE}}}"}}']
+        lines += ["fields:", f'  event_timestamp: {{timezone: "{{{ZONE}}}"}}']
     return MappingProposal(fit.is_events, (why,), questions, tuple(lines))
 
 

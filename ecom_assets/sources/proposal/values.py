@@ -84,7 +84,7 @@ class FileValues:
         con = duckdb.connect()
         files = [replace(file, encoding=encoding) for file in unpacked(find_files(paths))]
         delimiter = delimiter_of(files[0])
-        columns = [name for name in columns_of(con, files[0], _whole(["any"], delimiter, encoding)).columns if name]
+        columns = [name for name in columns_of(con, files[0], _whole(["?"], delimiter, encoding)).columns if name]
         if not columns:
             raise SourceError(f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet.")
         opened = RecordFiles.open(con, paths, _whole(columns, delimiter, encoding))

@@ -1,4 +1,4 @@
-"""Small tables that a shop keeps as a file, such as a catalogue or exchange rates."""
+"""Catalogues and rates: small files that the engine reads by itself, after a copy in UTF-8 where they are not."""
 
 import hashlib
 from dataclasses import replace
@@ -12,8 +12,8 @@ from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, encoding_of_
 from ecom_assets.warehouse.sql_text import text
 
 
-def table_rows(path: str) -> str:
-    """Return the reader call for a table in a Parquet or CSV file.
+def catalogue_rows(path: str) -> str:
+    """Return the reader call for a catalogue.
 
     Raises:
         SourceError: It cannot be read to its end, or is a text file of an unknown encoding.
