@@ -26,7 +26,7 @@ def shaped_rows(file: InputFile, shape: RowShape) -> Iterator[FlatRow | str]:
             yield record if isinstance(record, str) else json.dumps(record)
 
 
-def shaped_records(file: InputFile, shape: Shape) -> Iterator[object]:
+def shaped_records(file: InputFile, shape: RowShape) -> Iterator[object]:
     """Yield the records of a JSON file, and lines that are not JSON as text.
 
     Raises:
