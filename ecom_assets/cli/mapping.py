@@ -4,6 +4,7 @@ import json
 import sys
 import tempfile
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -28,7 +29,20 @@ from ecom_assets.sources.proposal.proposal import (
 )
 from ecom_assets.sources.proposal.values import FileValues
 
-FOLDERS: Final = {"events": EVENT.folder, "orders": ORDER.folder, "customers": CUSTOMERS}
+
+class MappingKind(StrEnum):
+    """What a mapping is of."""
+
+    EVENTS = "events"
+    ORDERS = "orders"
+    CUSTOMERS = "customers"
+
+
+FOLDERS: Final = {
+    MappingKind.EVENTS: EVENT.folder,
+    MappingKind.ORDERS: ORDER.folder,
+    MappingKind.CUSTOMERS: CUSTOMERS,
+}
 """The folder of the shipped mappings, by what they are of."""
 Files = Annotated[list[str], typer.Argument(help="Files, folders or globs, as --events and --orders take them.")]
 Name = Annotated[str, typer.Argument(help="Name of a shipped mapping.")]
@@ -49,14 +63,19 @@ def list_mappings(as_json: Json = False) -> None:
                 typer.echo(f"  {row['name']:<{width}}  {row['description']}")
 
 
-def show(name: Name, orders: OfOrders = False) -> None:
+def show(
+    name: Name,
+    of: Annotated[
+        MappingKind | None, typer.Option(help="What it is of, where several have the name; default the first.")
+    ] = None,
+) -> None:
     """Print a shipped mapping, as a file to begin one's own with."""
-    found = [kind for kind, folder in FOLDERS.items() if name in shipped_in(folder)]
+    folders = {kind: folder for kind, folder in FOLDERS.items() if of in {None, kind}}
+    found = [kind for kind, folder in folders.items() if name in shipped_in(folder)]
     if not found:
-        known = [shipped for folder in FOLDERS.values() for shipped in shipped_in(folder)]
+        known = [shipped for folder in folders.values() for shipped in shipped_in(folder)]
         raise UsageError(f"There is no shipped mapping {name!r}; {did_you_mean(name, known)}.")
-    kind = "orders" if orders and "orders" in found else found[0]
-    typer.echo(shipped_text(FOLDERS[kind], name), nl=False)
+    typer.echo(shipped_text(FOLDERS[found[0]], name), nl=False)
 
 
 def check(

@@ -33,7 +33,7 @@ def test_every_shipped_mapping_is_listed_and_can_be_shown(home: Path) -> None:
         assert [row["name"] for row in listed if row["of"] == of] == shipped(kind)
     assert all(row["description"] for row in listed)
     for row in listed:
-        shown = ecom("mapping", "show", row["name"], *(["--orders"] if row["of"] == "orders" else []), home=home).out
+        shown = ecom("mapping", "show", row["name"], "--of", row["of"], home=home).out
         assert yaml.safe_load(shown)["description"] == row["description"]
 
 
