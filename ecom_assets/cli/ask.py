@@ -15,7 +15,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.all_questions import QUESTIONS, question_named
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.questions.answer import Kind, answer, visitors_by
 from ecom_assets.questions.fields import DURATIONS, UNITS
 from ecom_assets.questions.model import Question, QuestionField, definition_of, in_order
@@ -28,10 +28,11 @@ from ecom_assets.sources.files.question_source import (
     check_format,
     write_rows,
 )
+from ecom_assets.sources.files.records import refused_warning
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}
-LAST: Final = {"definition": shared.Definition, "as_json": shared.Json}
+LAST: Final = {"definition": shared.Definition, "strict": shared.Strict, "as_json": shared.Json}
 DAYS: Final = {"start_date": "--from", "end_date": "--to"}
 """The options of the days of a question, unless it has days of its own."""
 
@@ -92,7 +93,7 @@ class FileCommand:
         if self.kind.writes:
             option, text = self.kind.writes
             parameters.append(_parameter("out", Annotated[Path | None, typer.Option(option, help=text)], None))
-        parameters += [_parameter(name, kind, False if name == "as_json" else None) for name, kind in LAST.items()]
+        parameters += [_parameter(name, kind, None if name == "definition" else False) for name, kind in LAST.items()]
         run.__doc__ = QUESTIONS[self.kind.name].summary
         run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -102,6 +103,7 @@ class FileCommand:
         """Ask the question of the options, and print the answer.
 
         Raises:
+            SourceError: Many rows are refused, and that is an error.
             UsageError: Options cannot be combined, or a value is wrong.
         """
         context, out = options["context"], options.get("out")
@@ -110,6 +112,8 @@ class FileCommand:
         if self.kind.writes:
             check_format(self.kind.writes[0], out)
         source = self.source(options, question.timezone)
+        if options["strict"] and (refused := refused_warning(source.files.rows.as_json())):
+            raise SourceError(f"{refused} Mend the file or its mapping, or leave out --strict.")
         keep = partial(_written, source.files.con, out) if out else None
         result = answer(self.kind, question, source, keep=keep)
         document = result.model_dump(mode="json", by_alias=True)

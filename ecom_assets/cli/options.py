@@ -49,6 +49,10 @@ Port = Annotated[int | None, typer.Option(help="Port to listen on; default ECOM_
 UntilParentEnds = Annotated[bool, typer.Option("--until-parent-ends", hidden=True)]
 Mapping = Annotated[str | None, typer.Option(help="Name of a shipped mapping, or a YAML file.")]
 DEFINITION = "YAML or JSON file in place of options; those it has no key for stay, such as files, days and --segment."
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="End with an error, and without an answer, if more than 5% of the rows are refused."),
+]
 Definition = Annotated[Path | None, typer.Option(help=DEFINITION)]
 
 

@@ -136,6 +136,10 @@ def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
 
 LOOK_BACK = timedelta(weeks=12)
 """How far back days are counted for comparison."""
+RECENT = timedelta(weeks=1)
+"""How far back the shares of reasons are compared: a source that changed is noticed, and few rows are read."""
+RISEN_FACTOR, RISEN_SHARE = 3, 0.01
+"""A reason has risen if its share is three times that of before, and a hundredth of the rows more."""
 NOTHING_FROM = 10
 """From this usual row count on, a day without rows is an error; for smaller shops it can be a quiet day."""
 EndedDays = Callable[[Days], Days]
@@ -200,6 +204,15 @@ class _SourceChecks:
         if source.quarantine:
             yield self._few_were_refused("few_were_refused", self.gate.refused_share, warns=False)
         yield self._few_were_refused("very_few_were_refused", LARGE_SHARE, warns=True)
+        if source.quarantine and not source.brings_all:
+            yield TableCheck(
+                contract=source.quarantine,
+                name="reasons_are_usual",
+                description=f"No reason takes far more of the {source.noun} than on the days before.",
+                evaluate=self._check_reasons,
+                tables=(raw, source.quarantine),
+                warns=True,
+            )
         if raw is RawUserOrderLog:
             yield TableCheck(
                 contract=raw,
@@ -315,13 +328,7 @@ class _SourceChecks:
         if quarantine is source.raw:
             refused = refused.filter(refused.reject_reason.notnull())
         count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
-        if quarantine is QuarantinedEvents:
-            near = None if days is None else days.widened(before=1, after=self.late_days)
-            raw = of_days(raw, RawEvents.day_column, near)
-            raw = of_days(raw.select(day=accounted_date(raw, self.late_days)), "day", days)
-        else:
-            raw = of_days(raw, source.raw.day_column, days)
-        received = int(raw.count().to_pyarrow().as_py())
+        received = self._received_rows(raw, days)
         share = self.gate.refused_share
         limit = int(received * (LARGE_SHARE if warns else share))
         if not (count > limit if warns else self.gate.is_refused(received, count)):
@@ -333,6 +340,47 @@ class _SourceChecks:
         )
         examples = [{"days": _span(days)}] if days else []
         return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
+
+    def _check_reasons(self, days: Days | None, raw: ir.Table, refused: ir.Table) -> CheckResult:
+        """Compare the share that each reason takes of the rows of the run's days with that of the days before."""
+        if not days or not days.dates:
+            return CheckResult(0, 0)
+        before = Days.between(days.first - RECENT, days.first)
+        received, earlier = (self._received_rows(raw, some) for some in (days, before))
+        if min(received, earlier) < self.gate.least_count:
+            return CheckResult(0, received)
+        counts, usual = (self._reasons(refused, some) for some in (days, before))
+        risen = {
+            reason: count
+            for reason, count in sorted(counts.items())
+            if count / received > RISEN_FACTOR * usual.get(reason, 0) / earlier + RISEN_SHARE
+        }
+        if not risen:
+            return CheckResult(0, received)
+        named = ", ".join(
+            f"{reason} {count / received:.1%} instead of {usual.get(reason, 0) / earlier:.1%}"
+            for reason, count in risen.items()
+        )
+        sentence = (
+            f"Of the {self.source.noun}, other shares than on the days before are refused: {named}; look at what their "
+            "source has changed, and run these days again."
+        )
+        return CheckResult(len(risen), received, [{"reason": name} for name in risen], metadata={"sentence": sentence})
+
+    def _received_rows(self, raw: ir.Table, days: Days | None) -> int:
+        """Return the number of rows that the days account for."""
+        if self.source.quarantine is QuarantinedEvents:
+            near = None if days is None else days.widened(before=1, after=self.late_days)
+            raw = of_days(raw, RawEvents.day_column, near)
+            raw = of_days(raw.select(day=accounted_date(raw, self.late_days)), "day", days)
+        else:
+            raw = of_days(raw, self.source.raw.day_column, days)
+        return int(raw.count().to_pyarrow().as_py())
+
+    def _reasons(self, refused: ir.Table, days: Days) -> dict[str, int]:
+        rows = of_days(refused, (self.source.quarantine or self.source.raw).day_column, days)
+        counted = rows.group_by("reject_reason").agg(number=rows.count()).to_pyarrow().to_pylist()
+        return {row["reject_reason"]: int(row["number"]) for row in counted}
 
     def _check_lost(self, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
         name = self.source.raw.qualified_name()

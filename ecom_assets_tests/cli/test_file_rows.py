@@ -112,10 +112,13 @@ def test_the_list_has_each_command_that_reads_files() -> None:
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
     words = OF_EVENTS[command]
     assert WARNING in ask(home, command, "events", *words, "--json").err
+    strict = ecom(command, "--events", home.parent / "events.csv", *words, "--strict", home=home)
+    assert (strict.exit_code, strict.out) == (1, "")
+    assert WARNING.removeprefix("ecom: warning: ") in strict.err
     rows = EVENTS.splitlines()
     good = [rows[0].replace("a1", f"g{number}") for number in range(78)]
     (home.parent / "events.csv").write_text("\n".join([HEADER, *good, rows[1], rows[0], rows[3]]) + "\n")
-    assert "are not counted" not in ask(home, command, "events", *words).err  # one of 80, and a copy
+    assert "are not counted" not in ask(home, command, "events", *words, "--strict").err  # one of 80, and a copy
 
 
 def test_nor_does_a_run(home: Path) -> None:

@@ -87,7 +87,7 @@ def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
     checks = source_checks(SourceGate(), late_days=7, ended=ended)
     assert {(check.name, check.blocking) for check in checks} == {
         ("enough_came", True), ("few_were_refused", True), ("very_few_were_refused", False),
-        ("no_day_lost_its_rows", False), ("each_day_has_an_increment", False),
+        ("reasons_are_usual", False), ("no_day_lost_its_rows", False), ("each_day_has_an_increment", False),
     }  # fmt: skip
 
 
@@ -234,6 +234,37 @@ def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None
         assert refused(source, received, count, "very_few_were_refused").broken_count == broken, (received, count)
     result = refused(source, 981, 353, "very_few_were_refused")
     assert result.metadata["sentence"].startswith(f"Of 981 rows of {source.noun}, 353 (36%) were refused; ")
+
+
+@pytest.mark.parametrize("source", [one for one in BY_DAY if one.quarantine], ids=lambda one: one.noun)
+def test_a_reason_that_takes_far_more_rows_than_in_the_week_before_is_a_warning(source: GatedSource) -> None:
+    # Each day of the week before, 2 of 200 rows: 1 %. Three times that and a hundredth more is 4 %: 8 of 200.
+    assert source.quarantine
+    column = str(source.quarantine.day_column)
+    week = [MONDAY - n * ONE_DAY for n in range(1, 8)]
+
+    def checked(today: int, *, other: int = 0) -> CheckResult:
+        rows = [{"received_date": day, "event_date": day, "event_at": datetime(day.year, day.month, day.day, 12)}  # noqa: DTZ001 (UTC, as tables have it)
+                for day in (MONDAY, *week) for _ in range(200)]  # fmt: skip
+        kinds = {"received_date": "date", "event_date": "date", "event_at": "timestamp(6)"}
+        reasons = [(day, "negative_cart_value") for day in week for _ in range(2)]
+        reasons += [(MONDAY, "negative_cart_value")] * today + [(MONDAY, "missing_identity")] * other
+        refused_rows = ibis.memtable(
+            [{column: day, "reject_reason": reason} for day, reason in reasons],
+            schema=ibis.schema({column: "date", "reject_reason": "string"}),
+        )
+        received_rows = ibis.memtable(rows, schema=ibis.schema(kinds))
+        actual: CheckResult = check_of(source, "reasons_are_usual").evaluate(
+            Days((MONDAY,)), received_rows, refused_rows
+        )
+        return actual
+
+    assert checked(8).broken_count == 0
+    assert checked(9).metadata["sentence"] == (
+        f"Of the {source.noun}, other shares than on the days before are refused: negative_cart_value 4.5% instead of "
+        "1.0%; look at what their source has changed, and run these days again."
+    )
+    assert (checked(0, other=2).broken_count, checked(0, other=3).broken_count) == (0, 1)
 
 
 def test_so_are_lines_of_stock_that_say_nothing() -> None:
