@@ -24,6 +24,8 @@ WRITTEN: Final = {
     "currency": "EUR",
     "customer_api_mapping": "reqres",
     "customer_api_url": "https://customers.example/customers",
+    "customers": "customers/*.csv",
+    "customers_mapping": "hubspot",
     "customers_json_fields": "customer_id,city",
     "dagster_url": "https://dagster.example",
     "engagement_high_s": "900",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -33,6 +33,10 @@ LoadedOrders = Annotated[
         "API has, before its increments.",
     ),
 ]
+Customers = Annotated[
+    list[str] | None, typer.Option("--customers", help="File, folder or glob of customers: CSV or JSON (gzip too).")
+]
+AssetSelection = Annotated[str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")]
 API: Final = "api"
 """In place of a path of orders: the order report API's own file of all order lines."""
 SESSION_RULES = (
@@ -108,6 +112,10 @@ class OwnData:
     orders_mapping: str | None
     customers: list[str] = field(default_factory=list)
     customers_mapping: str | None = None
+
+    def with_customers(self, paths: list[str] | None, mapping: str | None) -> "OwnData":
+        """Return the data with files of customers."""
+        return replace(self, customers=paths or [], customers_mapping=mapping)
 
     @property
     def is_first_load(self) -> bool:

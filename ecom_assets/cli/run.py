@@ -1,11 +1,21 @@
 """`ecom run`: run the platform and print the summary."""
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from ecom_assets.cli.options import Events, Json, LoadedOrders, Mapping, MorePaths, OwnData, Permissions, read_days
+from ecom_assets.cli.options import (
+    AssetSelection,
+    Customers,
+    Events,
+    Json,
+    LoadedOrders,
+    Mapping,
+    MorePaths,
+    OwnData,
+    Permissions,
+    read_days,
+)
 from ecom_assets.errors import EcomError
 from ecom_assets.gc_tuning import loading
 
@@ -16,15 +26,11 @@ def run(
     events_mapping: Mapping = None,
     orders: LoadedOrders = None,
     orders_mapping: Mapping = None,
-    customers: Annotated[
-        list[str] | None, typer.Option("--customers", help="File, folder or glob of customers: CSV or JSON (gzip too).")
-    ] = None,
+    customers: Customers = None,
     customers_mapping: Mapping = None,
     first: Annotated[str | None, typer.Option("--from", help="First day, YYYY-MM-DD.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")] = None,
-    select: Annotated[
-        str | None, typer.Option(help="Dagster asset selection, such as 'key:\"mart/sessions\"+'.")
-    ] = None,
+    select: AssetSelection = None,
     allow_withdrawal: Annotated[
         bool, typer.Option("--allow-withdrawal", help="Let rows go that their source no longer has.")
     ] = False,
@@ -38,8 +44,8 @@ def run(
         from ecom_assets.cli.platform_run import PlatformRun, report_refusal  # noqa: PLC0415 (loads Dagster)
         from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
-    own = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
-    own = replace(own, customers=customers or [], customers_mapping=customers_mapping)
+    given = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
+    own = given.with_customers(customers, customers_mapping)
     requested_days = read_days(first, last)
     may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
     try:

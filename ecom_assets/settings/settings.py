@@ -85,6 +85,14 @@ class Settings(
     events_mapping: str = Field("ecommerce", description="Name of an included mapping, or a YAML file")
     orders: str = Field("", description="Paths or globs of orders, by commas (`\\,` within one); default the sandbox")
     orders_mapping: str = Field("user_order_log", description="Name of an included mapping of orders, or a YAML file")
+    customers: str = Field(
+        "", description="Paths or globs of files of customers, by commas, in place of the customer API"
+    )
+    customers_mapping: str = Field(
+        "customers",
+        description="Name of an included mapping of files of customers (shopify, shopify_ids, woocommerce, hubspot), "
+        "or a YAML file",
+    )
     sandbox_until: date | None = Field(
         None, description="Last day of the simulated shop, YYYY-MM-DD; default yesterday, so that it grows every day"
     )

@@ -125,14 +125,6 @@ class SourceSettings(BaseSettings):
         "", description="Address of the catalogue API's list of products with their stock"
     )
     catalogue_api_key: SecretStr = Field(SecretStr(""), description="Key of the catalogue API")
-    customers: str = Field(
-        "", description="Paths or globs of files of customers, by commas, in place of the customer API"
-    )
-    customers_mapping: str = Field(
-        "customers",
-        description="Name of an included mapping of files of customers (shopify, shopify_ids, woocommerce, hubspot), "
-        "or a YAML file",
-    )
     customer_api_url: WebAddress = Field("", description="Address of the customer API's list of customers")
     customer_api_key: SecretStr = Field(SecretStr(""), description="Key of the customer API")
     customer_api_mapping: str = Field(

@@ -10,12 +10,17 @@ import pyarrow as pa
 import pytest
 from dagster._core.definitions.partitions.snap import PartitionsSnap
 
+from ecom_assets.orders.orders import CHARGES
 from ecom_assets.registry import ALL
 from ecom_assets.tables.asset import ListedDays
 from ecom_assets.tables.contract import AMOUNT, Column, Table
 from ecom_assets.tables.portable import batches_of, in_their_types
 from ecom_assets.warehouse.local import connect
 
+OF_LINES = (
+    "raw.user_order_log", "staging.user_order_log", "staging.quarantined_orders", "mart.quarantined_order_samples",
+    "mart.sales",
+)  # fmt: skip
 RECEIVED = {
     "raw.events.cart_amount",
     "staging.events.cart_amount",
@@ -27,6 +32,7 @@ RECEIVED = {
     "mart.quarantined_event_samples.cart_amount",
     "mart.quarantined_order_samples.payment_amount",
     "mart.sales.revenue_amount",
+    *(f"{table}.{name}" for table in OF_LINES for name in CHARGES),
     "raw.customer_research.sales_amount",
     "staging.customer_research.sales_amount",
     "raw.price_log.price_amount",

@@ -16,7 +16,7 @@ from ecom_assets.sources.customer_api.records import (
 )
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, find_files, head_of, require_text, split_places
-from ecom_assets.sources.files.shape import Shape
+from ecom_assets.sources.files.shape import RowShape
 from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, lines_of, marked_encoding
 from ecom_assets.sources.mapping_file import bracketed_guess
@@ -57,7 +57,7 @@ def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> li
         raise SourceError(f"{file.name} is Parquet; give customers as CSV or JSON")
     file = replace(file, encoding=marked_encoding(head_of(file)))
     require_text(file, next(blocks_of(file), b""))
-    shape = Shape(records=(mapping.records,))
+    shape = RowShape(records=(mapping.records,))
     records: list[object] = list(_lines(file, mapping) if file.format == "csv" else shaped_records(file, shape))
     _check(file, records, mapping)
     return [read_record(record, page, position, mapping) for position, record in enumerate(records, start=1)]

@@ -21,7 +21,7 @@ from isal import igzip
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.shape import FlatRow, Shape, grouped
+from ecom_assets.sources.files.shape import FlatRow, RowShape, grouped
 from ecom_assets.sources.files.shaped_files import as_json, csv_row, shaped_rows
 from ecom_assets.sources.files.sql import (
     HAS_TEXT,
@@ -344,7 +344,7 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
             yield Record(content, is_sound)
 
 
-def _shaped(file: InputFile, layout: Layout, shape: Shape) -> Iterator[Record]:
+def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record]:
     """Yield the rows of a file whose rows are not its lines, and its damaged lines."""
     damaged: list[Record] = []
     rows: Iterable[FlatRow | str]

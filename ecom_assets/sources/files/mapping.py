@@ -20,8 +20,8 @@ from pydantic import (
 )
 
 from ecom_assets.orders.orders import CHARGES
-from ecom_assets.sources.files.plain import Condition, Numerals, Operations, Split, Text
-from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, Shape
+from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Split, Text
+from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
 from ecom_assets.warehouse.sql_text import amount
@@ -207,7 +207,7 @@ class RecordMapping(_MappingPart):
     explode: str | None = None
     ignore_columns: tuple[str, ...] = ()
     other_columns: Literal["refuse", "ignore", "properties"] = "refuse"
-    leave_out: dict[str, Condition] = Field(default_factory=dict)
+    leave_out: dict[str, RowCondition] = Field(default_factory=dict)
     records: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     rows: dict[str, KindOfRow] = Field(default_factory=dict)
     group_by: tuple[str, ...] = ()
@@ -249,13 +249,13 @@ class RecordMapping(_MappingPart):
         return self.model_copy(update={"fields": self.fields.model_copy(update=fields)}) if fields else self
 
     @property
-    def shape(self) -> Shape | None:
+    def shape(self) -> RowShape | None:
         """Return how rows follow from the content of files; None if they are its lines."""
         if not (self.records or self.rows or self.group_by):
             return None
         rows = [RowKind(name, kind.list, kind.if_any) for name, kind in self.rows.items()]
         default = RowKind("", LINES if self.group_by else WHOLE)
-        return Shape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
+        return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
 
     @property
     def numerals(self) -> Numerals:
@@ -348,7 +348,7 @@ def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
     if path[0] == "fields":
         field = [part for part in path if part not in {"by_row", "shared_by"}]
         return list((Split if path[-1] == "split" else _model_of(kind.kind, field[1])).model_fields)
-    parts: dict[str, type[BaseModel]] = {"leave_out": Condition, "rows": KindOfRow}
+    parts: dict[str, type[BaseModel]] = {"leave_out": RowCondition, "rows": KindOfRow}
     return [field.alias or name for name, field in parts[path[0]].model_fields.items()] if path[0] in parts else []
 
 

@@ -141,7 +141,7 @@ def _listed(values: tuple[str, ...]) -> str:
     return f"({', '.join(map(text, values))})"
 
 
-class Condition(_Part):
+class RowCondition(_Part):
     """A condition on a row: a column with one of some values, with any value at all, or SQL."""
 
     column: str | None = Field(default=None, min_length=1)

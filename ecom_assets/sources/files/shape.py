@@ -35,7 +35,7 @@ class RowKind:
 
 
 @dataclass(frozen=True)
-class Shape:
+class RowShape:
     """How the rows of a file follow from its content.
 
     Attributes:
@@ -74,7 +74,7 @@ def _next(text: str, at: int) -> int:
     return at
 
 
-def records_in(document: object, shape: Shape) -> Iterator[object]:
+def records_in(document: object, shape: RowShape) -> Iterator[object]:
     """Yield the records of a document: a list of them, an object with such a list, or one record."""
     listed = [value for value in (_at(document, path) for path in shape.records) if isinstance(value, list)]
     if listed:
@@ -92,7 +92,7 @@ def _at(value: object, path: str) -> object:
     return value
 
 
-def rows_of(record: Mapping[str, Any], shape: Shape, number: int) -> Iterator[FlatRow]:
+def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> Iterator[FlatRow]:
     """Yield the rows of a record, of one kind after the other.
 
     A record without any row is one of the first kind, so that it is counted and explained.
@@ -137,7 +137,7 @@ def _flat(value: Mapping[str, Any], prefix: str, without: str | None = None) -> 
     return result
 
 
-def grouped(lines: Iterable[dict[str, str]], shape: Shape) -> Iterator[FlatRow]:
+def grouped(lines: Iterable[dict[str, str]], shape: RowShape) -> Iterator[FlatRow]:
     """Yield CSV lines, each with the texts that stand on an earlier line of its group only."""
     numbered = ((tuple(line[name] for name in shape.group_by), at, line) for at, line in enumerate(lines))
     # Lines that do not say which group they belong to are groups of their own.

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.shape import FlatRow, Shape, documents_in, records_in, rows_of
+from ecom_assets.sources.files.shape import FlatRow, RowShape, documents_in, records_in, rows_of
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of
 
 FORMULA = frozenset("0123456789+-=@")
 """What begins a number or a formula; an apostrophe before anything else is part of a name, as in 's-Gravenhage."""
 
 
-def shaped_rows(file: InputFile, shape: Shape) -> Iterator[FlatRow | str]:
+def shaped_rows(file: InputFile, shape: RowShape) -> Iterator[FlatRow | str]:
     """Yield the rows of a JSON file; a line that is not JSON, or a record that is no object, as text.
 
     Raises:
@@ -26,7 +26,7 @@ def shaped_rows(file: InputFile, shape: Shape) -> Iterator[FlatRow | str]:
             yield record if isinstance(record, str) else json.dumps(record)
 
 
-def shaped_records(file: InputFile, shape: Shape) -> Iterator[object]:
+def shaped_records(file: InputFile, shape: RowShape) -> Iterator[object]:
     """Yield the records of a JSON file, and lines that are not JSON as text.
 
     Raises:

@@ -14,7 +14,7 @@ from ecom_assets.sources.files.columns import FileColumn
 from ecom_assets.sources.files.footers import Footer
 from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordKind, RecordMapping, SourceField, TimeField
 from ecom_assets.sources.files.plain import NUMBER, Numerals
-from ecom_assets.sources.files.shape import GROUP, KIND, POSITION, Shape
+from ecom_assets.sources.files.shape import GROUP, KIND, POSITION, RowShape
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
 from ecom_assets.tables.values import LAST_PLAUSIBLE
 from ecom_assets.warehouse.sql_text import (
@@ -54,7 +54,7 @@ class Layout:
     needed: tuple[str, ...]  # by the mapping, whether the files have them or not
     named: frozenset[str]  # columns that the mapping uses or ignores
     other_columns: str  # what to do with the rest: refuse, ignore or properties
-    shape: Shape | None = None  # how the rows follow from the content; None if they are its lines
+    shape: RowShape | None = None  # how the rows follow from the content; None if they are its lines
     has_header: bool = True  # of a CSV file
     has_apostrophes: bool = False  # whether values of a CSV file lose an apostrophe at their beginning
     filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
