@@ -90,7 +90,7 @@ def test_shopify_s_included_taxes_are_no_sales(tmp_path: Path) -> None:
     order = {"Subtotal": "119.00", "Shipping": "11.90", "Taxes": "20.90", "Total": "130.90", "Discount Amount": "0.00"}
     order |= {"Lineitem price": "119.00", "Lineitem quantity": "1"}
     file = tmp_path / "orders_export.csv"
-    file.write_text(csv_text([ANN | order]))
+    file.write_text(csv_text([ANN | order | {"Notes": 'Ring "twice",\nplease'}]))
     actual = totals(read(file, "shopify"))
     assert [actual[name] for name in ("net", "shipping", "tax", "total")] == [
         Decimal("100.00"), Decimal("10.00"), Decimal("20.90"), Decimal("130.90")

@@ -349,9 +349,10 @@ def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record
     damaged: list[Record] = []
     rows: Iterable[FlatRow | str]
     if layout.format == "csv":
-        names = [name for name, _ in layout.columns]
+        wanted = {*layout.needed, *shape.columns}
+        places = {name: place for place, (name, _) in enumerate(layout.columns) if name in wanted}
         lines = _sound_lines(_records(file, layout), damaged)
-        named = (csv_row(line, names, layout.delimiter, has_apostrophes=layout.has_apostrophes) for line in lines)
+        named = (csv_row(line, places, layout.delimiter, has_apostrophes=layout.has_apostrophes) for line in lines)
         rows = grouped(named, shape)
     else:
         rows = shaped_rows(file, shape)

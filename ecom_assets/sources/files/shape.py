@@ -51,6 +51,11 @@ class RowShape:
     group_by: tuple[str, ...] = ()
     carry_down: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> set[str]:
+        """Return the columns that decide what the rows are."""
+        return {*self.group_by, *self.carry_down, *(name for kind in self.rows for name in kind.if_any)}
+
 
 def documents_in(text: str) -> Iterator[object]:
     """Yield the JSON documents that follow each other in a text.

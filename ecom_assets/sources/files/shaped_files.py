@@ -2,13 +2,14 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.shape import FlatRow, RowShape, documents_in, records_in, rows_of
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of
 
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
 FORMULA = frozenset("0123456789+-=@")
 """What begins a number or a formula; an apostrophe before anything else is part of a name, as in 's-Gravenhage."""
 
@@ -63,7 +64,7 @@ def _documents_of(line: str) -> list[object]:
 def as_json(row: FlatRow, needed: Iterable[str]) -> bytes:
     """Return the columns of a row that are needed as a line of JSON."""
     kept = {name: row[name] for name in needed if row.get(name) is not None}
-    return json.dumps(kept, ensure_ascii=False).encode(UTF_8, "replace")
+    return _encoded(kept).encode(UTF_8, "replace")
 
 
 def without_apostrophe(cell: str) -> str:
@@ -71,9 +72,9 @@ def without_apostrophe(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA else cell
 
 
-def csv_row(line: bytes, names: Iterable[str], delimiter: str, *, has_apostrophes: bool) -> dict[str, str]:
-    """Return a line of a CSV file by column."""
+def csv_row(line: bytes, places: Mapping[str, int], delimiter: str, *, has_apostrophes: bool) -> dict[str, str]:
+    """Return some columns of a line of a CSV file, given the place of each."""
     cells = next(csv.reader([line.decode(UTF_8)], delimiter=delimiter))
     if has_apostrophes:
-        cells = [without_apostrophe(cell) for cell in cells]
-    return dict(zip(names, cells, strict=False))
+        return {name: without_apostrophe(cells[place]) for name, place in places.items()}
+    return {name: cells[place] for name, place in places.items()}
