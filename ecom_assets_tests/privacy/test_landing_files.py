@@ -16,6 +16,10 @@ from ecom_assets.privacy.landing_files import find_records, remove_records
 from ecom_assets.privacy.person import Person
 from ecom_assets.sources.files.mapping import RecordMapping, load_mapping, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets_tests.sources.test_shop_orders import ANN as ANN_OF_SHOP
+from ecom_assets_tests.sources.test_shop_orders import ANN_2 as ANN_2_OF_SHOP
+from ecom_assets_tests.sources.test_shop_orders import BOB as BOB_OF_SHOP
+from ecom_assets_tests.sources.test_shop_orders import csv_text
 
 ANN = Person(users=("7",), sessions=("s1",))
 HEADER = (
@@ -156,3 +160,15 @@ def test_records_in_an_archive_are_found_and_cannot_be_removed_in_place(tmp_path
     with pytest.raises(SourceError, match=r"events\.zip has 1 records of this person"):
         list(remove_records(files_of(path), ANN))
     assert path.read_bytes() == before
+
+
+def test_an_order_of_several_lines_is_found_and_its_file_is_left_to_be_exported_again(tmp_path: Path) -> None:
+    file = tmp_path / "orders_export.csv"
+    file.write_text(csv_text([ANN_OF_SHOP, {**ANN_2_OF_SHOP, "Email": ""}, BOB_OF_SHOP]))
+    before, ann = file.read_bytes(), Person(users=("ann@example.com",), sessions=())
+    files = files_of(file, load_order_mapping("shopify"))
+    assert [record.record_count for record in find_records(files, ann)] == [2], "both lines, one has no address of hers"
+    with pytest.raises(SourceError, match=r"orders_export\.csv has orders of this person.*export it again"):
+        list(remove_records(files, ann))
+    assert file.read_bytes() == before
+    assert list(remove_records(files, Person(users=("carla@example.com",), sessions=()))) == []
