@@ -230,3 +230,12 @@ def test_without_keys_nobody_has_to_log_in(settings: Settings, tmp_path: Path) -
         assert "Log out" not in client.get("/dashboard/").text
     secret = tmp_path / sessions.SECRET_FILE
     assert secret.stat().st_mode & 0o077 == 0
+
+
+def test_the_shop_s_own_name_stands_at_the_top_once_it_is_said(kept: Settings) -> None:
+    named = kept.model_copy(update={"shop_name": "Lampen & <Söhne>"})
+    app = build_dashboard_app(named)
+    door = build_stack(named, app, before_guard=lambda inner, known: sessions.SessionDoor(inner, known, named.home))
+    with served(door) as answer:  # type: ignore[arg-type]  # any ASGI application
+        page = requests.get(f"{answer.address}/dashboard/login", timeout=30).text
+    assert "· Lampen &amp; &lt;Söhne&gt;</title>" in page
