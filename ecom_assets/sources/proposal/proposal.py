@@ -12,6 +12,7 @@ from ecom_assets.sources.files.fit import columns_used, needed_columns
 from ecom_assets.sources.files.formats import find_files
 from ecom_assets.sources.files.mapping import EVENT, ORDER, EventMapping, OrderMapping, RecordMapping, load, shipped
 from ecom_assets.sources.files.reading import FileReading
+from ecom_assets.sources.files.records import DUPLICATE
 from ecom_assets.sources.files.text_blocks import UTF_8
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.proposal.fields import FoundField, found_fields, is_of_orders, known_event_type
@@ -72,7 +73,8 @@ def _tried(paths: Sequence[str], kind: type[RecordMapping], name: str) -> Shippe
         rows = reading.rows
     except EcomError:
         return None
-    if rows.counted * 2 < rows.read:
+    clean_count = rows.counted + rows.rejected.get(DUPLICATE, 0)  # a copy of a row that is counted is clean, too
+    if clean_count * 2 < rows.read:
         return None
     return ShippedFit(
         name,
@@ -80,7 +82,7 @@ def _tried(paths: Sequence[str], kind: type[RecordMapping], name: str) -> Shippe
         columns=tuple(sorted(known & columns)),
         known_count=len(known),
         filled_count=reading.filled_count,
-        clean_count=rows.counted,
+        clean_count=clean_count,
         row_count=rows.read,
     )
 
