@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import OF_IDENTITY
@@ -141,10 +142,12 @@ def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
     """
     asks = events.user_id.isnull() & device_of(events).notnull()
     asking, others = events.filter(asks), events.filter(~asks)
-    begins = runs.select(device="device_id", event_at="first_seen_at", event_id="first_event_id", begun=1)
-    lacked = {name: ibis.null(kind) for name, kind in events.schema().items() if name not in begins.columns}
-    both = union_all(asking.mutate(device=device_of(asking), begun=0), begins.mutate(**lacked))
-    order = ["event_at", "event_id", ibis.desc("begun")]
+    # Columns of their own have the order, so that lineage does not take times of runs for those of events.
+    begins = runs.select(device="device_id", point_at="first_seen_at", point_id="first_event_id", begun=1)
+    begins = begins.mutate(**{name: _null_of(kind) for name, kind in events.schema().items()})
+    points = asking.mutate(device=device_of(asking), point_at=asking.event_at, point_id=asking.event_id, begun=0)
+    both = union_all(points, begins)
+    order = ["point_at", "point_id", ibis.desc("begun")]
     so_far = ibis.cumulative_window(group_by="device", order_by=order)
     both = both.mutate(begun_count=both.begun.sum().over(so_far).cast("int64"))
     placed = both.filter(both.begun == 0)
@@ -155,7 +158,11 @@ def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
         (placed.event_at < of_run.ends_at) | ((placed.event_at == of_run.ends_at) & (placed.event_id <= of_run.end_id)),
     ]
     found = placed.left_join(of_run, is_in_run).select(*events.columns, *SIGN_INS)
-    return union_all(found, others.mutate(**{name: ibis.null(found[name].type()) for name in SIGN_INS}))
+    return union_all(found, others.mutate(**{name: _null_of(found[name].type()) for name in SIGN_INS}))
+
+
+def _null_of(kind: dt.DataType) -> ir.Value:
+    return ibis.null(kind.copy(nullable=True))
 
 
 def sign_ins_around(runs: ir.Table) -> ir.Table:

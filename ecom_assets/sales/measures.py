@@ -8,6 +8,23 @@ SHIPPED: Final = {"status": "shipped"}
 REFUNDED: Final = {"status": "refunded"}
 
 
+class ChargeMeasures:
+    """What orders cost beside their items, less what was paid back of it; null where no line says it."""
+
+    shipping_amount = amount(
+        "What customers paid for shipping, less what was paid back", "Shipping",
+        Aggregate("shipping_amount", is_sum=True), nullable=True, example="1840.00",
+    )  # fmt: skip
+    tax_amount = amount(
+        "What customers paid in taxes beside the revenue, less what was paid back", "Taxes",
+        Aggregate("tax_amount", is_sum=True), nullable=True, example="6762.08",
+    )  # fmt: skip
+    tip_amount = amount(
+        "What customers paid as tips, less what was paid back", "Tips", Aggregate("tip_amount", is_sum=True),
+        nullable=True, example="0.00",
+    )  # fmt: skip
+
+
 class SalesMeasures:
     """What was sold and paid back, counted from order lines, or from purchase and refund events; see `sales.py`."""
 
@@ -46,21 +63,4 @@ class SalesMeasures:
     average_order_value = per_unit(
         "Revenue divided by the number of orders", "Average order value", Ratio("revenue_amount", "order_count"),
         unit="money per order", format="money", example="107.52",
-    )  # fmt: skip
-
-
-class ChargeMeasures:
-    """What orders cost beside their items, less what was paid back of it; null where no line says it."""
-
-    shipping_amount = amount(
-        "What customers paid for shipping, less what was paid back", "Shipping",
-        Aggregate("shipping_amount", is_sum=True), nullable=True, example="1840.00",
-    )  # fmt: skip
-    tax_amount = amount(
-        "What customers paid in taxes beside the revenue, less what was paid back", "Taxes",
-        Aggregate("tax_amount", is_sum=True), nullable=True, example="6762.08",
-    )  # fmt: skip
-    tip_amount = amount(
-        "What customers paid as tips, less what was paid back", "Tips", Aggregate("tip_amount", is_sum=True),
-        nullable=True, example="0.00",
     )  # fmt: skip

@@ -420,7 +420,7 @@ def test_a_message_about_held_days_that_could_not_be_sent_is_sent_by_the_daemon(
 def test_a_run_that_finds_a_file_missing_sends_a_message_where_alerts_are_set(tmp_path: Path, mailbox: Mailbox) -> None:
     missing = tmp_path / "user_order_log_inc.csv"
     result = run_orders(tmp_path / "home", missing, mailbox.port)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"Notified {ANN} of the run that did not begin." in result.err
     [message] = mailbox.messages
     assert message["Subject"] == "[ecom] run did not begin"

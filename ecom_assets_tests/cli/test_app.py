@@ -40,8 +40,8 @@ def test_a_question_about_files_lists_its_own_options_between_those_that_all_hav
     listed = load_command(EVERY[name], name).params
     options = [option for row in listed for option in row.opts]
     assert [one.name for one in listed[:3]] == ["more", "events", "mapping"]
-    assert options[-2:] == ["--definition", "--json"]
-    assert {"--from", "--to", "--last", "--timezone", "--segment"} < set(options[3:-2])
+    assert options[-3:] == ["--definition", "--strict", "--json"]
+    assert {"--from", "--to", "--last", "--timezone", "--segment"} < set(options[3:-3])
     assert len(options) == len(set(options)) > 10
 
 

@@ -183,6 +183,7 @@ def test_held_days_are_reported_and_their_neighbours_go_on(own_shop: OrderPlatfo
 def test_claims_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
     blocking = {check.name for check in CHECKS if check.blocking}
     assert blocking == {
+        "amounts_are_of_one_currency",
         "report_was_generated",
         "report_has_enough_customers",
         "received_is_clean_plus_quarantined_plus_surplus_plus_held",
