@@ -5,10 +5,11 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from ecom_assets_tests.builders import Row
 
@@ -25,7 +26,17 @@ class ShopApi:
     documents: dict[str, list[Row]] = field(default_factory=dict)
     faults: dict[int, tuple[int, dict[str, str]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    key_header: str = "Authorization"
+    token_asked: list[str] = field(default_factory=list)
     url: str = ""
+
+
+@dataclass
+class Linked:
+    """An answer with the address of the next page in a header."""
+
+    content: Any
+    next: str
 
 
 def basic(user: str, password: str) -> str:
@@ -38,10 +49,22 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.path)
         api.asked.append(self.path)
         status, headers = api.faults.pop(len(api.asked), (200, {}))
-        if self.headers.get("Authorization") != api.authorization:
+        if self.headers.get(api.key_header) != api.authorization:
             status = 401
         params = {name: values[0] for name, values in parse_qs(address.query).items()}
-        body = json.dumps(api.answer(api, address.path, params) if status == 200 else {}).encode()
+        result = api.answer(api, address.path, params) if status == 200 else {}
+        if isinstance(result, Linked):
+            headers, result = {**headers, "Link": f'<{api.url}{result.next}>; rel="next"'}, result.content
+        self._say(status, headers, result)
+
+    def do_POST(self) -> None:
+        """Give whoever asks with client credentials a token."""
+        api: ShopApi = self.server.api  # type: ignore[attr-defined]  # as above
+        api.token_asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self._say(200, {}, {"access_token": api.authorization, "expires_in": 86399})
+
+    def _say(self, status: int, headers: dict[str, str], content: Any) -> None:
+        body = json.dumps(content).encode()
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -101,3 +124,15 @@ def prestashop(api: ShopApi, path: str, params: dict[str, str]) -> Row | list[Ro
         key=lambda row: (row["date_upd"], row["id"]),
     )
     return {name: rows[offset : offset + size]} if rows[offset:] else []
+
+
+def shopify(api: ShopApi, path: str, params: dict[str, str]) -> Row | Linked:
+    """Orders since an instant, the earliest change first, with a link to the next page."""
+    low = datetime.fromisoformat(params["updated_at_min"])
+    changed = [row for row in api.documents["orders"] if datetime.fromisoformat(row["updated_at"]) >= low]
+    rows = sorted(changed, key=lambda row: datetime.fromisoformat(row["updated_at"]))
+    size, offset = int(params["limit"]), int(params.get("page_info", 0))
+    content = {"orders": rows[offset : offset + size]}
+    if not rows[offset + size :]:
+        return content
+    return Linked(content, f"{path}?{urlencode({**params, 'page_info': offset + size})}")

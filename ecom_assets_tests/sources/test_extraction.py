@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.mapping_file import shipped_text
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import FEW_SALES, CommandResult, ecom
-from ecom_assets_tests.sources.shop_apis import ShopApi, basic, prestashop, serving, stripe, woocommerce
+from ecom_assets_tests.sources.shop_apis import ShopApi, basic, prestashop, serving, shopify, stripe, woocommerce
 from ecom_assets_tests.sources.test_order_files import read
-from ecom_assets_tests.sources.test_shop_order_documents import PRESTA_ORDER, PRESTA_SLIP
+from ecom_assets_tests.sources.test_shop_order_documents import PRESTA_ORDER, PRESTA_SLIP, SHOPIFY_ORDER
 from ecom_assets_tests.sources.test_shop_orders import totals
 
 
@@ -268,3 +269,19 @@ def test_a_day_of_which_nothing_is_left_is_still_a_day(tmp_path: Path) -> None:
         assert files.received_days() == days
         assert con.execute(files.received_sql(days[0], days[1])).fetchall() == []
     assert [row["left_out"] for row in read(tmp_path, "woocommerce")] == ["not_a_sale"]
+
+
+def test_shopify_s_orders_land_with_a_token_over_the_end_of_summer_time(tmp_path: Path) -> None:
+    """On 25 October 2026 at 3:00 clocks go back an hour: 2:10 in winter time is later than 2:30 in summer time."""
+    orders = [{**SHOPIFY_ORDER, "id": n, "updated_at": "2026-10-25T02:30:00+02:00"} for n in range(1, 261)]
+    folder = tmp_path / "shopify"
+    api = ShopApi(shopify, "shpat_1", {"orders": orders}, key_header="X-Shopify-Access-Token")
+    with serving(api):
+        env = {"SHOPIFY_URL": api.url, "SHOPIFY_CLIENT_ID": "id_1", "SHOPIFY_CLIENT_SECRET": "secret_1"}
+        words = ("extract", "shopify_admin", "--to", folder, "--json")
+        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 260, "changed": 0}
+        assert api.token_asked == ["client_id=id_1&client_secret=secret_1&grant_type=client_credentials"]
+        orders[0] = {**orders[0], "updated_at": "2026-10-25T02:10:00+01:00", "test": True}
+        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
+    # Each order is 27.50 after its returns, and one turned out to be a test.
+    assert totals(read(folder, "shopify_admin"))["net"] == 259 * Decimal("27.50")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -42,7 +42,7 @@ class Incremental(_Part):
             return cursor
         if isinstance(cursor, int):
             return cursor - self.lag
-        return (datetime.fromisoformat(cursor) - timedelta(seconds=self.lag)).isoformat()
+        return (datetime.fromisoformat(cursor) - timedelta(seconds=self.lag)).isoformat(sep=cursor[10:11] or "T")
 
 
 class Endpoint(_Part):
@@ -143,6 +143,18 @@ def since(value: Any, start: Cursor) -> Any:  # noqa: ANN401 (as above)
     if isinstance(value, dict):
         return {name: since(member, start) for name, member in value.items()}
     return value.replace(START, str(start)) if isinstance(value, str) else value
+
+
+def instant(cursor: Cursor) -> float:
+    """Return a time as epoch seconds, so that texts of several offsets can be compared; without an offset, as UTC.
+
+    Raises:
+        ValueError: The text is not in ISO's format.
+    """
+    if isinstance(cursor, int):
+        return cursor
+    moment = datetime.fromisoformat(cursor)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def at(document: Any, path: str) -> Any:  # noqa: ANN401 (any value of JSON)

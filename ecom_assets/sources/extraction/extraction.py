@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, at
+from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, at, instant
 from ecom_assets.sources.extraction.landing import ApiDocument, Landed, LandingFolder
 
 BATCH: Final = 1000
@@ -82,7 +82,7 @@ class Extraction:
     def _document(self, resource: ApiResource, content: Any) -> ApiDocument:  # noqa: ANN401 (any value of JSON)
         path = resource.endpoint.incremental.cursor_path
         key, version = at(content, resource.primary_key), at(content, path)
-        if key is None or not isinstance(version, type(resource.endpoint.incremental.initial_value)):
+        if key is None or not _is_time(version, resource.endpoint.incremental.initial_value):
             lacking = resource.primary_key if key is None else path
             raise SourceError(
                 f"A document of {resource.name} has no usable {lacking!r}: {str(content)[:120]}; correct primary_key, "
@@ -97,9 +97,14 @@ class Extraction:
 
 
 def _newest(documents: list[ApiDocument], before: Cursor) -> Cursor:
-    versions: list[Any] = [before, *(document.version for document in documents)]
-    newest: Cursor = max(versions)
-    return newest
+    return max([before, *(document.version for document in documents)], key=instant)
+
+
+def _is_time(value: object, like: Cursor) -> bool:
+    try:
+        return isinstance(value, str | int) and type(value) is type(like) and instant(value) >= 0
+    except ValueError:
+        return False
 
 
 def extract_all(

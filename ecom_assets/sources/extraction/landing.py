@@ -21,7 +21,7 @@ from xxhash import xxh3_128_hexdigest
 
 from ecom_assets.atomic_files import replacing_text
 from ecom_assets.errors import WorkError
-from ecom_assets.sources.extraction.definition import Cursor
+from ecom_assets.sources.extraction.definition import Cursor, instant
 
 STATE = "extract_state.sqlite"
 NO_DOCUMENTS = ""
@@ -50,7 +50,7 @@ class Version:
         """Return whether this one counts: it changed later, or has other content and came later of the same second."""
         if self.version == other.version:
             return self.digest != other.digest
-        return self.version > other.version  # type: ignore[operator]  # of one resource, and so of one kind
+        return instant(self.version) > instant(other.version)
 
 
 @dataclass(frozen=True)

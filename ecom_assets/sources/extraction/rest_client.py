@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from dlt.common.configuration import configspec
 from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
 from dlt.sources.helpers.rest_client.paginators import BasePaginator
-from dlt.sources.rest_api.config_setup import create_auth, create_paginator, register_paginator
+from dlt.sources.rest_api.config_setup import create_auth, create_paginator, register_auth, register_paginator
 from requests import PreparedRequest, Request, Response, Session
 
 from ecom_assets.errors import EcomError, MappingError, SourceError
@@ -41,7 +43,22 @@ class LimitPaginator(BasePaginator):  # type: ignore[misc]  # mypy leaves dlt ou
         request.params = dict(request.params or {}) | {self._param: f"{self._offset},{self._limit}"}  # type: ignore[arg-type]  # dlt gives a dict
 
 
+@configspec
+class ShopifyCredentials(OAuth2ClientCredentials):  # type: ignore[misc]  # mypy leaves dlt out
+    """Client credentials whose token stands in a header of Shopify's own."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the token, a new one if it has expired."""
+        super().__call__(request)
+        del request.headers["Authorization"]
+        request.headers["X-Shopify-Access-Token"] = str(self.access_token)
+        return request
+
+
 register_paginator("range", LimitPaginator)
+register_auth("shopify", ShopifyCredentials)
+WITH_SESSION = ("oauth2_client_credentials", "shopify")
+"""The kinds of keys for which a token is asked for."""
 
 
 class _ApiOnly(Session):
@@ -75,7 +92,7 @@ class RestPages(AbstractContextManager["RestPages"]):
         urls = [client.base_url, str((client.auth or {}).get("access_token_url", client.base_url))]
         session = _ApiOnly(self._session, urls)
         auth = client.auth
-        if auth and auth.get("type") == "oauth2_client_credentials":
+        if auth and auth.get("type") in WITH_SESSION:
             auth = {**auth, "session": session}
         try:
             self._client = RESTClient(client.base_url, client.headers, self._auth(auth), session=session)
