@@ -127,10 +127,10 @@ def prestashop(api: ShopApi, path: str, params: dict[str, str]) -> Row | list[Ro
 
 
 def shopify(api: ShopApi, path: str, params: dict[str, str]) -> Row | Linked:
-    """Orders since an instant, the earliest change first, with a link to the next page."""
+    """Orders that changed since an instant, the latest order first, with a link to the next page."""
     low = datetime.fromisoformat(params["updated_at_min"])
     changed = [row for row in api.documents["orders"] if datetime.fromisoformat(row["updated_at"]) >= low]
-    rows = sorted(changed, key=lambda row: datetime.fromisoformat(row["updated_at"]))
+    rows = sorted(changed, key=lambda row: -row["id"])
     size, offset = int(params["limit"]), int(params.get("page_info", 0))
     content = {"orders": rows[offset : offset + size]}
     if not rows[offset + size :]:

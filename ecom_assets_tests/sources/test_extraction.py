@@ -285,3 +285,36 @@ def test_shopify_s_orders_land_with_a_token_over_the_end_of_summer_time(tmp_path
         assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
     # Each order is 27.50 after its returns, and one turned out to be a test.
     assert totals(read(folder, "shopify_admin"))["net"] == 259 * Decimal("27.50")
+
+
+def test_what_changes_while_a_list_in_another_order_is_read_is_asked_for_again(tmp_path: Path) -> None:
+    """The latest order changes once its page is read, and then one of the next page, which is thus the newest seen."""
+    orders = [{**SHOPIFY_ORDER, "id": n, "updated_at": "2026-10-01T10:00:00+02:00"} for n in range(1, 261)]
+
+    def changing(api: ShopApi, path: str, params: dict[str, str]) -> Any:
+        result = shopify(api, path, params)
+        if len(api.asked) == 1:
+            for place, hour in ((259, 11), (0, 12)):
+                orders[place] = {**orders[place], "updated_at": f"2026-10-01T{hour}:00:00+02:00"}
+        return result
+
+    folder = tmp_path / "shopify"
+    with serving(ShopApi(changing, "shpat_1", {"orders": orders}, key_header="X-Shopify-Access-Token")) as api:
+        env = {"SHOPIFY_URL": api.url, "SHOPIFY_CLIENT_ID": "id_1", "SHOPIFY_CLIENT_SECRET": "secret_1"}
+        words = ("extract", "shopify_admin", "--to", folder, "--json")
+        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 260, "changed": 0}
+        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
+
+
+def test_a_list_that_is_not_in_the_order_of_changes_is_read_to_its_end(shop: ShopApi, tmp_path: Path) -> None:
+    """As WooCommerce's in the hour in which its local clock goes back, or one that ignores the order asked for."""
+
+    def by_id(api: ShopApi, path: str, params: dict[str, str]) -> list[Row]:
+        found = woocommerce(api, path, {**params, "per_page": "1000", "page": "1"})
+        size, page = int(params["per_page"]), int(params["page"])
+        return sorted(found, key=lambda row: -row["id"])[(page - 1) * size : page * size]
+
+    shop.answer = by_id
+    folder = tmp_path / "shop"
+    assert counts(extract(shop, folder, "--json")) == (250, 0)
+    assert counts(extract(shop, folder, "--json")) == (0, 0)

@@ -71,6 +71,11 @@ class ApiResource(_Part):
     endpoint: Endpoint
     attach: dict[str, str] = {}
 
+    @property
+    def first_cursor(self) -> Cursor:
+        """Return the time of which the first request asks."""
+        return self.endpoint.incremental.initial_value
+
 
 class ApiClient(_Part):
     """The API's address, and dlt's configurations of what proves who asks, and of pages."""

@@ -1,9 +1,9 @@
 """Asking a REST API for the documents that changed, page by page, by dlt's REST client.
 
-Of an API that lists the earliest change first, each page is asked for by the time that the last one reached, not by its
+Where an API lists the earliest change first, each page is asked for by the time that the last one reached, not by its
 number: a document that changes meanwhile moves to the end of the list, and would make the others move up past the next
 page. Only where all of a page changed at one time is the next page by number asked for. How far it got is kept with
-each batch, so a run after one that failed goes on from there. Of other APIs it is kept at the end of the list only.
+each batch, so a run after one that failed goes on from there. Of lists in another order it is kept at their end only.
 """
 
 from collections.abc import Callable, Iterator
@@ -44,40 +44,41 @@ class Extraction:
         Raises:
             SourceError: The API refuses or does not answer; what came before it has landed.
         """
-        incremental = resource.endpoint.incremental
         start = self.landing.cursor(resource.name)
-        reached = incremental.initial_value if start is None else start
-        is_ascending = incremental.row_order == "asc"
         batch: list[ApiDocument] = []
-        landed = Landed()
-        is_complete = False
+        landed, reached = Landed(), None
         try:
-            for page in self._walk(resource, reached):
-                batch += page
-                reached = _newest(page, reached)
+            for documents, safe in self._walk(resource, resource.first_cursor if start is None else start):
+                batch += documents
+                reached = reached if safe is None else safe
                 if len(batch) >= BATCH:
-                    landed += self.landing.land(resource.name, batch, self.day, reached if is_ascending else None)
+                    landed += self.landing.land(resource.name, batch, self.day, reached)
                     batch = []
-            is_complete = True
         finally:
-            cursor = reached if is_ascending or is_complete else None
-            landed += self.landing.land(resource.name, batch, self.day, cursor)
+            landed += self.landing.land(resource.name, batch, self.day, reached)
         return landed
 
-    def _walk(self, resource: ApiResource, start: Cursor) -> Iterator[list[ApiDocument]]:
-        """Yield the documents of each page, from the earliest time on where the API can be asked so."""
-        is_ascending = resource.endpoint.incremental.row_order == "asc"
+    def _walk(self, resource: ApiResource, start: Cursor) -> Iterator[tuple[list[ApiDocument], Cursor | None]]:
+        """Yield the documents of each page, with the time from which to go on after it, if that is known by then.
+
+        At the end of a list in another order it is the newest of the first page: whatever changes while the others are
+        read is later, and is asked for the next time.
+        """
         reached, has_more = start, True
         while has_more:
-            has_more = False
-            asked = resource.endpoint.incremental.before(reached)
-            for page in self.pages.of(resource, asked):
+            has_more, in_order, of_first = False, resource.endpoint.incremental.row_order == "asc", None
+            for page in self.pages.of(resource, resource.endpoint.incremental.before(reached)):
                 documents = [self._document(resource, content) for content in page]
-                yield documents
                 newest = _newest(documents, reached)
-                if is_ascending and newest != reached:
+                of_first = newest if of_first is None else of_first
+                in_order = in_order and _ascend(documents)
+                if in_order and newest != reached:
                     reached, has_more = newest, True
+                    yield documents, reached
                     break
+                yield documents, None
+            else:
+                yield [], reached if in_order or of_first is None else of_first
 
     def _document(self, resource: ApiResource, content: Any) -> ApiDocument:  # noqa: ANN401 (any value of JSON)
         path = resource.endpoint.incremental.cursor_path
@@ -98,6 +99,11 @@ class Extraction:
 
 def _newest(documents: list[ApiDocument], before: Cursor) -> Cursor:
     return max([before, *(document.version for document in documents)], key=instant)
+
+
+def _ascend(documents: list[ApiDocument]) -> bool:
+    times = [instant(document.version) for document in documents]
+    return times == sorted(times)
 
 
 def _is_time(value: object, like: Cursor) -> bool:
