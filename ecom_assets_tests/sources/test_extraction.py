@@ -195,6 +195,9 @@ def test_what_is_wrong_is_said_in_a_sentence(shop: ShopApi, tmp_path: Path) -> N
     extract(shop, folder)
     with serving(ShopApi(woocommerce, shop.authorization, shop.documents)) as other:
         assert "give" in extract(other, folder).sentence
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "orders.csv").touch()
+    assert "files of something else" in extract(shop, tmp_path / "mine").sentence
     with LandingFolder.opened(folder, f"{shop.url}/wp-json/wc/v3/"):
         assert "in use by another" in extract(shop, folder).sentence
 
@@ -318,3 +321,13 @@ def test_a_list_that_is_not_in_the_order_of_changes_is_read_to_its_end(shop: Sho
     folder = tmp_path / "shop"
     assert counts(extract(shop, folder, "--json")) == (250, 0)
     assert counts(extract(shop, folder, "--json")) == (0, 0)
+
+
+def test_what_was_removed_as_too_old_does_not_come_back(shop: ShopApi, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    extract(shop, folder)
+    for path in folder.glob("*/*/*.jsonl"):
+        path.unlink()
+    shop.documents["orders"][0] = order(1, "2026-10-02T09:00:00")
+    assert counts(extract(shop, folder, "--json")) == (0, 1)
+    assert [each["id"] for each in landed(folder)] == [1]

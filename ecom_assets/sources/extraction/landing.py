@@ -137,7 +137,7 @@ class LandingFolder:
         return Landed(len(kept) - changed, changed)
 
     def _keep(self, resource: str, documents: Sequence[ApiDocument], day: date) -> None:
-        number = self._state.execute("SELECT coalesce(max(number), 0) + 1 FROM files").fetchone()[0]
+        number = self._next_number()
         place = f"{resource}/received_date={day}/{number}.jsonl"
         (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
         with replacing_text(self.folder / place) as file:
@@ -162,15 +162,19 @@ class LandingFolder:
         if found and found[0] != url:
             raise WorkError(f"{self.folder} has documents of {found[0]}; give {url} a folder of its own with --to.")
         if not found:
+            if any(not path.name.startswith(STATE) for path in self.folder.iterdir()):
+                raise WorkError(f"{self.folder} has files of something else; give {url} a new folder with --to.")
             with self._state:
                 self._state.execute("INSERT INTO api VALUES (?)", [url])
 
     def _remove_unknown(self) -> None:
         """Remove files of which a crash kept the state from knowing; their documents are asked for again."""
-        known = {place for (place,) in self._state.execute("SELECT place FROM files")}
-        for path in self.folder.glob("*/received_date=*/*.jsonl"):
-            if path.relative_to(self.folder).as_posix() not in known:
-                path.unlink()
+        for path in self.folder.glob(f"*/received_date=*/{self._next_number()}.jsonl"):
+            path.unlink()
+
+    def _next_number(self) -> int:
+        number: int = self._state.execute("SELECT coalesce(max(number), 0) + 1 FROM files").fetchone()[0]
+        return number
 
     def _rewrite_outdated(self) -> None:
         """Write files without the documents of which a newer version is in another file.
@@ -179,14 +183,18 @@ class LandingFolder:
         """
         for number, place in self._state.execute("SELECT number, place FROM files WHERE is_outdated").fetchall():
             path = self.folder / place
-            asked = "SELECT digest FROM documents WHERE file = ?"
-            here = {digest for (digest,) in self._state.execute(asked, [number])}
-            lines = path.read_text(encoding="utf-8").splitlines()
-            kept = [line for line in lines if _digest(line) in here] or [NO_DOCUMENTS]
-            with replacing_text(path) as file:
-                file.writelines(f"{line}\n" for line in kept)
+            if path.exists():  # unless what is too old to be kept was removed
+                self._rewrite(path, number)
             with self._state:
                 self._state.execute("UPDATE files SET is_outdated = 0 WHERE number = ?", [number])
+
+    def _rewrite(self, path: Path, number: int) -> None:
+        asked = "SELECT digest FROM documents WHERE file = ?"
+        here = {digest for (digest,) in self._state.execute(asked, [number])}
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if _digest(line) in here] or [NO_DOCUMENTS]
+        with replacing_text(path) as file:
+            file.writelines(f"{line}\n" for line in kept)
 
 
 def _digest(text: str) -> str:
