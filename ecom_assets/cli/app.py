@@ -23,6 +23,7 @@ Commands = Mapping[str, str]
 COMMANDS: Final[Commands] = {
     "run": "run.run",
     "init": "init.init",
+    "extract": "extract.extract",
     "ui": "ui.ui",
     "api": "api.api",
     "dashboard": "api.dashboard",

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
-from requests import Response, Session, exceptions
+from requests import PreparedRequest, Response, Session, exceptions
 
 from ecom_assets.errors import SettingError, SourceError
 from ecom_assets.http.retry import (
@@ -91,16 +92,17 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         """Return the response to a POST request without a body; raises the same errors as `get`."""
         return self._request("POST", url, {}, headers)
 
+    def send(self, request: PreparedRequest) -> Response:
+        """Return the response to a request that another library prepared; raises the same errors as `get`."""
+        return self._checked(request.url or "", partial(self._session.send, request))
+
     def _request(self, method: str, url: str, params: Mapping[str, str | int], headers: Mapping[str, str]) -> Response:
+        request = partial(self._session.request, method, url, params=dict(params), headers=dict(headers))
+        return self._checked(url, request)
+
+    def _checked(self, url: str, request: Callable[..., Response]) -> Response:
         try:
-            response = self._session.request(
-                method,
-                url,
-                params=dict(params),
-                headers=dict(headers),
-                timeout=self._timeouts,
-                allow_redirects=False,
-            )
+            response = request(timeout=self._timeouts, allow_redirects=False)
         except exceptions.RequestException as error:
             # The library's own message contains the whole URL, which can include a signature.
             raise SourceError(self._unreachable(url, error)) from None

@@ -406,6 +406,11 @@ def _in_dotenv() -> dict[str, str | None]:
         raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error
 
 
+def variable(name: str) -> str | None:
+    """Return a variable of the environment or the .env file that is no setting, such as a key that an extract names."""
+    return os.environ.get(name) or _in_dotenv().get(name)
+
+
 def hand_on(values: Mapping[str, str]) -> None:
     """Set variables of the environment, for this process and those that it starts."""
     os.environ.update(values)

@@ -66,6 +66,7 @@ IGNORED: dict[str, str] = {
     "*.crdownload": "a file that is still being written",
     "*manifest.json": "PostHog's batch exports: a list of the files beside it",
     "__MACOSX": "macOS: a folder in zip archives",
+    "extract_state.sqlite*": "`ecom extract`: what of an API has landed",
 }
 """Patterns of file and folder names that are skipped in landing places, with the software that creates them."""
 _HIDDEN = (".", "_")

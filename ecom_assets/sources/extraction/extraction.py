@@ -1,0 +1,137 @@
+"""Asking a REST API for the documents that changed, page by page, by dlt's REST client.
+
+Where an API lists the earliest change first, each page is asked for by the time that the last one reached, not by its
+number: a document that changes meanwhile moves to the end of the list, and would make the others move up past the next
+page. Only where all of a page changed at one time is the next page by number asked for. How far it got is kept with
+each batch, so a run after one that failed goes on from there. Of lists in another order it is kept at their end only.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from ecom_assets.errors import SourceError
+from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, at, instant
+from ecom_assets.sources.extraction.landing import ApiDocument, Landed, LandingFolder
+
+BATCH: Final = 1000
+"""Documents that land in a file: enough that a shop of a million orders has a thousand files."""
+
+
+class Pages(Protocol):
+    """An API that lists documents by pages."""
+
+    def of(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
+        """Yield the pages of the documents that changed since a time."""
+
+    def at(self, path: str, document: dict[str, Any]) -> Iterator[list[Any]]:
+        """Yield the pages at a path in which `{name}` is what a document has there."""
+
+
+@dataclass
+class Extraction:
+    """Documents of an API on their way into a folder."""
+
+    pages: Pages
+    landing: LandingFolder
+    day: date
+
+    def extract(self, resource: ApiResource) -> Landed:
+        """Land all documents of a resource that changed since the last time.
+
+        Raises:
+            SourceError: The API refuses or does not answer; what came before it has landed.
+        """
+        start = self.landing.cursor(resource.name)
+        batch: list[ApiDocument] = []
+        landed, reached = Landed(), None
+        try:
+            for documents, safe in self._walk(resource, resource.first_cursor if start is None else start):
+                batch += documents
+                reached = reached if safe is None else safe
+                if len(batch) >= BATCH:
+                    landed += self.landing.land(resource.name, batch, self.day, reached)
+                    batch = []
+        finally:
+            landed += self.landing.land(resource.name, batch, self.day, reached)
+        return landed
+
+    def _walk(self, resource: ApiResource, start: Cursor) -> Iterator[tuple[list[ApiDocument], Cursor | None]]:
+        """Yield the documents of each page, with the time from which to go on after it, if that is known by then.
+
+        At the end of a list in another order it is the newest of the first page: whatever changes while the others are
+        read is later, and is asked for the next time.
+        """
+        reached, has_more = start, True
+        while has_more:
+            has_more, in_order, of_first = False, resource.endpoint.incremental.row_order == "asc", None
+            for page in self.pages.of(resource, resource.endpoint.incremental.before(reached)):
+                documents = [self._document(resource, content) for content in page]
+                newest = _newest(documents, reached)
+                of_first = newest if of_first is None else of_first
+                in_order = in_order and _ascend(documents)
+                if in_order and newest != reached:
+                    reached, has_more = newest, True
+                    yield documents, reached
+                    break
+                yield documents, None
+            else:
+                yield [], reached if in_order or of_first is None else of_first
+
+    def _document(self, resource: ApiResource, content: Any) -> ApiDocument:  # noqa: ANN401 (any value of JSON)
+        path = resource.endpoint.incremental.cursor_path
+        key, version = at(content, resource.primary_key), at(content, path)
+        if key is None or not _is_time(version, resource.endpoint.incremental.initial_value):
+            lacking = resource.primary_key if key is None else path
+            raise SourceError(
+                f"A document of {resource.name} has no usable {lacking!r}: {str(content)[:120]}; correct primary_key, "
+                "cursor_path or data_selector in the extract."
+            )
+        attached = {
+            name: [each for page in self.pages.at(path, content) for each in page]
+            for name, path in resource.attach.items()
+            if content.get(name)
+        }
+        return ApiDocument.of(str(key), version, {**content, **attached})
+
+
+def _newest(documents: list[ApiDocument], before: Cursor) -> Cursor:
+    return max([before, *(document.version for document in documents)], key=instant)
+
+
+def _ascend(documents: list[ApiDocument]) -> bool:
+    times = [instant(document.version) for document in documents]
+    return times == sorted(times)
+
+
+def _is_time(value: object, like: Cursor) -> bool:
+    try:
+        return isinstance(value, str | int) and type(value) is type(like) and instant(value) >= 0
+    except ValueError:
+        return False
+
+
+def extract_all(
+    definition: Extract,
+    pages: Pages,
+    folder: Path,
+    day: date,
+    done: Callable[[str, Landed], None] = lambda _name, _landed: None,
+) -> dict[str, Landed]:
+    """Land what changed of each resource, and return how many documents that were, by resource.
+
+    Args:
+        definition: The API, with its variables filled in.
+        pages: Asks the API.
+        folder: The landing folder; created if it is missing.
+        day: The day of arrival.
+        done: Called after each resource.
+    """
+    result = {}
+    with LandingFolder.opened(folder, definition.client.base_url) as landing:
+        for resource in definition.resources:
+            result[resource.name] = Extraction(pages, landing, day).extract(resource)
+            done(resource.name, result[resource.name])
+    return result

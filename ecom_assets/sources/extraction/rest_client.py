@@ -1,0 +1,149 @@
+"""The pages of a REST API, by dlt's REST client over the platform's own HTTP session.
+
+dlt is optional: import this module where it is needed only.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+from dlt.common.configuration import configspec
+from dlt.sources.helpers.rest_client import RESTClient
+from dlt.sources.helpers.rest_client.auth import OAuth2ClientCredentials
+from dlt.sources.helpers.rest_client.paginators import BasePaginator
+from dlt.sources.rest_api.config_setup import create_auth, create_paginator, register_auth, register_paginator
+from requests import PreparedRequest, Request, Response, Session
+
+from ecom_assets.errors import EcomError, MappingError, SourceError
+from ecom_assets.http.session import Api, ApiSession, same_origin
+from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, since
+
+
+class LimitPaginator(BasePaginator):  # type: ignore[misc]  # mypy leaves dlt out
+    """Pages by one parameter of offset and number, as PrestaShop's webservice has them: `limit=100,100`."""
+
+    def __init__(self, limit: int, range_param: str = "limit") -> None:
+        """Ask for `limit` documents a page."""
+        super().__init__()
+        self._limit, self._param, self._offset = limit, range_param, 0
+
+    def init_request(self, request: Request) -> None:
+        """Ask for the first page."""
+        self.update_request(request)
+
+    def update_state(self, response: Response, data: list[Any] | None = None) -> None:  # noqa: ARG002 (dlt's signature)
+        """Go on after a full page."""
+        self._offset += self._limit
+        self._has_next_page = len(data or ()) >= self._limit
+
+    def update_request(self, request: Request) -> None:
+        """Ask for the next page."""
+        request.params = dict(request.params or {}) | {self._param: f"{self._offset},{self._limit}"}  # type: ignore[arg-type]  # dlt gives a dict
+
+
+@configspec
+class ShopifyCredentials(OAuth2ClientCredentials):  # type: ignore[misc]  # mypy leaves dlt out
+    """Client credentials whose token stands in a header of Shopify's own."""
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the token, a new one if it has expired."""
+        super().__call__(request)
+        del request.headers["Authorization"]
+        request.headers["X-Shopify-Access-Token"] = str(self.access_token)
+        return request
+
+
+register_paginator("range", LimitPaginator)
+register_auth("shopify", ShopifyCredentials)
+WITH_SESSION = ("oauth2_client_credentials", "shopify")
+"""The kinds of keys for which a token is asked for."""
+
+
+class _ApiOnly(Session):
+    """Requests of dlt through the platform's session, and to the API only: a link to another host gets no key."""
+
+    def __init__(self, session: ApiSession, urls: list[str]) -> None:
+        super().__init__()
+        self._session, self._urls = session, urls
+
+    def send(self, request: PreparedRequest, **_options: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
+        url = request.url or ""
+        if not any(same_origin(url, known) for known in self._urls):
+            raise SourceError(
+                f"The API refers to {without_secrets(url)}, another host, which is not asked; correct the extract."
+            )
+        return self._session.send(request)
+
+
+class RestPages(AbstractContextManager["RestPages"]):
+    """The pages of the API of one extract."""
+
+    def __init__(self, definition: Extract, settings: Settings) -> None:
+        """Prepare requests; the variables of the definition are filled in.
+
+        Raises:
+            MappingError: dlt does not take the configuration of keys or pages.
+        """
+        client, self._definition = definition.client, definition
+        name = f"API of {definition.name}"
+        self._session = ApiSession(Api(name, client.base_url, "base_url", "its key"), settings)
+        urls = [client.base_url, str((client.auth or {}).get("access_token_url", client.base_url))]
+        session = _ApiOnly(self._session, urls)
+        auth = client.auth
+        if auth and auth.get("type") in WITH_SESSION:
+            auth = {**auth, "session": session}
+        try:
+            self._client = RESTClient(client.base_url, client.headers, self._auth(auth), session=session)
+            for resource in definition.resources:
+                self._paginator(resource)
+        except EcomError:
+            raise
+        except Exception as error:
+            said = str(error).strip().splitlines()[0]
+            raise MappingError(
+                f"dlt does not take `client` of {definition.name}: {said}; see docs/extract.md"
+            ) from error
+
+    def __exit__(self, *error: object) -> None:
+        """Close all connections."""
+        self._session.__exit__(*error)
+
+    def of(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
+        """Yield the pages of the documents that changed since a time."""
+        endpoint = resource.endpoint
+        return self._pages(
+            endpoint.path,
+            method=endpoint.method,
+            params=since(endpoint.params, start),
+            json=since(endpoint.body, start),
+            data_selector=endpoint.data_selector,
+            paginator=self._paginator(resource),
+        )
+
+    def at(self, path: str, document: dict[str, Any]) -> Iterator[list[Any]]:
+        """Yield the pages at a path in which `{name}` is what a document has there."""
+        paginator = create_paginator(self._definition.client.paginator)
+        return self._pages(path.format(**document), data_selector="$", paginator=paginator)
+
+    def _pages(self, path: str, **asked: Any) -> Iterator[list[Any]]:  # noqa: ANN401 (dlt's arguments)
+        try:
+            # Without hooks of dlt, which raise before the session can say what is wrong.
+            yield from self._client.paginate(path, hooks={"response": []}, **asked)
+        except EcomError:
+            raise
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+        ) as error:  # what paginators raise for an answer that lacks their keys
+            said = str(error).strip().splitlines()[0]
+            raise SourceError(f"The answer to {path} is not what the extract expects: {said}; correct it.") from error
+
+    def _paginator(self, resource: ApiResource) -> BasePaginator:
+        return create_paginator(resource.endpoint.paginator or self._definition.client.paginator)
+
+    @staticmethod
+    def _auth(configured: dict[str, Any] | None) -> Any:  # noqa: ANN401 (a class of dlt)
+        return create_auth(configured) if configured else None
