@@ -112,7 +112,7 @@ def test_an_unknown_mapping_or_table_fails(home: Path, events: Path, words: tupl
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("rum",), "No such command 'rum'; did you mean 'run'? Known: run, init, ui,"),
+        (("rum",), "No such command 'rum'; did you mean 'run'? Known: run, init, extract, ui,"),
         (("run", "--selct", "x"), "No such option: --selct"),
         (("run", "--events"), "Option '--events' requires an argument."),
         (("sandbox", "data"), "Missing option '--out'."),

@@ -17,11 +17,11 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 Cursor = str | int
 
 
-class _Part(BaseModel):
+class _ExtractPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Incremental(_Part):
+class Incremental(_ExtractPart):
     """How documents say when they changed.
 
     Attributes:
@@ -45,7 +45,7 @@ class Incremental(_Part):
         return (datetime.fromisoformat(cursor) - timedelta(seconds=self.lag)).isoformat(sep=cursor[10:11] or "T")
 
 
-class Endpoint(_Part):
+class ExtractEndpoint(_ExtractPart):
     """What is requested, and where documents are in the answer."""
 
     path: str = Field(min_length=1)
@@ -57,7 +57,7 @@ class Endpoint(_Part):
     incremental: Incremental
 
 
-class ApiResource(_Part):
+class ApiResource(_ExtractPart):
     """One kind of document.
 
     Attributes:
@@ -68,7 +68,7 @@ class ApiResource(_Part):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     primary_key: str = Field(min_length=1)
-    endpoint: Endpoint
+    endpoint: ExtractEndpoint
     attach: dict[str, str] = {}
 
     @property
@@ -77,7 +77,7 @@ class ApiResource(_Part):
         return self.endpoint.incremental.initial_value
 
 
-class ApiClient(_Part):
+class ApiClient(_ExtractPart):
     """The API's address, and dlt's configurations of what proves who asks, and of pages."""
 
     base_url: str = Field(min_length=1)
@@ -86,7 +86,7 @@ class ApiClient(_Part):
     paginator: dict[str, Any] | str = "single_page"
 
 
-class Extract(_Part):
+class Extract(_ExtractPart):
     """One API, the kinds of its documents, and the shipped order mapping, or a file, that reads them."""
 
     name: str
@@ -114,7 +114,7 @@ def load_extract(name_or_path: str) -> Extract:
 
 def _keys_at(path: Sequence[str]) -> Sequence[str]:
     model: dict[str, type[BaseModel]] = {
-        "": Extract, "client": ApiClient, "resources": ApiResource, "endpoint": Endpoint, "incremental": Incremental
+        "": Extract, "client": ApiClient, "resources": ApiResource, "endpoint": ExtractEndpoint, "incremental": Incremental
     }  # fmt: skip
     named = [part for part in path if part in model]
     fields = model[named[-1] if named else ""].model_fields

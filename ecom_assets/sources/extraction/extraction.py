@@ -20,7 +20,7 @@ BATCH: Final = 1000
 """Documents that land in a file: enough that a shop of a million orders has a thousand files."""
 
 
-class Pages(Protocol):
+class FetchedPages(Protocol):
     """An API that lists documents by pages."""
 
     def of(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
@@ -34,7 +34,7 @@ class Pages(Protocol):
 class Extraction:
     """Documents of an API on their way into a folder."""
 
-    pages: Pages
+    pages: FetchedPages
     landing: LandingFolder
     day: date
 
@@ -115,7 +115,7 @@ def _is_time(value: object, like: Cursor) -> bool:
 
 def extract_all(
     definition: Extract,
-    pages: Pages,
+    pages: FetchedPages,
     folder: Path,
     day: date,
     done: Callable[[str, Landed], None] = lambda _name, _landed: None,
