@@ -147,7 +147,7 @@ def test_retry_after_pauses_every_thread_once(tmp_path: Path, result: str) -> No
         fetched = customers_fetched(limited, tmp_path, source_concurrency=5)
     assert (len(fetched.customers), fetched.costs.retry_counts) == (40, {"rate_limited": 5})
     # Five times a second at the same time is one second; a date has no fractions, so it says up to a second less. On a
-    # slow machine a thread may begin only after the pause, and be the cause of a second one; one after another are five.
+    # slow machine a thread may begin after the pause, and be the cause of a second one; one after another are five.
     assert (0.9 if result == "1" else 0.01) <= fetched.costs.rate_limit_wait_s < 3
     assert fetched.costs.rate_limit_wait_s <= fetched.took_s
 

@@ -114,8 +114,12 @@ def load_extract(name_or_path: str) -> Extract:
 
 def _keys_at(path: Sequence[str]) -> Sequence[str]:
     model: dict[str, type[BaseModel]] = {
-        "": Extract, "client": ApiClient, "resources": ApiResource, "endpoint": ExtractEndpoint, "incremental": Incremental
-    }  # fmt: skip
+        "": Extract,
+        "client": ApiClient,
+        "resources": ApiResource,
+        "endpoint": ExtractEndpoint,
+        "incremental": Incremental,
+    }
     named = [part for part in path if part in model]
     fields = model[named[-1] if named else ""].model_fields
     return [field.alias or name for name, field in fields.items()]
