@@ -73,7 +73,7 @@ def show(
     folders = {kind: folder for kind, folder in FOLDERS.items() if of in {None, kind}}
     found = [kind for kind, folder in folders.items() if name in shipped_in(folder)]
     if not found:
-        known = [shipped for folder in folders.values() for shipped in shipped_in(folder)]
+        known = sorted({shipped for folder in folders.values() for shipped in shipped_in(folder)})
         raise UsageError(f"There is no shipped mapping {name!r}; {did_you_mean(name, known)}.")
     typer.echo(shipped_text(FOLDERS[found[0]], name), nl=False)
 
@@ -156,11 +156,7 @@ def init(
         raise UsageError(f"{path} is there already; name another file with --out, or move it away.")
     shipped = best_shipped(files) if encoding is None and orders is None else None
     proposal = of_shipped(shipped) if shipped else of_values(FileValues.read(files, encoding), orders=orders)
-    answers = {
-        question.key: proposal.written(question, answer)
-        for question in proposal.questions
-        if (answer := _answer(question, timezone))
-    }
+    answers = {question.key: answer for question in proposal.questions if (answer := _answer(question, timezone))}
     replace_bytes(path, proposal.text(answers).encode())
     for reason in proposal.why:
         typer.echo(reason)

@@ -19,7 +19,7 @@ from xxhash import xxh3_64_intdigest
 from ecom_assets.customers.contracts import UNKNOWN
 from ecom_assets.delivery.destination import PAYLOADS
 from ecom_assets.delivery.event_properties import PropertyRule, fitted_column
-from ecom_assets.identity.links import PLACEHOLDERS
+from ecom_assets.identity.links import PLACEHOLDERS, ZEROS
 from ecom_assets.warehouse.sql_text import text
 
 _PLACEHOLDERS = ", ".join(map(text, PLACEHOLDERS))
@@ -31,7 +31,7 @@ EVENT_KEYS = {
     "substitute": "CASE WHEN $user_key = 'user_id' THEN coalesce('anon-' || source_session_id, visitor_id) "
     "ELSE visitor_id END",
     "device": "coalesce(device_id, substitute)",
-    "is_placeholder": f"coalesce(lower(user_id) IN ({_PLACEHOLDERS}) OR regexp_full_match(user_id, '[0-]+'), false)",
+    "is_placeholder": f"coalesce(lower(user_id) IN ({_PLACEHOLDERS}) OR regexp_matches(user_id, {text(ZEROS)}), false)",
     "page": "CASE $urls WHEN 'whole' THEN page_url ELSE split_part(page_url, '?', 1) END",
     "referrer": "CASE $urls WHEN 'whole' THEN referrer_url ELSE split_part(referrer_url, '?', 1) END",
 }

@@ -20,6 +20,8 @@ PLACEHOLDERS = (*NULL_LIKE_IDS, "guest", "distinctid", "distinct_id", "id", "not
 
 Clean events have no id in place of `NULL_LIKE_IDS`; the others keep their events, and join nobody.
 """
+ZEROS = "^[0-]+$"
+"""A pattern of further ids that stand for no id, such as a UUID of zeros."""
 CONSENT = ("true", "granted", "yes", "1")
 """Values that mean yes, in lower case."""
 IDENTIFY, ALIAS = "identify", "alias"
@@ -29,7 +31,7 @@ PREVIOUS_ID = '"(previous_id|previousId|previous_user_id)" *: *"([^"]*)"'
 
 def is_placeholder(value: ir.StringValue) -> ir.BooleanValue:
     """Return whether an id stands for no id, in any case."""
-    return (value.lower().isin(PLACEHOLDERS) | value.re_search("^[0-]+$")).fill_null(NO)
+    return (value.lower().isin(PLACEHOLDERS) | value.re_search(ZEROS)).fill_null(NO)
 
 
 def device_of(events: ir.Table) -> ir.StringValue:

@@ -79,4 +79,4 @@ def test_a_file_that_does_not_fit_is_refused_with_the_mapping_that_does(home: Pa
     events.write_text("timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n")
     result = ecom("mapping", "check", events, "--mapping", "rees46", home=home)
     assert result.exit_code == 2
-    assert "it looks like `--mapping retailrocket`" in result.sentence
+    assert "it looks like mapping 'retailrocket'" in result.sentence

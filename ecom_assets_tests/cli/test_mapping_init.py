@@ -9,7 +9,7 @@ import yaml
 from ecom_assets_tests.command import CommandResult, ecom
 from ecom_assets_tests.sources.event_layouts import LAYOUTS
 
-# Ann views, puts into the cart and buys, in a shop in Berlin; 13.07. tells days from months.
+# Ann views, puts into the cart and buys, in a shop in Berlin; 13.07. can only be a day and a month.
 CLICKS = """zeitpunkt;besucher;aktion;artikel;preis;sitzung;seite;intern
 01.07.2026 12:00:00;u1;ansicht;4711;;s1;/lampen/4711;x
 01.07.2026 12:00:05;u1;warenkorb;4711;1.019,90;s1;/lampen/4711;x
@@ -68,7 +68,8 @@ def test_what_stays_open_is_marked_and_refused_until_it_is_answered(tmp_path: Pa
     refused = ecom("mapping", "check", tmp_path / "open.csv", "--mapping", out, home=home)
     assert refused.exit_code == 2
     answered = out.read_text().replace('format: "?"', 'format: "%m/%d/%Y %H:%M"')
-    out.write_text(answered.replace('timezone: "?"', "timezone: UTC").replace("CASE ?", "CASE ','"))
+    answered = answered.replace('timezone: "?"', "timezone: UTC").replace('decimal: "?"', 'decimal: ","')
+    out.write_text(answered.replace('thousands: "?"', 'thousands: "."'))
     rows = checked(home, tmp_path / "open.csv", out)
     assert [(row["event_at"], row["user_id"], row["cart_value"]) for row in rows] == [
         ("2026-03-04 12:00:00", "ann@shop.example", "1234"),

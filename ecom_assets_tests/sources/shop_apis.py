@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._say(status, headers, result)
 
     def do_POST(self) -> None:
-        """Give whoever asks with client credentials a token."""
+        """Answer a request with client credentials by a token."""
         api: ShopApi = self.server.api  # type: ignore[attr-defined]  # as above
         api.token_asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
         self._say(200, {}, {"access_token": api.authorization, "expires_in": 86399})

@@ -136,9 +136,9 @@ def test_a_missing_column_is_named_with_what_was_expected(tmp_path: Path, read: 
 
 def test_a_file_of_another_layout_is_recognised(tmp_path: Path, read: Read) -> None:
     header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
-    with pytest.raises(MappingError, match="looks like `--mapping rees46`"):
+    with pytest.raises(MappingError, match="looks like mapping 'rees46'"):
         read(write(tmp_path / "e.csv", header + "\n"))
-    with pytest.raises(MappingError, match="looks like `--mapping otto`"):
+    with pytest.raises(MappingError, match="looks like mapping 'otto'"):
         read(write(tmp_path / "e.jsonl", '{"session": 1, "events": []}'), "rees46")
 
 

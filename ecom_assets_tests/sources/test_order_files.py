@@ -126,7 +126,7 @@ def test_an_unknown_column_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_the_layout_of_another_shipped_mapping_is_recognized(tmp_path: Path) -> None:
     line = "536365,85123A,HOLDER,6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom"
-    with pytest.raises(MappingError, match="it looks like `--mapping online_retail`"):
+    with pytest.raises(MappingError, match="it looks like mapping 'online_retail'"):
         read(write(tmp_path / "retail.csv", RETAIL_HEADER, line))
 
 

@@ -175,7 +175,7 @@ class _Fit:
             kind = type(self.mapping)
             others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
             fitting = [other.name for other in others if needed_columns(con, other) <= self.found.columns.keys()]
-        return f", or use another: it looks like `--mapping {fitting[0]}`" if fitting else ""
+        return f", or use another: it looks like mapping {fitting[0]!r}" if fitting else ""
 
     def _check_epoch(self, name: str, column: str) -> None:
         values = _filled(self.found.first_rows, column)

@@ -16,12 +16,14 @@ from ecom_assets.sources.files.records import DUPLICATE
 from ecom_assets.sources.files.text_blocks import UTF_8
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.proposal.fields import FoundField, found_fields, is_of_orders, known_event_type
-from ecom_assets.sources.proposal.values import NUMBERS, FileValues
+from ecom_assets.sources.proposal.values import WHOLE, FileValues
 
 UNIT_PRICE = "unit_price"
 OPEN = "?"
 """What stands in a mapping for an answer that nobody has given: it is refused until it is replaced."""
-ZONE, FORMAT, DECIMAL = "timezone", "date format", "decimal separator"
+ZONE, FORMAT, DECIMAL, THOUSANDS = "timezone", "date format", "decimal separator", "thousands separator"
+OTHER_SEPARATOR = {".": ",", ",": "."}
+AMOUNTS = ("cart_value", "payment_amount", UNIT_PRICE, "quantity")
 ZONES = "a name such as Europe/Berlin or UTC"
 LOCAL_EPOCHS = {
     "mixpanel": "Times of Mixpanel projects created before 2023 are of the project's zone, written as UTC. The zone of "
@@ -99,8 +101,9 @@ class MappingProposal:
     def text(self, answers: Mapping[str, str]) -> str:
         """Return the mapping with answers; a question without one is a marked line."""
         lines = []
+        answers = {**answers, THOUSANDS: OTHER_SEPARATOR.get(answers.get(DECIMAL, ""), "")}
         for line in self._lines:
-            for question in self.questions:
+            for question in (*self.questions, OpenQuestion(THOUSANDS, "the other one of . and ,")):
                 answer = answers.get(question.key, "")
                 mark = f"{{{question.key}}}"
                 if mark in line:
@@ -111,11 +114,7 @@ class MappingProposal:
 
     def fallback(self) -> dict[str, str]:
         """Return answers for a preview only."""
-        return {question.key: self.written(question, (*question.choices, "UTC")[0]) for question in self.questions}
-
-    def written(self, question: OpenQuestion, answer: str) -> str:
-        """Return an answer as it stands in the mapping."""
-        return f"'{answer}'" if question.key == DECIMAL else answer
+        return {question.key: (*question.choices, "UTC")[0] for question in self.questions}
 
 
 def of_shipped(fit: ShippedFit) -> MappingProposal:
@@ -156,12 +155,12 @@ class _Draft:
         lines = [] if values.delimiter == "," else [f"delimiter: {json.dumps(values.delimiter)}"]
         if values.encoding not in {None, UTF_8}:
             lines.append(f"encoding: {values.encoding}  # its lines are not UTF-8")
-        lines += ["fields:", self._id(kind.id)]
         names = [name for name in kind.required if name != kind.id]
         names += [name for name in self.found if name not in {*names, kind.id, UNIT_PRICE}]
         if self.is_events and not {"user_id", "session_id"} & {*names}:
             names.append("user_id")
-        lines += [line for name in names if (line := self._field(name))]
+        fields = [self._id(kind.id), *(line for name in names if (line := self._field(name)))]
+        lines += [*self._numerals(), "fields:", *fields]
         lines += self._event_types() if self.is_events else self._statuses()
         lines.append("other_columns: properties" if self.is_events else "other_columns: ignore")
         why += [f"  {match.field}: {match.why}" for match in self.found.values()]
@@ -184,17 +183,15 @@ class _Draft:
         if name in {EVENT.time, ORDER.time}:
             return self._time(name)
         if name == "payment_amount" and name not in self.found and {UNIT_PRICE, "quantity"} <= self.found.keys():
-            product = f"({self._number(UNIT_PRICE)})::DECIMAL(18, 4) * ({self._number('quantity')})::DECIMAL(18, 4)"
-            return f"  {name}: {{expression: {json.dumps(product, ensure_ascii=False)}}}  # price and quantity"
+            return self._price_times_quantity()
         if name not in self.found:
             missing = self._ask(name, f"the column that has the {name}")
             return f'  {name}: "{missing}"'
         value = self.found[name].value
-        sql = self._number(name) if name in {"cart_value", "payment_amount", "quantity"} else value.sql
-        if name in {"user_id", "customer_id"} and self.values.are_emails(value):
-            sql = f"lower(trim({sql}))"
-        if value.is_column and sql == value.sql:
-            return f"  {name}: {_origin(name, value.path[0])}"
+        is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
+        if value.is_column:
+            return f"  {name}: {_origin(name, value.path[0], 'trim: true, lower: true' if is_email else '')}"
+        sql = f"lower(trim({value.sql}))" if is_email else value.sql
         return f"  {name}: {{expression: {json.dumps(sql, ensure_ascii=False)}, optional: true}}"
 
     def _time(self, name: str) -> str:
@@ -217,22 +214,31 @@ class _Draft:
             parts.append(f'timezone: "{zone}"')
         return f"  {name}: {{{', '.join(parts)}}}"
 
-    def _number(self, name: str) -> str:
-        """Return the SQL of a number as the platform reads it."""
-        value = self.found[name].value
-        forms = self.values.number_forms(value)
-        decimal = forms[0]
-        if len({form[0] for form in forms}) > 1:
-            example = self.values.counts(value, 1)[0][0]
+    def _numerals(self) -> list[str]:
+        """Return the lines that say how numbers are written; none if as the platform writes them."""
+        amounts = [self.found[name].value for name in AMOUNTS if name in self.found]
+        forms = {value: forms for value in amounts if (forms := self.values.number_forms(value)) != [WHOLE]}
+        lines = ["currency_signs: remove"] if any(map(self.values.has_signs, amounts)) else []
+        if not forms:
+            return lines
+        first = next(iter(forms))
+        common = [form for form in forms[first] if all(form in others for others in forms.values())] or forms[first]
+        if len({form[0] for form in common}) > 1:
+            example = self.values.counts(first, 1)[0][0]
             decimal = self._ask(DECIMAL, f"the sign before the decimals of amounts such as {example}", (".", ","))
-        if "." in forms and "," not in forms:
-            return value.sql
-        bare = _bare_number(value.sql)
-        with_point, with_comma = f"replace({bare}, ',', '')", f"replace(replace({bare}, '.', ''), ',', '.')"
-        sql = with_comma if decimal == "," else with_point
-        if decimal not in NUMBERS:  # a parameter of SQL until somebody has answered
-            sql = f"CASE {decimal} WHEN ',' THEN {with_comma} ELSE {with_point} END"
-        return sql
+            return [*lines, f'decimal: "{decimal}"', f'thousands: "{{{THOUSANDS}}}"']
+        if WHOLE in common:
+            return lines
+        decimal = common[0][0]
+        return [*lines, f'decimal: "{decimal}"', f'thousands: "{OTHER_SEPARATOR[decimal]}"']
+
+    def _price_times_quantity(self) -> str:
+        price, quantity = self.found[UNIT_PRICE].value, self.found["quantity"].value
+        column, times = (json.dumps(value.path[0], ensure_ascii=False) for value in (price, quantity))
+        if price.is_column and quantity.is_column:
+            return f"  payment_amount: {{column: {column}, times: {times}}}"
+        product = f"({price.sql})::DECIMAL(18, 4) * ({quantity.sql})::DECIMAL(18, 4)"
+        return f"  payment_amount: {{expression: {json.dumps(product, ensure_ascii=False)}}}  # price and quantity"
 
     def _event_types(self) -> list[str]:
         if "event_type" not in self.found:
@@ -259,15 +265,8 @@ class _Draft:
         return ["statuses:", *lines]
 
 
-def _bare_number(sql: str) -> str:
-    """Return the SQL of an amount without the sign of its currency."""
-    return f"regexp_replace({sql}, '[€$£ ]|EUR|USD|GBP', '', 'g')"
-
-
-def _origin(name: str, column: str) -> str:
+def _origin(name: str, column: str, operations: str) -> str:
     quoted = json.dumps(column, ensure_ascii=False)
-    return (
-        quoted
-        if name in {*EVENT.required, *ORDER.required, EVENT.id, ORDER.id}
-        else f"{{column: {quoted}, optional: true}}"
-    )
+    needed = name in {*EVENT.required, *ORDER.required, EVENT.id, ORDER.id}
+    options = [part for part in (operations, "" if needed else "optional: true") if part]
+    return f"{{column: {quoted}, {', '.join(options)}}}" if options else quoted

@@ -14,6 +14,7 @@ from ecom_assets.sources.files.columns import columns_of
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, find_files, head_of
 from ecom_assets.sources.files.mapping import EventMapping
+from ecom_assets.sources.files.plain import Numerals
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import json_pointer
 from ecom_assets.sources.files.text_blocks import UTF_8, as_utf_8, marked_encoding
@@ -31,11 +32,13 @@ DATES = (
 CLOCKS = ("", " %H:%M:%S", " %H:%M", "T%H:%M:%S", ", %H:%M:%S", ", %H:%M", " %I:%M:%S %p", " %I:%M %p", ", %I:%M %p")
 EPOCHS = {"epoch_s": (9, 10), "epoch_ms": (12, 13), "epoch_us": (15, 16)}
 NUMBERS = {
-    ".": r"-?\d+(\.\d+)?",
-    ",": r"-?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?",
-    ". with ,": r"-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?",
+    ".": Numerals(has_currency=True),
+    ",": Numerals(decimal=",", thousands=".", has_currency=True),
+    ". with ,": Numerals(thousands=",", has_currency=True),
 }
 """How amounts are written, by the separator of decimals: `1234.50`, `1.234,50` and `1,234.50`."""
+WHOLE = "."
+"""The only form of whole numbers, which all forms read alike."""
 EMAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"
 ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 
@@ -152,16 +155,18 @@ class FileValues:
     def number_forms(self, value: Value) -> list[str]:
         """Return the keys of `NUMBERS` that read the most values; one if all say the same, none for other text."""
         filled = self.filled(value)
-        bare = f"regexp_replace({value.column}, '[€$£ ]|EUR|USD|GBP', '', 'g')"
-        counted = [
-            f"count(*) FILTER (regexp_full_match({bare}, {text(pattern)}))" for pattern in [*NUMBERS.values(), r"-?\d+"]
-        ]
+        counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
+        counted.append(f"count(*) FILTER (regexp_full_match({value.column}, '-?\\d+'))")
         *read, whole = self.con.execute(select(counted, TABLE)).fetchall()[0]
         if not filled or max(read) < filled * (1 - MOST_ODD_SHARE):
             return []
         if whole == max(read):
-            return ["."]
+            return [WHOLE]
         return [form for form, count in zip(NUMBERS, read, strict=True) if count == max(read)]
+
+    def has_signs(self, value: Value) -> bool:
+        """Return whether any amount has the sign or the code of a currency beside it."""
+        return bool(self.one(f"count(*) FILTER (regexp_matches({value.column}, '[\\p{{Sc}}A-Za-z]'))"))
 
 
 def delimiter_of(file: InputFile) -> str:
