@@ -168,13 +168,19 @@ def order_source_of(reader: Backend, settings: Settings) -> OrderSource:
     """Return the source of orders: the configured files or API, else the sandbox's API, or none."""
     if settings.orders:
         return ReceivedOrderFiles(
-            OrderReader(reader, settings.timezone, settings.orders, catalogue_of(settings), Currencies.of(settings)),
+            OrderReader(
+                reader, settings.timezone, settings.orders, catalogue_of(settings), Currencies.from_settings(settings)
+            ),
             settings,
         )
     if settings.order_api_url:
         return ApiOrders(
             OrderReader(
-                reader, settings.timezone, settings.order_api_url, catalogue_of(settings), Currencies.of(settings)
+                reader,
+                settings.timezone,
+                settings.order_api_url,
+                catalogue_of(settings),
+                Currencies.from_settings(settings),
             ),
             settings,
         )

@@ -265,7 +265,7 @@ def test_a_day_of_which_nothing_is_left_is_still_a_day(tmp_path: Path) -> None:
     with LandingFolder.opened(tmp_path, "https://shop.example.com") as folder:
         for day, status in zip(days, ("completed", "cancelled"), strict=True):
             content = order(1, f"{day}T08:00:00", status=status)
-            folder.land("orders", [ApiDocument.of("1", content["date_modified_gmt"], content)], day, None)
+            folder.land("orders", [ApiDocument.from_content("1", content["date_modified_gmt"], content)], day, None)
     assert [path.read_text() for path in tmp_path.glob(f"orders/received_date={days[0]}/*")] == ["\n"]
     with duckdb.connect() as con:
         files = RecordFiles.open(con, [tmp_path], load_order_mapping("woocommerce"))

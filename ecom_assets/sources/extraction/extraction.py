@@ -23,7 +23,7 @@ BATCH: Final = 1000
 class FetchedPages(Protocol):
     """An API that lists documents by pages."""
 
-    def of(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
+    def read(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
         """Yield the pages of the documents that changed since a time."""
 
     def at(self, path: str, document: dict[str, Any]) -> Iterator[list[Any]]:
@@ -67,7 +67,7 @@ class Extraction:
         reached, has_more = start, True
         while has_more:
             has_more, in_order, of_first = False, resource.endpoint.incremental.row_order == "asc", None
-            for page in self.pages.of(resource, resource.endpoint.incremental.before(reached)):
+            for page in self.pages.read(resource, resource.endpoint.incremental.before(reached)):
                 documents = [self._document(resource, content) for content in page]
                 newest = _newest(documents, reached)
                 of_first = newest if of_first is None else of_first
@@ -94,7 +94,7 @@ class Extraction:
             for name, path in resource.attach.items()
             if content.get(name)
         }
-        return ApiDocument.of(str(key), version, {**content, **attached})
+        return ApiDocument.from_content(str(key), version, {**content, **attached})
 
 
 def _newest(documents: list[ApiDocument], before: Cursor) -> Cursor:

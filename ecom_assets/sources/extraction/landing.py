@@ -30,7 +30,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS api (url TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS cursors (resource TEXT PRIMARY KEY, cursor TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS files (
-    number INTEGER PRIMARY KEY, place TEXT NOT NULL, is_outdated INTEGER NOT NULL DEFAULT 0
+    number INTEGER PRIMARY KEY, path TEXT NOT NULL, is_outdated INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS documents (
     resource TEXT, id TEXT, version TEXT NOT NULL, digest TEXT NOT NULL, file INTEGER NOT NULL,
@@ -61,7 +61,7 @@ class ApiDocument(Version):
     text: str
 
     @classmethod
-    def of(cls, key: str, version: Cursor, content: dict[str, Any]) -> "ApiDocument":
+    def from_content(cls, key: str, version: Cursor, content: dict[str, Any]) -> "ApiDocument":
         """Return the document with this content."""
         text = json.dumps(content, ensure_ascii=True)
         return cls(version, _digest(text), key, text)
@@ -138,11 +138,11 @@ class LandingFolder:
 
     def _keep(self, resource: str, documents: Sequence[ApiDocument], day: date) -> None:
         number = self._next_number()
-        place = f"{resource}/received_date={day}/{number}.jsonl"
-        (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
-        with replacing_text(self.folder / place) as file:
+        relative_path = f"{resource}/received_date={day}/{number}.jsonl"
+        (self.folder / relative_path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing_text(self.folder / relative_path) as file:
             file.writelines(f"{document.text}\n" for document in documents)
-        self._state.execute("INSERT INTO files (number, place) VALUES (?, ?)", [number, place])
+        self._state.execute("INSERT INTO files (number, path) VALUES (?, ?)", [number, relative_path])
         keys = [(resource, document.id) for document in documents]
         self._state.executemany(
             "UPDATE files SET is_outdated = 1 "
@@ -181,8 +181,8 @@ class LandingFolder:
 
         A file of which nothing is left stays: its day is one on which nothing arrived, not one that is unknown.
         """
-        for number, place in self._state.execute("SELECT number, place FROM files WHERE is_outdated").fetchall():
-            path = self.folder / place
+        for number, relative_path in self._state.execute("SELECT number, path FROM files WHERE is_outdated").fetchall():
+            path = self.folder / relative_path
             if path.exists():  # unless what is too old to be kept was removed
                 self._rewrite(path, number)
             with self._state:

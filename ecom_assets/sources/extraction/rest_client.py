@@ -110,7 +110,7 @@ class RestPages(AbstractContextManager["RestPages"]):
         """Close all connections."""
         self._session.__exit__(*error)
 
-    def of(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
+    def read(self, resource: ApiResource, start: Cursor) -> Iterator[list[Any]]:
         """Yield the pages of the documents that changed since a time."""
         endpoint = resource.endpoint
         return self._pages(

@@ -24,7 +24,7 @@ class Currencies:
     rates: Path | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> "Currencies":
+    def from_settings(cls, settings: Settings) -> "Currencies":
         """Return what is set."""
         return cls(settings.currency, settings.rates)
 

@@ -91,7 +91,7 @@ class FileOrders:
     def _received(self) -> ir.Table:
         own_day = day_in_zone(self.files.mapping.kind.at, self.files.timezone)
         dated = select(f"*, {own_day} AS order_date, '' AS source", f"({self.files.received_sql()})")
-        rows = Currencies.of(self.settings).in_one(self.files, dated)
+        rows = Currencies.from_settings(self.settings).in_one(self.files, dated)
         # Copies are looked for in several passes, and a file is expensive to read.
         return without_erased(self.settings, RawUserOrderLog, temporary(self.con, LINES, rows))
 
