@@ -190,7 +190,7 @@ class RecordFiles:
             **{f.path: arrivals[f.path].row_counts for f, _ in self._loose if f.path in arrivals},
         }
         files = [file for file, _ in (*landed, *self._loose)]
-        return [FileRows(f.name, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
+        return [FileRows(f.stored_name, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
 
     def no_rows_sql(self) -> str:
         """Return a SELECT with the columns of the mapping's kind, and no rows."""
@@ -240,7 +240,7 @@ class RecordFiles:
         modified = _day_of(file.modified_at, self.timezone)
         fallback = arrival.fallback if arrival else None
         latest = _day_of(file.placed_at, self.timezone)
-        return FileDays(file.path, file.name, file.received_date, modified, fallback, self.first_day, latest)
+        return FileDays(file.path, file.stored_name, file.received_date, modified, fallback, self.first_day, latest)
 
     def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
         """Return the arrival days of files outside landing folders, from one pass over each file."""
