@@ -11,8 +11,8 @@ import dagster as dg
 from ecom_assets.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
 from ecom_assets.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.expectations import expected_assets
 from ecom_assets.automation.compaction import compaction_job, compaction_schedule
+from ecom_assets.automation.expectations import expected_assets
 from ecom_assets.automation.jobs import (
     EVERYTHING,
     ManualJobs,

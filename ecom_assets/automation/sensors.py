@@ -28,6 +28,7 @@ from ecom_assets.sources.first_partition import is_derived, remember_first_day
 from ecom_assets.sources.presence import EVENTS
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.asset import asset_key
+from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets.tables.days import ONE_DAY, Days
 
 INTERVAL_S = 60
@@ -72,8 +73,6 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             cursor = _cursor(files, settled, seen, now)
             if not fresh:
                 return _nothing_new(len(files) - len(result), cursor)
-            if waits := _asked_lately(settings, seen, now):
-                return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
             first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
             if first < settings.first_day and settings.has_own_data and is_derived(settings):
                 return _before_partitions(settings, first)
@@ -83,8 +82,8 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             return dg.SensorResult(skip_reason=str(error))
         if first > last:
             return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
-        if under_way := _run_over(context.instance, first, last):
-            return dg.SensorResult(skip_reason=f"New event files wait for run {under_way}, over the same days.")
+        if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
+            return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
         key = hashlib.sha256(json.dumps([(path, result[path]) for path in fresh]).encode()).hexdigest()[:16]
         spans = [(part.first, part.dates[-1]) for part in parts]
         requests = [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
@@ -161,11 +160,11 @@ def _asked_lately(settings: Settings, seen: dict[str, str], now: Clock) -> str:
 
 
 def _run_over(instance: dg.DagsterInstance, first: date, last: date) -> str:
-    """Return the id of an unfinished run over any of these days; empty if there is none."""
+    """Return which unfinished run is over any of these days, in a sentence; empty if there is none."""
     for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED), limit=MOST_RUNS):
         tags = record.dagster_run.tags
         if RANGE_START in tags and tags[RANGE_START] <= last.isoformat() and tags[RANGE_END] >= first.isoformat():
-            return record.dagster_run.run_id
+            return f"New event files wait for run {record.dagster_run.run_id}, over the same days."
     return ""
 
 

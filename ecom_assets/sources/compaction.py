@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -114,7 +114,7 @@ class FolderCompaction:
         manifest = read_manifest(self.folder)
         over = [entry for entry in manifest.merged.values() if entry.replaced_at + grace_s <= self.now()]
         gone = {name for entry in over for name in entry.sources}
-        unfinished = [name for name in os.listdir(self.folder) if _is_unfinished(name, manifest.merged)]
+        unfinished = [path.name for path in self.folder.iterdir() if _is_unfinished(path.name, manifest.merged)]
         removed = 0
         for name in (*gone, *unfinished):
             with suppress(FileNotFoundError):
@@ -154,7 +154,7 @@ class FolderCompaction:
     def _is_over(self) -> bool:
         """Return whether the folder's day is over everywhere, so that what was merged within it is merged again."""
         day = date.fromisoformat(self.folder.name.partition("=")[2])
-        return date.fromtimestamp(self.now()) > day + timedelta(days=1)
+        return datetime.fromtimestamp(self.now(), UTC).date() > day + timedelta(days=1)
 
     def _merge_group(self, group: Sequence[Path]) -> int:
         """Write one file from several, let it count in their place, and return its rows."""
@@ -178,7 +178,7 @@ def _copy(con: duckdb.DuckDBPyConnection, group: Sequence[Path], fresh: Path) ->
     options = "hive_partitioning = false, union_by_name = true"
     try:
         rows = select("*", f"read_parquet({names}, {options})")
-        con.execute(f"COPY ({rows}) TO {text(str(fresh))} (FORMAT parquet, COMPRESSION zstd)")
+        con.execute(f"COPY ({rows}) TO {text(str(fresh))} (FORMAT parquet, COMPRESSION snappy)")
         ((before,),) = con.execute(select("sum(num_rows)", f"parquet_file_metadata({names})")).fetchall()
         ((after,),) = con.execute(select("num_rows", f"parquet_file_metadata({text(str(fresh))})")).fetchall()
     except duckdb.Error as error:

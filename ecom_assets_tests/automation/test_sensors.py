@@ -217,7 +217,7 @@ def test_a_file_of_days_before_the_partitions_waits_until_they_begin_with_it(lan
     landing.receive("2026-01-09", "2026-01-09")
     for _ in range(2):
         assert reason(landing.look()).startswith("New event files have rows of 2026-01-08, before the first partition")
-    unset = Settings(home=loaded.home, events=loaded.events)
+    unset = Settings(home=loaded.home, events=loaded.events, landing_every_s=0)
     landing.settings = with_first_partition(unset)
     assert landing.settings.first_day == date(2026, 1, 1)
     assert landing.days() == ("2026-01-08", "2026-01-18")
@@ -228,17 +228,20 @@ def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_f
     day = landing.now.date().isoformat()
     folder = landing.folder / f"received_date={day}"
     folder.mkdir(parents=True)
-    columns = f"'page_view' AS event_type, 'u' AS user_id, '{day}T00:00:01Z' AS event_timestamp"
+    others = ("product_id", "product_category", "session_id", "page_url", "referrer_url", "cart_value")
+    columns = f"'page_view' AS event_type, 'u' AS user_id, '{day}T00:00:01Z' AS event_timestamp, "
+    columns += ", ".join(f"'' AS {name}" for name in others)
     with duckdb.connect() as con:
         for number in range(50):
             path = folder / f"kafka-topic-0-{number:020}.parquet"
             con.execute(f"COPY (SELECT '{number}' AS event_id, {columns}) TO '{path}'")
-    landing.days()
+    found = landing.look()
+    assert found.run_requests, found.skip_reason
     assert landing.cursor
     assert len(landing.cursor) < 200
     assert reason(landing.look()) == "No new event files."
     settings = landing.settings.model_copy(update={"compact_after_hours": 0.0})
-    assert compact(settings, now=lambda: landing.now.timestamp()).merged_count == 50
+    assert compact(settings, now=landing.now.timestamp).merged_count == 50
     assert reason(landing.look()) == "No new event files."
 
 

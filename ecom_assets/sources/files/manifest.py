@@ -20,9 +20,7 @@ NAME: Final = "compacted.manifest.json"
 """The manifest's file; no source reads names that end so."""
 LANDED: Final = "landed.parquet"
 """The name that rows of generated files carry; which of them a row lies in changes with every compaction."""
-_GENERATED: Final = re.compile(
-    r"(?:kafka-.+-\d+-\d{20}|collect-[0-9a-f-]{32,36}-\d+|compact-[0-9a-f]{32})\.parquet"
-)
+_GENERATED: Final = re.compile(r"(?:kafka-.+-\d+-\d{20}|collect-[0-9a-f-]{32,36}-\d+|compact-[0-9a-f]{32})\.parquet")
 
 _MERGED: Final = re.compile(r"compact-[0-9a-f]{32}\.parquet")
 
