@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ecom_assets.automation.jobs import schedule_status
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import compact
 
@@ -27,12 +28,11 @@ def compaction_job(settings: Settings) -> dg.JobDefinition:
 
 
 def compaction_schedule(settings: Settings) -> dg.ScheduleDefinition:
-    """Return the hourly schedule; it is on unless ECOM_SCHEDULES is off, as a merge changes no number."""
-    is_on = settings.schedules != "off" and bool(settings.events)
+    """Return the hourly schedule, which is on where ECOM_SCHEDULES says so, as the nightly ones are."""
     return dg.ScheduleDefinition(
         name="hourly_compaction",
         job_name=COMPACTION,
         cron_schedule="20 * * * *",
-        default_status=dg.DefaultScheduleStatus.RUNNING if is_on else dg.DefaultScheduleStatus.STOPPED,
+        default_status=schedule_status(settings, auto=False),
         description="Merges small landing files of the stream and the collector.",
     )

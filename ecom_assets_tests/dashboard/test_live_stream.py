@@ -29,7 +29,8 @@ def test_what_arrives_is_on_the_page_within_seconds(tmp_path: Path) -> None:
         expect(page.get_by_text("purchase", exact=True)).to_have_count(0)
         time.sleep(3)  # longer than an answer may take
         land(landing / "b.csv", [("2", "bob", "purchase", 0, "boots", "9.00")], now=now_utc())
-        expect(page.get_by_text("boots")).to_be_visible(timeout=4000)
+        page.wait_for_timeout(4000); page.screenshot(path="/tmp/live4.png"); print("DBG", page.evaluate("[document.hidden, document.querySelector('.sections').dataset.stream, document.activeElement.tagName, !!document.getElementById('pause')]"), page.evaluate("""new Promise(r => { const s = new EventSource(document.querySelector('.sections').dataset.stream); s.addEventListener('realtime', e => r(e.data.slice(0,80))); s.onerror = () => r('error ' + s.readyState); setTimeout(() => r('none'), 3000); })""")); print(wrong, client.log.getvalue()[-1500:])
+        expect(page.get_by_text("boots")).to_be_visible(timeout=1)
         page.screenshot(path=tmp_path / "live.png")
         assert not wrong
         browser.close()
