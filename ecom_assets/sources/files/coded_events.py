@@ -373,7 +373,8 @@ class CodedFiles:
         """)  # noqa: S608  # names of this module, and compiled conditions
         events = as_clean_events(ibis.table(SIGHTED, name=SIGHTINGS), DEFAULT_RULE)
         merged = ibis.table(schema_of(MergedUsers), name="no_merged_users")  # not read: `is_plain`
-        resolved = _rows_sql(with_visitors_of_all(events, merged, replace(self.identity, joins_aliases=False)))
+        rule = replace(self.identity, joins_aliases=False)
+        resolved = _rows_sql(with_visitors_of_all(events, merged, rule, names_step=False))
         visitor = _values_sql({"visitor": visitor_of_user(_raw().user_id)})["visitor"]
         result = self.con.execute(f"""
             WITH seen AS (
