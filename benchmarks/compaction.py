@@ -1,7 +1,4 @@
-"""Compaction: events per second from many small landing files into few.
-
-`python benchmarks/compaction.py [FILES] [ROWS]`.
-"""
+"""Compaction: events per second from many small landing files into few. Usage: compaction.py [FILES] [ROWS]."""
 
 import sys
 import tempfile
