@@ -87,10 +87,14 @@ def test_each_source_that_is_set_has_its_schedule() -> None:
 
     every = {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
     assert scheduled() == every, "the sandbox shop has them all"
-    assert scheduled(events="some/events") == {"daily_events"}
+    assert scheduled(events="some/events") == {"daily_events", "hourly_compaction"}
     assert scheduled(order_api_url="https://api.example.com") == {"daily_orders"}
     assert scheduled(customer_api_url="https://api.example.com") == {"daily_customers"}
-    assert scheduled(events="some/events", catalogue="stock.csv") == {"daily_events", "daily_stock"}
+    assert scheduled(events="some/events", catalogue="stock.csv") == {
+        "daily_events",
+        "daily_stock",
+        "hourly_compaction",
+    }
 
 
 def test_customers_are_fetched_in_the_evening_for_the_day_that_is_on() -> None:
