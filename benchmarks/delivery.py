@@ -56,7 +56,8 @@ def chunks(path: Path) -> Iterator[pa.Table]:
     """The rows of the mart, some at a time."""
     with duckdb.connect(str(path), read_only=True) as mart:
         mart.execute(f"SET memory_limit = '{MART_MEMORY}'")
-        query = f"SELECT {', '.join(EVENT_COLUMNS)} FROM events"
+        columns = ", ".join(name for name in EVENT_COLUMNS if name != "joins_nobody")
+        query = f"SELECT {columns}, false AS joins_nobody FROM events"
         for batch in mart.sql(query).to_arrow_reader(CHUNK_ROWS):
             yield pa.Table.from_batches([batch])
 

@@ -11,6 +11,7 @@ import dagster as dg
 from ecom_assets.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
 from ecom_assets.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
+from ecom_assets.automation.compaction import compaction_job, compaction_schedule
 from ecom_assets.automation.expectations import expected_assets
 from ecom_assets.automation.jobs import (
     EVERYTHING,
@@ -232,6 +233,7 @@ def jobs(settings: Settings) -> list[Any]:
     of_orders = {asset.key for asset in VALUE_ASSETS} if ORDERS in known_sources(settings) else set()
     return [
         everything_job(skipped),
+        *([compaction_job(settings)] if _lands_files(settings) else []),
         *([report_job(settings)] if settings.report_email else []),
         *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
     ]
@@ -254,7 +256,13 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     of_sources = [nightly_schedule(settings, job) for is_there, job in nightly if is_there(settings)]
     evening = [customers_schedule(settings)] if has_customers(settings) else []
     mondays = [report_schedule(settings)] if settings.report_email else []
-    return [*of_sources, *evening, *mondays]
+    merges = [compaction_schedule(settings)] if _lands_files(settings) else []
+    return [*of_sources, *evening, *mondays, *merges]
+
+
+def _lands_files(settings: Settings) -> bool:
+    """Return whether the shop's own events lie in files, some of which the platform may have written."""
+    return bool(settings.events) and not is_table(settings)
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:

@@ -4,7 +4,8 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -21,16 +22,21 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
 from ecom_assets.sources.events import days_to_compute, events_place, is_table, open_events
 from ecom_assets.sources.files.formats import InputFile, find_files
+from ecom_assets.sources.files.manifest import is_generated
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import is_derived, remember_first_day
 from ecom_assets.sources.presence import EVENTS
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.asset import asset_key
+from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets.tables.days import ONE_DAY, Days
 
 INTERVAL_S = 60
 TABLE_INTERVAL_S = 300
 """Each query of the table of events wakes a suspended warehouse, which is paid for by the minute."""
+MARK, ASKED = "//came_until", "//asked_at"
+"""The cursor's instants beside the states of files: until when generated files were seen, and the last request."""
+MOST_RUNS: Final = 100
 SETTLED: Final = timedelta(seconds=30)
 """How long a file must have stayed as it is: one that is still being copied would be read in part, and read again."""
 
@@ -43,8 +49,10 @@ def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
 def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
     """Return the sensor that sees new or changed landing files and requests runs over the days that they change.
 
-    The cursor holds each file's size and time of modification, as they were at its last look. Without one,
-    files from before the last run over events count as taken in.
+    The cursor holds the size and time of modification of each file that the shop delivered, as they were at its last
+    look, and one instant for all files that the platform writes itself, which never change: those that came later are
+    new. Without a cursor, files from before the last run over events count as taken in. Runs are at least
+    ECOM_LANDING_EVERY_S apart, and none is requested over days that another run is still computing.
     """
 
     @dg.sensor(
@@ -59,9 +67,10 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             newest = _last_day(settings, now)
             files = _files(settings, newest)
             seen = json.loads(context.cursor) if context.cursor else _taken_in(context.instance, files)
-            result = {file.path: _state(file) for file in files if _is_settled(file, now)}
-            cursor = _cursor(files, result, seen)
-            fresh = sorted(path for path, state in result.items() if seen.get(path) != state)
+            settled = [file for file in files if _is_settled(file, now)]
+            result = {file.path: _state(file) for file in settled}
+            fresh = sorted(file.path for file in settled if _is_fresh(file, seen))
+            cursor = _cursor(files, settled, seen, now)
             if not fresh:
                 return _nothing_new(len(files) - len(result), cursor)
             first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
@@ -73,10 +82,12 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             return dg.SensorResult(skip_reason=str(error))
         if first > last:
             return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
+        if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
+            return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
         key = hashlib.sha256(json.dumps([(path, result[path]) for path in fresh]).encode()).hexdigest()[:16]
         spans = [(part.first, part.dates[-1]) for part in parts]
         requests = [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
-        return dg.SensorResult(run_requests=requests, cursor=cursor)
+        return dg.SensorResult(run_requests=requests, cursor=_with(cursor, ASKED, now().isoformat()))
 
     return landing_files
 
@@ -114,10 +125,47 @@ def _is_settled(file: InputFile, now: Clock) -> bool:
     return age >= SETTLED or age < -SETTLED  # the clock of a network storage may be ahead
 
 
-def _cursor(files: list[InputFile], settled: dict[str, str], seen: dict[str, str]) -> str:
+def _is_fresh(file: InputFile, seen: dict[str, str]) -> bool:
+    """Return whether a settled file is new or has changed since the last look."""
+    if is_generated(Path(file.path).name):
+        return _came_at(file).isoformat() > seen.get(MARK, "")
+    return seen.get(file.path) != _state(file)
+
+
+def _came_at(file: InputFile) -> datetime:
+    return max(file.modified_at, file.placed_at)
+
+
+def _cursor(files: list[InputFile], settled: list[InputFile], seen: dict[str, str], now: Clock) -> str:
     """Return the states of settled files, and what was seen of files being written, so that they stay known files."""
-    unsettled = {file.path: seen[file.path] for file in files if file.path in seen and file.path not in settled}
-    return json.dumps({**unsettled, **settled})
+    own = {file.path: _state(file) for file in settled if not is_generated(Path(file.path).name)}
+    unsettled = {file.path: seen[file.path] for file in files if file.path in seen and file.path not in own}
+    # Only a file that came after this instant is not settled yet, or the clock of its storage is ahead.
+    generated = [_came_at(file) for file in settled if is_generated(Path(file.path).name)]
+    mark = max([seen.get(MARK, ""), *(at.isoformat() for at in generated if at <= now())])
+    kept = {ASKED: seen[ASKED]} if ASKED in seen else {}
+    return json.dumps({**unsettled, **own, MARK: mark, **kept})
+
+
+def _with(cursor: str, name: str, value: str) -> str:
+    return json.dumps({**json.loads(cursor), name: value})
+
+
+def _asked_lately(settings: Settings, seen: dict[str, str], now: Clock) -> str:
+    """Return until when new files wait, in a sentence; empty if a run may be requested."""
+    if ASKED not in seen:
+        return ""
+    free_at = datetime.fromisoformat(seen[ASKED]) + timedelta(seconds=settings.landing_every_s)
+    return "" if now() >= free_at else f"New event files wait until {free_at:%H:%M:%S} UTC (ECOM_LANDING_EVERY_S)."
+
+
+def _run_over(instance: dg.DagsterInstance, first: date, last: date) -> str:
+    """Return which unfinished run is over any of these days, in a sentence; empty if there is none."""
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED), limit=MOST_RUNS):
+        tags = record.dagster_run.tags
+        if RANGE_START in tags and tags[RANGE_START] <= last.isoformat() and tags[RANGE_END] >= first.isoformat():
+            return f"New event files wait for run {record.dagster_run.run_id}, over the same days."
+    return ""
 
 
 def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str, str]:
@@ -127,7 +175,9 @@ def _taken_in(instance: dg.DagsterInstance, files: list[InputFile]) -> dict[str,
     began = record.start_time if record else None
     if began is None:
         return {}
-    return {file.path: _state(file) for file in files if max(file.modified_at, file.placed_at).timestamp() < began}
+    own = [file for file in files if not is_generated(Path(file.path).name)]
+    states = {file.path: _state(file) for file in own if _came_at(file).timestamp() < began}
+    return {**states, MARK: datetime.fromtimestamp(began, UTC).isoformat()}
 
 
 def _nothing_new(being_written: int, cursor: str) -> dg.SensorResult:

@@ -3,8 +3,10 @@
 import json
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,9 +16,11 @@ import yaml
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.customer_api.files import FileCustomers
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.sources.files.mapping import EVENT, ORDER
-from ecom_assets.sources.files.reading import FileReading
+from ecom_assets.sources.files.reading import PREVIEW_ROWS, FileReading
 from ecom_assets.sources.files.records import refused_warning, rows_line
 from ecom_assets.sources.mapping_file import definition_in, is_path, shipped_in, shipped_text
 from ecom_assets.sources.proposal.proposal import (
@@ -47,6 +51,9 @@ FOLDERS: Final = {
 Files = Annotated[list[str], typer.Argument(help="Files, folders or globs, as --events and --orders take them.")]
 Name = Annotated[str, typer.Argument(help="Name of a shipped mapping.")]
 OfOrders = Annotated[bool, typer.Option("--orders", help="The mapping is of order lines, where events have one, too.")]
+OfCustomers = Annotated[
+    bool, typer.Option("--customers", help="The mapping is of customers, where orders have one, too.")
+]
 
 
 def list_mappings(as_json: Json = False) -> None:
@@ -82,10 +89,14 @@ def check(
     files: Files,
     mapping: Annotated[str, typer.Option(help="Name of a shipped mapping, or a YAML file.")],
     orders: OfOrders = False,
+    customers: OfCustomers = False,
     as_json: Json = False,
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
-    is_events = not orders and not _is_of_orders(mapping)
+    if customers or (not orders and _is_of(CUSTOMERS, "id", mapping)):
+        _check_customers(files, mapping, as_json=as_json)
+        return
+    is_events = not orders and not _is_of(ORDER.folder, ORDER.id, mapping)
     reading = FileReading.open(files, mapping, is_events=is_events)
     if as_json:
         typer.echo(json.dumps(_document(reading), default=str))
@@ -126,12 +137,32 @@ def _described(folder: str, name: str) -> dict[str, str]:
     return {"name": name, "description": read.get("description", "")}
 
 
-def _is_of_orders(mapping: str) -> bool:
+def _check_customers(files: list[str], mapping: str, *, as_json: bool) -> None:
+    settings = load_settings(customers=",".join(files), customers_mapping=mapping)
+    records = FileCustomers(settings).records()
+    rejected = dict(Counter(record.reason for record in records if record.customer is None).most_common())
+    rows = {"read": len(records), "counted": len(records) - sum(rejected.values()), "rejected": rejected}
+    customers = (record.customer for record in records if record.customer)
+    hidden = {"payload", "is_number_id", "has_engagement_score"}
+    preview = [
+        one.model_dump(mode="json", exclude=hidden, exclude_none=True) for one in islice(customers, PREVIEW_ROWS)
+    ]
+    if as_json:
+        typer.echo(json.dumps({"rows": rows, "preview": preview}))
+        return
+    lines = [rows_line(rows), "", "First customers, as they are read:", *(f"  {_row_text(row)}" for row in preview)]
+    typer.echo("\n".join(lines))
+    if warning := refused_warning(rows):
+        typer.echo(f"ecom: warning: {warning.rstrip(': ')}.", err=True)
+
+
+def _is_of(folder: str, id_field: str, mapping: str) -> bool:
+    """Return whether a mapping is in the folder, and in none of those before it; or a file that has the id."""
     if not is_path(mapping):
-        return mapping in shipped_in(ORDER.folder) and mapping not in shipped_in(EVENT.folder)
+        return next((one for one in FOLDERS.values() if mapping in shipped_in(one)), "") == folder
     read = definition_in(Path(mapping))
     fields = read.get("fields") if isinstance(read, dict) else None
-    return isinstance(fields, dict) and ORDER.id in fields
+    return isinstance(fields, dict) and id_field in fields
 
 
 def init(

@@ -10,6 +10,8 @@ from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError
 from ecom_assets.privacy.retention_limits import expired, remove
 from ecom_assets.settings.settings import load_settings
+from ecom_assets.sources.compaction import remove_replaced
+from ecom_assets.sources.landing_lock import changing_landing_files
 from ecom_assets.sources.presence import with_origin
 from ecom_assets.warehouse.factory import new_engine
 
@@ -22,11 +24,16 @@ def retain(
     """Remove received events and landing files that are older than ECOM_RETENTION_DAYS; numbers stay."""
     settings = load_settings()
     with closing(new_engine(settings).open()) as engine:
-        result = expired(with_origin(engine, settings), engine)
-        if not dry_run:
+        own = with_origin(engine, settings)
+        if dry_run:
+            result = expired(own, engine)
+        else:
             if not yes:
                 raise UsageError("Removing cannot be undone; check it with --dry-run, then confirm with --yes.")
-            remove(engine, result)
+            with changing_landing_files(settings.home):
+                remove_replaced(own)
+                result = expired(own, engine)
+                remove(engine, result)
     rows = {**result.as_json(), "is_removed": not dry_run}
     typer.echo(json.dumps(rows) if as_json else "\n".join(_lines(rows)))
 

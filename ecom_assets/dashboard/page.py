@@ -133,6 +133,7 @@ class DashboardPage:
         summary: What it answers, in a sentence.
         asks: The model of the parameters in its address.
         refresh_s: Seconds after which the sections are read again by themselves; None for never.
+        stream: Path of a stream of server-sent events; each lets the sections be read again at once.
         actions: What its forms do; see `app.py`.
         title_of: The heading, where it depends on the request.
         has_comparison: Whether its numbers stand beside those of the period before.
@@ -147,6 +148,7 @@ class DashboardPage:
     summary: str = ""
     asks: type[PageParameters] = Filters
     refresh_s: int | None = None
+    stream: str = ""
     is_listed: bool = True
     actions: tuple[Action, ...] = ()
     title_of: Callable[["View"], str] | None = None

@@ -26,6 +26,7 @@ from ecom_assets.delivery.totals import purchases_by_outcome
 from ecom_assets.delivery.totals import reconciliation_daily as compute_reconciliation_daily
 from ecom_assets.errors import SettingError
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.contracts import SharedIds
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.serving.history import require_history
 from ecom_assets.sessions.contracts import Sessions
@@ -38,7 +39,7 @@ from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress
 from ecom_assets.warehouse.local import connect
 
-OF_EVENTS: tuple[type[Table], ...] = (CleanEvents,)
+OF_EVENTS: tuple[type[Table], ...] = (CleanEvents, SharedIds)
 OF_USERS: tuple[type[Table], ...] = (CustomerSegments, Customers, LifetimeValue, VisitorSegments, Sessions)
 RECORDS = {
     "events": "The events of people",

@@ -31,7 +31,8 @@ EVENT_KEYS = {
     "substitute": "CASE WHEN $user_key = 'user_id' THEN coalesce('anon-' || source_session_id, visitor_id) "
     "ELSE visitor_id END",
     "device": "coalesce(device_id, substitute)",
-    "is_placeholder": f"coalesce(lower(user_id) IN ({_PLACEHOLDERS}) OR regexp_matches(user_id, {text(ZEROS)}), false)",
+    "is_unlinked": f"coalesce(joins_nobody OR lower(user_id) IN ({_PLACEHOLDERS}) "
+    f"OR regexp_matches(user_id, {text(ZEROS)}), false)",
     "page": "CASE $urls WHEN 'whole' THEN page_url ELSE split_part(page_url, '?', 1) END",
     "referrer": "CASE $urls WHEN 'whole' THEN referrer_url ELSE split_part(referrer_url, '?', 1) END",
 }
@@ -39,7 +40,8 @@ EVENT_KEYS = {
 
 record_id: The source's id and the day, because a source may reuse an id for another event days later.
 known_user: The user of the event, null for anonymous visitors. device: the device, else `substitute`: the id of an
-anonymous visitor. is_placeholder: whether the user stands for none, such as `guest`, and joins no devices.
+anonymous visitor. is_unlinked: whether too many share the user or the device, or the user stands for none, such as
+`guest`: a tool that got both would join them.
 """
 USER_PROPERTIES = {
     "customer_segment": "segment",
@@ -255,10 +257,14 @@ EVENT_ROWS = pa.schema(
         ("referrer_url", pa.string()),
         ("cart_amount", pa.decimal128(18, 2)),
         ("properties", pa.string()),
+        ("joins_nobody", pa.bool_()),
     ]
 )
 EVENT_COLUMNS = tuple(EVENT_ROWS.names)
-"""The columns of `staging.events` that event payloads need. Rows of bots are excluded."""
+"""The columns of `staging.events` that event payloads need. Rows of bots are excluded.
+
+joins_nobody: whether the user or the device is one of `SharedIds`.
+"""
 USER_ROWS = pa.schema(
     [
         ("customer_id", pa.string()),

@@ -18,6 +18,7 @@ from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
 from ecom_assets.delivery.totals import due_events, user_properties, visitor_segment_names
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.contracts import SharedIds
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -69,7 +70,21 @@ class Due:
 def events_due(engine: Engine) -> Due:
     """Return the clean events without bots, by the day on which they happened."""
     rows = due_events(engine.readable(CleanEvents))
+    rows = rows.mutate(joins_nobody=_is_of_shared_id(rows, engine))
     return Due(rows, "event_date", EVENT_COLUMNS, order=("event_at", "event_id"), is_whole=False)
+
+
+def _is_of_shared_id(events: ir.Table, engine: Engine) -> ir.BooleanValue:
+    """Return whether the user or the device of an event is shared by too many."""
+    # As a list: they are few, and events may be read past the engine.
+    listed = engine.rows_of(engine.table(SharedIds)) if engine.has(SharedIds) else []
+    by_kind = [
+        (ids, [row["id_value"] for row in listed if row["id_kind"] == kind])
+        for kind, ids in (("user", events.user_id), ("device", events.device_id))
+    ]
+    is_of_user, is_of_device = (ids.fill_null("").isin(shared) for ids, shared in by_kind)
+    result: ir.BooleanValue = is_of_user | is_of_device
+    return result
 
 
 def users_due(engine: Engine, settings: Settings) -> Due:

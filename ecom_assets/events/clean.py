@@ -20,9 +20,12 @@ from ecom_assets.tables.portable import NO, first_of_each, union_all
 from ecom_assets.tables.received import balance
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, LONGEST_EVENT_TYPE, MAX_AMOUNT, NOT_IN_EVENT_TYPES
 
+NO_CONSENT = "(no consent)"
+"""The id that a mapping writes for a visitor who did not consent to be recognized; compared in lower case."""
 NULL_LIKE_IDS = (
     "", "0", "-1", "null", "(null)", "none", "nil", "nan", "n/a", "na", "undefined", "unknown", "anonymous",
     "anon", "test", "testuser", "test_user", "test-user", "00000000-0000-0000-0000-000000000000",
+    NO_CONSENT,
 )  # fmt: skip
 """Placeholder ids, and ids of testers; compared in lower case."""
 NEEDS_PRODUCT = ("product_view", "add_to_cart", "remove_from_cart")
@@ -86,6 +89,7 @@ def reject_rules(raw: ir.Table, rule: CleaningRule, days: Days) -> list[tuple[ir
         (raw.event_id.isnull(), "missing_event_id"),
         (raw.event_at.isnull(), "unparseable_timestamp"),
         ((raw.event_at > known_by) | (raw.event_date > day_after), "future_timestamp"),
+        (_has_no_consent(raw, rule), "without_consent"),
         (_has_no_identity(raw, rule), "missing_identity"),
         *_refused_types(raw.event_type, rule),
         (raw.cart_amount < 0, "negative_cart_value"),
@@ -207,8 +211,17 @@ def _is_in_time(raw: ir.Table, late_days: int) -> ir.BooleanValue:
 def _has_no_identity(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
     identity = ibis.coalesce(raw.user_id, raw.session_id)
     is_nobody = identity.isnull() | identity.lower().isin(rule.null_like_ids).fill_null(NO)
-    has_device = raw.anonymous_id.notnull() & raw.anonymous_id.lower().notin(rule.null_like_ids)
-    return is_nobody & ~has_device
+    return is_nobody & ~_has_device(raw, rule)
+
+
+def _has_no_consent(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
+    is_refused = (ibis.coalesce(raw.user_id, raw.session_id).lower() == NO_CONSENT).fill_null(NO)
+    return is_refused & ~_has_device(raw, rule)
+
+
+def _has_device(raw: ir.Table, rule: CleaningRule) -> ir.BooleanValue:
+    has_device: ir.BooleanValue = raw.anonymous_id.notnull() & raw.anonymous_id.lower().notin(rule.null_like_ids)
+    return has_device
 
 
 def arrival_keys(rows: ir.Table) -> list[ir.Value]:

@@ -41,12 +41,8 @@ def device_of(events: ir.Table) -> ir.StringValue:
 
 def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the rows of `IdentityLinks` for clean events of whole days, whose visitors are not read."""
-    user = events.user_id
-    if rule.consent:
-        consent = text_of(events, f"properties.{rule.consent}").lower()
-        user = consent.isin(CONSENT).fill_null(NO).ifelse(user, ibis.null("string"))
-    events = events.mutate(link_device=device_of(events), link_user=user.fill_null(""))
-    events = events.filter(events.link_device.notnull())
+    events = _linking(events, rule)
+    events = events.mutate(link_user=events.link_user.fill_null(""))
     unit, order = ["event_date", "link_device"], ["event_at", "event_id"]
     in_order = ibis.window(group_by=unit, order_by=order)
     previous_at, next_at = events.event_at.lag().over(in_order), events.event_at.lead().over(in_order)
@@ -55,7 +51,6 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
     events = events.mutate(
         begins=(previous_at.isnull() | is_other | is_gap(previous_at, events.event_at)).ifelse(1, 0),
         ends=next_at.isnull() | is_other_next | is_gap(events.event_at, next_at),
-        is_device=(events.link_device == events.device_id).fill_null(NO),
     )
     so_far = ibis.cumulative_window(group_by=unit, order_by=order)
     events = events.mutate(run_number=events.begins.sum().over(so_far).cast("int64"))
@@ -70,6 +65,24 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
         identified_at=events.event_at.min(where=events.event_type == IDENTIFY),
     )
     return rows.rename(device_id="link_device").select(*IdentityLinks.columns)
+
+
+def _linking(events: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return events that have a device, with it as `link_device`, whether it `is_device`, and the user it links to."""
+    user = events.user_id
+    if rule.consent:
+        consent = text_of(events, f"properties.{rule.consent}").lower()
+        user = consent.isin(CONSENT).fill_null(NO).ifelse(user, ibis.null("string"))
+    events = events.mutate(link_device=device_of(events), link_user=user)
+    events = events.filter(events.link_device.notnull())
+    return events.mutate(is_device=(events.link_device == events.device_id).fill_null(NO))
+
+
+def sign_ins(events: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the events with a user on a device, with what `IdentityLinks` calls `device_id` and `is_device`."""
+    events = _linking(events, rule).drop("device_id", "user_id")
+    events = events.filter(events.link_user.notnull())
+    return events.select("event_date", "event_at", "is_device", device_id="link_device", user_id="link_user")
 
 
 def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.BooleanValue:
@@ -92,6 +105,11 @@ def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
     Groups of users that are too large are found with the aliases; see `merged_users`.
     """
     seen = links.filter(links.user_id.notnull())
+    return union_all(_shared_devices(seen, rule), shared_users(seen, seen, rule))
+
+
+def _shared_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the devices and source sessions that join nobody."""
     users = seen.group_by("device_id", "is_device").agg(reached_count=seen.user_id.nunique())
     bound = users.is_device.ifelse(rule.device_users, rule.session_users)
     devices = users.filter(users.reached_count >= bound).select(
@@ -100,8 +118,27 @@ def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
         reason=users.is_device.ifelse("device_users", "session_users"),
         reached_count="reached_count",
     )
+    placeholders = users.filter(is_placeholder(users.device_id), users.reached_count < bound).select(
+        id_kind=users.is_device.ifelse("device", "source_session"),
+        id_value="device_id",
+        reason=ibis.literal("placeholder"),
+        reached_count="reached_count",
+    )
+    return union_all(devices, placeholders)
+
+
+def shared_users(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the users who join nobody.
+
+    Args:
+        seen: `device_id`, `is_device`, `user_id` and `event_date` of links or events with a user.
+        pairs: The same without dates, each device and user at least once.
+        rule: The identity rule.
+    """
     named = (
-        seen.filter(is_placeholder(seen.user_id)).group_by("user_id").agg(reached_count=lambda t: t.device_id.nunique())
+        pairs.filter(is_placeholder(pairs.user_id))
+        .group_by("user_id")
+        .agg(reached_count=lambda t: t.device_id.nunique())
     )
     users_named = named.select(
         id_kind=ibis.literal("user"),
@@ -109,21 +146,15 @@ def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
         reason=ibis.literal("placeholder"),
         reached_count="reached_count",
     )
-    placeholders = users.filter(is_placeholder(users.device_id), users.reached_count < bound).select(
-        id_kind=users.is_device.ifelse("device", "source_session"),
-        id_value="device_id",
-        reason=ibis.literal("placeholder"),
-        reached_count="reached_count",
-    )
-    return union_all(devices, placeholders, users_named, _users_of_many_devices(seen, rule))
+    return union_all(users_named, _users_of_many_devices(seen, pairs, rule))
 
 
-def _users_of_many_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
+def _users_of_many_devices(seen: ir.Table, pairs: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the users, without placeholders, who were on too many devices on a day and some days before it."""
-    devices = seen.filter(seen.is_device, ~is_placeholder(seen.user_id))
-    many = devices.group_by("user_id").agg(device_count=lambda t: t.device_id.nunique())
+    pairs = pairs.filter(pairs.is_device, ~is_placeholder(pairs.user_id))
+    many = pairs.group_by("user_id").agg(device_count=lambda t: t.device_id.nunique())
     many = many.filter(many.device_count >= rule.user_devices)
-    counted = devices_within_days(devices.semi_join(many, "user_id"), rule)
+    counted = devices_within_days(seen.filter(seen.is_device).semi_join(many, "user_id"), rule)
     reached = counted.group_by("user_id").agg(reached_count=counted.device_count.max())
     return reached.filter(reached.reached_count >= rule.user_devices).select(
         id_kind=ibis.literal("user"),

@@ -6,6 +6,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.tables.queries import Fetch
 
 FEWEST_SESSIONS: Final = 100
@@ -13,12 +14,12 @@ FEWEST_SESSIONS: Final = 100
 WARNED_SHARE: Final = 0.9
 MOST_EVENTS: Final = 200_000
 """Of about so many events answers are warned about: to count more would take a third as long as the answer itself."""
-NEEDED: Final = ("event_at", "joined_by", "device_id", "source_session_id")
+NEEDED: Final = ("event_at", "visitor_id", "device_id", "source_session_id")
 
 
 def userless_sessions(events: ir.Table) -> dict[str, ir.Value]:
     """Return aggregates of clean events: the sessions of visitors without a user, and those that have no device."""
-    has_no_user = events.joined_by.isin(("device", "source_session"))
+    has_no_user = events.visitor_id.startswith(ANONYMOUS)
     session = ibis.coalesce(events.source_session_id, events.device_id)
     return {
         "session_count": session.nunique(where=has_no_user),

@@ -36,6 +36,8 @@ from ecom_assets.privacy.warehouse_rows import (
 from ecom_assets.registry import ALL, MARTS, NOTES
 from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.compaction import remove_replaced
+from ecom_assets.sources.landing_lock import changing_landing_files
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.engine import Engine
@@ -177,7 +179,11 @@ class Erasure:
     def _clean_files(self) -> list[dict[str, Any]]:
         if not self.has_files:
             return []
-        with closing(plain_connection(self.settings.memory_limit)) as con:
+        with (
+            changing_landing_files(self.settings.home),
+            closing(plain_connection(self.settings.memory_limit)) as con,
+        ):
+            remove_replaced(self.settings)  # or what compaction still keeps for readers would keep the person
             for files in landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings)):
                 for file in remove_records(files, self._person):
                     self.say(f"  {file.path}: {file.record_count:,} records")

@@ -14,6 +14,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import QuarantinedEvents, QuarantinedEventSamples, RawEvents
 from ecom_assets.privacy.landing_files import landing_files
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.manifest import forget_empty
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
@@ -67,6 +68,7 @@ def remove(engine: Engine, result: Expired) -> None:
     """Remove files and rows, and the bytes of the rows; this is idempotent, so it can be repeated after a kill."""
     for path in result.files:
         path.unlink(missing_ok=True)
+        forget_empty(path.parent)
         with suppress(OSError):  # other files are in the folder
             path.parent.rmdir()
     for table, counts in result.rows.items():

@@ -150,6 +150,8 @@ SENTENCES: Final = {
     "missing_event_id": "There is no event id; fill it, or let the mapping make one (`hash_of`)",
     "unparseable_timestamp": TIME,
     "future_timestamp": "The event is more than an hour later than its arrival; correct the clock or the time zone",
+    "without_consent": "The visitor did not consent to be recognized, so there is no id to count by; nothing "
+    "is wrong with the source",
     "missing_identity": "There is neither a user nor a session, or an id that stands for nobody, such as `null` or "
     "`0`; send one of the two",
     "malformed_event_type": "The event type is missing, longer than 255 characters, or has spaces around "

@@ -31,6 +31,7 @@ from ecom_assets.settings.subjects import (
     DestinationSettings,
     EventTypes,
     GateSettings,
+    LandingSettings,
     LedgerSettings,
     LineageSettings,
     OrderGateSettings,
@@ -69,6 +70,7 @@ class Settings(
     PrivacySettings,
     OrderGateSettings,
     GateSettings,
+    LandingSettings,
 ):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 

@@ -158,6 +158,23 @@ class SourceSettings(BaseSettings):
     )
 
 
+class LandingSettings(BaseSettings):
+    """What `Settings` has for landing files that the platform writes itself, and for the runs that they ask for."""
+
+    compact_after_hours: float = Field(
+        2.0, ge=0, description="Hours after which small landing files of the stream and the collector are merged"
+    )
+    compact_grace_s: float = Field(
+        3600.0,
+        ge=0,
+        description="Seconds that files stay after they were merged; more than a run takes to read what it has listed",
+    )
+    compact_target_mb: int = Field(256, ge=1, description="Size in MB beyond which merged files are merged no further")
+    landing_every_s: float = Field(
+        300.0, ge=0, description="Seconds between two runs that new landing files ask for, at least"
+    )
+
+
 class OrderGateSettings(BaseSettings):
     """What `Settings` has for the gate of orders."""
 

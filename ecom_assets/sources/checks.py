@@ -21,7 +21,7 @@ from ecom_assets.products.contracts import RawStock
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import LARGE_SHARE, FileRows, SourceGate, latest_count, usual_count
+from ecom_assets.tables.received import LARGE_SHARE, NO_FAULT, FileRows, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
 from ecom_assets.warehouse.raw_slices import kind_of
 
@@ -327,6 +327,7 @@ class _SourceChecks:
         quarantine = source.quarantine or source.raw
         if quarantine is source.raw:
             refused = refused.filter(refused.reject_reason.notnull())
+        refused = refused.filter(refused.reject_reason.notin(NO_FAULT))
         count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
         received = self._received_rows(raw, days)
         share = self.gate.refused_share

@@ -96,6 +96,8 @@ LEAST_WEEKS = 2
 
 LARGE_SHARE = 0.05
 """Share of rows that may be refused without a warning."""
+NO_FAULT = frozenset({"left_out", "without_consent"})
+"""Reasons that say nothing against a source: what its owner leaves out, and visitors who do not want to be counted."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from ecom_assets.automation.sensors import landing_sensor
+from ecom_assets.clock import now_utc
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.compaction import compact
 from ecom_assets.sources.first_partition import with_first_partition
 from ecom_assets.tables.check import RANGE_END, RANGE_START
 from ecom_assets_tests.command import page_views
@@ -23,7 +26,8 @@ class Landing:
 
     def __init__(self, folder: Path, instance: dg.DagsterInstance, **settings: Any) -> None:
         self.folder = folder
-        self.settings = Settings(home=folder.parent / "home", events=str(folder), **settings)
+        bound = {"landing_every_s": 0.0, **settings}
+        self.settings = Settings(home=folder.parent / "home", events=str(folder), **bound)
         self.cursor: str | None = None
         self.instance = instance
         self.now = NOON
@@ -213,7 +217,53 @@ def test_a_file_of_days_before_the_partitions_waits_until_they_begin_with_it(lan
     landing.receive("2026-01-09", "2026-01-09")
     for _ in range(2):
         assert reason(landing.look()).startswith("New event files have rows of 2026-01-08, before the first partition")
-    unset = Settings(home=loaded.home, events=loaded.events)
+    unset = Settings(home=loaded.home, events=loaded.events, landing_every_s=0)
     landing.settings = with_first_partition(unset)
     assert landing.settings.first_day == date(2026, 1, 1)
     assert landing.days() == ("2026-01-08", "2026-01-18")
+
+
+def test_generated_files_leave_one_instant_in_the_cursor_and_merging_them_asks_for_nothing(landing: Landing) -> None:
+    landing.now = now_utc() + timedelta(hours=1)
+    day = landing.now.date().isoformat()
+    folder = landing.folder / f"received_date={day}"
+    folder.mkdir(parents=True)
+    others = ("product_id", "product_category", "session_id", "page_url", "referrer_url", "cart_value")
+    columns = f"'page_view' AS event_type, 'u' AS user_id, '{day}T00:00:01Z' AS event_timestamp, "
+    columns += ", ".join(f"'' AS {name}" for name in others)
+    with duckdb.connect() as con:
+        for number in range(50):
+            path = folder / f"kafka-topic-0-{number:020}.parquet"
+            con.execute(f"COPY (SELECT '{number}' AS event_id, {columns}) TO '{path}'")
+    found = landing.look()
+    assert found.run_requests, found.skip_reason
+    assert landing.cursor
+    assert len(landing.cursor) < 200
+    assert reason(landing.look()) == "No new event files."
+    settings = landing.settings.model_copy(update={"compact_after_hours": 0.0})
+    assert compact(settings, now=landing.now.timestamp).merged_count == 50
+    assert reason(landing.look()) == "No new event files."
+
+
+def test_runs_are_so_far_apart_and_files_that_wait_are_not_forgotten(landing: Landing) -> None:
+    landing.settings = landing.settings.model_copy(update={"landing_every_s": 300.0})
+    landing.receive("2026-03-05", "2026-03-05")
+    landing.days()
+    landing.receive("2026-03-06", "2026-03-06", name="later.csv")
+    assert reason(landing.look()) == "New event files wait until 12:05:00 UTC (ECOM_LANDING_EVERY_S)."
+    landing.now += timedelta(seconds=300)
+    assert landing.days()[1] == "2026-03-06"
+
+
+def test_no_two_runs_are_requested_over_the_same_days(landing: Landing, instance: dg.DagsterInstance) -> None:
+    tags = {RANGE_START: "2026-03-04", RANGE_END: "2026-03-05"}
+    run = instance.create_run_for_job(_nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    landing.receive("2026-03-05", "2026-03-05")
+    assert reason(landing.look()) == f"New event files wait for run {run.run_id}, over the same days."
+    instance.report_run_canceled(run)
+    assert landing.days()[1] == "2026-03-05"
+
+
+@dg.job
+def _nothing() -> None:
+    pass

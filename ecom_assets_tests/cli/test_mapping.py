@@ -74,6 +74,19 @@ def test_a_mapping_of_orders_is_known_by_its_fields(home: Path, tmp_path: Path) 
     assert "customer_id=ann, item_id=lamp, received_quantity=2, received_payment_amount=39.80" in result.out
 
 
+def test_customers_are_checked_by_their_own_mapping_or_where_asked_for(home: Path, tmp_path: Path) -> None:
+    customers = tmp_path / "customers.csv"
+    customers.write_text("Customer ID,First Name,Last Name,Email\n'1,Ann,A,Ann@x.de\n'2,Bob,B,\n")
+    by_id = ecom("mapping", "check", customers, "--mapping", "shopify_ids", "--json", home=home).json
+    assert by_id["rows"] == {"read": 2, "counted": 2, "rejected": {}}
+    assert [row["id"] for row in by_id["preview"]] == ["1", "2"]
+    by_email = ecom("mapping", "check", customers, "--mapping", "shopify", "--customers", home=home)
+    assert "Rows: 2 read, 1 counted; not counted: id: it is missing 1" in by_email.out
+    assert "id=ann@x.de" in by_email.out
+    assert "1 of 2 rows (50%) are not counted" in by_email.err
+    assert "expects for order_id" in ecom("mapping", "check", customers, "--mapping", "shopify", home=home).sentence
+
+
 def test_a_file_that_does_not_fit_is_refused_with_the_mapping_that_does(home: Path, tmp_path: Path) -> None:
     events = tmp_path / "events.csv"
     events.write_text("timestamp,visitorid,event,itemid,transactionid\n1433221332117,257597,view,355908,\n")

@@ -17,6 +17,7 @@ from ecom_assets.delivery.ledger.opening import DeliveryContext
 from ecom_assets.delivery.pending import events_due
 from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.contracts import SharedIds
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -84,6 +85,14 @@ class DeliveredShop:
         rows = [{**zero, "reconciled_date": day, "order_count": n} for day, n in counts.items()]
         orders = as_table(rows, OrderEventReconciliationDaily)
         self._replace(OrderEventReconciliationDaily, orders)
+
+    def share(self, ids: dict[str, str]) -> None:
+        """Let too many share these ids, each under what it is an id of."""
+        rows = [
+            {"id_kind": kind, "id_value": value, "reason": "user_devices", "reached_count": 50}
+            for kind, value in ids.items()
+        ]
+        self._replace(SharedIds, as_table(rows, SharedIds))
 
     def deliver(self, days: Days, **delivery_context: Any) -> Exported:
         """Deliver as a run does, and copy into the tables as the same run does."""

@@ -8,6 +8,7 @@ import pytest
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.delivery.destination import DeliveryResult, DeliveryState
+from ecom_assets.delivery.pending import events_due
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import Row, received
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
@@ -52,6 +53,16 @@ def test_all_that_is_due_has_an_outcome_and_a_second_run_sends_nothing(shop: Del
     again = shop.deliver(BOTH)
     assert (again.total.sent, again.total.delivered) == (0, 0)
     assert {table: shop.rows(table) for table in before} == before
+
+
+def test_events_of_ids_that_too_many_share_join_nobody_in_tools(shop: DeliveredShop) -> None:
+    seen = [("clerk", "phone"), ("ben", "kiosk"), ("ben", "phone"), ("anna", None)]
+    shop.land({**row, "user_id": user, "device_id": device} for row, (user, device) in zip(SHOP, seen, strict=False))
+    shop.share({"user": "clerk", "device": "kiosk", "source_session": "phone"})
+    (chunk,) = events_due(shop.engine).chunks(MONDAY)
+    assert dict(zip(chunk["event_id"].to_pylist(), chunk["joins_nobody"].to_pylist(), strict=True)) == {
+        "m1": True, "m2": True, "m3": False, "m4": False,
+    }  # fmt: skip
 
 
 @pytest.mark.slow

@@ -224,6 +224,13 @@ def test_a_user_who_stands_for_nobody_joins_no_devices(user: str) -> None:
     assert made("ga4_events", row)["client_id"] == "cookie-1", "GA4 joins nobody"
 
 
+def test_an_id_that_too_many_share_joins_no_device() -> None:
+    row = event(1, device_id="kiosk", joins_nobody=True)
+    mixpanel = made("mixpanel_events", row)["properties"]
+    assert (mixpanel["$user_id"], mixpanel.get("$device_id")) == ("anna-1", None)
+    assert "device_id" not in made("amplitude_events", row)
+
+
 @pytest.mark.parametrize("name", ["$merge", "$identify", "$create_alias", "$merge_dangerously"])
 def test_an_event_that_would_join_people_in_a_tool_is_refused_there(name: str) -> None:
     row = event(1, event_type=name)

@@ -321,12 +321,12 @@ def ga4_hits() -> list[Row]:
 
 
 def ga4_json(folder: Path) -> Path:
-    """Return a daily table as JSON, which leaves out nulls, its intraday table, and a hit without consent."""
+    """Return a daily table as JSON, which leaves out nulls, its intraday table, and hits without consent."""
     hits = ga4_hits()
     without = {**hits[0], "privacy_info": {"analytics_storage": "No"}}
     without["event_params"] = without["event_params"][1:]
     del without["user_pseudo_id"]
-    (folder / "events_20260302.json").write_bytes(json_lines([*hits, without]))
+    (folder / "events_20260302.json").write_bytes(json_lines([*hits, without, {**without, "user_id": "ann"}]))
     (folder / "events_intraday_20260302.json").write_bytes(json_lines(hits[:3]))
     return folder
 
@@ -401,7 +401,7 @@ LAYOUTS = {
     "amplitude": EventLayout("amplitude", amplitude),
     "mixpanel": EventLayout("mixpanel", mixpanel, len(STORY) + 1, copies=1),
     "matomo": EventLayout("matomo", matomo, 7, has_cart=False),
-    "ga4 json": EventLayout("ga4_export", ga4_json, len(STORY) + 4, copies=3, rejected=1),
+    "ga4 json": EventLayout("ga4_export", ga4_json, len(STORY) + 5, copies=3, rejected=1),
     "ga4 parquet": EventLayout("ga4_export", ga4_parquet),
     "snowplow tsv": EventLayout("snowplow_tsv", snowplow_tsv),
     "snowplow csv": EventLayout("snowplow", snowplow_csv),

@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 import pytest
 
+from ecom_assets.events.contracts import QuarantinedEvents
 from ecom_assets.sources.checks import SOURCES, GatedSource, source_checks
 from ecom_assets.tables.check import CheckResult, TableCheck
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -203,14 +204,19 @@ def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_the
     assert check_of(other, "no_day_lost_its_rows").evaluate(None, kept).broken_count == 0
 
 
-def refused(source: GatedSource, received: int, refused_count: int, check: str = "few_were_refused") -> CheckResult:
+def refused(
+    source: GatedSource, received: int, refused_count: int, check: str = "few_were_refused", reason: str = "too_late"
+) -> CheckResult:
     assert source.quarantine
     rows = [{"received_date": MONDAY, "event_date": MONDAY, "event_at": RECEIVED_AT}] * received
     received_rows = ibis.memtable(
         rows, schema=ibis.schema({"received_date": "date", "event_date": "date", "event_at": "timestamp(6)"})
     )
     column = str(source.quarantine.day_column)
-    refused_rows = ibis.memtable([{column: MONDAY}] * refused_count, schema=ibis.schema({column: "date"}))
+    refused_rows = ibis.memtable(
+        [{column: MONDAY, "reject_reason": reason}] * refused_count,
+        schema=ibis.schema({column: "date", "reject_reason": "string"}),
+    )
     actual: CheckResult = check_of(source, check).evaluate(Days((MONDAY,)), received_rows, refused_rows)
     return actual
 
@@ -234,6 +240,14 @@ def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None
         assert refused(source, received, count, "very_few_were_refused").broken_count == broken, (received, count)
     result = refused(source, 981, 353, "very_few_were_refused")
     assert result.metadata["sentence"].startswith(f"Of 981 rows of {source.noun}, 353 (36%) were refused; ")
+
+
+@pytest.mark.parametrize("reason", ["without_consent", "left_out"])
+@pytest.mark.parametrize("check", ["few_were_refused", "very_few_were_refused"])
+def test_rows_that_are_left_out_rightly_neither_stop_nor_warn(check: str, reason: str) -> None:
+    [events] = [source for source in SOURCES if source.quarantine is QuarantinedEvents]
+    assert refused(events, 200, 150, check).broken_count == 1
+    assert refused(events, 200, 150, check, reason).broken_count == 0
 
 
 @pytest.mark.parametrize("source", [one for one in BY_DAY if one.quarantine], ids=lambda one: one.noun)

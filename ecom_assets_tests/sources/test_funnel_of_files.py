@@ -28,7 +28,9 @@ COLUMNS = (
     "event_id", "user_id", "event_type", "event_timestamp", "product_id", "product_category", "session_id", "page_url",
     "referrer_url", "cart_value", "received_at",
 )  # fmt: skip
-USERS = ("ann", "ann", "bob", "bob", "7", "0", "NULL", "Test", "", None, None, "anon-s1", "user-anon-s1")
+USERS = (
+    "ann", "ann", "bob", "bob", "7", "0", "NULL", "Test", "(no consent)", "", None, None, "anon-s1", "user-anon-s1",
+)  # fmt: skip
 TYPES = ("page_view",) * 4 + ("product_view",) * 3 + ("purchase",) * 2 + ("", None, " page_view", "own type", "x" * 256)
 # Around the folder's day: the same day, the last one that is not too late, too late, ahead, far ahead, unreadable.
 TIMES = (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecom_assets.api.streams import is_stream
 from ecom_assets.errors import SettingError
 from ecom_assets.optional_imports import packages_of
 
@@ -251,7 +252,7 @@ class AnswerCache:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a cached response, or pass the request on and cache the response."""
-        if scope["type"] != "http" or scope["method"] != "GET":
+        if scope["type"] != "http" or scope["method"] != "GET" or is_stream(scope):
             await self._app(scope, receive, send)
             return
         version = await self._version()

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.problems import RequestRefusal
 from ecom_assets.api.store.store import AGAIN_AFTER_S, IN_SCOPE, Cancellation
+from ecom_assets.api.streams import is_stream
 
 
 class RequestBounds:
@@ -36,6 +37,8 @@ class RequestBounds:
             return
         if isinstance(body, RequestRefusal):
             await body.response(scope)(scope, receive, send)
+        elif is_stream(scope):
+            await self._app(scope, _replay(body, receive), send)
         else:
             await self._answer(scope, body, receive, send)
 

@@ -1,17 +1,24 @@
 """The real-time route: the last minutes, from the newest events."""
 
+import asyncio
+import json
+import logging
 import threading
 import time
+from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.parameters import MOST_ROWS, Parameters
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.store import UnreadableError
+from ecom_assets.api.streams import STREAM
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import DeliveryError, SettingError, SourceError
@@ -20,9 +27,16 @@ from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers, number
 from ecom_assets.serving.realtime import real_time
 
+_log = logging.getLogger(__name__)
 router = APIRouter(tags=["real time"])
-READ_EVERY_S: Final = 2.0
+READ_EVERY_S: Final = 0.9
 """The minimum number of seconds between two reads of the events, however many requests there are."""
+STREAM_EVERY_S: Final = 1.0
+"""The number of seconds between two messages of a stream, at least."""
+HEARTBEAT_S: Final = 10.0
+"""The number of seconds after which a stream without news sends a comment, so that no proxy takes it for dead."""
+STREAM_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""What keeps proxies from storing a stream, and nginx from holding its messages back."""
 RULE: Final = RealTimeRule(top_product_count=MOST_ROWS)
 """All that a request may ask for is read, once for all requests."""
 UNREADABLE: Final = (
@@ -145,3 +159,40 @@ def realtime(
         "currency": settings.known_currency or None,
         "explain": {"sql": result["questions"], "tables": [table]} if parameters.explain else None,
     }
+
+
+@router.get(STREAM, include_in_schema=False)
+async def realtime_stream(request: Request, parameters: Annotated[RealTimeParameters, Query()]) -> Response:
+    """Return the same document as a stream of server-sent events: one whenever its numbers change."""
+    first = await run_in_threadpool(_document, request, parameters)  # an error has its own status
+    return StreamingResponse(
+        _messages(request, parameters, first), media_type="text/event-stream", headers=STREAM_HEADERS
+    )
+
+
+async def _messages(request: Request, parameters: RealTimeParameters, document: dict[str, Any]) -> AsyncIterator[str]:
+    shown, sent_at = "", time.monotonic()
+    while True:
+        numbers = _numbers(document)
+        if numbers != shown:
+            yield f"event: realtime\ndata: {json.dumps(document)}\n\n"
+            shown, sent_at = numbers, time.monotonic()
+        elif time.monotonic() - sent_at >= HEARTBEAT_S:
+            yield ": still here\n\n"
+            sent_at = time.monotonic()
+        await asyncio.sleep(STREAM_EVERY_S)
+        try:
+            document = await run_in_threadpool(_document, request, parameters)
+        except UnreadableError as error:  # the next reading tries again
+            _log.warning("Real time could not be read: %s", error)
+
+
+def _document(request: Request, parameters: RealTimeParameters) -> dict[str, Any]:
+    document = RealTimeAnswer.model_validate(realtime(request, Response(), parameters))
+    return document.model_dump(mode="json", exclude={} if parameters.explain else {"explain"})
+
+
+def _numbers(document: dict[str, Any]) -> str:
+    """Return what makes a document worth sending: all but the instants that pass by themselves."""
+    windows = [{**window, "start_at": None, "end_at": None} for window in document["windows"]]
+    return json.dumps([windows, document["data_as_of"]])

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from ecom_assets.api.routes import realtime
+from ecom_assets.api.streams import STREAM
 from ecom_assets.dashboard.blocks import Block, DataTable, Notice, Several, TableColumn, Tiles
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, View
@@ -77,6 +78,7 @@ PAGE = DashboardPage(
     summary="The last minutes, from the newest events.",
     asks=PageParameters,
     refresh_s=REFRESH_S,
+    stream=STREAM,
     sections=(
         Section("Now", numbers, is_titled=False),
         Section("Events of 30 minutes", events, "half"),

@@ -162,7 +162,22 @@
         if (fresh) { again.replaceChildren(...fresh.children); drawSeen(); }
       } catch { /* the server is away: the numbers stay, and the next reading tries again */ }
     };
-    setInterval(read, 1000 * Number(again.dataset.refreshS));
+    let timer = setInterval(read, 1000 * Number(again.dataset.refreshS));
+    if (again.dataset.stream && "EventSource" in window) {  // numbers come as they change; the timer is for when it is cut
+      const stream = new EventSource(again.dataset.stream);
+      let isReading = false, isStale = false;
+      const now = async () => {
+        if (isReading) { isStale = true; return; }
+        isReading = true;
+        await read();
+        isReading = false;
+        if (isStale) { isStale = false; now(); }
+      };
+      stream.addEventListener("realtime", now);
+      stream.addEventListener("open", () => { clearInterval(timer); timer = 0; });
+      stream.addEventListener("error", () => { timer = timer || setInterval(read, 1000 * Number(again.dataset.refreshS)); });
+      addEventListener("pagehide", () => stream.close());  // a browser has six connections to a host
+    }
   }
 
   // The text beside the pointer: text nodes only, so that no name of a product is read as HTML.

@@ -37,13 +37,17 @@ class FileCustomers:
             MappingError: A file lacks a column of the mapping, or the mapping cannot be read.
             SourceError: A file does not exist, or cannot be read.
         """
-        mapping = mapping_of(self.settings)
-        files = find_files(split_places(self.settings.customers))
-        records = [record for page, file in enumerate(files, 1) for record in customer_records(file, page, mapping)]
+        records = self.records()
         day = days.dates[-1]
         refused = sum(record.customer is None for record in records)
         metadata = {"record_count": len(records), "quarantined_count": refused, "customers_day": str(day)}
         return SliceOutput(customer_rows(records, day, self.settings.customers), Days((day,)), metadata)
+
+    def records(self) -> list[ReceivedRecord]:
+        """Return the records of all files, as `customer_records`."""
+        mapping = mapping_of(self.settings)
+        files = find_files(split_places(self.settings.customers))
+        return [record for page, file in enumerate(files, 1) for record in customer_records(file, page, mapping)]
 
 
 def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> list[ReceivedRecord]:

@@ -300,7 +300,7 @@ class CodedFiles:
     def _passed_by_all(self) -> Iterator[str]:
         """Yield the rules about users and types that no row breaks, as the distinct values show."""
         if not self.con.execute(select("1", USERS, "is_nobody LIMIT 1")).fetchall():
-            yield "missing_identity"
+            yield from ("without_consent", "missing_identity")
         types = f"(SELECT DISTINCT event_type FROM {SURE}) AS t0"  # noqa: S608  # a name of this module
         bad = select("1", types, f"{default_rules()['malformed_event_type']} LIMIT 1")
         if not self.con.execute(bad).fetchall():
@@ -373,7 +373,8 @@ class CodedFiles:
         """)  # noqa: S608  # names of this module, and compiled conditions
         events = as_clean_events(ibis.table(SIGHTED, name=SIGHTINGS), DEFAULT_RULE)
         merged = ibis.table(schema_of(MergedUsers), name="no_merged_users")  # not read: `is_plain`
-        resolved = _rows_sql(with_visitors_of_all(events, merged, replace(self.identity, joins_aliases=False)))
+        rule = replace(self.identity, joins_aliases=False)
+        resolved = _rows_sql(with_visitors_of_all(events, merged, rule, names_step=False))
         visitor = _values_sql({"visitor": visitor_of_user(_raw().user_id)})["visitor"]
         result = self.con.execute(f"""
             WITH seen AS (
@@ -407,8 +408,13 @@ def _key_sql(keying: Keying[FunnelPlan] | None, code: str, plan: FunnelPlan) -> 
 def _cases(rules: dict[str, str]) -> str:
     """Return WHEN … THEN … for rules about a row `t0` and its user; values are minus the reason's number."""
     numbers = {name: number for number, name in enumerate(default_rules(), start=1)}
-    once = f"coalesce(CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END, {default_rules()['missing_identity']})"
-    ordered = {name: once if name == "missing_identity" else condition for name, condition in rules.items()}
+    nobody, refused = default_rules()["missing_identity"], default_rules()["without_consent"]
+    by_user = "CASE WHEN t0.user_id IS NOT NULL THEN is_nobody END"
+    once = {
+        "missing_identity": f"coalesce({by_user}, {nobody})",
+        "without_consent": f"(coalesce({by_user}, true) AND {refused})",
+    }
+    ordered = {name: once.get(name, condition) for name, condition in rules.items()}
     return " ".join(f"WHEN {condition} THEN {-numbers[name]}" for name, condition in ordered.items())
 
 

@@ -17,6 +17,7 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
+from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.links import ALIAS, aliases_in_order, identity_aliases, merged_rows, merged_users
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
@@ -36,7 +37,7 @@ from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.portable import fetched, stored, union_all
+from ecom_assets.tables.portable import fetched, schema_of, stored, union_all
 from ecom_assets.warehouse.local import adopted, plain_connection, temporary
 from ecom_assets.warehouse.sql_text import STATEMENTS, day_in_zone, select
 
@@ -73,6 +74,8 @@ FEW_COLUMNS = (
     "received_date",
 )  # fmt: skip
 """What it takes to say who did what and when."""
+STEP_COLUMNS = ("event_id", "event_date", "event_type", "event_at", "source_session_id", "cart_amount", "visitor_id")
+"""What a funnel without further columns reads of clean events."""
 ALL_COLUMNS = tuple(dict.fromkeys((*FEW_COLUMNS, *clean.ARRIVAL_ORDER)))
 """What the clean events, and the order of their copies, are made of."""
 MADE_OF = {
@@ -108,6 +111,8 @@ class FileEvents:
     columns: tuple[str, ...] = ALL_COLUMNS
     keeps_copies: bool = False
     named: frozenset[str] | None = None
+    names_step: bool = True
+    """Whether the step of the identity rule is read, which takes several times as long to find as the visitor."""
     identity: IdentityRule = field(default_factory=IdentityRule)
 
     @classmethod
@@ -160,8 +165,8 @@ class FileEvents:
         Use these or the others: what is kept of the rows is kept under one name.
         """
         if self.identity.consent:
-            return self
-        return replace(self, columns=FEW_COLUMNS, keeps_copies=True, named=frozenset())
+            return replace(self, names_step=False)
+        return replace(self, columns=FEW_COLUMNS, keeps_copies=True, named=frozenset(), names_step=False)
 
     def with_times(self, funnel: Funnel) -> tuple["FileEvents", StepTimes | None]:
         """Return the same files, checked, and how long their visitors took to each step, found in the same pass.
@@ -184,11 +189,12 @@ class FileEvents:
         Of Parquet files the other columns are not read. Of text files, and where a column is unknown, all are.
         """
         wanted = {name.partition(".")[0] for name in columns}
+        names_step = "joined_by" in wanted
         wanted = {MADE_OF.get(name, name) for name in wanted}
         if not self.files.is_parquet or wanted - {*ALL_COLUMNS} or self.identity.consent:
-            return self
+            return replace(self, names_step=names_step)
         columns = tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *wanted})
-        return replace(self, columns=columns, named=frozenset(wanted))
+        return replace(self, columns=columns, named=frozenset(wanted), names_step=names_step)
 
     def clean(self) -> ir.Table:
         """Return the rows of `CleanEvents`; with few columns only these, perhaps with equal surplus copies."""
@@ -199,6 +205,8 @@ class FileEvents:
             return union_all(ordinary, self._special(self.checked).select(*ordinary.columns))
         events = clean.as_clean_events(self._unique(), self.rule)
         columns = [name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)]
+        if self.keeps_copies:  # a funnel by visitor, event type and time
+            columns = [*STEP_COLUMNS]
         return self._with_visitors(events, columns)
 
     def _unique(self) -> ir.Table:
@@ -214,7 +222,8 @@ class FileEvents:
         rule = self.identity
         if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
             rule = replace(rule, owner="user_or_device")
-        rows = with_visitors_of_all(events, self._merged(events) if rule.joins_aliases else events, rule)
+        merged = self._merged(events) if rule.joins_aliases else events
+        rows = with_visitors_of_all(events, merged, rule, names_step=self.names_step)
         rows = rows.select(*columns)
         # Questions read events several times, and finding their visitors by links takes longer than most questions.
         return stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
@@ -228,11 +237,7 @@ class FileEvents:
             rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
             pairs = list(fetched(self.con, aliases_in_order(identity_aliases(rows))))
         groups, _ = merged_users(pairs, self.identity.group_users)
-        columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {MERGED} ({columns})")
-        for row in merged_rows(groups):
-            self.con.con.execute(f"INSERT INTO {MERGED} VALUES (?, ?, ?)", row)  # noqa: S608 (a name of this module)
-        return self.con.table(MERGED, database=("temp", "main"))
+        return stored(self.con, MERGED, ibis.memtable(list(merged_rows(groups)), schema=schema_of(MergedUsers)))
 
     def _ordinary(self, checked: CheckedRows) -> ir.Table:
         """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""

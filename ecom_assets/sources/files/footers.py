@@ -129,7 +129,7 @@ def _amounts(mapping: "RecordMapping", layout: "Layout", most: Decimal) -> Itera
 
 
 def _users(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
-    """Yield the rule about users, and `PLAIN_USERS`, if the bounds of all users leave out all that are not plain."""
+    """Yield the rules about users, and `PLAIN_USERS`, if the bounds of all users leave out all that are not plain."""
     field = mapping.fields.user_id
     footer = _footer(field, layout)
     if field is None or footer is None or not (footer.is_whole and footer.is_filled):
@@ -138,7 +138,7 @@ def _users(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
     is_counted = column.kind == "number" and column.type not in {"FLOAT", "DOUBLE"}
     is_positive = is_counted and footer.numbers is not None and footer.numbers[0] >= 1
     if is_positive or (column.kind == "text" and footer.texts and is_plain(*footer.texts)):
-        yield from ("missing_identity", PLAIN_USERS)
+        yield from ("without_consent", "missing_identity", PLAIN_USERS)
 
 
 def is_plain(low: str, high: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Literal
 
 from ecom_assets.errors import MissingFileError, SourceError, UsageError
 from ecom_assets.redact_url import without_secrets
+from ecom_assets.sources.files.manifest import LANDED, is_generated, is_merged, read_manifest
 from ecom_assets.tables.values import is_plausible
 
 _SEPARATOR = re.compile(r"(?<!\\),")
@@ -115,9 +116,20 @@ def require_readable_globs(pattern: str) -> None:
                 list(_listed(Path(match)))
 
 
+def current_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """Return the entries of a folder, sorted by name, each event in one of them, whatever compaction does meanwhile.
+
+    The manifest is read before the folder is listed: what it calls merged is there by then, and what it does not yet
+    call replaced stays for the grace time. Every listing of landing files goes through here.
+    """
+    manifest = read_manifest(folder)
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if manifest.is_current(entry.name)), key=lambda entry: entry.name)
+
+
 def _listed(folder: Path) -> list[Path]:
     try:
-        result = sorted(folder.iterdir())
+        result = [folder / entry.name for entry in current_entries(folder)]
         if result:
             result[0].lstat()  # listing a folder does not need the permission to enter it
     except OSError as error:
@@ -177,6 +189,12 @@ class InputFile:
     placed_at: datetime  # ctime: the latest time at which it was put here; archives restore older mtimes
     encoding: str | None = None  # None: UTF-8, unless its lines say otherwise
     packed_in: str | None = None  # the file that this is a copy of, or of a part of
+
+    @property
+    def stored_name(self) -> str:
+        """Return the name that rows carry: one for all generated files of a folder, which compaction merges."""
+        folder, _, name = self.name.rpartition("/")
+        return f"{folder}/{LANDED}".lstrip("/") if is_generated(name) else self.name
 
 
 def find_files(paths: Sequence[str | Path]) -> list[InputFile]:
@@ -271,12 +289,20 @@ def _in_glob(pattern: str) -> Iterator[InputFile]:
     while glob.has_magic(str(root)):
         root = root.parent
     require_readable_globs(pattern)
-    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 absolute globs too
+    matches = current_matches(pattern)
     if not matches:
         raise NoMatchError(f"no file matches {pattern}; check the pattern")
     for match in (path for path in matches if not any(map(is_ignored, path.relative_to(root).parts))):
         for path in files_below(match) if match.is_dir() else [match]:
             yield _input_file(path, root)
+
+
+def current_matches(pattern: str) -> list[Path]:
+    """Return what a glob matches, sorted, without files that compaction replaced."""
+    folders = {Path(match).parent for match in glob.iglob(pattern, recursive=True)}  # noqa: PTH207 (absolute globs too)
+    manifests = {folder: read_manifest(folder) for folder in folders}  # before the names, as in `current_entries`
+    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]  # noqa: PTH207 (as above)
+    return [path for path in matches if path.parent not in manifests or manifests[path.parent].is_current(path.name)]
 
 
 def _input_file(path: Path, root: Path) -> InputFile:
@@ -303,7 +329,8 @@ def _input_file(path: Path, root: Path) -> InputFile:
         received_date=_landing_date(path),
         size=stat.st_size,
         modified_at=modified_at if is_plausible(modified_at.date()) and modified_at <= changed_at else changed_at,
-        placed_at=changed_at,
+        # The time of a merged file is that of the newest of its rows' files: compaction is no arrival.
+        placed_at=modified_at if is_merged(path.name) else changed_at,
     )
 
 
@@ -393,8 +420,8 @@ def _in(pattern: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
     if Path(pattern).is_dir():
         yield from _newest_in_folder(pattern, first_day)
     elif glob.has_magic(pattern):
-        for match in glob.iglob(pattern, recursive=True):  # noqa: PTH207 (absolute globs too)
-            yield from _in(match, first_day)
+        for match in current_matches(pattern):
+            yield from _in(str(match), first_day)
     elif Path(pattern).is_file():
         yield pattern, Path(pattern).stat()
     else:
@@ -402,13 +429,12 @@ def _in(pattern: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _newest_in_folder(folder: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            landed = LANDING_DAY.fullmatch(entry.name)
-            is_older = landed is not None and landed[1] < first_day.isoformat()
-            if is_older or is_ignored(entry.name) or entry.name.startswith(_HIDDEN):
-                continue
-            if entry.is_dir():
-                yield from _newest_in_folder(entry.path, first_day)
-            elif entry.is_file():
-                yield entry.path, entry.stat()
+    for entry in current_entries(Path(folder)):
+        landed = LANDING_DAY.fullmatch(entry.name)
+        is_older = landed is not None and landed[1] < first_day.isoformat()
+        if is_older or is_ignored(entry.name) or entry.name.startswith(_HIDDEN):
+            continue
+        if entry.is_dir():
+            yield from _newest_in_folder(entry.path, first_day)
+        elif entry.is_file():
+            yield entry.path, entry.stat()

@@ -21,12 +21,12 @@ from ecom_assets.sources.files.damage import SoundCopy, copied_files
 from ecom_assets.sources.files.fit import check_expressions, check_fit, columns_used, unknown_column
 from ecom_assets.sources.files.footers import Footer, footers_of, rules_passed
 from ecom_assets.sources.files.formats import InputFile, find_files
-from ecom_assets.sources.files.mapping import LEFT_OUT, RecordMapping, valid_zone
+from ecom_assets.sources.files.mapping import RecordMapping, valid_zone
 from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.sql import FileDays, Layout, arrivals_sql, dated_sql, records_sql
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import LARGE_SHARE, FileRows
+from ecom_assets.tables.received import LARGE_SHARE, NO_FAULT, FileRows
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import naming_damaged_parquet, note_parquet
 from ecom_assets.warehouse.sql_text import date_literal, select
@@ -190,7 +190,7 @@ class RecordFiles:
             **{f.path: arrivals[f.path].row_counts for f, _ in self._loose if f.path in arrivals},
         }
         files = [file for file, _ in (*landed, *self._loose)]
-        return [FileRows(f.name, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
+        return [FileRows(f.stored_name, self._row_counts[f.path], by_day.get(f.path, {})) for f in files]
 
     def no_rows_sql(self) -> str:
         """Return a SELECT with the columns of the mapping's kind, and no rows."""
@@ -240,7 +240,7 @@ class RecordFiles:
         modified = _day_of(file.modified_at, self.timezone)
         fallback = arrival.fallback if arrival else None
         latest = _day_of(file.placed_at, self.timezone)
-        return FileDays(file.path, file.name, file.received_date, modified, fallback, self.first_day, latest)
+        return FileDays(file.path, file.stored_name, file.received_date, modified, fallback, self.first_day, latest)
 
     def _arrivals_of(self, loose: Sequence[tuple[InputFile, Layout]]) -> dict[str, ArrivalDays]:
         """Return the arrival days of files outside landing folders, from one pass over each file."""
@@ -352,7 +352,7 @@ def rows_line(rows: Mapping[str, Any]) -> str:
 
 def refused_warning(rows: Mapping[str, Any]) -> str:
     """Return a sentence if many rows were refused, with the most frequent reason; empty if few were."""
-    refused = {reason: count for reason, count in rows["rejected"].items() if reason not in {DUPLICATE, LEFT_OUT}}
+    refused = {reason: count for reason, count in rows["rejected"].items() if reason not in NO_FAULT | {DUPLICATE}}
     count = sum(refused.values())
     if count <= rows["read"] * LARGE_SHARE:
         return ""

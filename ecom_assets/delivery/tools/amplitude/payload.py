@@ -75,7 +75,7 @@ def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
             "name": names_as(EVENT_NAMES),
             "actor": "coalesce(known_user, device)",
             "sent_device": "CASE WHEN known_user IS NULL THEN device "
-            f"WHEN NOT is_placeholder AND NOT ({refused}) THEN device_id END",
+            f"WHEN NOT is_unlinked AND NOT ({refused}) THEN device_id END",
             "revenue": "CASE event_type WHEN 'purchase' THEN cart_amount WHEN 'refund' THEN -cart_amount END",
         },
         user_key="actor",

@@ -65,7 +65,7 @@ EVENTS = PayloadForm(
         "actor": "coalesce(known_user, device)",
         "distinct_id": "coalesce(known_user, '$device:' || device)",
         "sent_device": "CASE WHEN known_user IS NULL THEN device "
-        f"WHEN user_id IS NOT NULL AND NOT is_placeholder AND NOT ({_NO_DEVICE}) THEN device_id END",
+        f"WHEN user_id IS NOT NULL AND NOT is_unlinked AND NOT ({_NO_DEVICE}) THEN device_id END",
     },
     user_key="actor",
     payload=json_object({"event": json_value("name"), "properties": json_object(_OWN_PROPERTIES, "property_fields")}),

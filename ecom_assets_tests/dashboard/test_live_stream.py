@@ -1,0 +1,35 @@
+"""The Live page in a real browser: an event that arrives is on it without a reload."""
+
+import time
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from ecom_assets.clock import now_utc
+from ecom_assets.dashboard.app import build_dashboard_app
+from ecom_assets.settings.settings import Settings
+from ecom_assets_tests.api.served import serving
+from ecom_assets_tests.api.test_realtime import land
+from ecom_assets_tests.test_ui import ARGUMENTS, CHROMIUM
+
+pytestmark = [pytest.mark.browser]
+
+
+def test_what_arrives_is_on_the_page_within_seconds(tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    land(landing / "a.csv", [("1", "anna", "page_view", 1, "", "")], now=now_utc())
+    settings = Settings(home=tmp_path / "home", events=str(landing), api_timeout_s=2)
+    with serving(settings, build_dashboard_app(settings)) as client, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        wrong: list[str] = []
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.goto(f"{client.address}/dashboard/live")
+        expect(page.get_by_text("purchase", exact=True)).to_have_count(0)
+        time.sleep(3)  # longer than an answer may take
+        land(landing / "b.csv", [("2", "bob", "purchase", 0, "boots", "9.00")], now=now_utc())
+        expect(page.get_by_text("boots")).to_be_visible(timeout=4000)
+        page.screenshot(path=tmp_path / "live.png")
+        assert not wrong
+        browser.close()
