@@ -29,10 +29,10 @@ from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.registry import ALL
+from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.subjects import (
     AlertSettings,
-    AnswerSettings,
     DestinationSettings,
     GateSettings,
     LandingSettings,
@@ -40,7 +40,6 @@ from ecom_assets.settings.subjects import (
     LineageSettings,
     OrderGateSettings,
     PrivacySettings,
-    ServingSettings,
     SourceSettings,
     settings_of,
 )

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.errors import SettingError
+from ecom_assets.settings.serving import ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings, load_settings, prepare_dagster_home
-from ecom_assets.settings.subjects import ServingSettings
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -84,12 +84,17 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             return dg.SensorResult(skip_reason="New event files, but of days without a partition.", cursor=cursor)
         if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
             return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
-        key = hashlib.sha256(json.dumps([(path, result[path]) for path in fresh]).encode()).hexdigest()[:16]
-        spans = [(part.first, part.dates[-1]) for part in parts]
-        requests = [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
+        requests = _requests(parts, [(path, result[path]) for path in fresh])
         return dg.SensorResult(run_requests=requests, cursor=_with(cursor, ASKED, now().isoformat()))
 
     return landing_files
+
+
+def _requests(parts: Iterable[Days], files: list[tuple[str, str]]) -> list[dg.RunRequest]:
+    """Return a request for each part, with a key by which Dagster runs the same files once."""
+    key = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
+    spans = [(part.first, part.dates[-1]) for part in parts]
+    return [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
 
 
 def _last_day(settings: Settings, now: Clock) -> date:

@@ -25,9 +25,9 @@ from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings.home import close_to_others, places_in, require_history
+from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.subjects import (
     AlertSettings,
-    AnswerSettings,
     DestinationSettings,
     EventTypes,
     GateSettings,
@@ -38,7 +38,6 @@ from ecom_assets.settings.subjects import (
     PackageSettings,
     Parts,
     PrivacySettings,
-    ServingSettings,
     SourceSettings,
     all_package_settings,
 )

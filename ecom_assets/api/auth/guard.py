@@ -25,7 +25,7 @@ from ecom_assets.api.auth.keys import KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
 from ecom_assets.api.problems import REFUSED, WRONG_SCOPE, RequestRefusal, scope_challenge
 from ecom_assets.clock import now_utc
-from ecom_assets.settings.subjects import NO_LIMIT
+from ecom_assets.settings.serving import NO_LIMIT
 
 
 class RateLimits:
