@@ -49,10 +49,8 @@ def arrival_sensor(settings: Settings) -> dg.SensorDefinition:
 def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
     """Return the sensor that sees new or changed landing files and requests runs over the days that they change.
 
-    The cursor holds the size and time of modification of each file that the shop delivered, as they were at its last
-    look, and one instant for all files that the platform writes itself, which never change: those that came later are
-    new. Without a cursor, files from before the last run over events count as taken in. Runs are at least
-    ECOM_LANDING_EVERY_S apart, and none is requested over days that another run is still computing.
+    The cursor holds the state of each file that the shop delivered, and one instant for all that the platform writes,
+    which never change. Without one, files from before the last run over events count as taken in.
     """
 
     @dg.sensor(
@@ -73,7 +71,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
             cursor = _cursor(files, settled, seen, now)
             if not fresh:
                 return _nothing_new(len(files) - len(result), cursor)
-            first, last = _touched_days(settings, fresh, is_known=any(path in seen for path in fresh))
+            first, last = _touched_days(settings, fresh, is_known=not seen.keys().isdisjoint(fresh))
             if first < settings.first_day and settings.has_own_data and is_derived(settings):
                 return _before_partitions(settings, first)
             first, last = max(first, settings.first_day), min(last, newest)
@@ -85,7 +83,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
         if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
             return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
         requests = _requests(parts, [(path, result[path]) for path in fresh])
-        return dg.SensorResult(run_requests=requests, cursor=_with(cursor, ASKED, now().isoformat()))
+        return dg.SensorResult(requests, cursor=_with(cursor, ASKED, now().isoformat()))
 
     return landing_files
 

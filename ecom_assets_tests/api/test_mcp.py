@@ -78,7 +78,7 @@ def routes() -> set[str]:
             assert isinstance(route, APIRoute)
             is_question = "POST" not in (route.methods or ()) or "ad hoc" in route.tags
             is_about_the_api = route.path in {"/", "/metrics"} or route.path.startswith("/health")
-            if is_question and not is_about_the_api:
+            if is_question and not is_about_the_api and route.include_in_schema:  # a stream never ends
                 actual.add(route.name)
     return actual
 

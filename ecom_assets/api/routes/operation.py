@@ -130,7 +130,7 @@ def endpoints_of(routers: list[APIRouter]) -> list[dict[str, str]]:
         {"method": method, "path": route.path, "summary": route.summary or ""}
         for router in routers
         for route in router.routes
-        if isinstance(route, APIRoute)
+        if isinstance(route, APIRoute) and route.include_in_schema
         for method in sorted(route.methods or ())
     ]
 

@@ -17,7 +17,6 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.links import ALIAS, aliases_in_order, identity_aliases, merged_rows, merged_users
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
@@ -37,7 +36,7 @@ from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.portable import fetched, schema_of, stored, union_all
+from ecom_assets.tables.portable import fetched, stored, union_all
 from ecom_assets.warehouse.local import adopted, plain_connection, temporary
 from ecom_assets.warehouse.sql_text import STATEMENTS, day_in_zone, select
 
@@ -237,7 +236,12 @@ class FileEvents:
             rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
             pairs = list(fetched(self.con, aliases_in_order(identity_aliases(rows))))
         groups, _ = merged_users(pairs, self.identity.group_users)
-        return stored(self.con, MERGED, ibis.memtable(list(merged_rows(groups)), schema=schema_of(MergedUsers)))
+        columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {MERGED} ({columns})")
+        if rows := list(merged_rows(groups)):  # as lists in one statement: Arrow and Ibis would load pandas
+            lists = [list(values) for values in zip(*rows, strict=True)]
+            self.con.con.execute(f"INSERT INTO {MERGED} SELECT unnest(?), unnest(?), unnest(?)", lists)
+        return self.con.table(MERGED, database=("temp", "main"))
 
     def _ordinary(self, checked: CheckedRows) -> ir.Table:
         """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
