@@ -54,7 +54,8 @@ def nights(home: Path, count: int) -> dict[str, int]:
             for name, result in Night(home, day).runs(instance):
                 failed = [evaluation for evaluation in result.get_asset_check_evaluations() if not evaluation.passed]
                 assert result.success, name
-                assert [one.check_name for one in failed] == [], name
+                # Guests share an account.
+                assert {evaluation.check_name for evaluation in failed} <= {"ids_are_not_shared"}, name
                 well[name] = well.get(name, 0) + 1
     return well
 

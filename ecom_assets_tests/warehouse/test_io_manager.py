@@ -30,13 +30,10 @@ EMPTY = {
     "staging/duplicate_orders",
     "mart/restatements",
     "mart/item_prices",
-    "staging/identity_aliases",
     "staging/changed_visitor_days",
-    "mart/merged_users",
-    "mart/shared_ids",
 }
 """Tables without a row: no line of the simulated shop's order report is broken or repeated, none of its reports has
-prices, nobody's user id changes, and a first run changes no number and no visitor of another day."""
+prices, and a first run changes no number and no visitor of another day."""
 
 SPARSE = {
     "mart/order_event_reconciliation",

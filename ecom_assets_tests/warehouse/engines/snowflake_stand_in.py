@@ -60,6 +60,8 @@ class Faults:
 server = importlib.import_module("fakesnow.server")  # the package has a function of that name too
 faults = Faults()
 run_statement = FakeSnowflakeCursor.execute
+copying: Any = importlib.import_module("fakesnow.copy_into")  # as above
+describe_table = copying._describe_table  # noqa: SLF001 (it has no other place to be mended)
 to_struct = fakesnow.arrow.timestamp_to_sf_struct
 
 
@@ -83,6 +85,15 @@ def execute(self: FakeSnowflakeCursor, command: str, *args: Any, **kwargs: Any) 
         result = f"{type(error).__name__} in the stand-in: {str(error)[:500]}"
         raise ProgrammingError(msg=result, errno=100183, sqlstate="22000") from error
     return self
+
+
+def described(table: Any, con: Any, *where: str | None) -> list[tuple[str, str]]:
+    """Return the columns of a table that rows are copied into, which fakesnow does not find if it is temporary."""
+    try:
+        columns: list[tuple[str, str]] = describe_table(table, con, *where)
+    except duckdb.CatalogException:
+        return [(name, kind) for name, kind, *_ in con.execute(f'DESCRIBE temp."{table.name}"').fetchall()]
+    return columns
 
 
 def run_in_turn(cursor: FakeSnowflakeCursor, statement: str, *args: Any, **kwargs: Any) -> None:
@@ -174,6 +185,7 @@ def main(port: int) -> None:
     fakesnow.arrow.timestamp_to_sf_struct = timestamps
     # It adds up as doubles whatever is not a column, for texts that are added up; the service keeps decimals.
     fakesnow.transforms.numeric_agg_implicit_cast = lambda expression: expression
+    copying._describe_table = described  # noqa: SLF001 (as above)
     # The connector sets session parameters that the stand-in does not know.
     server.shared_fs.nop_regexes = ["^ALTER SESSION"]
     app = server.app
