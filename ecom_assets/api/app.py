@@ -47,7 +47,15 @@ from ecom_assets.settings.settings import Settings, load_settings
 BeforeGuard = Callable[[ASGIApp, Credentials], ASGIApp]
 MB = 1_000_000
 CORS_METHODS = ("GET", "POST")
-CORS_HEADERS = ("Authorization", "X-API-Key", "X-Request-ID", "Content-Type", "If-None-Match", "traceparent")
+CORS_HEADERS = (
+    "Authorization",
+    "X-API-Key",
+    "X-Request-ID",
+    "Content-Type",
+    "If-None-Match",
+    "traceparent",
+    "X-Retry-Count",
+)
 CORS_SHOWN = ("ETag", "Retry-After", "X-Request-ID", "X-Total-Count")
 
 

@@ -6,10 +6,12 @@ import signal
 from typing import Any, Final
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ecom_assets.api.app import ApiStack, build_app, build_stack
 from ecom_assets.api.middleware.request_log import json_lines
+from ecom_assets.api.problems import RETRY_S
 from ecom_assets.settings.settings import Settings
 
 MOST_HEAD_BYTES: Final = 32_768
@@ -20,14 +22,25 @@ def _refusal(status: bytes) -> bytes:
     return b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+async def too_many(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Refuse a request because the server has as many connections as it may have; uvicorn's own answer says no time."""
+    headers = [(b"retry-after", RETRY_S.encode()), (b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
 TOO_SLOW: Final = _refusal(b"408 Request Timeout")
 TOO_LONG: Final = _refusal(b"431 Request Header Fields Too Large")
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """A connection that is closed if the head of a request is too large or too slow, or if the client stops reading."""
+    """A connection that is closed if the head of a request is too large or too slow, or if the client stops reading.
+
+    A request is refused if there are more than `most_connections` or running requests.
+    """
 
     client_timeout_s = 10.0
+    most_connections = 500
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 (uvicorn's arguments)
         """Set up the connection; no timer runs yet."""
@@ -58,8 +71,10 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Stop the timer for the head."""
+        """Stop the timer for the head, and let the application answer, if there are not too many."""
         self._head_ends()
+        is_full = max(len(self.connections), len(self.tasks)) >= self.most_connections
+        self.app = too_many if is_full else self.config.loaded_app
         super().on_headers_complete()
 
     def pause_writing(self) -> None:
@@ -119,7 +134,8 @@ def serve(settings: Settings, stack: ApiStack | None = None, *, until_parent_end
 
 def new_config(settings: Settings, stack: ApiStack) -> uvicorn.Config:
     """Return the configuration of uvicorn: bounded connections, headers of trusted proxies only, and no access log."""
-    connection = type("Connection", (BoundedConnection,), {"client_timeout_s": settings.api_client_timeout_s})
+    bounds = {"client_timeout_s": settings.api_client_timeout_s, "most_connections": settings.api_max_connections}
+    connection = type("Connection", (BoundedConnection,), bounds)
     return uvicorn.Config(
         stack,
         host=settings.api_host,
@@ -131,7 +147,6 @@ def new_config(settings: Settings, stack: ApiStack) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(settings.api_trusted_proxies),
         forwarded_allow_ips=list(settings.api_trusted_proxies),
-        limit_concurrency=settings.api_max_connections,
         timeout_graceful_shutdown=max(1, round(settings.api_stop_s)),
     )
 

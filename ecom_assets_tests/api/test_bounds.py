@@ -153,6 +153,7 @@ def test_more_connections_than_are_allowed_are_asked_to_come_back(tmp_path: Path
     with running(tmp_path, api_max_connections=3) as served:
         idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(3)]
         wait_until(lambda: served.get("/analytics/sales").status_code == 503)
+        assert served.get("/analytics/sales").headers["retry-after"] == "30"
         for one in idle:
             one.close()
         wait_until(lambda: served.get("/analytics/sales").status_code == 200)
