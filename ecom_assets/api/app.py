@@ -200,6 +200,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        app.state.recent_reading.close()
         app.state.store.close()
 
     app = FastAPIOffline(
@@ -215,7 +216,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
     app.state.store = store or open_store(settings)
     app.state.served = served = ServedData(app.state.store, settings)
     app.state.metrics = ApiMetrics(lambda: served.age_s)
-    app.state.recent_reading = realtime.RecentReading()
+    app.state.recent_reading = realtime.RecentReading(settings, app.state.store)
     app.state.endpoints = operation.endpoints_of(ROUTERS)
     for router in ROUTERS:
         app.include_router(

@@ -1,6 +1,6 @@
 """Expressions for real time: the events of the last minutes before a point in time. METRICS "Real time".
 
-`serving/realtime.py` reads the newest landing files.
+`serving/realtime.py` computes them, over the events of `serving/live_events.py`.
 """
 
 from dataclasses import dataclass
@@ -21,16 +21,18 @@ class RealTimeRule:
     Attributes:
         windows_minutes: The lengths of the windows that end now. Five minutes show a sale that has just begun. Thirty
             minutes are the idle timeout of a session. GA4's real-time report has the same two.
-        top_product_count: The number of products to list.
+        funnel_minutes: The length of the window of the funnel, which ends now, too.
+        top_product_count: The number of products to list, and of pages.
     """
 
     windows_minutes: tuple[int, ...] = (5, 30)
+    funnel_minutes: int = 60
     top_product_count: int = 10
 
     @property
     def longest_minutes(self) -> int:
         """Return the length of the longest window."""
-        return max(self.windows_minutes)
+        return max(*self.windows_minutes, self.funnel_minutes)
 
 
 def first_copies(copies: ir.Table) -> ir.Table:
@@ -99,3 +101,35 @@ def top_products(events: ir.Table, count: int) -> ir.Table:
     )
     in_order = [products[name].desc() for name in ("visitor_count", "purchase_count", "add_to_cart_count")]
     return products.order_by(*in_order, products.product_id).limit(count)
+
+
+def by_minute(events: ir.Table, now: datetime, minutes: int) -> ir.Table:
+    """Return the number of events by minute of the clock and type; minutes and types without events have no row.
+
+    Args:
+        events: Rows of `CleanEvents`.
+        now: The end, as a naive UTC datetime; its minute is the last one.
+        minutes: The number of minutes, that of `now` included.
+    """
+    first = now.replace(second=0, microsecond=0) - timedelta(minutes=minutes - 1)
+    counted = events.filter(
+        events.event_at >= ibis.literal(first, "timestamp"), events.event_at <= ibis.literal(now, "timestamp")
+    )
+    counted = counted.mutate(start_at=counted.event_at.truncate("minute"))
+    return (
+        counted.group_by("start_at", "event_type").agg(event_count=counted.count()).order_by("start_at", "event_type")
+    )
+
+
+def top_pages(events: ir.Table, count: int) -> ir.Table:
+    """Return the pages with the most visitors, and how often they were viewed.
+
+    Args:
+        events: Rows of `CleanEvents` with the column `page`, the path of the page.
+        count: The number of pages.
+    """
+    viewed = events.filter(events.page.notnull())
+    pages = viewed.group_by("page").agg(
+        visitor_count=viewed.visitor_id.nunique(), view_count=viewed.event_type.endswith("_view").ifelse(1, 0).sum()
+    )
+    return pages.order_by(pages.visitor_count.desc(), pages.view_count.desc(), pages.page).limit(count)

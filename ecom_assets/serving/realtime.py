@@ -1,46 +1,29 @@
-"""Real time, the half that reads: the newest landing files, or the newest rows of a table, for the last minutes.
+"""Real time, the half that reads: the numbers of the last minutes.
 
-What the numbers mean is in `events/realtime.py`.
+What the numbers mean is in `events/realtime.py`; which events they are about, in `live_events.py`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-import duckdb
-import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.errors import EcomError
-from ecom_assets.events import clean, realtime
-from ecom_assets.events.clean import CleaningRule
-from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.events import realtime
 from ecom_assets.events.realtime import RealTimeRule
-from ecom_assets.identity.visitors import with_visitors_of_all
-from ecom_assets.optional_imports import packages_of
-from ecom_assets.questions.identity import identity_rule
+from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
+from ecom_assets.funnels.levels import funnel_levels
+from ecom_assets.journeys.journeys import page_of
+from ecom_assets.serving.live_events import LIVE, MOST_BYTES, LiveEvents, Reading
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table, mapping_name
-from ecom_assets.sources.files.formats import NewestFiles, newest_files
-from ecom_assets.sources.files.mapping import load_mapping
-from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.source import has_events
-from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.queries import EVENTS, NEEDED, NoSourceError
-from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.raw_slices import ErasedPeopleFilter
-from ecom_assets.warehouse.sql_text import day_in_zone, select
+from ecom_assets.warehouse.sql_text import select
 
-MOST_FILES: Final = 500
-MOST_BYTES: Final = 256_000_000
-MEMORY: Final = "512MB"
-WRITING_S: Final = 300
-"""Seconds that a file's clock may be behind the events in it."""
-RAW, LIVE, NEWEST_ROWS = "raw_events_now", "live_events", "newest_rows"
 DEFINITION: Final = {
     "event_count": "Clean events later than so many minutes ago, of files that changed lately or of the table's newest "
     "rows, each event once",
@@ -49,177 +32,125 @@ DEFINITION: Final = {
     "purchase_count": "Purchase events",
     "revenue_amount": "Sum of their cart_value",
     "top_products": "By visitors who viewed, added or bought",
+    "top_pages": "By visitors with an event on the page; a page is its path, without host and query",
+    "minutes": "Events by minute of the clock in UTC; the last minute is not over",
+    "funnel": "Visitors of the last hour who took the steps of the first daily funnel in its order within that hour",
     "lag_s": "Seconds from the newest event to now; null where nothing came lately",
 }
 
 
-class NotFilesError(NoSourceError):
-    """Events come neither from files nor from a table, so that there are no newest ones."""
+class RealTime:
+    """The numbers of the last minutes, again and again, from events that are read once; one thread at a time."""
 
+    def __init__(self, settings: Settings, rule: RealTimeRule, funnel: Funnel) -> None:
+        """Take the settings, the rule, and the funnel whose steps the visitors of the last hour are counted at."""
+        self._settings = settings
+        self._rule = rule
+        self._funnel = funnel
+        self._events = LiveEvents(settings, timedelta(minutes=rule.longest_minutes))
 
-@dataclass
-class _Read:
-    """The result of reading the newest files."""
+    def close(self) -> None:
+        """Forget the events."""
+        self._events.close()
 
-    found: NewestFiles
-    read_count: int = 0
-    unreadable_count: int = 0
-    questions: list[str] = field(default_factory=list)
+    def numbers(self, now: datetime, erased_people: ErasedPeopleFilter | None = None) -> dict[str, Any]:
+        """Return what happened in the last minutes before `now`, which has a zone; rows of erased people do not count.
 
-    def rows(self, con: Backend, question: ir.Table) -> list[dict[str, Any]]:
-        """Return the rows of a small result, and record the query."""
-        sql = str(con.compile(question))
-        self.questions.append(sql)
-        return [dict(zip(question.columns, row, strict=True)) for row in con.con.execute(sql).fetchall()]
+        Raises:
+            NoSourceError: There are no events, only other data of the shop's own.
+            NotFilesError: Events come from neither files nor a table.
+            SourceError: The place of the files does not exist.
+        """
+        if not has_events(self._settings):
+            raise NoSourceError(NEEDED[EVENTS])
+        naive_now = now.astimezone(UTC).replace(tzinfo=None)
+        con, events, reading = self._events.refresh(now, erased_people)
+        last, rule = _Now(con, events, naive_now, reading), self._rule
+        until_now = select("max(event_at)", LIVE, f"event_at <= TIMESTAMP '{naive_now}'")
+        ((newest_at,),) = con.con.execute(until_now).fetchall()
+        return {
+            "now_at": now,
+            "newest_event_at": newest_at.replace(tzinfo=UTC) if newest_at else None,
+            "lag_s": (naive_now - newest_at).total_seconds() if newest_at else None,
+            "windows": [last.window(minutes, rule) for minutes in rule.windows_minutes],
+            "minutes": last.minutes(max(rule.windows_minutes)),
+            "funnel": last.funnel(rule.funnel_minutes, self._funnel),
+            "newest_file_at": reading.changed_at,
+            "files_read": reading.read_count,
+            "files_left_out": reading.left_out_count,
+            "files_unreadable": reading.unreadable_count,
+            "definition": DEFINITION | {"rule": asdict(rule), "most_bytes": MOST_BYTES},
+            "questions": reading.questions,
+        }
 
 
 def real_time(
-    settings: Settings, now: datetime, rule: RealTimeRule | None = None, erased_people: ErasedPeopleFilter | None = None
-) -> dict[str, Any]:
-    """Return what happened in the last minutes before `now`, which has a zone; rows of erased people do not count.
-
-    Raises:
-        NoSourceError: There are no events, only other data of the shop's own.
-        NotFilesError: Events come from a stream.
-        SourceError: The place of the files does not exist.
-    """
-    if not has_events(settings):
-        raise NoSourceError(NEEDED[EVENTS])
-    rule = rule or RealTimeRule()
-    naive_now = now.astimezone(UTC).replace(tzinfo=None)
-    read = _Read(_newest(settings, now, rule))
-    with _engine(settings) as con:
-        events = _live_events(con, settings, read, naive_now, _since(naive_now, rule), erased_people)
-        windows = [_window(con, events, naive_now, minutes, rule, read) for minutes in rule.windows_minutes]
-        ((newest_at,),) = con.con.execute(
-            select("max(event_at)", LIVE, f"event_at <= TIMESTAMP '{naive_now}'")
-        ).fetchall()
-    return {
-        "now_at": now,
-        "newest_event_at": newest_at.replace(tzinfo=UTC) if newest_at else None,
-        "lag_s": (naive_now - newest_at).total_seconds() if newest_at else None,
-        "windows": windows,
-        "newest_file_at": read.found.changed_at,
-        "files_read": read.read_count,
-        "files_left_out": read.found.left_out_count,
-        "files_unreadable": read.unreadable_count,
-        "definition": DEFINITION | {"rule": asdict(rule), "most_files": MOST_FILES, "most_bytes": MOST_BYTES},
-        "questions": read.questions,
-    }
-
-
-@contextmanager
-def _engine(settings: Settings) -> Iterator[Backend]:
-    """An engine in memory for one answer."""
-    con = connect()
-    try:
-        keep_within(con, MEMORY, settings.home / "realtime.tmp")
-        yield con
-    finally:
-        con.disconnect()
-
-
-def _newest(settings: Settings, now: datetime, rule: RealTimeRule) -> NewestFiles:
-    if is_table(settings):
-        return NewestFiles((), 0, None)
-    places = events_place(settings)
-    for place in places:
-        if "://" in place:
-            kind = place.partition("://")[0]
-            raise NotFilesError(
-                f"Real time reads landing files or a table of Snowflake, but ECOM_EVENTS names {kind}://…; use "
-                "/analytics/sales for what is published, or land the events as files."
-            )
-    since = _since(now, rule)
-    first_day = since.astimezone(ZoneInfo(settings.timezone)).date() - ONE_DAY
-    return newest_files(places, since, first_day, most_files=MOST_FILES, most_bytes=MOST_BYTES)
-
-
-def _since(now: datetime, rule: RealTimeRule) -> datetime:
-    return now - timedelta(minutes=rule.longest_minutes, seconds=WRITING_S)
-
-
-def _live_events(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
-    con: Backend,
     settings: Settings,
-    read: _Read,
     now: datetime,
-    since: datetime,
-    erased_people: ErasedPeopleFilter | None,
-) -> ir.Table:
-    """Clean events of the newest files or rows, each once, in a table of `con`."""
-    mapping = load_mapping(mapping_name(settings))
-    none = RecordFiles(con.con, mapping, settings.timezone, layouts=())
-    con.raw_sql(f"CREATE TEMP TABLE {RAW} AS {_rows(none, settings)}")
-    _insert(con, read.found.paths, settings, read)
-    raw = con.table(RAW, database=("temp", "main"))
-    if is_table(settings):
-        _insert_rows(con, settings, read, now, since)
-    if erased_people is not None:
-        raw, _ = erased_people.left_out(RawEvents, raw)
-    first = now.date() - 2 * ONE_DAY
-    days = Days.between(first, first + 5 * ONE_DAY)
-    accepted = mapping.accepted_types(settings.event_types)
-    rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
-    copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
-    identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
-    found = clean.as_clean_events(copies, rule)
-    events = with_visitors_of_all(found, found, identity).select(*CleanEvents.columns)
-    sql = str(con.compile(events))
-    read.questions.append(sql)
-    con.raw_sql(f"CREATE TEMP TABLE {LIVE} AS {sql}")
-    return con.table(LIVE, database=("temp", "main"))
-
-
-def _insert(con: Backend, paths: Sequence[str], settings: Settings, read: _Read) -> None:
-    """Read all files at once; one by one if one of them cannot be read, as it may still be being written."""
-    if not paths:
-        return
-    mapping = load_mapping(mapping_name(settings))
-    try:
-        files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
-        con.con.execute(f"INSERT INTO {RAW} {_rows(files, settings)}")
-    except (EcomError, duckdb.Error):
-        if len(paths) == 1:
-            read.unreadable_count += 1
-        else:
-            for path in paths:
-                _insert(con, [path], settings, read)
-    else:
-        read.read_count += len(paths)
-
-
-def _insert_rows(con: Backend, settings: Settings, read: _Read, now: datetime, since: datetime) -> None:
-    """Load the rows of the table of events that arrived since yesterday and happened in the last minutes."""
-    with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
-        from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only tables need them)
-
-    today = now.replace(tzinfo=UTC).astimezone(ZoneInfo(settings.timezone)).date()
-    with closing(EventTable(settings, now=lambda: now.replace(tzinfo=UTC))) as table:
-        arrived = table.rows(Days.between(today - ONE_DAY, today + ONE_DAY))
-        newest = arrived.filter(arrived.event_at >= ibis.literal(since, "timestamp(6)"))
-        read.questions.append(str(ibis.to_sql(newest, dialect="snowflake")))
-        result = newest.to_pyarrow()
-    con.con.register(NEWEST_ROWS, result)
-    names = ", ".join(name for name in con.table(RAW, database=("temp", "main")).columns if name in result.column_names)
-    con.con.execute(f"INSERT INTO {RAW} BY NAME {select(names, NEWEST_ROWS)}")
-
-
-def _rows(files: RecordFiles, settings: Settings) -> str:
-    own_day = day_in_zone("event_at", settings.timezone)
-    return select(f"*, {own_day} AS event_date, '' AS source", files.received_sql())
-
-
-def _window(  # noqa: PLR0913, PLR0917 (what is read, and by which rules)
-    con: Backend, events: ir.Table, now: datetime, minutes: int, rule: RealTimeRule, read: _Read
+    rule: RealTimeRule | None = None,
+    erased_people: ErasedPeopleFilter | None = None,
 ) -> dict[str, Any]:
-    inside = realtime.window_of(events, now, minutes)
-    (numbers,) = read.rows(con, realtime.totals(inside))
-    return {
-        "minutes": minutes,
-        "start_at": (now - timedelta(minutes=minutes)).replace(tzinfo=UTC),
-        "end_at": now.replace(tzinfo=UTC),
-        **numbers,
-        "events_by_type": {row["event_type"]: row["event_count"] for row in read.rows(con, realtime.by_type(inside))},
-        "top_products": read.rows(con, realtime.top_products(inside, rule.top_product_count)),
-    }
+    """Return what `RealTime.numbers` does, once, with the default funnel."""
+    steps = [{"event_type": event_type} for event_type in FIVE_STEPS]
+    with closing(RealTime(settings, rule or RealTimeRule(), Funnel.from_mapping({"steps": steps}))) as reader:
+        return reader.numbers(now, erased_people)
+
+
+@dataclass(frozen=True)
+class _Now:
+    """The events, and the end of every window of an answer, as a naive UTC datetime."""
+
+    con: Backend
+    events: ir.Table
+    now: datetime
+    reading: Reading
+
+    def rows(self, question: ir.Table) -> list[dict[str, Any]]:
+        return self.reading.rows(self.con, question)
+
+    def window(self, minutes: int, rule: RealTimeRule) -> dict[str, Any]:
+        """Return the numbers of the last minutes."""
+        inside = realtime.window_of(self.events, self.now, minutes)
+        (numbers,) = self.rows(realtime.totals(inside))
+        pages = inside.mutate(page=page_of(inside.page_url))
+        return {
+            "minutes": minutes,
+            "start_at": (self.now - timedelta(minutes=minutes)).replace(tzinfo=UTC),
+            "end_at": self.now.replace(tzinfo=UTC),
+            **numbers,
+            "events_by_type": {row["event_type"]: row["event_count"] for row in self.rows(realtime.by_type(inside))},
+            "top_products": self.rows(realtime.top_products(inside, rule.top_product_count)),
+            "top_pages": self.rows(realtime.top_pages(pages, rule.top_product_count)),
+        }
+
+    def minutes(self, number: int) -> list[dict[str, Any]]:
+        """Return the events of the last minutes of the clock by type; that of now is the last, and not over."""
+        last = self.now.replace(second=0, microsecond=0)
+        result: dict[datetime, dict[str, int]] = {last - timedelta(minutes=ago): {} for ago in reversed(range(number))}
+        for row in self.rows(realtime.by_minute(self.events, self.now, number)):
+            result[row["start_at"]][row["event_type"]] = row["event_count"]
+        return [
+            {"start_at": start.replace(tzinfo=UTC), "event_count": sum(types.values()), "events_by_type": types}
+            for start, types in result.items()
+        ]
+
+    def funnel(self, minutes: int, funnel: Funnel) -> dict[str, Any]:
+        """Return how many visitors of the last minutes reached each step."""
+        inside = realtime.window_of(self.events, self.now, minutes)
+        levels = funnel_levels(meeting(inside, funnel.where), funnel, "visitor_id")
+        required = funnel.required().steps
+        reached = {f"step_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(required) + 1)}
+        (row,) = self.rows(levels.agg(**reached))
+        counts = [int(number or 0) for number in row.values()]
+        return {
+            "minutes": minutes,
+            "steps": [
+                {
+                    "step": number,
+                    "event_type": step.event_type,
+                    "visitor_count": visitors,
+                    "from_start_rate": visitors / counts[0] if counts[0] else None,
+                }
+                for number, (step, visitors) in enumerate(zip(required, counts, strict=True), start=1)
+            ],
+        }

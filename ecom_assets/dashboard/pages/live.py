@@ -2,18 +2,26 @@
 
 from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
 from ecom_assets.api.routes import realtime
 from ecom_assets.api.streams import STREAM
-from ecom_assets.dashboard.blocks import Block, DataTable, Notice, Several, TableColumn, Tiles
+from ecom_assets.dashboard import charts
+from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, Several, TableColumn, Tiles
 from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, View
 
-PRODUCTS = TableColumn.from_fields(
-    realtime.ProductNow, "product_id", "visitor_count", "view_count", "add_to_cart_count", "purchase_count"
+PRODUCTS = (
+    TableColumn("name", "Product"),
+    *TableColumn.from_fields(realtime.ProductNow, "visitor_count", "view_count", "add_to_cart_count", "purchase_count"),
 )
+PAGES = TableColumn.from_fields(realtime.PageNow, "page", "visitor_count", "view_count")
+STEPS = TableColumn.from_fields(
+    realtime.StepNow, "event_type", "visitor_count", "from_start_rate", bars=["from_start_rate"]
+)
+MINUTES = (TableColumn("minute", "Minute"), TableColumn("event_type", "Event"), TableColumn("count", "Events", "count"))
 TYPES = (
     TableColumn("event_type", "Event"),
     TableColumn("count", "Events", "count"),
@@ -36,8 +44,7 @@ def numbers(view: View) -> Block:
 
 def events(view: View) -> Block:
     """Return the events of the last 30 minutes by type."""
-    result = _read(view)
-    window = result["windows"][-1]
+    window = _longest(view)
     rows = [
         {"event_type": name, "count": count, "share": count / window["event_count"]}
         for name, count in sorted(window["events_by_type"].items(), key=lambda item: (-item[1], item[0]))
@@ -45,10 +52,46 @@ def events(view: View) -> Block:
     return DataTable(rows, TYPES, empty="There were no events in the last 30 minutes.")
 
 
+def minutes(view: View) -> Block:
+    """Return the events of the last 30 minutes by minute and type."""
+    zone = ZoneInfo(view.request.app.state.settings.timezone)
+    rows = [
+        {"minute": f"{minute['start_at'].astimezone(zone):%H:%M}", "event_type": name, "count": number}
+        for minute in _read(view)["minutes"]
+        for name, number in (minute["events_by_type"] or {"": 0}).items()
+    ]
+    minute = charts.names("minute", axis={"labelAngle": 0, "labelOverlap": True, "grid": False})
+    return Chart(
+        charts.coloured_bars(minute, charts.number("count", "count"), charts.names("event_type"), MINUTES),
+        rows if any(row["count"] for row in rows) else [],
+        MINUTES,
+        "A bar per minute of the last half hour, with a part per event type; the last minute is not over.",
+        height=200,
+        empty="There were no events in the last 30 minutes.",
+    )
+
+
+def funnel(view: View) -> Block:
+    """Return how far the visitors of the last hour came."""
+    steps = _read(view)["funnel"]["steps"]
+    rows = steps if steps[0]["visitor_count"] else []
+    return DataTable(rows, STEPS, empty=f"Nobody took the first step, {steps[0]['event_type']}, in the last hour.")
+
+
 def products(view: View) -> Block:
     """Return the products of the most visitors in the last 30 minutes."""
-    result = _read(view)
-    return DataTable(result["windows"][-1]["top_products"], PRODUCTS, empty="Nobody looked at a product.")
+    rows = [{**row, "name": row["product_name"] or row["product_id"]} for row in _longest(view)["top_products"]]
+    return DataTable(rows, PRODUCTS, empty="Nobody looked at a product.")
+
+
+def pages(view: View) -> Block:
+    """Return the pages of the most visitors in the last 30 minutes."""
+    return DataTable(_longest(view)["top_pages"], PAGES, empty="No event says on which page it happened.")
+
+
+def _longest(view: View) -> dict[str, Any]:
+    window: dict[str, Any] = _read(view)["windows"][-1]
+    return window
 
 
 def _freshness(values: dict[str, Any]) -> Notice:
@@ -81,7 +124,10 @@ PAGE = DashboardPage(
     stream=STREAM,
     sections=(
         Section("Now", numbers, is_titled=False),
+        Section("Events by minute", minutes),
+        Section("Funnel of the last hour", funnel, "half"),
         Section("Events of 30 minutes", events, "half"),
         Section("Products of 30 minutes", products, "half"),
+        Section("Pages of 30 minutes", pages, "half"),
     ),
 )

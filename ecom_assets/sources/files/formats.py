@@ -374,46 +374,40 @@ LANDING_DAY = re.compile(r"(?:received_date|increment_date)=(\d{4}-\d{2}-\d{2})"
 
 
 @dataclass(frozen=True)
+class FreshFile:
+    """A file that changed lately; two of one path are equal unless it was written again."""
+
+    path: str
+    inode: int
+    modified_ns: int
+    size: int
+
+
+@dataclass(frozen=True)
 class NewestFiles:
-    """Recently changed files, newest first, up to the limits.
+    """Recently changed files, newest first; `changed_at` is when the newest of all files changed."""
 
-    `left_out_count` is the number of files beyond the limits; `changed_at` is when the newest of all files changed.
-    """
-
-    paths: tuple[str, ...]
-    left_out_count: int
-    changed_at: datetime | None
+    files: tuple[FreshFile, ...] = ()
+    changed_at: datetime | None = None
 
 
-def newest_files(
-    patterns: Iterable[str], since: datetime, first_day: date, *, most_files: int, most_bytes: int
-) -> NewestFiles:
-    """Return the files that changed at or after an instant.
+def newest_files(patterns: Iterable[str], since: datetime, first_day: date) -> NewestFiles:
+    """Return the files that changed at or after an instant, empty ones left out.
 
     Args:
         patterns: Files, folders and globs.
         since: The instant.
         first_day: Landing folders of earlier days are skipped.
-        most_files: Maximum number of files.
-        most_bytes: Maximum total size.
 
     Raises:
         SourceError: A file or folder does not exist.
     """
     seen = {os.path.realpath(path): (path, stat) for pattern in patterns for path, stat in _in(pattern, first_day)}
-    by_age = sorted(seen.values(), key=lambda entry: (-entry[1].st_mtime_ns, entry[0]))
-    changed_at = datetime.fromtimestamp(by_age[0][1].st_mtime, UTC) if by_age else None
-    fresh = [entry for entry in by_age if entry[1].st_mtime >= since.timestamp()]
-    taken: list[str] = []
-    room = most_bytes
-    for path, stat in fresh[:most_files]:
-        room -= stat.st_size
-        if room < 0:
-            break
-        if stat.st_size:
-            taken.append(path)
-    empty = sum(1 for _, stat in fresh if not stat.st_size)
-    return NewestFiles(tuple(taken), max(0, len(fresh) - len(taken) - empty), changed_at)
+    found = [FreshFile(path, stat.st_ino, stat.st_mtime_ns, stat.st_size) for path, stat in seen.values()]
+    by_age = sorted(found, key=lambda file: (-file.modified_ns, file.path))
+    changed_at = datetime.fromtimestamp(by_age[0].modified_ns / 1e9, UTC) if by_age else None
+    fresh = [file for file in by_age if file.size and file.modified_ns / 1e9 >= since.timestamp()]
+    return NewestFiles(tuple(fresh), changed_at)
 
 
 def _in(pattern: str, first_day: date) -> Iterator[tuple[str, os.stat_result]]:

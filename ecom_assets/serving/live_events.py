@@ -1,0 +1,242 @@
+"""The events of the last minutes, kept in memory from answer to answer: each landing file is read once.
+
+What the numbers over them mean is in `events/realtime.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+from ibis.backends.duckdb import Backend
+
+from ecom_assets.errors import EcomError
+from ecom_assets.events import clean, realtime
+from ecom_assets.events.clean import CleaningRule
+from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.identity.visitors import with_visitors_of_all
+from ecom_assets.optional_imports import packages_of
+from ecom_assets.questions.identity import identity_rule
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import events_place, is_table, mapping_name
+from ecom_assets.sources.files.formats import FreshFile, NewestFiles, newest_files
+from ecom_assets.sources.files.mapping import load_mapping
+from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.queries import NoSourceError
+from ecom_assets.warehouse.local import connect, keep_within
+from ecom_assets.warehouse.raw_slices import ErasedPeopleFilter
+from ecom_assets.warehouse.sql_text import day_in_zone, select
+
+MOST_BYTES: Final = 256_000_000
+"""The total size of the files that one answer reads; the next one goes on."""
+AT_ONCE: Final = 50
+"""Files that are read, and forgotten, together."""
+MEMORY: Final = "512MB"
+WRITING_S: Final = 300
+"""Seconds that a file's clock may be behind the events in it."""
+RAW, LIVE, NEWEST_ROWS = "raw_events_now", "live_events", "newest_rows"
+
+
+class NotFilesError(NoSourceError):
+    """Events come neither from files nor from a table, so that there are no newest ones."""
+
+
+@dataclass
+class Reading:
+    """What an answer read: counts of files, the queries, and when the newest file changed."""
+
+    read_count: int = 0
+    left_out_count: int = 0
+    unreadable_count: int = 0
+    changed_at: datetime | None = None
+    questions: list[str] = field(default_factory=list)
+
+    def rows(self, con: Backend, question: ir.Table) -> list[dict[str, Any]]:
+        """Return the rows of a small result, and record the query."""
+        sql = str(con.compile(question))
+        self.questions.append(sql)
+        return [dict(zip(question.columns, row, strict=True)) for row in con.con.execute(sql).fetchall()]
+
+
+class LiveEvents:
+    """Raw rows of the landing files that changed lately, in an engine in memory.
+
+    A file that is gone, or was written again, takes its rows with it. One thread at a time.
+    """
+
+    def __init__(self, settings: Settings, kept: timedelta) -> None:
+        """Take the settings and how long events are kept; nothing is opened before the first `refresh`."""
+        self._settings = settings
+        self._kept = kept + timedelta(seconds=WRITING_S)
+        self._con: Backend | None = None
+        self._batches: dict[int, frozenset[FreshFile]] = {}
+        self._numbers = count(1)
+
+    def close(self) -> None:
+        """Forget all events."""
+        if self._con is not None:
+            with suppress(duckdb.Error):
+                self._con.disconnect()
+        self._con = None
+        self._batches = {}
+
+    def refresh(
+        self, now: datetime, erased_people: ErasedPeopleFilter | None = None
+    ) -> tuple[Backend, ir.Table, Reading]:
+        """Read what has arrived since the last call.
+
+        Args:
+            now: The instant, with a zone.
+            erased_people: Whose rows to leave out.
+
+        Returns:
+            The engine, clean events of the kept minutes in a table of it, each once, and what was read.
+
+        Raises:
+            NotFilesError: Events come from neither files nor a table.
+            SourceError: The place of the files does not exist.
+        """
+        since = now - self._kept
+        try:
+            found = self._newest(since)
+            con = self._engine()
+            reading = self._read(con, found, since)
+            if is_table(self._settings):
+                self._read_table(con, since, now, reading)
+            return con, self._clean(con, now, erased_people, reading), reading
+        except Exception:
+            self.close()  # the next call reads all files again
+            raise
+
+    def _newest(self, since: datetime) -> NewestFiles:
+        if is_table(self._settings):
+            return NewestFiles()
+        places = events_place(self._settings)
+        for place in places:
+            if "://" in place:
+                kind = place.partition("://")[0]
+                raise NotFilesError(
+                    f"Real time reads landing files or a table of Snowflake, but ECOM_EVENTS names {kind}://…; use "
+                    "/analytics/sales for what is published, or land the events as files."
+                )
+        first_day = since.astimezone(ZoneInfo(self._settings.timezone)).date() - ONE_DAY
+        return newest_files(places, since, first_day)
+
+    def _engine(self) -> Backend:
+        if self._con is None:
+            self._con = connect()
+            keep_within(self._con, MEMORY, self._settings.home / "realtime.tmp")
+            none = RecordFiles(self._con.con, load_mapping(mapping_name(self._settings)), "UTC", layouts=())
+            self._con.raw_sql(f"CREATE TEMP TABLE {RAW} AS {select('*, 0 AS batch', self._rows(none))}")
+        return self._con
+
+    def _read(self, con: Backend, found: NewestFiles, since: datetime) -> Reading:
+        """Insert the rows of new files, and delete those of files that are no longer there or too old."""
+        naive_since = since.astimezone(UTC).replace(tzinfo=None)
+        gone = ", ".join(map(str, self._forget(set(found.files), since))) or "NULL"
+        old = f"event_at < TIMESTAMP '{naive_since}'"
+        con.raw_sql(f"DELETE FROM {RAW} WHERE batch IN ({gone}) OR {old}")  # noqa: S608 (numbers and an instant)
+        reading = Reading(changed_at=found.changed_at)
+        held = frozenset[FreshFile]().union(*self._batches.values())
+        missing = [file for file in found.files if file not in held]
+        due = _within(missing, MOST_BYTES)
+        reading.left_out_count = len(missing) - len(due)
+        for files in _slices(due, AT_ONCE):
+            self._insert(con, files, naive_since, reading)
+        reading.read_count = sum(map(len, self._batches.values()))
+        return reading
+
+    def _forget(self, known: set[FreshFile], since: datetime) -> list[int]:
+        """Forget files that became too old, and batches with a file that is gone or changed, which are read again."""
+        gone = []
+        for number, files in list(self._batches.items()):
+            kept = frozenset(file for file in files if file.modified_ns / 1e9 >= since.timestamp())
+            if kept and kept <= known:
+                self._batches[number] = kept
+            else:
+                del self._batches[number]
+                gone.append(number)
+        return gone
+
+    def _insert(self, con: Backend, files: Sequence[FreshFile], since: datetime, reading: Reading) -> None:
+        """Read files at once; one by one if one of them cannot be read, as it may still be being written."""
+        number = next(self._numbers)
+        mapping = load_mapping(mapping_name(self._settings))
+        try:
+            opened = RecordFiles.open(con.con, [file.path for file in files], mapping, self._settings.timezone)
+            rows = select(f"*, {number} AS batch", self._rows(opened), f"event_at >= TIMESTAMP '{since}'")
+            con.con.execute(f"INSERT INTO {RAW} {rows}")
+        except (EcomError, duckdb.Error):
+            if len(files) == 1:
+                reading.unreadable_count += 1
+            else:
+                for file in files:
+                    self._insert(con, [file], since, reading)
+        else:
+            self._batches[number] = frozenset(files)
+
+    def _read_table(self, con: Backend, since: datetime, now: datetime, reading: Reading) -> None:
+        """Load the rows of the table of events that arrived since yesterday and happened in the kept minutes."""
+        with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
+            from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only tables need them)
+
+        naive_since = since.astimezone(UTC).replace(tzinfo=None)
+        today = now.astimezone(ZoneInfo(self._settings.timezone)).date()
+        with closing(EventTable(self._settings, now=lambda: now)) as table:
+            arrived = table.rows(Days.between(today - ONE_DAY, today + ONE_DAY))
+            newest = arrived.filter(arrived.event_at >= ibis.literal(naive_since, "timestamp(6)"))
+            reading.questions.append(str(ibis.to_sql(newest, dialect="snowflake")))
+            result = newest.to_pyarrow()
+        con.con.register(NEWEST_ROWS, result)
+        columns = con.table(RAW, database=("temp", "main")).columns
+        names = ", ".join(name for name in columns if name in result.column_names)
+        con.raw_sql(f"TRUNCATE {RAW}")
+        con.con.execute(f"INSERT INTO {RAW} BY NAME {select(names, NEWEST_ROWS)}")
+
+    def _clean(
+        self, con: Backend, now: datetime, erased_people: ErasedPeopleFilter | None, reading: Reading
+    ) -> ir.Table:
+        """Store the clean events, each once, with their visitors."""
+        settings = self._settings
+        raw = con.table(RAW, database=("temp", "main"))
+        if erased_people is not None:
+            raw, _ = erased_people.left_out(RawEvents, raw)
+        first = now.astimezone(UTC).date() - 2 * ONE_DAY
+        days = Days.between(first, first + 5 * ONE_DAY)
+        accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
+        rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
+        copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
+        identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
+        found = clean.as_clean_events(copies, rule)
+        events = with_visitors_of_all(found, found, identity, names_step=False).select(*CleanEvents.columns)
+        sql = str(con.compile(events))
+        reading.questions.append(sql)
+        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LIVE} AS {sql}")
+        return con.table(LIVE, database=("temp", "main"))
+
+    def _rows(self, files: RecordFiles) -> str:
+        own_day = day_in_zone("event_at", self._settings.timezone)
+        return select(f"*, {own_day} AS event_date, '' AS source", files.received_sql())
+
+
+def _within(files: Sequence[FreshFile], most_bytes: int) -> list[FreshFile]:
+    """Return the first files up to a total size, and one at least."""
+    taken: list[FreshFile] = []
+    for file in files:
+        most_bytes -= file.size
+        if most_bytes < 0 and taken:
+            break
+        taken.append(file)
+    return taken
+
+
+def _slices(files: Sequence[FreshFile], size: int) -> Iterator[Sequence[FreshFile]]:
+    for start in range(0, len(files), size):
+        yield files[start : start + size]
