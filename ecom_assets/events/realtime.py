@@ -4,7 +4,6 @@
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import ibis
 import ibis.expr.types as ir
@@ -44,16 +43,15 @@ def first_copies(copies: ir.Table) -> ir.Table:
     return first_of_each(copies, "event_id", arrival_keys(copies))
 
 
-def window_of(events: ir.Table, now: datetime, minutes: int) -> ir.Table:
+def window_of(events: ir.Table, now: ir.TimestampValue, minutes: int) -> ir.Table:
     """Return the events of the last minutes: after the start of the window, and not after now.
 
     Args:
         events: Rows of `CleanEvents`.
-        now: The end of the window, as a naive UTC datetime.
+        now: The end of the window, in UTC.
         minutes: The length of the window.
     """
-    began = ibis.literal(now - timedelta(minutes=minutes), "timestamp")
-    return events.filter(events.event_at > began, events.event_at <= ibis.literal(now, "timestamp"))
+    return events.filter(events.event_at > now - ibis.interval(minutes=minutes), events.event_at <= now)
 
 
 def totals(events: ir.Table) -> ir.Table:
@@ -103,18 +101,16 @@ def top_products(events: ir.Table, count: int) -> ir.Table:
     return products.order_by(*in_order, products.product_id).limit(count)
 
 
-def by_minute(events: ir.Table, now: datetime, minutes: int) -> ir.Table:
+def by_minute(events: ir.Table, now: ir.TimestampValue, minutes: int) -> ir.Table:
     """Return the number of events by minute of the clock and type; minutes and types without events have no row.
 
     Args:
         events: Rows of `CleanEvents`.
-        now: The end, as a naive UTC datetime; its minute is the last one.
+        now: The end, in UTC; its minute is the last one.
         minutes: The number of minutes, that of `now` included.
     """
-    first = now.replace(second=0, microsecond=0) - timedelta(minutes=minutes - 1)
-    counted = events.filter(
-        events.event_at >= ibis.literal(first, "timestamp"), events.event_at <= ibis.literal(now, "timestamp")
-    )
+    first = now.truncate("minute") - ibis.interval(minutes=minutes - 1)
+    counted = events.filter(events.event_at >= first, events.event_at <= now)
     counted = counted.mutate(start_at=counted.event_at.truncate("minute"))
     return (
         counted.group_by("start_at", "event_type").agg(event_count=counted.count()).order_by("start_at", "event_type")

@@ -6,9 +6,9 @@ What the numbers over them mean is in `events/realtime.py`.
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -58,12 +58,6 @@ class Reading:
     changed_at: datetime | None = None
     questions: list[str] = field(default_factory=list)
 
-    def rows(self, con: Backend, question: ir.Table) -> list[dict[str, Any]]:
-        """Return the rows of a small result, and record the query."""
-        sql = str(con.compile(question))
-        self.questions.append(sql)
-        return [dict(zip(question.columns, row, strict=True)) for row in con.con.execute(sql).fetchall()]
-
 
 class LiveEvents:
     """Raw rows of the landing files that changed lately, in an engine in memory.
@@ -78,6 +72,7 @@ class LiveEvents:
         self._con: Backend | None = None
         self._batches: dict[int, frozenset[FreshFile]] = {}
         self._numbers = count(1)
+        self._statement: tuple[date | None, str] = (None, "")
 
     def close(self) -> None:
         """Forget all events."""
@@ -204,22 +199,31 @@ class LiveEvents:
         self, con: Backend, now: datetime, erased_people: ErasedPeopleFilter | None, reading: Reading
     ) -> ir.Table:
         """Store the clean events, each once, with their visitors."""
-        settings = self._settings
-        raw = con.table(RAW, database=("temp", "main"))
+        raw = everything = con.table(RAW, database=("temp", "main"))
         if erased_people is not None:
             raw, _ = erased_people.left_out(RawEvents, raw)
-        first = now.astimezone(UTC).date() - 2 * ONE_DAY
-        days = Days.between(first, first + 5 * ONE_DAY)
+        today = now.astimezone(UTC).date()
+        if raw is not everything:
+            sql = self._cleaning(con, raw, today)
+        elif self._statement[0] != today:
+            self._statement = (today, sql := self._cleaning(con, raw, today))
+        else:
+            sql = self._statement[1]
+        reading.questions.append(sql)
+        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LIVE} AS {sql}")
+        return con.table(LIVE, database=("temp", "main"))
+
+    def _cleaning(self, con: Backend, raw: ir.Table, today: date) -> str:
+        """Return the statement of the clean events; making it takes as long as running it."""
+        settings = self._settings
+        days = Days.between(today - 2 * ONE_DAY, today + 3 * ONE_DAY)
         accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
         rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
         copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
         identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
         found = clean.as_clean_events(copies, rule)
         events = with_visitors_of_all(found, found, identity, names_step=False).select(*CleanEvents.columns)
-        sql = str(con.compile(events))
-        reading.questions.append(sql)
-        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LIVE} AS {sql}")
-        return con.table(LIVE, database=("temp", "main"))
+        return str(con.compile(events))
 
     def _rows(self, files: RecordFiles) -> str:
         own_day = day_in_zone("event_at", self._settings.timezone)

@@ -3,9 +3,11 @@
 What the numbers mean is in `events/realtime.py`; which events they are about, in `live_events.py`.
 """
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
 import ibis.expr.types as ir
@@ -24,6 +26,10 @@ from ecom_assets.tables.queries import EVENTS, NEEDED, NoSourceError
 from ecom_assets.warehouse.raw_slices import ErasedPeopleFilter
 from ecom_assets.warehouse.sql_text import select
 
+CLOCK: Final = "clock"
+"""The table with the end of every window."""
+Statement = tuple[Sequence[str], str]
+"""The columns of a result, and its SQL."""
 DEFINITION: Final = {
     "event_count": "Clean events later than so many minutes ago, of files that changed lately or of the table's newest "
     "rows, each event once",
@@ -48,6 +54,7 @@ class RealTime:
         self._rule = rule
         self._funnel = funnel
         self._events = LiveEvents(settings, timedelta(minutes=rule.longest_minutes))
+        self._statements: dict[str, Statement] = {}
 
     def close(self) -> None:
         """Forget the events."""
@@ -63,15 +70,15 @@ class RealTime:
         """
         if not has_events(self._settings):
             raise NoSourceError(NEEDED[EVENTS])
-        naive_now = now.astimezone(UTC).replace(tzinfo=None)
         con, events, reading = self._events.refresh(now, erased_people)
-        last, rule = _Now(con, events, naive_now, reading), self._rule
-        until_now = select("max(event_at)", LIVE, f"event_at <= TIMESTAMP '{naive_now}'")
-        ((newest_at,),) = con.con.execute(until_now).fetchall()
+        end = now.astimezone(UTC).replace(tzinfo=None)
+        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {CLOCK} AS SELECT TIMESTAMP '{end}' AS now_at")
+        last, rule = _Now(con, events, end, reading, self._statements), self._rule
+        newest_at = last.newest_at()
         return {
             "now_at": now,
             "newest_event_at": newest_at.replace(tzinfo=UTC) if newest_at else None,
-            "lag_s": (naive_now - newest_at).total_seconds() if newest_at else None,
+            "lag_s": (end - newest_at).total_seconds() if newest_at else None,
             "windows": [last.window(minutes, rule) for minutes in rule.windows_minutes],
             "minutes": last.minutes(max(rule.windows_minutes)),
             "funnel": last.funnel(rule.funnel_minutes, self._funnel),
@@ -98,36 +105,65 @@ def real_time(
 
 @dataclass(frozen=True)
 class _Now:
-    """The events, and the end of every window of an answer, as a naive UTC datetime."""
+    """The events, and the end of every window of an answer, which the engine has in a table.
+
+    The statements are the same for every answer: making one takes longer than running it.
+    """
 
     con: Backend
     events: ir.Table
     now: datetime
     reading: Reading
+    statements: dict[str, Statement]
 
-    def rows(self, question: ir.Table) -> list[dict[str, Any]]:
-        return self.reading.rows(self.con, question)
+    def rows(self, name: str, question: Callable[[], ir.Table]) -> list[dict[str, Any]]:
+        """Return the rows of a small result; `name` names its statement."""
+        if name not in self.statements:
+            table = question()
+            self.statements[name] = (table.columns, str(self.con.compile(table)))
+        columns, sql = self.statements[name]
+        self.reading.questions.append(sql)
+        return [dict(zip(columns, row, strict=True)) for row in self.con.con.execute(sql).fetchall()]
+
+    @cached_property
+    def _end(self) -> ir.TimestampValue:
+        end: ir.TimestampValue = self.con.table(CLOCK, database=("temp", "main")).now_at.as_scalar()
+        return end
+
+    def newest_at(self) -> datetime | None:
+        """Return the time of the newest event that has happened."""
+        past = select("max(event_at)", LIVE, f"event_at <= TIMESTAMP '{self.now}'")
+        ((newest,),) = self.con.con.execute(past).fetchall()
+        return newest  # type: ignore[no-any-return]  # the type of the column
 
     def window(self, minutes: int, rule: RealTimeRule) -> dict[str, Any]:
         """Return the numbers of the last minutes."""
-        inside = realtime.window_of(self.events, self.now, minutes)
-        (numbers,) = self.rows(realtime.totals(inside))
-        pages = inside.mutate(page=page_of(inside.page_url))
+
+        def inside() -> ir.Table:
+            return realtime.window_of(self.events, self._end, minutes)
+
+        def pages() -> ir.Table:
+            return realtime.top_pages(inside().mutate(page=lambda t: page_of(t.page_url)), rule.top_product_count)
+
+        (numbers,) = self.rows(f"totals {minutes}", lambda: realtime.totals(inside()))
+        types = self.rows(f"types {minutes}", lambda: realtime.by_type(inside()))
         return {
             "minutes": minutes,
             "start_at": (self.now - timedelta(minutes=minutes)).replace(tzinfo=UTC),
             "end_at": self.now.replace(tzinfo=UTC),
             **numbers,
-            "events_by_type": {row["event_type"]: row["event_count"] for row in self.rows(realtime.by_type(inside))},
-            "top_products": self.rows(realtime.top_products(inside, rule.top_product_count)),
-            "top_pages": self.rows(realtime.top_pages(pages, rule.top_product_count)),
+            "events_by_type": {row["event_type"]: row["event_count"] for row in types},
+            "top_products": self.rows(
+                f"products {minutes}", lambda: realtime.top_products(inside(), rule.top_product_count)
+            ),
+            "top_pages": self.rows(f"pages {minutes}", pages),
         }
 
     def minutes(self, number: int) -> list[dict[str, Any]]:
         """Return the events of the last minutes of the clock by type; that of now is the last, and not over."""
         last = self.now.replace(second=0, microsecond=0)
         result: dict[datetime, dict[str, int]] = {last - timedelta(minutes=ago): {} for ago in reversed(range(number))}
-        for row in self.rows(realtime.by_minute(self.events, self.now, number)):
+        for row in self.rows("minutes", lambda: realtime.by_minute(self.events, self._end, number)):
             result[row["start_at"]][row["event_type"]] = row["event_count"]
         return [
             {"start_at": start.replace(tzinfo=UTC), "event_count": sum(types.values()), "events_by_type": types}
@@ -136,11 +172,16 @@ class _Now:
 
     def funnel(self, minutes: int, funnel: Funnel) -> dict[str, Any]:
         """Return how many visitors of the last minutes reached each step."""
-        inside = realtime.window_of(self.events, self.now, minutes)
-        levels = funnel_levels(meeting(inside, funnel.where), funnel, "visitor_id")
         required = funnel.required().steps
-        reached = {f"step_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(required) + 1)}
-        (row,) = self.rows(levels.agg(**reached))
+
+        def reached() -> ir.Table:
+            inside = meeting(realtime.window_of(self.events, self._end, minutes), funnel.where)
+            levels = funnel_levels(inside, funnel, "visitor_id")
+            return levels.agg(
+                **{f"step_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(required) + 1)}
+            )
+
+        (row,) = self.rows("funnel", reached)
         counts = [int(number or 0) for number in row.values()]
         return {
             "minutes": minutes,
