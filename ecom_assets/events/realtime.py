@@ -43,15 +43,15 @@ def first_copies(copies: ir.Table) -> ir.Table:
     return first_of_each(copies, "event_id", arrival_keys(copies))
 
 
-def window_of(events: ir.Table, now: ir.TimestampValue, minutes: int) -> ir.Table:
-    """Return the events of the last minutes: after the start of the window, and not after now.
+def window_of(events: ir.Table, start: ir.TimestampValue, end: ir.TimestampValue) -> ir.Table:
+    """Return the events of a window: after its start, and not after its end, both in UTC.
 
     Args:
         events: Rows of `CleanEvents`.
-        now: The end of the window, in UTC.
-        minutes: The length of the window.
+        start: So many minutes before `end`.
+        end: Now.
     """
-    return events.filter(events.event_at > now - ibis.interval(minutes=minutes), events.event_at <= now)
+    return events.filter(events.event_at > start, events.event_at <= end)
 
 
 def totals(events: ir.Table) -> ir.Table:
@@ -101,17 +101,9 @@ def top_products(events: ir.Table, count: int) -> ir.Table:
     return products.order_by(*in_order, products.product_id).limit(count)
 
 
-def by_minute(events: ir.Table, now: ir.TimestampValue, minutes: int) -> ir.Table:
-    """Return the number of events by minute of the clock and type; minutes and types without events have no row.
-
-    Args:
-        events: Rows of `CleanEvents`.
-        now: The end, in UTC; its minute is the last one.
-        minutes: The number of minutes, that of `now` included.
-    """
-    first = now.truncate("minute") - ibis.interval(minutes=minutes - 1)
-    counted = events.filter(events.event_at >= first, events.event_at <= now)
-    counted = counted.mutate(start_at=counted.event_at.truncate("minute"))
+def by_minute(events: ir.Table) -> ir.Table:
+    """Return the number of events by minute of the clock and type; minutes and types without events have no row."""
+    counted = events.mutate(start_at=events.event_at.truncate("minute"))
     return (
         counted.group_by("start_at", "event_type").agg(event_count=counted.count()).order_by("start_at", "event_type")
     )

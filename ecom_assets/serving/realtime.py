@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from typing import Any, Final
 
 import ibis.expr.types as ir
@@ -26,8 +25,8 @@ from ecom_assets.tables.queries import EVENTS, NEEDED, NoSourceError
 from ecom_assets.warehouse.raw_slices import ErasedPeopleFilter
 from ecom_assets.warehouse.sql_text import select
 
-CLOCK: Final = "clock"
-"""The table with the end of every window."""
+WINDOW: Final = "asked_window"
+"""The table with the ends of the window asked about."""
 Statement = tuple[Sequence[str], str]
 """The columns of a result, and its SQL."""
 DEFINITION: Final = {
@@ -72,7 +71,6 @@ class RealTime:
             raise NoSourceError(NEEDED[EVENTS])
         con, events, reading = self._events.refresh(now, erased_people)
         end = now.astimezone(UTC).replace(tzinfo=None)
-        con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {CLOCK} AS SELECT TIMESTAMP '{end}' AS now_at")
         last, rule = _Now(con, events, end, reading, self._statements), self._rule
         newest_at = last.newest_at()
         return {
@@ -105,9 +103,10 @@ def real_time(
 
 @dataclass(frozen=True)
 class _Now:
-    """The events, and the end of every window of an answer, which the engine has in a table.
+    """The events, and the end of every window of an answer.
 
-    The statements are the same for every answer: making one takes longer than running it.
+    The ends of the window asked about are in a table, so that statements are the same for every window and answer:
+    making one takes longer than running it.
     """
 
     con: Backend
@@ -115,20 +114,6 @@ class _Now:
     now: datetime
     reading: Reading
     statements: dict[str, Statement]
-
-    def rows(self, name: str, question: Callable[[], ir.Table]) -> list[dict[str, Any]]:
-        """Return the rows of a small result; `name` names its statement."""
-        if name not in self.statements:
-            table = question()
-            self.statements[name] = (table.columns, str(self.con.compile(table)))
-        columns, sql = self.statements[name]
-        self.reading.questions.append(sql)
-        return [dict(zip(columns, row, strict=True)) for row in self.con.con.execute(sql).fetchall()]
-
-    @cached_property
-    def _end(self) -> ir.TimestampValue:
-        end: ir.TimestampValue = self.con.table(CLOCK, database=("temp", "main")).now_at.as_scalar()
-        return end
 
     def newest_at(self) -> datetime | None:
         """Return the time of the newest event that has happened."""
@@ -138,32 +123,28 @@ class _Now:
 
     def window(self, minutes: int, rule: RealTimeRule) -> dict[str, Any]:
         """Return the numbers of the last minutes."""
-
-        def inside() -> ir.Table:
-            return realtime.window_of(self.events, self._end, minutes)
-
-        def pages() -> ir.Table:
-            return realtime.top_pages(inside().mutate(page=lambda t: page_of(t.page_url)), rule.top_product_count)
-
-        (numbers,) = self.rows(f"totals {minutes}", lambda: realtime.totals(inside()))
-        types = self.rows(f"types {minutes}", lambda: realtime.by_type(inside()))
+        most = rule.top_product_count
+        start = self._ask_about(self.now - timedelta(minutes=minutes))
+        (numbers,) = self._rows("totals", realtime.totals)
+        types = self._rows("types", realtime.by_type)
         return {
             "minutes": minutes,
-            "start_at": (self.now - timedelta(minutes=minutes)).replace(tzinfo=UTC),
+            "start_at": start.replace(tzinfo=UTC),
             "end_at": self.now.replace(tzinfo=UTC),
             **numbers,
             "events_by_type": {row["event_type"]: row["event_count"] for row in types},
-            "top_products": self.rows(
-                f"products {minutes}", lambda: realtime.top_products(inside(), rule.top_product_count)
+            "top_products": self._rows("products", lambda events: realtime.top_products(events, most)),
+            "top_pages": self._rows(
+                "pages", lambda events: realtime.top_pages(events.mutate(page=page_of(events.page_url)), most)
             ),
-            "top_pages": self.rows(f"pages {minutes}", pages),
         }
 
     def minutes(self, number: int) -> list[dict[str, Any]]:
         """Return the events of the last minutes of the clock by type; that of now is the last, and not over."""
         last = self.now.replace(second=0, microsecond=0)
         result: dict[datetime, dict[str, int]] = {last - timedelta(minutes=ago): {} for ago in reversed(range(number))}
-        for row in self.rows("minutes", lambda: realtime.by_minute(self.events, self._end, number)):
+        self._ask_about(min(result) - timedelta(microseconds=1))
+        for row in self._rows("minutes", realtime.by_minute):
             result[row["start_at"]][row["event_type"]] = row["event_count"]
         return [
             {"start_at": start.replace(tzinfo=UTC), "event_count": sum(types.values()), "events_by_type": types}
@@ -173,16 +154,15 @@ class _Now:
     def funnel(self, minutes: int, funnel: Funnel) -> dict[str, Any]:
         """Return how many visitors of the last minutes reached each step."""
         required = funnel.required().steps
+        numbers = range(1, len(required) + 1)
 
-        def reached() -> ir.Table:
-            inside = meeting(realtime.window_of(self.events, self._end, minutes), funnel.where)
-            levels = funnel_levels(inside, funnel, "visitor_id")
-            return levels.agg(
-                **{f"step_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(required) + 1)}
-            )
+        def reached(events: ir.Table) -> ir.Table:
+            levels = funnel_levels(meeting(events, funnel.where), funnel, "visitor_id")
+            return levels.agg(**{f"step_{number}": (levels.level >= number).sum() for number in numbers})
 
-        (row,) = self.rows("funnel", reached)
-        counts = [int(number or 0) for number in row.values()]
+        self._ask_about(self.now - timedelta(minutes=minutes))
+        (row,) = self._rows("funnel", reached)
+        counts = [int(row[f"step_{number}"] or 0) for number in numbers]
         return {
             "minutes": minutes,
             "steps": [
@@ -192,6 +172,23 @@ class _Now:
                     "visitor_count": visitors,
                     "from_start_rate": visitors / counts[0] if counts[0] else None,
                 }
-                for number, (step, visitors) in enumerate(zip(required, counts, strict=True), start=1)
+                for number, step, visitors in zip(numbers, required, counts, strict=True)
             ],
         }
+
+    def _ask_about(self, start: datetime) -> datetime:
+        """Let the next questions be about the window from `start`, which is not in it, and return it."""
+        ends = f"TIMESTAMP '{start}' AS start_at, TIMESTAMP '{self.now}' AS end_at"
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {WINDOW} AS SELECT {ends}")
+        return start
+
+    def _rows(self, name: str, question: Callable[[ir.Table], ir.Table]) -> list[dict[str, Any]]:
+        """Return the rows of a question about the events of the window; `name` names its statement."""
+        if name not in self.statements:
+            window = self.con.table(WINDOW, database=("temp", "main"))
+            ends = window.start_at.as_scalar(), window.end_at.as_scalar()
+            asked = question(realtime.window_of(self.events, *ends))
+            self.statements[name] = (asked.columns, str(self.con.compile(asked)))
+        columns, sql = self.statements[name]
+        self.reading.questions.append(sql)
+        return [dict(zip(columns, row, strict=True)) for row in self.con.con.execute(sql).fetchall()]

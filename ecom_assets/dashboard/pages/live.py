@@ -17,7 +17,7 @@ PRODUCTS = (
     TableColumn("name", "Product"),
     *TableColumn.from_fields(realtime.ProductNow, "visitor_count", "view_count", "add_to_cart_count", "purchase_count"),
 )
-PAGES = TableColumn.from_fields(realtime.PageNow, "page", "visitor_count", "view_count")
+PAGES_NOW = TableColumn.from_fields(realtime.PageNow, "page", "visitor_count", "view_count")
 STEPS = TableColumn.from_fields(
     realtime.StepNow, "event_type", "visitor_count", "from_start_rate", bars=["from_start_rate"]
 )
@@ -86,7 +86,7 @@ def products(view: View) -> Block:
 
 def pages(view: View) -> Block:
     """Return the pages of the most visitors in the last 30 minutes."""
-    return DataTable(_longest(view)["top_pages"], PAGES, empty="No event says on which page it happened.")
+    return DataTable(_longest(view)["top_pages"], PAGES_NOW, empty="No event says on which page it happened.")
 
 
 def _longest(view: View) -> dict[str, Any]:
