@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ecom_assets.api.auth.callers import VERSION_PREFIX
 from ecom_assets.api.cache.answers import is_same
 from ecom_assets.api.problems import NotModifiedError
-from ecom_assets.api.store.store import IN_SCOPE, PublishedStore, StoreReading
+from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, range_of
@@ -113,11 +113,27 @@ class PagedDaysParameters(DaysParameters, Paged):
 class RequestContext:
     """One request: the published data that it reads, and the fields that its answer shares with all answers."""
 
-    def __init__(self, request: Request, reading: StoreReading, response: Response | None = None) -> None:
-        """Store the request, the published data that it reads, and the response with its headers if there is one."""
+    def __init__(self, request: Request, reading: StoreReading | None, response: Response | None = None) -> None:
+        """Store the request, the published data if there are any, and the response with its headers if there is one."""
         self.request = request
-        self.reading = reading
+        self._reading = reading
         self._response = response
+
+    @property
+    def reading(self) -> StoreReading:
+        """Return the published data.
+
+        Raises:
+            NothingPublishedError: Nothing is published yet.
+        """
+        if self._reading is None:
+            raise NothingPublishedError(NOTHING)
+        return self._reading
+
+    @property
+    def currency(self) -> str:
+        """Return the currency of all amounts; empty where it is unknown."""
+        return self.settings.known_currency if self._reading is None else self._reading.currency
 
     @property
     def settings(self) -> Settings:

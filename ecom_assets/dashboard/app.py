@@ -213,6 +213,8 @@ def _show(page: DashboardPage) -> Callable[[Request], Response]:
             with store.reading(request.scope.get(IN_SCOPE)) as reading:
                 return render_page(View(page, filters.on(reading.newest_date), RequestContext(request, reading)))
         except NothingPublishedError:
+            if not page.needs_published:
+                return render_page(View(page, filters, RequestContext(request, None)))
             return render_message(request, HTTPStatus.OK, page.title, NOTHING, page)
 
     return show

@@ -138,6 +138,7 @@ class DashboardPage:
         title_of: The heading, where it depends on the request.
         has_comparison: Whether its numbers stand beside those of the period before.
         is_ad_hoc: Whether its sections ask ad-hoc questions.
+        needs_published: Whether it can be shown only once something is published.
     """
 
     path: str
@@ -154,6 +155,7 @@ class DashboardPage:
     title_of: Callable[["View"], str] | None = None
     has_comparison: bool = True
     is_ad_hoc: bool = False
+    needs_published: bool = True
 
     @property
     def is_compared(self) -> bool:
@@ -186,7 +188,7 @@ class View:
     @property
     def currency(self) -> str:
         """Return the currency of all amounts."""
-        return self.context.reading.currency
+        return self.context.currency
 
     def answer(self, route: Callable[..., dict[str, Any]], /, **parameters: Any) -> dict[str, Any]:  # noqa: ANN401 (any parameter of a route)
         """Return the answer of a GET route of the API, for the days of the page if the route takes days.

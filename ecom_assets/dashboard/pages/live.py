@@ -14,7 +14,7 @@ from ecom_assets.dashboard.formats import formatted
 from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, View
 
 PRODUCTS = (
-    TableColumn("name", "Product"),
+    TableColumn("name", "Product", href="href"),
     *TableColumn.from_fields(realtime.ProductNow, "visitor_count", "view_count", "add_to_cart_count", "purchase_count"),
 )
 PAGES_NOW = TableColumn.from_fields(realtime.PageNow, "page", "visitor_count", "view_count")
@@ -55,15 +55,17 @@ def events(view: View) -> Block:
 def minutes(view: View) -> Block:
     """Return the events of the last 30 minutes by minute and type."""
     zone = ZoneInfo(view.request.app.state.settings.timezone)
+    types = _longest(view)["events_by_type"]
+    nothing = {next(iter(types), ""): 0}  # a minute without events has its place on the axis
     rows = [
         {"minute": f"{minute['start_at'].astimezone(zone):%H:%M}", "event_type": name, "count": number}
         for minute in _read(view)["minutes"]
-        for name, number in (minute["events_by_type"] or {"": 0}).items()
+        for name, number in (minute["events_by_type"] or nothing).items()
     ]
     minute = charts.names("minute", axis={"labelAngle": 0, "labelOverlap": True, "grid": False})
     return Chart(
         charts.coloured_bars(minute, charts.number("count", "count"), charts.names("event_type"), MINUTES),
-        rows if any(row["count"] for row in rows) else [],
+        rows if types else [],
         MINUTES,
         "A bar per minute of the last half hour, with a part per event type; the last minute is not over.",
         height=200,
@@ -80,7 +82,7 @@ def funnel(view: View) -> Block:
 
 def products(view: View) -> Block:
     """Return the products of the most visitors in the last 30 minutes."""
-    rows = [{**row, "name": row["product_name"] or row["product_id"]} for row in _longest(view)["top_products"]]
+    rows = [view.product(row) for row in _longest(view)["top_products"]]
     return DataTable(rows, PRODUCTS, empty="Nobody looked at a product.")
 
 
@@ -122,6 +124,7 @@ PAGE = DashboardPage(
     asks=PageParameters,
     refresh_s=REFRESH_S,
     stream=STREAM,
+    needs_published=False,
     sections=(
         Section("Now", numbers, is_titled=False),
         Section("Events by minute", minutes),
