@@ -44,7 +44,7 @@ BAD_FILES = [
     ("notes.txt", text("hello"), 1, "{path} is of a kind that is not read here"),
     ("folder", Path.mkdir, 1, "the folder {path} holds no files"),
     ("nowhere.csv", lambda _path: None, 2, "{path} does not exist"),
-    ("none*.csv", lambda _path: None, 1, "no file matches {path}"),
+    ("none*.csv", lambda _path: None, 2, "no file matches {path}"),
 ]
 
 

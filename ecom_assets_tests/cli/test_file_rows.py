@@ -229,6 +229,8 @@ def test_named_columns_of_parquet_are_those_of_all_columns(rows: list[tuple[str,
         actual = part.clean()
         assert {name.partition(".")[0] for name in named} <= set(actual.columns)
         order = ["event_id", "event_at", "received_date"]
+        if "joined_by" not in named:  # the step that found a visitor is not looked for
+            actual = actual.drop("joined_by")
         expected = whole.clean().select(*actual.columns).order_by(order).to_pyarrow().to_pylist()
         assert actual.order_by(order).to_pyarrow().to_pylist() == expected
         assert part.rows.as_json() == whole.rows.as_json()
