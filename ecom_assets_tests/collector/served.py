@@ -56,7 +56,7 @@ def _rows(folder: Path, order: str) -> list[Row]:
     if not list(folder.glob("*/*.parquet")):
         return []
     with duckdb.connect() as con:
-        sql = f"SELECT * REPLACE (received_at::VARCHAR AS received_at) FROM '{folder}/*/*.parquet' ORDER BY {order}"  # noqa: S608 (a folder of the test)
+        sql = f"SELECT * REPLACE (received_at::VARCHAR AS received_at) FROM '{folder}/*/*.parquet' ORDER BY {order}"
         rows = con.execute(sql)
         names = [column[0] for column in rows.description or ()]
         return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]
