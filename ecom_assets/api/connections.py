@@ -1,8 +1,10 @@
 """Connections of uvicorn, with limits for slow clients and long headers that it lacks with httptools."""
 
 import asyncio
+import os
 from typing import Any, Final
 
+import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -104,3 +106,14 @@ class BoundedConnection(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.close()
+
+
+LOOK_AT_PARENT_S = 1.0
+
+
+async def stop_with_parent(server: uvicorn.Server) -> None:
+    """Stop a server when the parent of this process has ended."""
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 (the end of a parent process raises no event)
+        await asyncio.sleep(LOOK_AT_PARENT_S)
+    server.should_exit = True

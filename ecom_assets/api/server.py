@@ -1,17 +1,14 @@
 """The HTTP server of the API: uvicorn over bounded connections."""
 
 import asyncio
-import os
 import signal
 
 import uvicorn
 
 from ecom_assets.api.app import ApiStack, build_app, build_stack
-from ecom_assets.api.connections import BoundedConnection
+from ecom_assets.api.connections import BoundedConnection, stop_with_parent
 from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.settings.settings import Settings
-
-LOOK_AT_PARENT_S = 1.0
 
 
 def serve(settings: Settings, stack: ApiStack | None = None, *, until_parent_ends: bool = False) -> None:
@@ -57,11 +54,3 @@ async def _serve(server: uvicorn.Server, *, until_parent_ends: bool) -> None:
     finally:
         if watching is not None:
             watching.cancel()
-
-
-async def stop_with_parent(server: uvicorn.Server) -> None:
-    """Stop a server when the parent of this process has ended."""
-    parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 (the end of a parent process raises no event)
-        await asyncio.sleep(LOOK_AT_PARENT_S)
-    server.should_exit = True

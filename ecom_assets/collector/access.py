@@ -54,11 +54,13 @@ class EventQuota:
             if rate == NO_LIMIT:
                 continue
             item = parse(rate)
-            if not self._limiter.hit(item, kind, name, cost=min(event_count, item.amount)):
+            cost = min(event_count, item.amount)  # a batch that is larger than the quota waits for a whole one
+            if not self._limiter.test(item, kind, name, cost=cost):
                 left_s = self._limiter.get_window_stats(item, kind, name).reset_time - time.time()
                 wait_s = max(1, math.ceil(left_s))
                 detail = f"This {kind} may send {item.amount} events per {item.GRANULARITY.name}; wait {wait_s} s."
                 raise CollectRefusal(HTTPStatus.TOO_MANY_REQUESTS, "quota", detail, wait_s)
+            self._limiter.hit(item, kind, name, cost=cost)
 
 
 class WriteAccess:

@@ -170,7 +170,8 @@ def segment_call(event: dict[str, Any], kind: str, sent_at: datetime | None, sen
     sent_at = _instant(event.get("sentAt")) or sent_at
     line["timestamp"] = _text_of(_happened_at("timestamp", called, sent_at, sender))
     line["context"] = _context(_object("context", event.get("context")), sender)
-    line["properties"] = {**_object("properties", event.get("properties")), **sender.properties}
+    if properties := {**_object("properties", event.get("properties")), **sender.properties}:
+        line["properties"] = properties
     line["receivedAt"] = sender.received_text
     return line
 

@@ -62,6 +62,12 @@ class SegmentSealer:
         segment.path.unlink()
         return len(lines)
 
+    def remove_unfinished(self, segment: SegmentFile) -> None:
+        """Remove what a process that died while it landed a segment has left of the files."""
+        for folder in (self._landing, dead_letter_folder(self._landing)):
+            for path in day_folder(folder, segment.day).glob(f".{segment.landing_name}.*.part"):
+                path.unlink()
+
     def close(self) -> None:
         """Close the engine."""
         self._con.close()
@@ -157,6 +163,8 @@ class SealingThread:
             if not self._backlog and time.monotonic() >= self._look_at:
                 self._look_at = time.monotonic() + LOOK_FOR_DEAD_S
                 with segments_of_the_dead(self._writer.folder, self._writer.process_id) as left:
+                    for segment in left:
+                        self._sealer.remove_unfinished(segment)
                     self._unsealed(left)
         except OSError as error:
             self._note(error)

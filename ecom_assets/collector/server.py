@@ -9,9 +9,8 @@ from typing import Final
 
 import uvicorn
 
-from ecom_assets.api.connections import BoundedConnection
+from ecom_assets.api.connections import BoundedConnection, stop_with_parent
 from ecom_assets.api.middleware.request_log import json_lines
-from ecom_assets.api.server import stop_with_parent
 from ecom_assets.collector.app import Collector
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
