@@ -1,6 +1,6 @@
 """The collector: events per second in batches, and single requests per second, each acknowledged as durable.
 
-Usage: collect.py [SECONDS]. The clients are processes of their own on the same machine, which cost as much as the server.
+Usage: collect.py [SECONDS]. The clients run on the same machine, and cost as much as the server.
 """
 
 import asyncio
