@@ -18,8 +18,8 @@ from ecom_assets.collector.access import RETRY_S, CollectRefusal, EventQuota, Wr
 from ecom_assets.collector.events import (
     CALL_TYPES,
     EventRefusal,
+    EventSender,
     Reader,
-    Sender,
     call_of,
     dead_letter,
     event_in_query,
@@ -39,7 +39,7 @@ from ecom_assets.collector.requests import (
     refusal_answer,
 )
 from ecom_assets.collector.sealing import SealingThread
-from ecom_assets.collector.segments import Entry, Layout, SegmentWriter
+from ecom_assets.collector.segments import SegmentEntry, SegmentLayout, SegmentWriter
 from ecom_assets.collector.visitors import Device, cookie_header, device_of, kept_agent, kept_properties
 from ecom_assets.settings.settings import Settings
 
@@ -164,7 +164,7 @@ class Collector:
         sender = self._sender(request, caller, device.device_id if device else "")
         sent_at = around.get("sent_at") or around.get("sentAt")
         taken = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
-        layout = Layout.NATIVE if reader is native_event else Layout.SEGMENT
+        layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
         await self._commit(taken.entries(sender.day(self._zone), layout))
         self.metrics.took(len(taken.lines), [refused["reason"] for refused in taken.refused])
         body = {"success": True, "accepted": len(taken.lines), "refused": taken.refused}
@@ -183,11 +183,11 @@ class Collector:
         caller = await self._access.caller(key_of(request.headers, request.query), request.origin)
         self._quota.take(caller, request.address, 1)
         sender = self._sender(request, caller, "")
-        letter = dead_letter(refusal, Layout.NATIVE, sender, body)
-        await self._commit([Entry(sender.day(self._zone), Layout.REFUSED, letter)])
+        letter = dead_letter(refusal, SegmentLayout.NATIVE, sender, body)
+        await self._commit([SegmentEntry(sender.day(self._zone), SegmentLayout.REFUSED, letter)])
         raise CollectRefusal(HTTPStatus.BAD_REQUEST, refusal.reason, refusal.detail) from refusal
 
-    async def _commit(self, entries: list[Entry]) -> None:
+    async def _commit(self, entries: list[SegmentEntry]) -> None:
         if not entries:
             return
         try:
@@ -207,14 +207,14 @@ class Collector:
             return None
         return device_of(request.headers.get(b"cookie", b"").decode("latin-1"), around.get("device"))
 
-    def _sender(self, request: CollectRequest, caller: str, device_id: str) -> Sender:
+    def _sender(self, request: CollectRequest, caller: str, device_id: str) -> EventSender:
         """Return what a request says of its sender; that of a server says nothing of a visitor."""
         now = self._clock()
         if not (request.origin or request.scope["method"] == "GET"):
-            return Sender(caller, now, device_id)
+            return EventSender(caller, now, device_id)
         agent = kept_agent(self.settings, request.headers.get(b"user-agent", b"").decode("latin-1"))
         properties = kept_properties(self.settings, request.headers, request.address)
-        return Sender(caller, now, device_id, agent, properties)
+        return EventSender(caller, now, device_id, agent, properties)
 
     async def _gif(self, request: CollectRequest) -> CollectAnswer:
         """Take the event in the query of an image, for mails and pages without scripts."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from ecom_assets.collector.segments import Entry, Layout
+from ecom_assets.collector.segments import SegmentEntry, SegmentLayout
 from ecom_assets.sources.files.mapping import EVENT_FIELDS
 from ecom_assets.tables.values import LONGEST_EVENT_TYPE
 
@@ -38,7 +38,7 @@ class EventRefusal(Exception):  # noqa: N818 (no failure of ours: the answer of 
 
 
 @dataclass(frozen=True)
-class Sender:
+class EventSender:
     """What a request itself says about its events, besides its body.
 
     `device` is the id in the server's own cookie. `properties` are added to each event: country and network.
@@ -69,21 +69,21 @@ class Taken:
     refused: list[dict[str, Any]] = field(default_factory=list)
     uses_device: bool = False
 
-    def entries(self, day: date, layout: Layout) -> list[Entry]:
+    def entries(self, day: date, layout: SegmentLayout) -> list[SegmentEntry]:
         """Return the lines for segments."""
-        entries = [Entry(day, layout, b"".join(self.lines))] if self.lines else []
-        return entries + ([Entry(day, Layout.REFUSED, b"".join(self.letters))] if self.letters else [])
+        entries = [SegmentEntry(day, layout, b"".join(self.lines))] if self.lines else []
+        return entries + ([SegmentEntry(day, SegmentLayout.REFUSED, b"".join(self.letters))] if self.letters else [])
 
 
-Reader = Callable[[Any, datetime | None, Sender], dict[str, Any]]
+Reader = Callable[[Any, datetime | None, EventSender], dict[str, Any]]
 """Makes one event of a body into the members of its line; `datetime` is when its sender says that it was sent."""
 
 
-def taken_events(events: list[Any], reader: Reader, sent_at: object, sender: Sender, most_bytes: int) -> Taken:
+def taken_events(events: list[Any], reader: Reader, sent_at: object, sender: EventSender, most_bytes: int) -> Taken:
     """Return the lines of events, and what is refused, each with its position and reason."""
     result = Taken()
     sent = _instant(sent_at)
-    layout = Layout.NATIVE if reader is native_event else Layout.SEGMENT
+    layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
     for index, event in enumerate(events):
         try:
             _check_shape(event, most_bytes)
@@ -100,7 +100,7 @@ def taken_events(events: list[Any], reader: Reader, sent_at: object, sender: Sen
     return result
 
 
-def dead_letter(refusal: EventRefusal, layout: Layout, sender: Sender, value: bytes) -> bytes:
+def dead_letter(refusal: EventRefusal, layout: SegmentLayout, sender: EventSender, value: bytes) -> bytes:
     """Return the line of a refused event; what is not UTF-8 is kept as hexadecimal digits."""
     letter = {"received_at": sender.received_text, "reason": refusal.reason, "detail": refusal.detail}
     letter |= {"layout": layout.value, "caller": sender.caller}
@@ -110,7 +110,7 @@ def dead_letter(refusal: EventRefusal, layout: Layout, sender: Sender, value: by
         return orjson.dumps({**letter, "hex": value.hex()}) + b"\n"
 
 
-def native_event(event: dict[str, Any], sent_at: datetime | None, sender: Sender) -> dict[str, Any]:
+def native_event(event: dict[str, Any], sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
     """Return an event in the native shape; further members become properties.
 
     Raises:
@@ -144,13 +144,13 @@ _NOT_PROPERTIES: Final = frozenset(TEXT_FIELDS) | SERVERS | ENVELOPE
 def call_of(kind: str) -> Reader:
     """Return the reader of Segment's calls at the path of one of them; empty at that of batches."""
 
-    def read(event: dict[str, Any], sent_at: datetime | None, sender: Sender) -> dict[str, Any]:
+    def read(event: dict[str, Any], sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
         return segment_call(event, str(event.get("type") or kind), sent_at, sender)
 
     return read
 
 
-def segment_call(event: dict[str, Any], kind: str, sent_at: datetime | None, sender: Sender) -> dict[str, Any]:
+def segment_call(event: dict[str, Any], kind: str, sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
     """Return one of Segment's calls with what the mapping `segment` reads of it.
 
     Raises:
@@ -176,7 +176,7 @@ def segment_call(event: dict[str, Any], kind: str, sent_at: datetime | None, sen
     return line
 
 
-def _context(context: Mapping[str, Any], sender: Sender) -> dict[str, Any]:
+def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
     """Return what is kept of a call's context: neither address nor traits."""
     agent = context.get("userAgent") or sender.user_agent
     page = context.get("page")
@@ -212,7 +212,7 @@ def _id(value: object) -> str:
     return value if isinstance(value, str) and value else str(uuid4())
 
 
-def _happened_at(name: str, value: object, sent_at: datetime | None, sender: Sender) -> datetime:
+def _happened_at(name: str, value: object, sent_at: datetime | None, sender: EventSender) -> datetime:
     """Return when an event happened by the clock of this machine: so long before arrival as before it was sent."""
     if value is None:
         return sender.received_at

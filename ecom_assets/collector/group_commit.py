@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ecom_assets.collector.segments import Entry
+from ecom_assets.collector.segments import SegmentEntry
 
 RECENT_S: Final = 10.0
 """Seconds for which a failure of the disk makes the process unhealthy: then a proxy may try it again."""
@@ -24,7 +24,7 @@ class OverloadError(Exception):
 
 @dataclass(frozen=True)
 class _Waiting:
-    entries: Sequence[Entry]
+    entries: Sequence[SegmentEntry]
     size: int
     loop: asyncio.AbstractEventLoop
     answer: "asyncio.Future[None]"
@@ -41,7 +41,7 @@ class _Waiting:
 class GroupCommit:
     """Takes entries from an event loop, and answers when they are on disk."""
 
-    def __init__(self, append: Callable[[Sequence[Entry]], None], most_waiting_bytes: int) -> None:
+    def __init__(self, append: Callable[[Sequence[SegmentEntry]], None], most_waiting_bytes: int) -> None:
         """Set what makes entries durable, and how many bytes may wait for it."""
         self._append = append
         self._most_waiting_bytes = most_waiting_bytes
@@ -54,7 +54,7 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="group-commit", daemon=True)
         self._thread.start()
 
-    async def commit(self, entries: Sequence[Entry]) -> None:
+    async def commit(self, entries: Sequence[SegmentEntry]) -> None:
         """Return when entries are durable.
 
         Raises:

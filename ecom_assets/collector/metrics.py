@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from ecom_assets.collector.segments import Layout
+from ecom_assets.collector.segments import SegmentLayout
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0)
@@ -48,7 +48,7 @@ class CollectMetrics:
         """Count a request of which nothing was taken."""
         self._rejected.labels(reason).inc()
 
-    def sealed(self, layout: Layout, row_count: int) -> None:
+    def sealed(self, layout: SegmentLayout, row_count: int) -> None:
         """Count a sealed segment."""
         self._sealed.labels(layout.value).inc(row_count)
         self._files.labels(layout.value).inc()

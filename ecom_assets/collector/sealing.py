@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import structlog
 
-from ecom_assets.collector.segments import Layout, SegmentFile, SegmentWriter, segments_of_the_dead
+from ecom_assets.collector.segments import SegmentFile, SegmentLayout, SegmentWriter, segments_of_the_dead
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import EventMapping, load_mapping
@@ -36,7 +36,10 @@ DEAD_LETTERS: Final = pa.schema(
 UNREADABLE: Final = "unreadable"
 MEMORY: Final = "512MB"
 LOOK_FOR_DEAD_S: Final = 10.0
-_MAPPINGS: Final = {Layout.NATIVE: "ecommerce", Layout.SEGMENT: str(Path(__file__).with_name("segment_calls.yaml"))}
+_MAPPINGS: Final = {
+    SegmentLayout.NATIVE: "ecommerce",
+    SegmentLayout.SEGMENT: str(Path(__file__).with_name("segment_calls.yaml")),
+}
 
 
 class SegmentSealer:
@@ -48,7 +51,9 @@ class SegmentSealer:
         self._timezone = timezone
         self._con = plain_connection(MEMORY)
         self._con.execute("SET threads = 1")  # the event loop needs the other core
-        self._mappings: dict[Layout, EventMapping] = {layout: load_mapping(name) for layout, name in _MAPPINGS.items()}
+        self._mappings: dict[SegmentLayout, EventMapping] = {
+            layout: load_mapping(name) for layout, name in _MAPPINGS.items()
+        }
 
     def seal(self, segment: SegmentFile) -> int:
         """Land a segment's rows, remove it, and return how many rows there were.
@@ -73,18 +78,18 @@ class SegmentSealer:
         self._con.close()
 
     def _land(self, segment: SegmentFile, lines: Sequence[bytes]) -> None:
-        refused = lines if segment.layout is Layout.REFUSED else []
-        if segment.layout is not Layout.REFUSED:
+        refused = lines if segment.layout is SegmentLayout.REFUSED else []
+        if segment.layout is not SegmentLayout.REFUSED:
             tables, unreadable = self._mapped(segment.layout, segment.path, lines)
             refused = [_unreadable(line, segment.layout) for line in unreadable]
         letters = day_folder(dead_letter_folder(self._landing), segment.day)
         if refused:  # first, since the file of events ends the segment
             land(_dead_letters(refused), letters / segment.landing_name)
-        if segment.layout is not Layout.REFUSED and tables:
+        if segment.layout is not SegmentLayout.REFUSED and tables:
             footer = {MAPPED_BY: segment.layout.value}
             land(pa.concat_tables(tables), day_folder(self._landing, segment.day) / segment.landing_name, footer)
 
-    def _mapped(self, layout: Layout, path: Path, lines: Sequence[bytes]) -> tuple[list[pa.Table], list[bytes]]:
+    def _mapped(self, layout: SegmentLayout, path: Path, lines: Sequence[bytes]) -> tuple[list[pa.Table], list[bytes]]:
         """Return the rows of lines, and the lines that cannot be read; one of these must not hold up the others."""
         try:
             rows = self._rows(layout, path)
@@ -106,13 +111,13 @@ class SegmentSealer:
             unreadable += others
         return tables, unreadable
 
-    def _rows(self, layout: Layout, path: Path) -> pa.Table:
+    def _rows(self, layout: SegmentLayout, path: Path) -> pa.Table:
         files = RecordFiles.open(self._con, [path], self._mappings[layout], self._timezone)
         rows = self._con.sql(select([*LANDED.names], f"({files.received_sql()})", "malformed_row IS NULL"))
         return rows.to_arrow_table().cast(LANDED)
 
 
-def _unreadable(line: bytes, layout: Layout) -> bytes:
+def _unreadable(line: bytes, layout: SegmentLayout) -> bytes:
     now = datetime.now(UTC).isoformat()
     letter = {"received_at": now, "reason": UNREADABLE, "detail": "", "layout": layout.value, "caller": ""}
     return json.dumps({**letter, "value": line.decode(errors="replace")}).encode()
@@ -130,7 +135,7 @@ class SealingThread:
     """Seals what a process has finished, every so often, and what dead processes left."""
 
     def __init__(
-        self, settings: Settings, landing: Path, writer: SegmentWriter, on_sealed: Callable[[Layout, int], None]
+        self, settings: Settings, landing: Path, writer: SegmentWriter, on_sealed: Callable[[SegmentLayout, int], None]
     ) -> None:
         """Seal the segments of `writer` into `landing`; `on_sealed` gets the layout and rows of each."""
         self._writer = writer

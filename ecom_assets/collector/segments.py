@@ -26,7 +26,7 @@ SUFFIX: Final = ".ndjson"
 BLOCK: Final = 65_536
 
 
-class Layout(StrEnum):
+class SegmentLayout(StrEnum):
     """What the lines of a segment are."""
 
     NATIVE = "ecommerce"
@@ -35,11 +35,11 @@ class Layout(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class SegmentEntry:
     """Whole lines of one layout that arrived on one day."""
 
     day: date
-    layout: Layout
+    layout: SegmentLayout
     lines: bytes
 
 
@@ -56,9 +56,9 @@ class SegmentFile:
         return date.fromisoformat(self.path.parent.name.partition("=")[2])
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> SegmentLayout:
         """Return what its lines are."""
-        return Layout(self.path.name.removesuffix(SUFFIX).rpartition(".")[2])
+        return SegmentLayout(self.path.name.removesuffix(SUFFIX).rpartition(".")[2])
 
     @property
     def landing_name(self) -> str:
@@ -96,19 +96,19 @@ class SegmentWriter:
         self.folder = folder
         self.process_id = uuid4().hex
         self._number = 0
-        self._open: dict[tuple[date, Layout], _OpenSegment] = {}
+        self._open: dict[tuple[date, SegmentLayout], _OpenSegment] = {}
         self._finished: list[SegmentFile] = []
         self._changing = threading.Lock()
         make_folder(folder)
         self._lock_handle = _new_lock(folder, self.process_id)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[SegmentEntry]) -> None:
         """Append entries, and return when they are on disk.
 
         Raises:
             OSError: They are not; nothing of them counts.
         """
-        by_segment: dict[tuple[date, Layout], list[bytes]] = {}
+        by_segment: dict[tuple[date, SegmentLayout], list[bytes]] = {}
         for entry in entries:
             by_segment.setdefault((entry.day, entry.layout), []).append(entry.lines)
         with self._changing:
@@ -138,12 +138,12 @@ class SegmentWriter:
             _lock_path(self.folder, self.process_id).unlink()
         os.close(self._lock_handle)
 
-    def _appended(self, key: tuple[date, Layout], lines: bytes) -> _OpenSegment:
+    def _appended(self, key: tuple[date, SegmentLayout], lines: bytes) -> _OpenSegment:
         segment = self._open.get(key) or self._create(key)
         segment.append(lines)
         return segment
 
-    def _create(self, key: tuple[date, Layout]) -> _OpenSegment:
+    def _create(self, key: tuple[date, SegmentLayout]) -> _OpenSegment:
         day, layout = key
         self._number += 1
         path = day_folder(self.folder, day) / f"{self.process_id}-{self._number}.{layout}{SUFFIX}"
@@ -153,7 +153,7 @@ class SegmentWriter:
         sync_folder(path.parent)
         return segment
 
-    def _finish(self, key: tuple[date, Layout]) -> None:
+    def _finish(self, key: tuple[date, SegmentLayout]) -> None:
         if (segment := self._open.pop(key, None)) is not None:
             self._finished.append(segment.closed())
 

@@ -101,7 +101,7 @@ def test_segment_s_calls_arrive_as_their_mapping_reads_them(client: CollectClien
     basic = {"authorization": "Basic " + base64.b64encode(f"{keys['server']}:".encode()).decode()}
     product = {"product_id": "4711", "category": "Lamps", "price": 19.9, "url": f"{SHOP}/lamps"}
     context = {"userAgent": IPHONE, "ip": "203.0.113.7", "traits": {"email": "anna@example.com"}}
-    calls = {
+    calls: dict[str, dict[str, object]] = {
         "/v1/t": {"event": "Product Added", "anonymousId": "a-1", "properties": product, "context": context},
         "/v1/page": {"anonymousId": "a-1", "context": {"page": {"url": f"{SHOP}/", "referrer": OTHER}}},
         "/v1/identify": {"anonymousId": "a-1", "userId": "anna", "traits": {"email": "anna@example.com"}},

@@ -12,7 +12,7 @@ import pytest
 
 from ecom_assets.clock import now_utc
 from ecom_assets.collector.group_commit import GroupCommit, OverloadError
-from ecom_assets.collector.segments import Entry, Layout
+from ecom_assets.collector.segments import SegmentEntry, SegmentLayout
 from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting, start_process
 from ecom_assets_tests.ports import free_port
 
@@ -44,14 +44,14 @@ def test_a_client_that_leaves_within_its_body_leaves_nothing(tmp_path: Path) -> 
 
 
 def test_a_full_queue_refuses_before_anything_is_lost() -> None:
-    taken: list[Entry] = []
+    taken: list[SegmentEntry] = []
     disk = threading.Event()
 
-    def append(entries: Sequence[Entry]) -> None:
+    def append(entries: Sequence[SegmentEntry]) -> None:
         disk.wait(10)
         taken.extend(entries)
 
-    entry = Entry(now_utc().date(), Layout.NATIVE, b"x" * 600)
+    entry = SegmentEntry(now_utc().date(), SegmentLayout.NATIVE, b"x" * 600)
 
     async def story() -> list[object]:
         commits = GroupCommit(append, most_waiting_bytes=1_000)

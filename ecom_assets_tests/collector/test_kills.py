@@ -16,7 +16,7 @@ from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.ports import free_port
 
 
-class Sender(threading.Thread):
+class RepeatingClient(threading.Thread):
     """Sends batches as a client does that repeats what was not acknowledged; half of them are Segment's calls."""
 
     def __init__(self, address: str, name: str) -> None:
@@ -68,7 +68,7 @@ def _story(folder: Path, kill_count: int, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 (when to kill)
     port = free_port()
     collector = start_process(folder, port)
-    senders = [Sender(collector.address, f"s{number}") for number in range(2)]
+    senders = [RepeatingClient(collector.address, f"s{number}") for number in range(2)]
     for sender in senders:
         sender.start()
     for _ in range(kill_count):
@@ -81,7 +81,7 @@ def _story(folder: Path, kill_count: int, seed: int) -> None:
     _compare(collector, senders, kill_count)
 
 
-def _compare(collector: CollectProcess, senders: list[Sender], kill_count: int) -> None:
+def _compare(collector: CollectProcess, senders: list[RepeatingClient], kill_count: int) -> None:
     acknowledged = set().union(*(sender.acknowledged for sender in senders))
     ids = [row["event_id"] for row in collector.events()]
     assert acknowledged
@@ -179,7 +179,7 @@ def test_a_torn_line_is_left_out_since_nobody_was_told_of_it(tmp_path: Path) -> 
 def test_two_processes_share_a_port_and_a_folder(tmp_path: Path) -> None:
     port = free_port()
     collectors = [start_process(tmp_path, port), start_process(tmp_path, port)]
-    senders = [Sender(collectors[0].address, f"s{number}") for number in range(4)]
+    senders = [RepeatingClient(collectors[0].address, f"s{number}") for number in range(4)]
     for sender in senders:
         sender.start()
     time.sleep(1)
