@@ -21,6 +21,7 @@ FULL = {
     "api": [["api.py"]],
     "api_cache": [["api_cache.py"]],
     "cohorts": [["cohorts.py"]],
+    "collect": [["collect.py"]],
     "attribution": [["attribution.py"]],
     "dashboard": [["dashboard.py"]],
     "delivery": [["delivery.py"]],
@@ -43,6 +44,7 @@ FULL = {
 QUICK = {
     "api": [["api.py", "--size", "quick", "--rounds", "2"]],
     "api_cache": [["api_cache.py", "--requests", "4000"]],
+    "collect": [["collect.py", "5"]],
     "cohorts": [["cohorts.py", "--events", "1000000", "--repetitions", "3"]],
     "attribution": [["attribution.py", "--purchases", "50000"]],
     "dashboard": [["dashboard.py", "--days", "60"]],

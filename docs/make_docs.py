@@ -29,6 +29,7 @@ from ecom_assets.api.app import build_app
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.registry import ALL
+from ecom_assets.settings.collecting import CollectSettings
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.subjects import (
@@ -80,6 +81,7 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     LedgerSettings: "The ledger of deliveries, and customers.json",
     PrivacySettings: "Erasing people, and how long rows are kept",
     ServingSettings: "The HTTP API: address, access and limits",
+    CollectSettings: "The collector: address, limits, and what is kept of a visitor",
     AnswerSettings: "The HTTP API: ad-hoc questions",
     AlertSettings: "Alerts and reports",
     LineageSettings: "Lineage",

@@ -4,6 +4,7 @@ import json
 import threading
 import webbrowser
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -66,6 +67,12 @@ def create_key(
     scope: Annotated[
         list[str] | None, typer.Option(help="read, personal, write, collect or admin; repeat the option for several.")
     ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A site whose pages may send events with the key, such as https://shop.example; default any."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make an API key, and show it this once."""
@@ -73,7 +80,7 @@ def create_key(
     for requested in scopes:
         if requested not in set(Scope):
             raise UsageError(f"--scope {requested!r} is not a scope; {did_you_mean(requested, map(str, Scope))}.")
-    made, key = _file().create(name, tuple(map(Scope, dict.fromkeys(scopes))))
+    made, key = _file().create(name, tuple(map(Scope, dict.fromkeys(scopes))), tuple(map(_origin, origin or ())))
     if as_json:
         typer.echo(json.dumps(_shown(made) | {"key": key}))
         return
@@ -93,7 +100,10 @@ def list_keys(as_json: Json = False) -> None:
         return
     for key in keys:
         state = f"revoked {key['revoked_at']}" if key["revoked_at"] else "valid"
-        typer.echo(f"{key['key_id']}  {'+'.join(key['scopes']):<12}  {key['created_at']}  {state}  {key['name']}")
+        typer.echo(
+            f"{key['key_id']}  {'+'.join(key['scopes']):<12}  {key['created_at']}  {state}  {key['name']}"
+            + "".join(f"  {origin}" for origin in key["origins"])
+        )
     if not keys:
         typer.echo("There are no keys; `ecom api-key create --name NAME` makes one.", err=True)
 
@@ -107,6 +117,18 @@ def revoke_key(
     typer.echo(json.dumps(revoked) if as_json else f"Key {key_id} is revoked.")
 
 
+def _origin(address: str) -> str:
+    """Return an origin as browsers send it.
+
+    Raises:
+        UsageError: It is not one.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query:
+        raise UsageError(f"--origin {address!r} is not a site; give its scheme and host, such as https://shop.example.")
+    return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
 def _file() -> KeyFile:
     return KeyFile(load_settings().home)
 
@@ -116,6 +138,7 @@ def _shown(key: ApiKey) -> dict[str, Any]:
         "key_id": key.key_id,
         "name": key.name,
         "scopes": [scope.value for scope in key.scopes],
+        "origins": list(key.origins),
         "created_at": key.created_at.isoformat(timespec="seconds"),
         "revoked_at": key.revoked_at.isoformat(timespec="seconds") if key.revoked_at else None,
     }

@@ -36,6 +36,7 @@ COMMANDS: Final[Commands] = {
     "release": "release.release_command",
     "erase": "erase.erase",
     "retain": "retain.retain",
+    "collect": "collect.collect",
     "compact": "compact.compact_command",
     "copy": "copy.copy",
     "migrate": "migrate.migrate_command",

@@ -42,6 +42,13 @@ _THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 _RATE = re.compile(r"[1-9]\d*/(second|minute|hour|day)")
 
 
+def valid_rate(value: str) -> str:
+    """Return the value if it is a rate or `none`, else raise ValueError."""
+    if value != NO_LIMIT and not _RATE.fullmatch(value):
+        raise ValueError("is not a rate, such as 600/minute or 20/second, and not `none`")
+    return value
+
+
 class ServingSettings(BaseSettings):
     """What `Settings` has for the API that `ecom api` serves."""
 
@@ -100,9 +107,7 @@ class ServingSettings(BaseSettings):
     @field_validator("rate_limit_key", "rate_limit_address")
     @classmethod
     def _rate(cls, value: str) -> str:
-        if value != NO_LIMIT and not _RATE.fullmatch(value):
-            raise ValueError("is not a rate, such as 600/minute or 20/second, and not `none`")
-        return value
+        return valid_rate(value)
 
     @field_validator("api_trusted_proxies")
     @classmethod

@@ -24,6 +24,7 @@ from pydantic_settings import (
 from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
+from ecom_assets.settings.collecting import CollectSettings
 from ecom_assets.settings.home import close_to_others, places_in, require_history
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.subjects import (
@@ -70,6 +71,7 @@ class Settings(
     OrderGateSettings,
     GateSettings,
     LandingSettings,
+    CollectSettings,
 ):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 

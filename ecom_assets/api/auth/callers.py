@@ -70,10 +70,14 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request; `name` is for logs and is never the key itself."""
+    """Who sends a request; `name` is for logs and is never the key itself.
+
+    `origins` are the sites whose pages may send events with the key; empty for any.
+    """
 
     name: str
     scopes: frozenset[Scope]
+    origins: frozenset[str] = frozenset()
 
     def may(self, scope: Scope) -> bool:
         """Return whether the caller has a scope, or `admin`."""

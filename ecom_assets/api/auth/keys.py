@@ -36,6 +36,13 @@ class ApiKey:
     sha256: str
     created_at: datetime
     revoked_at: datetime | None = None
+    origins: tuple[str, ...] = ()
+    """The sites whose pages may send events with the key, such as https://shop.example; none for any."""
+
+    @property
+    def caller(self) -> Caller:
+        """Return who sends a request with this key."""
+        return Caller(f"key:{self.key_id}", frozenset(self.scopes), frozenset(self.origins))
 
 
 _FILE: Final = TypeAdapter(dict[Literal["keys"], list[ApiKey]])
@@ -64,11 +71,11 @@ class KeyFile:
                 "move it away and make keys again."
             ) from error
 
-    def create(self, name: str, scopes: tuple[Scope, ...]) -> tuple[ApiKey, str]:
+    def create(self, name: str, scopes: tuple[Scope, ...], origins: tuple[str, ...] = ()) -> tuple[ApiKey, str]:
         """Create a key; the second value is the key itself, which is not stored."""
         key_id = secrets.token_hex(4)
         secret = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
-        made = ApiKey(key_id, name, scopes, hash_of(secret), now_utc())
+        made = ApiKey(key_id, name, scopes, hash_of(secret), now_utc(), origins=origins)
         with self._changing():
             self._write([*self.all(), made])
         return made, secret
@@ -167,7 +174,7 @@ class KeyRing:
             self._of_file = {}
             keys = self.file.all()
             valid = (key for key in keys if key.revoked_at is None)
-            self._of_file = {key.sha256: Caller(f"key:{key.key_id}", frozenset(key.scopes)) for key in valid}
+            self._of_file = {key.sha256: key.caller for key in valid}
             self._has_file_keys, self._seen = bool(keys), now
 
 

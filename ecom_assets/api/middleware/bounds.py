@@ -1,6 +1,6 @@
 """Limits on the size of a request body, the time to send it, and the time to answer.
 
-The server limits the time to send the headers (`api/server.py`).
+The server limits the time to send the headers (`api/connections.py`).
 """
 
 import asyncio

@@ -1,0 +1,239 @@
+"""The ASGI application of the collector. It answers when the events are on disk, and before anything can be lost."""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, NoReturn
+from zoneinfo import ZoneInfo
+
+import orjson
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from ecom_assets.clock import Clock, now_utc
+from ecom_assets.collector.access import RETRY_S, CollectRefusal, EventQuota, WriteAccess, key_of
+from ecom_assets.collector.events import (
+    CALL_TYPES,
+    EventRefusal,
+    EventSender,
+    Reader,
+    call_of,
+    dead_letter,
+    event_in_query,
+    members_of,
+    native_event,
+    taken_events,
+)
+from ecom_assets.collector.group_commit import GroupCommit, OverloadError
+from ecom_assets.collector.metrics import CONTENT_TYPE, CollectMetrics
+from ecom_assets.collector.pages import image, library_settings, script
+from ecom_assets.collector.requests import (
+    ClientLeft,
+    CollectAnswer,
+    CollectRequest,
+    json_answer,
+    preflight,
+    refusal_answer,
+)
+from ecom_assets.collector.sealing import SealingThread
+from ecom_assets.collector.segments import SegmentEntry, SegmentLayout, SegmentWriter
+from ecom_assets.collector.visitors import Device, cookie_header, device_of, kept_agent, kept_properties
+from ecom_assets.settings.settings import Settings
+
+FOLDER: Final = "collector"
+"""The folder in `ECOM_HOME` with the segments."""
+MB: Final = 1_000_000
+VERSION: Final = "/v1"
+READERS: Final[Mapping[str, Reader]] = {
+    "/collect": native_event,
+    **{f"/{letter}": call_of(kind) for letter, kind in CALL_TYPES.items()},
+    **{f"/{kind}": call_of(kind) for kind in CALL_TYPES.values()},
+    **{path: call_of("") for path in ("/b", "/batch", "/import")},
+}
+"""What reads the events of a path; each also below /v1."""
+LIBRARY_SETTINGS: Final = re.compile(r"/projects/[^/]+/settings")
+Route = Callable[[CollectRequest], Awaitable[CollectAnswer]]
+
+
+class Collector:
+    """Takes events over HTTP; its threads run from the start of the server to its end."""
+
+    def __init__(self, settings: Settings, landing: Path, clock: Clock = now_utc) -> None:
+        """Set where events land.
+
+        Raises:
+            EcomError: The keys cannot be read, or everybody could send events.
+        """
+        self.settings = settings
+        self._landing = landing
+        self._clock = clock
+        self._zone = ZoneInfo(settings.timezone)
+        self._access = WriteAccess(settings)
+        self._quota = EventQuota(settings.collect_rate_key, settings.collect_rate_address)
+        self.metrics = CollectMetrics(lambda: self._commits.waiting_bytes, lambda: self._sealing.unsealed_bytes)
+        self._routes: Mapping[str, Route] = {
+            "/collect.gif": self._gif,
+            "/health": self._health,
+            "/health/live": self._live,
+            "/health/ready": self._health,
+            "/metrics": self._metrics,
+            "/ecom.js": script,
+            "/ecom-datalayer.js": script,
+        }
+
+    def start(self) -> None:
+        """Take the segments' lock, and start the threads that write and seal."""
+        self._segments = SegmentWriter(self.settings.home / FOLDER)
+        self._commits = GroupCommit(self._segments.append, self.settings.collect_waiting_mb * MB)
+        self._sealing = SealingThread(self.settings, self._landing, self._segments, self.metrics.sealed)
+
+    def stop(self) -> None:
+        """Make durable what waits, seal what is durable, and free the lock."""
+        self._commits.close()
+        self._sealing.close()
+        self._segments.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or start and stop with the server."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        began = time.perf_counter()
+        request = CollectRequest(scope, receive)
+        try:
+            answer = await self._answer(request)
+        except ClientLeft:
+            return
+        except CollectRefusal as refusal:
+            self.metrics.refused_request(refusal.reason)
+            answer = refusal_answer(refusal, scope["path"])
+        except Exception:
+            structlog.get_logger(__name__).exception("request_failed", path=scope["path"])
+            self.metrics.answered(500, time.perf_counter() - began)
+            raise
+        self.metrics.answered(answer.status, time.perf_counter() - began)
+        await answer.send(send, request.cors())
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, request: CollectRequest) -> CollectAnswer:
+        method, path = request.scope["method"], request.scope["path"]
+        inner = path.removeprefix(VERSION)
+        if method == "OPTIONS":
+            return preflight()
+        if (reader := READERS.get(inner)) is not None:
+            if method != "POST":
+                raise CollectRefusal(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", f"{path} takes POST.")
+            return await self._collect(request, reader)
+        route = library_settings if LIBRARY_SETTINGS.fullmatch(inner) else self._routes.get(inner)
+        if route is None:
+            raise CollectRefusal(HTTPStatus.NOT_FOUND, "not_found", f"There is nothing at {path}.")
+        if method not in {"GET", "HEAD"}:
+            raise CollectRefusal(HTTPStatus.METHOD_NOT_ALLOWED, "wrong_method", f"{path} takes GET.")
+        return await route(request)
+
+    async def _collect(self, request: CollectRequest, reader: Reader) -> CollectAnswer:
+        """Take the events of a body, and answer when they are durable."""
+        self._refuse_overload()
+        body = await request.body(self.settings.collect_max_batch_bytes, self.settings.collect_client_timeout_s)
+        try:
+            events, around = members_of(orjson.loads(body))
+        except orjson.JSONDecodeError as error:
+            await self._refuse_body(
+                request, EventRefusal("invalid_json", f"The body is not JSON in UTF-8: {error}"), body
+            )
+        except EventRefusal as refusal:
+            await self._refuse_body(request, refusal, body)
+        key = key_of(request.headers, {**request.query, **around})
+        return await self._take(request, reader, events, around, await self._access.caller(key, request.origin))
+
+    async def _take(
+        self, request: CollectRequest, reader: Reader, events: list[Any], around: Mapping[str, Any], caller: str
+    ) -> CollectAnswer:
+        self._quota.take(caller, request.address, len(events))
+        device = self._device(request, around) if reader is native_event else None
+        sender = self._sender(request, caller, device.device_id if device else "")
+        sent_at = around.get("sent_at") or around.get("sentAt")
+        taken = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
+        layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
+        await self._commit(taken.entries(sender.day(self._zone), layout))
+        self.metrics.took(len(taken.lines), [refused["reason"] for refused in taken.refused])
+        body = {"success": True, "accepted": len(taken.lines), "refused": taken.refused}
+        if device is None or not (taken.uses_device and self.settings.collect_cookie_days):
+            return json_answer(body)
+        is_secure = request.scope["scheme"] == "https"
+        cookie = cookie_header(device.device_id, self.settings.collect_cookie_days, is_secure=is_secure)
+        return json_answer(body, (b"set-cookie", cookie.encode()))
+
+    async def _refuse_body(self, request: CollectRequest, refusal: EventRefusal, body: bytes) -> NoReturn:
+        """Keep a body that is no JSON as a dead letter, if its key is not in the body, and refuse the request.
+
+        Raises:
+            CollectRefusal: In any case.
+        """
+        caller = await self._access.caller(key_of(request.headers, request.query), request.origin)
+        self._quota.take(caller, request.address, 1)
+        sender = self._sender(request, caller, "")
+        letter = dead_letter(refusal, SegmentLayout.NATIVE, sender, body)
+        await self._commit([SegmentEntry(sender.day(self._zone), SegmentLayout.REFUSED, letter)])
+        raise CollectRefusal(HTTPStatus.BAD_REQUEST, refusal.reason, refusal.detail) from refusal
+
+    async def _commit(self, entries: list[SegmentEntry]) -> None:
+        if not entries:
+            return
+        try:
+            await self._commits.commit(entries)
+        except OverloadError as error:
+            raise CollectRefusal(HTTPStatus.SERVICE_UNAVAILABLE, error.reason, str(error), RETRY_S) from error
+
+    def _refuse_overload(self) -> None:
+        """Refuse events while landing is so far behind that the disk would fill."""
+        if self._sealing.unsealed_bytes > self.settings.collect_unsealed_mb * MB:
+            detail = "Events cannot be landed at present; send these again later."
+            raise CollectRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "unsealed", detail, RETRY_S)
+
+    def _device(self, request: CollectRequest, around: Mapping[str, Any]) -> Device | None:
+        """Return the id of the browser that sends events of its own; None for servers, and without consent."""
+        if around.get("consent") is False or not (request.origin or b"cookie" in request.headers):
+            return None
+        return device_of(request.headers.get(b"cookie", b"").decode("latin-1"), around.get("device"))
+
+    def _sender(self, request: CollectRequest, caller: str, device_id: str) -> EventSender:
+        """Return what a request says of its sender; that of a server says nothing of a visitor."""
+        now = self._clock()
+        if not (request.origin or request.scope["method"] == "GET"):
+            return EventSender(caller, now, device_id)
+        agent = kept_agent(self.settings, request.headers.get(b"user-agent", b"").decode("latin-1"))
+        properties = kept_properties(self.settings, request.headers, request.address)
+        return EventSender(caller, now, device_id, agent, properties)
+
+    async def _gif(self, request: CollectRequest) -> CollectAnswer:
+        """Take the event in the query of an image, for mails and pages without scripts."""
+        self._refuse_overload()
+        caller = await self._access.caller(key_of(request.headers, request.query), request.origin)
+        answer = await self._take(request, native_event, [event_in_query(request.query)], request.query, caller)
+        cookies = tuple(header for header in answer.headers if header[0] == b"set-cookie")
+        return replace(image(), headers=(*image().headers, *cookies))
+
+    async def _live(self, _request: CollectRequest) -> CollectAnswer:
+        return json_answer({"status": "ok"})
+
+    async def _health(self, _request: CollectRequest) -> CollectAnswer:
+        """Say whether events are taken and landed."""
+        error = self._commits.recent_error() or self._sealing.last_error
+        body = {"status": "failing" if error else "ok", "waiting_bytes": self._commits.waiting_bytes}
+        body["unsealed_bytes"] = self._sealing.unsealed_bytes
+        return json_answer(body, status=HTTPStatus.SERVICE_UNAVAILABLE if error else HTTPStatus.OK)
+
+    async def _metrics(self, request: CollectRequest) -> CollectAnswer:
+        await self._access.require_reader(key_of(request.headers, {}))
+        return CollectAnswer(200, self.metrics.text(), CONTENT_TYPE)

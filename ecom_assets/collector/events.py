@@ -1,0 +1,262 @@
+"""What requests send, made into lines of segments: events in the native shape, and Segment's calls.
+
+Refused is what could never be read as an event. What an event says is checked by cleaning, as for every other source,
+so that its pages show why a row does not count.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from ecom_assets.collector.segments import SegmentEntry, SegmentLayout
+from ecom_assets.sources.files.mapping import EVENT_FIELDS
+from ecom_assets.tables.values import LONGEST_EVENT_TYPE
+
+TEXT_FIELDS: Final = tuple(name for name in EVENT_FIELDS if name != "properties")
+ENVELOPE: Final = frozenset({"key", "writeKey", "sent_at", "sentAt", "device", "batch"})
+"""What may stand beside an event, or around a batch, and is no property of it."""
+SERVERS: Final = frozenset({"received_at", "messageId", "properties"})
+CALL_TYPES: Final = {"t": "track", "p": "page", "s": "screen", "i": "identify", "a": "alias", "g": "group"}
+CALLS: Final = frozenset(CALL_TYPES.values())
+CALL_TEXTS: Final = ("messageId", "userId", "anonymousId", "previousId", "groupId", "name", "category", "event")
+"""The texts of Segment's calls that are kept; traits and integrations are not."""
+IDENTITIES: Final = ("user_id", "anonymous_id", "session_id")
+
+
+class EventRefusal(Exception):  # noqa: N818 (no failure of ours: the answer of an event)
+    """An event that is not taken: a word for scripts, and a sentence for people."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class EventSender:
+    """What a request itself says about its events, besides its body.
+
+    `device` is the id in the server's own cookie. `properties` are added to each event: country and network.
+    """
+
+    caller: str
+    received_at: datetime
+    device: str = ""
+    user_agent: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+    def day(self, timezone: ZoneInfo) -> date:
+        """Return the day on which the request arrived."""
+        return self.received_at.astimezone(timezone).date()
+
+    @property
+    def received_text(self) -> str:
+        """Return the instant of arrival as lines have it."""
+        return _text_of(self.received_at)
+
+
+@dataclass
+class Taken:
+    """What becomes of the events of a request."""
+
+    lines: list[bytes] = field(default_factory=list)
+    letters: list[bytes] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    uses_device: bool = False
+
+    def entries(self, day: date, layout: SegmentLayout) -> list[SegmentEntry]:
+        """Return the lines for segments."""
+        entries = [SegmentEntry(day, layout, b"".join(self.lines))] if self.lines else []
+        return entries + ([SegmentEntry(day, SegmentLayout.REFUSED, b"".join(self.letters))] if self.letters else [])
+
+
+Reader = Callable[[Any, datetime | None, EventSender], dict[str, Any]]
+"""Makes one event of a body into the members of its line; `datetime` is when its sender says that it was sent."""
+
+
+def taken_events(events: list[Any], reader: Reader, sent_at: object, sender: EventSender, most_bytes: int) -> Taken:
+    """Return the lines of events, and what is refused, each with its position and reason."""
+    result = Taken()
+    sent = _instant(sent_at)
+    layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
+    for index, event in enumerate(events):
+        try:
+            _check_shape(event, most_bytes)
+            line = reader(event, sent, sender)
+        except EventRefusal as refusal:
+            named = event.get("event_id") or event.get("messageId") if isinstance(event, dict) else None
+            result.refused.append(
+                {"index": index, "event_id": named, "reason": refusal.reason, "detail": refusal.detail}
+            )
+            result.letters.append(dead_letter(refusal, layout, sender, orjson.dumps(event)))
+        else:
+            result.uses_device |= bool(sender.device) and line.get("anonymous_id") == sender.device
+            result.lines.append(orjson.dumps(line) + b"\n")
+    return result
+
+
+def dead_letter(refusal: EventRefusal, layout: SegmentLayout, sender: EventSender, value: bytes) -> bytes:
+    """Return the line of a refused event; what is not UTF-8 is kept as hexadecimal digits."""
+    letter = {"received_at": sender.received_text, "reason": refusal.reason, "detail": refusal.detail}
+    letter |= {"layout": layout.value, "caller": sender.caller}
+    try:
+        return orjson.dumps({**letter, "value": value.decode()}) + b"\n"
+    except UnicodeDecodeError:
+        return orjson.dumps({**letter, "hex": value.hex()}) + b"\n"
+
+
+def native_event(event: dict[str, Any], sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
+    """Return an event in the native shape; further members become properties.
+
+    Raises:
+        EventRefusal: It cannot be read as an event.
+    """
+    line: dict[str, Any] = {}
+    for name in TEXT_FIELDS:
+        if (value := event.get(name)) is not None and value != "":
+            line[name] = value if type(value) is str else _text(name, value)
+    kind = line.get("event_type", "")
+    if not 1 <= len(kind) <= LONGEST_EVENT_TYPE:
+        raise EventRefusal("missing_event_type", f"event_type must have 1 to {LONGEST_EVENT_TYPE} characters.")
+    line.setdefault("event_id", _id(event.get("messageId")))
+    line["event_timestamp"] = _text_of(_happened_at("event_timestamp", line.get("event_timestamp"), sent_at, sender))
+    if sender.device and "anonymous_id" not in line:
+        line["anonymous_id"] = sender.device
+    if not any(name in line for name in IDENTITIES):
+        raise EventRefusal("missing_identity", "One of user_id, anonymous_id and session_id is needed.")
+    if sender.user_agent and "user_agent" not in line:
+        line["user_agent"] = sender.user_agent
+    others = {name: value for name, value in event.items() if name not in _NOT_PROPERTIES and value is not None}
+    if properties := {**others, **_object("properties", event.get("properties")), **sender.properties}:
+        line["properties"] = properties
+    line["received_at"] = sender.received_text
+    return line
+
+
+_NOT_PROPERTIES: Final = frozenset(TEXT_FIELDS) | SERVERS | ENVELOPE
+
+
+def call_of(kind: str) -> Reader:
+    """Return the reader of Segment's calls at the path of one of them; empty at that of batches."""
+
+    def read(event: dict[str, Any], sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
+        return segment_call(event, str(event.get("type") or kind), sent_at, sender)
+
+    return read
+
+
+def segment_call(event: dict[str, Any], kind: str, sent_at: datetime | None, sender: EventSender) -> dict[str, Any]:
+    """Return one of Segment's calls with what the mapping `segment` reads of it.
+
+    Raises:
+        EventRefusal: It cannot be read as a call.
+    """
+    if kind not in CALLS:
+        raise EventRefusal("unknown_call", f"type must be one of {', '.join(sorted(CALLS))}.")
+    texts = ((name, event.get(name)) for name in CALL_TEXTS)
+    line: dict[str, Any] = {name: _text(name, value) for name, value in texts if value is not None and value != ""}
+    if kind == "track" and not 1 <= len(line.get("event", "")) <= LONGEST_EVENT_TYPE:
+        raise EventRefusal("missing_event_type", f"event must have 1 to {LONGEST_EVENT_TYPE} characters.")
+    if "userId" not in line and "anonymousId" not in line:
+        raise EventRefusal("missing_identity", "One of userId and anonymousId is needed.")
+    line["type"] = kind
+    line.setdefault("messageId", _id(None))
+    called = event.get("timestamp") or event.get("originalTimestamp")
+    sent_at = _instant(event.get("sentAt")) or sent_at
+    line["timestamp"] = _text_of(_happened_at("timestamp", called, sent_at, sender))
+    line["context"] = _context(_object("context", event.get("context")), sender)
+    if properties := {**_object("properties", event.get("properties")), **sender.properties}:
+        line["properties"] = properties
+    line["receivedAt"] = sender.received_text
+    return line
+
+
+def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
+    """Return what is kept of a call's context: neither address nor traits."""
+    agent = context.get("userAgent") or sender.user_agent
+    page = context.get("page")
+    kept = {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
+    return {"page": kept, "userAgent": agent if isinstance(agent, str) else None}
+
+
+def _check_shape(event: object, most_bytes: int) -> None:
+    if not isinstance(event, dict):
+        raise EventRefusal("not_an_object", "An event is a JSON object.")
+    size = len(orjson.dumps(event))
+    if size > most_bytes:
+        raise EventRefusal("event_too_large", f"The event has {size:,} bytes, and {most_bytes:,} are allowed.")
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise EventRefusal("wrong_type", f"{name} must be a text or a number.")
+
+
+def _object(name: str, value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise EventRefusal("wrong_type", f"{name} must be an object.")
+    return value
+
+
+def _id(value: object) -> str:
+    return value if isinstance(value, str) and value else str(uuid4())
+
+
+def _happened_at(name: str, value: object, sent_at: datetime | None, sender: EventSender) -> datetime:
+    """Return when an event happened by the clock of this machine: so long before arrival as before it was sent."""
+    if value is None:
+        return sender.received_at
+    happened = _instant(value)
+    if happened is None:
+        raise EventRefusal("unparseable_timestamp", f"{name} must be like 2026-01-31T12:00:00Z.")
+    if sent_at is None:
+        return happened
+    return sender.received_at - max(sent_at - happened, timedelta(0))
+
+
+def _instant(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def _text_of(instant: datetime) -> str:
+    """Return an instant as lines have it, which every mapping reads."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def members_of(body: Any) -> tuple[list[Any], Mapping[str, Any]]:  # noqa: ANN401 (any JSON)
+    """Return the events of a body, and what stands around or beside them.
+
+    Raises:
+        EventRefusal: The body is neither an event nor a batch.
+    """
+    if isinstance(body, list):
+        return body, {}
+    if not isinstance(body, dict):
+        raise EventRefusal("not_an_object", "The body must be an event, a list of events, or an object with `batch`.")
+    batch = body.get("batch")
+    if batch is None:
+        return [body], body
+    if not isinstance(batch, list):
+        raise EventRefusal("wrong_type", "batch must be a list of events.")
+    return batch, body
+
+
+def event_in_query(query: Mapping[str, str]) -> dict[str, str]:
+    """Return the event that is in the query of an image's address."""
+    return {name: value for name, value in query.items() if name not in ENVELOPE}

@@ -1,0 +1,163 @@
+"""A request to the collector: its body within bounds, and the answer to it."""
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.types import Message, Receive, Scope, Send
+
+from ecom_assets.api.problems import MEDIA_TYPE, phrase
+from ecom_assets.collector.access import CollectRefusal
+
+GZIP_WINDOW: Final = 31
+ALLOWED_HEADERS: Final = b"authorization, content-type, content-encoding, x-api-key, x-retry-count"
+PREFLIGHT_S: Final = b"86400"
+
+
+class ClientLeft(Exception):  # noqa: N818 (as `ClientDisconnect`)
+    """The client has closed the connection before its request was whole."""
+
+
+@dataclass(frozen=True)
+class CollectAnswer:
+    """An answer, whole."""
+
+    status: int
+    body: bytes = b""
+    media_type: str = "application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    async def send(self, send: Send, more: list[tuple[bytes, bytes]]) -> None:
+        """Send it with more headers."""
+        headers = [(b"content-type", self.media_type.encode()), (b"content-length", str(len(self.body)).encode())]
+        headers += [(b"x-content-type-options", b"nosniff"), *self.headers, *more]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@dataclass
+class CollectRequest:
+    """A request as the server passes it on."""
+
+    scope: Scope
+    receive: Receive
+    headers: Mapping[bytes, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the headers."""
+        self.headers = dict(self.scope["headers"])
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """Return the parameters of the address."""
+        return dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
+
+    @property
+    def origin(self) -> str:
+        """Return the site of the page that sends the request; empty if no page does."""
+        return self.headers.get(b"origin", b"").decode("latin-1")
+
+    @property
+    def address(self) -> str:
+        """Return the address of the client."""
+        return str((self.scope.get("client") or ("",))[0])
+
+    def cors(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers that let a page read the answer; whether it may send events is a matter of its key."""
+        if not (origin := self.headers.get(b"origin")):
+            return []
+        return [
+            (b"access-control-allow-origin", origin),
+            (b"access-control-allow-credentials", b"true"),
+            (b"access-control-expose-headers", b"retry-after"),
+            (b"vary", b"origin"),
+        ]
+
+    async def body(self, most_bytes: int, timeout_s: float) -> bytes:
+        """Return the body, unpacked.
+
+        Raises:
+            CollectRefusal: It is too large, too slow, or no gzip though its header says so.
+            ClientLeft: It did not come whole.
+        """
+        announced = self.headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > most_bytes:
+            raise _too_large(most_bytes)
+        try:
+            async with asyncio.timeout(timeout_s):
+                packed = await self._received(most_bytes)
+        except TimeoutError as error:
+            detail = f"The body did not come within {timeout_s:g} s; send it faster."
+            raise CollectRefusal(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", detail) from error
+        encoding = self.headers.get(b"content-encoding", b"identity").lower()
+        if encoding == b"identity":
+            return packed
+        if encoding != b"gzip":
+            detail = "The body may be packed by gzip only."
+            raise CollectRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong_encoding", detail)
+        return _unpacked(packed, most_bytes)
+
+    async def _received(self, most_bytes: int) -> bytes:
+        message: Message = await self.receive()
+        parts = []
+        size = 0
+        while message["type"] == "http.request":
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > most_bytes:
+                raise _too_large(most_bytes)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+            message = await self.receive()
+        raise ClientLeft
+
+
+def _too_large(most_bytes: int) -> CollectRefusal:
+    detail = f"A body may have {most_bytes:,} bytes, unpacked too; send its events in several."
+    return CollectRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail)
+
+
+def _unpacked(packed: bytes, most_bytes: int) -> bytes:
+    unpacker = zlib.decompressobj(GZIP_WINDOW)
+    try:
+        body = unpacker.decompress(packed, most_bytes + 1)
+    except zlib.error as error:
+        raise CollectRefusal(HTTPStatus.BAD_REQUEST, "wrong_encoding", "The body is not gzip.") from error
+    if len(body) > most_bytes:
+        raise _too_large(most_bytes)
+    if not unpacker.eof:
+        raise CollectRefusal(HTTPStatus.BAD_REQUEST, "wrong_encoding", "The gzip of the body ends too early.")
+    return body
+
+
+def json_answer(body: Mapping[str, Any], *headers: tuple[bytes, bytes], status: int = 200) -> CollectAnswer:
+    """Return an answer in JSON."""
+    return CollectAnswer(status, orjson.dumps(body), headers=headers)
+
+
+def refusal_answer(refusal: CollectRefusal, path: str) -> CollectAnswer:
+    """Return the problem document of a refusal; one that ends a body early closes the connection."""
+    body = {"type": "about:blank", "title": phrase(refusal.status), "status": int(refusal.status)}
+    body |= {"detail": refusal.detail, "reason": refusal.reason, "instance": path}
+    headers = [(b"retry-after", str(refusal.retry_s).encode())] if refusal.retry_s else []
+    if refusal.status in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.REQUEST_TIMEOUT}:
+        headers.append((b"connection", b"close"))
+    return CollectAnswer(refusal.status, orjson.dumps(body), MEDIA_TYPE, tuple(headers))
+
+
+def preflight() -> CollectAnswer:
+    """Return the answer to a browser that asks whether a page may send a request."""
+    return CollectAnswer(
+        HTTPStatus.NO_CONTENT,
+        headers=(
+            (b"access-control-allow-methods", b"GET, POST"),
+            (b"access-control-allow-headers", ALLOWED_HEADERS),
+            (b"access-control-max-age", PREFLIGHT_S),
+        ),
+    )

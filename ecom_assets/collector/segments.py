@@ -1,0 +1,215 @@
+"""Segments: the files of one process that make events durable before they are landing files.
+
+    <home>/collector/<process id>.lock
+    <home>/collector/received_date=2026-11-24/<process id>-7.segment.ndjson
+
+A segment holds lines of one day of arrival and one layout, and is only ever appended to. Whoever holds the lock of a
+process may seal its segments: the process itself, or, once it is dead, whoever looks next.
+"""
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from ecom_assets.atomic_files import sync_folder
+from ecom_assets.sources.landing import collector_file_name, day_folder, make_folder
+
+SUFFIX: Final = ".ndjson"
+BLOCK: Final = 65_536
+
+
+class SegmentLayout(StrEnum):
+    """What the lines of a segment are."""
+
+    NATIVE = "ecommerce"
+    SEGMENT = "segment"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class SegmentEntry:
+    """Whole lines of one layout that arrived on one day."""
+
+    day: date
+    layout: SegmentLayout
+    lines: bytes
+
+
+@dataclass(frozen=True)
+class SegmentFile:
+    """A segment that is no longer appended to; of it, the first `size` bytes count."""
+
+    path: Path
+    size: int
+
+    @property
+    def day(self) -> date:
+        """Return the day on which its events arrived."""
+        return date.fromisoformat(self.path.parent.name.partition("=")[2])
+
+    @property
+    def layout(self) -> SegmentLayout:
+        """Return what its lines are."""
+        return SegmentLayout(self.path.name.removesuffix(SUFFIX).rpartition(".")[2])
+
+    @property
+    def landing_name(self) -> str:
+        """Return the name of the landing file that it becomes, whoever seals it, and however often."""
+        process_id, _, number = self.path.name.partition(".")[0].rpartition("-")
+        return collector_file_name(process_id, int(number))
+
+    def cut(self) -> None:
+        """Remove what does not count: the rest of a group that was never acknowledged."""
+        if self.path.stat().st_size > self.size:
+            os.truncate(self.path, self.size)
+
+
+@dataclass
+class _OpenSegment:
+    path: Path
+    handle: int
+    durable_bytes: int = 0
+
+    def append(self, lines: bytes) -> None:
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[os.write(self.handle, rest) :]
+
+    def closed(self) -> SegmentFile:
+        os.close(self.handle)
+        return SegmentFile(self.path, self.durable_bytes)
+
+
+class SegmentWriter:
+    """The segments of this process. One thread may append while another takes what is finished."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take a new process id, and hold its lock until `close`."""
+        self.folder = folder
+        self.process_id = uuid4().hex
+        self._number = 0
+        self._open: dict[tuple[date, SegmentLayout], _OpenSegment] = {}
+        self._finished: list[SegmentFile] = []
+        self._changing = threading.Lock()
+        make_folder(folder)
+        self._lock_handle = _new_lock(folder, self.process_id)
+
+    def append(self, entries: Sequence[SegmentEntry]) -> None:
+        """Append entries, and return when they are on disk.
+
+        Raises:
+            OSError: They are not; nothing of them counts.
+        """
+        by_segment: dict[tuple[date, SegmentLayout], list[bytes]] = {}
+        for entry in entries:
+            by_segment.setdefault((entry.day, entry.layout), []).append(entry.lines)
+        with self._changing:
+            try:
+                written = {key: self._appended(key, b"".join(parts)) for key, parts in by_segment.items()}
+                for segment in written.values():
+                    os.fdatasync(segment.handle)
+            except OSError:
+                # After a failed flush the kernel may forget what it could not write, so these files are not used again.
+                for key in by_segment:
+                    self._finish(key)
+                raise
+            for key, segment in written.items():
+                segment.durable_bytes += sum(map(len, by_segment[key]))
+
+    def finished(self) -> list[SegmentFile]:
+        """Return the segments with events since the last call; what comes from now on goes into new ones."""
+        with self._changing:
+            for key in list(self._open):
+                self._finish(key)
+            result, self._finished = self._finished, []
+        return result
+
+    def close(self) -> None:
+        """Free the lock, so that others may seal what is left."""
+        with suppress(OSError):
+            _lock_path(self.folder, self.process_id).unlink()
+        os.close(self._lock_handle)
+
+    def _appended(self, key: tuple[date, SegmentLayout], lines: bytes) -> _OpenSegment:
+        segment = self._open.get(key) or self._create(key)
+        segment.append(lines)
+        return segment
+
+    def _create(self, key: tuple[date, SegmentLayout]) -> _OpenSegment:
+        day, layout = key
+        self._number += 1
+        path = day_folder(self.folder, day) / f"{self.process_id}-{self._number}.{layout}{SUFFIX}"
+        make_folder(path.parent)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._open[key] = segment = _OpenSegment(path, handle)
+        sync_folder(path.parent)
+        return segment
+
+    def _finish(self, key: tuple[date, SegmentLayout]) -> None:
+        if (segment := self._open.pop(key, None)) is not None:
+            self._finished.append(segment.closed())
+
+
+@contextmanager
+def segments_of_the_dead(folder: Path, own_id: str) -> Iterator[list[SegmentFile]]:
+    """Yield the segments that processes left which no longer run, and keep others from sealing them meanwhile."""
+    paths: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob(f"*/*{SUFFIX}")):
+        paths.setdefault(path.name.rpartition("-")[0], []).append(path)
+    dead = {name: _taken_lock(folder, name) for name in paths if name != own_id}
+    try:
+        taken = [name for name, handle in dead.items() if handle is not None]
+        yield [SegmentFile(path, _whole_lines(path)) for name in taken for path in paths[name] if path.exists()]
+        for name in taken:
+            if not any(path.exists() for path in paths[name]):
+                _lock_path(folder, name).unlink(missing_ok=True)
+    finally:
+        for handle in dead.values():
+            if handle is not None:
+                os.close(handle)
+
+
+def _lock_path(folder: Path, process_id: str) -> Path:
+    return folder / f"{process_id}.lock"
+
+
+def _new_lock(folder: Path, process_id: str) -> int:
+    """Create a lock that is held from the moment at which it has its name."""
+    fresh = folder / f".{process_id}.lock.part"
+    handle = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fresh.rename(_lock_path(folder, process_id))
+    return handle
+
+
+def _taken_lock(folder: Path, process_id: str) -> int | None:
+    """Return the lock of a process that no longer runs; None if it runs."""
+    handle = os.open(_lock_path(folder, process_id), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _whole_lines(path: Path) -> int:
+    """Return the length of a file up to its last whole line; a torn one was never acknowledged."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - BLOCK)
+            file.seek(start)
+            block = file.read(end - start)
+            if (last := block.rfind(b"\n")) >= 0:
+                return start + last + 1
+            end = start
+    return 0

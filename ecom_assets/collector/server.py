@@ -1,0 +1,96 @@
+"""The server of the collector: uvicorn over bounded connections, on a port that several processes share."""
+
+import asyncio
+import resource
+import signal
+import socket
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from ecom_assets.api.connections import BoundedConnection, stop_with_parent
+from ecom_assets.api.middleware.request_log import json_lines
+from ecom_assets.collector.app import Collector
+from ecom_assets.errors import UsageError
+from ecom_assets.settings.settings import Settings
+
+BACKLOG: Final = 4_096
+"""Connections that the kernel keeps while the process is busy."""
+OTHER_FILES: Final = 200
+"""Open files besides connections: segments, landing files, the engine."""
+STOP_S: Final = 10
+
+
+def serve_collector(settings: Settings, landing: Path, *, until_parent_ends: bool = False) -> None:
+    """Take events until SIGINT or SIGTERM; requests in progress are answered, and segments sealed.
+
+    Raises:
+        EcomError: A setting is wrong, the port is taken, or everybody could send events.
+    """
+    collector = Collector(settings, landing)
+    config = new_collect_config(settings, collector)
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises the signal again for earlier handlers
+        signal.signal(stop_signal, lambda *_: None)
+    with (
+        listening(settings.collect_host, settings.collect_port) as listener,
+        json_lines(),
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
+        runner.run(_serve(uvicorn.Server(config), listener, until_parent_ends=until_parent_ends))
+
+
+def new_collect_config(settings: Settings, collector: Collector) -> uvicorn.Config:
+    """Return the configuration of uvicorn: as that of the API, with limits of its own."""
+    bounds = {
+        "client_timeout_s": settings.collect_client_timeout_s,
+        "most_connections": min(settings.collect_max_connections, _most_files() - OTHER_FILES),
+    }
+    return uvicorn.Config(
+        collector,
+        http=type("CollectConnection", (BoundedConnection,), bounds),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.collect_trusted_proxies),
+        forwarded_allow_ips=list(settings.collect_trusted_proxies),
+        timeout_graceful_shutdown=STOP_S,
+    )
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a listening socket; the kernel spreads connections over all processes that listen at the port so.
+
+    Raises:
+        UsageError: Another program listens there, or the address is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise UsageError(
+            f"The collector cannot listen at {host}:{port} ({error}); give --host or --port another value."
+        ) from error
+    return listener
+
+
+def _most_files() -> int:
+    """Allow as many open files as the system lets this process have, and return the number."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, *, until_parent_ends: bool) -> None:
+    watching = asyncio.create_task(stop_with_parent(server)) if until_parent_ends else None
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        if watching is not None:
+            watching.cancel()

@@ -1,0 +1,91 @@
+"""What is kept of who sends: the device id in a cookie, the network of the address, the short form of a user agent."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import uuid4
+
+from ecom_assets.events.clean import ROBOT_WORDS
+from ecom_assets.settings.settings import Settings
+
+COOKIE: Final = "ecom_device"
+DAY_S: Final = 86_400
+LONGEST_AGENT: Final = 512
+_DEVICE = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_BROWSERS: Final = (
+    ("edg", "Edge"),
+    ("opr", "Opera"),
+    ("firefox", "Firefox"),
+    ("chrome", "Chrome"),
+    ("safari", "Safari"),
+)
+_SYSTEMS: Final = ("iPhone", "iPad", "Android", "Windows NT", "Macintosh", "CrOS", "Linux")
+"""In the words by which `funnels/daily.py` tells computers, phones and tablets apart."""
+_V4_BITS, _V6_BITS = 24, 48
+
+
+@dataclass(frozen=True)
+class Device:
+    """The id of a browser; `is_new` if it is not in its cookie yet."""
+
+    device_id: str
+    is_new: bool
+
+
+def device_of(cookies: str, proposed: object) -> Device:
+    """Return the id in the cookie, else the one that the page proposes, else a new one.
+
+    The cookie is the server's own, so it outlives what scripts store. A page proposes an id because its first requests
+    may be sent before the first answer has set the cookie.
+    """
+    for part in cookies.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE and _DEVICE.fullmatch(value):
+            return Device(value, is_new=False)
+    if isinstance(proposed, str) and _DEVICE.fullmatch(proposed):
+        return Device(proposed, is_new=True)
+    return Device(str(uuid4()), is_new=True)
+
+
+def cookie_header(device_id: str, days: int, *, is_secure: bool) -> str:
+    """Return the value of `Set-Cookie`: no script reads it, and only pages of the same site send it."""
+    secure = "; Secure" if is_secure else ""
+    return f"{COOKIE}={device_id}; Max-Age={days * DAY_S}; Path=/; HttpOnly; SameSite=Lax{secure}"
+
+
+def kept_agent(settings: Settings, user_agent: str) -> str:
+    """Return what the settings keep of a user agent; a robot can be recognized in any case."""
+    if settings.collect_user_agent == "keep":
+        return user_agent[:LONGEST_AGENT]
+    lowered = user_agent.lower()
+    if any(word in lowered for word in ROBOT_WORDS):
+        return "bot"
+    browser = next((name for sign, name in _BROWSERS if sign in lowered), "")
+    system = next((name for name in _SYSTEMS if name.lower() in lowered), "")
+    mobile = "Mobile" if "mobile" in lowered else ""
+    return " ".join(part for part in (browser, system, mobile) if part)
+
+
+def kept_properties(settings: Settings, headers: Mapping[bytes, bytes], address: str) -> dict[str, str]:
+    """Return what the settings keep of a visitor's country and address, as properties of each event."""
+    result = {}
+    if settings.collect_country_header:
+        country = headers.get(settings.collect_country_header.lower().encode(), b"").decode("latin-1").upper()
+        if _COUNTRY.fullmatch(country):
+            result["country"] = country
+    if settings.collect_address == "short" and (network := shortened(address)):
+        result["ip"] = network
+    return result
+
+
+def shortened(address: str) -> str:
+    """Return the network of an address, so that it names nobody; empty for none."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    bits = _V4_BITS if ip.version == 4 else _V6_BITS  # noqa: PLR2004 (the version's name)
+    return str(ipaddress.ip_network(f"{ip}/{bits}", strict=False).network_address)

@@ -1,0 +1,69 @@
+"""The settings of the collector, which takes events over HTTP."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+from ecom_assets.settings.serving import NO_LIMIT, valid_rate
+from ecom_assets.settings.subjects import ByCommas
+
+
+class CollectSettings(BaseSettings):
+    """What `Settings` has for the collector that `ecom collect` runs."""
+
+    collect_host: str = Field(
+        "127.0.0.1",
+        description="Address that the collector listens on; keys are required unless it listens on loopback only",
+    )
+    collect_port: int = Field(
+        8100, ge=1, le=65535, description="Port that the collector listens on; several processes may share it"
+    )
+    collect_max_event_bytes: int = Field(
+        32_768, ge=1_000, description="Maximum size of an event in bytes; a larger one is refused, the rest is taken"
+    )
+    collect_max_batch_bytes: int = Field(
+        512_000, ge=1_000, description="Maximum size of a request body to the collector in bytes, unpacked too"
+    )
+    collect_max_connections: int = Field(
+        10_000, ge=1, description="Maximum number of connections to one process of the collector; further ones get 503"
+    )
+    collect_client_timeout_s: float = Field(
+        10.0, gt=0, description="Seconds that a client may take to send its request to the collector"
+    )
+    collect_seal_s: float = Field(
+        0.5, gt=0, description="Seconds after which the collector's events are sealed into a landing file"
+    )
+    collect_waiting_mb: int = Field(
+        64, ge=1, description="Size in MB of events that may wait for the disk; beyond it the collector answers 503"
+    )
+    collect_unsealed_mb: int = Field(
+        1_000, ge=1, description="Size in MB of durable events that no landing file has yet; beyond it: 503"
+    )
+    collect_rate_key: str = Field(
+        NO_LIMIT, description="Maximum rate of events per write key and process, such as 60000/minute; beyond it: 429"
+    )
+    collect_rate_address: str = Field(
+        NO_LIMIT, description="Maximum rate of events per client address and process; beyond it the answer is 429"
+    )
+    collect_trusted_proxies: ByCommas = Field(
+        (), description="Addresses of proxies whose X-Forwarded-For names the collector's client, by commas"
+    )
+    collect_address: Literal["drop", "short"] = Field(
+        "drop",
+        description="What is kept of a visitor's IP address: nothing, or its network (/24, /48) in properties.ip",
+    )
+    collect_user_agent: Literal["keep", "short"] = Field(
+        "keep", description="What is kept of a browser's user agent: all, or browser, system and whether it is a robot"
+    )
+    collect_country_header: str = Field(
+        "", description="Header in which a proxy names the visitor's country, such as CF-IPCountry; into properties"
+    )
+    collect_cookie_days: int = Field(
+        400, ge=0, le=400, description="Days that the collector's cookie keeps the device id; 0 sets none"
+    )
+
+    @field_validator("collect_rate_key", "collect_rate_address")
+    @classmethod
+    def _rate(cls, value: str) -> str:
+        return valid_rate(value)
