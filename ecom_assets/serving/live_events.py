@@ -49,7 +49,7 @@ class NotFilesError(NoSourceError):
 
 
 @dataclass
-class Reading:
+class FilesRead:
     """What an answer read: counts of files, the queries, and when the newest file changed."""
 
     read_count: int = 0
@@ -84,7 +84,7 @@ class LiveEvents:
 
     def refresh(
         self, now: datetime, erased_people: ErasedPeopleFilter | None = None
-    ) -> tuple[Backend, ir.Table, Reading]:
+    ) -> tuple[Backend, ir.Table, FilesRead]:
         """Read what has arrived since the last call.
 
         Args:
@@ -132,13 +132,13 @@ class LiveEvents:
             self._con.raw_sql(f"CREATE TEMP TABLE {RAW} AS {select('*, 0 AS batch', self._rows(none))}")
         return self._con
 
-    def _read(self, con: Backend, found: NewestFiles, since: datetime) -> Reading:
+    def _read(self, con: Backend, found: NewestFiles, since: datetime) -> FilesRead:
         """Insert the rows of new files, and delete those of files that are no longer there or too old."""
         naive_since = since.astimezone(UTC).replace(tzinfo=None)
         gone = ", ".join(map(str, self._forget(set(found.files), since))) or "NULL"
         old = f"event_at < TIMESTAMP '{naive_since}'"
         con.raw_sql(f"DELETE FROM {RAW} WHERE batch IN ({gone}) OR {old}")  # noqa: S608 (numbers and an instant)
-        reading = Reading(changed_at=found.changed_at)
+        reading = FilesRead(changed_at=found.changed_at)
         held = frozenset[FreshFile]().union(*self._batches.values())
         missing = [file for file in found.files if file not in held]
         due = _within(missing, MOST_BYTES)
@@ -160,7 +160,7 @@ class LiveEvents:
                 gone.append(number)
         return gone
 
-    def _insert(self, con: Backend, files: Sequence[FreshFile], since: datetime, reading: Reading) -> None:
+    def _insert(self, con: Backend, files: Sequence[FreshFile], since: datetime, reading: FilesRead) -> None:
         """Read files at once; one by one if one of them cannot be read, as it may still be being written."""
         number = next(self._numbers)
         mapping = load_mapping(mapping_name(self._settings))
@@ -177,7 +177,7 @@ class LiveEvents:
         else:
             self._batches[number] = frozenset(files)
 
-    def _read_table(self, con: Backend, since: datetime, now: datetime, reading: Reading) -> None:
+    def _read_table(self, con: Backend, since: datetime, now: datetime, reading: FilesRead) -> None:
         """Load the rows of the table of events that arrived since yesterday and happened in the kept minutes."""
         with packages_of("snowflake", "ECOM_EVENTS=snowflake://…"):
             from ecom_assets.sources.event_table import EventTable  # noqa: PLC0415 (only tables need them)
@@ -196,7 +196,7 @@ class LiveEvents:
         con.con.execute(f"INSERT INTO {RAW} BY NAME {select(names, NEWEST_ROWS)}")
 
     def _clean(
-        self, con: Backend, now: datetime, erased_people: ErasedPeopleFilter | None, reading: Reading
+        self, con: Backend, now: datetime, erased_people: ErasedPeopleFilter | None, reading: FilesRead
     ) -> ir.Table:
         """Store the clean events, each once, with their visitors."""
         raw = everything = con.table(RAW, database=("temp", "main"))

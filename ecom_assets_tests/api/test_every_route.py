@@ -12,7 +12,7 @@ from ecom_assets_tests.api.conftest import Api
 Row = dict[str, Any]
 LEFT_OUT = {"range", "definition", "explain"}
 NEEDS_A_BODY = {"steps": ["page_view", "purchase"]}
-WHOLE = {"windows", "steps"}
+WHOLE = {"windows", "minutes", "steps"}
 """Lists whose rows belong together: those of a funnel's breakdown come a page at a time."""
 CONFLICT = 409
 
@@ -41,7 +41,7 @@ def test_a_list_has_no_more_rows_than_its_limit(api: Api, path: str) -> None:
         assert answer.json()["detail"].startswith("There is no ledger of deliveries here")
         return
     body: Row = answer.json()
-    of_windows = [window["top_products"] for window in body.get("windows", ())]
+    of_windows = [window[name] for window in body.get("windows", ()) for name in ("top_products", "top_pages")]
     lists = [one for name, one in body.items() if isinstance(one, list) and name not in WHOLE]
     main = next((part for part in lists if part and isinstance(part[0], dict)), [])
     assert all(len(one) <= 1 for one in [main, *of_windows])
