@@ -17,7 +17,7 @@ from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.journeys.journeys import page_of
-from ecom_assets.serving.live_events import LIVE, MOST_BYTES, LiveEvents, FilesRead
+from ecom_assets.serving.live_events import LIVE, MOST_BYTES, FilesRead, LiveEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.tables.columns import meeting
