@@ -1,0 +1,166 @@
+"""How far a stream has been read: a small ledger per topic id and partition, beside the landing folder.
+
+The file of a range is published first, and the ledger follows, so it may be one file behind. `settled` brings it up to
+date. Compaction, retention and erasure free the names of files; they leave a file alone that the ledger is behind.
+"""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from ecom_assets.atomic_files import replacing_text
+from ecom_assets.errors import SourceError, WorkError
+from ecom_assets.sources.landing import NEXT_OFFSET, footer_of, make_folder, stream_file_name
+
+LANDING_FOLDERS: Final = "received_date=*"
+_NAME: Final = re.compile(r"kafka-(?P<topic_id>.+)-(?P<partition>\d+)-(?P<start>\d{20})\.parquet")
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What a ledger says: the next offset to read, and the half-open ranges that the broker deleted unread."""
+
+    topic: str
+    next_offset: int
+    lost: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def lost_count(self) -> int:
+        """Return how many offsets were lost."""
+        return sum(end - start for start, end in self.lost)
+
+    def after_loss(self, low: int) -> "LedgerEntry":
+        """Return the entry that goes on where the broker's messages begin."""
+        return replace(self, next_offset=low, lost=(*self.lost, (self.next_offset, low)))
+
+
+def ledger_folder(landing: Path) -> Path:
+    """Return where the ledgers of a landing folder are kept: beside it, where no source of events looks."""
+    return landing.with_name(f"{landing.name}_stream")
+
+
+@dataclass(frozen=True)
+class PartitionLedger:
+    """The ledger of a partition of one landing folder."""
+
+    landing: Path
+    topic_id: str
+    partition: int
+
+    @property
+    def path(self) -> Path:
+        """Return the ledger's file."""
+        return ledger_folder(self.landing) / f"{self.topic_id}-{self.partition}.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the partition's lock, which is freed if the process dies.
+
+        Raises:
+            WorkError: Another process holds it, such as one that was paused while it published.
+        """
+        make_folder(self.path.parent)
+        handle = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise WorkError(
+                f"Another process publishes partition {self.partition} of topic id {self.topic_id}; end it if it hangs."
+            ) from error
+        finally:
+            os.close(handle)
+
+    def read(self) -> LedgerEntry | None:
+        """Return the entry; None if nothing was noted yet.
+
+        Raises:
+            SourceError: The file is damaged.
+        """
+        try:
+            values: dict[str, Any] = json.loads(self.path.read_bytes())
+            lost = tuple((int(start), int(end)) for start, end in values["lost"])
+            return LedgerEntry(values["topic"], int(values["next_offset"]), lost)
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise SourceError(
+                f"{self.path} says how far a stream was read and cannot be read; remove it while its files are not yet "
+                "compacted, or restore it from a backup"
+            ) from error
+
+    def write(self, entry: LedgerEntry) -> None:
+        """Replace the entry durably; whoever calls this holds the lock."""
+        values = {"topic": entry.topic, "next_offset": entry.next_offset, "lost": entry.lost}
+        make_folder(self.path.parent)
+        with replacing_text(self.path) as file:
+            json.dump(values, file)
+
+    def settled(self, topic: str) -> LedgerEntry | None:
+        """Return the entry after every published file, and note it; whoever calls this holds the lock."""
+        noted = self.read()
+        entry = noted or self._from_files(topic)
+        while entry and (path := self._file_from(entry.next_offset)):
+            entry = replace(entry, next_offset=int(footer_of(path)[NEXT_OFFSET]))
+        if entry and entry != noted:
+            self.write(entry)
+        return entry
+
+    def _from_files(self, topic: str) -> LedgerEntry | None:
+        """Return where the files end; for a ledger that was removed."""
+        names = self.landing.glob(f"{LANDING_FOLDERS}/kafka-{self.topic_id}-{self.partition}-*.parquet")
+        ends = [int(footer_of(path)[NEXT_OFFSET]) for path in names]
+        return LedgerEntry(topic, max(ends)) if ends else None
+
+    def _file_from(self, start_offset: int) -> Path | None:
+        name = stream_file_name(self.topic_id, self.partition, start_offset)
+        return next(iter(self.landing.glob(f"{LANDING_FOLDERS}/{name}")), None)
+
+
+def is_settled(path: Path) -> bool:
+    """Return whether a landing file's name may be freed: it is no stream's, or its ledger has passed it."""
+    found = _NAME.fullmatch(path.name)
+    if found is None:
+        return True
+    entry = PartitionLedger(path.parent.parent, found["topic_id"], int(found["partition"])).read()
+    return entry is not None and entry.next_offset > int(found["start"])
+
+
+def ledgers(landing: Path) -> dict[PartitionLedger, LedgerEntry]:
+    """Return all ledgers of a landing folder with their entries."""
+    found = {}
+    for path in sorted(ledger_folder(landing).glob("*.json")):
+        topic_id, _, partition = path.stem.rpartition("-")
+        if topic_id and partition.isdecimal():
+            ledger = PartitionLedger(landing, topic_id, int(partition))
+            if entry := ledger.read():
+                found[ledger] = entry
+    return found
+
+
+def settle_ledgers(landing: Path) -> None:
+    """Bring all ledgers of a landing folder up to date; those that a running stream holds, it does itself."""
+    for ledger, entry in ledgers(landing).items():
+        with suppress(WorkError), ledger.locked():
+            ledger.settled(entry.topic)
+
+
+def noted_topic_id(landing: Path, topic: str) -> str | None:
+    """Return the id under which a topic was read before."""
+    with suppress(FileNotFoundError):
+        return (ledger_folder(landing) / f"{topic}.topic").read_text(encoding="ascii").strip()
+    return None
+
+
+def note_topic_id(landing: Path, topic: str, topic_id: str) -> None:
+    """Note the id under which a topic is read from now on."""
+    folder = ledger_folder(landing)
+    make_folder(folder)
+    with replacing_text(folder / f"{topic}.topic") as file:
+        file.write(topic_id)

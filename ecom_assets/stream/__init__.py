@@ -1,0 +1,1 @@
+"""Kafka topics as landing files: each message once, whatever stops, pauses or dies."""
