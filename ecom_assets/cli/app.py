@@ -37,6 +37,7 @@ COMMANDS: Final[Commands] = {
     "erase": "erase.erase",
     "retain": "retain.retain",
     "collect": "collect.collect",
+    "stream": "stream.stream",
     "compact": "compact.compact_command",
     "copy": "copy.copy",
     "migrate": "migrate.migrate_command",

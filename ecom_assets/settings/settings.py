@@ -27,6 +27,7 @@ from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings.collecting import CollectSettings
 from ecom_assets.settings.home import close_to_others, places_in, require_history
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
+from ecom_assets.settings.streaming import StreamSettings
 from ecom_assets.settings.subjects import (
     AlertSettings,
     DestinationSettings,
@@ -72,6 +73,7 @@ class Settings(
     GateSettings,
     LandingSettings,
     CollectSettings,
+    StreamSettings,
 ):
     """Every setting, optional, from `ECOM_…` variables or a `.env` file in the working folder."""
 

@@ -13,6 +13,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import split_places
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.landing import NATIVE, STREAM, landing_folder
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.warehouse.local import temporary
@@ -62,13 +63,20 @@ VIEW = "received_events"
 
 
 def events_place(settings: Settings) -> list[str]:
-    """Return the configured paths of event files, or the folder of the sandbox shop."""
+    """Return the configured paths of event files, the folder where a stream lands, or that of the sandbox shop."""
+    if is_stream(settings):
+        return [str(landing_folder(settings))]
     return split_places(settings.events) or [str(settings.sandbox_folder / "events")]
 
 
 def mapping_name(settings: Settings) -> str:
-    """Return the name of the mapping of events; the sandbox shop uses the native one."""
-    return settings.events_mapping if settings.events else "ecommerce"
+    """Return the name of the mapping of event files; what landed, and the sandbox shop, have the native one."""
+    return settings.events_mapping if settings.events and not is_stream(settings) else NATIVE
+
+
+def is_stream(settings: Settings) -> bool:
+    """Return whether events come from Kafka topics, which `ecom stream` brings into landing files."""
+    return settings.events.startswith(STREAM)
 
 
 def is_table(settings: Settings) -> bool:

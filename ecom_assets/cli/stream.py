@@ -1,0 +1,44 @@
+"""`ecom stream`: take events from Kafka topics into the landing folder."""
+
+from typing import Annotated
+
+import typer
+
+from ecom_assets.cli.options import OwnData
+from ecom_assets.cli.platform_run import settings_of
+from ecom_assets.settings.home import close_to_others
+from ecom_assets.settings.settings import own_places
+from ecom_assets.sources.landing import landing_folder
+
+
+def stream(
+    address: Annotated[str, typer.Argument(help="kafka://HOST:PORT/TOPIC; default ECOM_EVENTS.")] = "",
+    events: Annotated[
+        list[str] | None, typer.Option("--events", help="Folder in which the events land; default ECOM_EVENTS.")
+    ] = None,
+    mapping: Annotated[
+        str | None, typer.Option(help="Mapping of the messages; default ECOM_EVENTS_MAPPING of a stream.")
+    ] = None,
+    accept_reset: Annotated[
+        bool, typer.Option("--accept-reset", help="Go on with topics that were created again or lost their end.")
+    ] = False,
+) -> None:
+    """Take events from Kafka topics into the landing folder, until Ctrl-C; several processes share the partitions."""
+    from ecom_assets.stream.address import StreamAddress  # noqa: PLC0415 (the client is optional)
+    from ecom_assets.stream.health import shown  # noqa: PLC0415 (as above)
+    from ecom_assets.stream.running import opened_stream, run_until_stopped  # noqa: PLC0415 (as above)
+
+    settings = settings_of(OwnData.read(events, None, None, (None, None)))
+    source = StreamAddress.parse(address or settings.events)
+    landing = landing_folder(settings if settings.events else settings.model_copy(update={"events": address}))
+    if mapping:
+        settings = settings.model_copy(update={"events_mapping": mapping})
+    close_to_others(own_places(settings), settings.home)
+    with opened_stream(settings, source, landing, accepts_reset=accept_reset) as opened:
+        with shown(opened, settings.stream_host, settings.stream_port) as health:
+            typer.echo(
+                f"Events of {', '.join(source.topics)} land in {landing}{f'; {health}' if health else ''}; stop with "
+                "Ctrl-C.",
+                err=True,
+            )
+            run_until_stopped(opened)

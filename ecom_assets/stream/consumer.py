@@ -1,0 +1,287 @@
+"""The consumer of a stream: one thread that takes messages, publishes what is due, and always goes on polling."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from ecom_assets.clock import now_utc
+from ecom_assets.errors import SourceError, WorkError
+from ecom_assets.optional_imports import packages_of
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.landing import make_folder
+from ecom_assets.sources.stream_ledger import LedgerEntry, note_topic_id, noted_topic_id
+from ecom_assets.stream.batch import Batch, Partition, PartitionReader
+from ecom_assets.stream.publishing import BatchPublisher, OvertakenError
+from ecom_assets.stream.topic_ids import TopicIds
+
+with packages_of("kafka", "`ecom stream`"):
+    from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+MOST_AT_ONCE: Final = 10_000
+POLL_S: Final = 0.1
+RETRY_S: Final = 1.0
+ASSIGN_PATIENCE_S: Final = 240.0
+"""Below the five minutes after which the group gives the partitions to others."""
+WATERMARK_S: Final = 10.0
+BYTES_OF_MB: Final = 1_000_000
+_OUT_OF_RANGE: Final = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001 (its public name)
+
+_Key = tuple[str, int]
+
+
+@dataclass
+class StreamCounts:
+    """What a process has done since it began."""
+
+    message_count: int = 0
+    event_count: int = 0
+    refused_count: int = 0
+    file_count: int = 0
+    last_error: str = ""
+    readers: dict[_Key, PartitionReader] = field(default_factory=dict)
+    """What it reads now, by topic and partition."""
+    lost_counts: dict[_Key, int] = field(default_factory=dict)
+    """Messages that the broker deleted before they were read, by topic and partition."""
+
+
+class TopicStream:
+    """Reads topics into a landing folder until it is stopped."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Sequence[str],
+        config: Mapping[str, str],
+        topic_ids: TopicIds,
+        publisher: BatchPublisher,
+        *,
+        accepts_reset: bool = False,
+    ) -> None:
+        """Join the group.
+
+        With `accepts_reset`, topics that were created again, and partitions that lost their end, are read as they are.
+
+        Raises:
+            SourceError: A topic is not there, or is another one than before.
+            BrokerDownError: No broker answers.
+        """
+        self.counts = StreamCounts()
+        self._settings = settings
+        self._timezone = ZoneInfo(settings.timezone)
+        self._publisher = publisher
+        self._topic_ids = topic_ids
+        self._topics = tuple(topics)
+        self._accepts_reset = accepts_reset
+        self._ids = dict(topic_ids(self._topics))
+        if accepts_reset:
+            for topic, found in self._ids.items():
+                note_topic_id(publisher.landing, topic, found)
+        self._require_same_topics(self._ids)
+        self._is_stopping = False
+        self._is_paused = False
+        self._retry_at = 0.0
+        self._fault: WorkError | None = None
+        self._consumer = Consumer({**config, "error_cb": self._note_client_error})
+        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._gone, on_lost=self._gone)
+
+    @property
+    def landing(self) -> Path:
+        """Return the folder of the files."""
+        return self._publisher.landing
+
+    def stop(self) -> None:
+        """Let `run` publish what it has, and return."""
+        self._is_stopping = True
+
+    def run(self) -> None:
+        """Read until `stop`; what is taken by then is published.
+
+        Raises:
+            SourceError: A topic was created again or lost its end, so that offsets mean other messages.
+        """
+        make_folder(self.landing)
+        try:
+            while not self._is_stopping:
+                self.step()
+            self._publish(is_last=True)
+        finally:
+            self.counts.readers.clear()
+            self._consumer.close()
+
+    def step(self) -> None:
+        """Take what the brokers have, publish what is due, and pause or go on by what waits."""
+        for message in self._consumer.consume(MOST_AT_ONCE, timeout=POLL_S):
+            self._take(message)
+        if self._fault:
+            raise self._fault
+        if time.monotonic() >= self._retry_at:
+            self._publish()
+        self._pause_or_resume()
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        key = (message.topic() or "", message.partition() or 0)
+        reader = self.counts.readers.get(key)
+        if error is not None:
+            self._note(f"{key[0]}/{key[1]}: {error.str()}")
+            if error.code() in _OUT_OF_RANGE and reader is not None:
+                self._begin_again(reader)
+        elif reader is not None:
+            kind, sent_ms = message.timestamp()
+            clock = time.monotonic()
+            value = message.value()
+            reader.take(message.offset() or 0, sent_ms if kind else None, value, now_utc(), clock)
+            self.counts.message_count += 1
+
+    def _publish(self, *, is_last: bool = False) -> None:
+        oldest_s = 0.0 if is_last else self._settings.stream_file_s
+        largest = self._settings.stream_file_mb * BYTES_OF_MB
+        clock = time.monotonic()
+        for reader in list(self.counts.readers.values()):
+            for batch in reader.due(clock, oldest_s, largest):
+                if not self._is_published(reader, batch):
+                    break
+
+    def _is_published(self, reader: PartitionReader, batch: Batch) -> bool:
+        try:
+            rows = self._publisher.publish(batch, self._check_topics)
+        except OvertakenError as error:
+            self._note(str(error))
+            self._begin_again(reader)
+            return False
+        except SourceError:
+            raise
+        except (OSError, WorkError) as error:  # a full disk, the registry, the brokers: messages wait
+            self._note(str(error))
+            reader.error = str(error)
+            self._retry_at = time.monotonic() + RETRY_S
+            return False
+        reader.published(batch)
+        reader.error = ""
+        self.counts.last_error = ""
+        self.counts.file_count += 1
+        self.counts.event_count += len(rows.places)
+        self.counts.refused_count += len(rows.refused)
+        self._commit(batch)
+        return True
+
+    def _commit(self, batch: Batch) -> None:
+        """Tell the brokers how far the group is, for tools that show its lag; nothing here reads it."""
+        place = TopicPartition(batch.partition.topic, batch.partition.number, batch.end)
+        with suppress(KafkaException):
+            self._consumer.commit(offsets=[place], asynchronous=True)
+            reader = self.counts.readers[batch.partition.topic, batch.partition.number]
+            reader.high = max(self._consumer.get_watermark_offsets(place, cached=True)[1], reader.next_offset)
+
+    def _pause_or_resume(self) -> None:
+        waiting = sum(reader.size for reader in self.counts.readers.values())
+        most = self._settings.stream_waiting_mb * BYTES_OF_MB
+        places = [TopicPartition(topic, number) for topic, number in self.counts.readers]
+        if not self._is_paused and waiting > most:
+            self._consumer.pause(places)
+            self._is_paused = True
+        elif self._is_paused and 2 * waiting < most:
+            self._consumer.resume(places)
+            self._is_paused = False
+
+    def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Begin each partition where its files end; the broker's own offsets say nothing."""
+        self._is_paused = False
+        try:
+            for place in places:
+                partition = Partition(place.topic, self._ids[place.topic], place.partition)
+                place.offset = self._begin(partition)
+            consumer.assign(places)
+        except WorkError as error:  # raised by `step`: an error in a callback of the client would be lost in others
+            self._fault = error
+        except KafkaException as error:
+            self._fault = WorkError(f"The partitions cannot be read ({error}); start the stream again.")
+
+    def _begin(self, partition: Partition) -> int:
+        entry = self._entry(partition)
+        first_day = self._settings.first_plausible_day
+        reader = PartitionReader(partition, entry.next_offset, self._timezone, first_day)
+        self.counts.readers[partition.topic, partition.number] = reader
+        self.counts.lost_counts[partition.topic, partition.number] = entry.lost_count
+        return entry.next_offset
+
+    def _begin_again(self, reader: PartitionReader) -> None:
+        partition = reader.partition
+        place = TopicPartition(partition.topic, partition.number, self._begin(partition))
+        try:
+            self._consumer.seek(place)
+        except KafkaException:  # not fetched from yet
+            self._consumer.incremental_unassign([place])
+            self._consumer.incremental_assign([place])
+
+    def _entry(self, partition: Partition) -> LedgerEntry:
+        """Return where a partition is to be read from, and note what retention has deleted before."""
+        low, high = self._watermarks(partition)
+        ledger = self._publisher.ledger(partition)
+        with ledger.locked():
+            entry = ledger.settled(partition.topic)
+            if entry is None:
+                start = low if self._settings.stream_start == "earliest" else high
+                entry = LedgerEntry(partition.topic, start)
+                ledger.write(entry)
+            if entry.next_offset < low:
+                structlog.get_logger(__name__).error(
+                    "messages_lost", partition=str(partition), first=entry.next_offset, end=low
+                )
+                entry = entry.after_loss(low)
+                ledger.write(entry)
+            if entry.next_offset > high and self._accepts_reset:
+                entry = LedgerEntry(partition.topic, high, entry.lost)
+                ledger.write(entry)
+            if entry.next_offset > high:
+                raise SourceError(
+                    f"{partition} ends at offset {high}, but was read up to {entry.next_offset}: it lost its end; if "
+                    "what the brokers have now is right, run `ecom stream --accept-reset` once."
+                )
+        return entry
+
+    def _watermarks(self, partition: Partition) -> tuple[int, int]:
+        place = TopicPartition(partition.topic, partition.number)
+        until = time.monotonic() + ASSIGN_PATIENCE_S
+        while True:
+            try:
+                low, high = self._consumer.get_watermark_offsets(place, timeout=WATERMARK_S)
+                return int(low), int(high)
+            except KafkaException as error:
+                self._note(f"{partition}: {error.args[0].str()}")
+                if time.monotonic() > until or self._is_stopping:
+                    raise WorkError(f"The brokers do not say where {partition} begins; try again.") from error
+                time.sleep(RETRY_S)
+
+    def _gone(self, _: Consumer, places: list[TopicPartition]) -> None:
+        """Forget what is not published: whoever gets the partitions reads it again."""
+        for place in places:
+            self.counts.readers.pop((place.topic, place.partition), None)
+
+    def _check_topics(self) -> None:
+        self._require_same_topics(self._topic_ids(self._topics))
+
+    def _require_same_topics(self, ids: Mapping[str, str]) -> None:
+        for topic, found in ids.items():
+            noted = noted_topic_id(self.landing, topic)
+            if noted is None:
+                note_topic_id(self.landing, topic, found)
+            elif noted != found:
+                raise SourceError(
+                    f"The topic {topic} was deleted and created again, so its offsets start again; if that was meant, "
+                    "run `ecom stream --accept-reset` once."
+                )
+
+    def _note_client_error(self, error: KafkaError) -> None:
+        self._note(error.str())
+
+    def _note(self, error: str) -> None:
+        if error != self.counts.last_error:
+            structlog.get_logger(__name__).warning("stream", reason=error)
+        self.counts.last_error = error

@@ -1,0 +1,50 @@
+"""A stream from its settings: where the command and tests meet."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.mapping import load_mapping
+from ecom_assets.sources.landed_rows import MessageMapper
+from ecom_assets.stream.address import StreamAddress, client_settings
+from ecom_assets.stream.consumer import TopicStream
+from ecom_assets.stream.decoding import PlainDecoder, RegistryDecoder
+from ecom_assets.stream.publishing import BatchPublisher
+from ecom_assets.stream.topic_ids import TopicIds, ids_of_brokers
+from ecom_assets.warehouse.local import plain_connection
+
+
+@contextmanager
+def opened_stream(
+    settings: Settings,
+    address: StreamAddress,
+    landing: Path,
+    *,
+    topic_ids: TopicIds | None = None,
+    accepts_reset: bool = False,
+) -> Iterator[TopicStream]:
+    """Open a stream into a landing folder, and the engine that maps its messages.
+
+    Raises:
+        EcomError: A setting or a mapping is wrong, or the topics cannot be read.
+    """
+    config = client_settings(settings, address)
+    registry = settings.stream_registry_url.get_secret_value()
+    decoder = RegistryDecoder(registry, settings.stream_unknown_schema_s) if registry else PlainDecoder()
+    mapping = load_mapping(settings.events_mapping)
+    con = plain_connection(settings.memory_limit)
+    try:
+        publisher = BatchPublisher(landing, MessageMapper(con, mapping, settings.timezone), decoder, mapping.name)
+        ids = topic_ids or ids_of_brokers(config)
+        yield TopicStream(settings, address.topics, config, ids, publisher, accepts_reset=accepts_reset)
+    finally:
+        con.close()
+
+
+def run_until_stopped(stream: TopicStream) -> None:
+    """Run a stream until SIGINT or SIGTERM; what it has taken by then is published."""
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop_signal, lambda *_: stream.stop())
+    stream.run()
