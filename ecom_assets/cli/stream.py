@@ -34,11 +34,10 @@ def stream(
     if mapping:
         settings = settings.model_copy(update={"events_mapping": mapping})
     close_to_others(own_places(settings), settings.home)
-    with opened_stream(settings, source, landing, accepts_reset=accept_reset) as opened:
-        with shown(opened, settings.stream_host, settings.stream_port) as health:
-            typer.echo(
-                f"Events of {', '.join(source.topics)} land in {landing}{f'; {health}' if health else ''}; stop with "
-                "Ctrl-C.",
-                err=True,
-            )
-            run_until_stopped(opened)
+    with (
+        opened_stream(settings, source, landing, accepts_reset=accept_reset) as opened,
+        shown(opened, settings.stream_host, settings.stream_port) as health,
+    ):
+        names = ", ".join(source.topics)
+        typer.echo(f"Events of {names} land in {landing}; state: {health or 'none'}; stop it with Ctrl-C.", err=True)
+        run_until_stopped(opened)

@@ -33,6 +33,7 @@ from ecom_assets.sources.files.mapping import EVENT, RecordMapping, SourceField,
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, UTF_8, opened_bytes
+from ecom_assets.sources.landing import FOOTER_KEYS, footer_of
 from ecom_assets.sources.order_reports.api import ACTIVITIES, report_path, stored_files
 from ecom_assets.sources.order_reports.report_files import activity_mapping, are_activities
 from ecom_assets.sources.order_reports.source import has_events, open_orders
@@ -247,7 +248,11 @@ class _ParquetFile:
         with self.con.cursor() as con:
             con.execute("SET preserve_insertion_order = true")
             rest = select("* EXCLUDE (file_row_number)", self._rows, f"file_row_number NOT IN ({self._gone})")
-            con.execute(f"COPY ({rest}) TO {text(str(path))} (FORMAT parquet)")
+            # A stream reads from its last file how far it came, so the texts of the footer stay.
+            kept = {key: value for key, value in footer_of(Path(self.file.path)).items() if key.startswith(FOOTER_KEYS)}
+            footer = "".join(f"{ident(key)}: {text(value)}, " for key, value in kept.items()).removesuffix(", ")
+            texts_of_footer = f", KV_METADATA {{{footer}}}" if kept else ""
+            con.execute(f"COPY ({rest}) TO {text(str(path))} (FORMAT parquet{texts_of_footer})")
             con.execute("SET preserve_insertion_order = false")
 
     @property

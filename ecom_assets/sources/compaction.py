@@ -30,6 +30,7 @@ from ecom_assets.sources.files.manifest import (
 )
 from ecom_assets.sources.landing_lock import changing_landing_files
 from ecom_assets.sources.order_reports.source import has_events
+from ecom_assets.sources.stream_ledger import is_settled, settle_ledgers
 from ecom_assets.warehouse.local import plain_connection
 from ecom_assets.warehouse.sql_text import select, text
 
@@ -73,6 +74,7 @@ def compact(settings: Settings, *, now: Seconds = time.time, waits: bool = True)
     """
     result = Compacted()
     with changing_landing_files(settings.home, waits=waits):
+        _settle(settings)
         for folder in landing_folders(settings):
             work = FolderCompaction(folder, settings, now)
             result += Compacted(folder_count=1, removed_count=work.sweep()) + work.merge()
@@ -85,7 +87,14 @@ def remove_replaced(settings: Settings) -> int:
     Returns:
         How many files were removed.
     """
+    _settle(settings)
     return sum(FolderCompaction(folder, settings).sweep(grace_s=0) for folder in landing_folders(settings))
+
+
+def _settle(settings: Settings) -> None:
+    """Note how far streams are published, since what frees the names of their files follows."""
+    for landing in {folder.parent for folder in landing_folders(settings)}:
+        settle_ledgers(landing)
 
 
 def landing_folders(settings: Settings) -> Iterator[Path]:
@@ -138,6 +147,7 @@ class FolderCompaction:
         oldest_kept = self.now() - self.settings.compact_after_hours * HOUR_S
         target = self.settings.compact_target_mb * BYTES_OF_MB
         files = [(entry.stat(), entry) for entry in current_entries(self.folder) if is_generated(entry.name)]
+        files = [(state, entry) for state, entry in files if is_settled(Path(entry))]
         small = [(s.st_mtime_ns, e.name, s.st_size) for s, e in files if s.st_mtime <= oldest_kept and s.st_size]
         small = [file for file in small if 2 * file[2] < target and (self._is_over or not is_merged(file[1]))]
         groups: list[list[Path]] = [[]]

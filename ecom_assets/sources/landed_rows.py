@@ -1,15 +1,15 @@
 """Lines of JSON become rows of a landing file, by the same mappings that read files; dead letters keep what cannot."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import duckdb
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ecom_assets.errors import EcomError
 from ecom_assets.sources.files.fit import columns_used
@@ -20,6 +20,7 @@ from ecom_assets.warehouse.sql_text import select
 
 UNREADABLE: Final = "unreadable"
 EMPTY: Final = "empty"
+_LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,7 @@ class MessageMapper:
         table = pa.concat_tables(tables) if tables else LANDED.empty_table()
         return MessageRows(table, places, refused)
 
-    def _mapped(
-        self, lines: Sequence[tuple[int, bytes]], refused: dict[int, str]
-    ) -> tuple[list[pa.Table], list[int]]:
+    def _mapped(self, lines: Sequence[tuple[int, bytes]], refused: dict[int, str]) -> tuple[list[pa.Table], list[int]]:
         if not lines:
             return [], []
         try:
@@ -102,7 +101,8 @@ def _line(value: bytes | None) -> bytes | None:
             return None
     except orjson.JSONDecodeError:
         return None
-    return value.replace(b"\r", b" ").replace(b"\n", b" ")  # outside of strings: within them JSON escapes it
+    # Outside of strings; within them, JSON escapes the ends of lines.
+    return value.translate(_LINE_ENDS) if b"\n" in value or b"\r" in value else value
 
 
 def _for_messages(mapping: RecordMapping) -> RecordMapping:
@@ -119,11 +119,11 @@ def _for_messages(mapping: RecordMapping) -> RecordMapping:
     return mapping.model_copy(update=update)
 
 
-def filled(column: pa.ChunkedArray, values: Sequence[str]) -> pa.Array:
+def filled(column: pa.ChunkedArray, values: Callable[[], Sequence[str]]) -> pa.ChunkedArray | pa.Array:
     """Return a column of text with values in place of its nulls."""
-    return pa.array([old or new for old, new in zip(column.to_pylist(), values, strict=True)], pa.string())
+    return pc.coalesce(column, pa.array(values(), pa.string())) if column.null_count else column
 
 
-def instants(values: Sequence[datetime]) -> pa.Array:
-    """Return instants as the column `received_at`."""
-    return pa.array(values, LANDED.field("received_at").type)
+def instants(unix_ms: Sequence[int]) -> pa.Array:
+    """Return instants, as Unix time in milliseconds, as the column `received_at`."""
+    return pa.array(unix_ms, pa.timestamp("ms", "UTC")).cast(LANDED.field("received_at").type)

@@ -28,8 +28,12 @@ NATIVE: Final = "ecommerce"
 """The mapping of the landed files."""
 LANDED: Final = pa.schema([*((name, pa.string()) for name in EVENT_FIELDS), ("received_at", pa.timestamp("us", "UTC"))])
 """The columns of a landed file; `properties` is JSON text, `received_at` the instant of arrival."""
+FOOTER_KEYS: Final = "ecom."
+"""How the keys of the platform's texts in a footer begin."""
 NEXT_OFFSET: Final = "ecom.next_offset"
 """The key of the footer with the offset after the last one of the file's range."""
+TOPIC: Final = "ecom.topic"
+"""The key of the footer with the name of the topic that the rows come from."""
 MAPPED_BY: Final = "ecom.mapping"
 """The key of the footer with the name of the mapping that was applied."""
 _PATTERN_SIGNS = frozenset("*?[")

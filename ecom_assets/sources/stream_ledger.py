@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from ecom_assets.atomic_files import replacing_text
 from ecom_assets.errors import SourceError, WorkError
-from ecom_assets.sources.landing import NEXT_OFFSET, footer_of, make_folder, stream_file_name
+from ecom_assets.sources.landing import NEXT_OFFSET, TOPIC, footer_of, make_folder, stream_file_name
 
 LANDING_FOLDERS: Final = "received_date=*"
 _NAME: Final = re.compile(r"kafka-(?P<topic_id>.+)-(?P<partition>\d+)-(?P<start>\d{20})\.parquet")
@@ -102,21 +104,25 @@ class PartitionLedger:
         with replacing_text(self.path) as file:
             json.dump(values, file)
 
-    def settled(self, topic: str) -> LedgerEntry | None:
-        """Return the entry after every published file, and note it; whoever calls this holds the lock."""
+    def settled(self) -> LedgerEntry | None:
+        """Return the entry after every published file, and note it; whoever calls this holds the lock.
+
+        None means that nothing was read yet.
+        """
         noted = self.read()
-        entry = noted or self._from_files(topic)
+        entry = noted or self._from_files()
         while entry and (path := self._file_from(entry.next_offset)):
             entry = replace(entry, next_offset=int(footer_of(path)[NEXT_OFFSET]))
         if entry and entry != noted:
             self.write(entry)
         return entry
 
-    def _from_files(self, topic: str) -> LedgerEntry | None:
-        """Return where the files end; for a ledger that was removed."""
+    def _from_files(self) -> LedgerEntry | None:
+        """Return where the files end; for a ledger that was removed, or a writer that keeps none."""
         names = self.landing.glob(f"{LANDING_FOLDERS}/kafka-{self.topic_id}-{self.partition}-*.parquet")
-        ends = [int(footer_of(path)[NEXT_OFFSET]) for path in names]
-        return LedgerEntry(topic, max(ends)) if ends else None
+        footers = [footer for footer in map(_footer, names) if NEXT_OFFSET in footer]
+        ends = [LedgerEntry(footer.get(TOPIC, ""), int(footer[NEXT_OFFSET])) for footer in footers]
+        return max(ends, key=lambda entry: entry.next_offset, default=None)
 
     def _file_from(self, start_offset: int) -> Path | None:
         name = stream_file_name(self.topic_id, self.partition, start_offset)
@@ -124,12 +130,12 @@ class PartitionLedger:
 
 
 def is_settled(path: Path) -> bool:
-    """Return whether a landing file's name may be freed: it is no stream's, or its ledger has passed it."""
+    """Return whether the name of a landing file may be freed: its ledger has passed it, or it is not of a stream."""
     found = _NAME.fullmatch(path.name)
     if found is None:
         return True
     entry = PartitionLedger(path.parent.parent, found["topic_id"], int(found["partition"])).read()
-    return entry is not None and entry.next_offset > int(found["start"])
+    return entry is None or entry.next_offset > int(found["start"])
 
 
 def ledgers(landing: Path) -> dict[PartitionLedger, LedgerEntry]:
@@ -145,10 +151,19 @@ def ledgers(landing: Path) -> dict[PartitionLedger, LedgerEntry]:
 
 
 def settle_ledgers(landing: Path) -> None:
-    """Bring all ledgers of a landing folder up to date; those that a running stream holds, it does itself."""
-    for ledger, entry in ledgers(landing).items():
+    """Bring all ledgers of a landing folder up to date; one that a running stream holds, that stream does."""
+    names = (_NAME.fullmatch(path.name) for path in landing.glob(f"{LANDING_FOLDERS}/kafka-*.parquet"))
+    found = {PartitionLedger(landing, name["topic_id"], int(name["partition"])) for name in names if name}
+    for ledger in found | set(ledgers(landing)):
         with suppress(WorkError), ledger.locked():
-            ledger.settled(entry.topic)
+            ledger.settled()
+
+
+def _footer(path: Path) -> dict[str, str]:
+    try:
+        return footer_of(path)
+    except (OSError, pa.ArrowException):  # whoever reads its rows names it
+        return {}
 
 
 def noted_topic_id(landing: Path, topic: str) -> str | None:

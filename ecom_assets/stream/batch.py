@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MS_OF_S: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,20 @@ class Partition:
 
 @dataclass
 class Batch:
-    """Messages of [start, end), all of which arrived on `day`."""
+    """Messages of [start, end), all of which arrived on `day`, before `day_end_ms` (Unix time in milliseconds)."""
 
     partition: Partition
     day: date
+    day_end_ms: int
     start: int
     end: int
     begun_at: float
     """When its first message was taken, by the monotonic clock, in seconds."""
     offsets: list[int] = field(default_factory=list)
-    arrivals: list[datetime] = field(default_factory=list)
+    arrivals_ms: list[int] = field(default_factory=list)
     values: list[bytes | None] = field(default_factory=list)
     size: int = 0
     """Bytes of the values."""
-
-    def add(self, offset: int, arrived_at: datetime, value: bytes | None) -> None:
-        """Append a message; offsets between it and the one before hold nothing (compaction, aborts)."""
-        self.offsets.append(offset)
-        self.arrivals.append(arrived_at)
-        self.values.append(value)
-        self.end = offset + 1
-        self.size += len(value or b"")
 
     def __len__(self) -> int:
         """Return the number of messages."""
@@ -61,10 +54,14 @@ class PartitionReader:
     first_day: date
     """Earlier days are implausible: the clock of the producer was wrong."""
     batches: list[Batch] = field(default_factory=list)
-    arrived_at: datetime = EPOCH
+    arrived_ms: int = 0
     high: int = 0
     """The offset after the newest message of the broker, as far as it is known."""
     error: str = ""
+
+    def __post_init__(self) -> None:
+        """Compute the first plausible instant."""
+        self._first_ms = self._start_of(self.first_day)
 
     @property
     def lag(self) -> int:
@@ -77,23 +74,37 @@ class PartitionReader:
         """Return the bytes that wait."""
         return sum(batch.size for batch in self.batches)
 
-    def take(self, offset: int, sent_ms: int | None, value: bytes | None, now: datetime, clock: float) -> None:
+    def take(self, offset: int, sent_ms: int, value: bytes | None, now_ms: int, clock: float) -> None:
         """Add a message to the last batch, or begin a new one if it arrived on a later day.
 
         The broker's time is its arrival, never before that of the message before and never in the future, so days
-        only go forward, and a second reader of the same messages comes to the same days.
+        only go forward, and a second reader of the same messages comes to the same days. Offsets that are left out
+        (compaction, aborts) hold nothing.
         """
         if offset < self.next_offset:  # was in the client's queue before a seek
             return
-        sent_at = EPOCH + timedelta(milliseconds=sent_ms) if sent_ms is not None and sent_ms > 0 else now
-        if sent_at > now or sent_at.date() < self.first_day:
-            sent_at = now
-        self.arrived_at = max(self.arrived_at, sent_at)
-        day = self.arrived_at.astimezone(self.timezone).date()
-        if not self.batches or self.batches[-1].day != day:
-            self.batches.append(Batch(self.partition, day, self.next_offset, self.next_offset, clock))
-        self.batches[-1].add(offset, self.arrived_at, value)
-        self.next_offset = offset + 1
+        if sent_ms > now_ms or sent_ms < self._first_ms:
+            sent_ms = now_ms
+        self.arrived_ms = max(self.arrived_ms, sent_ms)
+        arrived_ms = self.arrived_ms
+        if not self.batches or arrived_ms >= self.batches[-1].day_end_ms:
+            self.batches.append(self._new_batch(clock))
+        batch = self.batches[-1]
+        batch.offsets.append(offset)
+        batch.arrivals_ms.append(arrived_ms)
+        batch.values.append(value)
+        if value:
+            batch.size += len(value)
+        batch.end = self.next_offset = offset + 1
+
+    def _new_batch(self, clock: float) -> Batch:
+        day = datetime.fromtimestamp(self.arrived_ms / MS_OF_S, self.timezone).date()
+        end_ms = self._start_of(day + timedelta(days=1))
+        return Batch(self.partition, day, end_ms, self.next_offset, self.next_offset, clock)
+
+    def _start_of(self, day: date) -> int:
+        start = datetime(day.year, day.month, day.day, tzinfo=self.timezone)
+        return int(start.astimezone(UTC).timestamp() * MS_OF_S)
 
     def due(self, clock: float, oldest_s: float, largest_bytes: float) -> Iterator[Batch]:
         """Yield the batches to be published now, the first ones first."""

@@ -10,13 +10,12 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import make_folder
 from ecom_assets.sources.stream_ledger import LedgerEntry, note_topic_id, noted_topic_id
-from ecom_assets.stream.batch import Batch, Partition, PartitionReader
+from ecom_assets.stream.batch import MS_OF_S, Batch, Partition, PartitionReader
 from ecom_assets.stream.publishing import BatchPublisher, OvertakenError
 from ecom_assets.stream.topic_ids import TopicIds
 
@@ -50,22 +49,29 @@ class StreamCounts:
     """Messages that the broker deleted before they were read, by topic and partition."""
 
 
+@dataclass(frozen=True)
+class StreamTopics:
+    """The topics of a stream.
+
+    With `accepts_reset`, those that were created again, and partitions that lost their end, are read as they are now.
+    """
+
+    names: tuple[str, ...]
+    ids: TopicIds
+    accepts_reset: bool = False
+
+
 class TopicStream:
     """Reads topics into a landing folder until it is stopped."""
 
     def __init__(
         self,
         settings: Settings,
-        topics: Sequence[str],
         config: Mapping[str, str],
-        topic_ids: TopicIds,
+        topics: StreamTopics,
         publisher: BatchPublisher,
-        *,
-        accepts_reset: bool = False,
     ) -> None:
         """Join the group.
-
-        With `accepts_reset`, topics that were created again, and partitions that lost their end, are read as they are.
 
         Raises:
             SourceError: A topic is not there, or is another one than before.
@@ -75,11 +81,9 @@ class TopicStream:
         self._settings = settings
         self._timezone = ZoneInfo(settings.timezone)
         self._publisher = publisher
-        self._topic_ids = topic_ids
-        self._topics = tuple(topics)
-        self._accepts_reset = accepts_reset
-        self._ids = dict(topic_ids(self._topics))
-        if accepts_reset:
+        self._topics = topics
+        self._ids = dict(topics.ids(topics.names))
+        if topics.accepts_reset:
             for topic, found in self._ids.items():
                 note_topic_id(publisher.landing, topic, found)
         self._require_same_topics(self._ids)
@@ -88,7 +92,7 @@ class TopicStream:
         self._retry_at = 0.0
         self._fault: WorkError | None = None
         self._consumer = Consumer({**config, "error_cb": self._note_client_error})
-        self._consumer.subscribe(list(topics), on_assign=self._assigned, on_revoke=self._gone, on_lost=self._gone)
+        self._consumer.subscribe(list(topics.names), on_assign=self._assigned, on_revoke=self._gone, on_lost=self._gone)
 
     @property
     def landing(self) -> Path:
@@ -116,28 +120,26 @@ class TopicStream:
 
     def step(self) -> None:
         """Take what the brokers have, publish what is due, and pause or go on by what waits."""
-        for message in self._consumer.consume(MOST_AT_ONCE, timeout=POLL_S):
-            self._take(message)
+        self._take(self._consumer.consume(MOST_AT_ONCE, timeout=POLL_S))
         if self._fault:
             raise self._fault
         if time.monotonic() >= self._retry_at:
             self._publish()
         self._pause_or_resume()
 
-    def _take(self, message: Message) -> None:
-        error = message.error()
-        key = (message.topic() or "", message.partition() or 0)
-        reader = self.counts.readers.get(key)
-        if error is not None:
-            self._note(f"{key[0]}/{key[1]}: {error.str()}")
-            if error.code() in _OUT_OF_RANGE and reader is not None:
-                self._begin_again(reader)
-        elif reader is not None:
-            kind, sent_ms = message.timestamp()
-            clock = time.monotonic()
-            value = message.value()
-            reader.take(message.offset() or 0, sent_ms if kind else None, value, now_utc(), clock)
-            self.counts.message_count += 1
+    def _take(self, messages: Sequence[Message]) -> None:
+        readers = self.counts.readers
+        now_ms, clock = int(time.time() * MS_OF_S), time.monotonic()
+        for message in messages:
+            key = (message.topic() or "", message.partition() or 0)
+            reader = readers.get(key)
+            if (error := message.error()) is not None:
+                self._note(f"{key[0]}/{key[1]}: {error.str()}")
+                if error.code() in _OUT_OF_RANGE and reader is not None:
+                    self._begin_again(reader)
+            elif reader is not None:
+                reader.take(message.offset() or 0, message.timestamp()[1], message.value(), now_ms, clock)
+        self.counts.message_count += len(messages)
 
     def _publish(self, *, is_last: bool = False) -> None:
         oldest_s = 0.0 if is_last else self._settings.stream_file_s
@@ -225,7 +227,7 @@ class TopicStream:
         low, high = self._watermarks(partition)
         ledger = self._publisher.ledger(partition)
         with ledger.locked():
-            entry = ledger.settled(partition.topic)
+            entry = ledger.settled()
             if entry is None:
                 start = low if self._settings.stream_start == "earliest" else high
                 entry = LedgerEntry(partition.topic, start)
@@ -236,7 +238,7 @@ class TopicStream:
                 )
                 entry = entry.after_loss(low)
                 ledger.write(entry)
-            if entry.next_offset > high and self._accepts_reset:
+            if entry.next_offset > high and self._topics.accepts_reset:
                 entry = LedgerEntry(partition.topic, high, entry.lost)
                 ledger.write(entry)
             if entry.next_offset > high:
@@ -265,7 +267,7 @@ class TopicStream:
             self.counts.readers.pop((place.topic, place.partition), None)
 
     def _check_topics(self) -> None:
-        self._require_same_topics(self._topic_ids(self._topics))
+        self._require_same_topics(self._topics.ids(self._topics.names))
 
     def _require_same_topics(self, ids: Mapping[str, str]) -> None:
         for topic, found in ids.items():

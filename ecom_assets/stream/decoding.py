@@ -97,13 +97,14 @@ class RegistryDecoder:
         except SchemaRegistryError as error:
             if error.http_status_code != NOT_FOUND:
                 raise RegistryDownError(f"The schema registry refuses schema {schema_id} ({error}).") from error
-            return self._missing(schema_id)
+            self._wait_for(schema_id)
+            return None
         except Exception as error:  # its HTTP client has errors of its own
             raise RegistryDownError(f"The schema registry does not answer ({type(error).__name__}).") from error
         self._readers[schema_id] = reader
         return reader
 
-    def _missing(self, schema_id: int) -> None:
+    def _wait_for(self, schema_id: int) -> None:
         since = self._missing_since.setdefault(schema_id, self._clock())
         if self._clock() - since < self._unknown_s:
             raise RegistryDownError(f"The schema registry lacks schema {schema_id}; its messages wait.")
@@ -113,14 +114,14 @@ class RegistryDecoder:
             return _as_it_is
         named: dict[str, Any] = {}
         self._parse_references(schema, named)
-        parsed = fastavro.parse_schema(orjson.loads(schema.schema_str), named_schemas=named)
+        parsed = fastavro.parse_schema(orjson.loads(schema.schema_str or ""), named_schemas=named)
         return lambda body: orjson.dumps(fastavro.schemaless_reader(io.BytesIO(body), parsed, None), default=_plain)
 
     def _parse_references(self, schema: Schema, named: dict[str, Any]) -> None:
         for reference in schema.references or []:
-            other = self._client.get_version(reference.subject, reference.version).schema
+            other = self._client.get_version(reference.subject or "", reference.version or "latest").schema
             self._parse_references(other, named)
-            fastavro.parse_schema(orjson.loads(other.schema_str), named_schemas=named)
+            fastavro.parse_schema(orjson.loads(other.schema_str or ""), named_schemas=named)
 
 
 def _as_it_is(body: bytes) -> bytes:

@@ -119,7 +119,7 @@ def _new_server(stream: TopicStream, host: str, port: int) -> ThreadingHTTPServe
     class Handler(BaseHTTPRequestHandler):
         timeout = STATE_EVERY_S
 
-        def do_GET(self) -> None:  # noqa: N802 (the name that the standard library calls)
+        def do_GET(self) -> None:
             if self.path == "/health":
                 state = stream_state(stream)
                 status = HTTPStatus.OK if state["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE

@@ -1,8 +1,8 @@
 """A batch becomes a landing file: published once by its start offset, with the ledger after it."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +14,7 @@ from ecom_assets.sources.landed_rows import MessageMapper, MessageRows, filled, 
 from ecom_assets.sources.landing import (
     MAPPED_BY,
     NEXT_OFFSET,
+    TOPIC,
     day_folder,
     dead_letter_folder,
     land,
@@ -21,11 +22,8 @@ from ecom_assets.sources.landing import (
     stream_file_name,
 )
 from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger
-from ecom_assets.stream.batch import Batch, Partition
+from ecom_assets.stream.batch import MS_OF_S, Batch, Partition
 from ecom_assets.stream.decoding import Decoder
-
-SENT_BY: Final = "ecom.topic"
-"""The key of the footer with the topic's name."""
 
 
 class OvertakenError(WorkError):
@@ -64,7 +62,7 @@ class BatchPublisher:
         is_same_topic()
         ledger = self.ledger(batch.partition)
         with ledger.locked():
-            entry = ledger.settled(batch.partition.topic)
+            entry = ledger.settled()
             if entry is None or entry.next_offset != batch.start:
                 raise OvertakenError(f"{batch.partition} was read by another process from {batch.start} on.")
             self._land(batch, table, rows.refused)
@@ -78,14 +76,14 @@ class BatchPublisher:
             make_folder(target.parent)
             with replacing(target) as fresh:
                 pq.write_table(self._letters(batch, refused), fresh, compression="zstd")
-        footer = {NEXT_OFFSET: str(batch.end), SENT_BY: batch.partition.topic, MAPPED_BY: self._mapping_name}
+        footer = {NEXT_OFFSET: str(batch.end), TOPIC: batch.partition.topic, MAPPED_BY: self._mapping_name}
         if not land(table, day_folder(self.landing, batch.day) / name, footer):
             raise OvertakenError(f"{batch.partition} was published by another process from {batch.start} on.")
 
     def _letters(self, batch: Batch, refused: Mapping[int, str]) -> pa.Table:
         rows = [
             {
-                "received_at": batch.arrivals[place],
+                "received_at": datetime.fromtimestamp(batch.arrivals_ms[place] / MS_OF_S, UTC),
                 "reason": reason,
                 "detail": f"offset {batch.offsets[place]}",
                 "layout": self._mapping_name,
@@ -102,8 +100,8 @@ def _placed(rows: MessageRows, batch: Batch) -> pa.Table:
     part = f"{batch.partition.topic_id}-{batch.partition.number}"
     table = rows.table
     columns = {
-        "received_at": instants([batch.arrivals[place] for place in rows.places]),
-        "event_id": filled(table["event_id"], [f"{part}-{batch.offsets[place]}" for place in rows.places]),
+        "received_at": instants([batch.arrivals_ms[place] for place in rows.places]),
+        "event_id": filled(table["event_id"], lambda: [f"{part}-{batch.offsets[place]}" for place in rows.places]),
     }
     for name, column in columns.items():
         table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)

@@ -9,7 +9,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.landed_rows import MessageMapper
 from ecom_assets.stream.address import StreamAddress, client_settings
-from ecom_assets.stream.consumer import TopicStream
+from ecom_assets.stream.consumer import StreamTopics, TopicStream
 from ecom_assets.stream.decoding import PlainDecoder, RegistryDecoder
 from ecom_assets.stream.publishing import BatchPublisher
 from ecom_assets.stream.topic_ids import TopicIds, ids_of_brokers
@@ -37,8 +37,8 @@ def opened_stream(
     con = plain_connection(settings.memory_limit)
     try:
         publisher = BatchPublisher(landing, MessageMapper(con, mapping, settings.timezone), decoder, mapping.name)
-        ids = topic_ids or ids_of_brokers(config)
-        yield TopicStream(settings, address.topics, config, ids, publisher, accepts_reset=accepts_reset)
+        topics = StreamTopics(address.topics, topic_ids or ids_of_brokers(config), accepts_reset)
+        yield TopicStream(settings, config, topics, publisher)
     finally:
         con.close()
 
