@@ -115,8 +115,12 @@ class TopicStream:
                 self.step()
             self._publish(is_last=True)
         finally:
-            self.counts.readers.clear()
-            self._consumer.close()
+            self.close()
+
+    def close(self) -> None:
+        """Leave the group; what is not published is read again by others."""
+        self._consumer.close()
+        self.counts.readers.clear()
 
     def step(self) -> None:
         """Take what the brokers have, publish what is due, and pause or go on by what waits."""

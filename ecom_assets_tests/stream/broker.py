@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -14,16 +13,13 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from ecom_assets_tests.ports import free_port
+
 JARS: Final = Path(__file__).parents[2] / ".kafka"
 """Where `make kafka` puts the broker's jars."""
 START_S: Final = 90
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -52,8 +48,8 @@ class KafkaBroker:
             self.folder.mkdir(parents=True, exist_ok=True)
             properties.write_text(self._properties())
             _java("kafka.tools.StorageTool", "format", "-t", uuid4().hex[:22], "-c", str(properties)).wait(START_S)
-        log = (self.folder / "broker.log").open("ab")
-        self._process = _java("kafka.Kafka", str(properties), log=log.fileno())
+        with (self.folder / "broker.log").open("ab") as log:
+            self._process = _java("kafka.Kafka", str(properties), log=log.fileno())
         until = time.monotonic() + START_S
         while True:
             try:

@@ -1,0 +1,190 @@
+"""Kafka's messages in landing files: each once, whatever happens between the file and its ledger."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from ecom_assets.errors import SourceError
+from ecom_assets.sources.compaction import compact
+from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger
+from ecom_assets.stream.health import shown
+from ecom_assets_tests.command import FEW_TABLES, ecom
+from ecom_assets_tests.ports import free_port
+from ecom_assets_tests.stream.streamed import MockCluster, StreamHome, event, read, steps_until
+
+NEXT_WEEK_S = 7 * 86_400
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[tuple[MockCluster, StreamHome]]:
+    cluster = MockCluster()
+    yield cluster, StreamHome(tmp_path, cluster.address, cluster.ids)
+
+
+def ledger(home: StreamHome, partition: int = 0) -> PartitionLedger:
+    return PartitionLedger(home.landing, "topic-id-1", partition)
+
+
+def test_messages_land_once_and_what_cannot_be_read_is_kept_with_its_place(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
+    cluster, home = fresh
+    cluster.send(event("a", colour="red"), b"{oops", b"\xff", None, b"[1]", event("b", page_url="/\n"))
+    cluster.send(b'{\n "event_type": "x",\n "event_timestamp": "2026-11-24T07:00:00Z", "user_id": "u"}', partition=1)
+    home.read(7)
+    rows = {row["event_id"]: row for row in home.events()}
+    assert set(rows) == {"a", "b", "topic-id-1-1-0"}, "without an id, the position is the id"
+    assert json.loads(rows["a"]["properties"]) == {"colour": "red"}, "a new column does not stop the stream"
+    letters = [(row["detail"], row["reason"], row["value"]) for row in home.letters()]
+    assert sorted(letters) == [
+        ("offset 1", "unreadable", b"{oops"),
+        ("offset 2", "unreadable", b"\xff"),
+        ("offset 3", "empty", None),
+        ("offset 4", "unreadable", b"[1]"),
+    ]
+    assert ledger(home).read() == LedgerEntry("events", 6)
+
+
+def test_a_crash_between_the_file_and_its_ledger_doubles_nothing(fresh: tuple[MockCluster, StreamHome]) -> None:
+    cluster, home = fresh
+    cluster.send(*[event(f"e{number}") for number in range(3)])
+    home.read(3)
+    ledger(home).write(LedgerEntry("events", 0))  # as if the process had died before it wrote the ledger
+    cluster.send(event("e3"))
+    home.read(1)
+    assert sorted(home.ids()) == ["e0", "e1", "e2", "e3"]
+    ledger(home).path.unlink()  # somebody tidied up
+    cluster.send(event("e4"))
+    home.read(1)
+    assert sorted(home.ids()) == ["e0", "e1", "e2", "e3", "e4"]
+
+
+def test_a_paused_writer_and_its_successor_cut_differently_and_nothing_is_doubled(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
+    cluster, home = fresh
+    cluster.send(*[event(f"e{number}") for number in range(5)])
+    with home.opened(stream_file_s=60) as paused:
+        steps_until(paused, lambda: paused.counts.message_count == 5)
+        cluster.send(event("e5"))
+        home.read(6, stream_group="successor")
+        paused.stop()
+        paused.run()  # wakes up, and publishes what it has
+    cluster.send(event("e6"))
+    home.read(1)
+    assert Counter(home.ids()) == Counter(f"e{number}" for number in range(7))
+
+
+def test_a_disk_that_takes_nothing_makes_messages_wait(fresh: tuple[MockCluster, StreamHome]) -> None:
+    cluster, home = fresh
+    home.landing.parent.mkdir()
+    cluster.send(event("a"))
+    with home.opened(stream_waiting_mb=0.0001) as stream:
+        home.landing.write_text("no folder can be made here")
+        steps_until(stream, lambda: bool(stream.counts.last_error))
+        cluster.send(*[event(f"b{number}") for number in range(20)])
+        steps_until(stream, lambda: stream._is_paused)  # noqa: SLF001 (bounded memory, instead of growth)
+        assert not home.ids()
+        home.landing.unlink()
+        read(stream, 21)
+    assert len(home.ids()) == len(set(home.ids())) == 21
+
+
+def test_a_topic_that_was_created_again_stops_the_stream_until_somebody_agrees(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
+    cluster, home = fresh
+    cluster.send(event("a"), event("b"))
+    home.read(2)
+    cluster.topic_id = "topic-id-2"
+    with pytest.raises(SourceError, match="deleted and created again"):
+        home.read(1)
+    with home.opened(accepts_reset=True) as stream:
+        read(stream, 2)
+    assert sorted(home.ids()) == ["a", "a", "b", "b"], "to the stream they are other messages; cleaning knows the ids"
+
+
+def test_a_topic_that_is_created_again_while_it_is_read_publishes_nothing_of_it(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
+    cluster, home = fresh
+    cluster.send(event("a"))
+    with home.opened() as stream:
+        read(stream, 1)
+        cluster.topic_id = "topic-id-2"
+        cluster.send(event("of another topic"))
+        with pytest.raises(SourceError, match="--accept-reset"):
+            read(stream, 2)
+    assert home.ids() == ["a"]
+
+
+def test_compaction_leaves_a_file_alone_until_its_ledger_has_passed_it(fresh: tuple[MockCluster, StreamHome]) -> None:
+    cluster, home = fresh
+    for name in ("a", "b", "c"):
+        cluster.send(event(name))
+        home.read(1)
+    ledger(home).write(LedgerEntry("events", 2))
+    with ledger(home).locked():  # the writer lives, and has published c, but not noted it yet
+        done = compact(home.settings(), now=lambda: home_time(home) + NEXT_WEEK_S)
+    assert done.merged_count == 2
+    compact(home.settings(), now=lambda: home_time(home) + 2 * NEXT_WEEK_S)
+    assert ledger(home).read() == LedgerEntry("events", 3), "its writer is dead, so compaction noted it"
+    cluster.send(event("d"))
+    home.read(1)
+    assert ledger(home).read() == LedgerEntry("events", 4)
+
+
+def home_time(home: StreamHome) -> float:
+    return max(path.stat().st_mtime for path in home.landing.glob("*/*.parquet"))
+
+
+def test_health_names_the_lag_of_each_partition(fresh: tuple[MockCluster, StreamHome]) -> None:
+    cluster, home = fresh
+    cluster.send(event("a"), event("b"))
+    port = free_port()
+    with home.opened() as stream, shown(stream, "127.0.0.1", port) as address:
+        read(stream, 2)
+        with urlopen(address) as answer:  # noqa: S310 (this machine)
+            state = json.load(answer)
+        assert state["status"] == "ok"
+        first = next(entry for entry in state["partitions"] if entry["partition"] == 0)
+        assert first == {
+            "topic": "events", "partition": 0, "published_to": 2, "lag": 0, "waiting_bytes": 0, "lost": 0, "error": "",
+        }  # fmt: skip
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:  # noqa: S310 (as above)
+            assert 'ecom_stream_lag{partition="0",topic="events"} 0.0' in answer.read().decode()
+
+
+def test_erasing_somebody_from_the_last_file_keeps_how_far_the_stream_is(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
+    cluster, home = fresh
+    now = datetime.now(UTC).isoformat()
+    cluster.send(event("a", event_timestamp=now), event("b", user_id="forget-me", event_timestamp=now))
+    with home.opened() as stream:
+        steps_until(stream, lambda: stream.counts.message_count == 2)
+        stream.stop()
+        stream.run()
+    env = {"ECOM_EVENTS": home.address}
+    assert ecom("run", *FEW_TABLES, home=home.folder, env=env).exit_code == 0
+    assert ecom("erase", "--visitor", "forget-me", "--yes", home=home.folder, env=env).exit_code == 0
+    assert home.ids() == ["a"]
+    ledger(home).path.unlink()
+    cluster.send(event("c"))
+    home.read(1)
+    assert home.ids() == ["a", "c"]
+
+
+def test_a_group_hands_out_the_partitions_and_a_run_reads_what_landed(fresh: tuple[MockCluster, StreamHome]) -> None:
+    cluster, home = fresh
+    cluster.send(*[event(f"e{number}", session_id="s", event_timestamp=datetime.now(UTC).isoformat()) for number in range(4)])
+    home.read(4, partitions=())
+    env = {"ECOM_EVENTS": home.address, "ECOM_EVENTS_MAPPING": "ecommerce"}
+    assert ecom("run", *FEW_TABLES, home=home.folder, env=env).exit_code == 0
+    tables = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home.folder, env=env).json}
+    assert (tables["raw.events"], tables["staging.events"]) == (4, 4)
