@@ -20,8 +20,6 @@ JARS: Final = Path(__file__).parents[2] / ".kafka"
 START_S: Final = 90
 
 
-
-
 @dataclass
 class KafkaBroker:
     """One broker, with its data in `folder`."""

@@ -56,6 +56,7 @@ class StreamProcess:
 
     @classmethod
     def start(cls, home: StreamHome, log: Path) -> "StreamProcess":
+        """Start it; a member of the group that dies is missed after 6 s."""
         config = home.folder / "client.properties"
         config.write_text("session.timeout.ms=6000\nheartbeat.interval.ms=1000\nreconnect.backoff.max.ms=500\n")
         env = environment(home.folder, {
@@ -66,10 +67,12 @@ class StreamProcess:
             return cls(home, subprocess.Popen([*ECOM, "stream"], env=env, stderr=errors))
 
     def kill(self) -> None:
+        """Kill it at once."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
     def end(self) -> None:
+        """Stop it as Ctrl-C does."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(60) == 0
 

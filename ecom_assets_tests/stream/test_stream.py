@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
@@ -21,9 +20,9 @@ NEXT_WEEK_S = 7 * 86_400
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[tuple[MockCluster, StreamHome]]:
+def fresh(tmp_path: Path) -> tuple[MockCluster, StreamHome]:
     cluster = MockCluster()
-    yield cluster, StreamHome(tmp_path, cluster.address, cluster.ids)
+    return cluster, StreamHome(tmp_path, cluster.address, cluster.ids)
 
 
 def ledger(home: StreamHome, partition: int = 0) -> PartitionLedger:
@@ -156,7 +155,7 @@ def test_health_names_the_lag_of_each_partition(fresh: tuple[MockCluster, Stream
         assert first == {
             "topic": "events", "partition": 0, "published_to": 2, "lag": 0, "waiting_bytes": 0, "lost": 0, "error": "",
         }  # fmt: skip
-        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:  # noqa: S310 (as above)
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
             assert 'ecom_stream_lag{partition="0",topic="events"} 0.0' in answer.read().decode()
 
 
@@ -182,7 +181,9 @@ def test_erasing_somebody_from_the_last_file_keeps_how_far_the_stream_is(
 
 def test_a_group_hands_out_the_partitions_and_a_run_reads_what_landed(fresh: tuple[MockCluster, StreamHome]) -> None:
     cluster, home = fresh
-    cluster.send(*[event(f"e{number}", session_id="s", event_timestamp=datetime.now(UTC).isoformat()) for number in range(4)])
+    cluster.send(
+        *[event(f"e{number}", session_id="s", event_timestamp=datetime.now(UTC).isoformat()) for number in range(4)]
+    )
     home.read(4, partitions=())
     env = {"ECOM_EVENTS": home.address, "ECOM_EVENTS_MAPPING": "ecommerce"}
     assert ecom("run", *FEW_TABLES, home=home.folder, env=env).exit_code == 0
