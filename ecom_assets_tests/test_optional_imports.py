@@ -55,6 +55,7 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
 @pytest.mark.parametrize(
     ("command", "settings", "what", "extra", "missing"),
     [
+        ("stream", {"ECOM_EVENTS": "kafka://b/t"}, "`ecom stream`", "kafka", ["confluent_kafka"]),
         ("mcp", {}, "ecom mcp", "mcp", ["httpx2", "mcp", "mcp_types"]),
         ("run", {"ECOM_OPENLINEAGE_URL": "http://h"}, "ECOM_OPENLINEAGE_URL", "openlineage", ["openlineage.client"]),
     ],

@@ -17,7 +17,10 @@ from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.orders.held_days import held_day_entry, held_days
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.published import PublicationStatus, published_state
-from ecom_assets.settings.settings import load_settings, prepare_dagster_home
+from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.sources.events import is_stream
+from ecom_assets.sources.landing import landing_folder
+from ecom_assets.sources.stream_ledger import ledger_folder, ledgers
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.day_notes import AbsentDays, absent_lines, notes_of
@@ -50,7 +53,7 @@ def status(as_json: Json = False) -> None:
         return
     _draw(rows)
     held = [held_line(day) for row in rows for day in row["held_days"]]
-    lines = [*held, *_lost_lines(lost), *absent_lines(absent)]
+    lines = [*held, *_lost_lines(lost), *absent_lines(absent), *_stream_lines(settings)]
     for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
         typer.echo(line)
 
@@ -95,6 +98,23 @@ def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
         f"with `ecom run --from {note['received_date']} --to {note['received_date']} --allow-withdrawal`."
         for note in lost
     ]
+
+
+def _stream_lines(settings: Settings) -> list[str]:
+    """Return a line for each partition of a stream that lands here: how far it is, and what it lost."""
+    if not is_stream(settings):
+        return []
+    lines = []
+    for ledger, entry in ledgers(landing_folder(settings)).items():
+        lost = f"; {entry.lost_count:,} messages were deleted by the broker unread" if entry.lost else ""
+        lines.append(f"{entry.topic}/{ledger.partition} is read up to offset {entry.next_offset:,}{lost}.")
+    running = [json.loads(path.read_text()) for path in ledger_folder(landing_folder(settings)).glob("*.state")]
+    for state in running:
+        lag = sum(entry["lag"] for entry in state["partitions"])
+        seen = datetime.fromtimestamp(state["at"], UTC).isoformat(timespec="seconds")
+        fault = f"; it waits: {state['error']}" if state["error"] else ""
+        lines.append(f"Process {state['process']} of `ecom stream` was {lag:,} messages behind at {seen}{fault}.")
+    return lines or ["No message of the stream has landed yet; run `ecom stream`."]
 
 
 def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, list[str]]:

@@ -104,7 +104,7 @@ def test_the_list_has_each_command_that_reads_files() -> None:
         for name, place in COMMANDS.items()
         if "events" in {param.name for param in load_command(place, name).params}
     }
-    assert asking == {"run", "erase", "compact", "collect", *OF_EVENTS}
+    assert asking == {"run", "erase", "compact", "collect", "stream", *OF_EVENTS}
 
 
 @pytest.mark.sampled(3)
