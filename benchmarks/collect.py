@@ -77,7 +77,7 @@ def clients(body_of: int, seconds: float) -> list[float]:
 
 def measured(name: str, body_of: int, seconds: float, target: int) -> None:
     """Run a collector, send to it from a process of its own, and compare what landed with what was acknowledged."""
-    with tempfile.TemporaryDirectory(dir=os.environ.get("ECOM_BENCH_DISK", ".")) as folder:
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DISK", ".")) as folder:
         command = [ECOM, "collect", "--events", f"{folder}/events", "--port", str(PORT)]
         environment = os.environ | {"ECOM_HOME": f"{folder}/home"}
         with (

@@ -32,6 +32,7 @@ from ecom_assets.registry import ALL
 from ecom_assets.settings.collecting import CollectSettings
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.settings import PREFIX, Settings
+from ecom_assets.settings.streaming import StreamSettings
 from ecom_assets.settings.subjects import (
     AlertSettings,
     DestinationSettings,
@@ -81,6 +82,7 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     LedgerSettings: "The ledger of deliveries, and customers.json",
     PrivacySettings: "Erasing people, and how long rows are kept",
     ServingSettings: "The HTTP API: address, access and limits",
+    StreamSettings: "The stream: group, files, what waits",
     CollectSettings: "The collector: address, limits, and what is kept of a visitor",
     AnswerSettings: "The HTTP API: ad-hoc questions",
     AlertSettings: "Alerts and reports",

@@ -120,6 +120,7 @@ def _new_server(stream: TopicStream, host: str, port: int) -> ThreadingHTTPServe
         timeout = STATE_EVERY_S
 
         def do_GET(self) -> None:
+            """Answer a probe."""
             if self.path == "/health":
                 state = stream_state(stream)
                 status = HTTPStatus.OK if state["status"] == "ok" else HTTPStatus.SERVICE_UNAVAILABLE

@@ -1,0 +1,128 @@
+"""The stream: events per second from a real Kafka broker into Parquet, and whether its memory stays flat.
+
+Usage: stream.py [EVENTS]. The broker (`make kafka`) runs on the same machine; all messages are in it before the stream
+begins.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import duckdb
+from confluent_kafka import Producer
+from measuring import ECOM, Result, report, say
+
+from ecom_assets_tests.stream.broker import JARS, KafkaBroker
+
+TOPIC, PARTITIONS = "events", 2
+TARGET = 100_000
+FLAT = 1.25
+"""The most that memory may grow between a third of the events and all of them."""
+
+
+def send(broker: KafkaBroker, count: int) -> None:
+    """Send events of usual size, about 300 bytes."""
+    producer = Producer({"bootstrap.servers": broker.address, "linger.ms": 20, "compression.type": "lz4"})
+    for number in range(count):
+        body = {
+            "event_id": f"{number}-5f0c-4a7e-9d1b",
+            "event_type": "product_view",
+            "event_timestamp": "2026-11-24T10:00:00.000Z",
+            "user_id": f"user-{number % 5_000}",
+            "anonymous_id": f"device-{number % 5_000}",
+            "session_id": f"session-{number % 9_000}",
+            "product_id": f"sku-{number % 900}",
+            "page_url": f"https://shop.example/products/{number % 900}?utm_source=newsletter",
+            "properties": {"position": number % 20},
+        }
+        while True:
+            try:
+                producer.produce(TOPIC, json.dumps(body), partition=number % PARTITIONS)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush()
+
+
+def memory_mb(process_id: int) -> float:
+    """Return the resident memory of a process."""
+    status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1_000
+
+
+def landed(folder: Path) -> tuple[int, int]:
+    """Return the number of rows and of different ids in landing files."""
+    with duckdb.connect() as con:
+        sql = f"SELECT count(*), count(DISTINCT event_id) FROM '{folder}/*/*.parquet'"
+        [(rows, ids)] = con.execute(sql).fetchall()
+    return int(rows), int(ids)
+
+
+def _followed(process: subprocess.Popen[bytes], folder: Path, count: int) -> list[tuple[float, int, float]]:
+    """Return moments, with the rows that had landed by then and the memory."""
+    seen: dict[Path, int] = {}
+    moments = []
+    while sum(seen.values()) < count:
+        time.sleep(0.5)
+        if process.poll() is not None:
+            raise RuntimeError((folder.parent / "log").read_text())
+        for path in folder.glob("*/*.parquet"):
+            if path not in seen:
+                [(seen[path],)] = duckdb.sql(f"SELECT num_rows FROM parquet_file_metadata('{path}')").fetchall()
+        if seen:
+            newest = max(path.stat().st_mtime for path in seen)
+            moments.append((newest, sum(seen.values()), memory_mb(process.pid)))
+    return moments
+
+
+def main(count: int = 10_000_000) -> None:
+    """Measure a stream over so many events."""
+    if not (JARS / "libs").exists():
+        say("no broker: run `make kafka`")
+        return
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DISK", ".")) as name:
+        folder = Path(name)
+        broker = KafkaBroker(folder / "kafka")
+        broker.start()
+        try:
+            broker.create(TOPIC, PARTITIONS)
+            send(broker, count)
+            moments = _stream(broker, folder, count)
+        finally:
+            broker.kill()
+        if landed(folder / "events") != (count, count):
+            raise RuntimeError(f"{count:,} events were sent, and {landed(folder / 'events')} landed")
+    (began, first, _), (ended, last, _) = moments[0], moments[-1]
+    third = next(memory for _, rows, memory in moments if 3 * rows >= count)
+    peak = max(memory for _, _, memory in moments)
+    about: dict[str, object] = {"events": count, "peak_mb": peak}
+    report(
+        Result(
+            "stream, events into Parquet",
+            (last - first) / (ended - began),
+            "events/s",
+            TARGET,
+            at_most=False,
+            about=about,
+        ),
+        Result("stream, memory at its peak over that at a third", peak / third, "times", FLAT),
+    )
+
+
+def _stream(broker: KafkaBroker, folder: Path, count: int) -> list[tuple[float, int, float]]:
+    address = f"kafka://{broker.address}/{TOPIC}"
+    command = [ECOM, "stream", address, "--events", str(folder / "events")]
+    environment = os.environ | {"ECOM_HOME": str(folder / "home"), "ECOM_STREAM_PORT": "0"}
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
+        moments = _followed(process, folder / "events", count)
+        process.send_signal(signal.SIGTERM)
+    return moments
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
