@@ -3,7 +3,9 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -79,24 +81,43 @@ def up(
         Event().wait()
 
 
-TICK_S = 2.0
+TICK_S, PLAYED_S = 2.0, 1.0
 
 
 def live(
+    to: Annotated[str, typer.Option(help="Door: http://HOST:PORT of a collector, or kafka://HOST:PORT/TOPIC.")] = "",
+    key: Annotated[str, typer.Option(help="Write key of the collector.")] = "",
+    rate: Annotated[float, typer.Option(min=0, help="Events per second, of visitors who come just now.")] = 0,
     until_parent_ends: UntilParentEnds = False,
 ) -> None:
     """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
     from ecom_assets.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
+    from ecom_sandbox.doors import door_to, played  # noqa: PLC0415 (loads requests)
 
     settings = load_settings()
+    if rate and not to:
+        raise UsageError("--rate needs a door; give --to http://HOST:PORT of a collector, or --to kafka://….")
+    door = door_to(to, key) if to else None
+    if rate and door:
+        alone = settings.model_copy(update={"events": "", "orders": ""})
+        events = played(Today(alone).day(now_utc()).rows(), lambda: now_utc().isoformat())
+        _until_over(lambda: door(list(islice(events, round(rate * PLAYED_S)))), PLAYED_S, until_parent_ends)
+        return
     if not grows(settings):
         raise UsageError("This shop has no day in progress: own data are set, or the sandbox shop ends on a fixed day.")
-    today, parent = Today(settings), os.getppid()
+    today = Today(settings, door)
+    _until_over(lambda: today.arrive(now_utc()), TICK_S, until_parent_ends)
+
+
+def _until_over(step: Callable[[], object], every_s: float, until_parent_ends: bool) -> None:  # noqa: FBT001 (an option)
+    """Repeat a step, at a steady pace, until Ctrl-C, or until the parent has ended."""
+    parent, due = os.getppid(), time.monotonic()
     with suppress(KeyboardInterrupt):
         while not until_parent_ends or os.getppid() == parent:
-            today.arrive(now_utc())
-            time.sleep(TICK_S)
+            step()
+            due = max(due + every_s, time.monotonic() - every_s)
+            time.sleep(max(due - time.monotonic(), 0))
 
 
 _STEERING = (

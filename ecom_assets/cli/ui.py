@@ -15,7 +15,7 @@ from ecom_assets.settings.home import close_to_others, require_history
 from ecom_assets.settings.settings import Settings, hand_on, load_settings, own_places, prepare_dagster_home
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
-LOG_NAME, SHOP_LOG_NAME = "api.log", "sandbox.log"
+LOG_NAME, SHOP_LOG_NAME, COLLECTOR_LOG_NAME = "api.log", "sandbox.log", "collector.log"
 
 
 def start_api(settings: Settings) -> str:
@@ -70,8 +70,20 @@ def start_shop(settings: Settings) -> str:
 
     if not grows(settings):
         return ""
-    start_beside(settings, SHOP_LOG_NAME, "sandbox", "live")
-    return "Nothing was given: this is the sandbox shop, whose events of today arrive while this runs."
+    told = "Nothing was given: this is the sandbox shop, whose events of today arrive while this runs"
+    door = start_collector(settings)
+    start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", *(["--to", door] if door else []))
+    return f"{told}, through the collector at {door}." if door else f"{told}."
+
+
+def start_collector(settings: Settings) -> str:
+    """Start a collector for the sandbox shop, and return its address; none if its port is taken."""
+    try:
+        refuse_taken("collector", settings.collect_host, settings.collect_port)
+    except EcomError:
+        return ""
+    start_beside(settings, COLLECTOR_LOG_NAME, "collect", "--sandbox")
+    return f"http://{settings.collect_host}:{settings.collect_port}"
 
 
 def ui(

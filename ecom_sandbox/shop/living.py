@@ -9,7 +9,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -214,6 +214,7 @@ def living_customers(truth: dict[str, Any]) -> ShopCustomers:
 FILE_US = 600 * SECOND
 """Each file holds the rows that arrive within ten minutes."""
 FILE_NAME = "live-{:%H%M}.parquet"
+SENT_NAME = "sent.json"
 
 
 class DayInProgress:
@@ -246,6 +247,35 @@ class DayInProgress:
             self._write(self._written, count)
         new, self._written = count - self._written, count
         return new
+
+    def send(self, now: datetime, door: Callable[[Sequence[dict[str, Any]]], None]) -> int:
+        """Send what has arrived since the last time through a door, and return how many rows are new.
+
+        What had arrived before the door was first used today is written as files. After a kill, some events may be
+        sent twice, with the same ids.
+        """
+        count = int(np.searchsorted(self._received, int(now.timestamp() * SECOND), side="right"))
+        noted = self._sent()
+        if noted is None:
+            self.arrive(now)
+        elif noted < count:
+            door(self._rows.slice(noted, count - noted).to_pylist())
+        if noted != count:
+            replace_bytes(self._shop_folder / SENT_NAME, json.dumps([self.day.isoformat(), count]).encode())
+        return count - (noted or 0)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return all rows of the day."""
+        result: list[dict[str, Any]] = self._rows.to_pylist()
+        return result
+
+    def _sent(self) -> int | None:
+        """Return how many rows of the day are sent or written; None if the door was not used today."""
+        try:
+            day, count = json.loads((self._shop_folder / SENT_NAME).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(count) if day == self.day.isoformat() else None
 
     def _write(self, begin: int, end: int) -> None:
         """Write each file that has a row from `begin` to `end`, whole."""
