@@ -53,6 +53,17 @@ def test_a_currency_is_taken_off_a_number(tmp_path: Path, written: str) -> None:
     assert row["payment_amount"] == (None if "kr" in written else Decimal("1234.50")), "of letters only codes are known"
 
 
+def test_without_quotes_a_quote_is_a_sign_like_others(tmp_path: Path) -> None:
+    items = ['"hat', 'ha"t', '"hat" and "coat"', "hat"]
+    lines = [f"{number}\t2026-07-01\tann\t{item}\t5" for number, item in enumerate(items)]
+    own = mapping_of(delimiter="\t", quote="")
+    rows = read_lines(tmp_path, own, HEADER.replace(",", "\t"), *lines, "4\t2026-07-01\tann")
+    assert [row["item_id"] for row in rows if not row["malformed_row"]] == items
+    assert [row["malformed_row"] for row in rows if row["malformed_row"]] == ["4\t2026-07-01\tann"], "too few values"
+    without_header = mapping_of(delimiter="\t", quote="", header=HEADER.split(","))
+    assert [row["item_id"] for row in read_lines(tmp_path, without_header, *lines)] == items
+
+
 def test_values_are_changed_in_the_order_of_the_keys(tmp_path: Path) -> None:
     own = mapping_of({
         "customer_id": {"first_of": ["mail", "who"], "trim": True, "lower": True},

@@ -52,6 +52,7 @@ class FileColumns:
     rounded: frozenset[str] = frozenset()
     encoding: str | None = None
     has_header: bool = True
+    has_quotes: bool = True
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordMapping) -> FileColumns:
@@ -87,12 +88,13 @@ def _text_head(file: InputFile, head: bytes, encoding: str | None) -> bytes:
     return result
 
 
-def _csv_reader(head: bytes, delimiter: str) -> "Iterator[list[str]]":
-    return csv.reader(io.StringIO(head.decode(UTF_8, errors="surrogateescape"), newline=""), delimiter=delimiter)
+def _csv_reader(head: bytes, delimiter: str, *, has_quotes: bool) -> "Iterator[list[str]]":
+    lines = io.StringIO(head.decode(UTF_8, errors="surrogateescape"), newline="")
+    return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE)
 
 
 def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping) -> FileColumns:
-    rows = _csv_reader(head, delimiter)
+    rows = _csv_reader(head, delimiter, has_quotes=bool(mapping.quote))
     try:
         names = list(mapping.header) or next((row for row in rows if row), [])
     except csv.Error as error:
@@ -111,14 +113,15 @@ def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping) -
     names = _known_names(names, mapping)
     first_rows = _csv_rows(rows, names, _FIRST_LINES)
     columns = {name: FileColumn("text", "text") for name in names}
-    return FileColumns(columns, delimiter, first_rows, has_header=not mapping.header)
+    return FileColumns(columns, delimiter, first_rows, has_header=not mapping.header, has_quotes=bool(mapping.quote))
 
 
 def sample_of(file: InputFile, result: FileColumns) -> tuple[dict[str, str], ...]:
     """Return rows of a CSV file from its beginning, more than `first_rows`; none of other files."""
     if not result.first_rows:
         return ()
-    rows = _csv_reader(_text_head(file, head_of(file), result.encoding), result.delimiter)
+    head = _text_head(file, head_of(file), result.encoding)
+    rows = _csv_reader(head, result.delimiter, has_quotes=result.has_quotes)
     if result.has_header:
         next(row for row in rows if row)
     return _csv_rows(rows, list(result.columns), _SAMPLE_LINES)

@@ -74,7 +74,7 @@ def copied_files(
     """
     if layout.format == "parquet":
         return dict.fromkeys(file.path for file in files), Findings(row_counts=_parquet_counts(con, layout, files))
-    is_changed = layout.shape is not None or not layout.has_header
+    is_changed = layout.shape is not None or not layout.has_header or not layout.has_quotes
     odd = frozenset(f.path for f in files if is_changed or f.encoding not in {None, UTF_8} or _is_odd(f))
     result = _find_damage(con, layout, [file for file in files if file.path not in odd])
     copies: dict[str, SoundCopy | None] = dict.fromkeys(file.path for file in files)
@@ -331,6 +331,9 @@ def sound_copy(file: InputFile, layout: Layout) -> SoundCopy:
 
 def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
     if layout.format == "csv":
+        if not layout.has_quotes:
+            yield from _unquoted_records(file, layout)
+            return
         reader = RecordReader(lines_of(file), RecordPatterns(len(layout.columns), layout.delimiter))
         if layout.has_header:
             reader.skip_header()
@@ -342,6 +345,24 @@ def _records(file: InputFile, layout: Layout) -> Iterator[Record]:
         if content:
             is_sound = not is_too_long(line) and _is_text(content) and not _is_too_deep(content)
             yield Record(content, is_sound)
+
+
+def _unquoted_records(file: InputFile, layout: Layout) -> Iterator[Record]:
+    """Yield the lines of a file without quotes as records that have them where later readers need them."""
+    delimiter, header_left = layout.delimiter.encode(), layout.has_header
+    for line in lines_of(file):
+        content = line.rstrip(b"\r\n")
+        if not content:
+            continue
+        if header_left:
+            header_left = False
+            continue
+        cells = content.split(delimiter)
+        if len(cells) != len(layout.columns) or is_too_long(line) or not _is_text(content):
+            yield Record(content, is_sound=False)
+        else:
+            quoted = (b'"%b"' % cell.replace(b'"', b'""') if b'"' in cell else cell for cell in cells)
+            yield Record(delimiter.join(quoted), is_sound=True)
 
 
 def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record]:

@@ -220,6 +220,7 @@ class RecordMapping(_MappingPart):
     thousands: Literal["", ".", ",", " ", "'", "\u00a0", "\u202f", "\u2019"] = ""
     currency_signs: Literal["keep", "remove"] = "keep"
     delimiter: Literal[",", ";", "\t", "|"] = ","
+    quote: Literal['"', ""] = '"'
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
 
     @model_validator(mode="before")

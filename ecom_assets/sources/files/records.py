@@ -288,6 +288,7 @@ def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: 
         delimiter=result.delimiter,
         shape=mapping.shape,
         has_header=not mapping.header,
+        has_quotes=bool(mapping.quote),
         has_apostrophes=mapping.leading_apostrophe == "remove",
         exploded=mapping.explode,
         needed=needed,

@@ -56,6 +56,7 @@ class Layout:
     other_columns: str  # what to do with the rest: refuse, ignore or properties
     shape: RowShape | None = None  # how the rows follow from the content; None if they are its lines
     has_header: bool = True  # of a CSV file
+    has_quotes: bool = True  # around values of a CSV file that need them; without, a quote is a sign like others
     has_apostrophes: bool = False  # whether values of a CSV file lose an apostrophe at their beginning
     filled: frozenset[str] = frozenset()  # text columns without an empty value, according to the files' footers
     bounded: frozenset[str] = frozenset()  # columns whose times are all of the years 1 to 9999, also by footers
