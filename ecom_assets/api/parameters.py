@@ -176,7 +176,7 @@ class RequestContext:
         """
         reading = self.reading
         return {
-            "range": range_of(of, reading.timezone) if isinstance(of, Period) else self._as_of(of),
+            "range": self._range(of) if isinstance(of, Period) else self._as_of(of),
             "data_as_of": reading.newest_date,
             "data_version": reading.published.data_version,
             "currency": reading.currency or None,
@@ -185,10 +185,13 @@ class RequestContext:
             "explain": self.explained() if parameters.explain else None,
         }
 
+    def _range(self, period: Period) -> dict[str, Any]:
+        return range_of(period, self.reading.timezone, self.reading.published.published_at)
+
     def _as_of(self, source: Source) -> dict[str, Any]:
         known = known_days(self.reading, [source])
         newest = self._newest(known)
-        state = range_of(Period("custom", newest, newest, known), self.reading.timezone)
+        state = self._range(Period("custom", newest, newest, known))
         state["sources"] = {name: days | dict.fromkeys(OF_PREVIOUS) for name, days in state["sources"].items()}
         return state | dict.fromkeys(("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from ecom_assets.clock import today_in
 from ecom_assets.errors import SourceError
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.identity.rule import TOOL_RULES, IdentityRule
@@ -78,6 +79,10 @@ class Range(SourceDays):
     end_date: date = Field(description="Last day")
     day_count: int = Field(description="How many days these are", examples=[30])
     timezone: str = Field(description="The time zone of the days", examples=["UTC"])
+    provisional_from: date | None = Field(
+        description="First of the known days that was not over when the data were read or published: its numbers will "
+        "grow; null where all were over"
+    )
     previous_start_date: date | None = Field(description="First of as many days right before")
     previous_end_date: date | None = Field(description="Last of these")
     sources: dict[str, SourceDays] = Field(
@@ -336,18 +341,27 @@ def _days_of(question: Question, data: QuestionData) -> dict[str, Any]:
     else:
         period = _period(data.days, opened, question.time_range or "custom")
     period = replace(period, known={EVENTS: opened.known})
-    return {"range": range_of(period, opened.timezone), "data_as_of": newest}
+    return {"range": range_of(period, opened.timezone, data.source.known_at), "data_as_of": newest}
 
 
-def range_of(period: Period, timezone: str) -> dict[str, Any]:
-    """Return the `Range` of an answer: the days that it covers, and which of them are known."""
+def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
+    """Return the `Range` of an answer: the days that it covers, which of them are known, and which are not over.
+
+    Args:
+        period: The days.
+        timezone: Their time zone.
+        known_at: When the data were read or published.
+    """
     previous = period.previous
+    unfinished, known_to = today_in(timezone, lambda: known_at), period.known_days.last
+    has_unfinished = known_to is not None and period.start_date <= unfinished <= min(period.end_date, known_to)
     return {
         "time_range": period.time_range,
         "start_date": period.start_date,
         "end_date": period.end_date,
         "day_count": period.day_count,
         "timezone": timezone,
+        "provisional_from": unfinished if has_unfinished else None,
         "previous_start_date": previous.start_date,
         "previous_end_date": previous.end_date,
         **_known_of(period),

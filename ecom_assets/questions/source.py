@@ -100,6 +100,10 @@ class EventSource(Protocol):
         """Whether other people ask it, so that no question may take too much."""
 
     @property
+    def known_at(self) -> datetime:
+        """When the data were read or published, in UTC."""
+
+    @property
     def newest_date(self) -> date | None:
         """The newest day in all data; None for that of the events."""
 

@@ -104,6 +104,8 @@ class ReceivedEventFiles:
         """Return the files, checked against their mapping."""
         if not self.settings.events:
             self.prepare(self.settings)
+        if is_stream(self.settings) and not landing_folder(self.settings).exists():
+            raise SourceError("No event of the stream in ECOM_EVENTS has landed yet; run `ecom stream` first.")
         return open_events(self.reader.con, self.settings, events_place(self.settings))
 
     def received(self, days: Days) -> ir.Table:

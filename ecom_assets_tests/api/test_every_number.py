@@ -236,6 +236,7 @@ def test_an_answer_says_which_days_and_days_before_are_known(api: Api, shop: Pla
         "end_date": str(span.last),
         "day_count": len(span.days),
         "timezone": "UTC",
+        "provisional_from": None,
         "previous_start_date": str(span.before.first),
         "previous_end_date": str(span.before.last),
         **known(shop, span, *SOURCES[path]),

@@ -298,10 +298,15 @@ def test_the_funnel_of_the_last_hour_and_the_pages(landing: Path) -> None:
 
 
 def test_events_that_are_not_files_are_reported_without_the_address(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, events="kafka://user:pa55@broker/events")
-    with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names kafka://…; use /analytics/sales") as refused:
+    settings = Settings(home=tmp_path, events="s3://user:pa55@bucket/events")
+    with pytest.raises(NotFilesError, match=r"ECOM_EVENTS names s3://…; use /analytics/sales") as refused:
         real_time(settings, NOW)
     assert "pa55" not in str(refused.value)
+
+
+def test_a_stream_of_which_nothing_has_landed_has_no_events_yet(tmp_path: Path) -> None:
+    answer = real_time(Settings(home=tmp_path, events="kafka://broker/events"), NOW)
+    assert [window["event_count"] for window in answer["windows"]] == [0, 0]
 
 
 def test_a_place_that_is_not_there_is_named(landing: Path) -> None:
@@ -384,7 +389,7 @@ def test_numbers_are_read_once_in_a_while_only(live: Running, landing: Path, mon
 
 
 def test_the_route_refuses_what_it_cannot_answer(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path, events="kafka://broker/topic")
+    settings = Settings(home=tmp_path, events="s3://bucket/topic")
     with serving(settings, build_app(settings)) as client:
         answer = client.get("/analytics/realtime")
         assert (answer.status_code, answer.headers["content-type"]) == (409, "application/problem+json")

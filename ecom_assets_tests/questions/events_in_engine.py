@@ -30,6 +30,7 @@ class EventsInEngine:
     of_orders: bool = False
     is_bounded: bool = False
     newest_date: None = None
+    known_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     lacking: Sequence[str] = ()
 
     @property

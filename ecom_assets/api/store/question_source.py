@@ -52,6 +52,11 @@ class TableSource:
         return self.reading.has_kernel
 
     @property
+    def known_at(self) -> datetime:
+        """When the tables were published."""
+        return self.reading.published.published_at
+
+    @property
     def newest_date(self) -> date | None:
         """The newest day of events or orders."""
         return self.reading.newest_date

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.atomic_files import replacing
+from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events.missing import Words
 from ecom_assets.funnels.definition import Funnel
@@ -137,6 +138,11 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
     is_bounded: ClassVar[bool] = False
     newest_date: ClassVar[date | None] = None
     lacking: ClassVar[Sequence[str]] = ()
+
+    @property
+    def known_at(self) -> datetime:
+        """When the files are read: now."""
+        return now_utc()
 
     @property
     def settings(self) -> Settings:
