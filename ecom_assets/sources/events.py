@@ -85,7 +85,13 @@ def is_table(settings: Settings) -> bool:
 
 
 def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Sequence[str]) -> RecordFiles:
-    """Find the event files below some paths, and check them against their mapping."""
+    """Find the event files below some paths, and check them against their mapping.
+
+    Raises:
+        SourceError: There are none.
+    """
+    if is_stream(settings) and not landing_folder(settings).exists():
+        raise SourceError("No event of the stream in ECOM_EVENTS has landed yet; run `ecom stream` first.")
     mapping = load_mapping(mapping_name(settings))
     return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)
 
@@ -104,8 +110,6 @@ class ReceivedEventFiles:
         """Return the files, checked against their mapping."""
         if not self.settings.events:
             self.prepare(self.settings)
-        if is_stream(self.settings) and not landing_folder(self.settings).exists():
-            raise SourceError("No event of the stream in ECOM_EVENTS has landed yet; run `ecom stream` first.")
         return open_events(self.reader.con, self.settings, events_place(self.settings))
 
     def received(self, days: Days) -> ir.Table:
