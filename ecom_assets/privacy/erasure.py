@@ -16,6 +16,7 @@ from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, other_files
+from ecom_assets.privacy.dead_letters import find_letters, remove_letters
 from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
@@ -187,6 +188,7 @@ class Erasure:
             for files in landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings)):
                 for file in remove_records(files, self._person):
                     self.say(f"  {file.path}: {file.record_count:,} records")
+            remove_letters(self.settings, self._person)
         return list(self.pending.plan["files"])
 
     def _delete_rows(self) -> None:
@@ -367,7 +369,8 @@ def _opened(settings: Settings) -> Engine:
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
         every = landing_files(con, settings, may_be_empty=_may_be_empty(settings))
-        return [record for files in every for record in find_records(files, person)]
+        records = [record for files in every for record in find_records(files, person)]
+    return [*records, *find_letters(settings, person)]
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class NamingFiles:
 
 def naming(settings: Settings, person: Person) -> NamingFiles:
     """Return the files in the home folder that contain an id of the person."""
-    pattern = _pattern(person)
+    pattern = pattern_of(person)
     paths = {path for path in _files(settings.home) if pattern is not None and _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
     cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases)}
@@ -53,7 +53,7 @@ def clean(settings: Settings, person: Person) -> list[str]:
     Returns:
         The paths of the files that were changed.
     """
-    pattern = _pattern(person)
+    pattern = pattern_of(person)
     changed = _caches(settings)
     for path in changed:
         path.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
         con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _pattern(person: Person) -> re.Pattern[bytes] | None:
+def pattern_of(person: Person) -> re.Pattern[bytes] | None:
     """Return a pattern that finds an id as a whole word; None if all ids are too short to be sure."""
     words = person.words()
     return re.compile(f"(?<![{IN_WORDS}])(?:{words})(?![{IN_WORDS}])".encode()) if words else None

@@ -12,6 +12,7 @@ from typing import Any
 
 from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import QuarantinedEvents, QuarantinedEventSamples, RawEvents
+from ecom_assets.privacy.dead_letters import letter_files
 from ecom_assets.privacy.landing_files import landing_files
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.manifest import forget_empty
@@ -89,3 +90,4 @@ def _files(settings: Settings, before: date) -> Iterator[Path]:
             for file in files.files():
                 if file.received_date and file.received_date < before:
                     yield Path(file.path)
+    yield from (path for path, day in letter_files(settings) if day < before)
