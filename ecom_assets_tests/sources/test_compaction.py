@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,10 +16,13 @@ import duckdb
 import pytest
 
 from ecom_assets.errors import SourceError, WorkError
+from ecom_assets.privacy.landing_files import landing_files, remove_records
+from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import compact, remove_replaced
 from ecom_assets.sources.files.formats import find_files, newest_files
 from ecom_assets.sources.files.manifest import NAME, read_manifest
+from ecom_assets.sources.files.mapping import EVENT_FIELDS
 from ecom_assets.sources.landing_lock import changing_landing_files
 
 DAY = "2026-03-05"
@@ -41,6 +45,7 @@ class Shop:
             "'e' || i AS event_id, 'page_view' AS event_type, 'u' || i AS user_id, "
             f"(TIMESTAMP '{DAY} 10:00:00' + i * INTERVAL 1 SECOND)::VARCHAR || 'Z' AS event_timestamp"
         )
+        columns += "".join(f", NULL::VARCHAR AS {field}" for field in EVENT_FIELDS if f"AS {field}" not in columns)
         with duckdb.connect() as con:
             con.execute(f"COPY (SELECT {columns} FROM range({start}, {start + rows}) t(i)) TO '{path}'")
         os.utime(path, (at, at))
@@ -64,6 +69,25 @@ class Shop:
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)
+
+
+def test_an_erased_row_comes_back_neither_from_replaced_files_nor_by_the_next_compaction(shop: Shop) -> None:
+    for number in range(3):
+        shop.land(10 * number)
+    shop.compact()
+    assert len(list(shop.day.glob("kafka-*"))) == 3, "readers may still read what was replaced"
+    with changing_landing_files(shop.settings.home), closing(duckdb.connect()) as con:
+        remove_replaced(shop.settings)
+        for files in landing_files(con, shop.settings):
+            assert [file.record_count for file in remove_records(files, Person(users=("u11",)))] == [1]
+    shop.land(30, at=NEXT_WEEK)
+    shop.compact(NEXT_WEEK + 7 * 86_400)
+    shop.compact(NEXT_WEEK + 14 * 86_400)
+    kept = {f"e{start + number}" for start in (0, 10, 20, 30) for number in range(3)} - {"e11"}
+    assert shop.ids() == Counter(kept)
+    with closing(duckdb.connect()) as con:
+        sql = f"SELECT count(*) FROM '{shop.day}/*.parquet' WHERE user_id = 'u11'"
+        assert con.execute(sql).fetchall() == [(0,)], "in no file of the folder, whether it counts or not"
 
 
 def test_three_files_become_one_with_the_newest_time_and_go_after_the_grace(shop: Shop) -> None:
@@ -177,6 +201,8 @@ def test_readers_see_each_row_once_while_files_come_and_are_merged(shop: Shop) -
 
 KILLED = """
 import sys
+from ecom_assets.privacy.landing_files import landing_files, remove_records
+from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import compact
 settings = Settings(home=sys.argv[1], events=sys.argv[2], compact_grace_s=0)

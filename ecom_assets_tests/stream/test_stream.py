@@ -127,6 +127,21 @@ def test_a_topic_that_is_created_again_while_it_is_read_publishes_nothing_of_it(
     assert home.ids() == ["a"]
 
 
+def test_a_partition_that_lost_its_end_stops_the_stream_until_somebody_agrees(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
+    cluster, home = fresh
+    cluster.send(event("a"), event("b"))
+    with ledger(home).locked():
+        ledger(home).write(LedgerEntry("events", 10))  # ten were read, and the broker has two
+    with pytest.raises(SourceError, match=r"ends at offset 2, but was read up to 10"), home.opened() as stream:
+        stream.step()
+    with home.opened(accepts_reset=True) as stream:
+        cluster.send(event("c"))
+        read(stream, 1)
+    assert home.ids() == ["c"]
+
+
 def test_compaction_leaves_a_file_alone_until_its_ledger_has_passed_it(fresh: tuple[MockCluster, StreamHome]) -> None:
     cluster, home = fresh
     for name in ("a", "b", "c"):
@@ -198,3 +213,4 @@ def test_a_group_hands_out_the_partitions_and_a_run_reads_what_landed(fresh: tup
     assert ecom("run", "--select", '+key:"staging/events"', home=home.folder, env=env).exit_code == 0
     tables = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home.folder, env=env).json}
     assert (tables["raw.events"], tables["staging.events"]) == (4, 4)
+    assert "events/0 is read up to offset 4." in ecom("status", home=home.folder, env=env).out
