@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from ecom_assets.atomic_files import replacing_text
 from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.sources.landing import NEXT_OFFSET, TOPIC, footer_of, make_folder, stream_file_name
 
+LOOK_AGAIN_S: Final = 0.05
 LANDING_FOLDERS: Final = "received_date=*"
 _NAME: Final = re.compile(r"kafka-(?P<topic_id>.+)-(?P<partition>\d+)-(?P<start>\d{20})\.parquet")
 
@@ -61,8 +63,8 @@ class PartitionLedger:
         return ledger_folder(self.landing) / f"{self.topic_id}-{self.partition}.json"
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the partition's lock, which is freed if the process dies.
+    def locked(self, patience_s: float = 0.0) -> Iterator[None]:
+        """Hold the partition's lock, which is freed if the process dies; wait for it at most `patience_s`.
 
         Raises:
             WorkError: Another process holds it, such as one that was paused while it published.
@@ -70,7 +72,9 @@ class PartitionLedger:
         make_folder(self.path.parent)
         handle = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o666)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            until = time.monotonic() + patience_s
+            while not _is_locked(handle, is_last=time.monotonic() >= until):
+                time.sleep(LOOK_AGAIN_S)
             yield
         except BlockingIOError as error:
             raise WorkError(
@@ -127,6 +131,16 @@ class PartitionLedger:
     def _file_from(self, start_offset: int) -> Path | None:
         name = stream_file_name(self.topic_id, self.partition, start_offset)
         return next(iter(self.landing.glob(f"{LANDING_FOLDERS}/{name}")), None)
+
+
+def _is_locked(handle: int, *, is_last: bool) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if is_last:
+            raise
+        return False
+    return True
 
 
 def is_settled(path: Path) -> bool:

@@ -17,7 +17,7 @@ from ecom_assets.sources.landing import make_folder
 from ecom_assets.sources.stream_ledger import LedgerEntry, note_topic_id, noted_topic_id
 from ecom_assets.stream.batch import MS_OF_S, Batch, Partition, PartitionReader
 from ecom_assets.stream.publishing import BatchPublisher, OvertakenError
-from ecom_assets.stream.topic_ids import TopicIds
+from ecom_assets.stream.topic_ids import BrokerDownError, TopicIds, TopicMissingError
 
 with packages_of("kafka", "`ecom stream`"):
     from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -230,7 +230,7 @@ class TopicStream:
         """Return where a partition is to be read from, and note what retention has deleted before."""
         low, high = self._watermarks(partition)
         ledger = self._publisher.ledger(partition)
-        with ledger.locked():
+        with ledger.locked(ASSIGN_PATIENCE_S):
             entry = ledger.settled()
             if entry is None:
                 start = low if self._settings.stream_start == "earliest" else high
@@ -271,7 +271,11 @@ class TopicStream:
             self.counts.readers.pop((place.topic, place.partition), None)
 
     def _check_topics(self) -> None:
-        self._require_same_topics(self._topics.ids(self._topics.names))
+        try:
+            ids = self._topics.ids(self._topics.names)
+        except TopicMissingError as error:  # of a broker that has just come up, or until the topic is created again
+            raise BrokerDownError(str(error)) from error
+        self._require_same_topics(ids)
 
     def _require_same_topics(self, ids: Mapping[str, str]) -> None:
         for topic, found in ids.items():

@@ -23,6 +23,10 @@ class BrokerDownError(WorkError):
     """No broker answers; messages wait."""
 
 
+class TopicMissingError(SourceError):
+    """The brokers do not have a topic, or not yet after they have come up."""
+
+
 def ids_of_brokers(config: Mapping[str, str]) -> TopicIds:
     """Return a function that asks the brokers for topic ids."""
     client = AdminClient({name: value for name, value in config.items() if name not in _OF_CONSUMERS})
@@ -39,7 +43,9 @@ def _id_of(topic: str, answer: object) -> str:
         in_base64 = str(answer.result(timeout=2 * TIMEOUT_S).topic_id)  # type: ignore[attr-defined]  # a Future
     except KafkaException as error:
         if error.args[0].code() in _NOT_THERE:
-            raise SourceError(f"The topic {topic} cannot be read ({error.args[0].str()}); check its name.") from error
+            raise TopicMissingError(
+                f"The topic {topic} cannot be read ({error.args[0].str()}); check its name."
+            ) from error
         raise BrokerDownError(f"The brokers do not answer ({error.args[0].str()}).") from error
     except TimeoutError as error:
         raise BrokerDownError("The brokers do not answer in time.") from error
