@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
+from collect import event
 from confluent_kafka import Producer
 from measuring import ECOM, Result, report, say
 
@@ -27,23 +28,13 @@ FLAT = 1.25
 
 
 def send(broker: KafkaBroker, count: int) -> None:
-    """Send events of usual size, about 300 bytes."""
+    """Send events of usual size, about 450 bytes."""
     producer = Producer({"bootstrap.servers": broker.address, "linger.ms": 20, "compression.type": "lz4"})
     for number in range(count):
-        body = {
-            "event_id": f"{number}-5f0c-4a7e-9d1b",
-            "event_type": "product_view",
-            "event_timestamp": "2026-11-24T10:00:00.000Z",
-            "user_id": f"user-{number % 5_000}",
-            "anonymous_id": f"device-{number % 5_000}",
-            "session_id": f"session-{number % 9_000}",
-            "product_id": f"sku-{number % 900}",
-            "page_url": f"https://shop.example/products/{number % 900}?utm_source=newsletter",
-            "properties": {"position": number % 20},
-        }
+        body = json.dumps(event(number))
         while True:
             try:
-                producer.produce(TOPIC, json.dumps(body), partition=number % PARTITIONS)
+                producer.produce(TOPIC, body, partition=number % PARTITIONS)
                 break
             except BufferError:
                 producer.poll(0.1)

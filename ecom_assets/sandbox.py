@@ -22,7 +22,7 @@ from ecom_assets.sources.sandbox_shop import is_living, last_day, last_day_in, s
 from ecom_assets.sources.stock import fetch_catalogue, fetched_stock, no_stock
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows, SliceOutput
-from ecom_sandbox.doors import Door
+from ecom_sandbox.event_sinks import EventSink
 from ecom_sandbox.running import customers_of
 from ecom_sandbox.services import orders as order_service
 from ecom_sandbox.services.orders import OrderService
@@ -150,10 +150,10 @@ def ensure_sandbox(settings: Settings, now: Clock = now_utc) -> None:
 class Today:
     """The current day of the sandbox shop, and then the next one; its events arrive as time passes."""
 
-    def __init__(self, settings: Settings, door: Door | None = None) -> None:
-        """Store the settings of a shop that grows, and the door that its events come through, if not as files."""
+    def __init__(self, settings: Settings, sink: EventSink | None = None) -> None:
+        """Store the settings of a shop that grows, and the sink that its events come through, if not as files."""
         self._settings = settings
-        self._door = door
+        self._sink = sink
         self._day: DayInProgress | None = None
 
     def arrive(self, now: datetime) -> int:
@@ -162,7 +162,7 @@ class Today:
         After midnight, the day that has ended gets its own file first.
         """
         day = self.day(now)
-        return day.send(now, self._door) if self._door else day.arrive(now)
+        return day.send(now, self._sink) if self._sink else day.arrive(now)
 
     def day(self, now: datetime) -> DayInProgress:
         """Return the day in progress."""

@@ -97,7 +97,7 @@ def credentials_of(settings: Settings) -> Credentials:
     return Credentials(keys, TokenReader(settings) if TokenReader.are_used(settings) else None)
 
 
-def refuse_open_door(settings: Settings, credentials: Credentials) -> None:
+def refuse_open_access(settings: Settings, credentials: Credentials) -> None:
     """Raise if the API would be open to other machines without a key.
 
     Raises:
@@ -125,7 +125,7 @@ def build_stack(
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
     credentials = credentials_of(settings)
-    refuse_open_door(settings, credentials)
+    refuse_open_access(settings, credentials)
     if credentials.are_needed():
         document_security(app)
     redis_url = settings.redis_url.get_secret_value()

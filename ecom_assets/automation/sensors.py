@@ -20,7 +20,7 @@ from ecom_assets.operations.requests import RELEASE, OperationRequest, Requests
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
-from ecom_assets.sources.events import days_to_compute, events_place, is_table, open_events
+from ecom_assets.sources.events import days_to_compute, events_place, has_landed, is_table, open_events
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.manifest import is_generated
 from ecom_assets.sources.files.records import RecordFiles
@@ -113,6 +113,8 @@ def _status(settings: Settings) -> dg.DefaultSensorStatus:
 
 def _files(settings: Settings, last: date) -> list[InputFile]:
     """Return the event files, unopened, but for those of the days after the last one of a sandbox shop."""
+    if not has_landed(settings):
+        return []
     files = find_files(events_place(settings))
     if settings.has_own_data:
         return files

@@ -265,11 +265,11 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _api(settings: Settings) -> str | Problem:
-    from ecom_assets.api.app import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
     from ecom_assets.api.cache.answers import redis_trouble  # noqa: PLC0415 (only needed here)
 
     credentials = credentials_of(settings)
-    refuse_open_door(settings, credentials)
+    refuse_open_access(settings, credentials)
     if trouble := redis_trouble(settings.redis_url.get_secret_value()):
         fix = "start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself"
         return Problem(trouble, fix)

@@ -85,7 +85,7 @@ TICK_S, PLAYED_S = 2.0, 1.0
 
 
 def live(
-    to: Annotated[str, typer.Option(help="Door: http://HOST:PORT of a collector, or kafka://HOST:PORT/TOPIC.")] = "",
+    to: Annotated[str, typer.Option(help="http://HOST:PORT of a collector, or kafka://HOST:PORT/TOPIC.")] = "",
     key: Annotated[str, typer.Option(help="Write key of the collector.")] = "",
     rate: Annotated[float, typer.Option(min=0, help="Events per second, of visitors who come just now.")] = 0,
     until_parent_ends: UntilParentEnds = False,
@@ -93,20 +93,20 @@ def live(
     """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
     from ecom_assets.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
-    from ecom_sandbox.doors import door_to, played  # noqa: PLC0415 (loads requests)
+    from ecom_sandbox.event_sinks import played, sink_to  # noqa: PLC0415 (loads requests)
 
     settings = load_settings()
     if rate and not to:
-        raise UsageError("--rate needs a door; give --to http://HOST:PORT of a collector, or --to kafka://….")
-    door = door_to(to, key) if to else None
-    if rate and door:
+        raise UsageError("--rate needs an address; give --to http://HOST:PORT of a collector, or --to kafka://….")
+    sink = sink_to(to, key) if to else None
+    if rate and sink:
         alone = settings.model_copy(update={"events": "", "orders": ""})
         events = played(Today(alone).day(now_utc()).rows(), lambda: now_utc().isoformat())
-        _until_over(lambda: door(list(islice(events, round(rate * PLAYED_S)))), PLAYED_S, until_parent_ends)
+        _until_over(lambda: sink(list(islice(events, round(rate * PLAYED_S)))), PLAYED_S, until_parent_ends)
         return
     if not grows(settings):
         raise UsageError("This shop has no day in progress: own data are set, or the sandbox shop ends on a fixed day.")
-    today = Today(settings, door)
+    today = Today(settings, sink)
     _until_over(lambda: today.arrive(now_utc()), TICK_S, until_parent_ends)
 
 

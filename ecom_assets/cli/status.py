@@ -20,7 +20,7 @@ from ecom_assets.serving.published import PublicationStatus, published_state
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
 from ecom_assets.sources.events import is_stream
 from ecom_assets.sources.landing import landing_folder
-from ecom_assets.sources.stream_ledger import ledger_folder, ledgers
+from ecom_assets.sources.stream_ledger import ledgers, noted_processes
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.day_notes import AbsentDays, absent_lines, notes_of
@@ -105,15 +105,15 @@ def _stream_lines(settings: Settings) -> list[str]:
     if not is_stream(settings):
         return []
     lines = []
-    for ledger, entry in ledgers(landing_folder(settings)).items():
+    landing = landing_folder(settings)
+    for ledger, entry in ledgers(landing).items():
         lost = f"; {entry.lost_count:,} messages were deleted by the broker unread" if entry.lost else ""
         lines.append(f"{entry.topic}/{ledger.partition} is read up to offset {entry.next_offset:,}{lost}.")
-    running = [json.loads(path.read_text()) for path in ledger_folder(landing_folder(settings)).glob("*.state")]
-    for state in running:
+    for state in noted_processes(landing):
         lag = sum(entry["lag"] for entry in state["partitions"])
         seen = datetime.fromtimestamp(state["at"], UTC).isoformat(timespec="seconds")
         fault = f"; it waits: {state['error']}" if state["error"] else ""
-        lines.append(f"Process {state['process']} of `ecom stream` was {lag:,} messages behind at {seen}{fault}.")
+        lines.append(f"Process {state['process']} of `ecom stream` had a lag of {lag:,} messages at {seen}{fault}.")
     return lines or ["No message of the stream has landed yet; run `ecom stream`."]
 
 

@@ -23,11 +23,11 @@ def start_api(settings: Settings) -> str:
 
     If it cannot start, the message says why, and the UI runs without it.
     """
-    from ecom_assets.api.app import credentials_of, refuse_open_door  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.api.app import credentials_of, refuse_open_access  # noqa: PLC0415 (loads FastAPI)
 
     try:
         refuse_taken("API", settings.api_host, settings.api_port)
-        refuse_open_door(settings, credentials_of(settings))
+        refuse_open_access(settings, credentials_of(settings))
     except EcomError as error:
         return f"The HTTP API does not come up: {error}"
     log = start_beside(settings, LOG_NAME, "api")
@@ -70,10 +70,10 @@ def start_shop(settings: Settings) -> str:
 
     if not grows(settings):
         return ""
-    told = "Nothing was given: this is the sandbox shop, whose events of today arrive while this runs"
-    door = start_collector(settings)
-    start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", *(["--to", door] if door else []))
-    return f"{told}, through the collector at {door}." if door else f"{told}."
+    collector = start_collector(settings)
+    start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", *(["--to", collector] if collector else []))
+    way = f", through the collector at {collector}" if collector else ""
+    return f"Nothing was given: this is the sandbox shop, whose events of today arrive while this runs{way}."
 
 
 def start_collector(settings: Settings) -> str:
@@ -92,13 +92,13 @@ def ui(
 ) -> None:
     """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
     from ecom_assets.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
-    from ecom_assets.ui.guard import door_of  # noqa: PLC0415 (loads Starlette)
+    from ecom_assets.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
     if message := take_own_data(settings):
         settings = load_settings()
         typer.echo(message)
-    door_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
+    ui_access_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
     require_history(prepare_dagster_home(settings), thorough=True)
     refuse_taken("UI", host, port)
     # A shell starts background jobs with SIGINT ignored, and Dagster then ignores other requests to stop as well.

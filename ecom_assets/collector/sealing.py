@@ -1,7 +1,6 @@
 """Sealing: a finished segment becomes a landing file, by the same mappings that read files, and is removed then."""
 
 import json
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,24 +15,11 @@ import structlog
 from ecom_assets.collector.segments import SegmentFile, SegmentLayout, SegmentWriter, segments_of_the_dead
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.mapping import EventMapping, load_mapping
-from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.landing import LANDED, MAPPED_BY, day_folder, dead_letter_folder, land
+from ecom_assets.sources.files.mapping import load_mapping
+from ecom_assets.sources.landed_rows import UNREADABLE, MessageMapper
+from ecom_assets.sources.landing import DEAD_LETTERS, MAPPED_BY, day_folder, dead_letter_folder, land
 from ecom_assets.warehouse.local import plain_connection
-from ecom_assets.warehouse.sql_text import select
 
-DEAD_LETTERS: Final = pa.schema(
-    [
-        ("received_at", pa.timestamp("us", "UTC")),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-        ("layout", pa.string()),
-        ("caller", pa.string()),
-        ("value", pa.binary()),
-    ]
-)
-"""The columns of a file of dead letters; `value` is what came, byte for byte."""
-UNREADABLE: Final = "unreadable"
 MEMORY: Final = "512MB"
 LOOK_FOR_DEAD_S: Final = 10.0
 _MAPPINGS: Final = {
@@ -48,11 +34,10 @@ class SegmentSealer:
     def __init__(self, landing: Path, timezone: str) -> None:
         """Set the landing folder and the shop's time zone."""
         self._landing = landing
-        self._timezone = timezone
         self._con = plain_connection(MEMORY)
         self._con.execute("SET threads = 1")  # the event loop needs the other core
-        self._mappings: dict[SegmentLayout, EventMapping] = {
-            layout: load_mapping(name) for layout, name in _MAPPINGS.items()
+        self._mappers = {
+            layout: MessageMapper(self._con, load_mapping(name), timezone) for layout, name in _MAPPINGS.items()
         }
 
     def seal(self, segment: SegmentFile) -> int:
@@ -78,43 +63,15 @@ class SegmentSealer:
         self._con.close()
 
     def _land(self, segment: SegmentFile, lines: Sequence[bytes]) -> None:
-        refused = lines if segment.layout is SegmentLayout.REFUSED else []
-        if segment.layout is not SegmentLayout.REFUSED:
-            tables, unreadable = self._mapped(segment.layout, segment.path, lines)
-            refused = [_unreadable(line, segment.layout) for line in unreadable]
-        letters = day_folder(dead_letter_folder(self._landing), segment.day)
+        mapper = self._mappers.get(segment.layout)  # what was refused has none
+        rows = mapper.rows(lines) if mapper else None
+        refused = [_unreadable(lines[position], segment.layout) for position in rows.refused] if rows else lines
         if refused:  # first, since the file of events ends the segment
+            letters = day_folder(dead_letter_folder(self._landing), segment.day)
             land(_dead_letters(refused), letters / segment.landing_name)
-        if segment.layout is not SegmentLayout.REFUSED and tables:
+        if rows and len(rows.table):
             footer = {MAPPED_BY: segment.layout.value}
-            land(pa.concat_tables(tables), day_folder(self._landing, segment.day) / segment.landing_name, footer)
-
-    def _mapped(self, layout: SegmentLayout, path: Path, lines: Sequence[bytes]) -> tuple[list[pa.Table], list[bytes]]:
-        """Return the rows of lines, and the lines that cannot be read; one of these must not hold up the others."""
-        try:
-            rows = self._rows(layout, path)
-            if len(rows) == len(lines):
-                return [rows], []
-        except (EcomError, duckdb.Error, UnicodeDecodeError) as error:
-            structlog.get_logger(__name__).warning("segment_not_read", segment=path.name, reason=str(error))
-        if len(lines) == 1:
-            return [], list(lines)
-        tables: list[pa.Table] = []
-        unreadable: list[bytes] = []
-        for half in (lines[: len(lines) // 2], lines[len(lines) // 2 :]):
-            with tempfile.TemporaryDirectory(dir=path.parent.parent, prefix=".half") as folder:
-                part = Path(folder) / path.parent.name / path.name
-                part.parent.mkdir()
-                part.write_bytes(b"\n".join(half) + b"\n")
-                some, others = self._mapped(layout, part, half)
-            tables += some
-            unreadable += others
-        return tables, unreadable
-
-    def _rows(self, layout: SegmentLayout, path: Path) -> pa.Table:
-        files = RecordFiles.open(self._con, [path], self._mappings[layout], self._timezone)
-        rows = self._con.sql(select([*LANDED.names], f"({files.received_sql()})", "malformed_row IS NULL"))
-        return rows.to_arrow_table().cast(LANDED)
+            land(rows.table, day_folder(self._landing, segment.day) / segment.landing_name, footer)
 
 
 def _unreadable(line: bytes, layout: SegmentLayout) -> bytes:

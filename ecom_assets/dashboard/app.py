@@ -40,7 +40,7 @@ from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, Publish
 from ecom_assets.dashboard import sessions
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, View, all_pages, read_filters
 from ecom_assets.dashboard.rendering import render_login, render_message, render_page, sentence_of
-from ecom_assets.dashboard.sessions import PREFIX, SESSION, SessionDoor, keep_message
+from ecom_assets.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
 from ecom_assets.dashboard.static_files import send_file
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.settings import Settings
@@ -163,7 +163,7 @@ def build_dashboard_stack(settings: Settings) -> ApiStack:
     return build_stack(
         settings,
         build_dashboard_app(settings),
-        before_guard=lambda app, credentials: SessionDoor(app, credentials, settings.home),
+        before_guard=lambda app, credentials: SessionLogin(app, credentials, settings.home),
     )
 
 

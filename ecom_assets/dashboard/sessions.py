@@ -95,7 +95,7 @@ class LoginSessions:
         return signed_values(self.secret, "session")
 
 
-class SessionDoor:
+class SessionLogin:
     """ASGI middleware before the API's guard: a login replaces a key, and pages without a login redirect to it."""
 
     def __init__(self, app: ASGIApp, credentials: Credentials, home: Path) -> None:

@@ -26,7 +26,7 @@ from ecom_assets.errors import SourceError
 from ecom_assets.privacy.erased_people import words_of
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
+from ecom_assets.sources.events import events_place, has_landed, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, NoFilesError
 from ecom_assets.sources.files.mapping import EVENT, RecordMapping, SourceField, load_order_mapping
@@ -335,7 +335,7 @@ def landing_files(
         MappingError: A file does not match its mapping.
         SourceError: A path does not exist, or has no files.
     """
-    has_own = bool(settings.events) and not is_table(settings)
+    has_own = bool(settings.events) and not is_table(settings) and has_landed(settings)
     opens: list[Callable[[], RecordFiles]] = []
     if has_events(settings) and (has_own or not (settings.has_own_data or sandbox_is_missing(settings))):
         opens.append(lambda: open_events(con, settings, events_place(settings)))

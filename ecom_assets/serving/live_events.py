@@ -8,7 +8,6 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -25,7 +24,7 @@ from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_stream, is_table, mapping_name
+from ecom_assets.sources.events import events_place, has_landed, is_table, mapping_name
 from ecom_assets.sources.files.formats import FreshFile, NewestFiles, newest_files
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
@@ -112,11 +111,9 @@ class LiveEvents:
             raise
 
     def _newest(self, since: datetime) -> NewestFiles:
-        if is_table(self._settings):
+        if is_table(self._settings) or not has_landed(self._settings):
             return NewestFiles()
         places = events_place(self._settings)
-        if is_stream(self._settings) and not Path(places[0]).exists():  # nothing has landed yet
-            return NewestFiles()
         for place in places:
             if "://" in place:
                 kind = place.partition("://")[0]

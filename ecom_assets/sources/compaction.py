@@ -30,7 +30,7 @@ from ecom_assets.sources.files.manifest import (
 )
 from ecom_assets.sources.landing_lock import changing_landing_files
 from ecom_assets.sources.order_reports.source import has_events
-from ecom_assets.sources.stream_ledger import is_settled, settle_ledgers
+from ecom_assets.sources.stream_ledger import is_settled, ledgers, settle_ledgers
 from ecom_assets.warehouse.local import plain_connection
 from ecom_assets.warehouse.sql_text import select, text
 
@@ -147,7 +147,9 @@ class FolderCompaction:
         oldest_kept = self.now() - self.settings.compact_after_hours * HOUR_S
         target = self.settings.compact_target_mb * BYTES_OF_MB
         files = [(entry.stat(), entry) for entry in current_entries(self.folder) if is_generated(entry.name)]
-        files = [(state, entry) for state, entry in files if is_settled(Path(entry))]
+        landing = self.folder.parent
+        entries = ledgers(landing)  # after the listing: a file that came since is in neither
+        files = [(state, entry) for state, entry in files if is_settled(entry.name, entries, landing)]
         small = [(s.st_mtime_ns, e.name, s.st_size) for s, e in files if s.st_mtime <= oldest_kept and s.st_size]
         small = [file for file in small if 2 * file[2] < target and (self._is_over or not is_merged(file[1]))]
         groups: list[list[Path]] = [[]]

@@ -79,6 +79,11 @@ def is_stream(settings: Settings) -> bool:
     return settings.events.startswith(STREAM)
 
 
+def has_landed(settings: Settings) -> bool:
+    """Return whether there can be event files: of a stream that was never read there is not even their folder."""
+    return not is_stream(settings) or landing_folder(settings).exists()
+
+
 def is_table(settings: Settings) -> bool:
     """Return whether events come from a Snowflake table (see `event_table.py`) instead of files."""
     return settings.events.startswith("snowflake://")
@@ -90,7 +95,7 @@ def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Seque
     Raises:
         SourceError: There are none.
     """
-    if is_stream(settings) and not landing_folder(settings).exists():
+    if not has_landed(settings):
         raise SourceError("No event of the stream in ECOM_EVENTS has landed yet; run `ecom stream` first.")
     mapping = load_mapping(mapping_name(settings))
     return RecordFiles.open(con, paths, mapping, settings.timezone, settings.first_plausible_day)

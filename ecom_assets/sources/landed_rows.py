@@ -1,4 +1,4 @@
-"""Lines of JSON become rows of a landing file, by the same mappings that read files; dead letters keep what cannot."""
+"""JSON messages become rows of a landing file, by the same mappings that read files; the others are dead letters."""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecom_assets.errors import EcomError
+from ecom_assets.errors import EcomError, MappingError, WorkError
 from ecom_assets.sources.files.fit import columns_used
 from ecom_assets.sources.files.mapping import IdField, RecordMapping
 from ecom_assets.sources.files.records import RecordFiles
@@ -20,27 +20,33 @@ from ecom_assets.warehouse.sql_text import select
 
 UNREADABLE: Final = "unreadable"
 EMPTY: Final = "empty"
+NOT_THE_MESSAGES: Final = (duckdb.OperationalError, duckdb.FatalException, duckdb.InterruptException, OSError)
+"""What fails for want of memory, disk or engine: dividing the messages would make dead letters of all of them."""
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
 @dataclass(frozen=True)
 class MessageRows:
-    """The rows of messages: their places in the batch, and why each other one has none, by its place."""
+    """The rows of messages: their positions in the batch, and why each other one has none, by its position."""
 
     table: pa.Table
-    places: list[int]
+    positions: list[int]
     refused: dict[int, str] = field(default_factory=dict)
 
 
 class MessageMapper:
-    """Applies a mapping to messages, of which one that cannot be read does not hold up the others."""
+    """Applies a mapping to messages, of which one that cannot be read does not hold up the others.
+
+    Raises:
+        MappingError: The mapping makes several events of one record, or one of several.
+    """
 
     def __init__(self, con: duckdb.DuckDBPyConnection, mapping: RecordMapping, timezone: str) -> None:
         """Set the engine, the mapping of the messages, and the shop's time zone."""
         self._con = con
         self._mapping = _for_messages(mapping)
         self._timezone = timezone
-        columns = {name for names in columns_used(con, self._mapping).values() for name in names}
+        columns = {name for names in columns_used(con.cursor(), self._mapping).values() for name in names}
         self._header = orjson.dumps(dict.fromkeys(sorted(columns)))
 
     def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
@@ -48,21 +54,25 @@ class MessageMapper:
 
         Args:
             values: The JSON of each message; None if it has no value.
-            reasons: Why some were refused before, by their places.
+            reasons: Why some were refused before, by their positions.
+
+        Raises:
+            OSError: The disk takes no temporary file.
+            WorkError: The engine lacks memory or a file; the same messages can be given again.
         """
         refused = dict(reasons or {})
         lines: dict[int, bytes] = {}
-        for place, value in enumerate(values):
-            if place in refused:
+        for position, value in enumerate(values):
+            if position in refused:
                 continue
             line = _line(value)
             if line is None:
-                refused[place] = UNREADABLE if value else EMPTY
+                refused[position] = UNREADABLE if value else EMPTY
             else:
-                lines[place] = line
-        tables, places = self._mapped(list(lines.items()), refused)
+                lines[position] = line
+        tables, positions = self._mapped(list(lines.items()), refused)
         table = pa.concat_tables(tables) if tables else LANDED.empty_table()
-        return MessageRows(table, places, refused)
+        return MessageRows(table, positions, refused)
 
     def _mapped(self, lines: Sequence[tuple[int, bytes]], refused: dict[int, str]) -> tuple[list[pa.Table], list[int]]:
         if not lines:
@@ -70,9 +80,10 @@ class MessageMapper:
         try:
             table = self._read([line for _, line in lines])
             if len(table) == len(lines):
-                return [table], [place for place, _ in lines]
-        except (EcomError, duckdb.Error, UnicodeDecodeError):
-            pass
+                return [table], [position for position, _ in lines]
+        except (EcomError, duckdb.Error, UnicodeDecodeError) as error:
+            if isinstance(error.__cause__ or error, NOT_THE_MESSAGES):
+                raise WorkError(f"The messages cannot be mapped now ({error}); they wait.") from error
         if len(lines) == 1:
             refused[lines[0][0]] = UNREADABLE
             return [], []
@@ -81,7 +92,7 @@ class MessageMapper:
         return first[0] + second[0], first[1] + second[1]
 
     def _read(self, lines: Sequence[bytes]) -> pa.Table:
-        with tempfile.TemporaryDirectory(prefix="ecom_stream_") as folder:
+        with tempfile.TemporaryDirectory(prefix="ecom_messages_") as folder:
             # A landing folder, so that no pass over the rows looks for their days.
             path = Path(folder) / "received_date=2000-01-01" / "messages.ndjson"
             path.parent.mkdir()
@@ -111,6 +122,11 @@ def _for_messages(mapping: RecordMapping) -> RecordMapping:
     A column that appears one day must not stop the stream, so it is kept as a property. An id cannot be a hash of the
     row: equal messages in one file would be told apart, and in two files not; their position is the id instead.
     """
+    if mapping.shape or mapping.explode:
+        raise MappingError(
+            f"The mapping {mapping.name} makes other events than one of each record, so it cannot map single messages; "
+            "give one without explode, rows, records and group_by."
+        )
     update: dict[str, object] = {"other_columns": "properties"} if mapping.other_columns == "refuse" else {}
     own = mapping.id_field
     if own.hash_of:

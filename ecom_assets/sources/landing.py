@@ -28,6 +28,17 @@ NATIVE: Final = "ecommerce"
 """The mapping of the landed files."""
 LANDED: Final = pa.schema([*((name, pa.string()) for name in EVENT_FIELDS), ("received_at", pa.timestamp("us", "UTC"))])
 """The columns of a landed file; `properties` is JSON text, `received_at` the instant of arrival."""
+DEAD_LETTERS: Final = pa.schema(
+    [
+        ("received_at", pa.timestamp("us", "UTC")),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("layout", pa.string()),
+        ("caller", pa.string()),
+        ("value", pa.binary()),
+    ]
+)
+"""The columns of a file of dead letters; `value` is what came, byte for byte."""
 FOOTER_KEYS: Final = "ecom."
 """How the keys of the platform's texts in a footer begin."""
 NEXT_OFFSET: Final = "ecom.next_offset"

@@ -1,7 +1,7 @@
 """How far a stream has been read: a small ledger per topic id and partition, beside the landing folder.
 
-The file of a range is published first, and the ledger follows, so it may be one file behind. `settled` brings it up to
-date. Compaction, retention and erasure free the names of files; they leave a file alone that the ledger is behind.
+The file of a range is published first, and the ledger follows, so it may lack one file. `settled` brings it up to
+date. Compaction, retention and erasure free the names of files; they leave a file alone that the ledger lacks.
 """
 
 import fcntl
@@ -9,7 +9,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,8 @@ from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.sources.landing import NEXT_OFFSET, TOPIC, footer_of, make_folder, stream_file_name
 
 LOOK_AGAIN_S: Final = 0.05
+NOTED_S: Final = 60.0
+"""How long a process counts as running after its last note; it notes its state every few seconds."""
 LANDING_FOLDERS: Final = "received_date=*"
 _NAME: Final = re.compile(r"kafka-(?P<topic_id>.+)-(?P<partition>\d+)-(?P<start>\d{20})\.parquet")
 
@@ -73,13 +75,14 @@ class PartitionLedger:
         handle = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o666)
         try:
             until = time.monotonic() + patience_s
-            while not _is_locked(handle, is_last=time.monotonic() >= until):
+            while not _is_locked(handle):
+                if time.monotonic() >= until:
+                    raise WorkError(
+                        f"Another process publishes partition {self.partition} of topic id {self.topic_id}; end it if "
+                        "it hangs."
+                    )
                 time.sleep(LOOK_AGAIN_S)
             yield
-        except BlockingIOError as error:
-            raise WorkError(
-                f"Another process publishes partition {self.partition} of topic id {self.topic_id}; end it if it hangs."
-            ) from error
         finally:
             os.close(handle)
 
@@ -133,22 +136,20 @@ class PartitionLedger:
         return next(iter(self.landing.glob(f"{LANDING_FOLDERS}/{name}")), None)
 
 
-def _is_locked(handle: int, *, is_last: bool) -> bool:
+def _is_locked(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        if is_last:
-            raise
         return False
     return True
 
 
-def is_settled(path: Path) -> bool:
+def is_settled(name: str, entries: Mapping[PartitionLedger, LedgerEntry], landing: Path) -> bool:
     """Return whether the name of a landing file may be freed: its ledger has passed it, or it is not of a stream."""
-    found = _NAME.fullmatch(path.name)
+    found = _NAME.fullmatch(name)
     if found is None:
         return True
-    entry = PartitionLedger(path.parent.parent, found["topic_id"], int(found["partition"])).read()
+    entry = entries.get(PartitionLedger(landing, found["topic_id"], int(found["partition"])))
     return entry is None or entry.next_offset > int(found["start"])
 
 
@@ -171,6 +172,31 @@ def settle_ledgers(landing: Path) -> None:
     for ledger in found | set(ledgers(landing)):
         with suppress(WorkError), ledger.locked():
             ledger.settled()
+
+
+def note_process(landing: Path, state: Mapping[str, Any]) -> Path:
+    """Note what a process of `ecom stream` does now, and return the file; files of processes that died go."""
+    folder = ledger_folder(landing)
+    make_folder(folder)
+    path = folder / f"process-{state['process']}.state"
+    with replacing_text(path) as file:
+        json.dump(state, file)
+    for other in folder.glob("process-*.state"):
+        with suppress(FileNotFoundError):
+            if time.time() - other.stat().st_mtime > NOTED_S:
+                other.unlink()
+    return path
+
+
+def noted_processes(landing: Path) -> list[dict[str, Any]]:
+    """Return the states of the processes of `ecom stream` that run."""
+    states = []
+    for path in sorted(ledger_folder(landing).glob("process-*.state")):
+        with suppress(FileNotFoundError, ValueError):
+            state = json.loads(path.read_bytes())
+            if time.time() - state["at"] <= NOTED_S:
+                states.append(state)
+    return states
 
 
 def _footer(path: Path) -> dict[str, str]:

@@ -39,10 +39,6 @@ class Batch:
     size: int = 0
     """Bytes of the values."""
 
-    def __len__(self) -> int:
-        """Return the number of messages."""
-        return len(self.values)
-
 
 @dataclass
 class PartitionReader:
@@ -64,10 +60,14 @@ class PartitionReader:
         self._first_ms = self._start_of(self.first_day)
 
     @property
+    def published_to(self) -> int:
+        """Return the offset after the last one in a landing file; another thread may ask."""
+        return next((batch.start for batch in tuple(self.batches)), self.next_offset)
+
+    @property
     def lag(self) -> int:
         """Return how many offsets of the broker are not in a landing file yet."""
-        published = self.batches[0].start if self.batches else self.next_offset
-        return max(self.high - published, 0)
+        return max(self.high - self.published_to, 0)
 
     @property
     def size(self) -> int:

@@ -28,6 +28,8 @@ RETRY_S: Final = 1.0
 ASSIGN_PATIENCE_S: Final = 240.0
 """Below the five minutes after which the group gives the partitions to others."""
 WATERMARK_S: Final = 10.0
+START_PATIENCE_S: Final = 60.0
+"""How long a process that begins waits for brokers, which may be coming up beside it."""
 BYTES_OF_MB: Final = 1_000_000
 _OUT_OF_RANGE: Final = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001 (its public name)
 
@@ -82,7 +84,7 @@ class TopicStream:
         self._timezone = ZoneInfo(settings.timezone)
         self._publisher = publisher
         self._topics = topics
-        self._ids = dict(topics.ids(topics.names))
+        self._ids = dict(self._first_ids())
         if topics.accepts_reset:
             for topic, found in self._ids.items():
                 note_topic_id(publisher.landing, topic, found)
@@ -129,7 +131,18 @@ class TopicStream:
             raise self._fault
         if time.monotonic() >= self._retry_at:
             self._publish()
+            if self.counts.last_error and not any(reader.batches for reader in self.counts.readers.values()):
+                self._look_again()
         self._pause_or_resume()
+
+    def _look_again(self) -> None:
+        """Forget the last error once the brokers answer: without messages, no file would show that it is over."""
+        self._retry_at = time.monotonic() + RETRY_S
+        try:
+            self._check_topics()
+            self.counts.last_error = ""
+        except BrokerDownError as error:
+            self._note(str(error))
 
     def _take(self, messages: Sequence[Message]) -> None:
         readers = self.counts.readers
@@ -143,7 +156,7 @@ class TopicStream:
                     self._begin_again(reader)
             elif reader is not None:
                 reader.take(message.offset() or 0, message.timestamp()[1], message.value(), now_ms, clock)
-        self.counts.message_count += len(messages)
+                self.counts.message_count += 1
 
     def _publish(self, *, is_last: bool = False) -> None:
         oldest_s = 0.0 if is_last else self._settings.stream_file_s
@@ -172,18 +185,18 @@ class TopicStream:
         reader.error = ""
         self.counts.last_error = ""
         self.counts.file_count += 1
-        self.counts.event_count += len(rows.places)
+        self.counts.event_count += len(rows.positions)
         self.counts.refused_count += len(rows.refused)
         self._commit(batch)
         return True
 
     def _commit(self, batch: Batch) -> None:
         """Tell the brokers how far the group is, for tools that show its lag; nothing here reads it."""
-        place = TopicPartition(batch.partition.topic, batch.partition.number, batch.end)
+        position = TopicPartition(batch.partition.topic, batch.partition.number, batch.end)
         with suppress(KafkaException):
-            self._consumer.commit(offsets=[place], asynchronous=True)
+            self._consumer.commit(offsets=[position], asynchronous=True)
             reader = self.counts.readers[batch.partition.topic, batch.partition.number]
-            reader.high = max(self._consumer.get_watermark_offsets(place, cached=True)[1], reader.next_offset)
+            reader.high = max(self._consumer.get_watermark_offsets(position, cached=True)[1], reader.next_offset)
 
     def _pause_or_resume(self) -> None:
         waiting = sum(reader.size for reader in self.counts.readers.values())
@@ -196,14 +209,13 @@ class TopicStream:
             self._consumer.resume(places)
             self._is_paused = False
 
-    def _assigned(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Begin each partition where its files end; the broker's own offsets say nothing."""
         self._is_paused = False
         try:
-            for place in places:
-                partition = Partition(place.topic, self._ids[place.topic], place.partition)
-                place.offset = self._begin(partition)
-            consumer.assign(places)
+            for own in partitions:
+                own.offset = self._begin(Partition(own.topic, self._ids[own.topic], own.partition))
+            consumer.assign(partitions)
         except WorkError as error:  # raised by `step`: an error in a callback of the client would be lost in others
             self._fault = error
         except KafkaException as error:
@@ -219,12 +231,12 @@ class TopicStream:
 
     def _begin_again(self, reader: PartitionReader) -> None:
         partition = reader.partition
-        place = TopicPartition(partition.topic, partition.number, self._begin(partition))
+        position = TopicPartition(partition.topic, partition.number, self._begin(partition))
         try:
-            self._consumer.seek(place)
+            self._consumer.seek(position)
         except KafkaException:  # not fetched from yet
-            self._consumer.incremental_unassign([place])
-            self._consumer.incremental_assign([place])
+            self._consumer.incremental_unassign([position])
+            self._consumer.incremental_assign([position])
 
     def _entry(self, partition: Partition) -> LedgerEntry:
         """Return where a partition is to be read from, and note what retention has deleted before."""
@@ -253,11 +265,11 @@ class TopicStream:
         return entry
 
     def _watermarks(self, partition: Partition) -> tuple[int, int]:
-        place = TopicPartition(partition.topic, partition.number)
+        own = TopicPartition(partition.topic, partition.number)
         until = time.monotonic() + ASSIGN_PATIENCE_S
         while True:
             try:
-                low, high = self._consumer.get_watermark_offsets(place, timeout=WATERMARK_S)
+                low, high = self._consumer.get_watermark_offsets(own, timeout=WATERMARK_S)
                 return int(low), int(high)
             except KafkaException as error:
                 self._note(f"{partition}: {error.args[0].str()}")
@@ -265,10 +277,23 @@ class TopicStream:
                     raise WorkError(f"The brokers do not say where {partition} begins; try again.") from error
                 time.sleep(RETRY_S)
 
-    def _gone(self, _: Consumer, places: list[TopicPartition]) -> None:
+    def _gone(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Forget what is not published: whoever gets the partitions reads it again."""
-        for place in places:
-            self.counts.readers.pop((place.topic, place.partition), None)
+        for gone in partitions:
+            self.counts.readers.pop((gone.topic, gone.partition), None)
+
+    def _first_ids(self) -> Mapping[str, str]:
+        """Return the ids of the topics; wait for brokers that are down, and for topics that were read before."""
+        until = time.monotonic() + START_PATIENCE_S
+        while True:
+            try:
+                return self._topics.ids(self._topics.names)
+            except (BrokerDownError, TopicMissingError) as error:
+                is_new = isinstance(error, TopicMissingError) and not noted_topic_id(self.landing, error.topic)
+                if is_new or time.monotonic() >= until:
+                    raise
+                self._note(str(error))
+                time.sleep(RETRY_S)
 
     def _check_topics(self) -> None:
         try:

@@ -28,7 +28,7 @@ MOST_CLIENT_ERRORS: Final = 500
 REGISTRY_TIMEOUT_S: Final = 10
 
 Lines = tuple[list[bytes | None], dict[int, str]]
-"""The JSON of messages, and why some have none, by their places."""
+"""The JSON of messages, and why some have none, by their positions."""
 
 
 class RegistryDownError(WorkError):
@@ -69,11 +69,11 @@ class RegistryDecoder:
         """
         lines: list[bytes | None] = []
         reasons: dict[int, str] = {}
-        for place, value in enumerate(values):
+        for position, value in enumerate(values):
             line, reason = self._line(value) if value else (None, "")
             lines.append(line)
             if reason:
-                reasons[place] = reason
+                reasons[position] = reason
         return lines, reasons
 
     def _line(self, value: bytes) -> tuple[bytes | None, str]:

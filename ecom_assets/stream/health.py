@@ -5,33 +5,30 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from ecom_assets.atomic_files import replacing_text
 from ecom_assets.errors import UsageError
-from ecom_assets.sources.landing import make_folder
-from ecom_assets.sources.stream_ledger import ledger_folder
+from ecom_assets.sources.stream_ledger import note_process
 from ecom_assets.stream.consumer import TopicStream
 
 STATE_EVERY_S: Final = 5.0
 
 
 def stream_state(stream: TopicStream) -> dict[str, Any]:
-    """Return what a stream reads, how far behind it is, and what holds it up."""
+    """Return what a stream reads, its lag, and what holds it up."""
     counts = stream.counts
     partitions = [
         {
             "topic": topic,
             "partition": number,
-            "published_to": reader.batches[0].start if reader.batches else reader.next_offset,
+            "published_to": reader.published_to,
             "lag": reader.lag,
             "waiting_bytes": reader.size,
             "lost": counts.lost_counts.get((topic, number), 0),
@@ -91,25 +88,17 @@ def shown(stream: TopicStream, host: str, port: int) -> Iterator[str]:
             server.server_close()
         ended.set()
         keeper.join()
-        state_path(stream.landing).unlink(missing_ok=True)
-
-
-def state_path(landing: Path) -> Path:
-    """Return the file with the state of this process."""
-    return ledger_folder(landing) / f"process-{os.getpid()}.state"
 
 
 def _keep_state(stream: TopicStream, ended: threading.Event) -> None:
     while True:
-        path = state_path(stream.landing)
-        try:
-            make_folder(path.parent)
-            with replacing_text(path) as file:
-                json.dump(stream_state(stream), file)
-        except (OSError, RuntimeError):  # a full disk, or the readers changed meanwhile: the next one says it
-            pass
+        path = None
+        with suppress(OSError, RuntimeError):  # a full disk, or the readers changed meanwhile: the next one says it
+            path = note_process(stream.landing, stream_state(stream))
         if ended.wait(STATE_EVERY_S):
-            return
+            break
+    if path:
+        path.unlink(missing_ok=True)
 
 
 def _new_server(stream: TopicStream, host: str, port: int) -> ThreadingHTTPServer:

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecom_assets.atomic_files import replacing
-from ecom_assets.collector.sealing import DEAD_LETTERS
 from ecom_assets.errors import WorkError
 from ecom_assets.sources.landed_rows import MessageMapper, MessageRows, filled, instants
 from ecom_assets.sources.landing import (
+    DEAD_LETTERS,
     MAPPED_BY,
     NEXT_OFFSET,
     TOPIC,
@@ -58,7 +58,7 @@ class BatchPublisher:
         """
         lines, reasons = self._decoder.lines(batch.values)
         rows = self._mapper.rows(lines, reasons)
-        table = _placed(rows, batch)
+        table = _positioned(rows, batch)
         is_same_topic()
         ledger = self.ledger(batch.partition)
         with ledger.locked():
@@ -83,25 +83,26 @@ class BatchPublisher:
     def _letters(self, batch: Batch, refused: Mapping[int, str]) -> pa.Table:
         rows = [
             {
-                "received_at": datetime.fromtimestamp(batch.arrivals_ms[place] / MS_OF_S, UTC),
+                "received_at": datetime.fromtimestamp(batch.arrivals_ms[position] / MS_OF_S, UTC),
                 "reason": reason,
-                "detail": f"offset {batch.offsets[place]}",
+                "detail": f"offset {batch.offsets[position]}",
                 "layout": self._mapping_name,
                 "caller": str(batch.partition),
-                "value": batch.values[place],
+                "value": batch.values[position],
             }
-            for place, reason in sorted(refused.items())
+            for position, reason in sorted(refused.items())
         ]
         return pa.Table.from_pylist(rows, schema=DEAD_LETTERS)
 
 
-def _placed(rows: MessageRows, batch: Batch) -> pa.Table:
+def _positioned(rows: MessageRows, batch: Batch) -> pa.Table:
     """Return rows with the instant of their arrival, and their position as the id of those that have none."""
     part = f"{batch.partition.topic_id}-{batch.partition.number}"
     table = rows.table
+    offsets = (batch.offsets[position] for position in rows.positions)
     columns = {
-        "received_at": instants([batch.arrivals_ms[place] for place in rows.places]),
-        "event_id": filled(table["event_id"], lambda: [f"{part}-{batch.offsets[place]}" for place in rows.places]),
+        "received_at": instants([batch.arrivals_ms[position] for position in rows.positions]),
+        "event_id": filled(table["event_id"], lambda: [f"{part}-{offset}" for offset in offsets]),
     }
     for name, column in columns.items():
         table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)

@@ -26,6 +26,11 @@ class BrokerDownError(WorkError):
 class TopicMissingError(SourceError):
     """The brokers do not have a topic, or not yet after they have come up."""
 
+    def __init__(self, topic: str, reason: str) -> None:
+        """Name the topic, and what the brokers say."""
+        super().__init__(f"The topic {topic} cannot be read ({reason}); check its name.")
+        self.topic = topic
+
 
 def ids_of_brokers(config: Mapping[str, str]) -> TopicIds:
     """Return a function that asks the brokers for topic ids."""
@@ -43,9 +48,7 @@ def _id_of(topic: str, answer: object) -> str:
         in_base64 = str(answer.result(timeout=2 * TIMEOUT_S).topic_id)  # type: ignore[attr-defined]  # a Future
     except KafkaException as error:
         if error.args[0].code() in _NOT_THERE:
-            raise TopicMissingError(
-                f"The topic {topic} cannot be read ({error.args[0].str()}); check its name."
-            ) from error
+            raise TopicMissingError(topic, error.args[0].str()) from error
         raise BrokerDownError(f"The brokers do not answer ({error.args[0].str()}).") from error
     except TimeoutError as error:
         raise BrokerDownError("The brokers do not answer in time.") from error

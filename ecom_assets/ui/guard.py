@@ -35,7 +35,7 @@ from ecom_assets.settings.settings import Settings
 
 
 @dataclass(frozen=True)
-class Door:
+class UiAccess:
     """What a request needs to be let through: keys and tokens for the login, and host names besides the loopback names.
 
     Without `credentials` no login is needed; without `hosts` any host name is allowed.
@@ -49,7 +49,7 @@ class Door:
         return self.hosts is None or is_loopback_name(host) or _name_of(host) in self.hosts
 
 
-def door_of(host: str, settings: Settings) -> Door:
+def ui_access_of(host: str, settings: Settings) -> UiAccess:
     """Return the access rules for the address that the UI listens on.
 
     Raises:
@@ -58,7 +58,7 @@ def door_of(host: str, settings: Settings) -> Door:
     """
     names = frozenset(name.lower() for name in settings.ui_hosts)
     if is_loopback(host) or settings.ui_login == "proxy":
-        return Door(None, names)
+        return UiAccess(None, names)
     credentials = credentials_of(settings)
     if not credentials.are_needed():
         raise UsageError(
@@ -66,7 +66,7 @@ def door_of(host: str, settings: Settings) -> Door:
             "create --name NAME --scope admin`, or set ECOM_UI_LOGIN=proxy behind a proxy that has a login, or listen "
             "on 127.0.0.1."
         )
-    return Door(credentials, names or None)
+    return UiAccess(credentials, names or None)
 
 
 def _name_of(host: str) -> str:
@@ -127,11 +127,11 @@ _LOG = logging.getLogger("dagster-webserver")
 class UiGuard:
     """ASGI middleware around Dagster's webserver, for HTTP and WebSockets."""
 
-    def __init__(self, app: ASGIApp, door: Door, rate: str = "none", prefix: str = "") -> None:
+    def __init__(self, app: ASGIApp, access: UiAccess, rate: str = "none", prefix: str = "") -> None:
         """Wrap the webserver, whose paths have a prefix; `rate` limits requests of an address without a login."""
         self._app = app
-        self._door = door
-        self._logins = Logins(door.credentials) if door.credentials else None
+        self._access = access
+        self._logins = Logins(access.credentials) if access.credentials else None
         self._rates = RateLimits("none", rate)
         self._prefix = prefix
 
@@ -152,7 +152,7 @@ class UiGuard:
     def _refusal_by_origin(self, connection: HTTPConnection) -> Response | None:
         """Return a refusal for an unknown host name, a page of another origin or a GraphQL query by GET, or None."""
         hosts = connection.headers.getlist("host")
-        if len(hosts) != 1 or not self._door.knows_host(hosts[0]):
+        if len(hosts) != 1 or not self._access.knows_host(hosts[0]):
             detail = "Dagster's UI does not know this host name; use 127.0.0.1, or add the name to ECOM_UI_HOSTS."
             return _refused(connection, HTTPStatus.MISDIRECTED_REQUEST, detail)
         origin = connection.headers.get("origin")

@@ -13,7 +13,7 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.ui.guard import Door, UiGuard, door_of
+from ecom_assets.ui.guard import UiAccess, UiGuard, ui_access_of
 
 SERVES = "host_dagster_ui_with_workspace_process_context"
 """The name of the function that Dagster's command calls to serve the UI."""
@@ -42,18 +42,18 @@ def serve_guarded(  # noqa: PLR0913, PLR0917 (called by Dagster)
     """Serve the UI of a workspace behind the guard, in place of Dagster's function `SERVES`."""
     host = cli.DEFAULT_WEBSERVER_HOST if host is None else host
     port = port or cli.DEFAULT_WEBSERVER_PORT
-    door, rate = _door(host)
+    access, rate = _access(host)
     app = create_app_from_workspace_process_context(context, path_prefix, live_data_poll_rate)
     logging.getLogger(cli.WEBSERVER_LOGGER_NAME).info(
         "Serving dagster-webserver on http://%s:%s%s", host, port, path_prefix
     )
-    uvicorn.run(UiGuard(app, door, rate, path_prefix), host=host, port=port, log_level=log_level)
+    uvicorn.run(UiGuard(app, access, rate, path_prefix), host=host, port=port, log_level=log_level)
 
 
-def _door(host: str) -> tuple[Door, str]:
+def _access(host: str) -> tuple[UiAccess, str]:
     try:
         settings = load_settings()
-        return door_of(host, settings), settings.rate_limit_address
+        return ui_access_of(host, settings), settings.rate_limit_address
     except EcomError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(error.exit_code) from None

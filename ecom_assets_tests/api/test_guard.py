@@ -176,7 +176,7 @@ def test_a_denial_is_written_down_without_what_was_sent(guarded: Running) -> Non
     assert stat.S_IMODE((guarded.home / FILE_NAME).stat().st_mode) == 0o600
 
 
-def test_keys_that_are_lost_while_the_api_runs_open_no_door(tmp_path: Path) -> None:
+def test_keys_that_are_lost_while_the_api_runs_let_nobody_in(tmp_path: Path) -> None:
     with running(tmp_path) as served:
         assert served.get(SALES).status_code == 200
         _, key = KeyFile(tmp_path).create("first", (Scope.READ,))
@@ -199,7 +199,7 @@ def test_beyond_this_machine_it_does_not_start_without_a_key(tmp_path: Path) -> 
     stack.audit.close()
 
 
-def test_doctor_says_that_the_door_would_be_open(home: Path) -> None:
+def test_doctor_says_that_everybody_could_read(home: Path) -> None:
     result = ecom("doctor", "--json", home=home, env={"ECOM_API_HOST": "0.0.0.0"})  # noqa: S104 (as above)
     assert result.exit_code == 1
     assert result.json[-1]["found"].startswith(

@@ -6,11 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ecom_assets.collector.sealing import DEAD_LETTERS
 from ecom_assets.privacy.dead_letters import find_letters, letter_files, remove_letters
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.landing import day_folder, dead_letter_folder, land
+from ecom_assets.sources.landing import DEAD_LETTERS, day_folder, dead_letter_folder, land
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from confluent_kafka import Producer, TopicPartition
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.landing import dead_letter_folder
 from ecom_assets.stream.address import StreamAddress
 from ecom_assets.stream.consumer import TopicStream
 from ecom_assets.stream.running import opened_stream
+from ecom_assets_tests.collector.served import Landed
 
 Row = dict[str, Any]
 TOPIC = "events"
@@ -108,11 +107,11 @@ class StreamHome:
 
     def events(self) -> list[Row]:
         """Return all landed rows."""
-        return _rows(self.landing)
+        return Landed(self.landing).events()
 
     def letters(self) -> list[Row]:
         """Return all dead letters."""
-        return _rows(dead_letter_folder(self.landing))
+        return Landed(self.landing).letters()
 
 
 def read(stream: TopicStream, count: int, within_s: float = 30) -> None:
@@ -126,13 +125,3 @@ def steps_until(stream: TopicStream, is_over: Callable[[], bool], within_s: floa
     while not is_over():
         assert time.monotonic() < end, stream.counts
         stream.step()
-
-
-def _rows(folder: Path) -> list[Row]:
-    if not list(folder.glob("*/*.parquet")):
-        return []
-    with duckdb.connect() as con:
-        sql = f"SELECT * REPLACE (received_at::VARCHAR AS received_at) FROM '{folder}/*/*.parquet' ORDER BY ALL"
-        rows = con.execute(sql)
-        names = [column[0] for column in rows.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in rows.fetchall()]

@@ -30,7 +30,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.ui.guard import UiGuard, door_of
+from ecom_assets.ui.guard import UiGuard, ui_access_of
 from ecom_assets_tests.api.served import wait_until
 from ecom_assets_tests.api.test_process import answers
 from ecom_assets_tests.command import environment
@@ -92,7 +92,7 @@ def served_here(home: Path, host: str, **settings: Any) -> Iterator[Ui]:
     instance = dg.DagsterInstance.local_temp(str(home.parent))
     with instance, WorkspaceProcessContext(instance, EmptyWorkspaceTarget(), version("dagster-webserver")) as context:
         app = create_app_from_workspace_process_context(context, "", None)
-        guard = UiGuard(app, door_of(host, Settings(home=home, **settings)))
+        guard = UiGuard(app, ui_access_of(host, Settings(home=home, **settings)))
         listening = socket.create_server((host, 0))
         server = uvicorn.Server(uvicorn.Config(guard, log_level="critical"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

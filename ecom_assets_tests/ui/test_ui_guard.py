@@ -18,7 +18,7 @@ from ecom_assets.api.auth.keys import KeyFile
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.ui import development
-from ecom_assets.ui.guard import door_of
+from ecom_assets.ui.guard import ui_access_of
 from ecom_assets_tests.command import ecom, environment
 from ecom_assets_tests.ports import free_port
 from ecom_assets_tests.ui.served_ui import PATIENCE_S, Ui, running, served_here
@@ -134,12 +134,12 @@ def logged_in(ui: Ui, key: str) -> requests.Response:
 def test_beyond_this_machine_it_starts_only_with_a_key_or_a_proxy(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     with pytest.raises(UsageError, match=r"would be open to everybody who reaches 0\.0\.0\.0; make a key"):
-        door_of(EVERYWHERE, settings)
-    assert door_of("127.0.0.1", settings).credentials is None
-    assert door_of("::1", settings).credentials is None
-    assert door_of(EVERYWHERE, settings.model_copy(update={"ui_login": "proxy"})).credentials is None
+        ui_access_of(EVERYWHERE, settings)
+    assert ui_access_of("127.0.0.1", settings).credentials is None
+    assert ui_access_of("::1", settings).credentials is None
+    assert ui_access_of(EVERYWHERE, settings.model_copy(update={"ui_login": "proxy"})).credentials is None
     KeyFile(tmp_path).create("first", (Scope.READ,))
-    assert door_of(EVERYWHERE, settings).credentials is not None
+    assert ui_access_of(EVERYWHERE, settings).credentials is not None
 
 
 @pytest.mark.slow

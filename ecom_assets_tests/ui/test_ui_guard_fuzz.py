@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from ecom_assets.settings.settings import Settings
-from ecom_assets.ui.guard import UiGuard, door_of
+from ecom_assets.ui.guard import UiGuard, ui_access_of
 from ecom_assets_tests.hypothesis_settings import examples
 
 KEY = "an-admin-key-of-the-test"
@@ -30,7 +30,7 @@ def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     settings = Settings(home=tmp_path_factory.mktemp("ui"), api_keys=f"admin:{KEY}")
     host = "127.0.0.1" if request.param == "here" else "0.0.0.0"  # noqa: S104 (that needs the login)
     everything = Starlette(routes=[Route("/{path:path}", lambda _: PlainTextResponse("in"), methods=["GET", "POST"])])
-    with TestClient(UiGuard(everything, door_of(host, settings)), raise_server_exceptions=False) as client:
+    with TestClient(UiGuard(everything, ui_access_of(host, settings)), raise_server_exceptions=False) as client:
         yield client
 
 

@@ -248,10 +248,10 @@ class DayInProgress:
         new, self._written = count - self._written, count
         return new
 
-    def send(self, now: datetime, door: Callable[[Sequence[dict[str, Any]]], None]) -> int:
-        """Send what has arrived since the last time through a door, and return how many rows are new.
+    def send(self, now: datetime, sink: Callable[[Sequence[dict[str, Any]]], None]) -> int:
+        """Send what has arrived since the last time through a sink, and return how many rows are new.
 
-        What had arrived before the door was first used today is written as files. After a kill, some events may be
+        What had arrived before the sink was first used today is written as files. After a kill, some events may be
         sent twice, with the same ids.
         """
         count = int(np.searchsorted(self._received, int(now.timestamp() * SECOND), side="right"))
@@ -259,7 +259,7 @@ class DayInProgress:
         if noted is None:
             self.arrive(now)
         elif noted < count:
-            door(self._rows.slice(noted, count - noted).to_pylist())
+            sink(self._rows.slice(noted, count - noted).to_pylist())
         if noted != count:
             replace_bytes(self._shop_folder / SENT_NAME, json.dumps([self.day.isoformat(), count]).encode())
         return count - (noted or 0)
@@ -270,7 +270,7 @@ class DayInProgress:
         return result
 
     def _sent(self) -> int | None:
-        """Return how many rows of the day are sent or written; None if the door was not used today."""
+        """Return how many rows of the day are sent or written; None if the sink was not used today."""
         try:
             day, count = json.loads((self._shop_folder / SENT_NAME).read_bytes())
         except (FileNotFoundError, ValueError):

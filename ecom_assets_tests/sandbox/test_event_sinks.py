@@ -1,4 +1,4 @@
-"""The sandbox shop's events through the doors that a shop would use: a collector, and a topic of Kafka."""
+"""The sandbox shop's events sent as a shop would send them: a collector, and a topic of Kafka."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -12,7 +12,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.collector.served import collect_settings, collecting
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.stream.streamed import TOPIC, MockCluster, StreamHome
-from ecom_sandbox.doors import Event, door_to, played
+from ecom_sandbox.event_sinks import Event, played, sink_to
 from ecom_sandbox.shop.living import LivingShop
 
 pytestmark = pytest.mark.xdist_group("living_shop")
@@ -28,11 +28,11 @@ def test_the_shops_day_goes_through_a_collector_and_goes_on_after_a_restart(tmp_
     LivingShop(tmp_path / "sandbox", YESTERDAY, new_people=60).grow()
     shop = Settings(home=tmp_path)
     with collecting(collect_settings(tmp_path)) as client:
-        door = door_to(client.address)
-        assert Today(shop, door).arrive(NOON) > 0
-        assert not client.events(), "what was there before the door was opened is a file"
-        sent = Today(shop, door).arrive(NOON + timedelta(hours=3))
-        assert Today(shop, door).arrive(NOON + timedelta(hours=3)) == 0
+        sink = sink_to(client.address)
+        assert Today(shop, sink).arrive(NOON) > 0
+        assert not client.events(), "what was there before the sink was used is a file"
+        sent = Today(shop, sink).arrive(NOON + timedelta(hours=3))
+        assert Today(shop, sink).arrive(NOON + timedelta(hours=3)) == 0
         taken = len(client.wait_for(sent - len(client.letters()))) + len(client.letters())
         assert taken == sent >= 10
 
@@ -41,7 +41,7 @@ def test_a_day_is_played_again_and_again_with_visitors_of_its_own(tmp_path: Path
     events = list(islice(played([ROW], lambda: "2026-11-24T10:00:00Z"), 2))
     assert [event["anonymous_id"] for event in events] == ["d-0", "d-1"]
     cluster = MockCluster()
-    door_to(f"kafka://{cluster.address}/{TOPIC}")(events)
+    sink_to(f"kafka://{cluster.address}/{TOPIC}")(events)
     home = StreamHome(tmp_path, cluster.address, cluster.ids)
     home.read(2, partitions=(0, 1, 2, 3))
     rows = home.events()
@@ -50,6 +50,6 @@ def test_a_day_is_played_again_and_again_with_visitors_of_its_own(tmp_path: Path
 
 
 def test_what_is_no_door_and_a_rate_without_one_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no door"):
-        door_to("ftp://shop")
-    assert "needs a door" in ecom("sandbox", "live", "--rate", "5", home=tmp_path / "home").sentence
+    with pytest.raises(UsageError, match="cannot be sent to"):
+        sink_to("ftp://shop")
+    assert "needs an address" in ecom("sandbox", "live", "--rate", "5", home=tmp_path / "home").sentence

@@ -1,4 +1,4 @@
-"""The doors through which a shop's events come: a collector over HTTP, or a topic of Kafka."""
+"""Where a shop sends its events: a collector over HTTP, or a topic of Kafka."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.optional_imports import packages_of
 
 Event = dict[str, Any]
-Door = Callable[[Sequence[Event]], None]
+EventSink = Callable[[Sequence[Event]], None]
 """Returns when the events are where they cannot be lost."""
 BATCH: Final = 100
 PATIENCE_S: Final = 60.0
@@ -20,17 +20,20 @@ LATER: Final = {429, 503}
 OWN_IDS: Final = ("event_id", "session_id", "anonymous_id")
 
 
-def door_to(address: str, key: str = "") -> Door:
-    """Return the door of an address: `http://HOST:PORT` of a collector, or `kafka://HOST:PORT/TOPIC`.
+def sink_to(address: str, key: str = "") -> EventSink:
+    """Return the sink of an address: `http://HOST:PORT` of a collector, or `kafka://HOST:PORT/TOPIC`.
 
     Raises:
         UsageError: It is none of both.
     """
     if address.startswith(("http://", "https://")):
         return lambda events: _post(address.rstrip("/") + "/collect", key, events)
-    if address.startswith("kafka://"):
-        return _topic(address.removeprefix("kafka://"))
-    raise UsageError(f"{address} is no door; give http://HOST:PORT of a collector, or kafka://HOST:PORT/TOPIC.")
+    brokers, _, topic = address.removeprefix("kafka://").partition("/")
+    if address.startswith("kafka://") and brokers and topic:
+        return _topic(brokers, topic)
+    raise UsageError(
+        f"Events cannot be sent to {address}; give http://HOST:PORT of a collector, or kafka://HOST:PORT/TOPIC."
+    )
 
 
 def _post(url: str, key: str, events: Sequence[Event]) -> None:
@@ -56,11 +59,10 @@ def _is_taken(url: str, headers: dict[str, str], body: Event, *, is_last: bool) 
     return True
 
 
-def _topic(address: str) -> Door:
+def _topic(brokers: str, topic: str) -> EventSink:
     with packages_of("kafka", "kafka://"):
         from confluent_kafka import Producer  # noqa: PLC0415 (optional)
 
-    brokers, _, topic = address.partition("/")
     producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 20})
 
     def send(events: Sequence[Event]) -> None:
