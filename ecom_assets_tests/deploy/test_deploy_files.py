@@ -161,7 +161,7 @@ def test_kubernetes_runs_with_the_numbers_of_the_instance(helm: dict[str, Any], 
 
 
 def test_kubernetes_serves_the_api_as_compose_does(helm: dict[str, Any]) -> None:
-    deployment, service = yaml.safe_load_all((DEPLOY / "kubernetes-api.yaml").read_text())
+    deployment, exposed = yaml.safe_load_all((DEPLOY / "kubernetes-api.yaml").read_text())
     pod = deployment["spec"]["template"]["spec"]
     (api,) = pod["containers"]
     image = helm["dagsterWebserver"]["image"]
@@ -174,8 +174,8 @@ def test_kubernetes_serves_the_api_as_compose_does(helm: dict[str, Any]) -> None
     probes = [api[name]["httpGet"] for name in ("readinessProbe", "livenessProbe")]
     assert probes == [{"path": "/health/ready", "port": "http"}, {"path": "/health/live", "port": "http"}]
     assert {mount["mountPath"] for mount in api["volumeMounts"]} == {image_environment()["ECOM_HOME"], "/tmp"}  # noqa: S108 (the pod's)
-    assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
-    assert service["spec"]["ports"][0]["targetPort"] == api["ports"][0]["name"]
+    assert exposed["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+    assert exposed["spec"]["ports"][0]["targetPort"] == api["ports"][0]["name"]
 
 
 def test_the_api_has_no_password_of_a_database() -> None:

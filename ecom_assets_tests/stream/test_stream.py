@@ -1,27 +1,43 @@
 """Kafka's messages in landing files: each once, whatever happens between the file and its ledger."""
 
 import json
+import os
+import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
+import duckdb
+import pyarrow as pa
 import pytest
+from confluent_kafka import KafkaError
 
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.privacy.dead_letters import remove_letters
 from ecom_assets.privacy.landing_files import landing_files, remove_records
 from ecom_assets.privacy.person import Person
 from ecom_assets.sources.compaction import compact
-from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger
-from ecom_assets.stream.health import shown
+from ecom_assets.sources.landed_rows import MessageMapper
+from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger, note_process, noted_processes
+from ecom_assets.stream.health import shown, stream_state
+from ecom_assets.stream.topic_ids import BrokerDownError
 from ecom_assets.warehouse.local import plain_connection
 from ecom_assets_tests.command import ecom
 from ecom_assets_tests.ports import free_port
 from ecom_assets_tests.stream.streamed import MockCluster, StreamHome, event, read, steps_until
 
 NEXT_WEEK_S = 7 * 86_400
+HASHED = """
+name: clicks
+fields:
+  event_id: {hash_of: [who, what, at]}
+  user_id: who
+  event_type: what
+  event_timestamp: at
+"""
 
 
 @pytest.fixture
@@ -156,6 +172,76 @@ def test_compaction_leaves_a_file_alone_until_its_ledger_has_passed_it(fresh: tu
     cluster.send(event("d"))
     home.read(1)
     assert ledger(home).read() == LedgerEntry("events", 4)
+
+
+def test_an_idle_stream_is_healthy_again_once_the_brokers_answer(fresh: tuple[MockCluster, StreamHome]) -> None:
+    cluster, home = fresh
+    cluster.send(event("a"))
+    home.read(1)
+    with home.opened() as stream:
+        stream._note_client_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))  # noqa: SLF001 (the client's callback)
+        assert stream_state(stream)["status"] == "waiting"
+        steps_until(stream, lambda: stream_state(stream)["status"] == "ok")
+
+
+def test_a_process_that_begins_waits_for_brokers_that_are_coming_up(tmp_path: Path) -> None:
+    cluster = MockCluster()
+    answers = [BrokerDownError("The brokers do not answer.")]
+
+    def ids(topics: Sequence[str]) -> Mapping[str, str]:
+        if answers:
+            raise answers.pop()
+        return cluster.ids(topics)
+
+    cluster.send(event("a"))
+    home = StreamHome(tmp_path, cluster.address, ids)
+    home.read(1)
+    assert home.ids() == ["a"]
+
+
+def test_another_mapping_and_messages_without_an_id(fresh: tuple[MockCluster, StreamHome]) -> None:
+    cluster, home = fresh
+    mapping = home.folder / "clicks.yaml"
+    mapping.write_text(HASHED)
+    click = b'{"who": "anna", "what": "page_view", "at": "2026-11-24T07:00:00Z"}'
+    cluster.send(click, click)
+    home.read(2, events_mapping=str(mapping))
+    rows = [(row["event_id"], row["user_id"]) for row in home.events()]
+    assert sorted(rows) == [("topic-id-1-0-0", "anna"), ("topic-id-1-0-1", "anna")], "equal messages are both kept"
+
+
+def test_a_mapping_that_makes_several_events_of_a_record_is_refused(fresh: tuple[MockCluster, StreamHome]) -> None:
+    _, home = fresh
+    with pytest.raises(MappingError, match="cannot map single messages"), home.opened(events_mapping="matomo"):
+        pass
+
+
+def test_an_engine_that_lacks_memory_makes_messages_wait(
+    fresh: tuple[MockCluster, StreamHome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, home = fresh
+    cluster.send(event("a"), event("b"))
+    read_lines = MessageMapper._read  # noqa: SLF001 (the engine's part)
+    faults = [duckdb.OutOfMemoryException("no memory")]
+
+    def once_without_memory(mapper: MessageMapper, lines: Sequence[bytes]) -> pa.Table:
+        if faults:
+            raise faults.pop()
+        return read_lines(mapper, lines)
+
+    monkeypatch.setattr(MessageMapper, "_read", once_without_memory)
+    home.read(2)
+    assert (sorted(home.ids()), home.letters()) == (["a", "b"], [])
+
+
+def test_the_status_forgets_a_process_that_was_killed(fresh: tuple[MockCluster, StreamHome]) -> None:
+    _, home = fresh
+    dead = note_process(home.landing, {"process": 1, "at": 0.0})
+    assert noted_processes(home.landing) == []
+    os.utime(dead, (0, 0))
+    note_process(home.landing, {"process": 2, "at": time.time()})
+    assert [state["process"] for state in noted_processes(home.landing)] == [2]
+    assert not dead.exists()
 
 
 def home_time(home: StreamHome) -> float:
