@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from ecom_assets.customers.contracts import Customers, CustomerSegments, LifetimeValue
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.known import KnownRecords
-from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
 from ecom_assets.delivery.totals import due_events, user_properties, visitor_segment_names
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import SharedIds
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.database import Database
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
@@ -118,7 +118,7 @@ class DryDestination:
 
     destination: Destination
     due: Due
-    store: Store | None
+    store: Database | None
     sent_at: datetime
 
     def write(self, days: Days, folder: Path) -> DryRun:
@@ -155,7 +155,7 @@ class DryDestination:
                 result.byte_count += pc.sum(pc.binary_length(going["payload"])).as_py() or 0
 
 
-def _identity(store: Store | None, destination: Destination) -> int | None:
+def _identity(store: Database | None, destination: Destination) -> int | None:
     key = (destination.name, destination.account)
     rows = store.rows("SELECT id FROM destinations WHERE name = ? AND account = ?", key) if store else []
     return int(rows[0][0]) if rows else None

@@ -9,9 +9,10 @@ import pyarrow as pa
 from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.delivery.ledger.copy import NOTED, noted_days
 from ecom_assets.delivery.ledger.known import KnownRecords, table_of
-from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
+from ecom_assets.delivery.ledger.store import ledger_place, open_store
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.database import Database
 from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.tables.queries import Period
 
@@ -80,7 +81,7 @@ def deliveries(settings: Settings, period: Period, destination: str | None) -> d
     return {"totals": {name: sum(row[name] for row in rows) for name in COUNTS}, "deliveries": rows}
 
 
-def _opened(settings: Settings) -> Store:
+def _opened(settings: Settings) -> Database:
     address = ledger_place(settings)
     if isinstance(address, Path) and not address.exists():
         raise NoLedgerError(

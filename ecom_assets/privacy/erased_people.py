@@ -20,12 +20,13 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import RawCustomers
-from ecom_assets.delivery.ledger.store import Store, ledger_place, listed_in_postgres, open_store
+from ecom_assets.delivery.ledger.store import ledger_place, listed_in_postgres, open_store
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.database import Database
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import NO, dialect_of
 from ecom_assets.warehouse.engine import BATCH_ROWS
@@ -182,7 +183,7 @@ def add(settings: Settings, ids: Ids) -> int:
     return len(fresh)
 
 
-def _rows(store: Store) -> list[tuple[str, str]]:
+def _rows(store: Database) -> list[tuple[str, str]]:
     with store.transaction():
         store.count(store.spelling["alone"])
         store.count(TABLE)

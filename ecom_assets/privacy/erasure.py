@@ -12,7 +12,7 @@ from typing import Any
 
 from ecom_assets.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
+from ecom_assets.delivery.ledger.store import ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, other_files
@@ -39,6 +39,7 @@ from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import remove_replaced
 from ecom_assets.sources.landing_lock import changing_landing_files
+from ecom_assets.state.database import Database
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.engine import Engine
@@ -374,7 +375,7 @@ def _files(settings: Settings, person: Person) -> list[FileRecords]:
 
 
 @contextmanager
-def _ledger(settings: Settings) -> Iterator[Store | None]:
+def _ledger(settings: Settings) -> Iterator[Database | None]:
     """Yield the open ledger; None if nothing was ever delivered."""
     place = ledger_place(settings)
     if isinstance(place, Path) and not place.exists():

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.privacy.erased_people import KeyedHashes
+from ecom_assets.state.database import Database
 
 ERASED = "erased-"
 """How the ids of erased records begin."""
@@ -31,12 +31,12 @@ class LedgerPerson:
         return self.users.union(self.events)
 
 
-def count_records(store: Store, person: LedgerPerson) -> int:
+def count_records(store: Database, person: LedgerPerson) -> int:
     """Return how many records of a person the ledger has by their ids."""
     return sum(len(person.ids.intersection(json.loads(ids))) for _, ids, _ in _batches(store, person))
 
 
-def hash_records(store: Store, person: LedgerPerson, hashes: KeyedHashes) -> int:
+def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> int:
     """Replace the ids of a person's records by keyed hashes, and remove payload hashes and the tools' messages.
 
     Each batch is changed in a transaction of its own, so that a killed erasure goes on where it stopped.
@@ -72,7 +72,7 @@ def hashed(hashes: KeyedHashes, record_id: str) -> str:
     return ERASED + hashes.hash_of(RECORD, record_id)
 
 
-def _batches(store: Store, person: LedgerPerson) -> Iterator[tuple[int, str, Any]]:
+def _batches(store: Database, person: LedgerPerson) -> Iterator[tuple[int, str, Any]]:
     """Yield the batches that have a record of the person: its number, its ids as JSON, and its payload hashes."""
     for identity, name in store.rows("SELECT id, name FROM destinations ORDER BY id"):
         if name.endswith("_users"):
@@ -83,7 +83,7 @@ def _batches(store: Store, person: LedgerPerson) -> Iterator[tuple[int, str, Any
             yield from _having(store, ids, "destination_id = ? AND day = ?", (identity, day.isoformat()))
 
 
-def _having(store: Store, ids: frozenset[str], where: str, given: tuple[Any, ...]) -> Iterator[tuple[int, str, Any]]:
+def _having(store: Database, ids: frozenset[str], where: str, given: tuple[Any, ...]) -> Iterator[tuple[int, str, Any]]:
     after = 0
     query = f"SELECT number, record_ids, payload_hashes FROM batches WHERE {where} AND number > ? "  # noqa: S608 (fixed text)
     while page := store.rows(query + f"ORDER BY number LIMIT {PAGE}", (*given, after)):

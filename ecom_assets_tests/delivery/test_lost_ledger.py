@@ -9,8 +9,9 @@ import pytest
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries, ReconciliationDaily
 from ecom_assets.delivery.ledger.copy import gap_of, restore
-from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore, Store
+from ecom_assets.delivery.ledger.store import PostgresStore, SqliteStore
 from ecom_assets.errors import DeliveryError
+from ecom_assets.state.database import Database
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.command import UNTIL_DUE, CommandResult, ecom, page_views
 from ecom_assets_tests.delivery.delivered_shop import DeliveredShop
@@ -51,7 +52,7 @@ def test_a_ledger_rebuilt_from_the_copy_says_what_the_lost_one_did(
 ) -> None:
     before, sent = copied(shop), len(shop.tool.received)
     (tmp_path / "ledger.sqlite").unlink()
-    store: Store = (
+    store: Database = (
         PostgresStore(request.getfixturevalue("postgres_url"))
         if kind == "postgres"
         else SqliteStore(tmp_path / "ledger.sqlite")

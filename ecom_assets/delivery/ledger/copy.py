@@ -16,8 +16,9 @@ import pyarrow as pa
 from ecom_assets.delivery.contracts import Deliveries, ReconciliationDaily
 from ecom_assets.delivery.ledger.known import KnownRecords, table_of
 from ecom_assets.delivery.ledger.ledger import UNDER_WAY, Outcome, add_exceptions, identity_of, most_common
-from ecom_assets.delivery.ledger.store import Store, create_tables
+from ecom_assets.delivery.ledger.store import create_tables
 from ecom_assets.errors import DeliveryError
+from ecom_assets.state.database import Database
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.engine import Engine
@@ -50,7 +51,7 @@ NOTED = tuple(ReconciliationDaily.columns)[: tuple(ReconciliationDaily.columns).
 """The columns of `ReconciliationDaily` that come from the ledger."""
 
 
-def deliveries_of(store: Store | None, days: Days) -> ir.Table:
+def deliveries_of(store: Database | None, days: Days) -> ir.Table:
     """Return the rows of `Deliveries` for some days, as an in-memory table."""
     con = connect()
     schema = schema_of(Deliveries).to_pyarrow()
@@ -64,7 +65,7 @@ def deliveries_of(store: Store | None, days: Days) -> ir.Table:
     return con.table("deliveries")
 
 
-def noted_days(store: Store | None, days: Days | None = None) -> pa.Table:
+def noted_days(store: Database | None, days: Days | None = None) -> pa.Table:
     """Return the ledger's totals of days, in the columns `NOTED`."""
     result = store.rows(NOTES) if store else []
     wanted = None if days is None else set(days.dates)
@@ -73,7 +74,7 @@ def noted_days(store: Store | None, days: Days | None = None) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema([schema.field(name) for name in NOTED]))
 
 
-def _day(store: Store, day: date) -> pa.Table:
+def _day(store: Database, day: date) -> pa.Table:
     with closing(KnownRecords(store, None, day, day)) as known:
         destinations = store.rows("SELECT id, name, account FROM destinations")
         changes = "SELECT destination_id, record_id, found_at FROM changes WHERE day = ?"
@@ -99,7 +100,7 @@ def _noted(row: tuple[Any, ...]) -> dict[str, Any]:
     }
 
 
-def gap_of(store: Store | None, engine: Engine) -> tuple[int, int]:
+def gap_of(store: Database | None, engine: Engine) -> tuple[int, int]:
     """Return how many records the copy has and the ledger lacks, by destination and day, and how many the copy has.
 
     Accounts are not compared because their names may change between releases. A record that was sent twice counts twice
@@ -116,7 +117,7 @@ def gap_of(store: Store | None, engine: Engine) -> tuple[int, int]:
     return int(missing), int(sum(copied.values()))
 
 
-def refuse_emptier(store: Store | None, engine: Engine, address: object) -> None:
+def refuse_emptier(store: Database | None, engine: Engine, address: object) -> None:
     """Refuse to send anything if the ledger has fewer records than its copy in the warehouse.
 
     Raises:
@@ -145,7 +146,7 @@ class Restored:
     """Records without a payload hash in the copy, because an earlier release wrote it."""
 
 
-def restore(store: Store, engine: Engine) -> Restored:
+def restore(store: Database, engine: Engine) -> Restored:
     """Restore every batch of the copy that the ledger lacks, in one transaction."""
     create_tables(store)
     done = Restored()
@@ -170,7 +171,7 @@ def _batches(engine: Engine, day: date) -> Iterator[list[Row]]:
         yield list(batch)
 
 
-def _bring_back(store: Store, batch: list[Row], taken: set[int], done: Restored) -> None:
+def _bring_back(store: Database, batch: list[Row], taken: set[int], done: Restored) -> None:
     """Add a batch under its number, or only the records that the ledger lacks if the number is taken."""
     first = batch[0]
     identity, number = identity_of(store, first["destination"], first["account"], token=1), first["batch_number"]
@@ -189,7 +190,7 @@ def _bring_back(store: Store, batch: list[Row], taken: set[int], done: Restored)
     done.without_hash_count += sum(row["payload_hash"] is None for row in batch)
 
 
-def _add(store: Store, identity: int, number: int, batch: list[Row]) -> None:
+def _add(store: Database, identity: int, number: int, batch: list[Row]) -> None:
     first = batch[0]
     outcomes = [Outcome(row["outcome"], row["reason"] or "", row["words"] or "", row["attempt_count"]) for row in batch]
     common = most_common(outcomes)
@@ -217,7 +218,7 @@ def _add(store: Store, identity: int, number: int, batch: list[Row]) -> None:
     )
 
 
-def _bring_back_days(store: Store, engine: Engine) -> int:
+def _bring_back_days(store: Database, engine: Engine) -> int:
     """Add the totals of days; the next delivery checks days with records in doubt or waiting again."""
     rows = engine.table(ReconciliationDaily).to_pyarrow().to_pylist()
     count = 0

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.delivery.destination import Destination
-from ecom_assets.delivery.ledger.store import Store
 from ecom_assets.delivery.payloads import hashes_of
+from ecom_assets.state.database import Database
 
 PAGE = 50
 """How many batches are read at a time."""
@@ -73,7 +73,9 @@ Batch = tuple[Any, ...]
 class KnownRecords:
     """The attempts to send records of some days, in memory, for one destination or all."""
 
-    def __init__(self, store: Store | None, destination_id: int | None, first: date | None, last: date | None) -> None:
+    def __init__(
+        self, store: Database | None, destination_id: int | None, first: date | None, last: date | None
+    ) -> None:
         """Read the ledger. None means: no ledger, all destinations, no first day, or no last day."""
         self.con = duckdb.connect()
         for name, kinds in (("sent", SENT), ("batch", BATCH), ("exception", EXCEPTION)):
@@ -115,7 +117,7 @@ class KnownRecords:
         """Release the memory."""
         self.con.close()
 
-    def _take_in(self, store: Store, pages: Iterable[list[Batch]]) -> None:
+    def _take_in(self, store: Database, pages: Iterable[list[Batch]]) -> None:
         batches: list[Batch] = []
         size = 0
         for page in pages:
@@ -126,7 +128,7 @@ class KnownRecords:
                 batches, size = [], 0
         self._add_all(store, batches)
 
-    def _add_all(self, store: Store, batches: list[Batch]) -> None:
+    def _add_all(self, store: Database, batches: list[Batch]) -> None:
         if batches:
             self._add("sent", _sent(batches))
             self._add("batch", table_of(BATCH, [batch[:-2] for batch in batches]))
@@ -150,7 +152,7 @@ def _sent(batches: list[Batch]) -> pa.Table:
     return pa.table(columns, names=list(SENT))
 
 
-def _exceptions(store: Store, numbers: list[int]) -> list[tuple[Any, ...]]:
+def _exceptions(store: Database, numbers: list[int]) -> list[tuple[Any, ...]]:
     """Return the records of some batches whose outcome is not that of their batch."""
     result: list[tuple[Any, ...]] = []
     for start in range(0, len(numbers), PAGE):
@@ -170,7 +172,7 @@ def _repeatable_from(destination: Destination, sent_at: datetime) -> str:
     return (sent_at - timedelta(seconds=destination.repeat_window_s)).isoformat(sep=" ", timespec="microseconds")
 
 
-def _pages(store: Store, destination_id: int | None, first: date | None, last: date | None) -> Iterator[list[Batch]]:
+def _pages(store: Database, destination_id: int | None, first: date | None, last: date | None) -> Iterator[list[Batch]]:
     """Yield pages of batches in order."""
     conditions = [
         ("destination_id = ?", destination_id),

@@ -19,8 +19,9 @@ import pyarrow as pa
 
 from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Destination
-from ecom_assets.delivery.ledger.store import Store, create_tables
+from ecom_assets.delivery.ledger.store import create_tables
 from ecom_assets.errors import DeliveryError
+from ecom_assets.state.database import Database
 
 WAIT_S = 0.2
 """Seconds between two checks whether another delivery to the same destination has ended."""
@@ -68,7 +69,7 @@ class Writer:
 class DeliveryLedger:
     """What was sent to each destination, and with what result."""
 
-    def __init__(self, store: Store, *, now: Clock = now_utc_without_zone, lease_s: float = 120.0) -> None:
+    def __init__(self, store: Database, *, now: Clock = now_utc_without_zone, lease_s: float = 120.0) -> None:
         """Create a ledger on a store.
 
         `now` returns UTC without time zone. `lease_s` is how long others wait for a writer that shows no activity.
@@ -253,7 +254,7 @@ class DeliveryLedger:
         return int(number)
 
 
-def identity_of(store: Store, name: str, account: str, *, token: int = 0) -> int:
+def identity_of(store: Database, name: str, account: str, *, token: int = 0) -> int:
     """Within a transaction, return the number of a destination; a new one is added, with a token."""
     insert = "INSERT INTO destinations (name, account, token, is_free) VALUES (?, ?, ?, 1) ON CONFLICT DO NOTHING"
     store.count(insert, (name, account, token))
@@ -261,7 +262,7 @@ def identity_of(store: Store, name: str, account: str, *, token: int = 0) -> int
     return int(result)
 
 
-def add_exceptions(store: Store, batch: int, outcomes: Sequence[Outcome], common: Outcome) -> None:
+def add_exceptions(store: Database, batch: int, outcomes: Sequence[Outcome], common: Outcome) -> None:
     """Within a transaction, record the outcomes of a batch that are not the common one."""
     if outcomes.count(common) == len(outcomes):
         return

@@ -10,8 +10,9 @@ from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.copy import noted_days, refuse_emptier
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import Store, ledger_place, open_store
+from ecom_assets.delivery.ledger.store import ledger_place, open_store
 from ecom_assets.settings.settings import Settings
+from ecom_assets.state.database import Database
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
 
@@ -74,7 +75,7 @@ class DeliveryContext:
             self._is_compared = True
 
     @property
-    def store_if_any(self) -> Store | None:
+    def store_if_any(self) -> Database | None:
         """Return the ledger's database, or None if nothing was ever delivered."""
         address = ledger_place(self.settings)
         is_there = {"ledger", "destinations"} & set(vars(self)) or not isinstance(address, Path) or address.exists()
