@@ -35,6 +35,7 @@ from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.settings.streaming import StreamSettings
 from ecom_assets.settings.subjects import (
     AlertSettings,
+    BoardSettings,
     DestinationSettings,
     GateSettings,
     LandingSettings,
@@ -81,6 +82,7 @@ SETTINGS_OF: dict[type[BaseSettings], str] = {
     **{tool.settings: f"Deliveries to {tool.title}" for tool in TOOLS.values()},
     LedgerSettings: "The ledger of deliveries, and customers.json",
     PrivacySettings: "Erasing people, and how long rows are kept",
+    BoardSettings: "Saved questions and boards",
     ServingSettings: "The HTTP API: address, access and limits",
     StreamSettings: "The stream: group, files, what waits",
     CollectSettings: "The collector: address, limits, and what is kept of a visitor",

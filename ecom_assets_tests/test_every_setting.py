@@ -27,6 +27,7 @@ WRITTEN: Final = {
     "customers": "customers/*.csv",
     "customers_mapping": "hubspot",
     "customers_json_fields": "customer_id,city",
+    "boards_url": "postgres://shop@db.example/shop",
     "dagster_url": "https://dagster.example",
     "engagement_high_s": "900",
     "engagement_high_sessions": "9",

@@ -144,6 +144,7 @@ FAULTS: Final = {
     "too_short": "has {min_length} or more values, not {actual_length}",
     "too_long": "has at most {max_length} values, not {actual_length}",
     "string_too_short": "cannot be empty",
+    "string_pattern_mismatch": "is written as {pattern}, not {input}",
     "string_too_long": "has at most {max_length} characters",
     "greater_than_equal": "is at least {ge}, not {input}",
     "less_than_equal": "is at most {le}, not {input}",

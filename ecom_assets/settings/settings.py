@@ -30,6 +30,7 @@ from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.streaming import StreamSettings
 from ecom_assets.settings.subjects import (
     AlertSettings,
+    BoardSettings,
     DestinationSettings,
     EventTypes,
     GateSettings,
@@ -67,6 +68,7 @@ class Settings(
     LineageSettings,
     DestinationSettings,
     AllPackageSettings,
+    BoardSettings,
     LedgerSettings,
     PrivacySettings,
     OrderGateSettings,
@@ -431,7 +433,8 @@ def _within_retention(settings: Settings) -> Settings:
 
 def own_places(settings: Settings) -> list[Path]:
     """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
-    addresses = (settings.warehouse, settings.ledger_url.get_secret_value())
+    stores = (settings.ledger_url, settings.boards_url)
+    addresses = (settings.warehouse, *(url.get_secret_value() for url in stores))
     moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
     paths = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]

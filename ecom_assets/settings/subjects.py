@@ -255,10 +255,32 @@ class DestinationSettings(BaseSettings):
     )
 
 
+def _is_state_url(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() and not value.get_secret_value().startswith(
+        ("sqlite:///", "postgres://", "postgresql://")
+    ):
+        raise ValueError("is not a sqlite:///path or postgres://user:password@host/database")
+    return value
+
+
+StateUrl = Annotated[SecretStr, AfterValidator(_is_state_url)]
+"""The address of a database of state, which may hold a password."""
+
+
+class BoardSettings(BaseSettings):
+    """What `Settings` has for saved questions and boards."""
+
+    boards_url: StateUrl = Field(
+        SecretStr(""),
+        description="Where saved questions, boards and annotations lie: sqlite:///path or postgres://…; default the "
+        "Postgres of ECOM_WAREHOUSE or ECOM_POSTGRES_URL, else <home>/boards.sqlite",
+    )
+
+
 class LedgerSettings(BaseSettings):
     """What `Settings` has for the ledger of deliveries."""
 
-    ledger_url: SecretStr = Field(
+    ledger_url: StateUrl = Field(
         SecretStr(""),
         description="Where the ledger of deliveries lies: sqlite:///path or postgres://…; default the Postgres of "
         "ECOM_WAREHOUSE or ECOM_POSTGRES_URL, else <home>/ledger.sqlite",
@@ -280,15 +302,6 @@ class LedgerSettings(BaseSettings):
         ge=0,
         description="Days before the newest day in the data on which no record may still be waiting for delivery",
     )
-
-    @field_validator("ledger_url")
-    @classmethod
-    def _database(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value() and not value.get_secret_value().startswith(
-            ("sqlite:///", "postgres://", "postgresql://")
-        ):
-            raise ValueError("is not a sqlite:///path or postgres://user:password@host/database")
-        return value
 
 
 class AlertSettings(BaseSettings):

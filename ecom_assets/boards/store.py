@@ -1,0 +1,290 @@
+"""Where saved questions, boards and annotations are kept: each write is a new version, with who and when.
+
+Nothing is ever overwritten: undoing is writing an earlier version again, and deleting is a version too. Who saves says
+which version was changed; if there is a newer one by then, nothing is written, and it is said who saved it and what
+differs. The versions are the audit log.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
+
+from ecom_assets.boards.model import KINDS, Kept, slug_of
+from ecom_assets.boards.shipped import SHIPPED, SHIPPED_AT
+from ecom_assets.clock import Clock, now_utc
+from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.settings.settings import Settings
+from ecom_assets.state.database import Database, PostgresDatabase, SqliteDatabase, StateKind, state_place
+
+FILE: Final = "boards.sqlite"
+SHIPPED_BY: Final = "ecom_assets"
+"""Who saved what is shipped, until somebody changes it."""
+BOARDS: Final = StateKind("The store of boards", "nothing was read or saved", "ECOM_BOARDS_URL", "boards")
+TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS versions (
+        kind TEXT NOT NULL, slug TEXT NOT NULL, version BIGINT NOT NULL, content TEXT NOT NULL, change TEXT NOT NULL,
+        saved_by TEXT NOT NULL, saved_at TEXT NOT NULL, PRIMARY KEY (kind, slug, version))""",
+)
+Change = Literal["created", "changed", "restored", "deleted"]
+K = TypeVar("K", bound=Kept)
+
+
+class SqliteBoards(SqliteDatabase):
+    """The store in a SQLite file."""
+
+    KIND: ClassVar = BOARDS
+
+
+class PostgresBoards(PostgresDatabase):
+    """The store in a schema of a Postgres database."""
+
+    KIND: ClassVar = BOARDS
+
+
+class NotKeptError(UsageError):
+    """There is nothing of this id, or not in this version."""
+
+
+class ChangedMeanwhileError(UsageError):
+    """Somebody else saved it meanwhile: `current` is what they saved, None if they deleted it."""
+
+    def __init__(self, message: str, current: "KeptVersion[Any] | None") -> None:
+        super().__init__(message)
+        self.current = current
+
+
+@dataclass(frozen=True)
+class KeptVersion(Generic[K]):
+    """What somebody saved at a time.
+
+    Attributes:
+        number: Its number among the versions of the same id, from 1; 0 for what is shipped.
+        content: As a file has it.
+        change: What was done.
+        saved_at: When, in UTC.
+    """
+
+    kind: type[K]
+    slug: str
+    number: int
+    content: dict[str, Any]
+    change: Change
+    saved_by: str
+    saved_at: datetime
+
+    @cached_property
+    def item(self) -> K:
+        """What was saved.
+
+        Raises:
+            DefinitionError: This release cannot read it.
+        """
+        return self.kind.from_mapping(self.content)
+
+    @property
+    def is_deleted(self) -> bool:
+        """Return whether it was deleted then."""
+        return self.change == "deleted"
+
+
+class BoardStore:
+    """The store of one installation; each call opens it, and each write is one transaction."""
+
+    def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
+        """Set where it is; the first write creates a file."""
+        self.place = state_place(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
+        self._now = now
+
+    def newest(self, kind: type[K]) -> list[KeptVersion[K]]:
+        """Return the newest version of each id that is not deleted, in the order of ids."""
+        found = {
+            version.slug: version
+            for version in self._select(kind, "AND version = (SELECT max(version) FROM versions n WHERE n.kind = "
+                                              "v.kind AND n.slug = v.slug)")
+        }  # fmt: skip
+        shipped = {slug: version for slug in SHIPPED.get(kind.KIND, {}) if (version := _shipped(kind, slug))}
+        return sorted(
+            (version for version in {**shipped, **found}.values() if not version.is_deleted),
+            key=lambda version: version.slug,
+        )
+
+    def get(self, kind: type[K], slug: str, number: int | None = None) -> KeptVersion[K]:
+        """Return a version, by default the newest.
+
+        Raises:
+            NotKeptError: There is none of this id or number, or it is deleted.
+        """
+        versions = self.versions(kind, slug)
+        if number is not None:
+            if version := next((version for version in versions if version.number == number), None):
+                return version
+            raise NotKeptError(f"{kind.CALLED.capitalize()} {slug!r} has no version {number}.")
+        if not versions or versions[0].is_deleted:
+            known = [version.slug for version in self.newest(kind)]
+            raise NotKeptError(f"There is no {_noun(kind)} {slug!r}; {did_you_mean(slug, known)}.")
+        return versions[0]
+
+    def find(self, kind: type[K], slug: str) -> KeptVersion[K] | None:
+        """Return the newest version; None if there is none, or it is deleted."""
+        return next((version for version in self.versions(kind, slug)[:1] if not version.is_deleted), None)
+
+    def versions(self, kind: type[K], slug: str) -> list[KeptVersion[K]]:
+        """Return all versions of an id, the newest first; what is shipped is the last of them."""
+        shipped = _shipped(kind, slug)
+        return [*self._select(kind, "AND slug = ?", (slug,)), *([shipped] if shipped else [])]
+
+    def changes(self, limit: int = 100) -> list[KeptVersion[Any]]:
+        """Return the newest changes of anything, the newest first: the audit log."""
+        kinds = {kind.KIND: kind for kind in KINDS}
+        with self._opened() as database:
+            order = "saved_at DESC, kind, slug, version DESC"
+            query = f"SELECT kind, {COLUMNS} FROM versions ORDER BY {order} LIMIT ?"  # noqa: S608 (of ours)
+            rows = database.rows(query, (limit,)) if database else []
+        return [_version(kinds[name], row) for name, *row in rows if name in kinds]
+
+    def save(self, slug: str, item: K, changed: int, who: str) -> KeptVersion[K]:
+        """Write a new version and return it; one that equals the newest is not written again.
+
+        Args:
+            slug: The id.
+            item: What to keep.
+            changed: The number of the version that was changed; 0 for a new id.
+            who: Who saves it.
+
+        Raises:
+            ChangedMeanwhileError: There is a newer version than the one that was changed.
+            EcomError: It cannot be shown, such as a question that cannot be asked.
+        """
+        item.check()
+        return self._write(type(item), slug, item.to_file(), changed, who, "changed")
+
+    def save_new(self, item: K, who: str) -> KeptVersion[K]:
+        """Write the first version under an id that is made from its title and is not in use, and return it."""
+        item.check()
+        first = slug_of(item.title)
+        for number in range(1, 1_000):
+            slug = first if number == 1 else f"{first[:55].rstrip('-')}-{number}"
+            if not self.versions(type(item), slug):
+                return self._write(type(item), slug, item.to_file(), 0, who, "created")
+        raise UsageError(f"There are too many of the name {item.title!r}; give it another name.")
+
+    def delete(self, kind: type[K], slug: str, changed: int, who: str) -> KeptVersion[K]:
+        """Write a version that says it is deleted; it can be restored.
+
+        Raises:
+            ChangedMeanwhileError: There is a newer version than the one that was changed.
+            NotKeptError: There is none of this id.
+        """
+        return self._write(kind, slug, self.get(kind, slug).content, changed, who, "deleted")
+
+    def restore(self, kind: type[K], slug: str, number: int, who: str) -> KeptVersion[K]:
+        """Write an earlier version again, and return it.
+
+        Raises:
+            NotKeptError: There is no such version.
+            EcomError: It cannot be shown any more.
+        """
+        earlier = self.get(kind, slug, number)
+        earlier.item.check()
+        newest = self.versions(kind, slug)[0]
+        return self._write(kind, slug, earlier.content, newest.number, who, "restored")
+
+    def undo(self, kind: type[K], slug: str, who: str) -> KeptVersion[K]:
+        """Restore the version before the newest one.
+
+        Raises:
+            NotKeptError: There is only one.
+        """
+        before = self.versions(kind, slug)[1:2]
+        if not before:
+            raise NotKeptError(f"{kind.CALLED.capitalize()} {slug!r} has no version before the newest one.")
+        return self.restore(kind, slug, before[0].number, who)
+
+    def _write(  # noqa: PLR0913, PLR0917 (the columns of a version)
+        self, kind: type[K], slug: str, content: dict[str, Any], changed: int, who: str, change: Change
+    ) -> KeptVersion[K]:
+        newest = next(iter(self.versions(kind, slug)), None)
+        if newest is None or newest.is_deleted:
+            change = "created" if change == "changed" else change
+        is_behind = changed != (newest.number if newest else 0)
+        # Whoever deleted it meanwhile is told as well; whoever saves what is there already, is not.
+        is_same = newest is not None and newest.content == content and newest.is_deleted == (change == "deleted")
+        if is_same and newest is not None:
+            return newest
+        number = (newest.number if newest else 0) + 1
+        at = self._now().astimezone(UTC)
+        row = (kind.KIND, slug, number, json.dumps(content, ensure_ascii=False), change, who, at.isoformat())
+        if not is_behind:
+            with self._opened(is_made=True) as database, _there(database).transaction():
+                is_behind = _there(database).count(INSERT, row) != 1
+        if is_behind:
+            raise self._refusal(kind, slug, content, changed)
+        return KeptVersion(kind, slug, number, content, change, who, at)
+
+    def _refusal(self, kind: type[K], slug: str, content: dict[str, Any], changed: int) -> ChangedMeanwhileError:
+        versions = self.versions(kind, slug)
+        if not versions:
+            return ChangedMeanwhileError(f"There is no {_noun(kind)} {slug!r} to change; save it as a new one.", None)
+        newest = versions[0]
+        base = next((version.content for version in versions if version.number == changed), {})
+        when = f"{newest.saved_by} {newest.change} it at {newest.saved_at:%Y-%m-%d %H:%M} UTC"
+        theirs, yours = differing(base, newest.content), differing(base, content)
+        message = (
+            f"Nothing was saved: {when}, after you opened it. "
+            f"Changed by them: {', '.join(theirs) or 'nothing'}; by you: {', '.join(yours) or 'nothing'}. "
+            "Open it again and repeat your change, or restore an earlier version."
+        )
+        return ChangedMeanwhileError(message, None if newest.is_deleted else newest)
+
+    def _select(self, kind: type[K], condition: str, parameters: Sequence[Any] = ()) -> list[KeptVersion[K]]:
+        with self._opened() as database:
+            query = f"SELECT {COLUMNS} FROM versions v WHERE kind = ? {condition} ORDER BY version DESC"  # noqa: S608 (of ours)
+            rows = database.rows(query, (kind.KIND, *parameters)) if database else []
+        return [_version(kind, row) for row in rows]
+
+    @contextmanager
+    def _opened(self, *, is_made: bool = False) -> Iterator[Database | None]:
+        """Open the database; None if nothing was ever saved, unless `is_made`."""
+        if isinstance(self.place, Path) and not self.place.exists() and not is_made:
+            yield None
+            return
+        opened = SqliteBoards(self.place) if isinstance(self.place, Path) else PostgresBoards(self.place)
+        with closing(opened) as database:
+            database.create(TABLES)
+            yield database
+
+
+COLUMNS: Final = "slug, version, content, change, saved_by, saved_at"
+INSERT: Final = (
+    "INSERT INTO versions (kind, slug, version, content, change, saved_by, saved_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT DO NOTHING"
+)
+
+
+def differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Return the names of the fields in which two contents differ, in order."""
+    return [name for name in {**before, **after} if before.get(name) != after.get(name)]
+
+
+def _noun(kind: type[Kept]) -> str:
+    return kind.CALLED.partition(" ")[2]
+
+
+def _there(database: Database | None) -> Database:
+    assert database is not None  # noqa: S101 (`is_made` opens it)
+    return database
+
+
+def _version(kind: type[K], row: Sequence[Any]) -> KeptVersion[K]:
+    slug, number, content, change, saved_by, saved_at = row
+    return KeptVersion(kind, slug, int(number), json.loads(content), change, saved_by, datetime.fromisoformat(saved_at))
+
+
+def _shipped(kind: type[K], slug: str) -> KeptVersion[K] | None:
+    content = SHIPPED.get(kind.KIND, {}).get(slug)
+    return KeptVersion(kind, slug, 0, content, "created", SHIPPED_BY, SHIPPED_AT) if content else None

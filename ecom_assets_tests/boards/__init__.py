@@ -1,0 +1,1 @@
+"""Tests of saved questions, boards and annotations."""
