@@ -1,8 +1,7 @@
 """Weekly cohorts of all visitors side by side with ClickHouse in a wheel: who came back in each week after their first.
 
 Both read the same Parquet file, warm, in one process; counts are compared first, and repetitions take turns. Ours is
-what `ecom retention` asks, from events to cells, with value and what is complete: by its kernel, and by the portable
-expression.
+what `ecom retention` asks, from events to cells, with value and what is complete.
 """
 
 # ruff: noqa: PLC0415  # a process that only makes the events must not load the contenders
@@ -41,30 +40,8 @@ def question(file: Path) -> tuple[Any, Any, Any]:
     return con, event_activity(events, rule), rule
 
 
-def kernel(file: Path) -> Ask:
-    """Our kernel: DuckDB and NumPy, and the cells that are made of what they count."""
-    from ecom_assets.retention.cells import Reach, cells_of
-    from ecom_assets.retention.kernel import WORD_BITS, cohort_counts
-
-    con, activity, rule = question(file)
-
-    def ask() -> Counts:
-        import ibis
-
-        actual = cohort_counts(con, activity, rule, WORD_BITS)
-        if actual is None:
-            sys.exit("The events span more weeks than a word of the kernel has bits.")
-        newest_date = ibis.literal(actual.newest_date)
-        reach = Reach(newest_date, newest_date)
-        cells = cells_of(actual.cohorts, actual.counts, rule, actual.period_count, reach)
-        answer = con.to_pyarrow(cells.select("cohort_date", "cell", "returned_count"))
-        return _as_counts(zip(*(answer[name].to_pylist() for name in answer.column_names), strict=True))
-
-    return ask
-
-
 def expression(file: Path) -> Ask:
-    """Our portable expression, through Ibis on DuckDB."""
+    """The expression, through Ibis on DuckDB."""
     from ecom_assets.retention.activity import by_period
     from ecom_assets.retention.cells import Reach, retention
 
@@ -115,32 +92,28 @@ def _trimmed(counts: Counts) -> Counts:
 def measure(events: int, repetitions: int) -> None:
     """All in turn; ratios are medians of pairs."""
     file = make_events(events)
-    asks = {"kernel": kernel(file), "expression": expression(file), "clickhouse": clickhouse(file)}
+    asks = {"expression": expression(file), "clickhouse": clickhouse(file)}
     actual = {name: _trimmed(ask()) for name, ask in asks.items()}
     if any(row != actual["clickhouse"] for row in actual.values()):
         sys.exit(f"The contenders disagree, so there is nothing to compare: {actual}")
-    say(f"{len(actual['kernel'])} cohorts, the same from all")
+    say(f"{len(actual['expression'])} cohorts, the same from all")
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in asks}
     for _ in range(repetitions):
         for name, ask in asks.items():
             begun, cpu = time.perf_counter(), time.process_time()
             ask()
             spent[name].append((time.perf_counter() - begun, time.process_time() - cpu))
-    for name in ("kernel", "expression"):
-        report(*_results(name, spent[name], spent["clickhouse"], events))
+    report(*_results(spent["expression"], spent["clickhouse"], events))
 
 
-def _results(
-    name: str, mine: list[tuple[float, float]], others: list[tuple[float, float]], events: int
-) -> list[Result]:
+def _results(mine: list[tuple[float, float]], others: list[tuple[float, float]], events: int) -> list[Result]:
     pairs = list(zip(mine, others, strict=True))
     wall, cpu = (median(left[n] / other[n] for left, other in pairs) for n in (0, 1))
     wall_s, chdb_wall_s = (round(median(one for one, _ in spent), 3) for spent in (mine, others))
     about: dict[str, object] = {"events": events, "wall_s": wall_s, "chdb_wall_s": chdb_wall_s}
-    target = TARGET if name == "kernel" else None
     return [
-        Result(f"cohorts by week, {name} / chDB, warm, wall", wall, "x", target, about=about),
-        Result(f"cohorts by week, {name} / chDB, warm, CPU", cpu, "x", about=about),
+        Result("cohorts by week / chDB, warm, wall", wall, "x", TARGET, about=about),
+        Result("cohorts by week / chDB, warm, CPU", cpu, "x", about=about),
     ]
 
 

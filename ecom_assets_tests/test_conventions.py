@@ -25,7 +25,6 @@ TOUCHES_ENGINES = {
     "ecom_assets/reconciliation/restatements.py",  # sees slices being replaced
     "ecom_assets/funnels/kernel/counts.py",  # the fast way on DuckDB
     "ecom_assets/funnels/kernel/passes.py",
-    "ecom_assets/retention/kernel.py",
 }
 PURE = [
     path

@@ -41,22 +41,27 @@ def event_activity(events: ir.Table, rule: RetentionQuestion, hours: Hours | Non
 
 
 def by_period(rows: ir.Table) -> ir.Table:
-    """Return activity with one row per visitor and day or hour, without times: enough for the calendar clock.
+    """Return activity with one row per visitor and day or hour: enough for the calendar clock.
 
-    `is_return` is the number of returns there.
+    `is_return` is the number of returns there; `event_at`, which a breakdown needs, is the time of the first start.
     """
     unit = [name for name in ("visitor_id", "event_date", "hour_at") if name in rows.columns]
-    sums = {"value": rows["value"].sum().cast(EXACT)} if "value" in rows.columns else {}
+    more: dict[str, ir.Value] = {"value": rows["value"].sum().cast(EXACT)} if "value" in rows.columns else {}
+    if "label" in rows.columns:
+        more["event_at"] = rows.event_at.min(where=rows.is_start == 1)
     return rows.group_by(unit).agg(
-        is_start=rows.is_start.max(), is_return=rows.is_return.sum(), amount=rows.amount.sum().cast(MONEY), **sums
+        is_start=rows.is_start.max(), is_return=rows.is_return.sum(), amount=rows.amount.sum().cast(MONEY), **more
     )
 
 
-def starts(activity: ir.Table, rule: RetentionQuestion, between: Ends = (None, None)) -> ir.Table:
+def starts(
+    activity: ir.Table, rule: RetentionQuestion, between: Ends = (None, None), events: ir.Table | None = None
+) -> ir.Table:
     """Return who starts in which cohort: one row per visitor, or per visitor and cohort if these recur.
 
     Its columns are `visitor_id`, `cohort_number`, `start_date`, and as the rule needs them `start_at`, `start_hour` and
-    `label`. Visitors whose first start is on a day that is not `between` are in no cohort.
+    `label`. Visitors whose first start is on a day that is not `between` are in no cohort. For a breakdown, `events`
+    are the activity with one row per event, where `activity` has one per period.
     """
     begun = activity.filter(activity.is_start == 1)
     begun = begun.mutate(cohort_number=numbered(begun, rule))
@@ -68,14 +73,14 @@ def starts(activity: ir.Table, rule: RetentionQuestion, between: Ends = (None, N
     when |= {"start_at": begun.event_at.min()} if rule.clock == "rolling" else {}
     rows = begun.group_by(unit).agg(**{name: value for name, value in when.items() if name not in unit})
     rows = of_days(rows, "start_date", between)
-    return rows.join(_labels(begun, unit), unit) if rule.by else rows
+    return rows.join(_labels(begun, unit, activity if events is None else events), unit) if rule.by else rows
 
 
-def _labels(begun: ir.Table, unit: list[str]) -> ir.Table:
+def _labels(begun: ir.Table, unit: list[str], events: ir.Table) -> ir.Table:
     """Return the `label` of the first start of each unit."""
-    first_at = begun.group_by(unit).agg(first_at=begun.event_at.min())
-    firsts = begun.join(first_at, unit)
-    firsts = firsts.filter(firsts.event_at == firsts.first_at)
+    first_at = begun.group_by(unit).agg(event_at=begun.event_at.min())
+    started = events.filter(events.is_start == 1).select("visitor_id", "event_at", "event_id", "label")
+    firsts = started.join(first_at, ["visitor_id", "event_at"])
     # Events at one time are ordered by their ids, then by value: the label depends on no order of rows.
     return first_of_each(firsts, unit, ["event_id", "label"]).select(*unit, "label")
 

@@ -112,8 +112,7 @@ def _query(question: RetentionQuestion, data: QuestionData) -> RetentionQuery:
     rule = _of_orders(question) if is_of_orders else question
     build: Build = activity if is_of_orders else event_activity
     between = data.days if question.reads_all else (None, None)
-    timezone, days = data.opened.timezone, data.extent.day_count
-    return RetentionQuery(data.con, data.events, rule, timezone, days, build, between, data.keep)
+    return RetentionQuery(data.con, data.events, rule, data.opened.timezone, build, between, data.keep)
 
 
 def _of_orders(rule: RetentionQuestion) -> RetentionQuestion:

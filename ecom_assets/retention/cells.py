@@ -59,18 +59,9 @@ def retention(
         `cumulative_value_amount`.
     """
     started = starts(activity, rule) if started is None else started
-    counts = counted(_visits(activity, started, rule), rule.cells(period_count), rule, _unit(rule))
-    return cells_of(_cohorts(started, rule), counts, rule, period_count, reach)
-
-
-def cells_of(cohorts: ir.Table, counts: ir.Table, rule: RetentionQuestion, period_count: int, reach: Reach) -> ir.Table:
-    """Return the rows of `retention` from cohorts and counts that were computed before.
-
-    `counts` are rows of `counted`. `cohorts` have cohort_number, visitor_count and start_date, the first day on which a
-    visitor of the cohort started; on the rolling clock also first_start_at and last_start_at, for hours start_hour, and
-    for a breakdown label.
-    """
-    rows = filled_grid(_grid(cohorts, rule.cells(period_count), rule, reach), counts, _unit(rule))
+    cells, unit = rule.cells(period_count), _unit(rule)
+    counts = counted(_visits(activity, started, rule), cells, rule, unit)
+    rows = filled_grid(_grid(_cohorts(started, rule), cells, rule, reach), counts, unit)
     returned = rows.on_or_after_count if rule.mode == "on_or_after" else rows.on_count
     return rows.mutate(returned_count=returned).drop("on_count", "on_or_after_count", "cohort_number")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -13,32 +13,17 @@ from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
-from ecom_assets.retention.activity import (
-    Hours,
-    by_period,
-    event_activity,
-    numbered,
-    shown_labels,
-    starts,
-)
-from ecom_assets.retention.cells import (
-    Reach,
-    cells_of,
-    members,
-    retention,
-    totals,
-)
-from ecom_assets.retention.kernel import cohort_counts
-from ecom_assets.retention.question import MAX_HOURLY_DAYS, ROLLING_S, RetentionQuestion
+from ecom_assets.retention.activity import Hours, by_period, event_activity, numbered, shown_labels, starts
+from ecom_assets.retention.cells import Reach, members, retention, totals
+from ecom_assets.retention.question import MAX_HOURLY_DAYS, RetentionQuestion
 from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import EVERYTHING, has_negation
 from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, of_days, period_text
-from ecom_assets.tables.portable import has_kernels, rows_of, stored
+from ecom_assets.tables.portable import rows_of, stored
 from ecom_assets.tables.values import binned_columns, open_columns, with_ends
 from ecom_assets.trends.trend import has_no_values
 
 ACTIVITY, STARTS, CELLS = "activity", "cohort_starts", "retention_cells"
-DAY_S: Final = 86_400
 Keep = Callable[[Any], object]
 Build = Callable[[Any, RetentionQuestion, Hours | None], Any]
 """A function such as `event_activity`."""
@@ -53,7 +38,6 @@ class RetentionQuery:
         rows: The rows to look at: clean events or order lines.
         rule: The retention rule.
         timezone: The reporting time zone.
-        days: At least the number of days that the rows span.
         build: How rows become activity.
         between: The first and last day on which visitors may start; earlier starts and later returns are known.
         keep: A function that receives the list of who counts in which cell.
@@ -63,7 +47,6 @@ class RetentionQuery:
     rows: ir.Table
     rule: RetentionQuestion
     timezone: str
-    days: int
     build: Build = event_activity
     between: Ends = (None, None)
     keep: Keep | None = None
@@ -181,19 +164,15 @@ def _is_bare(rule: RetentionQuestion, answer: Mapping[str, Any]) -> bool:
 
 
 def _counted(question: RetentionQuery, whole_until: date | None) -> RetentionCells:
-    """Return the cells; use the kernel if it knows the question and the periods fit into it."""
     question = _with_bins(question)
     con, rule = question.con, question.rule
-    quick = _by_kernel(question, whole_until) if _suits_kernel(question) else None
-    if quick:
-        return quick
-    # All further queries read this table, so that files are read only once.
-    needs_times = rule.clock == "rolling" or rule.by is not None
-    activity = question.activity if needs_times else by_period(question.activity)
-    activity = stored(con, ACTIVITY, activity)
+    rows = question.activity
+    # Further queries read this table, so that files are read only once.
+    is_rolling = rule.clock == "rolling"
+    activity = stored(con, ACTIVITY, rows if is_rolling else by_period(rows))
     extent = _extent(activity, question, whole_until)
     length, reach = extent.period_count, extent.reach
-    started = stored(con, STARTS, starts(activity, rule, question.between))
+    started = stored(con, STARTS, starts(activity, rule, question.between, None if is_rolling else rows))
     labels, labelled = shown_labels(started, rule)
     if question.keep:
         question.keep(_ordered(members(activity, rule, length, labelled)))
@@ -218,32 +197,6 @@ def _with_bins(question: RetentionQuery) -> RetentionQuery:
         ends[column] = ends_of(of_days(numbers, "event_date", question.between), "value")
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
     return replace(question, rule=rule.changed(by=by, limit=limit))
-
-
-def _suits_kernel(question: RetentionQuery) -> bool:
-    rule = question.rule
-    is_plain = rule.clock == "calendar" and rule.period in {"day", "week", "month"}
-    is_plain = is_plain and not (rule.sum_of or rule.is_recurring or rule.at_least > 1)
-    return has_kernels(question.con) and is_plain and not question.keep and question.between == (None, None)
-
-
-def _by_kernel(question: RetentionQuery, whole_until: date | None) -> RetentionCells | None:
-    con, rule = question.con, question.rule
-    most_periods = question.days * DAY_S // ROLLING_S[rule.period] + 2
-    counted = cohort_counts(con, question.activity, rule, most_periods)
-    if counted is None:
-        return None
-    newest_date, period_count = counted.newest_date, counted.period_count
-    if everything := _of_all_rows(question):
-        newest_date, period_count = everything["newest_date"], everything["span"] + 1
-    extent = _reached(newest_date, None, period_count, question, whole_until)
-    extent = replace(extent, has_money=counted.has_money)
-    length, reach = extent.period_count, extent.reach
-    result = cells_of(counted.cohorts, counted.counts, rule.changed(by=None), length, reach)
-    if counted.by_label is None:
-        return RetentionCells(extent, result)
-    by_label = stored(con, f"{CELLS}_by_label", cells_of(*counted.by_label, rule, length, reach))
-    return RetentionCells(extent, result, by_label, counted.labels)
 
 
 def _ordered(who: ir.Table) -> ir.Table:

@@ -261,16 +261,6 @@ class RetentionQuestion(Question):
         return self.starting == "recurring"
 
     @property
-    def has_any_start(self) -> bool:
-        """Whether every event is a start event."""
-        return self.start_type is None and self.start_where == EVERYTHING and self.starting != "first_ever"
-
-    @property
-    def has_any_return(self) -> bool:
-        """Whether every event is a return."""
-        return self.return_type is None and self.returning_where == EVERYTHING
-
-    @property
     def columns(self) -> list[str]:
         """The columns that it names."""
         conditions = (self.where, self.start_where, self.returning_where)

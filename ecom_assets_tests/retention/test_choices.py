@@ -62,9 +62,8 @@ def answer(acts: Sequence[Act], requested: Query, keep: list[pa.Table] | None = 
     con = connect()
     con.con.register("acts", as_events(acts, requested.timezone))
     kept = None if keep is None else keeper(keep)
-    days = 400 if requested.rule.period in {"month", "quarter", "year"} else 45
     question = RetentionQuery(
-        con, con.table("acts"), requested.rule, requested.timezone, days, between=requested.between, keep=kept
+        con, con.table("acts"), requested.rule, requested.timezone, between=requested.between, keep=kept
     )
     return answer_activity(question)
 
@@ -352,7 +351,6 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
             events,
             rule,
             timezone,
-            45,
             between=requested.between,
             keep=keeper(ours),
         )
@@ -416,7 +414,7 @@ def test_groups_are_retained_as_visitors_of_their_names_would_be(seed: int, peri
     documents = [json.dumps({"group": who} if who != "v0" else {}) for who in events["visitor_id"].to_pylist()]
     one_visitor = events.set_column(1, "visitor_id", pa.array(["v0"] * len(documents)))
     con.con.register("acts", one_visitor.set_column(7, "properties", pa.array(documents)))
-    grouped = answer_activity(RetentionQuery(con, con.table("acts"), rule.changed(per="properties.group"), "UTC", 400))
+    grouped = answer_activity(RetentionQuery(con, con.table("acts"), rule.changed(per="properties.group"), "UTC"))
     plain = answer([one for one in acts if one.visitor_id != "v0"], Query(rule))
     assert (grouped["cohorts"], grouped["totals"]) == (plain["cohorts"], plain["totals"])
 

@@ -71,7 +71,7 @@ def answer(rows: Sequence[Row], question: TrendQuestion | Funnel | RetentionQues
         return trend_answer(con, events, question, TrendRange.between(known, (day, day)))
     if isinstance(question, Funnel):
         return funnel_answer(con, events, question, limits=EntryLimits(day, day))
-    return answer_activity(RetentionQuery(con, events, question, "UTC", 30, between=(day, day)))
+    return answer_activity(RetentionQuery(con, events, question, "UTC", between=(day, day)))
 
 
 def totals(actual: Row) -> dict[str, float]:

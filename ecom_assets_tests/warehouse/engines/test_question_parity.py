@@ -208,7 +208,7 @@ def answer_of(engine: Engine, kind: str, asked: Mapping[str, Any]) -> dict[str, 
         return trend_answer(con, events, TrendQuestion.from_mapping(asked), TrendRange(first, last, FIRST, LAST))
     if kind == "experiment":
         return experiment_answer(con, events, ExperimentQuestion.from_mapping(asked), (FIRST, LAST))
-    return retention_answer(RetentionQuery(con, events, RetentionQuestion.from_mapping(asked), "UTC", 80))
+    return retention_answer(RetentionQuery(con, events, RetentionQuestion.from_mapping(asked), "UTC"))
 
 
 @pytest.fixture
