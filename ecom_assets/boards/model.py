@@ -82,6 +82,12 @@ class SavedQuestion(Kept):
         examples=[{"steps": ["product_view", "add_to_cart", "purchase"], "last": "30d"}],
     )
 
+    form: str = Field(
+        "",
+        max_length=8_000,
+        description="The query of the builder's address that it was saved from; files leave it out",
+    )
+
     @property
     def title(self) -> str:
         """Return its name."""
@@ -191,8 +197,9 @@ class Board(Kept):
             DefinitionError: The question cannot be asked, or not of these days.
         """
         question, fields = saved.question, type(saved.question).model_fields
-        days: dict[str, Any] = {"start_date": period.start_date, "end_date": period.end_date}
-        narrowed: dict[str, Any] = {"time_range": None, "last": None, **days}
+        days = ("first", "last_day") if "last_day" in fields else ("start_date", "end_date")  # a funnel's are of entry
+        narrowed: dict[str, Any] = dict.fromkeys(("time_range", "start_date", "end_date", "last"))
+        narrowed |= dict(zip(days, (period.start_date, period.end_date), strict=True))
         if self.where and "where" in fields:
             narrowed["where"] = Group("all_of", (question.where, parse_where(self.where)))  # type: ignore[attr-defined]  # among its fields
         if self.segment and question.segment is None:

@@ -17,7 +17,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 import structlog
 from fastapi import FastAPI
@@ -37,8 +37,10 @@ from ecom_assets.api.cache.answers import ROUTE
 from ecom_assets.api.parameters import RequestContext
 from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, RequestRefusal
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, PublishedStore
+from ecom_assets.boards.store import BoardStore
 from ecom_assets.dashboard import sessions
-from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, View, all_pages, read_filters
+from ecom_assets.dashboard.page import Action, ActionRequest, ActionResult, DashboardPage, View, all_pages, read_filters
+from ecom_assets.dashboard.pages.boards import first_screen
 from ecom_assets.dashboard.rendering import render_login, render_message, render_page, sentence_of
 from ecom_assets.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
 from ecom_assets.dashboard.static_files import send_file
@@ -66,14 +68,17 @@ def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
         check_form(request, form)
         check_scope(request, action)
         sent = ActionRequest(request, {name: value for name, value in form.items() if name != "token"})
+        address = form.get("next", "")
         try:
-            tone, text = "good", await run_in_threadpool(action.run, sent)
+            tone, result = "good", await run_in_threadpool(action.run, sent)
         except EcomError as error:
-            tone, text = "bad", sentence_of(error)
+            tone, result = "bad", sentence_of(error)
+        if isinstance(result, ActionResult):
+            address, result = result.address, result.sentence
         caller = name_of_caller(request.scope)
         structlog.get_logger("ecom_assets.api").info("action", path=request.url.path, caller=caller, came_out=tone)
-        back = RedirectResponse(own_address(form.get("next", ""), page.address), HTTPStatus.SEE_OTHER)
-        keep_message(request, back, tone, text)
+        back = RedirectResponse(own_address(address, page.address), HTTPStatus.SEE_OTHER)
+        keep_message(request, back, tone, result)
         return back
 
     return post
@@ -201,7 +206,16 @@ def _routes() -> list[BaseRoute]:
         for page in all_pages()
         for action in page.actions
     ]
-    return [*logins, *actions, *pages]
+    return [*logins, *actions, *pages, Route("/", _home)]
+
+
+def _home(request: Request) -> Response:
+    """Lead to the board that the shop chose as its first screen, with the days of the address, or show the overview."""
+    first = first_screen(BoardStore(request.app.state.settings))
+    if first:
+        query = urlencode([("board", first), *request.query_params.multi_items()])
+        return RedirectResponse(f"{PREFIX}/board?{query}", HTTPStatus.SEE_OTHER)
+    return _show(next(page for page in all_pages() if page.path == "overview"))(request)
 
 
 def _show(page: DashboardPage) -> Callable[[Request], Response]:

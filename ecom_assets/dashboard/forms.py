@@ -20,6 +20,7 @@ from ecom_assets.api.routes.ad_hoc import ask
 from ecom_assets.dashboard.blocks import Block, Heading, Notice, Several
 from ecom_assets.dashboard.page import DATES, DashboardPage, PageParameters, Section, View, csv_address, data_address
 from ecom_assets.dashboard.rendering import sentence_of
+from ecom_assets.dashboard.saving import saving
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
@@ -87,6 +88,10 @@ class FormPart:
 class FormParameters(PageParameters):
     """The parameters in the address of a builder: each field of its form, as text."""
 
+    saved: str = ""
+    """The id of the saved question that was opened, which saving then changes."""
+    saved_version: str = ""
+    """Its version."""
     FIRST: ClassVar[Mapping[str, str]] = {}
     """The question of an address without parameters."""
     FIRST_DAYS: ClassVar[int | None] = None
@@ -252,11 +257,11 @@ class FormOutcome:
 
 def context(view: View, builder: Builder) -> FormOutcome:
     """Return the answer for the form; the sections of a page share it."""
-    kept: FormOutcome | None = getattr(view.request.state, "outcome", None)
-    if kept is None:
-        kept = view.request.state.outcome = _answer(view, builder)
-        if kept.answer:
-            view.ranges.append(kept.answer["range"])
+    if view.outcome is None:
+        view.outcome = _answer(view, builder)
+        if view.outcome.answer:
+            view.ranges.append(view.outcome.answer["range"])
+    kept: FormOutcome = view.outcome
     return kept
 
 
@@ -271,10 +276,18 @@ def _answer(view: View, builder: Builder) -> FormOutcome:
     if missing:
         return FormOutcome()
     try:
-        question = builder.question(view.filters)
-        answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
+        return outcome_of(view, builder, builder.question(view.filters))
     except EcomError as error:
         return FormOutcome(sentence=sentence_of(error), about=_field_of_sentence(builder, view, str(error)))
+
+
+def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
+    """Return the answer to a question, whatever the form says.
+
+    Raises:
+        EcomError: It is refused.
+    """
+    answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
     compared = builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True) if answer.compared else {}
     return FormOutcome(answer.model_dump(by_alias=True), compared, question)
 
@@ -321,7 +334,7 @@ def form(builder: Builder) -> Callable[[View], Block]:
             max([2, *filled]) + 1,
         )
         warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
-        return Several([shown_form, *(Notice(text, "bad") for text in warnings)])
+        return Several([shown_form, *(Notice(text, "bad") for text in warnings), *saving(view, builder.kind.name)])
 
     return build
 
@@ -389,4 +402,4 @@ def question_page(builder: Builder, sections: Sequence[Section], **page: Any) ->
     """Return the page of a question: its form, the sections of its answer, and its definition."""
     around = (Section("Question", form(builder)), *sections, Section("Definition", definition(builder)))
     asks = choices_of(f"{page['path'].capitalize()}Choices", builder.groups, builder.days, **builder.first)
-    return DashboardPage(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, **page)
+    return DashboardPage(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, builder=builder, **page)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from inspect import signature
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, get_args, get_origin
@@ -18,7 +18,9 @@ from starlette.requests import Request
 from ecom_assets.api.auth.callers import Scope, may, name_of_caller
 from ecom_assets.api.parameters import DaysParameters, RequestContext, csv_of
 from ecom_assets.api.store.store import IN_SCOPE, PublishedStore
+from ecom_assets.boards.model import Annotation
 from ecom_assets.dashboard import pages
+from ecom_assets.dashboard.annotations import annotations_of
 from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.dashboard.sessions import PREFIX, token_of
 from ecom_assets.errors import DefinitionError, did_you_mean
@@ -112,14 +114,24 @@ class ActionRequest:
 
 
 @dataclass(frozen=True)
+class ActionResult:
+    """The sentence about the result of an action, and the address of the page that shows it."""
+
+    sentence: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Action:
     """An action of a form: `run` returns its result as a sentence for the person, or raises.
+
+    With an `ActionResult` it leads to another page than the form names.
 
     `path` is the last part of its address, below that of the page.
     """
 
     path: str
-    run: Callable[[ActionRequest], str]
+    run: Callable[[ActionRequest], str | ActionResult]
     scope: Scope = Scope.ADMIN
 
 
@@ -128,7 +140,7 @@ class DashboardPage:
     """A page: its path below `/dashboard`, its place in the navigation, and its sections in order.
 
     Attributes:
-        path: The last part of its address; empty for the first page.
+        path: The last part of its address.
         group: The heading that it stands under in the navigation, where pages are sorted by `position`.
         summary: What it answers, in a sentence.
         asks: The model of the parameters in its address.
@@ -138,6 +150,7 @@ class DashboardPage:
         title_of: The heading, where it depends on the request.
         has_comparison: Whether its numbers stand beside those of the period before.
         is_ad_hoc: Whether its sections ask ad-hoc questions.
+        builder: The `Builder` of its question, where its address is the form of one.
         needs_published: Whether it can be shown only once something is published.
     """
 
@@ -155,6 +168,7 @@ class DashboardPage:
     title_of: Callable[["View"], str] | None = None
     has_comparison: bool = True
     is_ad_hoc: bool = False
+    builder: Any = None
     needs_published: bool = True
 
     @property
@@ -178,6 +192,8 @@ class View:
     context: RequestContext
     ranges: list[Mapping[str, Any]] = field(default_factory=list)
     """The range of each answer so far, for the line that says which days the page covers."""
+    outcome: Any = None
+    """The answer to the question of the page, once a section asked it."""
     _answers: dict[Any, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -212,7 +228,7 @@ class View:
         query = {name: str(value) for name, value in parameters.items() if value is not None}
         return f"{path}?{urlencode({**days, **query, 'format': 'csv'})}"
 
-    def link(self, path: str = "", **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
+    def link(self, path: str, **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
         """Return the address of a page, with the days that were chosen on this one if that page takes days."""
         page = next(page for page in all_pages() if page.path == path)
         return address_of(path, {**self._days_for(page), **choices})
@@ -230,6 +246,11 @@ class View:
         product_id = row["product_id"]
         return {**row, "name": row["product_name"] or product_id, "href": self.link("product", product=product_id)}
 
+    @staticmethod
+    def address(path: str, **choices: Any) -> str:  # noqa: ANN401 (any choice of a page)
+        """Return the address of a page, whatever is chosen on this one."""
+        return address_of(path, choices)
+
     def here(self, **choices: Any) -> str:  # noqa: ANN401 (as above)
         """Return the address of this page with some choices changed; None takes one out."""
         current = self.filters.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
@@ -244,6 +265,11 @@ class View:
             return ""
         days = {name: self.ranges[0][name] for name in DATES} if self.ranges else {}
         return address_of(WHY, {"table": why.table, "column": why.column, **days, **why.where})
+
+    @cached_property
+    def annotations(self) -> list[Annotation]:
+        """Return what people noted on days, which charts over time mark."""
+        return annotations_of(self.context.settings)
 
     @property
     def token(self) -> str:

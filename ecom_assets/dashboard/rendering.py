@@ -1,7 +1,6 @@
 """Templates, and the pages made with them: the blocks of a page, an error, the login."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,8 +16,11 @@ from starlette.responses import HTMLResponse
 
 from ecom_assets.api.auth.callers import CALLER, ScopeNeededError
 from ecom_assets.api.store.store import public_sentence
+from ecom_assets.boards.files import yaml_of
+from ecom_assets.boards.model import Annotation
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Notice, Row
+from ecom_assets.dashboard.annotations import marked, marks_of, sentence_of_marks
+from ecom_assets.dashboard.blocks import Block, Chart, Notice, Row
 from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of
 from ecom_assets.dashboard.page import GROUPS, DashboardPage, Filters, Section, View, all_pages
 from ecom_assets.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of
@@ -79,7 +81,7 @@ def render_page(view: View) -> HTMLResponse:
         filters=view.filters,
         shown=shown,
         choices=choices_of(view.filters),
-        has_charts="chart.html" in json.dumps([_templates_of(section.block) for section in shown]),
+        has_charts=any("chart.html" in _templates_of(section.block) for section in shown),
         range=next(iter(view.ranges), None),
     )
 
@@ -126,7 +128,7 @@ def _options(field: FieldInfo) -> tuple[tuple[str, str], ...]:
 
 def _templates_of(block: Block) -> list[str]:
     inside = [name for inner in getattr(block, "blocks", ()) for name in _templates_of(inner)]
-    return [block.template, *inside]
+    return [block.template, *getattr(block, "later", ()), *inside]
 
 
 def _response(
@@ -158,10 +160,11 @@ def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, 
     return [(group, matches) for group in GROUPS if (matches := [entry for entry in listed if entry[0].group == group])]
 
 
-def _chart(spec: Mapping[str, Any], rows: Any, height: int, description: str, currency: str) -> Markup:  # noqa: ANN401 (rows)
+def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:
+    spec = {**block.spec, "height": block.height, "description": block.description}
     chart = {
-        "spec": {**spec, "height": height, "description": description},
-        "rows": charts.plain(rows),
+        "spec": marked(spec, marks),
+        "rows": charts.plain(block.rows),
         "currencySign": sign_of(currency),
     }
     return htmlsafe_json_dumps(chart, separators=(",", ":"), default=str)
@@ -188,6 +191,13 @@ TEMPLATES: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-TEMPLATES.globals.update(file=address_of_file, chart_json=_chart, bar_width=_bar_width)
+TEMPLATES.globals.update(
+    file=address_of_file,
+    chart_json=_chart,
+    bar_width=_bar_width,
+    marks_of=marks_of,
+    sentence_of_marks=sentence_of_marks,
+    yaml_of=yaml_of,
+)
 TEMPLATES.filters.update(formatted=formatted, day_range=day_range, with_code=_with_code)
 TEMPLATES.globals["day_range"] = day_range

@@ -12,6 +12,7 @@ from ecom_assets.all_questions import all_questions
 from ecom_assets.boards.model import Annotation, Board, BoardTile, FirstScreen, SavedQuestion, slug_of
 from ecom_assets.boards.store import BoardStore, ChangedMeanwhileError, NotKeptError
 from ecom_assets.errors import DefinitionError, EcomError, WorkError
+from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.model import Question
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import Period
@@ -174,7 +175,8 @@ def test_every_kind_of_question_comes_back_as_it_was_saved(
 def test_a_board_narrows_its_questions_and_sets_their_days() -> None:
     period = Period.from_range(date(2026, 3, 3), "week")
     asked = Board(name="Phones", where=("country = DE",), segment="buyers").asked(PHONES, period)
-    assert asked.ends(date(2026, 3, 3)) == (date(2026, 2, 25), date(2026, 3, 3))
+    assert isinstance(asked, FunnelQuestion)
+    assert (asked.entry_days.first, asked.entry_days.last) == (date(2026, 2, 25), date(2026, 3, 3))
     assert asked.segment == "buyers"
     assert asked.columns == ["device", "country"]
 

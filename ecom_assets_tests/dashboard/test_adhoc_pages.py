@@ -35,7 +35,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[SnapshotReading]:
 
 
 @pytest.mark.sampled(12)
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_a_page_that_asks_questions_says_so(client: Client, begun: list[SnapshotReading], page: DashboardPage) -> None:
     assert client.get(f"{page.address}?{NEEDS.get(page.path, '')}").status_code == 200
     assert bool(begun) == (page.is_ad_hoc and page.path != UNASKED)

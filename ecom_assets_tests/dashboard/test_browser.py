@@ -29,7 +29,7 @@ WIDTHS = (375, 1440)
 SERIOUS = {"serious", "critical"}
 COLOURS = 12
 """The colours that the theme has for series."""
-OTHERS = [page for page in all_pages() if page.path]
+OTHERS = [page for page in all_pages() if page.path != "overview"]
 
 
 @pytest.fixture(scope="module")

@@ -76,14 +76,14 @@ def forms_of(page: Node) -> list[Node]:
 
 
 @pytest.mark.sampled(3)
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
     days = DAYS if issubclass(page.asks, Filters) else {}
     visits.follow(visits.open(address_of(page, NEEDS.get(page.path, {}) | days)), most=20)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_every_link_of_a_page_with_every_choice_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
     first = visits.open(address_of(page, NEEDS.get(page.path, {})))
     visits.follow(first)

@@ -43,7 +43,7 @@ FILES_IN_PAGE = ("data:text/csv;", "data:application/json;")
 
 
 @pytest.mark.sampled(8)
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client, page: DashboardPage) -> None:
     response = client.get(f"{page.address}?{NEEDS.get(page.path, '')}")
     assert response.status_code == 200
@@ -89,7 +89,7 @@ def test_the_csv_of_the_models_holds_what_the_chart_shows(client: Client) -> Non
 
 
 @pytest.mark.sampled(6)
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path or "overview")
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_amounts_have_no_currency_that_nobody_named(client: Client, page: DashboardPage) -> None:
     text = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}").one("main").text
     assert not re.search(r"[$€]\d|USD", text)

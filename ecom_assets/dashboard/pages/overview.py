@@ -114,7 +114,7 @@ def _sessions(view: View) -> list[Tile]:
 
 
 PAGE = DashboardPage(
-    "",
+    "overview",
     "Overview",
     position=10,
     summary="How the shop does, against the period before.",

@@ -143,6 +143,7 @@
     for (const data of allData()) { const place = document.getElementById(data.dataset.for); if (place) { place.style.minHeight = `${place.dataset.height}px`; seen.observe(place); } }
   }
   addEventListener("DOMContentLoaded", drawSeen);  // the scripts of charts are there by then
+  document.addEventListener("ecom:added", drawSeen);  // tiles of a board, which are asked afterwards
   let wait;
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(() => { for (const [place] of views) { const data = document.querySelector(`script.chart-data[data-for="${place.id}"]`); if (data && JSON.parse(data.textContent).spec.$schema) draw(data); } }, 150); });
   addEventListener("beforeprint", () => { for (const data of allData()) draw(data); });

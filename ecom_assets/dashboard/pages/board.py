@@ -1,0 +1,266 @@
+"""A board: its tiles for the days and filters of the address, and the form that changes it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, ClassVar, Final
+
+from pydantic import Field
+
+from ecom_assets.api.auth.callers import Scope
+from ecom_assets.boards.model import WIDTHS, Board, BoardTile, SavedQuestion
+from ecom_assets.boards.shop_numbers import shop_numbers
+from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
+from ecom_assets.dashboard.blocks import Block, Notice
+from ecom_assets.dashboard.board_tiles import measure_tile, question_tile, sections_of
+from ecom_assets.dashboard.page import (
+    Action,
+    ActionRequest,
+    ActionResult,
+    DashboardPage,
+    Filters,
+    Section,
+    View,
+    address_of,
+)
+from ecom_assets.dashboard.pages.boards import board_address, first_screen, question_address, store_of, who
+from ecom_assets.dashboard.rendering import sentence_of
+from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.sales.coverage import known_days
+from ecom_assets.tables.queries import Period
+
+SHOWN: Final = {"chart": "Chart", "number": "Number", "table": "Table"}
+NOT_NARROWED: Final = "Of all visitors: the filters narrow saved questions only."
+
+
+class BoardChoices(Filters):
+    """Which board, its days, and what must hold of the events of its questions."""
+
+    board: str = Field("", title="Board", max_length=80)
+    where: str | None = Field(None, title="Only events where", max_length=4_000)
+    segment: str | None = Field(None, title="Visitor segment", max_length=500)
+    edit: str | None = Field(None, title="Edit", max_length=3)
+
+
+@dataclass(frozen=True)
+class PlacedTile:
+    """A tile with its place, name and content; `later` is the address of the content if it is asked for afterwards."""
+
+    place: int
+    tile: BoardTile
+    name: str
+    block: Block | None
+    href: str = ""
+    later: str = ""
+    note: str = ""
+    sections: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class BoardGrid(Block):
+    """The tiles of a board; in the form that changes it if `is_edited`."""
+
+    template: ClassVar[str] = "board.html"
+    version: KeptVersion[Board]
+    board: Board
+    placed: Sequence[PlacedTile]
+    is_edited: bool
+    is_first: bool
+    questions: Sequence[KeptVersion[SavedQuestion]]
+    numbers: Sequence[tuple[str, str]]
+    narrowed: str
+    """What the filters of the address say, as a text; empty for none."""
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Return the blocks that are there already."""
+        return [placed.block for placed in self.placed if placed.block]
+
+    @property
+    def later(self) -> list[str]:
+        """Return the templates of tiles that are still to come."""
+        return ["chart.html"] if any(placed.later for placed in self.placed) else []
+
+
+@dataclass(frozen=True)
+class TileBody(Block):
+    """The content of one tile, whose ids are those of its place."""
+
+    template: ClassVar[str] = "board_tile.html"
+    place: int
+    inner: Block
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Return the block inside."""
+        return [self.inner]
+
+
+def opened(view: View) -> tuple[KeptVersion[Board], Board]:
+    """Return the board of an address, and the same with the filters of the address; sets the days of the view.
+
+    Raises:
+        NotKeptError: There is no such board.
+    """
+    version = BoardStore(view.context.settings).get(Board, view.filters.board)
+    board = version.item
+    if not view.filters.days:
+        names = ("time_range", "start_date", "end_date")
+        days = {name: getattr(board, name) for name in names if board.time_range == "custom" or name == "time_range"}
+        view.filters = view.filters.model_copy(update=days)
+    filters: BoardChoices = view.filters
+    more = tuple(line.strip() for line in (filters.where or "").split(";") if line.strip())
+    narrowed = Board.from_mapping({**board.to_file(), "where": [*board.where, *more]})
+    return version, narrowed.changed(segment=filters.segment or board.segment)
+
+
+def grid(view: View) -> Block:
+    """Return the tiles: numbers of the shop at once, saved questions by addresses that are asked afterwards."""
+    version, board = opened(view)
+    store = BoardStore(view.context.settings)
+    saved = {question.slug: question for question in store.newest(SavedQuestion)}
+    is_edited = bool(view.filters.edit) and view.may(Scope.WRITE)
+    numbers = [(name, number.measure.label) for name, number in shop_numbers().items()]
+    conditions = [*board.where, *([f"segment {board.segment}"] if board.segment else [])]
+    placed = [_placed(view, board, place, saved) for place in range(len(board.tiles))]
+    is_first = first_screen(store) == version.slug
+    questions = list(saved.values())
+    text = "; ".join(conditions)
+    return BoardGrid(version, board, placed, is_edited, is_first, questions, numbers, text)
+
+
+def _placed(view: View, board: Board, place: int, saved: dict[str, KeptVersion[SavedQuestion]]) -> PlacedTile:
+    tile = board.tiles[place]
+    if tile.measure:
+        name = tile.name or shop_numbers()[tile.measure].measure.label
+        note = NOT_NARROWED if board.where or board.segment else ""
+        return PlacedTile(place, tile, name, _built(lambda: measure_tile(view, tile)), note=note)
+    version = saved.get(str(tile.question))
+    if version is None:
+        lost = f"The question {tile.question!r} was deleted; restore it, or remove this tile."
+        href = address_of("versions", {"kind": SavedQuestion.KIND, "id": tile.question})
+        return PlacedTile(place, tile, tile.name or str(tile.question), Notice(lost, "info"), href)
+    try:
+        href, titles = question_address(version), [section.title for section in sections_of(version.item.declared)]
+    except EcomError as error:
+        return PlacedTile(place, tile, tile.name or version.slug, Notice(sentence_of(error), "bad"))
+    choices: dict[str, Any] = {**view.filters.days, "board": view.filters.board, "tile": place}
+    choices |= {name: getattr(view.filters, name) for name in ("where", "segment")}
+    later = address_of("board-tile", choices)
+    return PlacedTile(place, tile, tile.name or version.item.name, None, href, later, sections=titles)
+
+
+def _built(build: Any) -> Block:  # noqa: ANN401 (returns a block)
+    try:
+        block: Block = build()
+    except EcomError as error:
+        return Notice(sentence_of(error))
+    return block
+
+
+class TileChoices(BoardChoices):
+    """Which tile of a board."""
+
+    tile: int = Field(0, title="Tile", ge=0)
+
+
+def tile_body(view: View) -> Block:
+    """Return the content of a tile that is a saved question."""
+    _, board = opened(view)
+    if view.filters.tile >= len(board.tiles):
+        raise NotKeptError(f"The board has {len(board.tiles)} tiles, and no tile {view.filters.tile}; open it again.")
+    tile = board.tiles[view.filters.tile]
+    if tile.measure:
+        return TileBody(view.filters.tile, measure_tile(view, tile))
+    saved = BoardStore(view.context.settings).get(SavedQuestion, str(tile.question)).item
+    return TileBody(view.filters.tile, question_tile(view, board, tile, saved, _period(view)))
+
+
+def _period(view: View) -> Period:
+    """Return the days of the board; a named range ends on the newest day of events."""
+    filters, known = view.filters, known_days(view.context.reading, ["events"])
+    newest = next((days.last for days in known.values() if days.last), view.context.reading.newest_date)
+    return Period.from_range(newest, filters.time_range, filters.start_date, filters.end_date)
+
+
+def save(request: ActionRequest) -> ActionResult:
+    """Save a board as its form says, with a tile more if one was chosen."""
+    form, store = request.form, store_of(request)
+    slug = form.get("id", "")
+    version = form.get("version", "")
+    if not version.isdecimal():
+        raise UsageError("This form does not say which version it changes; open the board again, and try once more.")
+    own = {name: form.get(name, "").strip() for name in ("name", "description", "owner", "segment", "time_range")}
+    days = {name: form.get(name) or None for name in ("start_date", "end_date")} if _is_custom(form) else {}
+    where = [line.strip() for line in form.get("where", "").replace(";", "\n").splitlines() if line.strip()]
+    tiles = [*_tiles_of(form), *_added(form)]
+    filled = {name: value for name, value in own.items() if value}
+    board = Board.from_mapping({**filled, **days, "name": own["name"], "where": where, "tiles": tiles})
+    saved = store.save(slug, board, int(version), who(request))
+    edit = {"edit": "yes"} if _added(form) else {}
+    return ActionResult(f"“{board.name}” is saved as version {saved.number}.", board_address(slug, **edit))
+
+
+def _is_custom(form: Any) -> bool:  # noqa: ANN401 (the fields of a form)
+    return bool(form.get("time_range") == "custom")
+
+
+def _tiles_of(form: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 (as above)
+    """Yield the tiles of the form in the order of their places; those marked as removed are left out."""
+    kept = [number for number in _counted(form) if form.get(f"remove-{number}") != "yes"]
+    for number in sorted(kept, key=lambda number: (_place(form.get(f"place-{number}", "")), number)):
+        kind, _, name = form.get(f"of-{number}", "").partition(":")
+        fields = {field: form.get(f"{field}-{number}", "").strip() for field in ("name", "show", "section", "width")}
+        yield {kind: name, **{field: value for field, value in fields.items() if value}}
+
+
+def _counted(form: Any) -> Iterator[int]:  # noqa: ANN401 (as above)
+    for number in count():
+        if f"of-{number}" not in form:
+            return
+        yield number
+
+
+def _place(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _added(form: Any) -> list[dict[str, str]]:  # noqa: ANN401 (as above)
+    kind, _, name = form.get("add", "").partition(":")
+    if not name:
+        return []
+    return [{kind: name, "show": "number", "width": "third"} if form.get("add_as") == "number" else {kind: name}]
+
+
+def undo(request: ActionRequest) -> ActionResult:
+    """Restore the version before the newest one."""
+    slug = request.form.get("id", "")
+    version = store_of(request).undo(Board, slug, who(request))
+    return ActionResult(f"The last change is undone, by version {version.number}.", board_address(slug))
+
+
+def _heading(view: View) -> str:
+    version = BoardStore(view.context.settings).find(Board, view.filters.board)
+    return version.item.name if version else "Board"
+
+
+BOARD: Final = DashboardPage(
+    "board",
+    "Board",
+    (Section("Tiles", grid, is_titled=False),),
+    asks=BoardChoices,
+    is_listed=False,
+    title_of=_heading,
+    has_comparison=True,
+    actions=(Action("save", save, Scope.WRITE), Action("undo", undo, Scope.WRITE)),
+)
+TILE: Final = DashboardPage(
+    "board-tile",
+    "Tile of a board",
+    (Section("Tile", tile_body, is_titled=False),),
+    asks=TileChoices,
+    is_listed=False,
+    is_ad_hoc=True,
+)
+PAGES: Final = (BOARD, TILE)
+WIDTH_NAMES: Final = dict(zip(WIDTHS, ("A third", "Half", "Two thirds", "The whole width"), strict=True))

@@ -1,0 +1,271 @@
+"""Boards: the list of boards, saved questions and annotations, what changed, and earlier versions."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl
+
+from pydantic import Field
+
+from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
+from ecom_assets.boards.model import KINDS, Annotation, Board, BoardTile, FirstScreen, Kept, SavedQuestion
+from ecom_assets.boards.store import BoardStore, KeptVersion, differing
+from ecom_assets.dashboard.blocks import Block, Custom, DataTable, TableColumn
+from ecom_assets.dashboard.board_tiles import page_of
+from ecom_assets.dashboard.page import (
+    Action,
+    ActionRequest,
+    ActionResult,
+    DashboardPage,
+    PageParameters,
+    Section,
+    View,
+    address_of,
+    read_filters,
+)
+from ecom_assets.dashboard.saving import builder_address, query_of
+from ecom_assets.errors import UsageError
+from ecom_assets.questions.model import Question
+
+KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
+NOUNS: Final = {"questions": "Question", "boards": "Board", "annotations": "Annotation", "settings": "First screen"}
+CHANGES: Final = (
+    TableColumn("saved_at", "When (UTC)", "instant"),
+    TableColumn("saved_by", "Who"),
+    TableColumn("change", "Did"),
+    TableColumn("noun", "What"),
+    TableColumn("title", "Name", href="href"),
+    TableColumn("number", "Version", "count"),
+)
+
+
+def store_of(request: ActionRequest) -> BoardStore:
+    """Return the store of the server."""
+    return BoardStore(request.request.app.state.settings)
+
+
+def who(request: ActionRequest) -> str:
+    """Return who sends a form."""
+    return request.caller or ON_THIS_MACHINE
+
+
+def first_screen(store: BoardStore) -> str:
+    """Return the id of the board that the dashboard begins with; empty for the overview."""
+    chosen = store.find(FirstScreen, FirstScreen.SLUG)
+    return (chosen.item.board or "") if chosen else ""
+
+
+def boards(view: View) -> Block:
+    """Return the boards, with what makes a new one."""
+    store = BoardStore(view.context.settings)
+    rows = [
+        {
+            "version": version,
+            "href": address_of("board", {"board": version.slug}),
+            "tile_count": len(version.content.get("tiles", ())),
+        }
+        for version in store.newest(Board)
+    ]
+    return Custom("board_list.html", {"boards": rows, "first": first_screen(store)})
+
+
+def questions(view: View) -> Block:
+    """Return the saved questions."""
+    rows = [
+        {"version": version, "href": question_address(version)}
+        for version in BoardStore(view.context.settings).newest(SavedQuestion)
+    ]
+    return Custom("question_list.html", {"questions": rows})
+
+
+def question_address(version: KeptVersion[SavedQuestion]) -> str:
+    """Return the address of a saved question in its builder; empty where the form cannot hold it."""
+    saved = version.item
+    page = page_of(saved.declared)
+    try:
+        filters = read_filters(page.asks, parse_qsl(saved.form, keep_blank_values=True))
+        asked: Question = page.builder.question(filters)
+    except UsageError:
+        return ""
+    return builder_address(page.path, saved.form, version) if asked == saved.question else ""
+
+
+def annotations(view: View) -> Block:
+    """Return what is noted on days."""
+    versions = BoardStore(view.context.settings).newest(Annotation)
+    newest = sorted(versions, key=lambda version: (version.item.day, version.slug), reverse=True)
+    return Custom("annotation_list.html", {"annotations": newest, "today": view.context.reading.newest_date})
+
+
+def changes(view: View) -> Block:
+    """Return who changed what, the newest first."""
+    rows = [
+        {
+            "saved_at": version.saved_at.replace(tzinfo=None), "saved_by": version.saved_by, "change": version.change,
+            "noun": NOUNS[version.kind.KIND], "title": _title(version), "number": version.number,
+            "href": address_of("versions", {"kind": version.kind.KIND, "id": version.slug}),
+        }
+        for version in BoardStore(view.context.settings).changes(50)
+    ]  # fmt: skip
+    return DataTable(rows, CHANGES, empty="Nothing was saved yet.")
+
+
+def _title(version: KeptVersion[Any]) -> str:
+    content = version.content
+    return str(content.get("name") or content.get("text") or NOUNS[version.kind.KIND])
+
+
+def save_question(request: ActionRequest) -> ActionResult:
+    """Save the question of a builder's form, and put it on a board if one is named."""
+    form, store = request.form, store_of(request)
+    kind = next((page for page in _builders() if page.builder.kind.name == form.get("kind")), None)
+    if kind is None:
+        raise UsageError("This form names no question; open the page again, and save once more.")
+    filters = read_filters(kind.asks, parse_qsl(form.get("form", ""), keep_blank_values=True))
+    about = {"name": form.get("name", "").strip(), "description": form.get("description", "").strip()}
+    slug, changed = form.get("saved", ""), form.get("version", "")
+    is_new = not slug or form.get("as_new") == "yes"
+    owner = who(request) if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
+    asked = kind.builder.question(filters)
+    item = SavedQuestion.of_question(kind.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
+    saved = store.save_new(item, who(request)) if is_new else store.save(slug, item, _number(changed), who(request))
+    if form.get("board"):
+        return _put_on_board(store, saved, form["board"], who(request))
+    return ActionResult(
+        f"“{item.name}” is saved. It is in the list of Boards, and can be put on any of them.",
+        builder_address(kind.path, item.form, saved),
+    )
+
+
+def _builders() -> list[DashboardPage]:
+    from ecom_assets.dashboard.page import all_pages  # noqa: PLC0415 (this page is one of them)
+
+    return [page for page in all_pages() if page.builder is not None]
+
+
+def _put_on_board(store: BoardStore, saved: KeptVersion[SavedQuestion], slug: str, caller: str) -> ActionResult:
+    tile = BoardTile(question=saved.slug)
+    if slug == "+":
+        board = store.save_new(Board(name=saved.item.name, owner=caller, tiles=(tile,)), caller)
+    else:
+        there = store.get(Board, slug)
+        has_it = any(one.question == saved.slug for one in there.item.tiles)
+        tiles = there.item.tiles if has_it else (*there.item.tiles, tile)
+        board = store.save(slug, there.item.changed(tiles=tiles), there.number, caller)
+    text = f"“{saved.item.name}” is saved, and on the board “{board.item.name}”."
+    return ActionResult(text, address_of("board", {"board": board.slug}))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise UsageError("This form does not say which version it changes; open the page again, and try once more.")
+    return int(text)
+
+
+def new_board(request: ActionRequest) -> ActionResult:
+    """Make a board without tiles, and open it for changes."""
+    name = request.form.get("name", "").strip()
+    board = store_of(request).save_new(Board.from_mapping({"name": name, "owner": who(request)}), who(request))
+    return ActionResult(f"“{name}” is there; add its first tile below.", board_address(board.slug, edit="yes"))
+
+
+def board_address(slug: str, **choices: str) -> str:
+    """Return the address of a board."""
+    return address_of("board", {"board": slug, **choices})
+
+
+def note(request: ActionRequest) -> str:
+    """Note something on a day."""
+    day, text = request.form.get("day", ""), request.form.get("text", "").strip()
+    saved = store_of(request).save_new(Annotation.from_mapping({"day": day, "text": text}), who(request))
+    return f"Noted on {saved.item.day}; charts over time that show the day mark it."
+
+
+def delete(request: ActionRequest) -> str:
+    """Delete what a form names; its versions stay."""
+    kind, slug = _named(request)
+    version = store_of(request).delete(kind, slug, _number(request.form.get("version", "")), who(request))
+    return f"“{_title(version)}” is deleted; its versions stay, and each can be restored."
+
+
+def restore(request: ActionRequest) -> str:
+    """Write an earlier version again."""
+    kind, slug = _named(request)
+    number = _number(request.form.get("number", ""))
+    version = store_of(request).restore(kind, slug, number, who(request))
+    return f"Version {number} of “{_title(version)}” is restored, as version {version.number}."
+
+
+def choose_first(request: ActionRequest) -> str:
+    """Choose the board that the dashboard begins with, for everybody."""
+    store, slug = store_of(request), request.form.get("board", "")
+    name = store.get(Board, slug).item.name if slug else "Overview"
+    versions = store.versions(FirstScreen, FirstScreen.SLUG)
+    store.save(FirstScreen.SLUG, FirstScreen(board=slug or None), versions[0].number if versions else 0, who(request))
+    return f"The dashboard now begins with “{name}”, for everybody."
+
+
+def _named(request: ActionRequest) -> tuple[type[Kept], str]:
+    kind = KIND_OF.get(request.form.get("kind", ""))
+    if kind is None:
+        raise UsageError("This form does not say what it changes; open the page again, and try once more.")
+    return kind, request.form.get("id", "")
+
+
+class VersionsChoices(PageParameters):
+    """Whose versions to list."""
+
+    kind: Literal["boards", "questions", "annotations", "settings"] = Field("boards", title="What")
+    id: str = Field("", title="Id")
+
+
+def versions(view: View) -> Block:
+    """Return all versions of what the address names, each with what changed and a way back to it."""
+    kind = KIND_OF[view.filters.kind]
+    found = BoardStore(view.context.settings).versions(kind, view.filters.id)
+    if not found:
+        raise UsageError(f"There is nothing of the id {view.filters.id!r}; open it from the list of Boards.")
+    before = [version.content for version in found[1:]] + [{}]
+    rows = [
+        {"version": version, "changed": [name for name in differing(earlier, version.content) if name != "form"]}
+        for version, earlier in zip(found, before, strict=True)
+    ]
+    return Custom("version_list.html", {"rows": rows, "kind": kind.KIND, "id": view.filters.id})
+
+
+def _name_of(view: View) -> str:
+    found = BoardStore(view.context.settings).versions(KIND_OF[view.filters.kind], view.filters.id)
+    return f"Versions of “{_title(found[0])}”" if found else "Versions"
+
+
+WRITE: Final = Scope.WRITE
+LIST: Final = DashboardPage(
+    "boards",
+    "Boards",
+    (
+        Section("Boards", boards),
+        Section("Saved questions", questions),
+        Section("Annotations", annotations),
+        Section("What changed", changes),
+    ),
+    position=15,
+    summary="Pages of your own from saved questions and the shop's numbers.",
+    asks=PageParameters,
+    actions=(
+        Action("save-question", save_question, WRITE),
+        Action("new", new_board, WRITE),
+        Action("note", note, WRITE),
+        Action("delete", delete, WRITE),
+        Action("restore", restore, WRITE),
+        Action("first", choose_first, WRITE),
+    ),
+)
+VERSIONS: Final = DashboardPage(
+    "versions",
+    "Versions",
+    (Section("Versions", versions, is_titled=False),),
+    asks=VersionsChoices,
+    is_listed=False,
+    title_of=_name_of,
+    summary="Every change is kept. Restoring writes an earlier version again; nothing is lost by it.",
+)
+PAGES: Final = (LIST, VERSIONS)
