@@ -29,7 +29,7 @@ SLUG: Final = rf"^[a-z0-9](?:[a-z0-9-]{{0,{LONGEST_SLUG - 2}}}[a-z0-9])?$"
 Slug = Annotated[str, Field(pattern=SLUG)]
 Title = Annotated[str, Field(min_length=1, max_length=120)]
 ConditionText = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_condition)]
-"""A condition as it is written in one line, such as `device = mobile`."""
+"""A condition as it is written in one line, such as `page_url contains /sale`."""
 Width = Literal["third", "half", "two-thirds", "full"]
 WIDTHS: Final[tuple[Width, ...]] = ("third", "half", "two-thirds", "full")
 """How much of the page's width a tile takes, the narrowest first."""
@@ -172,7 +172,7 @@ class Board(Kept):
     end_date: date | None = Field(None, description="Last day of it, included")
     where: tuple[ConditionText, ...] = Field(
         (), max_length=20, description="What must hold of the events of all questions on it",
-        examples=[["device = mobile"]],
+        examples=[["page_url contains /sale"]],
     )  # fmt: skip
     segment: str | None = Field(None, max_length=500, description="Only visitors of this declared segment")
     tiles: tuple[BoardTile, ...] = Field((), max_length=MOST_TILES, description="The tiles, in order")

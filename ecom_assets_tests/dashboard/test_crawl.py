@@ -10,7 +10,12 @@ from ecom_assets.dashboard.page import DashboardPage, Filters, all_pages
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read
 
-NEEDS = {"product": {"product": "p1"}}
+NEEDS = {
+    "product": {"product": "p1"},
+    "board": {"board": "shop"},
+    "board-tile": {"board": "shop", "tile": "0"},
+    "versions": {"kind": "boards", "id": "shop"},
+}
 """What the address of a page must say."""
 DAYS = {"time_range": "week"}
 Fields = dict[str, str]

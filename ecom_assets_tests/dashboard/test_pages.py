@@ -22,7 +22,12 @@ from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.dashboard.conftest import Client
 from ecom_assets_tests.dashboard.html import Node, read, tiles_of
 
-NEEDS = {"product": "product=p1"}
+NEEDS = {
+    "product": "product=p1",
+    "board": "board=shop",
+    "board-tile": "board=shop&tile=0",
+    "versions": "kind=boards&id=shop",
+}
 """What the address of a page must say."""
 
 

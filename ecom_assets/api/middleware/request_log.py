@@ -26,7 +26,7 @@ Headers = list[tuple[bytes, bytes]]
 _COMMON: Final = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with `no-referrer`, browsers send forms of our own pages as of the origin null
     "cross-origin-resource-policy": "same-origin",
 }
 _NOTHING_MAY_LOAD: Final = "default-src 'none'; frame-ancestors 'none'"

@@ -25,8 +25,10 @@ from ecom_assets.dashboard.page import (
 )
 from ecom_assets.dashboard.pages.boards import board_address, first_screen, question_address, store_of, who
 from ecom_assets.dashboard.rendering import sentence_of
-from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.errors import DefinitionError, EcomError, UsageError
+from ecom_assets.questions.fields import lines_of
 from ecom_assets.sales.coverage import known_days
+from ecom_assets.tables.conditions import parse_where
 from ecom_assets.tables.queries import Period
 
 SHOWN: Final = {"chart": "Chart", "number": "Number", "table": "Table"}
@@ -69,7 +71,9 @@ class BoardGrid(Block):
     questions: Sequence[KeptVersion[SavedQuestion]]
     numbers: Sequence[tuple[str, str]]
     narrowed: str
-    """What the filters of the address say, as a text; empty for none."""
+    """What the filters say, as a text; empty for none."""
+    fault: str
+    """What is wrong with the filters of the address; empty if nothing."""
 
     @property
     def blocks(self) -> list[Block]:
@@ -97,7 +101,7 @@ class TileBody(Block):
 
 
 def opened(view: View) -> tuple[KeptVersion[Board], Board]:
-    """Return the board of an address, and the same with the filters of the address; sets the days of the view.
+    """Return the board of an address, and give the view its days where the address has none.
 
     Raises:
         NotKeptError: There is no such board.
@@ -108,16 +112,28 @@ def opened(view: View) -> tuple[KeptVersion[Board], Board]:
         names = ("time_range", "start_date", "end_date")
         days = {name: getattr(board, name) for name in names if board.time_range == "custom" or name == "time_range"}
         view.filters = view.filters.model_copy(update=days)
-    filters: BoardChoices = view.filters
-    more = tuple(line.strip() for line in (filters.where or "").split(";") if line.strip())
-    narrowed = Board.from_mapping({**board.to_file(), "where": [*board.where, *more]})
-    return version, narrowed.changed(segment=filters.segment or board.segment)
+    return version, board
+
+
+def narrowed(board: Board, filters: BoardChoices) -> Board:
+    """Return a board with the filters of an address beside its own.
+
+    Raises:
+        DefinitionError: They are no conditions.
+    """
+    more = lines_of(filters.where or "")
+    parse_where(more)
+    return board.changed(where=(*board.where, *more), segment=filters.segment or board.segment)
 
 
 def grid(view: View) -> Block:
     """Return the tiles: numbers of the shop at once, saved questions by addresses that are asked afterwards."""
     version, board = opened(view)
-    store = BoardStore(view.context.settings)
+    fault, store = "", BoardStore(view.context.settings)
+    try:
+        board = narrowed(board, view.filters)
+    except DefinitionError as error:
+        fault = str(error)
     saved = {question.slug: question for question in store.newest(SavedQuestion)}
     is_edited = bool(view.filters.edit) and view.may(Scope.WRITE)
     numbers = [(name, number.measure.label) for name, number in shop_numbers().items()]
@@ -126,7 +142,7 @@ def grid(view: View) -> Block:
     is_first = first_screen(store) == version.slug
     questions = list(saved.values())
     text = "; ".join(conditions)
-    return BoardGrid(version, board, placed, is_edited, is_first, questions, numbers, text)
+    return BoardGrid(version, board, placed, is_edited, is_first, questions, numbers, text, fault)
 
 
 def _placed(view: View, board: Board, place: int, saved: dict[str, KeptVersion[SavedQuestion]]) -> PlacedTile:
@@ -166,7 +182,7 @@ class TileChoices(BoardChoices):
 
 def tile_body(view: View) -> Block:
     """Return the content of a tile that is a saved question."""
-    _, board = opened(view)
+    board = narrowed(opened(view)[1], view.filters)
     if view.filters.tile >= len(board.tiles):
         raise NotKeptError(f"The board has {len(board.tiles)} tiles, and no tile {view.filters.tile}; open it again.")
     tile = board.tiles[view.filters.tile]
@@ -192,7 +208,7 @@ def save(request: ActionRequest) -> ActionResult:
         raise UsageError("This form does not say which version it changes; open the board again, and try once more.")
     own = {name: form.get(name, "").strip() for name in ("name", "description", "owner", "segment", "time_range")}
     days = {name: form.get(name) or None for name in ("start_date", "end_date")} if _is_custom(form) else {}
-    where = [line.strip() for line in form.get("where", "").replace(";", "\n").splitlines() if line.strip()]
+    where = lines_of(form.get("where", ""))
     tiles = [*_tiles_of(form), *_added(form)]
     filled = {name: value for name, value in own.items() if value}
     board = Board.from_mapping({**filled, **days, "name": own["name"], "where": where, "tiles": tiles})
