@@ -1,7 +1,7 @@
 """Boards: the list of boards, saved questions and annotations, what changed, and earlier versions."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from pydantic import Field
@@ -214,7 +214,7 @@ def _named(request: ActionRequest) -> tuple[type[Kept], str]:
 class VersionsChoices(PageParameters):
     """Whose versions to list."""
 
-    kind: Literal["boards", "questions", "annotations", "settings"] = Field("boards", title="What")
+    kind: str = Field("boards", title="What", pattern=f"^({'|'.join(KIND_OF)})$")
     id: str = Field("", title="Id")
 
 
