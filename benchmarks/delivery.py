@@ -38,13 +38,15 @@ MART_MEMORY = "32MB"
 """For what the mart's engine keeps of its file: unbounded, this cache would be the peak of ten million events."""
 DAY = date(2026, 1, 5)
 NAME = "amplitude_events"
+FLAGS = ("joins_nobody", "is_sign_in")
 EVENTS = """
 CREATE TABLE events AS
 SELECT md5(i::TEXT) AS event_id, TIMESTAMP '2026-01-05' + INTERVAL (i * 86399 // {count}) SECOND AS event_at,
   CASE WHEN i % 40 = 0 THEN 'purchase' WHEN i % 9 = 0 THEN 'add_to_cart' ELSE 'product_view' END AS event_type,
   'visitor-' || (i * 7919 % ({count} // 10 + 1)) AS visitor_id, visitor_id AS user_id,
   's-' || (i * 7919 % ({count} // 10 + 1)) AS source_session_id, (1000 + i % 700)::TEXT AS product_id,
-  'shoes' AS product_category, 'https://shop.example.com/p/' || (1000 + i % 700) || '-heritage-polo' AS page_url,
+  NULL::VARCHAR AS device_id, 'shoes' AS product_category,
+  'https://shop.example.com/p/' || (1000 + i % 700) || '-heritage-polo' AS page_url,
   'https://shop.example.com/c/shoes' AS referrer_url,
   CASE WHEN i % 9 = 0 OR i % 40 = 0 THEN (i % 10000 / 100)::DECIMAL(18, 2) END AS cart_amount,
   '{{"device":"mobile","country":"' || CASE i % 3 WHEN 0 THEN 'DE' WHEN 1 THEN 'FR' ELSE 'US' END || '"}}' AS properties
@@ -56,8 +58,8 @@ def chunks(path: Path) -> Iterator[pa.Table]:
     """The rows of the mart, some at a time."""
     with duckdb.connect(str(path), read_only=True) as mart:
         mart.execute(f"SET memory_limit = '{MART_MEMORY}'")
-        columns = ", ".join(name for name in EVENT_COLUMNS if name != "joins_nobody")
-        query = f"SELECT {columns}, false AS joins_nobody FROM events"
+        columns = ", ".join(name for name in EVENT_COLUMNS if name not in FLAGS)
+        query = f"SELECT {columns}, {', '.join(f'false AS {name}' for name in FLAGS)} FROM events"
         for batch in mart.sql(query).to_arrow_reader(CHUNK_ROWS):
             yield pa.Table.from_batches([batch])
 

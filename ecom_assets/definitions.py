@@ -27,7 +27,7 @@ from ecom_assets.clock import today_in
 from ecom_assets.customers.assets import CUSTOMER_ASSETS, VALUE_ASSETS, raw_customers
 from ecom_assets.customers.checks import CUSTOMER_CHECKS, VALUE_CHECKS
 from ecom_assets.delivery.assets import DELIVERY_TABLES, customers_json, tool_exports
-from ecom_assets.delivery.checks import DELIVERY_CHECKS
+from ecom_assets.delivery.checks import delivery_checks
 from ecom_assets.delivery.tools.all import unset_exports
 from ecom_assets.events.assets import EVENT_TABLE, accounting_assets, raw_events, staging_assets
 from ecom_assets.events.checks import accounting_check, no_event_type_is_new, purchases_have_amounts
@@ -360,5 +360,5 @@ def checks(settings: Settings) -> list[TableCheck]:
         *CUSTOMER_CHECKS,
         *VALUE_CHECKS,
         *RECONCILIATION_CHECKS,
-        *DELIVERY_CHECKS,
+        *delivery_checks(settings),
     ]

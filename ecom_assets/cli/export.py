@@ -17,7 +17,7 @@ from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
 from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
-from ecom_assets.delivery.pending import DryDestination, events_due, users_due
+from ecom_assets.delivery.pending import DryDestination, due_at
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.events.contracts import CleanEvents
@@ -120,8 +120,9 @@ def _dry(settings: Settings, request: ExportRequest, days: Days) -> dict[str, An
     ):
         store, sent_at = delivery_context.store_if_any, delivery_context.sending_at()
         for name in request.names:
-            due = events_due(engine) if name.endswith("_events") else users_due(engine, settings)
-            result = DryDestination(delivery_context.destinations[name], due, store, sent_at).write(days, folder)
+            destination = delivery_context.destinations[name]
+            due = due_at(destination, engine, settings)
+            result = DryDestination(destination, due, store, sent_at).write(days, folder)
             shown[name] = {**vars(result), "folder": str(result.folder)}
     return {"dry_run": shown}
 

@@ -19,7 +19,7 @@ from ecom_assets.delivery.contracts import DEAD, DeadLetters, Deliveries, Reconc
 from ecom_assets.delivery.customers_file import CustomersFile, FileLayout, file_fields, write_customers
 from ecom_assets.delivery.ledger.copy import NOTED, deliveries_of, noted_days
 from ecom_assets.delivery.ledger.opening import DeliveryContext
-from ecom_assets.delivery.pending import events_due, users_due
+from ecom_assets.delivery.pending import due_at
 from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS
 from ecom_assets.delivery.totals import purchases_by_outcome
@@ -115,7 +115,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         engine = context.resources.warehouse
         delivery_context.refuse_emptier(engine)
         require_history(context.run.tags, engine, delivery_context.settings, what=f"nothing was sent by {name}")
-        due = events_due(engine) if kind == "events" else users_due(engine, delivery_context.settings)
+        due = due_at(delivery_context.destinations[name], engine, delivery_context.settings)
         days = _delivered_days(context) if daily else Days(())
         exported = export_as_requested(delivery_context, name, due, days, context.run.run_id)
         progress.ended(f"export.{name}", exported.total.sent, time.monotonic() - started)

@@ -86,6 +86,7 @@ class HttpDestination:
     senders: int
     confirms: bool
     takes_updates: bool
+    takes_sign_ins: bool
 
     def payloads(self, rows: pa.Table, sent_at: datetime) -> pa.Table:
         """Return the `PAYLOADS` for rows of the mart."""

@@ -3,13 +3,29 @@
 An export's own checks, that all due rows have an outcome and none waits for long, are in `delivery/assets.py`.
 """
 
+from functools import partial
+from typing import Any
+
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import DEAD, DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.delivery.told_links import (
+    Joining,
+    joining_destinations,
+    pairs_of_shared_ids,
+    told_aliases,
+    told_events_that_are_gone,
+    told_shared_ids,
+)
+from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.contracts import IdentityAliases, IdentityLinks, SharedIds
+from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.questions.identity import identity_rule
+from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import NO, union_all
+from ecom_assets.tables.portable import NO, rows_of, union_all
 
 OF_DUE = (
     "accepted_count", "unacknowledged_count", "rejected_count", "refused_count", "in_doubt_count", "pending_count",
@@ -56,8 +72,55 @@ def dead_letters_are_those_of_the_deliveries(days: Days | None, sent: ir.Table, 
     return result_of(sums.filter((sums.residue != 0).fill_null(NO)), sums)
 
 
-DELIVERY_CHECKS = (
-    due_is_what_became_of_it,
-    what_was_accepted_is_among_the_deliveries,
-    dead_letters_are_those_of_the_deliveries,
-)
+OF_LINKS = (Deliveries, CleanEvents, IdentityLinks, IdentityAliases, SharedIds)
+
+
+def delivery_checks(settings: Settings) -> list[TableCheck]:
+    """Return all checks of delivery, in addition to the contracts."""
+    holds = TableCheck(
+        contract=Deliveries,
+        name="what_tools_were_told_still_holds",
+        description="No tool has joined ids that too many share since, or has events that are gone since.",
+        evaluate=partial(_told_still_holds, identity_rule(settings), joining_destinations(settings)),
+        tables=OF_LINKS,
+        warns=True,
+    )
+    return [
+        due_is_what_became_of_it,
+        what_was_accepted_is_among_the_deliveries,
+        dead_letters_are_those_of_the_deliveries,
+        holds,
+    ]
+
+
+def _told_still_holds(  # noqa: PLR0913, PLR0917 (two definitions, the days, and a table each)
+    rule: IdentityRule,
+    joining: Joining,
+    days: Days | None,
+    sent: ir.Table,
+    events: ir.Table,
+    links: ir.Table,
+    aliases: ir.Table,
+    shared: ir.Table,
+) -> CheckResult:
+    mine = of_days(sent, "record_date", days)
+    near = of_days(events, "event_date", days.widened(before=1, after=1) if days else None)
+    found = [("events that are gone since", told_events_that_are_gone(near, mine))]
+    if rows_of(shared.limit(1)):
+        pairs = pairs_of_shared_ids(shared, links)
+        found.append(("ids that too many share since", told_shared_ids(pairs, events, sent, rule, joining)))
+    broken = [{"what": what} | row for what, rows in found for row in _by_tool(rows)]
+    aliases_told = [{"what": "aliases of two users"} | row for row in _by_tool(told_aliases(aliases, sent, joining))]
+    metadata: dict[str, object] = {"alias_count": sum(row["count"] for row in aliases_told)}
+    if broken:
+        listed = (f"{row['what']}: {row['count']:,} ({row['destination']})" for row in (*broken, *aliases_told))
+        metadata["sentence"] = (
+            f"Tools cannot take back what they were told, {'; '.join(listed)}; see docs/destinations.md."
+        )
+    ((looked_at,),) = (row.values() for row in rows_of(mine.agg(n=mine.count())))
+    return CheckResult(sum(row["count"] for row in broken), int(looked_at), broken[:EXAMPLES], metadata=metadata)
+
+
+def _by_tool(told: ir.Table) -> list[dict[str, Any]]:
+    counts = told.group_by("destination").agg(n=told.count()).order_by("destination")
+    return [{"destination": row["destination"], "count": int(row["n"])} for row in rows_of(counts)]

@@ -52,6 +52,8 @@ class Destination(Protocol):
     """Whether a success response means that the destination has the records; some always return success."""
     takes_updates: bool
     """Whether a changed record is sent again and replaces the old one, as for user properties."""
+    takes_sign_ins: bool
+    """Whether it gets a further record for the first sign-in on each device, by which it joins device and user."""
     safe_to_repeat: bool
     """Whether sending a record again within `repeat_window_s` creates no duplicate."""
     repeat_window_s: float | None

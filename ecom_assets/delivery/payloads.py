@@ -23,11 +23,14 @@ from ecom_assets.identity.links import PLACEHOLDERS, ZEROS
 from ecom_assets.warehouse.sql_text import text
 
 _PLACEHOLDERS = ", ".join(map(text, PLACEHOLDERS))
+SIGN_IN = "identify:"
+"""How the ids of records begin that only say that a user signed in on a device."""
 EVENT_KEYS = {
-    "record_id": "event_id || '@' || strftime(event_at, '%Y-%m-%d')",
+    "record_id": f"CASE WHEN is_sign_in THEN {text(SIGN_IN)} ELSE '' END || event_id || '@' || "
+    "strftime(event_at, '%Y-%m-%d')",
     "at_us": "epoch_us(event_at)",
     "known_user": "CASE WHEN $user_key = 'user_id' THEN user_id "
-    "WHEN user_id IS NOT NULL OR NOT starts_with(visitor_id, 'anon-') THEN visitor_id END",
+    "WHEN NOT starts_with(visitor_id, 'anon-') THEN visitor_id END",
     "substitute": "CASE WHEN $user_key = 'user_id' THEN coalesce('anon-' || source_session_id, visitor_id) "
     "ELSE visitor_id END",
     "device": "coalesce(device_id, substitute)",
@@ -38,7 +41,8 @@ EVENT_KEYS = {
 }
 """The SQL of what every tool needs of an event, by name.
 
-record_id: The source's id and the day, because a source may reuse an id for another event days later.
+record_id: The source's id and the day, because a source may reuse an id for another event days later; of a record that
+only says who signed in, it begins with `SIGN_IN`.
 known_user: The user of the event, null for anonymous visitors. device: the device, else `substitute`: the id of an
 anonymous visitor. is_unlinked: whether too many share the user or the device, or the user stands for none, such as
 `guest`: a tool that got both would join them.
@@ -258,12 +262,14 @@ EVENT_ROWS = pa.schema(
         ("cart_amount", pa.decimal128(18, 2)),
         ("properties", pa.string()),
         ("joins_nobody", pa.bool_()),
+        ("is_sign_in", pa.bool_()),
     ]
 )
 EVENT_COLUMNS = tuple(EVENT_ROWS.names)
 """The columns of `staging.events` that event payloads need. Rows of bots are excluded.
 
-joins_nobody: whether the user or the device is one of `SharedIds`.
+joins_nobody: whether the event does not join its user and its device; see `pending.events_due`.
+is_sign_in: whether the record only says that the user signed in on the device; most tools get none.
 """
 USER_ROWS = pa.schema(
     [

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,11 +18,15 @@ from ecom_assets.delivery.ledger.known import KnownRecords
 from ecom_assets.delivery.payloads import EVENT_COLUMNS, USER_COLUMNS
 from ecom_assets.delivery.totals import due_events, user_properties, visitor_segment_names
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.identity.contracts import SharedIds
+from ecom_assets.identity.contracts import IdentityLinks, SharedIds
+from ecom_assets.identity.links import first_sign_ins, may_link
+from ecom_assets.identity.visitors import visitor_of_user
+from ecom_assets.questions.identity import identity_rule
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database
 from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
 
@@ -67,11 +72,34 @@ class Due:
         return self.rows.filter(days.contain(self.rows[self.day_column]))
 
 
-def events_due(engine: Engine) -> Due:
-    """Return the clean events without bots, by the day on which they happened."""
+def events_due(engine: Engine, settings: Settings, *, with_sign_ins: bool = False) -> Due:
+    """Return the clean events without bots, by the day on which they happened.
+
+    An event joins nobody if too many share its user or its device, if it lacks the consent to link them, or if the
+    identity rule gave it to somebody else than its user. `with_sign_ins` adds, for each device, a record of the first
+    event by which it joins its user.
+    """
+    rule = identity_rule(settings)
     rows = due_events(engine.readable(CleanEvents))
-    rows = rows.mutate(joins_nobody=_is_of_shared_id(rows, engine))
-    return Due(rows, "event_date", EVENT_COLUMNS, order=("event_at", "event_id"), is_whole=False)
+    is_own = (rows.joined_by == "user") | (rows.visitor_id == visitor_of_user(rows.user_id))
+    is_of_other = rows.user_id.notnull() & ~is_own.fill_null(NO)
+    joins_nobody = _is_of_shared_id(rows, engine) | ~may_link(rows, rule) | is_of_other
+    rows = rows.mutate(joins_nobody=joins_nobody, is_sign_in=NO)
+    if with_sign_ins:
+        rows = union_all(rows, _sign_ins(rows, engine))
+    return Due(rows, "event_date", EVENT_COLUMNS, order=("event_at", "event_id", "is_sign_in"), is_whole=False)
+
+
+def _sign_ins(events: ir.Table, engine: Engine) -> ir.Table:
+    """Return the events by which each device first joins a user, with nothing but who, where and when."""
+    links = first_sign_ins(engine.readable(IdentityLinks), engine.readable(SharedIds))
+    first = links.select("event_date", event_id="first_event_id")
+    said = events.filter(~events.joins_nobody).semi_join(first, ["event_date", "event_id"])
+    nothing = {name: ibis.null(said[name].type()) for name in EVENT_COLUMNS if name not in WHO_AND_WHEN}
+    return said.mutate(**nothing).mutate(joins_nobody=NO, is_sign_in=~NO)
+
+
+WHO_AND_WHEN = ("event_id", "event_at", "event_type", "visitor_id", "user_id", "device_id")
 
 
 def _is_of_shared_id(events: ir.Table, engine: Engine) -> ir.BooleanValue:
@@ -85,6 +113,13 @@ def _is_of_shared_id(events: ir.Table, engine: Engine) -> ir.BooleanValue:
     is_of_user, is_of_device = (ids.fill_null("").isin(shared) for ids, shared in by_kind)
     result: ir.BooleanValue = is_of_user | is_of_device
     return result
+
+
+def due_at(destination: Destination, engine: Engine, settings: Settings) -> Due:
+    """Return what is due at a destination."""
+    if destination.name.endswith("_users"):
+        return users_due(engine, settings)
+    return events_due(engine, settings, with_sign_ins=destination.takes_sign_ins)
 
 
 def users_due(engine: Engine, settings: Settings) -> Due:

@@ -45,6 +45,10 @@ class Feed(Generic[S]):
     around_bytes: Callable[[S], int] = lambda _own: 0
     """Bytes that a request has in addition to its records."""
     takes_gzip: bool = False
+    joins_devices: bool = False
+    """Whether the tool joins a device to a user for good, by an event that has both or by a further record."""
+    takes_sign_ins: Callable[[S], bool] = lambda _own: False
+    """Whether it gets a further record for the first sign-in on each device."""
     safe_to_repeat: Callable[[S], bool] = lambda _own: True
     """Whether sending a record again within `repeat_window_s` creates no duplicate."""
     repeatable: Callable[[S, str], bool] = lambda _own, _payload: True
@@ -161,6 +165,7 @@ class Tool(Generic[S]):
             senders=settings.delivery_senders,
             confirms=self.confirms,
             takes_updates=feed is self.users,
+            takes_sign_ins=feed.takes_sign_ins(own),
         )
 
 
@@ -186,14 +191,14 @@ class Deletion(Generic[S]):
     Args:
         needed: The settings fields that must be set.
         most: Ids in one request.
-        ids: Returns the tool's ids of a person, from their user ids and their anonymous visitor ids.
+        ids: Returns the tool's ids of a person, from its settings, their user ids and their anonymous visitor ids.
         ask: Asks for the deletion of some ids, and returns the tool's words for where it stands.
         cannot: What the tool cannot be asked to delete, as a sentence; empty: nothing.
     """
 
     needed: tuple[str, ...]
     most: int
-    ids: Callable[[Sequence[str], Sequence[str]], list[str]]
+    ids: Callable[[S, Sequence[str], Sequence[str]], list[str]]
     ask: Callable[[S, Sequence[str], Send], str]
     per_s: float = 5.0
     """Requests per second at most."""

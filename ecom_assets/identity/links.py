@@ -12,7 +12,7 @@ from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks
 from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
 from ecom_assets.tables.columns import text_of
-from ecom_assets.tables.portable import NO, union_all
+from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 PLACEHOLDERS = (*NULL_LIKE_IDS, "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email", "true",
                 "false", "[object object]")  # fmt: skip
@@ -69,13 +69,26 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
 
 def _linking(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return events that have a device, with it as `link_device`, whether it `is_device`, and the user it links to."""
-    user = events.user_id
-    if rule.consent:
-        consent = text_of(events, f"properties.{rule.consent}").lower()
-        user = consent.isin(CONSENT).fill_null(NO).ifelse(user, ibis.null("string"))
+    user = may_link(events, rule).ifelse(events.user_id, ibis.null("string")) if rule.consent else events.user_id
     events = events.mutate(link_device=device_of(events), link_user=user)
     events = events.filter(events.link_device.notnull())
     return events.mutate(is_device=(events.link_device == events.device_id).fill_null(NO))
+
+
+def may_link(events: ir.Table, rule: IdentityRule) -> ir.BooleanValue:
+    """Return whether clean events have the consent that it takes to link a device to a user."""
+    if not rule.consent:
+        return ibis.literal(value=True)
+    return text_of(events, f"properties.{rule.consent}").lower().isin(CONSENT).fill_null(NO)
+
+
+def first_sign_ins(links: ir.Table, shared: ir.Table) -> ir.Table:
+    """Return the link by which each device first has a user, of rows of `IdentityLinks`; none of ids of `SharedIds`."""
+    users = shared.filter(shared.id_kind == "user").select(user_id="id_value").distinct()
+    devices = shared.filter(shared.id_kind == "device").select(device_id="id_value").distinct()
+    seen = links.filter(links.is_device, links.user_id.notnull())
+    seen = seen.anti_join(users, "user_id").anti_join(devices, "device_id")
+    return first_of_each(seen, "device_id", ["first_seen_at", "first_event_id"])
 
 
 def sign_ins(events: ir.Table, rule: IdentityRule) -> ir.Table:

@@ -77,7 +77,7 @@ class ToolRequests:
     ) -> None:
         own = tool.own(self.settings)
         users = [visitor for visitor in self.person.visitors if not visitor.startswith(ANONYMOUS)]
-        ids = deletion.ids(users, self._anonymous)
+        ids = deletion.ids(own, users, self._anonymous)
         done = answers.setdefault(tool.name, [])
         id_count = sum(request["id_count"] for request in done)
         rule = HttpRule(tool.title, "", tool.secrets(own), per_s=deletion.per_s, connections=1)  # one at a time

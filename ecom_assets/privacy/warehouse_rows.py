@@ -9,6 +9,7 @@ from operator import or_
 import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import DeadLetters, Deliveries
+from ecom_assets.delivery.payloads import SIGN_IN
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
@@ -69,7 +70,8 @@ def record_ids(engine: Engine, person: Person) -> dict[str, date]:
     values: dict[str, date] = {}
     for batch in rows.select("event_id", "event_at", "event_date").to_pyarrow_batches():
         for row in batch.to_pylist():
-            values[f"{row['event_id']}@{row['event_at']:%Y-%m-%d}"] = row["event_date"]
+            record_id = f"{row['event_id']}@{row['event_at']:%Y-%m-%d}"
+            values |= dict.fromkeys((record_id, SIGN_IN + record_id), row["event_date"])
     return values
 
 

@@ -12,14 +12,18 @@ from typing import Any
 import pyarrow as pa
 
 from ecom_assets.delivery.assets import DELIVERY_TABLES
+from ecom_assets.delivery.checks import delivery_checks
 from ecom_assets.delivery.destination import PAYLOADS, DeliveryResult
 from ecom_assets.delivery.ledger.opening import DeliveryContext
-from ecom_assets.delivery.pending import events_due
+from ecom_assets.delivery.pending import due_at
 from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.identity.contracts import SharedIds
+from ecom_assets.identity.contracts import IdentityAliases, IdentityLinks, SharedIds
+from ecom_assets.identity.links import identity_aliases, identity_links, shared_ids
+from ecom_assets.questions.identity import identity_rule
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.check import CheckResult
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
@@ -94,11 +98,27 @@ class DeliveredShop:
         ]
         self._replace(SharedIds, as_table(rows, SharedIds))
 
+    def link(self, **bounds: Any) -> None:
+        """Let the links, the aliases and the ids that join nobody be those of the events, by other bounds."""
+        self.settings = self.settings.model_copy(update=bounds)
+        rule, events = identity_rule(self.settings), self.engine.table(CleanEvents)
+        links = identity_links(events, rule)
+        self._replace(IdentityLinks, links.to_pyarrow())
+        self._replace(IdentityAliases, identity_aliases(events).to_pyarrow())
+        self._replace(SharedIds, shared_ids(links, rule).to_pyarrow())
+
+    def check(self, name: str) -> CheckResult:
+        """Return the result of a check of deliveries over all days."""
+        (found,) = (check for check in delivery_checks(self.settings) if check.name == name)
+        actual: CheckResult = found.evaluate(None, *map(self.engine.table, found.tables))
+        return actual
+
     def deliver(self, days: Days, **delivery_context: Any) -> Exported:
         """Deliver as a run does, and copy into the tables as the same run does."""
         opened = self._delivery_context(**delivery_context)
         try:
-            exported = export_as_requested(opened, self.tool.name, events_due(self.engine), days, "run-1")
+            due = due_at(self.tool, self.engine, self.settings)
+            exported = export_as_requested(opened, self.tool.name, due, days, "run-1")
             self.copy(opened, days)
         finally:
             opened.close()

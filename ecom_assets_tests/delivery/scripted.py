@@ -44,6 +44,7 @@ class Tool:
     senders: int = 1
     confirms: bool = True
     takes_updates: bool = False
+    takes_sign_ins: bool = False
     safe_to_repeat: bool = True
     repeat_window_s: float | None = WEEK_S
     batch_size: int = 3

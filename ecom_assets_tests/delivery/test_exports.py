@@ -59,7 +59,7 @@ def test_events_of_ids_that_too_many_share_join_nobody_in_tools(shop: DeliveredS
     seen = [("clerk", "phone"), ("ben", "kiosk"), ("ben", "phone"), ("anna", None)]
     shop.land({**row, "user_id": user, "device_id": device} for row, (user, device) in zip(SHOP, seen, strict=False))
     shop.share({"user": "clerk", "device": "kiosk", "source_session": "phone"})
-    (chunk,) = events_due(shop.engine).chunks(MONDAY)
+    (chunk,) = events_due(shop.engine, shop.settings).chunks(MONDAY)
     assert dict(zip(chunk["event_id"].to_pylist(), chunk["joins_nobody"].to_pylist(), strict=True)) == {
         "m1": True, "m2": True, "m3": False, "m4": False,
     }  # fmt: skip

@@ -49,6 +49,11 @@ def test_every_tool_gets_the_ids_by_which_it_knows_her(receivers: Receivers) -> 
     )
 
 
+def test_mixpanel_s_original_id_merge_knows_devices_by_their_plain_ids(receivers: Receivers) -> None:
+    sent(ToolRequests(settings_for(receivers, mixpanel_identity="original"), ANN), {})
+    assert answer(receivers)["mixpanel"] == ["ann-4711", "anon-s-9"]
+
+
 def test_a_tool_that_stumbles_is_asked_again(receivers: Receivers) -> None:
     receivers.mixpanel.script.faults = ReceiverFaults.read({"script": [500, "reset"]})
     sent(ToolRequests(settings_for(receivers), ANN), {})

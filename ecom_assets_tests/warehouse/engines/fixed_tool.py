@@ -25,6 +25,7 @@ class FixedTool:
     account: str = "test"
     senders: int = 1
     confirms: bool = True
+    takes_sign_ins: bool = False
     safe_to_repeat: bool = True
     repeat_window_s: float | None = None
 

@@ -148,6 +148,7 @@ TOOL = Tool(
         limits=lambda own: EVENT_LIMITS[own.amplitude_api],
         around_bytes=lambda own: len(_head(own)) + 2,
         takes_gzip=True,
+        joins_devices=True,
         repeat_window_s=WINDOW_S,
     ),
     users=Feed(
@@ -160,7 +161,7 @@ TOOL = Tool(
     deletion=Deletion(
         needed=("amplitude_secret_key",),
         most=100,
-        ids=lambda users, _anonymous: list(users),
+        ids=lambda _own, users, _anonymous: list(users),
         ask=request_deletion,
         cannot="Amplitude deletes by user id or Amplitude id only; look up anonymous devices there.",
     ),

@@ -66,7 +66,7 @@ DELETIONS = "/analytics/v3/userDeletion/userDeletionRequests:upsert"
 USER, CLIENT = "USER_ID", "CLIENT_ID"
 
 
-def ids_of(users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
+def ids_of(_own: Ga4Settings, users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
     """Return ids with their type: users are sent as user and as client, anonymous visitors as client."""
     return [*(f"{USER} {user_id}" for user_id in users), *(f"{CLIENT} {user_id}" for user_id in (*users, *anonymous))]
 

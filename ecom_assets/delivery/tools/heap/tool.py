@@ -82,7 +82,7 @@ TOOL = Tool(
     deletion=Deletion(
         needed=("heap_api_key",),
         most=10_000,
-        ids=lambda users, anonymous: [*users, *anonymous],
+        ids=lambda _own, users, anonymous: [*users, *anonymous],
         ask=request_deletion,
     ),
     has_stand_in=True,

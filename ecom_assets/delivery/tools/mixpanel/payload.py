@@ -19,6 +19,7 @@ from ecom_assets.delivery.payloads import (
     segment_too_long,
     text_too_long,
 )
+from ecom_assets.delivery.tools.mixpanel.settings import IdMerge
 from ecom_assets.warehouse.sql_text import text
 
 EVENT_NAMES = TITLED
@@ -33,6 +34,7 @@ FORBIDDEN_IDS = (
 )  # fmt: skip
 JOINING_EVENTS = ("$identify", "$create_alias", "$merge")
 """Prefixes of the names of events by which Mixpanel joins people, in lower case; what is joined stays so."""
+_JOINS = " OR ".join(f"starts_with(lower(name), {text(prefix)})" for prefix in JOINING_EVENTS)
 _OWN_PROPERTIES = {
     "time": "(at_us // 1000)",
     "distinct_id": json_value("distinct_id"),
@@ -59,39 +61,67 @@ PROPERTIES = PropertyRule(
 )
 EVENT_TEXTS = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
 _NO_DEVICE = f"{forbidden_id('Mixpanel', 'device_id', FORBIDDEN_IDS).when} OR strlen(device_id) > {TEXT_BYTES}"
-EVENTS = PayloadForm(
-    named={
-        "name": names_as(EVENT_NAMES),
-        "actor": "coalesce(known_user, device)",
-        "distinct_id": "coalesce(known_user, '$device:' || device)",
-        "sent_device": "CASE WHEN known_user IS NULL THEN device "
-        f"WHEN user_id IS NOT NULL AND NOT is_unlinked AND NOT ({_NO_DEVICE}) THEN device_id END",
-    },
-    user_key="actor",
-    payload=json_object({"event": json_value("name"), "properties": json_object(_OWN_PROPERTIES, "property_fields")}),
-    refusals=[
-        forbidden_id("Mixpanel", "actor", FORBIDDEN_IDS),
-        Refusal(
-            "reserved_event_name",
-            "The event's type is one by which Mixpanel joins people for good.",
-            " OR ".join(f"starts_with(lower(name), {text(prefix)})" for prefix in JOINING_EVENTS),
-        ),
-        Refusal("too_old", "It happened before 1971, which Mixpanel does not take.", f"at_us < {FIRST_US}"),
-        Refusal(
-            "in_future",
-            "It happens later than it is sent: Mixpanel would give it another time.",
-            "at_us > $sent_us",
-        ),
-        text_too_long("Mixpanel", EVENT_TEXTS, TEXT_BYTES, "bytes"),
-    ],
-    most_bytes=RECORD_BYTES,
-    properties=PROPERTIES,
-)
-"""Anonymous visitors have the id `$device:<id>`, as Mixpanel's Simplified ID Merge requires.
+_UUID_4 = "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 
-Only an event that has a user itself has both ids, which joins the device to the user for good. Users whom the identity
-rule found can change.
-"""
+
+def device_prefix(identity: IdMerge) -> str:
+    """Return how the ids of devices begin as those of people."""
+    return {"simplified": "$device:", "original": ""}[identity]
+
+
+def events(identity: IdMerge = "simplified") -> PayloadForm:
+    """Return the form of events, by the way in which the project joins devices and users.
+
+    With the Simplified ID Merge, anonymous visitors have the id `$device:<id>`, and only an event that has a user
+    itself has both ids, which joins the device to the user for good. With the Original ID Merge, a further `$identify`
+    event does so. Users whom the identity rule found can change.
+    """
+    device = {
+        "simplified": "CASE WHEN known_user IS NULL THEN device "
+        f"WHEN user_id IS NOT NULL AND NOT is_unlinked AND NOT ({_NO_DEVICE}) THEN device_id END",
+        "original": "NULL",
+    }
+    identifies = {
+        "$identified_id": json_value("CASE WHEN is_sign_in THEN known_user END"),
+        "$anon_id": json_value("CASE WHEN is_sign_in THEN device_id END"),
+    }
+    properties = _OWN_PROPERTIES | (identifies if identity == "original" else {})
+    return PayloadForm(
+        named={
+            "name": f"CASE WHEN is_sign_in THEN '$identify' ELSE {names_as(EVENT_NAMES)} END",
+            "actor": "coalesce(known_user, device)",
+            "distinct_id": f"coalesce(known_user, {text(device_prefix(identity))} || device)",
+            "sent_device": device[identity],
+        },
+        user_key="actor",
+        payload=json_object({"event": json_value("name"), "properties": json_object(properties, "property_fields")}),
+        refusals=_REFUSALS,
+        most_bytes=RECORD_BYTES,
+        properties=PROPERTIES,
+    )
+
+
+_REFUSALS = [
+    forbidden_id("Mixpanel", "actor", FORBIDDEN_IDS),
+    Refusal(
+        "not_a_uuid",
+        "The device's id is not a UUID of version 4, the only ids of devices that Mixpanel's Original ID Merge joins, "
+        "so its events without a user stay apart from the user's there.",
+        f"is_sign_in AND NOT regexp_full_match(device_id, '{_UUID_4}', 'i')",
+    ),
+    Refusal(
+        "reserved_event_name",
+        "The event's type is one by which Mixpanel joins people for good.",
+        f"NOT coalesce(is_sign_in, false) AND ({_JOINS})",
+    ),
+    Refusal("too_old", "It happened before 1971, which Mixpanel does not take.", f"at_us < {FIRST_US}"),
+    Refusal(
+        "in_future",
+        "It happens later than it is sent: Mixpanel would give it another time.",
+        "at_us > $sent_us",
+    ),
+    text_too_long("Mixpanel", EVENT_TEXTS, TEXT_BYTES, "bytes"),
+]
 USERS = PayloadForm(
     named={"segment_list": SEGMENT_LIST, "known": json_object(known_properties("segment_list"))},
     user_key="customer_id",

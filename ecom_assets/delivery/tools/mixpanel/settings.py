@@ -6,6 +6,8 @@ from pydantic import Field, SecretStr
 
 from ecom_assets.settings.subjects import MOST_PER_S, PackageSettings, WebAddress
 
+IdMerge = Literal["simplified", "original"]
+
 
 class MixpanelSettings(PackageSettings):
     """The Mixpanel part of `Settings`."""
@@ -15,6 +17,10 @@ class MixpanelSettings(PackageSettings):
     mixpanel_service_user: str = Field("", description="Mixpanel service account, instead of the token, for events")
     mixpanel_service_secret: SecretStr = Field(SecretStr(""), description="Secret of that service account")
     mixpanel_region: Literal["us", "eu", "in"] = Field("us", description="Where the Mixpanel project is")
+    mixpanel_identity: IdMerge = Field(
+        "simplified",
+        description="How the Mixpanel project joins devices and users: its Simplified or Original Merge",
+    )
     mixpanel_url: WebAddress = Field("", description="Address to use instead of the region's, without a path")
     mixpanel_gdpr_token: SecretStr = Field(
         SecretStr(""), description="OAuth token for requests to delete a person (GDPR API)"

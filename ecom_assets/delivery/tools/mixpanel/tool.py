@@ -85,7 +85,6 @@ def _message(reply: Reply) -> str:
 
 
 DELETIONS = "/api/app/data-deletions/v3.0"
-DEVICE = "$device:"
 
 
 def request_deletion(own: MixpanelSettings, ids: Sequence[str], send: Send) -> str:
@@ -99,6 +98,11 @@ def request_deletion(own: MixpanelSettings, ids: Sequence[str], send: Send) -> s
     results = taken("Mixpanel", send(request)).content().get("results")
     task = results.get("task_id") if isinstance(results, dict) else None
     return f"task {task or 'without a number'}, pending"
+
+
+def _ids_of(own: MixpanelSettings, users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
+    prefix = mixpanel.device_prefix(own.mixpanel_identity)
+    return [*users, *(prefix + device for device in anonymous)]
 
 
 MOST_RECORDS, PER_S = 2_000, 30_000.0
@@ -130,11 +134,13 @@ TOOL = Tool(
     address=lambda own: own.mixpanel_address,
     project=lambda own: hashed(own.mixpanel_token.get_secret_value()),
     events=Feed(
-        form=lambda _own: mixpanel.EVENTS,
+        form=lambda own: mixpanel.events(own.mixpanel_identity),
         request=_events_request,
         limits=lambda own: _limits(own, 1),
         around_bytes=lambda _own: 2,
         takes_gzip=True,
+        joins_devices=True,
+        takes_sign_ins=lambda own: own.mixpanel_identity == "original",
     ),
     users=Feed(form=lambda _own: mixpanel.USERS, request=_users_request, limits=lambda own: _limits(own, 2)),
     read=read,
@@ -145,7 +151,7 @@ TOOL = Tool(
         needed=("mixpanel_token", "mixpanel_gdpr_token"),
         most=1_999,
         per_s=1.0,
-        ids=lambda users, anonymous: [*users, *(DEVICE + device for device in anonymous)],
+        ids=_ids_of,
         ask=request_deletion,
     ),
     has_stand_in=True,
