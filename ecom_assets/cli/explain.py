@@ -12,7 +12,7 @@ from ecom_assets.cli.options import Json
 from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import ExplainReader, explain, keeper_on
 from ecom_assets.explain.notes import Notes, stored_notes
-from ecom_assets.explain.question import RowsQuestion, table_named
+from ecom_assets.explain.question import SIGN_IN_COLUMNS, RowsQuestion, table_named
 from ecom_assets.quality.queries import sentence_of
 from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
@@ -181,6 +181,9 @@ def _part_lines(part: Answer) -> Iterator[str]:
             f"{received['table']}:"
         )
         yield from _grid(received["rows"], None)
+        if received["sign_ins"]:
+            yield from ["", "  Events without a user are of the user who signed in by another event:"]
+            yield from _grid(received["sign_ins"], list(SIGN_IN_COLUMNS))
 
 
 def _grid(rows: list[Answer], columns: list[str] | None) -> Iterator[str]:

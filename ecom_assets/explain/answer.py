@@ -12,13 +12,18 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.explain.notes import Notes
 from ecom_assets.explain.question import MOST_ADDED, TRACES, RowsQuestion
 from ecom_assets.explain.walk import Level, as_number, walk
+from ecom_assets.identity.contracts import SharedIds
+from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.sign_ins import STEPS, deciding_sign_ins
 from ecom_assets.questions.source import StoredTables
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of
 from ecom_assets.tables.contract import HIDDEN, Table
+from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import dialect_of
 from ecom_assets.tables.queries import NoSourceError
 from ecom_assets.tables.trace import ALL, COUNTED_AS, ByRow, Computed, Count, Derivation, Keep, Sum, TraceContext
@@ -232,6 +237,7 @@ def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, 
         "limit": question.limit,
         "offset": question.offset,
         "rows": _received(page, last, question) if last else [],
+        "sign_ins": _sign_ins(page, last, question, reader) if last else [],
     }
     return {"of": counted, "levels": levels, "ends": None, "received": received}
 
@@ -245,6 +251,26 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
             row[COUNTED_AS] = places.setdefault(row[COUNTED_AS], len(places) + 1)
         shown.append(plain(row, level.contract, is_personal=question.is_personal))
     return shown
+
+
+def _sign_ins(page: list[Row], level: Level, question: RowsQuestion, reader: ExplainReader) -> list[Row]:
+    """Return the sign-ins that decided to whom those of the received events belong that have no user of their own."""
+    if level.contract is not RawEvents or not (reader.has(CleanEvents) and reader.has(SharedIds)):
+        return []
+    days = Days.from_dates(row["event_date"] for row in page if row["event_date"])
+    rule: IdentityRule = reader.rules["identity_rule"]
+    events = reader.table(CleanEvents)
+    asked = events.filter(days.contain(events.event_date), events.event_id.isin([row["event_id"] for row in page]))
+    asked = reader.keep(asked.filter(asked.joined_by.isin(list(STEPS))))
+    if not reader.ask(asked.limit(1)):
+        return []
+    if rule.days_around is not None:
+        before, after = rule.days_around
+        events = events.filter(days.widened(before=before, after=after).contain(events.event_date))
+    result = deciding_sign_ins(asked, events, reader.table(SharedIds), rule)
+    rows = reader.ask(result.order_by(["event_at", "event_id"]))
+    shown = [plain(row, CleanEvents, is_personal=question.is_personal) for row in rows]
+    return [row | {"why": STEPS[row["joined_by"]]} for row in shown]
 
 
 def _adds_up(value: Any, down: list[Row]) -> bool | None:  # noqa: ANN401 (a number of any type)

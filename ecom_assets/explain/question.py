@@ -39,6 +39,15 @@ def is_explained(table: str, column: str) -> bool:
 
 
 NAMES: Final = {contract.qualified_name(): contract for contract in ALL}
+SIGN_IN_COLUMNS: Final = {
+    "event_id": "Event",
+    "user_id": "Is of the user",
+    "why": "Who",
+    "sign_in_event_id": "By event",
+    "sign_in_at": "At (UTC)",
+    "device_id": "On device",
+}
+"""What is shown of the sign-ins that decided to whom events belong, with the headings for people."""
 MOST_ADDED: Final = 31
 """The most rows of a table whose numbers are added up: a month of days."""
 

@@ -27,8 +27,8 @@ KINDS = {
 }  # fmt: skip
 
 
-def visitors(events: Iterable[Seen], rule: IdentityRule, *, names_step: bool | None = None) -> dict[str, str]:
-    """Return the visitor of each event by the event's id, as tables find it, or as a question over files does."""
+def rows_of(events: Iterable[Seen]) -> pa.Table:
+    """Return events as clean events that have no visitor yet."""
     rows = [
         {
             "event_id": seen.event_id, "event_at": seen.at, "event_date": seen.at.date(),
@@ -38,8 +38,13 @@ def visitors(events: Iterable[Seen], rule: IdentityRule, *, names_step: bool | N
         }
         for seen in events
     ]  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=pa.schema(KINDS))
+
+
+def visitors(events: Iterable[Seen], rule: IdentityRule, *, names_step: bool | None = None) -> dict[str, str]:
+    """Return the visitor of each event by the event's id, as tables find it, or as a question over files does."""
     con = connect()
-    table = con.create_table("given", pa.Table.from_pylist(rows, schema=pa.schema(KINDS)), temp=True)
+    table = con.create_table("given", rows_of(events), temp=True)
     merged = ibis.memtable(schema_of(MergedUsers).to_pyarrow().empty_table())
     if names_step is None:
         links = identity_links(table, rule)

@@ -12,6 +12,7 @@ from ecom_assets.explain.answer import explain
 from ecom_assets.explain.question import RowsQuestion, table_named
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.conditions import parse_where
+from ecom_assets.tables.contract import HIDDEN
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.platform import Platform
@@ -75,6 +76,34 @@ def test_two_events_before_a_sign_in_are_two_received_rows_of_the_user(shop: Pla
     where = ("visitor_id = ben", "id_kind = device", "event_date = 2026-03-10", "joined_by = next_user")
     value, down = levels(shop, "mart.identities", "event_count", *where)
     assert (value, down) == (2, [("staging.events", 2, 2), ("raw.events", 2, 2)])
+
+
+def test_the_sign_in_that_decided_is_named_with_its_device_and_time(shop: Platform) -> None:
+    where = parse_where(["visitor_id = ben", "id_kind = device", "joined_by = next_user"])
+    for is_personal, ben, d1 in ((True, "ben", "d1"), (False, HIDDEN, HIDDEN)):
+        question = RowsQuestion(table_named("mart.identities"), where, "event_count", is_personal=is_personal)
+        (part,) = explain(question, reader_of(shop.engine, shop.settings))["number"]["down"]
+        assert part["received"]["sign_ins"] == [
+            {
+                "event_id": event_id,
+                "event_at": f"2026-03-10T{clock}:00",
+                "joined_by": "next_user",
+                "device_id": d1,
+                "user_id": ben,
+                "sign_in_event_id": "3",
+                "sign_in_at": "2026-03-11T09:00:00",
+                "why": "signed in next on the device",
+            }
+            for event_id, clock in (("1", "09:00"), ("2", "15:00"))
+        ]
+
+
+def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform) -> None:
+    question = RowsQuestion(table_named("mart.identities"), parse_where(["visitor_id = carl"]), "event_count", 10)
+    assert [
+        part["received"]["sign_ins"]
+        for part in explain(question, reader_of(shop.engine, shop.settings))["number"]["down"]
+    ] == [[]]
 
 
 @pytest.mark.parametrize(

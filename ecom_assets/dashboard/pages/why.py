@@ -13,7 +13,7 @@ from ecom_assets.dashboard.blocks import Block, Custom, DataTable, Notice, Sever
 from ecom_assets.dashboard.formats import Kind, day_range
 from ecom_assets.dashboard.page import WHY, DashboardPage, PageParameters, Section, View, address_of
 from ecom_assets.explain.answer import how_of
-from ecom_assets.explain.question import TRACES, RowsQuestion, table_named
+from ecom_assets.explain.question import SIGN_IN_COLUMNS, TRACES, RowsQuestion, table_named
 from ecom_assets.tables.conditions import where_from
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.trace import Computed
@@ -160,7 +160,12 @@ def _received_page(view: View, part: Row) -> list[Block]:
     if last < count:
         pages["after"] = view.here(offset=last)
     note = f"Rows {first:,} to {last:,} of {count:,} of {part['table']}." if part["rows"] else ""
-    return [_table_of(part["rows"], note), Custom("why_pages.html", pages)]
+    blocks: list[Block] = [_table_of(part["rows"], note), Custom("why_pages.html", pages)]
+    if part["sign_ins"]:
+        columns = [TableColumn(name, label, is_on_one_line=True) for name, label in SIGN_IN_COLUMNS.items()]
+        note = "Events without a user are of the user who signed in by another event."
+        blocks.append(DataTable(part["sign_ins"], columns, note=note))
+    return blocks
 
 
 def own_rows(view: View) -> Block:
