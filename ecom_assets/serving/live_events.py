@@ -23,6 +23,7 @@ from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.questions.identity import identity_rule
+from ecom_assets.serving.earlier_links import EarlierLinks, Published
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, has_landed, is_table, mapping_name
 from ecom_assets.sources.files.formats import FreshFile, NewestFiles, newest_files
@@ -72,7 +73,8 @@ class LiveEvents:
         self._con: Backend | None = None
         self._batches: dict[int, frozenset[FreshFile]] = {}
         self._numbers = count(1)
-        self._statement: tuple[date | None, str] = (None, "")
+        self._statement: tuple[tuple[date, bool] | None, str] = (None, "")
+        self._earlier: EarlierLinks | None = None
 
     def close(self) -> None:
         """Forget all events."""
@@ -83,13 +85,14 @@ class LiveEvents:
         self._batches = {}
 
     def refresh(
-        self, now: datetime, erased_people: ErasedPeopleFilter | None = None
+        self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: Published | None = None
     ) -> tuple[Backend, ir.Table, FilesRead]:
         """Read what has arrived since the last call.
 
         Args:
             now: The instant, with a zone.
             erased_people: Whose rows to leave out.
+            published: Where it stands who signed in before the kept minutes; None if that is not known.
 
         Returns:
             The engine, clean events of the kept minutes in a table of it, each once, and what was read.
@@ -105,7 +108,9 @@ class LiveEvents:
             reading = self._read(con, found, since)
             if is_table(self._settings):
                 self._read_table(con, since, now, reading)
-            return con, self._clean(con, now, erased_people, reading), reading
+            if published is not None and self._earlier is not None:
+                self._earlier.refresh(published, self._devices(con), since.astimezone(UTC).replace(tzinfo=None))
+            return con, self._clean(con, now, erased_people, reading, is_linked=published is not None), reading
         except Exception:
             self.close()  # the next call reads all files again
             raise
@@ -130,6 +135,9 @@ class LiveEvents:
             keep_within(self._con, MEMORY, self._settings.home / "realtime.tmp")
             none = RecordFiles(self._con.con, load_mapping(mapping_name(self._settings)), "UTC", layouts=())
             self._con.raw_sql(f"CREATE TEMP TABLE {RAW} AS {select('*, 0 AS batch', self._rows(none))}")
+            self._statement = (None, "")
+            rule = identity_rule(self._settings)
+            self._earlier = EarlierLinks(self._con, rule) if rule.has_links else None
         return self._con
 
     def _read(self, con: Backend, found: NewestFiles, since: datetime) -> FilesRead:
@@ -195,8 +203,19 @@ class LiveEvents:
         con.raw_sql(f"TRUNCATE {RAW}")
         con.con.execute(f"INSERT INTO {RAW} BY NAME {select(names, NEWEST_ROWS)}")
 
+    @staticmethod
+    def _devices(con: Backend) -> list[str]:
+        rows = con.con.execute(select("DISTINCT coalesce(anonymous_id, session_id)", RAW)).fetchall()
+        return [device for (device,) in rows if device]
+
     def _clean(
-        self, con: Backend, now: datetime, erased_people: ErasedPeopleFilter | None, reading: FilesRead
+        self,
+        con: Backend,
+        now: datetime,
+        erased_people: ErasedPeopleFilter | None,
+        reading: FilesRead,
+        *,
+        is_linked: bool,
     ) -> ir.Table:
         """Store the clean events, each once, with their visitors."""
         raw = everything = con.table(RAW, database=("temp", "main"))
@@ -204,26 +223,30 @@ class LiveEvents:
             raw, _ = erased_people.left_out(RawEvents, raw)
         today = now.astimezone(UTC).date()
         if raw is not everything:
-            sql = self._cleaning(con, raw, today)
-        elif self._statement[0] != today:
-            self._statement = (today, sql := self._cleaning(con, raw, today))
+            sql = self._cleaning(con, raw, today, is_linked=is_linked)
+        elif self._statement[0] != (today, is_linked):
+            sql = self._cleaning(con, raw, today, is_linked=is_linked)
+            self._statement = ((today, is_linked), sql)
         else:
             sql = self._statement[1]
         reading.questions.append(sql)
         con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {LIVE} AS {sql}")
         return con.table(LIVE, database=("temp", "main"))
 
-    def _cleaning(self, con: Backend, raw: ir.Table, today: date) -> str:
+    def _cleaning(self, con: Backend, raw: ir.Table, today: date, *, is_linked: bool) -> str:
         """Return the statement of the clean events; making it takes as long as running it."""
         settings = self._settings
         days = Days.between(today - 2 * ONE_DAY, today + 3 * ONE_DAY)
         accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
         rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
         copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
-        identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
         found = clean.as_clean_events(copies, rule)
-        events = with_visitors_of_all(found, found, identity, names_step=False).select(*CleanEvents.columns)
-        return str(con.compile(events))
+        if is_linked and self._earlier is not None:
+            events = self._earlier.with_visitors(found)
+        else:
+            identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
+            events = with_visitors_of_all(found, found, identity, names_step=False)
+        return str(con.compile(events.select(*CleanEvents.columns)))
 
     def _rows(self, files: RecordFiles) -> str:
         own_day = day_in_zone("event_at", self._settings.timezone)

@@ -17,6 +17,7 @@ from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.journeys.journeys import page_of
+from ecom_assets.serving.earlier_links import Published
 from ecom_assets.serving.live_events import LIVE, MOST_BYTES, FilesRead, LiveEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.order_reports.source import has_events
@@ -59,8 +60,12 @@ class RealTime:
         """Forget the events."""
         self._events.close()
 
-    def numbers(self, now: datetime, erased_people: ErasedPeopleFilter | None = None) -> dict[str, Any]:
+    def numbers(
+        self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: Published | None = None
+    ) -> dict[str, Any]:
         """Return what happened in the last minutes before `now`, which has a zone; rows of erased people do not count.
+
+        `published` has who signed in before; without it, visitors are known by the events of the last minutes only.
 
         Raises:
             NoSourceError: There are no events, only other data of the shop's own.
@@ -69,7 +74,7 @@ class RealTime:
         """
         if not has_events(self._settings):
             raise NoSourceError(NEEDED[EVENTS])
-        con, events, reading = self._events.refresh(now, erased_people)
+        con, events, reading = self._events.refresh(now, erased_people, published)
         end = now.astimezone(UTC).replace(tzinfo=None)
         last, rule = _Now(con, events, end, reading, self._statements), self._rule
         newest_at = last.newest_at()

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.parameters import MOST_ROWS, Parameters
 from ecom_assets.api.problems import documented
-from ecom_assets.api.store.store import PublishedStore, StoreReading, UnreadableError
+from ecom_assets.api.store.store import NothingPublishedError, PublishedStore, StoreReading, UnreadableError
 from ecom_assets.api.streams import STREAM
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
@@ -27,6 +28,7 @@ from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers, number
 from ecom_assets.rules import daily_funnels
 from ecom_assets.sales.contracts import Item
+from ecom_assets.serving.earlier_links import Published
 from ecom_assets.serving.realtime import RealTime
 from ecom_assets.settings.settings import Settings
 
@@ -160,6 +162,7 @@ class RecentReading:
         self._read_at = -float("inf")
         self._numbers: dict[str, Any] = {}
         self._reader: RealTime | None = None
+        self._store = store
         self._names = ItemNames(store)
 
     def newest(self) -> dict[str, Any]:
@@ -168,11 +171,26 @@ class RecentReading:
             if time.monotonic() - self._read_at > READ_EVERY_S:
                 if self._reader is None:
                     self._reader = RealTime(self._settings, RULE, daily_funnels(self._settings)[0].funnel)
-                numbers = self._reader.numbers(now_utc(), ErasedPeople(self._settings, is_reader=True))
+                numbers = self._read(self._reader)
                 self._names.add_to([row for window in numbers["windows"] for row in window["top_products"]])
                 self._numbers = numbers
                 self._read_at = time.monotonic()
             return self._numbers
+
+    def _read(self, reader: RealTime) -> dict[str, Any]:
+        erased_people = ErasedPeople(self._settings, is_reader=True)
+        with ExitStack() as stack:
+            published = None
+            with suppress(NothingPublishedError):
+                reading = stack.enter_context(self._store.reading())
+                tables = reading.published.tables
+                published = Published(
+                    reading.published.published_at,
+                    lambda contract: contract.qualified_name() in tables,
+                    reading.table,
+                    reading.rows,
+                )
+            return reader.numbers(now_utc(), erased_people, published)
 
     def close(self) -> None:
         """Forget the events."""
