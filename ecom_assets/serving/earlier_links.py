@@ -28,7 +28,7 @@ TABLES: Final[dict[type[Table], str]] = {
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedLinks:
     """What is published: which version, which tables, and how to ask them for a small result."""
 
     version: object
@@ -52,7 +52,7 @@ class EarlierLinks:
         for contract in TABLES:
             self._replace(contract, [])
 
-    def refresh(self, published: Published, devices: Sequence[str], since: datetime) -> None:
+    def refresh(self, published: PublishedLinks, devices: Sequence[str], since: datetime) -> None:
         """Ask about devices that were not asked about since the last publication.
 
         Args:

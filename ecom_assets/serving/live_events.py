@@ -23,7 +23,7 @@ from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.questions.identity import identity_rule
-from ecom_assets.serving.earlier_links import EarlierLinks, Published
+from ecom_assets.serving.earlier_links import EarlierLinks, PublishedLinks
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, has_landed, is_table, mapping_name
 from ecom_assets.sources.files.formats import FreshFile, NewestFiles, newest_files
@@ -85,7 +85,7 @@ class LiveEvents:
         self._batches = {}
 
     def refresh(
-        self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: Published | None = None
+        self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: PublishedLinks | None = None
     ) -> tuple[Backend, ir.Table, FilesRead]:
         """Read what has arrived since the last call.
 

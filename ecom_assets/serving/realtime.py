@@ -17,7 +17,7 @@ from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.journeys.journeys import page_of
-from ecom_assets.serving.earlier_links import Published
+from ecom_assets.serving.earlier_links import PublishedLinks
 from ecom_assets.serving.live_events import LIVE, MOST_BYTES, FilesRead, LiveEvents
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.order_reports.source import has_events
@@ -61,7 +61,7 @@ class RealTime:
         self._events.close()
 
     def numbers(
-        self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: Published | None = None
+        self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: PublishedLinks | None = None
     ) -> dict[str, Any]:
         """Return what happened in the last minutes before `now`, which has a zone; rows of erased people do not count.
 

@@ -58,8 +58,8 @@ def events(*given: tuple[int, date, str | None, str]) -> ir.Table:
     kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds])
     rows = [
         {**dict.fromkeys(RawEvents.columns), "event_id": f"e{number}", "received_date": day, "event_date": day,
-         "event_at": datetime.combine(day, time(9)), "user_id": user, "session_id": session, "source": "x", "source_file": "a.csv",
-         "page_url": f"/u/{ODD}/x" if user == "bob" else f"/u/{ODD}x"}
+         "event_at": datetime.combine(day, time(9)), "user_id": user, "session_id": session, "source": "x",
+         "source_file": "a.csv", "page_url": f"/u/{ODD}/x" if user == "bob" else f"/u/{ODD}x"}
         for number, day, user, session in given
     ]  # fmt: skip
     con = connect()

@@ -12,7 +12,7 @@ import pytest
 
 from ecom_assets.events.realtime import RealTimeRule
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.serving.earlier_links import Published
+from ecom_assets.serving.earlier_links import PublishedLinks
 from ecom_assets.serving.realtime import RealTime
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
@@ -39,12 +39,12 @@ def before(event_id: str, days: float, device: str, user: str | None, **values: 
     return received(event_id, at, user_id=user, anonymous_id=device, **values)
 
 
-def published(shop: Platform, *rows: Row) -> Published:
+def published(shop: Platform, *rows: Row) -> PublishedLinks:
     """Compute and publish the tables of earlier days."""
     shop.clear()
     shop.receive(rows, DAYS)
     shop.run(DAYS, only=OF_IDENTITY)
-    return Published(1, shop.engine.has, shop.engine.table, lambda question: question.to_pyarrow().to_pylist())
+    return PublishedLinks(1, shop.engine.has, shop.engine.table, lambda question: question.to_pyarrow().to_pylist())
 
 
 def land(folder: Path, *events: str) -> Path:
@@ -61,7 +61,7 @@ def land(folder: Path, *events: str) -> Path:
     return folder
 
 
-def visitors(folder: Path, known: Published | None, **settings: Any) -> int:
+def visitors(folder: Path, known: PublishedLinks | None, **settings: Any) -> int:
     """Return how many visitors the last half hour had."""
     given = Settings(home=folder.parent / "home", events=str(folder), **settings)
     with closing(RealTime(given, RealTimeRule(), FUNNEL)) as reader:

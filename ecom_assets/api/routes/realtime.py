@@ -28,7 +28,7 @@ from ecom_assets.privacy.erased_people import ErasedPeople
 from ecom_assets.questions.answer import CURRENCY, Explained, Money, may_lack_what_is_about_numbers, number
 from ecom_assets.rules import daily_funnels
 from ecom_assets.sales.contracts import Item
-from ecom_assets.serving.earlier_links import Published
+from ecom_assets.serving.earlier_links import PublishedLinks
 from ecom_assets.serving.realtime import RealTime
 from ecom_assets.settings.settings import Settings
 
@@ -184,7 +184,7 @@ class RecentReading:
             with suppress(NothingPublishedError):
                 reading = stack.enter_context(self._store.reading())
                 tables = reading.published.tables
-                published = Published(
+                published = PublishedLinks(
                     reading.published.published_at,
                     lambda contract: contract.qualified_name() in tables,
                     reading.table,
