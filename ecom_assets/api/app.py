@@ -38,6 +38,7 @@ from ecom_assets.api.routes import (
     realtime,
     reconciliation,
     sales,
+    values,
 )
 from ecom_assets.api.store.served_data import ServedData, open_store
 from ecom_assets.api.store.store import PublishedStore
@@ -157,6 +158,7 @@ ROUTERS: Final[list[APIRouter]] = [
     *(subject.router for subject in SUBJECTS),
     operation.runs_router,
     ad_hoc.questions,
+    values.router,
     realtime.router,
     operation.router,
 ]
@@ -212,7 +214,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
         redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
     )
     app.state.settings = settings
-    app.state.ad_hoc = AdHoc(build_app, tuple(question_paths(ad_hoc.questions, explain.router)))
+    app.state.ad_hoc = AdHoc(build_app, tuple(question_paths(ad_hoc.questions, values.router, explain.router)))
     app.state.store = store or open_store(settings)
     app.state.served = served = ServedData(app.state.store, settings)
     app.state.metrics = ApiMetrics(lambda: served.age_s)

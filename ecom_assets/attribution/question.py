@@ -62,7 +62,7 @@ class AttributionQuestion(Question):
 
     CALLED: ClassVar[str] = "an attribution definition"
     ABOUT: ClassVar[str] = "attribution"
-    TITLES: ClassVar = {"how": "Credit", "more": "More"}
+    TITLES: ClassVar = {"how": "Credit"}
     PRESETS: ClassVar = PRESETS
     READS: ClassVar = ("page_url", "referrer_url", "is_bot", "cart_amount")
     READS_ALL: ClassVar = True
@@ -80,11 +80,11 @@ class AttributionQuestion(Question):
     half_life: Duration = field(
         duration_text(AttributionRule.half_life_s), "Weight halves in",
         f"In which a visit's weight halves, with time_decay, {DURATIONS}", hint="7d", about=("half-life",),
-        group="more",
+        group="counting",
     )  # fmt: skip
     two_touches: Annotated[str, TWO] = field(
         AttributionRule.two_touches, "Two visits of a shape",
-        "position and j of two visits; Mixpanel keeps their proportion, Amplitude splits the middle", group="more",
+        "position and j of two visits; Mixpanel keeps their proportion, Amplitude splits the middle", group="counting",
     )  # fmt: skip
     session_rule: SessionRuleName = session_rule_field()
     where: Conditions = where_field()

@@ -178,11 +178,20 @@ class FileCommand:
 
 
 def _both(lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]) -> list[str]:
-    """Return the lines of an answer, and of the answer that it is compared with."""
-    other = document["compared"]
+    """Return the lines of an answer, and of the answers that it is compared with."""
+    other, before = document["compared"], document["before"]
+    if before is not None:
+        return [f"{_days_of(document)}:", *lines(document), "", f"{_days_of(before)}:", *lines(before)]
     if other is None:
         return lines(document)
     return [f"{visitors_by(document)}:", *lines(document), "", f"{visitors_by(other)}:", *lines(other)]
+
+
+def _days_of(document: dict[str, Any]) -> str:
+    """Return the days of an answer: those of entry, where they are requested."""
+    entered, covered = document.get("entries"), document["range"]
+    ends = (entered["first_date"], entered["last_date"]) if entered else (covered["start_date"], covered["end_date"])
+    return " to ".join(ends)
 
 
 def _written(con: Backend, out: Path, rows: ir.Table) -> ir.Table:

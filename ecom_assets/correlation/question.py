@@ -24,19 +24,21 @@ class CorrelationQuestion(Question):
         }
     )
 
-    TITLES: ClassVar = {"what": "Funnel", "how": "How", "more": "More"}
+    TITLES: ClassVar = {"what": "Funnel"}
+    WITHOUT: ClassVar = frozenset({"compare"})
 
     funnel: Funnel = field(
         ..., "Funnel", "Whose conversion is looked at: a funnel per visitor",
         only=("steps", "within", "order", "where", "exclude", "exclusion_rule"),
     )  # fmt: skip
     properties: tuple[Property, ...] = field(
-        [], "Properties", "Columns or properties.key of the event of the first step whose values are compared",
+        [], "Compare values of", "Columns or properties.key of the event of the first step whose values are compared",
         max_length=MAX_PROPERTIES, option="--property", hint="product_category, properties.key", width=2, parts=commas,
+        group="by", suggests="columns",
     )  # fmt: skip
-    limit: Count = field(20, "At most", "How many event types and values to show", ge=1, le=1_000, hint="20")
+    limit: Count = field(20, "Show at most", "How many event types and values to show", ge=1, le=1_000, hint="20")
     confidence: Share = field(
-        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95", group="more"
+        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95", group="counting"
     )
 
     @model_validator(mode="after")

@@ -18,13 +18,13 @@ class CustomerQuestion(Question):
     """What customers are at the end of a day: all that they bought until then counts."""
 
     BESIDE: ClassVar[frozenset[str]] = frozenset({"as_of"})
-    WITHOUT: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "last"})
+    WITHOUT: ClassVar[frozenset[str]] = frozenset({"time_range", "start_date", "last", "compare"})
     READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
     READS_ALL: ClassVar = True
 
     session_rule: Annotated[str, SESSION_RULE] = field(
         "ga4", "Session rule",
-        "How events are cut into sessions; a purchase counts on the day on which its session started", group="more",
+        "How events are cut into sessions; a purchase counts on the day on which its session started", group="calendar",
     )  # fmt: skip
     end_date: date | None = field(
         None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",

@@ -7,82 +7,44 @@ them. What is refused stands beside the field that it is about.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
 from functools import cached_property
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, Final
 
 import yaml
 from fastapi.encoders import jsonable_encoder
 from pydantic import create_model, model_validator
 
+from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.parameters import Sliced
 from ecom_assets.api.routes.ad_hoc import ask
-from ecom_assets.dashboard.blocks import Block, Heading, Notice, Several
+from ecom_assets.dashboard.blocks import Block, Custom, Heading, Notice, Several
+from ecom_assets.dashboard.form_inputs import (
+    FormInput,
+    FormPart,
+    Offered,
+    Options,
+    columns_offered,
+    comparisons,
+    conditions_of,
+    has_where,
+    inputs_of,
+    item_of,
+    parts_of,
+    row_name,
+)
+from ecom_assets.dashboard.formats import in_words
 from ecom_assets.dashboard.page import DATES, DashboardPage, PageParameters, Section, View, csv_address, data_address
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.dashboard.saving import saving
 from ecom_assets.errors import EcomError
-from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.events.queries import event_types
-from ecom_assets.questions.answer import Kind, visitors_by
+from ecom_assets.questions.answer import Kind, QuestionAnswer, visitors_by
 from ecom_assets.questions.fields import FormGroup, lines_of
-from ecom_assets.questions.model import (
-    Question,
-    QuestionField,
-    QuestionPart,
-    definition_of,
-    fields_of,
-    in_order,
-    put_value,
-)
+from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value
+from ecom_assets.questions.values import documents_of, key_counts
+from ecom_assets.sources.visitor_segments import read_visitor_segments
 
-Options = tuple[tuple[str, str], ...]
 Answer = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class FormInput:
-    """A field of a builder's form.
-
-    Attributes:
-        hint: What may be given, in a few words.
-        options: Pairs of value and label of a select; without them it is a text.
-        suggests: What the browser offers while typing: `types` of events, or `columns`.
-        about: Names by which a refusal may be about this field, of the body or in its sentence; by default `name`.
-        width: How many columns of the form it takes.
-        number: Its number in a list that grows, of steps or series; 0 for others.
-    """
-
-    name: str
-    label: str
-    hint: str = ""
-    options: Options = ()
-    kind: str = "text"
-    suggests: str = ""
-    about: tuple[str, ...] = ()
-    width: int = 1
-    number: int = 0
-
-    @property
-    def is_condition(self) -> bool:
-        """Whether it is the condition of a line of a list."""
-        return bool(self.number) and self.name.startswith("where_")
-
-    @property
-    def refused_as(self) -> tuple[str, ...]:
-        """Return `about`, or its default."""
-        return self.about or (self.name,)
-
-
-@dataclass(frozen=True)
-class FormPart:
-    """Fields under one heading; `is_more` keeps them closed until one of them is set."""
-
-    title: str
-    inputs: tuple[FormInput, ...]
-    is_more: bool = False
-    in_pairs: bool = False
-    """Whether each two fields stand in a line of their own."""
 
 
 class FormParameters(PageParameters):
@@ -94,32 +56,22 @@ class FormParameters(PageParameters):
     """Its version."""
     FIRST: ClassVar[Mapping[str, str]] = {}
     """The question of an address without parameters."""
-    FIRST_DAYS: ClassVar[int | None] = None
-    """The number of its days, up to the newest; None for all."""
 
     @model_validator(mode="before")
     @classmethod
     def begin(cls, values: Any) -> Any:  # noqa: ANN401 (what pydantic has before it validates)
         """Return the first question if the address has no parameters but days; else missing fields are empty."""
-        return values if values.keys() - set(DATES) else {**cls.FIRST, **values}
-
-    def on(self, newest: date) -> Self:
-        """Return the choices for data that end on a day, on which the days of the first question depend."""
-        if self.FIRST_DAYS is None or self != type(self)():
-            return self
-        first = newest - timedelta(days=self.FIRST_DAYS - 1)
-        return self.model_copy(update={"start_date": str(first), "end_date": str(newest)})
+        if values.keys() - set(DATES):
+            return values
+        first = {name: value for name, value in cls.FIRST.items() if not (name == "last" and values)}
+        return {**first, **values}
 
 
-def choices_of(name: str, groups: Sequence[FormPart], days: int | None = None, **first: str) -> type[FormParameters]:
-    """Return the model of the parameters in the address of a builder.
-
-    `first` is the question of an address without parameters, and `days` how many days it covers, up to the newest; None
-    for all.
-    """
+def choices_of(name: str, groups: Sequence[FormPart], **first: str) -> type[FormParameters]:
+    """Return the model of the parameters in the address of a builder; `first` is the question without any."""
     fields: dict[str, Any] = {field.name: (str, "") for group in groups for field in group.inputs}
     made: type[FormParameters] = create_model(name, __base__=FormParameters, __doc__=f"The fields of {name}.", **fields)
-    made.FIRST, made.FIRST_DAYS = first, days
+    made.FIRST = first
     return made
 
 
@@ -130,37 +82,19 @@ class Builder:
     Attributes:
         kind: What is asked.
         first: The question of an address without parameters.
-        days: How many days that question covers, up to the newest; None for all.
         extra: Fields of the page, which are not part of the question, by the part of the form.
         make: Returns the definition from that of the form and the texts of the extra fields; None leaves it.
     """
 
     kind: Kind[Any, Any]
     first: Mapping[str, str] = field(default_factory=dict)
-    days: int | None = None
     extra: Mapping[FormGroup, tuple[FormInput, ...]] = field(default_factory=dict)
     make: Callable[[dict[str, Any], Any], dict[str, Any]] | None = None
 
     @cached_property
     def groups(self) -> tuple[FormPart, ...]:
         """The fields of the form, by part."""
-        titles = self.kind.question.TITLES
-        fields = in_order(self.kind.question)
-
-        def group_of(declared: QuestionField) -> FormGroup:
-            return declared.input.group if declared.input.group in {"", *titles} else "more"
-
-        made = {
-            group: [shown for declared in fields if group_of(declared) == group for shown in inputs_of(declared)]
-            for group in titles
-        }
-        return tuple(
-            FormPart(
-                title, (*made[at], *self.extra.get(at, ())), at == "more", any(shown.is_condition for shown in made[at])
-            )
-            for at, title in titles.items()
-            if made[at]
-        )
+        return parts_of(self.kind.question, self.extra)
 
     @property
     def inputs(self) -> list[FormInput]:
@@ -185,57 +119,45 @@ class Builder:
         return self.kind.question.from_mapping(self.kind.question.folded(complete))
 
 
-def inputs_of(field: QuestionField) -> list[FormInput]:
-    """Return the fields of the form for a field of a question: several for a list that grows line by line."""
-    shown = field.input
-    if not field.rows:
-        return [_input_of(field)]
-    name, with_where = _row_name(field), _has_where(field)
-    result = []
-    for n in range(1, field.rows + 1):
-        called = f"{shown.row} {chr(ord('A') + n - 1) if shown.has_letters else n}"
-        result.append(FormInput(f"{name}{n}", called, shown.hint or "event type", suggests=shown.suggests, number=n))
-        if with_where:
-            where = f"where ({called[:1].lower()}{called[1:]})"
-            result.append(FormInput(f"where_{name}{n}", where, "cart_amount > 20", number=n))
-    return result
-
-
-def _input_of(field: QuestionField) -> FormInput:
-    shown, choices = field.input, field.choices
-    options = tuple((shown.options or {}).items())
-    if choices:
-        default = choices.labels.get(str(field.default), (shown.options or {}).get("", "None"))
-        options = (("", default), *((name, label) for name, label in choices.labels.items() if name != field.default))
-    elif field.kind is bool:
-        options = (("", "No"), ("true", "Yes"))
-    kind = "date" if shown.is_date else "number" if field.kind is int else "text"
-    return FormInput(field.address, shown.label, shown.hint, options, kind, shown.suggests, shown.about, shown.width)
-
-
-def _row_name(field: QuestionField) -> str:
-    return field.input.row.lower()
-
-
-def _has_where(field: QuestionField) -> bool:
-    (item, *_) = get_args(field.info.annotation)
-    return isinstance(item, type) and issubclass(item, QuestionPart) and "where" in item.model_fields
-
-
 def _text_of(filled_in: Any, field: QuestionField) -> str:  # noqa: ANN401 (as above)
-    names = [f"{_row_name(field)}{n}" for n in range(1, field.rows + 1)] if field.rows else [field.address]
+    names = [f"{row_name(field)}{n}" for n in range(1, field.rows + 1)] if field.rows else [field.address]
     return "\n".join(text for name in names if (text := str(getattr(filled_in, name, "")).strip()))
 
 
 def _rows_of(filled_in: Any, field: QuestionField) -> list[Any]:  # noqa: ANN401 (as above)
-    """Return the values of a list that grows line by line, with the conditions of each."""
-    name, result = _row_name(field), []
+    """Return the values of a list that grows line by line, with the conditions and parts of each."""
+    name, result = row_name(field), []
     for n in range(1, field.rows + 1):
         if text := str(getattr(filled_in, f"{name}{n}")).strip():
             value = field.input.line(text)
-            where = lines_of(getattr(filled_in, f"where_{name}{n}")) if _has_where(field) else []
-            result.append({**value, "where": where} if where else value)
+            beside = {part: own for part in field.input.row_parts if (own := getattr(filled_in, f"{part}{n}").strip())}
+            where = lines_of(getattr(filled_in, f"where_{name}{n}")) if has_where(field) else []
+            more = beside | ({"where": where} if where else {})
+            result.append({**value, **more} if more else value)
     return result
+
+
+def _shown_values(builder: "Builder", view: View) -> dict[str, str]:
+    """Return the text of each field; a line such as `purchase:sum(cart_amount)` stands in the fields of its parts."""
+    values = {shown.name: _value(view, shown.name) for shown in builder.inputs}
+    for declared in fields_of(builder.kind.question):
+        if declared.input.row_parts:
+            _part_lines(values, declared)
+    return values
+
+
+def _part_lines(values: dict[str, str], field: QuestionField) -> None:
+    first = next(iter(item_of(field).model_fields))
+    for n in range(1, field.rows + 1):
+        text = values[f"{row_name(field)}{n}"]
+        try:
+            parts = field.input.line(text) if text and not text.startswith('"') else {}
+        except EcomError:
+            continue
+        if parts.keys() <= {first, *field.input.row_parts} and len(parts) > 1:
+            values[f"{row_name(field)}{n}"] = parts[first]
+            own = {f"{part}{n}": str(parts.get(part, "")) for part in field.input.row_parts}
+            values.update({name: values[name] or text for name, text in own.items()})
 
 
 @dataclass(frozen=True)
@@ -246,6 +168,8 @@ class FormOutcome:
     compared: Answer = field(default_factory=dict)
     """The answer by the other identity rule; empty if none is asked."""
     question: Any = None
+    days: Mapping[str, Any] = field(default_factory=dict)
+    """The days that the answer is about, and those that it is compared with, by the names of a range."""
     sentence: str = ""
     about: str = ""
 
@@ -260,7 +184,7 @@ def context(view: View, builder: Builder) -> FormOutcome:
     if view.outcome is None:
         view.outcome = _answer(view, builder)
         if view.outcome.answer:
-            view.ranges.append(view.outcome.answer["range"])
+            view.ranges.append({**view.outcome.answer["range"], **view.outcome.days})
     kept: FormOutcome = view.outcome
     return kept
 
@@ -289,7 +213,14 @@ def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
     """
     answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
     compared = builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True) if answer.compared else {}
-    return FormOutcome(answer.model_dump(by_alias=True), compared, question)
+    return FormOutcome(answer.model_dump(by_alias=True), compared, question, _days_of(builder, question, answer))
+
+
+def _days_of(builder: Builder, question: Any, answer: QuestionAnswer) -> dict[str, Any]:  # noqa: ANN401 (as above)
+    is_compared = answer.before or (builder.kind.compares_itself and question.compare and question.has_first_day)
+    other = question.compared_days(*answer.days) if is_compared else (None, None)
+    names = (*DATES, "previous_start_date", "previous_end_date")
+    return dict(zip(names, (*answer.days, *other), strict=True))
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
@@ -312,10 +243,39 @@ class BuilderForm(Block):
     groups: Sequence[FormPart]
     values: Mapping[str, str]
     outcome: FormOutcome
-    types: Sequence[str]
-    columns: Sequence[str]
+    offered: Mapping[str, Sequence[Mapping[str, Any]]]
+    """What fields offer to choose from, by what they suggest."""
     shown: int = 0
-    """The number up to which places of a list that grows are shown."""
+    """The number up to which lines of a list that grows are shown."""
+
+    @property
+    def days(self) -> Mapping[str, Any]:
+        """The days of the answer, which stand in the fields of dates that are left empty; nothing without one."""
+        return {name: day for name, day in self.outcome.days.items() if name in DATES}
+
+    @property
+    def chosen(self) -> str:
+        """What the question is about, in a few words."""
+        rows = [line[0] for part in self.groups for line in part.rows]
+        named = [self.values[shown.name] for shown in rows if self.values[shown.name]]
+        return " → ".join(named) or "The question"
+
+    def options_of(self, shown: FormInput) -> Options:
+        """Return the options of a select, with the value that the address has if it is another."""
+        value = self.values[shown.name]
+        options = shown.options
+        if shown.name == "last" and (self.values["start_date"] or self.values["end_date"]):
+            options = (("", "Chosen days"), *options[1:])
+        return options if value in dict(options) else (*options, (value, value))
+
+    def rows_of_conditions(self, shown: FormInput) -> list[dict[str, Any]] | None:
+        """Return the conditions of a field as rows; None if rows cannot show them."""
+        return conditions_of(self.values[shown.name])
+
+    @property
+    def comparisons(self) -> list[dict[str, str]]:
+        """The comparisons of conditions."""
+        return comparisons()
 
 
 def form(builder: Builder) -> Callable[[View], Block]:
@@ -323,20 +283,23 @@ def form(builder: Builder) -> Callable[[View], Block]:
 
     def build(view: View) -> Block:
         outcome = context(view, builder)
-        values = {shown.name: _value(view, shown.name) for shown in builder.inputs}
+        values = _shown_values(builder, view)
         filled = [shown.number for shown in builder.inputs if shown.number and values[shown.name]]
-        shown_form = BuilderForm(
-            builder.groups,
-            values,
-            outcome,
-            [row["event_type"] for row in event_types(view.context.reading)],
-            [*CleanEvents.columns, "properties.key"],
-            max([2, *filled]) + 1,
-        )
+        shown_form = BuilderForm(builder.groups, values, outcome, _offered(view), max([2, *filled]))
         warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
         return Several([shown_form, *(Notice(text, "bad") for text in warnings), *saving(view, builder.kind.name)])
 
     return build
+
+
+def _offered(view: View) -> dict[str, list[Mapping[str, Any]]]:
+    """Return what fields offer to choose from; columns with personal data only to those who may see people."""
+    reading, declared = view.context.reading, view.context.settings.visitor_segments
+    return Offered(
+        event_types(reading),
+        columns_offered(reading.lacking, with_people=view.may(Scope.PERSONAL)),
+        tuple(read_visitor_segments(declared)) if declared else (),
+    ).lists()
 
 
 @dataclass(frozen=True)
@@ -373,8 +336,24 @@ def definition(builder: Builder) -> Callable[[View], Block]:
 def _identity_options(question: Question) -> Iterator[str]:
     """Yield the options that say who visitors are, which a definition file does not."""
     for declared in fields_of(type(question)):
-        if declared.name in {"identity", "compare_identity"} and (rule := getattr(question, declared.name)):
+        if declared.name in {"identity", "compare_identity", "compare"} and (rule := getattr(question, declared.name)):
             yield f"{declared.option} {rule}"
+
+
+KEYS_LOOKED_AT: Final = 1_000
+"""The newest events whose keys of `properties` a page offers."""
+MOST_OFFERED: Final = 8
+
+
+def break_down_by(view: View) -> Block:
+    """Return links that break the answer down by what events have: categories, and keys of `properties`."""
+    documents = view.context.reading.state(documents_of(view.context.reading.events(), KEYS_LOOKED_AT))
+    keys = [row["value"] for row in key_counts(documents, "")]
+    names = ["product_category", *keys][:MOST_OFFERED]
+    links = [
+        {"label": in_words(name.removeprefix("properties.").strip('"')), "href": view.here(by=name)} for name in names
+    ]
+    return Custom("links.html", {"words": "Compare by what events have:", "links": links})
 
 
 def correct_first() -> Notice:
@@ -401,5 +380,5 @@ def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[Vi
 def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> DashboardPage:  # noqa: ANN401 (fields of `DashboardPage`)
     """Return the page of a question: its form, the sections of its answer, and its definition."""
     around = (Section("Question", form(builder)), *sections, Section("Definition", definition(builder)))
-    asks = choices_of(f"{page['path'].capitalize()}Choices", builder.groups, builder.days, **builder.first)
+    asks = choices_of(f"{page['path'].capitalize()}Choices", builder.groups, **builder.first)
     return DashboardPage(sections=around, group="Behaviour", asks=asks, is_ad_hoc=True, builder=builder, **page)

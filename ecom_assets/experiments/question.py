@@ -119,7 +119,8 @@ class ExperimentQuestion(Question):
     """The definition of an experiment; see docs/metrics/experiments.md. The days are those of exposures."""
 
     CALLED: ClassVar[str] = "an experiment"
-    TITLES: ClassVar = {"what": "Variants", "how": "Days", "more": "More"}
+    TITLES: ClassVar = {"what": "Variants"}
+    WITHOUT: ClassVar = frozenset({"compare"})
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"variant": "properties.variant", "goal": "purchase", "within": "7d"}]}
     )
@@ -141,26 +142,26 @@ class ExperimentQuestion(Question):
     )  # fmt: skip
     amount: Annotated[Name | None, column("The amount of an experiment", check_column)] = field(
         None, "Also compare mean of", "Number column of goals whose mean per unit is compared too",
-        examples=["cart_amount"], group="what", hint="cart_amount", suggests="columns",
+        examples=["cart_amount"], group="what", hint="cart_amount", suggests="numbers",
     )  # fmt: skip
     shares: Shares | None = field(
         None, "Planned shares",
         "Planned share of each variant, as VARIANT=NUMBER; others are ignored. Equal if not given",
-        option="--share", group="more", hint="control=50, test=50", parts=commas,
+        option="--share", group="counting", hint="control=50, test=50", parts=commas,
         examples=[{"control": 50, "test": 50}],
     )  # fmt: skip
     multiple: Annotated[str, SEVERAL] = field(
         "exclude", "Who saw several", "Whether units that saw several variants are left out, or count for "
-        "the first", group="more",
+        "the first", group="counting",
     )  # fmt: skip
     where: Conditions = where_field()
     confidence: Share = field(
         0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95",
-        group="more",
+        group="counting",
     )  # fmt: skip
     planned_units: Count = field(
         5_000, "Planned visitors", "Units at which the sequential interval is narrowest", ge=1,
-        le=1_000_000_000, hint="5000", group="more",
+        le=1_000_000_000, hint="5000", group="counting",
     )  # fmt: skip
 
     @model_validator(mode="after")

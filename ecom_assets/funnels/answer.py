@@ -135,6 +135,11 @@ class FunnelAnswer(QuestionAnswer):
     time_to_convert: ConversionTimes | None = Field(None, description="Between two steps, where it is requested")
     session_rule: str | None = Field(None, description="When a session ends, for a funnel per session; else null")
 
+    @property
+    def days(self) -> tuple[date, date]:
+        """The days of entry, where they are requested; else those of events."""
+        return (self.entries.first_date, self.entries.last_date) if self.entries else super().days
+
 
 class AtStep(BaseModel):
     """Somebody at a step, or a session."""

@@ -136,7 +136,7 @@ class Funnel(Definition):
 
     CALLED: ClassVar[str] = "a funnel definition"
     ABOUT: ClassVar[str] = "funnel"
-    TITLES: ClassVar = {"what": "Steps", "how": "How", "more": "More"}
+    TITLES: ClassVar = {"what": "Steps"}
     PRESETS = PRESETS
 
     steps: tuple[FunnelStep, ...] = field(
@@ -157,7 +157,7 @@ class Funnel(Definition):
     by: breakdown("`by`") = field(  # type: ignore[valid-type]  # a type of a function
         None, "Break down by", "Column or properties.key to compare, bins of numbers such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these", hint="product_category, cart_amount:bins=5",
-        suggests="columns", parts=split_columns, about=("by", "breakdown"),
+        suggests="columns", parts=split_columns, about=("by", "breakdown"), group="by", width=2,
     )  # fmt: skip
     over: Annotated[str | None, OVER] = field(
         None,
@@ -166,33 +166,35 @@ class Funnel(Definition):
         options={"": "No"},
     )
     exclude: tuple[Exclusion, ...] = field(
-        [], "Without, between steps", "Events that may not come between the steps; `a:2:3` only between steps 2 and 3",
+        [], "Does not count if in between", "Events that may not come between the steps; `a:2:3` only between "
+        "steps 2 and 3",
         max_length=20, hint="remove_from_cart", suggests="types", line=exclusion_from_text, parts=commas,
+        group="counting",
     )  # fmt: skip
     where: Conditions = where_field()
     hold: tuple[Name, ...] = field(
-        [], "Same value throughout", "Columns that keep one value throughout", max_length=10, hint="product_id",
-        suggests="columns", parts=commas, is_one_option=True, group="more",
+        [], "Same value at every step", "Columns that keep one value throughout", max_length=10, hint="product_id",
+        suggests="columns", parts=commas, is_one_option=True, group="counting",
     )  # fmt: skip
     exclusion_rule: Annotated[str, EXCLUSION_RULE] = field(
-        "mixpanel", "What comes between", "What an excluded event does: mixpanel keeps the steps before it, "
-        "posthog drops the attempt", group="more", needs=("exclude", "says what an excluded event does"),
+        "mixpanel", "What is in between", "What an excluded event does: mixpanel keeps the steps before it, "
+        "posthog drops the attempt", group="counting", needs=("exclude", "says what an excluded event does"),
     )  # fmt: skip
     by_attribution: str = field(
         "first", "Breakdown's value from", "Whose value of `by` counts: first, last, all, step_2 and the "
-        "like", max_length=10, hint="first, last, all, step_2", group="more",
+        "like", max_length=10, hint="first, last, all, step_2", group="breakdown",
         needs=("by", "says whose value of --by counts"),
     )  # fmt: skip
     limit: Count = field(
-        25, "Group the rest as Other", "How many values of `by` to show; the others are Other", ge=1,
-        le=GREATEST_LIMIT, hint="25", group="more", needs=("by", "sets how many values of --by are shown"),
+        25, "Group remaining values as Other after", "How many values of `by` to show; the others are Other", ge=1,
+        le=GREATEST_LIMIT, hint="25", group="breakdown", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     week_start: Annotated[str, WEEK_START] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", group="more"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
     )
     time_to_convert: TimeToConvert | None = field(
-        None, "Time to convert, steps", "Two steps, the time between which is counted in bins, such as 1:3",
-        hint="1:3", group="more", about=("time_to_convert",), address="times",
+        None, "Between steps", "Two steps, the time between which is counted in bins, such as 1:3",
+        hint="1:3", group="times", about=("time_to_convert",), address="times",
     )  # fmt: skip
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 

@@ -23,12 +23,12 @@ EXTRAS: Final[Mapping[str, FieldInfo]] = {
     ),
     "occurrence": field(
         [], "Step 1 counts", "first_ever or first_time: step 1 is the visitor's first event of its type in all data, "
-        "or the first that meets the conditions. '2: first_time' is of step 2", group="more", parts=lines_of,
+        "or the first that meets the conditions. '2: first_time' is of step 2", group="counting", parts=lines_of,
         options={name if name != EVERY else "": label for name, label in OCCURRENCES.items()},
     ),
     "bins": field(
         None, "Bins", "A number of bins, the width of each, such as 1h, or where they end, such as 1m,10m,1h; "
-        "chosen if not given", group="more", hint="12, 1h, or 1m, 10m, 1h",
+        "chosen if not given", group="times", hint="12, 1h, or 1m, 10m, 1h",
         needs=("time_to_convert", "are those of --time-to-convert"),
     ),
 }  # fmt: skip
@@ -100,10 +100,10 @@ class FunnelQuestion(Funnel, Question):
     )
     first: date | None = field(
         None, "Entered from", "First day of entry, YYYY-MM-DD; later steps may follow any time", alias="from",
-        is_date=True, group="more", about=("from", "first"), address="start_date",
+        is_date=True, group="days", about=("from", "first"), address="start_date",
     )  # fmt: skip
     last_day: date | None = field(
-        None, "Entered to", "Last day of entry, YYYY-MM-DD, included", alias="to", is_date=True, group="more",
+        None, "Entered to", "Last day of entry, YYYY-MM-DD, included", alias="to", is_date=True, group="days",
         about=("to",), address="end_date",
     )  # fmt: skip
 
@@ -143,6 +143,17 @@ class FunnelQuestion(Funnel, Question):
             DefinitionError: They cannot be combined.
         """
         return DayRange.read(self.first, self.last_day, self.last, ("from", "to"))
+
+    @property
+    def has_first_day(self) -> bool:
+        """Whether it says where the days of entry, or those of events, begin."""
+        return self.first is not None or super().has_first_day
+
+    def on_days(self, first: date, last: date) -> Self:
+        """Return the same funnel of those who entered on other days, or of the events of other days."""
+        if self.entry_days.is_given:
+            return self.changed(first=first, last_day=last, last=None)
+        return super().on_days(first, last)
 
     def as_of(self, newest: date) -> date:
         """Return the day as of which a visitor segment is: the last day of entry."""

@@ -34,7 +34,8 @@ class JourneyQuestion(Question):
 
     CALLED: ClassVar[str] = "a journey definition"
     ABOUT: ClassVar[str] = "journeys"
-    TITLES: ClassVar = {"how": "Paths", "more": "More"}
+    TITLES: ClassVar = {"how": "Paths"}
+    WITHOUT: ClassVar = frozenset({"compare"})
     PRESETS: ClassVar = PRESETS
     READS: ClassVar = ("product_category", "page_url")
     READS_ALL: ClassVar = True
@@ -54,18 +55,18 @@ class JourneyQuestion(Question):
     )
     group: tuple[Name, ...] = field(
         [], "Pages as one step", "Pages that are one step, such as '/product/*'; by page", max_length=MAX_PATTERNS,
-        hint="/product/*", width=2, parts=commas, group="more",
+        hint="/product/*", width=2, parts=commas,
     )  # fmt: skip
     min_count: Count = field(
         1, "Transitions taken at least", "Show transitions taken at least so many times",
-        ge=1, hint="1", group="more",
+        ge=1, hint="1", group="counting",
     )  # fmt: skip
     top: Count = field(
         10, "Most paths", "How many of the most frequent paths to show: of all sessions, with a purchase and without",
-        ge=1, le=1_000, hint="10", group="more",
+        ge=1, le=1_000, hint="10", group="counting",
     )  # fmt: skip
     most_steps: Count = field(
-        JourneyRule.most_steps, "Most steps of a path", "How many steps of a path are kept", hint="20", group="more"
+        JourneyRule.most_steps, "Most steps of a path", "How many steps of a path are kept", hint="20", group="counting"
     )
     session_rule: SessionRuleName = session_rule_field()
     where: Conditions = where_field()

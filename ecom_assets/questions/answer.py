@@ -146,6 +146,9 @@ class QuestionAnswer(Answer):
     event_count: int = Field(description="Events that were looked at")
     total_count: int | None = Field(None, description="How many rows its list has")
     rows: Rows | None = Field(None, description="The rows of files; null for published tables")
+    before: dict[str, Any] | None = Field(
+        None, description="The same answer for the days that it is compared with, if such are asked and known"
+    )
     compared: dict[str, Any] | None = Field(
         None, description="The same answer with visitors by the identity rule that it is compared with, if one is asked"
     )
@@ -153,6 +156,23 @@ class QuestionAnswer(Answer):
         default_factory=list,
         description="Reasons to doubt the answer, such as event types that no event has, a sentence each",
     )
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last day that other days are compared with."""
+        return self.range.start_date, self.range.end_date
+
+    @property
+    def days_are_known(self) -> bool:
+        """Whether the data hold one of these days."""
+        known = self.range.sources[EVENTS]
+        first, last = self.days
+        return (
+            known.known_from is not None
+            and known.known_to is not None
+            and first <= known.known_to
+            and (last >= known.known_from)
+        )
 
 
 Q = TypeVar("Q", bound=Question)
@@ -176,6 +196,7 @@ class Kind(Generic[Q, A]):
         takes_empty: Whether files of orders without a line are answered too, with 0 everywhere.
         has_route: Whether the API and the dashboard have it too, not only the command.
         writes: The option of the command with a file for the rows behind the answer, and its help.
+        compares_itself: Whether `compute` has the days that are compared in its own lists, by period.
         begin: Finds out, of all visitors, what can be found while the rows are checked, before they are read again.
     """
 
@@ -192,6 +213,7 @@ class Kind(Generic[Q, A]):
     has_route: bool = True
     writes: tuple[str, str] | None = None
     begin: Callable[[Q, OpenEvents], Any] | None = None
+    compares_itself: bool = False
 
     @property
     def path(self) -> str:
@@ -219,6 +241,8 @@ def answer(
     Raises:
         EcomError: The question does not fit the events, or the source has none or refuses it.
     """
+    if question.compare and not kind.compares_itself:
+        return _beside_other_days(kind, question, source, keep, page)
     if question.compare_identity:
         return _compared(kind, question, source, keep, page)
     question = question.translated(source.translate)
@@ -259,6 +283,24 @@ def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | N
     if "user_id" not in source.lacking:
         own.definition.setdefault("identity", source.settings.identity)
     return own.model_copy(update={"compared": other.model_dump(mode="json", by_alias=True)})
+
+
+def _beside_other_days(
+    kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]
+) -> A:
+    """Return the answer with, in `before`, that for the days that it is compared with; None if none of them is known.
+
+    Raises:
+        DefinitionError: The question has no first day.
+    """
+    own = answer(kind, question.changed(compare=None), source, keep=keep, page=page)
+    days = question.compared_days(*own.days)
+    other = answer(kind, question.changed(compare=None).on_days(*days), source, page=page)
+    if not other.days_are_known:
+        first, last = other.days
+        said = f"The data hold none of {first} to {last}, so there is nothing to compare with."
+        return own.model_copy(update={"warnings": [*own.warnings, said]})
+    return own.model_copy(update={"before": other.model_dump(mode="json", by_alias=True)})
 
 
 def visitors_by(document: Mapping[str, Any]) -> str:

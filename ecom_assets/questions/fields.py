@@ -3,6 +3,7 @@
 `field` declares a field; `Choices`, `Duration`, `Conditions` and so on are types that several questions share.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +19,13 @@ from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, w
 from ecom_assets.tables.values import DURATION, MAX_BY, by_columns, duration_text, parse_duration
 from ecom_assets.tables.values import WEEKDAYS as WEEKDAY_NAMES
 
-FormGroup = Literal["what", "how", "more", ""]
-"""Where the form shows a field: at its start, below, or among what is closed at first; empty for nowhere."""
+FormGroup = Literal[
+    "what", "days", "filter", "by", "how", "breakdown", "counting", "times", "calendar", "people", "tool", "list", ""
+]
+"""The part of the form that shows a field, in their order; empty for nowhere."""
+Suggestions = Literal["", "types", "columns", "numbers", "segments", "conditions"]
+RARE: Final[frozenset[FormGroup]] = frozenset({"breakdown", "counting", "times", "calendar", "people", "tool", "list"})
+"""The parts of the form that are closed until one of their fields is set."""
 DURATIONS: Final = "such as 45s, 30m, 12h, 7d or 2w"
 UNITS: Final = "a number and a unit, of s (seconds), m (minutes), h (hours), d (days), w (weeks), such as 45s or 7d"
 """What the command says in place of `DURATIONS`; requests have a pattern for it."""
@@ -31,15 +37,17 @@ class FieldInput:
 
     Attributes:
         label: What the form calls it.
-        group: Where the form shows it.
+        group: The part of the form that shows it.
         hint: An example of what to write.
-        suggests: What the form offers while somebody types.
+        suggests: What the form offers to choose from: event types, columns, the columns of numbers, declared visitor
+            segments; `conditions` are rows of a column, a comparison and a value.
         option: The option of the command, if it is not called as the field; empty for none.
         also: Another name of the option.
         line: Reads one value as it is written in one line, such as `purchase:sum(cart_amount)`.
         parts: Parts the values of a list in one text, as a form has them.
         is_one_option: Whether the command has them in one text too, instead of an option for each.
         options: What the form offers besides free text, with labels; that of "" is no choice.
+        row_parts: Fields of one line's part that the form has beside its text, such as the measure of a series.
         row: What the form calls one line of a list that grows line by line; empty for lists in one text.
         has_letters: Whether such lines are called A, B, C and so on, not 1, 2, 3.
         address: Its name in the address of the form, if that is not the field's.
@@ -53,7 +61,7 @@ class FieldInput:
     label: str
     group: FormGroup = "how"
     hint: str = ""
-    suggests: Literal["", "types", "columns"] = ""
+    suggests: Suggestions = ""
     option: str | None = None
     also: str = ""
     line: Callable[[str], Any] = str
@@ -62,6 +70,7 @@ class FieldInput:
     options: Mapping[str, str] | None = None
     only: tuple[str, ...] = ()
     row: str = ""
+    row_parts: tuple[str, ...] = ()
     has_letters: bool = False
     address: str = ""
     width: int = 1
@@ -96,7 +105,7 @@ def field(  # noqa: PLR0913 (each is a part of the declaration)
         help: What it says, for the API's documentation and the command's help.
         alias: Its name in definitions, if that is not the attribute's.
         examples: Values as definitions have them.
-        group: Where the form shows it.
+        group: The part of the form that shows it.
         shown: As of `FieldInput`; and its bounds, `ge`, `le`, `min_length` and `max_length`, as of pydantic's `Field`.
     """
     bounds = {name: shown.pop(name) for name in SAID_AS if name in shown}
@@ -178,8 +187,17 @@ class Choices:
         return handler(schema) | {"enum": [*self.labels]}
 
 
-def lines_of(text: str) -> list[str]:
-    """Return the conditions of a text: one per line, or parted by semicolons."""
+def lines_of(text: str) -> list[Any]:
+    """Return the conditions of a text: one per line, or parted by semicolons; or a list of JSON, of any values.
+
+    Raises:
+        DefinitionError: It begins as JSON, and is none.
+    """
+    if text.lstrip().startswith("["):
+        try:
+            return list(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise DefinitionError(f"{text[:80]!r} is not a list of conditions in JSON; correct it.") from error
     return [part.strip() for line in text.splitlines() for part in line.split(";") if part.strip()]
 
 
@@ -291,5 +309,5 @@ WHERE_HELP: Final = "What must hold of an event, such as `cart_amount > 20` or {
 
 def where_field(label: str = "Only events where", help: str = WHERE_HELP, **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare conditions of a question, which hold of every event by default."""
-    shown = {"group": "more", "hint": "product_category = Shoes", "width": 2, "parts": lines_of, **shown}
-    return field([], label, help, **shown)
+    usual: dict[str, Any] = {"group": "filter", "hint": "product_category = Shoes", "width": 2, "parts": lines_of}
+    return field([], label, help, suggests="conditions", **usual | shown)

@@ -2,17 +2,25 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.identity.rule import RULES
+from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, YEAR_OF_WEEKS, Compare
 from ecom_assets.questions.fields import (
     AS_TEXT,
     EVENT_TYPE,
@@ -37,8 +45,8 @@ class QuestionPart(BaseModel):
 
     CALLED: ClassVar[str] = "a question"
     """What errors call it."""
-    TITLES: ClassVar[Mapping[FormGroup, str]] = {"what": "What", "how": "How", "more": "More"}
-    """What the form calls each of its parts."""
+    TITLES: ClassVar[Mapping[FormGroup, str]] = {}
+    """What the form calls some of its parts, if not as `PARTS`."""
 
     @classmethod
     def from_text(cls, text: str) -> Mapping[str, Any]:
@@ -249,7 +257,7 @@ def presets_of(presets: Collection[str]) -> Choices:
 
 def preset_field() -> Any:  # noqa: ANN401 (as `field`)
     """Declare the preset of a definition."""
-    return field(None, "Preset of another tool", "What this tool would do where nothing is said", group="more")
+    return field(None, "Preset of another tool", "What this tool would do where nothing is said", group="tool")
 
 
 IdentityName = Annotated[str | None, Choices("identity rule", RULES)]
@@ -260,32 +268,37 @@ class Question(Definition):
     """A definition with the days, the time zone and the visitors that it is about."""
 
     time_range: TimeRange | None = Field(None, description=TIME_RANGE_HELP)
+    last: str | None = field(
+        None, "Days", "So many days up to the last one, such as 30d or 4w, instead of the first", hint="30d",
+        max_length=20, group="days", options=LAST_DAYS,
+    )  # fmt: skip
+    compare: Compare = field(
+        None, "Compare with", "Other days beside these: as many before them, or the same weekdays a year before",
+        group="days",
+    )  # fmt: skip
     start_date: date | None = field(
-        None, "From", "First day, YYYY-MM-DD; the first of the data if not given", is_date=True
+        None, "From", "First day, YYYY-MM-DD; the first of the data if not given", is_date=True, group="days"
     )
     end_date: date | None = field(
-        None, "To", "Last day, YYYY-MM-DD, included; the newest of the data if not given", is_date=True
+        None, "To", "Last day, YYYY-MM-DD, included; the newest of the data if not given", is_date=True, group="days"
     )
-    last: str | None = field(
-        None, "Or the last", "So many days up to the last one, such as 30d or 4w, instead of the first", hint="30d",
-        max_length=20, group="more",
-    )  # fmt: skip
     timezone: str | None = field(
         None, "Days begin in",
         "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
-        hint="Europe/Berlin", max_length=60, about=("timezone", "time zone"),
+        hint="Europe/Berlin", max_length=60, about=("timezone", "time zone"), group="calendar",
     )  # fmt: skip
     segment: Name | dict[str, Any] | list[Any] | None = field(
         None, "Visitor segment", "Only visitors of this segment as of the last day: a declared name, or a definition",
-        hint="a declared name", group="more", examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
+        hint="all visitors", group="filter", suggests="segments",
+        examples=[{"did": "purchase", "at_least": 3, "within": "30d"}],
     )  # fmt: skip
 
     identity: IdentityName = field(
-        None, "Visitors by", "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given", group="more",
-        options={"": "As set"},
+        None, "A visitor is recognised by", "Identity rule: who a visitor is; that of ECOM_IDENTITY if not given",
+        group="people", options={"": "The shop's rule"},
     )  # fmt: skip
     compare_identity: IdentityName = field(
-        None, "Compared with visitors by", "Another identity rule, for the same numbers by both", group="more",
+        None, "And beside it by", "Another identity rule, for the same numbers by both", group="people",
     )  # fmt: skip
 
     @classmethod
@@ -320,6 +333,26 @@ class Question(Definition):
     def as_of(self, newest: date) -> date:
         """Return the day as of which a visitor segment is, given the newest day of events."""
         return self.ends(newest)[1] or newest
+
+    def on_days(self, first: date, last: date) -> Self:
+        """Return the same question of the days from a first to a last one."""
+        return self.changed(time_range=None, last=None, start_date=first, end_date=last)
+
+    @property
+    def has_first_day(self) -> bool:
+        """Whether it says where its days begin."""
+        return self.time_range is not None or self.start_date is not None or self.last is not None
+
+    def compared_days(self, first: date, last: date) -> tuple[date, date]:
+        """Return the days that those from a first to a last one, its own, are compared with.
+
+        Raises:
+            DefinitionError: It is about all days, before which there are none.
+        """
+        if not self.has_first_day:
+            raise DefinitionError("`compare` needs days that begin somewhere; choose how many days, or the first one.")
+        back = YEAR_OF_WEEKS if self.compare == A_YEAR_BEFORE else last - first + timedelta(days=1)
+        return first - back, last - back
 
     def ends(self, newest: date) -> Ends:
         """Return the first and the last day; None for those of the data.
@@ -396,7 +429,7 @@ class QuestionField:
         if self.kind is not list:
             return value
         texts = value if not isinstance(value, str) else self.input.parts(value) if self.input.parts else [value]
-        return [self.input.line(text) for text in texts]
+        return [self.input.line(text) if isinstance(text, str) else text for text in texts]
 
 
 def _kind_of(info: FieldInfo) -> type:

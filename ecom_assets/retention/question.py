@@ -133,7 +133,8 @@ class RetentionQuestion(Question):
     CALLED: ClassVar[str] = "a retention"
     ABOUT: ClassVar[str] = "retention"
     PRESETS = PRESETS
-    TITLES: ClassVar = {"what": "Who comes back", "more": "More"}
+    TITLES: ClassVar = {"what": "Who comes back"}
+    WITHOUT: ClassVar = frozenset({"compare"})
     OF_COMMAND: ClassVar[Mapping[str, Any]] = {"range_of": STARTS}
     BESIDE: ClassVar[frozenset[str]] = frozenset({"range_of", "whole_until"})
     model_config = ConfigDict(json_schema_extra={"examples": [{"period": "week", "start": "purchase"}]})
@@ -154,57 +155,57 @@ class RetentionQuestion(Question):
     mode: Annotated[str, MODE] = field("on", "Came back", "What counts as coming back in a period", group="what")
     by: breakdown("`by` of retention") = field(  # type: ignore[valid-type]  # a type of a function
         None, "Break down by", "Column or properties.key of starts to compare, bins such as cart_amount:bins=5 or "
-        "cart_amount:edges=20,50, or up to 5 of these", group="what", hint="product_category, cart_amount:bins=5",
+        "cart_amount:edges=20,50, or up to 5 of these", group="by", hint="product_category, cart_amount:bins=5",
         suggests="columns", parts=split_columns,
     )  # fmt: skip
     range_of: Annotated[str, RANGE] = field(
         EVENTS, "These days limit", "What the days limit: the starts, so that earlier starts and later returns count; "
-        "or all events", group="more",
+        "or all events", group="counting",
     )  # fmt: skip
     clock: Annotated[str, CLOCK] = field(
         "calendar", "Periods of", "Periods of the calendar, or 1 h, 24 h, 7 d or 30 d from each start",
-        group="more",
+        group="counting",
     )  # fmt: skip
     starting: Annotated[str, STARTING] = field(
         "first_time", "Cohort of", "The cohort of the first start that meets the conditions, of the first "
-        "event of its type if it meets them, or of each", group="more",
+        "event of its type if it meets them, or of each", group="counting",
     )  # fmt: skip
     brackets: Brackets = field(
         ((0, 0), (1, 3), (4, 7), (8, 14), (15, 30)), "Brackets",
-        "Periods counted as one, such as 0,1-3,4-7, for the mode bracket", group="more", hint="0-0, 1-2, 3-6",
+        "Periods counted as one, such as 0,1-3,4-7, for the mode bracket", group="counting", hint="0-0, 1-2, 3-6",
         about=("brackets", "bracket"), min_length=1, max_length=100,
     )  # fmt: skip
     week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", group="more"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
     )
     sum_of: Annotated[Name | None, column("`sum_of` of retention", check_column)] = field(
-        None, "Add up", "Number column or properties.key of returns to add up", group="more", option="--sum",
-        hint="cart_amount", suggests="columns",
+        None, "Add up", "Number column or properties.key of returns to add up", group="how", option="--sum",
+        hint="cart_amount", suggests="numbers",
     )  # fmt: skip
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of retention", check_unit)] = field(
-        "user", "Count", "user, or properties.key: its values take the place of visitors", group="more",
+        "user", "Count", "user, or properties.key: its values take the place of visitors", group="counting",
         hint="visitors, or properties.company", suggests="columns",
     )  # fmt: skip
     start_where: Conditions = field(
-        [], "Starts where", "What must hold of a start, as for `where`", group="more", hint="cart_amount > 20",
-        parts=lines_of,
+        [], "Starts where", "What must hold of a start, as for `where`", group="filter", hint="cart_amount > 20",
+        parts=lines_of, suggests="conditions", width=2,
     )  # fmt: skip
     returning_where: Conditions = field(
-        [], "Returns where", "What must hold of a return, as for `where`", group="more", option="--return-where",
-        hint="cart_amount > 20", parts=lines_of,
+        [], "Returns where", "What must hold of a return, as for `where`", group="filter", option="--return-where",
+        hint="cart_amount > 20", parts=lines_of, suggests="conditions", width=2,
     )  # fmt: skip
     at_least: Count = field(
         1, "Returns needed", "How many returns a period or bracket needs", ge=1, le=MAX_TIMES,
-        group="more", hint="1",
+        group="counting", hint="1",
     )  # fmt: skip
     limit: Count = field(
-        10, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
-        le=1_000, group="more", hint="10", needs=("by", "sets how many values of --by are shown"),
+        10, "Group remaining values as Other after", "How many values of `by` to show; the others are (other)", ge=1,
+        le=1_000, group="breakdown", hint="10", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     whole_until: date | None = field(
         None, "Data are whole until", "Last day of which the data are whole; the day before the newest if not given",
-        group="more", is_date=True,
+        group="calendar", is_date=True,
     )  # fmt: skip
     preset: Annotated[str | None, PRESET] = preset_field()
 

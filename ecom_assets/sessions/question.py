@@ -28,8 +28,8 @@ PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.item
 
 def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare the rule that cuts events into sessions; None is that of the settings."""
-    usual = {"group": "more", "about": ("session_rule", "session rule"), "options": {"": "As set"}}
-    return field(None, "Session rule", help, **usual | shown)
+    usual = {"group": "calendar", "about": ("session_rule", "session rule"), "options": {"": "The shop's rule"}}
+    return field(None, "Sessions end by the rule of", help, **usual | shown)
 
 
 def known_session_rule(named: str | None, source: EventSource) -> str:
@@ -49,7 +49,7 @@ class SessionQuestion(Question):
 
     CALLED: ClassVar[str] = "a session definition"
     ABOUT: ClassVar[str] = "sessions"
-    TITLES: ClassVar = {"how": "Sessions", "more": "More"}
+    TITLES: ClassVar = {"how": "Sessions"}
     PRESETS: ClassVar = PRESETS
     READS: ClassVar = ("page_url", "product_category", "cart_amount", "is_bot")
     READS_ALL: ClassVar = True
@@ -60,7 +60,7 @@ class SessionQuestion(Question):
         None, "Ends after silence of", f"Silence that ends a session, {DURATIONS}", hint="30m",
         about=("idle", "duration"),
     )  # fmt: skip
-    where: Conditions = where_field(group="how")
+    where: Conditions = where_field()
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()
 
     @model_validator(mode="after")

@@ -117,4 +117,5 @@ TREND: Final = Kind(
     "Events, visitors and sums over time",
     lists=("series", "stickiness", "lifecycle"),
     without="there is no trend",
+    compares_itself=True,
 )

@@ -294,7 +294,7 @@ def _before(query: _Query, groups: Groups) -> list[Lines] | None:
     """Return the lines of the range before, for the same values of the breakdown; None without a comparison."""
     if not query.trend.compare:
         return None
-    earlier, length = replace(query, days=query.days.before()), len(query.days.starts(query.trend))
+    earlier, length = replace(query, days=query.days.compared(query.trend)), len(query.days.starts(query.trend))
     lines = _filled(earlier, _known_lines(earlier, f"{EVENTS}_before", groups)[2], groups)
     # The two ranges can overlap different numbers of weeks or months: they are aligned at their first periods.
     return [{group: [*line, *[None] * length][:length] for group, line in by_group.items()} for by_group in lines]

@@ -115,11 +115,11 @@ class TrendSeries(QuestionPart):
 
     event_type: EventType = field(ANY, "Event type", "What happens; * is anything", examples=["purchase"])
     measure: Annotated[str, MEASURE] = field(
-        "count", "measure", "What is counted, or computed of `of`: its distinct values, a statistic, or one of "
+        "count", "Measure", "What is counted, or computed of `of`: its distinct values, a statistic, or one of "
         "a number per visitor",
     )  # fmt: skip
     of: Name | None = field(
-        None, "of", "Number column, for distinct any column; not for count and visitors", examples=["cart_amount"]
+        None, "Of", "Number column, for distinct any column; not for count and visitors", examples=["cart_amount"]
     )
     each: Annotated[str | None, OF_EACH] = field(
         None, "each", "How a visitor's values of the column are combined, for measures per visitor; default sum"
@@ -169,7 +169,7 @@ class TrendQuestion(Question):
     CALLED: ClassVar[str] = "a trend"
     ABOUT: ClassVar[str] = "trend"
     PRESETS = PRESETS
-    TITLES: ClassVar = {"what": "Series", "how": "How", "more": "More"}
+    TITLES: ClassVar = {"what": "Series"}
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"series": ["purchase:visitors", "*:visitors"], "formula": "A / B"}]}
     )
@@ -177,6 +177,7 @@ class TrendQuestion(Question):
     series: tuple[TrendSeries, ...] = field(
         [ANY], "Series", SERIES_HELP, min_length=1, max_length=MAX_SERIES, group="what", suggests="types",
         hint="purchase:sum(cart_amount)", line=series_of, row="Series", has_letters=True,
+        row_parts=("measure", "of"),
     )  # fmt: skip
     period: Annotated[str, periods("period of a trend", by_minute=True)] = field("day", "Periods", "Length of a period")
     kind: Annotated[str, KIND] = field(
@@ -186,34 +187,30 @@ class TrendQuestion(Question):
     by: breakdown("`by` of a trend") = field(  # type: ignore[valid-type]  # a type of a function
         None, "Break down by", "Column or properties.key whose values are compared, bins such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these", hint="product_category, cart_amount:bins=5",
-        suggests="columns", parts=split_columns, about=("by", "breakdown"),
+        suggests="columns", parts=split_columns, about=("by", "breakdown"), group="by", width=2,
     )  # fmt: skip
     limit: Count = field(
-        10, "Group the rest as Other", "How many values of `by` to show; the others are (other)", ge=1,
-        le=MAX_TIMES, hint="10", group="more", needs=("by", "sets how many values of --by are shown"),
+        10, "Group remaining values as Other after", "How many values of `by` to show; the others are (other)", ge=1,
+        le=MAX_TIMES, hint="10", group="breakdown", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
     where: Conditions = where_field()
     per: Annotated[Name, column("`per` of a trend", check_unit)] = field(
         "user", "Count", "user, or properties.key: its values, such as companies, take the place of visitors",
-        hint="visitors, or properties.company", suggests="columns", group="more",
+        hint="visitors, or properties.company", suggests="columns", group="counting",
     )  # fmt: skip
     at_least: Count = field(
         1, "Events needed in a period", "How many events of a visitor a period of stickiness needs", ge=1,
-        le=MAX_TIMES, hint="1", group="more",
+        le=MAX_TIMES, hint="1", group="counting",
     )  # fmt: skip
     week_start: Annotated[str, WEEKDAYS] = field(
-        "monday", "Weeks begin on", "Weekday on which weeks begin", group="more"
+        "monday", "Weeks begin on", "Weekday on which weeks begin", group="calendar"
     )
     cumulative: bool = field(
-        default=False, label="Added up", help="Whether a period has all that came since the first", group="more"
+        default=False, label="Added up", help="Whether a period has all that came since the first", group="counting"
     )
     moving_average: Count = field(
         1, "Mean of periods", "Mean of so many periods up to each", ge=1, le=MAX_TIMES, hint="7",
-        group="more",
-    )  # fmt: skip
-    compare: bool = field(
-        default=False, label="Range before", help="Whether the range of as many days before stands beside it",
-        group="more",
+        group="counting",
     )  # fmt: skip
     formula: str | None = field(
         None, "Formula", "Arithmetic over the series A, B and so on, such as A / B", max_length=MAX_LENGTH, hint="A / B"
@@ -248,7 +245,7 @@ class TrendQuestion(Question):
         measured = [series.measure for series in self.series if series.measure not in COUNTS]
         others = {f"{measured[0]} of a series": True} if measured else {}
         others |= {"formula": self.formula is not None, "moving average": self.moving_average > 1}
-        others |= {"running total": self.cumulative, "comparison": self.compare}
+        others |= {"running total": self.cumulative, "comparison": self.compare is not None}
         others["occurrence"] = self.counts_firsts
         others["breakdown"] = self.by is not None and self.kind == "lifecycle"
         for name, is_set in others.items():

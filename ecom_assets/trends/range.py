@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from ecom_assets.errors import DefinitionError
+from ecom_assets.questions.compared import A_YEAR_BEFORE, YEAR_OF_WEEKS
 from ecom_assets.tables.days import (
     AHEAD_WEEKS,
     CLOCK_S,
     EPOCH_WEEKDAY,
+    MONTHS,
     ONE_DAY,
     Days,
     Ends,
@@ -20,6 +23,8 @@ from ecom_assets.tables.days import (
 )
 from ecom_assets.tables.values import WEEKDAYS
 from ecom_assets.trends.question import MOST_DAYS, TrendQuestion
+
+FEBRUARY: Final = 2
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,15 @@ class TrendRange:
                 "another period."
             )
 
-    def before(self) -> "TrendRange":
-        """Return the range of equal length before this one."""
-        length = self.last - self.first + ONE_DAY
-        return replace(self, first=self.first - length, last=self.last - length)
+    def compared(self, trend: TrendQuestion) -> "TrendRange":
+        """Return the range that this one is compared with: of equal length before it, or a year before.
+
+        A year before, days and weeks begin on the same weekdays, and longer periods on the same days of the year.
+        """
+        if trend.compare == A_YEAR_BEFORE and trend.period in MONTHS:
+            return replace(self, first=a_year_before(self.first), last=a_year_before(self.last))
+        back = YEAR_OF_WEEKS if trend.compare == A_YEAR_BEFORE else self.last - self.first + ONE_DAY
+        return replace(self, first=self.first - back, last=self.last - back)
 
     def since_ever(self, trend: TrendQuestion) -> "TrendRange":
         """Return the range from the first day of the data, or of the first period if that is earlier."""
@@ -124,6 +134,11 @@ class TrendRange:
         if isinstance(start, datetime):
             return (start.replace(tzinfo=UTC).astimezone(ZoneInfo(self.timezone)).date(),) * 2
         return start, next_start(start, trend.period) - ONE_DAY
+
+
+def a_year_before(day: date) -> date:
+    """Return the same day a year before; of 29 February, the 28th."""
+    return day.replace(year=day.year - 1, day=min(day.day, 28) if day.month == FEBRUARY else day.day)
 
 
 def period_of(day: date, trend: TrendQuestion) -> date:

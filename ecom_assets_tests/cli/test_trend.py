@@ -35,7 +35,7 @@ DEFINITION = {
     "limit": 10,
     "cumulative": False,
     "moving_average": 1,
-    "compare": False,
+    "compare": None,
     "formula": None,
     "first_date": "2026-03-02",
     "last_date": "2026-03-05",
@@ -74,6 +74,7 @@ def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
         "stickiness": None,
         "lifecycle": None,
         "warnings": [],
+        "before": None,
         "compared": None,
         "rows": {"read": 6, "counted": 5, "rejected": {"missing_identity": 1}},
     }

@@ -16,10 +16,11 @@ class Node:
     texts: list[str] = field(default_factory=list)
 
     def all(self, tag: str, **attributes: str) -> list["Node"]:
-        """Return the elements below with a tag; `class_` names one of its classes."""
+        """Return the elements below with a tag, without those of templates; `class_` names one of its classes."""
         wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
         here = [self] if self.tag == tag and all(self._has(*item) for item in wanted.items()) else []
-        return here + [node for child in self.children for node in child.all(tag, **attributes)]
+        inside = () if self.tag == "template" else self.children
+        return here + [node for child in inside for node in child.all(tag, **attributes)]
 
     def one(self, tag: str, **attributes: str) -> "Node":
         """Return the first of them."""

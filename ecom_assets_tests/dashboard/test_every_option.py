@@ -9,7 +9,7 @@ import pytest
 
 from ecom_assets.all_questions import all_questions
 from ecom_assets.cli.app import COMMANDS, load_command
-from ecom_assets.dashboard.forms import inputs_of
+from ecom_assets.dashboard.form_inputs import inputs_of
 from ecom_assets.dashboard.page import all_pages
 from ecom_assets.questions.answer import Kind
 from ecom_assets.questions.model import QuestionField, fields_of

@@ -56,7 +56,7 @@ def _spec() -> dict[str, Any]:
 
 
 BUILDER: Final = Builder(
-    CORRELATION, {"step1": "product_view", "step2": "purchase", "properties": "product_category"}, days=90
+    CORRELATION, {"step1": "product_view", "step2": "purchase", "properties": "product_category", "last": "90d"}
 )
 PAGE = question_page(
     BUILDER,

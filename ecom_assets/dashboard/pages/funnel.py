@@ -1,13 +1,24 @@
 """Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
 
+from functools import partial
 from typing import Any, Final
 
+from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import ad_hoc
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn, Tile, Tiles
-from ecom_assets.dashboard.formats import formatted
-from ecom_assets.dashboard.forms import Answer, Builder, FormInput, answered, context, correct_first, question_page
-from ecom_assets.dashboard.page import Section, View, csv_address
+from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tile, Tiles
+from ecom_assets.dashboard.form_inputs import FormInput
+from ecom_assets.dashboard.formats import Kind, formatted
+from ecom_assets.dashboard.forms import (
+    Answer,
+    Builder,
+    answered,
+    break_down_by,
+    context,
+    correct_first,
+    question_page,
+)
+from ecom_assets.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.funnels.answer import FUNNEL, AtStep, FunnelStepAnswer
 
 EXTRA: Final = (
@@ -33,49 +44,116 @@ def with_unit(definition: dict[str, Any], fields: Any) -> dict[str, Any]:  # noq
 
 BUILDER: Final = Builder(
     FUNNEL,
-    {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase"},
-    extra={"more": EXTRA},
+    {"step1": "product_view", "step2": "add_to_cart", "step3": "purchase", "last": "90d"},
+    extra={"counting": EXTRA[:1], "list": EXTRA[1:]},
     make=with_unit,
 )
 
 
-def steps(answer: Answer) -> Block:
-    """Return the steps as bars, with conversion and times as a table."""
-    rows = [{**row, "label": f"{row['step']} · {row['event_type']}"} for row in answer["steps"]]
-    return Chart(
-        _bars(),
-        rows,
-        STEPS,
-        "A bar per step of the funnel.",
-        csv=csv_address(answer),
-        height=max(120, 56 * len(rows)),
-        definition="How many got to each step within the window, one after the other as the order says.",
+def steps(view: View) -> Block:
+    """Return the steps as bars with shares, times and those who dropped off, each leading on to who they are."""
+    return answered(BUILDER, partial(_bars, view))(view)
+
+
+def _bars(view: View, answer: Answer) -> Block:
+    before = answer["before"]["steps"] if answer["before"] else []
+    rows = [
+        _step(view, answer, position, before[position] if before else None) for position in range(len(answer["steps"]))
+    ]
+    return Custom("funnel.html", {
+        "steps": rows, "columns": STEPS, "csv": csv_address(answer), "links": _next_questions(view),
+    })  # fmt: skip
+
+
+def _step(view: View, answer: Answer, position: int, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what the bar of a step says; `lost_count` are those of the step before who went no further."""
+    row, number = answer["steps"][position], answer["steps"][position]["step"]
+    earlier = answer["steps"][position - 1] if position else None
+    lost = (
+        earlier["count"] - row["count"] if earlier and not row.get("optional") and not earlier.get("optional") else None
     )
+    may = view.may(Scope.PERSONAL) and answer is context(view, BUILDER).answer
+    return {
+        **row,
+        "optional": row.get("optional"),
+        "label": f"{number} · {row['event_type']}",
+        "share": row["conversion_from_start"] or 0.0,
+        "lost_count": lost if lost is not None and lost >= 0 else None,
+        "lost_rate": lost / earlier["count"] if earlier and lost is not None and earlier["count"] else None,
+        "before": before,
+        "who": view.here(who=number, who_stopped=None) + WHO if may else "",
+        "stopped": view.here(who=number - 1, who_stopped="yes") + WHO if may and position else "",
+    }
 
 
-def _bars() -> charts.Spec:
-    spec = charts.ranking("label", "count", sort=None)
-    return {**spec, "encoding": {**spec["encoding"], "tooltip": charts.tips(STEPS[:4])}}
+WHO: Final = "#s7-title"
+"""The section that lists who is at a step."""
+
+
+def _next_questions(view: View) -> list[tuple[str, str]]:
+    """Return what can be asked next about the same steps: the words of each link, and its address."""
+    chosen = view.filters.model_dump(exclude_defaults=True)
+    of_days = {
+        name: chosen[name] for name in ("start_date", "end_date", "last", "segment", "where") if chosen.get(name)
+    }
+    asked = {name: text for name, text in chosen.items() if name.startswith(("step", "where_step"))}
+    last = [asked[name] for name in sorted(asked, key=lambda name: (len(name), name)) if name.startswith("step")][-1:]
+    return [
+        (
+            "What goes with converting",
+            address_of("correlation", {**asked, **of_days, "properties": "product_category"}),
+        ),
+        ("Which paths lead there", address_of("paths", {"to_step": "".join(last), **of_days})),
+        ("Week by week", view.here(over="week")),
+    ]
 
 
 def totals(answer: Answer) -> Block:
-    """Return who entered, who converted, and the share."""
-    first, last = answer["steps"][0], answer["steps"][-1]
+    """Return who entered, who converted, and the share, beside those of the days that they are compared with."""
+    now, before = _totals_of(answer), _totals_of(answer["before"]) if answer["before"] else {}
     return Tiles(
-        (
-            Tile("Entered", first["count"], "count", "Those at step 1."),
-            Tile("Converted", last["count"], "count", "Those at the last step."),
-            Tile("Conversion", last["conversion_from_start"], "rate", "Those at the last step among those at step 1."),
-            Tile("Median time", last["median_s_from_start"], "seconds", "Median of the time from step 1 to the last."),
+        tuple(
+            Tile(label, now[label], kind, meaning, before.get(label), _change(now[label], before.get(label)), better)
+            for label, kind, meaning, better in TOTALS
         ),
-        compared=False,
+        compared=bool(before),
     )
 
 
-def over_time(answer: Answer) -> Block:
-    """Return the conversion of those who entered in each period."""
+TOTALS: Final[tuple[tuple[str, Kind, str, Any], ...]] = (
+    ("Entered", "count", "Those at step 1.", "up"),
+    ("Converted", "count", "Those at the last step.", "up"),
+    ("Conversion", "rate", "Those at the last step among those at step 1.", "up"),
+    ("Median time", "seconds", "Median of the time from step 1 to the last.", "down"),
+)
+"""The numbers above the bars: label, kind, meaning, and the direction that is good."""
+
+
+def _totals_of(answer: Answer) -> dict[str, Any]:
+    first, last = answer["steps"][0], answer["steps"][-1]
+    values = (first["count"], last["count"], last["conversion_from_start"], last["median_s_from_start"])
+    return {label: value for (label, *_), value in zip(TOTALS, values, strict=True)}
+
+
+def _change(now: float | None, before: float | None) -> float | None:
+    return (now - before) / before if now is not None and before else None
+
+
+MOST_LINES: Final = 6
+"""Values of the breakdown that are drawn over time: more lines hide each other."""
+
+
+def over_time(view: View) -> Block:
+    """Return the conversion of those who entered in each period, or links to it."""
+    return answered(BUILDER, partial(_over_time, view))(view)
+
+
+def _over_time(view: View, answer: Answer) -> Block:
     if not answer["cohorts"]:
-        return Notice("Choose a period under “Over time, by” to see the conversion of those who entered in it.", "info")
+        periods = (("day", "Day by day"), ("week", "Week by week"), ("month", "Month by month"))
+        links = [{"label": label, "href": view.here(over=period)} for period, label in periods]
+        return Custom("links.html", {"words": "The conversion of those who entered in each period:", "links": links})
+    drawn = {part["value"] for part in answer["breakdown"][:MOST_LINES]} | {"All"}
     rows = [
         {
             "start": charts.day_of(cohort["start"]),
@@ -87,7 +165,7 @@ def over_time(answer: Answer) -> Block:
         }
         for cohort in answer["cohorts"]
         for part in ({**cohort, "value": "All"}, *(cohort["breakdown"] or ()))
-        if part["steps"]
+        if part["steps"] and part["value"] in drawn
     ]
     is_broken_down = any(row["value"] != "All" for row in rows)
     columns = (
@@ -103,14 +181,20 @@ def over_time(answer: Answer) -> Block:
         if is_broken_down
         else charts.line("start", "conversion", kind="rate", title="Conversion")
     )
-    return Chart(spec, rows, columns, "Conversion by period of entry, as a line.", csv=csv_address(answer),
-                 note="Where the window of some is still open, the share can grow.")  # fmt: skip
+    cut = len(answer["breakdown"]) - MOST_LINES
+    note = "Where the window of some is still open, the share can grow."
+    note += f" {cut:,} less frequent values are in the CSV only." if cut > 0 else ""
+    return Chart(spec, rows, columns, "Conversion by period of entry, as a line.", csv=csv_address(answer), note=note)
 
 
-def breakdown(answer: Answer) -> Block:
-    """Return each value of the breakdown."""
+def breakdown(view: View) -> Block:
+    """Return each value of the breakdown, or links that break down by what events have."""
+    return answered(BUILDER, partial(_values_of, view))(view)
+
+
+def _values_of(view: View, answer: Answer) -> Block:
     if not answer["breakdown"]:
-        return Notice("Name a column under “Break down by” to compare its values.", "info")
+        return break_down_by(view)
     count = len(answer["steps"])
     rows = [
         {
@@ -120,12 +204,8 @@ def breakdown(answer: Answer) -> Block:
         }
         for part in answer["breakdown"]
     ]
-    middle = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
-    columns = [
-        TableColumn("value", "Value"),
-        *middle,
-        TableColumn("conversion", "Conversion", "rate", bar="conversion"),
-    ]
+    ends = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
+    columns = [TableColumn("value", "Value"), *ends, TableColumn("conversion", "Conversion", "rate", bar="conversion")]
     return DataTable(rows, columns, csv=csv_address(answer))
 
 
@@ -144,7 +224,7 @@ def times(answer: Answer) -> Block:
         f"Bars of how many took how long between {between}.",
         height=max(120, 24 * len(rows)),
         csv=csv_address({"bins": [{name: row[name] for name in bars[0]} for row in rows]}) if rows else "",
-        note=f"Between {between}; other steps under More, “Time to convert”.",
+        note=f"Between {between}; other steps under “Time to convert”.",
     )
 
 
@@ -167,7 +247,7 @@ def who(view: View) -> Block:
     if not outcome.answer:
         return correct_first()
     if not view.filters.who.strip():
-        return Notice("Give a step under More, “List who is at step”; it needs the scope personal.", "info")
+        return Notice("Choose a step above, or one under “List the visitors”; it needs the scope personal.", "info")
     parameters = ad_hoc.FunnelWhoParameters.model_validate(
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
@@ -181,9 +261,9 @@ PAGE = question_page(
     BUILDER,
     (
         Section("Totals", answered(BUILDER, totals), is_titled=False),
-        Section("Steps", answered(BUILDER, steps)),
-        Section("Breakdown", answered(BUILDER, breakdown)),
-        Section("Over time", answered(BUILDER, over_time), width="half"),
+        Section("Steps", steps, width="half"),
+        Section("Breakdown", breakdown, width="half"),
+        Section("Over time", over_time, width="half"),
         Section("Time to convert", answered(BUILDER, times), width="half"),
         Section("Who is at a step", who),
     ),

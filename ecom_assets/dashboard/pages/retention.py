@@ -8,7 +8,8 @@ from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import ad_hoc
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
-from ecom_assets.dashboard.forms import Answer, Builder, FormInput, answered, context, correct_first, question_page
+from ecom_assets.dashboard.form_inputs import FormInput
+from ecom_assets.dashboard.forms import Answer, Builder, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.retention.answer import RETENTION, InCell, RetentionCohort, RetentionTotal
 
@@ -18,7 +19,7 @@ OF_A_CELL: Final = (
     FormInput("who_period", "In its period", "all of it", about=("period",)),
     FormInput("who_returned", "Of these", options=(("", "who came back"), ("false", "who did not"))),
 )
-BUILDER: Final = Builder(RETENTION, {"period": "week", "last_period": "12"}, extra={"more": OF_A_CELL})
+BUILDER: Final = Builder(RETENTION, {"period": "week", "last_period": "12"}, extra={"list": OF_A_CELL})
 CELLS: Final = (
     *TableColumn.from_fields(RetentionCohort, "cohort", "size"),
     *TableColumn.from_fields(RetentionTotal, "period", "returned", "rate"),

@@ -41,11 +41,6 @@
     form.addEventListener("submit", () => { for (const one of form.querySelectorAll("input")) if (!one.value) one.disabled = true; });
   }
 
-  // Builders: what is left empty stays out of the address.
-  for (const form of document.querySelectorAll("form.builder")) {
-    form.addEventListener("submit", () => { for (const one of form.querySelectorAll("input, select")) if (!one.value) one.disabled = true; });
-  }
-
   // Charts
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   function config() {

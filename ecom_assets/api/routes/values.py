@@ -1,0 +1,67 @@
+"""The route of the values that a column has, from which forms let people choose."""
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from ecom_assets.api.parameters import Context, PagedDaysParameters
+from ecom_assets.api.problems import documented
+from ecom_assets.api.store.question_source import TableSource
+from ecom_assets.questions.answer import Answer, number
+from ecom_assets.questions.values import MOST_DOCUMENTS, column_values
+from ecom_assets.tables.queries import within
+from ecom_assets.tables.values import check_column
+
+router = APIRouter(tags=["ad hoc"], responses=documented(409, 413))
+DEFINITION: Final = {
+    "value": "A value of the column as text; of `properties`, one of its keys as columns are named",
+    "kind": "What conditions compare it with: text, number or boolean; of other columns their type",
+    "event_count": "Events that have it; of the keys of properties, among the newest "
+    f"{MOST_DOCUMENTS:,} events with any",
+}
+
+
+class ValuesParameters(PagedDaysParameters):
+    """Whose values to return."""
+
+    column: str = Field(
+        "event_type", min_length=1, max_length=500,
+        description="A column of events or a properties.key; `properties` for the keys that there are",
+        examples=["product_category"],
+    )  # fmt: skip
+    event_type: str | None = Field(None, max_length=500, description="Only of events of this type")
+    search: str = Field("", max_length=200, description="Only values that contain this, in upper or lower case")
+
+
+class ColumnValue(BaseModel):
+    """A value that events have in a column."""
+
+    value: str = Field(title="Value", description=DEFINITION["value"], examples=["Shoes"])
+    kind: str = Field(description=DEFINITION["kind"], examples=["text"])
+    event_count: int = number("Events", "count", DEFINITION["event_count"], examples=[412])
+
+
+class ValuesAnswer(Answer):
+    """The values of a column."""
+
+    column: str = Field(description="As requested")
+    event_type: str | None = Field(description="As requested; null for all events")
+    total_count: int = Field(description="How many values there are", examples=[3])
+    values: list[ColumnValue] = Field(description="The most frequent first, ties by value")
+
+
+@router.get("/analytics/values", response_model=ValuesAnswer, summary="Values of a column of events")
+def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -> dict[str, Any]:
+    """Return the values that a column has in events of some days; one with personal data needs the scope `personal`."""
+    check_column("`column`", parameters.column)
+    TableSource(context.request, context.reading, context.settings).allow([parameters.column])
+    period = context.period(parameters, "events")
+    events = within(context.reading.events(), period)
+    if parameters.event_type is not None:
+        events = events.filter(events.event_type == parameters.event_type)
+    rows, count = column_values(context.reading, events, parameters.column, parameters.search, parameters.page)
+    numbers = {
+        "column": parameters.column, "event_type": parameters.event_type, "total_count": count, "values": rows
+    }  # fmt: skip
+    return context.answer(parameters, DEFINITION, numbers, period)
