@@ -2,41 +2,67 @@
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
 
+from ecom_assets.questions.source import EventSource
 from ecom_assets.tables.columns import column_of, comparable, kind_of_column, text_of
-from ecom_assets.tables.queries import Page, Reading, Row, page_of
+from ecom_assets.tables.queries import Page, Period, Row, within
 from ecom_assets.tables.values import JSON_COLUMN, json_path
 
 MOST_DOCUMENTS: Final = 10_000
 """The newest events whose keys are counted: a key that none of them has is rare."""
 
 
-def column_values(reading: Reading, events: ir.Table, column: str, search: str, page: Page) -> tuple[list[Row], int]:
-    """Return a page of the values of a column with the events that have each, and how many values there are.
+@dataclass(frozen=True)
+class ValuesQuestion:
+    """Which values are asked for.
 
-    Args:
-        reading: What the events are read from.
-        events: Rows of `CleanEvents`.
-        column: A column, a `properties.key`, or `properties` for its keys.
+    Attributes:
+        column: A column of events, a `properties.key`, or `properties` for its keys.
+        event_type: Only of events of this type; None for all.
         search: What values contain, in upper or lower case; empty for all.
         page: Which of them: the most frequent first, ties by value and kind.
+    """
+
+    column: str
+    event_type: str | None
+    search: str
+    page: Page
+
+
+def column_values(source: EventSource, period: Period, question: ValuesQuestion) -> tuple[list[Row], int]:
+    """Return a page of the values of a column with the events that have each, and how many values there are.
 
     Raises:
-        DefinitionError: The column is missing.
+        EcomError: The column is missing, the caller may not see it, or the period has too many events.
     """
-    if column == JSON_COLUMN:
-        keys = key_counts(reading.rows(documents_of(events)), search)
-        return keys[page.offset : page.offset + page.limit], len(keys)
+    source.allow([question.column])
+    page = question.page
+    with source.open(None, None) as opened:
+        opened.extent(period)
+        events = within(opened.events(), period)
+        if question.event_type is not None:
+            events = events.filter(events.event_type == question.event_type)
+        if question.column == JSON_COLUMN:
+            keys = key_counts(opened.con.to_pyarrow(documents_of(events)).to_pylist(), question.search)
+            return keys[page.offset : page.offset + page.limit], len(keys)
+        counts = value_counts(events, question.column, question.search)
+        ordered = counts.order_by([counts.event_count.desc(), "value", "kind"])
+        shown = opened.con.to_pyarrow(ordered.limit(page.limit, offset=page.offset)).to_pylist()
+        return shown, opened.con.to_pyarrow(counts.count()).as_py()
+
+
+def value_counts(events: ir.Table, column: str, search: str) -> ir.Table:
+    """Return the values of a column that contain a text, the kind of each, and the events that have it."""
     values = events.select(value=text_of(events, column), kind=_kind_of(events, column))
     values = values.filter(values.value.notnull() & (values.value != ""))
     if search:
         values = values.filter(values.value.lower().contains(search.lower()))
-    counts = values.group_by("value", "kind").agg(event_count=values.count())
-    return page_of(reading, counts, [counts.event_count.desc(), "value", "kind"], page)
+    return values.group_by("value", "kind").agg(event_count=values.count())
 
 
 def _kind_of(events: ir.Table, column: str) -> ir.StringValue:

@@ -9,8 +9,7 @@ from ecom_assets.api.parameters import Context, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.question_source import TableSource
 from ecom_assets.questions.answer import Answer, number
-from ecom_assets.questions.values import MOST_DOCUMENTS, column_values
-from ecom_assets.tables.queries import within
+from ecom_assets.questions.values import MOST_DOCUMENTS, ValuesQuestion, column_values
 from ecom_assets.tables.values import check_column
 
 router = APIRouter(tags=["ad hoc"], responses=documented(409, 413))
@@ -55,12 +54,10 @@ class ValuesAnswer(Answer):
 def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -> dict[str, Any]:
     """Return the values that a column has in events of some days; one with personal data needs the scope `personal`."""
     check_column("`column`", parameters.column)
-    TableSource(context.request, context.reading, context.settings).allow([parameters.column])
     period = context.period(parameters, "events")
-    events = within(context.reading.events(), period)
-    if parameters.event_type is not None:
-        events = events.filter(events.event_type == parameters.event_type)
-    rows, count = column_values(context.reading, events, parameters.column, parameters.search, parameters.page)
+    question = ValuesQuestion(parameters.column, parameters.event_type, parameters.search, parameters.page)
+    source = TableSource(context.request, context.reading, context.settings)
+    rows, count = column_values(source, period, question)
     numbers = {
         "column": parameters.column, "event_type": parameters.event_type, "total_count": count, "values": rows
     }  # fmt: skip
