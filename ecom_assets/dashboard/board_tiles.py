@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from ecom_assets.api.routes import behaviour, funnels, sales
 from ecom_assets.boards.model import Board, BoardTile, SavedQuestion
@@ -55,7 +56,10 @@ def question_tile(view: View, board: Board, tile: BoardTile, saved: SavedQuestio
         EcomError: It cannot be asked, or is refused.
     """
     page = page_of(saved.declared)
-    own = View(page, page.asks(), view.context, outcome=outcome_of(view, page.builder, board.asked(saved, period)))
+    chosen = {name: text for name, text in parse_qsl(saved.form) if name in page.asks.model_fields and name != "last"}
+    days = {"start_date": str(period.start_date), "end_date": str(period.end_date)}
+    filters = page.asks.model_validate({**chosen, **days})  # what the links of the section go on with
+    own = View(page, filters, view.context, outcome=outcome_of(view, page.builder, board.asked(saved, period)))
     answer, sections = own.outcome.answer, sections_of(saved.declared)
     view.ranges.append(answer["range"])
     own.ranges.append(answer["range"])

@@ -1,7 +1,9 @@
 """Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import ad_hoc
@@ -50,6 +52,18 @@ BUILDER: Final = Builder(
 )
 
 
+MEANING: Final = "How many got to each step within the window, one after the other as the order says."
+
+
+@dataclass(frozen=True)
+class FunnelChart(Chart):
+    """The steps of a funnel as bars that the server draws, with numbers and links on them."""
+
+    template: ClassVar[str] = "funnel.html"
+    links: Sequence[tuple[str, str]] = ()
+    """What can be asked next: the words of each link, and its address."""
+
+
 def steps(view: View) -> Block:
     """Return the steps as bars with shares, times and those who dropped off, each leading on to who they are."""
     return answered(BUILDER, partial(_bars, view))(view)
@@ -60,9 +74,8 @@ def _bars(view: View, answer: Answer) -> Block:
     rows = [
         _step(view, answer, position, before[position] if before else None) for position in range(len(answer["steps"]))
     ]
-    return Custom("funnel.html", {
-        "steps": rows, "columns": STEPS, "csv": csv_address(answer), "links": _next_questions(view),
-    })  # fmt: skip
+    return FunnelChart({}, rows, STEPS, "A bar per step of the funnel.", csv=csv_address(answer), definition=MEANING,
+                       links=_next_questions(view))  # fmt: skip
 
 
 def _step(view: View, answer: Answer, position: int, before: dict[str, Any] | None) -> dict[str, Any]:
