@@ -20,11 +20,12 @@ from ecom_assets.operations.requests import RELEASE, OperationRequest, Requests
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
-from ecom_assets.sources.events import days_to_compute, events_place, has_landed, is_table, open_events
+from ecom_assets.sources.events import days_to_compute, events_place, is_table, open_events
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.manifest import is_generated
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import is_derived, remember_first_day
+from ecom_assets.sources.landing import has_landed
 from ecom_assets.sources.presence import EVENTS
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.asset import asset_key

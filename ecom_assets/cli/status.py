@@ -18,8 +18,7 @@ from ecom_assets.orders.held_days import held_day_entry, held_days
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.published import PublicationStatus, published_state
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.events import is_stream
-from ecom_assets.sources.landing import landing_folder
+from ecom_assets.sources.landing import STREAM_KINDS, StreamKind, is_stream, stream_folder
 from ecom_assets.sources.stream_ledger import ledgers, noted_processes
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
@@ -102,10 +101,13 @@ def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
 
 def _stream_lines(settings: Settings) -> list[str]:
     """Return a line for each partition of a stream that lands here: how far it is, and what it lost."""
-    if not is_stream(settings):
-        return []
+    kinds = [kind for kind in STREAM_KINDS if is_stream(settings, kind)]
+    return [line for kind in kinds for line in _stream_lines_of(settings, kind)]
+
+
+def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:
     lines = []
-    landing = landing_folder(settings)
+    landing = stream_folder(settings, kind)
     for ledger, entry in ledgers(landing).items():
         lost = f"; {entry.lost_count:,} messages were deleted by the broker unread" if entry.lost else ""
         lines.append(f"{entry.topic}/{ledger.partition} is read up to offset {entry.next_offset:,}{lost}.")
@@ -114,7 +116,8 @@ def _stream_lines(settings: Settings) -> list[str]:
         seen = datetime.fromtimestamp(state["at"], UTC).isoformat(timespec="seconds")
         fault = f"; it waits: {state['error']}" if state["error"] else ""
         lines.append(f"Process {state['process']} of `ecom stream` had a lag of {lag:,} messages at {seen}{fault}.")
-    return lines or ["No message of the stream has landed yet; run `ecom stream`."]
+    command = "ecom stream" if kind == "events" else f"ecom stream --kind {kind}"
+    return lines or [f"No message of the stream of {kind} has landed yet; run `{command}`."]
 
 
 def _failing_checks(instance: dg.DagsterInstance, definitions: dg.Definitions) -> dict[str, list[str]]:

@@ -1,23 +1,30 @@
-"""`ecom stream`: take events from Kafka topics into the landing folder."""
+"""`ecom stream`: take events, orders or customers from Kafka topics into a landing folder."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ecom_assets.cli.options import OwnData
 from ecom_assets.cli.platform_run import settings_of
+from ecom_assets.errors import UsageError
 from ecom_assets.settings.home import close_to_others
-from ecom_assets.settings.settings import own_places
-from ecom_assets.sources.landing import landing_folder
+from ecom_assets.settings.settings import Settings, own_places
+from ecom_assets.sources.landing import StreamKind, address_of, landing_folder, stream_folder
 
 
 def stream(
-    address: Annotated[str, typer.Argument(help="kafka://HOST:PORT/TOPIC; default ECOM_EVENTS.")] = "",
+    address: Annotated[
+        str, typer.Argument(help="kafka://HOST:PORT/TOPIC; default ECOM_EVENTS, or that of --kind.")
+    ] = "",
+    kind: Annotated[
+        StreamKind, typer.Option(help="What the messages are; ECOM_ORDERS and ECOM_CUSTOMERS name the others' topics.")
+    ] = "events",
     events: Annotated[
         list[str] | None, typer.Option("--events", help="Folder in which the events land; default ECOM_EVENTS.")
     ] = None,
     mapping: Annotated[
-        str | None, typer.Option(help="Mapping of the messages; default ECOM_EVENTS_MAPPING of a stream.")
+        str | None, typer.Option(help="Mapping of the messages; default ECOM_EVENTS_MAPPING, or that of --kind.")
     ] = None,
     accept_reset: Annotated[
         bool, typer.Option("--accept-reset", help="Go on with topics that were created again or lost their end.")
@@ -28,16 +35,25 @@ def stream(
     from ecom_assets.stream.health import shown  # noqa: PLC0415 (as above)
     from ecom_assets.stream.running import opened_stream, run_until_stopped  # noqa: PLC0415 (as above)
 
+    if events and kind != "events":
+        raise UsageError(f"--events is the folder in which events land; {kind} land in <home>/landing/{kind}.")
     settings = settings_of(OwnData.read(events, None, None, (None, None)))
-    source = StreamAddress.parse(address or settings.events)
-    landing = landing_folder(settings if settings.events else settings.model_copy(update={"events": address}))
+    source = StreamAddress.parse(address or address_of(settings, kind), kind)
     if mapping:
-        settings = settings.model_copy(update={"events_mapping": mapping})
+        settings = settings.model_copy(update={f"{kind}_mapping": mapping})
+    landing = _landing_of(settings, kind, address)
     close_to_others(own_places(settings), settings.home)
     with (
         opened_stream(settings, source, landing, accepts_reset=accept_reset) as opened,
         shown(opened, settings.stream_host, settings.stream_port) as health,
     ):
         names = ", ".join(source.topics)
-        typer.echo(f"Events of {names} land in {landing}; state: {health or 'none'}; stop it with Ctrl-C.", err=True)
+        said = f"{kind.title()} of {names} land in {landing}; state: {health or 'none'}; stop it with Ctrl-C."
+        typer.echo(said, err=True)
         run_until_stopped(opened)
+
+
+def _landing_of(settings: Settings, kind: StreamKind, address: str) -> Path:
+    if kind != "events":
+        return stream_folder(settings, kind)
+    return landing_folder(settings if settings.events else settings.model_copy(update={"events": address}))

@@ -15,7 +15,7 @@ from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table
 from ecom_assets.sources.files.formats import LANDING_DAY
-from ecom_assets.sources.landing import dead_letter_folder
+from ecom_assets.sources.landing import dead_letter_folder, stream_folders
 
 
 def find_letters(settings: Settings, person: Person) -> list[FileRecords]:
@@ -48,11 +48,9 @@ def remove_letters(settings: Settings, person: Person) -> None:
 
 def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
     """Yield the files of dead letters, with their day of arrival."""
-    if is_table(settings):
-        return
-    for place in events_place(settings):
-        folder = dead_letter_folder(Path(place))
-        if "://" in place or not folder.is_dir():
+    places = [] if is_table(settings) else [Path(place) for place in events_place(settings) if "://" not in place]
+    for folder in map(dead_letter_folder, dict.fromkeys([*places, *stream_folders(settings)])):
+        if not folder.is_dir():
             continue
         for day_folder in sorted(folder.iterdir()):
             if LANDING_DAY.fullmatch(day_folder.name):

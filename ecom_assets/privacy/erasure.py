@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, other_files
 from ecom_assets.privacy.dead_letters import find_letters, remove_letters
 from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
+from ecom_assets.privacy.landed_customers import find_customers, remove_customers
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
 from ecom_assets.privacy.other_files import NamingFiles
@@ -186,9 +188,10 @@ class Erasure:
             closing(plain_connection(self.settings.memory_limit)) as con,
         ):
             remove_replaced(self.settings)  # or what compaction still keeps for readers would keep the person
-            for files in landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings)):
-                for file in remove_records(files, self._person):
-                    self.say(f"  {file.path}: {file.record_count:,} records")
+            every = landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings))
+            removed = (file for files in every for file in remove_records(files, self._person))
+            for file in chain(removed, remove_customers(self.settings, self._person)):
+                self.say(f"  {file.path}: {file.record_count:,} records")
             remove_letters(self.settings, self._person)
         return list(self.pending.plan["files"])
 
@@ -371,7 +374,7 @@ def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
         every = landing_files(con, settings, may_be_empty=_may_be_empty(settings))
         records = [record for files in every for record in find_records(files, person)]
-    return [*records, *find_letters(settings, person)]
+    return [*records, *find_customers(settings, person), *find_letters(settings, person)]
 
 
 @contextmanager

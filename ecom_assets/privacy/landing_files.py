@@ -26,14 +26,14 @@ from ecom_assets.errors import SourceError
 from ecom_assets.privacy.erased_people import words_of
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, has_landed, is_table, open_events, sandbox_is_missing
+from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, NoFilesError
 from ecom_assets.sources.files.mapping import EVENT, RecordMapping, SourceField, load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import Layout, field_sql, json_pointer, parquet_text
 from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES, UTF_8, opened_bytes
-from ecom_assets.sources.landing import FOOTER_KEYS, footer_of
+from ecom_assets.sources.landing import FOOTER_KEYS, footer_of, has_landed
 from ecom_assets.sources.order_reports.api import ACTIVITIES, report_path, stored_files
 from ecom_assets.sources.order_reports.report_files import activity_mapping, are_activities
 from ecom_assets.sources.order_reports.source import has_events, open_orders
@@ -339,7 +339,7 @@ def landing_files(
     opens: list[Callable[[], RecordFiles]] = []
     if has_events(settings) and (has_own or not (settings.has_own_data or sandbox_is_missing(settings))):
         opens.append(lambda: open_events(con, settings, events_place(settings)))
-    if settings.orders:
+    if settings.orders and has_landed(settings, "orders"):
         opens.append(lambda: open_orders(con, settings))
     homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]
     stored = [path for home in homes for path in stored_files(home)]

@@ -25,10 +25,11 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.serving.earlier_links import EarlierLinks, PublishedLinks
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, has_landed, is_table, mapping_name
+from ecom_assets.sources.events import events_place, is_table, mapping_name
 from ecom_assets.sources.files.formats import FreshFile, NewestFiles, newest_files
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.sources.landing import has_landed
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import NoSourceError
 from ecom_assets.warehouse.local import connect, keep_within

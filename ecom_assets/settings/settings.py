@@ -107,12 +107,22 @@ class Settings(
         SecretStr(""),
         description="Postgres database to which the marts are published: postgres://user:password@host/database",
     )
-    events: str = Field("", description="Paths or globs of events, by commas (`\\,` within one); default the sandbox")
+    events: str = Field(
+        "",
+        description="Paths or globs of events, by commas (`\\,` within one), or kafka://HOST:PORT/TOPIC; default the "
+        "sandbox",
+    )
     events_mapping: str = Field("ecommerce", description="Name of an included mapping, or a YAML file")
-    orders: str = Field("", description="Paths or globs of orders, by commas (`\\,` within one); default the sandbox")
+    orders: str = Field(
+        "",
+        description="Paths or globs of orders, by commas (`\\,` within one), or kafka://HOST:PORT/TOPIC; default the "
+        "sandbox",
+    )
     orders_mapping: str = Field("user_order_log", description="Name of an included mapping of orders, or a YAML file")
     customers: str = Field(
-        "", description="Paths or globs of files of customers, by commas, in place of the customer API"
+        "",
+        description="Paths or globs of files of customers, by commas, or kafka://HOST:PORT/TOPIC, in place of the "
+        "customer API",
     )
     customers_mapping: str = Field(
         "customers",

@@ -28,6 +28,7 @@ from ecom_assets.sources.files.manifest import (
     read_manifest,
     write_manifest,
 )
+from ecom_assets.sources.landing import stream_folders
 from ecom_assets.sources.landing_lock import changing_landing_files
 from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.sources.stream_ledger import is_settled, ledgers, settle_ledgers
@@ -98,15 +99,17 @@ def _settle(settings: Settings) -> None:
 
 
 def landing_folders(settings: Settings) -> Iterator[Path]:
-    """Yield the folders `received_date=…` in which the platform's own event files can be, links left out."""
-    if not has_events(settings) or is_table(settings):
-        return
-    for name in events_place(settings):
-        top = Path(name)
-        if "://" in name or not top.is_dir():
-            continue
+    """Yield the folders `received_date=…` in which the platform's own files can be, links left out."""
+    for top in landings(settings):
         own = [top] if LANDING_DAY.fullmatch(top.name) else []
         yield from sorted(own + [path for path in top.iterdir() if LANDING_DAY.fullmatch(path.name) and path.is_dir()])
+
+
+def landings(settings: Settings) -> list[Path]:
+    """Return the folders in which the platform's own files can be: that of events, and those of streams."""
+    names = events_place(settings) if has_events(settings) and not is_table(settings) else []
+    tops = [Path(name) for name in names if "://" not in name]
+    return [top for top in dict.fromkeys([*tops, *stream_folders(settings)]) if top.is_dir()]
 
 
 @dataclass(frozen=True)

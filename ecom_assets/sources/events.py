@@ -13,7 +13,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import split_places
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.landing import NATIVE, STREAM, landing_folder
+from ecom_assets.sources.landing import NATIVE, has_landed, is_stream, landing_folder
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows
 from ecom_assets.warehouse.local import temporary
@@ -72,16 +72,6 @@ def events_place(settings: Settings) -> list[str]:
 def mapping_name(settings: Settings) -> str:
     """Return the name of the mapping of event files; what landed, and the sandbox shop, have the native one."""
     return settings.events_mapping if settings.events and not is_stream(settings) else NATIVE
-
-
-def is_stream(settings: Settings) -> bool:
-    """Return whether events come from Kafka topics, which `ecom stream` brings into landing files."""
-    return settings.events.startswith(STREAM)
-
-
-def has_landed(settings: Settings) -> bool:
-    """Return whether there can be event files: of a stream that was never read there is not even their folder."""
-    return not is_stream(settings) or landing_folder(settings).exists()
 
 
 def is_table(settings: Settings) -> bool:

@@ -1,10 +1,11 @@
 """JSON messages become rows of a landing file, by the same mappings that read files; the others are dead letters."""
 
+import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import duckdb
 import orjson
@@ -12,45 +13,45 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecom_assets.errors import EcomError, MappingError, WorkError
+from ecom_assets.sources.customer_api.records import CustomerMapping, read_id
 from ecom_assets.sources.files.fit import columns_used
-from ecom_assets.sources.files.mapping import IdField, RecordMapping
+from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordMapping, TimeField
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.landing import LANDED
-from ecom_assets.warehouse.sql_text import select
+from ecom_assets.sources.files.shape import ADDED, RowShape, documents_in, records_in, rows_of
+from ecom_assets.sources.files.shaped_files import as_json
+from ecom_assets.sources.landing import LANDED, LANDED_CUSTOMERS, landed_schema
+from ecom_assets.warehouse.sql_text import ident, select, text
 
 UNREADABLE: Final = "unreadable"
 EMPTY: Final = "empty"
+NO_ID: Final = "no_customer_id"
 NOT_THE_MESSAGES: Final = (duckdb.OperationalError, duckdb.FatalException, duckdb.InterruptException, OSError)
 """What fails for want of memory, disk or engine: dividing the messages would make dead letters of all of them."""
+LINE: Final = "__line"
+"""The column with a line's number, which `received_at` carries through the mapping: rows may change their order."""
+INSTANT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
+_Lines = Sequence[tuple[int, list[bytes]]]
+"""The lines of each message, with its position."""
 
 
 @dataclass(frozen=True)
 class MessageRows:
-    """The rows of messages: their positions in the batch, and why each other one has none, by its position."""
+    """The rows of messages, for each its message's position in the batch, and why messages have none, by position.
+
+    A message of which a mapping leaves rows out on purpose is among both, so that what was left out is kept.
+    """
 
     table: pa.Table
     positions: list[int]
     refused: dict[int, str] = field(default_factory=dict)
 
 
-class MessageMapper:
-    """Applies a mapping to messages, of which one that cannot be read does not hold up the others.
-
-    Raises:
-        MappingError: The mapping makes several events of one record, or one of several.
-    """
-
-    def __init__(self, con: duckdb.DuckDBPyConnection, mapping: RecordMapping, timezone: str) -> None:
-        """Set the engine, the mapping of the messages, and the shop's time zone."""
-        self._con = con
-        self._mapping = _for_messages(mapping)
-        self._timezone = timezone
-        columns = {name for names in columns_used(con.cursor(), self._mapping).values() for name in names}
-        self._header = orjson.dumps(dict.fromkeys(sorted(columns)))
+class Mapper(Protocol):
+    """Turns messages into rows of a landing file."""
 
     def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
-        """Return the rows of messages in their order; `event_id` is null where a message has none.
+        """Return the rows of messages in their order; an id is null where a message has none.
 
         Args:
             values: The JSON of each message; None if it has no value.
@@ -60,27 +61,71 @@ class MessageMapper:
             OSError: The disk takes no temporary file.
             WorkError: The engine lacks memory or a file; the same messages can be given again.
         """
+
+
+class MessageMapper:
+    """Applies a mapping to messages, of which one that cannot be read does not hold up the others.
+
+    Raises:
+        MappingError: The mapping makes one record of several messages, or several events of one.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, mapping: RecordMapping, timezone: str) -> None:
+        """Set the engine, the mapping of the messages, and the shop's time zone."""
+        self._con = con
+        self._shape = mapping.shape
+        self._mapping = _for_messages(mapping)
+        self._timezone = timezone
+        self._schema = landed_schema(mapping.kind)
+        columns = {name for names in columns_used(con.cursor(), self._mapping).values() for name in names}
+        columns |= {*ADDED} if self._shape else set()
+        self._columns = sorted(columns)
+        self._header = orjson.dumps(dict.fromkeys(self._columns))
+
+    def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
+        """Return the rows of messages; see `Mapper`."""
         refused = dict(reasons or {})
-        lines: dict[int, bytes] = {}
+        lines: dict[int, list[bytes]] = {}
+        number = 0
         for position, value in enumerate(values):
             if position in refused:
                 continue
-            line = _line(value)
-            if line is None:
-                refused[position] = UNREADABLE if value else EMPTY
-            else:
-                lines[position] = line
+            own = self._lines_of(value, number)
+            if not own:
+                refused[position] = UNREADABLE if value and own is None else EMPTY
+                continue
+            lines[position] = own
+            number += len(own)
         tables, positions = self._mapped(list(lines.items()), refused)
-        table = pa.concat_tables(tables) if tables else LANDED.empty_table()
+        table = pa.concat_tables(tables) if tables else self._schema.empty_table()
         return MessageRows(table, positions, refused)
 
-    def _mapped(self, lines: Sequence[tuple[int, bytes]], refused: dict[int, str]) -> tuple[list[pa.Table], list[int]]:
+    def _lines_of(self, value: bytes | None, number: int) -> list[bytes] | None:
+        """Return the lines of a message, the first of which has a number; None if it cannot be read."""
+        if self._shape is None:
+            line = _line(value)
+            return None if line is None else [line]
+        try:
+            documents = [*documents_in((value or b"").decode())]
+        except (ValueError, RecursionError):
+            return None
+        records = [record for document in documents for record in records_in(document, self._shape)]
+        lines: list[bytes] = []
+        for group, record in enumerate(records, start=number):
+            if not isinstance(record, dict):
+                return None
+            lines += [as_json(row, self._columns) for row in rows_of(record, self._shape, group)]
+        return lines
+
+    def _mapped(self, lines: _Lines, refused: dict[int, str]) -> tuple[list[pa.Table], list[int]]:
         if not lines:
             return [], []
+        flat = [line for _, own in lines for line in own]
+        of_message = [position for position, own in lines for _ in own]
         try:
-            table = self._read([line for _, line in lines])
-            if len(table) == len(lines):
-                return [table], [position for position, _ in lines]
+            table = self._read(flat)
+            if len(table) == len(flat):
+                return self._kept(table, of_message, refused)
         except (EcomError, duckdb.Error, UnicodeDecodeError) as error:
             if isinstance(error.__cause__ or error, NOT_THE_MESSAGES):
                 raise WorkError(f"The messages cannot be mapped now ({error}); they wait.") from error
@@ -91,16 +136,83 @@ class MessageMapper:
         first, second = self._mapped(lines[:middle], refused), self._mapped(lines[middle:], refused)
         return first[0] + second[0], first[1] + second[1]
 
+    def _kept(self, table: pa.Table, positions: list[int], refused: dict[int, str]) -> tuple[list[pa.Table], list[int]]:
+        """Return the rows that the mapping does not leave out, and note for the messages of the others why."""
+        if LEFT_OUT in table.column_names:
+            reasons = table[LEFT_OUT].to_pylist()
+            refused.update({place: f"left_out_{why}" for place, why in zip(positions, reasons, strict=True) if why})
+            kept = [number for number, why in enumerate(reasons) if not why]
+            table, positions = table.take(kept), [positions[number] for number in kept]
+        return [table.select(self._schema.names).cast(self._schema)], positions
+
     def _read(self, lines: Sequence[bytes]) -> pa.Table:
+        """Return the row of each line, in their order."""
         with tempfile.TemporaryDirectory(prefix="ecom_messages_") as folder:
             # A landing folder, so that no pass over the rows looks for their days.
             path = Path(folder) / "received_date=2000-01-01" / "messages.ndjson"
             path.parent.mkdir()
+            if self._is_numbered:
+                lines = [_numbered(line, number) for number, line in enumerate(lines)]
             # The first line has every column, since JSON often leaves out what is empty.
             path.write_bytes(b"\n".join([self._header, *lines, b""]))
             files = RecordFiles.open(self._con, [path], self._mapping, self._timezone)
-            sql = select([*LANDED.names], f"({files.received_sql()})", "malformed_row IS NULL")
-            return self._con.sql(sql).to_arrow_table().cast(LANDED).slice(1)
+            sql = select(self._selected(), f"({files.received_sql()})", "malformed_row IS NULL")
+            if self._is_numbered:
+                sql += " ORDER BY received_at NULLS FIRST"
+            return self._con.sql(sql).to_arrow_table().slice(1)
+
+    @property
+    def _is_numbered(self) -> bool:
+        return self._mapping.kind.is_filtered
+
+    def _selected(self) -> list[str]:
+        """Return the SQL of a landed file's columns, which the native mapping reads."""
+        kind, time = self._mapping.kind, self._mapping.time_field
+        columns = {name: ident(kind.renamed.get(name, name)) for name in self._schema.names}
+        if (time.formats, time.timezone) != (("iso",), "UTC"):
+            columns[kind.time] = f"coalesce(strftime({kind.at}, {text(INSTANT)}), {kind.time})"
+        named = [f"{value} AS {ident(name)}" for name, value in columns.items()]
+        return [*named, LEFT_OUT] if kind.is_filtered else named
+
+
+class CustomerMapper:
+    """Takes customers as they came: what they say is read, and judged, by the run that loads them."""
+
+    def __init__(self, mapping: CustomerMapping) -> None:
+        """Set the mapping, which says where the records and their ids are."""
+        self._id = mapping.fields.id
+        self._id_type = mapping.id_type
+        self._shape = RowShape(records=(mapping.records,))
+
+    def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
+        """Return the rows of messages; see `Mapper`."""
+        refused = dict(reasons or {})
+        rows: list[dict[str, str]] = []
+        positions: list[int] = []
+        for position, value in enumerate(values):
+            if position in refused:
+                continue
+            own = self._rows_of(value)
+            if isinstance(own, str):
+                refused[position] = own
+                continue
+            rows += own
+            positions += [position] * len(own)
+        return MessageRows(pa.Table.from_pylist(rows, schema=LANDED_CUSTOMERS), positions, refused)
+
+    def _rows_of(self, value: bytes | None) -> list[dict[str, str]] | str:
+        """Return the customers of a message, or why it has none."""
+        try:
+            records = [*records_in(orjson.loads(value), self._shape)] if value else []
+        except orjson.JSONDecodeError:
+            return UNREADABLE
+        rows = []
+        for record in records:
+            customer_id, fault = read_id(self._id.value_in(record), self._id_type)
+            if fault:
+                return NO_ID
+            rows.append({"customer_id": customer_id, "payload": json.dumps(record)})
+        return rows or EMPTY
 
 
 def _line(value: bytes | None) -> bytes | None:
@@ -116,22 +228,34 @@ def _line(value: bytes | None) -> bytes | None:
     return value.translate(_LINE_ENDS) if b"\n" in value or b"\r" in value else value
 
 
-def _for_messages(mapping: RecordMapping) -> RecordMapping:
-    """Return a mapping for single messages instead of whole files.
+def _numbered(line: bytes, number: int) -> bytes:
+    """Return a JSON object with its number as the first member."""
+    rest = line.lstrip()[1:].lstrip()
+    return b'{"%s": %d%s%s' % (LINE.encode(), number, b"" if rest.startswith(b"}") else b", ", rest)
 
-    A column that appears one day must not stop the stream, so it is kept as a property. An id cannot be a hash of the
-    row: equal messages in one file would be told apart, and in two files not; their position is the id instead.
+
+def _for_messages(mapping: RecordMapping) -> RecordMapping:
+    """Return a mapping for single messages instead of whole files, whose rows are made before it is applied.
+
+    A column that appears one day must not stop the stream: of an event it is kept as a property. An id cannot be a hash
+    of the row: equal messages in one file would be told apart, and in two files not; their position is the id instead.
     """
-    if mapping.shape or mapping.explode:
+    is_of_events = not mapping.kind.is_filtered
+    if mapping.explode or mapping.group_by or (is_of_events and mapping.shape):
+        keys = "explode, rows, records and group_by" if is_of_events else "explode and group_by"
         raise MappingError(
-            f"The mapping {mapping.name} makes other events than one of each record, so it cannot map single messages; "
-            "give one without explode, rows, records and group_by."
+            f"The mapping {mapping.name} makes other rows than those of one message, so it cannot map single messages; "
+            f"give one without {keys}."
         )
-    update: dict[str, object] = {"other_columns": "properties"} if mapping.other_columns == "refuse" else {}
+    others = "properties" if is_of_events else "ignore"
+    update: dict[str, object] = {"other_columns": others} if mapping.other_columns == "refuse" else {}
+    fields: dict[str, object] = {}
     own = mapping.id_field
     if own.hash_of:
-        by_name = IdField.model_validate({"column": own.unless or "__no_id", "optional": True})
-        update["fields"] = mapping.fields.model_copy(update={mapping.kind.id: by_name})
+        fields[mapping.kind.id] = IdField.model_validate({"column": own.unless or "__no_id", "optional": True})
+    if not is_of_events:
+        fields["received_at"] = TimeField(column=LINE, format="epoch_us")
+    update |= {"fields": mapping.fields.model_copy(update=fields), "rows": {}, "records": ()}
     return mapping.model_copy(update=update)
 
 
@@ -140,6 +264,6 @@ def filled(column: pa.ChunkedArray, values: Callable[[], Sequence[str]]) -> pa.C
     return pc.coalesce(column, pa.array(values(), pa.string())) if column.null_count else column
 
 
-def instants(unix_ms: Sequence[int]) -> pa.Array:
-    """Return instants, as Unix time in milliseconds, as the column `received_at`."""
-    return pa.array(unix_ms, pa.timestamp("ms", "UTC")).cast(LANDED.field("received_at").type)
+def instants(unix_us: Sequence[int]) -> pa.Array:
+    """Return instants, as Unix time in microseconds, as the column `received_at`."""
+    return pa.array(unix_us, LANDED.field("received_at").type)

@@ -1,17 +1,17 @@
-"""The landing folder of events, and how a file gets into it: whole, once, under a name that is taken only once.
+"""Landing folders, and how a file gets into one: whole, once, under a name that is taken only once.
 
     FOLDER/received_date=2026-11-24/kafka-<topic id>-0-00000000000000000100.parquet
     FOLDER/received_date=2026-11-24/collect-<process id>-7.parquet
 
-What lands has the layout of the mapping `ecommerce`: other mappings are applied before. Dead letters are beside the
-folder, where no source of events looks.
+Events land in the layout of the mapping `ecommerce`, order lines in that of `user_order_log`: other mappings are
+applied before. Customers land as they came. Dead letters are beside the folder, where no source looks.
 """
 
 import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 from uuid import uuid4
 
 import pyarrow as pa
@@ -21,13 +21,29 @@ from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import split_places
-from ecom_assets.sources.files.mapping import EVENT_FIELDS
+from ecom_assets.sources.files.mapping import EVENT, ORDER, RecordKind
 
 STREAM: Final = "kafka://"
 NATIVE: Final = "ecommerce"
 """The mapping of the landed files."""
-LANDED: Final = pa.schema([*((name, pa.string()) for name in EVENT_FIELDS), ("received_at", pa.timestamp("us", "UTC"))])
-"""The columns of a landed file; `properties` is JSON text, `received_at` the instant of arrival."""
+NATIVE_ORDERS: Final = "user_order_log"
+"""The mapping of landed files of order lines."""
+StreamKind = Literal["events", "orders", "customers"]
+"""What the messages of a stream are; also the name of the setting with its address."""
+STREAM_KINDS: Final[tuple[StreamKind, ...]] = get_args(StreamKind)
+
+
+def landed_schema(kind: RecordKind) -> pa.Schema:
+    """Return the columns of a landed file: the fields as text, `received_at` the instant of arrival."""
+    return pa.schema([*((name, pa.string()) for name in kind.fields), ("received_at", pa.timestamp("us", "UTC"))])
+
+
+LANDED: Final = landed_schema(EVENT)
+LANDED_ORDERS: Final = landed_schema(ORDER)
+LANDED_CUSTOMERS: Final = pa.schema(
+    [("customer_id", pa.string()), ("payload", pa.string()), ("received_at", pa.timestamp("us", "UTC"))]
+)
+"""The columns of a landed file of customers; `payload` is a customer's record as JSON text."""
 DEAD_LETTERS: Final = pa.schema(
     [
         ("received_at", pa.timestamp("us", "UTC")),
@@ -63,8 +79,8 @@ def landing_folder(settings: Settings, *, is_sandbox: bool = False) -> Path:
     """
     if is_sandbox and not settings.events:
         return settings.sandbox_folder / "events"
-    if settings.events.startswith(STREAM):
-        return settings.home / "landing" / "events"
+    if is_stream(settings):
+        return stream_folder(settings)
     configured = split_places(settings.events)
     if not configured:
         raise UsageError("ECOM_EVENTS is not set, so events have nowhere to land; set it to a folder, or kafka://….")
@@ -76,6 +92,32 @@ def landing_folder(settings: Settings, *, is_sandbox: bool = False) -> Path:
             f"{NATIVE}; let events land in a folder of their own."
         )
     return Path(configured[0])
+
+
+def is_stream(settings: Settings, kind: StreamKind = "events") -> bool:
+    """Return whether a kind of records comes from Kafka topics, which `ecom stream` brings into landing files."""
+    return address_of(settings, kind).startswith(STREAM)
+
+
+def address_of(settings: Settings, kind: StreamKind) -> str:
+    """Return where a kind of records comes from: paths, a table, or a stream."""
+    address: str = getattr(settings, kind)
+    return address
+
+
+def stream_folder(settings: Settings, kind: StreamKind = "events") -> Path:
+    """Return where the records of a stream land."""
+    return settings.home / "landing" / kind
+
+
+def stream_folders(settings: Settings) -> list[Path]:
+    """Return where the streams of the settings land, one folder per kind of records."""
+    return [stream_folder(settings, kind) for kind in STREAM_KINDS if is_stream(settings, kind)]
+
+
+def has_landed(settings: Settings, kind: StreamKind = "events") -> bool:
+    """Return whether there can be files: of a stream that was never read there is not even their folder."""
+    return not is_stream(settings, kind) or stream_folder(settings, kind).exists()
 
 
 def dead_letter_folder(folder: Path) -> Path:
@@ -105,7 +147,7 @@ def land(table: pa.Table, target: Path, footer: Mapping[str, str] | None = None)
     """Write a table as a Parquet file that appears whole and once.
 
     Args:
-        table: The rows, in the columns of `LANDED`.
+        table: The rows, in the columns of their kind's schema.
         target: The path of the file; its folder is made if it is missing.
         footer: Texts for the file's metadata, such as `NEXT_OFFSET`.
 

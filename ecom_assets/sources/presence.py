@@ -18,6 +18,7 @@ from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import SANDBOX, is_table
 from ecom_assets.sources.files.formats import files_below, split_places
 from ecom_assets.sources.first_partition import remembered_paths, remembered_sources
+from ecom_assets.sources.landing import is_stream
 from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.contract import Table
@@ -67,11 +68,15 @@ def event_kinds(settings: Settings) -> set[str]:
     """Return the kinds of the source of events."""
     if is_table(settings):
         return {"snowflake"}
+    if is_stream(settings):
+        return {"kafka"}
     return _file_kinds(split_places(settings.events)) if settings.events else {SANDBOX}
 
 
 def order_kinds(settings: Settings) -> set[str]:
     """Return the kinds of the source of order lines."""
+    if is_stream(settings, "orders"):
+        return {"kafka"}
     if settings.orders:
         return _file_kinds(split_places(settings.orders))
     return {"api"} if settings.order_api_url or not settings.has_own_data else set()

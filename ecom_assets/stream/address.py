@@ -6,7 +6,7 @@ from typing import Final
 
 from ecom_assets.errors import SettingError, UsageError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.landing import STREAM
+from ecom_assets.sources.landing import STREAM, StreamKind
 
 FIXED: Final = {
     "enable.auto.commit": "false",
@@ -21,13 +21,14 @@ CHOSEN: Final = {"queued.max.messages.kbytes": "65536", "client.id": "ecom_asset
 
 @dataclass(frozen=True)
 class StreamAddress:
-    """The brokers and topics of a stream."""
+    """The brokers and topics of a stream, and what its messages are."""
 
     brokers: str
     topics: tuple[str, ...]
+    kind: StreamKind = "events"
 
     @classmethod
-    def parse(cls, address: str) -> "StreamAddress":
+    def parse(cls, address: str, kind: StreamKind = "events") -> "StreamAddress":
         """Read an address.
 
         Raises:
@@ -39,7 +40,7 @@ class StreamAddress:
             raise UsageError(f"{address or 'The address'} is no stream; give kafka://HOST:PORT/TOPIC.")
         if "@" in brokers:
             raise UsageError("Give user and password of the brokers in the file ECOM_STREAM_CONFIG_FILE.")
-        return cls(brokers, names)
+        return cls(brokers, names, kind)
 
 
 def client_settings(settings: Settings, address: StreamAddress) -> dict[str, str]:

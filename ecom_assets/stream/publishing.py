@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.errors import WorkError
-from ecom_assets.sources.landed_rows import MessageMapper, MessageRows, filled, instants
+from ecom_assets.sources.files.mapping import EVENT, ORDER
+from ecom_assets.sources.landed_rows import Mapper, MessageRows, filled, instants
 from ecom_assets.sources.landing import (
     DEAD_LETTERS,
     MAPPED_BY,
@@ -25,6 +27,9 @@ from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger
 from ecom_assets.stream.batch import MS_OF_S, Batch, Partition
 from ecom_assets.stream.decoding import Decoder
 
+US_OF_MS: Final = 1000
+_IDS: Final = {EVENT.id, ORDER.id}
+
 
 class OvertakenError(WorkError):
     """Another process has published messages of this range; they are read again from where it stands."""
@@ -33,7 +38,7 @@ class OvertakenError(WorkError):
 class BatchPublisher:
     """Writes batches into a landing folder."""
 
-    def __init__(self, landing: Path, mapper: MessageMapper, decoder: Decoder, mapping_name: str) -> None:
+    def __init__(self, landing: Path, mapper: Mapper, decoder: Decoder, mapping_name: str) -> None:
         """Set the folder, and how messages become rows."""
         self.landing = landing
         self._mapper = mapper
@@ -97,13 +102,36 @@ class BatchPublisher:
 
 def _positioned(rows: MessageRows, batch: Batch) -> pa.Table:
     """Return rows with the instant of their arrival, and their position as the id of those that have none."""
-    part = f"{batch.partition.topic_id}-{batch.partition.number}"
     table = rows.table
-    offsets = (batch.offsets[position] for position in rows.positions)
-    columns = {
-        "received_at": instants([batch.arrivals_ms[position] for position in rows.positions]),
-        "event_id": filled(table["event_id"], lambda: [f"{part}-{offset}" for offset in offsets]),
-    }
+    arrivals = _arrivals_us(batch)
+    columns = {"received_at": instants([arrivals[position] for position in rows.positions])}
+    for name in _IDS.intersection(table.column_names):
+        columns[name] = filled(table[name], lambda: _ids(rows, batch))
     for name, column in columns.items():
         table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), column)
     return table
+
+
+def _arrivals_us(batch: Batch) -> list[int]:
+    """Return when messages arrived, in microseconds: those of one millisecond follow each other, as their offsets do.
+
+    Of several copies of an order line or a customer the last one counts.
+    """
+    arrivals: list[int] = []
+    before = 0
+    for arrived_ms in batch.arrivals_ms:
+        start = arrived_ms * US_OF_MS
+        before = max(start, min(before + 1, start + US_OF_MS - 1))
+        arrivals.append(before)
+    return arrivals
+
+
+def _ids(rows: MessageRows, batch: Batch) -> list[str]:
+    """Return the position of each row: that of its message, and which of the message's rows it is beyond the first."""
+    part = f"{batch.partition.topic_id}-{batch.partition.number}"
+    ids, last, number = [], -1, 0
+    for position in rows.positions:
+        number = number + 1 if position == last else 0
+        last = position
+        ids.append(f"{part}-{batch.offsets[position]}" + (f"-{number}" if number else ""))
+    return ids

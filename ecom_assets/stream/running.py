@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
+
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.mapping import load_mapping
-from ecom_assets.sources.landed_rows import MessageMapper
+from ecom_assets.sources.customer_api.records import load_customer_mapping
+from ecom_assets.sources.files.mapping import RecordMapping, load_mapping, load_order_mapping
+from ecom_assets.sources.landed_rows import CustomerMapper, Mapper, MessageMapper
+from ecom_assets.sources.landing import StreamKind
 from ecom_assets.stream.address import StreamAddress, client_settings
 from ecom_assets.stream.consumer import StreamTopics, TopicStream
 from ecom_assets.stream.decoding import PlainDecoder, RegistryDecoder
@@ -33,14 +37,24 @@ def opened_stream(
     config = client_settings(settings, address)
     registry = settings.stream_registry_url.get_secret_value()
     decoder = RegistryDecoder(registry, settings.stream_unknown_schema_s) if registry else PlainDecoder()
-    mapping = load_mapping(settings.events_mapping)
     con = plain_connection(settings.memory_limit)
     try:
-        publisher = BatchPublisher(landing, MessageMapper(con, mapping, settings.timezone), decoder, mapping.name)
+        mapper, mapped_by = _mapper_of(settings, address.kind, con)
+        publisher = BatchPublisher(landing, mapper, decoder, mapped_by)
         topics = StreamTopics(address.topics, topic_ids or ids_of_brokers(config), accepts_reset)
         yield TopicStream(settings, config, topics, publisher)
     finally:
         con.close()
+
+
+def _mapper_of(settings: Settings, kind: StreamKind, con: duckdb.DuckDBPyConnection) -> tuple[Mapper, str]:
+    if kind == "customers":
+        customers = load_customer_mapping(settings.customers_mapping)
+        return CustomerMapper(customers), customers.name
+    mapping: RecordMapping = (
+        load_mapping(settings.events_mapping) if kind == "events" else load_order_mapping(settings.orders_mapping)
+    )
+    return MessageMapper(con, mapping, settings.timezone), mapping.name
 
 
 def run_until_stopped(stream: TopicStream) -> None:

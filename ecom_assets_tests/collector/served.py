@@ -37,7 +37,11 @@ class Landed:
 
     def events(self) -> list[Row]:
         """Return every landed row, in the order of arrival; a row that landed twice is there twice."""
-        return _rows(self.folder, "received_at, event_id")
+        return self.rows("received_at, event_id")
+
+    def rows(self, order: str) -> list[Row]:
+        """Return every landed row of whatever kind, in the order of some columns."""
+        return _rows(self.folder, order)
 
     def wait_for(self, count: int, within_s: float = 10.0) -> list[Row]:
         """Return the rows once there are so many."""

@@ -44,7 +44,7 @@ def test_a_day_is_played_again_and_again_with_visitors_of_its_own(tmp_path: Path
     sink_to(f"kafka://{cluster.address}/{TOPIC}")(events)
     home = StreamHome(tmp_path, cluster.address, cluster.ids)
     home.read(2, partitions=(0, 1, 2, 3))
-    rows = home.events()
+    rows = home.rows()
     assert sorted(row["event_id"] for row in rows) == ["e-0", "e-1"]
     assert {row["properties"] for row in rows} == {'{"country":"DE"}'}
 

@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import Producer, TopicPartition
 
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.landing import StreamKind
 from ecom_assets.stream.address import StreamAddress
 from ecom_assets.stream.consumer import TopicStream
 from ecom_assets.stream.running import opened_stream
@@ -55,25 +56,27 @@ class MockCluster:
 
 @dataclass
 class StreamHome:
-    """The home of a platform whose events come from a stream."""
+    """The home of a platform whose events, orders or customers come from a stream."""
 
     folder: Path
     brokers: str
     topic_ids: Callable[[Sequence[str]], Mapping[str, str]] | None = None
+    kind: StreamKind = "events"
 
     @property
     def landing(self) -> Path:
-        """Return where the events land."""
-        return self.folder / "landing" / "events"
+        """Return where they land."""
+        return self.folder / "landing" / self.kind
 
     @property
     def address(self) -> str:
-        """Return what ECOM_EVENTS is."""
+        """Return what ECOM_EVENTS, or the kind's setting, is."""
         return f"kafka://{self.brokers}/{TOPIC}"
 
     def settings(self, **values: Any) -> Settings:
         """Return the settings of its stream."""
-        return Settings(home=self.folder, events=self.address, **{"stream_file_s": 0.05, "stream_port": 0, **values})
+        own = {"stream_file_s": 0.05, "stream_port": 0, self.kind: self.address}
+        return Settings(home=self.folder, **{**own, **values})
 
     @contextmanager
     def opened(
@@ -84,7 +87,7 @@ class StreamHome:
         The partitions are assigned by hand: the mock cluster lets each member of a group wait for three seconds.
         Without partitions, the group assigns them.
         """
-        address = StreamAddress.parse(self.address)
+        address = StreamAddress.parse(self.address, self.kind)
         ids, settings = self.topic_ids, self.settings(**values)
         with opened_stream(settings, address, self.landing, topic_ids=ids, accepts_reset=accepts_reset) as stream:
             try:
@@ -103,11 +106,11 @@ class StreamHome:
 
     def ids(self) -> list[str]:
         """Return the ids of all landed events; what landed twice is there twice."""
-        return [row["event_id"] for row in self.events()]
+        return [row["event_id"] for row in self.rows()]
 
-    def events(self) -> list[Row]:
+    def rows(self) -> list[Row]:
         """Return all landed rows."""
-        return Landed(self.landing).events()
+        return Landed(self.landing).rows("received_at")
 
     def letters(self) -> list[Row]:
         """Return all dead letters."""

@@ -41,9 +41,20 @@ def producer(broker: KafkaBroker, **config: str) -> Producer:
     return Producer({"bootstrap.servers": broker.address, "enable.idempotence": True, "log_level": 0, **config})
 
 
+def produce(to: Producer, name: str, partition: int) -> None:
+    """Hand an event to a client, once the client has room for it."""
+    while True:
+        try:
+            to.produce(TOPIC, str(event(name)).replace("'", '"').encode(), partition=partition)
+        except BufferError:
+            to.poll(0.1)  # the broker is down
+        else:
+            return
+
+
 def send(to: Producer, ids: list[str], partition: int = 0) -> None:
     for name in ids:
-        to.produce(TOPIC, str(event(name)).replace("'", '"').encode(), partition=partition)
+        produce(to, name, partition)
     assert to.flush(60) == 0
 
 
@@ -96,7 +107,7 @@ def _story(broker: KafkaBroker, home: StreamHome, kill_count: int, seed: int) ->
         while not is_over.is_set():
             ids = [f"e{len(sent) + number}" for number in range(50)]
             for number, name in enumerate(ids):
-                sender.produce(TOPIC, str(event(name)).replace("'", '"').encode(), partition=number % 2)
+                produce(sender, name, partition=number % 2)
             sent.extend(ids)
             sender.poll(0.05)
 

@@ -57,7 +57,7 @@ def test_messages_land_once_and_what_cannot_be_read_is_kept_with_its_place(
     cluster.send(event("a", colour="red"), b"{oops", b"\xff", None, b"[1]", event("b", page_url="/\n"))
     cluster.send(b'{\n "event_type": "x",\n "event_timestamp": "2026-11-24T07:00:00Z", "user_id": "u"}', partition=1)
     home.read(7)
-    rows = {row["event_id"]: row for row in home.events()}
+    rows = {row["event_id"]: row for row in home.rows()}
     assert set(rows) == {"a", "b", "topic-id-1-1-0"}, "without an id, the position is the id"
     assert json.loads(rows["a"]["properties"]) == {"colour": "red"}, "a new column does not stop the stream"
     letters = [(row["detail"], row["reason"], row["value"]) for row in home.letters()]
@@ -206,7 +206,7 @@ def test_another_mapping_and_messages_without_an_id(fresh: tuple[MockCluster, St
     click = b'{"who": "anna", "what": "page_view", "at": "2026-11-24T07:00:00Z"}'
     cluster.send(click, click)
     home.read(2, events_mapping=str(mapping))
-    rows = [(row["event_id"], row["user_id"]) for row in home.events()]
+    rows = [(row["event_id"], row["user_id"]) for row in home.rows()]
     assert sorted(rows) == [("topic-id-1-0-0", "anna"), ("topic-id-1-0-1", "anna")], "equal messages are both kept"
 
 

@@ -1,8 +1,13 @@
 """Customers from files, by the same mappings as from an API: a column of a CSV file is a key of its records."""
 
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
 
 from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.settings.settings import Settings
@@ -19,14 +24,16 @@ from ecom_assets.sources.files.formats import InputFile, find_files, head_of, re
 from ecom_assets.sources.files.shape import RowShape
 from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, lines_of, marked_encoding
+from ecom_assets.sources.landing import has_landed, is_stream, stream_folder
 from ecom_assets.sources.mapping_file import bracketed_guess
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
+from ecom_assets.warehouse.sql_text import select, texts
 
 
 @dataclass(frozen=True)
 class FileCustomers:
-    """The customers of the configured files: those of the day up to which a run goes, as a file has no days."""
+    """The customers of the configured files, or of a stream: those of the day up to which a run goes."""
 
     settings: Settings
 
@@ -37,17 +44,43 @@ class FileCustomers:
             MappingError: A file lacks a column of the mapping, or the mapping cannot be read.
             SourceError: A file does not exist, or cannot be read.
         """
-        records = self.records()
         day = days.dates[-1]
+        records = self.records(day)
         refused = sum(record.customer is None for record in records)
         metadata = {"record_count": len(records), "quarantined_count": refused, "customers_day": str(day)}
         return SliceOutput(customer_rows(records, day, self.settings.customers), Days((day,)), metadata)
 
-    def records(self) -> list[ReceivedRecord]:
-        """Return the records of all files, as `customer_records`."""
+    def records(self, day: date = date.max) -> list[ReceivedRecord]:
+        """Return the records of all files, which have no days, or the last of each customer that landed up to a day."""
         mapping = mapping_of(self.settings)
+        if is_stream(self.settings, "customers"):
+            if not has_landed(self.settings, "customers"):
+                raise SourceError(
+                    "No customer of the stream in ECOM_CUSTOMERS has landed yet; run `ecom stream --kind customers`."
+                )
+            landed = enumerate(landed_customers(stream_folder(self.settings, "customers"), day), start=1)
+            return [read_record(record, 1, position, mapping) for position, record in landed]
         files = find_files(split_places(self.settings.customers))
         return [record for page, file in enumerate(files, 1) for record in customer_records(file, page, mapping)]
+
+
+def landed_customers(folder: Path, last_day: date) -> list[object]:
+    """Return what was last received of each customer up to a day, from the files of a stream.
+
+    Raises:
+        SourceError: A file cannot be read.
+    """
+    paths = [file.path for file in find_files([folder]) if file.received_date and file.received_date <= last_day]
+    if not paths:
+        return []
+    newest = "row_number() OVER (PARTITION BY customer_id ORDER BY received_at DESC, payload DESC) = 1"
+    rows = select("payload", f"read_parquet({texts(paths)}, hive_partitioning = false)")
+    try:
+        with duckdb.connect() as con:
+            found = con.execute(f"{rows} QUALIFY {newest} ORDER BY customer_id").fetchall()
+    except duckdb.Error as error:
+        raise SourceError(f"The landed customers in {folder} cannot be read ({error}); restore the file") from error
+    return [json.loads(payload) for (payload,) in found]
 
 
 def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> list[ReceivedRecord]:

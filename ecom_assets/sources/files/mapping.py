@@ -260,6 +260,11 @@ class RecordMapping(_MappingPart):
         return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
 
     @property
+    def knows_rows(self) -> bool:
+        """Return whether a field depends on which row of its record it is in."""
+        return bool(self.shape) or any(field.by_row or field.shared_by for _, field in self.given())
+
+    @property
     def numerals(self) -> Numerals:
         """Return how numbers are written in the files."""
         return Numerals(decimal=self.decimal, thousands=self.thousands, has_currency=self.currency_signs == "remove")

@@ -275,7 +275,7 @@ def _believed(file: InputFile, first_day: date, zone: str) -> InputFile:
 
 
 def _layout(file: InputFile, result: FileColumns, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> Layout:
-    added = ADDED if mapping.shape else ()
+    added = ADDED if mapping.knows_rows else ()
     needed = tuple(sorted({*(column for columns in used.values() for column in columns), *added}))
     # A column that is only hashed for the id is stored nowhere else, so it goes to the properties too.
     only_hashed = mapping.id_field.hash_of and mapping.other_columns == "properties"

@@ -18,6 +18,7 @@ from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import in_landing_folders, split_places
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles, landing_days
+from ecom_assets.sources.landing import NATIVE_ORDERS, has_landed, is_stream, stream_folder
 from ecom_assets.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import NO_DAYS, FileRows, SliceOutput
@@ -25,7 +26,6 @@ from ecom_assets.warehouse.local import temporary
 from ecom_assets.warehouse.sql_text import select
 
 VIEW = "received_orders"
-DEFAULT_MAPPING = "user_order_log"
 
 
 def has_events(settings: Settings) -> bool:
@@ -39,14 +39,23 @@ def has_orders(settings: Settings) -> bool:
 
 
 def orders_place(settings: Settings) -> list[str]:
-    """Return the paths of the configured order files."""
+    """Return the configured paths of order files, or the folder where a stream lands."""
+    if is_stream(settings, "orders"):
+        return [str(stream_folder(settings, "orders"))]
     return split_places(settings.orders)
+
+
+def orders_mapping_name(settings: Settings) -> str:
+    """Return the name of the mapping of order files; what landed has the native one."""
+    return NATIVE_ORDERS if is_stream(settings, "orders") else settings.orders_mapping
 
 
 def checks_days(settings: Settings) -> bool:
     """Return whether each day of orders is checked separately: by default, if orders arrive as daily reports."""
     if settings.order_gate != "auto":
         return settings.order_gate == "day"
+    if is_stream(settings, "orders"):
+        return False
     return not settings.orders or all(in_landing_folders(path) for path in orders_place(settings))
 
 
@@ -86,14 +95,20 @@ def ended_days(timezone: str, days: Days, now: Clock = now_utc) -> Days:
 
 
 def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
-    """Find the configured order files, and check them against their mapping."""
-    mapping = load_order_mapping(settings.orders_mapping)
+    """Find the configured order files, and check them against their mapping.
+
+    Raises:
+        SourceError: There are none.
+    """
+    if not has_landed(settings, "orders"):
+        raise SourceError("No order of the stream in ECOM_ORDERS has landed yet; run `ecom stream --kind orders`.")
+    mapping = load_order_mapping(orders_mapping_name(settings))
     return RecordFiles.open(con, orders_place(settings), mapping, settings.timezone, settings.first_plausible_day)
 
 
 def open_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:
     """Open the stored file of the report that was loaded whole."""
-    mapping = load_order_mapping(DEFAULT_MAPPING)
+    mapping = load_order_mapping(NATIVE_ORDERS)
     return RecordFiles.open(
         con, [history_path(settings.home)], mapping, settings.timezone, settings.first_plausible_day
     )
@@ -124,7 +139,7 @@ class OrderReader:
 
     def files(self, paths: list[Path]) -> RecordFiles:
         """Check stored files of reports against their mapping; `paths` may be empty."""
-        mapping = load_order_mapping(DEFAULT_MAPPING)
+        mapping = load_order_mapping(NATIVE_ORDERS)
         if not paths:
             return RecordFiles(self.reader.con, mapping, self.timezone, ())
         return RecordFiles.open(self.reader.con, paths, mapping, self.timezone)
