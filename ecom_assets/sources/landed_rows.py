@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,8 +32,6 @@ LINE: Final = "__line"
 """The column with a line's number, which `received_at` carries through the mapping: rows may change their order."""
 INSTANT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
-_Lines = Sequence[tuple[int, list[bytes]]]
-"""The lines of each message, with its position."""
 
 
 @dataclass(frozen=True)
@@ -85,59 +84,68 @@ class MessageMapper:
     def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
         """Return the rows of messages; see `Mapper`."""
         refused = dict(reasons or {})
-        lines: dict[int, list[bytes]] = {}
-        number = 0
+        lines: list[bytes] = []
+        of_message: list[int] = []
         for position, value in enumerate(values):
             if position in refused:
                 continue
-            own = self._lines_of(value, number)
-            if not own:
-                refused[position] = UNREADABLE if value and own is None else EMPTY
-                continue
-            lines[position] = own
-            number += len(own)
-        tables, positions = self._mapped(list(lines.items()), refused)
+            if self._shape:
+                own = self._lines_of(value, self._shape, len(lines))
+                if own:
+                    lines += own
+                    of_message += [position] * len(own)
+                else:
+                    refused[position] = UNREADABLE if value and own is None else EMPTY
+            elif (line := _line(value)) is not None:
+                lines.append(line)
+                of_message.append(position)
+            else:
+                refused[position] = UNREADABLE if value else EMPTY
+        tables, positions = self._mapped(lines, of_message, refused)
         table = pa.concat_tables(tables) if tables else self._schema.empty_table()
         return MessageRows(table, positions, refused)
 
-    def _lines_of(self, value: bytes | None, number: int) -> list[bytes] | None:
+    def _lines_of(self, value: bytes | None, shape: RowShape, number: int) -> list[bytes] | None:
         """Return the lines of a message, the first of which has a number; None if it cannot be read."""
-        if self._shape is None:
-            line = _line(value)
-            return None if line is None else [line]
         try:
             documents = [*documents_in((value or b"").decode())]
         except (ValueError, RecursionError):
             return None
-        records = [record for document in documents for record in records_in(document, self._shape)]
+        records = [record for document in documents for record in records_in(document, shape)]
         lines: list[bytes] = []
         for group, record in enumerate(records, start=number):
             if not isinstance(record, dict):
                 return None
-            lines += [as_json(row, self._columns) for row in rows_of(record, self._shape, group)]
+            lines += [as_json(row, self._columns) for row in rows_of(record, shape, group)]
         return lines
 
-    def _mapped(self, lines: _Lines, refused: dict[int, str]) -> tuple[list[pa.Table], list[int]]:
+    def _mapped(
+        self, lines: Sequence[bytes], of_message: Sequence[int], refused: dict[int, str]
+    ) -> tuple[list[pa.Table], list[int]]:
+        """Return the rows of lines, given the position of each one's message."""
         if not lines:
             return [], []
-        flat = [line for _, own in lines for line in own]
-        of_message = [position for position, own in lines for _ in own]
         try:
-            table = self._read(flat)
-            if len(table) == len(flat):
+            table = self._read(lines)
+            if len(table) == len(lines):
                 return self._kept(table, of_message, refused)
         except (EcomError, duckdb.Error, UnicodeDecodeError) as error:
             if isinstance(error.__cause__ or error, NOT_THE_MESSAGES):
                 raise WorkError(f"The messages cannot be mapped now ({error}); they wait.") from error
-        if len(lines) == 1:
-            refused[lines[0][0]] = UNREADABLE
+        if of_message[0] == of_message[-1]:
+            refused[of_message[0]] = UNREADABLE
             return [], []
-        middle = len(lines) // 2
-        first, second = self._mapped(lines[:middle], refused), self._mapped(lines[middle:], refused)
+        # The lines of a message stay together.
+        middle = bisect_left(of_message, of_message[len(lines) // 2]) or bisect_right(of_message, of_message[0])
+        first = self._mapped(lines[:middle], of_message[:middle], refused)
+        second = self._mapped(lines[middle:], of_message[middle:], refused)
         return first[0] + second[0], first[1] + second[1]
 
-    def _kept(self, table: pa.Table, positions: list[int], refused: dict[int, str]) -> tuple[list[pa.Table], list[int]]:
+    def _kept(
+        self, table: pa.Table, of_message: Sequence[int], refused: dict[int, str]
+    ) -> tuple[list[pa.Table], list[int]]:
         """Return the rows that the mapping does not leave out, and note for the messages of the others why."""
+        positions = list(of_message)
         if LEFT_OUT in table.column_names:
             reasons = table[LEFT_OUT].to_pylist()
             refused.update({place: f"left_out_{why}" for place, why in zip(positions, reasons, strict=True) if why})
