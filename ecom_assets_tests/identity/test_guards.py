@@ -4,11 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
+import ibis
 import pytest
 
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.identity.contracts import SharedIds
+from ecom_assets.identity.contracts import MergedUsers, SharedIds
+from ecom_assets.identity.rule import IdentityRule
+from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import rows_of, schema_of
+from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
 from ecom_assets_tests.platform import Platform
 
@@ -117,3 +122,42 @@ def test_a_link_that_goes_with_its_file_gives_the_events_back_to_the_device(shop
 def test_a_sign_in_a_year_later_is_too_far_away(shop: Platform) -> None:
     actual = visitors(shop, [seen("1", "09:00", "d1")], [seen("2", "+365 09:00", "d1", "ann")])
     assert actual == {"1": "anon-d1", "2": "ann"}
+
+
+def test_a_sign_in_that_arrives_a_year_late_is_refused_and_joins_nobody(shop: Platform) -> None:
+    alone, sign_in = seen("1", "09:00", "d1"), seen("2", "09:05", "d1", "ann")
+    late = sign_in | {"received_date": sign_in["received_date"] + timedelta(days=365)}
+    assert visitors(shop, [alone], [late]) == {"1": "anon-d1"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names_step", [True, False], ids=["tables", "questions"])
+def test_a_million_devices_of_one_user_and_a_million_links_on_one_device(*, names_step: bool) -> None:
+    """`max` is on a million devices in 30 days, each of which also has an event without a user: nobody is joined.
+
+    On one more device `ann` and nobody take turns, a million times: all of it is hers.
+    """
+    con = connect()
+    con.raw_sql("""
+        CREATE TEMP TABLE many AS
+        SELECT kind || i AS event_id, TIMESTAMP '2026-03-01' + (i % 30) * INTERVAL 1 DAY + add AS event_at,
+            event_at::DATE AS event_date, 'page_view' AS event_type, device AS device_id,
+            NULL::VARCHAR AS source_session_id, user_id, event_at::DATE AS received_date
+        FROM (
+            SELECT i, 'm' AS kind, INTERVAL 1 MINUTE AS add, 'd' || i AS device, 'max' AS user_id
+            FROM range(1000000) t(i)
+            UNION ALL SELECT i, 'n', INTERVAL 2 MINUTE, 'd' || i, NULL FROM range(1000000) t(i)
+            UNION ALL SELECT i, 'a', i * INTERVAL 10 MILLISECOND, 'turns', if(i % 2 = 0, 'ann', NULL)
+            FROM range(1000000) t(i)
+        )
+    """)
+    merged = ibis.memtable(schema_of(MergedUsers).to_pyarrow().empty_table())
+    found = with_visitors_of_all(con.table("many"), merged, IdentityRule(), names_step=names_step)
+    counts = found.group_by(kind=found.event_id[0]).agg(
+        visitor_count=found.visitor_id.nunique(), event_count=found.count(), least=found.visitor_id.min()
+    )
+    rows = {row["kind"]: (row["visitor_count"], row["event_count"], row["least"]) for row in rows_of(counts)}
+    con.disconnect()
+    assert rows == {
+        "m": (1, 1_000_000, "max"), "n": (1_000_000, 1_000_000, "anon-d0"), "a": (1, 1_000_000, "ann"),
+    }  # fmt: skip
