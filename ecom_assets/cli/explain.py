@@ -182,7 +182,7 @@ def _part_lines(part: Answer) -> Iterator[str]:
         )
         yield from _grid(received["rows"], None)
         if received["sign_ins"]:
-            yield from ["", "  Events without a user are of the user who signed in by another event:"]
+            yield from ["", "  Events without a user belong to the user who signed in on their device:"]
             yield from _grid(received["sign_ins"], list(SIGN_IN_COLUMNS))
 
 

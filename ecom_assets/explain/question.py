@@ -41,7 +41,7 @@ def is_explained(table: str, column: str) -> bool:
 NAMES: Final = {contract.qualified_name(): contract for contract in ALL}
 SIGN_IN_COLUMNS: Final = {
     "event_id": "Event",
-    "user_id": "Is of the user",
+    "user_id": "Belongs to",
     "why": "Who",
     "sign_in_event_id": "By event",
     "sign_in_at": "At (UTC)",
