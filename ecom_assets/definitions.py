@@ -90,6 +90,7 @@ from ecom_assets.visitor_segments.checks import SEGMENT_CHECKS
 from ecom_assets.warehouse.factory import engine_kind, new_engine
 from ecom_assets.warehouse.io_manager import NO_PROGRESS, Progress
 from ecom_assets.warehouse.raw_slices import ALLOW_WITHDRAWAL
+from ecom_assets.watching.jobs import watch_job, watch_sensor
 
 if TYPE_CHECKING:
     from ecom_assets.automation.openlineage import Lineage
@@ -224,7 +225,7 @@ def sources_of(settings: Settings) -> dict[dg.AssetKey, frozenset[str]]:
 
 
 def jobs(settings: Settings) -> list[Any]:
-    """Return the job that materializes everything, one job for each configured source, and that of the report."""
+    """Return the jobs of all tables and of each configured source, and those of the report and of watched numbers."""
     skipped = without_source(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
     left_out = {*skipped, *(AUTOMATED - unpublished(settings))}
@@ -235,6 +236,7 @@ def jobs(settings: Settings) -> list[Any]:
         everything_job(skipped),
         *([compaction_job(settings)] if _lands_files(settings) else []),
         *([report_job(settings)] if settings.report_email else []),
+        watch_job(settings),
         *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
     ]
 
@@ -266,12 +268,13 @@ def _lands_files(settings: Settings) -> bool:
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """Return the sensors for new events, automation conditions, requests, alerts (if they can be sent) and lineage."""
+    """Return the sensors for new events, automation conditions, requests, alerts, watched numbers and lineage."""
     landing = [arrival_sensor(settings)] if has_events(settings) else []
     requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
     alerts = Alerts.from_settings(settings)
     alerting = [alert_sensor(alerts)] if alerts else []
-    return [*landing, automation_condition_sensor(), requested, *alerting, *lineage_sensors(settings)]
+    watching = [watch_sensor(settings)]
+    return [*landing, automation_condition_sensor(), requested, *alerting, *watching, *lineage_sensors(settings)]
 
 
 def sources(settings: Settings, daily: dg.PartitionsDefinition) -> list[Any]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 gc.disable()  # until all is loaded: looking for garbage meanwhile finds nothing and takes a seventh of that time
 STARTS_A_SERVER = {"spark", "snowflake", "snowflake_server_port"}
 """Fixtures and engines whose tests start a JVM or the stand-in for Snowflake: slow, but for the brief ones."""
-OVER_THE_SMALL_SHOP = {"api", "dashboard"}
+OVER_THE_SMALL_SHOP = {"api", "dashboard", "watching"}
 """Folders whose tests read one shop, which takes ten seconds to run: they share a process."""
 TEMPORARY = pytest.StashKey[Path]()
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ecom_assets.all_questions import QUESTIONS, question_named
 from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.errors import DefinitionError, did_you_mean
+from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.questions.answer import Kind
 from ecom_assets.questions.fields import Choices
 from ecom_assets.questions.model import Question, QuestionPart
@@ -34,6 +35,8 @@ Width = Literal["third", "half", "two-thirds", "full"]
 WIDTHS: Final[tuple[Width, ...]] = ("third", "half", "two-thirds", "full")
 """How much of the page's width a tile takes, the narrowest first."""
 MOST_TILES: Final = 40
+PERSONAL: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii) | {"session_id"}
+"""Columns of events with personal data."""
 
 
 def slug_of(name: str) -> str:
@@ -130,6 +133,18 @@ class SavedQuestion(Kept):
         return cls.from_mapping({"kind": kind, "definition": definition, **about})
 
 
+def check_number_of(question: str | None, measure: str | None, what: str) -> None:
+    """Refuse a number that is of a saved question and of the shop, or of neither, or that there is not.
+
+    Raises:
+        DefinitionError: It is.
+    """
+    if (question is None) == (measure is None):
+        raise DefinitionError(f"{what} has either `question`, the id of a saved question, or `measure`; give one.")
+    if measure is not None and measure not in shop_numbers():
+        raise DefinitionError(f"The number {measure!r} is unknown; {did_you_mean(measure, shop_numbers())}.")
+
+
 class BoardTile(QuestionPart):
     """A tile of a board: a saved question, or a number of the shop."""
 
@@ -149,12 +164,7 @@ class BoardTile(QuestionPart):
     @model_validator(mode="after")
     def _check(self) -> Self:
         """Refuse a tile of both, of neither, or of a number that there is not."""
-        if (self.question is None) == (self.measure is None):
-            raise DefinitionError("A tile has either `question`, the id of a saved question, or `measure`; give one.")
-        if self.measure is not None and self.measure not in shop_numbers():
-            raise DefinitionError(
-                f"The number {self.measure!r} is unknown; {did_you_mean(self.measure, shop_numbers())}."
-            )
+        check_number_of(self.question, self.measure, "A tile")
         return self
 
 
@@ -237,4 +247,92 @@ class FirstScreen(Kept):
         return "First screen"
 
 
-KINDS: Final[tuple[type[Kept], ...]] = (SavedQuestion, Board, Annotation, FirstScreen)
+Mail = Annotated[str, Field(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$", max_length=254)]
+CLOCK_TIME: Final = r"(?:[01]\d|2[0-3]):[0-5]\d"
+Every = Literal["hour", "day", "week"]
+When = Literal["above", "below", "rises", "falls", "unexpected"]
+USUAL_SPREADS: Final = 4.0
+"""How many times its usual spread a number may be off before it is unexpected, unless an alert says another bound."""
+
+
+class Alert(Kept):
+    """A number that is watched: of a saved question, or of the shop; and when it is worth a message."""
+
+    KIND: ClassVar[str] = "alerts"
+    CALLED: ClassVar[str] = "an alert"
+
+    name: Title = Field(description="What messages call it", examples=["Checkout on phones"])
+    description: str = Field("", max_length=2_000, description="What to do about it, for those who get the message")
+    owner: str = Field("", max_length=120, description="Who looks after it; by default who saved it first")
+    question: Slug | None = Field(None, description="The id of a saved question", examples=["checkout-on-phones"])
+    measure: str | None = Field(None, max_length=60, description="A number of the shop, by its name")
+    number: str = Field(
+        "", max_length=200, description="Which number of the question's answer, such as `steps[step=3].count`; by "
+        "default the conversion of a funnel, the first series of a trend, the share that came back of retention",
+    )  # fmt: skip
+    value: str | None = Field(None, max_length=500, description="Of which value of the question's breakdown")
+    every: Every = Field("day", description="Of which periods the number is watched")
+    when: When = Field(
+        "unexpected", description="When there is a message: `above` or `below` a bound, if it `rises` or `falls` by a "
+        "share, or if it is `unexpected` for that weekday and hour",
+    )  # fmt: skip
+    limit: float | None = Field(
+        None, description="The bound; the share that it rises or falls by, such as 0.2; for `unexpected`, how many "
+        f"times the usual spread, by default {USUAL_SPREADS:g}",
+    )  # fmt: skip
+    compared_with: Literal["period_before", "week_before"] = Field(
+        "week_before", description="What `rises` and `falls` compare with"
+    )
+    by: tuple[str, ...] = Field(
+        ("product_category", "properties.device", "properties.country"), max_length=5,
+        description="Columns of events whose values the message names as causes, for questions",
+    )  # fmt: skip
+    emails: tuple[Mail, ...] = Field((), max_length=50, description="Who gets an e-mail; default ECOM_ALERT_EMAIL")
+    webhooks: tuple[str, ...] = Field((), max_length=10, description="Names of ECOM_WEBHOOKS that get the message, too")
+    quiet: str | None = Field(
+        None, pattern=rf"^{CLOCK_TIME}-{CLOCK_TIME}$", description="Hours of the shop without messages: what "
+        "happens in them is sent when they are over", examples=["22:00-07:00"],
+    )  # fmt: skip
+    is_on: bool = Field(default=False, description="Whether it is watched; look at its back-test first")
+
+    @property
+    def title(self) -> str:
+        """Return its name."""
+        return self.name
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        """Refuse a number of nothing or of two things, and a rule without its bound."""
+        check_number_of(self.question, self.measure, "An alert")
+        if self.when != "unexpected" and self.limit is None:
+            raise DefinitionError(f"An alert that says when a number is or {self.when} needs `limit`, such as 0.2.")
+        if self.when in {"rises", "falls", "unexpected"} and self.limit is not None and self.limit <= 0:
+            raise DefinitionError(f"`limit` of an alert is above 0 where it is {self.when}, not {self.limit:g}.")
+        if personal := [name for name in self.by if name in PERSONAL]:
+            raise DefinitionError(
+                f"`by` of an alert names {personal[0]!r}, which is personal data; name other columns."
+            )
+        return self
+
+
+class BoardMail(Kept):
+    """A board that is sent by e-mail, again and again."""
+
+    KIND: ClassVar[str] = "mails"
+    CALLED: ClassVar[str] = "an e-mail of a board"
+
+    board: Slug = Field(description="The id of a board", examples=["shop"])
+    every: Literal["day", "week", "month"] = Field(
+        "week", description="Each day, each Monday, or on the first of each month"
+    )
+    at: str = Field("07:00", pattern=rf"^{CLOCK_TIME}$", description="When, in the shop's zone")
+    emails: tuple[Mail, ...] = Field(min_length=1, max_length=50, description="Who gets it")
+    is_on: bool = Field(default=True, description="Whether it is sent")
+
+    @property
+    def title(self) -> str:
+        """Return which board it is of, and how often."""
+        return f"{self.board} by {self.every}"
+
+
+KINDS: Final[tuple[type[Kept], ...]] = (SavedQuestion, Board, Annotation, Alert, BoardMail, FirstScreen)

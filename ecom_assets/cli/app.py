@@ -39,6 +39,7 @@ COMMANDS: Final[Commands] = {
     "collect": "collect.collect",
     "stream": "stream.stream",
     "compact": "compact.compact_command",
+    "watch": "watch.watch_command",
     "copy": "copy.copy",
     "migrate": "migrate.migrate_command",
     **{name: f"ask.{name}" for name in QUESTIONS},

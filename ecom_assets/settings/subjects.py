@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import iter_modules
 from types import new_class
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator
@@ -304,6 +304,18 @@ class LedgerSettings(BaseSettings):
     )
 
 
+WEBHOOK: Final = re.compile(r"(?P<name>[\w-]+)=(?:(?P<format>slack|teams)\+)?(?P<url>https?://[^\s,]+)")
+
+
+def webhooks_of(value: SecretStr) -> dict[str, tuple[str, str]]:
+    """Return the format and the address of each webhook, by name; ValueError if one is not written like that."""
+    matches = [WEBHOOK.fullmatch(part.strip()) for part in value.get_secret_value().split(",") if part.strip()]
+    named = {match["name"]: (match["format"] or "json", match["url"]) for match in matches if match}
+    if len(named) < len(matches):
+        raise ValueError("is not NAME=ADDRESS by commas, each name once, such as team=slack+https://hooks.example/1")
+    return named
+
+
 class AlertSettings(BaseSettings):
     """What `Settings` has for alerts."""
 
@@ -322,6 +334,20 @@ class AlertSettings(BaseSettings):
     dagster_url: WebAddress = Field(
         "", description="Where people reach Dagster's UI, for links; default where `ecom ui` was started last"
     )
+    dashboard_url: WebAddress = Field(
+        "http://127.0.0.1:8000", description="Where people reach the dashboard, for links in messages"
+    )
+    webhooks: SecretStr = Field(
+        SecretStr(""),
+        description="Where alerts can be posted, as NAME=ADDRESS by commas; an address is slack+https://…, "
+        "teams+https://… or https://… for plain JSON",
+    )
+
+    @field_validator("webhooks")
+    @classmethod
+    def _webhooks(cls, value: SecretStr) -> SecretStr:
+        webhooks_of(value)
+        return value
 
     @field_validator("alert_email", "report_email")
     @classmethod

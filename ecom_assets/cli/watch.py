@@ -1,0 +1,50 @@
+"""`ecom watch`: look at the watched numbers now, or test an alert on the shop's history."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from ecom_assets.boards.incidents import IncidentLog
+from ecom_assets.boards.model import Alert
+from ecom_assets.boards.store import BoardStore
+from ecom_assets.cli.options import Json
+from ecom_assets.cli.ui import take_own_data
+from ecom_assets.settings.settings import load_settings
+from ecom_assets.watching.watch import BackTest, back_test, parts_of_test, watch
+
+
+def watch_command(
+    alert: Annotated[
+        str | None, typer.Option("--back-test", help="Id of an alert: show what it would have found, and send nothing.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look at the numbers that people watch, and send a message for each new incident."""
+    settings = load_settings()
+    if take_own_data(settings):
+        settings = load_settings()
+    if alert is not None:
+        test = back_test(settings, BoardStore(settings).get(Alert, alert).item)
+        typer.echo(json.dumps(_document(test)) if as_json else "\n".join(parts_of_test(test)))
+        return
+    outcome = watch(settings)
+    if as_json:
+        incidents = [
+            {"alert": incident.alert, "first_period": incident.first_period.isoformat(),
+             "is_over": incident.over_in is not None, **incident.finding}
+            for incident in IncidentLog(settings).incidents()
+        ]  # fmt: skip
+        typer.echo(json.dumps({"incidents": incidents, "failures": outcome.failures}))
+    else:
+        typer.echo("\n".join(outcome.lines) or "No number is watched; save an alert on the dashboard's page Alerts.")
+    outcome.raise_failures()
+
+
+def _document(test: BackTest) -> dict[str, object]:
+    incidents = [
+        {"first_period": episode.first.point.starts_at.isoformat(), "last_period": episode.last.point.starts_at.isoformat(),
+         "is_over": episode.is_over, "reason": episode.first.reason}
+        for episode in test.incidents
+    ]  # fmt: skip
+    return {"title": test.title, "periods": len(test.found), "incidents": incidents}

@@ -1,0 +1,265 @@
+"""The message about an incident: as e-mail with its chart, as Slack's blocks, Teams' card, or plain JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from html import escape
+from typing import Any, Final
+from urllib.parse import quote
+
+import requests
+
+from ecom_assets.automation.mail import new_message
+from ecom_assets.boards.incidents import Incident
+from ecom_assets.boards.model import Alert
+from ecom_assets.errors import MailError
+from ecom_assets.retrying import retrying
+from ecom_assets.watching.causes import Cause
+from ecom_assets.watching.numbers import Watched
+from ecom_assets.watching.rule import Finding, WatchedPoint, when_of
+
+BARS: Final = "▁▂▃▄▅▆▇█"
+SHOWN_POINTS: Final = 28
+"""How many periods the chart shows."""
+TIMEOUT_S: Final = 10.0
+PAUSES_S: Final = (1.0, 3.0)
+LATER: Final = frozenset({429, *range(500, 600)})
+CHART: Final = "chart"
+
+
+def finding_of(
+    watched: Watched, finding: Finding, points: Sequence[WatchedPoint], causes: Sequence[Cause]
+) -> dict[str, Any]:
+    """Return what an incident keeps of what was found in its first period, as JSON can hold it."""
+    shown, every = watched.shown, watched.alert.every
+    value = shown(finding.point.value or 0.0)
+    return {
+        "title": watched.title,
+        "value": value,
+        "sentence": f"{watched.title} was {value} {when_of(finding.point.starts_at, every)}: {finding.reason}.",
+        "low": finding.low,
+        "high": finding.high,
+        "usual": finding.usual,
+        "compared_with": when_of(finding.base, every) if finding.base else None,
+        "points": [
+            {"starts_at": point.starts_at.isoformat(), "value": point.value}
+            for point in points
+            if point.starts_at <= finding.point.starts_at and point.is_complete
+        ][-SHOWN_POINTS:],
+        "causes": [
+            {
+                "by": cause.by.removeprefix("properties.").replace("_", " "),
+                "value": cause.value,
+                "now": shown(cause.now),
+                "before": shown(cause.before),
+                "change": f"{'+' if cause.change > 0 else '-'}{shown(abs(cause.change))}",
+            }
+            for cause in causes
+        ],
+    }
+
+
+@dataclass(frozen=True)
+class IncidentMessage:
+    """What is said about an incident, wherever it goes.
+
+    Attributes:
+        slug: The id of the alert.
+        alert: The alert.
+        incident: The incident.
+        address: Where people reach the dashboard.
+    """
+
+    slug: str
+    alert: Alert
+    incident: Incident
+    address: str
+
+    @property
+    def headline(self) -> str:
+        """The subject of the e-mail."""
+        return f"{self.alert.name}: {self.incident.finding['value']}"
+
+    @property
+    def link(self) -> str:
+        """The page of the alert."""
+        return f"{self.address}/dashboard/alerts/{quote(self.slug)}"
+
+    @property
+    def lines(self) -> list[str]:
+        """What is said, a line each."""
+        finding = self.incident.finding
+        over = (
+            [f"It is over since {when_of(self.incident.over_in, self.alert.every)}."] if self.incident.over_in else []
+        )
+        return [finding["sentence"], *over, *([self.alert.description] if self.alert.description else [])]
+
+    @property
+    def causes(self) -> list[str]:
+        """The largest contributions, a line each."""
+        return [
+            f"{cause['by']} {cause['value']}: {cause['before']} → {cause['now']} ({cause['change']})"
+            for cause in self.incident.finding["causes"]
+        ]
+
+    @property
+    def cause_title(self) -> str:
+        """What the contributions are compared with."""
+        return f"Largest contributions, against {self.incident.finding['compared_with']}"
+
+    def email(self, sender: str, recipients: Sequence[str]) -> EmailMessage:
+        """Return the e-mail; sent again, it has the same Message-ID."""
+        name = f"{self.slug}.{self.incident.first_period:%Y%m%dT%H%M}.incident"
+        parts = [*self.lines, "", sparkline(self.incident.finding["points"])]
+        if self.causes:
+            parts += ["", f"{self.cause_title}:", *(f"  {line}" for line in self.causes)]
+        message = new_message(sender, recipients, self.headline, name, "\n".join([*parts, "", self.link, ""]))
+        picture = chart_png(self.incident.finding)
+        message.add_alternative(self._html(has_picture=picture is not None), subtype="html")
+        if picture is not None:
+            html = message.get_payload()[1]  # type: ignore[index]  # the alternative that was just added
+            html.add_related(picture, "image", "png", cid=f"<{CHART}>")  # type: ignore[union-attr]
+        return message
+
+    def _html(self, *, has_picture: bool) -> str:
+        picture = (
+            f'<p><img src="cid:{CHART}" alt="{escape(sparkline(self.incident.finding["points"]))}" width="560"></p>'
+        )
+        causes = "".join(f"<li>{escape(line)}</li>" for line in self.causes)
+        return (
+            '<!doctype html><html lang="en"><body style="font: 15px/1.5 sans-serif; color: #1a202c">'
+            f'<h2 style="margin: 0">{escape(self.headline)}</h2>'
+            f"{''.join(f'<p>{escape(line)}</p>' for line in self.lines)}"
+            f"{picture if has_picture else ''}"
+            f"{f'<p><b>{escape(self.cause_title)}</b></p><ul>{causes}</ul>' if causes else ''}"
+            f'<p><a href="{escape(self.link)}">Open in the dashboard</a></p></body></html>'
+        )
+
+    def slack(self) -> dict[str, Any]:
+        """Return the payload of Slack's incoming webhooks: blocks, with a text for notifications."""
+        causes = (
+            [f"*{_slack(self.cause_title)}*", *(f"• {_slack(line)}" for line in self.causes)] if self.causes else []
+        )
+        text = "\n".join([*map(_slack, self.lines), f"`{sparkline(self.incident.finding['points'])}`", *causes])
+        return {
+            "text": self.headline,
+            "blocks": [
+                {"type": "header", "text": {"type": "plain_text", "text": self.headline[:150]}},
+                {"type": "section", "text": {"type": "mrkdwn", "text": text[:3_000]}},
+                {"type": "section", "text": {"type": "mrkdwn", "text": f"<{self.link}|Open in the dashboard>"}},
+            ],
+        }
+
+    def teams(self) -> dict[str, Any]:
+        """Return the payload of Teams' workflows: a message with an adaptive card."""
+        blocks = [
+            {"type": "TextBlock", "text": self.headline, "weight": "Bolder", "size": "Medium", "wrap": True},
+            *({"type": "TextBlock", "text": line, "wrap": True} for line in self.lines),
+            {"type": "TextBlock", "text": sparkline(self.incident.finding["points"]), "fontType": "Monospace"},
+        ]
+        if self.causes:
+            facts = [{"title": f"{cause['by']} {cause['value']}", "value": f"{cause['before']} → {cause['now']}"}
+                     for cause in self.incident.finding["causes"]]  # fmt: skip
+            blocks += [
+                {"type": "TextBlock", "text": self.cause_title, "wrap": True},
+                {"type": "FactSet", "facts": facts},
+            ]
+        card = {
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+            "type": "AdaptiveCard",
+            "version": "1.4",
+            "body": blocks,
+            "actions": [{"type": "Action.OpenUrl", "title": "Open in the dashboard", "url": self.link}],
+        }
+        attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
+        return {"type": "message", "attachments": [attachment]}
+
+    def json(self) -> dict[str, Any]:
+        """Return the message for programs."""
+        return {
+            "alert": self.slug,
+            "name": self.alert.name,
+            "first_period": self.incident.first_period.isoformat(),
+            "is_over": self.incident.over_in is not None,
+            "link": self.link,
+            **self.incident.finding,
+        }
+
+
+def post(message: IncidentMessage, style: str, url: str) -> None:
+    """Post a message to a webhook, in the style `slack`, `teams` or `json`.
+
+    Raises:
+        MailError: It was not taken; the sentence does not contain the address, which is a secret.
+    """
+    payload = getattr(message, style)()
+
+    def once() -> None:
+        answer = requests.post(url, json=payload, timeout=TIMEOUT_S, allow_redirects=False)
+        if answer.status_code >= 300:  # noqa: PLR2004 (beyond success)
+            raise _NotTakenError(answer.status_code)
+
+    try:
+        retrying(PAUSES_S, _may_succeed_later)(once)
+    except _NotTakenError as error:
+        raise MailError(f"The webhook answered {error.status}; see whether its address is still right.") from None
+    except requests.RequestException as error:
+        raise MailError(f"The webhook cannot be reached ({type(error).__name__}); see ECOM_WEBHOOKS.") from None
+
+
+class _NotTakenError(Exception):
+    """The webhook refused a message."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
+def _may_succeed_later(error: BaseException) -> bool:
+    return error.status in LATER if isinstance(error, _NotTakenError) else isinstance(error, requests.RequestException)
+
+
+def _slack(text: str) -> str:
+    """Return a text as Slack shows it: three characters are escaped, which would else be links and mentions."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def sparkline(points: Sequence[Mapping[str, Any]]) -> str:
+    """Return the points as a line of block characters; a space where the number is not known."""
+    values = [point["value"] for point in points if point["value"] is not None]
+    least, most = min(values, default=0.0), max(values, default=0.0)
+    step = (most - least) / (len(BARS) - 1) or 1.0
+    return "".join(" " if point["value"] is None else BARS[round((point["value"] - least) / step)] for point in points)
+
+
+def chart_png(finding: Mapping[str, Any]) -> bytes | None:
+    """Return the chart of a finding as a PNG; None without the extra `pictures`."""
+    try:
+        import vl_convert  # noqa: PLC0415 (an extra)
+    except ModuleNotFoundError:
+        return None
+    result: bytes = vl_convert.vegalite_to_png(chart_spec(finding), scale=2)
+    return result
+
+
+def chart_spec(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the chart of a finding as a Vega-Lite specification: the number, its bounds, and the last point marked."""
+    points = [
+        {**point, "is_last": number == len(finding["points"]) - 1} for number, point in enumerate(finding["points"])
+    ]
+    time = {"field": "starts_at", "type": "temporal", "title": None}
+    number = {"field": "value", "type": "quantitative", "title": None}
+    bounds = [{"bound": finding[name]} for name in ("low", "high") if finding[name] is not None]
+    rules = {"data": {"values": bounds}, "mark": {"type": "rule", "strokeDash": [4, 4], "color": "#64748b"},
+             "encoding": {"y": {"field": "bound", "type": "quantitative"}}}  # fmt: skip
+    last = {"mark": {"type": "point", "filled": True, "size": 90, "color": "#b91c1c"},
+            "transform": [{"filter": "datum.is_last"}], "encoding": {"x": time, "y": number}}  # fmt: skip
+    line = {"mark": {"type": "line", "color": "#2f5fb3"}, "encoding": {"x": time, "y": number}}
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": 520,
+        "height": 180,
+        "background": "white",
+        "data": {"values": points},
+        "layer": [*([rules] if bounds else []), line, last],
+    }

@@ -1,0 +1,203 @@
+"""When a number is worth a message: bounds, changes, and what is expected for a weekday and hour. No store, no clock.
+
+What is expected is robust: the median of the same weekday, and hour, of up to eight weeks before, give or take a number
+of usual spreads. The spread is the median distance of values from the median of their own weekday, over all weekdays,
+times 1.4826, which is the standard deviation of normal values (Rousseeuw and Croux 1993); where more than half of the
+distances are 0, their mean times 1.2533 (Iglewicz and Hoaglin 1993). It is no less than that of a Poisson count, or 2 %
+of a share or an amount.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from math import sqrt
+from statistics import fmean, median
+from typing import Final
+
+from ecom_assets.boards.model import USUAL_SPREADS, Alert
+
+WEEKS: Final = 8
+"""How many weeks before are looked at for what is expected."""
+FEWEST: Final = 4
+"""Without so many of these, nothing is expected."""
+AS_NORMAL: Final = 1.4826
+MEAN_AS_NORMAL: Final = 1.2533
+LEAST_SHARE: Final = 0.02
+"""The least spread of a number that is not a count, as a share of the number."""
+LENGTHS: Final = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
+
+
+@dataclass(frozen=True)
+class WatchedPoint:
+    """A number of one period.
+
+    Attributes:
+        starts_at: When the period begins, on the clock of the shop's zone.
+        value: The number; None where it is not known, or there is nothing to divide by.
+        is_complete: Whether all of the period is known and over: others are not evaluated.
+    """
+
+    starts_at: datetime
+    value: float | None
+    is_complete: bool
+
+    @property
+    def day(self) -> date:
+        """Return the day on which the period begins."""
+        return self.starts_at.date()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an alert says of a period.
+
+    Attributes:
+        point: The number.
+        is_breach: Whether it is worth a message.
+        low: Least value that is not; None without.
+        high: Most value that is not; None without.
+        usual: What it is compared with: the value before, or the median; None for bounds.
+        base: The period that it is compared with, where that is one.
+        reason: Why, as the end of a sentence, such as "41 % less than on 2026-11-17".
+    """
+
+    point: WatchedPoint
+    is_breach: bool
+    low: float | None
+    high: float | None
+    usual: float | None
+    base: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Periods in a row that are worth a message, from the first to the last; `is_over` if one after them is not."""
+
+    first: Finding
+    last: Finding
+    is_over: bool
+
+
+def findings(alert: Alert, points: Sequence[WatchedPoint], shown: "Shown | None" = None) -> list[Finding]:
+    """Return what an alert says of each complete period whose number is known, in order.
+
+    A period that has nothing to compare with yet is left out.
+    """
+    by_start = {point.starts_at: point for point in points if point.is_complete and point.value is not None}
+    shown = shown or Shown()
+    said = (_finding(alert, point, by_start, shown) for _, point in sorted(by_start.items()))
+    return [finding for finding in said if finding is not None]
+
+
+def episodes(found: Sequence[Finding]) -> list[Episode]:
+    """Return the incidents that there would have been: the back-test of an alert."""
+    return list(_episodes(found))
+
+
+def _episodes(found: Sequence[Finding]) -> Iterator[Episode]:
+    open_since: Finding | None = None
+    last: Finding | None = None
+    for finding in found:
+        if finding.is_breach:
+            open_since, last = open_since or finding, finding
+        elif open_since is not None and last is not None:
+            yield Episode(open_since, last, is_over=True)
+            open_since = None
+    if open_since is not None and last is not None:
+        yield Episode(open_since, last, is_over=False)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How values of the number are written: `unit` stands before or after, and a rate is a percentage."""
+
+    is_rate: bool = False
+    is_count: bool = False
+    decimals: int = 2
+    currency: str = ""
+
+    def __call__(self, value: float) -> str:
+        """Return a value as a text."""
+        if self.is_rate:
+            return f"{100 * value:.1f}%"
+        text = f"{value:,.0f}" if self.is_count and value == int(value) else f"{value:,.{self.decimals}f}"
+        return f"{text} {self.currency}".strip()
+
+
+def _finding(alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: Shown) -> Finding | None:
+    if alert.when in {"above", "below"}:
+        return _by_bound(alert, point, shown)
+    if alert.when in {"rises", "falls"}:
+        return _by_change(alert, point, by_start)
+    return _by_history(alert, point, by_start, shown)
+
+
+def _by_bound(alert: Alert, point: WatchedPoint, shown: Shown) -> Finding:
+    value, limit = _value(point), alert.limit or 0.0
+    is_above = alert.when == "above"
+    is_breach = value > limit if is_above else value < limit
+    low, high = (None, limit) if is_above else (limit, None)
+    base = point.starts_at - timedelta(days=7)
+    return Finding(point, is_breach, low, high, None, base, f"{alert.when} the bound of {shown(limit)}")
+
+
+def _by_change(alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> Finding | None:
+    is_week = alert.compared_with == "week_before"
+    base = by_start.get(point.starts_at - (timedelta(days=7) if is_week else LENGTHS[alert.every]))
+    if base is None or not base.value:
+        return None
+    value, before, limit = _value(point), base.value, alert.limit or 0.0
+    change, is_rise = value / before - 1, alert.when == "rises"
+    bound = before * (1 + limit if is_rise else 1 - limit)
+    is_breach = value > bound if is_rise else value < bound
+    low, high = (None, bound) if is_rise else (bound, None)
+    more = "more" if change >= 0 else "less"
+    reason = f"{abs(100 * change):.0f}% {more} than {when_of(base.starts_at, alert.every)}"
+    return Finding(point, is_breach, low, high, before, base.starts_at, reason)
+
+
+def _by_history(
+    alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: Shown
+) -> Finding | None:
+    sample = _sample(point, by_start)
+    if len(sample) < FEWEST:
+        return None
+    usual = median(sample.values())
+    spread = (alert.limit or USUAL_SPREADS) * _spread(alert, point, by_start, usual, is_count=shown.is_count)
+    low, high, value = usual - spread, usual + spread, _value(point)
+    low = max(low, 0.0) if min(sample.values()) >= 0 else low
+    weekday = f"{point.starts_at:%A}s" if alert.every != "week" else "weeks"
+    at = f" at {point.starts_at:%H:%M}" if alert.every == "hour" else ""
+    reason = f"outside of {shown(low)} to {shown(high)}, which the last {len(sample)} {weekday}{at} let expect"
+    return Finding(point, not low <= value <= high, low, high, usual, max(sample), reason)
+
+
+def _sample(point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> dict[datetime, float]:
+    """Return the values of the same weekday and hour in the weeks before."""
+    starts = [point.starts_at - timedelta(days=7 * number) for number in range(1, WEEKS + 1)]
+    return {start: _value(by_start[start]) for start in starts if start in by_start}
+
+
+def _spread(
+    alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], usual: float, *, is_count: bool
+) -> float:
+    """Return how far values of these weeks usually are from the median of their own weekday."""
+    weekdays = range(1 if alert.every == "week" else 7)
+    others = [replace(point, starts_at=point.starts_at - timedelta(days=number)) for number in weekdays]
+    samples = [list(_sample(other, by_start).values()) for other in others]
+    off = [abs(value - median(sample)) for sample in samples if len(sample) >= FEWEST for value in sample]
+    deviation = AS_NORMAL * median(off) or MEAN_AS_NORMAL * fmean(off)
+    return max(deviation, sqrt(abs(usual)) if is_count else LEAST_SHARE * abs(usual))
+
+
+def _value(point: WatchedPoint) -> float:
+    assert point.value is not None  # noqa: S101 (`findings` takes only points with a value)
+    return point.value
+
+
+def when_of(start: datetime, every: str) -> str:
+    """Return a period as the end of a sentence, such as "on Tue 2026-11-17"."""
+    if every == "hour":
+        return f"on {start:%a %Y-%m-%d at %H:%M}"
+    return f"in the week from {start:%Y-%m-%d}" if every == "week" else f"on {start:%a %Y-%m-%d}"

@@ -1,0 +1,236 @@
+"""One look at all watched numbers: new periods are evaluated, incidents opened and closed, and messages sent once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from ecom_assets.api.store.served_data import open_store
+from ecom_assets.api.store.store import StoreReading
+from ecom_assets.automation.mail import MailServer
+from ecom_assets.boards.incidents import Incident, IncidentLog
+from ecom_assets.boards.model import Alert, SavedQuestion
+from ecom_assets.boards.store import BoardStore, KeptVersion
+from ecom_assets.clock import Clock, now_utc
+from ecom_assets.errors import EcomError, MailError, SettingError, WorkError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.subjects import webhooks_of
+from ecom_assets.watching.causes import causes
+from ecom_assets.watching.messages import IncidentMessage, finding_of, post
+from ecom_assets.watching.numbers import Watched
+from ecom_assets.watching.rule import Episode, Finding, WatchedPoint, episodes, findings, when_of
+
+EMAIL, WEBHOOK = "email", "webhook"
+
+
+@dataclass(frozen=True)
+class BackTest:
+    """What an alert would have said of the shop's history.
+
+    Attributes:
+        title: What people call the number.
+        points: The number of each period.
+        found: What the alert says of each period that it can evaluate.
+        incidents: The incidents that there would have been.
+    """
+
+    title: str
+    points: Sequence[WatchedPoint]
+    found: Sequence[Finding]
+    incidents: Sequence[Episode]
+
+
+@dataclass
+class WatchOutcome:
+    """What a look found: a line for each alert, and what failed."""
+
+    lines: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def raise_failures(self) -> None:
+        """Raise if an alert could not be evaluated, or a message not be sent.
+
+        Raises:
+            WorkError: It names each.
+        """
+        if self.failures:
+            raise WorkError(" ".join(self.failures))
+
+
+def watched(settings: Settings, alert: Alert, reading: StoreReading) -> Watched:
+    """Return an alert with its saved question, over a published state.
+
+    Raises:
+        NotKeptError: Its question is deleted.
+    """
+    saved = BoardStore(settings).get(SavedQuestion, alert.question).item if alert.question else None
+    return Watched(alert, saved, reading, settings)
+
+
+def back_test(settings: Settings, alert: Alert) -> BackTest:
+    """Return what an alert would have said of the shop's history.
+
+    Raises:
+        EcomError: Its number is not known, or nothing is published.
+    """
+    with closing(open_store(settings)) as store, store.reading() as reading:
+        mine = watched(settings, alert, reading)
+        points = mine.points()
+        found = findings(alert, points, mine.shown)
+        return BackTest(mine.title, points, found, episodes(found))
+
+
+def watch(settings: Settings, now: Clock = now_utc) -> WatchOutcome:
+    """Evaluate the new periods of all alerts that are on, and send the messages of incidents that are owed.
+
+    Raises:
+        NothingPublishedError: Nothing is published yet.
+    """
+    alerts = alerts_on(settings)
+    outcome, log = WatchOutcome(), IncidentLog(settings, now)
+    if alerts:
+        with closing(open_store(settings)) as store, store.reading() as reading:
+            for kept in alerts:
+                _collected(outcome, kept.item.name, partial(_evaluate, settings, kept, reading, log))
+    for kept in alerts:
+        for incident in log.incidents(kept.slug):
+            _send(settings, kept, incident, log, now, outcome)
+    return outcome
+
+
+def alerts_on(settings: Settings) -> list[KeptVersion[Alert]]:
+    """Return the alerts that are on."""
+    return [kept for kept in BoardStore(settings).newest(Alert) if kept.item.is_on]
+
+
+def has_unsent(settings: Settings, now: Clock = now_utc) -> bool:
+    """Return whether a message is owed that may be sent now."""
+    log = IncidentLog(settings, now)
+    return any(
+        log.unsent(incident, _channels(settings, kept.item))
+        for kept in alerts_on(settings)
+        if not is_quiet(kept.item.quiet, _local_time(settings, now))
+        for incident in log.incidents(kept.slug)
+    )
+
+
+def is_quiet(hours: str | None, at: time) -> bool:
+    """Return whether a time of day lies in hours such as `22:00-07:00`, the end not included."""
+    if hours is None:
+        return False
+    first, end = map(time.fromisoformat, hours.split("-"))
+    return first <= at < end if first <= end else at >= first or at < end
+
+
+def _evaluate(settings: Settings, kept: KeptVersion[Alert], reading: StoreReading, log: IncidentLog) -> str:
+    """Evaluate the periods that are complete and were not evaluated yet; of a new alert only the newest one."""
+    mine = watched(settings, kept.item, reading)
+    points = mine.points()
+    found = findings(kept.item, points, mine.shown)
+    state = log.state(kept.slug)
+    new = [finding for finding in found if finding.point.starts_at > state.last_period] if state else found[-1:]
+    if not new:
+        return _unchanged(mine, found)
+    said: list[tuple[datetime, dict[str, object] | None]] = [
+        (
+            finding.point.starts_at,
+            finding_of(mine, finding, points, causes(mine, finding)) if finding.is_breach else None,
+        )
+        for finding in new
+    ]
+    sentence = _sentence(mine, new[-1])
+    log.record(kept.slug, said, sentence)
+    return sentence
+
+
+def _sentence(mine: Watched, finding: Finding) -> str:
+    value, when = mine.shown(finding.point.value or 0.0), when_of(finding.point.starts_at, mine.alert.every)
+    tail = finding.reason if finding.is_breach else "as expected"
+    return f"{mine.title} was {value} {when}: {tail}."
+
+
+def _unchanged(mine: Watched, found: Sequence[Finding]) -> str:
+    if found:
+        return f"No new {mine.alert.every} is complete since {when_of(found[-1].point.starts_at, mine.alert.every)}."
+    return f"{mine.title} cannot be evaluated yet: too few complete periods are known to compare with."
+
+
+def _send(  # noqa: PLR0913, PLR0917 (what a message is made from, and where what came of it is written)
+    settings: Settings,
+    kept: KeptVersion[Alert],
+    incident: Incident,
+    log: IncidentLog,
+    now: Clock,
+    outcome: WatchOutcome,
+) -> None:
+    if is_quiet(kept.item.quiet, _local_time(settings, now)):
+        return
+    message = IncidentMessage(kept.slug, kept.item, incident, settings.dashboard_url.rstrip("/"))
+    for channel in log.unsent(incident, _channels(settings, kept.item)):
+        if not log.begin(incident, channel):
+            continue
+        is_sent = _collected(outcome, kept.item.name, partial(_deliver, settings, message, channel))
+        log.end(incident, channel, is_sent=is_sent)
+
+
+def _collected(outcome: WatchOutcome, name: str, act: Callable[[], str]) -> bool:
+    """Note what an action returns, or how it fails; return whether it did not."""
+    try:
+        outcome.lines.append(f"{name}: {act()}")
+    except EcomError as error:
+        outcome.failures.append(f"{name}: {error}")
+        return False
+    return True
+
+
+def _channels(settings: Settings, alert: Alert) -> list[str]:
+    """Return where the messages of an alert go: `email`, and `webhook NAME`."""
+    has_mail = bool((alert.emails or settings.alert_email) and settings.smtp_url.get_secret_value())
+    asked_for = [EMAIL] if has_mail or alert.emails else []
+    return [*asked_for, *(f"{WEBHOOK} {name}" for name in alert.webhooks)]
+
+
+def _deliver(settings: Settings, message: IncidentMessage, channel: str) -> str:
+    """Send a message to a channel, and return a line about it.
+
+    Raises:
+        MailError: It was not taken.
+        SettingError: What it needs is not set.
+    """
+    if channel == EMAIL:
+        return _send_email(settings, message)
+    name = channel.removeprefix(f"{WEBHOOK} ")
+    known = webhooks_of(settings.webhooks)
+    if name not in known:
+        raise SettingError(f"ECOM_WEBHOOKS has no webhook {name!r}; add it, such as {name}=slack+https://….")
+    post(message, *known[name])
+    return f"Posted to {name}: {message.headline}."
+
+
+def _send_email(settings: Settings, message: IncidentMessage) -> str:
+    url, recipients = settings.smtp_url.get_secret_value(), message.alert.emails or settings.alert_email
+    if not url:
+        raise SettingError("ECOM_SMTP_URL is not set, which e-mails of alerts need; set it, or remove `emails`.")
+    refused = MailServer.parse(url).send(message.email(settings.alert_sender or recipients[0], recipients))
+    if refused and len(refused) == len(recipients):
+        raise MailError(f"The mail server refused every recipient: {', '.join(refused)}.")
+    return f"Notified {', '.join(recipients)}: {message.headline}."
+
+
+def _local_time(settings: Settings, now: Clock) -> time:
+    return now().astimezone(ZoneInfo(settings.timezone)).time()
+
+
+def parts_of_test(test: BackTest) -> Iterator[str]:
+    """Yield a back-test as lines for people."""
+    count = len(test.incidents)
+    first, last = (test.found[0].point.day, test.found[-1].point.day) if test.found else (None, None)
+    if not test.found:
+        yield f"{test.title}: too few complete periods are known to compare with."
+        return
+    yield f"{test.title}, {first} to {last}: {count} incident{'' if count == 1 else 's'} in {len(test.found)} periods"
+    for episode in test.incidents:
+        until = "" if episode.last is episode.first else f" to {episode.last.point.starts_at:%Y-%m-%d %H:%M}"
+        yield f"  {episode.first.point.starts_at:%a %Y-%m-%d %H:%M}{until}: {episode.first.reason}"
