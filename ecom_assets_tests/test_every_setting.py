@@ -29,6 +29,8 @@ WRITTEN: Final = {
     "customers_json_fields": "customer_id,city",
     "boards_url": "postgres://shop@db.example/shop",
     "dagster_url": "https://dagster.example",
+    "dashboard_url": "https://shop.example",
+    "webhooks": "team=slack+https://hooks.example/1",
     "engagement_high_s": "900",
     "engagement_high_sessions": "9",
     "engagement_medium_score": "50",

@@ -43,8 +43,8 @@ def watch_command(
 
 def _document(test: BackTest) -> dict[str, object]:
     incidents = [
-        {"first_period": episode.first.point.starts_at.isoformat(), "last_period": episode.last.point.starts_at.isoformat(),
-         "is_over": episode.is_over, "reason": episode.first.reason}
+        {"first_period": episode.first.point.starts_at.isoformat(), "is_over": episode.is_over,
+         "last_period": episode.last.point.starts_at.isoformat(), "reason": episode.first.reason}
         for episode in test.incidents
     ]  # fmt: skip
     return {"title": test.title, "periods": len(test.found), "incidents": incidents}

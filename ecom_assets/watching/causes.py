@@ -23,7 +23,7 @@ from ecom_assets.tables.queries import Period
 from ecom_assets.tables.values import by_columns, named_columns
 from ecom_assets.trends.question import ADDITIVE, TrendQuestion
 from ecom_assets.watching.numbers import Watched, number_at
-from ecom_assets.watching.rule import Finding
+from ecom_assets.watching.rule import AlertFinding
 
 MOST: Final = 3
 DIMENSIONS: Final[Mapping[Dimension, str]] = {"item_category": "category", "sales_channel": "sales channel"}
@@ -45,7 +45,7 @@ class Cause:
     change: float
 
 
-def causes(watched: Watched, finding: Finding) -> list[Cause]:
+def causes(watched: Watched, finding: AlertFinding) -> list[Cause]:
     """Return the three largest contributions in the direction of the change; none where the number has no parts."""
     if finding.base is None or finding.point.value is None:
         return []
@@ -85,7 +85,7 @@ def _rate(part: Fraction) -> float:
     return part[0] / part[1] if part[1] else 0.0
 
 
-def _of_shop(watched: Watched, finding: Finding) -> Iterator[Cause]:
+def _of_shop(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
     name = watched.alert.measure or ""
     number = shop_numbers()[name]
     known = known_days(watched.reading, ["sales" if number.subject == "sales" else "events"])
@@ -102,13 +102,13 @@ def _of_shop(watched: Watched, finding: Finding) -> Iterator[Cause]:
             yield from split_rates(by, *({part["value"]: _ends(part["steps"]) for part in rows} for rows in parts))
 
 
-def _of_question(watched: Watched, finding: Finding) -> Iterator[Cause]:
+def _of_question(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
     for column in watched.alert.by:
         with suppress(EcomError):  # a column that the events lack, or by which the question cannot be broken down
             yield from _of_column(watched, finding, column)
 
 
-def _of_column(watched: Watched, finding: Finding, column: str) -> list[Cause]:
+def _of_column(watched: Watched, finding: AlertFinding, column: str) -> list[Cause]:
     question = watched.saved.question if watched.saved else None
     if isinstance(question, FunnelQuestion) and column not in named_columns(by_columns("`by`", question.by)):
         now, before = (_entered(watched, question, column, start) for start in _starts(finding))
@@ -127,7 +127,7 @@ def _adds_up(question: TrendQuestion, alert: Alert) -> bool:
     return question.series[0].measure in ADDITIVE and not question.formula and alert.value is None
 
 
-def _starts(finding: Finding) -> tuple[datetime, datetime]:
+def _starts(finding: AlertFinding) -> tuple[datetime, datetime]:
     assert finding.base is not None  # noqa: S101 (`causes` looks)
     return finding.point.starts_at, finding.base
 

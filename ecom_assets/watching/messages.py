@@ -16,7 +16,7 @@ from ecom_assets.errors import MailError
 from ecom_assets.retrying import retrying
 from ecom_assets.watching.causes import Cause
 from ecom_assets.watching.numbers import Watched
-from ecom_assets.watching.rule import Finding, WatchedPoint, when_of
+from ecom_assets.watching.rule import AlertFinding, WatchedPoint, when_of
 
 BARS: Final = "▁▂▃▄▅▆▇█"
 SHOWN_POINTS: Final = 28
@@ -28,7 +28,7 @@ CHART: Final = "chart"
 
 
 def finding_of(
-    watched: Watched, finding: Finding, points: Sequence[WatchedPoint], causes: Sequence[Cause]
+    watched: Watched, finding: AlertFinding, points: Sequence[WatchedPoint], causes: Sequence[Cause]
 ) -> dict[str, Any]:
     """Return what an incident keeps of what was found in its first period, as JSON can hold it."""
     shown, every = watched.shown, watched.alert.every

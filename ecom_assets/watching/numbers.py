@@ -27,7 +27,7 @@ from ecom_assets.tables.days import ONE_DAY
 from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.queries import Page, Period, Row
 from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, TrendQuestion
-from ecom_assets.watching.rule import Shown, WatchedPoint
+from ecom_assets.watching.rule import ValueFormat, WatchedPoint
 
 HISTORY: Final = {"hour": 62, "day": 91, "week": 371}
 """How many days are looked at, by the length of periods: for what is expected, and for the back-test."""
@@ -58,12 +58,12 @@ class Watched:
     settings: Settings
 
     @property
-    def shown(self) -> Shown:
+    def shown(self) -> ValueFormat:
         """How its values are written."""
         currency = self.reading.currency or ""
         if self.alert.measure is not None:
             measure = shop_numbers()[self.alert.measure].measure
-            return Shown(
+            return ValueFormat(
                 is_rate=measure.shown_as == "rate",
                 is_count=measure.type == "int64",
                 currency=currency if measure.type == MONEY or measure.shown_as == "money" else "",
@@ -71,7 +71,7 @@ class Watched:
         path, question = self.path, self.saved.question if self.saved else None
         counts = isinstance(question, TrendQuestion) and all(series.measure in COUNTED for series in question.series)
         is_rate = "conversion" in path or path.endswith("rate") or path.startswith("returned")
-        return Shown(is_rate=is_rate, is_count=counts or path.endswith("count"))
+        return ValueFormat(is_rate=is_rate, is_count=counts or path.endswith("count"))
 
     @property
     def title(self) -> str:

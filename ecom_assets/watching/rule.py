@@ -48,7 +48,7 @@ class WatchedPoint:
 
 
 @dataclass(frozen=True)
-class Finding:
+class AlertFinding:
     """What an alert says of a period.
 
     Attributes:
@@ -74,30 +74,30 @@ class Finding:
 class Episode:
     """Periods in a row that are worth a message, from the first to the last; `is_over` if one after them is not."""
 
-    first: Finding
-    last: Finding
+    first: AlertFinding
+    last: AlertFinding
     is_over: bool
 
 
-def findings(alert: Alert, points: Sequence[WatchedPoint], shown: "Shown | None" = None) -> list[Finding]:
+def findings(alert: Alert, points: Sequence[WatchedPoint], shown: "ValueFormat | None" = None) -> list[AlertFinding]:
     """Return what an alert says of each complete period whose number is known, in order.
 
     A period that has nothing to compare with yet is left out.
     """
     by_start = {point.starts_at: point for point in points if point.is_complete and point.value is not None}
-    shown = shown or Shown()
+    shown = shown or ValueFormat()
     said = (_finding(alert, point, by_start, shown) for _, point in sorted(by_start.items()))
     return [finding for finding in said if finding is not None]
 
 
-def episodes(found: Sequence[Finding]) -> list[Episode]:
+def episodes(found: Sequence[AlertFinding]) -> list[Episode]:
     """Return the incidents that there would have been: the back-test of an alert."""
     return list(_episodes(found))
 
 
-def _episodes(found: Sequence[Finding]) -> Iterator[Episode]:
-    open_since: Finding | None = None
-    last: Finding | None = None
+def _episodes(found: Sequence[AlertFinding]) -> Iterator[Episode]:
+    open_since: AlertFinding | None = None
+    last: AlertFinding | None = None
     for finding in found:
         if finding.is_breach:
             open_since, last = open_since or finding, finding
@@ -109,7 +109,7 @@ def _episodes(found: Sequence[Finding]) -> Iterator[Episode]:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ValueFormat:
     """How values of the number are written: `unit` stands before or after, and a rate is a percentage."""
 
     is_rate: bool = False
@@ -125,7 +125,9 @@ class Shown:
         return f"{text} {self.currency}".strip()
 
 
-def _finding(alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: Shown) -> Finding | None:
+def _finding(
+    alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: ValueFormat
+) -> AlertFinding | None:
     if alert.when in {"above", "below"}:
         return _by_bound(alert, point, shown)
     if alert.when in {"rises", "falls"}:
@@ -133,16 +135,16 @@ def _finding(alert: Alert, point: WatchedPoint, by_start: dict[datetime, Watched
     return _by_history(alert, point, by_start, shown)
 
 
-def _by_bound(alert: Alert, point: WatchedPoint, shown: Shown) -> Finding:
+def _by_bound(alert: Alert, point: WatchedPoint, shown: ValueFormat) -> AlertFinding:
     value, limit = _value(point), alert.limit or 0.0
     is_above = alert.when == "above"
     is_breach = value > limit if is_above else value < limit
     low, high = (None, limit) if is_above else (limit, None)
     base = point.starts_at - timedelta(days=7)
-    return Finding(point, is_breach, low, high, None, base, f"{alert.when} the bound of {shown(limit)}")
+    return AlertFinding(point, is_breach, low, high, None, base, f"{alert.when} the bound of {shown(limit)}")
 
 
-def _by_change(alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> Finding | None:
+def _by_change(alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> AlertFinding | None:
     is_week = alert.compared_with == "week_before"
     base = by_start.get(point.starts_at - (timedelta(days=7) if is_week else LENGTHS[alert.every]))
     if base is None or not base.value:
@@ -154,12 +156,12 @@ def _by_change(alert: Alert, point: WatchedPoint, by_start: dict[datetime, Watch
     low, high = (None, bound) if is_rise else (bound, None)
     more = "more" if change >= 0 else "less"
     reason = f"{abs(100 * change):.0f}% {more} than {when_of(base.starts_at, alert.every)}"
-    return Finding(point, is_breach, low, high, before, base.starts_at, reason)
+    return AlertFinding(point, is_breach, low, high, before, base.starts_at, reason)
 
 
 def _by_history(
-    alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: Shown
-) -> Finding | None:
+    alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: ValueFormat
+) -> AlertFinding | None:
     sample = _sample(point, by_start)
     if len(sample) < FEWEST:
         return None
@@ -170,7 +172,7 @@ def _by_history(
     weekday = f"{point.starts_at:%A}s" if alert.every != "week" else "weeks"
     at = f" at {point.starts_at:%H:%M}" if alert.every == "hour" else ""
     reason = f"outside of {shown(low)} to {shown(high)}, which the last {len(sample)} {weekday}{at} let expect"
-    return Finding(point, not low <= value <= high, low, high, usual, max(sample), reason)
+    return AlertFinding(point, not low <= value <= high, low, high, usual, max(sample), reason)
 
 
 def _sample(point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> dict[datetime, float]:

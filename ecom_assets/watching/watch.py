@@ -20,7 +20,7 @@ from ecom_assets.settings.subjects import webhooks_of
 from ecom_assets.watching.causes import causes
 from ecom_assets.watching.messages import IncidentMessage, finding_of, post
 from ecom_assets.watching.numbers import Watched
-from ecom_assets.watching.rule import Episode, Finding, WatchedPoint, episodes, findings, when_of
+from ecom_assets.watching.rule import Episode, AlertFinding, WatchedPoint, episodes, findings, when_of
 
 EMAIL, WEBHOOK = "email", "webhook"
 
@@ -38,7 +38,7 @@ class BackTest:
 
     title: str
     points: Sequence[WatchedPoint]
-    found: Sequence[Finding]
+    found: Sequence[AlertFinding]
     incidents: Sequence[Episode]
 
 
@@ -145,13 +145,13 @@ def _evaluate(settings: Settings, kept: KeptVersion[Alert], reading: StoreReadin
     return sentence
 
 
-def _sentence(mine: Watched, finding: Finding) -> str:
+def _sentence(mine: Watched, finding: AlertFinding) -> str:
     value, when = mine.shown(finding.point.value or 0.0), when_of(finding.point.starts_at, mine.alert.every)
     tail = finding.reason if finding.is_breach else "as expected"
     return f"{mine.title} was {value} {when}: {tail}."
 
 
-def _unchanged(mine: Watched, found: Sequence[Finding]) -> str:
+def _unchanged(mine: Watched, found: Sequence[AlertFinding]) -> str:
     if found:
         return f"No new {mine.alert.every} is complete since {when_of(found[-1].point.starts_at, mine.alert.every)}."
     return f"{mine.title} cannot be evaluated yet: too few complete periods are known to compare with."

@@ -295,7 +295,8 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
     sensor = build_definitions(settings_of(mailbox)).resolve_sensor_def("alerts")
     assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
     without = build_definitions(Settings(home=Path("never written")))
-    assert [sensor.name for sensor in without.sensors or ()] == ["landing_files", "following", "requests"]
+    names = [sensor.name for sensor in without.sensors or ()]
+    assert names == ["landing_files", "following", "requests", "watched_numbers"]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 
 from ecom_assets.boards.model import Alert
 from ecom_assets.errors import DefinitionError
-from ecom_assets.watching.rule import Shown, WatchedPoint, episodes, findings
+from ecom_assets.watching.rule import ValueFormat, WatchedPoint, episodes, findings
 
-MONDAY = datetime(2026, 3, 2)
-COUNT = Shown(is_count=True)
+MONDAY = datetime.fromisoformat("2026-03-02")
+COUNT = ValueFormat(is_count=True)
 
 
 def days(*values: float | None, every: timedelta = timedelta(days=1)) -> list[WatchedPoint]:

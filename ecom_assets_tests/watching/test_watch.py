@@ -73,7 +73,7 @@ def test_an_incident_is_one_message_however_often_one_looks(own: Settings) -> No
 
 def test_an_incident_goes_on_and_is_over_without_another_message(own: Settings) -> None:
     """The log is written as runs of other days would: a second bad day, then a good one, then a bad one again."""
-    log, days = IncidentLog(own), [datetime(2026, 3, day) for day in (1, 2, 3, 4)]
+    log, days = IncidentLog(own), [datetime.fromisoformat(f"2026-03-0{day}") for day in (1, 2, 3, 4)]
     finding = {"value": "3"}
     log.record("orders", [(days[0], finding)], "bad")
     log.record("orders", [(days[1], finding)], "bad")
