@@ -20,7 +20,7 @@ from ecom_assets.settings.subjects import webhooks_of
 from ecom_assets.watching.causes import causes
 from ecom_assets.watching.messages import IncidentMessage, finding_of, post
 from ecom_assets.watching.numbers import Watched
-from ecom_assets.watching.rule import Episode, AlertFinding, WatchedPoint, episodes, findings, when_of
+from ecom_assets.watching.rule import AlertFinding, Episode, WatchedPoint, episodes, findings, when_of
 
 EMAIL, WEBHOOK = "email", "webhook"
 
