@@ -255,7 +255,7 @@ USUAL_SPREADS: Final = 4.0
 """How many times its usual spread a number may be off before it is unexpected, unless an alert says another bound."""
 
 
-class Alert(Kept):
+class NumberAlert(Kept):
     """A number that is watched: of a saved question, or of the shop; and when it is worth a message."""
 
     KIND: ClassVar[str] = "alerts"
@@ -335,4 +335,4 @@ class BoardMail(Kept):
         return f"{self.board} by {self.every}"
 
 
-KINDS: Final[tuple[type[Kept], ...]] = (SavedQuestion, Board, Annotation, Alert, BoardMail, FirstScreen)
+KINDS: Final[tuple[type[Kept], ...]] = (SavedQuestion, Board, Annotation, NumberAlert, BoardMail, FirstScreen)

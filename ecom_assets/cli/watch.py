@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ecom_assets.boards.incidents import IncidentLog
-from ecom_assets.boards.model import Alert
+from ecom_assets.boards.model import NumberAlert
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.ui import take_own_data
@@ -25,7 +25,7 @@ def watch_command(
     if take_own_data(settings):
         settings = load_settings()
     if alert is not None:
-        test = back_test(settings, BoardStore(settings).get(Alert, alert).item)
+        test = back_test(settings, BoardStore(settings).get(NumberAlert, alert).item)
         typer.echo(json.dumps(_document(test)) if as_json else "\n".join(parts_of_test(test)))
         return
     outcome = watch(settings)

@@ -37,7 +37,7 @@ def line(x: str, y: str, *, kind: str = "count", area: bool = False, title: str 
     pointed = {"opacity": is_pointed, "tooltip": [day_tip(x), tip(y, kind, title)]}
     point, height = {"type": "point", "filled": True, "size": 60}, {"y": number(y, kind)}
     return {
-        "encoding": {"x": _days(x)},
+        "encoding": {"x": day_axis(x)},
         "layer": [
             {"mark": {**mark, "interpolate": "linear"}, "encoding": height},
             {"transform": [alone, {"filter": is_alone}], "mark": point, "encoding": height},
@@ -54,7 +54,7 @@ def lines(x: str, y: str, series: str, *, kind: str = "count", has_points: bool 
     return {
         "mark": {"type": "line", "point": {"size": 18, "opacity": 1 if has_points else 0}},
         "encoding": {
-            "x": _days(x),
+            "x": day_axis(x),
             "y": number(y, kind),
             "color": names(series),
             "tooltip": [tip(series, "text", "Series"), day_tip(x), tip(y, kind, "")],
@@ -201,10 +201,11 @@ def day_tip(field: str) -> Spec:
 
 def days_of_bars(field: str) -> Spec:
     """Return the axis of days, each with a bar."""
-    return {**_days(field), "type": "ordinal", "timeUnit": "yearmonthdate", "axis": DAY_AXIS}
+    return {**day_axis(field), "type": "ordinal", "timeUnit": "yearmonthdate", "axis": DAY_AXIS}
 
 
-def _days(field: str) -> Spec:
+def day_axis(field: str) -> Spec:
+    """Return the axis of days or hours, named as people write them."""
     axis = {"labelFlush": True, "tickCount": 6, "grid": False, "labelExpr": DAY_LABEL, "labelOverlap": True}
     return {"field": field, "type": "temporal", "title": None, "axis": axis}
 

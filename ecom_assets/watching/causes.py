@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from ecom_assets.boards.model import Alert
+from ecom_assets.boards.model import NumberAlert
 from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import By, conversion
@@ -123,7 +123,7 @@ def _ends(steps: Sequence[Mapping[str, Any]]) -> Fraction:
     return (float(steps[-1]["unit_count"]), float(steps[0]["unit_count"])) if steps else (0.0, 0.0)
 
 
-def _adds_up(question: TrendQuestion, alert: Alert) -> bool:
+def _adds_up(question: TrendQuestion, alert: NumberAlert) -> bool:
     return question.series[0].measure in ADDITIVE and not question.formula and alert.value is None
 
 

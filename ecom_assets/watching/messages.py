@@ -11,7 +11,7 @@ import requests
 
 from ecom_assets.automation.mail import new_message
 from ecom_assets.boards.incidents import Incident
-from ecom_assets.boards.model import Alert
+from ecom_assets.boards.model import NumberAlert
 from ecom_assets.errors import MailError
 from ecom_assets.retrying import retrying
 from ecom_assets.watching.causes import Cause
@@ -71,7 +71,7 @@ class IncidentMessage:
     """
 
     slug: str
-    alert: Alert
+    alert: NumberAlert
     incident: Incident
     address: str
 
@@ -83,7 +83,7 @@ class IncidentMessage:
     @property
     def link(self) -> str:
         """The page of the alert."""
-        return f"{self.address}/dashboard/alerts/{quote(self.slug)}"
+        return f"{self.address}/dashboard/alert?alert={quote(self.slug)}"
 
     @property
     def lines(self) -> list[str]:

@@ -14,7 +14,7 @@ from math import sqrt
 from statistics import fmean, median
 from typing import Final
 
-from ecom_assets.boards.model import USUAL_SPREADS, Alert
+from ecom_assets.boards.model import USUAL_SPREADS, NumberAlert
 
 WEEKS: Final = 8
 """How many weeks before are looked at for what is expected."""
@@ -79,7 +79,9 @@ class Episode:
     is_over: bool
 
 
-def findings(alert: Alert, points: Sequence[WatchedPoint], shown: "ValueFormat | None" = None) -> list[AlertFinding]:
+def findings(
+    alert: NumberAlert, points: Sequence[WatchedPoint], shown: "ValueFormat | None" = None
+) -> list[AlertFinding]:
     """Return what an alert says of each complete period whose number is known, in order.
 
     A period that has nothing to compare with yet is left out.
@@ -126,7 +128,7 @@ class ValueFormat:
 
 
 def _finding(
-    alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: ValueFormat
+    alert: NumberAlert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: ValueFormat
 ) -> AlertFinding | None:
     if alert.when in {"above", "below"}:
         return _by_bound(alert, point, shown)
@@ -135,7 +137,7 @@ def _finding(
     return _by_history(alert, point, by_start, shown)
 
 
-def _by_bound(alert: Alert, point: WatchedPoint, shown: ValueFormat) -> AlertFinding:
+def _by_bound(alert: NumberAlert, point: WatchedPoint, shown: ValueFormat) -> AlertFinding:
     value, limit = _value(point), alert.limit or 0.0
     is_above = alert.when == "above"
     is_breach = value > limit if is_above else value < limit
@@ -144,7 +146,7 @@ def _by_bound(alert: Alert, point: WatchedPoint, shown: ValueFormat) -> AlertFin
     return AlertFinding(point, is_breach, low, high, None, base, f"{alert.when} the bound of {shown(limit)}")
 
 
-def _by_change(alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> AlertFinding | None:
+def _by_change(alert: NumberAlert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> AlertFinding | None:
     is_week = alert.compared_with == "week_before"
     base = by_start.get(point.starts_at - (timedelta(days=7) if is_week else LENGTHS[alert.every]))
     if base is None or not base.value:
@@ -160,7 +162,7 @@ def _by_change(alert: Alert, point: WatchedPoint, by_start: dict[datetime, Watch
 
 
 def _by_history(
-    alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: ValueFormat
+    alert: NumberAlert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: ValueFormat
 ) -> AlertFinding | None:
     sample = _sample(point, by_start)
     if len(sample) < FEWEST:
@@ -182,7 +184,7 @@ def _sample(point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> dict
 
 
 def _spread(
-    alert: Alert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], usual: float, *, is_count: bool
+    alert: NumberAlert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], usual: float, *, is_count: bool
 ) -> float:
     """Return how far values of these weeks usually are from the median of their own weekday."""
     weekdays = range(1 if alert.every == "week" else 7)

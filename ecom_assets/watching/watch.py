@@ -11,7 +11,7 @@ from ecom_assets.api.store.served_data import open_store
 from ecom_assets.api.store.store import StoreReading
 from ecom_assets.automation.mail import MailServer
 from ecom_assets.boards.incidents import Incident, IncidentLog
-from ecom_assets.boards.model import Alert, SavedQuestion
+from ecom_assets.boards.model import NumberAlert, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import EcomError, MailError, SettingError, WorkError
@@ -20,7 +20,7 @@ from ecom_assets.settings.subjects import webhooks_of
 from ecom_assets.watching.causes import causes
 from ecom_assets.watching.messages import IncidentMessage, finding_of, post
 from ecom_assets.watching.numbers import Watched
-from ecom_assets.watching.rule import AlertFinding, Episode, WatchedPoint, episodes, findings, when_of
+from ecom_assets.watching.rule import AlertFinding, Episode, ValueFormat, WatchedPoint, episodes, findings, when_of
 
 EMAIL, WEBHOOK = "email", "webhook"
 
@@ -31,12 +31,14 @@ class BackTest:
 
     Attributes:
         title: What people call the number.
+        shown: How its values are written.
         points: The number of each period.
         found: What the alert says of each period that it can evaluate.
         incidents: The incidents that there would have been.
     """
 
     title: str
+    shown: ValueFormat
     points: Sequence[WatchedPoint]
     found: Sequence[AlertFinding]
     incidents: Sequence[Episode]
@@ -59,7 +61,7 @@ class WatchOutcome:
             raise WorkError(" ".join(self.failures))
 
 
-def watched(settings: Settings, alert: Alert, reading: StoreReading) -> Watched:
+def watched(settings: Settings, alert: NumberAlert, reading: StoreReading) -> Watched:
     """Return an alert with its saved question, over a published state.
 
     Raises:
@@ -69,17 +71,22 @@ def watched(settings: Settings, alert: Alert, reading: StoreReading) -> Watched:
     return Watched(alert, saved, reading, settings)
 
 
-def back_test(settings: Settings, alert: Alert) -> BackTest:
+def back_test(settings: Settings, alert: NumberAlert) -> BackTest:
     """Return what an alert would have said of the shop's history.
 
     Raises:
         EcomError: Its number is not known, or nothing is published.
     """
     with closing(open_store(settings)) as store, store.reading() as reading:
-        mine = watched(settings, alert, reading)
-        points = mine.points()
-        found = findings(alert, points, mine.shown)
-        return BackTest(mine.title, points, found, episodes(found))
+        return back_test_in(settings, alert, reading)
+
+
+def back_test_in(settings: Settings, alert: NumberAlert, reading: StoreReading) -> BackTest:
+    """Return the same, over a published state that is open."""
+    mine = watched(settings, alert, reading)
+    points = mine.points()
+    found = findings(alert, points, mine.shown)
+    return BackTest(mine.title, mine.shown, points, found, episodes(found))
 
 
 def watch(settings: Settings, now: Clock = now_utc) -> WatchOutcome:
@@ -100,9 +107,9 @@ def watch(settings: Settings, now: Clock = now_utc) -> WatchOutcome:
     return outcome
 
 
-def alerts_on(settings: Settings) -> list[KeptVersion[Alert]]:
+def alerts_on(settings: Settings) -> list[KeptVersion[NumberAlert]]:
     """Return the alerts that are on."""
-    return [kept for kept in BoardStore(settings).newest(Alert) if kept.item.is_on]
+    return [kept for kept in BoardStore(settings).newest(NumberAlert) if kept.item.is_on]
 
 
 def has_unsent(settings: Settings, now: Clock = now_utc) -> bool:
@@ -124,7 +131,7 @@ def is_quiet(hours: str | None, at: time) -> bool:
     return first <= at < end if first <= end else at >= first or at < end
 
 
-def _evaluate(settings: Settings, kept: KeptVersion[Alert], reading: StoreReading, log: IncidentLog) -> str:
+def _evaluate(settings: Settings, kept: KeptVersion[NumberAlert], reading: StoreReading, log: IncidentLog) -> str:
     """Evaluate the periods that are complete and were not evaluated yet; of a new alert only the newest one."""
     mine = watched(settings, kept.item, reading)
     points = mine.points()
@@ -159,7 +166,7 @@ def _unchanged(mine: Watched, found: Sequence[AlertFinding]) -> str:
 
 def _send(  # noqa: PLR0913, PLR0917 (what a message is made from, and where what came of it is written)
     settings: Settings,
-    kept: KeptVersion[Alert],
+    kept: KeptVersion[NumberAlert],
     incident: Incident,
     log: IncidentLog,
     now: Clock,
@@ -185,7 +192,7 @@ def _collected(outcome: WatchOutcome, name: str, act: Callable[[], str]) -> bool
     return True
 
 
-def _channels(settings: Settings, alert: Alert) -> list[str]:
+def _channels(settings: Settings, alert: NumberAlert) -> list[str]:
     """Return where the messages of an alert go: `email`, and `webhook NAME`."""
     has_mail = bool((alert.emails or settings.alert_email) and settings.smtp_url.get_secret_value())
     asked_for = [EMAIL] if has_mail or alert.emails else []

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ecom_assets.boards.model import Alert
+from ecom_assets.boards.model import NumberAlert
 from ecom_assets.errors import DefinitionError
 from ecom_assets.watching.rule import ValueFormat, WatchedPoint, episodes, findings
 
@@ -16,8 +16,8 @@ def days(*values: float | None, every: timedelta = timedelta(days=1)) -> list[Wa
     return [WatchedPoint(MONDAY + number * every, value, is_complete=True) for number, value in enumerate(values)]
 
 
-def alert(**fields: object) -> Alert:
-    return Alert.from_mapping({"name": "Orders", "measure": "order_count", "is_on": True, **fields})
+def alert(**fields: object) -> NumberAlert:
+    return NumberAlert.from_mapping({"name": "Orders", "measure": "order_count", "is_on": True, **fields})
 
 
 def test_a_bound_is_crossed_on_the_days_beyond_it() -> None:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from ecom_assets.api.store.served_data import open_store
 from ecom_assets.boards.incidents import IncidentLog
-from ecom_assets.boards.model import Alert, SavedQuestion
+from ecom_assets.boards.model import NumberAlert, SavedQuestion
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.errors import WorkError
 from ecom_assets.sales.queries import revenue_trend
@@ -35,7 +35,7 @@ def mailed(settings: Settings, mailbox: Mailbox, **more: Any) -> Settings:
 
 def save(settings: Settings, **fields: Any) -> str:
     fields = {"name": "Orders", "measure": "order_count", "when": "above", "limit": -1, "is_on": True, **fields}
-    return BoardStore(settings).save_new(Alert.from_mapping(fields), "anna").slug
+    return BoardStore(settings).save_new(NumberAlert.from_mapping(fields), "anna").slug
 
 
 def revenue_by_day(settings: Settings) -> dict[str, float]:
@@ -65,7 +65,7 @@ def test_an_incident_is_one_message_however_often_one_looks(own: Settings) -> No
     text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert "above the bound of -1" in text
     assert "Ring up Ben" in text
-    assert "http://127.0.0.1:8000/dashboard/alerts/orders-b" in text
+    assert "http://127.0.0.1:8000/dashboard/alert?alert=orders-b" in text
     assert "<h2" in html_of(message)
     assert "Orders &lt;b&gt;" in html_of(message)
     assert [part.get_content_type() for part in message.walk()][-1] == "image/png"
@@ -192,7 +192,7 @@ def test_the_back_test_of_a_bound_names_the_days_that_are_beyond_it(own: Setting
     days = revenue_by_day(own)
     limit = sorted(days.values())[-3]
     test = back_test(
-        own, Alert.from_mapping({"name": "x", "measure": "revenue_amount", "when": "above", "limit": limit})
+        own, NumberAlert.from_mapping({"name": "x", "measure": "revenue_amount", "when": "above", "limit": limit})
     )
     beyond = {day for day, value in days.items() if value > limit}
     assert {str(found.point.day) for found in test.found if found.is_breach} == beyond
@@ -213,7 +213,7 @@ def test_any_saved_question_can_be_watched(own: Settings, kind: str, definition:
     slug = BoardStore(own).save_new(question, "anna").slug
     every = "week" if kind == "retention" else "day"
     fields = {"name": "x", "question": slug, "number": number, "every": every, "when": "above", "limit": -1}
-    test = back_test(own, Alert.from_mapping(fields))
+    test = back_test(own, NumberAlert.from_mapping(fields))
     assert test.found
     assert len(test.incidents) == 1  # every day is above -1
 

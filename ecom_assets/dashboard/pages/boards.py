@@ -27,7 +27,10 @@ from ecom_assets.errors import UsageError
 from ecom_assets.questions.model import Question
 
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
-NOUNS: Final = {"questions": "Question", "boards": "Board", "annotations": "Annotation", "settings": "First screen"}
+NOUNS: Final = {
+    "questions": "Question", "boards": "Board", "annotations": "Annotation", "alerts": "Alert", "mails": "E-mail",
+    "settings": "First screen",
+}  # fmt: skip
 CHANGES: Final = (
     TableColumn("saved_at", "When (UTC)", "instant"),
     TableColumn("saved_by", "Who"),
@@ -127,7 +130,9 @@ def save_question(request: ActionRequest) -> ActionResult:
     owner = who(request) if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
     asked = kind.builder.question(filters)
     item = SavedQuestion.of_question(kind.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
-    saved = store.save_new(item, who(request)) if is_new else store.save(slug, item, _number(changed), who(request))
+    saved = (
+        store.save_new(item, who(request)) if is_new else store.save(slug, item, version_number(changed), who(request))
+    )
     if form.get("board"):
         return _put_on_board(store, saved, form["board"], who(request))
     return ActionResult(
@@ -155,7 +160,12 @@ def _put_on_board(store: BoardStore, saved: KeptVersion[SavedQuestion], slug: st
     return ActionResult(text, address_of("board", {"board": board.slug}))
 
 
-def _number(text: str) -> int:
+def version_number(text: str) -> int:
+    """Return the number of the version that a form changes.
+
+    Raises:
+        UsageError: The form has none.
+    """
     if not text.isdecimal():
         raise UsageError("This form does not say which version it changes; open the page again, and try once more.")
     return int(text)
@@ -183,14 +193,14 @@ def note(request: ActionRequest) -> str:
 def delete(request: ActionRequest) -> str:
     """Delete what a form names; its versions stay."""
     kind, slug = _named(request)
-    version = store_of(request).delete(kind, slug, _number(request.form.get("version", "")), who(request))
+    version = store_of(request).delete(kind, slug, version_number(request.form.get("version", "")), who(request))
     return f"“{_title(version)}” is deleted; its versions stay, and each can be restored."
 
 
 def restore(request: ActionRequest) -> str:
     """Write an earlier version again."""
     kind, slug = _named(request)
-    number = _number(request.form.get("number", ""))
+    number = version_number(request.form.get("number", ""))
     version = store_of(request).restore(kind, slug, number, who(request))
     return f"Version {number} of “{_title(version)}” is restored, as version {version.number}."
 
