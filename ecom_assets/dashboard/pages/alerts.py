@@ -1,6 +1,7 @@
 """Alerts: the numbers that are watched, their incidents, and the back-test of each on the shop's history."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import Field
@@ -144,7 +145,7 @@ def incidents(view: View) -> Block:
     rows = [
         {
             "alert": incident.finding["title"], "href": alert_address(incident.alert),
-            "first": f"{incident.first_period:%Y-%m-%d %H:%M}", "last": f"{incident.last_period:%Y-%m-%d %H:%M}",
+            "first": _period_name(incident.first_period), "last": _period_name(incident.last_period),
             "value": incident.finding["value"], "reason": incident.finding["sentence"],
             "state": "over" if incident.over_in else "going on",
         }
@@ -215,11 +216,16 @@ def _drawn(finding: AlertFinding) -> dict[str, Any]:
 
 def _episode(test: BackTest, episode: Episode) -> dict[str, str]:
     return {
-        "first": f"{episode.first.point.starts_at:%a %Y-%m-%d %H:%M}",
-        "last": f"{episode.last.point.starts_at:%a %Y-%m-%d %H:%M}",
+        "first": _period_name(episode.first.point.starts_at),
+        "last": _period_name(episode.last.point.starts_at),
         "value": test.shown(episode.first.point.value or 0.0),
         "reason": episode.first.reason,
     }
+
+
+def _period_name(start: datetime) -> str:
+    """Return the day of a period, with its hour where it does not begin at midnight."""
+    return f"{start:%a %Y-%m-%d %H:%M}".removesuffix(" 00:00")
 
 
 def _bounded(kind: str, title: str) -> charts.Spec:
@@ -302,7 +308,7 @@ def _heading(view: View) -> str:
 LIST: Final = DashboardPage(
     "alerts",
     "Alerts",
-    (Section("Alerts", alerts, is_titled=False), Section("Incidents", incidents)),
+    (Section("Watched numbers", alerts), Section("Incidents", incidents)),
     position=17,
     summary="Be told when a number changes: one message for each incident, with what contributed most.",
     asks=AlertsChoices,
@@ -313,7 +319,7 @@ ALERT: Final = DashboardPage(
     "alert",
     "Alert",
     (
-        Section("State", state, is_titled=False),
+        Section("Now", state),
         Section("Back-test", tested),
         Section("The alert", form),
     ),
