@@ -49,6 +49,7 @@ from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
 from ecom_assets.reconciliation.checks import RECONCILIATION_CHECKS
 from ecom_assets.registry import ALL, BY_KEY, MARTS, PUBLISHED
+from ecom_assets.report.board_mail import board_job, board_sensor
 from ecom_assets.report.report import report_job, report_schedule
 from ecom_assets.resources import platform_resources, with_services
 from ecom_assets.retention.assets import RETENTION_ASSETS
@@ -237,6 +238,7 @@ def jobs(settings: Settings) -> list[Any]:
         *([compaction_job(settings)] if _lands_files(settings) else []),
         *([report_job(settings)] if settings.report_email else []),
         watch_job(settings),
+        board_job(settings),
         *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
     ]
 
@@ -273,7 +275,7 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
     requested = request_sensor(settings, without_source(settings), [asset.key for asset in DELIVERY_TABLES])
     alerts = Alerts.from_settings(settings)
     alerting = [alert_sensor(alerts)] if alerts else []
-    watching = [watch_sensor(settings)]
+    watching = [watch_sensor(settings), board_sensor(settings)]
     return [*landing, automation_condition_sensor(), requested, *alerting, *watching, *lineage_sensors(settings)]
 
 

@@ -10,11 +10,12 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.cli.ui import take_own_data
 from ecom_assets.errors import UsageError
+from ecom_assets.report.board_mail import board_page
 from ecom_assets.report.page import print_pdf, render_page
 from ecom_assets.report.report import build_report, mail_server_of, send_report
 from ecom_assets.report.weekly import Week
 from ecom_assets.report.wording import text_lines
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.settings.settings import Settings, load_settings
 
 SUFFIXES = (".html", ".pdf")
 
@@ -24,6 +25,9 @@ def report(
         str | None, typer.Option(help="ISO week, such as 2026-W04; by default the newest that is over in the data.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write it to this .html file, or print it to this .pdf.")] = None,
+    board: Annotated[
+        str | None, typer.Option(help="Write this board instead, by its id, to --out, as its e-mails have it.")
+    ] = None,
     send: Annotated[bool, typer.Option("--send", help="Send it to ECOM_REPORT_EMAIL.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -33,6 +37,9 @@ def report(
     settings = load_settings()
     if take_own_data(settings):
         settings = load_settings()
+    if board is not None:
+        _write_board(settings, board, out)
+        return
     if send:
         mail_server_of(settings)
     result = build_report(settings, chosen)
@@ -44,6 +51,15 @@ def report(
         typer.echo("\n".join(text_lines(result)))
     if send:
         typer.echo(send_report(settings, result), err=True)
+
+
+def _write_board(settings: Settings, slug: str, out: Path | None) -> None:
+    if out is None:
+        raise UsageError("--board needs --out, a .html or .pdf file.")
+    page = board_page(settings, slug)
+    html = page.html(page.alone, f"{settings.dashboard_url.rstrip('/')}/dashboard/board?board={slug}")
+    replace_bytes(out, print_pdf(html) if out.suffix == ".pdf" else html.encode())
+    typer.echo(f"Wrote the board {slug} to {out}.", err=True)
 
 
 def _require_writable(out: Path | None) -> None:

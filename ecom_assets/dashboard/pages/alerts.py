@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.boards.incidents import IncidentLog
-from ecom_assets.boards.model import USUAL_SPREADS, NumberAlert, SavedQuestion
+from ecom_assets.boards.model import USUAL_SPREADS, Board, BoardMail, NumberAlert, SavedQuestion
 from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard import charts
@@ -40,6 +40,7 @@ WHEN: Final = {
 }
 EVERY: Final = {"day": "each day", "week": "each week", "hour": "each hour"}
 COMPARED: Final = {"week_before": "the same weekday a week before", "period_before": "the period right before"}
+EVERY_MAIL: Final = {"day": "each day", "week": "each Monday", "month": "on the first of each month"}
 FIELDS: Final = (
     "name", "description", "number", "value", "every", "when", "limit", "compared_with", "quiet", "owner",
 )  # fmt: skip
@@ -58,6 +59,34 @@ class AlertsChoices(PageParameters):
 
     question: str = Field("", title="Question", max_length=80)
     measure: str = Field("", title="Number", max_length=80)
+
+
+def mails(view: View) -> Block:
+    """Return which boards are sent by e-mail, and the form of another one."""
+    store = BoardStore(view.context.settings)
+    names = {board.slug: board.content["name"] for board in store.newest(Board)}
+    rows = [
+        {"version": version, "name": names.get(version.content["board"], version.content["board"]),
+         "href": address_of("board", {"board": version.content["board"]}), "words": EVERY_MAIL[version.item.every]}
+        for version in store.newest(BoardMail)
+    ]  # fmt: skip
+    has_mail = bool(view.context.settings.smtp_url.get_secret_value())
+    values = {"mails": rows, "boards": list(names.items()), "every": list(EVERY_MAIL.items()), "has_mail": has_mail}
+    return Custom("mail_list.html", values)
+
+
+def save_mail(request: ActionRequest) -> ActionResult:
+    """Send a board by e-mail from now on."""
+    sent = request.form
+    fields = {
+        "board": sent.get("board", ""),
+        "every": sent.get("every", "week"),
+        "emails": _parts(sent.get("emails", "")),
+    }
+    mail = BoardMail.from_mapping({**fields, **({"at": sent["at"]} if sent.get("at") else {})})
+    board = store_of(request).get(Board, mail.board).item
+    store_of(request).save_new(mail, who(request))
+    return ActionResult(f"“{board.name}” is sent {EVERY_MAIL[mail.every]} at {mail.at}.", address_of("alerts", {}))
 
 
 class AlertChoices(PageParameters):
@@ -308,12 +337,16 @@ def _heading(view: View) -> str:
 LIST: Final = DashboardPage(
     "alerts",
     "Alerts",
-    (Section("Watched numbers", alerts), Section("Incidents", incidents)),
+    (Section("Watched numbers", alerts), Section("Incidents", incidents), Section("Boards by e-mail", mails)),
     position=17,
     summary="Be told when a number changes: one message for each incident, with what contributed most.",
     asks=AlertsChoices,
     has_comparison=False,
-    actions=(Action("save", save, Scope.WRITE), Action("switch", switch, Scope.WRITE)),
+    actions=(
+        Action("save", save, Scope.WRITE),
+        Action("switch", switch, Scope.WRITE),
+        Action("mail", save_mail, Scope.WRITE),
+    ),
 )
 ALERT: Final = DashboardPage(
     "alert",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, ClassVar, Final
 
@@ -190,6 +191,18 @@ def tile_body(view: View) -> Block:
         return TileBody(view.filters.tile, measure_tile(view, tile))
     saved = BoardStore(view.context.settings).get(SavedQuestion, str(tile.question)).item
     return TileBody(view.filters.tile, question_tile(view, board, tile, saved, _period(view)))
+
+
+def contents_of(view: View) -> Iterator[tuple[str, Block]]:
+    """Yield the name and the content of each tile of the board that a view names; a refusal is a notice."""
+    _, board = opened(view)
+    saved = {version.slug: version.item for version in BoardStore(view.context.settings).newest(SavedQuestion)}
+    for tile in board.tiles:
+        if tile.measure:
+            yield tile.name or shop_numbers()[tile.measure].measure.label, _built(partial(measure_tile, view, tile))
+        elif (question := saved.get(str(tile.question))) is not None:
+            build = partial(question_tile, view, board, tile, question, _period(view))
+            yield tile.name or question.name, _built(build)
 
 
 def _period(view: View) -> Period:
