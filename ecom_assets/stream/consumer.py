@@ -29,7 +29,7 @@ ASSIGN_PATIENCE_S: Final = 240.0
 """Below the five minutes after which the group gives the partitions to others."""
 WATERMARK_S: Final = 10.0
 START_PATIENCE_S: Final = 60.0
-"""How long a process that begins waits for brokers, which may be coming up beside it."""
+"""How long a process that begins waits for brokers that it does not know, which may be coming up beside it."""
 BYTES_OF_MB: Final = 1_000_000
 _OUT_OF_RANGE: Final = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}  # noqa: SLF001 (its public name)
 
@@ -234,9 +234,11 @@ class TopicStream:
         position = TopicPartition(partition.topic, partition.number, self._begin(partition))
         try:
             self._consumer.seek(position)
-        except KafkaException:  # not fetched from yet
-            self._consumer.incremental_unassign([position])
-            self._consumer.incremental_assign([position])
+        except KafkaException:  # not fetched from yet; a single partition cannot be assigned again
+            readers = self.counts.readers.items()
+            places = [TopicPartition(topic, number, reader.next_offset) for (topic, number), reader in readers]
+            self._consumer.assign(places)
+            self._is_paused = False
 
     def _entry(self, partition: Partition) -> LedgerEntry:
         """Return where a partition is to be read from, and note what retention has deleted before."""
@@ -283,14 +285,20 @@ class TopicStream:
             self.counts.readers.pop((gone.topic, gone.partition), None)
 
     def _first_ids(self) -> Mapping[str, str]:
-        """Return the ids of the topics; wait for brokers that are down, and for topics that were read before."""
+        """Return the ids of the topics; wait for brokers that are down, and for topics that were read before.
+
+        Brokers whose topics were read before are waited for without end, as by a process that runs already.
+        """
         until = time.monotonic() + START_PATIENCE_S
         while True:
             try:
                 return self._topics.ids(self._topics.names)
             except (BrokerDownError, TopicMissingError) as error:
-                is_new = isinstance(error, TopicMissingError) and not noted_topic_id(self.landing, error.topic)
-                if is_new or time.monotonic() >= until:
+                is_missing = isinstance(error, TopicMissingError)
+                topics = [error.topic] if isinstance(error, TopicMissingError) else self._topics.names
+                is_known = all(noted_topic_id(self.landing, topic) for topic in topics)
+                is_late = time.monotonic() >= until
+                if (is_missing and not is_known) or (is_late and (is_missing or not is_known)):
                     raise
                 self._note(str(error))
                 time.sleep(RETRY_S)

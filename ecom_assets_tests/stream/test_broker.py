@@ -133,6 +133,7 @@ def _story(broker: KafkaBroker, home: StreamHome, kill_count: int, seed: int) ->
     assert Counter(home.ids()) == Counter(sent)
 
 
+@pytest.mark.timeout(3600)
 def test_streams_and_the_broker_are_killed_and_each_event_is_there_once(broker: KafkaBroker, home: StreamHome) -> None:
     _story(broker, home, kill_count=max(10, len(seeds(range(200)))), seed=34)
     env = {"ECOM_EVENTS": home.address}

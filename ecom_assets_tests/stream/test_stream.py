@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import duckdb
 import pyarrow as pa
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.privacy.dead_letters import remove_letters
@@ -22,6 +23,7 @@ from ecom_assets.privacy.person import Person
 from ecom_assets.sources.compaction import compact
 from ecom_assets.sources.landed_rows import MessageMapper
 from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger, note_process, noted_processes
+from ecom_assets.stream import consumer
 from ecom_assets.stream.health import shown, stream_state
 from ecom_assets.stream.topic_ids import BrokerDownError
 from ecom_assets.warehouse.local import plain_connection
@@ -184,7 +186,9 @@ def test_an_idle_stream_is_healthy_again_once_the_brokers_answer(fresh: tuple[Mo
         steps_until(stream, lambda: stream_state(stream)["status"] == "ok")
 
 
-def test_a_process_that_begins_waits_for_brokers_that_are_coming_up(tmp_path: Path) -> None:
+def test_a_process_that_begins_waits_for_brokers_that_are_coming_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster = MockCluster()
     answers = [BrokerDownError("The brokers do not answer.")]
 
@@ -196,7 +200,14 @@ def test_a_process_that_begins_waits_for_brokers_that_are_coming_up(tmp_path: Pa
     cluster.send(event("a"))
     home = StreamHome(tmp_path, cluster.address, ids)
     home.read(1)
-    assert home.ids() == ["a"]
+    monkeypatch.setattr(consumer, "START_PATIENCE_S", 0.0)
+    answers.append(BrokerDownError("They are down for longer."))
+    cluster.send(event("b"))
+    home.read(1)
+    assert home.ids() == ["a", "b"], "brokers that were read before are waited for without end"
+    answers.append(BrokerDownError("Nobody has ever answered."))
+    with pytest.raises(BrokerDownError), StreamHome(tmp_path / "new", cluster.address, ids).opened():
+        pass
 
 
 def test_another_mapping_and_messages_without_an_id(fresh: tuple[MockCluster, StreamHome]) -> None:
@@ -287,6 +298,34 @@ def test_erasing_somebody_from_the_last_file_keeps_how_far_the_stream_is(
     cluster.send(event("c"))
     home.read(1)
     assert home.ids() == ["a", "c"]
+
+
+class StoppedFetching:
+    """A client that refuses to seek, as after an offset that the broker does not have."""
+
+    def __init__(self, client: Consumer) -> None:
+        self._client = client
+
+    def seek(self, _: TopicPartition) -> None:
+        """Refuse."""
+        raise KafkaException(KafkaError(KafkaError._STATE))  # noqa: SLF001 (its public name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def test_a_partition_of_a_group_is_begun_again_after_fetching_has_stopped(
+    fresh: tuple[MockCluster, StreamHome],
+) -> None:
+    cluster, home = fresh
+    cluster.send(event("a"), event("b"))
+    with home.opened(partitions=()) as stream:
+        read(stream, 2)
+        stream._consumer = StoppedFetching(stream._consumer)  # type: ignore[assignment]  # noqa: SLF001 (its client)
+        stream._begin_again(stream.counts.readers["events", 0])  # noqa: SLF001 (as where a range was not to be had)
+        cluster.send(event("c"))
+        read(stream, 3)
+    assert home.ids() == ["a", "b", "c"]
 
 
 def test_a_group_hands_out_the_partitions_and_a_run_reads_what_landed(fresh: tuple[MockCluster, StreamHome]) -> None:
