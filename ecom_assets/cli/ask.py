@@ -29,6 +29,7 @@ from ecom_assets.sources.files.question_source import (
     write_rows,
 )
 from ecom_assets.sources.files.records import refused_warning
+from ecom_assets.tables.provisional import provisional_lines
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}
@@ -119,7 +120,10 @@ class FileCommand:
         document = result.model_dump(mode="json", by_alias=True)
         text = import_module(f"{self.kind.question.__module__.rpartition('.')[0]}.text")
         written = [f"Written to {out}."] if out else []
-        print_answer(document, lambda: [*_both(text.lines, document), *written], as_json=options["as_json"])
+        provisional = provisional_lines(document["range"]["provisional_from"])
+        print_answer(
+            document, lambda: [*_both(text.lines, document), *provisional, *written], as_json=options["as_json"]
+        )
 
     def source(self, options: Mapping[str, Any], timezone: str | None) -> EventFileSource | OrderFileSource:
         """Open the files of the options.

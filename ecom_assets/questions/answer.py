@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from ecom_assets.clock import today_in
 from ecom_assets.errors import SourceError
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.identity.rule import TOOL_RULES, IdentityRule
@@ -16,6 +15,7 @@ from ecom_assets.questions.identity import identity_rule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.days import Ends
+from ecom_assets.tables.provisional import unfinished_day
 from ecom_assets.tables.queries import EVENTS, FIRST_DATE, Coverage, Period, TimeRange, cut, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
@@ -395,15 +395,13 @@ def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any
         known_at: When the data were read or published.
     """
     previous = period.previous
-    unfinished, known_to = today_in(timezone, lambda: known_at), period.known_days.last
-    has_unfinished = known_to is not None and period.start_date <= unfinished <= min(period.end_date, known_to)
     return {
         "time_range": period.time_range,
         "start_date": period.start_date,
         "end_date": period.end_date,
         "day_count": period.day_count,
         "timezone": timezone,
-        "provisional_from": unfinished if has_unfinished else None,
+        "provisional_from": unfinished_day(period, timezone, known_at),
         "previous_start_date": previous.start_date,
         "previous_end_date": previous.end_date,
         **_known_of(period),

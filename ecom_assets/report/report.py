@@ -27,8 +27,9 @@ def build_report(settings: Settings, week: Week | None) -> dict[str, Any]:
         NothingPublishedError: Nothing is published yet.
     """
     with closing(open_store(settings)) as store, store.reading() as reading:
-        result = weekly_report(reading, week or Week.newest_whole(reading.newest_date))
-        version = reading.published.data_version
+        published = reading.published
+        chosen = week or Week.newest_whole(reading.newest_date)
+        result, version = weekly_report(reading, chosen, published.published_at), published.data_version
     results = failing_checks(settings.home)
     failing = [
         {

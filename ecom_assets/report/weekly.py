@@ -6,7 +6,7 @@ Weeks are those of ISO 8601, as `2026-W04`: seven days from a Monday.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Self
 
@@ -17,6 +17,7 @@ from ecom_assets.report.causes import conversion_causes, of_sources, order_value
 from ecom_assets.sales.queries import customer_weeks, revenue_trend, sales
 from ecom_assets.sessions.queries import engagement
 from ecom_assets.tables.days import ONE_DAY
+from ecom_assets.tables.provisional import unfinished_day
 from ecom_assets.tables.queries import (
     FIRST_DATE,
     LAST_DATE,
@@ -106,8 +107,8 @@ MOST_NAMED: Final = 5
 Numbers = dict[str, Row]
 
 
-def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
-    """Return the report of a week from one published state, as `ecom report --json` prints it.
+def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[str, Any]:
+    """Return the report of a week from one state published at an instant, as `ecom report --json` prints it.
 
     A number that is not known is None, with its reason under `missing`.
     """
@@ -122,6 +123,7 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
         "timezone": reading.timezone,
         "currency": reading.currency or None,
         "data_as_of": reading.newest_date,
+        "provisional_from": _provisional_from(reading, period, published_at),
         "known": _known(reading, period),
         "numbers": numbers,
         "days": _days(reading, period),
@@ -134,6 +136,13 @@ def weekly_report(reading: Reading, week: Week) -> dict[str, Any]:
         "held_days": held(reading),
         "missing": missing,
     }
+
+
+def _provisional_from(reading: Reading, period: Period, published_at: datetime) -> date | None:
+    """Return the day of the week that was not over, if a source has a part of it."""
+    known = of_sources(reading, period, "sales", "events")
+    unfinished = (unfinished_day(known.for_source(name), reading.timezone, published_at) for name in known.known)
+    return next((day for day in unfinished if day), None)
 
 
 def _known(reading: Reading, period: Period) -> dict[str, Row]:

@@ -11,6 +11,7 @@ from ecom_assets.report.causes import REST
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.measures import measures_of
+from ecom_assets.tables.provisional import provisional_lines
 
 MEASURES: Final = {
     name: measure
@@ -137,8 +138,8 @@ def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
 
 
 def caveats(report: Mapping[str, Any]) -> list[str]:
-    """Return what to know before the numbers are believed: unknown and held days, and missing sources."""
-    result = []
+    """Return what to know before the numbers are believed: unfinished, unknown and held days, and missing sources."""
+    result = provisional_lines(report["provisional_from"])
     for source, known in report["known"].items():
         name = SOURCES[source]
         result += _of_week(known["data"], report["week"], name, (known["known_from"], known["known_to"]))

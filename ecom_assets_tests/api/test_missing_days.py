@@ -65,6 +65,8 @@ def both(files: Path) -> Iterator[Api]:
     (of_events, of_orders) = summary_lines(summary)[2:4]
     assert of_events.startswith(f"  No events were received of {LOST}: what happened then is unknown")
     assert of_orders.startswith(f"  No orders were received of {UNSOLD}:")
+    unfinished = summary_lines({**summary, "provisional_from": "2026-03-11"})
+    assert unfinished[2] == "  2026-03-11 is not over: its numbers are provisional, and grow."
     with answering(Settings(home=files / "both")) as answer:
         yield answer
 

@@ -8,7 +8,8 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import dagster as dg
 import pytest
 from pydantic import SecretStr
 
+from ecom_assets.api.store.served_data import open_store
 from ecom_assets.definitions import schedules
 from ecom_assets.errors import SettingError
 from ecom_assets.operations.queries import failing_checks
@@ -25,7 +27,7 @@ from ecom_assets.operations.run_notes import NOTE_CHECK
 from ecom_assets.report import report as report_module
 from ecom_assets.report.page import print_pdf, render_page
 from ecom_assets.report.report import NAME, build_report, report_job
-from ecom_assets.report.weekly import Week
+from ecom_assets.report.weekly import Week, weekly_report
 from ecom_assets.report.wording import text_lines
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.plain_reconciliation import credited, customer_weeks
@@ -154,6 +156,18 @@ def test_a_week_that_the_data_do_not_hold_is_null_and_says_so(settings: Settings
     page = render_page(report)
     assert "not known" in page
     assert "<svg" not in page
+
+
+def test_a_week_that_was_not_over_when_it_was_published_says_so(settings: Settings, reports: dict[str, Any]) -> None:
+    sunday_noon = datetime(2026, 2, 1, 12, tzinfo=UTC)
+    with closing(open_store(settings)) as store, store.reading() as reading:
+        report = weekly_report(reading, Week.parse("2026-W05"), sunday_noon)
+    sentence = "2026-02-01 is not over: its numbers are provisional, and grow."
+    whole = reports["2026-W05"]
+    assert (report["provisional_from"], whole["provisional_from"]) == (date(2026, 2, 1), None)
+    assert sentence in text_lines({**whole, **report})
+    assert sentence in render_page({**whole, **report})
+    assert sentence not in text_lines(whole)
 
 
 @pytest.mark.slow

@@ -104,6 +104,7 @@ SUMMARY = {
     "success": bool,
     "failures": [],
     "days": {"from": str, "to": str},
+    "provisional_from": None,
     "missing_days": {},
     "activity_types": [],
     "sessions": SESSIONS,

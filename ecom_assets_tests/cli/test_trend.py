@@ -1,5 +1,6 @@
 """`ecom trend`: lines over time from files, without setting anything up."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -271,3 +272,13 @@ def test_an_unknown_zone_or_column_and_files_without_events_are_refused_by_name(
     )
     own.write_text(HEADER + "\ne-1,,page_view,2026-01-01T10:00:00Z,,,,,,\n")
     assert "Rows: 1 read, 0 counted; not counted: missing_identity 1" in ecom(*words, home=home).err
+
+
+def test_a_day_that_is_not_over_is_said_to_be_provisional(home: Path, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    file = tmp_path / "today.csv"
+    file.write_text(f"{HEADER}\na1,ann,page_view,{now:%Y-%m-%dT%H:%M:%SZ},,,s1,https://shop.example/,,\n")
+    said = ecom("trend", "--events", file, "--series", "page_view", home=home)
+    assert f"{now.date()} is not over: its numbers are provisional, and grow." in said.out.splitlines()
+    before = ecom("trend", "--events", home.parent / "story.csv", "--series", "page_view", home=home)
+    assert "provisional" not in before.out

@@ -38,7 +38,8 @@ INSTRUCTIONS: Final = (
     "Numbers of a shop, read-only. `list_metrics` has every number with its meaning and the tool that answers it. Each "
     "answer says what its numbers mean (`definition`), which days it covers and how many of them the data hold "
     "(`range`), and the newest day in the data (`data_as_of`): a named range such as `week` ends there, not today. "
-    "Null means not known; it is not zero. Money is a decimal string in `currency`. With `explain=true` an answer has "
+    "Days from `range.provisional_from` on were not over: say that their numbers are provisional. Null means not "
+    "known; it is not zero. Money is a decimal string in `currency`. With `explain=true` an answer has "
     "its SQL, tables and runs."
 )
 HANDED_ON: Final = ("authorization", "x-api-key")

@@ -7,6 +7,7 @@ from ecom_assets.automation.alerts import held_line
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.journeys.text import path_line
 from ecom_assets.questions.chart import funnel_chart, percent
+from ecom_assets.tables.provisional import provisional_lines
 
 MODELS_SHOWN: Final = ("last_non_direct", "first", "markov")
 MISSING_SHOWN: Final = 5
@@ -25,6 +26,7 @@ WHY: Final = {
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of a summary."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
+    lines += [f"  {line}" for line in provisional_lines(summary["provisional_from"])]
     lines += _missing_day_lines(summary["missing_days"])
     if summary["activity_types"]:
         lines.append(

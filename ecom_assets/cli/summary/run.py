@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.measures import summable
+from ecom_assets.tables.provisional import unfinished_day
 from ecom_assets.tables.queries import Page, Period, Reading, Row
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
@@ -121,6 +123,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     summary = {
         **_ended(outcome),
         "days": {"from": str(period.start_date), "to": str(period.end_date)},
+        "provisional_from": _provisional_from(reading, period),
         "missing_days": _missing_days(reading, period),
         "activity_types": activity_types(engine) if has_report(settings) else [],
         **_behaviour(reading, period),
@@ -152,6 +155,13 @@ def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
     """Return the sources that are neither set nor stored, and the settings that add each."""
     there = given_sources(settings) | stored_sources(engine)
     return {source: reason for source, reason in REASONS.items() if source not in there}
+
+
+def _provisional_from(reading: Reading, period: Period) -> str | None:
+    """Return the day of the period that is not over, if events or orders have a part of it."""
+    of_sources = (replace(period, known={name: days}) for name, days in reading.known.items())
+    unfinished = (unfinished_day(own, reading.timezone, now_utc()) for own in of_sources)
+    return next((str(day) for day in unfinished if day), None)
 
 
 def _missing_days(reading: Reading, period: Period) -> dict[str, list[str]]:
