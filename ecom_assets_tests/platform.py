@@ -36,6 +36,18 @@ from ecom_assets_tests.builders import Row, as_table
 
 NO_GATE = OrderGate(0, lambda _days: Days(()))
 """Lets every day of orders in."""
+
+
+class ArrivedOn:
+    """A source of order lines that says on which days lines arrived; by default on none."""
+
+    dates: frozenset[date] = frozenset()
+
+    def arrival_days(self, days: Days) -> Days:
+        """Return those of `days` on which lines arrived."""
+        return Days.from_dates(self.dates & set(days.dates))
+
+
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 """What the clock of all platforms says."""
 
@@ -50,7 +62,12 @@ class Platform:
         self.settings = settings or Settings(home=Path("never written"))
         self.rules: dict[str, Any] = (
             rules(self.settings)
-            | {"unlinked_ids": lambda _ids: set(), "order_gate": NO_GATE, "clock": lambda: NOON}
+            | {
+                "unlinked_ids": lambda _ids: set(),
+                "order_gate": NO_GATE,
+                "clock": lambda: NOON,
+                "order_source": ArrivedOn(),
+            }
             | rule
         )
         self._remembered: dict[tuple[Any, ...], Any] = {}
@@ -133,6 +150,7 @@ class Platform:
     def clear(self) -> None:
         """Empty every table."""
         self._left = []
+        self.rules["order_source"].dates = frozenset()
         contracts: list[type[Table]] = [self.raw, RawCustomers, EmptyDays, *(asset.contract for asset in self.assets)]
         for contract in contracts:
             self.engine.ensure(contract)
@@ -235,6 +253,7 @@ class ShopPlatform(Platform):
         arrived = [row for row in rows if row["received_date"] in days.dates]
         self.engine.con.con.register("landed_orders", as_table(arrived, RawUserOrderLog))
         self.engine.replace(RawUserOrderLog, self.engine.con.table("landed_orders"), days)
+        self.engine.loaded.note(RawUserOrderLog, days, {row["received_date"] for row in arrived})
 
     def clear(self) -> None:
         """Empty every table."""

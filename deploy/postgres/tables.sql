@@ -506,6 +506,7 @@ CREATE TABLE "mart"."order_accounting_daily" (
   "quarantined_count" BIGINT NOT NULL,
   "surplus_count" BIGINT NOT NULL,
   "held_count" BIGINT NOT NULL,
+  "waiting_count" BIGINT NOT NULL,
   PRIMARY KEY ("received_date")
 );
 
@@ -592,6 +593,14 @@ CREATE TABLE "staging"."held_order_days" (
   "held_row_count" BIGINT NOT NULL,
   "held_at" TIMESTAMP(6) NOT NULL,
   PRIMARY KEY ("held_date")
+);
+
+CREATE TABLE "staging"."waiting_order_days" (
+  "received_date" DATE NOT NULL,
+  "order_date" DATE NOT NULL,
+  "waits_for_date" DATE NOT NULL,
+  "waiting_row_count" BIGINT NOT NULL,
+  PRIMARY KEY ("received_date", "order_date")
 );
 
 CREATE TABLE "raw"."user_activity_log" (

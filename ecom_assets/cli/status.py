@@ -13,8 +13,9 @@ from rich.table import Table as RichTable
 from ecom_assets.automation.alerts import held_line, newest_results
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import build_definitions
-from ecom_assets.orders.contracts import UserOrderLog
+from ecom_assets.orders.contracts import UserOrderLog, WaitingOrderDays
 from ecom_assets.orders.held_days import held_day_entry, held_days
+from ecom_assets.orders.waiting_days import waiting_sentence, with_waiting_lines
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.published import PublicationStatus, published_state
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
@@ -48,11 +49,12 @@ def status(as_json: Json = False) -> None:
             row["lost_days"] = _days_of(row["table"], lost)
             row["absent_days"] = _days_of(row["table"], absent)
     if as_json:
-        typer.echo(json.dumps(rows))
+        typer.echo(json.dumps(rows, default=str))
         return
     _draw(rows)
     held = [held_line(day) for row in rows for day in row["held_days"]]
-    lines = [*held, *_lost_lines(lost), *absent_lines(absent), *_stream_lines(settings)]
+    waiting = filter(None, [waiting_sentence(row["waiting_lines"]) for row in rows])
+    lines = [*held, *_lost_lines(lost), *absent_lines(absent), *waiting, *_stream_lines(settings)]
     for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
         typer.echo(line)
 
@@ -81,8 +83,15 @@ def _state(
         "last_run_id": event.run_id if event else None,
         "failing_checks": failing.get(contract.qualified_name(), []),
         "held_days": [held_day_entry(row) for row in held_days(engine)] if is_orders else [],
+        "waiting_lines": _waiting_lines(engine) if is_orders else [],
         "published_rows": published.row_counts.get(contract.qualified_name()),
     }
+
+
+def _waiting_lines(engine: Engine) -> list[dict[str, Any]]:
+    if not engine.has(WaitingOrderDays):
+        return []
+    return engine.rows_of(with_waiting_lines(engine.table(WaitingOrderDays)))
 
 
 def _days_of(table: str, notes: list[dict[str, Any]]) -> list[str]:

@@ -23,18 +23,22 @@ from ecom_assets.orders.contracts import (
     RawUserOrderLog,
     UserActivityLog,
     UserOrderLog,
+    WaitingOrderDays,
 )
 from ecom_assets.orders.held_days import OrderGate, held_rows, order_day_counts, take_releases
 from ecom_assets.orders.held_days import held_order_days as compute_held_order_days
 from ecom_assets.orders.orders import OrderRule
+from ecom_assets.orders.waiting_days import arrival_days, late_lines, waiting_rows, waiting_sentence, with_waiting_lines
 from ecom_assets.tables.asset import Reads, invalidation, table_asset
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import FileRows, SliceOutput, sampled_rows
 from ecom_assets.warehouse.day_notes import AbsentDays, noted_days
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.local import in_memory
 
 EVERY_COPY = Reads(RawUserOrderLog, whole=True)
 EVERY_HELD_DAY = Reads(HeldOrderDays, whole=True)
+EVERY_WAITING_DAY = Reads(WaitingOrderDays, whole=True)
 EVERY_LINE = Reads(UserOrderLog, whole=True)
 
 
@@ -47,6 +51,9 @@ class OrderSource(Protocol):
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the files that orders of `days` come from; None if no files are known."""
 
+    def arrival_days(self, days: Days) -> Days:
+        """Return those of `days` on which lines arrived, loaded or not, or of which nobody has asked the source yet."""
+
 
 @table_asset(RawUserOrderLog)
 def raw_user_order_log(order_source: OrderSource, days: Days) -> SliceOutput:
@@ -55,18 +62,6 @@ def raw_user_order_log(order_source: OrderSource, days: Days) -> SliceOutput:
 
 
 quarantined_orders = table_asset(QuarantinedOrders, raw=RawUserOrderLog)(orders.quarantined_orders)
-
-
-@invalidation(raw_user_order_log=RawUserOrderLog)
-def days_of_other_copies(raw_user_order_log: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Return the days on which other copies of the lines arrived."""
-    copies = orders.copies_of_arrivals(raw_user_order_log, order_rule, days)
-    return copies.select(day="received_date").distinct()
-
-
-changed_order_days = table_asset(ChangedOrderDays, raw=EVERY_COPY, invalidated_by=days_of_other_copies)(
-    orders.changed_order_days
-)
 
 
 @table_asset(HeldOrderDays, raw_user_order_log=RawUserOrderLog)
@@ -87,8 +82,51 @@ def held_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     return held_rows(warehouse, result, clock().replace(tzinfo=None))
 
 
+@invalidation(waiting=WaitingOrderDays)
+def days_with_waiting_lines(waiting: ir.Table) -> ir.Table:
+    """Return the days of arrival whose lines wait, since any run can load what they wait for."""
+    return with_waiting_lines(waiting).select(day="received_date").distinct()
+
+
+@table_asset(WaitingOrderDays, raw=EVERY_COPY, held=EVERY_HELD_DAY, invalidated_by=days_with_waiting_lines)
+def waiting_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+    raw: ir.Table,
+    held: ir.Table,
+    order_rule: OrderRule,
+    order_source: OrderSource,
+    warehouse: Engine,
+    days: Days,
+    run_days: Days,
+) -> SliceOutput:
+    """Let lines wait whose day of order was not loaded: of such a day they are only a part."""
+    late = late_lines(raw, held, order_rule, days).to_pyarrow().to_pylist()
+    asked = arrival_days(late)
+    arrived = order_source.arrival_days(asked).dates if late else ()
+    absent = noted_days(warehouse, AbsentDays, RawUserOrderLog.qualified_name())
+    loaded = {*warehouse.loaded_days(RawUserOrderLog, asked).dates, *absent}
+    before = warehouse.slice_rows(WaitingOrderDays, days).to_pylist()
+    rows = waiting_rows(late, before, arrived, loaded, run_days)
+    return SliceOutput(in_memory(rows, WaitingOrderDays), days, warning=waiting_sentence(rows))
+
+
+@invalidation(raw_user_order_log=RawUserOrderLog, waiting=WaitingOrderDays)
+def days_of_other_copies(
+    raw_user_order_log: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days
+) -> ir.Table:
+    """Return the days on which other copies of the lines arrived, and lines that waited until now."""
+    copies = orders.copies_of_arrivals(raw_user_order_log, waiting, order_rule, days)
+    return copies.select(day="received_date").distinct()
+
+
+changed_order_days = table_asset(
+    ChangedOrderDays, raw=EVERY_COPY, waiting=EVERY_WAITING_DAY, invalidated_by=days_of_other_copies
+)(orders.changed_order_days)
 duplicate_orders = table_asset(
-    DuplicateOrders, raw=EVERY_COPY, held=EVERY_HELD_DAY, invalidated_by=days_of_other_copies
+    DuplicateOrders,
+    raw=EVERY_COPY,
+    held=EVERY_HELD_DAY,
+    waiting=EVERY_WAITING_DAY,
+    invalidated_by=days_of_other_copies,
 )(orders.duplicate_orders)
 days_of_changed_orders = invalidation(changed=ChangedOrderDays)(orders.changed_days)
 
@@ -98,6 +136,7 @@ user_order_log = table_asset(
     deps=(quarantined_orders.key, duplicate_orders.key, changed_order_days.key),
     raw=EVERY_COPY,
     held=EVERY_HELD_DAY,
+    waiting=EVERY_WAITING_DAY,
     invalidated_by=days_of_changed_orders,
 )(orders.user_order_log)
 
@@ -109,6 +148,7 @@ user_order_log = table_asset(
     quarantined_orders=Reads(QuarantinedOrders, whole=True),
     duplicate_orders=Reads(DuplicateOrders, whole=True),
     held_order_days=EVERY_HELD_DAY,
+    waiting_order_days=EVERY_WAITING_DAY,
     invalidated_by=days_of_other_copies,
 )
 def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the days)
@@ -117,10 +157,11 @@ def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the da
     quarantined_orders: ir.Table,
     duplicate_orders: ir.Table,
     held_order_days: ir.Table,
+    waiting_order_days: ir.Table,
     days: Days,
 ) -> ir.Table:
     """Count the outcomes of the lines of each day of arrival."""
-    others = (user_order_log, quarantined_orders, duplicate_orders, held_order_days)
+    others = (user_order_log, quarantined_orders, duplicate_orders, held_order_days, waiting_order_days)
     per_day = orders.order_accounting(days, raw_user_order_log, *others)
     per_day = per_day.rename(received_date="day").select(*OrderAccountingDaily.columns)
     # A day without a report is held without lines, and only if a run asked for it.
@@ -136,8 +177,9 @@ def quarantined_order_samples(quarantined_orders: ir.Table, days: Days) -> ir.Ta
 LINE_ASSETS = (
     raw_user_order_log,
     quarantined_orders,
-    changed_order_days,
     held_order_days,
+    waiting_order_days,
+    changed_order_days,
     duplicate_orders,
     user_order_log,
     order_accounting_daily,

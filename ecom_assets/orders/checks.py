@@ -15,12 +15,16 @@ from ecom_assets.orders.contracts import (
     RawUserActivityLog,
     RawUserOrderLog,
     UserOrderLog,
+    WaitingOrderDays,
 )
 from ecom_assets.orders.held_days import held_day_entry
 from ecom_assets.orders.orders import classified_activities, classified_research, order_accounting
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, CheckResult, TableCheck, check, of_days, result_of
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
+
+ACCOUNTED = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays, WaitingOrderDays)
+"""The tables of `order_accounting`, in the order of its arguments."""
 
 
 def order_checks(customers_over: int, *, by_day: bool) -> list[TableCheck]:
@@ -31,7 +35,7 @@ def order_checks(customers_over: int, *, by_day: bool) -> list[TableCheck]:
         by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines are one report.
     """
     gates = [no_order_day_is_held] if by_day else _gates_of_a_run(customers_over)
-    return [*gates, amounts_are_of_one_currency, received_is_clean_plus_quarantined_plus_surplus_plus_held]
+    return [*gates, amounts_are_of_one_currency, received_lines_are_accounted_for]
 
 
 def _gates_of_a_run(customers_over: int) -> list[TableCheck]:
@@ -67,13 +71,11 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
 
 @check(
     UserOrderLog,
-    reads=(RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays),
+    reads=ACCOUNTED,
     blocking=True,
 )
-def received_is_clean_plus_quarantined_plus_surplus_plus_held(
-    days: Days | None, raw: ir.Table, *others: ir.Table
-) -> CheckResult:
-    """Per day of arrival, received lines = clean lines + quarantined lines + surplus copies + held lines."""
+def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *others: ir.Table) -> CheckResult:
+    """Per day of arrival, received lines = clean + quarantined + surplus copies + held + waiting lines."""
     if days is not None:
         # A line that arrives again replaces a copy that arrived on another day, so that day changes too.
         copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()

@@ -122,6 +122,9 @@ class OrderAccountingDaily(Table):
     quarantined_count = count("Of these, quarantined", "Quarantined", unit="rows", example=6)
     surplus_count = count("Of these, surplus copies", "Surplus copies", unit="rows", example=5)
     held_count = count("Of these, held back with their day", "Held", unit="rows", example=0)
+    waiting_count = count(
+        "Of these, waiting until the day they were ordered on is loaded", "Waiting", unit="rows", example=0
+    )
 
 
 class QuarantinedOrderSamples(ReceivedOrder):
@@ -193,6 +196,19 @@ class HeldOrderDays(Table):
     limit_count = count("ECOM_ORDER_CUSTOMERS_OVER: how many there had to be more than", unit="customers", example=3)
     held_row_count = count("Rows of the day that would be clean, and are held back", unit="rows", example=5)
     held_at = instant("When a run first held it")
+
+
+class WaitingOrderDays(Table):
+    """One row per day of arrival and day of order whose lines wait, or waited, until the rest of that day is loaded."""
+
+    layer = "staging"
+    key = ("received_date", "order_date")
+    day_column = "received_date"
+
+    received_date = day("The day on which the lines arrived")
+    order_date = day("The day on which they were ordered, which no run has loaded")
+    waits_for_date = day("The day of arrival that must be loaded first; once they count, the day of the run since then")
+    waiting_row_count = count("Clean lines that wait; 0 once they count", unit="rows", example=3)
 
 
 class DayReleases(Table):

@@ -1,7 +1,8 @@
 """Clean order lines: the reasons to reject a received line, and the copy of a line that counts.
 
 A line can arrive again at any time, changed or not; the clean copy that was received last counts. On its arrival day,
-every received line is counted as clean, quarantined, surplus or held (`orders/held_days.py`).
+every received line is counted as clean, quarantined, surplus, held (`orders/held_days.py`) or waiting
+(`orders/waiting_days.py`).
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import ibis.expr.types as ir
 from ecom_assets.orders.contracts import STATUSES, CustomerResearch, PriceLog, UserActivityLog, UserOrderLog
 from ecom_assets.tables.contract import AMOUNT
 from ecom_assets.tables.days import Days, is_implausible
+from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import balance
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, MAX_AMOUNT, MAX_QUANTITY
 
@@ -79,16 +81,19 @@ def quarantined_orders(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.T
     return refused.mutate(status=refused.received_status).drop("received_status")
 
 
-def user_order_log(raw: ir.Table, held: ir.Table | None, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Return the clean lines ordered on `days`, each once, without copies that arrived on held days.
+def user_order_log(
+    raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, order_rule: OrderRule, days: Days
+) -> ir.Table:
+    """Return the clean lines ordered on `days`, each once, without copies that are held or wait.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
         held: All rows of `HeldOrderDays`; None where no day can be held.
+        waiting: All rows of `WaitingOrderDays`; None where no line can wait.
         order_rule: Which lines are clean.
         days: Order days.
     """
-    clean = _let_in(raw, held, order_rule)
+    clean = let_in(raw, held, waiting, order_rule)
     touching = clean.filter(days.contain(clean.order_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
     kept = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
@@ -114,23 +119,24 @@ def latest_copies(raw: ir.Table, rule: OrderRule) -> ir.Table:
     return kept.mutate(status=kept.received_status).select(*raw.columns)
 
 
-def duplicate_orders(raw: ir.Table, held: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Count the surplus copies that arrived on `days`, except on held days.
+def duplicate_orders(raw: ir.Table, held: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+    """Count the surplus copies that arrived on `days`, except those that are held or wait.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
         held: All rows of `HeldOrderDays`.
+        waiting: All rows of `WaitingOrderDays`.
         order_rule: Which lines are clean.
         days: Arrival days.
     """
-    surplus = surplus_lines(raw, held, order_rule, days)
+    surplus = surplus_lines(raw, held, waiting, order_rule, days)
     unit = ("received_date", "order_date", "uniq_id", "kept_received_date", "kept_order_date")
     return surplus.group_by(*unit).agg(surplus_count=surplus.count())
 
 
-def surplus_lines(raw: ir.Table, held: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+def surplus_lines(raw: ir.Table, held: ir.Table, waiting: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
     """Return the surplus copies that arrived on `days`; the arguments are those of `duplicate_orders`."""
-    clean = _let_in(raw, held, rule)
+    clean = let_in(raw, held, waiting, rule)
     touching = clean.filter(days.contain(clean.received_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
     return ranked.filter(ranked.place > 0, days.contain(ranked.received_date))
@@ -141,28 +147,36 @@ def order_key(lines: ir.Table) -> ir.StringValue:
     return lines.order_date.cast("string").concat(" ").concat(lines.order_id)
 
 
-def copies_of_arrivals(raw: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
-    """Return all clean copies, of any day, of the lines that have a copy that arrived on `days`."""
+def copies_of_arrivals(raw: ir.Table, waiting: ir.Table, rule: OrderRule, days: Days) -> ir.Table:
+    """Return all clean copies, of any day, of the lines of which runs over `days` change copies."""
     clean = clean_lines(raw, rule)
-    arrived = clean.filter(days.contain(clean.received_date))
-    return clean.semi_join(arrived, "uniq_id")
+    return clean.semi_join(_changed_lines(clean, waiting, days), "uniq_id")
 
 
-def changed_order_days(raw: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
-    """Return the arrival days among `days`, each with the order days that its lines can change.
+def changed_order_days(raw: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:
+    """Return the arrival days among `days`, each with the order days that its run can change.
 
-    These are the order days of all copies of the lines, including held copies: holding or releasing a day changes the
-    same order days as its arrival.
+    These are the order days of all copies of the lines that arrived, or that waited for the day, including held copies:
+    holding or releasing a day changes the same order days as its arrival.
 
     Args:
         raw: All rows of `RawUserOrderLog`.
+        waiting: All rows of `WaitingOrderDays`.
         order_rule: Which lines are clean.
         days: Arrival days.
     """
     clean = clean_lines(raw, order_rule)
-    arrived = clean.filter(days.contain(clean.received_date)).select("uniq_id", "received_date").distinct()
     copies = clean.select("uniq_id", "order_date").distinct()
-    return arrived.join(copies, "uniq_id").select("received_date", "order_date").distinct()
+    changed = _changed_lines(clean, waiting, days).join(copies, "uniq_id")
+    return changed.select(received_date="run_date", order_date="order_date").distinct()
+
+
+def _changed_lines(clean: ir.Table, waiting: ir.Table, days: Days) -> ir.Table:
+    """Return the lines that arrived on `days`, or waited for one of them, each with that day in `run_date`."""
+    arrived = clean.filter(days.contain(clean.received_date)).select("uniq_id", run_date="received_date")
+    ended = waiting.filter(days.contain(waiting.waits_for_date)).select("received_date", "order_date", "waits_for_date")
+    waited = clean.join(ended, ["received_date", "order_date"]).select("uniq_id", run_date="waits_for_date")
+    return union_all(arrived, waited).distinct()
 
 
 def changed_days(changed: ir.Table, days: Days) -> ir.Table:
@@ -175,10 +189,14 @@ def changed_days(changed: ir.Table, days: Days) -> ir.Table:
     return changed.filter(days.contain(changed.received_date)).select(day="order_date").distinct()
 
 
-def _let_in(raw: ir.Table, held: ir.Table | None, rule: OrderRule) -> ir.Table:
-    """Return the clean copies that did not arrive on a held day."""
+def let_in(raw: ir.Table, held: ir.Table | None, waiting: ir.Table | None, rule: OrderRule) -> ir.Table:
+    """Return the clean copies that did not arrive on a held day, and do not wait."""
     clean = clean_lines(raw, rule)
-    return clean if held is None else clean.anti_join(held, clean.received_date == held.held_date)
+    if held is not None:
+        clean = clean.anti_join(held, clean.received_date == held.held_date)
+    if waiting is not None:
+        clean = clean.anti_join(waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"])
+    return clean
 
 
 def clean_lines(raw: ir.Table, rule: OrderRule) -> ir.Table:
@@ -207,9 +225,15 @@ def _arrival_keys(copies: ir.Table) -> list[ir.Value]:
 
 
 def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)
-    days: Days | None, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table, held: ir.Table
+    days: Days | None,
+    raw: ir.Table,
+    clean: ir.Table,
+    quarantined: ir.Table,
+    surplus: ir.Table,
+    held: ir.Table,
+    waiting: ir.Table,
 ) -> ir.Table:
-    """Return one row per day of arrival, in `day`, with the five counts and their `residue`, which must be zero."""
+    """Return one row per day of arrival, in `day`, with the six counts and their `residue`, which must be zero."""
     return balance(
         days,
         {
@@ -218,6 +242,7 @@ def order_accounting(  # noqa: PLR0913, PLR0917 (each is a table or the days)
             "quarantined_count": (quarantined, "received_date", None),
             "surplus_count": (surplus, "received_date", "surplus_count"),
             "held_count": (held, "held_date", "held_row_count"),
+            "waiting_count": (waiting, "received_date", "waiting_row_count"),
         },
     )
 

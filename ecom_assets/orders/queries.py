@@ -1,12 +1,13 @@
-"""Order lines that do not count: quarantined rows, surplus copies and days that are held back."""
+"""Order lines that do not count: quarantined rows, surplus copies, days that are held back, and lines that wait."""
 
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, Final
 
-from ecom_assets.orders.contracts import DuplicateOrders, HeldOrderDays, QuarantinedOrders
+from ecom_assets.orders.contracts import DuplicateOrders, HeldOrderDays, QuarantinedOrders, WaitingOrderDays
 from ecom_assets.orders.held_days import ORDERS
 from ecom_assets.orders.orders import NONE
+from ecom_assets.orders.waiting_days import with_waiting_lines
 from ecom_assets.tables.queries import Coverage, KnownDays, Period, Reading, Row, rejected_rows
 
 NOTHING: Final = KnownDays()
@@ -21,6 +22,11 @@ def held_days(reading: Reading) -> list[Row]:
     """Return the arrival days that are held back, in ascending order."""
     table = reading.table(HeldOrderDays)
     return reading.state(table.order_by("held_date"))
+
+
+def waiting_days(reading: Reading) -> list[Row]:
+    """Return the days of arrival and of order whose lines wait, in ascending order."""
+    return reading.state(with_waiting_lines(reading.table(WaitingOrderDays)))
 
 
 def held_order_dates(reading: Reading, period: Period) -> tuple[date, ...]:

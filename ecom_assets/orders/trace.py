@@ -11,8 +11,17 @@ from ecom_assets.orders.contracts import (
     QuarantinedOrderSamples,
     RawUserOrderLog,
     UserOrderLog,
+    WaitingOrderDays,
 )
-from ecom_assets.orders.orders import CHARGES, OrderRule, clean_lines, latest_copies, quarantined_orders, surplus_lines
+from ecom_assets.orders.orders import (
+    CHARGES,
+    OrderRule,
+    clean_lines,
+    latest_copies,
+    let_in,
+    quarantined_orders,
+    surplus_lines,
+)
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.trace import Computed, Count, TableTrace, TraceContext, UpstreamRows, keeping
@@ -50,8 +59,8 @@ def _quarantined(context: TraceContext) -> ir.Table:
 
 
 def _surplus(context: TraceContext) -> ir.Table:
-    raw, held = context.table(RawUserOrderLog), context.table(HeldOrderDays)
-    return surplus_lines(raw, held, context.rules["order_rule"], Days((context.row["received_date"],)))
+    raw, held, waiting = map(context.table, (RawUserOrderLog, HeldOrderDays, WaitingOrderDays))
+    return surplus_lines(raw, held, waiting, context.rules["order_rule"], Days((context.row["received_date"],)))
 
 
 def _held(context: TraceContext) -> ir.Table:
@@ -59,6 +68,12 @@ def _held(context: TraceContext) -> ir.Table:
     return clean_lines(_arrived(context), context.rules["order_rule"]).semi_join(
         held.rename(received_date="held_date"), "received_date"
     )
+
+
+def _waiting(context: TraceContext) -> ir.Table:
+    waiting = context.where(WaitingOrderDays, received_date=context.row["received_date"])
+    lines = let_in(_arrived(context), context.table(HeldOrderDays), None, context.rules["order_rule"])
+    return lines.semi_join(waiting.filter(waiting.waiting_row_count > 0), ["received_date", "order_date"])
 
 
 OF_SAMPLE: Final = Computed("read from the received line that the row shows", ("source_file",))
@@ -72,6 +87,7 @@ TRACES: Final = (
             "quarantined_count": Count(RawUserOrderLog, _quarantined),
             "surplus_count": Count(RawUserOrderLog, _surplus),
             "held_count": Count(RawUserOrderLog, _held),
+            "waiting_count": Count(RawUserOrderLog, _waiting),
         },
     ),
     TableTrace(

@@ -29,6 +29,7 @@ from ecom_assets.orders.contracts import (
     QuarantinedOrderSamples,
     RawUserOrderLog,
     UserOrderLog,
+    WaitingOrderDays,
 )
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, RawStock
@@ -85,6 +86,7 @@ SERVED: tuple[type[Table], ...] = (
     OrderAccountingDaily,
     QuarantinedOrderSamples,
     HeldOrderDays,
+    WaitingOrderDays,
     CleanEvents,
     MergedUsers,
 )

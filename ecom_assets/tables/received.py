@@ -78,6 +78,11 @@ class NoSource:
         """Return None: there are no files."""
         return None
 
+    @staticmethod
+    def arrival_days(_days: Days) -> Days:
+        """Return no days."""
+        return NO_DAYS
+
 
 @dataclass(frozen=True)
 class FileRows:

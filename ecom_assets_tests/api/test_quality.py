@@ -29,7 +29,7 @@ def test_every_received_row_is_clean_quarantined_surplus_or_held(api: Api, setti
     received = len(lines(str(settings.events)))
     assert of_events == {
         "source": "events", "received_count": received, "clean_count": received - 4, "quarantined_count": 2,
-        "surplus_count": 2, "held_count": 0, "residue_count": 0,
+        "surplus_count": 2, "held_count": 0, "waiting_count": 0, "residue_count": 0,
     }  # fmt: skip
     assert of_orders["received_count"] == of_orders["clean_count"] == len(lines(str(settings.orders)))
     for source in reported["sources"]:

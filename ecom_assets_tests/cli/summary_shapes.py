@@ -53,6 +53,7 @@ SALES = {
     "duplicates": int,
     "held_days": [],
     "held_order_days": [],
+    "waiting_lines": [],
 }
 RECONCILIATION = {
     "order_count": int,

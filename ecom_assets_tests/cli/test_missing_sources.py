@@ -47,6 +47,7 @@ def test_events_alone_have_the_sales_of_their_purchases(home: Path, tmp_path: Pa
         "duplicates": None,
         "held_days": None,
         "held_order_days": None,
+        "waiting_lines": None,
     }
     assert list(answer["missing"]) == ["orders", "customers", "stock"]
     assert {answer[name] for name in ("retention", "reconciliation", "customers", "inventory")} == {None}

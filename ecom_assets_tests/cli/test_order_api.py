@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ecom_assets_tests.cli.test_run_orders import orders_csv, queried
+from ecom_assets_tests.cli.test_waiting_lines import revenue, waiting
 from ecom_assets_tests.command import FEW_SALES, CommandResult, ecom, real_file
 from ecom_sandbox.services.orders import COHORT, NICKNAME, OrderService
 
@@ -103,6 +104,23 @@ def test_the_report_is_the_first_load_and_the_nights_follow_in_the_same_home(hom
     assert amounts(home) == WITH_NIGHTS
     again = ecom(*RUN, "--orders", "api", "--to", "2022-12-05", home=home, env=env)
     assert (again.exit_code, amounts(home)) == (0, WITH_NIGHTS), again.err
+
+
+@pytest.mark.slow
+def test_a_line_of_a_day_waits_until_the_api_says_that_there_is_no_more_of_it(home: Path, tmp_path: Path) -> None:
+    increment = real_file("user_order_log_inc.csv").read_text(encoding="utf-8")
+    _, line, *_ = increment.splitlines()
+    number, _, _, *values = line.split(",")
+    (tmp_path / "with_late.csv").write_text(increment + ",".join([number, "late", "2022-12-03T00:00:00", *values]))
+    as_parquet(tmp_path / "with_late.csv", tmp_path / "increments" / "2022-12-05.parquet")
+    with OrderService(tmp_path / "increments") as service:
+        env = settings_of(service)
+        alone = ecom(*RUN, "--from", "2022-12-05", "--to", "2022-12-05", home=home, env=env)
+        assert (alone.exit_code, waiting(alone)) == (0, [("2022-12-03", "2022-12-03", 1)]), alone.err
+        assert revenue(home).keys() == {"2022-12-05"}
+        asked = ecom(*RUN, "--from", "2022-12-03", "--to", "2022-12-03", home=home, env=env)
+        assert (asked.exit_code, waiting(asked)) == (0, []), asked.err
+        assert revenue(home).keys() == {"2022-12-03", "2022-12-05"}
 
 
 @pytest.mark.slow

@@ -30,6 +30,10 @@ class OneOrderADay:
         """Return nothing: these rows come from no file."""
         return None
 
+    def arrival_days(self, days: Days) -> Days:
+        """Return those of `days` on which a hat was sold."""
+        return Days.from_dates(day for day in days.dates if day >= self.first)
+
     @staticmethod
     def _line(day: date) -> dict[str, object]:
         line: dict[str, object] = dict.fromkeys(RawUserOrderLog.columns)

@@ -12,6 +12,7 @@ import pytest
 
 from ecom_assets.attribution.contracts import Conversions
 from ecom_assets.customers.purchases import Purchases
+from ecom_assets.orders.checks import ACCOUNTED
 from ecom_assets.orders.contracts import (
     ORDER_REJECT_REASONS,
     DuplicateOrders,
@@ -19,8 +20,8 @@ from ecom_assets.orders.contracts import (
     PriceLog,
     QuarantinedOrders,
     RawPriceLog,
-    RawUserOrderLog,
     UserOrderLog,
+    WaitingOrderDays,
 )
 from ecom_assets.orders.held_days import OrderGate, release
 from ecom_assets.orders.orders import order_accounting, price_log
@@ -99,8 +100,7 @@ def test_copies_become_clean_surplus_or_quarantined_as_the_page_says(shop: Order
 def test_the_accounting_per_day_of_arrival_leaves_no_residue(shop: OrderPlatform) -> None:
     _, lines, expected = tables("Clean order lines and reject reasons")
     run(shop, without(lines, "becomes"))
-    terms = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, HeldOrderDays)
-    per_day = order_accounting(DAYS, *(shop.table(term) for term in terms)).order_by("day")
+    per_day = order_accounting(DAYS, *(shop.table(table) for table in ACCOUNTED)).order_by("day")
     assert as_shown(shop.engine.con.to_pyarrow(per_day).to_pylist(), expected) == expected
 
 
@@ -119,6 +119,22 @@ def test_a_held_day_waits_and_comes_in_as_the_page_says(shop: OrderPlatform) -> 
         shop.engine.execute("DELETE FROM staging.day_releases")
     days = sorted(before | after)
     answer = [{"order_date": d, "while_held": before.get(d, ""), "once_released": after[d]} for d in days]
+    assert answer == shipped
+
+
+def test_lines_of_a_day_that_was_not_loaded_wait_as_the_page_says(shop: OrderPlatform) -> None:
+    _, lines, waiting, shipped = tables("Waiting lines")
+    received = [line_of(line) for line in lines]
+    shop.rules["order_source"].dates = frozenset(line["received_date"] for line in received)
+    first, third = Days((date(2026, 3, 1),)), Days((date(2026, 3, 3),))
+    shop.receive(received, third)
+    shop.run(third)
+    assert as_shown(shop.rows(WaitingOrderDays), waiting) == waiting
+    before = totals(shop)
+    shop.receive(received, first)
+    shop.run(first)
+    after = totals(shop)
+    answer = [{"order_date": d, "only_the_3rd": before.get(d, ""), "then_the_1st": after[d]} for d in sorted(after)]
     assert answer == shipped
 
 

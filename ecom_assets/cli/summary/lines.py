@@ -6,6 +6,7 @@ from typing import Any, Final
 from ecom_assets.automation.alerts import held_line
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.journeys.text import path_line
+from ecom_assets.orders.waiting_days import waiting_sentence
 from ecom_assets.questions.chart import funnel_chart, percent
 from ecom_assets.tables.provisional import provisional_lines
 
@@ -116,9 +117,9 @@ def _cart_line(cart: Mapping[str, Any]) -> str:
 def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of sales."""
     sales, week = summary["sales"], summary["retention"]
-    held = sales["held_order_days"]
+    without = [*_held_lines(sales["held_order_days"]), *_waiting_lines(sales["waiting_lines"])]
     if not sales["orders"] and week is None:
-        return ["", "No sales on these days", *_held_lines(held)]
+        return ["", "No sales on these days", *without]
     amounts = f"shipped {_shown(sales['shipped_amount'])}, refunded {_shown(sales['refunded_amount'])}"
     average = f"{_shown(sales['average_order_value'])} per order"
     lines = [
@@ -126,7 +127,7 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
         "Sales" if sales["source"] == "orders" else "Sales, from purchase events",
         f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items",
         f"  revenue {_shown(sales['revenue_amount'])}: {amounts}; {average}",
-        *_held_lines(held),
+        *without,
     ]
     if week is not None:
         lines += ["", f"Customers in the week from {week['week_start_date']}"]
@@ -153,6 +154,10 @@ def _category_lines(week: Mapping[str, Any]) -> list[str]:
 
 def _held_lines(held: list[str] | None) -> list[str]:
     return [f"  without the order lines of {', '.join(held)} that are held back"] if held else []
+
+
+def _waiting_lines(waiting: list[dict[str, Any]] | None) -> list[str]:
+    return [f"  {waiting_sentence(waiting)}"] if waiting else []
 
 
 def _channel_lines(totals: Mapping[str, Any]) -> list[str]:

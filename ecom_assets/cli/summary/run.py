@@ -20,7 +20,7 @@ from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.funnels.queries import UNITS, daily_funnels, final_carts
 from ecom_assets.journeys.queries import journey_totals, search_totals, searches
 from ecom_assets.orders.held_days import held_day_entry
-from ecom_assets.orders.queries import held_days, held_order_dates, rejected_orders
+from ecom_assets.orders.queries import held_days, held_order_dates, rejected_orders, waiting_days
 from ecom_assets.products.queries import stock_totals
 from ecom_assets.reconciliation.queries import difference_totals, restatements
 from ecom_assets.registry import ALL
@@ -197,16 +197,19 @@ def _sales(reading: Reading, period: Period, source: SalesSource) -> dict[str, A
     """Return the sales of a period; sales from purchase events have no quarantined or held lines.
 
     `held_days` are all arrival days that are held, in or outside the period. `held_order_days` are the days of the
-    period on which held lines were ordered.
+    period on which held lines were ordered. `waiting_lines` are all lines that wait until the rest of their day is
+    loaded, by both of their days.
     """
     sold = sales_totals(reading, period, source)
     amounts = [name for name, measure in summable(SalesMeasures).items() if measure.shown_as == "money"]
-    lines: dict[str, Any] = dict.fromkeys(("quarantined", "duplicates", "held_days", "held_order_days"))
+    names = ("quarantined", "duplicates", "held_days", "held_order_days", "waiting_lines")
+    lines: dict[str, Any] = dict.fromkeys(names)
     if source == ORDERS:
         lines = {
             **rejected_orders(reading, period),
             "held_days": [held_day_entry(row) for row in held_days(reading)],
             "held_order_days": [str(day) for day in held_order_dates(reading, period)],
+            "waiting_lines": waiting_days(reading),
         }
     return {
         "source": source,

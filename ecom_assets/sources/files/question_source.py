@@ -71,7 +71,7 @@ class FileOrders:
         if self.files.received_days() is None and not takes_empty:
             raise SourceError(f"{self.files.files()[0].path} holds no rows; give a file that does.")
         received = self._received
-        return user_order_log(received, None, self.rule, self._days())
+        return user_order_log(received, None, None, self.rule, self._days())
 
     @cached_property
     def rows(self) -> FileRowCounts:

@@ -173,6 +173,12 @@ class RecordFiles:
         days += [end for arrival in self._arrivals_of(self._loose).values() for end in (arrival.first, arrival.last)]
         return (min(days), max(days)) if days else None
 
+    def arrival_dates(self) -> set[date]:
+        """Return the days on which rows of the files arrived; landing folders count without being opened."""
+        loose = self._arrivals_of(self._loose).values()
+        landed = {file.received_date for file in self.files() if file.received_date}
+        return landed.union(*(arrivals.row_counts for arrivals in loose))
+
     def has_believed_days(self) -> bool:
         """Return whether any file or row has a plausible arrival day."""
         is_landed = len(self._loose) < len(self.layouts)

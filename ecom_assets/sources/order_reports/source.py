@@ -175,6 +175,12 @@ class OrderReader:
         files = self._landed[0] if self._landed else self._open_landed(home, days or NO_DAYS)
         return files.file_rows(days) or None
 
+    def arrival_days(self, home: Path, days: Days) -> Days:
+        """Return those of `days` that have lines in the report that was loaded whole, and those after it."""
+        path = history_path(home)
+        known = self.files([path]).arrival_dates() if path.exists() else set()
+        return Days(tuple(day for day in days.dates if day in known or not known or day > max(known)))
+
     def _open_landed(self, home: Path, days: Days) -> RecordFiles:
         paths = [history_path(home), *(path_of(home, day) for day in days.dates)]
         self._landed[:] = [self.files([path for path in paths if path.exists()])]
@@ -210,6 +216,10 @@ class ReceivedOrderFiles(_Orders):
         """Return the row counts of the files, from when they were checked."""
         return self.files.file_rows(days)
 
+    def arrival_days(self, days: Days) -> Days:
+        """Return those of `days` on which lines of the files arrived."""
+        return Days.from_dates(self.files.arrival_dates() & set(days.dates))
+
 
 @dataclass(frozen=True)
 class ApiOrders(_Orders):
@@ -234,6 +244,10 @@ class ApiOrders(_Orders):
     def file_rows(self, days: Days | None) -> list[FileRows] | None:
         """Return the row counts of the stored files."""
         return self.reader.landed_rows(self.settings.home, days)
+
+    def arrival_days(self, days: Days) -> Days:
+        """Return those of `days` that can have an increment: the API says only of days that it is asked about."""
+        return self.reader.arrival_days(self.settings.home, ended_days(self.settings.timezone, days, self.now))
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
