@@ -173,6 +173,7 @@ def test_dg_launches_a_day(tmp_path: Path) -> None:
     assert (tmp_path / "warehouse.duckdb").exists()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("words", [("dagster", "asset", "materialize", "--select"), ("dg", "launch", "--assets")])
 def test_a_table_that_is_materialized_without_a_day_gets_a_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
     program, *rest = words

@@ -28,7 +28,7 @@ from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.io_manager import WarehouseIOManager
 from ecom_assets_tests.builders import as_table
-from ecom_assets_tests.command import ECOM, FEW_TABLES, SMALL, CommandResult, ecom, page_views
+from ecom_assets_tests.command import ECOM, FEW_TABLES, SMALL, UNTIL_DUE, CommandResult, ecom, page_views
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
 from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
@@ -37,7 +37,6 @@ from ecom_assets_tests.reconciliation.reconciliation_reference import line
 
 FIRST = date(2026, 1, 1)
 RECIPES = Path(__file__).parent / "recipes"
-IGNORED = shutil.ignore_patterns("__pycache__")
 
 
 @pytest.mark.parametrize("name", ["mart", "measure", "check", "endpoint", "page", "source", "engines/toy/__init__"])
@@ -136,7 +135,9 @@ print(TableColumn.from_field(Point, "{MEASURE}").label, RevenueDaily.columns["{M
 def test_a_measure_touches_one_file(tmp_path: Path) -> None:
     """It is then a column of marts, a field of routes with its label, and traced: 4 items in 2 lines are 2.0."""
     package = tmp_path / "changed"
-    shutil.copytree(Path(ecom_assets.__file__).parent, package / "ecom_assets", ignore=IGNORED)
+    shutil.copytree(
+        Path(ecom_assets.__file__).parent, package / "ecom_assets"
+    )  # compiled files too, which saves seconds
     measures = package / "ecom_assets" / "sales" / "measures.py"
     _, _, declared = (RECIPES / "measure.py").read_text(encoding="utf-8").rpartition('paid back."""\n')
     imports = "from ecom_assets.tables.contract import Aggregate, Ratio, count, per_unit\n"
@@ -181,6 +182,16 @@ def with_toy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "__path__", [*engines.__path__, str(RECIPES / "engines")])
 
 
+@pytest.mark.usefixtures("with_toy")
+def test_an_engine_that_is_only_a_package_loads_a_shop(tmp_path: Path) -> None:
+    home, env = tmp_path / "home", {"ECOM_WAREHOUSE": f"toy://{tmp_path}/shop.toy"}
+    events = page_views(tmp_path / "events.csv", "2026-03-01", "2026-03-02")
+    result = ecom("run", "--events", events, "--select", UNTIL_DUE, "--json", home=home, env=env)
+    assert (result.exit_code, result.json["tables"]["staging.events"]) == (0, 2), result.err
+    assert (tmp_path / "shop.toy").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_toy")
 def test_an_engine_that_is_only_a_package_runs_publishes_explains_and_erases(tmp_path: Path) -> None:
     home, env = tmp_path / "home", {"ECOM_WAREHOUSE": f"toy://{tmp_path}/shop.toy"}

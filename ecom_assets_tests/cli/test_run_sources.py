@@ -68,14 +68,15 @@ class Shop:
         (folder / "stock.csv").write_text("product_id,category,stock\ni1,hats,3\ni2,hats,900\ni9,hats,0\n")
         self.known: dict[tuple[str, ...], dict[str, list[str]]] = {}
 
-    def run(self, home: Path, *sources: str) -> CommandResult:
-        """Run over some sources, and require that all is well."""
+    def run(self, home: Path, *sources: str, only: str = "") -> CommandResult:
+        """Run over some sources, and require that all is well; `only` selects tables."""
         words = [word for name in ("events", "orders") if name in sources for word in (f"--{name}", f"{name}.csv")]
         env = {"ECOM_CATALOGUE": str(self.folder / "stock.csv")} if "stock" in sources else {}
         if "customers" in sources:
             env |= {"ECOM_CUSTOMER_API_URL": self.api.api_url, "ECOM_CUSTOMER_API_KEY": self.api.key}
         days = ("--from", str(DAYS[0]), "--to", str(TODAY)) if {"customers", "stock"} & {*sources} else ()
-        result = ecom("run", "--json", *words, *days, home=home, cwd=self.folder, env=env)
+        chosen = ("--select", only) if only else ()
+        result = ecom("run", "--json", *words, *days, *chosen, home=home, cwd=self.folder, env=env)
         assert result.exit_code == 0, result.err
         return result
 
@@ -114,7 +115,18 @@ def rows(home: Path, table: type[Table]) -> list[str]:
 
 
 @pytest.mark.xdist_group("cli_sources")
-@pytest.mark.sampled(1)
+def test_sales_stay_those_of_orders_when_only_events_are_run(shop: Shop) -> None:
+    separate, both = shop.folder / "few-separate", shop.folder / "few-both"
+    only = '+key:"mart/product_performance"'
+    for sources in ("orders", "events"):
+        shop.run(separate, sources, only=only)
+    shop.run(both, "orders", "events", only=only)
+    assert rows(separate, ProductPerformance) == rows(both, ProductPerformance)
+    assert "'sales_source': 'orders'" in rows(both, ProductPerformance)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("cli_sources")
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_two_runs_with_one_source_each_leave_what_one_run_with_both_leaves(shop: Shop, first: str, second: str) -> None:
     together = "+".join(sorted((first, second)))
