@@ -14,10 +14,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from ecom_assets.warehouse.day_notes import EmptyDays
 from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests import crash_driver
 from ecom_assets_tests.cli.contents import contents
-from ecom_assets_tests.command import FEW_TABLES, UNTIL_DUE, small_shop
+from ecom_assets_tests.command import FEW_TABLES, small_shop
 from ecom_assets_tests.crash_driver import UNREPORTED, Attempt
 
 pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(900)]
@@ -102,16 +103,35 @@ def assert_mended(driver: Driver, home: Path, undisturbed: Undisturbed) -> None:
     assert [path.name for path in home.iterdir() if ".new-" in path.name] == []
 
 
-@pytest.fixture(scope="module")
-def fewest(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    return run_once(driver, tmp_path_factory.mktemp("fewest"), ("--select", UNTIL_DUE))
+WRITER = """
+import os, signal, sys
+from datetime import date
+from pathlib import Path
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.day_notes import EmptyDays
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
+
+class Killed:
+    def before(self): pass
+    def after(self): os.kill(os.getpid(), signal.SIGKILL)
+
+engine = DuckDBEngine(Path(sys.argv[1])).open()
+day = date(2026, 1, 1)
+for source, hooks in (("whole", None), ("half", Killed())):
+    rows = engine.con.sql(f"SELECT DATE '{day}' AS received_date, '{source}' AS source_table")
+    engine.replace(EmptyDays, rows, Days((day,)), hooks)
+"""
+"""Writes a day of a table, and is killed when it has written that day again, before it commits."""
 
 
-def test_a_kill_between_tables_is_mended(driver: Driver, fewest: Undisturbed, tmp_path: Path) -> None:
-    home = driver.new_home(tmp_path)
-    exit_code, _ = driver.run(Attempt(str(home), "committed", 2, words=fewest.words))
-    assert exit_code == KILLED
-    assert_mended(driver, home, fewest)
+def test_a_day_whose_writer_was_killed_is_as_before(tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    killed = subprocess.run([sys.executable, "-c", WRITER, str(warehouse)], capture_output=True, text=True, check=False)
+    assert killed.returncode == KILLED, killed.stderr
+    engine = DuckDBEngine(warehouse).open()
+    rows = engine.table(EmptyDays).to_pyarrow().to_pylist()
+    engine.close()
+    assert [row["source_table"] for row in rows] == ["whole"]
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ The endpoint and the question run in `api/test_recipe.py`, the destination in `d
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.io_manager import WarehouseIOManager
 from ecom_assets_tests.builders import as_table
-from ecom_assets_tests.command import ECOM, FEW_TABLES, SMALL, UNTIL_DUE, CommandResult, ecom, page_views
+from ecom_assets_tests.command import ECOM, FEW_TABLES, UNTIL_DUE, CommandResult, ecom, environment, page_views
 from ecom_assets_tests.markdown import section
 from ecom_assets_tests.recipes.check import hours_are_of_one_day
 from ecom_assets_tests.recipes.mart import OrderHours, order_hours_asset
@@ -119,6 +118,8 @@ id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,
 """
 MEASURE = "items_per_line"
 ASKED = f"""
+import sys
+from ecom_assets.cli import main
 from fastapi.testclient import TestClient
 from ecom_assets.api.app import build_app
 from ecom_assets.dashboard.blocks import TableColumn
@@ -129,6 +130,8 @@ with TestClient(build_app(Settings()), base_url="http://127.0.0.1") as client:
     print(client.get("/v1/analytics/sales?start_date=2026-01-05&end_date=2026-01-05").json()["sales"]["{MEASURE}"])
     print(client.get("/openapi.json").json()["components"]["schemas"]["Point"]["properties"]["{MEASURE}"]["title"])
 print(TableColumn.from_field(Point, "{MEASURE}").label, RevenueDaily.columns["{MEASURE}"].description)
+sys.argv[0] = "ecom"
+main()
 """
 
 
@@ -145,28 +148,21 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
     measures.write_text(imports + written + declared, encoding="utf-8")
     orders = tmp_path / "orders.csv"
     orders.write_text(ORDER_LINES, encoding="utf-8")
-    env = {**os.environ, "PYTHONPATH": str(package), "ECOM_HOME": str(tmp_path / "home"), **SMALL}
+    (tmp_path / "home").mkdir()
+    env = environment(tmp_path / "home", {"PYTHONPATH": str(package)})
 
     def said(*words: str) -> str:
         result = subprocess.run(words, capture_output=True, text=True, env=env, cwd=tmp_path, check=False, timeout=300)
         assert result.returncode == 0, result.stderr
         return result.stdout
 
-    said(
-        *ECOM,
-        "run",
-        "--orders",
-        str(orders),
-        "--select",
-        f'+key:"mart/revenue_daily" or key:"{SNAPSHOT.to_user_string()}"',
-    )
-    assert said(sys.executable, "-c", ASKED).splitlines() == [
-        "2.0",
-        "Items per line",
-        "Items per line Items sold divided by lines",
-    ]
+    chosen = f'+key:"mart/revenue_daily" or key:"{SNAPSHOT.to_user_string()}"'
+    said(*ECOM, "run", "--orders", str(orders), "--select", chosen)
     total = ["--where", "order_date=2026-01-05", *(f"--where={name}=(all)" for name in DIMENSIONS)]
-    lines = json.loads(said(*ECOM, "explain", "mart.revenue_daily", "--column", "line_count", *total, "--json"))
+    explain = ("explain", "mart.revenue_daily", "--column", "line_count", *total, "--json")
+    *answers, explained = said(sys.executable, "-c", ASKED, *explain).splitlines()
+    assert answers == ["2.0", "Items per line", "Items per line Items sold divided by lines"]
+    lines = json.loads(explained)
     assert lines["number"]["value"] == 2
     (traced,) = lines["number"]["down"]
     assert [(level["table"], level["gives"]) for level in traced["levels"]] == [

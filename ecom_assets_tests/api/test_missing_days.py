@@ -21,7 +21,8 @@ from ecom_assets_tests.warehouse.engines.shop_input import ORDER_HEADER
 DAYS = [f"2026-03-{day:02}" for day in range(1, 15)]
 LOST, UNSOLD = "2026-03-10", "2026-03-04"
 LAST_WEEK = {"start_date": "2026-03-08", "end_date": "2026-03-14"}
-RUN = ("run", "--json", "--select", '+key:"serving/marts" or key:"mart/calendar"')
+ALL = '+key:"serving/marts" or key:"mart/calendar"'
+FEW = '+key:"mart/engagement_daily" or +key:"mart/purchase_revenue_daily" or key:"serving/marts"'
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(files: Path, name: str, env: Mapping[str, str] | None = None, *, with_orders: bool = True) -> CommandResult:
     """Run over the files in a home of some name."""
     orders = ("--orders", files / "orders.csv") if with_orders else ()
-    result = ecom(*RUN, "--events", files / "landing", *orders, home=files / name, env=env)
+    words = ("run", "--json", "--select", ALL if with_orders else FEW)
+    result = ecom(*words, "--events", files / "landing", *orders, home=files / name, env=env)
     assert result.exit_code == 0, result.err
     return result
 

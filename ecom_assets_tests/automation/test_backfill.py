@@ -103,6 +103,7 @@ class Shop:
 
 
 # Dagster calls a method of its own that it has deprecated.
+@pytest.mark.slow  # `warehouse/test_io_manager.py` leaves one day of a few tables
 @pytest.mark.filterwarnings("ignore:Function `AssetSelection.sources`:DeprecationWarning")
 def test_days_of_which_only_late_rows_were_loaded_stay_as_they_are(homes: tuple[Path, Path]) -> None:
     with dg.DagsterInstance.ephemeral() as instance:

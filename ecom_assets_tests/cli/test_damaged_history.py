@@ -46,7 +46,7 @@ def home(kept: Path, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("spoil", [overwrite, truncate])
 @pytest.mark.parametrize("name", FILES)
 def test_each_command_names_the_file_and_the_remedy_which_works(
