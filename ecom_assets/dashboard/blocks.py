@@ -176,7 +176,7 @@ class Chart(Block):
 
     The specification has no data, sizes of text or colours: `static/dashboard.js` adds those of the theme, and `rows`
     as its `values`. `description` is a sentence for those who cannot see the chart, `height` is in pixels, and `empty`
-    is said in place of a chart without rows.
+    is said in place of a chart without rows. `links` are what can be asked next: the words of each, and its address.
     """
 
     template: ClassVar[str] = "chart.html"
@@ -190,6 +190,7 @@ class Chart(Block):
     note: str = ""
     empty: str = "There is nothing to draw for these days."
     why: Why | None = None
+    links: Sequence[tuple[str, str]] = ()
     MOST_SHOWN: ClassVar[int] = 400
     """Rows of the table of a chart whose CSV has them all: years of days make a page slow."""
 

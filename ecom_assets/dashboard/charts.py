@@ -17,8 +17,11 @@ from ecom_assets.dashboard.static_files import all_files
 Spec = dict[str, Any]
 AXIS_FORMATS: Final = {"count": "~s", "rate": "~%", "decimal": "~s", "seconds": "~s"}
 EXACT: Final = {"count": ",", "rate": ".2%", "decimal": ",.1f", "seconds": ",.0f", "money": ",.2f", "score": ".3~g"}
-DAY_LABEL: Final = "timeFormat(datum.value, month(datum.value) == 0 && date(datum.value) == 1 ? '%-d %b %Y' : '%-d %b')"
-"""The label of a day: the first of a year says which one."""
+DAY_LABEL: Final = (
+    "timeFormat(datum.value, hours(datum.value) ? '%H:%M' "
+    ": month(datum.value) == 0 && date(datum.value) == 1 ? '%-d %b %Y' : '%-d %b')"
+)
+"""The label of a day: the first of a year says which one; of an hour its time."""
 NAME_AXIS: Final = {"labelLimit": 160}
 DAY_AXIS: Final = {"format": "%-d %b", "grid": False, "labelAngle": 0, "labelOverlap": True}
 
@@ -60,6 +63,48 @@ def lines(x: str, y: str, series: str, *, kind: str = "count", has_points: bool 
             "tooltip": [tip(series, "text", "Series"), day_tip(x), tip(y, kind, "")],
         },
     }
+
+
+def period_lines(*, has_time: bool, kind: str, has_points: bool, has_before: bool) -> Spec:
+    """Return a line per series over periods: dashed where one is not over, and dotted for the days before.
+
+    The rows have `start`, `series`, `value` and `before`, the same of the next period as `next_start`, `next_value` and
+    `next_before`, `is_open` for a part of a line that is dashed, and the address that a point leads to as `onward`.
+    """
+    colour, top = names("series"), number("value", kind)
+    ahead = {"x2": {"field": "next_start"}, "color": colour}
+    dashes = {"condition": {"test": "datum.is_open", "value": [5, 4]}, "value": [1, 0]}
+    is_known = "isValid(datum.value) && isValid(datum.next_value)"
+    was_known = "isValid(datum.before) && isValid(datum.next_before)"
+    tooltip = [
+        tip("series", "text", "Series"),
+        {**day_tip("start"), **({"title": "At", "format": "%a %-d %b %Y, %H:%M"} if has_time else {})},
+        tip("shown", "text", "Value"),
+        *([tip("shown_before", "text", "Before")] if has_before else []),
+    ]  # fmt: skip
+    rule = {"type": "rule", "strokeWidth": 2, "strokeCap": "round"}
+    layers = [
+        {
+            "transform": [{"filter": was_known}],
+            "mark": {**rule, "strokeDash": [1, 4], "opacity": 0.75},
+            "encoding": {**ahead, "y": {**top, "field": "before"}, "y2": {"field": "next_before"}},
+        },
+        {
+            "transform": [{"filter": is_known}],
+            "mark": rule,
+            "encoding": {**ahead, "y": top, "y2": {"field": "next_value"}, "strokeDash": dashes},
+        },
+        {
+            "mark": {
+                "type": "point",
+                "filled": True,
+                "size": 22,
+                "opacity": 1 if has_points else 0,
+            },
+            "encoding": {"y": top, "color": colour, "tooltip": tooltip, "href": {"field": "onward"}},
+        },
+    ]
+    return {"encoding": {"x": _days("start")}, "layer": layers if has_before else layers[1:]}
 
 
 def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort: str | None = "-x") -> Spec:

@@ -75,6 +75,7 @@ class FormInput:
         about: Names by which a refusal may be about this field, of the body or in its sentence; by default `name`.
         width: How many columns of the form it takes.
         number: Its number in a list that grows, of steps or series; 0 for others.
+        default: The default of a select and its label, which an address may have too.
         is_many: Whether it has several values with commas between them.
     """
 
@@ -87,6 +88,7 @@ class FormInput:
     about: tuple[str, ...] = ()
     width: int = 1
     number: int = 0
+    default: tuple[str, str] = ("", "")
     is_many: bool = False
 
     @property
@@ -185,9 +187,10 @@ def _part_of_line(field: QuestionField, name: str, n: int) -> FormInput:
 
 def _input_of(field: QuestionField) -> FormInput:
     shown, choices = field.input, field.choices
-    options = tuple((shown.options or {}).items())
+    options, usual = tuple((shown.options or {}).items()), ("", "")
     if choices:
         default = choices.labels.get(str(field.default), (shown.options or {}).get("", "None"))
+        usual = (str(field.default), default)
         options = (("", default), *((name, label) for name, label in choices.labels.items() if name != field.default))
     elif field.kind is bool:
         options = (("", "No"), ("true", "Yes"))
@@ -196,7 +199,16 @@ def _input_of(field: QuestionField) -> FormInput:
         shown.parts is not None and shown.suggests == "columns"
     )
     return FormInput(
-        field.address, shown.label, shown.hint, options, kind, shown.suggests, shown.about, shown.width, is_many=is_many
+        field.address,
+        shown.label,
+        shown.hint,
+        options,
+        kind,
+        shown.suggests,
+        shown.about,
+        shown.width,
+        default=usual,
+        is_many=is_many,
     )
 
 

@@ -43,6 +43,7 @@ from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value
 from ecom_assets.questions.values import documents_of, key_counts
 from ecom_assets.sources.visitor_segments import read_visitor_segments
+from ecom_assets.tables.queries import LENGTHS
 
 Answer = dict[str, Any]
 
@@ -56,6 +57,16 @@ class FormParameters(PageParameters):
     """Its version."""
     FIRST: ClassVar[Mapping[str, str]] = {}
     """The question of an address without parameters."""
+
+    @property
+    def days(self) -> dict[str, str]:
+        """Return the days that were chosen, as other pages take them: two dates, or the last days by their name."""
+        chosen = {name: text for name in DATES if (text := getattr(self, name, ""))}
+        if len(chosen) == len(DATES):
+            return chosen
+        last = getattr(self, "last", "")
+        named = next((name for name, count in LENGTHS.items() if last == f"{count}d"), "")
+        return {"time_range": named} if named and last != self.FIRST.get("last") else {}
 
     @model_validator(mode="before")
     @classmethod
@@ -256,9 +267,10 @@ class BuilderForm(Block):
     @property
     def chosen(self) -> str:
         """What the question is about, in a few words."""
-        rows = [line[0] for part in self.groups for line in part.rows]
-        named = [self.values[shown.name] for shown in rows if self.values[shown.name]]
-        return " → ".join(named) or "The question"
+        listed = [part for part in self.groups if part.rows]
+        named = [self.values[line[0].name] for part in listed for line in part.rows if self.values[line[0].name]]
+        has_order = any(not part.has_letters for part in listed)
+        return (" → ".join(named) if has_order else ", ".join(dict.fromkeys(named))) or "The question"
 
     def options_of(self, shown: FormInput) -> Options:
         """Return the options of a select, with the value that the address has if it is another."""
@@ -266,7 +278,7 @@ class BuilderForm(Block):
         options = shown.options
         if shown.name == "last" and (self.values["start_date"] or self.values["end_date"]):
             options = (("", "Chosen days"), *options[1:])
-        return options if value in dict(options) else (*options, (value, value))
+        return options if value in dict(options) else (*options, (value, dict([shown.default]).get(value, value)))
 
     def rows_of_conditions(self, shown: FormInput) -> list[dict[str, Any]] | None:
         """Return the conditions of a field as rows; None if rows cannot show them."""
@@ -285,7 +297,7 @@ def form(builder: Builder) -> Callable[[View], Block]:
         outcome = context(view, builder)
         values = _shown_values(builder, view)
         filled = [shown.number for shown in builder.inputs if shown.number and values[shown.name]]
-        shown_form = BuilderForm(builder.groups, values, outcome, _offered(view), max([2, *filled]))
+        shown_form = BuilderForm(builder.groups, values, outcome, _offered(view), max([1, *filled]))
         warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
         return Several([shown_form, *(Notice(text, "bad") for text in warnings), *saving(view, builder.kind.name)])
 
@@ -345,14 +357,21 @@ KEYS_LOOKED_AT: Final = 1_000
 MOST_OFFERED: Final = 8
 
 
+def keys_of_events(view: View) -> list[str]:
+    """Return the keys of `properties` that the newest events have, as columns are named, the most frequent first."""
+    documents = view.context.reading.state(documents_of(view.context.reading.events(), KEYS_LOOKED_AT))
+    return [row["value"] for row in key_counts(documents, "")]
+
+
+def readable(column: str) -> str:
+    """Return what people call a column or a key of `properties`."""
+    return in_words(column.removeprefix("properties.").strip('"'))
+
+
 def break_down_by(view: View) -> Block:
     """Return links that break the answer down by what events have: categories, and keys of `properties`."""
-    documents = view.context.reading.state(documents_of(view.context.reading.events(), KEYS_LOOKED_AT))
-    keys = [row["value"] for row in key_counts(documents, "")]
-    names = ["product_category", *keys][:MOST_OFFERED]
-    links = [
-        {"label": in_words(name.removeprefix("properties.").strip('"')), "href": view.here(by=name)} for name in names
-    ]
+    names = ["product_category", *keys_of_events(view)][:MOST_OFFERED]
+    links = [{"label": readable(name), "href": view.here(by=name)} for name in names]
     return Custom("links.html", {"words": "Compare by what events have:", "links": links})
 
 

@@ -319,7 +319,8 @@ def read_filters(kind: type[A], parameters: Iterable[tuple[str, str]]) -> A:
 
 def _fault(kind: type[BaseModel], code: str, name: str, message: str) -> str:
     if code == "extra_forbidden":
-        return f"the page has no filter {name!r}; {did_you_mean(name, kind.model_fields)}"
+        near, mark, _ = did_you_mean(name, kind.model_fields).partition("?")
+        return f"unknown parameter `{name}`{f'; {near}?' if mark else ''}"
     return f"{name or 'its filters'}: {message[:1].lower()}{message[1:]}"
 
 

@@ -68,7 +68,7 @@ class Goal(Events):
         group="what", hint="purchase", suggests="types",
     )  # fmt: skip
     where: Conditions = where_field(
-        "Goals where", "What must hold of a goal event, such as `cart_amount > 20`", hint="cart_amount > 20", width=1
+        "Goals where", "What must hold of a goal event, such as `cart_amount > 20`", hint="cart_amount > 20"
     )
 
 
@@ -83,7 +83,7 @@ class Exposure(Events):
     )  # fmt: skip
     where: Conditions = where_field(
         "Exposures where", "What must hold of an exposure, such as `properties.experiment = checkout`",
-        hint="properties.experiment = checkout", width=1,
+        hint="properties.experiment = checkout",
     )  # fmt: skip
 
 

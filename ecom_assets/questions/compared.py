@@ -8,7 +8,7 @@ from pydantic import BeforeValidator
 from ecom_assets.questions.fields import Choices
 
 BEFORE, A_YEAR_BEFORE = "before", "year"
-COMPARE: Final = Choices("comparison", {BEFORE: "The period before", A_YEAR_BEFORE: "The same weekdays a year before"})
+COMPARE: Final = Choices("comparison", {BEFORE: "Period before", A_YEAR_BEFORE: "Same weekdays a year before"})
 YEAR_OF_WEEKS: Final = timedelta(weeks=52)
 LAST_DAYS: Final = {
     "": "All days",

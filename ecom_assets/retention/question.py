@@ -156,7 +156,7 @@ class RetentionQuestion(Question):
     by: breakdown("`by` of retention") = field(  # type: ignore[valid-type]  # a type of a function
         None, "Break down by", "Column or properties.key of starts to compare, bins such as cart_amount:bins=5 or "
         "cart_amount:edges=20,50, or up to 5 of these", group="by", hint="product_category, cart_amount:bins=5",
-        suggests="columns", parts=split_columns,
+        suggests="columns", parts=split_columns, width=2,
     )  # fmt: skip
     range_of: Annotated[str, RANGE] = field(
         EVENTS, "These days limit", "What the days limit: the starts, so that earlier starts and later returns count; "

@@ -29,7 +29,7 @@ PRESETS: Final = {tool: {"session_rule": rule} for tool, rule in TOOL_RULES.item
 def session_rule_field(help: str = "When a session ends; default as set", **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare the rule that cuts events into sessions; None is that of the settings."""
     usual = {"group": "calendar", "about": ("session_rule", "session rule"), "options": {"": "The shop's rule"}}
-    return field(None, "Sessions end by the rule of", help, **usual | shown)
+    return field(None, "Session rule", help, **usual | shown)
 
 
 def known_session_rule(named: str | None, source: EventSource) -> str:

@@ -61,7 +61,24 @@ PRESETS: Final[Mapping[str, Preset]] = {
 """The defaults of other tools for trends, by the keys of a definition."""
 ANY: Final = "*"
 """The event type of a series of any events."""
-MEASURE: Final = Choices("measure of a trend", {name: name for name in MEASURES})
+MEASURE_LABELS: Final = {
+    "count": "Events",
+    "visitors": "Visitors",
+    "wau": "Visitors of 7 days",
+    "mau": "Visitors of 30 days",
+    DISTINCT: "Different values",
+    "sum": "Sum",
+    "mean": "Mean",
+    "min": "Least",
+    "max": "Greatest",
+    "median": "Median",
+    **{name: f"{name[1:]}th percentile" for name in PERCENTILES if name != "median"},
+}
+"""What forms and charts call the measures; one per visitor is called as its statistic."""
+MEASURE: Final = Choices(
+    "measure of a trend",
+    {name: MEASURE_LABELS.get(name) or f"{MEASURE_LABELS[PER_VISITOR[name]]} per visitor" for name in MEASURES},
+)
 OCCURRENCE: Final = Choices("occurrence of a series", OCCURRENCES)
 OF_EACH: Final = Choices("number of each visitor", {name: name for name in EACH})
 KIND: Final = Choices(
@@ -119,7 +136,12 @@ class TrendSeries(QuestionPart):
         "a number per visitor",
     )  # fmt: skip
     of: Name | None = field(
-        None, "Of", "Number column, for distinct any column; not for count and visitors", examples=["cart_amount"]
+        None,
+        "Of",
+        "Number column, for distinct any column; not for count and visitors",
+        examples=["cart_amount"],
+        suggests="columns",
+        hint="nothing",
     )
     each: Annotated[str | None, OF_EACH] = field(
         None, "each", "How a visitor's values of the column are combined, for measures per visitor; default sum"
@@ -176,7 +198,7 @@ class TrendQuestion(Question):
 
     series: tuple[TrendSeries, ...] = field(
         [ANY], "Series", SERIES_HELP, min_length=1, max_length=MAX_SERIES, group="what", suggests="types",
-        hint="purchase:sum(cart_amount)", line=series_of, row="Series", has_letters=True,
+        hint="any event", line=series_of, row="Series", has_letters=True,
         row_parts=("measure", "of"),
     )  # fmt: skip
     period: Annotated[str, periods("period of a trend", by_minute=True)] = field("day", "Periods", "Length of a period")

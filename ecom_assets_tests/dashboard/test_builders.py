@@ -3,7 +3,7 @@
 from datetime import date
 from html import unescape
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
@@ -136,14 +136,20 @@ def test_a_definition_shown_is_one_for_the_command(client: Client) -> None:
 
 def test_retention_shows_each_cell_of_the_answer(client: Client) -> None:
     answer = post(client, "/analytics/retention", {"period": "week"}, limit=1000)
-    shown = table(section(page(client, "retention", period="week"), "Cohorts"))
-    cells = [
-        [cohort["cohort"], f"{cohort['size']:,}", str(place), f"{count:,}"]
+    shown = section(page(client, "retention", period="week"), "Cohorts")
+    names = [row.one("th").text for row in shown.one("tbody").all("tr")]
+    assert names == ["Average", *(cohort["cohort"] for cohort in answer["cohorts"])]
+    average, *rows = table(shown)
+    assert average == ["", *(f"{total['rate']:.0%}" if total["rate"] else "\N{EN DASH}" for total in answer["totals"])]
+    assert rows == [
+        [f"{cohort['size']:,}", *(f"{count / cohort['size']:.0%}" for count in cohort["returned"])]
         for cohort in answer["cohorts"]
-        for place, count in enumerate(cohort["returned"])
     ]
-    assert [row[:4] for row in shown] == cells
-    assert {row[5] for row in shown} == {"over", "not over yet"}
+    open_cells = sum(not is_over for cohort in answer["cohorts"] for is_over in cohort["complete"])
+    assert len(shown.all("td", class_="open")) == open_cells > 0
+    first = shown.all("td", class_="heat")[len(average) - 1]
+    who = client.get(first.one("a").attributes["href"])
+    assert f"of {answer['cohorts'][0]['cohort']}, period 0, by visitor" in read(who.text).text
 
 
 @pytest.mark.slow
@@ -225,7 +231,9 @@ def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> 
     response = client.get("/dashboard/funnel?overr=week")
     shown = read(response.text)
     assert response.status_code == 422
-    assert "the page has no filter 'overr'; did you mean 'over' or 'order'?" in shown.one("main").text
+    assert "unknown parameter `overr`; did you mean 'over' or 'order'?" in unescape(response.text).replace(
+        "<code>", "`"
+    ).replace("</code>", "`")
     assert [link.attributes["href"] for link in shown.one("main").all("a")] == ["/dashboard/funnel"]
 
 
@@ -235,7 +243,7 @@ def test_two_identity_rules_stand_below_each_other(client: Client, rule: str) ->
     answer = post(client, "/analytics/sessions", {"compare_identity": rule})
     assert [one.text for one in actual.all("h3", class_="part")] == ["Visitors by stitched", f"Visitors by {rule}"]
     shown = [one.attributes["data-value"] for one in actual.all("p", class_="number")]
-    counts = [str(part[name]) for part in (answer, answer["compared"]) for name in ("visitors", "sessions")]
+    counts = [str(part[name]) for part in (answer, answer["compared"]) for name in ("sessions", "visitors")]
     assert shown[:2] + shown[len(shown) // 2 :][:2] == counts
     assert f"ecom sessions --compare-identity {rule} --definition question.yaml" in actual.text
 
@@ -249,3 +257,42 @@ def test_identity_rules_are_chosen_by_what_they_are(client: Client) -> None:
         "GA4: users, else devices",
     )
     assert [one.attributes["value"] for one in select.all("option") if "selected" in one.attributes] == ["posthog"]
+
+
+def test_a_trend_stands_beside_the_days_before_in_its_own_units(client: Client) -> None:
+    days = {"start_date": "2026-01-21", "end_date": "2026-01-30"}
+    asked = {"series": ["purchase:sum(cart_amount)"], **days, "compare": "before"}
+    (line,) = post(client, "/analytics/trend", asked)["series"]
+    choices = {"series1": "purchase", "measure1": "sum", "of1": "cart_amount", "compare": "before"}
+    actual = page(client, "trend", **choices, **days)
+    rows = table(section(actual, "Trend"))
+    assert [row[2:4] for row in rows] == [
+        [f"{value:,.2f}" for value in both] for both in zip(line["values"], line["previous"], strict=True)
+    ]
+    assert "against 11" in actual.one("p", class_="covered").text
+    onward = section(actual, "Trend").one("table").one("a").attributes["href"]
+    hours = page(client, "trend", **dict(parse_qsl(urlsplit(unescape(onward)).query)))
+    assert len(table(section(hours, "Trend"))) == 24
+    written = page(client, "trend", series1="purchase:sum(cart_amount)")
+    fields = {field.attributes["name"]: field.attributes.get("value") for field in written.all("input")}
+    assert (fields["series1"], fields["of1"]) == ("purchase", "cart_amount")
+
+
+def test_a_funnel_stands_beside_the_weekdays_of_a_year_before_or_says_that_there_are_none(client: Client) -> None:
+    actual = page(client, "funnel", **STEPS, last="7d", compare="year")
+    assert "The data hold none of 2025-02-04 to 2025-02-10" in actual.text
+    assert "choose how many days" in page(client, "funnel", **STEPS, compare="before").one("main").text
+    before = page(client, "funnel", **STEPS, start_date="2026-01-11", end_date="2026-01-20", compare="before")
+    steps = [{"event_type": name} for name in STEPS.values()]
+    answer = post(client, "/analytics/funnel", {"steps": steps, "from": "2026-01-01", "to": "2026-01-10"})
+    shown = [one.text for one in before.all("span", class_="step-before")]
+    assert [text.split()[0] for text in shown] == [f"{step['count']:,}" for step in answer["steps"]]
+
+
+def test_the_menu_of_a_builder_keeps_the_days_that_were_chosen(client: Client) -> None:
+    chosen = page(client, "funnel", **STEPS, start_date="2026-01-11", end_date="2026-01-20")
+    links = {link.text: link.attributes["href"] for link in chosen.one("nav").all("a")}
+    assert links["Sales"] == "/dashboard/sales?start_date=2026-01-11&end_date=2026-01-20"
+    assert {link.text: link.attributes["href"] for link in page(client, "funnel").one("nav").all("a")}["Sales"] == (
+        "/dashboard/sales"
+    )

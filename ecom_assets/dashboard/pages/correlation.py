@@ -5,7 +5,7 @@ from typing import Any, Final
 from ecom_assets.correlation.answer import CORRELATION, Correlated
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, TableColumn
-from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page, readable
 from ecom_assets.dashboard.page import Section, csv_address
 
 COLUMNS: Final = (
@@ -23,7 +23,9 @@ def ratios(answer: Answer) -> Block:
     rows = [
         {
             **row,
-            "label": row["value"] if row["property"] is None else f"{row['value']} ({row['property']})",
+            "label": row["value"]
+            if row["property"] is None
+            else f"{row['value']} ({readable(row['property']).lower()})",
             "enough": "enough" if row["is_enough"] else "too few",
         }
         for row in answer["correlations"]

@@ -14,10 +14,12 @@ from ecom_assets.sources.site_lists import ATTRIBUTION
 def channels(answer: Answer) -> Block:
     """Return the purchases that each channel is credited with, as bars."""
     counted = f"{answer['conversions']:,} purchases, by {MODELS[answer['model']]}."
+    before = {row["channel"]: row["credit"] for row in answer["before"]["channels"]} if answer["before"] else {}
+    compared = (TableColumn("credit_before", "Purchases before", "decimal"),) if before else ()
     return Chart(
         charts.ranking("channel", "credit", kind="decimal", title="Purchases"),
-        answer["channels"],
-        TableColumn.from_fields(CreditedChannel, "channel", "credit", "revenue"),
+        [{**row, "credit_before": before.get(row["channel"], 0)} for row in answer["channels"]],
+        (*TableColumn.from_fields(CreditedChannel, "channel", "credit", "revenue"), *compared),
         "Bars: the purchases that each channel is credited with.",
         csv=csv_address(answer),
         height=max(120, 28 * len(answer["channels"])),
@@ -27,7 +29,7 @@ def channels(answer: Answer) -> Block:
     )
 
 
-BUILDER: Final = Builder(ATTRIBUTION)
+BUILDER: Final = Builder(ATTRIBUTION, {"last": "90d"})
 PAGE = question_page(
     BUILDER,
     (Section("Channels", answered(BUILDER, channels)),),

@@ -1,10 +1,11 @@
 """Experiment builder: how variants compare, with intervals and the check of the split."""
 
+import re
 from typing import Any, Final
 
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.blocks import Block, Chart, Notice, Several, TableColumn
-from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
+from ecom_assets.dashboard.blocks import Block, Chart, Custom, Notice, Several, TableColumn
+from ecom_assets.dashboard.forms import Answer, Builder, answered, keys_of_events, question_page, readable
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.experiments.answer import EXPERIMENT, Comparison, Metric, VariantCounts
 
@@ -24,8 +25,26 @@ TIPS: Final = (CONVERSION, TableColumn("low", "Low", "rate"), TableColumn("high"
 def variants(view: View) -> Block:
     """Return how the variants compare, or that none is named yet."""
     if not view.filters.variant.strip():
-        return Notice("Name the column or properties.key that has the variant, such as properties.variant.", "info")
+        return _found_in_events(view)
     return answered(BUILDER, compared_variants)(view)
+
+
+def _found_in_events(view: View) -> Block:
+    """Return links that try the keys of `properties` which are called as variants are, if events have some."""
+    names = [name for name in keys_of_events(view) if VARIANT.search(name)]
+    if not names:
+        return Notice("Choose the column that has the variant under “Variant in”, such as properties.variant.", "info")
+    goals = [("purchase", "purchases"), ("add_to_cart", "adds to the cart")]
+    links = [
+        {"label": f"{readable(name)}: {goal_words}", "href": view.here(variant=name, goal=goal, within="7d")}
+        for name in names
+        for goal, goal_words in goals
+    ]
+    return Custom("links.html", {"words": "Events name a variant. Compare its values by:", "links": links})
+
+
+VARIANT: Final = re.compile("variant|experiment|test_group|ab_test", re.IGNORECASE)
+"""What keys of `properties` with the variant of an experiment are often called."""
 
 
 def compared_variants(answer: Answer) -> Block:

@@ -1,6 +1,5 @@
 """Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -60,8 +59,6 @@ class FunnelChart(Chart):
     """The steps of a funnel as bars that the server draws, with numbers and links on them."""
 
     template: ClassVar[str] = "funnel.html"
-    links: Sequence[tuple[str, str]] = ()
-    """What can be asked next: the words of each link, and its address."""
 
 
 def steps(view: View) -> Block:

@@ -1,15 +1,19 @@
-"""Retention builder: cohorts as a heat map, with periods that are not over yet shaded, and who is in a cell of it."""
+"""Retention builder: cohorts as a table of shares below their average, and who is in a cell of it."""
 
-import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, ClassVar, Final
+from urllib.parse import urlencode
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import ad_hoc
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
 from ecom_assets.dashboard.form_inputs import FormInput
-from ecom_assets.dashboard.forms import Answer, Builder, answered, context, correct_first, question_page
+from ecom_assets.dashboard.formats import DASH
+from ecom_assets.dashboard.forms import Answer, Builder, answered, break_down_by, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.retention.answer import RETENTION, InCell, RetentionCohort, RetentionTotal
 
@@ -28,92 +32,102 @@ CELLS: Final = (
 TOTALS: Final = TableColumn.from_fields(
     RetentionTotal, "period", "cohorts", "size", "returned", "rate", "revenue", "lifetime_value", bars=("rate",)
 )
-PALE: Final = "Pale cells are of periods that are not over yet: their share can grow."
+PALE: Final = "Dashed cells are of periods that are not over yet: their share can grow."
 MOST_COHORTS: Final = 26
-"""Cohorts that are drawn: half a year of weeks."""
+"""Cohorts that are shown: half a year of weeks."""
+
+
+@dataclass(frozen=True)
+class CohortTable(Chart):
+    """A row per cohort and a column per period, whose cells hold the share that came back."""
+
+    template: ClassVar[str] = "cohorts.html"
+    periods: Sequence[str] = ()
+    lines: Sequence[Mapping[str, Any]] = ()
+    """The average, then each cohort: its name, size and cells."""
 
 
 def cohorts(view: View) -> Block:
-    """Return the map of the cohorts, by each identity rule that is asked."""
-    return answered(BUILDER, partial(heat_map, view))(view)
+    """Return the table of the cohorts, by each identity rule that is asked."""
+    return answered(BUILDER, partial(cohort_table, view))(view)
 
 
-def heat_map(view: View, answer: Answer) -> Block:
-    """Return a cell per cohort and period."""
+def cohort_table(view: View, answer: Answer) -> Block:
+    """Return a cell per cohort and period, below the average of all cohorts that are complete in the period."""
     names = [total["period"] for total in answer["totals"]]
     shown, count = answer["cohorts"][-MOST_COHORTS:], len(answer["cohorts"])
-    cut = f"The newest {MOST_COHORTS} of {count:,} cohorts are drawn; the CSV has all." if count > MOST_COHORTS else ""
-    rows = [
-        {
-            "cohort": f"{cohort['cohort']}",
-            "size": cohort["size"],
-            "period": names[position] if position < len(names) else str(position),
-            "place": position,
-            "returned": returned,
-            "rate": returned / cohort["size"] if cohort["size"] else None,
-            "state": "over" if cohort["complete"][position] else "not over yet",
-        }
+    cut = f"The newest {MOST_COHORTS} of {count:,} cohorts are shown; the CSV has all." if count > MOST_COHORTS else ""
+    address = _address(view, answer)
+    lines = [
+        {"name": str(cohort["cohort"]), "size": cohort["size"], "cells": _cells(cohort, names, address)}
         for cohort in shown
-        for position, returned in enumerate(cohort["returned"])
     ]
-    return Chart(
-        _map(names, view, answer),
+    average = [_cell(total["rate"], total["returned"], is_over=True) for total in answer["totals"]]
+    rows = [
+        {**cell, "cohort": line["name"], "size": line["size"], "state": "over" if cell["is_over"] else "not over yet"}
+        for line in lines
+        for cell in line["cells"]
+    ]
+    return CohortTable(
+        {},
         rows,
         CELLS,
-        "A heat map: a row per cohort, a column per period, and the share of the cohort that came back.",
+        "A row per cohort, a column per period, and the share of the cohort that came back.",
         csv=csv_address(answer),
-        height=110 + 24 * len(shown),
         note=" ".join(filter(None, [PALE, cut])),
         definition="Visitors by the period in which they started, and the share of them that came back in each period.",
+        periods=names,
+        lines=[{"name": "Average", "size": None, "cells": average}, *lines],
     )
 
 
-def _map(names: list[str], view: View, answer: Answer) -> charts.Spec:
-    base = {
-        "x": charts.names(
-            "period",
-            sort=names,
-            title="Periods since the start",
-            axis={"orient": "top", "labelAngle": 0, "grid": False},
-        ),
-        "y": charts.names("cohort", sort="ascending", axis={"grid": False}),
-        "tooltip": charts.tips(CELLS),
+def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> list[dict[str, Any]]:
+    """Return the cells of a cohort, each with the address that lists who is in it."""
+    return [
+        {
+            **_cell(returned / cohort["size"] if cohort["size"] else None, returned, is_over=cohort["complete"][place]),
+            "period": (name := names[place] if place < len(names) else str(place)),
+            "href": f"{address}&{urlencode({'who_cohort': cohort['cohort'], 'who_period': name})}{WHO_SECTION}"
+            if address
+            else "",
+        }
+        for place, returned in enumerate(cohort["returned"])
+    ]
+
+
+def _cell(rate: float | None, returned: int | None, *, is_over: bool) -> dict[str, Any]:
+    return {
+        "rate": rate,
+        "returned": returned,
+        "is_over": is_over,
+        "heat": _heat(rate),
+        "href": "",
+        "text": DASH if rate is None else f"{rate:.0%}",
     }
-    pale = {"condition": {"test": "datum.state === 'not over yet'", "value": 0.45}, "value": 1}
-    number = {"field": "rate", "type": "quantitative", "format": ".0%"}
-    legend = {"format": ".0%", "values": [0, 0.2, 1]}
-    colour = {"field": "rate", "type": "quantitative", "title": "Share", "scale": {"type": "sqrt"}, "legend": legend}
-    is_strong = {
-        "condition": {"test": "datum.rate > 0.3 && datum.state !== 'not over yet'", "value": "theme.panel"},
-        "value": "theme.text",
-    }
-    has_room = {"condition": {"test": f"width >= {CELL_WIDTH * len(names)}", "value": 1}, "value": 0}
-    layers: list[charts.Spec] = [{"mark": {"type": "rect"}, "encoding": {**base, "color": colour, "opacity": pale}}]
-    if len(names) <= MOST_WRITTEN:
-        written = {**base, "text": number, "color": is_strong, "opacity": has_room}
-        layers.append({"mark": {"type": "text", "fontSize": 11}, "encoding": written})
-    if not view.may(Scope.PERSONAL):
-        return {"layer": layers}
-    for layer in layers:
-        layer["encoding"] = {**layer["encoding"], "href": {"field": "who"}}
-    return {"transform": [{"calculate": _address(view, answer), "as": "who"}], "layer": layers}
+
+
+def _heat(rate: float | None) -> int:
+    """Return the colour of a share, from 0 to 8: the two strongest are of more than 60 %."""
+    if rate is None:
+        return 0
+    if rate > STRONG:
+        return 8 if rate > STRONGEST else 7
+    return min(6, math.ceil(6 * math.sqrt(rate / STRONG)))
+
+
+STRONG, STRONGEST = 0.6, 0.85
+WHO_SECTION: Final = "#s3-title"
+"""The section that lists who is in a cell."""
 
 
 def _address(view: View, answer: Answer) -> str:
-    """Return the expression of the address that lists who is in a cell, in the third section of the page."""
+    """Return the address of this question, to which a cell is added; empty for callers who may not see people."""
+    if not view.may(Scope.PERSONAL):
+        return ""
     is_other = answer is context(view, BUILDER).compared
     by_other = {"identity": answer["definition"]["identity"], "compare_identity": None} if is_other else {}
     here = view.here(who_cohort=None, who_period=None, who_returned=None, **by_other)
-    here += "&" if "?" in here else "?"
-    # The cohorts of hours have the offset of their zone.
-    cohort = "replace(datum.cohort, '+', '%2B')"
-    return f"{json.dumps(here + 'who_cohort=')} + {cohort} + '&who_period=' + datum.period + '#s3-title'"
-
-
-CELL_WIDTH: Final = 32
-"""Pixels from which the share fits into its cell."""
-MOST_WRITTEN: Final = 14
-"""Periods up to which the share is written into its cell."""
+    return here if "?" in here else f"{here}?period=week&last_period=12"
 
 
 def totals(answer: Answer) -> Block:
@@ -121,11 +135,15 @@ def totals(answer: Answer) -> Block:
     return DataTable(answer["totals"], TOTALS, definition="Sums over the cohorts that are complete in the period.")
 
 
-def breakdown(answer: Answer) -> Block:
-    """Return the share of each value in each period."""
+def breakdown(view: View) -> Block:
+    """Return the share of each value in each period, or links that break down by what events have."""
+    return answered(BUILDER, partial(_values_of, view))(view)
+
+
+def _values_of(view: View, answer: Answer) -> Block:
     parts = answer["breakdown"]
     if not parts:
-        return Notice("Name a column under “Break down by” to compare its values.", "info")
+        return break_down_by(view)
     rows = [
         {"value": part["value"], "period": total["period"], "rate": total["rate"], "size": total["size"]}
         for part in parts
@@ -152,7 +170,7 @@ def who(view: View) -> Block:
     fields = {name: text for name in WHO if (text := getattr(view.filters, f"who_{name}").strip())}
     if "cohort" not in fields:
         return Notice(
-            "Choose a cell of the map, or a cohort under More, “List who is in cohort”; it needs the scope personal.",
+            "Choose a cell of the table, or a cohort under “List the visitors”; it needs the scope personal.",
             "info",
         )
     listed = ad_hoc.RetentionWhoParameters.model_validate(fields)
@@ -169,7 +187,7 @@ PAGE = question_page(
         Section("Cohorts", cohorts),
         Section("Who is in a cell", who),
         Section("All cohorts", answered(BUILDER, totals)),
-        Section("Breakdown", answered(BUILDER, breakdown)),
+        Section("Breakdown", breakdown),
     ),
     path="retention",
     title="Retention",

@@ -161,7 +161,7 @@
     const place = make("div", { className: "many" });
     input.after(place);
     const field = chips(place, label.textContent, sources[kind], start, (values) => { input.value = values.join(", "); }, kind === "types" ? undefined : labelOf);
-    field.placeholder = input.placeholder;
+    field.placeholder = kind === "types" ? "Search event types" : "Search columns";
     field.id = input.id;
     input.removeAttribute("id");
     input.type = "hidden";

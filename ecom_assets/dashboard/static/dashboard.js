@@ -52,10 +52,11 @@
       view: { stroke: null },
       axis: { domain: false, ticks: false, grid: true, gridColor: grid, labelColor: muted, titleColor: muted, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 400, labelPadding: 6 },
       axisX: { domain: true, domainColor: grid },
-      legend: { labelColor: text, titleColor: muted, labelFontSize: 12, orient: "top", symbolType: "circle", title: null, labelLimit: 200 },
+      legend: { labelColor: text, titleColor: muted, labelFontSize: 12, orient: "top", symbolType: "circle", title: null, labelLimit: 260 },
       header: { labelColor: text, titleColor: muted },
       text: { color: text, fontSize: 12 },
       mark: { color: palette[0] },
+      rule: { color: muted },
       line: { strokeWidth: 2 },
       range: { category: palette, ramp: [colour("low"), colour("high")], heatmap: [colour("low"), colour("high")], ordinal: [colour("low"), colour("high")] },
     };
