@@ -104,7 +104,7 @@ def period_lines(*, has_time: bool, kind: str, has_points: bool, has_before: boo
             "encoding": {"y": top, "color": colour, "tooltip": tooltip, "href": {"field": "onward"}},
         },
     ]
-    return {"encoding": {"x": _days("start")}, "layer": layers if has_before else layers[1:]}
+    return {"encoding": {"x": day_axis("start")}, "layer": layers if has_before else layers[1:]}
 
 
 def ranking(name: str, value: str, *, kind: str = "count", title: str = "", sort: str | None = "-x") -> Spec:

@@ -377,7 +377,7 @@ def break_down_by(view: View) -> Block:
 
 def correct_first() -> Notice:
     """Return what the page says instead of an answer while the question is refused, or not asked yet."""
-    return Notice("Complete the question above and ask it; then the answer is shown here.", is_shown_once=True)
+    return Notice("Complete the question and press Ask; then the answer is shown here.", is_shown_once=True)
 
 
 def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[View], Block]:

@@ -89,7 +89,7 @@ def spec_of(nodes: list[dict[str, Any]]) -> Spec:
         "autosize": {"type": "none"},
         "padding": 2,
         "data": [{"name": "nodes", "values": nodes}],
-        "marks": [_flow_marks(), _node_marks(), _name_marks()],
+        "marks": [_flow_marks(), _node_marks(), _flow_numbers(), _name_marks()],
     }
 
 
@@ -121,6 +121,25 @@ def _flow_marks() -> Spec:
     }
 
 
+def _short(name: str) -> str:
+    """Return the expression of a number in few digits; the text beside the pointer has all."""
+    return f"(datum.{name} < 1000 ? format(datum.{name}, ',') : format(datum.{name}, '.3~s'))"
+
+
+def _flow_numbers() -> Spec:
+    """Return the numbers on the flows that are thick enough and have room between their columns."""
+    update = {
+        "x": {"signal": "(datum.x0 + 0.72 * (datum.x1 - datum.x0)) * width"},
+        "y": {"signal": "(datum.y0 + 0.8 * (datum.y1 - datum.y0)) * height"},
+        "align": {"value": "center"},
+        "baseline": {"value": "middle"},
+        "fill": {"value": "theme.muted"},
+        "fontSize": {"value": 11},
+        "text": {"signal": f"datum.thick * height < 14 || width < 700 ? '' : {_short('transition_count')}"},
+    }
+    return {"type": "text", "from": {"data": "table"}, "interactive": False, "encode": {"update": update}}
+
+
 def _node_marks() -> Spec:
     update = {
         "x": {"signal": "datum.x * width"},
@@ -141,6 +160,6 @@ def _name_marks() -> Spec:
         "baseline": {"value": "middle"},
         "fill": {"value": "theme.text"},
         "limit": {"signal": "width / 4"},
-        "text": {"signal": "datum.high * height < 9 ? '' : datum.name"},
+        "text": {"signal": f"datum.high * height < 9 ? '' : datum.name + ' ' + {_short('count')}"},
     }
     return {"type": "text", "from": {"data": "nodes"}, "encode": {"update": update}}

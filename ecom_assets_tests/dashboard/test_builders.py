@@ -224,7 +224,7 @@ def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) ->
 def test_an_address_without_steps_says_so_beside_the_first_step_and_once_below(client: Client) -> None:
     asked = page(client, "funnel", by="product_category")
     assert "Fill this in" in next(element for element in asked.all("div", class_="wrong")).text
-    assert asked.one("main").text.count("Complete the question above") == 1
+    assert asked.one("main").text.count("Complete the question and") == 1
 
 
 def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> None:
