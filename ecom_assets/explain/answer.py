@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.events.contracts import CleanEvents, RawEvents
+from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.explain.notes import Notes
 from ecom_assets.explain.question import MOST_ADDED, TRACES, RowsQuestion
 from ecom_assets.explain.walk import Level, as_number, walk
@@ -230,14 +230,15 @@ def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, 
             last = level
     except NotHereError as error:
         return {"of": counted, "levels": levels, "ends": str(error), "received": None}
-    page = reader.ask(last.page(question.limit, question.offset)) if last else []
+    shown = last.page(question.limit, question.offset) if last else None
+    page = [] if shown is None else reader.ask(shown)
     received = {
         "table": levels[-1]["table"],
         "row_count": levels[-1]["row_count"],
         "limit": question.limit,
         "offset": question.offset,
         "rows": _received(page, last, question) if last else [],
-        "sign_ins": _sign_ins(page, last, question, reader) if last else [],
+        "sign_ins": [] if shown is None else _sign_ins(shown, page, question, reader),
     }
     return {"of": counted, "levels": levels, "ends": None, "received": received}
 
@@ -253,15 +254,16 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
     return shown
 
 
-def _sign_ins(page: list[Row], level: Level, question: RowsQuestion, reader: ExplainReader) -> list[Row]:
+def _sign_ins(shown: ir.Table, page: list[Row], question: RowsQuestion, reader: ExplainReader) -> list[Row]:
     """Return the sign-ins that decided to whom those of the received events belong that have no user of their own."""
-    if level.contract is not RawEvents or not (reader.has(CleanEvents) and reader.has(SharedIds)):
+    is_of_events = {"event_id", "event_date"} <= set(shown.columns)
+    if not (page and is_of_events and reader.has(CleanEvents) and reader.has(SharedIds)):
         return []
     days = Days.from_dates(row["event_date"] for row in page if row["event_date"])
     rule: IdentityRule = reader.rules["identity_rule"]
     events = reader.table(CleanEvents)
-    asked = events.filter(days.contain(events.event_date), events.event_id.isin([row["event_id"] for row in page]))
-    asked = reader.keep(asked.filter(asked.joined_by.isin(list(STEPS))))
+    asked = events.filter(days.contain(events.event_date), events.joined_by.isin(list(STEPS)))
+    asked = reader.keep(asked.semi_join(shown, ["event_date", "event_id"]))
     if not reader.ask(asked.limit(1)):
         return []
     if rule.days_around is not None:

@@ -1,9 +1,10 @@
 """Who signed in on the devices of live events before, by what is published: real time sees the last minutes only."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import ibis
 import ibis.expr.types as ir
@@ -16,10 +17,8 @@ from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY
-from ecom_assets.tables.portable import schema_of, union_all
+from ecom_assets.tables.portable import dialect_of, schema_of, union_all
 
-AT_ONCE: Final = 2_000
-"""Devices that are asked about at once."""
 BEFORE: Final = -1_000_000
 """Added to the places of earlier links, so that they come before those of live events of the same day."""
 TABLES: Final[dict[type[Table], str]] = {
@@ -27,14 +26,25 @@ TABLES: Final[dict[type[Table], str]] = {
 }
 
 
+class OpenTables(Protocol):
+    """Published tables on an open connection."""
+
+    def has(self, contract: type[Table], /) -> bool:
+        """Return whether a table is published."""
+
+    def table(self, contract: type[Table], /) -> ir.Table:
+        """Return a whole table, lazily."""
+
+    def rows(self, question: ir.Table, /) -> list[dict[str, Any]]:
+        """Return the rows of a small result."""
+
+
 @dataclass(frozen=True)
 class PublishedLinks:
-    """What is published: which version, which tables, and how to ask them for a small result."""
+    """What is published: which version, and how to open its tables."""
 
     version: object
-    has: Callable[[type[Table]], bool]
-    table: Callable[[type[Table]], ir.Table]
-    rows: Callable[[ir.Table], list[dict[str, Any]]]
+    opened: Callable[[], AbstractContextManager[OpenTables]]
 
 
 class EarlierLinks:
@@ -60,23 +70,35 @@ class EarlierLinks:
             devices: The devices of the live events, and source sessions in their place.
             since: When the live events begin, in UTC without a zone.
         """
-        if self._version != published.version:
-            self._version, self._devices = published.version, set()
-            self._replace(IdentityLinks, [])
-            for contract in (SharedIds, MergedUsers):
-                rows = published.rows(published.table(contract)) if published.has(contract) else []
-                self._replace(contract, rows)
-        unknown = sorted(set(devices) - self._devices)
-        if unknown and published.has(IdentityLinks):
-            for first in range(0, len(unknown), AT_ONCE):
-                question = self._links(published.table(IdentityLinks), unknown[first : first + AT_ONCE], since)
-                self._add(IdentityLinks, published.rows(question))
+        is_new = self._version != published.version
+        unknown = sorted(set(devices) - (set() if is_new else self._devices))
+        if not (is_new or unknown):
+            return
+        with published.opened() as tables:
+            if is_new:
+                self._version, self._devices = published.version, set()
+                self._replace(IdentityLinks, [])
+                for contract in (SharedIds, MergedUsers):
+                    self._replace(contract, tables.rows(tables.table(contract)) if tables.has(contract) else [])
+            if unknown and tables.has(IdentityLinks):
+                self._add(IdentityLinks, self._found(tables, unknown, since))
         self._devices.update(unknown)
 
-    def _links(self, links: ir.Table, devices: Sequence[str], since: datetime) -> ir.Table:
-        """Return the first link of each device by a user, and those from the last on, as far back as the rule looks."""
-        begin = ibis.literal(since, "timestamp(6)")
-        links = links.filter(links.device_id.isin(devices), links.first_seen_at < begin)
+    def _found(self, tables: OpenTables, devices: Sequence[str], since: datetime) -> list[dict[str, Any]]:
+        """Return the first link of each device by a user, and those from the last on, as far back as the rule looks.
+
+        No id is in the statement, as statements are kept.
+        """
+        links = tables.table(IdentityLinks)
+        con = links.get_backend()
+        asked, begin = (
+            dialect_of(con).listed(con, name, values)
+            for name, values in (("live_devices", devices), ("live_begin", [since.isoformat(sep=" ")]))
+        )
+        if asked is None or begin is None:
+            return []
+        begins_at = begin.value.as_scalar().cast("timestamp(6)")
+        links = links.filter(links.device_id.isin(asked.value), links.first_seen_at < begins_at)
         if self._rule.days_around is not None:
             links = links.filter(links.event_date >= (since - self._rule.days_around[0] * ONE_DAY).date())
         of_device = ibis.window(group_by="device_id")
@@ -87,9 +109,9 @@ class EarlierLinks:
         )
         wanted = (links.first_seen_at == links.first_user_at) | (links.last_seen_at >= links.last_user_at)
         found = links.filter(wanted).mutate(
-            run_number=links.run_number + BEFORE, last_seen_at=ibis.least(links.last_seen_at, begin)
+            run_number=links.run_number + BEFORE, last_seen_at=ibis.least(links.last_seen_at, begins_at)
         )
-        return found.select(*IdentityLinks.columns)
+        return tables.rows(found.select(*IdentityLinks.columns))
 
     def with_visitors(self, events: ir.Table) -> ir.Table:
         """Return live clean events with their visitors."""

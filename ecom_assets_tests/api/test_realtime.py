@@ -24,10 +24,11 @@ from ecom_assets.serving.realtime import RealTime, real_time
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import newest_files
 from ecom_assets.sources.files.records import RecordFiles
+from ecom_assets.warehouse.sql_text import STATEMENTS
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.api.plain_behaviour import Event, window_of
 from ecom_assets_tests.api.served import Running, serving
-from ecom_assets_tests.command import HEADER
+from ecom_assets_tests.command import HEADER, ecom
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 TYPES = ("page_view", "product_view", "add_to_cart", "purchase")
@@ -411,3 +412,27 @@ def test_a_place_that_cannot_be_read_is_named_in_the_log_and_not_to_callers(tmp_
         assert "run `ecom run`" in answers[1].json()["detail"]
         assert "run `ecom run`" in answers[2].json()["reason"]
         assert str(tmp_path / "gone") in client.log.getvalue()
+
+
+@pytest.mark.slow
+def test_who_signed_in_days_ago_is_known_by_what_is_published_and_in_no_kept_statement(tmp_path: Path) -> None:
+    """Ann signed in on her laptop three days ago; now she is on her phone, signed in, and on the laptop, not."""
+    home, folder = tmp_path / "home", tmp_path / "landing"
+    folder.mkdir()
+    now = now_utc()
+
+    def write(name: str, *events: tuple[str, str, str, datetime]) -> None:
+        rows = [
+            f"{event_id},{user},page_view,{at.isoformat()},,,s-{event_id},https://shop.example/,,,{device}"
+            for event_id, user, device, at in events
+        ]
+        (folder / name).write_text("\n".join([f"{HEADER},anonymous_id", *rows]) + "\n")
+
+    write("before.csv", ("1", "ann", "laptop-4711", now - timedelta(days=3)))
+    assert ecom("run", "--events", folder, home=home).exit_code == 0
+    minute = timedelta(minutes=1)
+    write("now.csv", ("2", "", "laptop-4711", now - 2 * minute), ("3", "ann", "phone", now - minute))
+    with served(build_app(Settings(home=home, events=str(folder)))) as api:
+        answer = api.get("/analytics/realtime").json()
+    assert [window["visitor_count"] for window in answer["windows"]] == [1, 1]
+    assert not [sql for sql in STATEMENTS._kept.values() if "laptop-4711" in sql]  # noqa: SLF001 (what is on disk, too)

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import ibis.expr.types as ir
 import pytest
 
 from ecom_assets.events.realtime import RealTimeRule
@@ -33,6 +34,18 @@ def opened() -> Iterator[Platform]:
     platform.close()
 
 
+class ShopTables:
+    """The tables of a shop as if they were published."""
+
+    def __init__(self, shop: Platform) -> None:
+        self.has, self.table = shop.engine.has, shop.engine.table
+
+    def rows(self, question: ir.Table) -> list[dict[str, Any]]:
+        """Return the rows of a result."""
+        found: list[dict[str, Any]] = question.to_pyarrow().to_pylist()
+        return found
+
+
 def before(event_id: str, days: float, device: str, user: str | None, **values: Any) -> Row:
     """Return an event of some days ago."""
     at = (NOW - timedelta(days=days)).replace(tzinfo=None)
@@ -44,7 +57,7 @@ def published(shop: Platform, *rows: Row) -> PublishedLinks:
     shop.clear()
     shop.receive(rows, DAYS)
     shop.run(DAYS, only=OF_IDENTITY)
-    return PublishedLinks(1, shop.engine.has, shop.engine.table, lambda question: question.to_pyarrow().to_pylist())
+    return PublishedLinks(1, lambda: nullcontext(ShopTables(shop)))
 
 
 def land(folder: Path, *events: str) -> Path:

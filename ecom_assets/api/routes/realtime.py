@@ -5,10 +5,11 @@ import json
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
@@ -18,7 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ecom_assets.api.parameters import MOST_ROWS, Parameters
 from ecom_assets.api.problems import documented
-from ecom_assets.api.store.store import NothingPublishedError, PublishedStore, StoreReading, UnreadableError
+from ecom_assets.api.store.store import (
+    NothingPublishedError,
+    PublishedStore,
+    PublishedTables,
+    StoreReading,
+    UnreadableError,
+)
 from ecom_assets.api.streams import STREAM
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import now_utc
@@ -183,13 +190,7 @@ class RecentReading:
             published = None
             with suppress(NothingPublishedError):
                 reading = stack.enter_context(self._store.reading())
-                tables = reading.published.tables
-                published = PublishedLinks(
-                    reading.published.published_at,
-                    lambda contract: contract.qualified_name() in tables,
-                    reading.table,
-                    reading.rows,
-                )
+                published = PublishedLinks(reading.published.published_at, partial(_opened_tables, reading))
             return reader.numbers(now_utc(), erased_people, published)
 
     def close(self) -> None:
@@ -198,6 +199,12 @@ class RecentReading:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
+
+
+@contextmanager
+def _opened_tables(reading: StoreReading) -> Iterator[PublishedTables]:
+    with reading.adhoc() as con:
+        yield PublishedTables(reading, con)
 
 
 class ItemNames:
