@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ecom_assets.delivery.ledger.store import SqliteStore
 from ecom_assets.delivery.pending import events_due
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
+from ecom_assets_tests.command import HEADER, ecom
 from ecom_assets_tests.delivery.mart_rows import tool
 from ecom_assets_tests.identity.test_guards import OF_IDENTITY
 from ecom_assets_tests.platform import NOON, Platform
+from ecom_sandbox.vendors.mixpanel import MixpanelReceiver
 
 DAY = Days((DAY_ONE,))
 D, E = "5f0c7a52-3f9b-4c0e-9a6e-0d6f3a1b2c3d", "9E107D9D-372B-4B68-8DF3-5C1A2B3C4D5E"
@@ -156,3 +160,27 @@ def test_without_consent_nobody_identifies(shops: Shops) -> None:
     assert [name for name, _, _ in people(shops.sent(rows, identity_consent="consent", merge="original"))] == [
         "Page Viewed"
     ]
+
+
+@pytest.mark.slow
+def test_a_run_tells_mixpanel_once_who_signed_in_and_an_erasure_hashes_that_record_too(home: Path) -> None:
+    """Anna looks at a page and signs in; a second run sends nothing; then she is erased."""
+    file = home.with_name("events.csv")
+    rows = [f"{n},{user},page_view,2026-03-10T0{n}:00:00Z,,,,,,,{D}" for n, user in ((8, ""), (9, "anna-1"))]
+    file.write_text("\n".join([f"{HEADER},anonymous_id", *rows]) + "\n")
+
+    def records() -> set[str]:
+        with closing(SqliteStore(home / "ledger.sqlite")) as store:
+            return {record for (record,) in store.rows("SELECT record_id FROM sendings")}
+
+    with MixpanelReceiver() as receiver:
+        env = {f"ECOM_{name.upper()}": value for name, value in receiver.settings().items()}
+        env["ECOM_MIXPANEL_IDENTITY"] = "original"
+        for _ in range(2):
+            assert ecom("run", "--events", file, home=home, env=env).exit_code == 0
+            assert receiver.held.taken_count == 3
+        assert records() == {"8@2026-03-10", "9@2026-03-10", "identify:9@2026-03-10"}
+        erased = ecom("erase", "--visitor", "anna-1", "--events", file, "--yes", home=home, env=env)
+        assert erased.exit_code == 0, erased.err
+        assert {"anna-1", D} <= set(receiver.deleted_ids)
+    assert [record for record in records() if not record.startswith("erased-")] == []
