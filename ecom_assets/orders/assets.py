@@ -104,6 +104,7 @@ def waiting_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
     arrived = order_source.arrival_days(asked).dates if late else ()
     absent = noted_days(warehouse, AbsentDays, RawUserOrderLog.qualified_name())
     loaded = {*warehouse.loaded_days(RawUserOrderLog, asked).dates, *absent}
+    warehouse.ensure(WaitingOrderDays)
     before = warehouse.slice_rows(WaitingOrderDays, days).to_pylist()
     rows = waiting_rows(late, before, arrived, loaded, run_days)
     return SliceOutput(in_memory(rows, WaitingOrderDays), days, warning=waiting_sentence(rows))
