@@ -80,7 +80,7 @@ def with_source_or_direct(events: ir.Table, lists: SourceLists, own_domains: Seq
 
 
 def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
-    page = _found(_small(events.page_url), "^([^#]*)", 1)
+    page = _small(events.page_url).re_extract("^([^#]*)", 1)
     events = events.mutate(page=page, referrer_host=host_of(_small(events.referrer_url)))
     events = events.mutate(
         page_host=host_of(events.page),
@@ -116,7 +116,8 @@ def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
 
 def host_of(url: ir.StringValue) -> ir.StringValue:
     """Return the host of a URL in lower case, without `www.`, user and port; null without a host."""
-    host = _found(url, HOST, 4)
+    # Not `_found`: the second pattern refuses an empty text, too, and Spark extracts a host once for each mention.
+    host = url.re_extract(HOST, 4)
     return host.re_search(IS_HOST).fill_null(NO).ifelse(host, ibis.null("string"))
 
 
@@ -129,8 +130,7 @@ def _is_own(host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequen
 
 def _is_within(host: ir.StringValue, domain: ir.StringValue) -> ir.BooleanValue:
     dot = ibis.literal(".")
-    dotted = dot.concat(domain)
-    return (dot.concat(host).right(dotted.length()) == dotted).fill_null(NO)
+    return dot.concat(host).endswith(dot.concat(domain)).fill_null(NO)
 
 
 def _small(text: ir.StringValue) -> ir.StringValue:

@@ -42,18 +42,24 @@ def device_of(events: ir.Table) -> ir.StringValue:
 def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the rows of `IdentityLinks` for clean events of whole days, whose visitors are not read."""
     events = _linking(events, rule)
-    events = events.mutate(link_user=events.link_user.fill_null(""))
-    unit, order = ["event_date", "link_device"], ["event_at", "event_id"]
-    in_order = ibis.window(group_by=unit, order_by=order)
-    previous_at, next_at = events.event_at.lag().over(in_order), events.event_at.lead().over(in_order)
-    is_other = events.link_user.lag().over(in_order) != events.link_user
-    is_other_next = events.link_user.lead().over(in_order) != events.link_user
     events = events.mutate(
-        begins=(previous_at.isnull() | is_other | is_gap(previous_at, events.event_at)).ifelse(1, 0),
-        ends=next_at.isnull() | is_other_next | is_gap(events.event_at, next_at),
+        link_user=events.link_user.fill_null(""), is_identify=(events.event_type == IDENTIFY).fill_null(NO)
     )
-    so_far = ibis.cumulative_window(group_by=unit, order_by=order)
-    events = events.mutate(run_number=events.begins.sum().over(so_far).cast("int64"))
+    unit = ["event_date", "link_device"]
+    in_order = ibis.window(group_by=unit, order_by=["event_at", "event_id"])
+    previous_at, previous_user = events.event_at.lag().over(in_order), events.link_user.lag().over(in_order)
+    is_first = previous_at.isnull() | (previous_user != events.link_user) | is_gap(previous_at, events.event_at)
+    events = events.select(
+        *unit, "is_device", "link_user", "is_identify", "event_at", "event_id",
+        begins=is_first.ifelse(1, 0), place=ibis.row_number().over(in_order),
+    )  # fmt: skip
+    # By the place, because an order by text takes twice as long as one by numbers.
+    by_place = ibis.window(group_by=unit, order_by="place")
+    so_far = ibis.cumulative_window(group_by=unit, order_by="place")
+    events = events.mutate(
+        run_number=events.begins.sum().over(so_far).cast("int64"),
+        ends=events.begins.lead().over(by_place).fill_null(1) == 1,
+    )
     rows = events.group_by(*unit, "run_number").agg(
         is_device=events.is_device.ifelse(1, 0).max() == 1,
         user_id=events.link_user.max().nullif(""),
@@ -62,7 +68,7 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
         last_seen_at=events.event_at.max(),
         last_event_id=events.event_id.max(where=events.ends),
         event_count=events.count(),
-        identified_at=events.event_at.min(where=events.event_type == IDENTIFY),
+        identified_at=events.event_at.min(where=events.is_identify),
     )
     return rows.rename(device_id="link_device").select(*IdentityLinks.columns)
 

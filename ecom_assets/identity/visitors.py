@@ -24,6 +24,8 @@ from ecom_assets.tables.portable import NO, first_of_each, union_all
 
 ANONYMOUS: Final = "anon-"
 """The prefix of the id of a visitor who is known by a device or a source session only."""
+FEW_RUNS: Final = 64
+"""So many runs of a device on a day are compared with each of its events; where there are more, they are counted."""
 DAY_US: Final = 86_400_000_000
 SIGN_INS: Final = (
     "last_user", "last_user_at", "is_last_in_visit", "next_user", "next_user_at", "is_next_in_visit",
@@ -217,30 +219,69 @@ def _user_of_device(runs: ir.Table, rule: IdentityRule) -> ir.Table:
 
 
 def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
-    """Return events with the columns `SIGN_INS` of the run without a user that they are in; null where there is none.
-
-    The run of an event is found by counting how many begin before it, in one order of both. A join on ranges of time
-    and event id takes several times as long.
-    """
+    """Return events with the columns `SIGN_INS` of the run without a user that they are in; null if there is none."""
+    crowded = runs.filter(runs.run_number > FEW_RUNS).select("event_date", run_device="device_id").distinct()
     asks = events.user_id.isnull() & device_of(events).notnull()
     asking, others = events.filter(asks), events.filter(~asks)
+    asking = asking.mutate(asked_device=device_of(asking))  # a column of its own, as in `_owned`
+    in_crowd = [asking.event_date == crowded.event_date, asking.asked_device == crowded.run_device]
+    ends = ("first_seen_at", "first_event_id", "last_seen_at", "last_event_id")
+    of_run = runs.select("event_date", *ends, *SIGN_INS, run_device="device_id")
+    found = [
+        _by_range(asking.anti_join(crowded, in_crowd), of_run),
+        _by_place(asking.semi_join(crowded, in_crowd), of_run.semi_join(crowded, ["event_date", "run_device"])),
+    ]
+    columns = [*events.columns, *SIGN_INS]
+    unasked = others.mutate(**{name: _null_of(runs[name].type()) for name in SIGN_INS})
+    return union_all(*(rows.select(*columns) for rows in (*found, unasked)))
+
+
+def _by_range(asking: ir.Table, runs: ir.Table) -> ir.Table:
+    """Return events with the run that they are in: each is compared with the few of its device and day."""
+    is_in_run = [
+        asking.event_date == runs.event_date,
+        asking.asked_device == runs.run_device,
+        _is_from(asking, runs),
+        _is_until(asking, runs),
+    ]
+    return asking.left_join(runs, is_in_run)
+
+
+def _is_from(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
+    is_same = (events.event_at == runs.first_seen_at) & (events.event_id >= runs.first_event_id)
+    return (events.event_at > runs.first_seen_at) | is_same
+
+
+def _is_until(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
+    is_same = (events.event_at == runs.last_seen_at) & (events.event_id <= runs.last_event_id)
+    return (events.event_at < runs.last_seen_at) | is_same
+
+
+def _by_place(asking: ir.Table, runs: ir.Table) -> ir.Table:
+    """Return events with the run that they are in, which is as many as begin before each of them on its day."""
+    unit = ["event_date", "asked_device"]
+    places = ibis.window(group_by=["event_date", "run_device"], order_by=["first_seen_at", "first_event_id"])
+    runs = runs.mutate(place=ibis.row_number().over(places).cast("int64") + 1)
     # Columns of their own have the order, so that lineage does not take times of runs for those of events.
-    begins = runs.select(device="device_id", point_at="first_seen_at", point_id="first_event_id", begun=1)
-    begins = begins.mutate(**{name: _null_of(kind) for name, kind in events.schema().items()})
-    points = asking.mutate(device=device_of(asking), point_at=asking.event_at, point_id=asking.event_id, begun=0)
+    begins = runs.select(
+        "event_date", asked_device="run_device", point_at="first_seen_at", point_id="first_event_id", begun=1
+    )
+    begins = begins.mutate(
+        **{name: _null_of(kind) for name, kind in asking.schema().items() if name not in begins.columns}
+    )
+    points = asking.mutate(point_at=asking.event_at, point_id=asking.event_id, begun=0)
     both = union_all(points, begins)
     order = ["point_at", "point_id", ibis.desc("begun")]
-    so_far = ibis.cumulative_window(group_by="device", order_by=order)
+    so_far = ibis.cumulative_window(group_by=unit, order_by=order)
     both = both.mutate(begun_count=both.begun.sum().over(so_far).cast("int64"))
     placed = both.filter(both.begun == 0)
-    of_run = runs.select("place", *SIGN_INS, run_device="device_id", ends_at="last_seen_at", end_id="last_event_id")
     is_in_run = [
-        placed.device == of_run.run_device,
-        placed.begun_count == of_run.place,
-        (placed.event_at < of_run.ends_at) | ((placed.event_at == of_run.ends_at) & (placed.event_id <= of_run.end_id)),
+        placed.event_date == runs.event_date,
+        placed.asked_device == runs.run_device,
+        placed.begun_count == runs.place,
+        _is_until(placed, runs),
     ]
-    found = placed.left_join(of_run, is_in_run).select(*events.columns, *SIGN_INS)
-    return union_all(found, others.mutate(**{name: _null_of(found[name].type()) for name in SIGN_INS}))
+    return placed.left_join(runs, is_in_run)
 
 
 def _null_of(kind: dt.DataType) -> ir.Value:
@@ -254,8 +295,8 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
         runs: Rows of `IdentityLinks` with `link_user`, the user whom the run links to the device.
 
     Returns:
-        Columns of `IdentityLinks`; `place`, from 1, among these runs of the device; and `SIGN_INS`: the user of the
-        sign-in before the run, when, and whether it is in the same visit, and the same of the one after it.
+        Columns of `IdentityLinks` and `SIGN_INS`: the user of the sign-in before the run, when, and whether it is in
+        the same visit, and the same of the one after it.
     """
     runs = runs.semi_join(runs.filter(runs.link_user.notnull()), "device_id")
     order = ["event_date", "run_number"]
@@ -266,7 +307,6 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
     runs = runs.mutate(
         visit=runs.begins_visit.sum().over(so_far),
         sign_ins=runs.sign_in.sum().over(so_far),
-        place=runs.user_id.isnull().ifelse(1, 0).sum().over(so_far).cast("int64"),
     )
     signed, asking = runs.filter(runs.sign_in == 1), runs.filter(runs.user_id.isnull())
     last = signed.select(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.links import identity_links, shared_ids
 from ecom_assets.identity.rule import PRESETS, IdentityRule
-from ecom_assets.identity.visitors import KnownIds, with_visitors, with_visitors_of_all
+from ecom_assets.identity.visitors import FEW_RUNS, KnownIds, with_visitors, with_visitors_of_all
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import at
@@ -115,11 +115,17 @@ def histories(draw: st.DrawFn) -> list[Seen]:
     histories(),
     st.sampled_from([name for name in PRESETS if name != "user"]),
     st.sampled_from([(90, 30), (2, 1), (0, 0)]),
+    st.sampled_from([FEW_RUNS, 1]),
 )
 @examples(300)
-def test_the_expressions_find_whom_plain_python_finds(events: list[Seen], name: str, days: tuple[int, int]) -> None:
+def test_the_expressions_find_whom_plain_python_finds(
+    events: list[Seen], name: str, days: tuple[int, int], few_runs: int
+) -> None:
     rule = PRESETS[name].within(*days)
-    assert visitors(events, rule) == owners(events, rule)
+    with pytest.MonkeyPatch.context() as patch:
+        # A device with more runs on a day is asked in another way.
+        patch.setattr("ecom_assets.identity.visitors.FEW_RUNS", few_runs)
+        assert visitors(events, rule) == owners(events, rule)
 
 
 @given(
