@@ -11,7 +11,12 @@ import dagster as dg
 from ecom_assets.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
 from ecom_assets.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.compaction import compaction_job, compaction_schedule
+from ecom_assets.automation.compaction import (
+    LANDING_FILES,
+    compaction_asset,
+    compaction_job,
+    compaction_schedule,
+)
 from ecom_assets.automation.expectations import expected_assets
 from ecom_assets.automation.jobs import (
     EVERYTHING,
@@ -68,6 +73,7 @@ from ecom_assets.sources.checks import file_row_checks, source_checks
 from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import is_table
 from ecom_assets.sources.first_partition import paths_of_last_run, with_first_partition
+from ecom_assets.sources.landing import stream_folders
 from ecom_assets.sources.order_reports.report_files import has_report
 from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
 from ecom_assets.sources.presence import (
@@ -121,7 +127,7 @@ def build_definitions(
             *tool_exports(daily, progress, pool),
             customers_json(settings, business_rules["market_segments"], progress, pool),
         ]
-        observed = sources(settings, daily)
+        observed = [*sources(settings, daily), *([compaction_asset(settings)] if _lands_files(settings) else [])]
     idle = without_source(settings)
     return dg.Definitions(
         assets=[*expected_assets(assets, BY_KEY, settings.timezone, idle), *observed],
@@ -227,15 +233,15 @@ def sources_of(settings: Settings) -> dict[dg.AssetKey, frozenset[str]]:
 
 def jobs(settings: Settings) -> list[Any]:
     """Return the jobs of all tables and of each configured source, and those of the report and of watched numbers."""
-    skipped = without_source(settings)
+    skipped, lands = without_source(settings), _lands_files(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
     left_out = {*skipped, *(AUTOMATED - unpublished(settings))}
     there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # If there are orders, segments and value are computed from them, so the events job leaves them out.
     of_orders = {asset.key for asset in VALUE_ASSETS} if ORDERS in known_sources(settings) else set()
     return [
-        everything_job(skipped),
-        *([compaction_job(settings)] if _lands_files(settings) else []),
+        everything_job({*skipped, *([LANDING_FILES] if lands else [])}),
+        *([compaction_job()] if lands else []),
         *([report_job(settings)] if settings.report_email else []),
         watch_job(settings),
         board_job(settings),
@@ -265,8 +271,8 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
 
 
 def _lands_files(settings: Settings) -> bool:
-    """Return whether the shop's own events lie in files, some of which the platform may have written."""
-    return bool(settings.events) and not is_table(settings)
+    """Return whether the shop's own rows lie in files, some of which the platform may have written."""
+    return (bool(settings.events) and not is_table(settings)) or bool(stream_folders(settings))
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
