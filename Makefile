@@ -126,7 +126,7 @@ lock: setup-dev ## update the hash-locked requirement sets
 	$(UV_LOCK) --extra dev pyproject.toml -o .constraints.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt pyproject.toml -o requirements/core.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra dev pyproject.toml -o requirements/dev.txt
-	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes --extra jwt --extra kafka --extra redis --extra otel --extra mcp --extra openlineage --extra pictures pyproject.toml -o requirements/deploy.txt
+	$(UV_LOCK) --generate-hashes --no-strip-extras -c .constraints.txt --extra postgres --extra snowflake --extra kubernetes --extra jwt --extra kafka --extra redis --extra otel --extra mcp --extra openlineage --extra pictures --extra geoip pyproject.toml -o requirements/deploy.txt
 	$(UV_LOCK) --generate-hashes --no-strip-extras requirements/snowflake_stand_in.in -o requirements/snowflake_stand_in.txt
 	rm .constraints.txt
 

@@ -40,7 +40,14 @@ from ecom_assets.collector.requests import (
 )
 from ecom_assets.collector.sealing import SealingThread
 from ecom_assets.collector.segments import SegmentEntry, SegmentLayout, SegmentWriter
-from ecom_assets.collector.visitors import Device, cookie_header, device_of, kept_agent, kept_properties
+from ecom_assets.collector.visitors import (
+    Device,
+    cookie_header,
+    country_lookup,
+    device_of,
+    kept_agent,
+    kept_properties,
+)
 from ecom_assets.settings.settings import Settings
 
 FOLDER: Final = "collector"
@@ -65,13 +72,14 @@ class Collector:
         """Set where events land.
 
         Raises:
-            EcomError: The keys cannot be read, or everybody could send events.
+            EcomError: The keys or the file of countries cannot be read, or everybody could send events.
         """
         self.settings = settings
         self._landing = landing
         self._clock = clock
         self._zone = ZoneInfo(settings.timezone)
         self._access = WriteAccess(settings)
+        self._country_of = country_lookup(settings)
         self._quota = EventQuota(settings.collect_rate_key, settings.collect_rate_address)
         self.metrics = CollectMetrics(lambda: self._commits.waiting_bytes, lambda: self._sealing.unsealed_bytes)
         self._routes: Mapping[str, Route] = {
@@ -213,7 +221,7 @@ class Collector:
         if not (request.origin or request.scope["method"] == "GET"):
             return EventSender(caller, now, device_id)
         agent = kept_agent(self.settings, request.headers.get(b"user-agent", b"").decode("latin-1"))
-        properties = kept_properties(self.settings, request.headers, request.address)
+        properties = kept_properties(self.settings, request.headers, request.address, self._country_of)
         return EventSender(caller, now, device_id, agent, properties)
 
     async def _gif(self, request: CollectRequest) -> CollectAnswer:

@@ -2,13 +2,18 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from ecom_assets.errors import SettingError
 from ecom_assets.events.clean import ROBOT_WORDS
+from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
+
+if TYPE_CHECKING:
+    import maxminddb
 
 COOKIE: Final = "ecom_device"
 DAY_S: Final = 86_400
@@ -69,13 +74,60 @@ def kept_agent(settings: Settings, user_agent: str) -> str:
     return " ".join(part for part in (browser, system, mobile) if part)
 
 
-def kept_properties(settings: Settings, headers: Mapping[bytes, bytes], address: str) -> dict[str, str]:
-    """Return what the settings keep of a visitor's country and address, as properties of each event."""
+CountryOf = Callable[[str], str]
+"""Returns the country of an address, as two capital letters; empty where it is not known."""
+
+
+def country_lookup(settings: Settings) -> CountryOf:
+    """Return what finds countries in the file of the settings, which is held open; nothing without a file.
+
+    Raises:
+        SettingError: The file is no database of countries, or the package that reads it is missing.
+    """
+    path = settings.collect_country_file
+    if path is None:
+        return lambda _: ""
+    with packages_of("geoip", "ECOM_COLLECT_COUNTRY_FILE"):
+        import maxminddb  # noqa: PLC0415 (needed for such a file only)
+    try:
+        database = maxminddb.open_database(path)
+    except (OSError, maxminddb.InvalidDatabaseError) as error:
+        raise SettingError(
+            f"ECOM_COLLECT_COUNTRY_FILE is {path}, which is no MaxMind database ({error}); give a file such as "
+            "GeoLite2-Country.mmdb."
+        ) from error
+    return lambda address: _country_in(_found(database, address))
+
+
+def _found(database: "maxminddb.Reader", address: str) -> object:
+    try:
+        return database.get(address.partition("%")[0])
+    except ValueError:  # no address, or one of version 6 in a file of version 4
+        return None
+
+
+def _country_in(record: object) -> str:
+    """Return the country of a record, as MaxMind and DB-IP (`country.iso_code`) or IPinfo (`country`) write it."""
+    if not isinstance(record, dict):
+        return ""
+    for country in (record.get("country"), record.get("country_code"), record.get("registered_country")):
+        code = country.get("iso_code") if isinstance(country, dict) else country
+        if isinstance(code, str) and _COUNTRY.fullmatch(code):
+            return code
+    return ""
+
+
+def kept_properties(
+    settings: Settings, headers: Mapping[bytes, bytes], address: str, country_of: CountryOf
+) -> dict[str, str]:
+    """Return what the settings keep of a visitor's country and address, as properties of each event.
+
+    The proxy that names a country goes before the file: it may know more than an address.
+    """
     result = {}
-    if settings.collect_country_header:
-        country = headers.get(settings.collect_country_header.lower().encode(), b"").decode("latin-1").upper()
-        if _COUNTRY.fullmatch(country):
-            result["country"] = country
+    named = headers.get(settings.collect_country_header.lower().encode(), b"").decode("latin-1").upper()
+    if country := named if _COUNTRY.fullmatch(named) else country_of(address):
+        result["country"] = country
     if settings.collect_address == "short" and (network := shortened(address)):
         result["ip"] = network
     return result

@@ -1,5 +1,6 @@
 """The settings of the collector, which takes events over HTTP."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -58,6 +59,11 @@ class CollectSettings(BaseSettings):
     )
     collect_country_header: str = Field(
         "", description="Header in which a proxy names the visitor's country, such as CF-IPCountry; into properties"
+    )
+    collect_country_file: Path | None = Field(
+        None,
+        description="MaxMind database (.mmdb) of countries by address, where no proxy names them; into properties; "
+        "needs the extra geoip",
     )
     collect_cookie_days: int = Field(
         400, ge=0, le=400, description="Days that the collector's cookie keeps the device id; 0 sets none"

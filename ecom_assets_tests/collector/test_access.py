@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet  # type: ignore[import-untyped]  # it has no stubs
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.auth.keys import KeyFile
-from ecom_assets.collector.visitors import kept_agent, shortened
-from ecom_assets.errors import UsageError
+from ecom_assets.collector.visitors import country_lookup, kept_agent, kept_properties, shortened
+from ecom_assets.errors import SettingError, UsageError
 from ecom_assets_tests.collector.served import IPHONE, CollectClient, collect_settings, collecting
 from ecom_assets_tests.command import ecom
 
@@ -161,6 +163,37 @@ def test_addresses_and_user_agents_are_shortened_as_set(tmp_path: Path) -> None:
         "Safari iPhone Mobile",
         {"country": "DE", "ip": "127.0.0.0"},
     )
+
+
+def countries(path: Path) -> Path:
+    """Write a small database, as MaxMind's and as IPinfo's have countries."""
+    writer = MMDBWriter(ip_version=6, ipv4_compatible=True)
+    writer.insert_network(IPSet(["127.0.0.0/8"]), {"country": {"iso_code": "NL"}})
+    writer.insert_network(IPSet(["203.0.113.0/24"]), {"country": "FR"})
+    writer.insert_network(IPSet(["198.51.100.0/24"]), {"registered_country": {"iso_code": "BE"}})
+    writer.to_db_file(str(path))
+    return path
+
+
+def test_the_country_of_an_address_is_found_in_a_file_before_the_address_is_dropped(tmp_path: Path) -> None:
+    settings = collect_settings(tmp_path, collect_country_file=countries(tmp_path / "c.mmdb"))
+    country_of = country_lookup(settings)
+    asked = ("203.0.113.77", "198.51.100.1", "192.0.2.1", "2001:db8::1", "fe80::1%eth0", "unix")
+    assert [country_of(address) for address in asked] == ["FR", "BE", "", "", "", ""]
+    with collecting(settings) as client:
+        client.post(view(), origin=SHOP, user_agent=IPHONE)
+        (row,) = client.wait_for(1)
+    assert json.loads(row["properties"]) == {"country": "NL"}
+    named = settings.model_copy(update={"collect_country_header": "CF-IPCountry"})
+    assert kept_properties(named, {b"cf-ipcountry": b"de"}, "127.0.0.1", country_of) == {"country": "DE"}
+    assert kept_properties(named, {b"cf-ipcountry": b"??"}, "127.0.0.1", country_of) == {"country": "NL"}
+
+
+def test_a_file_that_is_no_database_of_countries_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.mmdb").write_text("no database")
+    for name in ("c.mmdb", "missing.mmdb"):
+        with pytest.raises(SettingError, match="which is no MaxMind database"):
+            country_lookup(collect_settings(tmp_path, collect_country_file=tmp_path / name))
 
 
 def test_a_key_with_its_sites_is_made_and_listed(tmp_path: Path) -> None:
