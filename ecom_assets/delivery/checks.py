@@ -10,13 +10,13 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.delivery.contracts import DEAD, DeadLetters, Deliveries, ReconciliationDaily
-from ecom_assets.delivery.told_links import (
+from ecom_assets.delivery.sent_links import (
     Joining,
     joining_destinations,
     pairs_of_shared_ids,
-    told_aliases,
-    told_events_that_are_gone,
-    told_shared_ids,
+    sent_aliases,
+    sent_events_that_are_gone,
+    sent_shared_ids,
 )
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import IdentityAliases, IdentityLinks, SharedIds
@@ -79,9 +79,9 @@ def delivery_checks(settings: Settings) -> list[TableCheck]:
     """Return all checks of delivery, in addition to the contracts."""
     holds = TableCheck(
         contract=Deliveries,
-        name="what_tools_were_told_still_holds",
+        name="sent_links_still_hold",
         description="No tool has joined ids that too many share since, or has events that are gone since.",
-        evaluate=partial(_told_still_holds, identity_rule(settings), joining_destinations(settings)),
+        evaluate=partial(_sent_links_still_hold, identity_rule(settings), joining_destinations(settings)),
         tables=OF_LINKS,
         warns=True,
     )
@@ -93,7 +93,7 @@ def delivery_checks(settings: Settings) -> list[TableCheck]:
     ]
 
 
-def _told_still_holds(  # noqa: PLR0913, PLR0917 (two definitions, the days, and a table each)
+def _sent_links_still_hold(  # noqa: PLR0913, PLR0917 (two definitions, the days, and a table each)
     rule: IdentityRule,
     joining: Joining,
     days: Days | None,
@@ -105,22 +105,22 @@ def _told_still_holds(  # noqa: PLR0913, PLR0917 (two definitions, the days, and
 ) -> CheckResult:
     mine = of_days(sent, "record_date", days)
     near = of_days(events, "event_date", days.widened(before=1, after=1) if days else None)
-    found = [("events that are gone since", told_events_that_are_gone(near, mine))]
+    kinds = [("events that are gone since", sent_events_that_are_gone(near, mine))]
     if rows_of(shared.limit(1)):
         pairs = pairs_of_shared_ids(shared, links)
-        found.append(("ids that too many share since", told_shared_ids(pairs, events, sent, rule, joining)))
-    broken = [{"what": what} | row for what, rows in found for row in _by_tool(rows)]
-    aliases_told = [{"what": "aliases of two users"} | row for row in _by_tool(told_aliases(aliases, sent, joining))]
-    metadata: dict[str, object] = {"alias_count": sum(row["count"] for row in aliases_told)}
+        kinds.append(("ids that too many share since", sent_shared_ids(pairs, events, sent, rule, joining)))
+    broken = [{"what": what} | row for what, rows in kinds for row in _by_tool(rows)]
+    alias_counts = [{"what": "aliases of two users"} | row for row in _by_tool(sent_aliases(aliases, sent, joining))]
+    metadata: dict[str, object] = {"alias_count": sum(row["count"] for row in alias_counts)}
     if broken:
-        listed = (f"{row['what']}: {row['count']:,} ({row['destination']})" for row in (*broken, *aliases_told))
+        listed = (f"{row['what']}: {row['count']:,} ({row['destination']})" for row in (*broken, *alias_counts))
         metadata["sentence"] = (
-            f"Tools cannot take back what they were told, {'; '.join(listed)}; see docs/destinations.md."
+            f"Tools cannot take back what they were sent, {'; '.join(listed)}; see docs/destinations.md."
         )
     ((looked_at,),) = (row.values() for row in rows_of(mine.agg(n=mine.count())))
     return CheckResult(sum(row["count"] for row in broken), int(looked_at), broken[:EXAMPLES], metadata=metadata)
 
 
-def _by_tool(told: ir.Table) -> list[dict[str, Any]]:
-    counts = told.group_by("destination").agg(n=told.count()).order_by("destination")
+def _by_tool(sent: ir.Table) -> list[dict[str, Any]]:
+    counts = sent.group_by("destination").agg(n=sent.count()).order_by("destination")
     return [{"destination": row["destination"], "count": int(row["n"])} for row in rows_of(counts)]

@@ -81,10 +81,10 @@ class EarlierLinks:
                 for contract in (SharedIds, MergedUsers):
                     self._replace(contract, tables.rows(tables.table(contract)) if tables.has(contract) else [])
             if unknown and tables.has(IdentityLinks):
-                self._add(IdentityLinks, self._found(tables, unknown, since))
+                self._add(IdentityLinks, self._links_of(tables, unknown, since))
         self._devices.update(unknown)
 
-    def _found(self, tables: OpenTables, devices: Sequence[str], since: datetime) -> list[dict[str, Any]]:
+    def _links_of(self, tables: OpenTables, devices: Sequence[str], since: datetime) -> list[dict[str, Any]]:
         """Return the first link of each device by a user, and those from the last on, as far back as the rule looks.
 
         No id is in the statement, as statements are kept.
@@ -108,10 +108,10 @@ class EarlierLinks:
             last_user_at=links.last_seen_at.max(where=has_user).over(of_device),
         )
         wanted = (links.first_seen_at == links.first_user_at) | (links.last_seen_at >= links.last_user_at)
-        found = links.filter(wanted).mutate(
+        links = links.filter(wanted).mutate(
             run_number=links.run_number + BEFORE, last_seen_at=ibis.least(links.last_seen_at, begins_at)
         )
-        return tables.rows(found.select(*IdentityLinks.columns))
+        return tables.rows(links.select(*IdentityLinks.columns))
 
     def with_visitors(self, events: ir.Table) -> ir.Table:
         """Return live clean events with their visitors."""

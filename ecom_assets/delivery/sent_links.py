@@ -1,4 +1,4 @@
-"""What tools were told of who is who, and does not hold any more: what joins people in a tool cannot be taken back."""
+"""What tools were sent of who is who, and does not hold any more: what joins people in a tool cannot be taken back."""
 
 from collections.abc import Mapping
 
@@ -25,7 +25,7 @@ def joining_destinations(settings: Settings) -> Joining:
     }
 
 
-def told_aliases(aliases: ir.Table, sent: ir.Table, joining: Joining) -> ir.Table:
+def sent_aliases(aliases: ir.Table, sent: ir.Table, joining: Joining) -> ir.Table:
     """Return `destination` and `record_id` of aliases that tools which join people got as ordinary events.
 
     Args:
@@ -34,11 +34,11 @@ def told_aliases(aliases: ir.Table, sent: ir.Table, joining: Joining) -> ir.Tabl
         joining: The destinations.
     """
     named = aliases.select(record_id=_record_id(aliases.event_id, aliases.event_at))
-    told = _delivered(sent).filter(sent.destination.isin(list(joining)))
-    return told.semi_join(named, "record_id").select("destination", "record_id").distinct()
+    delivered = _delivered(sent).filter(sent.destination.isin(list(joining)))
+    return delivered.semi_join(named, "record_id").select("destination", "record_id").distinct()
 
 
-def told_shared_ids(
+def sent_shared_ids(
     pairs: ir.Table, events: ir.Table, sent: ir.Table, rule: IdentityRule, joining: Joining
 ) -> ir.Table:
     """Return `destination` and `id_value` of ids that join nobody now, and that tools joined to others before.
@@ -66,17 +66,17 @@ def told_shared_ids(
         of_event=_record_id(pairs.first_event_id, pairs.event_at),
         reached_at=pairs.reached_date.cast("timestamp(6)"),
     )
-    told = _delivered(sent)
+    delivered = _delivered(sent)
 
     def joined(destination: str, start: str) -> ir.Table:
-        mine = told.filter(told.destination == destination)
+        mine = delivered.filter(delivered.destination == destination)
         is_sent_before = [
             mine.record_id == ibis.literal(start).concat(pairs.of_event),
             mine.intended_at < pairs.reached_at,
         ]
         return mine.join(pairs, is_sent_before).select("destination", "id_value")
 
-    return union_all(*(joined(*one) for one in joining.items())).distinct()
+    return union_all(*(joined(destination, start) for destination, start in joining.items())).distinct()
 
 
 def pairs_of_shared_ids(shared: ir.Table, links: ir.Table) -> ir.Table:
@@ -93,25 +93,25 @@ def pairs_of_shared_ids(shared: ir.Table, links: ir.Table) -> ir.Table:
 
     def of(reason: str, own: str, other: str) -> ir.Table:
         ids = shared.filter(shared.reason == reason).select("id_value", "reason")
-        found = seen.join(ids, seen[own] == ids.id_value)
-        return found.select("id_value", "reason", "event_date", "first_event_id", other_id=found[other])
+        pairs = seen.join(ids, seen[own] == ids.id_value)
+        return pairs.select("id_value", "reason", "event_date", "first_event_id", other_id=pairs[other])
 
     return union_all(of("device_users", "device_id", "user_id"), of("user_devices", "user_id", "device_id"))
 
 
-def told_events_that_are_gone(events: ir.Table, sent: ir.Table) -> ir.Table:
+def sent_events_that_are_gone(events: ir.Table, sent: ir.Table) -> ir.Table:
     """Return `destination` and `record_id` of events that tools have and that are no longer clean events.
 
     Args:
         events: Rows of `CleanEvents` of the days of the deliveries, and of those before and after.
         sent: Rows of `Deliveries`.
     """
-    told = _delivered(sent)
+    delivered = _delivered(sent)
     # Those of erased people have another id; a record that says who signed in is not counted besides its event.
-    told = told.filter(told.destination.endswith("_events"), told.record_id.contains("@"))
-    told = told.filter(~told.record_id.startswith(SIGN_IN))
+    delivered = delivered.filter(delivered.destination.endswith("_events"), delivered.record_id.contains("@"))
+    delivered = delivered.filter(~delivered.record_id.startswith(SIGN_IN))
     known = events.select(record_id=_record_id(events.event_id, events.event_at))
-    return told.anti_join(known, "record_id").select("destination", "record_id").distinct()
+    return delivered.anti_join(known, "record_id").select("destination", "record_id").distinct()
 
 
 def _delivered(sent: ir.Table) -> ir.Table:
