@@ -269,15 +269,17 @@ class Offered:
 
 
 def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:
-    """Return the columns of events that forms offer, with what they are called; those about people only with them."""
+    """Return the columns of events that forms offer, with what they are called; those about people last, if at all."""
+    columns = sorted(CleanEvents.columns.items(), key=lambda entry: entry[1].pii)
     return [
         {
             "value": name,
             "label": column.label or in_words(name),
             "note": name,
+            "about": "people" if column.pii else "events",
             "kind": "number" if column.type.startswith(NUMBERS) else "boolean" if column.type == "boolean" else "text",
         }
-        for name, column in CleanEvents.columns.items()
+        for name, column in columns
         if name not in NOT_CHOSEN and name not in lacking and (with_people or not column.pii)
     ]
 

@@ -54,10 +54,13 @@ class PageParameters(BaseModel):
 class Filters(PageParameters):
     """The parameters in the address of a page: the days, and in subclasses the choices of the page.
 
-    Fields whose type is a `Literal` become selects, with the field's title as their label.
+    Fields whose type is a `Literal` become selects, with the field's title as their label; those that declare
+    `is_typed` become text fields.
     """
 
     DAYS: ClassVar[tuple[str, ...]] = ("time_range", *DATES)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset()
+    """Choices that begin anew with another one, such as the page of a list."""
 
     time_range: TimeRange | None = Field(None, title="Days")
     start_date: date | None = Field(None, title="From")

@@ -101,20 +101,29 @@ def render_login(request: Request, status: HTTPStatus, message: str, target: str
 
 @dataclass(frozen=True)
 class Choice:
-    """A choice of a page as a field of its form; `options` are pairs of value and label, none for a hidden field."""
+    """A choice of a page as a field of its form.
+
+    `options` are pairs of value and label; without them it is a text field, or hidden.
+    """
 
     name: str
     label: str
     value: str
     options: tuple[tuple[str, str], ...]
+    is_typed: bool = False
+
+
+def _is_typed(field: FieldInfo) -> bool:
+    """Return whether a choice declares that it is a text field."""
+    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("is_typed"))
 
 
 def choices_of(filters: BaseModel) -> list[Choice]:
     """Return the choices of a page but for its days: those with a `Literal` type are selects, the others are hidden."""
     return [
-        Choice(name, field.title or in_words(name), str(getattr(filters, name)), _options(field))
+        Choice(name, field.title or in_words(name), str(getattr(filters, name)), _options(field), _is_typed(field))
         for name, field in type(filters).model_fields.items()
-        if name not in Filters.DAYS and getattr(filters, name) is not None
+        if name not in {*Filters.DAYS, *getattr(filters, "FORGOTTEN", ())} and getattr(filters, name) is not None
     ]
 
 

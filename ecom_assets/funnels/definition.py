@@ -183,6 +183,10 @@ class Funnel(Definition):
     by_attribution: str = field(
         "first", "Breakdown's value from", "Whose value of `by` counts: first, last, all, step_2 and the "
         "like", max_length=10, hint="first, last, all, step_2", group="breakdown",
+        options={
+            "": "The first step that has one", "last": "The last step that has one", "all": "Every step has it",
+            **{f"step_{number}": f"Step {number}" for number in range(1, 6)},
+        },
         needs=("by", "says whose value of --by counts"),
     )  # fmt: skip
     limit: Count = field(

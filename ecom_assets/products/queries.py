@@ -56,12 +56,22 @@ PRODUCT_DEFINITION: Final = meanings(summable(ProductMeasures)) | {
 
 
 def top_products(  # noqa: PLR0913 (each is a parameter of the request)
-    reading: Reading, period: Period, sort_by: SortBy, category: str | None, *, limit: int, offset: int = 0
+    reading: Reading,
+    period: Period,
+    sort_by: SortBy,
+    category: str | None,
+    *,
+    limit: int,
+    offset: int = 0,
+    search: str = "",
 ) -> dict[str, Any]:
-    """Return the top products of a period, sorted by a number, and the count of all products."""
+    """Return the top products of a period, sorted by a number, and the count of all products.
+
+    With `search`, only those whose name or id contains it, in upper or lower case.
+    """
     table = reading.table(ProductPerformance)
     rows, sold = table.filter(in_period(table.event_date)), _Sold.from_reading(reading)
-    ranked = _ranked(reading, rows, sort_by, category)
+    ranked = _ranked(reading, rows, sort_by, category, search)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id).limit(limit, offset=offset)
     # Summing one number of all products, and then all numbers of the top ones, is several times faster than summing
@@ -80,17 +90,22 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     }
 
 
-def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None) -> ir.Table:
-    """Return each product, or each of a category, with the `number` that it is ranked by."""
+def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | None, search: str) -> ir.Table:
+    """Return each product, or each of a category or a search, with the `number` that it is ranked by."""
     names = ("purchase_count", "product_view_count") if sort_by == "conversion" else (SORTED_BY[sort_by],)
     sums: dict[str, ir.Value] = {name: rows[name].sum() for name in names}
     if category is not None:
         sums["product_category"] = _last_category(rows)
     short = rows.group_by("product_id").agg(**sums)
-    if category is not None:
+    if category is not None or search:
         items = _items(reading)
         short = short.left_join(items, short.product_id == items.item_id)
+    if category is not None:
         short = short.filter(ibis.coalesce(short.product_category, short.item_category) == category)
+    if search:
+        sought = search.lower()
+        is_named = short.item_name.lower().contains(sought).fill_null(ibis.literal(value=False))
+        short = short.filter(is_named | short.product_id.lower().contains(sought))
     if sort_by == "conversion":
         return short.select("product_id", number=ratio(short.purchase_count, short.product_view_count))
     return short.select("product_id", number=short[SORTED_BY[sort_by]])

@@ -223,3 +223,20 @@ def test_a_reason_without_a_value_is_a_sentence() -> None:
 def test_a_command_in_a_sentence_is_set_as_code_and_the_rest_is_escaped() -> None:
     made = TEMPLATES.from_string("{{ text | with_code }}").render(text="run `ecom run`, <b> & `x<y`")
     assert made == "run <code>ecom run</code>, &lt;b&gt; &amp; <code>x&lt;y</code>"
+
+
+def test_products_are_searched_by_name_and_come_a_page_at_a_time(client: Client) -> None:
+    everything = client.get("/analytics/products/top?time_range=year&limit=1000").json()["products"]
+    named = [row for row in everything if "p1" in f"{row['product_name']} {row['product_id']}".lower()]
+    found = shown(client, "products?time_range=year&search=P1").all("section")[0]
+    rows = [[cell.text for cell in row.all("td")] for row in found.one("tbody").all("tr")]
+    assert [row[1] for row in rows] == [row["product_name"] or row["product_id"] for row in named]
+    assert len(named) < len(everything)
+    later = shown(client, "products?time_range=year&offset=5").all("section")[0]
+    assert later.one("tbody").one("td").text == "6"
+    before = next(link for link in later.all("a") if link.text == "Products before")
+    assert before.attributes["href"] == "/dashboard/products?time_range=year"
+    form = shown(client, "products?time_range=year&offset=5").one("form", class_="filters")
+    assert "offset" not in {field.attributes["name"] for field in form.all("input")}, "another order begins at the top"
+    nothing = shown(client, "products?search=%3Cscript%3E").all("section")[0]
+    assert "No product has “<script>” in its name or id." in nothing.text

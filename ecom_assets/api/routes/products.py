@@ -82,6 +82,7 @@ class TopParameters(PagedDaysParameters):
     limit: int = Field(5, ge=1, le=1_000, description="Most products to return")
     sort_by: SortBy = Field("revenue", description="By which number; conversion is purchases per view")
     category: str | None = Field(None, max_length=500, description="Only products of this category")
+    search: str = Field("", max_length=200, description="Only products whose name or id contains this, in any case")
 
 
 class ProductDay(ProductNumbers):
@@ -165,6 +166,7 @@ def top_products(context: Context, parameters: Annotated[TopParameters, Query()]
         parameters.category,
         limit=parameters.limit,
         offset=parameters.offset,
+        search=parameters.search,
     )
     return context.answer(parameters, product_queries.PRODUCT_DEFINITION, result, period)
 

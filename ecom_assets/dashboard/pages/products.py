@@ -1,9 +1,11 @@
 """Products and stock: what sells, what is looked at, and what to order again."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from ecom_assets.api.routes import products
-from ecom_assets.dashboard.blocks import Block, DataTable, Several, TableColumn, Tile, Tiles, Why, meaning
+from ecom_assets.dashboard.blocks import Block, Custom, DataTable, Several, TableColumn, Tile, Tiles, Why, meaning
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.products.queries import SortBy
 
@@ -34,22 +36,30 @@ MOST_PRODUCTS, MOST_ALERTS, MOST_CATEGORIES = 20, 25, 20
 class ProductFilters(Filters):
     """The choices of the page."""
 
+    search: str = Field("", title="Search", max_length=200, json_schema_extra={"is_typed": True})
     sort_by: SortBy = Field("revenue", title="Order by")
+    offset: int | None = Field(None, ge=0, le=1_000_000)
+    FORGOTTEN: ClassVar[frozenset[str]] = frozenset({"offset"})
 
 
 def top(view: View) -> Block:
     """Return the first products by the chosen number."""
-    chosen = view.filters.sort_by
-    answer = view.answer(products.top_products, limit=MOST_PRODUCTS, sort_by=chosen)
-    left = (answer["total_count"] or 0) - len(answer["products"])
-    return DataTable(
+    chosen, first, search = view.filters.sort_by, view.filters.offset or 0, view.filters.search.strip()
+    asked = {"sort_by": chosen, "search": search}
+    answer = view.answer(products.top_products, limit=MOST_PRODUCTS, offset=first, **asked)
+    count, last = answer["total_count"] or 0, first + len(answer["products"])
+    earlier = [("Products before", view.here(offset=max(0, first - MOST_PRODUCTS) or None))] if first else []
+    later = [("Products after", view.here(offset=last))] if last < count else []
+    table = DataTable(
         [view.product(row) for row in answer["products"]],
         TOP,
-        csv=view.csv("/analytics/products/top", limit=1000, sort_by=chosen),
-        note=f"And {left:,} more; the CSV has the first 1,000." if left > 0 else "",
+        csv=view.csv("/analytics/products/top", limit=1000, **asked),
+        note=f"{first + 1:,} to {last:,} of {count:,} products." if earlier or later else "",
+        empty=f"No product has “{search}” in its name or id." if search else DataTable.empty,
         definition=meaning(answer, "revenue_amount"),
         why=Why("mart.product_performance", "revenue_amount"),
     )
+    return Several((table, Custom("onward.html", {"links": (*earlier, *later)}))) if earlier or later else table
 
 
 def categories(view: View) -> Block:

@@ -43,7 +43,8 @@
   async function columns(text, name = "columns") {
     let keys = [];
     try { keys = (await valuesOf("properties")).map((one) => ({ ...one, label: readable(one.value), note: one.value, kind: "property" })); } catch { /* only the columns, then */ }
-    return matching([...lists[name], ...keys], text);
+    const about = (who) => lists[name].filter((one) => one.about === who);
+    return matching([...about("events"), ...keys, ...about("people")], text);
   }
   const labelOf = (column) => lists.columns.find((one) => one.value === column)?.label ?? (column.startsWith("properties.") ? readable(column) : column);
   const named = (text) => {
