@@ -22,6 +22,7 @@ def identity_rule(settings: Settings, name: str | None = None) -> IdentityRule:
         device_users=settings.identity_device_users,
         session_users=settings.identity_session_users,
         user_devices=settings.identity_user_devices,
+        user_devices_days=settings.identity_user_devices_days,
         group_users=settings.identity_group_users,
         consent=settings.identity_consent,
         late_days=settings.late_days,

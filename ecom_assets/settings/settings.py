@@ -201,7 +201,12 @@ class Settings(
     identity_session_users: int = Field(
         5, ge=2, description="A source session without a device, with so many users, joins nobody"
     )
-    identity_user_devices: int = Field(50, ge=2, description="A user on so many devices within 30 days joins nobody")
+    identity_user_devices: int = Field(
+        50, ge=2, description="A user on so many devices within ECOM_IDENTITY_USER_DEVICES_DAYS joins nobody"
+    )
+    identity_user_devices_days: int = Field(
+        30, ge=1, le=366, description="Days within which the devices of a user are counted for that"
+    )
     identity_group_users: int = Field(
         1000, ge=2, description="More users than this that aliases would join stay separate"
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -11,6 +12,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import MergedUsers, SharedIds
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import with_visitors_of_all
+from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import rows_of, schema_of
 from ecom_assets.warehouse.local import connect
@@ -91,6 +93,16 @@ def test_a_user_on_50_devices_joins_nobody_only_if_within_30_days(
     actual = visitors(shop, [*rows, seen("alone", "09:10", "d0")])
     assert actual["alone"] == ("anon-d0" if reached else "max")
     assert [count for *_, count in shared(shop)] == ([reached] if reached else [])
+
+
+@pytest.mark.parametrize(("days", "joins"), [(7, "max"), (8, "anon-d1")])
+def test_the_days_within_which_devices_are_counted_are_a_setting(days: int, joins: str) -> None:
+    """Max is on one device, and a week later on another: 2 devices within 8 days."""
+    settings = Settings(home=Path("never written"), identity_user_devices=2, identity_user_devices_days=days)
+    small = Platform(settings)
+    rows = [seen("1", "09:00", "d1", "max"), seen("2", "+7 09:00", "d2", "max"), seen("alone", "09:05", "d1")]
+    assert visitors(small, rows)["alone"] == joins
+    small.close()
 
 
 def test_a_source_session_with_5_users_joins_nobody(shop: Platform) -> None:
