@@ -31,6 +31,8 @@ from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
 
 CHUNK_ROWS = 50_000
+WHO_AND_WHEN = ("event_id", "event_at", "event_type", "visitor_id", "user_id", "device_id")
+"""What a record has that only says who signed in."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,9 @@ def _sign_ins(events: ir.Table, engine: Engine) -> ir.Table:
     """Return the events by which each device first joins a user, with nothing but who, where and when."""
     links = first_sign_ins(engine.readable(IdentityLinks), engine.readable(SharedIds))
     first = links.select("event_date", event_id="first_event_id")
-    said = events.filter(~events.joins_nobody).semi_join(first, ["event_date", "event_id"])
-    nothing = {name: ibis.null(said[name].type()) for name in EVENT_COLUMNS if name not in WHO_AND_WHEN}
-    return said.mutate(**nothing).mutate(joins_nobody=NO, is_sign_in=~NO)
-
-
-WHO_AND_WHEN = ("event_id", "event_at", "event_type", "visitor_id", "user_id", "device_id")
+    sign_ins = events.filter(~events.joins_nobody).semi_join(first, ["event_date", "event_id"])
+    nothing = {name: ibis.null(sign_ins[name].type()) for name in EVENT_COLUMNS if name not in WHO_AND_WHEN}
+    return sign_ins.mutate(**nothing).mutate(joins_nobody=NO, is_sign_in=~NO)
 
 
 def _is_of_shared_id(events: ir.Table, engine: Engine) -> ir.BooleanValue:
