@@ -2,11 +2,7 @@
 
 import json
 import sys
-import tempfile
-from collections import Counter
 from dataclasses import asdict
-from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,30 +13,16 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.customer_api.files import FileCustomers
+from ecom_assets.sources.customer_api.reading import CustomerReading
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.sources.files.mapping import EVENT, ORDER
-from ecom_assets.sources.files.reading import PREVIEW_ROWS, FileReading
+from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.records import refused_warning, rows_line
+from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import definition_in, is_path, shipped_in, shipped_text
-from ecom_assets.sources.proposal.proposal import (
-    ZONE,
-    MappingProposal,
-    OpenQuestion,
-    best_shipped,
-    of_shipped,
-    of_values,
-)
-from ecom_assets.sources.proposal.values import FileValues
-
-
-class MappingKind(StrEnum):
-    """What a mapping is of."""
-
-    EVENTS = "events"
-    ORDERS = "orders"
-    CUSTOMERS = "customers"
-
+from ecom_assets.sources.proposal.fields import MappingKind
+from ecom_assets.sources.proposal.proposal import MappingSearch, Reading, read_by
+from ecom_assets.sources.proposal.questions import LABELS, ROWS, ZONE, OpenQuestion, shown
 
 FOLDERS: Final = {
     MappingKind.EVENTS: EVENT.folder,
@@ -93,25 +75,27 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Read files by a mapping: how many rows are clean, and why others are not."""
+    reading: Reading
     if customers or (not orders and _is_of(CUSTOMERS, "id", mapping)):
-        _check_customers(files, mapping, as_json=as_json)
-        return
-    is_events = not orders and not _is_of(ORDER.folder, ORDER.id, mapping)
-    reading = FileReading.open(files, mapping, is_events=is_events)
+        reading = CustomerReading.open(files, mapping, load_settings())
+    else:
+        is_events = not orders and not _is_of(ORDER.folder, ORDER.id, mapping)
+        reading = FileReading.open(files, mapping, is_events=is_events)
     if as_json:
         typer.echo(json.dumps(_document(reading), default=str))
         return
     for line in reading_lines(reading):
         typer.echo(line)
-    if warning := refused_warning(reading.rows.as_json()):
-        typer.echo(f"ecom: warning: {warning}", err=True)
+    if warning := refused_warning(reading.rows_json):
+        typer.echo(f"ecom: warning: {warning.rstrip(': ')}.", err=True)
 
 
-def reading_lines(reading: FileReading) -> list[str]:
+def reading_lines(reading: Reading) -> list[str]:
     """Return a reading as text: rows and reasons, event types, the first rows."""
-    lines = [rows_line(reading.rows.as_json())]
+    lines = [rows_line(reading.rows_json)]
     for why in reading.not_clean:
-        lines += [f"  {why.reason} {why.row_count:,}: {why.meaning}", f"    such as {_row_text(why.example)}"]
+        lines.append(f"  {why.reason} {why.row_count:,}{': ' if why.meaning else ''}{why.meaning}")
+        lines += [f"    such as {_row_text(why.example)}"] if why.example else []
     if reading.event_types:
         lines += ["", "Event types:"]
         width = max(len(theirs) for theirs, _, _ in reading.event_types)
@@ -119,41 +103,22 @@ def reading_lines(reading: FileReading) -> list[str]:
             f"  {theirs:<{width}}  {count:>9,}  {ours if ours != theirs else '(as it is)'}"
             for theirs, ours, count in reading.event_types
         ]
-    return [*lines, "", "First rows, as they are read:", *(f"  {_row_text(row)}" for row in reading.preview)]
+    return [*lines, "", "First rows by time, as they are read:", *(f"  {_row_text(row)}" for row in reading.preview)]
 
 
 def _row_text(row: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
+    return ", ".join(f"{name}={shown(value)}" for name, value in row.items() if value is not None)
 
 
-def _document(reading: FileReading) -> dict[str, Any]:
+def _document(reading: Reading) -> dict[str, Any]:
     types = [{"source": theirs, "event_type": ours, "count": count} for theirs, ours, count in reading.event_types]
     why = [asdict(reason) for reason in reading.not_clean]
-    return {"rows": reading.rows.as_json(), "not_clean": why, "event_types": types, "preview": reading.preview}
+    return {"rows": reading.rows_json, "not_clean": why, "event_types": types, "preview": reading.preview}
 
 
 def _described(folder: str, name: str) -> dict[str, str]:
     read = yaml.safe_load(shipped_text(folder, name))
     return {"name": name, "description": read.get("description", "")}
-
-
-def _check_customers(files: list[str], mapping: str, *, as_json: bool) -> None:
-    settings = load_settings(customers=",".join(files), customers_mapping=mapping)
-    records = FileCustomers(settings).records()
-    rejected = dict(Counter(record.reason for record in records if record.customer is None).most_common())
-    rows = {"read": len(records), "counted": len(records) - sum(rejected.values()), "rejected": rejected}
-    customers = (record.customer for record in records if record.customer)
-    hidden = {"payload", "is_number_id", "has_engagement_score"}
-    preview = [
-        one.model_dump(mode="json", exclude=hidden, exclude_none=True) for one in islice(customers, PREVIEW_ROWS)
-    ]
-    if as_json:
-        typer.echo(json.dumps({"rows": rows, "preview": preview}))
-        return
-    lines = [rows_line(rows), "", "First customers, as they are read:", *(f"  {_row_text(row)}" for row in preview)]
-    typer.echo("\n".join(lines))
-    if warning := refused_warning(rows):
-        typer.echo(f"ecom: warning: {warning.rstrip(': ')}.", err=True)
 
 
 def _is_of(folder: str, id_field: str, mapping: str) -> bool:
@@ -177,6 +142,7 @@ def init(
     orders: Annotated[
         bool | None, typer.Option("--orders/--events", help="Whether the rows are order lines or events.")
     ] = None,
+    customers: OfCustomers = False,
 ) -> None:
     """Write a mapping for files: a shipped one that reads them, or one by the names and values of their columns.
 
@@ -185,48 +151,56 @@ def init(
     path = out or Path(f"{Path(files[0].rstrip('/')).name.split('.')[0]}.yaml")
     if path.exists():
         raise UsageError(f"{path} is there already; name another file with --out, or move it away.")
-    shipped = best_shipped(files) if encoding is None and orders is None else None
-    proposal = of_shipped(shipped) if shipped else of_values(FileValues.read(files, encoding), orders=orders)
-    answers = {question.key: answer for question in proposal.questions if (answer := _answer(question, timezone))}
-    replace_bytes(path, proposal.text(answers).encode())
+    kind = MappingKind.CUSTOMERS if customers else None
+    if orders is not None:
+        kind = MappingKind.ORDERS if orders else MappingKind.EVENTS
+    search = MappingSearch(files, load_settings(), kind, known_encoding(encoding) if encoding else None)
+    answers = _answered(search, {ZONE: timezone} if timezone else {})
+    proposal = search.proposal(answers)
+    replace_bytes(path, proposal.text.encode())
     for reason in proposal.why:
-        typer.echo(reason)
-    _preview(files, proposal, answers)
-    _next_step(files, path, proposal, answers)
+        typer.echo(shown(reason))
+    _print_preview(search, answers)
+    _print_next_step(files, path, [one for one in proposal.questions if one.key not in answers], proposal.kind)
 
 
-def _answer(question: OpenQuestion, timezone: str | None) -> str | None:
-    if question.key == ZONE and timezone is not None:
-        return timezone
-    if not sys.stdin.isatty():
-        return None
-    choices = f" ({', '.join(question.choices)})" if question.choices else ""
+def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
+    """Return the answers of the person at the terminal; elsewhere those that are there."""
+    while still_open := [one for one in search.proposal(answers).questions if one.key not in answers]:
+        if not sys.stdin.isatty():
+            if any(question.key == ROWS for question in still_open):
+                raise UsageError(
+                    "The file does not say whether its rows are events, order lines or customers; add --events, "
+                    "--orders or --customers."
+                )
+            break
+        answers = {**answers, still_open[0].key: _answer(still_open[0])}
+    return answers
+
+
+def _answer(question: OpenQuestion) -> str:
+    typer.echo(f"{question.sentence[:1].upper()}{question.sentence[1:]}.", err=True)
+    if question.choices:
+        typer.echo(f"One of: {', '.join(map(shown, question.choices))}", err=True)
     while True:
-        answer: str = typer.prompt(f"{question.sentence}{choices}", err=True)
-        if not question.choices or answer in question.choices:
-            return answer
-        typer.echo(f"{answer!r} is none of {', '.join(question.choices)}.", err=True)
+        answer: str = typer.prompt(LABELS[question.key], err=True)
+        try:
+            return question.checked(answer)
+        except UsageError as error:
+            typer.echo(str(error), err=True)
 
 
-def _preview(files: list[str], proposal: MappingProposal, answers: dict[str, str]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        mapping = Path(folder) / "preview.yaml"
-        mapping.write_text(proposal.text({**proposal.fallback(), **answers}), encoding="utf-8")
-        reading = FileReading.open(files, str(mapping), is_events=proposal.is_events)
-        lines = reading_lines(reading)
-    guessed = [question.key for question in proposal.questions if question.key not in answers]
-    if guessed:
-        fallback = ", ".join(f"{key} {proposal.fallback()[key]}" for key in guessed)
-        typer.echo(f"As it would be read with {fallback}, which is a guess for this preview only:")
-    for line in lines:
-        typer.echo(line)
+def _print_preview(search: MappingSearch, answers: dict[str, str]) -> None:
+    guesses = search.guesses(answers)
+    if guessed := [f"{LABELS[key].lower()} {shown(value)}" for key, value in guesses.items() if key not in answers]:
+        typer.echo(f"As it would be read with {', '.join(guessed)}, which is a guess for this preview only:")
+    with read_by(search, search.proposal(guesses)) as reading:
+        typer.echo("\n".join(reading_lines(reading)))
 
 
-def _next_step(files: list[str], path: Path, proposal: MappingProposal, answers: dict[str, str]) -> None:
+def _print_next_step(files: list[str], path: Path, still_open: list[OpenQuestion], kind: MappingKind) -> None:
     typer.echo("")
-    still_open = [question for question in proposal.questions if question.key not in answers]
     for question in still_open:
         typer.echo(f"OPEN in {path}: {question.sentence}.")
-    option = "--events" if proposal.is_events else "--orders"
-    command = f"ecom run {option} {files[0]} {option}-mapping {path}"
+    command = f"ecom run --{kind} {files[0]} --{kind}-mapping {path}"
     typer.echo(f"Written to {path}. {'Complete the marked lines, then: ' if still_open else 'Next: '}{command}")

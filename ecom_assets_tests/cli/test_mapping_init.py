@@ -98,10 +98,12 @@ def test_order_lines_are_known_by_quantity_and_price(tmp_path: Path, home: Path)
     amounts = [
         (row["ordered_at"], row["item_id"], float(row["received_payment_amount"]), row["status"]) for row in rows
     ]
-    assert amounts == [
+    # The only line of the order that was paid back has its last state: it was sold before, too.
+    assert sorted(amounts) == [
         ("2026-03-01 09:00:00", "4711", 2039.8, "shipped"),
         ("2026-03-01 09:00:00", "4712", 5.0, "shipped"),
         ("2026-03-02 09:00:00", "4711", 19.9, "refunded"),
+        ("2026-03-02 09:00:00", "4711", 19.9, "shipped"),
     ]
 
 

@@ -92,7 +92,7 @@ def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> li
     """
     if file.format == "parquet":
         raise SourceError(f"{file.name} is Parquet; give customers as CSV or JSON")
-    file = replace(file, encoding=marked_encoding(head_of(file)))
+    file = replace(file, encoding=mapping.encoding or marked_encoding(head_of(file)))
     require_text(file, next(blocks_of(file), b""))
     shape = RowShape(records=(mapping.records,))
     records: list[object] = list(_lines(file, mapping) if file.format == "csv" else shaped_records(file, shape))

@@ -21,6 +21,7 @@ from ecom_assets.customers.contracts import SCORE, SCORED_FIELDS, RawCustomers
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import OF_SHOP, ZoneOrShop
+from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.mapping_file import load_mapping_file
 from ecom_assets.warehouse.local import in_memory
 
@@ -196,6 +197,7 @@ class CustomerMapping(_ApiPart):
     records: Path_ = "data"
     paging: Paging = OnePage(kind="none")
     delimiter: Literal[",", ";", "\t", "|"] = ","
+    encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
     fields: CustomerFields
     id_type: Literal["any", "number", "text"] = "any"
     expected: tuple[str, ...] | None = None

@@ -232,8 +232,8 @@ def _origins(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, 
         yield from _origins(con, mapping, name, origin)
     if field.column:
         yield field.column
-    elif field.first_of:
-        yield from field.first_of
+    elif columns := field.first_of or field.join:
+        yield from columns
     elif field.expression:
         yield from _references(con, mapping, name, field.expression)
     elif isinstance(field, IdField) and field.hash_of:

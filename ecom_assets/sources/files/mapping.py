@@ -90,12 +90,14 @@ class _MappingPart(BaseModel):
 class SourceField(Operations):
     """The origin of a field, and what is done with its value.
 
-    The origin is one column of the file, the first of several columns that has a value, a constant, an SQL expression
-    over the columns, or another origin for each kind of row.
+    The origin is one column of the file, the first of several columns that has a value, several columns joined by a
+    blank (such as a day and a time), a constant, an SQL expression over the columns, or another origin for each kind of
+    row.
     """
 
     column: str | None = Field(default=None, min_length=1)
     first_of: tuple[str, ...] | None = Field(default=None, min_length=2)
+    join: tuple[str, ...] | None = Field(default=None, min_length=2)
     constant: Text | None = None
     expression: str | None = Field(default=None, min_length=1)
     by_row: "dict[str, SourceField] | None" = None
@@ -112,9 +114,9 @@ class SourceField(Operations):
     @model_validator(mode="after")
     def _one_origin(self) -> "SourceField":
         hash_of = getattr(self, "hash_of", None)
-        given = [self.column, self.first_of, self.constant, self.expression, self.by_row, hash_of]
+        given = [self.column, self.first_of, self.join, self.constant, self.expression, self.by_row, hash_of]
         if sum(origin is not None for origin in given) != 1:
-            names = ["column", "first_of", "constant", "expression", "by_row"]
+            names = ["column", "first_of", "join", "constant", "expression", "by_row"]
             names += ["hash_of"] if isinstance(self, IdField) else []
             raise ValueError(f"give exactly one of {', '.join(names[:-1])} or {names[-1]}")
         return self
@@ -125,10 +127,11 @@ def _listed(value: object) -> object:
 
 
 class KindOfRow(_MappingPart):
-    """One kind of rows of a record: the path of the list, and the columns of which one must say something."""
+    """One kind of rows of a record: the path of the list, and the records or elements that have such a row."""
 
     list: str = Field(min_length=1)
     if_any: tuple[str, ...] = ()
+    where: dict[str, tuple[Text, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -255,7 +258,7 @@ class RecordMapping(_MappingPart):
         """Return how rows follow from the content of files; None if they are its lines."""
         if not (self.records or self.rows or self.group_by):
             return None
-        rows = [RowKind(name, kind.list, kind.if_any) for name, kind in self.rows.items()]
+        rows = [RowKind(name, kind.list, kind.if_any, tuple(kind.where.items())) for name, kind in self.rows.items()]
         default = RowKind("", LINES if self.group_by else WHOLE)
         return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
 

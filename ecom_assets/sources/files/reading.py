@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.quality.queries import sentence_of
-from ecom_assets.settings.settings import load_settings
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.mapping import RecordMapping
 from ecom_assets.sources.files.question_source import FileOrders
@@ -45,15 +45,17 @@ class FileReading:
     files: FileEvents | FileOrders
 
     @classmethod
-    def open(cls, paths: Sequence[str], mapping: str, *, is_events: bool) -> "FileReading":
-        """Find the files and check them against the mapping.
+    def open(
+        cls, paths: Sequence[str], mapping: str, *, is_events: bool, settings: Settings | None = None
+    ) -> "FileReading":
+        """Find the files and check them against the mapping; the settings are by default those of the environment.
 
         Raises:
             UsageError: No path was given, or the files do not match the mapping.
         """
-        if is_events:
-            return cls(FileEvents.open(paths, load_settings(events_mapping=mapping)))
-        return cls(FileOrders.open(paths, load_settings(orders_mapping=mapping)))
+        name = "events_mapping" if is_events else "orders_mapping"
+        own = settings.model_copy(update={name: mapping}) if settings else load_settings(**{name: mapping})
+        return cls(FileEvents.open(paths, own) if is_events else FileOrders.open(paths, own))
 
     @property
     def is_events(self) -> bool:
@@ -68,6 +70,11 @@ class FileReading:
     def rows(self) -> FileRowCounts:
         """Return the number of rows, and of those that are not clean, by reason."""
         return self.files.rows
+
+    @property
+    def rows_json(self) -> dict[str, Any]:
+        """Return the number of rows as JSON."""
+        return self.rows.as_json()
 
     @cached_property
     def not_clean(self) -> list[NotClean]:
@@ -112,7 +119,15 @@ class FileReading:
     @cached_property
     def preview(self) -> list[dict[str, Any]]:
         """Return the first rows as they are read, each with the reason if it is not clean."""
-        return self._fetched(self._read.drop("malformed_row").limit(PREVIEW_ROWS))
+        rows = self._read.drop("malformed_row")
+        order = [rows[name].asc(nulls_first=False) for name in self._order]
+        return self._fetched(rows.order_by(order).limit(PREVIEW_ROWS))
+
+    @property
+    def _order(self) -> list[str]:
+        """Return the columns by which a preview is sorted: the time as read first."""
+        as_text, as_read, *others = SHOWN[self.is_events]
+        return [as_read, as_text, *others]
 
     def _fetched(self, rows: ir.Table) -> list[dict[str, Any]]:
         result: list[dict[str, Any]] = self._con.to_pyarrow(rows).to_pylist()

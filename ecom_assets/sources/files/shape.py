@@ -23,15 +23,26 @@ FlatRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class RowKind:
-    """One kind of rows of a record: the path of their list, and the columns of which one must say something."""
+    """One kind of rows of a record: the path of their list, and the records or elements that have such a row.
+
+    One of the columns in `if_any` is neither empty nor zero, and each column in `where` has one of its values.
+    """
 
     name: str
     path: str = WHOLE
     if_any: tuple[str, ...] = ()
+    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def exists(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a record has rows of this kind: one of the columns is neither empty nor zero."""
+        """Return whether a record has a row of this kind."""
+        if any(str(row.get(name) or "").strip() not in values for name, values in self.where):
+            return False
         return not self.if_any or any(not _NOTHING.fullmatch(str(row.get(name) or "")) for name in self.if_any)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that decide it."""
+        return (*self.if_any, *(name for name, _ in self.where))
 
 
 @dataclass(frozen=True)
@@ -54,7 +65,7 @@ class RowShape:
     @property
     def columns(self) -> set[str]:
         """Return the columns that decide what the rows are."""
-        return {*self.group_by, *self.carry_down, *(name for kind in self.rows for name in kind.if_any)}
+        return {*self.group_by, *self.carry_down, *(name for kind in self.rows for name in kind.columns)}
 
 
 def documents_in(text: str) -> Iterator[object]:

@@ -429,6 +429,8 @@ def _origin_sql(field: SourceField | None) -> str:
         return ident(field.column)
     if field.first_of:
         return f"coalesce({', '.join(map(ident, field.first_of))})"
+    if field.join:
+        return f"nullif(concat_ws(' ', {', '.join(map(ident, field.join))}), '')"
     # A malformed row has no values, so it must not get a constant of the mapping either.
     if field.constant is not None:
         return f"CASE WHEN __malformed IS NULL THEN {text(field.constant)} END"

@@ -1,16 +1,17 @@
 """Which value of a file is which field: by its name first, then by what the values are."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cache
+from typing import Final
 
 import yaml
 
-from ecom_assets.sources.files.mapping import EVENT, ORDER, RecordKind
 from ecom_assets.sources.files.usual_names import usual_event_types
 from ecom_assets.sources.mapping_file import shipped_file
-from ecom_assets.sources.proposal.values import FileValues, Value
+from ecom_assets.sources.proposal.values import EMAIL, FIRST, FileValues, Value
 
 MOST_EVENT_TYPES = 500
 OTHER_WORDS = {
@@ -24,6 +25,30 @@ OTHER_WORDS = {
 """Short names of event types that logs use, in several languages."""
 
 
+UNIT_PRICE: Final = "unit_price"
+NUMBERS_OF: Final = frozenset({"cart_value", "quantity", "payment_amount", UNIT_PRICE, "shipping_amount", "tax_amount"})
+OF_ITEMS: Final = frozenset({"quantity", "payment_amount", UNIT_PRICE, "item_id", "item_name", "item_category"})
+TIMES: Final = frozenset({"event_timestamp", "date_time", "created_at", "updated_at", "last_login_at"})
+ONE_EACH: Final = 0.8
+"""Share of rows with an id of their own by which a file is one of customers."""
+
+
+class MappingKind(StrEnum):
+    """What a mapping is of."""
+
+    EVENTS = "events"
+    ORDERS = "orders"
+    CUSTOMERS = "customers"
+
+
+_BY_VALUES: Final = {
+    MappingKind.EVENTS: ("event_timestamp", "event_type", "user_id"),
+    MappingKind.ORDERS: ("date_time", "customer_id"),
+    MappingKind.CUSTOMERS: ("email",),
+}
+"""Fields that are known by values, where no name is."""
+
+
 @dataclass(frozen=True)
 class FoundField:
     """A value that is proposed for a field, and why."""
@@ -33,26 +58,64 @@ class FoundField:
     why: str
 
 
-def is_of_orders(values: FileValues) -> bool:
-    """Return whether rows look like order lines: they have a quantity and an amount, and no event types."""
-    orders, events = found_fields(values, ORDER), found_fields(values, EVENT)
-    return "quantity" in orders and bool({"payment_amount", "order_id"} & orders.keys()) and "event_type" not in events
+Found = Mapping[str, FoundField]
 
 
-def found_fields(values: FileValues, kind: RecordKind) -> dict[str, FoundField]:
-    """Return the proposed fields of a kind of record, each value for one field only."""
-    names = _names()["events" if kind is EVENT else "orders"]
-    found: dict[str, FoundField] = {}
-    for field, known in names.items():
-        if (match := _by_name(values, field, known, found)) is not None:
+def kind_of(values: FileValues) -> MappingKind | None:
+    """Return what rows look like; None if the names and values do not say it.
+
+    Order lines have an amount with a quantity or the number of an order, and no event types; customers have an address
+    or a name, and mostly one row each.
+    """
+    orders, events = found_fields(values, MappingKind.ORDERS), found_fields(values, MappingKind.EVENTS)
+    are_orders = bool({"payment_amount", UNIT_PRICE} & orders.keys() and {"quantity", "order_id"} & orders.keys())
+    if "event_type" in events:
+        has_known = any(known_event_type(name) for name, _ in values.counts(events["event_type"].value))
+        return MappingKind.EVENTS if has_known or not are_orders else None
+    if are_orders:
+        return MappingKind.ORDERS
+    customers = found_fields(values, MappingKind.CUSTOMERS)
+    has_one_row_each = "id" in customers and values.different(customers["id"].value) > ONE_EACH * values.row_count
+    if has_one_row_each and "quantity" not in orders and {"email", "first_name", "last_name"} & customers.keys():
+        return MappingKind.CUSTOMERS
+    return None
+
+
+def found_fields(values: FileValues, kind: MappingKind, columns: Mapping[str, str] | None = None) -> Found:
+    """Return the proposed fields of a kind of record, each value for one field only.
+
+    Args:
+        values: The values of the files.
+        kind: What their rows are.
+        columns: The columns of some fields, as a person has said them.
+    """
+    said, by_name = columns or {}, {value.name: value for value in values.values}
+    found = {field: FoundField(field, by_name[name], "as answered") for field, name in said.items() if name in by_name}
+    for field, known in _names()[kind].items():
+        if field not in found and (match := _by_name(values, field, known, found)) is not None:
             found[field] = match
-    for field in (kind.time, "event_type", "user_id", "customer_id"):
-        if field in names and field not in found and (match := _by_values(values, field, found)) is not None:
+    for field in _BY_VALUES[kind]:
+        if field not in found and (match := _by_values(values, field, found)) is not None:
             found[field] = match
-    if kind is EVENT and not {"user_id", "session_id"} & found.keys() and "anonymous_id" in found:
+    if kind is MappingKind.EVENTS and not {"user_id", "session_id"} & found.keys() and "anonymous_id" in found:
         visitor = found.pop("anonymous_id")  # a log with one kind of id counts its visitors by it
         found["user_id"] = FoundField("user_id", visitor.value, visitor.why)
+    if kind is MappingKind.CUSTOMERS and "email" in found and "id" not in found:
+        found = {"id": found["email"], **found}
     return found
+
+
+def item_field_count(members: Collection[str]) -> int:
+    """Return how many of the fields of an item the members of a list can be."""
+    names, bare_members = _names()[MappingKind.ORDERS], set(map(bare, members))
+    return sum(bool(bare_members & set(map(bare, names[field]))) for field in OF_ITEMS)
+
+
+def candidates(values: FileValues, field: str, found: Found) -> tuple[str, ...]:
+    """Return the names of the values that can be a field, those with the fewest different values first."""
+    free = [value for value in _free(values, found) if _fits(values, field, value)]
+    ranked = sorted(free, key=values.different) if field == "event_type" else free
+    return tuple(dict.fromkeys(value.name for value in ranked))
 
 
 def known_event_type(name: str) -> str | None:
@@ -79,47 +142,66 @@ def _event_type_words() -> dict[str, str]:
     return {**OTHER_WORDS, **words}
 
 
-def _by_name(
-    values: FileValues, field: str, known: Sequence[str], found: Mapping[str, FoundField]
-) -> FoundField | None:
+def _by_name(values: FileValues, field: str, known: Sequence[str], found: Found) -> FoundField | None:
     for name in known:
         for value in _free(values, found):
-            if bare(name) in {bare(value.name), bare(value.path[-1])} and _fits(values, field, value):
-                return FoundField(field, value, f"named {value.name}")
+            if bare(name) in {bare(value.name), bare(value.last_name)} and _fits(values, field, value):
+                beside = f" and {value.joined}" if value.joined else ""
+                return FoundField(field, value, f"named {value.name}{beside}")
     return None
 
 
-def _free(values: FileValues, found: Mapping[str, FoundField]) -> list[Value]:
+def _free(values: FileValues, found: Found) -> list[Value]:
     taken = {match.value for match in found.values()}
+    taken |= {value for value in values.values if value.joined and replace(value, joined="") in taken}
     # Columns of the file before members of nested objects.
     return sorted((value for value in values.values if value not in taken), key=lambda value: len(value.path))
 
 
 def _fits(values: FileValues, field: str, value: Value) -> bool:
     """Return whether the values can be what the name says."""
-    if not values.filled(value):
+    if not values.filled(value) or (value.joined and field not in TIMES):
         return False
-    if field in {"event_timestamp", "date_time"}:
-        return bool(values.time_formats(value))
-    if field in {"cart_value", "quantity", "payment_amount", "unit_price"}:
-        return bool(values.number_forms(value))
-    if field in {"event_id", "uniq_id"}:
-        return values.different(value) == values.row_count
-    if field == "event_type":
-        return values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value)
-    return True
+    if field in OF_ITEMS and values.spread and not value.name.startswith(f"{values.spread}."):
+        return False  # what stands beside the list is of the whole order
+    check = _CHECKS.get(field)
+    return check is None or check(values, value)
 
 
-def _by_values(values: FileValues, field: str, found: Mapping[str, FoundField]) -> FoundField | None:
+def _is_type(values: FileValues, value: Value) -> bool:
+    return values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value)
+
+
+def _is_number(values: FileValues, value: Value) -> bool:
+    # The amount of the first item is not that of all.
+    return FIRST not in value.path and bool(values.number_forms(value))
+
+
+def _is_unique(values: FileValues, value: Value) -> bool:
+    return values.different(value) == values.row_count
+
+
+_CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
+    **dict.fromkeys(TIMES, lambda values, value: bool(values.time_formats(value))),
+    **dict.fromkeys(NUMBERS_OF, _is_number),
+    **dict.fromkeys(("event_id", "uniq_id"), _is_unique),
+    "event_type": _is_type,
+    "currency": lambda values, value: values.matching(value, "[A-Za-z]{3}") == values.filled(value),
+    "email": lambda values, value: values.matching(value, EMAIL) > values.filled(value) / 2,
+}
+"""What the values of some fields must be, whatever their name."""
+
+
+def _by_values(values: FileValues, field: str, found: Found) -> FoundField | None:
     for value in _free(values, found):
         if not values.filled(value):
             continue
-        if field in {"event_timestamp", "date_time"} and (forms := values.time_formats(value)):
+        if field in TIMES and _fits(values, field, value) and (forms := values.time_formats(value)):
             return FoundField(field, value, f"its values are times ({forms[0]})")
         if field == "event_type" and values.different(value) <= MOST_EVENT_TYPES:
             known = [text for text, _ in values.counts(value) if known_event_type(text)]
             if known:
                 return FoundField(field, value, f"it has event types such as {known[0]}")
-        if field in {"user_id", "customer_id"} and values.are_emails(value):
+        if field in {"user_id", "customer_id", "email"} and values.are_emails(value):
             return FoundField(field, value, "its values are e-mail addresses")
     return None

@@ -1,272 +1,213 @@
 """The mapping that is proposed for files: a shipped one that reads them, else one by names and values of columns."""
 
-import json
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
 
-import duckdb
-
-from ecom_assets.errors import EcomError
-from ecom_assets.sources.files.columns import columns_of
-from ecom_assets.sources.files.fit import columns_used, needed_columns
-from ecom_assets.sources.files.formats import find_files
-from ecom_assets.sources.files.mapping import EVENT, ORDER, EventMapping, OrderMapping, RecordMapping, load, shipped
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.reading import CustomerReading
+from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.reading import FileReading
-from ecom_assets.sources.files.records import DUPLICATE
-from ecom_assets.sources.files.text_blocks import UTF_8
 from ecom_assets.sources.files.unpacked import unpacked
-from ecom_assets.sources.proposal.fields import FoundField, found_fields, is_of_orders, known_event_type
-from ecom_assets.sources.proposal.values import WHOLE, FileValues
+from ecom_assets.sources.proposal.customers import CustomerDraft
+from ecom_assets.sources.proposal.draft import Draft
+from ecom_assets.sources.proposal.encodings import encoding_question, possible_encodings
+from ecom_assets.sources.proposal.fields import MappingKind, item_field_count, kind_of
+from ecom_assets.sources.proposal.lists import ItemList, RecordLists
+from ecom_assets.sources.proposal.questions import ENCODING, LIST, OPEN, ROWS, ZONE, OpenQuestion, quoted, shown
+from ecom_assets.sources.proposal.shipped import ShippedFit, shipped_fits
+from ecom_assets.sources.proposal.values import FileValues
 
-UNIT_PRICE = "unit_price"
-OPEN = "?"
-"""What stands in a mapping for an answer that nobody has given: it is refused until it is replaced."""
-ZONE, FORMAT, DECIMAL, THOUSANDS = "timezone", "date format", "decimal separator", "thousands separator"
-OTHER_SEPARATOR = {".": ",", ",": "."}
-AMOUNTS = ("cart_value", "payment_amount", UNIT_PRICE, "quantity")
-ZONES = "a name such as Europe/Berlin or UTC"
-LOCAL_EPOCHS = {
+NO_LIST, FIRST_ITEM = "none", "first"
+LOCAL_EPOCHS: Final = {
     "mixpanel": "Times of Mixpanel projects created before 2023 are of the project's zone, written as UTC. The zone of "
     "the project (UTC for a project created since)"
 }
 """Shipped mappings whose files do not say how their epochs are to be read, with what to ask."""
-
-
-@dataclass(frozen=True)
-class OpenQuestion:
-    """What the files do not say: its key, a sentence, and the answers that are possible; any, if there are none."""
-
-    key: str
-    sentence: str
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ShippedFit:
-    """A shipped mapping that reads the files."""
-
-    name: str
-    is_events: bool
-    columns: tuple[str, ...]
-    known_count: int
-    filled_count: int
-    clean_count: int
-    row_count: int
-
-
-def best_shipped(paths: Sequence[str]) -> ShippedFit | None:
-    """Return the shipped mapping by which the most rows are clean, then the most fields filled; then the simplest."""
-    fits = [
-        fit for kind in (EventMapping, OrderMapping) for name in shipped(kind) if (fit := _tried(paths, kind, name))
-    ]
-    return max(fits, key=lambda fit: (fit.clean_count, fit.filled_count, -fit.known_count), default=None)
-
-
-def _tried(paths: Sequence[str], kind: type[RecordMapping], name: str) -> ShippedFit | None:
-    try:
-        mapping = load(kind, name)
-        with duckdb.connect() as con:
-            file = next(unpacked(find_files(paths)))
-            columns = columns_of(con, file, mapping).columns.keys()
-            known = {column for used in columns_used(con, mapping).values() for column in used}
-            if not needed_columns(con, mapping) <= columns:
-                return None
-        reading = FileReading.open(paths, name, is_events=kind is EventMapping)
-        rows = reading.rows
-    except EcomError:
-        return None
-    clean_count = rows.counted + rows.rejected.get(DUPLICATE, 0)  # a copy of a row that is counted is clean, too
-    if clean_count * 2 < rows.read:
-        return None
-    return ShippedFit(
-        name,
-        is_events=kind is EventMapping,
-        columns=tuple(sorted(known & columns)),
-        known_count=len(known),
-        filled_count=reading.filled_count,
-        clean_count=clean_count,
-        row_count=rows.read,
-    )
+WHAT: Final = {MappingKind.EVENTS: "events", MappingKind.ORDERS: "order lines", MappingKind.CUSTOMERS: "customers"}
 
 
 @dataclass(frozen=True)
 class MappingProposal:
-    """A mapping as text, with lines for what is open."""
+    """A mapping as text, in which what is open is marked, and all questions, answered or not."""
 
-    is_events: bool
+    kind: MappingKind
     why: tuple[str, ...]
     questions: tuple[OpenQuestion, ...]
-    _lines: tuple[str, ...] = field(repr=False)
+    lines: tuple[str, ...] = field(repr=False)
 
-    def text(self, answers: Mapping[str, str]) -> str:
-        """Return the mapping with answers; a question without one is a marked line."""
-        lines = []
-        answers = {**answers, THOUSANDS: OTHER_SEPARATOR.get(answers.get(DECIMAL, ""), "")}
-        for line in self._lines:
-            for question in (*self.questions, OpenQuestion(THOUSANDS, "the other one of . and ,")):
-                answer = answers.get(question.key, "")
-                mark = f"{{{question.key}}}"
-                if mark in line:
-                    line = line.replace(mark, answer or OPEN)  # noqa: PLW2901 (several questions can be in a line)
-                    line += "" if answer else f"  # OPEN: {question.sentence}"  # noqa: PLW2901 (as above)
-            lines.append(line)
-        return "\n".join([*(f"# {reason}" for reason in self.why), *lines, ""])
-
-    def fallback(self) -> dict[str, str]:
-        """Return answers for a preview only."""
-        return {question.key: (*question.choices, "UTC")[0] for question in self.questions}
+    @property
+    def text(self) -> str:
+        """Return the mapping as YAML."""
+        return "\n".join([*(f"# {shown(reason)}" for reason in self.why), *self.lines, ""])
 
 
-def of_shipped(fit: ShippedFit) -> MappingProposal:
-    """Return a mapping that extends a shipped one."""
-    known = ", ".join(fit.columns[:6])
-    why = f"{fit.name} fits best: it knows {known}; of {fit.row_count:,} rows {fit.clean_count:,} are clean."
-    lines = [f"extends: {fit.name}"]
-    questions: tuple[OpenQuestion, ...] = ()
-    if fit.name in LOCAL_EPOCHS:
-        questions = (OpenQuestion(ZONE, LOCAL_EPOCHS[fit.name]),)
-        lines += ["fields:", f'  event_timestamp: {{timezone: "{{{ZONE}}}"}}']
-    return MappingProposal(fit.is_events, (why,), questions, tuple(lines))
+@dataclass(frozen=True)
+class FileLook:
+    """What a file looks like: its format, encoding and delimiter, and how many rows it has."""
+
+    format: str
+    encoding: str | None
+    delimiter: str
+    row_count: int
+    lists: RecordLists
 
 
-def of_values(values: FileValues, *, orders: bool | None = None) -> MappingProposal:
-    """Return a mapping by the names and values of columns.
+@dataclass(frozen=True)
+class MappingSearch:
+    """Files for which a mapping is looked for: answers lead to a proposal, which can have further questions."""
 
-    Args:
-        values: The values of the files.
-        orders: Whether rows are order lines; None to decide by what they have.
-    """
-    is_events = not (is_of_orders(values) if orders is None else orders)
-    return _Draft(values, is_events, found_fields(values, EVENT if is_events else ORDER)).proposal()
+    paths: Sequence[str]
+    settings: Settings
+    kind: MappingKind | None = None
+    """What the rows are; None to decide by what they have."""
+    encoding: str | None = None
+    """The encoding of text files; None to decide by their bytes."""
+    _read: dict[tuple[str | None, str], FileValues] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def fits(self) -> list[ShippedFit]:
+        """Return the shipped mappings that read the files, the best first."""
+        return [] if self.encoding else shipped_fits(self.paths, self.settings, self.kind)
 
-@dataclass
-class _Draft:
-    values: FileValues
-    is_events: bool
-    found: dict[str, FoundField]
-    questions: list[OpenQuestion] = field(default_factory=list)
+    def proposal(self, answers: Mapping[str, str]) -> MappingProposal:
+        """Return the mapping with the answers so far.
 
-    def proposal(self) -> MappingProposal:
-        kind = EVENT if self.is_events else ORDER
-        values = self.values
-        what = "events" if self.is_events else "order lines"
-        why = [f"No shipped mapping reads this file; proposed by its names and values, as {what}."]
-        lines = [] if values.delimiter == "," else [f"delimiter: {json.dumps(values.delimiter)}"]
-        if values.encoding not in {None, UTF_8}:
-            lines.append(f"encoding: {values.encoding}  # its lines are not UTF-8")
-        names = [name for name in kind.required if name != kind.id]
-        names += [name for name in self.found if name not in {*names, kind.id, UNIT_PRICE}]
-        if self.is_events and not {"user_id", "session_id"} & {*names}:
-            names.append("user_id")
-        fields = [self._id(kind.id), *(line for name in names if (line := self._field(name)))]
-        lines += [*self._numerals(), "fields:", *fields]
-        lines += self._event_types() if self.is_events else self._statuses()
-        lines.append("other_columns: properties" if self.is_events else "other_columns: ignore")
-        why += [f"  {match.field}: {match.why}" for match in self.found.values()]
-        return MappingProposal(self.is_events, tuple(why), tuple(self.questions), tuple(lines))
+        Raises:
+            UsageError: An answer is not possible, or the files have nothing that a mapping needs.
+            SourceError: They cannot be read.
+        """
+        return self.of_shipped(self.fits[0], answers) if self.fits else self.of_values(answers)
 
-    def _ask(self, key: str, sentence: str, choices: tuple[str, ...] = ()) -> str:
-        if key not in {question.key for question in self.questions}:
-            self.questions.append(OpenQuestion(key, sentence, choices))
-        return f"{{{key}}}"
+    def of_shipped(self, fit: ShippedFit, answers: Mapping[str, str]) -> MappingProposal:
+        """Return a mapping that extends a shipped one."""
+        lines = [f"extends: {fit.name}"]
+        questions: tuple[OpenQuestion, ...] = ()
+        if fit.name in LOCAL_EPOCHS:
+            questions = (OpenQuestion(ZONE, LOCAL_EPOCHS[fit.name]),)
+            _check(questions, answers)
+            zone = answers.get(ZONE)
+            mark = "" if zone else f"  # OPEN: {LOCAL_EPOCHS[fit.name]}"
+            lines += ["fields:", f"  event_timestamp: {{timezone: {quoted(zone or OPEN)}}}{mark}"]
+        return MappingProposal(fit.kind, (fit.why,), questions, tuple(lines))
 
-    def _id(self, name: str) -> str:
-        if name in self.found:
-            return self._field(name)
-        columns = list(dict.fromkeys(value.path[0] for value in self.values.values))
-        return (
-            f"  {name}: {{hash_of: {json.dumps(columns, ensure_ascii=False)}, optional: ['*']}}  # no column is unique"
+    def of_values(self, answers: Mapping[str, str]) -> MappingProposal:
+        """Return a mapping by the names and values of columns."""
+        encodings = encoding_question(self._possible_encodings)
+        encoding = self.encoding or answers.get(ENCODING) or next(iter(self._possible_encodings), None)
+        kind, rows = self._kind_of(self._values(encoding), answers)
+        values, item_list = self._rows_of(self._values(encoding), kind, answers)
+        draft = (CustomerDraft if kind is MappingKind.CUSTOMERS else Draft)(values, kind, answers)
+        lines = draft.lines()
+        questions = (*(one for one in (encodings, rows, item_list) if one is not None), *draft.questions)
+        _check(questions, answers)
+        if item_list is not None and LIST not in answers:
+            lines = _with_open_list(lines, item_list, kind)
+        if encodings is not None and ENCODING not in answers:
+            lines = [line for line in lines if not line.startswith("encoding: ")]
+            lines.insert(0, f'encoding: "{OPEN}"  # OPEN: {shown(encodings.sentence)}')
+        why = [f"No shipped mapping reads this file; proposed by its names and values, as {WHAT[kind]}."]
+        why += [f"  each element of {values.spread} is an order line"] if values.spread else []
+        why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
+        return MappingProposal(kind, tuple(why), questions, tuple(lines))
+
+    def guesses(self, answers: Mapping[str, str]) -> dict[str, str]:
+        """Return answers for a preview only: those that are there, and a guess for each question that is open."""
+        result = dict(answers)
+        while still_open := [one for one in self.proposal(result).questions if one.key not in result]:
+            result |= {one.key: one.guess for one in still_open}
+        return result
+
+    @cached_property
+    def look(self) -> FileLook:
+        """Return what the first of the files looks like."""
+        values = self._values(self.encoding or next(iter(self._possible_encodings), None))
+        return FileLook(self._first.format, values.encoding, values.delimiter, values.row_count, values.lists)
+
+    @cached_property
+    def _first(self) -> InputFile:
+        return next(unpacked(find_files(self.paths)))
+
+    @cached_property
+    def _possible_encodings(self) -> dict[str, str]:
+        return {} if self.encoding else possible_encodings(self._first)
+
+    def _values(self, encoding: str | None, spread: str = "") -> FileValues:
+        key = encoding, spread
+        if key not in self._read:
+            self._read[key] = FileValues.read(self.paths, encoding, spread)
+        return self._read[key]
+
+    def _kind_of(self, values: FileValues, answers: Mapping[str, str]) -> tuple[MappingKind, OpenQuestion | None]:
+        if self.kind or (known := kind_of(values)) is None:
+            choices = tuple(MappingKind)
+            question = OpenQuestion(ROWS, "what the rows are", choices, MappingKind.EVENTS)
+            return self.kind or MappingKind(question.checked(answers.get(ROWS, question.guess))), question
+        return known, None
+
+    def _rows_of(
+        self, values: FileValues, kind: MappingKind, answers: Mapping[str, str]
+    ) -> tuple[FileValues, OpenQuestion | None]:
+        """Return the values of what is a row, and the question about lists, if there is one."""
+        lists = {one: count for one in values.lists.items if (count := item_field_count(one.members))}
+        if kind is MappingKind.ORDERS and lists:
+            return self._order_rows(values, lists, answers)
+        if kind is not MappingKind.EVENTS or not lists:
+            return values.without_lists(), None
+        items = max(lists, key=lambda one: lists[one])
+        if items.most == 1:
+            return values, None
+        sentence = (
+            f"which product an event has, as its list {items.path} has up to {items.most}: the first one, or none"
         )
+        question = OpenQuestion(LIST, sentence, (FIRST_ITEM, NO_LIST), FIRST_ITEM)
+        return (values if answers.get(LIST) == FIRST_ITEM else values.without_lists()), question
 
-    def _field(self, name: str) -> str:
-        if name in {EVENT.time, ORDER.time}:
-            return self._time(name)
-        if name == "payment_amount" and name not in self.found and {UNIT_PRICE, "quantity"} <= self.found.keys():
-            return self._price_times_quantity()
-        if name not in self.found:
-            missing = self._ask(name, f"the column that has the {name}")
-            return f'  {name}: "{missing}"'
-        value = self.found[name].value
-        is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
-        if value.is_column:
-            return f"  {name}: {_origin(name, value.path[0], 'trim: true, lower: true' if is_email else '')}"
-        sql = f"lower(trim({value.sql}))" if is_email else value.sql
-        return f"  {name}: {{expression: {json.dumps(sql, ensure_ascii=False)}, optional: true}}"
-
-    def _time(self, name: str) -> str:
-        if name not in self.found:
-            return f'  {name}: "{self._ask(name, "the column that has the time")}"'
-        value = self.found[name].value
-        forms = self.values.time_formats(value)
-        parts = [f"column: {json.dumps(value.path[0], ensure_ascii=False)}"]
-        if not value.is_column:
-            parts = [f"expression: {json.dumps(value.sql, ensure_ascii=False)}"]
-        if len(forms) > 1:
-            example = self.values.counts(value, 1)[0][0]
-            form = self._ask(FORMAT, f"how times such as {example} are written", tuple(forms))
-            parts.append(f'format: "{form}"')
-        elif forms[0] != "iso":
-            parts.append(f"format: {json.dumps(forms[0])}")
-        if not forms[0].startswith("epoch") and not (forms == ["iso"] and self.values.has_zone(value)):
-            example = self.values.counts(value, 1)[0][0]
-            zone = self._ask(ZONE, f"the time zone of times such as {example}, {ZONES}")
-            parts.append(f'timezone: "{zone}"')
-        return f"  {name}: {{{', '.join(parts)}}}"
-
-    def _numerals(self) -> list[str]:
-        """Return the lines that say how numbers are written; none if as the platform writes them."""
-        amounts = [self.found[name].value for name in AMOUNTS if name in self.found]
-        forms = {value: forms for value in amounts if (forms := self.values.number_forms(value)) != [WHOLE]}
-        lines = ["currency_signs: remove"] if any(map(self.values.has_signs, amounts)) else []
-        if not forms:
-            return lines
-        first = next(iter(forms))
-        common = [form for form in forms[first] if all(form in others for others in forms.values())] or forms[first]
-        if len({form[0] for form in common}) > 1:
-            example = self.values.counts(first, 1)[0][0]
-            decimal = self._ask(DECIMAL, f"the sign before the decimals of amounts such as {example}", (".", ","))
-            return [*lines, f'decimal: "{decimal}"', f'thousands: "{{{THOUSANDS}}}"']
-        if WHOLE in common:
-            return lines
-        decimal = common[0][0]
-        return [*lines, f'decimal: "{decimal}"', f'thousands: "{OTHER_SEPARATOR[decimal]}"']
-
-    def _price_times_quantity(self) -> str:
-        price, quantity = self.found[UNIT_PRICE].value, self.found["quantity"].value
-        column, times = (json.dumps(value.path[0], ensure_ascii=False) for value in (price, quantity))
-        if price.is_column and quantity.is_column:
-            return f"  payment_amount: {{column: {column}, times: {times}}}"
-        product = f"({price.sql})::DECIMAL(18, 4) * ({quantity.sql})::DECIMAL(18, 4)"
-        return f"  payment_amount: {{expression: {json.dumps(product, ensure_ascii=False)}}}  # price and quantity"
-
-    def _event_types(self) -> list[str]:
-        if "event_type" not in self.found:
-            return []
-        counts = self.values.counts(self.found["event_type"].value)
-        known = [(theirs, known_event_type(theirs), count) for theirs, count in counts]
-        lines = [
-            f"  {json.dumps(theirs, ensure_ascii=False)}: {ours}  # {count:,} rows"
-            for theirs, ours, count in known
-            if ours and ours != theirs
-        ]
-        stay = [f"  # {theirs}: {count:,} rows, stays as it is" for theirs, ours, count in known if not ours]
-        return ["event_types:" if lines else "# event_types:", *lines, *stay] if lines or stay else []
-
-    def _statuses(self) -> list[str]:
-        if "status" not in self.found:
-            return []
-        counts = self.values.counts(self.found["status"].value, 50)
-        refunded = ("refund", "return", "retour", "erstattet", "rembours", "devuel", "storno", "cancel")
-        lines = []
-        for theirs, count in counts:
-            ours = "refunded" if any(word in theirs.lower() for word in refunded) else "shipped"
-            lines.append(f"  {json.dumps(theirs, ensure_ascii=False)}: {ours}  # {count:,} rows; check this")
-        return ["statuses:", *lines]
+    def _order_rows(
+        self, values: FileValues, lists: Mapping[ItemList, int], answers: Mapping[str, str]
+    ) -> tuple[FileValues, OpenQuestion | None]:
+        paths = [one.path for one in sorted(lists, key=lambda one: -lists[one])]
+        likely = [one.path for one, count in lists.items() if count > 1]
+        if len(likely) == 1:
+            return self._values(values.encoding, likely[0]), None
+        sentence = f"of which list each element is an order line ({NO_LIST}: a line per order)"
+        question = OpenQuestion(LIST, sentence, (*paths, NO_LIST), paths[0])
+        path = answers.get(LIST, NO_LIST)
+        return (values.without_lists() if path == NO_LIST else self._values(values.encoding, path)), question
 
 
-def _origin(name: str, column: str, operations: str) -> str:
-    quoted = json.dumps(column, ensure_ascii=False)
-    needed = name in {*EVENT.required, *ORDER.required, EVENT.id, ORDER.id}
-    options = [part for part in (operations, "" if needed else "optional: true") if part]
-    return f"{{column: {quoted}, {', '.join(options)}}}" if options else quoted
+def _check(questions: Sequence[OpenQuestion], answers: Mapping[str, str]) -> None:
+    for question in questions:
+        if question.key in answers:
+            question.checked(answers[question.key])
+
+
+def _with_open_list(lines: Sequence[str], question: OpenQuestion, kind: MappingKind) -> list[str]:
+    """Return the lines of a mapping with one that is refused until it says what becomes of a list."""
+    key = "rows" if kind is MappingKind.ORDERS else "explode"
+    remedy = "rows: {line: PATH OF THE LIST}, or no such line" if key == "rows" else "no such line, or init again"
+    return [f'{key}: "{OPEN}"  # OPEN: {shown(question.sentence)}: write {remedy}', *lines]
+
+
+Reading = FileReading | CustomerReading
+
+
+@contextmanager
+def read_by(search: MappingSearch, proposal: MappingProposal, folder: Path | None = None) -> Iterator[Reading]:
+    """Read the files by a proposal, whose mapping stands in a temporary folder meanwhile.
+
+    Raises:
+        EcomError: They cannot be read by it.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        mapping = Path(place) / "preview.yaml"
+        mapping.write_text(proposal.text, encoding="utf-8")
+        if proposal.kind is MappingKind.CUSTOMERS:
+            yield CustomerReading.open(search.paths, str(mapping), search.settings)
+        else:
+            is_events = proposal.kind is MappingKind.EVENTS
+            yield FileReading.open(search.paths, str(mapping), is_events=is_events, settings=search.settings)

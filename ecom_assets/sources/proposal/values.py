@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import duckdb
@@ -19,9 +19,12 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import json_pointer
 from ecom_assets.sources.files.text_blocks import UTF_8, as_utf_8, marked_encoding
 from ecom_assets.sources.files.unpacked import unpacked
+from ecom_assets.sources.proposal.lists import RecordLists
 from ecom_assets.warehouse.sql_text import ident, instant, select, text
 
 TABLE = "values_of_file"
+FIRST = "0"
+"""The place of the first element of a list within a path."""
 DELIMITERS = (",", ";", "\t", "|")
 MOST_ODD_SHARE = 0.05
 """A format must read so many of a column's values; the rest are damaged rows."""
@@ -39,22 +42,32 @@ NUMBERS = {
 """How amounts are written, by the separator of decimals: `1234.50`, `1.234,50` and `1,234.50`."""
 WHOLE = "."
 """The only form of whole numbers, which all forms read alike."""
+CLOCK = r"\d{1,2}:\d\d(:\d\d)?( ?[APap][Mm])?"
 EMAIL = r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"
 ZONED = r"(Z|UTC|[+-]\d\d(:?\d\d)?)$"
 
 
 @dataclass(frozen=True)
 class Value:
-    """A value that rows have: its path, and its SQL over the columns of the file."""
+    """A value that rows have: its path, and its SQL over the columns of the file.
+
+    `joined` is the column of the time of day beside a column of days, if the value is both.
+    """
 
     path: tuple[str, ...]
     sql: str
     place: int
+    joined: str = ""
 
     @property
     def name(self) -> str:
         """Return its path as text."""
         return ".".join(self.path)
+
+    @property
+    def last_name(self) -> str:
+        """Return the last part of its path, within a name with dots too."""
+        return self.path[-1].strip(".").rsplit(".", 1)[-1]
 
     @property
     def column(self) -> str:
@@ -76,21 +89,32 @@ class FileValues:
     delimiter: str
     encoding: str | None
     row_count: int
+    format: str = "csv"
+    lists: RecordLists = field(default_factory=RecordLists)
+    spread: str = ""
+    _counted: dict[str, list[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def read(cls, paths: Sequence[str], encoding: str | None = None) -> "FileValues":
-        """Read files whatever their columns; `encoding` is that of text files, None to recognize it.
+    def read(cls, paths: Sequence[str], encoding: str | None = None, spread: str = "") -> "FileValues":
+        """Read files whatever their columns.
+
+        Args:
+            paths: The files.
+            encoding: That of text files; None to recognize it.
+            spread: The path of a list of JSON records, each element of which is a row; empty for a row per record.
 
         Raises:
             SourceError: They cannot be read, or have no rows.
         """
         con = duckdb.connect()
         files = [replace(file, encoding=encoding) for file in unpacked(find_files(paths))]
-        delimiter = delimiter_of(files[0])
-        columns = [name for name in columns_of(con, files[0], _whole(["?"], delimiter, encoding)).columns if name]
+        lists = RecordLists.in_file(files[0])
+        draft = {"delimiter": delimiter_of(files[0]), "encoding": encoding, **shape_keys(lists.records, spread)}
+        known_columns = columns_of(con, files[0], _whole(["?"], draft)).columns
+        columns = [name for name in known_columns if name]
         if not columns:
             raise SourceError(f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet.")
-        opened = RecordFiles.open(con, paths, _whole(columns, delimiter, encoding))
+        opened = RecordFiles.open(con, paths, _whole(columns, draft))
         rows = select("properties AS p", f"({opened.received_sql()})", "malformed_row IS NULL")
         con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
         values = tuple(
@@ -102,12 +126,42 @@ class FileValues:
         if not count:
             raise SourceError(f"{files[0].name} holds no rows that can be read; give a file that does.")
         known = None if files[0].format == "parquet" else with_encoding(opened.files()[0]).encoding
-        return cls(con, values, delimiter, known, count)
+        read = cls(con, values, draft["delimiter"], known, count, files[0].format, lists, spread)
+        return read.with_joined_times()
+
+    def without_lists(self) -> "FileValues":
+        """Return the values without those of the first elements of lists."""
+        return replace(self, values=tuple(value for value in self.values if FIRST not in value.path))
+
+    def with_joined_times(self) -> "FileValues":
+        """Return the values and, where days and times of day are two columns, both as one value."""
+        clocks = [value for value in self.values if 0 < self.filled(value) == self.matching(value, CLOCK)]
+        days = [value for value in self.values if clocks and value.is_column and self._are_days(value)]
+        if not days:
+            return self
+        day = days[0]
+        # Of several clocks, such as that of the order and that of its delivery, the next one after the day.
+        clock = min(clocks, key=lambda value: (value.place < day.place, abs(value.place - day.place)))
+        both = replace(day, place=len(self.values), joined=clock.path[0], sql=f"concat_ws(' ', {day.sql}, {clock.sql})")
+        joined = select(f"*, concat_ws(' ', {day.column}, {clock.column}) AS {both.column}", TABLE)
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {joined}")
+        return replace(self, values=(both, *self.values)) if self.time_formats(both) else self
+
+    def _are_days(self, value: Value) -> bool:
+        forms = self.time_formats(value)
+        has_clock = self.one(f"count(*) FILTER (contains({value.column}, ':'))")
+        return bool(forms) and not has_clock and not forms[0].startswith("epoch")
 
     def one(self, expression: str, *, where: str = "") -> Any:  # noqa: ANN401 (whatever the expression is)
         """Return the value of an aggregate."""
-        ((result,),) = self.con.execute(select(expression, TABLE, where)).fetchall()
+        ((result,),) = self._rows(select(expression, TABLE, where))
         return result
+
+    def _rows(self, statement: str) -> list[Any]:
+        """Return the rows of a statement; the same is asked again for each field and each answer."""
+        if statement not in self._counted:
+            self._counted[statement] = self.con.execute(statement).fetchall()
+        return self._counted[statement]
 
     def filled(self, value: Value) -> int:
         """Return how many rows have a value."""
@@ -117,10 +171,14 @@ class FileValues:
         """Return how many different values there are."""
         return int(self.one(f"count(DISTINCT {value.column})"))
 
+    def are_unique(self, values: Sequence[Value]) -> bool:
+        """Return whether no two rows have the same values, and every row has them."""
+        return bool(self.one(f"count(DISTINCT ({', '.join(value.column for value in values)}))") == self.row_count)
+
     def counts(self, value: Value, most: int = 200) -> list[tuple[str, int]]:
         """Return values with their number of rows, the most frequent first."""
         grouped = select(f"{value.column}, count(*)", TABLE, f"{value.column} IS NOT NULL", value.column)
-        return list(self.con.execute(f"{grouped} ORDER BY 2 DESC, 1 LIMIT {most}").fetchall())
+        return list(self._rows(f"{grouped} ORDER BY 2 DESC, 1 LIMIT {most}"))
 
     def matching(self, value: Value, pattern: str) -> int:
         """Return how many values are as a whole of a pattern."""
@@ -140,7 +198,7 @@ class FileValues:
                 return [form]
         forms = ["iso", *(f"{date}{clock}" for date in DATES for clock in CLOCKS)]
         counted = [f"count({instant(value.column, [form], 'UTC')})" for form in forms]
-        read = self.con.execute(select(counted, TABLE)).fetchall()[0]
+        read = self._rows(select(counted, TABLE))[0]
         best = max(read)
         if best < filled * (1 - MOST_ODD_SHARE):
             return []
@@ -157,7 +215,7 @@ class FileValues:
         filled = self.filled(value)
         counted = [f"count({form.number_sql(value.column)})" for form in NUMBERS.values()]
         counted.append(f"count(*) FILTER (regexp_full_match({value.column}, '-?\\d+'))")
-        *read, whole = self.con.execute(select(counted, TABLE)).fetchall()[0]
+        *read, whole = self._rows(select(counted, TABLE))[0]
         if not filled or max(read) < filled * (1 - MOST_ODD_SHARE):
             return []
         if whole == max(read):
@@ -189,13 +247,17 @@ def _columns_by(lines: Sequence[str], delimiter: str) -> tuple[float, int]:
     return sum(width == widths[0] for width in widths) / len(widths), widths[0]
 
 
-def _whole(columns: Sequence[str], delimiter: str, encoding: str | None) -> EventMapping:
+def shape_keys(records: str, spread: str) -> dict[str, Any]:
+    """Return the keys of a mapping that say what the rows of JSON documents are."""
+    return {**({"records": records} if records else {}), **({"rows": {"line": spread}} if spread else {})}
+
+
+def _whole(columns: Sequence[str], draft: dict[str, Any]) -> EventMapping:
     """Return a mapping that keeps all columns, as JSON, of whatever rows."""
     members = ", ".join(f"{text(name)}, {ident(name)}" for name in columns)
     return EventMapping.model_validate({
         "name": "init",
-        "delimiter": delimiter,
-        "encoding": encoding,
+        **draft,
         "other_columns": "ignore",
         "fields": {
             "event_id": {"hash_of": columns, "equal_rows": "merge", "optional": ["*"]},
@@ -215,8 +277,10 @@ def _paths(
         inner = _members(con, path) if depth else []
         if inner:
             yield from _paths(con, [(*path, name) for name in inner], depth - 1)
-        else:
-            yield path, _sql_of(path)
+            continue
+        yield path, _sql_of(path)
+        if depth and (members := _members(con, (*path, FIRST))):
+            yield from ((inside, _sql_of(inside)) for name in members for inside in [(*path, FIRST, name)])
 
 
 def _members(con: duckdb.DuckDBPyConnection, path: tuple[str, ...]) -> list[str]:

@@ -1,0 +1,257 @@
+"""A mapping of events or order lines by the names and values of columns, with the answers that are there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ecom_assets.sources.files.mapping import EVENT, ORDER, RecordKind
+from ecom_assets.sources.files.text_blocks import UTF_8
+from ecom_assets.sources.proposal.fields import (
+    NUMBERS_OF,
+    UNIT_PRICE,
+    FoundField,
+    MappingKind,
+    bare,
+    candidates,
+    found_fields,
+    known_event_type,
+)
+from ecom_assets.sources.proposal.order_states import OrderStates, order_states, rows_lines
+from ecom_assets.sources.proposal.questions import (
+    COLUMNS,
+    DECIMAL,
+    FORMAT,
+    OPEN,
+    ZONE,
+    ZONES,
+    OpenQuestion,
+    quoted,
+    quoted_list,
+    require_answer,
+    shown,
+)
+from ecom_assets.sources.proposal.values import WHOLE, FileValues, Value
+
+RECORDS: Mapping[MappingKind, RecordKind] = {MappingKind.EVENTS: EVENT, MappingKind.ORDERS: ORDER}
+OTHER_SEPARATOR = {".": ",", ",": "."}
+ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
+"""What stands in a list of orders that has one row per order and no lines."""
+NET_NAMES = frozenset({
+    "paymentamount", "linetotal", "netamount", "nettotal", "subtotal", "zwischensumme", "nettobetrag", "soustotal"
+})  # fmt: skip
+"""Names of amounts that shipping and taxes are not part of."""
+CHARGES_FOUND = ("shipping_amount", "tax_amount")
+NEEDED = {
+    "event_type": "what happened", "user_id": "who it was", "customer_id": "who ordered",
+    "payment_amount": "the amount", **dict.fromkeys(("event_timestamp", "date_time"), "the time"),
+    "id": "the customer's id or address",
+}  # fmt: skip
+"""What columns that a mapping must have are about."""
+
+
+@dataclass
+class Draft:
+    """A mapping that is being written, and the questions that come up."""
+
+    values: FileValues
+    kind: MappingKind
+    answers: Mapping[str, str]
+    questions: list[OpenQuestion] = field(default_factory=list)
+    found: dict[str, FoundField] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the fields."""
+        columns = {name: self.answers[name] for name in COLUMNS if name in self.answers}
+        self.found = dict(found_fields(self.values, self.kind, columns))
+        if not self._has_row_per_order():  # a charge of a whole order would be counted once per line
+            self.found = {name: match for name, match in self.found.items() if name not in CHARGES_FOUND}
+
+    def lines(self) -> list[str]:
+        """Return the lines of the mapping, but for those about the encoding and the shape of the file."""
+        kind = RECORDS[self.kind]
+        is_events = self.kind is MappingKind.EVENTS
+        names = [name for name in kind.required if name != kind.id]
+        if is_events and not {"user_id", "session_id"} & self.found.keys():
+            names.append("user_id")
+        self.complete(names)
+        names += [name for name in self.found if name not in {*names, kind.id, UNIT_PRICE}]
+        states = None if is_events else order_states(self.values, self.found)
+        if states and states.are_final:
+            names.remove("status")
+        fields = [self._id(kind.id, states), *(self._field(name) for name in names)]
+        return [
+            *file_lines(self.values),
+            *(states.shape_lines if states else rows_lines(self.values)),
+            *self._numerals(),
+            "fields:",
+            *fields,
+            *(states.field_lines if states else []),
+            *(self._event_types() if is_events else []),
+            "other_columns: properties" if is_events else "other_columns: ignore",
+        ]
+
+    def complete(self, names: list[str]) -> None:
+        """Ask for the columns that are needed and were not found."""
+        has_price = {UNIT_PRICE, "quantity"} <= self.found.keys()
+        for name in names:
+            if name in self.found or (name == "payment_amount" and (has_price or self._is_price_of_one())):
+                continue
+            if name in ONE_PER_ORDER and not self.values.spread:
+                continue
+            choices = candidates(self.values, name, self.found)
+            require_answer(choices, NEEDED.get(name, name))
+            self.ask(name, f"the column that says {NEEDED.get(name, name)}", choices)
+
+    def ask(self, key: str, sentence: str, choices: tuple[str, ...] = (), guess: str = "") -> str:
+        """Return the answer to a question as a scalar, and keep the question."""
+        if key not in {question.key for question in self.questions}:
+            self.questions.append(OpenQuestion(key, sentence, choices, guess or (*choices, "UTC")[0]))
+        return quoted(self.answers.get(key, OPEN))
+
+    def marked(self, line: str, *keys: str) -> str:
+        """Return a line with a mark for each question in it that nobody has answered."""
+        still_open = [one.sentence for one in self.questions if one.key in keys and one.key not in self.answers]
+        return f"{line}  # OPEN: {'; '.join(map(shown, still_open))}" if still_open else line
+
+    def _has_row_per_order(self) -> bool:
+        order = self.found.get("order_id")
+        if order is None or self.values.spread:
+            return False
+        return self.values.different(order.value) == self.values.row_count
+
+    def _is_price_of_one(self) -> bool:
+        """Return whether rows have a price and no quantity: one item each."""
+        return UNIT_PRICE in self.found and "quantity" not in self.found and "payment_amount" not in self.found
+
+    def _id(self, name: str, states: OrderStates | None) -> str:
+        kinds = ["_row"] if states and states.are_final else []  # the sale and the refund of a line
+        if name in self.found and not kinds:
+            return self._field(name)
+        if self.values.spread and "order_id" in self.found:
+            columns = [self.found["order_id"].value.path[0], "_position", *kinds]
+            return f"  {name}: {{hash_of: {quoted_list(columns)}}}  # the place within its order"
+        columns = [*dict.fromkeys(value.path[0] for value in self._unique(name)), *kinds]
+        is_unique = len(columns) < len(self.values.values)
+        why = "a line keeps its id when its state changes" if is_unique else "no column is unique"
+        return f"  {name}: {{hash_of: {quoted_list(columns)}, optional: ['*']}}  # {why}"
+
+    def _unique(self, name: str) -> tuple[Value, ...]:
+        """Return the values that tell the rows apart: the id, an order with its item, or all."""
+        names = [name] if name in self.found else ["order_id", "item_id"] if self.kind is MappingKind.ORDERS else []
+        keys = tuple(self.found[one].value for one in names if one in self.found)
+        return keys if keys and self.values.are_unique(keys) else self.values.values
+
+    def _field(self, name: str) -> str:
+        if name not in self.found:
+            return self._field_without_column(name)
+        value = self.found[name].value
+        if name == RECORDS[self.kind].time:
+            return self._time(name)
+        if charges := self._charges_in(name, value):
+            return f"  {name}: {{column: {quoted(value.path[0])}, less: {quoted_list(charges)}}}  # check this"
+        is_email = name in {"user_id", "customer_id"} and self.values.are_emails(value)
+        if value.is_column:
+            return f"  {name}: {self._origin(name, value, self._operations(name, value, is_email=is_email))}"
+        sql = f"lower(trim({value.sql}))" if is_email else value.sql
+        return f"  {name}: {{expression: {quoted(sql)}, optional: true}}"
+
+    def _field_without_column(self, name: str) -> str:
+        if name == "payment_amount" and UNIT_PRICE in self.found:
+            return self._price_times_quantity()
+        if name in ONE_PER_ORDER and not self.values.spread:
+            return f"  {name}: {{constant: {ONE_PER_ORDER[name]}}}  # a row per order"
+        return self.marked(f'  {name}: "{OPEN}"', name)
+
+    def _operations(self, name: str, value: Value, *, is_email: bool) -> str:
+        if is_email:
+            return "trim: true, lower: true"
+        is_of_order = self.kind is MappingKind.ORDERS and name in NUMBERS_OF
+        # Refunds are below zero in the file; here their state says it.
+        return "absolute: true" if is_of_order and self.values.matching(value, "-.*") else ""
+
+    def _charges_in(self, name: str, value: Value) -> list[str]:
+        """Return the columns of charges that an amount holds, by its name: the total of an order."""
+        if name != "payment_amount" or not value.is_column or bare(value.last_name) in NET_NAMES:
+            return []
+        charges = [self.found[charge].value for charge in CHARGES_FOUND if charge in self.found]
+        return [charge.path[0] for charge in charges if charge.is_column]
+
+    def _origin(self, name: str, value: Value, operations: str) -> str:
+        kind = RECORDS[self.kind]
+        is_needed = name in {*kind.required, kind.id}
+        options = [part for part in (operations, "" if is_needed else "optional: true") if part]
+        return f"{{column: {quoted(value.path[0])}, {', '.join(options)}}}" if options else quoted(value.path[0])
+
+    def _time(self, name: str) -> str:
+        value = self.found[name].value
+        parts = [f"column: {quoted(value.path[0])}"]
+        if value.joined:
+            parts = [f"join: {quoted_list([value.path[0], value.joined])}"]
+        elif not value.is_column:
+            parts = [f"expression: {quoted(value.sql)}"]
+        parts += self.time_options(value)
+        return self.marked(f"  {name}: {{{', '.join(parts)}}}", FORMAT, ZONE)
+
+    def time_options(self, value: Value) -> list[str]:
+        """Return the options of a time: its format and its zone, as far as its values do not say them."""
+        forms = self.values.time_formats(value)
+        example = shown(self.values.counts(value, 1)[0][0])
+        options = []
+        if len(forms) > 1:
+            options.append(f"format: {self.ask(FORMAT, f'how times such as {example} are written', tuple(forms))}")
+        elif forms[0] != "iso":
+            options.append(f"format: {quoted(forms[0])}")
+        if not forms[0].startswith("epoch") and not (forms == ["iso"] and self.values.has_zone(value)):
+            options.append(f"timezone: {self.ask(ZONE, f'the time zone of times such as {example}, {ZONES}')}")
+        return options
+
+    def _numerals(self) -> list[str]:
+        """Return the lines that say how numbers are written; none if as the platform writes them."""
+        amounts = [match.value for name, match in self.found.items() if name in NUMBERS_OF]
+        forms = {value: forms for value in amounts if (forms := self.values.number_forms(value)) != [WHOLE]}
+        lines = ["currency_signs: remove"] if any(map(self.values.has_signs, amounts)) else []
+        if not forms:
+            return lines
+        first = next(iter(forms))
+        common = [form for form in forms[first] if all(form in others for others in forms.values())] or forms[first]
+        if len({form[0] for form in common}) > 1:
+            example = shown(self.values.counts(first, 1)[0][0])
+            decimal = self.ask(DECIMAL, f"the sign before the decimals of amounts such as {example}", (".", ","))
+            thousands = quoted(OTHER_SEPARATOR.get(self.answers.get(DECIMAL, ""), OPEN))
+            return [
+                *lines, self.marked(f"decimal: {decimal}", DECIMAL), self.marked(f"thousands: {thousands}", DECIMAL)
+            ]  # fmt: skip
+        if WHOLE in common:
+            return lines
+        decimal = common[0][0]
+        return [*lines, f'decimal: "{decimal}"', f'thousands: "{OTHER_SEPARATOR[decimal]}"']
+
+    def _price_times_quantity(self) -> str:
+        price = self.found[UNIT_PRICE].value
+        if "quantity" not in self.found:
+            return f"  payment_amount: {self._origin('payment_amount', price, '')}  # one item a row"
+        quantity = self.found["quantity"].value
+        if price.is_column and quantity.is_column:
+            return f"  payment_amount: {{column: {quoted(price.path[0])}, times: {quoted(quantity.path[0])}}}"
+        product = f"({price.sql})::DECIMAL(18, 4) * ({quantity.sql})::DECIMAL(18, 4)"
+        return f"  payment_amount: {{expression: {quoted(product)}}}  # price and quantity"
+
+    def _event_types(self) -> list[str]:
+        if "event_type" not in self.found:
+            return []
+        counts = self.values.counts(self.found["event_type"].value)
+        known = [(theirs, known_event_type(theirs), count) for theirs, count in counts]
+        lines = [
+            f"  {quoted(theirs)}: {ours}  # {count:,} rows" for theirs, ours, count in known if ours and ours != theirs
+        ]
+        stay = [f"  # {shown(theirs)}: {count:,} rows, stays as it is" for theirs, ours, count in known if not ours]
+        return ["event_types:" if lines else "# event_types:", *lines, *stay] if lines or stay else []
+
+
+def file_lines(values: FileValues) -> list[str]:
+    """Return the lines that say how a file is split into rows and columns."""
+    lines = [] if values.delimiter == "," else [f"delimiter: {quoted(values.delimiter)}"]
+    if values.encoding not in {None, UTF_8}:
+        lines.append(f"encoding: {values.encoding}  # its lines are not UTF-8")
+    if values.lists.records:
+        lines.append(f"records: {quoted(values.lists.records)}")
+    return lines

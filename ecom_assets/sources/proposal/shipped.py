@@ -1,0 +1,92 @@
+"""The shipped mappings that read files, and which of them fits best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+
+from ecom_assets.errors import EcomError
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.reading import CustomerReading, file_mappings
+from ecom_assets.sources.files.columns import columns_of
+from ecom_assets.sources.files.fit import columns_used, needed_columns
+from ecom_assets.sources.files.formats import find_files
+from ecom_assets.sources.files.mapping import EventMapping, OrderMapping, RecordMapping, load, shipped
+from ecom_assets.sources.files.reading import FileReading
+from ecom_assets.sources.files.records import DUPLICATE
+from ecom_assets.sources.files.unpacked import unpacked
+from ecom_assets.sources.proposal.fields import MappingKind
+
+KINDS: Final[dict[MappingKind, type[RecordMapping]]] = {
+    MappingKind.EVENTS: EventMapping, MappingKind.ORDERS: OrderMapping
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ShippedFit:
+    """A shipped mapping that reads the files."""
+
+    name: str
+    kind: MappingKind
+    columns: tuple[str, ...]
+    known_count: int
+    filled_count: int
+    clean_count: int
+    row_count: int
+
+    @property
+    def why(self) -> str:
+        """Return why it fits, in a sentence."""
+        known = ", ".join(self.columns[:6])
+        return f"{self.name} fits best: it knows {known}; of {self.row_count:,} rows {self.clean_count:,} are clean."
+
+
+def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | None = None) -> list[ShippedFit]:
+    """Return the shipped mappings of a kind that read files, the best first.
+
+    The best is the one by which the most rows are clean, then the most fields filled; then the simplest. Mappings of
+    customers need little more than an address, so they count only where nothing else reads the files.
+    """
+    kinds = [one for one in KINDS if kind in {None, one}]
+    fits = [
+        fit for one in kinds for name in shipped(KINDS[one]) if (fit := _tried(paths, one, name, settings)) is not None
+    ]
+    if not fits and kind in {None, MappingKind.CUSTOMERS}:
+        fits = [fit for name in file_mappings() if (fit := _tried_customers(paths, name, settings)) is not None]
+    return sorted(fits, key=lambda fit: (fit.clean_count, fit.filled_count, -fit.known_count), reverse=True)
+
+
+def _tried(paths: Sequence[str], kind: MappingKind, name: str, settings: Settings) -> ShippedFit | None:
+    try:
+        mapping = load(KINDS[kind], name)
+        with duckdb.connect() as con:
+            file = next(unpacked(find_files(paths)))
+            columns = columns_of(con, file, mapping).columns.keys()
+            known = {column for used in columns_used(con, mapping).values() for column in used}
+            if not needed_columns(con, mapping) <= columns:
+                return None
+        reading = FileReading.open(paths, name, is_events=kind is MappingKind.EVENTS, settings=settings)
+        rows = reading.rows
+    except EcomError:
+        return None
+    clean_count = rows.counted + rows.rejected.get(DUPLICATE, 0)  # a copy of a row that is counted is clean, too
+    if clean_count * 2 < rows.read:
+        return None
+    return ShippedFit(
+        name, kind, tuple(sorted(known & columns)), len(known), reading.filled_count, clean_count, rows.read
+    )
+
+
+def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> ShippedFit | None:
+    try:
+        reading = CustomerReading.open(paths, name, settings)
+    except EcomError:
+        return None
+    columns, known = reading.known_columns
+    # An address alone is in every file of orders, too.
+    if len(columns) < 4 or reading.clean_count * 2 < reading.row_count:  # noqa: PLR2004 (id, and who it is)
+        return None
+    return ShippedFit(
+        name, MappingKind.CUSTOMERS, columns, len(known), reading.filled_count, reading.clean_count, reading.row_count
+    )
