@@ -4,7 +4,7 @@ From the outside in that is: log, tracing, CORS, guard, cache, bounds, questions
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -116,11 +116,13 @@ def build_stack(
     app: FastAPI,
     served: ASGIApp | None = None,
     before_guard: BeforeGuard | None = None,
+    larger_bodies: Mapping[str, int] | None = None,
 ) -> ApiStack:
     """Return an app wrapped in its middleware.
 
-    `served` is wrapped in place of the app, if it is another ASGI application for it, and `before_guard` is middleware
-    that sees a request before the guard does, such as a login.
+    `served` is wrapped in place of the app, if it is another ASGI application for it, `before_guard` is middleware
+    that sees a request before the guard does, such as a login, and `larger_bodies` are the sizes of bodies that paths
+    take which are larger than `ECOM_API_MAX_BODY_BYTES`.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
@@ -137,6 +139,7 @@ def build_stack(
         max_body_bytes=settings.api_max_body_bytes,
         client_timeout_s=settings.api_client_timeout_s,
         answer_timeout_s=settings.api_timeout_s,
+        larger_bodies=larger_bodies,
     )
     if settings.api_cache_mb or redis:
         inner = AnswerCache(inner, app.state.served.version, AnswersInMemory(settings.api_cache_mb * MB), redis)

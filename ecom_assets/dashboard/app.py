@@ -23,6 +23,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -39,14 +40,26 @@ from ecom_assets.api.problems import REFUSED, TOO_DEEP, WRONG_SCOPE, RequestRefu
 from ecom_assets.api.store.store import IN_SCOPE, NothingPublishedError, PublishedStore
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.dashboard import sessions
-from ecom_assets.dashboard.page import Action, ActionRequest, ActionResult, DashboardPage, View, all_pages, read_filters
+from ecom_assets.dashboard.page import (
+    Action,
+    ActionRequest,
+    ActionResult,
+    DashboardPage,
+    Upload,
+    View,
+    all_pages,
+    read_filters,
+)
 from ecom_assets.dashboard.pages.boards import first_screen
 from ecom_assets.dashboard.rendering import render_login, render_message, render_page, sentence_of
+from ecom_assets.dashboard.samples import Samples
 from ecom_assets.dashboard.sessions import PREFIX, SESSION, SessionLogin, keep_message
 from ecom_assets.dashboard.static_files import send_file
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.settings import Settings
 
+MOST_FIELDS: Final = 20
+"""The most fields of a form with a file."""
 WRONG_KEY: Final = "This key is unknown or revoked."
 
 
@@ -55,19 +68,29 @@ class ForgedError(UsageError):
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return the fields of a form; of a field that is sent several times the last value."""
+    """Return the fields of a form without files; of a field that is sent several times the last value."""
     body = (await request.body()).decode("utf-8", "replace")
     return {name: values[-1] for name, values in parse_qs(body, keep_blank_values=True).items()}
+
+
+async def read_form_with_file(request: Request) -> tuple[dict[str, str], Upload | None]:
+    """Return the fields of a form, and the file in it; None if it has none."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await read_form(request), None
+    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+        files = [value for value in form.values() if isinstance(value, UploadFile)]
+        uploads = [Upload(file.filename or "", await file.read()) for file in files]
+        return {name: value for name, value in form.items() if isinstance(value, str)}, next(iter(uploads), None)
 
 
 def perform(page: DashboardPage, action: Action) -> Callable[[Request], Any]:
     """Return the endpoint of an action, which runs it if the caller may, and redirects to the page."""
 
     async def post(request: Request) -> Response:
-        form = await read_form(request)
+        form, upload = await read_form_with_file(request)
         check_form(request, form)
         check_scope(request, action)
-        sent = ActionRequest(request, {name: value for name, value in form.items() if name != "token"})
+        sent = ActionRequest(request, {name: value for name, value in form.items() if name != "token"}, upload)
         address = form.get("next", "")
         try:
             tone, result = "good", await run_in_threadpool(action.run, sent)
@@ -165,10 +188,17 @@ def build_dashboard_stack(settings: Settings) -> ApiStack:
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.
     """
+    Samples(settings.home).remove_old()
     return build_stack(
         settings,
         build_dashboard_app(settings),
         before_guard=lambda app, credentials: SessionLogin(app, credentials, settings.home),
+        larger_bodies={
+            f"{page.address}/{action.path}": action.max_body_bytes
+            for page in all_pages()
+            for action in page.actions
+            if action.max_body_bytes
+        },
     )
 
 

@@ -4,6 +4,7 @@ The server limits the time to send the headers (`api/connections.py`).
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -18,10 +19,19 @@ from ecom_assets.api.streams import is_stream
 class RequestBounds:
     """ASGI middleware that reads the whole body of a request, within limits, before the app sees the request."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, client_timeout_s: float, answer_timeout_s: float) -> None:
-        """Wrap the app with the limits."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        client_timeout_s: float,
+        answer_timeout_s: float,
+        larger_bodies: Mapping[str, int] | None = None,
+    ) -> None:
+        """Wrap the app with the limits; `larger_bodies` has those of paths that take files."""
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._larger_bodies = larger_bodies or {}
         self._client_timeout_s = client_timeout_s
         self._answer_timeout_s = answer_timeout_s
         self._ending: set[asyncio.Future[None]] = set()
@@ -43,13 +53,14 @@ class RequestBounds:
             await self._answer(scope, body, receive, send)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | RequestRefusal:
-        detail = f"The body is larger than {self._max_body_bytes} bytes; send it in parts."
+        max_body_bytes = max(self._max_body_bytes, self._larger_bodies.get(scope["path"], 0))
+        detail = f"The body is larger than {max_body_bytes} bytes; send it in parts."
         too_large = RequestRefusal(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", detail, {"connection": "close"}
         )
         headers = dict(scope["headers"])
         announced = headers.get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self._max_body_bytes:
+        if announced.isdigit() and int(announced) > max_body_bytes:
             return too_large
         if announced == b"0" and b"transfer-encoding" not in headers:
             return b""
@@ -58,7 +69,7 @@ class RequestBounds:
             async with asyncio.timeout(self._client_timeout_s):
                 async for part in Request(scope, receive).stream():
                     body += part
-                    if len(body) > self._max_body_bytes:
+                    if len(body) > max_body_bytes:
                         return too_large
         except TimeoutError:
             detail = f"The body did not come within {self._client_timeout_s:g} s; send it faster."

@@ -8,7 +8,8 @@ import re
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -442,9 +443,26 @@ def _writable(path: str, *, is_gzip: bool) -> IO[bytes]:
     return Path(path).open("wb")
 
 
-@cache
+_COPIES: ContextVar[Path | None] = ContextVar("copies", default=None)
+
+
+@contextmanager
+def copies_in(folder: Path) -> Iterator[None]:
+    """Have the copies of files made in a folder, by whose removal they go, too."""
+    token = _COPIES.set(folder)
+    try:
+        yield
+    finally:
+        _COPIES.reset(token)
+
+
 def copies_folder() -> Path:
-    """Return the folder of copies, which is removed when the process ends."""
+    """Return the folder of copies: that of `copies_in`, else one that is removed when the process ends."""
+    return _COPIES.get() or _folder_of_process()
+
+
+@cache
+def _folder_of_process() -> Path:
     # The SQL that reads a copy can run long after the copy was made, so copies stay until the process ends.
     folder = tempfile.TemporaryDirectory(prefix="ecom_events_")
     atexit.register(folder.cleanup)

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.reading import CustomerReading
 from ecom_assets.sources.files.formats import InputFile, find_files
@@ -23,6 +24,8 @@ from ecom_assets.sources.proposal.shipped import ShippedFit, shipped_fits
 from ecom_assets.sources.proposal.values import FileValues
 
 NO_LIST, FIRST_ITEM = "none", "first"
+OWN: Final = "own"
+"""In place of the name of a shipped mapping: one by the names and values of the columns."""
 LOCAL_EPOCHS: Final = {
     "mixpanel": "Times of Mixpanel projects created before 2023 are of the project's zone, written as UTC. The zone of "
     "the project (UTC for a project created since)"
@@ -74,16 +77,36 @@ class MappingSearch:
         """Return the shipped mappings that read the files, the best first."""
         return [] if self.encoding else shipped_fits(self.paths, self.settings, self.kind)
 
-    def proposal(self, answers: Mapping[str, str]) -> MappingProposal:
+    def proposal(self, answers: Mapping[str, str], mapping: str = "") -> MappingProposal:
         """Return the mapping with the answers so far.
+
+        Args:
+            answers: The answers, by the keys of the questions.
+            mapping: The name of a shipped mapping that fits, `OWN` for none of them; empty for the best.
 
         Raises:
             UsageError: An answer is not possible, or the files have nothing that a mapping needs.
             SourceError: They cannot be read.
         """
-        return self.of_shipped(self.fits[0], answers) if self.fits else self.of_values(answers)
+        fits = [] if mapping == OWN else self.fits
+        named = [fit for fit in fits if fit.name == mapping]
+        return self._of_shipped((named or fits)[0], answers) if fits else self._of_values(answers)
 
-    def of_shipped(self, fit: ShippedFit, answers: Mapping[str, str]) -> MappingProposal:
+    def accepted(self, answers: Mapping[str, str], mapping: str = "") -> tuple[dict[str, str], dict[str, str]]:
+        """Return the answers to questions that come up, and what is wrong with those that are not possible."""
+        result: dict[str, str] = {}
+        problems: dict[str, str] = {}
+        while True:
+            questions = self.proposal(result, mapping).questions
+            new = [one for one in questions if one.key in answers and one.key not in result | problems]
+            if not new:
+                return result, problems
+            try:
+                result[new[0].key] = new[0].checked(answers[new[0].key])
+            except UsageError as error:
+                problems[new[0].key] = str(error)
+
+    def _of_shipped(self, fit: ShippedFit, answers: Mapping[str, str]) -> MappingProposal:
         """Return a mapping that extends a shipped one."""
         lines = [f"extends: {fit.name}"]
         questions: tuple[OpenQuestion, ...] = ()
@@ -95,7 +118,7 @@ class MappingSearch:
             lines += ["fields:", f"  event_timestamp: {{timezone: {quoted(zone or OPEN)}}}{mark}"]
         return MappingProposal(fit.kind, (fit.why,), questions, tuple(lines))
 
-    def of_values(self, answers: Mapping[str, str]) -> MappingProposal:
+    def _of_values(self, answers: Mapping[str, str]) -> MappingProposal:
         """Return a mapping by the names and values of columns."""
         encodings = encoding_question(self._possible_encodings)
         encoding = self.encoding or answers.get(ENCODING) or next(iter(self._possible_encodings), None)
@@ -115,10 +138,10 @@ class MappingSearch:
         why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
         return MappingProposal(kind, tuple(why), questions, tuple(lines))
 
-    def guesses(self, answers: Mapping[str, str]) -> dict[str, str]:
+    def guesses(self, answers: Mapping[str, str], mapping: str = "") -> dict[str, str]:
         """Return answers for a preview only: those that are there, and a guess for each question that is open."""
         result = dict(answers)
-        while still_open := [one for one in self.proposal(result).questions if one.key not in result]:
+        while still_open := [one for one in self.proposal(result, mapping).questions if one.key not in result]:
             result |= {one.key: one.guess for one in still_open}
         return result
 
@@ -143,11 +166,10 @@ class MappingSearch:
         return self._read[key]
 
     def _kind_of(self, values: FileValues, answers: Mapping[str, str]) -> tuple[MappingKind, OpenQuestion | None]:
-        if self.kind or (known := kind_of(values)) is None:
-            choices = tuple(MappingKind)
-            question = OpenQuestion(ROWS, "what the rows are", choices, MappingKind.EVENTS)
-            return self.kind or MappingKind(question.checked(answers.get(ROWS, question.guess))), question
-        return known, None
+        if known := self.kind or kind_of(values):
+            return known, None
+        question = OpenQuestion(ROWS, "what the rows are", tuple(MappingKind), MappingKind.EVENTS)
+        return MappingKind(question.checked(answers.get(ROWS, question.guess))), question
 
     def _rows_of(
         self, values: FileValues, kind: MappingKind, answers: Mapping[str, str]

@@ -23,6 +23,8 @@ from ecom_assets.sources.proposal.lists import RecordLists
 from ecom_assets.warehouse.sql_text import ident, instant, select, text
 
 TABLE = "values_of_file"
+FEW, MOST_LOOKED_AT = 100, 20_000
+"""Values on which formats are tried first, and rows in which members of objects are looked for."""
 FIRST = "0"
 """The place of the first element of a list within a path."""
 DELIMITERS = (",", ";", "\t", "|")
@@ -196,14 +198,20 @@ class FileValues:
         for form, (low, high) in EPOCHS.items():
             if self.matching(value, rf"[1-9]\d{{{low - 1},{high - 1}}}(\.\d+)?") == filled:
                 return [form]
-        forms = ["iso", *(f"{date}{clock}" for date in DATES for clock in CLOCKS)]
-        counted = [f"count({instant(value.column, [form], 'UTC')})" for form in forms]
-        read = self._rows(select(counted, TABLE))[0]
-        best = max(read)
+        forms = self._possible_forms(value)
+        read = self._rows(select([_reading(value, form) for form in forms], TABLE))[0] if forms else ()
+        best = max(read, default=0)
         if best < filled * (1 - MOST_ODD_SHARE):
             return []
         found = [form for form, count in zip(forms, read, strict=True) if count == best]
         return ["iso"] if "iso" in found else found
+
+    def _possible_forms(self, value: Value) -> list[str]:
+        """Return the formats that read most of a few values, as trying all on a whole column takes long."""
+        forms = ["iso", *(f"{date}{clock}" for date in DATES for clock in CLOCKS)]
+        few = f"{select(value.column, TABLE, f'{value.column} IS NOT NULL')} LIMIT {FEW}"
+        counts = self._rows(select(["count(*)", *(_reading(value, form) for form in forms)], few))[0]
+        return [form for form, count in zip(forms, counts[1:], strict=True) if count > counts[0] / 2]
 
     def has_zone(self, value: Value) -> bool:
         """Return whether all times have a zone or an offset of their own."""
@@ -225,6 +233,10 @@ class FileValues:
     def has_signs(self, value: Value) -> bool:
         """Return whether any amount has the sign or the code of a currency beside it."""
         return bool(self.one(f"count(*) FILTER (regexp_matches({value.column}, '[\\p{{Sc}}A-Za-z]'))"))
+
+
+def _reading(value: Value, form: str) -> str:
+    return f"count({instant(value.column, [form], 'UTC')})"
 
 
 def delimiter_of(file: InputFile) -> str:
@@ -286,7 +298,8 @@ def _paths(
 def _members(con: duckdb.DuckDBPyConnection, path: tuple[str, ...]) -> list[str]:
     value = _cell(path)
     is_object = f"CASE WHEN json_valid({value}) THEN json_type({value}) = 'OBJECT' ELSE false END"
-    rows = con.execute(f"{select(value, 'rows_of_file', is_object)} LIMIT 1000").fetchall()
+    first = f"{select('p', 'rows_of_file')} LIMIT {MOST_LOOKED_AT}"
+    rows = con.execute(f"{select(value, first, is_object)} LIMIT 1000").fetchall()
     return list(dict.fromkeys(name for (cell,) in rows for name in json.loads(cell)))
 
 
