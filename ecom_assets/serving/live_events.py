@@ -26,6 +26,7 @@ from ecom_assets.questions.identity import identity_rule
 from ecom_assets.serving.earlier_links import EarlierLinks, PublishedLinks
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place, is_table, mapping_name
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import FreshFile, NewestFiles, newest_files
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
@@ -175,6 +176,7 @@ class LiveEvents:
         mapping = load_mapping(mapping_name(self._settings))
         try:
             opened = RecordFiles.open(con.con, [file.path for file in files], mapping, self._settings.timezone)
+            opened = Currencies.from_settings(self._settings).of_events(opened)
             rows = select(f"*, {number} AS batch", self._rows(opened), f"event_at >= TIMESTAMP '{since}'")
             con.con.execute(f"INSERT INTO {RAW} {rows}")
         except (EcomError, duckdb.Error):

@@ -10,6 +10,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import split_places
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
@@ -109,7 +110,8 @@ class ReceivedEventFiles:
 
     def received(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`."""
-        sql = received_rows(self.files, days, self.settings.events or SANDBOX, "event_date")
+        files = Currencies.from_settings(self.settings).of_events(self.files, days)
+        sql = received_rows(files, days, self.settings.events or SANDBOX, "event_date")
         return temporary(self.reader, VIEW, sql, "VIEW")
 
     def file_rows(self, days: Days | None) -> list[FileRows] | None:

@@ -17,7 +17,7 @@ from ecom_assets_tests.dashboard.test_pages import NEEDS as OF_PAGES
 
 NUMBER = "table=mart.revenue_daily&column=order_count&order_date=2026-01-20"
 WHY = "/v1/explain/mart/revenue_daily?where=order_date = 2026-01-20"
-UNASKED = {"experiment", "board-tile"}
+UNASKED = {"experiment", "board-tile", "mapping"}
 """Pages that ask nothing before a form is filled in, and for a number of the shop."""
 NEEDS = OF_PAGES | {"why": NUMBER}
 

@@ -1,5 +1,6 @@
 """Amounts of several currencies are converted by rates, or refused; they are never added up as they are."""
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -7,12 +8,16 @@ from typing import Any
 
 import ibis
 import pytest
+from pyarrow import csv, parquet
 
 from ecom_assets.errors import SourceError
+from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.checks import amounts_are_of_one_currency
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.resources import order_source_of
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.events import ReceivedEventFiles
+from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, order_line
@@ -97,3 +102,76 @@ def test_two_loads_of_different_currencies_fail_a_check() -> None:
 def test_rates_that_are_none_are_refused(tmp_path: Path, lines: list[str], sentence: str) -> None:
     with pytest.raises(SourceError, match=sentence):
         received(tmp_path, MIXED, currency="EUR", rates=rates_in(tmp_path, *lines))
+
+
+PAID = """name: paid
+fields:
+  event_id: id
+  event_type: type
+  event_timestamp: at
+  user_id: who
+  cart_value: {column: paid, optional: true}
+  currency: {column: money, optional: true}
+"""
+EVENTS = [
+    ("v", "product_view", "2026-07-01T10:00:00Z", "", ""),
+    ("a", "purchase", "2026-07-01T11:00:00Z", "10.00", "eur"),
+    ("b", "purchase", "2026-07-02T11:00:00Z", "20.00", "USD"),
+    ("c", "purchase", "2026-07-03T11:00:00Z", "30.00", "USD"),
+]
+COLUMNS = ("id", "type", "at", "who", "paid", "money")
+RATES = ("2026-07-01,USD,0.90", "2026-07-03,USD,0.80")
+
+
+def paid_files(tmp_path: Path, rows: Sequence[tuple[str, ...]] = EVENTS, suffix: str = "csv") -> dict[str, Any]:
+    """Write events with amounts of two currencies, and return the settings that read them."""
+    file, mapping = tmp_path / f"paid.{suffix}", tmp_path / "paid.yaml"
+    lines = [",".join(COLUMNS), *(f"{n},{kind},{at},u,{paid},{money}" for n, kind, at, paid, money in rows)]
+    file.write_text("\n".join(lines) + "\n")
+    if suffix == "parquet":
+        rows_as_text = csv.read_csv(
+            file, convert_options=csv.ConvertOptions(column_types=dict.fromkeys(COLUMNS, "string"))
+        )
+        parquet.write_table(rows_as_text, file)
+    mapping.write_text(PAID)
+    return {"events": str(file), "events_mapping": str(mapping)}
+
+
+def events_of(tmp_path: Path, own: dict[str, Any], first: date = FIRST, **settings: Any) -> dict[str, Decimal | None]:
+    source = ReceivedEventFiles(connect(), Settings(home=tmp_path / "home", **own, **settings), lambda _: None)
+    rows = source.received(Days.between(first, LAST + ONE_DAY)).to_pyarrow().to_pylist()
+    assert set(RawEvents.columns) - set(rows[0]) == set(), "the tables have no further column"
+    return {row["event_id"]: row["cart_amount"] for row in rows}
+
+
+def test_amounts_of_events_are_converted_and_what_was_received_stays(tmp_path: Path) -> None:
+    own, rates = paid_files(tmp_path), rates_in(tmp_path, *RATES)
+    # 20.00 at 0.90, and 30.00 at the newer 0.80.
+    expected = {"v": None, "a": Decimal("10.00"), "b": Decimal("18.00"), "c": Decimal("24.00")}
+    assert events_of(tmp_path, own, currency="EUR", rates=rates) == expected
+
+
+def test_events_of_several_currencies_are_refused_with_their_sums(tmp_path: Path) -> None:
+    own = paid_files(tmp_path)
+    with pytest.raises(SourceError, match=r"The events have amounts in USD 50\.00 in 2 events; EUR 10\.00 in 1 events"):
+        events_of(tmp_path, own)
+    # A run over the last day alone sees dollars only; without a set currency the others count, too.
+    with pytest.raises(SourceError, match=r"EUR 10\.00"):
+        events_of(tmp_path, own, LAST)
+    with pytest.raises(SourceError, match=r"no rate for USD from 2026-07-02 on \(1 events\)"):
+        events_of(tmp_path, own, currency="EUR", rates=rates_in(tmp_path, "2026-07-03,USD,0.80"))
+
+
+def test_one_currency_of_events_needs_no_setting(tmp_path: Path) -> None:
+    assert events_of(tmp_path, paid_files(tmp_path, EVENTS[:2])) == {"v": None, "a": Decimal("10.00")}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_questions_over_files_add_up_one_currency_only(tmp_path: Path, suffix: str) -> None:
+    own = paid_files(tmp_path, suffix=suffix)
+    with pytest.raises(SourceError, match=r"USD 50\.00 in 2 events; EUR 10\.00 in 1 events, which cannot be added up"):
+        FileEvents.open([own["events"]], Settings(home=tmp_path / "home", **own))
+    converting = Settings(home=tmp_path / "home", currency="EUR", rates=rates_in(tmp_path, *RATES), **own)
+    opened = FileEvents.open([own["events"]], converting)
+    events = opened.clean()
+    assert events.cart_amount.sum().to_pyarrow().as_py() == Decimal("52.00"), "10 + 18 + 24"

@@ -1,7 +1,8 @@
 """One currency for the amounts of a source: it has one, or a file of rates makes it one, or it is refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,9 @@ from ecom_assets.orders.orders import CHARGES
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.warehouse.sql_text import select, text
+from ecom_assets.sources.files.sql import CURRENCY
+from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.sql_text import day_in_zone, select, text
 
 AMOUNTS = ("payment_amount", *CHARGES)
 
@@ -44,39 +47,89 @@ class Currencies:
         found = con.execute(
             select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
         ).fetchall()
-        names = {currency for currency, _, _ in found}
-        if not names - {None} or (len(names) == 1 and names <= {self.target or next(iter(names))}):
+        if self._is_one(found):
             return rows
-        if self.rates is None or not self.target or None in names:
-            raise SourceError(self._refusal(found))
+        if self.rates is None or not self.target or None in {currency for currency, _, _ in found}:
+            raise SourceError(self._refusal(found, "orders", "line"))
         return self._converted(con, self.rates, rows)
 
-    def _refusal(self, found: list[tuple[str | None, Decimal, int]]) -> str:
+    def of_events(self, files: RecordFiles, days: Days | None = None) -> RecordFiles:
+        """Return files of events whose amounts are in one currency, converted where that is needed.
+
+        Args:
+            files: The files.
+            days: The days of arrival that are read; None for all. All are looked at if no currency is set, as other
+                days may have another one.
+
+        Raises:
+            SourceError: There are amounts of several currencies, or of another one than the set one, and no rate.
+        """
+        if getattr(files.mapping.fields, "currency", None) is None:
+            return files
+        priced = replace(files, convert=_as_they_are)
+        ranges = days.runs() if days and self.target else [(None, None)]
+        own_day = day_in_zone(files.mapping.kind.at, files.timezone)
+        parts = [
+            select(f"cart_amount, {CURRENCY} AS currency, {own_day} AS order_date", f"({priced.received_sql(*ends)})")
+            for ends in ranges
+        ]
+        if not parts:
+            return files
+        rows = select("*", f"({' UNION ALL '.join(parts)})", "cart_amount IS NOT NULL")
+        con = files.con.cursor()
+        found = con.execute(select("currency, sum(cart_amount), count(*)", rows, group_by="currency")).fetchall()
+        if self._is_one(found):
+            return files
+        if self.rates is None or not self.target or None in {currency for currency, _, _ in found}:
+            raise SourceError(self._refusal(found, "events", "event"))
+        self._require_rates(con, self.rates, rows, "events")
+        return replace(files, convert=partial(self._with_converted_events, con, self.rates, own_day))
+
+    def _is_one(self, found: list[tuple[str | None, Decimal, int]]) -> bool:
+        """Return whether amounts are of one currency, that which is set if one is; or no row says one."""
+        names = {currency for currency, _, _ in found}
+        return not names - {None} or (len(names) == 1 and names <= {self.target or next(iter(names))})
+
+    def _refusal(self, found: list[tuple[str | None, Decimal, int]], what: str, row: str) -> str:
         ranked = sorted(found, key=lambda row: -row[2])
-        sums = "; ".join(f"{name or 'no currency'} {total:,.2f} in {count:,} lines" for name, total, count in ranked)
+        sums = "; ".join(f"{name or 'no currency'} {total:,.2f} in {count:,} {row}s" for name, total, count in ranked)
         other = f", and ECOM_CURRENCY is {self.target}" if self.target else ""
         remedy = "set ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate, or load one currency only"
         if any(name is None for name, _, _ in found):
-            remedy = "give each line its currency, or load those of one currency only"
-        return f"The orders have amounts in {sums}{other}, which cannot be added up; {remedy}."
+            remedy = f"give each {row} its currency, or load those of one currency only"
+        return f"The {what} have amounts in {sums}{other}, which cannot be added up; {remedy}."
+
+    def _joined(self, rates: str, rows: str, currency: str, day: str) -> str:
+        """Return rows `l` with the newest rate `r` that is not after their day."""
+        return f"({rows}) AS l ASOF LEFT JOIN ({rates}) AS r ON {currency} = r.currency AND {day} >= r.rate_date"
+
+    def _require_rates(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, noun: str) -> None:
+        """Raise SourceError unless there is a rate for each row, which has a `currency` and an `order_date`."""
+        joined = self._joined(_rates_sql(con, path), rows, "l.currency", "l.order_date")
+        is_lacking = f"l.currency <> {text(self.target)} AND r.rate IS NULL"
+        lacking = select("l.currency, min(l.order_date), count(*)", joined, is_lacking, group_by="l.currency")
+        if missing := con.execute(lacking).fetchall():
+            each = "; ".join(f"{name} from {day} on ({count:,} {noun})" for name, day, count in sorted(missing))
+            raise SourceError(f"{path} has no rate for {each}; add the rates, each the worth of one in {self.target}.")
+
+    def _with_converted_events(self, con: duckdb.DuckDBPyConnection, path: Path, own_day: str, rows: str) -> str:
+        joined = self._joined(_rates_sql(con, path), rows, f"l.{CURRENCY}", own_day)
+        is_foreign = f"l.{CURRENCY} <> {text(self.target)}"
+        amount = f"CASE WHEN {is_foreign} THEN round(l.cart_amount * r.rate, 2) ELSE l.cart_amount END"
+        return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE (({amount})::DECIMAL(18, 2) AS cart_amount)", joined)
 
     def _converted(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str) -> str:
-        rates = _rates_sql(con, path)
-        # The newest rate that is not after the order.
-        matched = "l.currency = r.currency AND l.order_date >= r.rate_date"
-        joined = f"({rows}) AS l ASOF LEFT JOIN ({rates}) AS r ON {matched}"
+        self._require_rates(con, path, select("*", rows, _COUNTS), "lines")
+        joined = self._joined(_rates_sql(con, path), rows, "l.currency", "l.order_date")
         is_foreign = f"l.currency <> {text(self.target)}"
-        lacking = select(
-            "l.currency, min(l.order_date), count(*)", joined, f"{is_foreign} AND r.rate IS NULL AND {_COUNTS}",
-            group_by="l.currency",
-        )  # fmt: skip
-        if missing := con.execute(lacking).fetchall():
-            each = "; ".join(f"{name} from {day} on ({count:,} lines)" for name, day, count in sorted(missing))
-            raise SourceError(f"{path} has no rate for {each}; add the rates, each the worth of one in {self.target}.")
         amounts = [f"CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, 2) ELSE l.{name} END" for name in AMOUNTS]
         replaced = [f"({sql})::DECIMAL(18, 2) AS {name}" for name, sql in zip(AMOUNTS, amounts, strict=True)]
         replaced.append(f"CASE WHEN l.currency IS NOT NULL THEN {text(self.target)} END AS currency")
         return select(f"l.* REPLACE ({', '.join(replaced)})", joined)
+
+
+def _as_they_are(rows: str) -> str:
+    return rows
 
 
 _COUNTS = "left_out IS NULL AND payment_amount IS NOT NULL AND order_date IS NOT NULL"

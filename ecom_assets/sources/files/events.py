@@ -32,6 +32,7 @@ from ecom_assets.sources.files.coded_events import (
     repeated,
     view_direct,
 )
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table
@@ -128,6 +129,7 @@ class FileEvents:
         if settings.home.is_dir():
             STATEMENTS.keep_in(settings.home / "statements.sqlite")
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
+        files = Currencies.from_settings(settings).of_events(files)
         opened = cls(con, files, mapping, settings)
         return opened.by(identity_rule(settings))
 

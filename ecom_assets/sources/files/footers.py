@@ -120,6 +120,8 @@ def _filled(mapping: "RecordMapping", layout: "Layout") -> Iterator[str]:
 def _amounts(mapping: "RecordMapping", layout: "Layout", most: Decimal) -> Iterator[str]:
     """Yield the rules about amounts, if each amount is an exact number within its limits."""
     field = mapping.fields.cart_value
+    if mapping.fields.currency:  # what is read can be a converted amount
+        return
     footer, own = _footer(field, layout), layout.own()
     is_exact = footer is not None and own[field.column].type not in {"FLOAT", "DOUBLE"} if field else False
     if is_exact and own[field.column].kind == "number" and footer and footer.numbers:

@@ -382,10 +382,11 @@ EVENT = RecordKind(
 
 
 class EventFields(RecordFields):
-    """The entries of an event, which has a user or a session."""
+    """The entries of an event, which has a user or a session, and perhaps a currency of its amount."""
 
     user_id: SourceField | None = None
     session_id: SourceField | None = None
+    currency: SourceField | None = None
 
     @model_validator(mode="after")
     def _someone(self) -> "EventFields":

@@ -3,7 +3,7 @@
 This module finds the files, decides which of them to open for which arrival days, and builds the SELECT.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -74,6 +74,8 @@ class RecordFiles:
     timezone: str
     layouts: tuple[tuple[InputFile, Layout], ...]
     first_day: date = FIRST_PLAUSIBLE
+    convert: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
+    """What makes the SELECT of rows with their currency one with amounts in one currency, without it."""
     _arrivals: dict[str, ArrivalDays] = field(default_factory=dict, repr=False, compare=False)
     _copies: dict[str, SoundCopy | None] = field(default_factory=dict, repr=False, compare=False)
     _footers: dict[str, dict[str, Footer]] = field(default_factory=dict, repr=False, compare=False)
@@ -209,7 +211,11 @@ class RecordFiles:
 
     def _select(self, group: Sequence[tuple[InputFile, Layout]], sure_late_days: int | None = None) -> str:
         files = [self._days_of(file) for file, _ in group]
-        return dated_sql(self._records(group), self.mapping.kind, files, self.timezone, sure_late_days)
+        has = self.convert is not None
+        rows = dated_sql(
+            self._records(group), self.mapping.kind, files, self.timezone, sure_late_days, with_currency=has
+        )
+        return self.convert(rows) if self.convert else rows
 
     def _records(self, group: Sequence[tuple[InputFile, Layout]]) -> str:
         layouts = [layout for _, layout in self._with_footers(group)]
@@ -223,7 +229,7 @@ class RecordFiles:
             if copy := self._copies[file.path]:
                 rows.append(row_sql.copied_rows(layout, file.path, copy.sound, copy.damaged))
         united = " UNION ALL ".join(select(row_sql.columns_read(layout), source) for source in rows)
-        return records_sql(united, self.mapping, layout)
+        return records_sql(united, self.mapping, layout, with_currency=self.convert is not None)
 
     def _with_footers(self, files: Sequence[tuple[InputFile, Layout]]) -> list[tuple[InputFile, Layout]]:
         """Return files with their footers, which are read at once, and only for files whose rows are read."""

@@ -35,6 +35,8 @@ _NO_DELIMITER = "\x01\x02\x03\x04"
 _BUFFER_BYTES = 1 << 25
 MAX_DEPTH = 500  # nesting of lists and objects; Python's JSON reader, for example, fails at a thousand
 _NOTHING = "NULL::VARCHAR"
+CURRENCY = "__currency"
+"""The column of the currency of an event's amount, which the tables do not have."""
 MOMENT_KINDS = ("zoned", "timestamp")
 _END_OF_PLAUSIBLE = LAST_PLAUSIBLE + timedelta(days=1)
 FIRST_TIME, LAST_TIME = datetime(1, 1, 2), datetime(9999, 12, 30)  # noqa: DTZ001 (UTC, as the engine has it)
@@ -298,24 +300,33 @@ class FileDays:
         return self.earliest_date, self.modified_date + timedelta(days=1), known
 
 
-def records_sql(rows: str, mapping: RecordMapping, layout: Layout) -> str:
-    """Return the SELECT of the fields of each row of files of a layout."""
+def records_sql(rows: str, mapping: RecordMapping, layout: Layout, *, with_currency: bool = False) -> str:
+    """Return the SELECT of the fields of each row of files of a layout; with a currency in `CURRENCY`, if asked."""
     own_id, kind = mapping.id_field, mapping.kind
     fields = [f"{_id_sql(own_id, layout.needed)} AS {kind.id}"]
     fields += [f"{field_sql(mapping, name)} AS {name}" for name in kind.fields if name != kind.id]
     fields.append(f"{_instant_of(mapping.time_field, layout)} AS {kind.at}")
     fields += [f"{left_out_sql(mapping)} AS {LEFT_OUT}"] if kind.is_filtered else []
     fields.append(f"{_instant_of(mapping.fields.received_at, layout)} AS received_at")
+    if with_currency:
+        fields.append(f"nullif(upper(trim({field_sql(mapping, 'currency')})), '') AS {CURRENCY}")
     source = _hashed(own_id.hash_of, rows) if own_id.hash_of else rows
     return select([*fields, "__file", "__malformed"], source)
 
 
-def dated_sql(
-    records: str, kind: RecordKind, files: Sequence[FileDays], zone: str, sure_late_days: int | None = None
+def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
+    records: str,
+    kind: RecordKind,
+    files: Sequence[FileDays],
+    zone: str,
+    sure_late_days: int | None = None,
+    *,
+    with_currency: bool = False,
 ) -> str:
     """Return the SELECT of the columns of the record kind, in order, from the fields of each row.
 
-    With `sure_late_days`, there is a column `is_sure`: whether the event breaks no rule about time, see `sure_of`.
+    With `sure_late_days`, there is a column `is_sure`: whether the event breaks no rule about time, see `sure_of`;
+    `with_currency`, the column `CURRENCY` of `records_sql`.
     """
     file, source = _with_files(records, files, sure_late_days or 0)
     received = file["received_date"]
@@ -332,6 +343,7 @@ def dated_sql(
         arrival = f"e.received_at IS NULL OR ({known} AND e.received_at < {file['known_until']})"
         is_timely = f"{at} >= {file['sure_from']} AND {at} < {file['sure_until']} AND ({arrival})"
         columns.append(f"coalesce({is_timely}, false) AS is_sure")
+    columns += [f"e.{CURRENCY}"] if with_currency else []
     return select(columns, source)
 
 
