@@ -38,6 +38,7 @@ WRITTEN: Final = {
     "event_types": "product_view,purchase",
     "events": "events/*.csv",
     "events_mapping": "rees46",
+    "extracts": "woocommerce=landing/woocommerce",
     "funnel_steps": "product_view,purchase",
     "funnel_window": "3d",
     "funnels": "funnels.yaml",

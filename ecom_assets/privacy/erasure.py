@@ -17,6 +17,7 @@ from ecom_assets.delivery.ledger.store import ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, other_files
+from ecom_assets.privacy.customer_files import find_customer_records, remove_customer_records
 from ecom_assets.privacy.dead_letters import find_letters, remove_letters
 from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
 from ecom_assets.privacy.landed_customers import find_customers, remove_customers
@@ -190,7 +191,8 @@ class Erasure:
             remove_replaced(self.settings)  # or what compaction still keeps for readers would keep the person
             every = landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings))
             removed = (file for files in every for file in remove_records(files, self._person))
-            for file in chain(removed, remove_customers(self.settings, self._person)):
+            landed = remove_customers(self.settings, self._person)
+            for file in chain(removed, landed, remove_customer_records(self.settings, self._person)):
                 self.say(f"  {file.path}: {file.record_count:,} records")
             remove_letters(self.settings, self._person)
         return list(self.pending.plan["files"])
@@ -374,7 +376,8 @@ def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
         every = landing_files(con, settings, may_be_empty=_may_be_empty(settings))
         records = [record for files in every for record in find_records(files, person)]
-    return [*records, *find_customers(settings, person), *find_letters(settings, person)]
+    customers = [*find_customers(settings, person), *find_customer_records(settings, person)]
+    return [*records, *customers, *find_letters(settings, person)]
 
 
 @contextmanager

@@ -14,9 +14,8 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -142,51 +141,17 @@ class _TextFile:
 
     def write_rest(self, path: Path) -> None:
         """Write all other records."""
-        plain = path.open("wb")
-        with plain, gzip.open(plain, "wb") if self.file.is_gzip else plain as written:
-            encoder = codecs.getincrementalencoder(self._encoding)("surrogateescape")
-            for records, gone in self._chunks():
-                rest = (record for place, record in enumerate(records) if place not in gone)
-                if self._encoding != UTF_8:
-                    rest = (encoder.encode(record.decode(UTF_8, "surrogateescape")) for record in rest)
-                written.writelines(rest)
-
-    @cached_property
-    def _encoding(self) -> str:
-        try:
-            return with_encoding(self.file).encoding or UTF_8
-        except SourceError:  # nobody can read it, and its words are compared all the same
-            return UTF_8
-
-    def _opened(self) -> IO[bytes] | IO[str]:
-        """Open the file, as text if it is not UTF-8."""
-        opened = opened_bytes(self.file)
-        return opened if self._encoding == UTF_8 else io.TextIOWrapper(opened, self._encoding, "surrogateescape", "")
+        chunks = self._chunks()
+        rest = (record for records, gone in chunks for place, record in enumerate(records) if place not in gone)
+        write_records(self.file, path, rest)
 
     def _chunks(self) -> Iterator[tuple[list[bytes], set[int]]]:
         """Yield records in UTF-8, each with its line end, and the places of those that are the person's."""
         pattern = self.rule.may_be_in()
-        with self._opened() as opened:
-            lines = (line if isinstance(line, bytes) else line.encode(UTF_8, "surrogateescape") for line in opened)
-            records = self._records(lines)
-            while chunk := [record for _, record in zip(range(CHUNK_RECORDS), records, strict=False)]:
-                places = [place for place, record in enumerate(chunk) if pattern is None or pattern.search(record)]
-                yield chunk, self._of_person(chunk, places)
-
-    def _records(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        if self.layout.format == "ndjson":
-            yield from lines
-            return
-        open_record = b""
-        for line in lines:
-            record = open_record + line
-            if record.count(b'"') % 2 and len(record) <= MAX_LINE_BYTES:  # a quoted value goes on in the next line
-                open_record = record
-                continue
-            open_record = b""
-            yield record
-        if open_record:
-            yield from open_record.splitlines(keepends=True)
+        records = text_records(self.file, is_csv=self.layout.format != "ndjson")
+        while chunk := [record for _, record in zip(range(CHUNK_RECORDS), records, strict=False)]:
+            places = [place for place, record in enumerate(chunk) if pattern is None or pattern.search(record)]
+            yield chunk, self._of_person(chunk, places)
 
     def _of_person(self, records: list[bytes], places: list[int]) -> set[int]:
         if not places:
@@ -296,6 +261,46 @@ class _ShapedFile:
             f"{self.file.name} has orders of this person, and an order in it is more than one line; export it again "
             "without them, or remove it once it is loaded, and erase again"
         )
+
+
+def text_records(file: InputFile, *, is_csv: bool) -> Iterator[bytes]:
+    """Yield the records of a text file in UTF-8, each with its line end; a quoted value of CSV can have line ends."""
+    encoding = _encoding_of(file)
+    opened = opened_bytes(file)
+    with opened if encoding == UTF_8 else io.TextIOWrapper(opened, encoding, "surrogateescape", "") as read:
+        lines = (line if isinstance(line, bytes) else line.encode(UTF_8, "surrogateescape") for line in read)
+        yield from _csv_records(lines) if is_csv else lines
+
+
+def _csv_records(lines: Iterable[bytes]) -> Iterator[bytes]:
+    open_record = b""
+    for line in lines:
+        record = open_record + line
+        if record.count(b'"') % 2 and len(record) <= MAX_LINE_BYTES:  # a quoted value goes on in the next line
+            open_record = record
+            continue
+        open_record = b""
+        yield record
+    if open_record:
+        yield from open_record.splitlines(keepends=True)
+
+
+def write_records(file: InputFile, path: Path, records: Iterable[bytes]) -> None:
+    """Write records that `text_records` yields, in the encoding of their file, and compressed as it is."""
+    encoding = _encoding_of(file)
+    plain = path.open("wb")
+    with plain, gzip.open(plain, "wb") if file.is_gzip else plain as written:
+        encoder = codecs.getincrementalencoder(encoding)("surrogateescape")
+        if encoding != UTF_8:
+            records = (encoder.encode(record.decode(UTF_8, "surrogateescape")) for record in records)
+        written.writelines(records)
+
+
+def _encoding_of(file: InputFile) -> str:
+    try:
+        return with_encoding(file).encoding or UTF_8
+    except SourceError:  # nobody can read it, and its words are compared all the same
+        return UTF_8
 
 
 Finder = _TextFile | _ParquetFile | _ShapedFile

@@ -24,6 +24,7 @@ from ecom_assets.sources.files.formats import InputFile, find_files, head_of, re
 from ecom_assets.sources.files.shape import RowShape
 from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, lines_of, marked_encoding
+from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.landing import has_landed, is_stream, stream_folder
 from ecom_assets.sources.mapping_file import bracketed_guess
 from ecom_assets.tables.days import Days
@@ -60,7 +61,7 @@ class FileCustomers:
                 )
             landed = enumerate(landed_customers(stream_folder(self.settings, "customers"), day), start=1)
             return [read_record(record, 1, position, mapping) for position, record in landed]
-        files = find_files(split_places(self.settings.customers))
+        files = unpacked(find_files(split_places(self.settings.customers)), keeps_arrays=True)
         return [record for page, file in enumerate(files, 1) for record in customer_records(file, page, mapping)]
 
 

@@ -1,0 +1,121 @@
+"""Remove a person from exported files of customers; all other records and line ends stay byte for byte.
+
+Whose a record is, is decided by the mapping of customers, as when the file is read.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ecom_assets.atomic_files import replacing
+from ecom_assets.errors import SourceError
+from ecom_assets.privacy.landing_files import FileRecords, text_records, write_records
+from ecom_assets.privacy.person import Person
+from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.customer_api.records import CustomerMapping, mapping_of
+from ecom_assets.sources.files.damage import with_encoding
+from ecom_assets.sources.files.formats import InputFile, find_files, head_of, split_places
+from ecom_assets.sources.files.shape import RowShape
+from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
+from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, marked_encoding
+from ecom_assets.sources.files.unpacked import unpacked
+from ecom_assets.sources.landing import is_stream
+
+
+def find_customer_records(settings: Settings, person: Person) -> Iterator[FileRecords]:
+    """Yield the files of customers that have records of a person."""
+    for file in _customer_files(settings, person):
+        if count := file.count():
+            yield FileRecords(file.file.path, count)
+
+
+def remove_customer_records(settings: Settings, person: Person) -> Iterator[FileRecords]:
+    """Remove a person's records from files of customers, each in one atomic step; yield the changed files.
+
+    Raises:
+        SourceError: A file with such records is an archive, or one JSON document of many records.
+    """
+    for customers in _customer_files(settings, person):
+        if not (count := customers.count()):
+            continue
+        path = Path(customers.file.path).resolve()
+        if customers.file.packed_in or not customers.has_lines:
+            place = customers.file.packed_in or path
+            raise SourceError(
+                f"{place} has {count:,} records of this person and cannot be changed in place;"
+                " export it again without them, or write one customer per line (`jq -c '.[]'`), and erase again"
+            )
+        before = path.stat()
+        with replacing(path) as fresh:
+            write_records(customers.file, fresh, (record for record, is_theirs in customers.records() if not is_theirs))
+            fresh.chmod(before.st_mode & 0o7777)
+            os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))
+        yield FileRecords(str(path), count)
+
+
+def _customer_files(settings: Settings, person: Person) -> Iterator["_CustomerFile"]:
+    users = frozenset(user.strip() for user in person.users)
+    if not settings.customers or not users or is_stream(settings, "customers"):
+        return
+    mapping = mapping_of(settings)
+    for file in unpacked(find_files(split_places(settings.customers)), keeps_arrays=True):
+        known = mapping.encoding or marked_encoding(head_of(file))
+        yield _CustomerFile(with_encoding(replace(file, encoding=known)), mapping, users)
+
+
+@dataclass(frozen=True)
+class _CustomerFile:
+    file: InputFile
+    mapping: CustomerMapping
+    users: frozenset[str]
+
+    @property
+    def has_lines(self) -> bool:
+        """Return whether each record has lines of its own: CSV, and JSON with a customer per line."""
+        if self.file.format == "csv":
+            return True
+        first = next(text_records(self.file, is_csv=False), b"")
+        try:
+            return isinstance(json.loads(first.removeprefix(BYTE_ORDER_MARK)), dict) and self._count_in_lines() > 0
+        except ValueError:
+            return False
+
+    def count(self) -> int:
+        """Return how many records are the person's."""
+        if self.file.format == "csv":
+            return self._count_in_lines()
+        shape = RowShape(records=(self.mapping.records,))
+        return sum(self._is_theirs(record) for record in shaped_records(self.file, shape))
+
+    def records(self) -> Iterator[tuple[bytes, bool]]:
+        """Yield each record in UTF-8 with its line end, and whether it is the person's."""
+        names: list[str] = []
+        for record in text_records(self.file, is_csv=self.file.format == "csv"):
+            text = record.removeprefix(BYTE_ORDER_MARK).decode(UTF_8, "replace").rstrip("\r\n")
+            if self.file.format != "csv":
+                yield record, self._is_theirs(_object_in(text))
+                continue
+            cells = next(csv.reader([text], delimiter=self.mapping.delimiter), [])
+            if not names:
+                names = cells
+                yield record, False
+                continue
+            cells = [without_apostrophe(cell) for cell in cells]
+            yield record, self._is_theirs(dict(zip(names, cells, strict=False)))
+
+    def _count_in_lines(self) -> int:
+        return sum(is_theirs for _, is_theirs in self.records())
+
+    def _is_theirs(self, record: object) -> bool:
+        value = self.mapping.fields.id.value_in(record)
+        return isinstance(value, str | int) and str(value).strip() in self.users
+
+
+def _object_in(line: str) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
