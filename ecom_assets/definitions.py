@@ -18,6 +18,7 @@ from ecom_assets.automation.compaction import (
     compaction_schedule,
 )
 from ecom_assets.automation.expectations import expected_assets
+from ecom_assets.automation.extraction import extraction_job, extraction_schedule
 from ecom_assets.automation.jobs import (
     EVERYTHING,
     ManualJobs,
@@ -242,6 +243,7 @@ def jobs(settings: Settings) -> list[Any]:
     return [
         everything_job({*skipped, *([LANDING_FILES] if lands else [])}),
         *([compaction_job()] if lands else []),
+        *([extraction_job(settings)] if settings.extracts else []),
         *([report_job(settings)] if settings.report_email else []),
         watch_job(settings),
         board_job(settings),
@@ -267,7 +269,8 @@ def schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     evening = [customers_schedule(settings)] if has_customers(settings) else []
     mondays = [report_schedule(settings)] if settings.report_email else []
     merges = [compaction_schedule(settings)] if _lands_files(settings) else []
-    return [*of_sources, *evening, *mondays, *merges]
+    extracted = [extraction_schedule(settings)] if settings.extracts else []
+    return [*of_sources, *evening, *mondays, *merges, *extracted]
 
 
 def _lands_files(settings: Settings) -> bool:

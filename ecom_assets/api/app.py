@@ -120,9 +120,8 @@ def build_stack(
 ) -> ApiStack:
     """Return an app wrapped in its middleware.
 
-    `served` is wrapped in place of the app, if it is another ASGI application for it, `before_guard` is middleware
-    that sees a request before the guard does, such as a login, and `larger_bodies` are the sizes of bodies that paths
-    take which are larger than `ECOM_API_MAX_BODY_BYTES`.
+    `served` is wrapped in place of the app, if it is another ASGI application for it, `before_guard` sees a request
+    before the guard does, such as a login, and `larger_bodies` has the limits of paths that take files.
 
     Raises:
         EcomError: A setting is wrong, or the API would be open to other machines without a key.

@@ -7,12 +7,9 @@ from typing import Annotated
 import typer
 
 from ecom_assets.cli.options import Json
-from ecom_assets.clock import today_in
-from ecom_assets.optional_imports import packages_of
-from ecom_assets.settings.settings import hand_on, load_settings, variable
-from ecom_assets.sources.extraction.definition import Extract, filled, load_extract
-from ecom_assets.sources.extraction.extraction import extract_all
+from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.extraction.landing import Landed
+from ecom_assets.sources.extraction.running import run_extract
 
 
 def extract(
@@ -21,16 +18,8 @@ def extract(
     as_json: Json = False,
 ) -> None:
     """Land what changed in a REST API since the last time, for `ecom run --orders`."""
-    settings = load_settings()
-    hand_on({"RUNTIME__DLTHUB_TELEMETRY": "false"})  # before dlt is imported
-    with packages_of("dlt", "ecom extract"):
-        from ecom_assets.sources.extraction.rest_client import RestPages  # noqa: PLC0415 (its package is optional)
-
-    definition = load_extract(source)
-    definition = Extract.model_validate(filled(definition.model_dump(by_alias=True), variable))
     say = (lambda _name, _landed: None) if as_json else _say
-    with RestPages(definition, settings) as pages:
-        landed = extract_all(definition, pages, to, today_in(settings.timezone), say)
+    definition, landed = run_extract(source, to, load_settings(), say)
     command = f"ecom run --orders {to}" + (f" --orders-mapping {definition.mapping}" if definition.mapping else "")
     if as_json:
         counts = {name: {"new": each.new_count, "changed": each.changed_count} for name, each in landed.items()}

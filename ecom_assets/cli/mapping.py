@@ -13,7 +13,7 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.customer_api.reading import CustomerReading
+from ecom_assets.sources.customer_api.reading import CustomerFileReading
 from ecom_assets.sources.customer_api.records import FOLDER as CUSTOMERS
 from ecom_assets.sources.files.mapping import EVENT, ORDER
 from ecom_assets.sources.files.reading import FileReading
@@ -77,7 +77,7 @@ def check(
     """Read files by a mapping: how many rows are clean, and why others are not."""
     reading: Reading
     if customers or (not orders and _is_of(CUSTOMERS, "id", mapping)):
-        reading = CustomerReading.open(files, mapping, load_settings())
+        reading = CustomerFileReading.open(files, mapping, load_settings())
     else:
         is_events = not orders and not _is_of(ORDER.folder, ORDER.id, mapping)
         reading = FileReading.open(files, mapping, is_events=is_events)

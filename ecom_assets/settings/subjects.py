@@ -169,6 +169,11 @@ class LandingSettings(BaseSettings):
         description="Seconds that files stay after they were merged; more than a run takes to read what it has listed",
     )
     compact_target_mb: int = Field(256, ge=1, description="Size in MB beyond which merged files are merged no further")
+    extracts: ByCommas = Field(
+        (),
+        description="What the nightly job `extraction` lands from shops' APIs: names or YAML files, each with its "
+        "folder, such as woocommerce=landing/woocommerce, separated by commas",
+    )
     landing_every_s: float = Field(
         300.0, ge=0, description="Seconds between two runs that new landing files ask for, at least"
     )

@@ -35,7 +35,7 @@ def file_mappings() -> list[str]:
 
 
 @dataclass(frozen=True)
-class CustomerReading:
+class CustomerFileReading:
     """Files of customers as a mapping reads them."""
 
     files: FileCustomers
@@ -45,7 +45,7 @@ class CustomerReading:
     """None: customers do nothing."""
 
     @classmethod
-    def open(cls, paths: Sequence[str], mapping: str, settings: Settings) -> "CustomerReading":
+    def open(cls, paths: Sequence[str], mapping: str, settings: Settings) -> "CustomerFileReading":
         """Read the files.
 
         Raises:

@@ -7,7 +7,7 @@ each batch, so a run after one that failed goes on from there. Of lists in anoth
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -132,6 +132,7 @@ def extract_all(
     result = {}
     with LandingFolder.opened(folder, definition.client.base_url) as landing:
         for resource in definition.resources:
-            result[resource.name] = Extraction(pages, landing, day).extract(resource)
+            landed = Extraction(pages, landing, day).extract(resource)
+            result[resource.name] = replace(landed, cursor=landing.cursor(resource.name))
             done(resource.name, result[resource.name])
     return result

@@ -69,10 +69,11 @@ class ApiDocument(Version):
 
 @dataclass
 class Landed:
-    """How many documents landed: new ones, and newer versions of those that were there."""
+    """How many documents landed: new ones, and newer versions of those that were there; and how far the API is read."""
 
     new_count: int = 0
     changed_count: int = 0
+    cursor: Cursor | None = None
 
     def __add__(self, other: "Landed") -> "Landed":
         """Return the sums."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.reading import CustomerReading
+from ecom_assets.sources.customer_api.reading import CustomerFileReading
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.unpacked import unpacked
@@ -215,7 +215,7 @@ def _with_open_list(lines: Sequence[str], question: OpenQuestion, kind: MappingK
     return [f'{key}: "{OPEN}"  # OPEN: {shown(question.sentence)}: write {remedy}', *lines]
 
 
-Reading = FileReading | CustomerReading
+Reading = FileReading | CustomerFileReading
 
 
 @contextmanager
@@ -229,7 +229,7 @@ def read_by(search: MappingSearch, proposal: MappingProposal, folder: Path | Non
         mapping = Path(place) / "preview.yaml"
         mapping.write_text(proposal.text, encoding="utf-8")
         if proposal.kind is MappingKind.CUSTOMERS:
-            yield CustomerReading.open(search.paths, str(mapping), search.settings)
+            yield CustomerFileReading.open(search.paths, str(mapping), search.settings)
         else:
             is_events = proposal.kind is MappingKind.EVENTS
             yield FileReading.open(search.paths, str(mapping), is_events=is_events, settings=search.settings)

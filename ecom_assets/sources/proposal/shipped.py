@@ -8,7 +8,7 @@ import duckdb
 
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.customer_api.reading import CustomerReading, file_mappings
+from ecom_assets.sources.customer_api.reading import CustomerFileReading, file_mappings
 from ecom_assets.sources.files.columns import columns_of
 from ecom_assets.sources.files.fit import columns_used, needed_columns
 from ecom_assets.sources.files.formats import find_files
@@ -80,7 +80,7 @@ def _tried(paths: Sequence[str], kind: MappingKind, name: str, settings: Setting
 
 def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> ShippedFit | None:
     try:
-        reading = CustomerReading.open(paths, name, settings)
+        reading = CustomerFileReading.open(paths, name, settings)
     except EcomError:
         return None
     columns, known = reading.known_columns
