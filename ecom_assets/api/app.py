@@ -130,8 +130,7 @@ def build_stack(
     refuse_open_access(settings, credentials)
     if credentials.are_needed():
         document_security(app)
-    redis_url = settings.redis_url.get_secret_value()
-    redis = RedisAnswers(redis_url, settings.redis_timeout_s) if redis_url else None
+    redis = _redis(settings)
     ad_hoc: AdHoc | None = getattr(app.state, "ad_hoc", None)
     inner: ASGIApp = RequestBounds(
         AdHocQuestions(served or app, ad_hoc, settings) if ad_hoc else served or app,
@@ -152,6 +151,11 @@ def build_stack(
     if provider is not None:
         inner = Tracing(inner, provider)
     return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
+
+
+def _redis(settings: Settings) -> RedisAnswers | None:
+    url = settings.redis_url.get_secret_value()
+    return RedisAnswers(url, settings.redis_timeout_s) if url else None
 
 
 SUBJECTS: Final = (sales, customers, behaviour, funnels, products, reconciliation, quality, explain)
