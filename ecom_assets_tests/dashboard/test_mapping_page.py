@@ -47,7 +47,7 @@ def upload(client: Client, name: str, content: bytes, **fields: str) -> requests
     address = client.address + form.attributes["action"]
     files = {"file": (name, content)}
     data = {"token": token, "next": PAGE, **fields}
-    return client.session.post(address, data=data, files=files, timeout=60, headers={"Origin": client.address})
+    return client.session.post(address, data=data, files=files, timeout=240, headers={"Origin": client.address})
 
 
 def field(page: Node, name: str) -> Node:
@@ -78,7 +78,7 @@ def test_a_file_becomes_a_mapping_by_one_answer_and_is_removed(client: Client, t
     assert folder.stat().st_mode & 0o77 == 0, "for nobody else on this machine"
     delete = read(answered.text).one("main").one("form")
     fields = {one.attributes["name"]: one.attributes["value"] for one in delete.all("input")}
-    client.session.post(client.address + delete.attributes["action"], data=fields, timeout=60)
+    client.session.post(client.address + delete.attributes["action"], data=fields, timeout=240)
     assert list((tmp_path / "samples").iterdir()) == []
 
 
@@ -166,19 +166,22 @@ def test_another_login_finds_no_sample_and_an_old_one_is_removed(
 
 def test_the_token_and_with_keys_the_scope_write_are_needed(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "serving").symlink_to(settings.home / "serving")
-    own = settings.model_copy(update={"home": tmp_path})
+    # A worker that starts on a busy machine may take longer than people wait.
+    own = settings.model_copy(update={"home": tmp_path, "api_timeout_s": 300.0, "adhoc_timeout_s": 300.0})
     keys = KeyFile(tmp_path)
     _, reader = keys.create("reader", (Scope.READ,))
     _, writer = keys.create("writer", (Scope.READ, Scope.WRITE))
     with served(build_dashboard_stack(own)) as answer:  # type: ignore[arg-type]  # any ASGI application
         client = Client(answer.address)
         log_in = {"key": reader, "next": PAGE}
-        client.session.post(f"{client.address}/dashboard/login", data=log_in, timeout=60)
+        client.session.post(f"{client.address}/dashboard/login", data=log_in, timeout=240)
         assert "needs a key of scope" in client.get(PAGE).text
-        forged = client.session.post(f"{client.address}{PAGE}/upload", files={"file": ("a.csv", b"a\n1\n")}, timeout=60)
+        forged = client.session.post(
+            f"{client.address}{PAGE}/upload", files={"file": ("a.csv", b"a\n1\n")}, timeout=240
+        )
         assert forged.status_code == 403
         other = Client(answer.address)
-        other.session.post(f"{client.address}/dashboard/login", data={"key": writer, "next": PAGE}, timeout=60)
+        other.session.post(f"{client.address}/dashboard/login", data={"key": writer, "next": PAGE}, timeout=240)
         # Larger than the bodies of other requests, smaller than a sample may be.
         content = CLICKS.encode() + b"13.07.2026 12:02:00;u1;kauf;%s;5,00\n" % (b"4" * 40_000) * 30
         page = upload(other, "clicks.csv", content)

@@ -162,6 +162,14 @@ def test_events_of_several_currencies_are_refused_with_their_sums(tmp_path: Path
         events_of(tmp_path, own, currency="EUR", rates=rates_in(tmp_path, "2026-07-03,USD,0.80"))
 
 
+def test_views_without_a_currency_are_of_the_only_one(tmp_path: Path) -> None:
+    view = ("w", "product_view", "2026-07-01T10:00:00Z", "9.00", "")
+    rows = events_of(tmp_path, paid_files(tmp_path, [*EVENTS[:2], view]), currency="EUR")
+    assert rows == {"v": None, "a": Decimal("10.00"), "w": Decimal("9.00")}
+    with pytest.raises(SourceError, match=r"no currency 9\.00 in 1 events.*give each event its currency"):
+        events_of(tmp_path, paid_files(tmp_path, [*EVENTS, view]), currency="EUR", rates=rates_in(tmp_path, *RATES))
+
+
 def test_one_currency_of_events_needs_no_setting(tmp_path: Path) -> None:
     assert events_of(tmp_path, paid_files(tmp_path, EVENTS[:2])) == {"v": None, "a": Decimal("10.00")}
 
