@@ -1,5 +1,6 @@
 """A real Apache Kafka broker and `ecom stream` in processes of their own, both killed: each message once."""
 
+import json
 import random
 import signal
 import subprocess
@@ -8,15 +9,20 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from playwright.sync_api import expect, sync_playwright
 
+from ecom_assets.dashboard.app import build_dashboard_app
+from ecom_assets_tests.api.served import serving
 from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom, environment
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.stream.broker import JARS, KafkaBroker
 from ecom_assets_tests.stream.streamed import TOPIC, StreamHome, event, read, steps_until
+from ecom_assets_tests.test_ui import ARGUMENTS, CHROMIUM
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kafka")]
 
@@ -204,3 +210,41 @@ def test_the_groups_offsets_say_how_far_the_stream_is(broker: KafkaBroker, home:
     (place,) = asking.committed([TopicPartition(TOPIC, 0)], timeout=30)
     assert place.offset == 7
     asking.close()
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(1200)
+def test_what_a_shop_sends_is_on_the_live_page_and_once_in_the_marts_though_the_broker_is_killed(
+    broker: KafkaBroker, home: StreamHome
+) -> None:
+    log = home.folder / "stream.log"
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    sender = producer(broker, **{"message.timeout.ms": "300000", "reconnect.backoff.max.ms": "500"})
+
+    def seen(*products: str) -> None:
+        for product in products:
+            view = event(product, product_id=product, event_type="product_view", event_timestamp=now, session_id="s")
+            sender.produce(TOPIC, json.dumps(view).encode(), partition=0)
+
+    stream = StreamProcess.start(home, log)
+    settings = home.settings()
+    # The browser ends before the run: its loop goes on in this thread.
+    with sync_playwright() as chromium, serving(settings, build_dashboard_app(settings)) as client:
+        live = chromium.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS).new_page()
+        live.goto(f"{client.address}/dashboard/live")
+        seen("black-boots")
+        expect(live.get_by_text("black-boots")).to_be_visible(timeout=60_000)
+        broker.kill()
+        seen("red-hat")  # waits in the shop's client
+        time.sleep(1)
+        broker.start()
+        expect(live.get_by_text("red-hat")).to_be_visible(timeout=120_000)
+        live.close()  # its stream would keep the server open
+    stream.end()
+    env = {"ECOM_EVENTS": home.address}
+    run = ecom("run", *FEW_TABLES, home=home.folder, env=env)
+    assert run.exit_code == 0
+    assert "is not over: its numbers are provisional, and grow." in run.out
+    again = ecom("run", *FEW_TABLES, home=home.folder, env=env)
+    tables = {row["table"]: row["rows"] for row in ecom("status", "--json", home=home.folder, env=env).json}
+    assert (again.exit_code, tables["raw.events"], tables["staging.events"], tables["mart.sessions"]) == (0, 2, 2, 1)
