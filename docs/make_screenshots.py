@@ -21,12 +21,17 @@ from playwright.sync_api import sync_playwright
 UNTIL = "2026-11-20"
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+FUNNEL = (
+    "step1=product_view&step2=add_to_cart&step3=purchase&last=30d&compare=before&by=properties.device&over=week"
+    "&where_step1=product_category+%3D+Shoes"
+)
 PICTURES = {
     "overview": ("", "body", 780),
     "sales": ("sales", "section:nth-of-type(3)", 560),
     "customers": ("customers", "body", 720),
-    "funnel": ("funnel?step1=product_view&step2=add_to_cart&step3=purchase&over=week", "section:nth-of-type(2)", 880),
-    "retention": ("retention", "section:nth-of-type(2)", 0),
+    "funnel": (f"funnel?{FUNNEL}", "body", 860),
+    "retention": ("retention", "body", 800),
+    "trend": ("trend?series1=purchase&measure1=sum&of1=cart_amount&last=30d&compare=before", "body", 780),
     "journeys": ("journeys", "section:nth-of-type(1)", 0),
     "quality": ("quality", "body", 620),
     "attribution": ("attribution?time_range=quarter", "section:nth-of-type(1)", 0),

@@ -239,8 +239,13 @@ def _canonical(value: Scalar) -> Scalar:
 
 
 def step_from_text(text: str) -> dict[str, Any]:
-    """Return a step that is written as its event type, with `?` after it if it is optional."""
+    """Return a step that is written as its event type, with `?` after it if it is optional.
+
+    What stands in double quotes is the event type as it is, such as one that ends in `?` itself.
+    """
     name = text.strip()
+    if quoted := re.fullmatch(r'"([^"]+)"', name):
+        return {"event_type": quoted[1]}
     is_optional = len(name) > 1 and name.endswith("?")
     return {"event_type": name[:-1].rstrip(), "optional": True} if is_optional else {"event_type": text}
 

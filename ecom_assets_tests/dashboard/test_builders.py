@@ -296,3 +296,13 @@ def test_the_menu_of_a_builder_keeps_the_days_that_were_chosen(client: Client) -
     assert {link.text: link.attributes["href"] for link in page(client, "funnel").one("nav").all("a")}["Sales"] == (
         "/dashboard/sales"
     )
+
+
+def test_an_event_type_in_quotes_is_taken_as_it_is(client: Client) -> None:
+    plain = page(client, "funnel", step1="product_view", step2="purchase")
+    quoted = page(client, "funnel", step1='"product_view"', step2="purchase")
+    assert table(section(quoted, "Steps")) == table(section(plain, "Steps"))
+    odd = page(client, "funnel", step1="product_view", step2='"Is it in stock?"', step3="purchase")
+    assert table(section(odd, "Steps"))[1][0] == "2 \N{MIDDLE DOT} Is it in stock?", "not an optional step"
+    series = page(client, "trend", series1='"a: b"', measure1="visitors")
+    assert "a: b (visitors)" in table(section(series, "Trend"))[0][1]

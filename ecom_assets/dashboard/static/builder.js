@@ -64,6 +64,7 @@
     list.setAttribute("role", "listbox");
     list.setAttribute("aria-label", "Suggestions");
     for (const [name, value] of Object.entries({ role: "combobox", "aria-expanded": "false", "aria-controls": list.id, "aria-autocomplete": "list", autocomplete: "off" })) input.setAttribute(name, value);
+    list.addEventListener("mousedown", (event) => event.preventDefault());  // the field keeps the focus
     input.removeAttribute("list");
     input.after(list);
     input.parentElement.classList.add("combo");
@@ -93,7 +94,6 @@
             const option = make("li", { id: `${list.id}-${at}` }, make("span", { textContent: entry.label ?? entry.value }), make("small", { textContent: entry.note ?? "" }));
             option.setAttribute("role", "option");
             option.setAttribute("aria-selected", "false");
-            option.addEventListener("mousedown", (event) => event.preventDefault());  // the field keeps the focus
             option.addEventListener("click", () => pick(entry));
             return option;
           }));
@@ -250,7 +250,7 @@
       if (!row.column) throw new Error("Choose a column first.");
       if (kindOf(row.column) === "number") return null;
       if (kindOf(row.column) === "boolean") return [{ value: "true", label: "yes" }, { value: "false", label: "no" }];
-      const type = line ? line.querySelector("input").value : "";
+      const type = line ? line.querySelector("input").value.replace(/^"(.*)"$|\?$/, "$1") : "";  // as it is written: quoted, or optional
       const found = await valuesOf(row.column, text, type === "*" ? "" : type);
       known = [...known, ...found];
       return found;
