@@ -71,8 +71,9 @@ def _bars(view: View, answer: Answer) -> Block:
     rows = [
         _step(view, answer, position, before[position] if before else None) for position in range(len(answer["steps"]))
     ]
-    return FunnelChart({}, rows, STEPS, "A bar per step of the funnel.", csv=csv_address(answer), definition=MEANING,
-                       links=_next_questions(view))  # fmt: skip
+    picture = charts.ranking("label", "count", sort=None)  # for e-mails; the page draws its own bars
+    return FunnelChart(picture, rows, STEPS, "A bar per step of the funnel.", csv=csv_address(answer),
+                       height=max(120, 56 * len(rows)), definition=MEANING, links=_next_questions(view))  # fmt: skip
 
 
 def _step(view: View, answer: Answer, position: int, before: dict[str, Any] | None) -> dict[str, Any]:

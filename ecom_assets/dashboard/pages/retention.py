@@ -69,16 +69,24 @@ def cohort_table(view: View, answer: Answer) -> Block:
         for cell in line["cells"]
     ]
     return CohortTable(
-        {},
+        _map(names),
         rows,
         CELLS,
         "A row per cohort, a column per period, and the share of the cohort that came back.",
         csv=csv_address(answer),
+        height=110 + 24 * len(shown),
         note=" ".join(filter(None, [PALE, cut])),
         definition="Visitors by the period in which they started, and the share of them that came back in each period.",
         periods=names,
         lines=[{"name": "Average", "size": None, "cells": average}, *lines],
     )
+
+
+def _map(names: Sequence[str]) -> charts.Spec:
+    """Return the same as a heat map, for pictures in e-mails; the page has a table."""
+    colour = {"field": "rate", "type": "quantitative", "title": "Share", "scale": {"type": "sqrt"}}
+    period, cohort = charts.names("period", sort=[*names]), charts.names("cohort", sort="ascending")
+    return {"mark": {"type": "rect"}, "encoding": {"x": period, "y": cohort, "color": colour}}
 
 
 def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> list[dict[str, Any]]:
