@@ -68,7 +68,7 @@
     input.removeAttribute("list");
     input.after(list);
     input.parentElement.classList.add("combo");
-    let entries = [], active = -1, turn = 0, wait;
+    let entries = [], active = -1, turn = 0, wait, isWanted = false;  // the first entry, as soon as it is there
     const close = () => { list.hidden = true; active = -1; turn += 1; clearTimeout(wait); input.setAttribute("aria-expanded", "false"); input.removeAttribute("aria-activedescendant"); };
     const point = (place) => {
       active = (place + entries.length) % entries.length;
@@ -100,7 +100,10 @@
         }
       } catch (error) { if (mine === turn) say(error.message || "The suggestions cannot be read now."); }
       finally { clearTimeout(slow); }
-      if (mine === turn) show();
+      if (mine !== turn) return;
+      show();
+      if (isWanted && entries.length) point(0);
+      isWanted = false;
     }
     const show = () => { list.hidden = false; input.setAttribute("aria-expanded", "true"); };
     input.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(() => open(input.value.trim()), 120); });
@@ -109,7 +112,8 @@
       if (event.key === "ArrowDown" || event.key === "ArrowUp") {
         event.preventDefault();
         if (list.hidden) await open("");
-        if (entries.length) point(event.key === "ArrowDown" ? active + 1 : active < 0 ? -1 : active - 1);
+        if (!entries.length) isWanted = true;
+        else point(event.key === "ArrowDown" ? active + 1 : active < 0 ? -1 : active - 1);
       } else if (event.key === "Enter" && !list.hidden && active >= 0) { event.preventDefault(); pick(entries[active]); }
       else if (event.key === "Escape" && !list.hidden) { event.preventDefault(); close(); }
     });
