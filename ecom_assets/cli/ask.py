@@ -29,7 +29,7 @@ from ecom_assets.sources.files.question_source import (
     write_rows,
 )
 from ecom_assets.sources.files.records import refused_warning
-from ecom_assets.tables.provisional import provisional_lines
+from ecom_assets.tables.queries import provisional_lines
 
 FILES: Final = {"more": shared.MorePaths, "events": shared.Events, "mapping": shared.Mapping}
 ORDERS: Final = {"orders": shared.Orders, "orders_mapping": shared.Mapping}

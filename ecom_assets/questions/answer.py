@@ -15,8 +15,7 @@ from ecom_assets.questions.identity import identity_rule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.days import Ends
-from ecom_assets.tables.provisional import unfinished_day
-from ecom_assets.tables.queries import EVENTS, FIRST_DATE, Coverage, Period, TimeRange, cut, within
+from ecom_assets.tables.queries import EVENTS, FIRST_DATE, Coverage, Period, TimeRange, cut, unfinished_day, within
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"

@@ -17,7 +17,6 @@ from ecom_assets.report.causes import conversion_causes, of_sources, order_value
 from ecom_assets.sales.queries import customer_weeks, revenue_trend, sales
 from ecom_assets.sessions.queries import engagement
 from ecom_assets.tables.days import ONE_DAY
-from ecom_assets.tables.provisional import unfinished_day
 from ecom_assets.tables.queries import (
     FIRST_DATE,
     LAST_DATE,
@@ -30,6 +29,7 @@ from ecom_assets.tables.queries import (
     compared,
     if_known,
     require,
+    unfinished_day,
 )
 
 _WRITTEN = re.compile(r"(\d{4})-W(\d{2})")

@@ -11,7 +11,7 @@ from ecom_assets.report.causes import REST
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.measures import measures_of
-from ecom_assets.tables.provisional import provisional_lines
+from ecom_assets.tables.queries import provisional_lines
 
 MEASURES: Final = {
     name: measure

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from ecom_assets.settings.serving import NO_LIMIT, valid_rate
+from ecom_assets.settings.serving import NO_LIMIT, Rate
 from ecom_assets.settings.subjects import ByCommas
 
 
@@ -41,10 +41,10 @@ class CollectSettings(BaseSettings):
     collect_unsealed_mb: int = Field(
         1_000, ge=1, description="Size in MB of durable events that no landing file has yet; beyond it: 503"
     )
-    collect_rate_key: str = Field(
+    collect_rate_key: Rate = Field(
         NO_LIMIT, description="Maximum rate of events per write key and process, such as 60000/minute; beyond it: 429"
     )
-    collect_rate_address: str = Field(
+    collect_rate_address: Rate = Field(
         NO_LIMIT, description="Maximum rate of events per client address and process; beyond it the answer is 429"
     )
     collect_trusted_proxies: ByCommas = Field(
@@ -68,8 +68,3 @@ class CollectSettings(BaseSettings):
     collect_cookie_days: int = Field(
         400, ge=0, le=400, description="Days that the collector's cookie keeps the device id; 0 sets none"
     )
-
-    @field_validator("collect_rate_key", "collect_rate_address")
-    @classmethod
-    def _rate(cls, value: str) -> str:
-        return valid_rate(value)

@@ -3,10 +3,10 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
 from ecom_assets.settings.subjects import ByCommas
@@ -42,11 +42,14 @@ _THIS_MACHINE = {"127.0.0.1", "localhost", "::1"}
 _RATE = re.compile(r"[1-9]\d*/(second|minute|hour|day)")
 
 
-def valid_rate(value: str) -> str:
-    """Return the value if it is a rate or `none`, else raise ValueError."""
+def _is_rate(value: str) -> str:
     if value != NO_LIMIT and not _RATE.fullmatch(value):
         raise ValueError("is not a rate, such as 600/minute or 20/second, and not `none`")
     return value
+
+
+Rate = Annotated[str, AfterValidator(_is_rate)]
+"""So many in a time, or `none`."""
 
 
 class ServingSettings(BaseSettings):
@@ -82,8 +85,8 @@ class ServingSettings(BaseSettings):
     redis_timeout_s: float = Field(
         0.05, gt=0, le=5, description="Seconds to wait for Redis before continuing without it"
     )
-    rate_limit_key: str = Field("1200/minute", description="Rate limit per API key or token; `none` for no limit")
-    rate_limit_address: str = Field(
+    rate_limit_key: Rate = Field("1200/minute", description="Rate limit per API key or token; `none` for no limit")
+    rate_limit_address: Rate = Field(
         "600/minute", description="Rate limit per client address, with or without a key; `none` for no limit"
     )
     jwt_secret: SecretStr = Field(SecretStr(""), description="Secret that JSON Web Tokens are signed with, HS256…HS512")
@@ -103,11 +106,6 @@ class ServingSettings(BaseSettings):
         (), description="Host names under which Dagster's UI is reached, besides those of this machine, by commas"
     )
     otel_endpoint: str = Field("", description="OTLP/HTTP address that traces of requests go to; needs the extra otel")
-
-    @field_validator("rate_limit_key", "rate_limit_address")
-    @classmethod
-    def _rate(cls, value: str) -> str:
-        return valid_rate(value)
 
     @field_validator("api_trusted_proxies")
     @classmethod

@@ -5,9 +5,10 @@ A period ends on the newest day in the data, not on today's date: docs/adr/0019.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, Protocol
+from zoneinfo import ZoneInfo
 
 import ibis
 import ibis.expr.types as ir
@@ -192,6 +193,20 @@ class Period:
         before = self.previous
         days = (self.start_date, self.end_date, before.start_date, before.previous.start_date)
         return dict(zip(PARAMETERS, days, strict=True))
+
+
+def unfinished_day(period: Period, timezone: str, known_at: datetime) -> date | None:
+    """Return the day of a period that was not over, in a time zone, at an instant; None if all known days were.
+
+    Its numbers are provisional.
+    """
+    today, known_to = known_at.astimezone(ZoneInfo(timezone)).date(), period.known_days.last
+    return today if known_to is not None and period.start_date <= today <= min(period.end_date, known_to) else None
+
+
+def provisional_lines(day: date | str | None) -> list[str]:
+    """Return a sentence about the day from which numbers are provisional, if there is one."""
+    return [f"{day} is not over: its numbers are provisional, and grow."] if day else []
 
 
 def in_period(day: ir.Column) -> ir.BooleanValue:

@@ -8,7 +8,7 @@ from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.journeys.text import path_line
 from ecom_assets.orders.waiting_days import waiting_sentence
 from ecom_assets.questions.chart import funnel_chart, percent
-from ecom_assets.tables.provisional import provisional_lines
+from ecom_assets.tables.queries import provisional_lines
 
 MODELS_SHOWN: Final = ("last_non_direct", "first", "markov")
 MISSING_SHOWN: Final = 5

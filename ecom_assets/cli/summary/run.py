@@ -38,8 +38,7 @@ from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.measures import summable
-from ecom_assets.tables.provisional import unfinished_day
-from ecom_assets.tables.queries import Page, Period, Reading, Row
+from ecom_assets.tables.queries import Page, Period, Reading, Row, unfinished_day
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 
