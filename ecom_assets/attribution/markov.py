@@ -110,13 +110,15 @@ def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule
     ]
     led = spread.join(bought, led_to).select("session_id", "unit", "converted_date")
     led = led.group_by("session_id", "unit").agg(led_date=led.converted_date.min())
-    known = spread.left_join(led, ["session_id", "unit"]).select(spread, "led_date")
-    known = known.mutate(until=ibis.least(known.led_date.fill_null(FAR), _later(known.begin, rule.period_days)))
+    followed = spread.left_join(led, ["session_id", "unit"]).select(spread, "led_date")
+    followed = followed.mutate(
+        until=ibis.least(followed.led_date.fill_null(FAR), _later(followed.begin, rule.period_days))
+    )
     in_order = ibis.window(group_by=["unit", "visitor_id"], order_by=["started_at", "session_id"])
     names = ("channel", "started_at", "begin", "until")
-    known = known.mutate(**{f"next_{name}": known[name].lead().over(in_order) for name in names})
-    silence = known.next_started_at > known.started_at + ibis.interval(seconds=rule.lookback_s)
-    return known.mutate(is_linked=known.next_channel.notnull() & ~silence)
+    followed = followed.mutate(**{f"next_{name}": followed[name].lead().over(in_order) for name in names})
+    silence = followed.next_started_at > followed.started_at + ibis.interval(seconds=rule.lookback_s)
+    return followed.mutate(is_linked=followed.next_channel.notnull() & ~silence)
 
 
 FAR = ibis.date("8999-01-01")

@@ -111,9 +111,9 @@ class _LazyGroup(TyperGroup):
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete the names of commands without importing them, and options as usual."""
         groups = {name: super(_LazyGroup, self).get_command(ctx, name) for name in super().list_commands(ctx)}
-        known = {name: summary_of(path) for name, path in self.lazy.items()}
-        known |= {name: group.get_short_help_str() for name, group in groups.items() if group}
-        names = [CompletionItem(name, help=text) for name, text in known.items() if name.startswith(incomplete)]
+        summaries = {name: summary_of(path) for name, path in self.lazy.items()}
+        summaries |= {name: group.get_short_help_str() for name, group in groups.items() if group}
+        names = [CompletionItem(name, help=text) for name, text in summaries.items() if name.startswith(incomplete)]
         options = super().shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
         return [*names, *options]
 

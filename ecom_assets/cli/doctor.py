@@ -188,8 +188,8 @@ def _customers(settings: Settings) -> str:
         return without or f"come from the sandbox shop; markets are {markets}"
     mapping = mapping_of(settings)
     scored = ", ".join(mapping.expected_fields) or "nothing"
-    place = settings.customers or without_secrets(settings.customer_api_url)
-    result = f"come from {place} by the mapping {mapping.name}"
+    origin = settings.customers or without_secrets(settings.customer_api_url)
+    result = f"come from {origin} by the mapping {mapping.name}"
     return f"{result}; the score expects {scored}; markets are {markets}"
 
 

@@ -45,8 +45,9 @@ def run(
         from ecom_assets.cli.platform_run import PlatformRun, report_refusal  # noqa: PLC0415 (loads Dagster)
         from ecom_assets.cli.summary.run import show_summary  # noqa: PLC0415 (loads Ibis)
 
-    given = OwnData.read(events, orders, more, (events_mapping, orders_mapping))
-    own = given.with_customers(customers, customers_mapping)
+    own = OwnData.read(events, orders, more, (events_mapping, orders_mapping)).with_customers(
+        customers, customers_mapping
+    )
     requested_days = read_days(first, last)
     may = Permissions(withdrawal=allow_withdrawal, rebuild=rebuild)
     try:

@@ -165,7 +165,7 @@ def _segment(name: str, row: Row | None, customers_of_all: int, revenue_of_all: 
 
 def _counted(reading: Reading) -> ir.Table:
     """Return one row with the numbers of customers in the period and the two before it, and of those retained."""
-    sold, known = _bought(reading)
+    sold, first_orders = _bought(reading)
     lines = sold.filter(sold.order_date >= EARLIER_START, sold.order_date <= END)
     day = lines.order_date
     each = lines.group_by("customer_id").agg(
@@ -173,7 +173,7 @@ def _counted(reading: Reading) -> ir.Table:
         is_before=((day >= BEFORE_START) & (day < START)).ifelse(1, 0).max(),
         is_earlier=(day < BEFORE_START).ifelse(1, 0).max(),
     )
-    both = each.join(known, "customer_id")
+    both = each.join(first_orders, "customer_id")
     is_new = (both.first_order_date >= START).ifelse(1, 0)
     was_new = (both.first_order_date >= BEFORE_START).ifelse(1, 0)
     return both.agg(
@@ -270,8 +270,8 @@ def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch
         "mean_data_quality_score": round(sum(int(row["points"]) for row in rows) / total, 2) if total else None,
         "flawed_fields": dict(sorted(flaws.items(), key=lambda pair: (-pair[1], pair[0]))),
         **{
-            name: _by_value(rows, name, segments if name == "market_segment" else known)
-            for name, known in COUNTED_VALUES.items()
+            name: _by_value(rows, name, segments if name == "market_segment" else values)
+            for name, values in COUNTED_VALUES.items()
         },
         "engagement_source": _by_value(
             [row | {"engagement_source": row["engagement_source"] or NO_SOURCE} for row in rows],
@@ -281,12 +281,12 @@ def customer_counts(customers: ir.Table, segments: tuple[str, ...], fetch: Fetch
     }
 
 
-def _by_value(rows: list[dict[str, Any]], name: str, known: tuple[str, ...]) -> dict[str, int]:
+def _by_value(rows: list[dict[str, Any]], name: str, names: tuple[str, ...]) -> dict[str, int]:
     """Count customers by the values of a column: the known values first, then old values that the table still has."""
     counts: Counter[str] = Counter()
     for row in rows:
         counts[row[name] or UNKNOWN] += row["n"]
-    return {value: counts[value] for value in (*known, *sorted(counts.keys() - set(known)))}
+    return {value: counts[value] for value in (*names, *sorted(counts.keys() - set(names)))}
 
 
 def customer_records(reading: Reading, segments: tuple[str, ...], period: Period) -> dict[str, Any]:

@@ -52,12 +52,12 @@ def customer_segments(purchases: Purchases, scores: str = "percent_rank") -> ir.
         order_count=orders.order_count.sum(),
         revenue_amount=orders.revenue_amount.sum().cast(MONEY),
     )
-    known = sums.filter(sums.order_count > 0).cross_join(purchases.as_of)
-    scored = known.mutate(
-        recency_days=known.as_of_date.delta(known.last_order_date, unit="day"),
-        recency_score=score(known.last_order_date),
-        frequency_score=score(known.order_count),
-        monetary_score=score(known.revenue_amount),
+    buyers = sums.filter(sums.order_count > 0).cross_join(purchases.as_of)
+    scored = buyers.mutate(
+        recency_days=buyers.as_of_date.delta(buyers.last_order_date, unit="day"),
+        recency_score=score(buyers.last_order_date),
+        frequency_score=score(buyers.order_count),
+        monetary_score=score(buyers.revenue_amount),
     )
     code = scored.recency_score * 100 + scored.frequency_score * 10 + scored.monetary_score
     return scored.mutate(segment=segment_of(code)).select(*CustomerSegments.columns)

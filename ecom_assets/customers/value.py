@@ -145,7 +145,7 @@ def _expected(orders: BgNbd, x: Floats, observed: Floats, rule: ValueRule) -> tu
 
     Both depend only on x and T. Each distinct pair is computed once, because the function is expensive.
     """
-    pairs, place = np.unique(np.stack([x, observed]), axis=1, return_inverse=True)
+    pairs, pair_of_each = np.unique(np.stack([x, observed]), axis=1, return_inverse=True)
     near = orders.expected_if_alive(pairs[0], pairs[1], rule.horizon_days / WEEK_DAYS)
     discounted = np.zeros_like(near)
     before = np.zeros_like(near)
@@ -153,7 +153,7 @@ def _expected(orders: BgNbd, x: Floats, observed: Floats, rule: ValueRule) -> tu
         until = orders.expected_if_alive(pairs[0], pairs[1], month * MONTH_DAYS / WEEK_DAYS)
         discounted += (until - before) / (1 + rule.discount_rate) ** (month * MONTH_DAYS / YEAR_DAYS)
         before = until
-    return near[place.ravel()], discounted[place.ravel()]
+    return near[pair_of_each.ravel()], discounted[pair_of_each.ravel()]
 
 
 def _model_columns(models: ValueModels, rule: ValueRule) -> dict[str, Any]:

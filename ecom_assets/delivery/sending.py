@@ -365,9 +365,9 @@ class _DayDelivery:
         """Return the outcomes for answers; fast for the usual case of one outcome for the whole batch."""
         if answers and answers.count(answers[0]) == len(answers):
             return [Outcome.from_answer(answers[0], self.destination)] * len(answers)
-        known: dict[DeliveryResult, Outcome] = {}
+        outcomes: dict[DeliveryResult, Outcome] = {}
         return [
-            known.get(answer) or known.setdefault(answer, Outcome.from_answer(answer, self.destination))
+            outcomes.get(answer) or outcomes.setdefault(answer, Outcome.from_answer(answer, self.destination))
             for answer in answers
         ]
 

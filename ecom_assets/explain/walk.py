@@ -95,8 +95,8 @@ def walk(of: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
             return
         summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
         kept = context[0].keep(level.rows.select(*below.reads, *summed, *carried(level.rows)))
-        known, codes = coded(kept, context[0]) if isinstance(of, Count) else (None, kept)
-        yield Level(level.contract, kept, of, known=known)
+        counts, codes = coded(kept, context[0]) if isinstance(of, Count) else (None, kept)
+        yield Level(level.contract, kept, of, known=counts)
         level = _below(below, codes, context[0], of)
     yield level
 
@@ -106,17 +106,17 @@ def _matched(below: UpstreamRows, level: Level, context: TraceContext) -> Iterat
     assert below.candidates is not None  # noqa: S101 (asked by the caller)
     rows = context.keep(thin(level.rows, below))
     above = Level(level.contract, rows, level.of)
-    known = above.totals(context.ask)
-    yield replace(above, known=known)
+    counts = above.totals(context.ask)
+    yield replace(above, known=counts)
     named = [*below.reads, *carried(rows)]
     at = [name for name in HAPPENED if name in level.rows.columns]
 
     def whole(chosen: ir.Table) -> ir.Table:
         return _rows_of(below, context, context.keep(chosen.select(*named)), below.reads)
 
-    is_whole = are_all_of_their_days(level.contract, rows, known["row_count"], context)
+    is_whole = are_all_of_their_days(level.contract, rows, counts["row_count"], context)
     if is_whole and have_the_same_ids(rows, below, context):
-        yield Level(below.to, rows, level.of, whole, level.rows.select(*at, *named), known)
+        yield Level(below.to, rows, level.of, whole, level.rows.select(*at, *named), counts)
         return
     result = joined(below.candidates(rows, context), rows, below)
     yield Level(below.to, context.keep(result.select(*at, *named)), level.of, whole)
@@ -153,7 +153,7 @@ def _behind(of: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
     parts = _read_at_once(of, context)
     if len(parts) == 1:
         return _first(of, parts[0], 0)
-    return union_all(*(part.keep(_first(of, part, place)) for place, part in enumerate(parts)))
+    return union_all(*(part.keep(_first(of, part, position)) for position, part in enumerate(parts)))
 
 
 def _read_at_once(of: Count | Sum, context: Sequence[TraceContext]) -> list[TraceContext]:
@@ -166,13 +166,13 @@ def _read_at_once(of: Count | Sum, context: Sequence[TraceContext]) -> list[Trac
     return [replace(group[0], several=Days.from_dates(part.row[of.day] for part in group)) for group in alike.values()]
 
 
-def _first(of: Count | Sum, context: TraceContext, place: int) -> ir.Table:
+def _first(of: Count | Sum, context: TraceContext, position: int) -> ir.Table:
     """Return the rows right behind a row of the table; rows of several have their place beside them."""
     rows = of.rows(context)
     if isinstance(of, Count):
         rows = _counted(of, rows)
         if COUNTED_AS in rows.columns:
-            rows = rows.mutate(counted_as=ibis.literal(f"{place}{BETWEEN}").concat(rows[COUNTED_AS]))
+            rows = rows.mutate(counted_as=ibis.literal(f"{position}{BETWEEN}").concat(rows[COUNTED_AS]))
     return rows.select(*of.to.columns, *carried(rows))
 
 
@@ -214,8 +214,8 @@ def coded(rows: ir.Table, context: TraceContext) -> tuple[dict[str, Any] | None,
     if not dialect.has_text_hash or COUNTED_AS not in rows.columns or not rows[COUNTED_AS].type().is_string():
         return None, rows
     texts, hashes = rows[COUNTED_AS], dialect.text_hash(rows[COUNTED_AS])
-    (known,) = context.ask(rows.agg(row_count=rows.count(), gives=texts.nunique(), hash_count=hashes.nunique()))
-    return known, rows.mutate(counted_as=hashes) if known["gives"] == known["hash_count"] else rows
+    (counts,) = context.ask(rows.agg(row_count=rows.count(), gives=texts.nunique(), hash_count=hashes.nunique()))
+    return counts, rows.mutate(counted_as=hashes) if counts["gives"] == counts["hash_count"] else rows
 
 
 def thin(rows: ir.Table, below: UpstreamRows) -> ir.Table:

@@ -90,8 +90,8 @@ def amounts_are_of_one_currency(days: Days | None, lines: ir.Table) -> CheckResu
     del days
     found = lines.group_by("currency").agg(line_count=lines.count())
     rows = found.order_by("currency").to_pyarrow().to_pylist()
-    known = [row for row in rows if row["currency"] is not None]
-    return CheckResult(max(len(known) - 1, 0), sum(row["line_count"] for row in rows), known[:EXAMPLES])
+    currencies = [row for row in rows if row["currency"] is not None]
+    return CheckResult(max(len(currencies) - 1, 0), sum(row["line_count"] for row in rows), currencies[:EXAMPLES])
 
 
 def report_checks(refused_share: float) -> list[TableCheck]:

@@ -67,9 +67,9 @@ def open_key(settings: Settings, *, create: bool) -> KeyedHashes | None:
     Raises:
         SettingError: The key file cannot be read or written.
     """
-    given = settings.erasure_key.get_secret_value()
-    if given:
-        return KeyedHashes(given.encode())
+    key = settings.erasure_key.get_secret_value()
+    if key:
+        return KeyedHashes(key.encode())
     path = settings.home / KEY_FILE
     try:
         if not path.exists():
@@ -111,13 +111,13 @@ class ErasedIds:
 
     @cached_property
     def _known(self) -> tuple[KeyedHashes | None, dict[str, frozenset[str]]]:
-        place = ledger_place(self._settings)
-        if isinstance(place, Path) and not place.exists():
+        database = ledger_place(self._settings)
+        if isinstance(database, Path) and not database.exists():
             return None, {}
-        if self._is_reader and isinstance(place, str):
-            rows = listed_in_postgres(place, "erased_ids", "id_hash, kind")
+        if self._is_reader and isinstance(database, str):
+            rows = listed_in_postgres(database, "erased_ids", "id_hash, kind")
         else:
-            rows = self._written(place)
+            rows = self._written(database)
         if not rows:
             return None, {}
         hashes = open_key(self._settings, create=False)
@@ -125,7 +125,7 @@ class ErasedIds:
         kinds = {kind for _, kind in rows}
         return hashes, {kind: frozenset(id_hash for id_hash, its in rows if its == kind) for kind in kinds}
 
-    def _written(self, place: Path | str) -> list[tuple[str, str]]:
+    def _written(self, database: Path | str) -> list[tuple[str, str]]:
         """Return the rows of the list, as who may write them.
 
         Raises:
@@ -135,7 +135,7 @@ class ErasedIds:
             with closing(open_store(self._settings)) as store:
                 return _rows(store)
         except DeliveryError as error:
-            address = without_secrets(str(place))
+            address = without_secrets(str(database))
             raise DeliveryError(
                 f"The list of erased people is with the ledger in {address}, which cannot be read, so no rows are "
                 "loaded; see that it can be reached, and run again."
@@ -174,9 +174,9 @@ def add(settings: Settings, ids: Ids) -> int:
         rows = _rows(store)
         if rows:
             _require_same_key(hashes, rows)
-        known = {id_hash for id_hash, _ in rows}
+        hashes_before = {id_hash for id_hash, _ in rows}
         fresh = {(hashes.hash_of(kind, value), kind, at) for kind, values in ids.items() for value in values}
-        fresh = {row for row in fresh if row[0] not in known}
+        fresh = {row for row in fresh if row[0] not in hashes_before}
         proof = (hashes.hash_of(PROOF, PROOF), PROOF, at)
         with store.transaction():
             store.many("INSERT INTO erased_ids VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [*sorted(fresh), proof])

@@ -383,8 +383,8 @@ def _files(settings: Settings, person: Person) -> list[FileRecords]:
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[Database | None]:
     """Yield the open ledger; None if nothing was ever delivered."""
-    place = ledger_place(settings)
-    if isinstance(place, Path) and not place.exists():
+    address = ledger_place(settings)
+    if isinstance(address, Path) and not address.exists():
         yield None
         return
     with closing(open_store(settings)) as store:

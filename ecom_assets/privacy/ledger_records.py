@@ -44,11 +44,11 @@ def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> 
     changed = 0
     for number, ids, payload_hashes in list(_batches(store, person)):
         records: list[str] = json.loads(ids)
-        places = [place for place, record_id in enumerate(records) if record_id in person.ids]
+        positions = [position for position, record_id in enumerate(records) if record_id in person.ids]
         blank = bytearray(payload_hashes)
-        for place in places:
-            records[place] = hashed(hashes, records[place])
-            blank[place * HASH_BYTES : (place + 1) * HASH_BYTES] = bytes(HASH_BYTES)
+        for position in positions:
+            records[position] = hashed(hashes, records[position])
+            blank[position * HASH_BYTES : (position + 1) * HASH_BYTES] = bytes(HASH_BYTES)
         with store.transaction():
             store.count(
                 "UPDATE batches SET record_ids = ?, payload_hashes = ? WHERE number = ?",
@@ -56,11 +56,11 @@ def hash_records(store: Database, person: LedgerPerson, hashes: KeyedHashes) -> 
             )
             store.many(
                 "UPDATE exceptions SET words = '' WHERE batch = ? AND place = ?",
-                [(number, position) for position in places],
+                [(number, position) for position in positions],
             )
-            if len(places) == len(records):
+            if len(positions) == len(records):
                 store.count("UPDATE batches SET words = '' WHERE number = ? AND words IS NOT NULL", (number,))
-        changed += len(places)
+        changed += len(positions)
     with store.transaction():
         renamed = [(hashed(hashes, person_id), person_id) for person_id in sorted(person.ids)]
         store.many("UPDATE changes SET record_id = ? WHERE record_id = ?", renamed)
@@ -83,10 +83,12 @@ def _batches(store: Database, person: LedgerPerson) -> Iterator[tuple[int, str, 
             yield from _having(store, ids, "destination_id = ? AND day = ?", (identity, day.isoformat()))
 
 
-def _having(store: Database, ids: frozenset[str], where: str, given: tuple[Any, ...]) -> Iterator[tuple[int, str, Any]]:
+def _having(
+    store: Database, ids: frozenset[str], where: str, parameters: tuple[Any, ...]
+) -> Iterator[tuple[int, str, Any]]:
     after = 0
     query = f"SELECT number, record_ids, payload_hashes FROM batches WHERE {where} AND number > ? "  # noqa: S608 (fixed text)
-    while page := store.rows(query + f"ORDER BY number LIMIT {PAGE}", (*given, after)):
+    while page := store.rows(query + f"ORDER BY number LIMIT {PAGE}", (*parameters, after)):
         for number, record_ids, payload_hashes in page:
             if ids.intersection(json.loads(record_ids)):
                 yield int(number), record_ids, payload_hashes

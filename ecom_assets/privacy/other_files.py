@@ -68,7 +68,7 @@ def clean(settings: Settings, person: Person) -> list[str]:
 
 
 def _caches(settings: Settings) -> list[Path]:
-    return [path for glob in CACHES for place in settings.home.glob(glob) for path in _below(place)]
+    return [path for glob in CACHES for cache in settings.home.glob(glob) for path in _below(cache)]
 
 
 def _logs(settings: Settings) -> list[Path]:
@@ -115,16 +115,16 @@ def pattern_of(person: Person) -> re.Pattern[bytes] | None:
 
 def _files(home: Path) -> Iterator[Path]:
     """Yield the files in the home folder that a person's ids can be in."""
-    for place in sorted(home.iterdir()) if home.is_dir() else ():
-        if place.name not in ELSEWHERE:
-            yield from _below(place)
+    for entry in sorted(home.iterdir()) if home.is_dir() else ():
+        if entry.name not in ELSEWHERE:
+            yield from _below(entry)
 
 
-def _below(place: Path) -> Iterator[Path]:
-    if place.is_file():
-        yield place
+def _below(entry: Path) -> Iterator[Path]:
+    if entry.is_file():
+        yield entry
     else:
-        yield from (path for path in sorted(place.rglob("*")) if path.is_file())
+        yield from (path for path in sorted(entry.rglob("*")) if path.is_file())
 
 
 def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:

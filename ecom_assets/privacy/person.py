@@ -113,12 +113,12 @@ CLEAN_NAMES = {"session_id": "source_session_id", "anonymous_id": "device_id"}
 
 def _users_of(engine: Engine, users: Sequence[str]) -> tuple[str, ...]:
     """Return users, with those whom aliases make the same person, and with each spelling of them all."""
-    known = dict.fromkeys(users)
+    spellings = dict.fromkeys(users)
     if engine.has(MergedUsers):
         merged = engine.table(MergedUsers)
         people = sorted(_distinct_ids(merged, "visitor_user_id", "user_id", users))
-        known |= dict.fromkeys(sorted(_distinct_ids(merged, "user_id", "visitor_user_id", people)))
-    return tuple(known | dict.fromkeys(_padded(engine, tuple(known))))
+        spellings |= dict.fromkeys(sorted(_distinct_ids(merged, "user_id", "visitor_user_id", people)))
+    return tuple(spellings | dict.fromkeys(_padded(engine, tuple(spellings))))
 
 
 def _padded(engine: Engine, users: Sequence[str]) -> list[str]:

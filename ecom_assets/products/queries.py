@@ -285,7 +285,7 @@ def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset
     table = reading.table(InventoryAlerts)
     counts = _alert_counts(reading)
     chosen = table if alert is None else table.filter(table.alert == alert)
-    urgency = ibis.cases(*((chosen.alert == name, place) for place, name in enumerate(ALERTS)))
+    urgency = ibis.cases(*((chosen.alert == name, rank) for rank, name in enumerate(ALERTS)))
     by_cover = [urgency, chosen.days_of_cover.asc(nulls_first=False), chosen.product_id]
     rows = reading.rows(chosen.order_by(*by_cover).select(*COLUMNS).limit(limit, offset=offset))
     total = sum(counts.values()) if alert is None else counts.get(alert, 0)

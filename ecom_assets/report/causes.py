@@ -42,11 +42,13 @@ def rounded(parts: Sequence[Fraction], total: Decimal, quantum: Decimal) -> list
     if abs(sum(parts, NONE_YET) - Fraction(total)) > unit:
         raise ValueError(f"{total} is not the sum of the {len(parts)} parts")
     floors = [math.floor(part / unit) for part in parts]
-    largest_first = sorted(range(len(parts)), key=lambda place: (floors[place] - parts[place] / unit, place))
+    largest_first = sorted(
+        range(len(parts)), key=lambda position: (floors[position] - parts[position] / unit, position)
+    )
     left = int(Fraction(total) / unit) - sum(floors)
     for number in range(abs(left)):
-        place = largest_first[number % len(parts)] if left > 0 else largest_first[-1 - number % len(parts)]
-        floors[place] += 1 if left > 0 else -1
+        position = largest_first[number % len(parts)] if left > 0 else largest_first[-1 - number % len(parts)]
+        floors[position] += 1 if left > 0 else -1
     return [number * quantum for number in floors]
 
 
@@ -111,10 +113,10 @@ def factor_contributions(now: Sequence[Fraction], before: Sequence[Fraction]) ->
     sums = [NONE_YET] * count
     for order in permutations(range(count)):
         values = list(before)
-        for place in order:
+        for position in order:
             earlier = math.prod(values)
-            values[place] = now[place]
-            sums[place] += math.prod(values) - earlier
+            values[position] = now[position]
+            sums[position] += math.prod(values) - earlier
     return [total / math.factorial(count) for total in sums]
 
 

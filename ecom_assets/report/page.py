@@ -109,16 +109,16 @@ def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
 
     step = (WIDTH - LEFT) / max(len(days), 1)
     bars: dict[str, list[Bar]] = {name: [] for name in names}
-    for place, day in enumerate(days):
+    for position, day in enumerate(days):
         for number, name in enumerate(names):
             if day[name] is None:
                 continue
-            x = LEFT + step * (place + 0.5 + (number - 1) * BAR_SHARE)
+            x = LEFT + step * (position + 0.5 + (number - 1) * BAR_SHARE)
             top, bottom = sorted((y_of(float(day[name])), y_of(0.0)))
             when = day["date"] if number else "the week before"
             label = f"{day['date']:%A}, {when}: {day[name]:,.2f} {currency}".strip()
             bars[name].append(Bar(round(x, 2), top, round(step * BAR_SHARE - 2, 2), round(bottom - top, 2), label))
-    middles = [round(LEFT + step * (place + 0.5), 2) for place in range(len(days))]
+    middles = [round(LEFT + step * (position + 0.5), 2) for position in range(len(days))]
     labels = [(x, f"{day['date']:%a} {day['date'].day}") for x, day in zip(middles, days, strict=True)]
     shown = [(y_of(line), f"{line:,.0f}") for line in lines]
     return DailyChart(bars[names[1]], bars[names[0]], shown, labels, y_of(0.0))
@@ -132,7 +132,7 @@ def _scale(low: float, high: float) -> list[float]:
     size = 10.0 ** (len(str(int(rough))) - 1) if rough >= 1 else 1.0
     step = next(size * step for step in STEPS if size * step >= rough)
     first, last = int(low // step), int(-(-high // step))
-    return [step * place for place in range(first, last + 1)]
+    return [step * number for number in range(first, last + 1)]
 
 
 def bars_of(contributions: Sequence[Decimal]) -> tuple[float, list[tuple[float, float]]]:

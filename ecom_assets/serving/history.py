@@ -70,11 +70,11 @@ class History:
         here = History.of_warehouse(engine, settings)
         missing: set[date] = set()
         for name in (contract.qualified_name() for contract in KEPT):
-            known, result = self.days.get(_named(name, settings)), here.days.get(_named(name, settings))
+            built_on, loaded = self.days.get(_named(name, settings)), here.days.get(_named(name, settings))
             gone = {
                 row["received_date"] for row in notes_of(engine, Withdrawals, name) if row["withdrawn_at"] is not None
             }
-            missing |= set(known.dates if known else ()) - set(result.dates if result else ()) - gone
+            missing |= set(built_on.dates if built_on else ()) - set(loaded.dates if loaded else ()) - gone
         return Days.from_dates(missing)
 
 

@@ -120,16 +120,16 @@ class LiveEvents:
     def _newest(self, since: datetime) -> NewestFiles:
         if is_table(self._settings) or not has_landed(self._settings):
             return NewestFiles()
-        places = events_place(self._settings)
-        for place in places:
-            if "://" in place:
-                kind = place.partition("://")[0]
+        paths = events_place(self._settings)
+        for path in paths:
+            if "://" in path:
+                kind = path.partition("://")[0]
                 raise NotFilesError(
                     f"Real time reads landing files or a table of Snowflake, but ECOM_EVENTS names {kind}://…; use "
                     "/analytics/sales for what is published, or land the events as files."
                 )
         first_day = since.astimezone(ZoneInfo(self._settings.timezone)).date() - ONE_DAY
-        return newest_files(places, since, first_day)
+        return newest_files(paths, since, first_day)
 
     def _engine(self) -> Backend:
         if self._con is None:
@@ -158,12 +158,12 @@ class LiveEvents:
         reading.read_count = sum(map(len, self._batches.values()))
         return reading
 
-    def _forget(self, known: set[FreshFile], since: datetime) -> list[int]:
+    def _forget(self, present: set[FreshFile], since: datetime) -> list[int]:
         """Forget files that became too old, and batches with a file that is gone or changed, which are read again."""
         gone = []
         for number, files in list(self._batches.items()):
             kept = frozenset(file for file in files if file.modified_ns / 1e9 >= since.timestamp())
-            if kept and kept <= known:
+            if kept and kept <= present:
                 self._batches[number] = kept
             else:
                 del self._batches[number]

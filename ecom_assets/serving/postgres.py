@@ -159,8 +159,8 @@ def _make_tables(target: PostgresEngine, tables: Contracts) -> None:
 
 
 def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
-    place = f"{text(target.name_of(table))}::regclass"
-    (row,) = target.query(f"SELECT obj_description({place}, 'pg_class') AS comment")
+    table_oid = f"{text(target.name_of(table))}::regclass"
+    (row,) = target.query(f"SELECT obj_description({table_oid}, 'pg_class') AS comment")
     if row["comment"] != MARK:
         raise WarehouseError(
             f"{target.address} has a table {table.qualified_name()} that was not published by ecom_assets, and it was "

@@ -175,5 +175,5 @@ def _median_s(took: Ints) -> float | None:
     if not len(took):
         return None
     middle = np.partition(took, [(len(took) - 1) // 2, len(took) // 2])
-    low, high = (int(middle[place]) / 1e6 for place in ((len(took) - 1) // 2, len(took) // 2))
+    low, high = (int(middle[position]) / 1e6 for position in ((len(took) - 1) // 2, len(took) // 2))
     return low * 0.5 + high * 0.5

@@ -39,8 +39,8 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     now, before = (completed(result.get(which), SessionMeasures) for which in (1, 0))
     mine = table.filter(in_period(table.event_date)).select(*COLUMNS)
     days, total = page_of(reading, mine, ["event_date"], page, period)
-    known = if_known(now, period)
-    return {"engagement": known, **compared(now, before, now, period), "total_count": total, "days": days}
+    numbers = if_known(now, period)
+    return {"engagement": numbers, **compared(now, before, now, period), "total_count": total, "days": days}
 
 
 def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:

@@ -86,8 +86,8 @@ def summed(rows: Sequence[Row], declared: type) -> Row:
     """Return the summable measures of several rows; a sum is None if there are rows, and none of them has a value."""
     result: Row = {}
     for name, measure in _added(declared).items():
-        known = [row[name] for row in rows if row[name] is not None]
-        result[name] = sum(known, _zero(measure)) if known or not rows else None
+        values = [row[name] for row in rows if row[name] is not None]
+        result[name] = sum(values, _zero(measure)) if values or not rows else None
     return completed(result, declared)
 
 

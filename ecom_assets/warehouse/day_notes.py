@@ -223,14 +223,14 @@ def note_write(engine: "Engine", contract: type[Table], days: Days | None) -> No
     ranges = [ALL_DAYS] if days is None else list(days.runs())
     if not ranges:
         return
-    place, name = engine.name_of(WrittenSlices), literal(contract.qualified_name())
+    notes, name = engine.name_of(WrittenSlices), literal(contract.qualified_name())
     inside = " OR ".join(f"(first_date >= DATE '{first}' AND end_date <= DATE '{end}')" for first, end in ranges)
-    (newest,) = engine.query(f"SELECT max(write_number) AS number FROM {place} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
+    (newest,) = engine.query(f"SELECT max(write_number) AS number FROM {notes} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
     number, write = (newest["number"] or 0) + 1, literal(uuid.uuid4().hex)
     by = f"{literal(engine.run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
     rows = ", ".join(f"({name}, DATE '{first}', DATE '{end}', {number}, {write}, {by})" for first, end in ranges)
-    engine.execute(f"DELETE FROM {place} WHERE table_name = {name} AND ({inside})")  # noqa: S608 (as above)
-    engine.execute(f"INSERT INTO {place} ({engine.columns_of(WrittenSlices)}) VALUES {rows}")  # noqa: S608 (as above)
+    engine.execute(f"DELETE FROM {notes} WHERE table_name = {name} AND ({inside})")  # noqa: S608 (as above)
+    engine.execute(f"INSERT INTO {notes} ({engine.columns_of(WrittenSlices)}) VALUES {rows}")  # noqa: S608 (as above)
 
 
 def now_text() -> str:
@@ -283,10 +283,10 @@ def note_computation(
     if not engine.notes_writes:
         return
     engine.ensure(Computations)
-    place, name = engine.name_of(Computations), literal(contract.qualified_name())
+    notes, name = engine.name_of(Computations), literal(contract.qualified_name())
     by = f"{literal(run_id)}, {literal(CODE_VERSION)}, TIMESTAMP '{now_text()}'"
     values = f"{name}, {by}, {literal(json.dumps(upstream, sort_keys=True))}, {literal(sql)}"
     with engine.transaction():
         engine.begin_slice(contract)  # another run that writes the table waits, so that one row stays
-        engine.execute(f"DELETE FROM {place} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
-        engine.execute(f"INSERT INTO {place} ({engine.columns_of(Computations)}) VALUES ({values})")  # noqa: S608 (as above)
+        engine.execute(f"DELETE FROM {notes} WHERE table_name = {name}")  # noqa: S608 (names come from contracts)
+        engine.execute(f"INSERT INTO {notes} ({engine.columns_of(Computations)}) VALUES ({values})")  # noqa: S608 (as above)

@@ -240,9 +240,9 @@ class Engine(ABC):
 
     def has(self, contract: type[Table]) -> bool:
         """Return whether the table exists."""
-        known = "information_schema.tables WHERE table_catalog = current_database()"
+        tables = "information_schema.tables WHERE table_catalog = current_database()"
         named = f"table_schema = {text(contract.layer)} AND table_name = {text(contract.name)}"
-        return bool(self.query(f"SELECT 1 FROM {known} AND {named}"))  # noqa: S608 (names come from contracts)
+        return bool(self.query(f"SELECT 1 FROM {tables} AND {named}"))  # noqa: S608 (names come from contracts)
 
     def ensure(self, contract: type[Table]) -> None:
         """Create the table from its contract, or add the new columns of the contract.

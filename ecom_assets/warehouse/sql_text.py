@@ -227,13 +227,13 @@ class _Shape:
         if node in self._given:
             return f"Literal {node.dtype} {self._date(node, self._given[node])}"
         if isinstance(node, ops.ScalarUDF) and node.__input_type__ is InputType.BUILTIN:
-            given = [self._key(argument, missing) for argument in node.__args__]
-            return f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} {' '.join(given)}"
+            arguments = [self._key(argument, missing) for argument in node.__args__]
+            return f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} {' '.join(arguments)}"
         if isinstance(node, NEVER):
             raise _NotKept
         # The number of a reference only distinguishes it from others, as its line does, and differs in each process.
-        given = node.__args__[:1] if isinstance(node, ops.Reference) else node.__args__
-        return f"{kind.__name__} {' '.join([self._key(argument, missing) for argument in given])}"
+        arguments = node.__args__[:1] if isinstance(node, ops.Reference) else node.__args__
+        return f"{kind.__name__} {' '.join([self._key(argument, missing) for argument in arguments])}"
 
     def _date(self, node: Node, value: date) -> int:
         if value >= FIRST_STAND_IN:
@@ -310,18 +310,18 @@ class Statements:
             write: Writes a statement.
             params: The dates of the parameters in the expression.
         """
-        given: dict[Node, date] = {param.op(): day for param, day in (params or {}).items()}
+        dates: dict[Node, date] = {param.op(): day for param, day in (params or {}).items()}
         try:
-            shape = _Shape(rows.op(), given)
+            shape = _Shape(rows.op(), dates)
         except _NotKept:
-            return write(_with_dates(rows, given))
+            return write(_with_dates(rows, dates))
         key = blake2b(repr((MADE_WITH, kind, shape.text)).encode(), digest_size=16).digest()
         template = self._kept.get(key) or self._read(key)
         if template is None:
             stand_ins = {node: FIRST_STAND_IN + timedelta(days=number) for node, number in shape.places.items()}
             template = write(_with_dates(rows, stand_ins))
             if not _has_all_places(template, len(shape.dates)):
-                return write(_with_dates(rows, given))
+                return write(_with_dates(rows, dates))
             self._keep(key, template)
         return _filled(template, shape.dates)
 
@@ -368,22 +368,22 @@ def _seal(key: bytes, template: str) -> str:
     return blake2b(template.encode(), key=key, digest_size=16).hexdigest()
 
 
-def _number(place: re.Match[str]) -> int:
-    year, month, day = map(int, place.groups())
+def _number(match: re.Match[str]) -> int:
+    year, month, day = map(int, match.groups())
     return (date(year, month, day) - FIRST_STAND_IN).days
 
 
 def _has_all_places(template: str, count: int) -> bool:
     """Return whether a statement has a place for each date, and no date that is written in another way."""
     return not count or (
-        {_number(place) for place in STAND_IN.finditer(template)} == set(range(count))
+        {_number(match) for match in STAND_IN.finditer(template)} == set(range(count))
         and not OTHERWISE.search(template)
     )
 
 
 def _filled(template: str, dates: Sequence[date]) -> str:
-    def literal(place: re.Match[str]) -> str:
-        result = dates[_number(place)]
+    def literal(match: re.Match[str]) -> str:
+        result = dates[_number(match)]
         return f"MAKE_DATE({result.year}, {result.month}, {result.day})"
 
     return STAND_IN.sub(literal, template)

@@ -382,7 +382,7 @@ def request_retry(context: RequestContext, body: RetryBody, who: str) -> RunRequ
 
 
 def _days(context: RequestContext, body: RetryBody) -> Period:
-    known = context.reading.known.get("events")
-    first = body.start_date or (known.first if known else None) or context.reading.newest_date
+    events = context.reading.known.get("events")
+    first = body.start_date or (events.first if events else None) or context.reading.newest_date
     last = body.end_date or context.reading.newest_date
     return Period.from_range(context.reading.newest_date, "custom", min(first, last), last)

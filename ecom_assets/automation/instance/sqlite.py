@@ -56,8 +56,8 @@ class BatchingEventLogStorage(SqliteEventLogStorage):
                 last_id = connection.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
                 ids = range(last_id - len(rows) + 1, last_id + 1)
                 self._store_asset_event_tags(connection, together, ids)
-                for place in _newest(together):
-                    self._store_asset_event(connection, together[place], ids[place])
+                for position in _newest(together):
+                    self._store_asset_event(connection, together[position], ids[position])
         super().store_event_batch([event for event in events if not _is_together(event)])
 
     def _store_asset_check_evaluation_planned(self, event: dg.EventLogEntry, event_id: int | None) -> None:
@@ -107,7 +107,7 @@ def _close(engines: dict[str, Engine]) -> None:
 def _newest(events: Sequence[dg.EventLogEntry]) -> list[int]:
     """Return the places of each table's newest event of each kind: all that the table's entry shows."""
     kinds = ((event.get_dagster_event().asset_key, event.dagster_event_type) for event in events)
-    return sorted({kind: place for place, kind in enumerate(kinds)}.values())
+    return sorted({kind: position for position, kind in enumerate(kinds)}.values())
 
 
 def _is_together(event: dg.EventLogEntry) -> bool:

@@ -153,8 +153,8 @@ class PostgresEngine(Engine):
     def server(self) -> dict[str, Any]:
         """Return the server as data contracts describe it."""
         parts = urlsplit(self.address)
-        place = {"host": parts.hostname, "port": parts.port or DEFAULT_PORT, "database": parts.path.strip("/")}
-        return {"server": "warehouse", "type": "postgres", **place, "schema": "raw, staging, mart"}
+        database = {"host": parts.hostname, "port": parts.port or DEFAULT_PORT, "database": parts.path.strip("/")}
+        return {"server": "warehouse", "type": "postgres", **database, "schema": "raw, staging, mart"}
 
     def is_same_database(self, other: Engine) -> bool:
         """Return whether another warehouse is this database of this server."""
