@@ -7,7 +7,6 @@ A segment holds lines of one day of arrival and one layout, and is only ever app
 process may seal its segments: the process itself, or, once it is dead, whoever looks next.
 """
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Final
 from uuid import uuid4
 
 from ecom_assets.atomic_files import sync_folder
+from ecom_assets.file_lock import try_lock
 from ecom_assets.sources.landing import collector_file_name, day_folder, make_folder
 
 SUFFIX: Final = ".ndjson"
@@ -185,7 +185,7 @@ def _new_lock(folder: Path, process_id: str) -> int:
     """Create a lock that is held from the moment at which it has its name."""
     fresh = folder / f".{process_id}.lock.part"
     handle = os.open(fresh, os.O_CREAT | os.O_RDWR | os.O_EXCL, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try_lock(handle)
     fresh.rename(_lock_path(folder, process_id))
     return handle
 
@@ -193,12 +193,10 @@ def _new_lock(folder: Path, process_id: str) -> int:
 def _taken_lock(folder: Path, process_id: str) -> int | None:
     """Return the lock of a process that no longer runs; None if it runs."""
     handle = os.open(_lock_path(folder, process_id), os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+    if try_lock(handle):
+        return handle
+    os.close(handle)
+    return None
 
 
 def _whole_lines(path: Path) -> int:

@@ -4,11 +4,9 @@ A file has the plain ids, because a killed erasure cannot go on without them. On
 has a file of its own, so that one that cannot end keeps no other from beginning.
 """
 
-import fcntl
 import json
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from ecom_assets.atomic_files import replacing_text, sync_folder
 from ecom_assets.errors import WorkError
+from ecom_assets.file_lock import file_lock
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 
@@ -108,8 +107,7 @@ def write_receipt(settings: Settings, receipt: dict[str, Any], at: datetime) -> 
     return path
 
 
-@contextmanager
-def alone(settings: Settings) -> Iterator[None]:
+def alone(settings: Settings) -> AbstractContextManager[None]:
     """Keep other erasures of this home out.
 
     Raises:
@@ -117,9 +115,5 @@ def alone(settings: Settings) -> Iterator[None]:
     """
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WorkError("Another erasure is under way; run this one when it has ended.") from None
-        yield
+    busy = WorkError("Another erasure is under way; run this one when it has ended.")
+    return file_lock(folder / "lock", 0.0, busy)

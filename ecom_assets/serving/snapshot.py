@@ -6,7 +6,6 @@ read in `api/store/store.py`.
 """
 
 import contextlib
-import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from pydantic import TypeAdapter
 
 from ecom_assets.atomic_files import replacing_text, sync_file
 from ecom_assets.errors import WarehouseError
+from ecom_assets.file_lock import file_lock
 from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
@@ -342,10 +342,7 @@ def _remove_old(folder: Path, kept: set[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def _turn(folder: Path) -> Iterator[None]:
-    """Let publishers take turns; the lock is the process's, and goes with it."""
+def _turn(folder: Path) -> AbstractContextManager[None]:
+    """Let publishers take turns."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return file_lock(folder / "lock")

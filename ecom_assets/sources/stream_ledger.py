@@ -4,13 +4,11 @@ The file of a range is published first, and the ledger follows, so it may lack o
 date. Compaction, retention and erasure free the names of files; they leave a file alone that the ledger lacks.
 """
 
-import fcntl
 import json
-import os
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,9 +17,9 @@ import pyarrow as pa
 
 from ecom_assets.atomic_files import replacing_text
 from ecom_assets.errors import SourceError, WorkError
+from ecom_assets.file_lock import file_lock
 from ecom_assets.sources.landing import NEXT_OFFSET, TOPIC, footer_of, make_folder, stream_file_name
 
-LOOK_AGAIN_S: Final = 0.05
 NOTED_S: Final = 60.0
 """How long a process counts as running after its last note; it notes its state every few seconds."""
 LANDING_FOLDERS: Final = "received_date=*"
@@ -64,27 +62,17 @@ class PartitionLedger:
         """Return the ledger's file."""
         return ledger_folder(self.landing) / f"{self.topic_id}-{self.partition}.json"
 
-    @contextmanager
-    def locked(self, patience_s: float = 0.0) -> Iterator[None]:
-        """Hold the partition's lock, which is freed if the process dies; wait for it at most `patience_s`.
+    def locked(self, patience_s: float = 0.0) -> AbstractContextManager[None]:
+        """Hold the partition's lock; wait for it at most `patience_s`.
 
         Raises:
             WorkError: Another process holds it, such as one that was paused while it published.
         """
         make_folder(self.path.parent)
-        handle = os.open(self.path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o666)
-        try:
-            until = time.monotonic() + patience_s
-            while not _is_locked(handle):
-                if time.monotonic() >= until:
-                    raise WorkError(
-                        f"Another process publishes partition {self.partition} of topic id {self.topic_id}; end it if "
-                        "it hangs."
-                    )
-                time.sleep(LOOK_AGAIN_S)
-            yield
-        finally:
-            os.close(handle)
+        busy = WorkError(
+            f"Another process publishes partition {self.partition} of topic id {self.topic_id}; end it if it hangs."
+        )
+        return file_lock(self.path.with_suffix(".lock"), patience_s, busy)
 
     def read(self) -> LedgerEntry | None:
         """Return the entry; None if nothing was noted yet.
@@ -134,14 +122,6 @@ class PartitionLedger:
     def _file_from(self, start_offset: int) -> Path | None:
         name = stream_file_name(self.topic_id, self.partition, start_offset)
         return next(iter(self.landing.glob(f"{LANDING_FOLDERS}/{name}")), None)
-
-
-def _is_locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def is_settled(name: str, entries: Mapping[PartitionLedger, LedgerEntry], landing: Path) -> bool:

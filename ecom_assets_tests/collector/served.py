@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,15 +45,23 @@ class Landed:
 
     def wait_for(self, count: int, within_s: float = 10.0) -> list[Row]:
         """Return the rows once there are so many."""
-        end = time.monotonic() + within_s
-        while len(rows := self.events()) < count and time.monotonic() < end:
-            time.sleep(0.02)
-        assert len(rows) == count, rows
-        return rows
+        return _once(self.events, count, within_s)
+
+    def wait_for_letters(self, count: int) -> list[Row]:
+        """Return the dead letters once there are so many."""
+        return _once(self.letters, count, within_s=10.0)
 
     def letters(self) -> list[Row]:
         """Return every dead letter."""
         return _rows(dead_letter_folder(self.folder), "received_at, reason")
+
+
+def _once(read: Callable[[], list[Row]], count: int, within_s: float) -> list[Row]:
+    end = time.monotonic() + within_s
+    while len(rows := read()) < count and time.monotonic() < end:
+        time.sleep(0.02)
+    assert len(rows) == count, rows
+    return rows
 
 
 def _rows(folder: Path, order: str) -> list[Row]:

@@ -61,8 +61,7 @@ def test_a_batch_keeps_its_good_events_and_says_why_others_are_refused(client: C
         (5, "5", "unparseable_timestamp"),
     ]
     assert [row["event_id"] for row in client.wait_for(2)] == ["1", "6"]
-    time.sleep(0.2)
-    letters = client.letters()
+    letters = client.wait_for_letters(5)
     assert sorted(letter["reason"] for letter in letters) == sorted(r["reason"] for r in answer["refused"])
     assert b'"no event"' in [letter["value"] for letter in letters]
 

@@ -4,12 +4,10 @@ A key has 256 random bits, so SHA-256 protects it. A slow hash is for passwords 
 request tens of milliseconds.
 """
 
-import fcntl
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from ecom_assets.api.auth.callers import Caller, Scope
 from ecom_assets.atomic_files import replacing_text
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SettingError, UsageError, WorkError, did_you_mean
+from ecom_assets.file_lock import file_lock
 
 SHORTEST_KEY = 20
 """The minimum number of characters of a key in the setting; a shorter one could be guessed."""
@@ -95,12 +94,9 @@ class KeyFile:
                 self._write(list(keys.values()))
         return keys[key_id]
 
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _changing(self) -> AbstractContextManager[None]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return file_lock(self.path.with_suffix(".lock"))
 
     def _write(self, keys: list[ApiKey]) -> None:
         with replacing_text(self.path, 0o600) as file:

@@ -6,7 +6,6 @@ then on: the next process that comes to a table, to read or to write, finishes i
 """
 
 import contextlib
-import fcntl
 import json
 import shutil
 import time
@@ -26,6 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from ecom_assets.atomic_files import replacing_text, sync_file, sync_folder
 from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.file_lock import file_lock
 from ecom_assets.tables.portable import kind_of
 
 LOG = "_delta_log"
@@ -325,7 +325,6 @@ TRANSACTIONS = "_transactions"
 PENDING = "pending.json"
 PATIENCE_S = 60.0
 """How long to wait for another commit, which takes milliseconds."""
-LOOK_S = 0.005
 
 
 class Commits:
@@ -370,15 +369,11 @@ class Commits:
             WarehouseError: Another process does not end its commit.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as file:
-            deadline = time.monotonic() + PATIENCE_S
-            while not _is_locked(file.fileno()):
-                if time.monotonic() > deadline:
-                    raise WarehouseError(
-                        f"{self._root} is in use by another commit for {PATIENCE_S:.0f} s; end the process that holds "
-                        f"{self._folder / 'lock'}."
-                    )
-                time.sleep(LOOK_S)
+        lock = self._folder / "lock"
+        refusal = WarehouseError(
+            f"{self._root} is in use by another commit for {PATIENCE_S:.0f} s; end the process that holds {lock}."
+        )
+        with file_lock(lock, PATIENCE_S, refusal):
             self._finish()
             yield
 
@@ -409,11 +404,3 @@ class Commits:
         slices = {day: [asdict(file) for file in files] for day, files in change.slices.items()}
         table = change.log.folder.relative_to(self._root).as_posix()
         return {"table": table, "days": change.days, "slices": slices}
-
-
-def _is_locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
