@@ -31,6 +31,7 @@ from ecom_assets.settings.streaming import StreamSettings
 from ecom_assets.settings.subjects import (
     AlertSettings,
     BoardSettings,
+    CurrencyCode,
     DestinationSettings,
     EventTypes,
     GateSettings,
@@ -150,7 +151,7 @@ class Settings(
         "well-formed type",
     )
     timezone: str = Field("UTC", description="Reporting time zone, an IANA name")
-    currency: str = Field(
+    currency: CurrencyCode = Field(
         "",
         description="Currency of all amounts, ISO 4217, such as EUR, for pages, answers and tools; without it, amounts "
         "of your own data are shown without one, and those of the simulated shop in USD",
@@ -288,13 +289,6 @@ class Settings(
         url = value.get_secret_value() if isinstance(value, SecretStr) else value
         if isinstance(url, str) and not hides_its_password(url):
             raise ValueError(f"is an address whose login cannot be distinguished from its host; {ENCODE}")
-        return value
-
-    @field_validator("currency")
-    @classmethod
-    def _iso_currency(cls, value: str) -> str:
-        if value and not re.fullmatch(r"[A-Z]{3}", value):
-            raise ValueError("is not an ISO 4217 code, such as EUR")
         return value
 
     @field_validator("memory_limit")

@@ -71,6 +71,16 @@ def web_address(value: str) -> str:
 
 WebAddress = Annotated[str, AfterValidator(web_address)]
 """A setting that is the address of a service."""
+
+
+def _is_currency(value: str) -> str:
+    if value and not re.fullmatch(r"[A-Z]{3}", value):
+        raise ValueError("is not an ISO 4217 code, such as EUR")
+    return value
+
+
+CurrencyCode = Annotated[str, AfterValidator(_is_currency)]
+"""The code of a currency, or nothing."""
 MOST_PER_S = "at most; 0: no bound; default"
 """The end of the description of a rate."""
 
