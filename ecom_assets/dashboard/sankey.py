@@ -129,13 +129,13 @@ def _short(name: str) -> str:
 def _flow_numbers() -> Spec:
     """Return the numbers on the flows that are thick enough and have room between their columns."""
     update = {
-        "x": {"signal": "(datum.x0 + 0.72 * (datum.x1 - datum.x0)) * width"},
-        "y": {"signal": "(datum.y0 + 0.8 * (datum.y1 - datum.y0)) * height"},
+        "x": {"signal": "(datum.x0 + 0.52 * (datum.x1 - datum.x0)) * width"},
+        "y": {"signal": "(datum.y0 + datum.y1) / 2 * height"},
         "align": {"value": "center"},
         "baseline": {"value": "middle"},
         "fill": {"value": "theme.muted"},
         "fontSize": {"value": 11},
-        "text": {"signal": f"datum.thick * height < 14 || width < 700 ? '' : {_short('transition_count')}"},
+        "text": {"signal": f"datum.thick * height < 30 || width < 700 ? '' : {_short('transition_count')}"},
     }
     return {"type": "text", "from": {"data": "table"}, "interactive": False, "encode": {"update": update}}
 
