@@ -29,6 +29,7 @@ from ecom_assets.api.problems import documented, handle_errors
 from ecom_assets.api.routes import (
     ad_hoc,
     behaviour,
+    boards,
     customers,
     explain,
     funnels,
@@ -165,9 +166,12 @@ ROUTERS: Final[list[APIRouter]] = [
     operation.runs_router,
     ad_hoc.questions,
     values.router,
+    boards.answers,
+    boards.router,
     realtime.router,
     operation.router,
 ]
+WITHOUT_CSV: Final = (operation.router, boards.router)
 REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
 """The error responses that any route may return."""
 CSV: Final[dict[int | str, dict[str, Any]]] = {
@@ -220,7 +224,8 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
         redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
     )
     app.state.settings = settings
-    app.state.ad_hoc = AdHoc(build_app, tuple(question_paths(ad_hoc.questions, values.router, explain.router)))
+    asked = question_paths(ad_hoc.questions, values.router, explain.router, boards.answers)
+    app.state.ad_hoc = AdHoc(build_app, tuple(asked))
     app.state.store = store or open_store(settings)
     app.state.served = served = ServedData(app.state.store, settings)
     app.state.metrics = ApiMetrics(lambda: served.age_s)
@@ -228,7 +233,9 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
     app.state.endpoints = operation.endpoints_of(ROUTERS)
     for router in ROUTERS:
         app.include_router(
-            router, prefix=VERSION_PREFIX, responses=REFUSALS if router is operation.router else REFUSALS | CSV
+            router,
+            prefix=VERSION_PREFIX,
+            responses=REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV,
         )
         app.include_router(router, include_in_schema=False)
     handle_errors(app)

@@ -20,6 +20,7 @@ from starlette.types import Scope
 from ecom_assets.api.auth.callers import VERSION_PREFIX, ScopeNeededError
 from ecom_assets.api.auth.callers import Scope as KeyScope
 from ecom_assets.api.store.store import NothingPublishedError, UnreadableError, public_sentence
+from ecom_assets.boards.store import ChangedMeanwhileError, NotKeptError
 from ecom_assets.delivery.queries import NoLedgerError
 from ecom_assets.errors import EcomError, MappingError, SettingError, UsageError, WorkError
 from ecom_assets.questions.source import QuestionTooLargeError
@@ -187,16 +188,22 @@ def _not_modified(_request: Request, error: Exception) -> Response:
     return Response(status_code=304, headers=error.headers)
 
 
+STATUSES: Final = (
+    (NotKeptError, HTTP_404),
+    (QuestionTooLargeError, 413),
+    ((NoSourceError, NoLedgerError, ChangedMeanwhileError), 409),
+)
+"""The statuses of errors that callers can do something about, besides 422."""
+
+
 def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, ScopeNeededError):
         request.scope[REFUSED] = WRONG_SCOPE
         return problem(request, 403, str(error), headers=scope_challenge(error.scope))
+    if (status := next((code for kinds, code in STATUSES if isinstance(error, kinds)), None)) is not None:
+        return problem(request, status, str(error))
     if isinstance(error, UsageError) and not isinstance(error, SettingError | MappingError):  # errors of the server
         return problem(request, 422, str(error))
-    if isinstance(error, QuestionTooLargeError):
-        return problem(request, 413, str(error))
-    if isinstance(error, NoSourceError | NoLedgerError):
-        return problem(request, 409, str(error))
     reason = str(error.__cause__ if isinstance(error, UnreadableError) else error)
     structlog.get_logger("ecom_assets.api").warning("answer_failed", path=request.url.path, reason=reason)
     if isinstance(error, NothingPublishedError | UnreadableError | UsageError | WorkError):

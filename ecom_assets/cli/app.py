@@ -66,6 +66,11 @@ LEDGER_COMMANDS: Final[Commands] = {
     "backup": "ledger.backup",
     "reset": "ledger.reset",
 }
+BOARD_COMMANDS: Final[Commands] = {
+    "pull": "boards.pull",
+    "push": "boards.push",
+    "check": "boards.check",
+}
 PLAIN: Final[dict[str, Any]] = {
     "no_args_is_help": True,
     "add_completion": False,
@@ -166,6 +171,7 @@ app.callback(help=TITLE)(_root)
 app.add_typer(_group(SANDBOX_COMMANDS, "The simulated shop."), name="sandbox")
 app.add_typer(_group(MAPPING_COMMANDS, "Mappings: how files become events, order lines and customers."), name="mapping")
 app.add_typer(_group(KEY_COMMANDS, "The keys of the HTTP API."), name="api-key")
+app.add_typer(_group(BOARD_COMMANDS, "Saved questions and boards as files of a repository."), name="boards")
 app.add_typer(_group(LEDGER_COMMANDS, "The ledger of deliveries."), name="ledger")
 
 

@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse
 
 from ecom_assets.api.auth.callers import CALLER, ScopeNeededError
 from ecom_assets.api.store.store import public_sentence
-from ecom_assets.boards.files import yaml_of
 from ecom_assets.boards.model import Annotation
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.annotations import marked, marks_of, sentence_of_marks
@@ -206,7 +205,6 @@ TEMPLATES.globals.update(
     bar_width=_bar_width,
     marks_of=marks_of,
     sentence_of_marks=sentence_of_marks,
-    yaml_of=yaml_of,
 )
 TEMPLATES.filters.update(formatted=formatted, day_range=day_range, with_code=_with_code)
 TEMPLATES.globals["day_range"] = day_range

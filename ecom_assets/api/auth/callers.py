@@ -58,7 +58,8 @@ VERSION_PREFIX = "/v1"
 class Scope(StrEnum):
     """What a caller may do; `admin` allows everything.
 
-    `personal` adds queries about single people to `read`. `write` leaves requests for runs, such as to release a day.
+    `personal` adds queries about single people to `read`. `write` saves questions and boards, and leaves requests for
+    runs, such as to release a day.
     """
 
     READ = "read"
@@ -132,13 +133,18 @@ class ScopeNeededError(EcomError):
         self.scope = scope
 
 
+def are_personal(columns: Iterable[str]) -> bool:
+    """Return whether any of some columns of events has personal data."""
+    return any(OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS for name in columns)
+
+
 def require_personal(request: Request, columns: Iterable[str]) -> None:
     """Raise if a query names columns with personal data, and the key lacks the scope `personal`.
 
     Raises:
         ScopeNeededError: The message names the first such column.
     """
-    personal = [name for name in columns if OTHER_NAMES.get(name, name) in PERSONAL_COLUMNS]
+    personal = [name for name in columns if are_personal([name])]
     if personal and not may_see_people(request):
         raise ScopeNeededError(
             f"{personal[0]!r} is personal data, which a key without the scope {Scope.PERSONAL.value!r} may not ask "
@@ -148,15 +154,15 @@ def require_personal(request: Request, columns: Iterable[str]) -> None:
 
 
 def require_write(request: Request) -> str:
-    """Return the name of the caller, or raise if the key may not leave requests for runs.
+    """Return the name of the caller, or raise if the key may not write.
 
     Raises:
         ScopeNeededError: The key lacks the scope.
     """
     if not may(request, Scope.WRITE):
         raise ScopeNeededError(
-            f"This key has no scope {Scope.WRITE.value!r}, which leaving a request for a run needs; use one of `ecom "
-            "api-key create --scope read --scope write`.",
+            f"This key has no scope {Scope.WRITE.value!r}, which saving something, or a request for a run, needs; use "
+            "one of `ecom api-key create --scope read --scope write`.",
             Scope.WRITE,
         )
     return name_of_caller(request) or ON_THIS_MACHINE

@@ -16,6 +16,8 @@ from ecom_assets.errors import did_you_mean
 AD_HOC: Final = "ad hoc"
 """The tag of the questions that a body defines; no other POST is a question."""
 NO_QUESTIONS: Final = frozenset({f"{VERSION_PREFIX}/", f"{VERSION_PREFIX}/metrics"})
+KEPT: Final = re.compile(rf"{VERSION_PREFIX}/saved\b")
+"""What people keep, which pages and files are for: the list of tools has no room for it."""
 HEALTH: Final = f"{VERSION_PREFIX}/health"
 NOT_FOR_TOOLS: Final = frozenset({"format", "fields", "compare_identity"})
 """What the HTTP API takes and a tool does not: tools answer JSON, say what numbers mean, and can be asked twice."""
@@ -88,7 +90,8 @@ def _is_question(path: str, method: str, operation: Mapping[str, Any]) -> bool:
         return False
     if method == "post":
         return AD_HOC in operation.get("tags", ())
-    return method == "get" and path not in NO_QUESTIONS and not path.startswith(HEALTH)
+    is_about_numbers = path not in NO_QUESTIONS and not path.startswith(HEALTH) and not KEPT.match(path)
+    return method == "get" and is_about_numbers
 
 
 def _question(document: Mapping[str, Any], path: str, method: str, operation: Mapping[str, Any]) -> ApiQuestion:

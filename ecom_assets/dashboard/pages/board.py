@@ -24,7 +24,7 @@ from ecom_assets.dashboard.page import (
     View,
     address_of,
 )
-from ecom_assets.dashboard.pages.boards import board_address, first_screen, question_address, store_of, who
+from ecom_assets.dashboard.pages.boards import board_address, first_screen, is_withheld, question_address, store_of, who
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import DefinitionError, EcomError, UsageError
 from ecom_assets.questions.fields import lines_of
@@ -136,13 +136,14 @@ def grid(view: View) -> Block:
     except DefinitionError as error:
         fault = str(error)
     saved = {question.slug: question for question in store.newest(SavedQuestion)}
-    is_edited = bool(view.filters.edit) and view.may(Scope.WRITE)
+    is_hidden = is_withheld(view, version)
+    is_edited = bool(view.filters.edit) and view.may(Scope.WRITE) and not is_hidden
     numbers = [(name, number.measure.label) for name, number in shop_numbers().items()]
     conditions = [*board.where, *([f"segment {board.segment}"] if board.segment else [])]
     placed = [_placed(view, board, place, saved) for place in range(len(board.tiles))]
     is_first = first_screen(store) == version.slug
     questions = list(saved.values())
-    text = "; ".join(conditions)
+    text = "the board's own conditions hold" if is_hidden else "; ".join(conditions)
     return BoardGrid(version, board, placed, is_edited, is_first, questions, numbers, text, fault)
 
 
@@ -158,7 +159,8 @@ def _placed(view: View, board: Board, place: int, saved: dict[str, KeptVersion[S
         href = address_of("versions", {"kind": SavedQuestion.KIND, "id": tile.question})
         return PlacedTile(place, tile, tile.name or str(tile.question), Notice(lost, "info"), href)
     try:
-        href, titles = question_address(version), [section.title for section in sections_of(version.item.declared)]
+        href = "" if is_withheld(view, version) else question_address(version)
+        titles = [section.title for section in sections_of(version.item.declared)]
     except EcomError as error:
         return PlacedTile(place, tile, tile.name or version.slug, Notice(sentence_of(error), "bad"))
     choices: dict[str, Any] = {**view.filters.days, "board": view.filters.board, "tile": place}

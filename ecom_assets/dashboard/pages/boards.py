@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl
 from pydantic import Field
 
 from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
+from ecom_assets.api.routes.boards import names_people
+from ecom_assets.boards.files import in_file, yaml_of
 from ecom_assets.boards.model import KINDS, Annotation, Board, BoardTile, FirstScreen, Kept, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion, differing
 from ecom_assets.dashboard.blocks import Block, Custom, DataTable, TableColumn
@@ -27,6 +29,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.questions.model import Question
 
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
+WITHHELD: Final = "It has conditions on people, which a key without the scope personal may not see."
 NOUNS: Final = {
     "questions": "Question", "boards": "Board", "annotations": "Annotation", "alerts": "Alert", "mails": "E-mail",
     "settings": "First screen",
@@ -74,7 +77,7 @@ def boards(view: View) -> Block:
 def questions(view: View) -> Block:
     """Return the saved questions."""
     rows = [
-        {"version": version, "href": question_address(version)}
+        {"version": version, "href": "" if is_withheld(view, version) else question_address(version)}
         for version in BoardStore(view.context.settings).newest(SavedQuestion)
     ]
     return Custom("question_list.html", {"questions": rows})
@@ -90,6 +93,11 @@ def question_address(version: KeptVersion[SavedQuestion]) -> str:
     except UsageError:
         return ""
     return builder_address(page.path, saved.form, version) if asked == saved.question else ""
+
+
+def is_withheld(view: View, version: KeptVersion[Any]) -> bool:
+    """Return whether a version has conditions on people, which the caller may not see."""
+    return not view.may(Scope.PERSONAL) and names_people(version)
 
 
 def annotations(view: View) -> Block:
@@ -236,7 +244,11 @@ def versions(view: View) -> Block:
         raise UsageError(f"There is nothing of the id {view.filters.id!r}; open it from the list of Boards.")
     before = [version.content for version in found[1:]] + [{}]
     rows = [
-        {"version": version, "changed": [name for name in differing(earlier, version.content) if name != "form"]}
+        {
+            "version": version,
+            "changed": differing(in_file(earlier), in_file(version.content)),
+            "yaml": WITHHELD if is_withheld(view, version) else yaml_of(version),
+        }
         for version, earlier in zip(found, before, strict=True)
     ]
     return Custom("version_list.html", {"rows": rows, "kind": kind.KIND, "id": view.filters.id})
