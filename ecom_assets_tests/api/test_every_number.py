@@ -147,6 +147,12 @@ NOT_OF_THE_SHOP = {
     "/operations/releases",
     "/operations/retries",
     "/analytics/funnel/who",
+    "/saved/{kind}",
+    "/saved/{kind}/{id}",
+    "/saved/{kind}/{id}/versions",
+    "/saved/{kind}/{id}/restore",
+    "/saved/questions/{id}/answer",
+    "/saved-changes",
     "/explain/{layer}/{table}",
 }
 CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}

@@ -77,7 +77,7 @@ def routes() -> set[str]:
         for route in router.routes:
             assert isinstance(route, APIRoute)
             is_question = "POST" not in (route.methods or ()) or "ad hoc" in route.tags
-            is_about_the_api = route.path in {"/", "/metrics"} or route.path.startswith("/health")
+            is_about_the_api = route.path in {"/", "/metrics"} or route.path.startswith(("/health", "/saved"))
             if is_question and not is_about_the_api and route.include_in_schema:  # a stream never ends
                 actual.add(route.name)
     return actual
