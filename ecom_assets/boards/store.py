@@ -6,13 +6,14 @@ differs. The versions are the audit log.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
+from uuid import uuid4
 
 from ecom_assets.boards.model import KINDS, Kept, slug_of
 from ecom_assets.boards.shipped import SHIPPED, SHIPPED_AT
@@ -205,6 +206,37 @@ class BoardStore:
             raise NotKeptError(f"{kind.CALLED.capitalize()} {slug!r} has no version before the newest one.")
         return self.restore(kind, slug, before[0].number, who)
 
+    def rewrite(self, change: Callable[[str], str], *, is_written: bool = True) -> list[str]:
+        """Replace texts in all versions, such as ids of an erased person, and return what had one: its kind and id.
+
+        An id that has such a text gets another one. With `is_written` false nothing is changed. What was replaced is
+        removed from disk as well.
+        """
+        with self._opened() as database:
+            if database is None:
+                return []
+            rows = database.rows("SELECT kind, slug, version, content FROM versions ORDER BY kind, slug, version")
+            contents = {(kind, slug, number): json.loads(content) for kind, slug, number, content in rows}
+            # An id is made from a name, so whoever is in the name is in the id, and in the tiles that show it.
+            titles = (
+                (slug, content.get(name)) for (_, slug, _), content in contents.items() for name in ("name", "text")
+            )
+            telling = {slug for slug, title in titles if title and change(title) != title}
+            named = {slug: f"erased-{uuid4().hex[:12]}" for slug in telling}
+            found = {
+                key: (named.get(key[1], key[1]), fresh)
+                for key, content in contents.items()
+                if (fresh := _replaced(content, lambda text: named.get(text) or change(text))) != content
+                or key[1] in named
+            }
+            if found and is_written:
+                with database.transaction():
+                    update = "UPDATE versions SET slug = ?, content = ? WHERE kind = ? AND slug = ? AND version = ?"
+                    fresh = [(slug, json.dumps(content, ensure_ascii=False)) for slug, content in found.values()]
+                    database.many(update, [(*values, *key) for values, key in zip(fresh, found, strict=True)])
+                database.purge()
+        return list(dict.fromkeys(f"{kind}/{named.get(slug, slug)}" for kind, slug, _ in found))
+
     def _write(  # noqa: PLR0913, PLR0917 (the columns of a version)
         self, kind: type[K], slug: str, content: dict[str, Any], changed: int, who: str, change: Change
     ) -> KeptVersion[K]:
@@ -269,6 +301,18 @@ INSERT: Final = (
 def differing(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     """Return the names of the fields in which two contents differ, in order."""
     return [name for name in {**before, **after} if before.get(name) != after.get(name)]
+
+
+def _replaced(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401 (any JSON value)
+    """Return a value with its texts changed; a number that is such a text becomes one."""
+    if isinstance(value, dict):
+        return {name: _replaced(inner, change) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, change) for inner in value]
+    if isinstance(value, str):
+        return change(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return change(str(value)) if is_number and change(str(value)) != str(value) else value
 
 
 def _noun(kind: type[Kept]) -> str:

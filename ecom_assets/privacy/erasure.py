@@ -16,7 +16,7 @@ from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import ledger_place, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
-from ecom_assets.privacy import erased_people, other_files
+from ecom_assets.privacy import erased_people, kept_items, other_files
 from ecom_assets.privacy.customer_files import find_customer_records, remove_customer_records
 from ecom_assets.privacy.dead_letters import find_letters, remove_letters
 from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
@@ -293,15 +293,22 @@ class Erasure:
         }
 
     def _by_hand(self) -> list[str]:
+        results = self.pending.results
         notes = [] if self.has_files else ["Landing files were left as they are (--keep-files)."]
         notes += [
             f"{day} has too few customers without this person and is held: `ecom release orders {day}` lets it in."
-            for day in self.pending.results["recomputed"]["newly_held_days"]
+            for day in results["recomputed"]["newly_held_days"]
         ]
         if self._person.known_as:
             count = len(self._person.known_as)
             notes.append(
                 f"{count} known users were seen in the sessions that were named; they are erased by --customer."
+            )
+        prefix = kept_items.PREFIX
+        if named := [name.removeprefix(prefix) for name in results["other_files"] if name.startswith(prefix)]:
+            notes.append(
+                f"{', '.join(named)} had an id of the person, which is masked in all versions; see on the dashboard "
+                "whether each is still of use."
             )
         return [*notes, "Backups, and copies outside of the platform, are not reached."]
 

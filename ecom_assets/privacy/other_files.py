@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ecom_assets.atomic_files import replacing
 from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
+from ecom_assets.privacy.kept_items import file_of_items, items_naming, mask_items
 from ecom_assets.privacy.pending import FOLDER
 from ecom_assets.privacy.person import IN_WORDS, Person
 from ecom_assets.settings.settings import Settings
@@ -42,16 +43,17 @@ def naming(settings: Settings, person: Person) -> NamingFiles:
     pattern = pattern_of(person)
     paths = {path for path in _files(settings.home) if pattern is not None and _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
-    cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases)}
+    items = items_naming(settings, pattern) if pattern else []
+    cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *file_of_items(settings)}
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
-    return NamingFiles(*(sorted(map(str, some)) for some in (cleaned, tables, paths - cleaned - tables)))
+    return NamingFiles(*(sorted(map(str, some)) for some in ({*cleaned, *items}, tables, paths - cleaned - tables)))
 
 
 def clean(settings: Settings, person: Person) -> list[str]:
-    """Remove caches and the lines of logs that name the person, and hide the person's ids in Dagster's history.
+    """Remove caches and the lines of logs that name the person, and hide the ids in Dagster's history and on boards.
 
     Returns:
-        The paths of the files that were changed.
+        The paths of the files that were changed, and what was kept that named the person.
     """
     pattern = pattern_of(person)
     changed = _caches(settings)
@@ -64,7 +66,7 @@ def clean(settings: Settings, person: Person) -> list[str]:
             if _has(path, pattern) or _has(_wal_of(path), pattern):
                 clean_file(path, pattern)
                 changed.append(path)
-    return sorted(map(str, changed))
+    return sorted([*map(str, changed), *mask_items(settings, pattern)])
 
 
 def _caches(settings: Settings) -> list[Path]:

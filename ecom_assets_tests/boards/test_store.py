@@ -192,3 +192,31 @@ def test_ids_are_plain_whatever_the_name() -> None:
     assert [slug_of(name) for name in names] == [
         "uberblick-kaufe", "script-alert-1-script", "item", "a" * 60, "etc",
     ]  # fmt: skip
+
+
+def test_texts_are_replaced_in_every_version_and_in_ids_and_what_is_left_can_be_read(store: BoardStore) -> None:
+    """A person's id as a text, as a number, in a name and so in the id; another person's stays."""
+    definition = {
+        "steps": ["a", "b"],
+        "where": [{"column": "user_id", "operator": "one_of", "value": [4711, "4711", 8]}],
+    }
+    asked = SavedQuestion.from_mapping({"name": "What 4711 did", "kind": "funnel", "definition": definition})
+    store.save_new(asked, "anna")
+    store.save_new(PHONES, "anna")
+    store.save_new(board("Both", BoardTile(question="what-4711-did"), BoardTile(question="checkout-on-phones")), "anna")
+
+    def mask(text: str) -> str:
+        return text.replace("4711", "(hidden)")
+
+    assert len(store.rewrite(mask, is_written=False)) == 2
+    assert store.get(SavedQuestion, "what-4711-did").item == asked
+    both, changed = store.rewrite(mask)
+    assert both == "boards/both"
+    tiles = [tile.question for tile in store.get(Board, "both").item.tiles]
+    assert tiles == [changed.removeprefix("questions/"), "checkout-on-phones"]
+    kept = store.get(SavedQuestion, changed.removeprefix("questions/")).item
+    assert kept.name == "What (hidden) did"
+    assert kept.definition["where"][0]["value"] == ["(hidden)", "(hidden)", 8]
+    kept.check()
+    assert store.rewrite(mask) == []
+    assert store.get(SavedQuestion, "checkout-on-phones").item == PHONES

@@ -10,6 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ecom_assets.boards.model import SavedQuestion, slug_of
+from ecom_assets.boards.store import BoardStore
+from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import FEW_TABLES, HEADER, CommandResult, ecom
 
@@ -45,6 +48,16 @@ def files_with(word: str, *folders: Path) -> list[str]:
     return [str(path) for path in every if word.encode() in path.read_bytes()]
 
 
+def keep_questions(settings: Settings) -> None:
+    """Save a question about Ann, which was about Bob before, and one about everybody."""
+    store, steps = BoardStore(settings), ["page_view", "purchase"]
+    for name, who, version in ((f"What {ANN} did", BOB, 0), (f"What {ANN} did", ANN, 1), ("Everybody", "", 0)):
+        where = [{"column": "user_id", "operator": "equals", "value": who}] if who else []
+        definition = {"steps": steps, "where": where}
+        saved = SavedQuestion.from_mapping({"name": name, "kind": "funnel", "definition": definition})
+        store.save(slug_of(name), saved, version, "clerk")
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop from which Ann was erased, in `home` and `landing`; what `erase` said is in `result.json`."""
@@ -53,6 +66,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(place / "landing", place / "old")
     assert ecom("run", "--events", place / "landing", home=place / "home").exit_code == 0
     assert files_with(ANN, place / "home", place / "landing")
+    keep_questions(Settings(home=place / "home"))
     result = ecom("erase", "--visitor", ANN, "--yes", "--json", home=place / "home")
     assert result.exit_code == 0, result.err
     (place / "said.json").write_text(result.out)
@@ -182,3 +196,16 @@ def test_a_day_on_which_nobody_else_came_is_computed_again_too(tmp_path: Path) -
     assert result.exit_code == 0, result.err
     assert query(home, days) == [(DAYS[0],), (DAYS[2],)]
     assert query(home, f"SELECT count(*) FROM mart.engagement_daily WHERE event_date = '{DAYS[1]}'") == [(0,)]
+
+
+def test_saved_questions_about_her_are_masked_in_every_version_and_the_receipt_names_them(shop: Path) -> None:
+    said = json.loads((shop / "said.json").read_text())
+    store = BoardStore(Settings(home=shop / "home"))
+    everybody, hers = sorted(store.newest(SavedQuestion), key=lambda version: version.slug != "everybody")
+    assert everybody.item.name == "Everybody"
+    assert hers.slug.startswith("erased-")
+    assert [version.content["definition"]["where"][0]["value"] == BOB for version in store.versions(
+        SavedQuestion, hers.slug)] == [False, True]  # fmt: skip
+    hers.item.check()
+    (note,) = [note for note in said["to_confirm"] if "masked in all versions" in note]
+    assert note.startswith(f"questions/{hers.slug} had an id of the person")
