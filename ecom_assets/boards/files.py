@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from ecom_assets.atomic_files import replace_bytes
-from ecom_assets.boards.model import KINDS, LONGEST_SLUG, SLUG, Board, FirstScreen, Kept, SavedQuestion
+from ecom_assets.boards.model import KINDS, LONGEST_SLUG, SLUG, Board, Kept, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion, differing
 from ecom_assets.errors import DefinitionError, EcomError, UsageError, did_you_mean
 
@@ -205,9 +205,10 @@ def _lost(file: KeptFile, files: list[KeptFile]) -> Iterator[str]:
             if tile.question and tile.question not in known[SavedQuestion]:
                 near = did_you_mean(tile.question, known[SavedQuestion])
                 yield f"`tiles.{place}` names the question {tile.question!r}, which is not in the folder; {near}."
-    if isinstance(file.item, FirstScreen) and file.item.board and file.item.board not in known[Board]:
-        near = did_you_mean(file.item.board, known[Board])
-        yield f"`board` names {file.item.board!r}, which is not in the folder; {near}."
+    for name, kind in (("question", SavedQuestion), ("board", Board)):
+        slug = getattr(file.item, name, None)
+        if slug and slug not in known[kind]:
+            yield f"`{name}` names {slug!r}, which is not in the folder; {did_you_mean(slug, known[kind])}."
 
 
 def path_of(folder: Path, kind: type[Kept], slug: str) -> Path:

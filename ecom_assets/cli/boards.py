@@ -12,7 +12,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import load_settings
 
 Folder = Annotated[
-    Path, typer.Argument(help="Folder of the files: questions/, boards/, annotations/, settings/, a file per id.")
+    Path, typer.Argument(help="Folder of the files: a folder per kind, such as boards/, and a file per id.")
 ]
 DOES: Final = {
     "create": "new", "change": "changes", "restore": "comes back", "delete": "is deleted",
