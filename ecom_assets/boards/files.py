@@ -206,7 +206,7 @@ def _lost(file: KeptFile, files: list[KeptFile]) -> Iterator[str]:
                 near = did_you_mean(tile.question, known[SavedQuestion])
                 yield f"`tiles.{place}` names the question {tile.question!r}, which is not in the folder; {near}."
     for name, kind in (("question", SavedQuestion), ("board", Board)):
-        slug = getattr(file.item, name, None)
+        slug = file.content.get(name)
         if slug and slug not in known[kind]:
             yield f"`{name}` names {slug!r}, which is not in the folder; {did_you_mean(slug, known[kind])}."
 
