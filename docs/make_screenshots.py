@@ -27,6 +27,7 @@ FUNNEL = (
 )
 PICTURES = {
     "overview": ("", "body", 780),
+    "board": ("board?board=shop", "body", 780),
     "sales": ("sales", "section:nth-of-type(3)", 560),
     "customers": ("customers", "body", 720),
     "funnel": (f"funnel?{FUNNEL}", "body", 860),

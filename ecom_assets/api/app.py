@@ -171,6 +171,8 @@ ROUTERS: Final[list[APIRouter]] = [
     realtime.router,
     operation.router,
 ]
+QUESTIONS: Final = (ad_hoc.questions, values.router, explain.router, boards.answers)
+"""The routers whose routes read events, each request in a process of its own."""
 WITHOUT_CSV: Final = (operation.router, boards.router)
 REFUSALS: Final = documented(401, 403, 408, 413, 421, 422, 429, 503)
 """The error responses that any route may return."""
@@ -224,8 +226,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
         redirect_slashes=False,  # Starlette's redirect repeats any Host header, also a forged one
     )
     app.state.settings = settings
-    asked = question_paths(ad_hoc.questions, values.router, explain.router, boards.answers)
-    app.state.ad_hoc = AdHoc(build_app, tuple(asked))
+    app.state.ad_hoc = AdHoc(build_app, tuple(question_paths(*QUESTIONS)))
     app.state.store = store or open_store(settings)
     app.state.served = served = ServedData(app.state.store, settings)
     app.state.metrics = ApiMetrics(lambda: served.age_s)

@@ -442,8 +442,7 @@ def _within_retention(settings: Settings) -> Settings:
 
 def own_places(settings: Settings) -> list[Path]:
     """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
-    stores = (settings.ledger_url, settings.boards_url)
-    addresses = (settings.warehouse, *(url.get_secret_value() for url in stores))
+    addresses = (settings.warehouse, *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)))
     moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
     paths = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
