@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
@@ -25,6 +23,7 @@ from ecom_assets.clock import today_in
 from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings.collecting import CollectSettings
+from ecom_assets.settings.files import SHOP_FILE, in_dotenv, in_shop_file
 from ecom_assets.settings.home import close_to_others, places_in, require_history
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.streaming import StreamSettings
@@ -47,8 +46,6 @@ from ecom_assets.settings.subjects import (
 )
 
 PREFIX = "ECOM_"
-SHOP_FILE: Final = "ecom.toml"
-"""The file in the working folder with what `ecom init` has asked: settings by name, without `ECOM_`."""
 OWN_DATA: Final = "own_data.json"
 """The file in `home` that notes which data of its own a shop has loaded."""
 LEAST_MEMORY_MB = 200
@@ -379,7 +376,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         first = error.errors()[0]
         field = str(first["loc"][0])
         is_option = field in OPTIONS and field in values
-        is_of_shop = field in in_shop_file() and PREFIX + field.upper() not in {*os.environ, *_in_dotenv()}
+        is_of_shop = field in in_shop_file() and PREFIX + field.upper() not in {*os.environ, *in_dotenv()}
         name = f"{OPTIONS[field]} " if is_option else f"{PREFIX}{field.upper()}="
         name = f"{field} in {SHOP_FILE}, " if is_of_shop and field not in values else name
         reason = str(first["msg"]).removeprefix("Value error, ")
@@ -389,7 +386,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
 
 def _refuse_unknown_names() -> None:
     names = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in [*os.environ, *_in_dotenv()]:
+    for name in [*os.environ, *in_dotenv()]:
         if name.upper().startswith(PREFIX) and name.upper() not in names:
             near = nearest(name, names)
             hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(names))}."
@@ -401,30 +398,9 @@ def _refuse_unknown_names() -> None:
             )
 
 
-def in_shop_file() -> dict[str, Any]:
-    """Return the settings in the working folder's `ecom.toml`, by name; none without such a file.
-
-    Raises:
-        SettingError: The file cannot be read.
-    """
-    path = Path(SHOP_FILE)
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (OSError, ValueError) as error:
-        raise SettingError(f"{path.absolute()} cannot be read as TOML ({error}); fix it, or move it away.") from error
-
-
-def _in_dotenv() -> dict[str, str | None]:
-    path = Path(".env")
-    try:
-        return dotenv_values(path) if path.exists() else {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path.absolute()} cannot be read as UTF-8 text; fix it, or move it away.") from error
-
-
 def variable(name: str) -> str | None:
     """Return a variable of the environment or the .env file that is no setting, such as a key that an extract names."""
-    return os.environ.get(name) or _in_dotenv().get(name)
+    return os.environ.get(name) or in_dotenv().get(name)
 
 
 def hand_on(values: Mapping[str, str]) -> None:
