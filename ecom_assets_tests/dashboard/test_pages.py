@@ -240,3 +240,9 @@ def test_products_are_searched_by_name_and_come_a_page_at_a_time(client: Client)
     assert "offset" not in {field.attributes["name"] for field in form.all("input")}, "another order begins at the top"
     nothing = shown(client, "products?search=%3Cscript%3E").all("section")[0]
     assert "No product has “<script>” in its name or id." in nothing.text
+
+
+def test_only_builders_have_their_form_beside_the_answer(client: Client) -> None:
+    beside = {page.path: '<div class="asking">' in client.get(f"{page.address}?{NEEDS.get(page.path, '')}").text
+              for page in all_pages() if page.path in {"why", "mapping", "funnel"}}  # fmt: skip
+    assert beside == {"why": False, "mapping": False, "funnel": True}

@@ -129,16 +129,16 @@ class Draft:
         if self.values.spread and "order_id" in self.found:
             columns = [self.found["order_id"].value.path[0], "_position", *kinds]
             return f"  {name}: {{hash_of: {quoted_list(columns)}}}  # the place within its order"
-        columns = [*dict.fromkeys(value.path[0] for value in self._unique(name)), *kinds]
-        is_unique = len(columns) < len(self.values.values)
-        why = "a line keeps its id when its state changes" if is_unique else "no column is unique"
+        keys = self._unique(name)
+        columns = [*dict.fromkeys(value.path[0] for value in keys or self.values.values), *kinds]
+        why = "a line keeps its id when its state changes" if keys else "no column is unique"
         return f"  {name}: {{hash_of: {quoted_list(columns)}, optional: ['*']}}  # {why}"
 
     def _unique(self, name: str) -> tuple[Value, ...]:
-        """Return the values that tell the rows apart: the id, an order with its item, or all."""
+        """Return the values that tell the rows apart, the id or an order with its item; none if these do not."""
         names = [name] if name in self.found else ["order_id", "item_id"] if self.kind is MappingKind.ORDERS else []
         keys = tuple(self.found[one].value for one in names if one in self.found)
-        return keys if keys and self.values.are_unique(keys) else self.values.values
+        return keys if keys and self.values.are_unique(keys) else ()
 
     def _field(self, name: str) -> str:
         if name not in self.found:
