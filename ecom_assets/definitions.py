@@ -76,7 +76,7 @@ from ecom_assets.sources.events import is_table
 from ecom_assets.sources.first_partition import paths_of_last_run, with_first_partition
 from ecom_assets.sources.landing import stream_folders
 from ecom_assets.sources.order_reports.report_files import has_report
-from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_orders
+from ecom_assets.sources.order_reports.source import checks_days, ended_days, has_events, has_order_reports, has_orders
 from ecom_assets.sources.presence import (
     CUSTOMERS,
     EVENTS,
@@ -360,12 +360,13 @@ def checks(settings: Settings) -> list[TableCheck]:
         *JOURNEY_CHECKS,
         *FUNNEL_CHECKS,
     ]
+    order_days = checks_days(settings) if has_order_reports(settings) else None
     return [
         *(contract_check(contract) for contract in ALL),
         *absence_checks(settings, ALL),
         *file_row_checks(),
         *(replace(check, raw=raw_events.contract) for check in of_events),
-        *order_checks(settings.order_customers_over, by_day=checks_days(settings)),
+        *order_checks(settings.order_customers_over, by_day=order_days),
         *report_checks(settings.gate_refused_share),
         *source_checks(source_gate(settings), settings.late_days, partial(ended_days, settings.timezone)),
         *SALES_CHECKS,

@@ -27,14 +27,15 @@ ACCOUNTED = (RawUserOrderLog, UserOrderLog, QuarantinedOrders, DuplicateOrders, 
 """The tables of `order_accounting`, in the order of its arguments."""
 
 
-def order_checks(customers_over: int, *, by_day: bool) -> list[TableCheck]:
+def order_checks(customers_over: int, *, by_day: bool | None) -> list[TableCheck]:
     """Return the checks about what arrived: days that are held back, or gates before everything.
 
     Args:
         customers_over: How many customers a report must exceed.
-        by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines are one report.
+        by_day: Whether each day is evaluated by itself, so that others go on; else a run's lines are one report. None
+            where orders come one by one: there is no report that could be incomplete.
     """
-    gates = [no_order_day_is_held] if by_day else _gates_of_a_run(customers_over)
+    gates = [no_order_day_is_held] if by_day else [] if by_day is None else _gates_of_a_run(customers_over)
     return [*gates, amounts_are_of_one_currency, received_lines_are_accounted_for]
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from ecom_assets.definitions import checks
 from ecom_assets.errors import MappingError, SourceError
 from ecom_assets.privacy.landed_customers import find_customers, remove_customers
 from ecom_assets.privacy.person import Person
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import compact, remove_replaced
 from ecom_assets.sources.customer_api.files import FileCustomers
 from ecom_assets.sources.order_reports.source import open_orders
@@ -150,6 +152,16 @@ def test_landed_orders_and_customers_are_compacted_and_a_person_is_erased_from_b
     cluster.send({"id": 9})
     home.read(1)
     assert len(FileCustomers(settings).records()) == 2, "the stream goes on where it was"
+
+
+def test_few_orders_of_a_stream_stop_no_run_as_an_incomplete_report_would(tmp_path: Path) -> None:
+    def gates(**given: str) -> set[str]:
+        found = checks(Settings(home=tmp_path, orders="kafka://broker/orders", **given))  # type: ignore[arg-type]
+        return {"report_has_enough_customers", "no_order_day_is_held"} & {check.name for check in found}
+
+    assert gates() == set()
+    assert gates(order_gate="run") == {"report_has_enough_customers"}
+    assert gates(order_gate="day") == {"no_order_day_is_held"}
 
 
 def test_what_never_landed_and_what_cannot_map_messages_is_said(tmp_path: Path) -> None:

@@ -59,6 +59,11 @@ def checks_days(settings: Settings) -> bool:
     return not settings.orders or all(in_landing_folders(path) for path in orders_place(settings))
 
 
+def has_order_reports(settings: Settings) -> bool:
+    """Return whether orders come as reports, which can be incomplete; those of a stream come one by one."""
+    return settings.order_gate != "auto" or not is_stream(settings, "orders")
+
+
 def checked_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
     """Return the days of a run whose orders are checked separately.
 
