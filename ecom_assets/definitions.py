@@ -55,7 +55,7 @@ from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
 from ecom_assets.reconciliation.checks import RECONCILIATION_CHECKS
 from ecom_assets.registry import ALL, BY_KEY, MARTS, PUBLISHED
-from ecom_assets.report.board_mail import board_job, board_sensor
+from ecom_assets.report.board_jobs import board_job, board_sensor
 from ecom_assets.report.report import report_job, report_schedule
 from ecom_assets.resources import platform_resources, with_services
 from ecom_assets.retention.assets import RETENTION_ASSETS
