@@ -4,11 +4,8 @@ from contextlib import closing
 
 import dagster as dg
 
-from ecom_assets.api.store.served_data import open_store
-from ecom_assets.api.store.store import NothingPublishedError
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.settings.settings import Settings
-from ecom_assets.watching.watch import alerts_on, has_unsent, watch
 
 WATCH = "watch_numbers"
 INTERVAL_S = 60
@@ -19,6 +16,8 @@ def watch_job(settings: Settings) -> dg.JobDefinition:
 
     @dg.op(name="look", description="Evaluates the new periods of each alert, and sends a message for each incident.")
     def look(context: dg.OpExecutionContext) -> None:
+        from ecom_assets.watching.watch import watch  # noqa: PLC0415 (loads the API)
+
         outcome = watch(settings)
         for line in outcome.lines:
             context.log.info(line)
@@ -42,6 +41,10 @@ def watch_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefini
         description="New published numbers: looks at those that people watch.",
     )
     def published(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        from ecom_assets.api.store.served_data import open_store  # noqa: PLC0415 (loads the API, as the others)
+        from ecom_assets.api.store.store import NothingPublishedError  # noqa: PLC0415
+        from ecom_assets.watching.watch import alerts_on, has_unsent  # noqa: PLC0415
+
         if not (alerts := alerts_on(settings)):
             return dg.SensorResult(skip_reason="No number is watched.")
         versions = ", ".join(f"{kept.slug} {kept.number}" for kept in alerts)

@@ -81,6 +81,16 @@ def test_asking_a_file_loads_no_dagster(home: Path, events: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_loads_neither_the_api_s_framework_nor_the_dashboard(home: Path) -> None:
+    script = (
+        "import sys, ecom_assets.definitions;"
+        "print([name for name in ('fastapi', 'ecom_assets.dashboard') if name in sys.modules])"
+    )
+    done = subprocess.run([ECOM[0], "-c", script], env=environment(home), capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_a_run_with_a_sentence_and_the_next_run_goes_on(tmp_path: Path) -> None:
     home = tmp_path / "home"
     small_shop(home, days=2, visitors=150)
