@@ -1,11 +1,14 @@
 """The stream: events per second from a real Kafka broker into Parquet, and whether its memory stays flat.
 
 Usage: stream.py [EVENTS]. The broker (`make kafka`) runs on the same machine; all messages are in it before the stream
-begins.
+begins. Beside it is the least that a consumer in Python does: the same client and pyarrow, automatic commits, and
+neither ledger, dead letters, days nor a mapping; when it is killed, it loses and doubles messages. Both are compared by
+processor time, which other work on the machine hardly changes.
 """
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +26,22 @@ from ecom_assets_tests.stream.broker import JARS, KafkaBroker
 
 TOPIC, PARTITIONS = "events", 2
 TARGET = 100_000
+PLAIN_CONSUMER = """
+import io, sys
+import pyarrow.json as pj, pyarrow.parquet as pq
+from confluent_kafka import Consumer
+address, folder, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+consumer = Consumer({"bootstrap.servers": address, "group.id": "plain", "auto.offset.reset": "earliest"})
+consumer.subscribe(["events"])
+read, waiting = 0, []
+while read < count:
+    waiting += [message.value() for message in consumer.consume(10_000, 0.1) if message.error() is None]
+    if len(waiting) >= 50_000 or (read + len(waiting) >= count and waiting):
+        table = pj.read_json(io.BytesIO(b"\\n".join(waiting)))
+        pq.write_table(table, f"{folder}/{read}.parquet", compression="zstd")
+        read, waiting = read + len(waiting), []
+consumer.close()
+"""
 FLAT = 1.25
 """The most that memory may grow between a third of the events and all of them."""
 
@@ -84,7 +103,8 @@ def main(count: int = 10_000_000) -> None:
         try:
             broker.create(TOPIC, PARTITIONS)
             send(broker, count)
-            moments = _stream(broker, folder, count)
+            moments, own_cpu_s = _stream(broker, folder, count)
+            floor_cpu_s = _floor(broker, folder / "floor", count)
         finally:
             broker.kill()
         if landed(folder / "events") != (count, count):
@@ -103,17 +123,34 @@ def main(count: int = 10_000_000) -> None:
             about=about,
         ),
         Result("stream, memory at its peak over that at a third", peak / third, "times", FLAT),
+        Result("stream, processor time over that of a plain consumer", own_cpu_s / floor_cpu_s, "times"),
     )
 
 
-def _stream(broker: KafkaBroker, folder: Path, count: int) -> list[tuple[float, int, float]]:
+def _stream(broker: KafkaBroker, folder: Path, count: int) -> tuple[list[tuple[float, int, float]], float]:
+    """Return what was seen of the stream, and its processor time in seconds."""
     address = f"kafka://{broker.address}/{TOPIC}"
     command = [ECOM, "stream", address, "--events", str(folder / "events")]
     environment = os.environ | {"ECOM_HOME": str(folder / "home"), "ECOM_STREAM_PORT": "0"}
+    before = _children_cpu_s()
     with (folder / "log").open("wb") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
         moments = _followed(process, folder / "events", count)
         process.send_signal(signal.SIGTERM)
-    return moments
+        process.wait()
+    return moments, _children_cpu_s() - before
+
+
+def _floor(broker: KafkaBroker, folder: Path, count: int) -> float:
+    """Return the processor time, in seconds, of a plain consumer in a process of its own."""
+    folder.mkdir()
+    before = _children_cpu_s()
+    subprocess.run([sys.executable, "-c", PLAIN_CONSUMER, broker.address, str(folder), str(count)], check=True)
+    return _children_cpu_s() - before
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
