@@ -1,6 +1,7 @@
 """What Spark does by itself: one start per process, files for others, writers side by side; and its faults."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,26 @@ def test_large_results_come_in_batches_and_leave_no_file(spark_engine: SparkFile
     assert [len(batch) for batch in batches] == [200, 200, 100]
     assert [batch["visitor_id"][0].as_py() for batch in batches] == ["v000", "v200", "v400"]
     assert list(spark_engine.where_spark_is.scratch.glob("result-*")) == []
+
+
+def test_a_part_that_a_result_reads_twice_is_computed_once(
+    spark_engine: SparkFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spark_engine.replace(Visits, from_outside((ONE, "ann"), (ONE, "bob"), (TWO, "ann")), None)
+    visits, removed, remove = spark_engine.table(Visits), list[list[str]](), shutil.rmtree
+
+    def noted(folder: Path, *, ignore_errors: bool) -> None:
+        removed.append([part.name for part in folder.glob("*")])
+        remove(folder, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr("ecom_assets.warehouse.engines.spark.sql.shutil.rmtree", noted)
+    days = visits.group_by("visit_date").agg(visit_count=visits.count())
+    most = days.agg(most=days.visit_count.max())
+    busiest = days.join(most, days.visit_count == most.most)
+    assert busiest.select("visit_date", "visit_count").to_pyarrow().to_pylist() == [
+        {"visit_date": ONE, "visit_count": 2}
+    ]
+    assert [len(parts) for parts in removed] == [1]
 
 
 def test_tables_are_emptied_together(spark_engine: SparkFiles) -> None:

@@ -211,12 +211,15 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         """Set another session."""
         self._session = session
 
+    def _computed(self, table: ir.Table, **options: Any) -> contextlib.AbstractContextManager[DataFrame]:  # noqa: ANN401 (as below)
+        return staged(self.session, self.compiler.to_sqlglot(table, **options), self.scratch)
+
     def to_pyarrow(self, expr: ir.Expr, /, **options: Any) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
         """Run an expression and return its result; `options` are those of Ibis."""
         self._run_pre_execute_hooks(expr)
         table = expr.as_table()
-        with self.reading(expr):
-            rows = fetch(self.raw_sql(self.compile(table, **options)))
+        with self.reading(expr), self._computed(table, **options) as result:
+            rows = fetch(result)
         return expr.__pyarrow_result__(rows.cast(table.schema().to_pyarrow()))
 
     def to_pyarrow_batches(
@@ -230,8 +233,7 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
         """Run an expression and return its rows in batches; they wait in files, not in memory."""
         table = expr.as_table()
         folder = self.scratch / f"result-{uuid.uuid4().hex}"
-        with self.reading(expr):
-            result = self.raw_sql(self.compile(table, **options))
+        with self.reading(expr), self._computed(table, **options) as result:
             result.write.parquet(f"file://{folder}")
         schema = pa.schema([field.with_nullable(True) for field in table.schema().to_pyarrow()])  # noqa: FBT003 (Arrow's name for it)
 
