@@ -24,6 +24,9 @@ def data(
     visitors: Annotated[int, typer.Option(help="People who may come.")] = 2000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 7,
     first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")] = "2026-01-01",
+    incident: Annotated[
+        str | None, typer.Option(help="A day on which nobody on a phone can pay, to try alerts on; by default none.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Simulate a shop: landing folders of events, orders, a catalogue, and the truth about them."""
@@ -42,6 +45,7 @@ def data(
             visitors=visitors,
             seed=seed,
             first_day=first_day,
+            incident=day_of(incident, "--incident"),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     typer.echo(json.dumps(truth, indent=None if as_json else 2))

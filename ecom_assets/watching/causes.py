@@ -22,7 +22,7 @@ from ecom_assets.tables.days import ONE_DAY
 from ecom_assets.tables.queries import Period
 from ecom_assets.tables.values import by_columns, named_columns
 from ecom_assets.trends.question import ADDITIVE, TrendQuestion
-from ecom_assets.watching.numbers import Watched, number_at
+from ecom_assets.watching.numbers import Watched, share_at
 from ecom_assets.watching.rule import AlertFinding
 
 MOST: Final = 3
@@ -103,15 +103,18 @@ def _of_shop(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
 
 
 def _of_question(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
-    for column in watched.alert.by:
+    """Yield the causes by each column of the alert; of the number of all, by those of the question's breakdown, too."""
+    own = named_columns(by_columns("`by`", getattr(watched.saved and watched.saved.question, "by", None)))
+    is_of_all = watched.alert.value is None
+    for column in dict.fromkeys((*(own if is_of_all else ()), *watched.alert.by)):
         with suppress(EcomError):  # a column that the events lack, or by which the question cannot be broken down
-            yield from _of_column(watched, finding, column)
+            yield from _of_column(watched, finding, () if is_of_all else tuple(own), column)
 
 
-def _of_column(watched: Watched, finding: AlertFinding, column: str) -> list[Cause]:
+def _of_column(watched: Watched, finding: AlertFinding, own: tuple[str, ...], column: str) -> list[Cause]:
     question = watched.saved.question if watched.saved else None
-    if isinstance(question, FunnelQuestion) and column not in named_columns(by_columns("`by`", question.by)):
-        now, before = (_entered(watched, question, column, start) for start in _starts(finding))
+    if isinstance(question, FunnelQuestion) and column not in own:
+        now, before = (_entered(watched, (*own, column), start) for start in _starts(finding))
         return list(split_rates(column, now, before))
     if isinstance(question, TrendQuestion) and _adds_up(question, watched.alert):
         here, there = (_summed(watched, column, start) for start in _starts(finding))
@@ -136,23 +139,14 @@ def _last_day(watched: Watched, start: datetime) -> date:
     return start.date() + (6 * ONE_DAY if watched.alert.every == "week" else timedelta(0))
 
 
-def _entered(watched: Watched, question: FunnelQuestion, column: str, start: datetime) -> dict[str, Fraction]:
+def _entered(watched: Watched, by: tuple[str, ...], start: datetime) -> dict[str, Fraction]:
     """Return how many of those who entered in a period got to the two steps of the watched share, by value."""
-    by = (*named_columns(by_columns("`by`", question.by)), column)
     document = watched.ask(start.date(), _last_day(watched, start), over=watched.alert.every, by=by, limit=ALL_VALUES)
     cohort = next((cohort for cohort in document["cohorts"] if _is_at(cohort["start"], start)), None)
     parts = cohort["breakdown"] or () if cohort else ()
     if watched.alert.value is not None:
         parts = [part for part in parts if part["values"][:-1] == [watched.alert.value]]
-    return {part["values"][-1]: _at_step(part["steps"], watched.path) for part in parts if part["values"]}
-
-
-def _at_step(steps: Sequence[Mapping[str, Any]], path: str) -> Fraction:
-    """Return the counts whose quotient a path such as `steps[-1].conversion_from_start` names."""
-    step = number_at({"steps": steps}, f"{path.partition('.')[0]}.step")
-    position = int(step or len(steps)) - 1
-    base = max(position - 1, 0) if path.endswith("from_previous") else 0
-    return float(steps[position]["count"]), float(steps[base]["count"])
+    return {part["values"][-1]: share_at(part["steps"], watched.path) for part in parts if part["values"]}
 
 
 def _summed(watched: Watched, column: str, start: datetime) -> dict[str, float]:

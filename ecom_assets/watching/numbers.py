@@ -140,7 +140,8 @@ class Watched:
             for cohort in self.ask(start, end, over=self.alert.every)["cohorts"]:
                 part = part_of(cohort, cohort["breakdown"] or (), self.alert.value)
                 value = number_at(part, self.path) if part and part["steps"] else None
-                result.append(WatchedPoint(_start(cohort["start"]), value, cohort["complete"]))
+                size = share_at(part["steps"], self.path)[1] if part and part["steps"] else None
+                result.append(WatchedPoint(_start(cohort["start"]), value, cohort["complete"], size))
         return result
 
     def _of_retention(self, first: date, last: date) -> list[WatchedPoint]:
@@ -295,6 +296,14 @@ def number_at(document: Any, path: str) -> float | None:  # noqa: ANN401 (a part
     raise DefinitionError(f"{path!r} of the answer is not a number; name one, such as `steps[-1].count`.")
 
 
+def share_at(steps: Sequence[Mapping[str, Any]], path: str) -> tuple[float, float]:
+    """Return the counts whose quotient a path such as `steps[-1].conversion_from_start` names."""
+    step = number_at({"steps": steps}, f"{path.partition('.')[0]}.step")
+    position = int(step or len(steps)) - 1
+    base = max(position - 1, 0) if path.endswith("from_previous") else 0
+    return float(steps[position]["count"]), float(steps[base]["count"])
+
+
 def _row_of(document: Any, step: re.Match[str], path: str) -> Any:  # noqa: ANN401 (a part of an answer)
     if step["index"] is None and step["key"] is None:
         return document
@@ -322,4 +331,4 @@ def _retained(cohort: Mapping[str, Any], path: str) -> WatchedPoint:
     if index is not None:
         done = -len(cohort["complete"]) <= index < len(cohort["complete"]) and cohort["complete"][index]
         value = None if value is None or not cohort["size"] else value / cohort["size"]
-    return WatchedPoint(_start(cohort["cohort"]), value, done)
+    return WatchedPoint(_start(cohort["cohort"]), value, done, cohort["size"])

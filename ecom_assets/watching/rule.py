@@ -3,8 +3,8 @@
 What is expected is robust: the median of the same weekday, and hour, of up to eight weeks before, give or take a number
 of usual spreads. The spread is the median distance of values from the median of their own weekday, over all weekdays,
 times 1.4826, which is the standard deviation of normal values (Rousseeuw and Croux 1993); where more than half of the
-distances are 0, their mean times 1.2533 (Iglewicz and Hoaglin 1993). It is no less than that of a Poisson count, or 2 %
-of a share or an amount.
+distances are 0, their mean times 1.2533 (Iglewicz and Hoaglin 1993). It is no less than chance alone makes it: that of
+a Poisson count, or of a share of so many; 2 % where that is not known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,11 +35,13 @@ class WatchedPoint:
         starts_at: When the period begins, on the clock of the shop's zone.
         value: The number; None where it is not known, or there is nothing to divide by.
         is_complete: Whether all of the period is known and over: others are not evaluated.
+        size: Of a share, how many it is a share of; None where that is not known.
     """
 
     starts_at: datetime
     value: float | None
     is_complete: bool
+    size: float | None = None
 
     @property
     def day(self) -> date:
@@ -192,7 +194,8 @@ def _spread(
     samples = [list(_sample(other, by_start).values()) for other in others]
     off = [abs(value - median(sample)) for sample in samples if len(sample) >= FEWEST for value in sample]
     deviation = AS_NORMAL * median(off) or MEAN_AS_NORMAL * fmean(off)
-    return max(deviation, sqrt(abs(usual)) if is_count else LEAST_SHARE * abs(usual))
+    by_chance = sqrt(max(usual * (1 - usual), 0.0) / point.size) if point.size else LEAST_SHARE * abs(usual)
+    return max(deviation, sqrt(abs(usual)) if is_count else by_chance)
 
 
 def _value(point: WatchedPoint) -> float:

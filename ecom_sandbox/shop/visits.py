@@ -111,6 +111,8 @@ class World:
     """Days of the shop's calendar before the first day; a shop that is simulated at once begins on its day 0."""
     eager: float = 0.0
     """Share of the visits that come to buy, in addition to those that intend to."""
+    incident: tuple[int, int] | None = None
+    """From when to when nobody on a phone can pay, in microseconds, the end not included; None for never."""
 
 
 def walk(world: World, visits: Rows, first_visit: int, first_number: int) -> tuple[Rows, Rows]:
@@ -228,6 +230,10 @@ def _go_on(world: World, state: Rows, step: int) -> Rows:
     bounds = FLOW[state["flow"], state["event"]["type"].astype(np.int64), is_filled]
     action = (unit[:, None] >= bounds).sum(axis=1)
     at = state["event"]["at"] + from_table(_pauses(), world.dice.unit("pause", key))
+    if world.incident is not None:
+        is_on_phone = state["plain_properties"] // t.PROPERTIES_PER_DEVICE == t.DEVICES.index("mobile")
+        is_during = (at >= world.incident[0]) & (at < world.incident[1])
+        action = np.where((action == r.PURCHASE) & is_on_phone & is_during, EXIT, action)
     stays = (action != EXIT) & (at < state["until"])
     state, action, key = state[stays], action[stays], key[stays]
     event = state["event"]
