@@ -1,7 +1,7 @@
 """The fields of a builder's form, made from the model of its question, and what they offer to choose from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, get_args
 
@@ -195,9 +195,7 @@ def _input_of(field: QuestionField) -> FormInput:
     elif field.kind is bool:
         options = (("", "No"), ("true", "Yes"))
     kind = "date" if shown.is_date else "number" if field.kind is int else "text"
-    is_many = (field.kind is list and shown.suggests in {"types", "columns"}) or (
-        shown.parts is not None and shown.suggests == "columns"
-    )
+    is_many = shown.parts is not None and shown.suggests in {"types", "columns"}
     return FormInput(
         field.address,
         shown.label,
@@ -226,8 +224,7 @@ def item_of(field: QuestionField) -> type[QuestionPart]:
 
 def has_where(field: QuestionField) -> bool:
     """Return whether the items of a list that grows have conditions."""
-    item = item_of(field)
-    return isinstance(item, type) and issubclass(item, QuestionPart) and "where" in item.model_fields
+    return "where" in item_of(field).model_fields
 
 
 def conditions_of(text: str) -> list[dict[str, Any]] | None:
@@ -245,27 +242,20 @@ def conditions_of(text: str) -> list[dict[str, Any]] | None:
     ]
 
 
-@dataclass(frozen=True)
-class Offered:
-    """What fields offer to choose from: event types with their counts, columns, and declared visitor segments."""
-
-    types: Sequence[Mapping[str, Any]]
-    columns: Sequence[Mapping[str, str]]
-    segments: Sequence[str] = field(default_factory=tuple)
-
-    def lists(self) -> dict[str, list[Mapping[str, Any]]]:
-        """Return each list by what fields call it, its entries with value, label and a note."""
-        types: list[Mapping[str, Any]] = [
-            {"value": row["event_type"], "label": row["event_type"], "note": f"{row['event_count']:,} events"}
-            for row in self.types
-        ]
-        numbers = [column for column in self.columns if column["kind"] == "number"]
-        return {
-            "types": types,
-            "columns": [*self.columns],
-            "numbers": [*numbers],
-            "segments": [{"value": name, "label": name, "note": ""} for name in self.segments],
-        }
+def lists_offered(
+    types: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, str]], segments: Sequence[str]
+) -> dict[str, list[Mapping[str, Any]]]:
+    """Return what fields offer to choose from, by what they suggest: entries with a value, a label and a note."""
+    counted: list[Mapping[str, Any]] = [
+        {"value": row["event_type"], "label": row["event_type"], "note": f"{row['event_count']:,} events"}
+        for row in types
+    ]
+    return {
+        "types": counted,
+        "columns": [*columns],
+        "numbers": [column for column in columns if column["kind"] == "number"],
+        "segments": [{"value": name, "label": name, "note": ""} for name in segments],
+    }
 
 
 def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:

@@ -21,7 +21,6 @@ from ecom_assets.dashboard.blocks import Block, Custom, Heading, Notice, Several
 from ecom_assets.dashboard.form_inputs import (
     FormInput,
     FormPart,
-    Offered,
     Options,
     columns_offered,
     comparisons,
@@ -29,6 +28,7 @@ from ecom_assets.dashboard.form_inputs import (
     has_where,
     inputs_of,
     item_of,
+    lists_offered,
     parts_of,
     row_name,
 )
@@ -307,11 +307,11 @@ def form(builder: Builder) -> Callable[[View], Block]:
 def _offered(view: View) -> dict[str, list[Mapping[str, Any]]]:
     """Return what fields offer to choose from; columns with personal data only to those who may see people."""
     reading, declared = view.context.reading, view.context.settings.visitor_segments
-    return Offered(
+    return lists_offered(
         event_types(reading),
         columns_offered(reading.lacking, with_people=view.may(Scope.PERSONAL)),
         tuple(read_visitor_segments(declared)) if declared else (),
-    ).lists()
+    )
 
 
 @dataclass(frozen=True)
