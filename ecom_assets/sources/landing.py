@@ -21,7 +21,7 @@ from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import split_places
-from ecom_assets.sources.files.mapping import EVENT, ORDER, RecordKind
+from ecom_assets.sources.files.mapping import EVENT, RecordKind
 
 STREAM: Final = "kafka://"
 NATIVE: Final = "ecommerce"
@@ -39,7 +39,6 @@ def landed_schema(kind: RecordKind) -> pa.Schema:
 
 
 LANDED: Final = landed_schema(EVENT)
-LANDED_ORDERS: Final = landed_schema(ORDER)
 LANDED_CUSTOMERS: Final = pa.schema(
     [("customer_id", pa.string()), ("payload", pa.string()), ("received_at", pa.timestamp("us", "UTC"))]
 )
