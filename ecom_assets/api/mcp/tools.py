@@ -19,8 +19,9 @@ NO_QUESTIONS: Final = frozenset({f"{VERSION_PREFIX}/", f"{VERSION_PREFIX}/metric
 KEPT: Final = re.compile(rf"{VERSION_PREFIX}/saved\b")
 """What people keep, which pages and files are for: the list of tools has no room for it."""
 HEALTH: Final = f"{VERSION_PREFIX}/health"
-NOT_FOR_TOOLS: Final = frozenset({"format", "fields", "compare_identity"})
-"""What the HTTP API takes and a tool does not: tools answer JSON, say what numbers mean, and can be asked twice."""
+NOT_FOR_TOOLS: Final = frozenset({"format", "fields", "compare", "compare_identity", "last"})
+"""What the HTTP API takes and a tool does not: tools answer JSON, say what numbers mean, can be asked twice, and take
+days by `time_range` or two dates."""
 OF_ANSWER: Final = "answer_"
 """Leads the name of a parameter of the query where the body has one of that name: `limit` is `answer_limit` then."""
 IN_PATH: Final = re.compile(r"{(\w+)}")

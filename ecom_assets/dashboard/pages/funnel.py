@@ -20,6 +20,7 @@ from ecom_assets.dashboard.forms import (
     question_page,
 )
 from ecom_assets.dashboard.page import Section, View, address_of, csv_address
+from ecom_assets.dashboard.pages.person import columns_of_people, people
 from ecom_assets.funnels.answer import FUNNEL, AtStep, FunnelStepAnswer
 
 EXTRA: Final = (
@@ -263,9 +264,11 @@ def who(view: View) -> Block:
         {"step": view.filters.who, "stopped": view.filters.who_stopped == "yes"}
     )
     answer = ad_hoc.funnel_who(view.context, parameters, outcome.question).model_dump(by_alias=True)
-    columns = TableColumn.from_fields(AtStep, "visitor_id", "event_at", "event_id")
+    columns = columns_of_people(AtStep, "event_at", "event_id")
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} at step {answer['step']}, by visitor."
-    return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
+    return DataTable(
+        people(view, answer["who"]), columns, csv=csv_address(answer), note=shown, empty="Nobody is there."
+    )
 
 
 PAGE = question_page(

@@ -15,6 +15,7 @@ from ecom_assets.dashboard.form_inputs import FormInput
 from ecom_assets.dashboard.formats import DASH
 from ecom_assets.dashboard.forms import Answer, Builder, answered, break_down_by, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
+from ecom_assets.dashboard.pages.person import columns_of_people, people
 from ecom_assets.retention.answer import RETENTION, InCell, RetentionCohort, RetentionTotal
 
 WHO: Final = ("cohort", "period", "returned")
@@ -185,8 +186,10 @@ def who(view: View) -> Block:
     answer = ad_hoc.retention_who(view.context, listed, result.question).model_dump(mode="json")
     cell = answer["cohort"] if answer["period"] is None else f"{answer['cohort']}, period {answer['period']}"
     shown = f"The first {len(answer['who']):,} of {answer['count']:,} of {cell}, by visitor."
-    columns = TableColumn.from_fields(InCell, "visitor_id")
-    return DataTable(answer["who"], columns, csv=csv_address(answer), note=shown, empty="Nobody is there.")
+    columns = columns_of_people(InCell)
+    return DataTable(
+        people(view, answer["who"]), columns, csv=csv_address(answer), note=shown, empty="Nobody is there."
+    )
 
 
 PAGE = question_page(
