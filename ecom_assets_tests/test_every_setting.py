@@ -59,6 +59,8 @@ WRITTEN: Final = {
     "orders": "orders/*.csv",
     "orders_mapping": "online_retail",
     "postgres_url": "postgres://shop@db.example/marts",
+    "collect_rate_address": "20/second",
+    "collect_rate_key": "none",
     "rate_limit_address": "20/second",
     "rate_limit_key": "none",
     "report_email": "owner@shop.example",

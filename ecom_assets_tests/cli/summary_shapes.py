@@ -105,7 +105,7 @@ SUMMARY = {
     "success": bool,
     "failures": [],
     "days": {"from": str, "to": str},
-    "provisional_from": None,
+    "provisional_from": type(None),
     "missing_days": {},
     "activity_types": [],
     "sessions": SESSIONS,

@@ -96,7 +96,7 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
         (("--events-mapping", "/nowhere/own.yaml"), "/nowhere/own.yaml"),
         (
             ("--select", "mart/session"),
-            "--select 'mart/session' selects no table that has data; there are mart/cart_abandonment",
+            "--select 'mart/session' selects no table that has data; there are landing/files, mart/cart_abandonment",
         ),
         (("--select", 'key:"mart/nothing"'), "--select 'key:\"mart/nothing\"' selects no table that has data"),
         (("--select", "(("), "--select '((' is not an asset selection"),

@@ -264,6 +264,7 @@ def test_status_shows_rows_newest_day_last_run_and_failing_checks(shop: Shop) ->
         "held_days": [],
         "lost_days": [],
         "absent_days": [],
+        "waiting_lines": [],
         "published_rows": type(None),
     }
     counts = shop.summary["tables"]

@@ -26,6 +26,7 @@ NEEDS = {
     "product": "product=p1",
     "board": "board=shop",
     "board-tile": "board=shop&tile=0",
+    "person": "visitor=u03",
     "versions": "kind=boards&id=shop",
 }
 """What the address of a page must say."""

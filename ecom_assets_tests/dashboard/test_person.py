@@ -5,7 +5,7 @@ from pathlib import Path
 
 import requests
 
-from ecom_assets.dashboard.app import build_dashboard_app
+from ecom_assets.dashboard.app import build_dashboard_stack
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.dashboard.conftest import Client
@@ -39,7 +39,7 @@ def test_a_key_that_may_not_see_people_is_told_so(settings: Settings, tmp_path: 
     (tmp_path / "serving").symlink_to(settings.home / "serving")
     keys = type(settings.api_keys)("a-key-that-only-reads-numbers")
     kept = settings.model_copy(update={"home": tmp_path, "api_keys": keys})
-    with served(build_dashboard_app(kept)) as answer:
+    with served(build_dashboard_stack(kept)) as answer:  # type: ignore[arg-type]  # any ASGI application
         headers = {"Authorization": "Bearer a-key-that-only-reads-numbers"}
         text = requests.get(f"{answer.address}/dashboard/person?visitor=u03", headers=headers, timeout=60).text
     assert "is personal data" in text
