@@ -86,8 +86,8 @@ def _numbers(numbers: dict[str, Any]) -> Block:
         (
             Tile("Events", numbers["count"], "count", "What this visitor did, as far as events tell."),
             Tile("Days", numbers["days"], "count", "Days on which they came."),
-            Tile("First seen", numbers["first"], "instant", "The time of their first event, in UTC."),
-            Tile("Last seen", numbers["last"], "instant", "The time of their newest event, in UTC."),
+            Tile("First seen", numbers["first"].date(), "date", "The day of their first event, in UTC."),
+            Tile("Last seen", numbers["last"].date(), "date", "The day of their newest event, in UTC."),
         ),
         compared=False,
     )
