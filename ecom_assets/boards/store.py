@@ -217,7 +217,7 @@ class BoardStore:
                 return []
             rows = database.rows("SELECT kind, slug, version, content FROM versions ORDER BY kind, slug, version")
             contents = {(kind, slug, number): json.loads(content) for kind, slug, number, content in rows}
-            # An id is made from a name, so whoever is in the name is in the id, and in the tiles that show it.
+            # An id is made from a name, so a person in the name is in the id, and in the tiles that show it.
             titles = (
                 (slug, content.get(name)) for (_, slug, _), content in contents.items() for name in ("name", "text")
             )
@@ -244,7 +244,7 @@ class BoardStore:
         if newest is None or newest.is_deleted:
             change = "created" if change == "changed" else change
         is_behind = changed != (newest.number if newest else 0)
-        # Whoever deleted it meanwhile is told as well; whoever saves what is there already, is not.
+        # A deletion meanwhile refuses as well; saving what is there already does not.
         is_same = newest is not None and newest.content == content and newest.is_deleted == (change == "deleted")
         if is_same and newest is not None:
             return newest

@@ -147,7 +147,7 @@ def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, a
     [
         ("sales", {"weeks": 1}, "sales has no argument 'weeks'"),
         ("product", {}, "product needs the argument 'product_id'; add it."),
-        ("sale", {}, "There is no tool 'sale'; did you mean 'sales'"),
+        ("sale", {}, "There is no tool 'sale'; did you mean 'sales' or 'values'?"),
         ("sales", {"start_date": "2026-01-09"}, "time_range=custom needs both start_date and end_date"),
         ("product", {"product_id": "../sales"}, "Not Found"),
         ("funnel", {"steps": []}, "Unprocessable"),
