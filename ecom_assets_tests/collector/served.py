@@ -17,6 +17,7 @@ import requests
 import uvicorn
 
 from ecom_assets.collector.app import Collector
+from ecom_assets.collector.segments import SUFFIX
 from ecom_assets.collector.server import listening, new_collect_config
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import dead_letter_folder
@@ -50,6 +51,20 @@ class Landed:
     def wait_for_letters(self, count: int) -> list[Row]:
         """Return the dead letters once there are so many."""
         return _once(self.letters, count, within_s=10.0)
+
+    def wait_until_sealed(self, within_s: float = 10.0) -> None:
+        """Wait until nothing that a collector has answered for is still to land."""
+        end = time.monotonic() + within_s
+        while waiting := list(self.folder.parent.rglob(f"*{SUFFIX}")):
+            assert time.monotonic() < end, waiting
+            time.sleep(0.01)
+
+    def remove_landed(self) -> None:
+        """Remove what has landed, with what is still to land."""
+        self.wait_until_sealed()
+        for folder in (self.folder, dead_letter_folder(self.folder)):
+            for file in folder.glob("*/*.parquet"):
+                file.unlink()
 
     def letters(self) -> list[Row]:
         """Return every dead letter."""

@@ -42,8 +42,7 @@ def running(keys: dict[str, str]) -> Iterator[CollectClient]:
 
 @pytest.fixture
 def client(running: CollectClient) -> CollectClient:
-    for file in running.folder.glob("*/*.parquet"):
-        file.unlink()
+    running.remove_landed()
     return running
 
 
