@@ -128,6 +128,7 @@ class _BoundedSourceConnection(HTTPConnection):
 
 
 RETRIES = 3
+RATE_LIMITED_CAUSE, SERVER_ERROR_CAUSE = "rate_limited", "server_error"
 RATE_LIMITED, NOT_MODIFIED, OK = 429, 304, 200
 SERVER_ERRORS = frozenset(range(500, 600))
 _logger = logging.getLogger(__name__)
@@ -261,7 +262,7 @@ class Budget:
             SourceError: The API asks to wait longer than `max_wait_s` in total.
         """
         asked_s = None if attempt.response is None else retry_after_s(attempt.response)
-        if attempt.cause == "rate_limited" and asked_s is not None:
+        if attempt.cause == RATE_LIMITED_CAUSE and asked_s is not None:
             # A rate limit says when to retry. It does not count as a failed attempt, but the total wait is bounded.
             asked_s = max(asked_s, self.base_s)
             self._retry_after_s += asked_s
@@ -309,10 +310,14 @@ class PatientAdapter(BoundedAdapter):
         connections: int,
         bounds: ResponseBounds,
         fault_in: Callable[[Response], str] = fault_in_json,
+        cause_in: Callable[[Response], str] = lambda _response: "",
     ) -> None:
-        """Retry after base, twice and four times that; wait at most `max_wait_s` in total if a request gets 429."""
+        """Retry after base, twice and four times that; wait at most `max_wait_s` in total if a request gets 429.
+
+        `cause_in` returns why a complete response of status 200 is none, such as `rate_limited`; see `Attempt.cause`.
+        """
         super().__init__(bounds, connections=connections)
-        self._pause, self._stats, self._fault_in = pause, stats, fault_in
+        self._pause, self._stats, self._fault_in, self._cause_in = pause, stats, fault_in, cause_in
         self._base_s, self._max_wait_s = base_s, max_wait_s
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
@@ -347,19 +352,20 @@ class PatientAdapter(BoundedAdapter):
         is_unchanged = response.status_code == NOT_MODIFIED
         self._stats.add(received_bytes=response.raw.tell(), unchanged_count=int(is_unchanged))
         if response.status_code == RATE_LIMITED:
-            return Attempt(response, cause="rate_limited")
+            return Attempt(response, cause=RATE_LIMITED_CAUSE)
         # Any method may be retried: a POST requests a report, and requesting one twice does no harm.
         if response.status_code in SERVER_ERRORS:
-            return Attempt(response, cause="server_error")
+            return Attempt(response, cause=SERVER_ERROR_CAUSE)
         if response.status_code == OK and (fault := self._fault_in(response)):
             return Attempt(response, BrokenBodyError(fault, response=response), "truncated")
-        return Attempt(response)
+        return Attempt(response, cause=self._cause_in(response) if response.status_code == OK else "")
 
 
 def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:
-    address = without_secrets(attempt.response.url) if attempt.response is not None else "The API"
+    assert attempt.response is not None  # noqa: S101 (a response asked to wait)
+    address, status = without_secrets(attempt.response.url), attempt.response.status_code
     return (
-        f"{address} answers 429 (too many requests) and asks to wait {retry_after_s:.0f} s in all, more than the "
+        f"{address} answers {status} (too many requests) and asks to wait {retry_after_s:.0f} s in all, more than the "
         f"{max_wait_s:.0f} s of ECOM_SOURCE_MAX_WAIT_S; run again later, or raise that."
     )
 

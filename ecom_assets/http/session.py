@@ -45,17 +45,20 @@ class ApiSession(AbstractContextManager["ApiSession"]):
     A redirect is an error, because `requests` would send the key to another host.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what is optional is given by name)
         self,
         api: Api,
         settings: Settings,
         session: Session | None = None,
+        *,
         fault_in: Callable[[Response], str] = fault_in_json,
         stats: HttpStats | None = None,
+        cause_in: Callable[[Response], str] = lambda _response: "",
     ) -> None:
         """Use `session`, such as one with a cache, or a new one.
 
-        `fault_in` returns what is wrong with a complete body. Requests are added to `stats` if it is passed.
+        `fault_in` returns what is wrong with a complete body, and `cause_in` why one that is right is to be asked for
+        again. Requests are added to `stats` if it is passed.
         """
         self.api = api
         self.stats = stats or HttpStats()
@@ -69,6 +72,7 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             connections=settings.source_concurrency,
             bounds=ResponseBounds(settings.source_response_timeout_s, settings.source_max_response_mb),
             fault_in=fault_in,
+            cause_in=cause_in,
         )
         self._session = through(session or Session(), adapter)
 

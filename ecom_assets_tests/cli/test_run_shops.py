@@ -10,12 +10,18 @@ import pytest
 from ecom_assets_tests.cli.test_run_orders import queried
 from ecom_assets_tests.command import FEW_SALES, ecom
 from ecom_assets_tests.sources import test_shop_order_documents as documents
+from ecom_assets_tests.sources import test_shopify_graphql as graphql
 from ecom_assets_tests.sources.test_shop_orders import ANN, ANN_2, BOB, CARLA, csv_text
 
 TOTALS = "coalesce(sum(revenue_amount), 0), coalesce(sum(shipping_amount), 0), coalesce(sum(tax_amount), 0)"
 LAYOUTS: dict[str, tuple[str, Any, tuple[str, str, str]]] = {
     "shopify": ("csv", csv_text([ANN, ANN_2, BOB, CARLA]), ("72.00", "6.00", "3.29")),
     "shopify_admin": ("json", {"orders": [documents.SHOPIFY_ORDER]}, ("27.50", "0.00", "5.51")),
+    "shopify_graphql": (
+        "json",
+        graphql.answer(graphql.order(1, "2026-07-05T07:00:00Z", graphql.PLACED, graphql.RETURNED)),
+        ("31.00", "0.00", "5.51"),
+    ),
     "woocommerce": ("json", [documents.WOO_ORDER], ("26.00", "8.00", "3.62")),
     "magento": ("json", {"items": [documents.MAGENTO_ORDER]}, ("65.00", "10.00", "4.00")),
     "prestashop": ("json", {"orders": [documents.PRESTA_ORDER]}, ("24.00", "6.00", "6.00")),

@@ -21,7 +21,7 @@ class ShopApi:
     `faults` are the statuses and headers of answers by the number of the request, from 1.
     """
 
-    answer: Callable[["ShopApi", str, dict[str, str]], Any]
+    answer: Callable[["ShopApi", str, dict[str, Any]], Any]
     authorization: str
     documents: dict[str, list[Row]] = field(default_factory=dict)
     faults: dict[int, tuple[int, dict[str, str]]] = field(default_factory=dict)
@@ -45,23 +45,29 @@ def basic(user: str, password: str) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        api: ShopApi = self.server.api  # type: ignore[attr-defined]  # set where the server is made
         address = urlsplit(self.path)
-        api.asked.append(self.path)
+        self._answer(self.path, address.path, {name: values[0] for name, values in parse_qs(address.query).items()})
+
+    def do_POST(self) -> None:
+        """Answer a request with client credentials by a token, and any other one as a GET request."""
+        api: ShopApi = self.server.api  # type: ignore[attr-defined]  # set where the server is made
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        if not self.path.endswith("/access_token"):
+            self._answer(body, self.path, json.loads(body))
+            return
+        api.token_asked.append(body)
+        self._say(200, {}, {"access_token": api.authorization, "expires_in": 86399})
+
+    def _answer(self, asked: str, path: str, params: dict[str, Any]) -> None:
+        api: ShopApi = self.server.api  # type: ignore[attr-defined]  # as above
+        api.asked.append(asked)
         status, headers = api.faults.pop(len(api.asked), (200, {}))
         if self.headers.get(api.key_header) != api.authorization:
             status = 401
-        params = {name: values[0] for name, values in parse_qs(address.query).items()}
-        result = api.answer(api, address.path, params) if status == 200 else {}
+        result = api.answer(api, path, params) if status == 200 else {}
         if isinstance(result, Linked):
             headers, result = {**headers, "Link": f'<{api.url}{result.next}>; rel="next"'}, result.content
         self._say(status, headers, result)
-
-    def do_POST(self) -> None:
-        """Answer a request with client credentials by a token."""
-        api: ShopApi = self.server.api  # type: ignore[attr-defined]  # as above
-        api.token_asked.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        self._say(200, {}, {"access_token": api.authorization, "expires_in": 86399})
 
     def _say(self, status: int, headers: dict[str, str], content: Any) -> None:
         body = json.dumps(content).encode()

@@ -143,7 +143,8 @@ def test_what_is_left_over_cannot_be_kept_as_properties() -> None:
 def test_the_shipped_mappings_are_those_of_the_interface() -> None:
     assert shipped(OrderMapping) == [
         "magento", "magento_grid", "online_retail", "prestashop", "prestashop_list", "shopify", "shopify_admin",
-        "stripe", "stripe_balance", "stripe_payments", "user_order_log", "woocommerce", "woocommerce_analytics",
+        "shopify_graphql", "stripe", "stripe_balance", "stripe_payments", "user_order_log", "woocommerce",
+        "woocommerce_analytics",
     ]  # fmt: skip
 
 

@@ -57,6 +57,23 @@ class ExtractEndpoint(_ExtractPart):
     incremental: Incremental
 
 
+class NestedLists(_ExtractPart):
+    """GraphQL's lists in a document, of which the rest is asked for where they go on after their first page.
+
+    Attributes:
+        lists: The name of a list, that of the list in each of its nodes, and so on.
+        operation: The operation of the query that asks for one document, with the variables `id` and, by the name of a
+            list, the node after which it goes on.
+        id: Where a document has the value of `id`.
+        data_selector: Where the document is in the answer.
+    """
+
+    lists: tuple[str, ...] = Field(min_length=1)
+    operation: str
+    id: str = "id"
+    data_selector: str
+
+
 class ApiResource(_ExtractPart):
     """One kind of document.
 
@@ -64,12 +81,19 @@ class ApiResource(_ExtractPart):
         name: The folder in which the documents land.
         primary_key: Where a document has its id.
         attach: Lists that replace those of a document that are not empty, by the path at which they are requested.
+        nested: Lists of a document that GraphQL cuts.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     primary_key: str = Field(min_length=1)
     endpoint: ExtractEndpoint
     attach: dict[str, str] = {}
+    nested: NestedLists | None = None
+
+    @property
+    def is_graphql(self) -> bool:
+        """Return whether documents are asked for by a query, and so their pages by the document before them."""
+        return "query" in (self.endpoint.body or {})
 
     @property
     def first_cursor(self) -> Cursor:
@@ -118,6 +142,7 @@ def _keys_at(path: Sequence[str]) -> Sequence[str]:
         "client": ApiClient,
         "resources": ApiResource,
         "endpoint": ExtractEndpoint,
+        "nested": NestedLists,
         "incremental": Incremental,
     }
     named = [part for part in path if part in model]

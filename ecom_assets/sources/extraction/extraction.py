@@ -2,8 +2,9 @@
 
 Where an API lists the earliest change first, each page is asked for by the time that the last one reached, not by its
 number: a document that changes meanwhile moves to the end of the list, and would make the others move up past the next
-page. Only where all of a page changed at one time is the next page by number asked for. How far it got is kept with
-each batch, so a run after one that failed goes on from there. Of lists in another order it is kept at their end only.
+page. Only where all of a page changed at one time is the next page by number asked for. GraphQL's pages begin after a
+document, not at a number, so they are followed. How far it got is kept with each batch, so a run after one that failed
+goes on from there. Of lists in another order it is kept at their end only.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,6 +29,9 @@ class FetchedPages(Protocol):
 
     def at(self, path: str, document: dict[str, Any]) -> Iterator[list[Any]]:
         """Yield the pages at a path in which `{name}` is what a document has there."""
+
+    def whole(self, resource: ApiResource, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a document with the rest of its lists."""
 
 
 @dataclass
@@ -67,16 +71,20 @@ class Extraction:
         reached, has_more = start, True
         while has_more:
             has_more, in_order, of_first = False, resource.endpoint.incremental.row_order == "asc", None
+            last: list[ApiDocument] = []
             for page in self.pages.read(resource, resource.endpoint.incremental.before(reached)):
                 documents = [self._document(resource, content) for content in page]
                 newest = _newest(documents, reached)
                 of_first = newest if of_first is None else of_first
-                in_order = in_order and _ascend(documents)
+                in_order, last = in_order and _ascend([*last, *documents]), documents[-1:]
                 if in_order and newest != reached:
-                    reached, has_more = newest, True
+                    reached = newest
                     yield documents, reached
-                    break
-                yield documents, None
+                    if not resource.is_graphql:
+                        has_more = True
+                        break
+                else:
+                    yield documents, None
             else:
                 yield [], reached if in_order or of_first is None else of_first
 
@@ -94,7 +102,7 @@ class Extraction:
             for name, path in resource.attach.items()
             if content.get(name)
         }
-        return ApiDocument.from_content(str(key), version, {**content, **attached})
+        return ApiDocument.from_content(str(key), version, self.pages.whole(resource, {**content, **attached}))
 
 
 def _newest(documents: list[ApiDocument], before: Cursor) -> Cursor:

@@ -4,7 +4,7 @@ dlt is optional: import this module where it is needed only.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from dlt.common.configuration import configspec
@@ -18,7 +18,8 @@ from ecom_assets.errors import EcomError, MappingError, SourceError
 from ecom_assets.http.session import Api, ApiSession, same_origin
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, since
+from ecom_assets.sources.extraction import graphql
+from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, at, since
 
 
 class LimitPaginator(BasePaginator):  # type: ignore[misc]  # mypy leaves dlt out
@@ -64,9 +65,9 @@ WITH_SESSION = ("oauth2_client_credentials", "shopify")
 class _ApiOnly(Session):
     """Requests of dlt through the platform's session, and to the API only: a link to another host gets no key."""
 
-    def __init__(self, session: ApiSession, urls: list[str]) -> None:
+    def __init__(self, session: ApiSession, urls: list[str], *, is_graphql: bool) -> None:
         super().__init__()
-        self._session, self._urls = session, urls
+        self._session, self._urls, self._is_graphql = session, urls, is_graphql
 
     def send(self, request: PreparedRequest, **_options: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
         url = request.url or ""
@@ -74,7 +75,10 @@ class _ApiOnly(Session):
             raise SourceError(
                 f"The API refers to {without_secrets(url)}, another host, which is not asked; correct the extract."
             )
-        return self._session.send(request)
+        response = self._session.send(request)
+        if self._is_graphql:
+            graphql.require_no_errors(response, self._session.api.name)
+        return response
 
 
 class RestPages(AbstractContextManager["RestPages"]):
@@ -88,9 +92,14 @@ class RestPages(AbstractContextManager["RestPages"]):
         """
         client, self._definition = definition.client, definition
         name = f"API of {definition.name}"
-        self._session = ApiSession(Api(name, client.base_url, "base_url", "its key"), settings)
+        is_graphql = any(resource.is_graphql for resource in definition.resources)
+        self._session = ApiSession(
+            Api(name, client.base_url, "base_url", "its key"),
+            settings,
+            cause_in=graphql.retry_cause if is_graphql else lambda _response: "",
+        )
         urls = [client.base_url, str((client.auth or {}).get("access_token_url", client.base_url))]
-        session = _ApiOnly(self._session, urls)
+        session = _ApiOnly(self._session, urls, is_graphql=is_graphql)
         auth = client.auth
         if auth and auth.get("type") in WITH_SESSION:
             auth = {**auth, "session": session}
@@ -127,17 +136,39 @@ class RestPages(AbstractContextManager["RestPages"]):
         paginator = create_paginator(self._definition.client.paginator)
         return self._pages(path.format(**document), data_selector="$", paginator=paginator)
 
+    def whole(self, resource: ApiResource, document: dict[str, Any]) -> dict[str, Any]:
+        """Return a document with the rest of its lists, where GraphQL has cut them."""
+        nested, endpoint = resource.nested, resource.endpoint
+        if nested is None:
+            return document
+
+        def ask(cursors: graphql.Cursors) -> dict[str, Any]:
+            variables = {"id": at(document, nested.id), **cursors}
+            [[result]] = self._pages(
+                endpoint.path,
+                method=endpoint.method,
+                json={**(endpoint.body or {}), "operationName": nested.operation, "variables": variables},
+                data_selector=nested.data_selector,
+                paginator=create_paginator("single_page"),
+            )
+            return dict(result)
+
+        with self._reading(endpoint.path):
+            return graphql.with_whole_lists(document, nested.lists, ask)
+
     def _pages(self, path: str, **asked: Any) -> Iterator[list[Any]]:  # noqa: ANN401 (dlt's arguments)
-        try:
+        with self._reading(path):
             # Without hooks of dlt, which raise before the session can say what is wrong.
             yield from self._client.paginate(path, hooks={"response": []}, **asked)
+
+    @staticmethod
+    @contextmanager
+    def _reading(path: str) -> Iterator[None]:
+        try:
+            yield
         except EcomError:
             raise
-        except (
-            ValueError,
-            LookupError,
-            TypeError,
-        ) as error:  # what paginators raise for an answer that lacks their keys
+        except (ValueError, LookupError, TypeError) as error:  # what is raised for an answer that lacks expected keys
             said = str(error).strip().splitlines()[0]
             raise SourceError(f"The answer to {path} is not what the extract expects: {said}; correct it.") from error
 

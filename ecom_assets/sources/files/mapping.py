@@ -132,6 +132,7 @@ class KindOfRow(_MappingPart):
     list: str = Field(min_length=1)
     if_any: tuple[str, ...] = ()
     where: dict[str, tuple[Text, ...]] = Field(default_factory=dict)
+    first_has_list: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -258,7 +259,7 @@ class RecordMapping(_MappingPart):
         """Return how rows follow from the content of files; None if they are its lines."""
         if not (self.records or self.rows or self.group_by):
             return None
-        rows = [RowKind(name, kind.list, kind.if_any, tuple(kind.where.items())) for name, kind in self.rows.items()]
+        rows = [RowKind(n, k.list, k.if_any, (*k.where.items(),), k.first_has_list) for n, k in self.rows.items()]
         default = RowKind("", LINES if self.group_by else WHOLE)
         return RowShape(self.records, tuple(rows) or (default,), self.group_by, self.carry_down)
 

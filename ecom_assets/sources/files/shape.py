@@ -25,13 +25,15 @@ FlatRow = dict[str, Any]
 class RowKind:
     """One kind of rows of a record: the path of their list, and the records or elements that have such a row.
 
-    One of the columns in `if_any` is neither empty nor zero, and each column in `where` has one of its values.
+    One of the columns in `if_any` is neither empty nor zero, and each column in `where` has one of its values. With
+    `first_has_list`, the first row also has the list that the rows are elements of, for sums over it.
     """
 
     name: str
     path: str = WHOLE
     if_any: tuple[str, ...] = ()
     where: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    first_has_list: bool = False
 
     def exists(self, row: Mapping[str, Any]) -> bool:
         """Return whether a record has a row of this kind."""
@@ -120,6 +122,8 @@ def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> Iterator
         rows = ({**own, **element} for element in elements)
         for position, row in enumerate(filter(kind.exists, rows), start=1):
             has_rows = True
+            if kind.first_has_list and position == 1:
+                row = {**_flat(record, ""), **row}  # noqa: PLW2901 (of the first only, or a long list would be squared)
             yield {**row, KIND: kind.name, GROUP: number, POSITION: position}
     if not has_rows:
         yield {**_flat(record, ""), KIND: shape.rows[0].name, GROUP: number, POSITION: 1}
