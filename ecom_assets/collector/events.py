@@ -134,6 +134,8 @@ def native_event(event: dict[str, Any], sent_at: datetime | None, sender: EventS
     others = {name: value for name, value in event.items() if name not in _NOT_PROPERTIES and value is not None}
     if properties := {**others, **_object("properties", event.get("properties")), **sender.properties}:
         line["properties"] = properties
+    if "cart_value" in line and (currency := properties.get("currency")):
+        line["currency"] = _currency(currency)
     line["received_at"] = sender.received_text
     return line
 
@@ -198,6 +200,12 @@ def _text(name: str, value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     raise EventRefusal("wrong_type", f"{name} must be a text or a number.")
+
+
+def _currency(value: object) -> str:
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isalpha():  # noqa: PLR2004 (ISO 4217)
+        return value.upper()
+    raise EventRefusal("wrong_currency", "currency must be a code of three letters, such as EUR.")
 
 
 def _object(name: str, value: object) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.errors import EcomError
+from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.events import clean, realtime
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
@@ -74,6 +74,7 @@ class LiveEvents:
         self._kept = kept + timedelta(seconds=WRITING_S)
         self._con: Backend | None = None
         self._batches: dict[int, frozenset[FreshFile]] = {}
+        self._currencies: dict[int, frozenset[str]] = {}
         self._numbers = count(1)
         self._statement: tuple[tuple[date, bool] | None, str] = (None, "")
         self._earlier: EarlierLinks | None = None
@@ -84,7 +85,7 @@ class LiveEvents:
             with suppress(duckdb.Error):
                 self._con.disconnect()
         self._con = None
-        self._batches = {}
+        self._batches, self._currencies = {}, {}
 
     def refresh(
         self, now: datetime, erased_people: ErasedPeopleFilter | None = None, published: PublishedLinks | None = None
@@ -101,13 +102,14 @@ class LiveEvents:
 
         Raises:
             NotFilesError: Events come from neither files nor a table.
-            SourceError: The place of the files does not exist.
+            SourceError: The place of the files does not exist, or amounts are of several currencies.
         """
         since = now - self._kept
         try:
             found = self._newest(since)
             con = self._engine()
             reading = self._read(con, found, since)
+            self._require_one_currency()
             if is_table(self._settings):
                 self._read_table(con, since, now, reading)
             if published is not None and self._earlier is not None:
@@ -166,7 +168,7 @@ class LiveEvents:
             if kept and kept <= present:
                 self._batches[number] = kept
             else:
-                del self._batches[number]
+                del self._batches[number], self._currencies[number]
                 gone.append(number)
         return gone
 
@@ -176,7 +178,9 @@ class LiveEvents:
         mapping = load_mapping(mapping_name(self._settings))
         try:
             opened = RecordFiles.open(con.con, [file.path for file in files], mapping, self._settings.timezone)
-            opened = Currencies.from_settings(self._settings).of_events(opened)
+            currencies = Currencies.from_settings(self._settings)
+            names = currencies.names_of_events(opened)
+            opened = currencies.of_events(opened)
             rows = select(f"*, {number} AS batch", self._rows(opened), f"event_at >= TIMESTAMP '{since}'")
             con.con.execute(f"INSERT INTO {RAW} {rows}")
         except (EcomError, duckdb.Error):
@@ -187,6 +191,16 @@ class LiveEvents:
                     self._insert(con, [file], since, reading)
         else:
             self._batches[number] = frozenset(files)
+            self._currencies[number] = names
+
+    def _require_one_currency(self) -> None:
+        """Raise SourceError if files have amounts of several currencies, of which none is set."""
+        names = frozenset[str]().union(*(self._currencies[number] for number in self._batches))
+        if len(names) > 1:
+            raise SourceError(
+                f"The last minutes have amounts in {' and '.join(sorted(names))}, which cannot be added up; set "
+                "ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate."
+            )
 
     def _read_table(self, con: Backend, since: datetime, now: datetime, reading: FilesRead) -> None:
         """Load the rows of the table of events that arrived since yesterday and happened in the kept minutes."""

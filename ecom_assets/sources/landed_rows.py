@@ -15,11 +15,13 @@ import pyarrow.compute as pc
 
 from ecom_assets.errors import EcomError, MappingError, WorkError
 from ecom_assets.sources.customer_api.records import CustomerMapping, read_id
+from ecom_assets.sources.files.currency import with_currency
 from ecom_assets.sources.files.fit import columns_used
 from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordMapping, TimeField
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.shape import ADDED, RowShape, documents_in, records_in, rows_of
 from ecom_assets.sources.files.shaped_files import as_json
+from ecom_assets.sources.files.sql import CURRENCY
 from ecom_assets.sources.landing import LANDED, LANDED_CUSTOMERS, landed_schema
 from ecom_assets.warehouse.sql_text import ident, select, text
 
@@ -163,7 +165,7 @@ class MessageMapper:
                 lines = [_numbered(line, number) for number, line in enumerate(lines)]
             # The first line has every column, since JSON often leaves out what is empty.
             path.write_bytes(b"\n".join([self._header, *lines, b""]))
-            files = RecordFiles.open(self._con, [path], self._mapping, self._timezone)
+            files = with_currency(RecordFiles.open(self._con, [path], self._mapping, self._timezone))
             sql = select(self._selected(), f"({files.received_sql()})", "malformed_row IS NULL")
             if self._is_numbered:
                 sql += " ORDER BY received_at NULLS FIRST"
@@ -177,6 +179,8 @@ class MessageMapper:
         """Return the SQL of a landed file's columns, which the native mapping reads."""
         kind, time = self._mapping.kind, self._mapping.time_field
         columns = {name: ident(kind.renamed.get(name, name)) for name in self._schema.names}
+        if "currency" not in kind.fields:
+            columns["currency"] = CURRENCY if self._mapping.fields.currency else "NULL::VARCHAR"
         if (time.formats, time.timezone) != (("iso",), "UTC"):
             columns[kind.time] = f"coalesce(strftime({kind.at}, {text(INSTANT)}), {kind.time})"
         named = [f"{value} AS {ident(name)}" for name, value in columns.items()]

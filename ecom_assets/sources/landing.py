@@ -34,8 +34,9 @@ STREAM_KINDS: Final[tuple[StreamKind, ...]] = get_args(StreamKind)
 
 
 def landed_schema(kind: RecordKind) -> pa.Schema:
-    """Return the columns of a landed file: the fields as text, `received_at` the instant of arrival."""
-    return pa.schema([*((name, pa.string()) for name in kind.fields), ("received_at", pa.timestamp("us", "UTC"))])
+    """Return the columns of a landed file: fields and currency as text, `received_at` the instant of arrival."""
+    texts = dict.fromkeys((*kind.fields, "currency"), pa.string())
+    return pa.schema([*texts.items(), ("received_at", pa.timestamp("us", "UTC"))])
 
 
 LANDED: Final = landed_schema(EVENT)

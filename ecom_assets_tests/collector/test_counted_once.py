@@ -8,6 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from ecom_assets.errors import SourceError
+from ecom_assets.serving.realtime import real_time
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import LANDED, day_folder, land, stream_file_name
 from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting
 from ecom_assets_tests.command import FEW_TABLES, ecom
@@ -49,6 +52,26 @@ def test_copies_count_once_whether_a_client_repeats_itself_or_a_stream_brings_th
     answer = trend(client, tmp_path, "--series", "purchase", "--series", "purchase:sum(cart_amount)")
     assert (total(answer, 0), total(answer, 1)) == (2, 40)
     assert (answer["rows"]["read"], answer["rows"]["rejected"]["duplicate"]) == (6, 4)
+
+
+def test_amounts_of_two_currencies_are_not_added_up(client: CollectClient, tmp_path: Path) -> None:
+    """10 euros in the native shape, and 20 dollars, 18 euros, by Segment's."""
+    client.post({"event_type": "purchase", "user_id": "anna", "cart_value": 10, "currency": "eur"})
+    call = {"type": "track", "event": "Order Completed", "userId": "bob"}
+    client.post(call | {"properties": {"revenue": 20, "currency": "USD"}}, "/v1/track")
+    refused = client.post({"event_type": "purchase", "user_id": "cem", "cart_value": 5, "currency": "€"}).json()
+    assert [entry["reason"] for entry in refused["refused"]] == ["wrong_currency"]
+    assert sorted(row["currency"] for row in client.wait_for(2)) == ["EUR", "USD"]
+    asked = ("trend", "--events", client.folder, "--series", "purchase:sum(cart_amount)", "--json")
+    said = ecom(*asked, home=tmp_path / "home")
+    assert "EUR 10.00 in 1 events; USD 20.00 in 1 events, which cannot be added up" in said.sentence
+    with pytest.raises(SourceError, match="The last minutes have amounts in EUR and USD, which cannot be added up"):
+        real_time(Settings(home=tmp_path, events=str(client.folder)), datetime.now(UTC))
+    (tmp_path / "rates.csv").write_text("date,currency,rate\n2026-01-01,USD,0.9\n")
+    env = {"ECOM_CURRENCY": "EUR", "ECOM_RATES": str(tmp_path / "rates.csv")}
+    assert total(ecom(*asked, home=tmp_path / "home", env=env).json) == 28
+    converting = Settings(home=tmp_path, events=str(client.folder), currency="EUR", rates=tmp_path / "rates.csv")
+    assert real_time(converting, datetime.now(UTC))["windows"][0]["revenue_amount"] == 28
 
 
 def test_identify_and_alias_join_what_a_visitor_did_before(client: CollectClient, tmp_path: Path) -> None:

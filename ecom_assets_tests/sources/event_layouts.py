@@ -78,7 +78,7 @@ LAMP = {"product_id": "lamp", "category": "light", "price": 19.9, "quantity": 1}
 def properties(act: Act) -> Row:
     """Return the properties of an event by that specification."""
     if act.what in {"view", "add"}:
-        return {**LAMP}
+        return {**LAMP, "currency": "EUR"}
     order = {"order_id": "o-1", "currency": "EUR", "products": [LAMP]}
     return {**order, "value": 19.9} if act.what == "checkout" else {**order, "revenue": 19.9, "total": 24.8}
 
@@ -248,7 +248,7 @@ def matomo(folder: Path) -> Path:
     for act in STORY:
         visit = visits.setdefault(act.device, {
             "idSite": "1", "idVisit": str(len(visits) + 1), "visitorId": act.device, "userId": None,
-            "referrerUrl": REFERRER, "actionDetails": [],
+            "referrerUrl": REFERRER, "siteCurrency": "EUR", "actionDetails": [],
         })  # fmt: skip
         visit["userId"] = visit["userId"] or act.user
         page = {"type": "action", "url": URL, "timestamp": act.epoch_s, "idpageview": f"p{act.minute}"}
@@ -311,6 +311,7 @@ def ga4_hits() -> list[Row]:
         ]
         if act.what in {"checkout", "buy"}:
             parameters.append({"key": "value", "value": {"double_value": 19.9}})
+            parameters.append({"key": "currency", "value": {"string_value": "EUR"}})
         row: Row = {
             "event_date": "20260302", "event_timestamp": str(act.epoch_s * 1_000_000), "event_name": names[act.what],
             "event_params": parameters, "user_pseudo_id": act.device, "privacy_info": {"analytics_storage": "Yes"},

@@ -21,9 +21,11 @@ from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, as_table, order_line
+from ecom_assets_tests.sources.event_layouts import LAYOUTS
 from ecom_assets_tests.sources.test_order_files import HEADER
 
 FIRST, LAST = date(2026, 7, 1), date(2026, 7, 3)
+EVERY_DAY = (date(2026, 3, 1),)
 
 
 def received(tmp_path: Path, lines: list[tuple[str, str, str]], **settings: Any) -> list[Row]:
@@ -183,3 +185,18 @@ def test_questions_over_files_add_up_one_currency_only(tmp_path: Path, suffix: s
     opened = FileEvents.open([own["events"]], converting)
     events = opened.clean()
     assert events.cart_amount.sum().to_pyarrow().as_py() == Decimal("52.00"), "10 + 18 + 24"
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_exports_of_tools_say_their_currency(tmp_path: Path, layout: str) -> None:
+    """Somebody buys for 19.90, or 24.80 with shipping, in euros, and a euro is worth 2 dollars."""
+    folder = tmp_path / "export"
+    folder.mkdir()
+    own = {"events": str(LAYOUTS[layout].write(folder)), "events_mapping": LAYOUTS[layout].mapping, "currency": "USD"}
+    with pytest.raises(SourceError, match=r"EUR [\d.]+ in \d events, and ECOM_CURRENCY is USD"):
+        events_of(tmp_path, own, EVERY_DAY[0])
+    rates = rates_in(tmp_path, "2026-01-01,EUR,2")
+    amounts = set(events_of(tmp_path, own, EVERY_DAY[0], rates=rates).values())
+    assert amounts - {None}
+    assert amounts <= {None, Decimal("39.80"), Decimal("49.60")}

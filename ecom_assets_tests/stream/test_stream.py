@@ -21,6 +21,7 @@ from ecom_assets.privacy.dead_letters import remove_letters
 from ecom_assets.privacy.landing_files import landing_files, remove_records
 from ecom_assets.privacy.person import Person
 from ecom_assets.sources.compaction import compact
+from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.landed_rows import MessageMapper
 from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger, note_process, noted_processes
 from ecom_assets.stream import consumer
@@ -32,6 +33,16 @@ from ecom_assets_tests.ports import free_port
 from ecom_assets_tests.stream.streamed import MockCluster, StreamHome, event, read, steps_until
 
 NEXT_WEEK_S = 7 * 86_400
+PAID = """
+name: paid
+fields:
+  event_id: id
+  user_id: who
+  event_type: what
+  event_timestamp: at
+  cart_value: paid
+  currency: {expression: "coalesce(money, 'EUR')"}
+"""
 HASHED = """
 name: clicks
 fields:
@@ -219,6 +230,19 @@ def test_another_mapping_and_messages_without_an_id(fresh: tuple[MockCluster, St
     home.read(2, events_mapping=str(mapping))
     rows = [(row["event_id"], row["user_id"]) for row in home.rows()]
     assert sorted(rows) == [("topic-id-1-0-0", "anna"), ("topic-id-1-0-1", "anna")], "equal messages are both kept"
+
+
+def test_amounts_keep_their_currency_and_several_are_not_added_up(fresh: tuple[MockCluster, StreamHome]) -> None:
+    """A sale of 10 euros, which the mapping says, and one of 20 dollars."""
+    cluster, home = fresh
+    mapping = home.folder / "paid.yaml"
+    mapping.write_text(PAID)
+    sale = {"who": "anna", "what": "purchase", "at": "2026-11-24T07:00:00Z"}
+    cluster.send({**sale, "id": "1", "paid": 10}, {**sale, "id": "2", "paid": 20, "money": "usd"})
+    home.read(2, events_mapping=str(mapping))
+    assert sorted(row["currency"] for row in home.rows()) == ["EUR", "USD"]
+    with pytest.raises(SourceError, match=r"EUR 10\.00 in 1 events; USD 20\.00 in 1 events, which cannot be added up"):
+        FileEvents.open([str(home.landing)], home.settings(events_mapping="ecommerce"))
 
 
 def test_a_mapping_that_makes_several_events_of_a_record_is_refused(fresh: tuple[MockCluster, StreamHome]) -> None:

@@ -64,9 +64,9 @@ class Currencies:
         Raises:
             SourceError: There are amounts of several currencies, or of another one than the set one, and no rate.
         """
-        if getattr(files.mapping.fields, "currency", None) is None:
+        if not _may_have_currency(files):
             return files
-        priced = replace(files, convert=_as_they_are)
+        priced = with_currency(files)
         ranges = days.runs() if days and self.target else [(None, None)]
         own_day = day_in_zone(files.mapping.kind.at, files.timezone)
         parts = [
@@ -85,6 +85,13 @@ class Currencies:
             raise SourceError(self._refusal(found, "events", "event"))
         self._require_rates(con, self.rates, rows, "events")
         return replace(files, convert=partial(self._with_converted_events, con, self.rates, own_day))
+
+    def names_of_events(self, files: RecordFiles) -> frozenset[str]:
+        """Return the currencies of amounts of events of which none is set; one that is set is that of all."""
+        if self.target or not _may_have_currency(files):
+            return frozenset()
+        rows = select(f"DISTINCT {CURRENCY}", f"({with_currency(files).received_sql()})", "cart_amount IS NOT NULL")
+        return frozenset(name for (name,) in files.con.cursor().execute(rows).fetchall() if name)
 
     def _is_one(self, found: list[tuple[str | None, Decimal, int]]) -> bool:
         """Return whether amounts are of one currency, that which is set if one is; or no row says one."""
@@ -127,6 +134,11 @@ class Currencies:
         replaced = [f"({sql})::DECIMAL(18, 2) AS {name}" for name, sql in zip(AMOUNTS, amounts, strict=True)]
         replaced.append(f"CASE WHEN l.currency IS NOT NULL THEN {text(self.target)} END AS currency")
         return select(f"l.* REPLACE ({', '.join(replaced)})", joined)
+
+
+def with_currency(files: RecordFiles) -> RecordFiles:
+    """Return files of events with the column `CURRENCY`, if their mapping says where it is."""
+    return replace(files, convert=_as_they_are) if getattr(files.mapping.fields, "currency", None) else files
 
 
 def _as_they_are(rows: str) -> str:
