@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from ecom_assets.attribution.credit import AttributionRule
-from ecom_assets.attribution.touches import ChannelRule
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.customers.value import ValueRule
@@ -32,7 +31,7 @@ from ecom_assets.sources.known_places import known_places
 from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import checked_days
-from ecom_assets.sources.site_lists import source_lists
+from ecom_assets.sources.site_lists import channel_rule
 from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.places import ReadPlaces
 from ecom_assets.tables.received import SourceGate
@@ -64,7 +63,7 @@ def rules(settings: Settings) -> dict[str, Any]:
         "reconciliation_rule": ReconciliationRule(),
         "journey_rule": JourneyRule(),
         "inventory_rule": InventoryRule(),
-        "channel_rule": ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel),
+        "channel_rule": channel_rule(settings),
         "attribution_rule": AttributionRule(lookback_s=settings.attribution_lookback_days * 86_400),
         "order_gate": OrderGate(settings.order_customers_over, partial(checked_days, settings)),
         "clock": now_utc,

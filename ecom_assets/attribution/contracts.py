@@ -81,6 +81,22 @@ class Touches(_Sourced):
     is_bot = flag("Whether a robot's user agent, or a robot's pace, was seen")
 
 
+class SessionColumns(Table, abstract=True):
+    """What questions about events may name of the session that an event is in."""
+
+    channel = text("GA4's default channel group of the session", "Channel of the session", one_of=CHANNELS)
+    source = text("GA4's source of the session", "Source of the session")
+    medium = text("GA4's medium of the session", "Medium of the session")
+    campaign = text("GA4's campaign of the session, in lower case", "Campaign of the session")
+    first_channel = text(
+        "Channel of the visitor's first session in all data", "Channel of the visitor's first session", one_of=CHANNELS
+    )
+    visitor_type = text(
+        "`new` in the visitor's first session in all data, `returning` in later ones", "New or returning visitor",
+        one_of=("new", "returning"),
+    )  # fmt: skip
+
+
 class Conversions(Table):
     """One row per purchase or refund event, and per order or refund of order lines: what credit is given for."""
 

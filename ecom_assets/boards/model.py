@@ -284,7 +284,7 @@ class NumberAlert(Kept):
         "week_before", description="What `rises` and `falls` compare with"
     )
     by: tuple[str, ...] = Field(
-        ("product_category", "properties.device", "properties.country"), max_length=5,
+        ("channel", "product_category", "properties.device", "properties.country"), max_length=5,
         description="Columns of events whose values the message names as causes, for questions",
     )  # fmt: skip
     emails: tuple[Mail, ...] = Field((), max_length=50, description="Who gets an e-mail; default ECOM_ALERT_EMAIL")

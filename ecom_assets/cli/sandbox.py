@@ -27,6 +27,7 @@ def data(
     incident: Annotated[
         str | None, typer.Option(help="A day on which nobody on a phone can pay, to try alerts on; by default none.")
     ] = None,
+    incident_days: Annotated[int, typer.Option(help="For how many days nobody on a phone can pay.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
     """Simulate a shop: landing folders of events, orders, a catalogue, and the truth about them."""
@@ -46,6 +47,7 @@ def data(
             seed=seed,
             first_day=first_day,
             incident=day_of(incident, "--incident"),
+            incident_days=incident_days,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     typer.echo(json.dumps(truth, indent=None if as_json else 2))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final, get_args
 
+from ecom_assets.attribution.contracts import SessionColumns
+from ecom_assets.attribution.session_columns import READS
 from ecom_assets.dashboard.formats import in_words
 from ecom_assets.errors import EcomError
 from ecom_assets.events.contracts import CleanEvents
@@ -260,7 +262,9 @@ def lists_offered(
 
 def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:
     """Return the columns of events that forms offer, with what they are called; those about people last, if at all."""
-    columns = sorted(CleanEvents.columns.items(), key=lambda entry: entry[1].pii)
+    of_sessions = () if set(READS) & set(lacking) else SessionColumns.columns.items()
+    columns = [*CleanEvents.columns.items(), *of_sessions]
+    columns.sort(key=lambda entry: entry[1].pii)
     return [
         {
             "value": name,

@@ -17,6 +17,7 @@ from pydantic import create_model, model_validator
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.parameters import Sliced
 from ecom_assets.api.routes.ad_hoc import ask
+from ecom_assets.attribution.session_columns import READS
 from ecom_assets.dashboard.blocks import Block, Custom, Heading, Notice, Several
 from ecom_assets.dashboard.form_inputs import (
     FormInput,
@@ -369,8 +370,9 @@ def readable(column: str) -> str:
 
 
 def break_down_by(view: View) -> Block:
-    """Return links that break the answer down by what events have: categories, and keys of `properties`."""
-    names = ["product_category", *keys_of_events(view)][:MOST_OFFERED]
+    """Return links that break the answer down by channels, by categories, and by keys of `properties`."""
+    channel = [] if set(READS) & set(view.context.reading.lacking) else ["channel"]
+    names = [*channel, "product_category", *keys_of_events(view)][:MOST_OFFERED]
     links = [{"label": readable(name), "href": view.here(by=name)} for name in names]
     return Custom("links.html", {"words": "Compare by what events have:", "links": links})
 

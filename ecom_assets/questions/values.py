@@ -42,7 +42,7 @@ def column_values(source: EventSource, period: Period, question: ValuesQuestion)
     """
     source.allow([question.column])
     page = question.page
-    with source.open(None, None) as opened:
+    with source.open([question.column], None) as opened:
         opened.extent(period)
         events = within(opened.events(), period)
         if question.event_type is not None:

@@ -8,11 +8,20 @@ as search too, and in the category `assistant` assistants.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
 
+import ibis.expr.types as ir
+from ibis.backends.sql import SQLBackend
+
 from ecom_assets.attribution.answer import attribution_by
-from ecom_assets.attribution.touches import SourceLists
+from ecom_assets.attribution.session_columns import with_session_columns
+from ecom_assets.attribution.touches import ChannelRule, SourceLists
+from ecom_assets.questions.source import EventSource
+from ecom_assets.sessions.question import known_session_rule
+from ecom_assets.sessions.rule import SessionRule
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.mapping_file import shipped_rows
 
 VERSION = "2026-11b"
@@ -30,6 +39,21 @@ def source_lists() -> SourceLists:
     for row in shipped_rows(OURS):
         sites[row["category"]].append(row["site"])
     return SourceLists(VERSION, {category: tuple(names) for category, names in sites.items()})
+
+
+def channel_rule(settings: Settings) -> ChannelRule:
+    """Return what the channels of a shop are: by the shipped lists, and its settings."""
+    return ChannelRule(source_lists(), settings.own_domains, settings.ai_assistant_channel)
+
+
+def with_channels(con: SQLBackend, events: ir.Table, names: Iterable[str], source: EventSource) -> ir.Table:
+    """Return the events of a source with these columns of `SessionColumns`, by the shop's session rule and channels.
+
+    Raises:
+        DefinitionError: The session rule needs session ids that the events do not have.
+    """
+    cut_by = SessionRule.preset(known_session_rule(None, source))
+    return with_session_columns(con, events, names, cut_by, channel_rule(source.settings))
 
 
 ATTRIBUTION: Final = attribution_by(source_lists())

@@ -77,6 +77,17 @@ def test_columns_that_are_not_published_are_refused(over_postgres: Api, changed:
     assert "The events published in Postgres have no" in result.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("path", "body"), [("/analytics/attribution", {}), ("/analytics/funnel", {**FUNNEL, "by": "channel"})]
+)
+def test_what_would_be_computed_from_them_is_refused_too(
+    over_postgres: Api, path: str, body: dict[str, object]
+) -> None:
+    result = over_postgres.post(path, body)
+    assert result.status_code == 422
+    assert "The question needs referrer_url, which the events published in Postgres do not have" in result.text
+
+
 def test_an_explanation_names_the_publication(over_postgres: Api) -> None:
     explained = over_postgres.json("/analytics/sales", explain="true")["explain"]
     (table,) = explained["tables"]

@@ -51,6 +51,16 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         ("--period", "hour", "--periods", "5", "--from", "2026-01-10", "--to", "2026-01-11"),
     ),
     "a trend by day": ("trend", {"series": ["*:visitors"]}, ("--series", "*:visitors")),
+    "a funnel of new visitors by channel": (
+        "funnel",
+        {"steps": ["page_view", "purchase"], "by": "channel", "where": ["visitor_type = new"]},
+        ("--steps", "page_view,purchase", "--by", "channel", "--where", "visitor_type = new"),
+    ),
+    "a trend by where visitors came from first": (
+        "trend",
+        {"series": ["*"], "by": ["first_channel", "source"], **DAYS},
+        ("--series", "*", "--by", "first_channel", "--by", "source", *OF_DAYS),
+    ),
     "a trend of a segment": (
         "trend",
         {"series": ["*"], "period": "week", "segment": "buyers", **DAYS},

@@ -40,17 +40,18 @@ def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
     seed: int = 7,
     first_day: date = FIRST_DAY,
     incident: date | None = None,
+    incident_days: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, object]:
     """Write a simulated shop into `out` and return its ground truth, which is also in `out/truth.json`.
 
-    `visitors` people visit it over `days` days; on the day of an `incident`, nobody on a phone can pay. The same
-    arguments give the same bytes. `out` is created or replaced only at the end. `progress` is called with the number of
-    finished days and the number of all days.
+    `visitors` people visit it over `days` days; from the day of an `incident` on, for `incident_days`, nobody on a phone
+    can pay. The same arguments give the same bytes. `out` is created or replaced only at the end. `progress` is called
+    with the number of finished days and the number of all days.
     """
     _check(days=days, visitors=visitors, seed=seed, first_day=first_day)
     with replaced_folder(out, made_by=GENERATOR) as folder:
-        shop = Shop(seed, cast_of(days, visitors, seed, first_day), incident=incident)
+        shop = Shop(seed, cast_of(days, visitors, seed, first_day), incident=incident, incident_days=incident_days)
         truth = shop.write(folder, progress or (lambda _done, _all: None))
         (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     return truth
@@ -108,7 +109,9 @@ class DayRows:
 class Shop:
     """One simulation. It goes through the days in order and keeps in memory only what later days need."""
 
-    def __init__(self, seed: int, cast: Cast, until: int | None = None, incident: date | None = None) -> None:
+    def __init__(
+        self, seed: int, cast: Cast, until: int | None = None, incident: date | None = None, incident_days: int = 1
+    ) -> None:
         """Plan the visits of the cast; what arrives after the first `until` days, by default all, is not counted."""
         first_us = (cast.first_day - date(1970, 1, 1)).days * r.DAY
         dice = Dice(seed)
@@ -119,8 +122,8 @@ class Shop:
         self._cut_us = first_us + self.until * r.DAY
         end_us = first_us + cast.days * r.DAY
         broken_us = incident and (incident - date(1970, 1, 1)).days * r.DAY
-        broken = (broken_us, broken_us + r.DAY) if broken_us else None
-        self.incident = incident
+        broken = (broken_us, broken_us + incident_days * r.DAY) if broken_us else None
+        self.incident = {"incident": incident.isoformat(), "incident_days": incident_days} if incident else {}
         self.world = World(dice, catalogue, pages, first_us, end_us, cast.days_before, cast.eager, broken)
         self.schedule = make_schedule(
             Dice(cast.schedule_seed), days=cast.days, people=cast.people, first_day=cast.first_day,
@@ -156,7 +159,7 @@ class Shop:
         settings = {
             "seed": self.seed, "days": self.cast.days, "visitors": len(self.cast.people),
             "first_day": self.cast.first_day.isoformat(), "late_days": f.LATE_DAYS,
-            **({"incident": self.incident.isoformat()} if self.incident else {}),
+            **self.incident,
         }  # fmt: skip
         return self.truth(settings)
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.store.store import PublishedTables, StoreReading
 from ecom_assets.attribution.contracts import Touches
+from ecom_assets.attribution.session_columns import READS, named_of, with_stored_columns
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.clean import OF_IDENTITY
 from ecom_assets.identity.contracts import MergedUsers
@@ -23,6 +24,7 @@ from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.site_lists import with_channels
 from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.days import ONE_DAY, Days, day_of
 from ecom_assets.tables.portable import dialect_of
@@ -91,19 +93,30 @@ class TableSource:
     @contextmanager
     def open(
         self,
-        columns: Sequence[str] | None,  # noqa: ARG002 (all are there)
+        columns: Sequence[str] | None,
         timezone: str | None,
         identity: IdentityRule | None = None,
     ) -> Iterator["PublishedEvents"]:
-        """Open the events on a connection of their own, and with `identity`, their visitors by that rule."""
+        """Open the events on a connection of their own, and with `identity`, their visitors by that rule.
+
+        Of the columns that a question names, only those of sessions matter: the others are there.
+        """
         require(self.reading, EVENTS)
+        of_sessions = named_of(columns or ())
+        read = [*(columns or ()), *(READS if of_sessions else ())]
+        if lacks := next((name for name in self.lacking if name in read), None):
+            raise DefinitionError(
+                f"The question needs {lacks}, which the events published in Postgres do not have; ask the `ecom` "
+                "command, or an API over the snapshot."
+            )
         if identity is not None and "user_id" in self.lacking:
             raise DefinitionError(
                 "The events published in Postgres have no users and devices, so that their visitors are those of "
                 "ECOM_IDENTITY; leave `identity` out, or ask the `ecom` command."
             )
         with self.reading.adhoc() as con:
-            yield PublishedEvents(self, con, check_zone(timezone or self.reading.timezone), identity)
+            zone = check_zone(timezone or self.reading.timezone)
+            yield PublishedEvents(self, con, zone, identity, of_sessions)
 
     def nothing(self) -> str:
         """Return nothing: without events, the source itself is refused."""
@@ -123,6 +136,7 @@ class PublishedEvents:
     con: SQLBackend
     timezone: str
     identity: IdentityRule | None = None
+    of_sessions: frozenset[str] = frozenset()
 
     @cached_property
     def known(self) -> KnownDays:
@@ -146,7 +160,18 @@ class PublishedEvents:
 
     def events(self) -> ir.Table:
         """Return clean events of all days."""
-        return self._identified
+        return self._with_sessions
+
+    @cached_property
+    def _with_sessions(self) -> ir.Table:
+        events, names = self._identified, self.of_sessions
+        if not names:
+            return events
+        if stored := self.stored(self.source.settings.session_rule):
+            return dialect_of(self.con).kept(
+                self.con, "events_with_sessions", with_stored_columns(events, stored, names)
+            )
+        return with_channels(self.con, events, names, self.source)
 
     @cached_property
     def _identified(self) -> ir.Table:

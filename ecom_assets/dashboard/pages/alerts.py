@@ -44,7 +44,9 @@ EVERY_MAIL: Final = {"day": "each day", "week": "each Monday", "month": "on the 
 FIELDS: Final = (
     "name", "description", "number", "value", "every", "when", "limit", "compared_with", "quiet", "owner",
 )  # fmt: skip
-LISTS: Final = ("emails", "webhooks", "by")
+LISTS: Final = ("emails", "by")
+HOOK: Final = "webhook."
+"""What the names of the boxes of webhooks begin with."""
 HISTORY: Final = (
     TableColumn("first", "Since"),
     TableColumn("last", "Last period"),
@@ -59,6 +61,7 @@ class AlertsChoices(PageParameters):
 
     question: str = Field("", title="Question", max_length=80)
     measure: str = Field("", title="Number", max_length=80)
+    value: str = Field("", title="Value of its breakdown", max_length=500)
 
 
 def mails(view: View) -> Block:
@@ -129,7 +132,8 @@ def _begun(view: View) -> dict[str, Any]:
     """Return the fields of a new alert: of the number that the address names."""
     of = f"question:{view.filters.question}" if view.filters.question else f"measure:{view.filters.measure}"
     empty = dict.fromkeys((*FIELDS, *LISTS), "")
-    return {**empty, "of": of, "when": "unexpected", "every": "day", "compared_with": "week_before"}
+    usual = {"when": "unexpected", "every": "day", "compared_with": "week_before"}
+    return {**empty, **usual, "of": of, "value": view.filters.value, "webhooks": ()}
 
 
 def _form_values(settings: Settings, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -277,7 +281,7 @@ def form(view: View) -> Block:
     version, settings = opened(view), view.context.settings
     alert = version.item
     fields = {name: "" if (value := getattr(alert, name)) is None else value for name in FIELDS}
-    fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS}
+    fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS} | {"webhooks": alert.webhooks}
     fields["of"] = f"question:{alert.question}" if alert.question else f"measure:{alert.measure}"
     return Custom("alert_form.html", {**_form_values(settings, fields), "version": version})
 
@@ -288,6 +292,7 @@ def save(request: ActionRequest) -> ActionResult:
     kind, _, name = sent.get("of", "").partition(":")
     fields: dict[str, Any] = {field: value for field in FIELDS if (value := sent.get(field, "").strip())}
     fields |= {field: _parts(sent.get(field, "")) for field in LISTS if sent.get(field, "").strip()}
+    fields["webhooks"] = sorted(field.removeprefix(HOOK) for field in sent if field.startswith(HOOK))
     if kind not in {"question", "measure"} or not name:
         raise UsageError("This form names no number to watch; choose one, and save again.")
     fields[kind] = name

@@ -1,6 +1,6 @@
 """Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -199,6 +199,10 @@ def _over_time(view: View, answer: Answer) -> Block:
     return Chart(spec, rows, columns, "Conversion by period of entry, as a line.", csv=csv_address(answer), note=note)
 
 
+WATCH: Final = TableColumn("watch", "If worse", href="watch_href")
+"""The link that watches a value of the breakdown, where the question is saved."""
+
+
 def breakdown(view: View) -> Block:
     """Return each value of the breakdown, or links that break down by what events have."""
     return answered(BUILDER, partial(_values_of, view))(view)
@@ -217,7 +221,13 @@ def _values_of(view: View, answer: Answer) -> Block:
         for part in answer["breakdown"]
     ]
     ends = [TableColumn(f"step{n}", f"Step {n}", "count") for n in range(1, count + 1)]
-    columns = [TableColumn("value", "Value"), *ends, TableColumn("conversion", "Conversion", "rate", bar="conversion")]
+    shown = TableColumn("conversion", "Conversion", "rate", bar="conversion")
+    if not (view.filters.saved and view.may(Scope.WRITE)):
+        return DataTable(rows, [TableColumn("value", "Value"), *ends, shown], csv=csv_address(answer))
+    for row in rows:
+        asked = {"question": view.filters.saved, "value": row["value"]}
+        row |= {"watch": "Tell me", "watch_href": address_of("alerts", asked)}
+    columns = [TableColumn("value", "Value"), *ends, replace(shown, bar=""), WATCH]
     return DataTable(rows, columns, csv=csv_address(answer))
 
 

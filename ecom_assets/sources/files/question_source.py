@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.atomic_files import replacing
+from ecom_assets.attribution.session_columns import READS, named_of
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events.missing import Words
@@ -27,6 +28,7 @@ from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles, rows_line
+from ecom_assets.sources.site_lists import with_channels
 from ecom_assets.sources.visitor_segments import visitor_segment, visitor_segment_of_text
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import ONE_DAY, Days
@@ -224,14 +226,19 @@ class EventFileSource(RecordFileSource[FileEvents]):
         read = visitor_segment_of_text if isinstance(named, str) else visitor_segment
         return read(named, self.settings.visitor_segments)
 
+    of_sessions: frozenset[str] = frozenset()
+
     def clean(self) -> ir.Table:
-        """Return clean events of all days."""
-        return self.files.clean()
+        """Return clean events of all days, with the columns of their sessions that a question names."""
+        events = self.files.clean()
+        return with_channels(self.files.con, events, self.of_sessions, self) if self.of_sessions else events
 
     def name_columns(self, columns: Sequence[str] | None) -> None:
         """Note which columns a question names, None for all."""
+        self.of_sessions = named_of(columns or ())
         if columns is not None:
-            self.files = self.files.naming(columns)
+            beneath = READS if self.of_sessions else ()
+            self.files = self.files.naming([*beneath, *(name for name in columns if name not in self.of_sessions)])
 
     def identify_by(self, identity: IdentityRule) -> None:
         """Find visitors by another rule."""
