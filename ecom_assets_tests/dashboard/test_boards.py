@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
 from pydantic import SecretStr
 
 from ecom_assets.api.app import build_stack
-from ecom_assets.boards.model import Annotation, Board, BoardTile, FirstScreen, SavedQuestion
+from ecom_assets.boards.model import Annotation, Board, BoardTile, FirstScreen, NumberAlert, SavedQuestion
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.dashboard.annotations import marked, marks_of
 from ecom_assets.dashboard.app import build_dashboard_app
@@ -89,6 +90,32 @@ def test_a_question_is_saved_from_its_builder_and_opened_again(desk: Desk) -> No
     assert "Nothing was saved: somebody on this machine changed it" in desk.said(
         "boards/save-question", form=f"{STEPS}&within=1d", **later
     )
+
+
+def test_each_value_of_a_saved_funnel_s_breakdown_leads_to_an_alert_about_it(desk: Desk) -> None:
+    """Not the question as it is asked now: an alert is of what is kept."""
+    asked = f"funnel?{STEPS}&by=channel"
+    assert "Tell me" not in desk.page(asked).text
+    desk.send("boards/save-question", kind="funnel", form=asked.partition("?")[2], name="Who buys")
+    links = [one for one in desk.page(f"{asked}&saved=who-buys&saved_version=1").all("a") if one.text == "Tell me"]
+    by_value = {dict(parse_qsl(urlsplit(link.attributes["href"]).query))["value"]: link for link in links}
+    assert "Organic Search" in by_value
+    form = desk.page(by_value["Organic Search"].attributes["href"].removeprefix("/dashboard/")).one(
+        "form", class_="alert-form"
+    )
+    assert form.all("input", name="value")[0].attributes["value"] == "Organic Search"
+    chosen = [option.attributes["value"] for option in form.all("option") if "selected" in option.attributes]
+    assert chosen[0] == "question:who-buys"
+
+
+def test_webhooks_of_an_alert_are_boxes_and_stay_checked(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecom_assets.dashboard.pages.alerts.webhooks_of", lambda _: {"team": None, "office": None})
+    desk.send("alerts/save", of="measure:order_count", name="Orders", **{"webhook.team": "on"})
+    assert desk.store.get(NumberAlert, "orders").item.webhooks == ("team",)
+    boxes = desk.page("alert?alert=orders").all("input", type="checkbox")
+    assert {box.attributes["name"]: "checked" in box.attributes for box in boxes} == {
+        "webhook.office": False, "webhook.team": True,
+    }  # fmt: skip
 
 
 def test_a_saved_question_goes_onto_a_new_board_which_becomes_the_first_screen(desk: Desk) -> None:
