@@ -345,10 +345,7 @@ class PatientAdapter(BoundedAdapter):
         except (exceptions.ChunkedEncodingError, exceptions.ContentDecodingError) as error:
             return Attempt(error=error, cause="truncated")
         except (exceptions.ConnectionError, exceptions.Timeout) as error:
-            # Inside a body, a timeout is a `ConnectionError` that wraps urllib3's error.
-            is_inner = any(isinstance(part, ReadTimeoutError) for part in error.args)
-            is_timeout = is_inner or isinstance(error, exceptions.Timeout)
-            return Attempt(error=error, cause="timeout" if is_timeout else "dropped")
+            return Attempt(error=error, cause="timeout" if is_timeout(error) else "dropped")
         is_unchanged = response.status_code == NOT_MODIFIED
         self._stats.add(received_bytes=response.raw.tell(), unchanged_count=int(is_unchanged))
         if response.status_code == RATE_LIMITED:
@@ -359,6 +356,12 @@ class PatientAdapter(BoundedAdapter):
         if response.status_code == OK and (fault := self._fault_in(response)):
             return Attempt(response, BrokenBodyError(fault, response=response), "truncated")
         return Attempt(response, cause=self._cause_in(response) if response.status_code == OK else "")
+
+
+def is_timeout(error: Exception) -> bool:
+    """Return whether a request failed because nothing came for too long."""
+    # Inside a body, a timeout is a `ConnectionError` that wraps urllib3's error.
+    return isinstance(error, exceptions.Timeout) or any(isinstance(part, ReadTimeoutError) for part in error.args)
 
 
 def _too_long(attempt: Attempt, retry_after_s: float, max_wait_s: float) -> str:

@@ -20,6 +20,7 @@ from ecom_assets.http.retry import (
     Pause,
     ResponseBounds,
     fault_in_json,
+    is_timeout,
     through,
 )
 from ecom_assets.redact_url import without_secrets
@@ -116,7 +117,9 @@ class ApiSession(AbstractContextManager["ApiSession"]):
 
     def _unreachable(self, url: str, error: Exception) -> str:
         address, name = without_secrets(url), self.api.name
-        if isinstance(error, BrokenBodyError | EndlessResponseError):
+        if isinstance(error, EndlessResponseError):
+            return f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or raise that."
+        if isinstance(error, BrokenBodyError):
             return f"The {name} at {address} {error}; see that {self.api.url_setting} is right, or run again later."
         if isinstance(error, exceptions.SSLError):
             return (
@@ -124,6 +127,13 @@ class ApiSession(AbstractContextManager["ApiSession"]):
             )
         if isinstance(error, exceptions.ChunkedEncodingError | exceptions.ContentDecodingError):
             return f"The {name} at {address} broke off its answer each time it was asked; run again later."
+        if is_timeout(error):
+            is_connecting = isinstance(error, exceptions.ConnectTimeout)
+            part, most_s = ("CONNECT", self._timeouts[0]) if is_connecting else ("READ", self._timeouts[1])
+            return (
+                f"The {name} at {address} does not answer within the {most_s:g} s of ECOM_SOURCE_{part}_TIMEOUT_S; see "
+                f"that it runs and {self.api.url_setting} is right, or raise that if it is slow."
+            )
         kind = type(error).__name__
         return (
             f"The {name} at {address} does not answer ({kind}); see that it runs and {self.api.url_setting} is right."

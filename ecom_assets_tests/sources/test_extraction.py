@@ -1,11 +1,13 @@
 """Orders of shops' APIs land page by page, go on after a failure, and count in their newest version only."""
 
 import json
+import socket
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -185,7 +187,9 @@ def test_what_is_wrong_is_said_in_a_sentence(shop: ShopApi, tmp_path: Path) -> N
     folder = tmp_path / "shop"
     refused = extract(shop, folder, key="cs_2")
     assert refused.exit_code == 1
-    assert "answers 401" in refused.sentence
+    assert refused.sentence.endswith(
+        "does not take the key; set WOOCOMMERCE_KEY and WOOCOMMERCE_SECRET to one that it takes."
+    )
     assert "cs_2" not in refused.err
     missing = ecom("extract", "woocommerce", "--to", folder, home=tmp_path / "home", env={"WOOCOMMERCE_URL": ""})
     assert missing.exit_code == 2
@@ -200,6 +204,48 @@ def test_what_is_wrong_is_said_in_a_sentence(shop: ShopApi, tmp_path: Path) -> N
     assert "files of something else" in extract(shop, tmp_path / "mine").sentence
     with LandingFolder.opened(folder, f"{shop.url}/wp-json/wc/v3/"):
         assert "in use by another" in extract(shop, folder).sentence
+
+
+@contextmanager
+def dripping(every_s: float) -> Iterator[str]:
+    """A server that accepts connections, and sends a byte of its answer every so often, or nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    held.append(server.accept()[0])
+                    threading.Thread(target=drip, args=(held[-1],), daemon=True).start()
+
+        def drip(connection: socket.socket) -> None:
+            with suppress(OSError):
+                connection.recv(65_536)
+                while every_s:
+                    connection.sendall(b"H")
+                    time.sleep(every_s)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield "http://{}:{}".format(*server.getsockname())
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.parametrize(
+    ("every_s", "said"),
+    [
+        (0, "does not answer within the 0.2 s of ECOM_SOURCE_READ_TIMEOUT_S; see that it runs and "),
+        (0.05, "did not end its answer within the 0.3 s of ECOM_SOURCE_RESPONSE_TIMEOUT_S; see that "),
+    ],
+)
+def test_a_server_that_never_answers_is_given_up_with_advice(tmp_path: Path, every_s: float, said: str) -> None:
+    bounds = {"ECOM_SOURCE_READ_TIMEOUT_S": "0.2", "ECOM_SOURCE_RESPONSE_TIMEOUT_S": "0.3"}
+    bounds["ECOM_SOURCE_RETRY_BASE_S"] = "0.01"
+    with dripping(every_s) as url:
+        env = {"WOOCOMMERCE_URL": url, "WOOCOMMERCE_KEY": "ck", "WOOCOMMERCE_SECRET": "cs", **bounds}
+        refused = ecom("extract", "woocommerce", "--to", tmp_path / "shop", home=tmp_path / "home", env=env)
+    assert refused.exit_code == 1
+    assert f"{said}WOOCOMMERCE_URL is right, or raise that" in refused.sentence
 
 
 def test_without_its_package_the_command_says_how_to_install_it(

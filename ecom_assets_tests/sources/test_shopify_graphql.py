@@ -84,12 +84,13 @@ def shop(shopify: ShopifyGraphql) -> Iterator[ShopApi]:
         yield api
 
 
-def extract(shop: ShopApi, folder: Path, *words: str) -> CommandResult:
-    env = {
+def extract(shop: ShopApi, folder: Path, env: dict[str, str] | None = None) -> CommandResult:
+    own = {
         "SHOPIFY_URL": shop.url, "SHOPIFY_CLIENT_ID": "id_1", "SHOPIFY_CLIENT_SECRET": "secret_1",
         "ECOM_SOURCE_RETRY_BASE_S": "0.01",
     }  # fmt: skip
-    result = ecom("extract", "shopify_graphql", "--to", folder, "--json", *words, home=folder.parent / "home", env=env)
+    words = ("extract", "shopify_graphql", "--to", folder, "--json")
+    result = ecom(*words, home=folder.parent / "home", env=own | (env or {}))
     assert not any(secret in result.out + result.err for secret in SECRETS)
     return result
 
@@ -229,3 +230,11 @@ def test_errors_of_a_query_are_said_and_nothing_lands(shop: ShopApi, shopify: Sh
     shop.asked.clear()
     assert extract(shop, tmp_path / "shop").exit_code == 1
     assert len(shop.asked) == 4, "asked three times more"
+
+
+def test_a_list_of_more_pages_than_allowed_says_what_lets_it_go_on(shop: ShopApi, tmp_path: Path) -> None:
+    stopped = extract(shop, tmp_path / "shop", env={"ECOM_SOURCE_MAX_PAGES": "2"})
+    assert stopped.sentence.startswith(
+        "The list at graphql.json goes on after 2 pages, and ECOM_SOURCE_MAX_PAGES is 2; "
+    )
+    assert counts(extract(shop, tmp_path / "shop")) == (2, 0), "ten had landed"

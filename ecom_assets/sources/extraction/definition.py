@@ -163,6 +163,14 @@ def filled(value: Any, variable: Callable[[str], str | None]) -> Any:  # noqa: A
     return _VARIABLE.sub(lambda found: _of(found[1], variable), value) if isinstance(value, str) else value
 
 
+def variables_in(value: Any) -> list[str]:  # noqa: ANN401 (as above)
+    """Return the names of the variables in a value of a definition, each once."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return list(dict.fromkeys(name for member in inner for name in variables_in(member)))
+    return list(dict.fromkeys(_VARIABLE.findall(value))) if isinstance(value, str) else []
+
+
 def _of(name: str, variable: Callable[[str], str | None]) -> str:
     result = (variable(name) or "").strip()
     if not result:

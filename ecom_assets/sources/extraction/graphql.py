@@ -65,7 +65,8 @@ def _nodes(
 ) -> list[dict[str, Any]]:
     """Return all nodes of the list `lists[0]`, which is in the node of `outer` at the cursors `at`."""
     name, *inner = lists
-    nodes, after, has_more = [], None, True
+    nodes: list[dict[str, Any]] = []
+    after, has_more = None, True
     while has_more:
         page = ask({**at, name: after})
         for step in outer:
@@ -75,7 +76,9 @@ def _nodes(
             is_cut = _goes_on(node, inner)
             whole = {inner[0]: {"nodes": _nodes(inner, (*outer, name), {**at, name: after}, ask)}} if is_cut else {}
             nodes.append({**node, **whole})
-        after, has_more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        before, after, has_more = after, page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+        if has_more and after == before:
+            raise ValueError(f"{name} goes on without a new endCursor")
     return nodes
 
 

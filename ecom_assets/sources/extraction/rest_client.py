@@ -84,17 +84,23 @@ class _ApiOnly(Session):
 class RestPages(AbstractContextManager["RestPages"]):
     """The pages of the API of one extract."""
 
-    def __init__(self, definition: Extract, settings: Settings) -> None:
+    def __init__(self, definition: Extract, settings: Settings, url_setting: str = "", key_setting: str = "") -> None:
         """Prepare requests; the variables of the definition are filled in.
+
+        Args:
+            definition: The API.
+            settings: The bounds of requests.
+            url_setting: The variable with the address; empty if the definition has it.
+            key_setting: The variables with the key; empty as above.
 
         Raises:
             MappingError: dlt does not take the configuration of keys or pages.
         """
-        client, self._definition = definition.client, definition
+        client, self._definition, self._most_pages = definition.client, definition, settings.source_max_pages
         name = f"API of {definition.name}"
         is_graphql = any(resource.is_graphql for resource in definition.resources)
         self._session = ApiSession(
-            Api(name, client.base_url, "base_url", "its key"),
+            Api(name, client.base_url, url_setting or "base_url", key_setting or "its key"),
             settings,
             cause_in=graphql.retry_cause if is_graphql else lambda _response: "",
         )
@@ -159,7 +165,13 @@ class RestPages(AbstractContextManager["RestPages"]):
     def _pages(self, path: str, **asked: Any) -> Iterator[list[Any]]:  # noqa: ANN401 (dlt's arguments)
         with self._reading(path):
             # Without hooks of dlt, which raise before the session can say what is wrong.
-            yield from self._client.paginate(path, hooks={"response": []}, **asked)
+            for number, page in enumerate(self._client.paginate(path, hooks={"response": []}, **asked)):
+                if number == self._most_pages:
+                    raise SourceError(
+                        f"The list at {path} goes on after {number:,} pages, and ECOM_SOURCE_MAX_PAGES is {number:,}; "
+                        "raise it and run again, which keeps what has landed, or correct the paginator of the extract."
+                    )
+                yield page
 
     @staticmethod
     @contextmanager

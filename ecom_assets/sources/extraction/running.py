@@ -7,7 +7,7 @@ from ecom_assets.clock import today_in
 from ecom_assets.errors import SettingError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings, hand_on, variable
-from ecom_assets.sources.extraction.definition import Extract, filled, load_extract
+from ecom_assets.sources.extraction.definition import Extract, filled, load_extract, variables_in
 from ecom_assets.sources.extraction.extraction import extract_all
 from ecom_assets.sources.extraction.landing import Landed
 
@@ -28,9 +28,11 @@ def run_extract(
     with packages_of("dlt", "ecom extract"):
         from ecom_assets.sources.extraction.rest_client import RestPages  # noqa: PLC0415 (its package is optional)
 
-    definition = load_extract(source)
-    definition = Extract.model_validate(filled(definition.model_dump(by_alias=True), variable))
-    with RestPages(definition, settings) as pages:
+    given = load_extract(source)
+    of_url = variables_in(given.client.base_url)
+    of_key = [name for name in variables_in(given.client.auth) if name not in of_url]
+    definition = Extract.model_validate(filled(given.model_dump(by_alias=True), variable))
+    with RestPages(definition, settings, " and ".join(of_url), " and ".join(of_key)) as pages:
         return definition, extract_all(definition, pages, folder, today_in(settings.timezone), done)
 
 
