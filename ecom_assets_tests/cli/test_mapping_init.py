@@ -1,12 +1,14 @@
 """`ecom mapping init`: from a file that nobody has mapped to a mapping; what it does not say is asked or marked."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ecom_assets_tests.command import CommandResult, ecom
+from ecom_assets_tests.sources import test_shop_order_documents as documents
 from ecom_assets_tests.sources.event_layouts import LAYOUTS
 
 # Ann views, puts into the cart and buys, in a shop in Berlin; 13.07. can only be a day and a month.
@@ -135,6 +137,24 @@ def test_the_shipped_mapping_of_an_export_is_recognized(name: str, tmp_path: Pat
     assert f"{layout.mapping} fits best: it knows " in result.out
     # No number betrays the zone of an older Mixpanel project.
     assert ("project's zone" in result.out) == (layout.mapping == "mixpanel")
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize(
+    ("name", "document"),
+    [
+        # None has everything that the mapping knows: here no order came back.
+        ("woocommerce", [documents.WOO_ORDER | {"refunds": []}]),
+        ("shopify_admin", {"orders": [documents.SHOPIFY_ORDER | {"refunds": []}]}),
+        ("magento", {"items": [documents.MAGENTO_ORDER]}),
+        ("prestashop", {"orders": [documents.PRESTA_ORDER]}),
+        ("stripe", {"data": [documents.CHARGE]}),
+    ],
+)
+def test_orders_of_a_shop_s_api_are_recognized(name: str, document: object, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "orders.json").write_text(json.dumps(document))
+    result = ecom("mapping", "init", tmp_path / "orders.json", "--out", tmp_path / "own.yaml", home=home)
+    assert result.out.startswith(f"{name} fits best"), result.out
 
 
 def test_times_of_an_older_mixpanel_project_are_read_in_its_zone(tmp_path: Path, home: Path) -> None:

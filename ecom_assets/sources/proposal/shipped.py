@@ -15,6 +15,7 @@ from ecom_assets.sources.files.formats import find_files
 from ecom_assets.sources.files.mapping import EventMapping, OrderMapping, RecordMapping, load, shipped
 from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.records import DUPLICATE
+from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.proposal.fields import MappingKind
 
@@ -63,8 +64,10 @@ def _tried(paths: Sequence[str], kind: MappingKind, name: str, settings: Setting
         with duckdb.connect() as con:
             file = next(unpacked(find_files(paths)))
             columns = columns_of(con, file, mapping).columns.keys()
-            known = {column for used in columns_used(con, mapping).values() for column in used}
-            if not needed_columns(con, mapping) <= columns:
+            known = {column for used in columns_used(con, mapping).values() for column in used} - {*ADDED}
+            # Which of their columns JSON documents have depends on the orders: some have no refund, some no address.
+            is_document = mapping.rows and not mapping.group_by
+            if not is_document and not needed_columns(con, mapping) <= columns:
                 return None
         reading = FileReading.open(paths, name, is_events=kind is MappingKind.EVENTS, settings=settings)
         rows = reading.rows
