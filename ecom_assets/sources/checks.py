@@ -18,6 +18,7 @@ from ecom_assets.events.clean import accounted_date
 from ecom_assets.events.contracts import QuarantinedEvents, RawEvents
 from ecom_assets.orders.contracts import QuarantinedOrders, RawUserOrderLog
 from ecom_assets.products.contracts import RawStock
+from ecom_assets.quality.queries import sentence_of
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -335,10 +336,13 @@ class _SourceChecks:
         if not (count > limit if warns else self.gate.is_refused(received, count)):
             return CheckResult(0, received, observed=count, limit=limit)
         allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={share:g} allows"
+        reasons = self._reasons(refused, days)
+        most = max(sorted(reasons), key=lambda reason: reasons[reason])
         sentence = (
             f"Of {received:,} rows of {source.noun}, {count:,} ({count / received:.0%}) were refused{allowed}; "
-            f"{quarantine.qualified_name()} has the reasons: fix the source or its mapping, and run again."
-        )
+            f"{quarantine.qualified_name()} has the reasons, most often ({reasons[most]:,}) {most}. "
+            f"{sentence_of(most)} Fix the source or its mapping, and run again."
+        ).replace("  ", " ")
         examples = [{"days": _span(days)}] if days else []
         return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
 
@@ -378,7 +382,7 @@ class _SourceChecks:
             raw = of_days(raw, self.source.raw.day_column, days)
         return int(raw.count().to_pyarrow().as_py())
 
-    def _reasons(self, refused: ir.Table, days: Days) -> dict[str, int]:
+    def _reasons(self, refused: ir.Table, days: Days | None) -> dict[str, int]:
         rows = of_days(refused, (self.source.quarantine or self.source.raw).day_column, days)
         counted = rows.group_by("reject_reason").agg(number=rows.count()).to_pyarrow().to_pylist()
         return {row["reject_reason"]: int(row["number"]) for row in counted}

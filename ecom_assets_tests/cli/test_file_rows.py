@@ -122,7 +122,10 @@ def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str
 
 
 def test_nor_does_a_run(home: Path) -> None:
-    result = ecom("run", "--events", home.parent / "events.csv", "--select", UNTIL_DUE, "--json", home=home)
+    result = ecom("run", "--events", home.parent / "events.csv", "--select", UNTIL_DUE, home=home)
+    _, _, summary = result.out.partition(" to 20")
+    first = summary.splitlines()[1]
+    assert first.startswith("  Of 7 rows of events, 4 (57%) were refused; "), "before all numbers"
     assert "ecom: warning: staging/quarantined_events: Of 7 rows of events, 4 (57%) were refused; " in result.err
     assert result.exit_code == 0
 

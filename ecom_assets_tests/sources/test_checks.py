@@ -240,6 +240,8 @@ def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None
         assert refused(source, received, count, "very_few_were_refused").broken_count == broken, (received, count)
     result = refused(source, 981, 353, "very_few_were_refused")
     assert result.metadata["sentence"].startswith(f"Of 981 rows of {source.noun}, 353 (36%) were refused; ")
+    why = "most often (353) too_late. The row arrived more than ECOM_LATE_DAYS after its day; deliver sooner"
+    assert why in result.metadata["sentence"]
 
 
 @pytest.mark.parametrize("reason", ["without_consent", "left_out"])

@@ -10,6 +10,8 @@ from ecom_assets.orders.waiting_days import waiting_sentence
 from ecom_assets.questions.chart import funnel_chart, percent
 from ecom_assets.tables.queries import provisional_lines
 
+LOSSES: Final = ("very_few_were_refused", "reasons_are_usual")
+"""The checks whose warnings come before all numbers, since rows are missing from those."""
 MODELS_SHOWN: Final = ("last_non_direct", "first", "markov")
 MISSING_SHOWN: Final = 5
 CUSTOMERS_SHOWN: Final = ("tiers", "segments", "quality_bands")
@@ -27,6 +29,7 @@ WHY: Final = {
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """Return the lines of a summary."""
     lines = ["", f"{summary['days']['from']} to {summary['days']['to']}"]
+    lines += [f"  {check['sentence']}" for check in summary["checks"]["warned"] if check["name"] in LOSSES]
     lines += [f"  {line}" for line in provisional_lines(summary["provisional_from"])]
     lines += _missing_day_lines(summary["missing_days"])
     if summary["activity_types"]:
