@@ -197,10 +197,3 @@ def instant(cursor: Cursor) -> float:
         return cursor
     moment = datetime.fromisoformat(cursor)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def at(document: Any, path: str) -> Any:  # noqa: ANN401 (any value of JSON)
-    """Return what a document has at a path of names; None if it has nothing there."""
-    for name in path.split("."):
-        document = document.get(name) if isinstance(document, dict) else None
-    return document

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ecom_assets.errors import SourceError
-from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, at, instant
+from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, instant
 from ecom_assets.sources.extraction.landing import ApiDocument, Landed, LandingFolder
+from ecom_assets.sources.files.shape import at
 
 BATCH: Final = 1000
 """Documents that land in a file: enough that a shop of a million orders has a thousand files."""

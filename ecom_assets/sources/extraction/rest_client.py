@@ -19,7 +19,8 @@ from ecom_assets.http.session import Api, ApiSession, same_origin
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.extraction import graphql
-from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, at, since
+from ecom_assets.sources.extraction.definition import ApiResource, Cursor, Extract, since
+from ecom_assets.sources.files.shape import at
 
 
 class LimitPaginator(BasePaginator):  # type: ignore[misc]  # mypy leaves dlt out

@@ -94,7 +94,7 @@ def _next(text: str, at: int) -> int:
 
 def records_in(document: object, shape: RowShape) -> Iterator[object]:
     """Yield the records of a document: a list of them, an object with such a list, or one record."""
-    listed = [value for value in (_at(document, path) for path in shape.records) if isinstance(value, list)]
+    listed = [value for value in (at(document, path) for path in shape.records) if isinstance(value, list)]
     if listed:
         yield from chain.from_iterable(listed)
     elif isinstance(document, list):
@@ -104,7 +104,8 @@ def records_in(document: object, shape: RowShape) -> Iterator[object]:
         yield document
 
 
-def _at(value: object, path: str) -> object:
+def at(value: Any, path: str) -> Any:  # noqa: ANN401 (any value of JSON)
+    """Return what a document has at a path of names; None if it has nothing there."""
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value

@@ -1,9 +1,11 @@
 """A mapping of events or order lines by the names and values of columns, with the answers that are there."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ecom_assets.sources.files.mapping import EVENT, ORDER, RecordKind
+from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.text_blocks import UTF_8
 from ecom_assets.sources.proposal.fields import (
     NUMBERS_OF,
@@ -29,14 +31,15 @@ from ecom_assets.sources.proposal.questions import (
     require_answer,
     shown,
 )
-from ecom_assets.sources.proposal.values import WHOLE, FileValues, Value
+from ecom_assets.sources.proposal.values import NUMBERS, WHOLE, FileValues, Value
 
 RECORDS: Mapping[MappingKind, RecordKind] = {MappingKind.EVENTS: EVENT, MappingKind.ORDERS: ORDER}
 OTHER_SEPARATOR = {".": ",", ",": "."}
 ONE_PER_ORDER = {"quantity": "1", "item_id": "order"}
 """What stands in a list of orders that has one row per order and no lines."""
 NET_NAMES = frozenset({
-    "paymentamount", "linetotal", "netamount", "nettotal", "subtotal", "zwischensumme", "nettobetrag", "soustotal"
+    "paymentamount", "linetotal", "netamount", "nettotal", "subtotal", "zwischensumme", "nettobetrag", "soustotal",
+    "totalht", "montantht"
 })  # fmt: skip
 """Names of amounts that shipping and taxes are not part of."""
 CHARGES_FOUND = ("shipping_amount", "tax_amount")
@@ -130,7 +133,9 @@ class Draft:
             columns = [self.found["order_id"].value.path[0], "_position", *kinds]
             return f"  {name}: {{hash_of: {quoted_list(columns)}}}  # the place within its order"
         keys = self._unique(name)
-        columns = [*dict.fromkeys(value.path[0] for value in keys or self.values.values), *kinds]
+        told = [value.path[0] for value in keys or self.values.values]
+        # The place in the file would make another event of the same one in the next file.
+        columns = [*(name for name in dict.fromkeys(told) if name not in ADDED), *kinds]
         why = "a line keeps its id when its state changes" if keys else "no column is unique"
         return f"  {name}: {{hash_of: {quoted_list(columns)}, optional: ['*']}}  # {why}"
 
@@ -223,7 +228,8 @@ class Draft:
         if WHOLE in common:
             return lines
         decimal = common[0][0]
-        return [*lines, f'decimal: "{decimal}"', f'thousands: "{OTHER_SEPARATOR[decimal]}"']
+        thousands = NUMBERS[common[0]].thousands or OTHER_SEPARATOR[decimal]
+        return [*lines, f'decimal: "{decimal}"', f"thousands: {json.dumps(thousands)}"]
 
     def _price_times_quantity(self) -> str:
         price = self.found[UNIT_PRICE].value

@@ -19,7 +19,8 @@ OTHER_WORDS = {
     "cart": "add_to_cart", "warenkorb": "add_to_cart", "panier": "add_to_cart", "carrito": "add_to_cart",
     "kasse": "checkout_start", "checkout": "checkout_start",
     "kauf": "purchase", "bestellung": "purchase", "buy": "purchase", "transaction": "purchase", "achat": "purchase",
-    "compra": "purchase", "suche": "search", "recherche": "search", "seite": "page_view", "page": "page_view",
+    "compra": "purchase", "visita": "page_view", "anadircarrito": "add_to_cart", "agregarcarrito": "add_to_cart",
+    "ajoutpanier": "add_to_cart", "suche": "search", "recherche": "search", "seite": "page_view", "page": "page_view",
     "clicks": "product_view", "carts": "add_to_cart", "orders": "purchase", "addtocart": "add_to_cart",
 }  # fmt: skip
 """Short names of event types that logs use, in several languages."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.shape import RowShape
+from ecom_assets.sources.files.shape import RowShape, at
 from ecom_assets.sources.files.shaped_files import shaped_records
 
 _SAMPLE = 1000
@@ -39,18 +39,21 @@ class RecordLists:
         except SourceError:
             return cls()
         records = _records_path(documents[0]) if len(documents) == 1 else ""
-        sample = [one for one in documents[0][records] if isinstance(one, dict)][:_SAMPLE] if records else documents
+        listed = at(documents[0], records) if records else documents
+        sample = [one for one in listed if isinstance(one, dict)][:_SAMPLE]
         return cls(records, tuple(_item_lists(sample)))
 
 
 def _records_path(document: dict[str, Any]) -> str:
-    """Return the name of the list that a document is about; empty if it is a record itself."""
-    lists = {name: value for name, value in document.items() if _is_of_objects(value)}
+    """Return the path of the list that a document is about; empty if it is a record itself."""
+    lists = dict(_lists_of(document, ""))
     if not lists:
         return ""
     name = max(lists, key=lambda one: len(lists[one]))
-    own = [member for member, value in document.items() if not isinstance(value, dict | list)]
-    # An answer of an API has little beside its records; a record has more than the elements of its lists.
+    steps = name.split(".")
+    around = [document, *(at(document, ".".join(steps[:depth])) for depth in range(1, len(steps)))]
+    own = [member for one in around for member, value in one.items() if not isinstance(value, dict | list)]
+    # An answer of an API has little around its records; a record has more than the elements of its lists.
     return name if len(own) < len(lists[name][0]) and not any("id" in member.lower() for member in own) else ""
 
 

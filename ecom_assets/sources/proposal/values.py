@@ -40,8 +40,12 @@ NUMBERS = {
     ".": Numerals(has_currency=True),
     ",": Numerals(decimal=",", thousands=".", has_currency=True),
     ". with ,": Numerals(thousands=",", has_currency=True),
+    **{
+        f", with {sign}": Numerals(decimal=",", thousands=sign, has_currency=True) for sign in (" ", "\u00a0", "\u202f")
+    },
+    **{f". with {sign}": Numerals(thousands=sign, has_currency=True) for sign in ("'", "\u2019")},
 }
-"""How amounts are written, by the separator of decimals: `1234.50`, `1.234,50` and `1,234.50`."""
+"""How amounts are written, by the separator of decimals: `1234.50`, `1.234,50`, `1,234.50`, `1 234,50`, `1'234.50`."""
 WHOLE = "."
 """The only form of whole numbers, which all forms read alike."""
 CLOCK = r"\d{1,2}:\d\d(:\d\d)?( ?[APap][Mm])?"
