@@ -45,9 +45,9 @@ def generate(  # noqa: PLR0913 (all arguments but the folder have defaults)
 ) -> dict[str, object]:
     """Write a simulated shop into `out` and return its ground truth, which is also in `out/truth.json`.
 
-    `visitors` people visit it over `days` days; from the day of an `incident` on, for `incident_days`, nobody on a phone
-    can pay. The same arguments give the same bytes. `out` is created or replaced only at the end. `progress` is called
-    with the number of finished days and the number of all days.
+    `visitors` people visit it over `days` days; from the day of an `incident` on, for `incident_days`, nobody on a
+    phone can pay. The same arguments give the same bytes. `out` is created or replaced only at the end. `progress` is
+    called with the number of finished days and the number of all days.
     """
     _check(days=days, visitors=visitors, seed=seed, first_day=first_day)
     with replaced_folder(out, made_by=GENERATOR) as folder:
