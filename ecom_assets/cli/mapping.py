@@ -19,7 +19,7 @@ from ecom_assets.sources.files.mapping import EVENT, ORDER
 from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.records import refused_warning, rows_line
 from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.mapping_file import definition_in, is_path, shipped_in, shipped_text
+from ecom_assets.sources.mapping_file import EXTENDS, definition_in, is_path, shipped_in, shipped_text
 from ecom_assets.sources.proposal.fields import MappingKind
 from ecom_assets.sources.proposal.proposal import MappingSearch, Reading, read_by
 from ecom_assets.sources.proposal.questions import LABELS, ROWS, ZONE, OpenQuestion, shown
@@ -122,11 +122,15 @@ def _described(folder: str, name: str) -> dict[str, str]:
 
 
 def _is_of(folder: str, id_field: str, mapping: str) -> bool:
-    """Return whether a mapping is in the folder, and in none of those before it; or a file that has the id."""
+    """Return whether a mapping is in the folder, and in none of those before it; or a file that has or extends such."""
     if not is_path(mapping):
         return next((one for one in FOLDERS.values() if mapping in shipped_in(one)), "") == folder
     read = definition_in(Path(mapping))
-    fields = read.get("fields") if isinstance(read, dict) else None
+    if not isinstance(read, dict):
+        return False
+    if EXTENDS in read:
+        return _is_of(folder, id_field, str(read[EXTENDS]))
+    fields = read.get("fields")
     return isinstance(fields, dict) and id_field in fields
 
 

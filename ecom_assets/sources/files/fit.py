@@ -160,8 +160,8 @@ class _Fit:
         if delimiter := next((separator for separator in (";", "\t", "|", ",") if separator in only), ""):
             return (
                 f"{self.file.name} is separated by {delimiter!r}, which mapping {self.mapping.name!r} does not expect;"
-                f" add `delimiter: {json.dumps(delimiter)}` to a mapping of your own (docs/mappings.md), or save the"
-                " file with commas"
+                f" let `ecom mapping init` write one with `delimiter: {json.dumps(delimiter)}`, or save the file with"
+                " commas"
             )
         # An id is often a hash of all columns; a field that is the column itself says more.
         name = next((field for field, columns in self.used.items() if columns == (column,)), name)

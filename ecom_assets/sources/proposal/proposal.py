@@ -108,7 +108,7 @@ class MappingSearch:
 
     def _of_shipped(self, fit: ShippedFit, answers: Mapping[str, str]) -> MappingProposal:
         """Return a mapping that extends a shipped one."""
-        lines = [f"extends: {fit.name}"]
+        lines = [f"extends: {fit.name}", *fit.lines]
         questions: tuple[OpenQuestion, ...] = ()
         if fit.name in LOCAL_EPOCHS:
             questions = (OpenQuestion(ZONE, LOCAL_EPOCHS[fit.name]),)

@@ -1,7 +1,10 @@
 """The shipped mappings that read files, and which of them fits best."""
 
+import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import duckdb
@@ -18,6 +21,7 @@ from ecom_assets.sources.files.records import DUPLICATE
 from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.proposal.fields import MappingKind
+from ecom_assets.sources.proposal.values import delimiter_of
 
 KINDS: Final[dict[MappingKind, type[RecordMapping]]] = {
     MappingKind.EVENTS: EventMapping, MappingKind.ORDERS: OrderMapping
@@ -26,7 +30,7 @@ KINDS: Final[dict[MappingKind, type[RecordMapping]]] = {
 
 @dataclass(frozen=True)
 class ShippedFit:
-    """A shipped mapping that reads the files."""
+    """A shipped mapping that reads the files, with the lines in which they differ from its layout."""
 
     name: str
     kind: MappingKind
@@ -35,6 +39,7 @@ class ShippedFit:
     filled_count: int
     clean_count: int
     row_count: int
+    lines: tuple[str, ...] = ()
 
     @property
     def why(self) -> str:
@@ -59,25 +64,32 @@ def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | N
 
 
 def _tried(paths: Sequence[str], kind: MappingKind, name: str, settings: Settings) -> ShippedFit | None:
+    """Return the fit of a mapping, also if a spreadsheet has saved the files with its own delimiter."""
     try:
         mapping = load(KINDS[kind], name)
+        file = next(unpacked(find_files(paths)))
+        lines: tuple[str, ...] = ()
+        if mapping.delimiter == "," and (own := delimiter_of(file)) != ",":
+            mapping, lines = mapping.model_copy(update={"delimiter": own}), (f"delimiter: {json.dumps(own)}",)
         with duckdb.connect() as con:
-            file = next(unpacked(find_files(paths)))
             columns = columns_of(con, file, mapping).columns.keys()
             known = {column for used in columns_used(con, mapping).values() for column in used} - {*ADDED}
             # Which of their columns JSON documents have depends on the orders: some have no refund, some no address.
             is_document = mapping.rows and not mapping.group_by
             if not is_document and not needed_columns(con, mapping) <= columns:
                 return None
-        reading = FileReading.open(paths, name, is_events=kind is MappingKind.EVENTS, settings=settings)
-        rows = reading.rows
+        with tempfile.TemporaryDirectory() as folder:
+            extended = Path(folder) / f"{name}.yaml"
+            extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
+            reading = FileReading.open(paths, str(extended), is_events=kind is MappingKind.EVENTS, settings=settings)
+            rows, filled_count = reading.rows, reading.filled_count
     except EcomError:
         return None
     clean_count = rows.counted + rows.rejected.get(DUPLICATE, 0)  # a copy of a row that is counted is clean, too
     if clean_count * 2 < rows.read:
         return None
     return ShippedFit(
-        name, kind, tuple(sorted(known & columns)), len(known), reading.filled_count, clean_count, rows.read
+        name, kind, tuple(sorted(known & columns)), len(known), filled_count, clean_count, rows.read, lines
     )
 
 
