@@ -19,6 +19,7 @@ from ecom_assets.errors import SettingError, SourceError, WarehouseError, did_yo
 from ecom_assets.events.assets import EVENT_TABLE
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.settings.settings import Settings
+from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.mapping import EVENT_FIELDS, OPTIONAL_FIELDS
 from ecom_assets.tables.asset import subject_of
 from ecom_assets.tables.days import ONE_DAY, Days, day_starts_at
@@ -124,8 +125,15 @@ class TableSql:
         """Return the SELECT of the `raw/events` rows that arrived in [first, end)."""
         return f"SELECT * FROM ({self.events(fallback)}) WHERE {self._within(first, end)}"  # noqa: S608 (quoted here)
 
-    def events(self, fallback: date) -> str:
-        """Return the SELECT of all rows, with the columns of `raw/events`."""
+    def amounts(self, first: date, end: date, fallback: date) -> str:
+        """Return the SELECT of the sum and the number of the amounts of a currency that arrived in [first, end)."""
+        currency = f"NULLIF(UPPER(TRIM({self._text('currency')})), '')"
+        rows = f"SELECT * FROM ({self.events(fallback, currency)}) WHERE {self._within(first, end)}"  # noqa: S608 (quoted here)
+        money = ident("cart_amount")
+        return f"SELECT currency, SUM({money}), COUNT(*) FROM ({rows}) WHERE {money} IS NOT NULL GROUP BY 1"  # noqa: S608 (as above)
+
+    def events(self, fallback: date, currency: str = "") -> str:
+        """Return the SELECT of all rows, with the columns of `raw/events`, and a currency if its SQL is given."""
         columns = [f"{self._text(name)} AS {ident(name)}" for name in EVENT_FIELDS]
         money = amount(f"TRIM({self._text('cart_value')})", "NUMBER(18, 2)", "FLOAT")
         columns += [f"{self.event_at} AS {ident('event_at')}", f"{self.event_day} AS {ident('event_date')}"]
@@ -135,6 +143,7 @@ class TableSql:
         columns += [f"COALESCE({arrival}) AS {ident('received_date')}"]
         columns += [f"{text(self.origin)} AS {ident('source')}", f"{text(self.shown)} AS {ident('source_file')}"]
         columns += [f"CAST(NULL AS VARCHAR) AS {ident('malformed_row')}"]
+        columns += [f"{currency} AS currency"] if currency else []
         return f"SELECT {', '.join(columns)} FROM {self.table}"  # noqa: S608 (quoted here)
 
     def fallback(self) -> str:
@@ -296,7 +305,19 @@ class EventTable:
         return Days.between(self.today - timedelta(days=self._settings.late_days), self.today + ONE_DAY)
 
     def rows(self, days: Days) -> ir.Table:
-        """Return the rows of `RawEvents` that arrived on `days`, as a lazy table in the account."""
+        """Return the rows of `RawEvents` that arrived on `days`, as a lazy table in the account.
+
+        Raises:
+            SourceError: The table has a column `currency`, and amounts of several, or of another one than is set.
+        """
+        if "currency" in self.sql.columns:
+            found = [
+                tuple(row.values())
+                for first, end in days.runs()
+                for row in self._query(self.sql.amounts(first, end, self.fallback))
+            ]
+            remedy = "convert them in a view of the table, or name one currency only"
+            Currencies(self._settings.currency).require_one(found, remedy)
         runs = [self.sql.received(first, end, self.fallback) for first, end in days.runs()]
         return self.con.sql(" UNION ALL ".join(runs), schema=ibis.schema(schema_of(RawEvents)))
 

@@ -73,6 +73,22 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
     assert {row["source"] for row in actual} == {address(snowflake_url).replace(f":{SECRET}", "").partition("?")[0]}
 
 
+def test_amounts_of_several_currencies_in_a_table_are_refused(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
+    """20 euros, and twice 100 dollars."""
+    fill(account, rows_of(TEXTS))
+    account.execute("ALTER TABLE sales.ecommerce_events ADD COLUMN currency VARCHAR")
+    account.execute("UPDATE sales.ecommerce_events SET currency = CASE event_id WHEN 'e2' THEN 'eur' ELSE 'USD' END")
+    with closing(EventTable(settings_of(home, address(snowflake_url)), now=lambda: NOON)) as table:
+        with pytest.raises(
+            SourceError, match=r"USD 200\.00 in 2 events; EUR 20\.00 in 1 events, which cannot be added up"
+        ):
+            table.rows(DAYS)
+        account.execute("UPDATE sales.ecommerce_events SET currency = 'EUR' WHERE cart_value IS NOT NULL")
+        assert len(table.rows(DAYS).to_pyarrow()) == 6
+
+
 def test_the_shipped_table_gives_times_money_and_json(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
     with closing(EventTable(settings_of(home, address(snowflake_url)), now=lambda: NOON)) as table:

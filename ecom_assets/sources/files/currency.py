@@ -1,5 +1,6 @@
 """One currency for the amounts of a source: it has one, or a file of rates makes it one, or it is refused."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -17,6 +18,9 @@ from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.sql_text import day_in_zone, select, text
 
 AMOUNTS = ("payment_amount", *CHARGES)
+Amounts = tuple[str | None, Decimal, int]
+"""A currency, the sum of the amounts in it, and their number."""
+_BY_RATES = "set ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate, or load one currency only"
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,21 @@ class Currencies:
         self._require_rates(con, self.rates, rows, "events")
         return replace(files, convert=partial(self._with_converted_events, con, self.rates, own_day))
 
+    def require_one(self, found: Sequence[Amounts], remedy: str) -> None:
+        """Raise SourceError unless amounts of events are of one currency, as those of files must be without rates.
+
+        Args:
+            found: Currencies, each with a sum and a number of amounts; one may be there several times.
+            remedy: What to do about several.
+        """
+        totals: dict[str | None, tuple[Decimal, int]] = {}
+        for name, total, count in found:
+            before, number = totals.get(name, (Decimal(0), 0))
+            totals[name] = before + total, number + count
+        if not self._is_one([(name, *amounts) for name, amounts in totals.items() if name is not None]):
+            named = [(name, *amounts) for name, amounts in totals.items()]
+            raise SourceError(self._refusal(named, "events", "event", remedy))
+
     def names_of_events(self, files: RecordFiles) -> frozenset[str]:
         """Return the currencies of amounts of events of which none is set; one that is set is that of all."""
         if self.target or not _may_have_currency(files):
@@ -93,16 +112,15 @@ class Currencies:
         rows = select(f"DISTINCT {CURRENCY}", f"({with_currency(files).received_sql()})", "cart_amount IS NOT NULL")
         return frozenset(name for (name,) in files.con.cursor().execute(rows).fetchall() if name)
 
-    def _is_one(self, found: list[tuple[str | None, Decimal, int]]) -> bool:
+    def _is_one(self, found: Sequence[Amounts]) -> bool:
         """Return whether amounts are of one currency, that which is set if one is; or no row says one."""
         names = {currency for currency, _, _ in found}
         return not names - {None} or (len(names) == 1 and names <= {self.target or next(iter(names))})
 
-    def _refusal(self, found: list[tuple[str | None, Decimal, int]], what: str, row: str) -> str:
+    def _refusal(self, found: Sequence[Amounts], what: str, row: str, remedy: str = _BY_RATES) -> str:
         ranked = sorted(found, key=lambda row: -row[2])
         sums = "; ".join(f"{name or 'no currency'} {total:,.2f} in {count:,} {row}s" for name, total, count in ranked)
         other = f", and ECOM_CURRENCY is {self.target}" if self.target else ""
-        remedy = "set ECOM_CURRENCY and ECOM_RATES, a CSV file of date, currency and rate, or load one currency only"
         if any(name is None for name, _, _ in found):
             remedy = f"give each {row} its currency, or load those of one currency only"
         return f"The {what} have amounts in {sums}{other}, which cannot be added up; {remedy}."
