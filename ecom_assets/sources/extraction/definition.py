@@ -42,7 +42,8 @@ class Incremental(_ExtractPart):
             return cursor
         if isinstance(cursor, int):
             return cursor - self.lag
-        return (datetime.fromisoformat(cursor) - timedelta(seconds=self.lag)).isoformat(sep=cursor[10:11] or "T")
+        earlier = (datetime.fromisoformat(cursor) - timedelta(seconds=self.lag)).isoformat(sep=cursor[10:11] or "T")
+        return earlier.replace("+00:00", "Z") if cursor.endswith("Z") else earlier
 
 
 class ExtractEndpoint(_ExtractPart):
