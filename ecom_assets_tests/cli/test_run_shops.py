@@ -11,7 +11,17 @@ from ecom_assets_tests.cli.test_run_orders import queried
 from ecom_assets_tests.command import FEW_SALES, ecom
 from ecom_assets_tests.sources import test_shop_order_documents as documents
 from ecom_assets_tests.sources import test_shopify_graphql as graphql
-from ecom_assets_tests.sources.test_shop_orders import ANN, ANN_2, BOB, CARLA, csv_text
+from ecom_assets_tests.sources.test_shop_orders import (
+    ANN,
+    ANN_2,
+    BOB,
+    CARLA,
+    MAGENTO_GRID,
+    PRESTA_LIST,
+    STRIPE_PAYMENTS,
+    WOO_ANALYTICS,
+    csv_text,
+)
 
 TOTALS = "coalesce(sum(revenue_amount), 0), coalesce(sum(shipping_amount), 0), coalesce(sum(tax_amount), 0)"
 LAYOUTS: dict[str, tuple[str, Any, tuple[str, str, str]]] = {
@@ -26,6 +36,11 @@ LAYOUTS: dict[str, tuple[str, Any, tuple[str, str, str]]] = {
     "magento": ("json", {"items": [documents.MAGENTO_ORDER]}, ("65.00", "10.00", "4.00")),
     "prestashop": ("json", {"orders": [documents.PRESTA_ORDER]}, ("24.00", "6.00", "6.00")),
     "stripe": ("json", {"data": [documents.CHARGE]}, ("19.99", "0.00", "0.00")),
+    "stripe_balance": ("json", {"data": [documents.TXN, documents.BACK, documents.PAYOUT]}, ("15.00", "0.00", "0.00")),
+    "stripe_payments": ("csv", STRIPE_PAYMENTS, ("720.00", "0.00", "0.00")),
+    "woocommerce_analytics": ("csv", WOO_ANALYTICS, ("26.00", "0.00", "0.00")),
+    "magento_grid": ("csv", MAGENTO_GRID, ("1100.00", "10.00", "0.00")),
+    "prestashop_list": ("csv", PRESTA_LIST, ("1072.00", "0.00", "0.00")),
 }
 """Of each mapping a file, and its net sales, shipping and taxes, as the tests of the mapping add them up."""
 

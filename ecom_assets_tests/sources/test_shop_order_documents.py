@@ -225,19 +225,14 @@ def test_a_yen_has_no_hundredths(tmp_path: Path) -> None:
     assert (row["payment_amount"], row["currency"], row["customer_id"]) == (Decimal(500), "JPY", "ann@example.com")
 
 
+TXN = {"id": "txn_1", "amount": 2000, "fee": 88, "net": 1912, "currency": "eur", "created": 1782950400,
+       "reporting_category": "charge", "source": "ch_1", "description": "Order 7"}  # fmt: skip
+BACK = {**TXN, "id": "txn_2", "amount": -500, "reporting_category": "refund", "created": 1783036800, "source": "re_1"}
+PAYOUT = {**TXN, "id": "txn_3", "amount": -1912, "reporting_category": "payout"}
+
+
 def test_stripe_s_balance_has_the_days_of_refunds(tmp_path: Path) -> None:
-    paid = {"id": "txn_1", "amount": 2000, "fee": 88, "net": 1912, "currency": "eur", "created": 1782950400,
-            "reporting_category": "charge", "source": "ch_1", "description": "Order 7"}  # fmt: skip
-    back = {
-        **paid,
-        "id": "txn_2",
-        "amount": -500,
-        "reporting_category": "refund",
-        "created": 1783036800,
-        "source": "re_1",
-    }
-    payout = {**paid, "id": "txn_3", "amount": -1912, "reporting_category": "payout"}
-    rows = rows_in(tmp_path, "stripe_balance", {"data": [paid, back, payout]})
+    rows = rows_in(tmp_path, "stripe_balance", {"data": [TXN, BACK, PAYOUT]})
     assert totals(rows)["net"] == Decimal("15.00")
     assert {row["uniq_id"]: (row["left_out"], str(row["ordered_at"])[:10]) for row in rows} == {
         "txn_1": (None, "2026-07-02"), "txn_2": (None, "2026-07-03"), "txn_3": ("no_sale", "2026-07-02")

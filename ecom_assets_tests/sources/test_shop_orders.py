@@ -103,55 +103,59 @@ def one_file(tmp_path: Path, mapping: str, text: str) -> list[Row]:
     return read(file, mapping)
 
 
+WOO_ANALYTICS = (
+    'Date,"Order #",N. Revenue (formatted),Status,Customer,Customer type,Product(s),Items sold,Net Sales\n'
+    '2026-03-22 16:28:02,727,"€39,00",processing,Ann Ames,new,"Shirt, Cap",3,39.00\n'
+    '2026-03-25 08:00:00,729,"-€13,00",refunded,Ann Ames,returning,Shirt,-1,-13.00\n'
+    '2026-03-25 09:00:00,730,"€5,00",failed,Bob,new,Cap,1,5.00\n'
+)
+
+
 def test_woocommerce_s_analytics_add_up_to_its_net_sales(tmp_path: Path) -> None:
-    rows = one_file(
-        tmp_path,
-        "woocommerce_analytics",
-        'Date,"Order #",N. Revenue (formatted),Status,Customer,Customer type,Product(s),Items sold,Net Sales\n'
-        '2026-03-22 16:28:02,727,"€39,00",processing,Ann Ames,new,"Shirt, Cap",3,39.00\n'
-        '2026-03-25 08:00:00,729,"-€13,00",refunded,Ann Ames,returning,Shirt,-1,-13.00\n'
-        '2026-03-25 09:00:00,730,"€5,00",failed,Bob,new,Cap,1,5.00\n',
-    )
+    rows = one_file(tmp_path, "woocommerce_analytics", WOO_ANALYTICS)
     assert (totals(rows)["net"], totals(rows)["returns"]) == (Decimal("26.00"), Decimal("-13.00"))
     assert [(row["quantity"], row["item_id"], row["left_out"]) for row in rows if row["order_id"] == "730"] == [
         (1, "order", "not_a_sale")
     ]
 
 
+MAGENTO_GRID = (
+    "ID,Kaufdatum,Gesamtbetrag (Basis),Status,Kunden-E-Mail,Zwischensumme,Versand und Bearbeitung,"
+    "Gesamtbetrag erstattet\n"
+    '000000005,"Jul 1, 2026 14:05:00 PM","$1,117.50",processing,Ann@example.com,"$1,100.00",$10.00,$0.00\n'
+    '000000006,"Jul 2, 2026 2:05:00 PM",$20.00,complete,ann@example.com,$20.00,$0.00,$20.00\n'
+)
+
+
 def test_magento_s_grid_has_hours_of_two_kinds_and_names_in_three_languages(tmp_path: Path) -> None:
-    rows = one_file(
-        tmp_path,
-        "magento_grid",
-        "ID,Kaufdatum,Gesamtbetrag (Basis),Status,Kunden-E-Mail,Zwischensumme,Versand und Bearbeitung,"
-        "Gesamtbetrag erstattet\n"
-        '000000005,"Jul 1, 2026 14:05:00 PM","$1,117.50",processing,Ann@example.com,"$1,100.00",$10.00,$0.00\n'
-        '000000006,"Jul 2, 2026 2:05:00 PM",$20.00,complete,ann@example.com,$20.00,$0.00,$20.00\n',
-    )
+    rows = one_file(tmp_path, "magento_grid", MAGENTO_GRID)
     assert (totals(rows)["net"], totals(rows)["shipping"]) == (Decimal("1100.00"), Decimal("10.00"))
     assert {str(row["ordered_at"]) for row in rows} == {"2026-07-01 14:05:00", "2026-07-02 14:05:00"}
     assert {row["uniq_id"] for row in rows} == {"sale-000000005", "sale-000000006", "refund-000000006"}
 
 
+PRESTA_LIST = (
+    "ID;Référence;Nouveau client;Livraison;Client;Total;État;Date\n"
+    "3;XKBKNABJK;1;France;J. DOE;€1,072.00;Livré;2026-07-01 23:30:00\n"
+    "4;OHSATSERP;0;France;J. DOE;€16.00;Annulé;2026-07-01 23:40:00\n"
+)
+
+
 def test_prestashop_s_list_has_one_amount_per_order(tmp_path: Path) -> None:
-    rows = one_file(
-        tmp_path,
-        "prestashop_list",
-        "ID;Référence;Nouveau client;Livraison;Client;Total;État;Date\n"
-        "3;XKBKNABJK;1;France;J. DOE;€1,072.00;Livré;2026-07-01 23:30:00\n"
-        "4;OHSATSERP;0;France;J. DOE;€16.00;Annulé;2026-07-01 23:40:00\n",
-    )
+    rows = one_file(tmp_path, "prestashop_list", PRESTA_LIST)
     assert totals(rows)["net"] == Decimal("1072.00")
     assert [row["left_out"] for row in rows if row["order_id"] == "OHSATSERP"] == ["not_a_sale"]
 
 
+STRIPE_PAYMENTS = (
+    "id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Converted Amount,Converted Amount Refunded,"
+    "Converted Currency,Status,Customer Email\n"
+    'ch_1,2026-07-01 10:00:00,"1,000.00",200.00,usd,true,"900.00",180.00,eur,Refunded,Ann@example.com\n'
+    "ch_2,2026-07-01 10:00:00,50.00,0.00,usd,false,45.00,0.00,eur,Failed,Ann@example.com\n"
+)
+
+
 def test_stripe_s_payments_are_in_whole_units(tmp_path: Path) -> None:
-    rows = one_file(
-        tmp_path,
-        "stripe_payments",
-        "id,Created date (UTC),Amount,Amount Refunded,Currency,Captured,Converted Amount,Converted Amount Refunded,"
-        "Converted Currency,Status,Customer Email\n"
-        'ch_1,2026-07-01 10:00:00,"1,000.00",200.00,usd,true,"900.00",180.00,eur,Refunded,Ann@example.com\n'
-        "ch_2,2026-07-01 10:00:00,50.00,0.00,usd,false,45.00,0.00,eur,Failed,Ann@example.com\n",
-    )
+    rows = one_file(tmp_path, "stripe_payments", STRIPE_PAYMENTS)
     assert totals(rows)["net"] == Decimal("720.00")
     assert {(row["currency"], row["customer_id"]) for row in rows} == {("EUR", "ann@example.com")}
