@@ -11,7 +11,7 @@ import yaml
 from ecom_assets_tests.command import CommandResult, ecom
 from ecom_assets_tests.sources import test_shop_order_documents as documents
 from ecom_assets_tests.sources.event_layouts import LAYOUTS
-from ecom_assets_tests.sources.test_shop_orders import ANN, ANN_2, csv_text
+from ecom_assets_tests.sources.test_shop_orders import ANN, ANN_2, STRIPE_PAYMENTS, csv_text
 
 # Ann views, puts into the cart and buys, in a shop in Berlin; 13.07. can only be a day and a month.
 CLICKS = """zeitpunkt;besucher;aktion;artikel;preis;sitzung;seite;intern
@@ -151,11 +151,13 @@ def test_the_shipped_mapping_of_an_export_is_recognized(name: str, tmp_path: Pat
         ("magento", {"items": [documents.MAGENTO_ORDER]}),
         ("prestashop", {"orders": [documents.PRESTA_ORDER]}),
         ("stripe", {"data": [documents.CHARGE]}),
+        ("stripe_payments", STRIPE_PAYMENTS),  # the time is in one of two columns
     ],
 )
-def test_orders_of_a_shop_s_api_are_recognized(name: str, document: object, tmp_path: Path, home: Path) -> None:
-    (tmp_path / "orders.json").write_text(json.dumps(document))
-    result = ecom("mapping", "init", tmp_path / "orders.json", "--out", tmp_path / "own.yaml", home=home)
+def test_orders_of_a_shop_are_recognized(name: str, document: object, tmp_path: Path, home: Path) -> None:
+    file = tmp_path / ("orders.csv" if isinstance(document, str) else "orders.json")
+    file.write_text(document if isinstance(document, str) else json.dumps(document))
+    result = ecom("mapping", "init", file, "--out", tmp_path / "own.yaml", home=home)
     assert result.out.startswith(f"{name} fits best"), result.out
 
 

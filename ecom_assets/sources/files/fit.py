@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -142,13 +142,11 @@ class _Fit:
     def _may_lack(self, name: str, column: str) -> bool:
         if self.mapping.may_lack(name, column):
             return True
-        field = getattr(self.mapping.fields, name, None)
         is_document = self.file.format == "ndjson" and self.mapping.shape is not None
-        if field and (field.first_of or field.by_row or is_document):
-            # One of several columns is enough; what documents have depends on the records in them.
-            has_any = any(used in self.found.columns for used in self.used[name])
-            has_any |= any(origin.constant is not None for origin in (field.by_row or {}).values())
-            return has_any or (is_document and name not in self.mapping.kind.required)
+        used, columns = self.used[name], self.found.columns
+        has_enough = _has_enough(self.mapping, name, used, columns, is_document=is_document)
+        if has_enough is not None:
+            return has_enough
         # JSON often omits empty fields; but if there is a similar key, the name is probably misspelled.
         is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
         is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)
@@ -174,7 +172,7 @@ class _Fit:
         with duckdb.connect() as con:
             kind = type(self.mapping)
             others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
-            fitting = [other.name for other in others if needed_columns(con, other) <= self.found.columns.keys()]
+            fitting = [other.name for other in others if has_needed_columns(con, other, self.found.columns)]
         return f", or use another: it looks like mapping {fitting[0]!r}" if fitting else ""
 
     def _check_epoch(self, name: str, column: str) -> None:
@@ -200,14 +198,31 @@ def _epoch_form(values: list[str]) -> str | None:
     return _EPOCH_LENGTHS.get(min(lengths)) if len(lengths) == 1 else None
 
 
-def needed_columns(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> set[str]:
-    """Return the columns that every file of this mapping must have."""
-    used = columns_used(con, mapping)
-    columns = {column for name in used for column in used[name] if not mapping.may_lack(name, column)}
-    if mapping.explode:
-        columns = {column for column in columns if not column.startswith(f"{mapping.explode}.")}
-        columns.add(mapping.explode)
-    return columns
+def has_needed_columns(
+    con: duckdb.DuckDBPyConnection, mapping: RecordMapping, columns: Collection[str], *, is_document: bool = False
+) -> bool:
+    """Return whether columns are enough for a mapping; `is_document` if they are those of JSON with lists of rows."""
+    if mapping.explode and mapping.explode not in columns:
+        return False
+    for name, used in columns_used(con, mapping).items():
+        needed = {column for column in used if not mapping.may_lack(name, column)}
+        needed = {column for column in needed if not (mapping.explode and column.startswith(f"{mapping.explode}."))}
+        if not needed <= {*columns} and not _has_enough(mapping, name, used, columns, is_document=is_document):
+            return False
+    return True
+
+
+def _has_enough(
+    mapping: RecordMapping, name: str, used: Collection[str], columns: Collection[str], *, is_document: bool
+) -> bool | None:
+    """Return whether some of the columns of a field are enough; None for a field that needs all."""
+    field = getattr(mapping.fields, name, None)
+    if not field or not (field.first_of or field.by_row or is_document):
+        return None
+    # One of several columns is enough; what documents have depends on the records in them.
+    has_any = any(column in columns for column in used)
+    has_any |= any(origin.constant is not None for origin in (field.by_row or {}).values())
+    return has_any or (is_document and name not in mapping.kind.required)
 
 
 def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[str, set[str]]:

@@ -13,7 +13,7 @@ from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.reading import CustomerFileReading, file_mappings
 from ecom_assets.sources.files.columns import columns_of
-from ecom_assets.sources.files.fit import columns_used, needed_columns
+from ecom_assets.sources.files.fit import columns_used, has_needed_columns
 from ecom_assets.sources.files.formats import find_files
 from ecom_assets.sources.files.mapping import EventMapping, OrderMapping, RecordMapping, load, shipped
 from ecom_assets.sources.files.reading import FileReading
@@ -74,9 +74,8 @@ def _tried(paths: Sequence[str], kind: MappingKind, name: str, settings: Setting
         with duckdb.connect() as con:
             columns = columns_of(con, file, mapping).columns.keys()
             known = {column for used in columns_used(con, mapping).values() for column in used} - {*ADDED}
-            # Which of their columns JSON documents have depends on the orders: some have no refund, some no address.
-            is_document = mapping.rows and not mapping.group_by
-            if not is_document and not needed_columns(con, mapping) <= columns:
+            is_document = file.format == "ndjson" and mapping.shape is not None
+            if not has_needed_columns(con, mapping, columns, is_document=is_document):
                 return None
         with tempfile.TemporaryDirectory() as folder:
             extended = Path(folder) / f"{name}.yaml"
