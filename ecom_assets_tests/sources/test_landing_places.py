@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import events_place
+from ecom_assets.sources.files import formats
 from ecom_assets.sources.files.formats import IGNORED, find_files, is_ignored, joined_places, split_places
 from ecom_assets.sources.order_reports.source import orders_place
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, ecom
@@ -51,6 +52,23 @@ def test_a_folder_that_may_be_listed_and_not_entered_is_refused_too(landing: Pat
         find_files([landing / "received_date=2026-01-02"])
     with without_rights(folder / "events.csv"), pytest.raises(SourceError, match=r"events\.csv may not be read"):
         find_files([landing])
+
+
+def test_a_file_that_gets_its_name_while_its_folder_is_listed_is_no_fault(
+    landing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfinished = landing / "received_date=2026-01-01" / ".merged.parquet.1.part"
+    unfinished.touch()
+    listing = formats.current_entries
+
+    def then_finished(folder: Path) -> list[os.DirEntry[str]]:
+        entries = listing(folder)
+        if folder == unfinished.parent:
+            unfinished.unlink()
+        return entries
+
+    monkeypatch.setattr(formats, "current_entries", then_finished)
+    assert names(landing) == BOTH
 
 
 def test_landing_folders_that_are_links_are_read(landing: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
@@ -131,7 +132,8 @@ def _listed(folder: Path) -> list[Path]:
     try:
         result = [folder / entry.name for entry in current_entries(folder)]
         if result:
-            result[0].lstat()  # listing a folder does not need the permission to enter it
+            with suppress(FileNotFoundError):  # what is being written has its name by now, or was removed
+                result[0].lstat()  # listing a folder does not need the permission to enter it
     except OSError as error:
         raise SourceError(
             f"the folder {folder} may not be read by this user ({error.strerror}); change its permissions, or its rows "
