@@ -272,6 +272,7 @@ CREATE TABLE "mart"."sessions" (
   "duration_s" DOUBLE PRECISION NOT NULL,
   "is_engaged" BOOLEAN NOT NULL,
   "is_single_page" BOOLEAN NOT NULL,
+  "has_purchase" BOOLEAN NOT NULL,
   PRIMARY KEY ("session_id")
 );
 
@@ -282,10 +283,12 @@ CREATE TABLE "mart"."engagement_daily" (
   "session_count" BIGINT NOT NULL,
   "engaged_session_count" BIGINT NOT NULL,
   "single_page_session_count" BIGINT NOT NULL,
+  "purchase_session_count" BIGINT NOT NULL,
   "bot_session_count" BIGINT NOT NULL,
   "engagement_rate" DOUBLE PRECISION,
   "bounce_rate" DOUBLE PRECISION,
   "single_page_rate" DOUBLE PRECISION,
+  "session_conversion_rate" DOUBLE PRECISION,
   "pages_per_session" DOUBLE PRECISION,
   "mean_duration_s" DOUBLE PRECISION,
   "median_duration_s" DOUBLE PRECISION,

@@ -98,6 +98,7 @@ class Sessions(_Behaviour):
     duration_s = seconds("Last event minus first event")
     is_engaged = flag("GA4: longer than 10 s, or with a key event, or with two or more views")
     is_single_page = flag("At most one view: the older notion of a bounce")
+    has_purchase = flag("Whether something was bought in it")
 
 
 class EngagementDaily(SessionMeasures, Table):

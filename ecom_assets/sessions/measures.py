@@ -15,6 +15,10 @@ class SessionMeasures:
         "Visits that saw one page at most", "Of one page", Aggregate(where={"is_single_page": True}), unit="sessions",
         better="down", example=2981,
     )  # fmt: skip
+    purchase_session_count = count(
+        "Visits in which something was bought", "With a purchase", Aggregate(where={"has_purchase": True}),
+        unit="sessions", example=311,
+    )  # fmt: skip
     bot_session_count = count(
         "Visits of robots", "Of robots", Aggregate(where={"is_bot": True}), unit="sessions", better=None, example=14
     )
@@ -29,6 +33,10 @@ class SessionMeasures:
     single_page_rate = rate(
         "The share of visits that saw one page at most", "Share of one page",
         Ratio("single_page_session_count", "session_count"), nullable=True, better="down", example=0.271,
+    )  # fmt: skip
+    session_conversion_rate = rate(
+        "The share of visits in which something was bought", "Sessions with a purchase",
+        Ratio("purchase_session_count", "session_count"), nullable=True, example=0.028,
     )  # fmt: skip
     pages_per_session = per_unit(
         "Views of pages, products and categories divided by visits", "Pages per session", unit="views per session",

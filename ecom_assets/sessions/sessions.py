@@ -223,6 +223,7 @@ def _describe(merged: ir.Table, rule: SessionRule) -> ir.Table:
         session_id=session_id_of(merged),
         is_engaged=engaged,
         is_single_page=merged.view_count <= 1,
+        has_purchase=merged.purchase_count > 0,
     )
 
 

@@ -222,6 +222,7 @@ def custom_sessions(shop: PlainShop) -> Row:
 def _engaged(sessions: list[Session]) -> Row:
     engaged = sum(lasts_s(session) > 10 or session.has("purchase") or views(session) >= 2 for session in sessions)
     single = sum(views(session) <= 1 for session in sessions)
+    bought = sum(session.has("purchase") for session in sessions)
     count = len(sessions)
 
     def rate(part: int) -> Any:
@@ -231,10 +232,12 @@ def _engaged(sessions: list[Session]) -> Row:
         "session_count": count,
         "engaged_session_count": engaged,
         "single_page_session_count": single,
+        "purchase_session_count": bought,
         "bot_session_count": 0,  # nobody's browser of the shop calls itself a robot, or clicks like one
         "engagement_rate": rate(engaged),
         "bounce_rate": rate(count - engaged),
         "single_page_rate": rate(single),
+        "session_conversion_rate": rate(bought),
     }
 
 

@@ -116,7 +116,7 @@ def test_tiles_are_moved_resized_and_removed_by_keyboard_and_by_dragging(
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.get_by_role("article", name="Refunds").get_by_label("Remove").check()
-    handle, target = page.get_by_role("button", name="Move Bounce rate"), page.get_by_role("article", name="Conversion")
+    handle, target = page.get_by_role("button", name="Move Bounce rate"), page.get_by_role("article", name="Funnel conversion")
     handle.scroll_into_view_if_needed()
     grip, place = handle.bounding_box(), target.bounding_box()
     assert grip

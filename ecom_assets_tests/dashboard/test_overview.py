@@ -23,7 +23,8 @@ def numbers(client: Client, query: str) -> dict[str, Any]:
         "Revenue": sales["revenue_amount"],
         "Orders": sales["order_count"],
         "Average order value": sales["average_order_value"],
-        "Conversion": answers["conversion"]["conversion_rate"],
+        "Funnel conversion": answers["conversion"]["conversion_rate"],
+        "Sessions with a purchase": engagement["session_conversion_rate"],
         "Sessions": engagement["session_count"],
         "Bounce rate": engagement["bounce_rate"],
     }

@@ -87,7 +87,7 @@ def _conversion(view: View) -> list[Tile]:
     last_step = {"funnel_name": answer["funnel_name"], "unit": answer["unit"], "step": str(len(answer["steps"]))}
     return [
         Tile(
-            "Conversion",
+            "Funnel conversion",
             answer["conversion_rate"],
             "rate",
             answer["definition"]["conversion_rate"],
@@ -110,7 +110,7 @@ def _sessions(view: View) -> list[Tile]:
     points = with_missing_days(answer["days"], answer["range"])
     numbers = behaviour.EngagementNumbers
     tile = partial(compared_tile, answer, "engagement", numbers, table="mart.engagement_daily", points=points)
-    return [tile("session_count"), tile("bounce_rate")]
+    return [tile("session_conversion_rate"), tile("session_count"), tile("bounce_rate")]
 
 
 PAGE = DashboardPage(
