@@ -44,7 +44,7 @@ from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value
 from ecom_assets.questions.values import documents_of, key_counts
 from ecom_assets.sources.visitor_segments import read_visitor_segments
-from ecom_assets.tables.queries import LENGTHS
+from ecom_assets.tables.queries import EVENTS, LENGTHS
 
 Answer = dict[str, Any]
 
@@ -298,18 +298,18 @@ def form(builder: Builder) -> Callable[[View], Block]:
         outcome = context(view, builder)
         values = _shown_values(builder, view)
         filled = [shown.number for shown in builder.inputs if shown.number and values[shown.name]]
-        shown_form = BuilderForm(builder.groups, values, outcome, _offered(view), max([1, *filled]))
+        shown_form = BuilderForm(builder.groups, values, outcome, offered_by(view), max([1, *filled]))
         warnings = dict.fromkeys(text for answer in outcome.answers for text in answer["warnings"])
         return Several([shown_form, *(Notice(text, "bad") for text in warnings), *saving(view, builder.kind.name)])
 
     return build
 
 
-def _offered(view: View) -> dict[str, list[Mapping[str, Any]]]:
+def offered_by(view: View) -> dict[str, list[Mapping[str, Any]]]:
     """Return what fields offer to choose from; columns with personal data only to those who may see people."""
     reading, declared = view.context.reading, view.context.settings.visitor_segments
     return lists_offered(
-        event_types(reading),
+        event_types(reading) if EVENTS in reading.known else (),
         columns_offered(reading.lacking, with_people=view.may(Scope.PERSONAL)),
         tuple(read_visitor_segments(declared)) if declared else (),
     )

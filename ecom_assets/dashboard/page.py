@@ -165,6 +165,7 @@ class DashboardPage:
         has_comparison: Whether its numbers stand beside those of the period before.
         is_ad_hoc: Whether its sections ask ad-hoc questions.
         builder: The `Builder` of its question, where its address is the form of one.
+        has_lists: Whether another form of it chooses from the lists of builders.
         needs_published: Whether it can be shown only once something is published.
     """
 
@@ -183,6 +184,7 @@ class DashboardPage:
     has_comparison: bool = True
     is_ad_hoc: bool = False
     builder: Any = None
+    has_lists: bool = False
     needs_published: bool = True
 
     @property

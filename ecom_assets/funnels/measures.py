@@ -7,8 +7,8 @@ class ConversionMeasures:
     """How many of those who began a funnel came to its end."""
 
     conversion_rate = rate(
-        "The share of the visits, or visitors, at the first step that came to the last", "Funnel conversion", nullable=True,
-        example=0.028,
+        "The share of the visits, or visitors, at the first step that came to the last", "Funnel conversion",
+        nullable=True, example=0.028,
     )  # fmt: skip
 
 

@@ -57,6 +57,19 @@ def test_a_board_is_saved_changed_deleted_and_restored_with_who_did_it(keyed: Ru
     ]
 
 
+def test_alerts_and_mails_of_boards_are_kept_the_same_way_and_their_addresses_need_personal(keyed: Running) -> None:
+    alert = {"name": "Orders", "measure": "order_count", "emails": ["anna@shop.example"]}
+    mail = {"board": "shop", "every": "month", "emails": ["ben@shop.example"]}
+    for kind, body in (("alerts", alert), ("mails", mail)):
+        made = send(keyed, "POST", f"/saved/{kind}", body).json()
+        path = f"/saved/{kind}/{made['id']}"
+        seen = send(keyed, "GET", path, scope="read").json()
+        assert (seen["is_withheld"], "emails" in seen["content"]) == (True, False)
+        assert send(keyed, "GET", path, scope="read+write+personal").json()["content"] == body
+    refused = send(keyed, "POST", "/saved/alerts", {"name": "Orders", "measure": "order_cuont"})
+    assert (refused.status_code, "did you mean 'order_count'" in refused.json()["detail"]) == (422, True)
+
+
 def test_whoever_saves_over_a_newer_version_is_told_what_changed(keyed: Running) -> None:
     send(keyed, "POST", "/saved/boards", BOARD)
     send(keyed, "PUT", "/saved/boards/checkout?changed=1", {**BOARD, "name": "Till"})
@@ -113,7 +126,8 @@ def test_conditions_on_people_are_seen_with_the_scope_personal_only(keyed: Runni
         ("/saved/questions", {**QUESTION, "kind": "funel"}, 422, "did you mean 'funnel'"),
         ("/saved/questions", {**QUESTION, "definition": {"steps": []}}, 422, "`definition` of 'Who buys'"),
         ("/saved/annotations", {"day": "soon", "text": "x"}, 422, "`day` of an annotation is a day, YYYY-MM-DD"),
-        ("/saved/alerts", {"name": "x"}, 422, "path.kind"),
+        ("/saved/alerts", {"name": "x"}, 422, "either `question`, the id of a saved question, or `measure`"),
+        ("/saved/others", {"name": "x"}, 422, "path.kind"),
         ("/saved/boards/No/restore", {"version": 1}, 422, "path.id"),
         ("/saved/boards/shop/restore", {"version": 7}, 404, "A board 'shop' has no version 7."),
     ],
@@ -128,4 +142,4 @@ def test_what_cannot_be_saved_is_refused_in_a_sentence(
 def test_the_document_has_an_example_of_each_kind(api: Api) -> None:
     paths = api.json("/openapi.json")["paths"]
     content = paths["/v1/saved/{kind}"]["post"]["requestBody"]["content"]["application/json"]
-    assert [*content["examples"]] == ["question", "board", "annotation"]
+    assert [*content["examples"]] == ["question", "board", "annotation", "alert", "mail"]

@@ -116,7 +116,10 @@ def test_tiles_are_moved_resized_and_removed_by_keyboard_and_by_dragging(
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.get_by_role("article", name="Refunds").get_by_label("Remove").check()
-    handle, target = page.get_by_role("button", name="Move Bounce rate"), page.get_by_role("article", name="Funnel conversion")
+    handle, target = (
+        page.get_by_role("button", name="Move Bounce rate"),
+        page.get_by_role("article", name="Funnel conversion"),
+    )
     handle.scroll_into_view_if_needed()
     grip, place = handle.bounding_box(), target.bounding_box()
     assert grip
@@ -132,6 +135,33 @@ def test_tiles_are_moved_resized_and_removed_by_keyboard_and_by_dragging(
     assert names.index("bounce_rate") < names.index("conversion_rate")
     widths = {tile.measure: tile.width for tile in store.get(Board, "shop").item.tiles if tile.show == "chart"}
     assert widths["session_count"] == "full"
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_filters_of_a_board_are_picked_from_lists(browser: Browser, desk: tuple[Client, BoardStore]) -> None:
+    client, store = desk
+    page, wrong = opened(browser, client, "board?board=shop")
+    page.get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Column of condition 1").click()
+    page.get_by_role("option", name="Product category product_category").click()
+    page.get_by_label("Value of condition 1").click()
+    page.get_by_role("option", name=re.compile("^Shoes")).click()
+    page.get_by_role("button", name="Narrow").click()
+    page.wait_for_url(re.compile("where=product_category"))
+    expect(page.locator("main")).to_contain_text("Saved questions are of events where product_category = Shoes")
+    is_sound(page, 1440)
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("What it is for").fill("")  # what is emptied is saved as empty
+    page.get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Column of condition 1").click()
+    page.get_by_role("option", name="Channel of the session").first.click()
+    page.get_by_label("Value of condition 1").click()
+    page.get_by_role("option", name=re.compile("^Email")).click()
+    page.get_by_role("button", name="Save the board").click()
+    expect(page.get_by_role("status").first).to_contain_text("is saved as version 1")
+    saved = store.get(Board, "shop").item
+    assert (saved.where, saved.description) == (("channel = Email",), "")
     assert wrong == []
 
 

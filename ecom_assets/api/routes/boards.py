@@ -1,4 +1,4 @@
-"""Routes for what people keep: saved questions with their answers, boards, annotations, versions, and who changed what.
+"""Routes for what people keep: saved questions with their answers, boards, alerts, versions, and who changed what.
 
 Reading needs the scope `read`, and `personal` to see conditions on people; writing needs `write`. Who saves names the
 version that was changed, and is told by 409 if somebody saved a newer one.
@@ -17,7 +17,7 @@ from ecom_assets.api.parameters import Context, SlicedOfDays
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.ad_hoc import ask
 from ecom_assets.api.routes.operation import writer_of
-from ecom_assets.boards.model import SLUG, Annotation, Board, Kept, SavedQuestion
+from ecom_assets.boards.model import SLUG, Annotation, Board, BoardMail, Kept, NumberAlert, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion
 from ecom_assets.errors import EcomError
 from ecom_assets.questions.answer import InUtc, QuestionAnswer
@@ -25,7 +25,9 @@ from ecom_assets.tables.conditions import columns_of, parse_where
 
 router = APIRouter(tags=["boards"])
 answers = APIRouter(tags=["boards"], responses=documented(404, 409, 413))
-KEPT: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in (SavedQuestion, Board, Annotation)}
+KEPT: Final[Mapping[str, type[Kept]]] = {
+    kind.KIND: kind for kind in (SavedQuestion, Board, Annotation, NumberAlert, BoardMail)
+}
 """The kinds that have routes, by their path."""
 EXAMPLES: Final[dict[str, Any]] = {
     "question": {
@@ -46,8 +48,16 @@ EXAMPLES: Final[dict[str, Any]] = {
         },
     },
     "annotation": {"summary": "An annotation", "value": {"day": "2026-03-03", "text": "Spring sale began"}},
+    "alert": {
+        "summary": "An alert",
+        "value": {"name": "Orders", "measure": "order_count", "when": "falls", "limit": 0.3, "is_on": True},
+    },
+    "mail": {"summary": "A board by e-mail", "value": {"board": "shop", "every": "week"}},
 }  # fmt: skip
-HIDDEN_FIELDS: Final = {"questions": ("definition", "form"), "boards": ("where", "segment"), "annotations": ()}
+HIDDEN_FIELDS: Final = {
+    "questions": ("definition", "form"), "boards": ("where", "segment"), "alerts": ("value", "emails"),
+    "mails": ("emails",),
+}  # fmt: skip
 """What a key without the scope `personal` does not see where it names a person."""
 
 
@@ -93,7 +103,7 @@ class VersionHead(BaseModel):
 
 
 class SavedVersion(VersionHead):
-    """A version of a saved question, a board or an annotation."""
+    """A version of a saved question, a board, an annotation, an alert or an e-mail of a board."""
 
     is_withheld: bool = Field(description="Whether conditions on people are left out, for lack of `personal`")
     content: dict[str, Any] = Field(
@@ -111,14 +121,18 @@ class VersionList(BaseModel):
 class BoardChange(VersionHead):
     """A change of anything that is kept."""
 
-    kind: str = Field(description="`questions`, `boards`, `annotations` or `settings`", examples=["boards"])
+    kind: str = Field(
+        description="`questions`, `boards`, `annotations`, `alerts`, `mails` or `settings`", examples=["boards"]
+    )
     name: str = Field(description="What it is called")
 
 
 class BoardChangesAnswer(BaseModel):
     """Who changed what, the newest first."""
 
-    changes: list[BoardChange] = Field(description="The changes of saved questions, boards, annotations and settings")
+    changes: list[BoardChange] = Field(
+        description="The changes of saved questions, boards, annotations, alerts, e-mails and settings"
+    )
 
 
 def shown(version: KeptVersion[Any], scope: RequestScope) -> dict[str, Any]:
@@ -131,8 +145,13 @@ def shown(version: KeptVersion[Any], scope: RequestScope) -> dict[str, Any]:
 
 
 def names_people(version: KeptVersion[Any]) -> bool:
-    """Return whether a version has conditions on columns with personal data; one that cannot be read counts as such."""
+    """Return whether a version has conditions on columns with personal data, the value of a breakdown, or addresses.
+
+    One that cannot be read counts as such.
+    """
     try:
+        if isinstance(version.item, NumberAlert | BoardMail):
+            return any(version.content.get(name) for name in HIDDEN_FIELDS[version.kind.KIND])
         return are_personal(_columns_of(version.item))
     except EcomError:
         return True
@@ -158,13 +177,20 @@ def store_of(request: Request) -> BoardStore:
 
 
 Listed = Annotated[Listing, Query()]
-KindName = Annotated[Literal["questions", "boards", "annotations"], Path(description="What it is", examples=["boards"])]
+KindName = Annotated[
+    Literal["questions", "boards", "annotations", "alerts", "mails"],
+    Path(description="What it is", examples=["boards"]),
+]
 Id = Annotated[str, Path(alias="id", pattern=SLUG, description="Its id", examples=["checkout-on-phones"])]
 Content = Annotated[dict[str, Any], Body(openapi_examples=EXAMPLES)]
 READ, WRITTEN = documented(404), documented(400, 404, 409)
 
 
-@router.get("/saved/{kind}", response_model=VersionList, summary="Saved questions, boards or annotations")
+@router.get(
+    "/saved/{kind}",
+    response_model=VersionList,
+    summary="Saved questions, boards, annotations, alerts or e-mails of boards",
+)
 def list_saved(request: Request, response: Response, kind: KindName, parameters: Listed) -> dict[str, Any]:
     """Return the newest version of each, in the order of ids."""
     return _listed(request, response, store_of(request).newest(KEPT[kind]), parameters)
@@ -175,7 +201,7 @@ def list_saved(request: Request, response: Response, kind: KindName, parameters:
     response_model=SavedVersion,
     status_code=HTTPStatus.CREATED,
     responses=documented(400),
-    summary="Save a new question, board or annotation",
+    summary="Save a new question, board, annotation, alert or e-mail of a board",
 )
 def create_saved(request: Request, kind: KindName, body: Content) -> dict[str, Any]:
     """Save it under an id that is made from its name."""

@@ -13,6 +13,7 @@ from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn
+from ecom_assets.dashboard.forms import offered_by
 from ecom_assets.dashboard.page import (
     Action,
     ActionRequest,
@@ -120,7 +121,7 @@ def alerts(view: View) -> Block:
     settings = view.context.settings
     names, log = question_names(settings), IncidentLog(settings)
     rows = [_row(version, log, names) for version in BoardStore(settings).newest(NumberAlert)]
-    return Custom("alert_list.html", {"alerts": rows, **_form_values(settings, _begun(view)), "version": None})
+    return Custom("alert_list.html", {"alerts": rows, **_form_values(view, _begun(view)), "version": None})
 
 
 def question_names(settings: Settings) -> dict[str, str]:
@@ -136,8 +137,10 @@ def _begun(view: View) -> dict[str, Any]:
     return {**empty, **usual, "of": of, "value": view.filters.value, "webhooks": ()}
 
 
-def _form_values(settings: Settings, fields: Mapping[str, Any]) -> dict[str, Any]:
+def _form_values(view: View, fields: Mapping[str, Any]) -> dict[str, Any]:
+    settings = view.context.settings
     return {
+        "offered": offered_by(view),
         "fields": fields,
         "questions": list(question_names(settings).items()),
         "numbers": [(name, number.measure.label) for name, number in shop_numbers().items()],
@@ -278,12 +281,12 @@ def _bounded(kind: str, title: str) -> charts.Spec:
 
 def form(view: View) -> Block:
     """Return the form that changes the alert."""
-    version, settings = opened(view), view.context.settings
+    version = opened(view)
     alert = version.item
     fields = {name: "" if (value := getattr(alert, name)) is None else value for name in FIELDS}
     fields |= {name: ", ".join(getattr(alert, name)) for name in LISTS} | {"webhooks": alert.webhooks}
     fields["of"] = f"question:{alert.question}" if alert.question else f"measure:{alert.measure}"
-    return Custom("alert_form.html", {**_form_values(settings, fields), "version": version})
+    return Custom("alert_form.html", {**_form_values(view, fields), "version": version})
 
 
 def save(request: ActionRequest) -> ActionResult:
@@ -347,6 +350,7 @@ LIST: Final = DashboardPage(
     summary="Be told when a number changes: one message for each incident, with what contributed most.",
     asks=AlertsChoices,
     has_comparison=False,
+    has_lists=True,
     actions=(
         Action("save", save, Scope.WRITE),
         Action("switch", switch, Scope.WRITE),
@@ -365,6 +369,7 @@ ALERT: Final = DashboardPage(
     is_listed=False,
     is_ad_hoc=True,
     has_comparison=False,
+    has_lists=True,
     title_of=_heading,
 )
 PAGES: Final[Sequence[DashboardPage]] = (LIST, ALERT)

@@ -1,6 +1,6 @@
 """A board: its tiles for the days and filters of the address, and the form that changes it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -14,6 +14,8 @@ from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard.blocks import Block, Notice
 from ecom_assets.dashboard.board_tiles import measure_tile, question_tile, sections_of
+from ecom_assets.dashboard.form_inputs import comparisons, conditions_of
+from ecom_assets.dashboard.forms import offered_by
 from ecom_assets.dashboard.page import (
     Action,
     ActionRequest,
@@ -75,6 +77,19 @@ class BoardGrid(Block):
     """What the filters say, as a text; empty for none."""
     fault: str
     """What is wrong with the filters of the address; empty if nothing."""
+
+    offered: Mapping[str, Any]
+    """What its forms offer to choose from, by the kind of field."""
+
+    @property
+    def comparisons(self) -> list[dict[str, str]]:
+        """The comparisons of conditions."""
+        return comparisons()
+
+    @staticmethod
+    def rows_of(where: str) -> list[dict[str, Any]] | None:
+        """Return conditions as rows of a form; None if rows cannot show them."""
+        return conditions_of(where) if where else []
 
     @property
     def blocks(self) -> list[Block]:
@@ -144,7 +159,7 @@ def grid(view: View) -> Block:
     is_first = first_screen(store) == version.slug
     questions = list(saved.values())
     text = "the board's own conditions hold" if is_hidden else "; ".join(conditions)
-    return BoardGrid(version, board, placed, is_edited, is_first, questions, numbers, text, fault)
+    return BoardGrid(version, board, placed, is_edited, is_first, questions, numbers, text, fault, offered_by(view))
 
 
 def _placed(view: View, board: Board, place: int, saved: dict[str, KeptVersion[SavedQuestion]]) -> PlacedTile:
@@ -283,6 +298,7 @@ BOARD: Final = DashboardPage(
     is_listed=False,
     title_of=_heading,
     has_comparison=True,
+    has_lists=True,
     actions=(Action("save", save, Scope.WRITE), Action("undo", undo, Scope.WRITE)),
 )
 TILE: Final = DashboardPage(

@@ -1,8 +1,8 @@
-// What the forms of builders do in the browser: lists with search, conditions as rows, lines that are added, removed and
+// What the forms of builders, boards and alerts do in the browser: lists with search, conditions as rows, lines that are added, removed and
 // moved, and days. Without it the same fields are typed; each of them keeps its name, so the address is the same.
 (() => {
   "use strict";
-  const form = document.querySelector("form.builder");
+  const form = document.querySelector("form.builder, form.picked");
   if (!form) return;
   const { lists, comparisons } = JSON.parse(document.getElementById("offered").textContent);
   const make = (tag, properties = {}, ...children) => {
@@ -17,7 +17,7 @@
 
   // On a phone the question is closed where there is an answer, so that the answer is seen first.
   const question = form.closest("details.question");
-  if (matchMedia("(max-width: 64rem)").matches && !form.querySelector("[role=alert]")) question.open = false;
+  if (question && matchMedia("(max-width: 64rem)").matches && !form.querySelector("[role=alert]")) question.open = false;
 
   // Lists: those of the page, and values of a column, asked for once each
   const asked = new Map();
@@ -339,7 +339,7 @@
     for (const field of [from, to]) field.addEventListener("input", () => { derived.clear(); last.options[0].textContent = "Chosen days"; last.value = ""; });
     form.addEventListener("formdata", ({ formData }) => { for (const field of derived) formData.delete(field.name); });
   }
-  form.addEventListener("formdata", ({ formData }) => { for (const [name, value] of [...formData]) if (!value) formData.delete(name); });
+  if (form.method === "get") form.addEventListener("formdata", ({ formData }) => { for (const [name, value] of [...formData]) if (!value) formData.delete(name); });
 
   function enhance(part) {
     for (const input of part.querySelectorAll("input[data-suggests]")) {

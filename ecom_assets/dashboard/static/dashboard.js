@@ -142,7 +142,9 @@
   document.addEventListener("ecom:added", drawSeen);  // tiles of a board, which are asked afterwards
   let wait;
   addEventListener("resize", () => { clearTimeout(wait); wait = setTimeout(() => { for (const [place] of views) { const data = document.querySelector(`script.chart-data[data-for="${place.id}"]`); if (data && JSON.parse(data.textContent).spec.$schema) draw(data); } }, 150); });
-  addEventListener("beforeprint", () => { for (const data of allData()) draw(data); });
+  // On paper every chart is as wide as the page, also those that were not seen yet.
+  addEventListener("beforeprint", () => { document.documentElement.classList.add("printed"); for (const data of allData()) draw(data); });
+  addEventListener("afterprint", () => { document.documentElement.classList.remove("printed"); drawAll(); });
 
   // Pages that read their numbers again
   const again = document.querySelector(".sections[data-refresh-s]"), pause = document.getElementById("pause");

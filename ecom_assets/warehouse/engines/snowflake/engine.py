@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlglot.expressions as sge
 from ibis.backends.snowflake import Backend
+from ibis.backends.sql import SQLBackend
 from ibis.backends.sql.compilers.snowflake import SnowflakeCompiler
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
@@ -27,7 +28,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from ecom_assets.errors import WarehouseError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.portable import schema_of
+from ecom_assets.tables.portable import DIALECTS, Dialect, schema_of
 from ecom_assets.warehouse.engine import DatasetNames, Engine
 from ecom_assets.warehouse.engines.snowflake.connection import Account, SnowflakeAddress, plain_errors
 from ecom_assets.warehouse.sql_text import ident
@@ -129,6 +130,19 @@ class PlainBackend(Backend):  # type: ignore[misc]  # Ibis ships no types
         except WarehouseError as error:
             self.failure = error
             raise
+
+
+class SnowflakeDialect(Dialect):
+    """Snowflake describes other types than a temporary table was made of, such as timestamps of nine digits."""
+
+    def stored(self, con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
+        """Return a temporary table with the rows, in their own types."""
+        made = con.create_table(name, rows, temp=True).op()
+        result: ir.Table = made.copy(schema=rows.schema()).to_expr()
+        return result
+
+
+DIALECTS[Backend.name] = SnowflakeDialect()
 
 
 class SnowflakeEngine(Engine):
