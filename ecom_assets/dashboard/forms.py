@@ -131,6 +131,39 @@ class Builder:
         return self.kind.question.from_mapping(self.kind.question.folded(complete))
 
 
+def texts_of(builder: Builder, question: Question) -> dict[str, str]:
+    """Return the fields of a form as texts that make a question, as far as its fields can hold it."""
+    definition = question.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    result: dict[str, str] = {}
+    for declared in fields_of(builder.kind.question):
+        value: Any = definition
+        for name in declared.path:
+            value = (value or {}).get(name)
+        if value is not None and not declared.rows:
+            result[declared.address] = _as_text(value)
+        for number, item in enumerate(value or () if declared.rows else (), start=1):
+            result |= _texts_of_row(declared, number, item)
+    return result
+
+
+def _texts_of_row(field: QuestionField, number: int, item: Any) -> dict[str, str]:  # noqa: ANN401 (an item of a definition)
+    parts = dict(item) if isinstance(item, dict) else {"": item}
+    where = parts.pop("where", None)
+    first = parts.pop(next(iter(item_of(field).model_fields)), parts.pop("", "*"))
+    texts = {f"{row_name(field)}{number}": _as_text(first)}
+    texts |= {f"{name}{number}": _as_text(value) for name, value in parts.items() if value is not None}
+    return texts | ({f"where_{row_name(field)}{number}": _as_text(where)} if where else {})
+
+
+def _as_text(value: Any) -> str:  # noqa: ANN401 (a value of a definition)
+    """Return a value as a form takes it: lists of names with commas, conditions as JSON."""
+    if isinstance(value, dict):
+        return json.dumps(value["all_of"] if value.keys() == {"all_of"} else [value])
+    if isinstance(value, list):
+        return ", ".join(value) if all(isinstance(part, str) for part in value) else json.dumps(value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
 def _text_of(filled_in: Any, field: QuestionField) -> str:  # noqa: ANN401 (as above)
     names = [f"{row_name(field)}{n}" for n in range(1, field.rows + 1)] if field.rows else [field.address]
     return "\n".join(text for name in names if (text := str(getattr(filled_in, name, "")).strip()))

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -13,10 +14,13 @@ from pydantic import SecretStr
 
 from ecom_assets.api.app import build_stack
 from ecom_assets.boards.model import Annotation, Board, BoardTile, FirstScreen, NumberAlert, SavedQuestion
-from ecom_assets.boards.store import BoardStore
+from ecom_assets.boards.store import BoardStore, KeptVersion
 from ecom_assets.dashboard.annotations import marked, marks_of
 from ecom_assets.dashboard.app import build_dashboard_app
+from ecom_assets.dashboard.board_tiles import page_of
 from ecom_assets.dashboard.charts import coloured_bars, days_of_bars, lines, number, ranking
+from ecom_assets.dashboard.page import read_filters
+from ecom_assets.dashboard.pages.boards import question_address
 from ecom_assets.dashboard.sessions import SessionLogin
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import served
@@ -90,6 +94,33 @@ def test_a_question_is_saved_from_its_builder_and_opened_again(desk: Desk) -> No
     assert "Nothing was saved: somebody on this machine changed it" in desk.said(
         "boards/save-question", form=f"{STEPS}&within=1d", **later
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "definition"),
+    [
+        ("funnel", {"steps": ["product_view", "purchase"], "last": "30d"}),
+        (
+            "funnel",
+            {"steps": [{"event_type": "a", "where": ["cart_amount > 20"]}, "b"], "by": ["channel", "product_id"]},
+        ),
+        ("trend", {"series": ["purchase:sum(cart_amount)", "*:visitors"], "where": ["visitor_type = new"]}),
+        ("retention", {"period": "week", "start": "purchase"}),
+        ("journeys", {"to_step": "purchase"}),
+        ("sessions", {"idle": "45m"}),
+        ("attribution", {"model": "time_decay", "lookback": "14d"}),
+        ("correlation", {"funnel": {"steps": ["page_view", "purchase"]}, "properties": ["product_category"]}),
+        ("experiment", {"variant": "properties.variant", "control": "A", "goal": "purchase"}),
+    ],
+)
+def test_a_question_that_came_from_no_form_opens_in_its_builder(kind: str, definition: dict[str, Any]) -> None:
+    """Such as one that `ecom boards push` or a program saved."""
+    saved = SavedQuestion.from_mapping({"name": "Asked", "kind": kind, "definition": definition})
+    version = KeptVersion(SavedQuestion, "asked", 1, saved.to_file(), "created", "anna", datetime.now(UTC))
+    path, _, form = question_address(version).partition("?")
+    page = page_of(saved.declared)
+    assert path == f"/dashboard/{page.path}"
+    assert page.builder.question(read_filters(page.asks, parse_qsl(form))) == saved.question
 
 
 def test_each_value_of_a_saved_funnel_s_breakdown_leads_to_an_alert_about_it(desk: Desk) -> None:

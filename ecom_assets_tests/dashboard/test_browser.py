@@ -110,7 +110,7 @@ def test_a_chart_is_kept_as_png(browser: Browser, client: Client) -> None:
 def test_on_paper_charts_are_as_wide_as_the_page_and_nothing_is_cut(
     browser: Browser, client: Client, path: str
 ) -> None:
-    """718 CSS pixels are what A4 leaves between Chromium's margins; charts are drawn for 640, also those not seen yet."""
+    """A4 leaves 718 CSS pixels between Chromium's margins; charts are drawn for 640, also those not seen yet."""
     page, wrong = opened(browser, client, path, 1440, "light")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     plots = page.locator(".plot")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from ecom_assets.boards.model import KINDS, Annotation, Board, BoardTile, FirstS
 from ecom_assets.boards.store import BoardStore, KeptVersion, differing
 from ecom_assets.dashboard.blocks import Block, Custom, DataTable, TableColumn
 from ecom_assets.dashboard.board_tiles import page_of
+from ecom_assets.dashboard.forms import texts_of
 from ecom_assets.dashboard.page import (
     Action,
     ActionRequest,
@@ -25,7 +26,7 @@ from ecom_assets.dashboard.page import (
     read_filters,
 )
 from ecom_assets.dashboard.saving import builder_address, query_of
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.questions.model import Question
 
 KIND_OF: Final[Mapping[str, type[Kept]]] = {kind.KIND: kind for kind in KINDS}
@@ -87,12 +88,14 @@ def question_address(version: KeptVersion[SavedQuestion]) -> str:
     """Return the address of a saved question in its builder; empty where the form cannot hold it."""
     saved = version.item
     page = page_of(saved.declared)
+    # One that was saved over HTTP or from a file came from no form.
+    form = saved.form or urlencode(texts_of(page.builder, saved.question))
     try:
-        filters = read_filters(page.asks, parse_qsl(saved.form, keep_blank_values=True))
+        filters = read_filters(page.asks, parse_qsl(form, keep_blank_values=True))
         asked: Question = page.builder.question(filters)
-    except UsageError:
+    except EcomError:
         return ""
-    return builder_address(page.path, saved.form, version) if asked == saved.question else ""
+    return builder_address(page.path, form, version) if asked == saved.question else ""
 
 
 def is_withheld(view: View, version: KeptVersion[Any]) -> bool:
