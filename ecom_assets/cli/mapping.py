@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-import yaml
 
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.cli.options import Json
@@ -19,7 +18,7 @@ from ecom_assets.sources.files.mapping import EVENT, ORDER
 from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.records import refused_warning, rows_line
 from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.mapping_file import EXTENDS, definition_in, is_path, shipped_in, shipped_text
+from ecom_assets.sources.mapping_file import EXTENDS, definition_in, is_path, shipped_content, shipped_in, shipped_text
 from ecom_assets.sources.proposal.fields import MappingKind
 from ecom_assets.sources.proposal.proposal import MappingSearch, Reading, read_by
 from ecom_assets.sources.proposal.questions import LABELS, ROWS, ZONE, OpenQuestion, shown
@@ -117,8 +116,7 @@ def _document(reading: Reading) -> dict[str, Any]:
 
 
 def _described(folder: str, name: str) -> dict[str, str]:
-    read = yaml.safe_load(shipped_text(folder, name))
-    return {"name": name, "description": read.get("description", "")}
+    return {"name": name, "description": shipped_content(folder, name).get("description", "")}
 
 
 def _is_of(folder: str, id_field: str, mapping: str) -> bool:

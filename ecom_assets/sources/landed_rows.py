@@ -78,7 +78,7 @@ class MessageMapper:
         self._mapping = _for_messages(mapping)
         self._timezone = timezone
         self._schema = landed_schema(mapping.kind)
-        columns = {name for names in columns_used(con.cursor(), self._mapping).values() for name in names}
+        columns = {name for names in columns_used(self._mapping).values() for name in names}
         columns |= {*ADDED} if self._shape else set()
         self._columns = sorted(columns)
         self._header = orjson.dumps(dict.fromkeys(self._columns))

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import duckdb
@@ -21,12 +21,12 @@ from ecom_assets.warehouse.sql_text import ident, select
 _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
 
 
-def columns_used(con: duckdb.DuckDBPyConnection, mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
+def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
     """Return the columns of the file that each field of a mapping, and each condition that leaves rows out, uses."""
-    used = {name: tuple(dict.fromkeys(_origins(con, mapping, name, field))) for name, field in mapping.given()}
+    used = {name: tuple(dict.fromkeys(_origins(mapping, name, field))) for name, field in mapping.given()}
     for name, condition in mapping.leave_out.items():
         key = f"{LEFT_OUT}.{name}"
-        referred = _references(con, mapping, key, condition.expression) if condition.expression else []
+        referred = _references(mapping, key, condition.expression) if condition.expression else []
         used[key] = (*([condition.column] if condition.column else []), *referred)
     return used
 
@@ -169,10 +169,9 @@ class _Fit:
         )
 
     def _looks_like(self) -> str:
-        with duckdb.connect() as con:
-            kind = type(self.mapping)
-            others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
-            fitting = [other.name for other in others if has_needed_columns(con, other, self.found.columns)]
+        kind = type(self.mapping)
+        others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
+        fitting = [other.name for other in others if has_needed_columns(other, self.found.columns)]
         return f", or use another: it looks like mapping {fitting[0]!r}" if fitting else ""
 
     def _check_epoch(self, name: str, column: str) -> None:
@@ -198,13 +197,11 @@ def _epoch_form(values: list[str]) -> str | None:
     return _EPOCH_LENGTHS.get(min(lengths)) if len(lengths) == 1 else None
 
 
-def has_needed_columns(
-    con: duckdb.DuckDBPyConnection, mapping: RecordMapping, columns: Collection[str], *, is_document: bool = False
-) -> bool:
+def has_needed_columns(mapping: RecordMapping, columns: Collection[str], *, is_document: bool = False) -> bool:
     """Return whether columns are enough for a mapping; `is_document` if they are those of JSON with lists of rows."""
     if mapping.explode and mapping.explode not in columns:
         return False
-    for name, used in columns_used(con, mapping).items():
+    for name, used in columns_used(mapping).items():
         needed = {column for column in used if not mapping.may_lack(name, column)}
         needed = {column for column in needed if not (mapping.explode and column.startswith(f"{mapping.explode}."))}
         if not needed <= {*columns} and not _has_enough(mapping, name, used, columns, is_document=is_document):
@@ -239,28 +236,28 @@ def _expected(mapping: RecordMapping, name: str, field: SourceField) -> tuple[st
     return "text or a number", {"number", "text", "null", "mixed", "date", "timestamp", "zoned"}
 
 
-def _origins(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, field: SourceField) -> Iterator[str]:
+def _origins(mapping: RecordMapping, name: str, field: SourceField) -> Iterator[str]:
     yield from field.columns
     if field.shared_by:
-        yield from _origins(con, mapping, name, field.shared_by)
+        yield from _origins(mapping, name, field.shared_by)
     for origin in (field.by_row or {}).values():
-        yield from _origins(con, mapping, name, origin)
+        yield from _origins(mapping, name, origin)
     if field.column:
         yield field.column
     elif columns := field.first_of or field.join:
         yield from columns
     elif field.expression:
-        yield from _references(con, mapping, name, field.expression)
+        yield from _references(mapping, name, field.expression)
     elif isinstance(field, IdField) and field.hash_of:
         yield from field.hash_of
         yield from [field.unless] if field.unless else []
 
 
-def _references(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: str, expression: str) -> list[str]:
-    tree = _parsed(con, expression)
+def _references(mapping: RecordMapping, name: str, expression: str) -> list[str]:
+    tree = _parsed(expression)
     if tree["error"] or len(tree["statements"]) != 1:
         reason = tree.get("error_message", "it is more than one expression")
-        word = _unquoted_name(con, expression)
+        word = _unquoted_name(expression)
         hint = f'{word} is a word of SQL, so quote it where it is a column, as in "{word}"' if word else "fix it"
         raise MappingError(
             f"mapping {mapping.name!r}: the expression of {name} is not an SQL expression ({reason}); {hint}"
@@ -268,20 +265,26 @@ def _references(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, name: st
     return sorted(_column_refs(tree["statements"][0]["node"]["select_list"]))
 
 
-def _parsed(con: duckdb.DuckDBPyConnection, expression: str) -> dict[str, Any]:
-    row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"threads": 1})
+
+
+@lru_cache(maxsize=1024)  # the shipped mappings are tried one after the other, with the same expressions
+def _parsed(expression: str) -> dict[str, Any]:
+    row = _parser().cursor().execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
     tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     return tree
 
 
-def _unquoted_name(con: duckdb.DuckDBPyConnection, expression: str) -> str | None:
+def _unquoted_name(expression: str) -> str | None:
     """Return the SQL keyword whose quoting as a column name would make the expression valid; None if there is none."""
     reserved = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category IN ('reserved', 'type_function')"
-    keywords = {row[0] for row in con.execute(reserved).fetchall()}
+    keywords = {row[0] for row in _parser().cursor().execute(reserved).fetchall()}
     for word in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", expression)):
         if word.lower() in keywords:
             quoted = re.sub(rf"(?<![\w\"]){word}(?![\w\"])", ident(word), expression)
-            if not _parsed(con, quoted)["error"]:
+            if not _parsed(quoted)["error"]:
                 return str(word)
     return None
 

@@ -102,7 +102,7 @@ class RecordFiles:
         # A failing query must not abort the caller's transaction, so the checks use their own cursor.
         probe = con.cursor()
         mapping = mapping.in_zone(timezone)
-        used = columns_used(probe, mapping)
+        used = columns_used(mapping)
         check_expressions(probe, mapping, used)
         layouts = []
         found = unpacked(find_files(paths), keeps_arrays=mapping.shape is not None)

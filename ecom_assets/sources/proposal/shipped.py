@@ -55,15 +55,17 @@ def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | N
     customers need little more than an address, so they count only where nothing else reads the files.
     """
     kinds = [one for one in KINDS if kind in {None, one}]
-    fits = [
-        fit for one in kinds for name in shipped(KINDS[one]) if (fit := _tried(paths, one, name, settings)) is not None
-    ]
+    with duckdb.connect() as con:
+        tried = [_tried(con, paths, one, name, settings) for one in kinds for name in shipped(KINDS[one])]
+    fits = [fit for fit in tried if fit is not None]
     if not fits and kind in {None, MappingKind.CUSTOMERS}:
         fits = [fit for name in file_mappings() if (fit := _tried_customers(paths, name, settings)) is not None]
     return sorted(fits, key=lambda fit: (fit.clean_count, fit.filled_count, -fit.known_count), reverse=True)
 
 
-def _tried(paths: Sequence[str], kind: MappingKind, name: str, settings: Settings) -> ShippedFit | None:
+def _tried(
+    con: duckdb.DuckDBPyConnection, paths: Sequence[str], kind: MappingKind, name: str, settings: Settings
+) -> ShippedFit | None:
     """Return the fit of a mapping, also if a spreadsheet has saved the files with its own delimiter."""
     try:
         mapping = load(KINDS[kind], name)
@@ -71,16 +73,17 @@ def _tried(paths: Sequence[str], kind: MappingKind, name: str, settings: Setting
         lines: tuple[str, ...] = ()
         if mapping.delimiter == "," and (own := delimiter_of(file)) != ",":
             mapping, lines = mapping.model_copy(update={"delimiter": own}), (f"delimiter: {json.dumps(own)}",)
-        with duckdb.connect() as con:
-            columns = columns_of(con, file, mapping).columns.keys()
-            known = {column for used in columns_used(con, mapping).values() for column in used} - {*ADDED}
-            is_document = file.format == "ndjson" and mapping.shape is not None
-            if not has_needed_columns(con, mapping, columns, is_document=is_document):
-                return None
+        columns = columns_of(con, file, mapping).columns.keys()
+        known = {column for used in columns_used(mapping).values() for column in used} - {*ADDED}
+        is_document = file.format == "ndjson" and mapping.shape is not None
+        if not has_needed_columns(mapping, columns, is_document=is_document):
+            return None
         with tempfile.TemporaryDirectory() as folder:
             extended = Path(folder) / f"{name}.yaml"
             extended.write_text("\n".join([f"extends: {name}", *lines, ""]), encoding="utf-8")
-            reading = FileReading.open(paths, str(extended), is_events=kind is MappingKind.EVENTS, settings=settings)
+            reading = FileReading.open(
+                paths, str(extended) if lines else name, is_events=kind is MappingKind.EVENTS, settings=settings
+            )
             rows, filled_count = reading.rows, reading.filled_count
     except EcomError:
         return None
