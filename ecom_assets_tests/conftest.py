@@ -30,6 +30,7 @@ OVER_THE_SMALL_SHOP = {"api", "dashboard", "watching"}
 TEMPORARY = pytest.StashKey[Path]()
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)
 FINALIZERS = "_run_finalizers"
+LONGEST_NAME = 500
 ROOM = 4 * 1024**3
 """More bytes than the files of a session take."""
 
@@ -68,6 +69,13 @@ def remember(folder: Path) -> None:
 
     remember_sql(folder / "statements.sqlite")
     remember_history()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a long value by its beginning and length: each process would send names of 40 MB to the first one."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_NAME:
+        return f"{val[:20]!r}... of {len(val)}"
+    return None
 
 
 def pytest_collection_finish() -> None:

@@ -262,7 +262,7 @@ def _references(mapping: RecordMapping, name: str, expression: str) -> list[str]
         raise MappingError(
             f"mapping {mapping.name!r}: the expression of {name} is not an SQL expression ({reason}); {hint}"
         )
-    return sorted(_column_refs(tree["statements"][0]["node"]["select_list"]))
+    return _named_columns(expression)
 
 
 @cache
@@ -270,7 +270,12 @@ def _parser() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"threads": 1})
 
 
-@lru_cache(maxsize=1024)  # the shipped mappings are tried one after the other, with the same expressions
+@lru_cache(maxsize=1024)  # mappings are tried one after the other, with the same expressions
+def _named_columns(expression: str) -> list[str]:
+    return sorted(_column_refs(_parsed(expression)["statements"][0]["node"]["select_list"]))
+
+
+@lru_cache(maxsize=1024)
 def _parsed(expression: str) -> dict[str, Any]:
     row = _parser().cursor().execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression})"]).fetchone()
     tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
