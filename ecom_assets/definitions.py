@@ -41,7 +41,7 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.assets import FUNNEL_ASSETS
 from ecom_assets.funnels.checks import FUNNEL_CHECKS
 from ecom_assets.gc_tuning import collect_rarely
-from ecom_assets.identity.assets import days_of_changed_visitors, identity_assets
+from ecom_assets.identity.assets import FOLLOWING, identity_assets
 from ecom_assets.identity.checks import identity_checks
 from ecom_assets.journeys.assets import JOURNEY_ASSETS
 from ecom_assets.journeys.checks import JOURNEY_CHECKS
@@ -171,7 +171,8 @@ def widened_by_identity(assets: Sequence[TableAsset]) -> list[TableAsset]:
         upstream = {asset_key(reads.contract) for reads in asset.reads.values()}
         if asset.key in dependent or upstream & dependent:
             dependent.add(asset.key)
-            result.append(replace(asset, widened_by=days_of_changed_visitors))
+            widened_by, only_visitors = FOLLOWING[asset.follows]
+            result.append(replace(asset, widened_by=widened_by, only_visitors=only_visitors))
         else:
             result.append(asset)
     return result

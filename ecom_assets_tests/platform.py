@@ -173,7 +173,8 @@ class Platform:
         for asset, days in left:
             if asset.contract in needed:
                 actual = self.output(asset, days)
-                self._engine.replace(asset.contract, actual.rows, actual.days if asset.contract.day_column else None)
+                written = actual.days if asset.contract.day_column else None
+                self._engine.replace(asset.contract, actual.rows, written, also=actual.also)
         self._left = [(asset, days) for asset, days in left if asset.contract not in needed]
 
     def _as_rows(self, contract: type[Table]) -> list[tuple[Any, ...]]:

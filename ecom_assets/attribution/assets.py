@@ -39,7 +39,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
 
 
-@table_asset(contracts.SessionSources, events=CleanEvents, session_events=SessionEvents)
+@table_asset(contracts.SessionSources, follows="visitors", events=CleanEvents, session_events=SessionEvents)
 def session_sources(events: ir.Table, session_events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
     """Return the source of each visit of the day."""
     return compute_session_sources(events, session_events, channel_rule)
@@ -47,6 +47,7 @@ def session_sources(events: ir.Table, session_events: ir.Table, channel_rule: Ch
 
 @table_asset(
     contracts.Touches,
+    follows="visitors",
     sessions=Reads(Sessions, whole=True),
     session_sources=Reads(contracts.SessionSources, whole=True),
     invalidated_by=days_of_changed_sessions,
@@ -58,6 +59,7 @@ def touches(sessions: ir.Table, session_sources: ir.Table, channel_rule: Channel
 
 @table_asset(
     contracts.Conversions,
+    follows="visitors",
     session_events=Reads(SessionEvents, whole=True),
     user_order_log=EVERY_LINE,
     invalidated_by=days_of_changed_orders,
@@ -140,7 +142,7 @@ CREDIT_ASSETS = (channel_removal_effects, channel_attribution)
 """Assets that need visits; `conversions` can also be computed from orders alone."""
 
 
-@table_asset(FirstTouches, events=CleanEvents)
+@table_asset(FirstTouches, follows="visitors", events=CleanEvents)
 def first_touches(events: ir.Table, channel_rule: ChannelRule) -> ir.Table:
     """Return the first event of each visitor on each day."""
     return compute_first_touches(events, channel_rule)

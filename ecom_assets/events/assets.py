@@ -64,6 +64,7 @@ def accounting_assets(late_days: int) -> list[TableAsset]:
 
     @table_asset(
         EventAccountingDaily,
+        follows="groups",
         raw_events=accepted_arrivals(late_days),
         events=CleanEvents,
         quarantined_events=QuarantinedEvents,

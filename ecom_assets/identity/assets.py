@@ -4,8 +4,9 @@ A sign-in changes the visitors of other days. These days are computed again, as 
 table that is computed from clean events: see docs/adr/0030.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from secrets import token_hex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
 
 import ibis
 import ibis.expr.types as ir
@@ -16,7 +17,7 @@ from ecom_assets.events.assets import accepted_arrivals
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
 from ecom_assets.identity import links as linking
-from ecom_assets.identity.changes import changed_days, changed_ids
+from ecom_assets.identity.changes import ChangedVisitor, changed_ids, changed_visitors
 from ecom_assets.identity.contracts import (
     ChangedVisitorDays,
     Identities,
@@ -27,7 +28,7 @@ from ecom_assets.identity.contracts import (
 )
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import KnownIds, with_visitors
-from ecom_assets.tables.asset import Reads, TableAsset, asset_key, invalidation, table_asset
+from ecom_assets.tables.asset import Following, Invalidation, Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of, stored, union_all
@@ -44,6 +45,27 @@ UnlinkedIds = Callable[[Iterable[str]], set[str]]
 def days_of_changed_visitors(changed: ir.Table, days: Days) -> ir.Table:
     """Return the days whose visitors the run's days changed."""
     return changed.filter(days.contain(changed.event_date)).select(day="changed_date").distinct()
+
+
+@invalidation(changed=ChangedVisitorDays)
+def days_of_regrouped_visitors(changed: ir.Table, days: Days) -> ir.Table:
+    """Return those of `days_of_changed_visitors` on which visitors have more than another id."""
+    changed = changed.filter(days.contain(changed.event_date), changed.is_regrouped)
+    return changed.select(day="changed_date").distinct()
+
+
+@invalidation(changed=ChangedVisitorDays)
+def visitors_of_changed_days(changed: ir.Table, days: Days) -> ir.Table:
+    """Return the visitors, in `visitor_id`, whose rows of `days_of_changed_visitors` are others since."""
+    return changed.filter(days.contain(changed.event_date)).select("visitor_id").distinct()
+
+
+FOLLOWING: Final[Mapping[Following, tuple[Invalidation, Invalidation | None]]] = {
+    "days": (days_of_changed_visitors, None),
+    "visitors": (days_of_changed_visitors, visitors_of_changed_days),
+    "groups": (days_of_regrouped_visitors, None),
+}
+"""Which days, and whose rows of them, a table computes again."""
 
 
 def link_assets(late_days: int) -> list[TableAsset]:
@@ -77,6 +99,7 @@ def clean_events_asset(late_days: int) -> TableAsset:
 
     @table_asset(
         CleanEvents,
+        follows="visitors",
         deps=(asset_key(QuarantinedEvents), asset_key(ChangedVisitorDays)),
         raw_events=Reads(RawEvents, days_before=2, days_after=late_days + 1),
         duplicate_events=Reads(DuplicateEvents, days_before=1, days_after=1),
@@ -95,27 +118,58 @@ def clean_events_asset(late_days: int) -> TableAsset:
         warehouse: Engine,
         days: Days,
         run_days: Days,
+        only_visitors: ir.Table | None,
     ) -> ir.Table:
         """Give each clean event its visitor."""
-        near = run_days if identity_rule.has_links else days.widened(before=1, after=1)
-        found = clean.clean_events(raw_events, duplicate_events, cleaning_rule, near)
-        if others := set(days.dates) - set(near.dates):
-            found = union_all(found, _stored_events(warehouse, Days.from_dates(others)))
         known = KnownIds(links_around(identity_links, identity_rule, days), shared_ids, merged_users)
-        rows = with_visitors(found, known, identity_rule).select(*CleanEvents.columns)
-        return rows if identity_rule.has_links else rows.filter(days.contain(rows.event_date))
+        if not identity_rule.has_links:
+            found = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days.widened(before=1, after=1))
+            rows = with_visitors(found, known, identity_rule).select(*CleanEvents.columns)
+            return rows.filter(days.contain(rows.event_date))
+        of_run, others = (Days.from_dates(chosen) for chosen in _split(days, run_days))
+        parts = []
+        if of_run.dates:
+            found = clean.clean_events(raw_events, duplicate_events, cleaning_rule, of_run)
+            parts.append(with_visitors(found, known, identity_rule))
+        if others.dates:
+            found = _stored_events(warehouse, others, only_visitors)
+            parts.append(_with_other_visitors(found, known, identity_rule, only_visitors))
+        return union_all(*(part.select(*CleanEvents.columns) for part in parts))
 
     return events
 
 
-def _stored_events(warehouse: Engine, days: Days) -> ir.Table:
+def _split(days: Days, run_days: Days) -> tuple[set[date], set[date]]:
+    """Return those of some days that a run cleans, and those of which only visitors change."""
+    return set(days.dates) & set(run_days.dates), set(days.dates) - set(run_days.dates)
+
+
+def _stored_events(warehouse: Engine, days: Days, only_visitors: ir.Table | None) -> ir.Table:
     """Return the clean events of days that the run has not cleaned, apart from the table that is about to be replaced.
 
     Only their visitors change: their copies and rejected rows are those of the run that cleaned them.
     """
     events = warehouse.table(CleanEvents)
-    rows = events.filter(days.contain(events.event_date)).drop(*clean.OF_IDENTITY)
-    return stored(warehouse.con, f"events_of_other_days_{token_hex(4)}", rows)
+    rows = events.filter(days.contain(events.event_date))
+    if only_visitors is not None:
+        rows = rows.semi_join(only_visitors, "visitor_id")
+    return stored(warehouse.con, "events_of_other_days", rows)
+
+
+def _with_other_visitors(
+    events: ir.Table, known: KnownIds, rule: IdentityRule, only_visitors: ir.Table | None
+) -> ir.Table:
+    """Return stored events with their visitors of now; only if these are among `only_visitors`, others as stored.
+
+    A visitor who is not is the change of another day, whose run replaces the rows of both visitors in every table.
+    """
+    rows = with_visitors(events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), known, rule)
+    if only_visitors is None:
+        return rows
+    named = only_visitors.select(now_visitor_id="visitor_id")
+    rows = rows.left_join(named, rows.visitor_id == named.now_visitor_id)
+    is_known = rows.now_visitor_id.notnull()
+    return rows.mutate(**{name: is_known.ifelse(rows[name], rows[f"stored_{name}"]) for name in clean.OF_IDENTITY})
 
 
 def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
@@ -137,21 +191,48 @@ def changed_visitor_days(
     noted = noted.filter(days.contain(noted.event_date))
     # A day of the run is computed again by itself: no later run has to know that it changed.
     noted = noted.filter(noted.changed_date != noted.event_date)
-    counts = {(row["event_date"], row["changed_date"]): int(row["changed_count"]) for row in warehouse.rows_of(noted)}
+    rows = {tuple(row[name] for name in ChangedVisitorDays.key): row for row in warehouse.rows_of(noted)}
     warning = ""
     warehouse.ensure(CleanEvents)
     if identity_rule.has_links and warehouse.row_count(CleanEvents):
         links, aliases = warehouse.table(IdentityLinks), warehouse.table(IdentityAliases)
         before = KnownIds(links, warehouse.table(SharedIds), warehouse.table(MergedUsers))
         shared_now = shared(links, aliases, identity_rule, unlinked_ids, warehouse)
-        now = KnownIds(links, shared_now, merged(aliases, identity_rule, warehouse))
-        events = warehouse.table(CleanEvents)
+        merged_now = merged(aliases, identity_rule, warehouse)
+        # Stored, so that the statements that read them are the same in each run.
+        now = KnownIds(
+            links, stored(warehouse.con, "shared_now", shared_now), stored(warehouse.con, "merged_now", merged_now)
+        )
         ids = changed_ids(before, now, warehouse.rows_of)
-        found = changed_days(events, ids, now, identity_rule, days, warehouse.rows_of)
-        counts |= {(day if day in days.dates else days.dates[-1], day): count for day, count in found.items()}
-        warning = ids.sentence(found)
-    rows = table_of(ChangedVisitorDays, ((*keys, count) for keys, count in sorted(counts.items())))
-    return SliceOutput(rows, days, warning=warning)
+        events = warehouse.table(CleanEvents)
+        found = changed_visitors(events, ids, now, identity_rule, days, warehouse.rows_of)
+        rows |= dict(_noted(found, rows, days))
+        warning = ids.sentence(_event_counts(found))
+    notes = ([row[name] for name in ChangedVisitorDays.columns] for _, row in sorted(rows.items()))
+    return SliceOutput(table_of(ChangedVisitorDays, notes), days, warning=warning)
+
+
+Notes = Mapping[tuple[Any, ...], Mapping[str, Any]]
+"""Rows of `ChangedVisitorDays` by their key."""
+
+
+def _noted(
+    found: Iterable[ChangedVisitor], noted: Notes, days: Days
+) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Yield what a run of `days` has found as rows by key; what was once regrouped stays so for tables to come."""
+    for visitor in found:
+        event_date = visitor.changed_date if visitor.changed_date in days.dates else days.dates[-1]
+        key = (event_date, visitor.changed_date, visitor.visitor_id)
+        is_regrouped = visitor.is_regrouped or bool(key in noted and noted[key]["is_regrouped"])
+        yield key, {"event_date": event_date, **visitor._replace(is_regrouped=is_regrouped)._asdict()}
+
+
+def _event_counts(found: Iterable[ChangedVisitor]) -> dict[date, int]:
+    counts: dict[date, int] = {}
+    for visitor in found:
+        if visitor.changed_count:
+            counts[visitor.changed_date] = counts.get(visitor.changed_date, 0) + visitor.changed_count
+    return counts
 
 
 @table_asset(SharedIds, deps=(changed_visitor_days.key,), identity_links=EVERY_LINK, identity_aliases=EVERY_ALIAS)
@@ -221,7 +302,7 @@ def table_of(contract: type[Table], rows: Iterable[Sequence[object]]) -> ir.Tabl
     return ibis.memtable(pa.Table.from_pylist(records, schema=schema_of(contract).to_pyarrow()))
 
 
-@table_asset(Identities, events=CleanEvents)
+@table_asset(Identities, follows="visitors", events=CleanEvents)
 def identities(events: ir.Table) -> ir.Table:
     """List the ids of each visitor of a day."""
     return linking.identities(events)

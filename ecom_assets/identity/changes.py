@@ -1,23 +1,24 @@
-"""Which other days a run changes: those with an event whose visitor is another one by what the run has brought.
+"""Which other days a run changes, and whose events: those whose visitor is another one by what the run has brought.
 
 What is stored is compared with what the rule says now, so that the answer needs no memory of earlier runs: it is the
 same whatever arrived first, and after a run that was killed.
 """
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
-from ecom_assets.events.clean import OF_IDENTITY
 from ecom_assets.identity.contracts import IdentityLinks
 from ecom_assets.identity.links import device_of, identity_links
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import KnownIds, with_visitors
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import can_be_null, conform, union_all
 
 COMPARED = tuple(name for name in IdentityLinks.columns if name != "event_count")
@@ -65,10 +66,28 @@ def _counted(count: int, one: str, several: str) -> str:
     return f"{count:,} {one if count == 1 else several}"
 
 
-def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of ids, or a definition)
+class Move(NamedTuple):
+    """Events of a day that were one visitor's and are another's, or the same one's by another step of the rule."""
+
+    day: date
+    before: str
+    after: str
+    event_count: int
+
+
+class ChangedVisitor(NamedTuple):
+    """A visitor of a changed day; the fields are columns of `ChangedVisitorDays`."""
+
+    changed_date: date
+    visitor_id: str
+    changed_count: int
+    is_regrouped: bool
+
+
+def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known of ids, or a definition)
     events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days, fetch: Fetched
-) -> dict[date, int]:
-    """Return the days with a stored event that has another visitor now, and how many of these events.
+) -> list[ChangedVisitor]:
+    """Return the visitors who gained or lost a stored event, by day; also of events joined by another step.
 
     Days of the run are among them: their events are computed again anyway, but published numbers change by it.
 
@@ -80,6 +99,23 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
         days: The days of the run, whose links are new.
         fetch: Returns the rows of a small result.
     """
+    asked, devices = _asked(events, changed, now, rule, days)
+    moved = _moved(asked, KnownIds(now.links.semi_join(devices, "device_id"), now.shared, now.merged), rule)
+    moves = [Move(row["event_date"], row["before"], row["after"], int(row["event_count"])) for row in fetch(moved)]
+    if not moves:
+        return []
+    regrouped = regrouped_days(moves, _held(events, moves, days, fetch))
+    gained: dict[tuple[date, str], int] = defaultdict(int)
+    for move in moves:
+        gained[move.day, move.before] += 0
+        gained[move.day, move.after] += move.event_count if move.before != move.after else 0
+    return [ChangedVisitor(day, visitor, count, day in regrouped) for (day, visitor), count in sorted(gained.items())]
+
+
+def _asked(
+    events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days
+) -> tuple[ir.Table, ir.Table]:
+    """Return the stored events whose visitor can be another now, and the devices whose links decide."""
     linked = now.links.select("event_date").distinct()
     near = events.semi_join(linked, "event_date")
     users, devices = changed.users, changed.devices
@@ -95,12 +131,58 @@ def changed_days(  # noqa: PLR0913, PLR0917 (each is a table, what is known of i
     if rule.owner != "last_user":
         on_device = on_device.filter(on_device.user_id.isnull())
     asked = union_all(on_device, near.filter(near.user_id.isin(users))) if users else on_device
-    asked = asked.rename(stored_visitor_id="visitor_id").drop(*(set(OF_IDENTITY) - {"visitor_id"}))
-    links = now.links.semi_join(affected, "device_id")
-    resolved = with_visitors(asked, KnownIds(links, now.shared, now.merged), rule)
-    others = resolved.filter(resolved.visitor_id != resolved.stored_visitor_id)
-    counts = others.group_by("event_date").agg(changed_count=others.event_id.nunique())
-    return {row["event_date"]: int(row["changed_count"]) for row in fetch(counts)}
+    return asked, affected
+
+
+def _moved(asked: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
+    """Return how many of some stored events are whose now, and whose they were before, where that changed."""
+    asked = asked.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by").drop("session_device_id")
+    resolved = with_visitors(asked, known, rule)
+    is_moved = (resolved.visitor_id != resolved.stored_visitor_id) | (resolved.joined_by != resolved.stored_joined_by)
+    others = resolved.filter(is_moved)
+    return others.group_by("event_date", before="stored_visitor_id", after="visitor_id").agg(
+        event_count=others.event_id.nunique()
+    )
+
+
+Held = Mapping[tuple[date, str], int]
+"""How many stored events a visitor has on a day."""
+
+
+def _held(events: ir.Table, moves: Sequence[Move], days: Days, fetch: Fetched) -> Held:
+    """Return the stored events of the visitors concerned, on the days of moves and those beside, not of the run."""
+    moved_days = [move.day for move in moves]
+    near = Days.between(min(moved_days) - ONE_DAY, max(moved_days) + 2 * ONE_DAY)
+    visitors = sorted({visitor for move in moves for visitor in (move.before, move.after)})
+    found = events.filter(near.contain(events.event_date), ~days.contain(events.event_date))
+    found = found.semi_join(ibis.memtable(pa.table({"visitor_id": visitors})), "visitor_id")
+    counts = found.group_by("event_date", "visitor_id").agg(event_count=found.count())
+    return {(row["event_date"], row["visitor_id"]): int(row["event_count"]) for row in fetch(counts)}
+
+
+def regrouped_days(moves: Sequence[Move], held: Held) -> set[date]:
+    """Return the days on which events of several visitors became one's, or those of one became several's.
+
+    On the others each visitor has another id and the same events, on the day before and after, too: visits that cross
+    midnight are the same. So nothing that counts visits, or visitors of a day, changes.
+    """
+    real = [move for move in moves if move.before != move.after]
+    left = dict(held)
+    for move in real:
+        left[move.day, move.before] = left.get((move.day, move.before), 0) - move.event_count
+    stays = [(day, visitor, visitor) for (day, visitor), count in left.items() if count > 0]
+    became: dict[tuple[date, str], set[str]] = defaultdict(set)
+    came_from: dict[tuple[date, str], set[str]] = defaultdict(set)
+    for day, before, after in [*stays, *(move[:3] for move in real)]:
+        became[day, before].add(after)
+        came_from[day, after].add(before)
+
+    def meets_others(move: Move) -> bool:
+        beside = [move.day + n * ONE_DAY for n in (-1, 0, 1)]
+        parts = any(became.get((day, move.before), {move.after}) != {move.after} for day in beside)
+        return parts or any(came_from.get((day, move.after), {move.before}) != {move.before} for day in beside)
+
+    return {move.day for move in real if meets_others(move)}
 
 
 def _changed_devices(events: ir.Table, links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:

@@ -69,15 +69,20 @@ class MergedUsers(Table):
 
 
 class ChangedVisitorDays(Table):
-    """One row per day of events and day on which these events changed the visitor of an event."""
+    """One row per day of events, day on which these events changed whose an event is, and visitor concerned."""
 
     layer = "staging"
-    key = ("event_date", "changed_date")
+    key = ("event_date", "changed_date", "visitor_id")
     day_column = "event_date"
 
     event_date = day("The day whose sign-ins or aliases came, changed or went")
-    changed_date = day("A day on which an event has another visitor since")
-    changed_count = count("Events of that day that have another visitor since")
+    changed_date = day("A day on which an event has another visitor since, or is joined to it otherwise")
+    visitor_id = text("Whose the event is, or was before", pii=True)
+    changed_count = count("Events of that day that are this visitor's since, and were another's before")
+    is_regrouped = flag(
+        "Whether, on that day or beside it, events of one visitor are of several since, or of several of one; if not, "
+        "visitors have another id, and no number of the day changes"
+    )
 
 
 class Identities(Table):

@@ -25,6 +25,7 @@ ALL_SESSIONS = Reads(Sessions, whole=True)
 
 @table_asset(
     Journeys,
+    follows="visitors",
     session_events=ALL_EVENTS,
     session_days=ALL_FRAGMENTS,
     sessions=ALL_SESSIONS,
@@ -46,6 +47,7 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 
 @table_asset(
     JourneyTransitions,
+    follows="groups",
     deps=(journeys.key,),
     session_events=ALL_EVENTS,
     session_days=ALL_FRAGMENTS,
@@ -68,6 +70,7 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
 
 @table_asset(
     SearchPerformance,
+    follows="groups",
     deps=(asset_key(Sessions),),
     session_events=ALL_EVENTS,
     session_days=ALL_FRAGMENTS,
@@ -83,6 +86,7 @@ def search_performance(
 
 @table_asset(
     CategoryPerformance,
+    follows="groups",
     deps=(asset_key(Sessions),),
     session_events=ALL_EVENTS,
     session_days=ALL_FRAGMENTS,

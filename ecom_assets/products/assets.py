@@ -33,6 +33,7 @@ def days_of_changed_sales(
 
 product_performance = table_asset(
     ProductPerformance,
+    follows="groups",
     events=Reads(SessionEvents, whole=True),
     sold=EVERY_SALE,
     invalidated_by=days_of_changed_sales,

@@ -91,5 +91,7 @@ STAR_ASSETS = (
 SALES_ASSETS = (*LINE_ASSETS, *STAR_ASSETS)
 """`mart.conversions` is computed between `LINE_ASSETS` and `STAR_ASSETS`."""
 
-purchase_revenue_daily = table_asset(PurchaseRevenueDaily, events=CleanEvents)(sold_lines.purchase_revenue_daily)
+purchase_revenue_daily = table_asset(PurchaseRevenueDaily, follows="groups", events=CleanEvents)(
+    sold_lines.purchase_revenue_daily
+)
 PURCHASE_ASSETS = (purchase_revenue_daily,)

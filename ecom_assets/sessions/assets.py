@@ -21,13 +21,13 @@ from ecom_assets.tables.portable import union_all
 ALL_FRAGMENTS = Reads(SessionDays, whole=True)
 
 
-@table_asset(SessionEvents, events=CleanEvents)
+@table_asset(SessionEvents, follows="visitors", events=CleanEvents)
 def session_events(events: ir.Table, session_rule: SessionRule) -> ir.Table:
     """Number each event within its visitor's run of the day."""
     return with_search_terms(compute_session_events(events, session_rule)).select(*SessionEvents.columns)
 
 
-@table_asset(SessionDays, session_events=SessionEvents)
+@table_asset(SessionDays, follows="visitors", session_events=SessionEvents)
 def session_days(session_events: ir.Table, session_rule: SessionRule, timezone: str, days: Days) -> ir.Table:
     """Aggregate the events of each session fragment of a day."""
     return compute_session_days(session_events, session_rule, days, timezone)
@@ -39,7 +39,7 @@ def days_of_changed_sessions(session_days: ir.Table, session_rule: SessionRule, 
     return changed_start_days(session_days, session_rule, days)
 
 
-@table_asset(Sessions, session_days=ALL_FRAGMENTS, invalidated_by=days_of_changed_sessions)
+@table_asset(Sessions, follows="visitors", session_days=ALL_FRAGMENTS, invalidated_by=days_of_changed_sessions)
 def sessions(session_days: ir.Table, session_rule: SessionRule, days: Days) -> ir.Table:
     """Stitch the session fragments across midnight."""
     return compute_sessions(session_days, session_rule, days)

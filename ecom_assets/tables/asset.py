@@ -5,17 +5,17 @@ The decorator reads no settings. `definitions.py` builds the Dagster assets from
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Protocol, TypedDict
+from typing import Any, Literal, Protocol, TypedDict
 
 import dagster as dg
 import ibis.expr.types as ir
 
 from ecom_assets.tables.contract import Table, group_of, owner_of
 from ecom_assets.tables.days import Days, listed_days
-from ecom_assets.tables.received import SliceOutput
+from ecom_assets.tables.received import SliceOutput, VisitorRows
 
 
 def asset_key(contract: type[Table]) -> dg.AssetKey:
@@ -111,6 +111,10 @@ class Tables(Protocol):
     def loaded_days(self, raw: type[Table], days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into a raw table."""
 
+    @property
+    def replaces_visitors(self) -> bool:
+        """Return whether a slice can replace rows of some visitors on other days, too."""
+
 
 @dataclass(frozen=True)
 class Invalidation:
@@ -127,10 +131,14 @@ class Invalidation:
         """Return the days, without Dagster."""
         return self.function(*args, **kwargs)
 
+    def rows(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> ir.Table:
+        """Return what the function does for the run's days."""
+        tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
+        return self.function(**_arguments(self.function, {**parameters, **tables, "days": run}))
+
     def days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Days:
         """Return the run's days and the days that the run invalidates."""
-        tables = {name: warehouse.readable(contract) for name, contract in self.reads.items()}
-        changed = self.function(**_arguments(self.function, {**parameters, **tables, "days": run}))
+        changed = self.rows(run, parameters, warehouse)
         return Days.from_dates([*run.dates, *changed.day.to_pyarrow().to_pylist()])
 
 
@@ -141,6 +149,14 @@ def invalidation(**reads: type[Table]) -> Callable[[Callable[..., ir.Table]], In
     the days in a column `day`. Pass the result to `@table_asset(invalidated_by=…)`.
     """
     return lambda function: Invalidation(function, reads)
+
+
+Following = Literal["days", "visitors", "groups"]
+"""What a table computes again where events of other days have another visitor since.
+
+`days`: these days. `visitors`: the rows of the visitors concerned, as a row has data of one visitor only, whose id it
+has. `groups`: the days on which visitors have more than another id, as a row counts events, visits or visitors of one
+day, whatever the visitors are called."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +184,10 @@ class TableAsset:
     widened_by: Invalidation | None = None
     """Returns the other days that the run changes in what this table is computed from, directly or through others. They
     count as days of the run, so that `invalidated_by` is asked about them, too."""
+    follows: Following = "days"
+    """What is computed again where the run changed visitors of other days."""
+    only_visitors: Invalidation | None = None
+    """Returns, in `visitor_id`, whose rows change on the days of `widened_by`; None for whole days."""
 
     @property
     def key(self) -> dg.AssetKey:
@@ -222,10 +242,35 @@ class TableAsset:
         A table that is not partitioned by day has no days. `parameters` are the tables of `reads`, rules and resources.
         A function that takes `run_days` gets the days of the run, beside `days`.
         """
-        parameters = {**parameters, "run_days": run}
-        widened_by = self.widened_by if self.contract.day_column else None
-        if widened_by:
-            run = widened_by.days(run, parameters, warehouse)
+        parameters = {**parameters, "run_days": run, "only_visitors": None}
+        if self.widened_by is None or self.contract.day_column is None:
+            return self._of_days(run, parameters, warehouse)
+        wider = self.widened_by.days(run, parameters, warehouse)
+        if wider == run or self.only_visitors is None or not warehouse.replaces_visitors:
+            return self._of_days(wider, parameters, warehouse)
+        return self._with_visitors(run, wider, parameters, warehouse)
+
+    def _with_visitors(self, run: Days, wider: Days, parameters: Mapping[str, Any], warehouse: Tables) -> SliceOutput:
+        """Return the table on the days of a run, and the rows of the visitors concerned on the others."""
+        assert self.only_visitors is not None  # noqa: S101 (the caller looks)
+        own = self._of_days(run, parameters, warehouse)
+        output = own if isinstance(own, SliceOutput) else SliceOutput(own, run)
+        days = self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
+        days = warehouse.loaded_days(self.raw, days) if self.raw else days
+        changed = Days.from_dates(set(days.dates) - set(output.days.dates))
+        if not changed.dates:
+            return output
+        # A range of days, of which those between come out as they were: one statement serves any set of days.
+        span = Days.from_dates(set(Days.between(changed.first, changed.end).dates) - set(output.days.dates))
+        visitors = self.only_visitors.rows(run, parameters, warehouse)
+        tables = {name: _of_visitors(parameters[name], visitors) for name in self.reads}
+        tables = {name: reads.of(tables[name], span) for name, reads in self.reads.items()}
+        inputs = {**parameters, **tables, "days": span, "only_visitors": visitors}
+        rows = _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
+        return replace(output, also=VisitorRows(rows, visitors, span, changed))
+
+    def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
+        if widened_by := self.widened_by if self.contract.day_column else None:
             of_run = {name: reads.of(parameters[name], run) for name, reads in self.reads.items()}
             parameters = {**parameters, **of_run}
         days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
@@ -259,7 +304,7 @@ class TableAsset:
         names = set(inspect.signature(self.function).parameters)
         if self.invalidated_by:
             names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
-        return (names - set(given) - set(self.reads) - {"days", "run_days"}) | {"warehouse"}
+        return (names - set(given) - set(self.reads) - {"days", "run_days", "only_visitors"}) | {"warehouse"}
 
 
 def code_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -300,6 +345,7 @@ def table_asset(
     invalidated_by: Invalidation | None = None,
     automation: Condition | None = None,
     deps: tuple[dg.AssetKey, ...] = (),
+    follows: Following = "days",
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
@@ -310,7 +356,12 @@ def table_asset(
     `TableAsset` for the others.
     """
     ins = {name: read if isinstance(read, Reads) else Reads(read) for name, read in reads.items()}
-    return lambda function: TableAsset(function, contract, ins, invalidated_by, deps, automation)
+    return lambda function: TableAsset(function, contract, ins, invalidated_by, deps, automation, follows=follows)
+
+
+def _of_visitors(rows: ir.Table, visitors: ir.Table) -> ir.Table:
+    """Return the rows of some visitors; all rows of a table without visitors."""
+    return rows.semi_join(visitors, "visitor_id") if "visitor_id" in rows.columns else rows
 
 
 def _arguments(function: Callable[..., ir.Table], parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from secrets import token_hex
 from typing import Any, ClassVar, Final, TypeGuard
 
 import ibis
@@ -38,8 +39,8 @@ class Dialect:
         return [tuple(row.values()) for row in con.to_pyarrow(rows).to_pylist()]
 
     def stored(self, con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
-        """Return a temporary table with the rows, for several queries to read."""
-        return con.create_table(name, rows, temp=True)
+        """Return a temporary table with the rows, for several queries to read; its name begins with `name`."""
+        return con.create_table(f"{name}_{token_hex(4)}", rows, temp=True)
 
     def kept(self, _con: SQLBackend, _name: str, rows: ir.Table) -> ir.Table:
         """Return the rows, from a temporary table if that costs less than to compute them again."""

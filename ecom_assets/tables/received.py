@@ -24,6 +24,18 @@ NO_DAYS = Days(())
 
 
 @dataclass(frozen=True)
+class VisitorRows:
+    """Rows that replace those of some visitors on other days than those of a slice, together with it."""
+
+    rows: ir.Table
+    visitors: ir.Table
+    """The ids, in `visitor_id`."""
+    days: Days
+    changed: Days
+    """Those of the days that count as written; on the others, the rows come out as they were."""
+
+
+@dataclass(frozen=True)
 class SliceOutput:
     """Rows that replace the rows of `days`, which can differ from the run's days.
 
@@ -39,6 +51,13 @@ class SliceOutput:
     """Days of which the source says that it has nothing: the table keeps what it has of them, and it is noted."""
     origin: str = ""
     """What the rows have in their column `source`: they withdraw no row that came from another kind of source."""
+    also: VisitorRows | None = None
+    """What is replaced of other days."""
+
+    @property
+    def written_days(self) -> Days:
+        """Return the days of which any row is replaced."""
+        return Days.from_dates([*self.days.dates, *self.also.changed.dates]) if self.also else self.days
 
     def require_rows(self, noun: str) -> "SliceOutput":
         """Return this output, or raise if a source that always delivers everything has delivered no row.

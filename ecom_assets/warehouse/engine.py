@@ -24,6 +24,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import batches_of, columns_to_add, conform, kind_of, schema_of
+from ecom_assets.tables.received import VisitorRows
 from ecom_assets.warehouse.day_notes import LoadedDays, WrittenSlices, forget_writes, note_write
 from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.sql_text import text
@@ -209,6 +210,9 @@ class Engine(ABC):
         """Return the names of the table's columns for SQL, in the contract's order."""
         return ", ".join(self.quoted(name) for name in contract.columns)
 
+    replaces_visitors: bool = True
+    """Whether a slice can replace rows of some visitors on other days, too."""
+
     def where(self, contract: type[Table], days: Days | None) -> str:
         """Return the WHERE clause of the slice of `days`; empty for the whole table."""
         if days is None:
@@ -273,9 +277,14 @@ class Engine(ABC):
         self.execute(f"ALTER TABLE {self.name_of(contract)} ADD COLUMN {self.quoted(name)} {kind}")
 
     def replace(
-        self, contract: type[Table], rows: ir.Table, days: Days | None, hooks: SliceHooks | None = None
+        self,
+        contract: type[Table],
+        rows: ir.Table,
+        days: Days | None,
+        hooks: SliceHooks | None = None,
+        also: VisitorRows | None = None,
     ) -> Written:
-        """Replace the slice of `days` (the whole table if None) with `rows`, in one transaction.
+        """Replace the slice of `days` (the whole table if None), and rows of visitors, with `rows` in one transaction.
 
         Rows of another database are fetched in batches. If the connection is lost, the engine reconnects and writes the
         slice again, which is safe because the operation is idempotent. `hooks` run within the transaction, and run
@@ -285,13 +294,21 @@ class Engine(ABC):
             ContractError: `rows` lacks a column of the contract, or has an unknown column.
             ConnectionLostError: The connection was lost, and every retry failed.
         """
-        return reconnecting(self.reconnect)(self._replace, contract, rows, days, hooks)
+        return reconnecting(self.reconnect)(self._replace, contract, rows, days, hooks, also)
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, hooks: SliceHooks | None) -> Written:
+    def _replace(
+        self,
+        contract: type[Table],
+        rows: ir.Table,
+        days: Days | None,
+        hooks: SliceHooks | None,
+        also: VisitorRows | None,
+    ) -> Written:
         self._ensure_noted(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
         sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
+        others = self._statements_of(contract, also) if also else ()
         with self.transaction():
             self.begin_slice(contract)
             self.on_step("slice_begun")
@@ -299,18 +316,31 @@ class Engine(ABC):
                 hooks.before()
             self.execute(f"DELETE FROM {self.name_of(contract)}{self.where(contract, days)}")  # noqa: S608 (names come from contracts)
             if is_own:
-                into = f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"
-                count = self.insert(f"{into}\n{self.in_order(sql, contract, days)}")
+                count = self.insert(f"{self._into(contract)}\n{self.in_order(sql, contract, days)}")
             else:
                 with batches_of(rows, BATCH_ROWS) as batches:
                     count = self.take_in(contract, batches)
-            self.note_write(contract, days)
+            if others:
+                self.execute(others[0])
+                count += self.insert(others[1])
+            self.note_write(contract, Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days)
             self.end_slice(contract)
             if hooks:
                 hooks.after()
             self.on_step("slice_written")
         self.on_step("committed")
         return Written(count, sql)
+
+    def _into(self, contract: type[Table]) -> str:
+        return f"INSERT INTO {self.name_of(contract)} ({self.columns_of(contract)})"
+
+    def _statements_of(self, contract: type[Table], also: VisitorRows) -> tuple[str, str]:
+        """Return the statements that delete the rows of visitors, and that insert the new ones."""
+        visitors = f"{self.quoted('visitor_id')} IN ({self.compile(also.visitors)})"
+        days = self.where(contract, also.days).removeprefix(" WHERE ")
+        sql = self.in_order(self.compile(conform(also.rows, contract)), contract, also.days)
+        delete = f"DELETE FROM {self.name_of(contract)} WHERE ({days}) AND {visitors}"  # noqa: S608 (names come from contracts)
+        return delete, f"{self._into(contract)}\n{sql}"
 
     def in_order(self, sql: str, _contract: type[Table], _days: Days | None) -> str:
         """Return the query whose rows are inserted, sorted where this makes reading few days faster."""

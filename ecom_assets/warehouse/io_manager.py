@@ -191,7 +191,9 @@ class WarehouseIOManager(dg.IOManager):
             metadata["days_held"] = len(days.dates) - len(kept.dates)
             days = kept
         else:
-            written = self._engine.replace(contract, rows, days, self._hooks(context, contract, days))
+            also = obj.also if isinstance(obj, SliceOutput) else None
+            hooks = self._hooks(context, contract, days)
+            written = self._engine.replace(contract, rows, obj.days if also else days, hooks, also)
         took_s = time.monotonic() - started
         self._progress.ended(contract.qualified_name(), written.row_count, took_s)
         if self._log:
@@ -247,7 +249,7 @@ class WarehouseIOManager(dg.IOManager):
         if isinstance(obj, DayByDay):
             return obj.source.rows(obj.days), obj.days
         if isinstance(obj, SliceOutput):
-            return obj.rows, obj.days
+            return obj.rows, obj.written_days
         return obj, _days_of(context) if contract.day_column and context.has_asset_partitions else None
 
     def _add_day_counts(self, context: dg.OutputContext, contract: type[Table]) -> None:

@@ -65,7 +65,12 @@ def test_a_sign_in_restates_the_day_before_with_its_cause_and_amount(shop: Platf
     logged = [(row["restated_date"], row["column_name"], row["difference"], row["cause"]) for row in restated(shop)]
     assert sorted(logged) == sorted((DAY_ONE, name, -1, "identity") for name in VISITORS)
     assert {(row["before_value"], row["after_value"]) for row in restated(shop)} == {(2, 1)}
-    assert [(row["changed_date"], row["changed_count"]) for row in shop.rows(ChangedVisitorDays)] == [(DAY_ONE, 2)]
+    assert [
+        (row["changed_date"], row["visitor_id"], row["changed_count"]) for row in shop.rows(ChangedVisitorDays)
+    ] == [
+        (DAY_ONE, "anon-d1", 0),
+        (DAY_ONE, "ben", 2),
+    ]
 
 
 def test_a_sign_in_that_goes_again_restates_the_day_back(shop: Platform) -> None:

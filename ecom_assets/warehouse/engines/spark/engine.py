@@ -22,6 +22,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import DIALECTS, Dialect, batches_of, conform
+from ecom_assets.tables.received import VisitorRows
 from ecom_assets.warehouse.engine import BATCH_ROWS, Engine, SliceHooks, Written
 from ecom_assets.warehouse.engines.spark.session import SparkAddress, end_session, session_for
 from ecom_assets.warehouse.engines.spark.settings import SparkSettings
@@ -63,6 +64,7 @@ class SparkEngine(Engine):
     """
 
     con: SparkBackend
+    replaces_visitors = False  # a slice is written whole
 
     def __init__(self, settings: Settings) -> None:
         """Take the settings; see `SparkAddress` for the forms of the address."""
@@ -126,7 +128,15 @@ class SparkEngine(Engine):
             raise WarehouseError(f"{self.address} has no table {contract.qualified_name()}; run `ecom run`.")
         return schema
 
-    def _replace(self, contract: type[Table], rows: ir.Table, days: Days | None, hooks: SliceHooks | None) -> Written:
+    def _replace(
+        self,
+        contract: type[Table],
+        rows: ir.Table,
+        days: Days | None,
+        hooks: SliceHooks | None,
+        also: VisitorRows | None,
+    ) -> Written:
+        assert also is None  # noqa: S101 (`replaces_visitors` says so)
         self.ensure(contract)
         rows = conform(rows, contract)
         is_own = self.holds(rows)
