@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import ibis
 import ibis.expr.types as ir
@@ -26,7 +26,17 @@ from ecom_assets.file_lock import file_lock
 from ecom_assets.orders.held_days import DEFAULT_RULE, held_dates
 from ecom_assets.orders.orders import OrderRule
 from ecom_assets.serving.contracts import PublishedSlices
-from ecom_assets.serving.fingerprints import WHOLE, State, data_version, differing, fingerprints, noted, notes_of
+from ecom_assets.serving.fingerprints import (
+    WHOLE,
+    Fingerprint,
+    Slices,
+    State,
+    data_version,
+    differing,
+    fingerprints,
+    noted,
+    notes_of,
+)
 from ecom_assets.serving.reading import EmptyDayMeaning, SourceDays, source_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -215,7 +225,7 @@ def _bring(  # noqa: PLR0913, PLR0917 (what a publication is made of)
         there = noted(target)
         slices = list(_differing(target, tables, here, there))
     attached = source.attached(path)
-    written = _copied(source, attached, slices) if attached else _fetched(source, path, slices, memory_limit)
+    written = _copied(source, attached, slices, here) if attached else _fetched(source, path, slices, memory_limit)
     with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
         target.clear([PublishedSlices])
         target.ensure(PublishedSlices)
@@ -251,7 +261,10 @@ def _rows(source: Engine, table: type[Table], days: Days | None) -> ir.Table:
 
 
 def _copied(
-    source: Engine, attached: AbstractContextManager[str], slices: Iterable[tuple[type[Table], Days | None]]
+    source: Engine,
+    attached: AbstractContextManager[str],
+    slices: Iterable[tuple[type[Table], Days | None]],
+    here: State,
 ) -> int:
     """Copy slices within the engine: in batches through Python, all rows of a table would be in memory at once."""
     written = 0
@@ -259,9 +272,49 @@ def _copied(
         for table, days in slices:
             name, columns = f"{file}.{source.name_of(table)}", source.columns_of(table)
             sql = source.compile(conform(_rows(source, table, days), table))
+            wanted = _of_days(here[table.qualified_name()], days)
+            if sum(rows.row_count for rows in wanted.values()) >= MANY_ROWS:
+                count = _copied_rows(source, table, name, sql, days)
+                if _is_equal(source, table, name, days, wanted):
+                    written += count
+                    continue
             source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
             written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
     return written
+
+
+MANY_ROWS: Final = 20_000
+"""From so many rows on, those that are there already are looked for."""
+
+
+def _of_days(slices: Slices, days: Days | None) -> Slices:
+    """Return the slices of some days; none of all days, which are copied as they are."""
+    return {name: slices[name] for name in map(str, days.dates) if name in slices} if days else {}
+
+
+def _copied_rows(source: Engine, table: type[Table], name: str, sql: str, days: Days | None) -> int:
+    """Copy the rows of some days that are not there yet, and delete those that are no more; return how many came.
+
+    Of days on which few visitors changed, this takes a quarter of the time of all rows. Rows are compared by a hash.
+    """
+    columns, row = source.columns_of(table), source.row_hash(table)
+    of_days = source.where(table, days).removeprefix(" WHERE ")
+    there, fresh = f"SELECT {row} FROM {name} WHERE {of_days}", f"SELECT {row} FROM ({sql})"  # noqa: S608 (names come from contracts)
+    source.execute(f"DELETE FROM {name} WHERE ({of_days}) AND {row} NOT IN ({fresh})")  # noqa: S608 (as above)
+    return source.insert(f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) WHERE {row} NOT IN ({there})")  # noqa: S608 (as above)
+
+
+def _is_equal(source: Engine, table: type[Table], name: str, days: Days | None, wanted: Slices) -> bool:
+    """Return whether a copy has the wanted rows; not if a row is there twice, and was once, or if hashes are equal."""
+    day, row = source.quoted(str(table.day_column)), source.row_hash(table)
+    counts = source.query(
+        f"SELECT {day} AS slice, count(*) AS row_count, sum({row}) AS hash_sum FROM {name}"  # noqa: S608 (as above)
+        f"{source.where(table, days)} GROUP BY 1"
+    )
+    found = {
+        str(each["slice"])[:10]: Fingerprint(int(each["row_count"]), str(int(each["hash_sum"]))) for each in counts
+    }
+    return found == wanted
 
 
 def _fetched(source: Engine, path: Path, slices: Iterable[tuple[type[Table], Days | None]], memory_limit: str) -> int:

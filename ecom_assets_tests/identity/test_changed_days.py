@@ -1,16 +1,17 @@
 """A sign-in changes the visitors of other days: they are computed again, and what was published is restated."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.identity.changes import Held, Move, regrouped_days
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.reconciliation.restatements import RestatementLog
-from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
@@ -159,3 +160,109 @@ def test_a_table_without_days_is_replaced_as_a_whole_however_far_back_a_run_reac
         tables = {name: shop.engine.table(reads.contract) for name, reads in asset.reads.items()}
         rows = asset.output(Days(()), {**shop.rules, **tables, "warehouse": shop.engine}, shop.engine)
         assert not isinstance(rows, SliceOutput), asset.contract.name
+
+
+def outputs(shop: Platform, days: Days) -> dict[str, SliceOutput]:
+    """Run days, and return what each table replaced."""
+    replaced = {}
+    for asset in shop.assets:
+        shop.run(days, only=[asset.contract.name])
+        replaced[asset.contract.name] = shop.output(asset, days)
+        assert shop.engine, "what is left to compute is computed before the next table"
+    return replaced
+
+
+def test_a_sign_in_replaces_the_rows_of_its_visitors_only(shop: Platform) -> None:
+    """Of the three events of the first day two are ben's now; ben's own of that day is read with them, eva's is not."""
+    shop.receive([*FIRST, event("9", "10:00", "d9", "eva")], BOTH)
+    shop.run(Days((DAY_ONE,)))
+    shop.receive([*FIRST, event("9", "10:00", "d9", "eva"), SIGN_IN], BOTH)
+    replaced = outputs(shop, Days((DAY_TWO,)))
+    for name, row_count in {"events": 3, "session_events": 3, "sessions": 3, "first_touches": 1}.items():
+        also = replaced[name].also
+        assert also is not None, name
+        assert (DAY_ONE in also.changed.dates, DAY_ONE in replaced[name].days.dates) == (True, False), name
+        rows = also.rows.to_pyarrow().to_pylist()
+        assert ({row["visitor_id"] for row in rows}, len(rows)) == ({"ben"}, row_count), name
+    assert [row["visitor_id"] for row in shop.rows(Sessions)] == ["ben", "ben", "ben", "ben", "eva"]
+
+
+def test_a_visitor_with_another_id_changes_no_count_of_visits(shop: Platform) -> None:
+    """Device d1 is ben's: on the first day he is on no other, so its visits are as many, and of as many visitors."""
+    first = [event("1", "09:00", "d1"), event("2", "15:00", "d3", "eva")]
+    shop.receive(first, BOTH)
+    shop.run(Days((DAY_ONE,)))
+    shop.receive([*first, SIGN_IN], BOTH)
+    replaced = outputs(shop, Days((DAY_TWO,)))
+    assert DAY_ONE in replaced["engagement_daily"].days.dates, "he may have been counted in the month before"
+    for name in ("journey_transitions", "purchase_revenue_daily", "event_accounting_daily"):
+        assert DAY_ONE not in replaced[name].days.dates, name
+
+
+def test_two_visitors_who_are_one_are_counted_again(shop: Platform) -> None:
+    """On the first day ben was on d2, too: two visitors are one."""
+    shop.receive(FIRST, BOTH)
+    shop.run(Days((DAY_ONE,)))
+    shop.receive([*FIRST, SIGN_IN], BOTH)
+    replaced = outputs(shop, Days((DAY_TWO,)))
+    assert DAY_ONE in replaced["journey_transitions"].days.dates
+
+
+DAY_THREE = DAY_TWO + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("moves", "held", "regrouped"),
+    [
+        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 2}, set()),
+        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 3}, {DAY_TWO}),  # one event stays the device's
+        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 2, (DAY_TWO, "ben"): 1}, {DAY_TWO}),
+        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_TWO, "anon-d1"): 2, (DAY_THREE, "ben"): 1}, {DAY_TWO}),
+        ([Move(DAY_TWO, "anon-d1", "ben", 2)], {(DAY_ONE, "anon-d1"): 1, (DAY_TWO, "anon-d1"): 2}, {DAY_TWO}),
+        (
+            [Move(DAY_TWO, "anon-d1", "ben", 2), Move(DAY_TWO, "anon-d2", "ben", 1)],
+            {(DAY_TWO, "anon-d1"): 2, (DAY_TWO, "anon-d2"): 1},
+            {DAY_TWO},
+        ),
+        (
+            [Move(DAY_TWO, "ann", "anna", 2), Move(DAY_THREE, "ann", "anna", 1)],
+            {(DAY_TWO, "ann"): 2, (DAY_THREE, "ann"): 1},
+            set(),
+        ),
+        ([Move(DAY_TWO, "ben", "ben", 2)], {(DAY_TWO, "ben"): 3}, set()),  # by another step of the rule
+    ],
+)
+def test_visitors_come_together_or_apart(moves: list[Move], held: Held, regrouped: set[date]) -> None:
+    assert regrouped_days(moves, held) == regrouped
+
+
+def test_how_an_event_was_joined_changes_though_its_visitor_stays(shop: Platform) -> None:
+    """At 23:30 on d1, and ben signs in at 00:20: the next on the device. With 00:00 known as well, it is one visit."""
+    first = [event("1", "23:30", "d1"), event("2", "+1 00:20", "d1", "ben")]
+    shop.receive(first, BOTH)
+    shop.run(BOTH)
+    assert joined(shop) == {"1": "next_user", "2": "user"}
+    shop.receive([*first, event("3", "+1 00:00", "d1")], BOTH)
+    shop.run(Days((DAY_TWO,)))
+    assert joined(shop) == {"1": "next_user_of_visit", "2": "user", "3": "next_user_of_visit"}
+
+
+def joined(shop: Platform) -> dict[str, str]:
+    return {row["event_id"]: row["joined_by"] for row in shop.rows(CleanEvents)}
+
+
+def test_a_visitor_of_links_that_came_in_between_waits_for_its_own_run(shop: Platform) -> None:
+    """The run of day two found ben; before its tables were written, day one brought eva, who is nearer."""
+    first, ben, eva = event("1", "09:00", "d1"), event("2", "+1 09:00", "d1", "ben"), event("3", "09:10", "d1", "eva")
+    shop.receive([first], BOTH)
+    shop.run(Days((DAY_ONE,)))
+    shop.receive([first, ben], BOTH)
+    shop.run(Days((DAY_TWO,)), only=["duplicate_events", "identity_links", "identity_aliases", "changed_visitor_days"])
+    assert shop.engine
+    shop.receive([first, ben, eva], BOTH)
+    shop.run(Days((DAY_ONE,)), only=["duplicate_events", "identity_links", "identity_aliases"])
+    assert shop.engine
+    shop.run(Days((DAY_TWO,)), only=["events", "session_events", "session_days", "sessions"])
+    assert {row["visitor_id"] for row in shop.rows(Sessions)} == {"anon-d1", "ben"}, "nobody is lost meanwhile"
+    shop.run(Days((DAY_ONE,)))
+    assert [row["visitor_id"] for row in shop.rows(Sessions)] == ["ben", "eva"]

@@ -1,6 +1,7 @@
 """Publishing reads only the days that were written since, because each writer of a day notes it."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from ecom_assets.warehouse.migration import migrate
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.postgres_server import fresh_database
 from ecom_assets_tests.serving.published_tables import TABLES, Cities, fill, published, seen
-from ecom_assets_tests.warehouse.engines.visits_table import ONE, THREE, TWO, Visits, from_outside
+from ecom_assets_tests.warehouse.engines.visits_table import ONE, THREE, TWO, Visits, from_outside, stored
 
 BEHIND_THE_BACK = "UPDATE mart.visits SET visitor_id = 'not ' || visitor_id WHERE visit_date = DATE '2026-03-01'"
 """A change that the platform did not make and nobody noted: who sees it has read the first of March."""
@@ -63,6 +64,29 @@ def test_a_snapshot_reads_only_days_that_were_written_since(source: Engine, tmp_
     assert snapshot(source, tmp_path / "serving").data_version == first.data_version
     fill(source, {THREE: ["kim"]}, "Riga", "Rom")
     assert snapshot(source, tmp_path / "serving").written_row_count == 1
+
+
+COMES_AND_GOES = [
+    (["ann", "bob"], ["ann", "eva", "kim"], 2),  # two come, one goes
+    (["ann"], ["ann", "ann"], 2),  # a hash cannot tell that one is there twice now: all are written
+    (["ann", "ann", "bob"], ["ann", "bob", "bob"], 3),
+    (["ann"], [], 0),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "written"), COMES_AND_GOES)
+def test_of_a_day_with_many_rows_a_snapshot_writes_those_that_changed(
+    before: list[str], after: list[str], written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecom_assets.serving.snapshot.MANY_ROWS", 1)
+    with closing(new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()) as source:
+        fill(source, {ONE: before, TWO: ["eva"]}, "Riga", "Rom")
+        snapshot(source, tmp_path / "serving")
+        fill(source, {ONE: after}, "Riga", "Rom")
+        published = snapshot(source, tmp_path / "serving")
+    assert published.written_row_count == written
+    with closing(DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()) as copy:
+        assert stored(copy) == sorted([*((ONE, name) for name in after), (TWO, "eva")])
 
 
 @pytest.mark.sampled(1)

@@ -16,7 +16,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.stock import stock_rows
 from ecom_assets.tables.contract import count, text
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import SourceGate
+from ecom_assets.tables.received import SourceGate, VisitorRows
 from ecom_assets.warehouse.day_notes import AbsentDays, EmptyDays, Withdrawals, note_absent, notes_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.migration import changes, migrate
@@ -61,6 +61,33 @@ def test_a_slice_replaces_its_own_days_and_no_others(engine: Engine) -> None:
     written = engine.replace(Visits, from_within(engine, (TWO, "eva"), (TWO, "kim")), Days((TWO,)))
     assert written.row_count == 2
     assert stored(engine) == [(ONE, "ann"), (TWO, "eva"), (TWO, "kim")]
+
+
+@pytest.mark.parametrize("fault", ["", "slice_written"])
+def test_rows_of_a_visitor_on_other_days_are_replaced_with_a_slice(engine: Engine, fault: str) -> None:
+    """Bob of the first day turns out to be eva; ann of the same day is not written again."""
+    if not engine.replaces_visitors:
+        return  # it writes whole days instead
+    engine.replace(
+        Visits, from_outside((ONE, "ann"), (ONE, "bob"), (TWO, "bob"), (THREE, "bob")), Days((ONE, TWO, THREE))
+    )
+    rows = from_within(engine, (ONE, "eva"), (TWO, "kim"))
+    concerned = rows.mutate(visitor_id=(rows.visitor_id == "eva").ifelse("eva", "bob")).select("visitor_id").distinct()
+    also = VisitorRows(rows.filter(rows.visitor_id == "eva"), concerned, Days((ONE,)), Days((ONE,)))
+    if fault:
+        engine.on_step = lambda step: fail_at(step, fault)
+        with pytest.raises(RuntimeError):
+            engine.replace(Visits, rows.filter(rows.visitor_id == "kim"), Days((TWO,)), also=also)
+        assert stored(engine) == [(ONE, "ann"), (ONE, "bob"), (TWO, "bob"), (THREE, "bob")]
+        return
+    written = engine.replace(Visits, rows.filter(rows.visitor_id == "kim"), Days((TWO,)), also=also)
+    assert written.row_count == 2
+    assert stored(engine) == [(ONE, "ann"), (ONE, "eva"), (TWO, "kim"), (THREE, "bob")]
+
+
+def fail_at(step: str, fault: str) -> None:
+    if step == fault:
+        raise RuntimeError(fault)
 
 
 def test_writing_twice_equals_writing_once(engine: Engine) -> None:
