@@ -75,17 +75,18 @@ def identity_links(events: ir.Table, rule: IdentityRule) -> ir.Table:
 
 def _linking(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return events that have a device, with it as `link_device`, whether it `is_device`, and the user it links to."""
-    user = may_link(events, rule).ifelse(events.user_id, ibis.null("string")) if rule.consent else events.user_id
+    user = may_link(events, rule).ifelse(events.user_id, ibis.null("string"))
     events = events.mutate(link_device=device_of(events), link_user=user)
     events = events.filter(events.link_device.notnull())
     return events.mutate(is_device=(events.link_device == events.device_id).fill_null(NO))
 
 
 def may_link(events: ir.Table, rule: IdentityRule) -> ir.BooleanValue:
-    """Return whether clean events have the consent that it takes to link a device to a user."""
+    """Return whether clean events can link a device to a user: no robot's can, nor one without the consent it takes."""
+    is_persons = ~events.is_bot if "is_bot" in events.columns else ibis.literal(value=True)
     if not rule.consent:
-        return ibis.literal(value=True)
-    return text_of(events, f"properties.{rule.consent}").lower().isin(CONSENT).fill_null(NO)
+        return is_persons
+    return is_persons & text_of(events, f"properties.{rule.consent}").lower().isin(CONSENT).fill_null(NO)
 
 
 def first_sign_ins(links: ir.Table, shared: ir.Table) -> ir.Table:

@@ -111,6 +111,18 @@ def test_a_source_session_with_5_users_joins_nobody(shop: Platform) -> None:
     assert shared(shop) == [("source_session", "s", "session_users", 5)]
 
 
+ROBOT = "Mozilla/5.0 (compatible; Googlebot/2.1)"
+
+
+def test_a_robot_that_carries_a_user_links_nobody_and_trips_no_bound(shop: Platform) -> None:
+    """A robot opens pages on d1 as ben: what else is seen on d1 stays the device's, and ben's event ben's."""
+    events = [seen("1", "09:00", "d1"), seen("2", "09:10", "d1", "ben", user_agent=ROBOT)]
+    assert visitors(shop, events) == {"1": "anon-d1", "2": "ben"}
+    crowd = [seen(f"u{n}", "10:00", "d1", f"u{n}", user_agent=ROBOT) for n in range(20)]
+    assert visitors(shop, [*events, seen("3", "09:20", "d1", "ann"), *crowd])["1"] == "ann"
+    assert not shared(shop), "20 users of robots make no shared device"
+
+
 def test_ids_that_look_alike_are_different(shop: Platform) -> None:
     users = ["Ann", "ann", "caf\u00e9", "cafe\u0301", "456", "user-456"]
     actual = visitors(shop, [seen(name, f"09:0{n}", f"d{n}", name) for n, name in enumerate(users)])

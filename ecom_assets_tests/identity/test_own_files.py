@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ecom_assets_tests.command import ecom
@@ -164,3 +165,28 @@ def test_a_device_is_linked_only_where_its_user_agreed(home: Path, segment: tupl
     words = ("funnel", "--events", file, "--mapping", mapping, "--steps", "page_view,purchase", "--json")
     result = ecom(*words, home=home, env={"ECOM_IDENTITY_CONSENT": "consent"}).json
     assert [step["count"] for step in result["steps"]] == [10, 2]
+
+
+@pytest.mark.parametrize("name", ["events.ndjson", "events.parquet"])
+@pytest.mark.parametrize("where", [(), ("--where", "user_agent!=Chrome")], ids=["few columns", "named columns"])
+def test_a_robot_that_carries_a_user_links_nobody_in_a_file(
+    home: Path, tmp_path: Path, name: str, where: tuple[str, ...]
+) -> None:
+    """Two people look, and buy ten minutes later; but what "bought" as ben was a robot."""
+    looked, bought = START.isoformat(), (START + timedelta(minutes=10)).isoformat()
+    rows = [
+        ("1", "d1", None, "page_view", looked, "Firefox"),
+        ("2", "d1", "anna", "purchase", bought, "Firefox"),
+        ("3", "d2", None, "page_view", looked, "Firefox"),
+        ("4", "d2", "ben", "purchase", bought, "Googlebot/2.1"),
+    ]
+    names = ("messageId", "anonymousId", "userId", "event", "timestamp", "agent")
+    text = "\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows)
+    (tmp_path / "events.ndjson").write_text(text, encoding="utf-8")
+    if name.endswith("parquet"):
+        duckdb.sql(f"COPY (FROM '{tmp_path}/events.ndjson') TO '{tmp_path}/events.parquet'")
+    mapping = tmp_path / "segment.yaml"
+    mapping.write_text(f"{SEGMENT}  user_agent: agent\n", encoding="utf-8")
+    words = ("funnel", "--events", str(tmp_path / name), "--mapping", str(mapping), "--steps", "page_view,purchase")
+    answer = ecom(*words, *where, "--json", home=home).json
+    assert [step["count"] for step in answer["steps"]] == [2, 1]

@@ -46,7 +46,7 @@ REPEATED, SIGHTINGS = "repeated_copies", "session_copies"
 """The tables of clean rows whose ids may repeat, and of clean rows of devices with events without a user."""
 SIGHTED = {
     "event_id": "string", "event_type": "string", "event_at": "timestamp", "event_date": "date", "user_id": "string",
-    "anonymous_id": "string", "session_id": "string", "received_date": "date",
+    "anonymous_id": "string", "session_id": "string", "received_date": "date", "user_agent": "string",
 }  # fmt: skip
 COLUMNS = (
     "event_id", "user_id", "anonymous_id", "session_id", "event_type", "product_id", "cart_value", "cart_amount",

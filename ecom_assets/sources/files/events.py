@@ -167,7 +167,12 @@ class FileEvents:
         """
         if self.identity.consent:
             return replace(self, names_step=False)
-        return replace(self, columns=FEW_COLUMNS, keeps_copies=True, named=frozenset(), names_step=False)
+        return replace(self, columns=self._least, keeps_copies=True, named=frozenset(), names_step=False)
+
+    @property
+    def _least(self) -> tuple[str, ...]:
+        """What it takes to say who did what and when: robots, which the user agent tells, link nobody."""
+        return (*FEW_COLUMNS, "user_agent") if self.identity.has_links else FEW_COLUMNS
 
     def with_times(self, funnel: Funnel) -> tuple["FileEvents", StepTimes | None]:
         """Return the same files, checked, and how long their visitors took to each step, found in the same pass.
@@ -194,7 +199,7 @@ class FileEvents:
         wanted = {MADE_OF.get(name, name) for name in wanted}
         if not self.files.is_parquet or wanted - {*ALL_COLUMNS} or self.identity.consent:
             return replace(self, names_step=names_step)
-        columns = tuple(name for name in ALL_COLUMNS if name in {*FEW_COLUMNS, *wanted})
+        columns = tuple(name for name in ALL_COLUMNS if name in {*self._least, *wanted})
         return replace(self, columns=columns, named=frozenset(wanted), names_step=names_step)
 
     def clean(self) -> ir.Table:
@@ -206,6 +211,8 @@ class FileEvents:
             return union_all(ordinary, self._special(self.checked).select(*ordinary.columns))
         events = clean.as_clean_events(self._unique(), self.rule)
         columns = [name for name in CleanEvents.columns if name in (*events.columns, *clean.OF_IDENTITY)]
+        if self.named is not None and "user_agent" not in self.named:
+            columns = [name for name in columns if MADE_OF.get(name, name) != "user_agent"]
         if self.keeps_copies:  # a funnel by visitor, event type and time
             columns = [*STEP_COLUMNS]
         return self._with_visitors(events, columns)
@@ -285,7 +292,8 @@ class FileEvents:
     def _has_alike_copies(self) -> bool:
         """Return whether all copies of an event say the same of who did what and when, so that any of them will do."""
         copies = self._copies.semi_join(self._duplicates.select("event_id").distinct(), "event_id")
-        copies = copies.select("event_id", "event_at", "event_type", "user_id", "anonymous_id", "session_id").distinct()
+        who_and_when = ("event_id", "event_at", "event_type", "user_id", "anonymous_id", "session_id", "user_agent")
+        copies = copies.select(*(name for name in who_and_when if name in copies.columns)).distinct()
         ((is_alike,),) = fetched(self.con, copies.agg(is_alike=copies.count() == copies.event_id.nunique()))
         return bool(is_alike)
 
