@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.assets import CREDIT_ASSETS, conversions
 from ecom_assets.customers.assets import CUSTOMER_ASSETS
 from ecom_assets.customers.contracts import RawCustomers
-from ecom_assets.definitions import event_assets
+from ecom_assets.definitions import event_assets, widened_by_identity
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.assets import LINE_ASSETS
 from ecom_assets.orders.contracts import RawUserOrderLog
@@ -89,7 +89,7 @@ class Platform:
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
-        return [*event_assets(settings)[1:], conversions, *CUSTOMER_ASSETS[1:]]
+        return widened_by_identity([*event_assets(settings)[1:], conversions, *CUSTOMER_ASSETS[1:]])
 
     def receive(self, rows: Iterable[Row], days: Days) -> None:
         """Let the given rows be what arrived on the given days."""
@@ -247,7 +247,8 @@ class ShopPlatform(Platform):
 
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return every asset after raw, in order."""
-        return [*event_assets(settings)[1:], *LINE_ASSETS[1:], conversions, *STAR_ASSETS, *CREDIT_ASSETS]
+        built_on = [*LINE_ASSETS[1:], conversions, *STAR_ASSETS, *CREDIT_ASSETS]
+        return widened_by_identity([*event_assets(settings)[1:], *built_on])
 
     def receive_orders(self, rows: Iterable[Row], days: Days) -> None:
         """Let the given order lines be what arrived on the given days."""
