@@ -178,8 +178,10 @@ CREATE TABLE "mart"."merged_users" (
 CREATE TABLE "staging"."changed_visitor_days" (
   "event_date" DATE NOT NULL,
   "changed_date" DATE NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
   "changed_count" BIGINT NOT NULL,
-  PRIMARY KEY ("event_date", "changed_date")
+  "is_regrouped" BOOLEAN NOT NULL,
+  PRIMARY KEY ("event_date", "changed_date", "visitor_id")
 );
 
 CREATE TABLE "mart"."identities" (
