@@ -94,6 +94,31 @@ def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
     assert out.index("Visitors by stitched:") < out.index("Visitors by user:")
 
 
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("name", ["segment.ndjson", "segment.parquet"])
+@pytest.mark.parametrize("question", [("funnel", "--steps", "page_view,purchase"), ("retention",), ("sessions",)])
+@pytest.mark.parametrize(("own", "other"), [(None, "user"), ("device", "user"), ("user", "stitched")])
+def test_each_of_two_answers_is_that_of_its_rule_alone(  # noqa: PLR0913, PLR0917 (each is a parameter)
+    home: Path, segment: tuple[Path, Path], question: tuple[str, ...], own: str | None, other: str, name: str
+) -> None:
+    """Five of ten people sign in ten minutes later, so that the two rules find other visitors."""
+    file, mapping = segment
+    if name.endswith("parquet"):
+        duckdb.sql(f"COPY (FROM '{file}') TO '{file.with_name(name)}'")
+    words = (*question, "--events", str(file.with_name(name)), "--mapping", str(mapping), "--json")
+    by_own = ("--identity", own) if own else ()
+    both = ecom(*words, *by_own, "--compare-identity", other, home=home).json
+    mine, others = ecom(*words, *by_own, home=home).json, ecom(*words, "--identity", other, home=home).json
+    assert numbers_of(both) == numbers_of(mine)
+    assert numbers_of(both["compared"]) == numbers_of(others)
+    assert numbers_of(mine) != numbers_of(others)
+
+
+def numbers_of(answer: dict[str, Any]) -> list[Any]:
+    """Return what differs by the visitors."""
+    return [answer.get(name) for name in ("steps", "cohorts", "visitors", "sessions")]
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -131,11 +131,17 @@ class FileEvents:
         files = RecordFiles.open(con.con, paths, mapping, settings.timezone)
         files = Currencies.from_settings(settings).of_events(files)
         opened = cls(con, files, mapping, settings)
-        return opened.by(identity_rule(settings))
+        rule = identity_rule(settings)
+        return replace(opened, identity=rule, coded=opened._coded_by(rule))
 
     def by(self, identity: IdentityRule) -> "FileEvents":
-        """Return the same files, whose visitors are found by a rule."""
-        return replace(self, identity=identity, coded=self._coded_by(identity))
+        """Return the same files, whose visitors are found by a rule; nothing is kept of what another one found."""
+        if identity == self.identity:
+            return self
+        return replace(
+            self, identity=identity, coded=self._coded_by(identity), check=None,
+            columns=ALL_COLUMNS, named=None, keeps_copies=False, names_step=True,
+        )  # fmt: skip
 
     def _coded_by(self, identity: IdentityRule) -> CodedFiles | None:
         if not (self.files.is_parquet and self.rule == DEFAULT_RULE):

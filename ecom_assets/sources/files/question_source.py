@@ -23,6 +23,7 @@ from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.orders.orders import OrderRule, classify, user_order_log
+from ecom_assets.questions.identity import identity_rule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.events import FileEvents, needs_few_columns, without_erased
@@ -179,17 +180,16 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
         identity: IdentityRule | None = None,
     ) -> Iterator["OpenFileEvents"]:
         """Open the events with the columns that a question names, None for all, and their visitors by a rule."""
+        self.identify_by(identity)  # first, as columns are read for a rule
         self.name_columns(columns)
-        if identity is not None:
-            self.identify_by(identity)
         yield OpenFileEvents(self)
 
     def name_columns(self, columns: Sequence[str] | None) -> None:
         """Note which columns a question names, so that others need not be read."""
 
     @abstractmethod
-    def identify_by(self, identity: IdentityRule) -> None:
-        """Find visitors by another rule.
+    def identify_by(self, identity: IdentityRule | None) -> None:
+        """Find visitors by another rule, or by that of the settings if None, whatever was asked before.
 
         Raises:
             UsageError: They have no visitors to find.
@@ -240,9 +240,9 @@ class EventFileSource(RecordFileSource[FileEvents]):
             beneath = READS if self.of_sessions else ()
             self.files = self.files.naming([*beneath, *(name for name in columns if name not in self.of_sessions)])
 
-    def identify_by(self, identity: IdentityRule) -> None:
-        """Find visitors by another rule."""
-        self.files = self.files.by(identity)
+    def identify_by(self, identity: IdentityRule | None) -> None:
+        """Find visitors by another rule, or by that of the settings."""
+        self.files = self.files.by(identity or identity_rule(self.settings))
 
     def step_times(self, funnel: Funnel) -> StepTimes | None:
         """Return how long visitors took to each step of a funnel, found in the pass that checks the rows."""
@@ -267,12 +267,14 @@ class OrderFileSource(RecordFileSource[FileOrders]):
         """
         raise UsageError("--segment is about what visitors did, which orders do not have; ask with --events PATH.")
 
-    def identify_by(self, identity: IdentityRule) -> NoReturn:  # noqa: ARG002 (as of the other sources)
+    def identify_by(self, identity: IdentityRule | None) -> None:
         """Refuse identity rules.
 
         Raises:
             UsageError: Orders have customers, and no devices.
         """
+        if identity is None:
+            return
         raise UsageError("--identity is about devices, which orders do not have; ask with --events PATH.")
 
     def clean(self) -> ir.Table:
