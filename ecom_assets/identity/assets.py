@@ -6,6 +6,7 @@ table that is computed from clean events: see docs/adr/0030.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 import ibis
@@ -121,16 +122,13 @@ def clean_events_asset(late_days: int) -> TableAsset:
         only_visitors: ir.Table | None,
     ) -> ir.Table:
         """Give each clean event its visitor."""
+        cleaned = partial(clean.clean_events, raw_events, duplicate_events, cleaning_rule)
         known = KnownIds(links_around(identity_links, identity_rule, days), shared_ids, merged_users)
         if not identity_rule.has_links:
-            found = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days.widened(before=1, after=1))
-            rows = with_visitors(found, known, identity_rule).select(*CleanEvents.columns)
-            return rows.filter(days.contain(rows.event_date))
-        of_run, others = (Days.from_dates(chosen) for chosen in _split(days, run_days))
-        parts = []
-        if of_run.dates:
-            found = clean.clean_events(raw_events, duplicate_events, cleaning_rule, of_run)
-            parts.append(with_visitors(found, known, identity_rule))
+            rows = with_visitors(cleaned(days.widened(before=1, after=1)), known, identity_rule)
+            return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
+        of_run, others = _split(days, run_days)
+        parts = [with_visitors(cleaned(of_run), known, identity_rule)] if of_run.dates else []
         if others.dates:
             found = _stored_events(warehouse, others, only_visitors)
             parts.append(_with_other_visitors(found, known, identity_rule, only_visitors))
@@ -139,9 +137,10 @@ def clean_events_asset(late_days: int) -> TableAsset:
     return events
 
 
-def _split(days: Days, run_days: Days) -> tuple[set[date], set[date]]:
+def _split(days: Days, run_days: Days) -> tuple[Days, Days]:
     """Return those of some days that a run cleans, and those of which only visitors change."""
-    return set(days.dates) & set(run_days.dates), set(days.dates) - set(run_days.dates)
+    own = set(days.dates) & set(run_days.dates)
+    return Days.from_dates(own), Days.from_dates(set(days.dates) - own)
 
 
 def _stored_events(warehouse: Engine, days: Days, only_visitors: ir.Table | None) -> ir.Table:
