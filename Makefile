@@ -118,12 +118,13 @@ segment: .segment/done ## Segment's own libraries from npm, for tests of the col
 	@command -v npm >/dev/null || { echo "npm is missing: tests with Segment's libraries for pages and Node will be skipped"; exit 0; }; \
 		mkdir -p .segment && cp $< .segment && npm install --prefix .segment --silent --no-audit --no-fund --no-package-lock && touch $@
 
-kafka: .kafka/done ## a real Kafka broker, for the slow tests of the stream (needs mvn and Java 17)
+kafka: .kafka/done ## a real Kafka broker, Connect and Spark's source, for the slow tests of the stream (needs mvn and Java 17)
 
 .kafka/done: ecom_assets_tests/stream/pom.xml
 	@command -v mvn >/dev/null || { test "$$(id -u)" = 0 && apt-get -qq update && apt-get -qq install -y maven >/dev/null; } \
 		|| { echo "Maven is missing: install it with Java 17, then run make kafka again"; exit 1; }
-	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/.kafka/libs
+	@for part in libs connect spark; do \
+		mvn -q -B -f $< -P $$part dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/.kafka/$$part || exit 1; done
 	@touch $@
 
 UV_LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate

@@ -37,7 +37,8 @@ def status(as_json: Json = False) -> None:
     settings = load_settings()
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
-        typer.echo("[]" if as_json else f"There is no warehouse yet at {engine.address}; run `ecom run`.")
+        lines = [f"There is no warehouse yet at {engine.address}; run `ecom run`.", *_stream_lines(settings)]
+        typer.echo("[]" if as_json else "\n".join(lines))
         return
     prepare_dagster_home(settings)
     with closing(engine.open()), dg.DagsterInstance.get() as instance:

@@ -1,6 +1,5 @@
 """`ecom stream`: take events, orders or customers from Kafka topics into a landing folder."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,8 +8,8 @@ from ecom_assets.cli.options import OwnData
 from ecom_assets.cli.platform_run import settings_of
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.home import close_to_others
-from ecom_assets.settings.settings import Settings, own_places
-from ecom_assets.sources.landing import StreamKind, address_of, landing_folder, stream_folder
+from ecom_assets.settings.settings import own_places
+from ecom_assets.sources.landing import StreamKind, address_of
 
 
 def stream(
@@ -31,7 +30,7 @@ def stream(
     ] = False,
 ) -> None:
     """Take events from Kafka topics into the landing folder, until Ctrl-C; several processes share the partitions."""
-    from ecom_assets.stream.address import StreamAddress  # noqa: PLC0415 (the client is optional)
+    from ecom_assets.stream.address import StreamAddress, stream_landing  # noqa: PLC0415 (the client is optional)
     from ecom_assets.stream.health import shown  # noqa: PLC0415 (as above)
     from ecom_assets.stream.running import opened_stream, run_until_stopped  # noqa: PLC0415 (as above)
 
@@ -41,7 +40,7 @@ def stream(
     source = StreamAddress.parse(address or address_of(settings, kind), kind)
     if mapping:
         settings = settings.model_copy(update={f"{kind}_mapping": mapping})
-    landing = _landing_of(settings, kind, address)
+    landing = stream_landing(settings, kind, address)
     close_to_others(own_places(settings), settings.home)
     with (
         opened_stream(settings, source, landing, accepts_reset=accept_reset) as opened,
@@ -51,9 +50,3 @@ def stream(
         said = f"{kind.title()} of {names} land in {landing}; state: {health or 'none'}; stop it with Ctrl-C."
         typer.echo(said, err=True)
         run_until_stopped(opened)
-
-
-def _landing_of(settings: Settings, kind: StreamKind, address: str) -> Path:
-    if kind != "events":
-        return stream_folder(settings, kind)
-    return landing_folder(settings if settings.events else settings.model_copy(update={"events": address}))

@@ -6,7 +6,7 @@ from typing import Final
 
 from ecom_assets.errors import SettingError, UsageError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.landing import STREAM, StreamKind
+from ecom_assets.sources.landing import STREAM, StreamKind, landing_folder, stream_folder
 
 FIXED: Final = {
     "enable.auto.commit": "false",
@@ -41,6 +41,17 @@ class StreamAddress:
         if "@" in brokers:
             raise UsageError("Give user and password of the brokers in the file ECOM_STREAM_CONFIG_FILE.")
         return cls(brokers, names, kind)
+
+
+def stream_landing(settings: Settings, kind: StreamKind, address: str) -> Path:
+    """Return where the messages of an address land; without one, those of the settings.
+
+    Raises:
+        UsageError: The settings name no folder that events can be added to.
+    """
+    if kind != "events":
+        return stream_folder(settings, kind)
+    return landing_folder(settings if settings.events else settings.model_copy(update={"events": address}))
 
 
 def client_settings(settings: Settings, address: StreamAddress) -> dict[str, str]:

@@ -14,10 +14,11 @@ from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import make_folder
-from ecom_assets.sources.stream_ledger import LedgerEntry, note_topic_id, noted_topic_id
+from ecom_assets.sources.stream_ledger import LedgerEntry, noted_topic_id
 from ecom_assets.stream.batch import MS_OF_S, Batch, Partition, PartitionReader
+from ecom_assets.stream.beginning import ASSIGN_PATIENCE_S, begin_partition
 from ecom_assets.stream.publishing import BatchPublisher, OvertakenError
-from ecom_assets.stream.topic_ids import BrokerDownError, TopicIds, TopicMissingError
+from ecom_assets.stream.topic_ids import BrokerDownError, StreamTopics, TopicMissingError
 
 with packages_of("kafka", "`ecom stream`"):
     from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -25,8 +26,6 @@ with packages_of("kafka", "`ecom stream`"):
 MOST_AT_ONCE: Final = 10_000
 POLL_S: Final = 0.1
 RETRY_S: Final = 1.0
-ASSIGN_PATIENCE_S: Final = 240.0
-"""Below the five minutes after which the group gives the partitions to others."""
 WATERMARK_S: Final = 10.0
 START_PATIENCE_S: Final = 60.0
 """How long a process that begins waits for brokers that it does not know, which may be coming up beside it."""
@@ -51,18 +50,6 @@ class StreamCounts:
     """Messages that the broker deleted before they were read, by topic and partition."""
 
 
-@dataclass(frozen=True)
-class StreamTopics:
-    """The topics of a stream.
-
-    With `accepts_reset`, those that were created again, and partitions that lost their end, are read as they are now.
-    """
-
-    names: tuple[str, ...]
-    ids: TopicIds
-    accepts_reset: bool = False
-
-
 class TopicStream:
     """Reads topics into a landing folder until it is stopped."""
 
@@ -85,10 +72,7 @@ class TopicStream:
         self._publisher = publisher
         self._topics = topics
         self._ids = dict(self._first_ids())
-        if topics.accepts_reset:
-            for topic, found in self._ids.items():
-                note_topic_id(publisher.landing, topic, found)
-        self._require_same_topics(self._ids)
+        topics.begin(publisher.landing, self._ids)
         self._is_stopping = False
         self._is_paused = False
         self._retry_at = 0.0
@@ -243,28 +227,10 @@ class TopicStream:
     def _entry(self, partition: Partition) -> LedgerEntry:
         """Return where a partition is to be read from, and note what retention has deleted before."""
         low, high = self._watermarks(partition)
-        ledger = self._publisher.ledger(partition)
-        with ledger.locked(ASSIGN_PATIENCE_S):
-            entry = ledger.settled()
-            if entry is None:
-                start = low if self._settings.stream_start == "earliest" else high
-                entry = LedgerEntry(partition.topic, start)
-                ledger.write(entry)
-            if entry.next_offset < low:
-                structlog.get_logger(__name__).error(
-                    "messages_lost", partition=str(partition), first=entry.next_offset, end=low
-                )
-                entry = entry.after_loss(low)
-                ledger.write(entry)
-            if entry.next_offset > high and self._topics.accepts_reset:
-                entry = LedgerEntry(partition.topic, high, entry.lost)
-                ledger.write(entry)
-            if entry.next_offset > high:
-                raise SourceError(
-                    f"{partition} ends at offset {high}, but was read up to {entry.next_offset}: it lost its end; if "
-                    "what the brokers have now is right, run `ecom stream --accept-reset` once."
-                )
-        return entry
+        return begin_partition(
+            self._publisher.ledger(partition), partition.topic, (low, high), self._settings.stream_start,
+            accepts_reset=self._topics.accepts_reset,
+        )  # fmt: skip
 
     def _watermarks(self, partition: Partition) -> tuple[int, int]:
         own = TopicPartition(partition.topic, partition.number)
@@ -304,22 +270,7 @@ class TopicStream:
                 time.sleep(RETRY_S)
 
     def _check_topics(self) -> None:
-        try:
-            ids = self._topics.ids(self._topics.names)
-        except TopicMissingError as error:  # of a broker that has just come up, or until the topic is created again
-            raise BrokerDownError(str(error)) from error
-        self._require_same_topics(ids)
-
-    def _require_same_topics(self, ids: Mapping[str, str]) -> None:
-        for topic, found in ids.items():
-            noted = noted_topic_id(self.landing, topic)
-            if noted is None:
-                note_topic_id(self.landing, topic, found)
-            elif noted != found:
-                raise SourceError(
-                    f"The topic {topic} was deleted and created again, so its offsets start again; if that was meant, "
-                    "run `ecom stream --accept-reset` once."
-                )
+        self._topics.check(self.landing)
 
     def _note_client_error(self, error: KafkaError) -> None:
         self._note(error.str())

@@ -13,10 +13,10 @@ from ecom_assets.sources.files.mapping import RecordMapping, load_mapping, load_
 from ecom_assets.sources.landed_rows import CustomerMapper, Mapper, MessageMapper
 from ecom_assets.sources.landing import StreamKind
 from ecom_assets.stream.address import StreamAddress, client_settings
-from ecom_assets.stream.consumer import StreamTopics, TopicStream
+from ecom_assets.stream.consumer import TopicStream
 from ecom_assets.stream.decoding import PlainDecoder, RegistryDecoder
 from ecom_assets.stream.publishing import BatchPublisher
-from ecom_assets.stream.topic_ids import TopicIds, ids_of_brokers
+from ecom_assets.stream.topic_ids import StreamTopics, TopicIds, ids_of_brokers
 from ecom_assets.warehouse.local import plain_connection
 
 
@@ -35,14 +35,24 @@ def opened_stream(
         EcomError: A setting or a mapping is wrong, or the topics cannot be read.
     """
     config = client_settings(settings, address)
+    with opened_publisher(settings, address.kind, landing) as publisher:
+        topics = StreamTopics(address.topics, topic_ids or ids_of_brokers(config), accepts_reset)
+        yield TopicStream(settings, config, topics, publisher)
+
+
+@contextmanager
+def opened_publisher(settings: Settings, kind: StreamKind, landing: Path) -> Iterator[BatchPublisher]:
+    """Open what writes batches into a landing folder, and the engine that maps their messages.
+
+    Raises:
+        EcomError: A setting or a mapping is wrong.
+    """
     registry = settings.stream_registry_url.get_secret_value()
     decoder = RegistryDecoder(registry, settings.stream_unknown_schema_s) if registry else PlainDecoder()
     con = plain_connection(settings.memory_limit)
     try:
-        mapper, mapped_by = _mapper_of(settings, address.kind, con)
-        publisher = BatchPublisher(landing, mapper, decoder, mapped_by)
-        topics = StreamTopics(address.topics, topic_ids or ids_of_brokers(config), accepts_reset)
-        yield TopicStream(settings, config, topics, publisher)
+        mapper, mapped_by = _mapper_of(settings, kind, con)
+        yield BatchPublisher(landing, mapper, decoder, mapped_by)
     finally:
         con.close()
 

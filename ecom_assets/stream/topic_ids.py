@@ -2,10 +2,13 @@
 
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.optional_imports import packages_of
+from ecom_assets.sources.stream_ledger import note_topic_id, noted_topic_id
 
 with packages_of("kafka", "`ecom stream`"):
     from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -30,6 +33,53 @@ class TopicMissingError(SourceError):
         """Name the topic, and what the brokers say."""
         super().__init__(f"The topic {topic} cannot be read ({reason}); check its name.")
         self.topic = topic
+
+
+@dataclass(frozen=True)
+class StreamTopics:
+    """The topics of a stream.
+
+    With `accepts_reset`, those that were created again, and partitions that lost their end, are read as they are now.
+    """
+
+    names: tuple[str, ...]
+    ids: TopicIds
+    accepts_reset: bool = False
+
+    def begin(self, landing: Path, ids: Mapping[str, str]) -> None:
+        """Note the ids of topics that are read for the first time, or again by consent.
+
+        Raises:
+            SourceError: A topic was created again.
+        """
+        if self.accepts_reset:
+            for topic, found in ids.items():
+                note_topic_id(landing, topic, found)
+        self._require_same(landing, ids)
+
+    def check(self, landing: Path) -> None:
+        """Ask the brokers whether the topics are still the same.
+
+        Raises:
+            SourceError: A topic was created again.
+            BrokerDownError: The brokers do not answer.
+        """
+        try:
+            ids = self.ids(self.names)
+        except TopicMissingError as error:  # of a broker that has just come up, or until the topic is created again
+            raise BrokerDownError(str(error)) from error
+        self._require_same(landing, ids)
+
+    def _require_same(self, landing: Path, ids: Mapping[str, str]) -> None:
+        for topic, found in ids.items():
+            noted = noted_topic_id(landing, topic)
+            if noted is None:
+                note_topic_id(landing, topic, found)
+            elif noted != found:
+                raise SourceError(
+                    f"The topic {topic} was deleted and created again, so its offsets start again; if that was meant, "
+                    "run `ecom stream --accept-reset` once."
+                )
 
 
 def ids_of_brokers(config: Mapping[str, str]) -> TopicIds:

@@ -1,5 +1,6 @@
 """Events from a table of Snowflake: the rows that a file of them gives, whatever types the columns have."""
 
+import re
 from contextlib import closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -98,6 +99,27 @@ def test_the_shipped_table_gives_times_money_and_json(account: SnowflakeEngine, 
     assert (actual["e2"]["cart_value"], str(actual["e2"]["cart_amount"])) == ("20.00", "20.00")
     assert actual["e1"]["properties"] == '{"a":[1,2]}'
     assert (actual["e1"]["event_date"], actual["e1"]["received_date"]) == (date(2026, 3, 28), date(2026, 3, 29))
+
+
+def test_what_snowflakes_kafka_connector_fills_is_read_by_the_view_of_the_page(
+    account: SnowflakeEngine, snowflake_url: str, home: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "stream.md").read_text(encoding="utf-8")
+    (view,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    account.execute("CREATE SCHEMA IF NOT EXISTS sales")
+    account.execute("CREATE TABLE sales.shop_events (record_metadata VARIANT, record_content VARIANT)")
+    account.execute(
+        """INSERT INTO sales.shop_events SELECT PARSE_JSON(column1), PARSE_JSON(column2) FROM VALUES (
+        '{"topic": "shop.events", "partition": 0, "offset": 7, "CreateTime": 1774744500000}',
+        '{"event_id": "e1", "user_id": "ann", "event_type": "purchase", "event_timestamp": "2026-03-28T10:00:00+02:00",
+          "cart_value": 19.99, "properties": {"a": [1, 2]}}')"""
+    )
+    account.execute(view.replace("ECOMMERCE_EVENTS", "sales.ecommerce_events").replace("SHOP", "sales.SHOP"))
+    with closing(EventTable(settings_of(home, address(snowflake_url)), now=lambda: NOON)) as table:
+        [row] = table.rows(DAYS).to_pyarrow().to_pylist()
+    assert (row["event_id"], row["user_id"], str(row["cart_amount"])) == ("e1", "ann", "19.99")
+    assert (row["event_at"].hour, row["received_at"].isoformat()) == (8, "2026-03-29T00:35:00")
+    assert row["properties"] == '{"a":[1,2]}'
 
 
 @pytest.mark.sampled(1)

@@ -1,19 +1,24 @@
 """A real Apache Kafka broker (KRaft, one node) in a process of its own, which tests stop and kill."""
 
+import json
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from ecom_assets_tests.ports import free_port
+from ecom_assets_tests.stream.streamed import TOPIC, event
 
 JARS: Final = Path(__file__).parents[2] / ".kafka"
 """Where `make kafka` puts the broker's jars."""
@@ -102,3 +107,51 @@ class KafkaBroker:
 def _java(*words: str, log: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     command = ["java", "-Xmx512m", "-cp", f"{JARS}/libs/*", *words]
     return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def producer(broker: KafkaBroker, **config: str) -> Producer:
+    """Return a client that sends, and doubles nothing by repeating."""
+    return Producer({"bootstrap.servers": broker.address, "enable.idempotence": True, "log_level": 0, **config})
+
+
+def produce(to: Producer, name: str, partition: int) -> None:
+    """Hand an event to a client, once the client has room for it."""
+    while True:
+        try:
+            to.produce(TOPIC, json.dumps(event(name)).encode(), partition=partition)
+        except BufferError:
+            to.poll(0.1)  # the broker is down
+        else:
+            return
+
+
+def send(to: Producer, ids: list[str], partition: int = 0) -> None:
+    """Send events, and wait until the broker has them."""
+    for name in ids:
+        produce(to, name, partition)
+    assert to.flush(60) == 0
+
+
+@contextmanager
+def shop_that_sends(broker: KafkaBroker) -> Iterator[list[str]]:
+    """Send events to both partitions while the block runs; yield the list of their ids, which grows."""
+    sender = producer(broker, **{"message.timeout.ms": "300000", "reconnect.backoff.max.ms": "500"})
+    sent: list[str] = []
+    is_over = threading.Event()
+
+    def shop() -> None:
+        while not is_over.is_set():
+            ids = [f"e{len(sent) + number}" for number in range(50)]
+            for number, name in enumerate(ids):
+                produce(sender, name, partition=number % 2)
+            sent.extend(ids)
+            sender.poll(0.05)
+
+    thread = threading.Thread(target=shop)
+    thread.start()
+    try:
+        yield sent
+    finally:
+        is_over.set()
+        thread.join()
+    assert sender.flush(120) == 0

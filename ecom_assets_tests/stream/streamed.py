@@ -128,3 +128,11 @@ def steps_until(stream: TopicStream, is_over: Callable[[], bool], within_s: floa
     while not is_over():
         assert time.monotonic() < end, stream.counts
         stream.step()
+
+
+def wait_for(home: StreamHome, ids: set[str], log: Path, within_s: float = 120) -> None:
+    """Wait until just these events have landed; the log of who lands them says why not."""
+    end = time.monotonic() + within_s
+    while set(home.ids()) != ids:
+        assert time.monotonic() < end, (len(ids - set(home.ids())), log.read_text()[-2000:])
+        time.sleep(0.5)

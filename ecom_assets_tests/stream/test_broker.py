@@ -4,64 +4,25 @@ import json
 import random
 import signal
 import subprocess
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from playwright.sync_api import expect, sync_playwright
 
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets_tests.api.served import serving
 from ecom_assets_tests.command import ECOM, FEW_TABLES, ecom, environment
 from ecom_assets_tests.hypothesis_settings import seeds
-from ecom_assets_tests.stream.broker import JARS, KafkaBroker
-from ecom_assets_tests.stream.streamed import TOPIC, StreamHome, event, read, steps_until
+from ecom_assets_tests.stream.broker import KafkaBroker, producer, send, shop_that_sends
+from ecom_assets_tests.stream.streamed import TOPIC, StreamHome, event, read, steps_until, wait_for
 from ecom_assets_tests.test_ui import ARGUMENTS, CHROMIUM
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kafka")]
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[KafkaBroker]:
-    assert (JARS / "libs").exists(), "run `make kafka`, which puts the broker's jars there"
-    broker = KafkaBroker(tmp_path / "kafka")
-    broker.start()
-    broker.create(TOPIC)
-    yield broker
-    broker.kill()
-
-
-@pytest.fixture
-def home(tmp_path: Path, broker: KafkaBroker) -> StreamHome:
-    (tmp_path / "home").mkdir()
-    return StreamHome(tmp_path / "home", broker.address)
-
-
-def producer(broker: KafkaBroker, **config: str) -> Producer:
-    return Producer({"bootstrap.servers": broker.address, "enable.idempotence": True, "log_level": 0, **config})
-
-
-def produce(to: Producer, name: str, partition: int) -> None:
-    """Hand an event to a client, once the client has room for it."""
-    while True:
-        try:
-            to.produce(TOPIC, str(event(name)).replace("'", '"').encode(), partition=partition)
-        except BufferError:
-            to.poll(0.1)  # the broker is down
-        else:
-            return
-
-
-def send(to: Producer, ids: list[str], partition: int = 0) -> None:
-    for name in ids:
-        produce(to, name, partition)
-    assert to.flush(60) == 0
 
 
 @dataclass
@@ -94,45 +55,22 @@ class StreamProcess:
         assert self.process.wait(60) == 0
 
 
-def wait_for(home: StreamHome, ids: set[str], log: Path, within_s: float = 120) -> None:
-    end = time.monotonic() + within_s
-    while set(home.ids()) != ids:
-        assert time.monotonic() < end, (len(ids - set(home.ids())), log.read_text()[-2000:])
-        time.sleep(0.5)
-
-
 def _story(broker: KafkaBroker, home: StreamHome, kill_count: int, seed: int) -> None:
     """Kill streams and the broker at random moments while a shop goes on sending."""
     dice = random.Random(seed)  # noqa: S311 (whom to kill, and when)
     log = home.folder / "stream.log"
-    sender = producer(broker, **{"message.timeout.ms": "300000", "reconnect.backoff.max.ms": "500"})
-    sent: list[str] = []
-    is_over = threading.Event()
-
-    def shop() -> None:
-        while not is_over.is_set():
-            ids = [f"e{len(sent) + number}" for number in range(50)]
-            for number, name in enumerate(ids):
-                produce(sender, name, partition=number % 2)
-            sent.extend(ids)
-            sender.poll(0.05)
-
-    thread = threading.Thread(target=shop)
-    thread.start()
     streams = [StreamProcess.start(home, log) for _ in range(2)]
-    for number in range(kill_count):
-        time.sleep(dice.uniform(0.3, 4))
-        if number % 5 == 4:
-            broker.kill()
-            time.sleep(dice.uniform(0, 2))
-            broker.start()
-        else:
-            victim = dice.randrange(2)
-            streams[victim].kill()
-            streams[victim] = StreamProcess.start(home, log)
-    is_over.set()
-    thread.join()
-    assert sender.flush(120) == 0
+    with shop_that_sends(broker) as sent:
+        for number in range(kill_count):
+            time.sleep(dice.uniform(0.3, 4))
+            if number % 5 == 4:
+                broker.kill()
+                time.sleep(dice.uniform(0, 2))
+                broker.start()
+            else:
+                victim = dice.randrange(2)
+                streams[victim].kill()
+                streams[victim] = StreamProcess.start(home, log)
     wait_for(home, set(sent), log)
     for stream in streams:
         stream.end()
