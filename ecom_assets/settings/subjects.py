@@ -198,7 +198,8 @@ class OrderGateSettings(BaseSettings):
     order_gate: Literal["auto", "day", "run"] = Field(
         "auto",
         description="What ECOM_ORDER_CUSTOMERS_OVER evaluates: each day, or a run's orders as one; auto: each day "
-        "where orders come as daily reports (landing folders, an API), nothing of a stream, else as one",
+        "where orders come as daily reports (landing folders, an API), nothing of a stream or of ecom extract, "
+        "else as one",
     )
 
 

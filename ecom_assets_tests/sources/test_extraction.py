@@ -16,6 +16,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from ecom_assets.definitions import checks
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.extraction.definition import FOLDER
 from ecom_assets.sources.extraction.landing import STATE, ApiDocument, LandingFolder
 from ecom_assets.sources.files.mapping import load_order_mapping
@@ -367,6 +369,23 @@ def test_a_list_that_is_not_in_the_order_of_changes_is_read_to_its_end(shop: Sho
     folder = tmp_path / "shop"
     assert counts(extract(shop, folder, "--json")) == (250, 0)
     assert counts(extract(shop, folder, "--json")) == (0, 0)
+
+
+def test_a_quiet_night_is_no_incomplete_report(tmp_path: Path) -> None:
+    """Three customers or fewer would hold a report back; here only two orders have changed."""
+    with LandingFolder.opened(tmp_path / "shop", "https://shop.example.com") as folder:
+        for number in (1, 2):
+            content = order(number, "2026-10-02T08:00:00")
+            document = ApiDocument.from_content(str(number), content["date_modified_gmt"], content)
+            folder.land("orders", [document], date(2026, 10, 2), None)
+
+    def gates(place: Path) -> set[str]:
+        found = checks(Settings(home=tmp_path, orders=str(place), orders_mapping="woocommerce"))
+        return {"report_has_enough_customers", "no_order_day_is_held"} & {check.name for check in found}
+
+    assert gates(tmp_path / "shop") == set()
+    (tmp_path / "shop" / STATE).unlink()
+    assert gates(tmp_path / "shop") == {"report_has_enough_customers"}
 
 
 def test_what_was_removed_as_too_old_does_not_come_back(shop: ShopApi, tmp_path: Path) -> None:

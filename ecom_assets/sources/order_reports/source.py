@@ -13,6 +13,7 @@ from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
+from ecom_assets.sources.extraction.landing import STATE
 from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import in_landing_folders, split_places
@@ -54,14 +55,20 @@ def checks_days(settings: Settings) -> bool:
     """Return whether each day of orders is checked separately: by default, if orders arrive as daily reports."""
     if settings.order_gate != "auto":
         return settings.order_gate == "day"
-    if is_stream(settings, "orders"):
+    if _come_one_by_one(settings):
         return False
     return not settings.orders or all(in_landing_folders(path) for path in orders_place(settings))
 
 
 def has_order_reports(settings: Settings) -> bool:
-    """Return whether orders come as reports, which can be incomplete; those of a stream come one by one."""
-    return settings.order_gate != "auto" or not is_stream(settings, "orders")
+    """Return whether orders come as reports, which can be incomplete."""
+    return settings.order_gate != "auto" or not _come_one_by_one(settings)
+
+
+def _come_one_by_one(settings: Settings) -> bool:
+    """Return whether there is no report of orders: a stream, or what has changed in the API of a shop."""
+    places = orders_place(settings)
+    return is_stream(settings, "orders") or bool(places and all((Path(place) / STATE).is_file() for place in places))
 
 
 def checked_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
