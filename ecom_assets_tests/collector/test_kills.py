@@ -136,7 +136,7 @@ def test_a_full_disk_is_answered_503_and_nothing_is_lost(running: CollectProcess
 
 
 def test_a_disk_that_fills_within_a_group_keeps_what_was_acknowledged(running: CollectProcess) -> None:
-    _limit_files(running, 4_000)
+    _limit_files(running, 8_000)
     events = [{**_event(str(number)), "note": "x" * 1_500} for number in range(100)]
     acknowledged = [event["event_id"] for event in events if running.post(event).status_code == 200]
     assert 0 < len(acknowledged) < 100
