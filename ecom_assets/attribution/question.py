@@ -76,11 +76,12 @@ class AttributionQuestion(Question):
     lookback: Duration = field(
         duration_text(AttributionRule.lookback_s), "Visits count for",
         f"How long before a purchase a visit counts, {DURATIONS}", hint="30d", about=("look-back", "duration"),
+        suggests="durations",
     )  # fmt: skip
     half_life: Duration = field(
         duration_text(AttributionRule.half_life_s), "Weight halves in",
         f"In which a visit's weight halves, with time_decay, {DURATIONS}", hint="7d", about=("half-life",),
-        group="counting",
+        group="counting", suggests="durations",
     )  # fmt: skip
     two_touches: Annotated[str, TWO] = field(
         AttributionRule.two_touches, "Two visits of a shape",

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from typing import Any, Final, get_args
+from zoneinfo import available_timezones
 
 from ecom_assets.attribution.contracts import SessionColumns
 from ecom_assets.attribution.session_columns import READS
@@ -63,6 +65,10 @@ NOT_CHOSEN: Final = frozenset(
     }
 )
 """Columns that no shop asks about: they can be typed."""
+USUAL_DURATIONS: Final = {
+    "30m": "30 minutes", "1h": "1 hour", "1d": "1 day", "3d": "3 days", "7d": "7 days", "14d": "14 days",
+    "30d": "30 days", "90d": "90 days",
+}  # fmt: skip
 NUMBERS: Final = ("decimal", "int64", "float64")
 
 
@@ -257,7 +263,15 @@ def lists_offered(
         "columns": [*columns],
         "numbers": [column for column in columns if column["kind"] == "number"],
         "segments": [{"value": name, "label": name, "note": ""} for name in segments],
+        "durations": [{"value": value, "label": label, "note": value} for value, label in USUAL_DURATIONS.items()],
+        "zones": [{"value": name, "label": name, "note": ""} for name in time_zones()],
     }
+
+
+@cache
+def time_zones() -> tuple[str, ...]:
+    """Return the time zones that are named after places, and UTC."""
+    return ("UTC", *sorted(name for name in available_timezones() if "/" in name and not name.startswith("Etc/")))
 
 
 def columns_offered(lacking: Sequence[str], *, with_people: bool) -> list[dict[str, str]]:

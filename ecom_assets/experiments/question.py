@@ -138,7 +138,7 @@ class ExperimentQuestion(Question):
     )
     within: Duration | None = field(
         None, "Within", f"Time for a goal after the exposure, {DURATIONS}; to the last day if not given",
-        examples=["7d"], group="what", hint="to the last day",
+        examples=["7d"], group="what", hint="to the last day", suggests="durations",
     )  # fmt: skip
     amount: Annotated[Name | None, column("The amount of an experiment", check_column)] = field(
         None, "Also compare mean of", "Number column of goals whose mean per unit is compared too",

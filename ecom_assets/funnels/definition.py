@@ -144,7 +144,12 @@ class Funnel(Definition):
         line=step_from_text, parts=step_names, is_one_option=True, row="Step",
     )  # fmt: skip
     within: Duration = field(
-        "7d", "Window", f"Time from the first step to the last, {DURATIONS}", hint="7d", about=("within", "duration")
+        "7d",
+        "Window",
+        f"Time from the first step to the last, {DURATIONS}",
+        hint="7d",
+        about=("within", "duration"),
+        suggests="durations",
     )
     order: Annotated[str, ORDER] = field(
         "ordered", "Order", "What may lie between steps: docs/metrics/funnels.md", width=2

@@ -23,7 +23,7 @@ FormGroup = Literal[
     "what", "days", "filter", "by", "how", "breakdown", "counting", "times", "calendar", "people", "tool", "list", ""
 ]
 """The part of the form that shows a field, in their order; empty for nowhere."""
-Suggestions = Literal["", "types", "columns", "numbers", "segments", "conditions"]
+Suggestions = Literal["", "types", "columns", "numbers", "segments", "conditions", "durations", "zones"]
 RARE: Final[frozenset[FormGroup]] = frozenset({"breakdown", "counting", "times", "calendar", "people", "tool", "list"})
 """The parts of the form that are closed until one of their fields is set."""
 DURATIONS: Final = "such as 45s, 30m, 12h, 7d or 2w"
@@ -40,7 +40,7 @@ class FieldInput:
         group: The part of the form that shows it.
         hint: An example of what to write.
         suggests: What the form offers to choose from: event types, columns, the columns of numbers, declared visitor
-            segments; `conditions` are rows of a column, a comparison and a value.
+            segments, usual durations, time zones; `conditions` are rows of a column, a comparison and a value.
         option: The option of the command, if it is not called as the field; empty for none.
         also: Another name of the option.
         line: Reads one value as it is written in one line, such as `purchase:sum(cart_amount)`.

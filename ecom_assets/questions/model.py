@@ -285,7 +285,7 @@ class Question(Definition):
     timezone: str | None = field(
         None, "Days begin in",
         "Time zone that days begin in, such as Europe/Berlin; that of ECOM_TIMEZONE if not given",
-        hint="Europe/Berlin", max_length=60, about=("timezone", "time zone"), group="calendar",
+        hint="Europe/Berlin", max_length=60, about=("timezone", "time zone"), group="calendar", suggests="zones",
     )  # fmt: skip
     segment: Name | dict[str, Any] | list[Any] | None = field(
         None, "Visitor segment", "Only visitors of this segment as of the last day: a declared name, or a definition",

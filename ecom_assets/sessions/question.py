@@ -58,7 +58,7 @@ class SessionQuestion(Question):
     session_rule: SessionRuleName = session_rule_field(group="how", also="--rule")
     idle: Duration | None = field(
         None, "Ends after silence of", f"Silence that ends a session, {DURATIONS}", hint="30m",
-        about=("idle", "duration"),
+        about=("idle", "duration"), suggests="durations",
     )  # fmt: skip
     where: Conditions = where_field()
     preset: Annotated[str | None, presets_of(PRESETS)] = preset_field()

@@ -107,6 +107,16 @@ def test_a_breakdown_is_one_click_and_taken_out_by_another(funnel: Page) -> None
     assert "by" not in asked(funnel)
 
 
+def test_a_window_and_a_time_zone_are_chosen_from_lists(funnel: Page) -> None:
+    funnel.get_by_label("Window", exact=True).click()
+    funnel.get_by_role("option", name="14 days").click()
+    funnel.get_by_text("Time zone, weeks and sessions").click()
+    funnel.get_by_label("Days begin in").fill("berl")
+    funnel.get_by_role("option", name="Europe/Berlin").click()
+    result = asked(funnel)
+    assert (result["within"], result["timezone"]) == ("14d", "Europe/Berlin")
+
+
 def test_hostile_text_stays_text(funnel: Page) -> None:
     funnel.get_by_role("group", name="where (step 1)").get_by_role("button").click()
     funnel.get_by_label("Column of condition 1").fill("page_url")

@@ -54,6 +54,8 @@
   const sources = {
     types: async (text) => matching(lists.types, text),
     segments: async (text) => matching(lists.segments, text),
+    durations: async (text) => matching(lists.durations, text),
+    zones: async (text) => matching(lists.zones, text),
     columns: (text) => columns(text),
     numbers: (text) => columns(text, "numbers"),
   };
