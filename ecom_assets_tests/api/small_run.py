@@ -63,6 +63,7 @@ def run(settings: Settings, days: Days) -> None:
             "unlinked_ids": lambda _ids: set(),
             "days": days,
             "run_days": days,
+            "only_visitors": None,
             "warehouse": engine,
             "event_source": ReceivedEventFiles(engine.con, settings, _nothing),
             "order_source": order_source_of(engine.con, settings),
