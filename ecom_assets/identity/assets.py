@@ -32,7 +32,7 @@ from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.asset import Following, Invalidation, Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import schema_of, stored, union_all
+from ecom_assets.tables.portable import has_kernels, schema_of, stored, union_all
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 
@@ -198,10 +198,10 @@ def changed_visitor_days(
         before = KnownIds(links, warehouse.table(SharedIds), warehouse.table(MergedUsers))
         shared_now = shared(links, aliases, identity_rule, unlinked_ids, warehouse)
         merged_now = merged(aliases, identity_rule, warehouse)
-        # Stored, so that the statements that read them are the same in each run.
-        now = KnownIds(
-            links, stored(warehouse.con, "shared_now", shared_now), stored(warehouse.con, "merged_now", merged_now)
-        )
+        if has_kernels(warehouse.con):  # where statements are kept, so that they are the same in each run
+            shared_now = stored(warehouse.con, "shared_now", shared_now)
+            merged_now = stored(warehouse.con, "merged_now", merged_now)
+        now = KnownIds(links, shared_now, merged_now)
         ids = changed_ids(before, now, warehouse.rows_of)
         events = warehouse.table(CleanEvents)
         found = changed_visitors(events, ids, now, identity_rule, days, warehouse.rows_of)
