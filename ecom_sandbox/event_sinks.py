@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Any, Final
 
 import requests
@@ -82,11 +83,18 @@ def _as_sent(event: Event) -> Event:
     return filled
 
 
-def played(rows: Sequence[Event], now: Callable[[], str]) -> Iterator[Event]:
-    """Yield a day's events again and again as they would come now, each round with visitors of its own."""
-    round_number = 0
-    while True:
+def played(rows: Sequence[Event], now: Callable[[], str], first_round: int) -> Iterator[Event]:
+    """Yield a day's events again and again as they would come now, each round with visitors of its own.
+
+    Rounds are counted from `first_round`, so that those of a later process differ.
+    """
+    for number in count(first_round):
         for row in rows:
-            fresh = {name: f"{row[name]}-{round_number}" for name in OWN_IDS if row[name]}
+            fresh = {name: f"{row[name]}-{number}" for name in OWN_IDS if row[name]}
             yield {**row, **fresh, "event_timestamp": now()}
-        round_number += 1
+
+
+def counts_per_second(rate: float) -> Iterator[int]:
+    """Yield how many events each second has, so that a rate of 0.4 gives two in five seconds."""
+    for second in count():
+        yield int((second + 1) * rate) - int(second * rate)

@@ -87,7 +87,8 @@ def up(
         Event().wait()
 
 
-TICK_S, PLAYED_S = 2.0, 1.0
+TICK_S = 2.0
+MS_OF_S = 1000
 
 
 def live(
@@ -99,7 +100,7 @@ def live(
     """Let the sandbox shop's events of today arrive as time goes by, until Ctrl-C; `ecom ui` does so by itself."""
     from ecom_assets.sandbox import Today  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_assets.sources.sandbox_shop import grows  # noqa: PLC0415 (loads Ibis)
-    from ecom_sandbox.event_sinks import played, sink_to  # noqa: PLC0415 (loads requests)
+    from ecom_sandbox.event_sinks import counts_per_second, played, sink_to  # noqa: PLC0415 (loads requests)
 
     settings = load_settings()
     if rate and not to:
@@ -107,8 +108,11 @@ def live(
     sink = sink_to(to, key) if to else None
     if rate and sink:
         alone = settings.model_copy(update={"events": "", "orders": ""})
-        events = played(Today(alone).day(now_utc()).rows(), lambda: now_utc().isoformat())
-        _until_over(lambda: sink(list(islice(events, round(rate * PLAYED_S)))), PLAYED_S, until_parent_ends)
+        rows = Today(alone).day(now_utc()).rows()
+        events = played(rows, lambda: now_utc().isoformat(), first_round=int(time.time() * MS_OF_S))
+        counts = counts_per_second(rate)
+        typer.echo(f"{rate:g} events a second go to {to}; stop it with Ctrl-C.", err=True)
+        _until_over(lambda: sink(list(islice(events, next(counts)))), 1, until_parent_ends)
         return
     if not grows(settings):
         raise UsageError("This shop has no day in progress: own data are set, or the sandbox shop ends on a fixed day.")

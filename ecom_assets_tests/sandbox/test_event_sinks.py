@@ -1,5 +1,6 @@
 """The sandbox shop's events sent as a shop would send them: a collector, and a topic of Kafka."""
 
+import subprocess
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -10,9 +11,9 @@ from ecom_assets.errors import UsageError
 from ecom_assets.sandbox import Today
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.collector.served import collect_settings, collecting
-from ecom_assets_tests.command import ecom
+from ecom_assets_tests.command import ECOM, ecom, environment
 from ecom_assets_tests.stream.streamed import TOPIC, MockCluster, StreamHome
-from ecom_sandbox.event_sinks import Event, played, sink_to
+from ecom_sandbox.event_sinks import Event, counts_per_second, played, sink_to
 from ecom_sandbox.shop.living import LivingShop
 
 pytestmark = pytest.mark.xdist_group("living_shop")
@@ -38,15 +39,39 @@ def test_the_shops_day_goes_through_a_collector_and_goes_on_after_a_restart(tmp_
 
 
 def test_a_day_is_played_again_and_again_with_visitors_of_its_own(tmp_path: Path) -> None:
-    events = list(islice(played([ROW], lambda: "2026-11-24T10:00:00Z"), 2))
-    assert [event["anonymous_id"] for event in events] == ["d-0", "d-1"]
+    events = list(islice(played([ROW], lambda: "2026-11-24T10:00:00Z", first_round=7), 2))
+    assert [event["anonymous_id"] for event in events] == ["d-7", "d-8"]
     cluster = MockCluster()
     sink_to(f"kafka://{cluster.address}/{TOPIC}")(events)
     home = StreamHome(tmp_path, cluster.address, cluster.ids)
     home.read(2, partitions=(0, 1, 2, 3))
     rows = home.rows()
-    assert sorted(row["event_id"] for row in rows) == ["e-0", "e-1"]
+    assert sorted(row["event_id"] for row in rows) == ["e-7", "e-8"]
     assert {row["properties"] for row in rows} == {'{"country":"DE"}'}
+
+
+def test_a_low_rate_and_a_broken_one_are_kept() -> None:
+    assert list(islice(counts_per_second(0.4), 5)) == [0, 0, 1, 0, 1]
+    assert list(islice(counts_per_second(2.5), 4)) == [2, 3, 2, 3]
+
+
+@pytest.mark.slow
+def test_playing_it_again_gives_new_visitors(tmp_path: Path) -> None:
+    """Two processes, of two seconds each: what the second one sends is not dropped as copies of the first."""
+    (tmp_path / "home").mkdir()
+    env = environment(tmp_path / "home", {})
+    with collecting(collect_settings(tmp_path)) as client:
+        for process_count in (1, 2):
+            words = [*ECOM, "sandbox", "live", "--to", client.address, "--rate", "5"]
+            process = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
+            assert process.stderr
+            assert process.stderr.readline() == f"5 events a second go to {client.address}; stop it with Ctrl-C.\n"
+            client.wait_for(10 * process_count - len(client.letters()))
+            process.terminate()
+            process.wait()
+            process.stderr.close()
+        ids = [event["event_id"] for event in client.events()]
+    assert len(ids) == len(set(ids))
 
 
 def test_what_is_no_door_and_a_rate_without_one_are_refused(tmp_path: Path) -> None:
