@@ -1,8 +1,9 @@
 """`ecom status`: show each table's rows, newest data, last run and failing checks."""
 
 import json
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,13 +14,23 @@ from rich.table import Table as RichTable
 from ecom_assets.automation.alerts import held_line, newest_results
 from ecom_assets.cli.options import Json
 from ecom_assets.definitions import build_definitions
+from ecom_assets.errors import UsageError
 from ecom_assets.orders.contracts import UserOrderLog, WaitingOrderDays
 from ecom_assets.orders.held_days import held_day_entry, held_days
 from ecom_assets.orders.waiting_days import waiting_sentence, with_waiting_lines
 from ecom_assets.registry import ALL, MARTS
 from ecom_assets.serving.published import PublicationStatus, published_state
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.landing import STREAM_KINDS, StreamKind, is_stream, stream_folder
+from ecom_assets.sources.landing import (
+    STREAM_KINDS,
+    StreamKind,
+    dead_letter_counts,
+    dead_letter_folder,
+    is_stream,
+    landing_folder,
+    stream_folder,
+    stream_folders,
+)
 from ecom_assets.sources.stream_ledger import ledgers, noted_processes
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
@@ -37,7 +48,7 @@ def status(as_json: Json = False) -> None:
     settings = load_settings()
     engine = new_engine(settings, read_only=True)
     if not engine.exists():
-        lines = [f"There is no warehouse yet at {engine.address}; run `ecom run`.", *_stream_lines(settings)]
+        lines = [f"There is no warehouse yet at {engine.address}; run `ecom run`.", *_landing_lines(settings)]
         typer.echo("[]" if as_json else "\n".join(lines))
         return
     prepare_dagster_home(settings)
@@ -55,7 +66,7 @@ def status(as_json: Json = False) -> None:
     _draw(rows)
     held = [held_line(day) for row in rows for day in row["held_days"]]
     waiting = filter(None, [waiting_sentence(row["waiting_lines"]) for row in rows])
-    lines = [*held, *_lost_lines(lost), *absent_lines(absent), *waiting, *_stream_lines(settings)]
+    lines = [*held, *_lost_lines(lost), *absent_lines(absent), *waiting, *_landing_lines(settings)]
     for line in [*([""] if lines else []), *lines, *filter(None, [published.found])]:
         typer.echo(line)
 
@@ -109,10 +120,20 @@ def _lost_lines(lost: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _stream_lines(settings: Settings) -> list[str]:
-    """Return a line for each partition of a stream that lands here: how far it is, and what it lost."""
+def _landing_lines(settings: Settings) -> list[str]:
+    """Return lines on what lands here: how far streams are and what they lost, and what was refused."""
     kinds = [kind for kind in STREAM_KINDS if is_stream(settings, kind)]
-    return [line for kind in kinds for line in _stream_lines_of(settings, kind)]
+    folders = set(stream_folders(settings))
+    with suppress(UsageError):  # events are files that nothing lands beside
+        folders.add(landing_folder(settings, is_sandbox=True))
+    letters = [_dead_letter_line(folder) for folder in sorted(folders)]
+    return [*(line for kind in kinds for line in _stream_lines_of(settings, kind)), *filter(None, letters)]
+
+
+def _dead_letter_line(landing: Path) -> str:
+    counts = dead_letter_counts(landing)
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+    return reasons and f"Refused records are kept in {dead_letter_folder(landing)}: {reasons}."
 
 
 def _stream_lines_of(settings: Settings, kind: StreamKind) -> list[str]:

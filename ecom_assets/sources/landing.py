@@ -8,7 +8,9 @@ applied before. Customers land as they came. Dead letters are beside the folder,
 """
 
 import os
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -123,6 +125,15 @@ def has_landed(settings: Settings, kind: StreamKind = "events") -> bool:
 def dead_letter_folder(folder: Path) -> Path:
     """Return where refused records of a landing folder are kept: beside it, so no source of events reads them."""
     return folder.with_name(f"{folder.name}_dead_letters")
+
+
+def dead_letter_counts(folder: Path) -> Counter[str]:
+    """Return how many refused records of a landing folder are kept, by reason."""
+    counts: Counter[str] = Counter()
+    for path in dead_letter_folder(folder).glob("received_date=*/*.parquet"):
+        with suppress(FileNotFoundError):  # retention took it
+            counts.update(pq.read_table(path, columns=["reason"], partitioning=None)["reason"].to_pylist())
+    return counts
 
 
 def day_folder(folder: Path, day: date) -> Path:

@@ -16,7 +16,7 @@ FIXED: Final = {
     "enable.partition.eof": "false",
 }
 """What a file of settings cannot change: with other values, messages are lost or doubled."""
-CHOSEN: Final = {"queued.max.messages.kbytes": "65536", "client.id": "ecom_assets", "log_level": "4"}
+CHOSEN: Final = {"queued.max.messages.kbytes": "65536", "client.id": "ecom_assets", "log_level": "2"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.optional_imports import packages_of
@@ -84,11 +84,21 @@ class StreamTopics:
 
 def ids_of_brokers(config: Mapping[str, str]) -> TopicIds:
     """Return a function that asks the brokers for topic ids."""
-    client = AdminClient({name: value for name, value in config.items() if name not in _OF_CONSUMERS})
+    errors: list[str] = []
+    own: dict[str, Any] = {name: value for name, value in config.items() if name not in _OF_CONSUMERS}
+    own["error_cb"] = lambda error: errors.append(error.str())
+    client = AdminClient(own)
 
     def ids(topics: Sequence[str]) -> dict[str, str]:
+        errors.clear()
         answers = client.describe_topics(TopicCollection(list(topics)), request_timeout=TIMEOUT_S)
-        return {topic: _id_of(topic, answer) for topic, answer in answers.items()}
+        try:
+            return {topic: _id_of(topic, answer) for topic, answer in answers.items()}
+        except BrokerDownError as error:
+            client.poll(0)  # calls error_cb, which knows why, such as a wrong password
+            if errors:
+                raise BrokerDownError(f"The brokers do not answer ({errors[0]}).") from error
+            raise
 
     return ids
 

@@ -16,9 +16,11 @@ import pytest
 
 from ecom_assets.errors import EcomError, SettingError, UsageError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.stream import topic_ids
 from ecom_assets.stream.address import StreamAddress, client_settings
 from ecom_assets.stream.batch import Partition, PartitionReader
 from ecom_assets.stream.decoding import RegistryDecoder, RegistryDownError
+from ecom_assets_tests.ports import free_port
 
 PRICE = {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}
 AT = {"type": "long", "logicalType": "timestamp-millis"}
@@ -168,3 +170,10 @@ def test_offsets_that_hold_nothing_belong_to_the_range() -> None:
         reader.take(offset, ms(24, 1), b"x", ms(24, 2), 0.0)
     (batch,) = reader.batches
     assert (batch.start, batch.end, batch.offsets, reader.next_offset) == (5, 10, [7, 9], 10)
+
+
+def test_what_keeps_brokers_from_answering_is_in_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topic_ids, "TIMEOUT_S", 0.5)
+    ids = topic_ids.ids_of_brokers({"bootstrap.servers": f"127.0.0.1:{free_port()}", "log_level": "2"})
+    with pytest.raises(topic_ids.BrokerDownError, match=r"do not answer \(.* Connection refused"):
+        ids(["events"])

@@ -68,7 +68,9 @@ def test_a_batch_that_is_repeated_in_another_division_publishes_only_what_is_new
     }  # fmt: skip
     assert [letter["detail"] for letter in home.letters()] == ["offset 9"]
     env = {"ECOM_EVENTS": home.address}
-    assert f"{TOPIC}/0 is read up to offset 10." in ecom("status", home=home.folder, env=env).out
+    said = ecom("status", home=home.folder, env=env).out
+    assert f"{TOPIC}/0 is read up to offset 10." in said
+    assert f"Refused records are kept in {home.landing}_dead_letters: 1 unreadable." in said
 
 
 class SparkJob:
