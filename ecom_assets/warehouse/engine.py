@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import urlsplit
@@ -484,7 +485,7 @@ class Engine(ABC):
 
     def type_of(self, kind: dt.DataType) -> str:
         """Return the name of an Ibis type in the engine's DDL."""
-        return str(self.con.compiler.type_mapper.to_string(kind))
+        return _type_name(self.con.compiler.type_mapper, kind)
 
     def column_definitions(self, contract: type[Table]) -> str:
         """Return the columns with types and NOT NULL, for a CREATE TABLE."""
@@ -493,3 +494,8 @@ class Engine(ABC):
             for name, kind in schema_of(contract).items()
         ]
         return ",\n  ".join(lines)
+
+
+@cache  # the tables of a new warehouse have a thousand columns of a dozen types
+def _type_name(mapper: Any, kind: dt.DataType) -> str:  # noqa: ANN401 (a class of Ibis, which has no public name)
+    return str(mapper.to_string(kind))
