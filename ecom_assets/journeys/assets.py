@@ -3,6 +3,8 @@
 Each table recomputes the days, by session start, that a change can affect, as `sessions` does: see docs/adr/0003.
 """
 
+from functools import partial
+
 import ibis.expr.types as ir
 
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
@@ -19,18 +21,17 @@ from ecom_assets.sessions.sessions import events_of_sessions
 from ecom_assets.tables.asset import Reads, asset_key, table_asset
 from ecom_assets.tables.days import Days
 
-ALL_EVENTS = Reads(SessionEvents, whole=True)
 ALL_SESSIONS = Reads(Sessions, whole=True)
-
-
-@table_asset(
-    Journeys,
-    follows="visitors",
-    session_events=ALL_EVENTS,
+of_sessions = partial(
+    table_asset,
+    session_events=Reads(SessionEvents, whole=True),
     session_days=ALL_FRAGMENTS,
-    sessions=ALL_SESSIONS,
     invalidated_by=days_of_changed_sessions,
 )
+"""Declare a table that is computed from the events of sessions."""
+
+
+@of_sessions(Journeys, follows="visitors", sessions=ALL_SESSIONS)
 def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     session_events: ir.Table,
     session_days: ir.Table,
@@ -45,15 +46,7 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     return compute_journeys(journey_steps(members, starts, journey_rule), starts, journey_rule)
 
 
-@table_asset(
-    JourneyTransitions,
-    follows="groups",
-    deps=(journeys.key,),
-    session_events=ALL_EVENTS,
-    session_days=ALL_FRAGMENTS,
-    sessions=ALL_SESSIONS,
-    invalidated_by=days_of_changed_sessions,
-)
+@of_sessions(JourneyTransitions, follows="groups", deps=(journeys.key,), sessions=ALL_SESSIONS)
 def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     session_events: ir.Table,
     session_days: ir.Table,
@@ -68,14 +61,7 @@ def journey_transitions(  # noqa: PLR0913, PLR0917 (each is a table or a definit
     return compute_journey_transitions(journey_steps(members, starts, journey_rule), starts, journey_rule)
 
 
-@table_asset(
-    SearchPerformance,
-    follows="groups",
-    deps=(asset_key(Sessions),),
-    session_events=ALL_EVENTS,
-    session_days=ALL_FRAGMENTS,
-    invalidated_by=days_of_changed_sessions,
-)
+@of_sessions(SearchPerformance, follows="groups", deps=(asset_key(Sessions),))
 def search_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:
@@ -84,14 +70,7 @@ def search_performance(
     return compute_search_performance(events_of_sessions(searches, session_days, days, session_rule))
 
 
-@table_asset(
-    CategoryPerformance,
-    follows="groups",
-    deps=(asset_key(Sessions),),
-    session_events=ALL_EVENTS,
-    session_days=ALL_FRAGMENTS,
-    invalidated_by=days_of_changed_sessions,
-)
+@of_sessions(CategoryPerformance, follows="groups", deps=(asset_key(Sessions),))
 def category_performance(
     session_events: ir.Table, session_days: ir.Table, days: Days, session_rule: SessionRule
 ) -> ir.Table:

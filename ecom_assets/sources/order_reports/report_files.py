@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -19,12 +19,7 @@ from ecom_assets.orders.contracts import RawCustomerResearch, RawPriceLog, RawUs
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import SANDBOX, received_rows
 from ecom_assets.sources.files.formats import joined_places
-from ecom_assets.sources.files.mapping import (
-    RecordKind,
-    RecordMapping,
-    fields_of,
-    whole_number,
-)
+from ecom_assets.sources.files.mapping import RecordKind, RecordMapping, fields_of, whole_number
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.api import ACTIVITIES, PRICES, RESEARCH, history_path, report_path
 from ecom_assets.sources.order_reports.source import open_history
@@ -117,17 +112,11 @@ class ReportFiles:
 
     def activities(self, days: Days) -> SliceOutput:
         """Return the rows of `RawUserActivityLog` of `days`."""
-        path = report_path(self.settings.home, ACTIVITIES)
-        if not path.exists():
-            return _nothing(RawUserActivityLog)
-        return self._records(path, activity_mapping(path), days, "activity_date")
+        return self._records(RawUserActivityLog, ACTIVITIES, activity_mapping, days, "activity_date")
 
     def research(self, days: Days) -> SliceOutput:
         """Return the rows of `RawCustomerResearch` of `days`."""
-        path = report_path(self.settings.home, RESEARCH)
-        if not path.exists():
-            return _nothing(RawCustomerResearch)
-        return self._records(path, research_mapping(path), days, "research_date")
+        return self._records(RawCustomerResearch, RESEARCH, research_mapping, days, "research_date")
 
     def prices(self, days: Days) -> SliceOutput:
         """Return the rows of `RawPriceLog`, if the last day of the report's orders is among `days`."""
@@ -138,9 +127,14 @@ class ReportFiles:
         rows = list(price_rows(path, last, self.settings.order_api_url))
         return SliceOutput(in_memory(rows, RawPriceLog), Days((last,)), {"row_count": len(rows)})
 
-    def _records(self, path: Path, mapping: RecordMapping, days: Days, day_column: str) -> SliceOutput:
+    def _records(
+        self, raw: type[Table], file: str, mapping: Callable[[Path], RecordMapping], days: Days, day_column: str
+    ) -> SliceOutput:
+        path = report_path(self.settings.home, file)
+        if not path.exists():
+            return _nothing(raw)
         where = (self.settings.timezone, self.settings.first_plausible_day)
-        files = RecordFiles.open(self.reader.con, [path], mapping, *where)
+        files = RecordFiles.open(self.reader.con, [path], mapping(path), *where)
         sql = received_rows(files, days, self.settings.order_api_url, day_column)
         return SliceOutput(temporary(self.reader, f"received_{path.stem}", sql, "VIEW"), days)
 
