@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 from urllib.parse import urlsplit
@@ -28,7 +27,7 @@ from ecom_assets.tables.portable import batches_of, columns_to_add, conform, kin
 from ecom_assets.tables.received import VisitorRows
 from ecom_assets.warehouse.day_notes import LoadedDays, WrittenSlices, forget_writes, note_write
 from ecom_assets.warehouse.local import connect, keep_within
-from ecom_assets.warehouse.sql_text import text
+from ecom_assets.warehouse.sql_text import text, type_name
 
 BATCH_ROWS = 100_000
 """The number of rows in one batch, and so in memory, when rows come from outside the engine."""
@@ -485,7 +484,7 @@ class Engine(ABC):
 
     def type_of(self, kind: dt.DataType) -> str:
         """Return the name of an Ibis type in the engine's DDL."""
-        return _type_name(self.con.compiler.type_mapper, kind)
+        return type_name(self.con.compiler.type_mapper, kind)
 
     def column_definitions(self, contract: type[Table]) -> str:
         """Return the columns with types and NOT NULL, for a CREATE TABLE."""
@@ -494,8 +493,3 @@ class Engine(ABC):
             for name, kind in schema_of(contract).items()
         ]
         return ",\n  ".join(lines)
-
-
-@cache  # the tables of a new warehouse have a thousand columns of a dozen types
-def _type_name(mapper: Any, kind: dt.DataType) -> str:  # noqa: ANN401 (a class of Ibis, which has no public name)
-    return str(mapper.to_string(kind))

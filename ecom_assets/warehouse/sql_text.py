@@ -8,11 +8,11 @@ from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import ibis
@@ -391,3 +391,9 @@ def _filled(template: str, dates: Sequence[date]) -> str:
 
 STATEMENTS: Final = Statements()
 """The statements of this process."""
+
+
+@cache  # the tables of a new warehouse have a thousand columns of a dozen types
+def type_name(mapper: Any, kind: dt.DataType) -> str:  # noqa: ANN401 (a class of Ibis, which has no public name)
+    """Return the name of an Ibis type in the DDL of an engine, as the engine's mapper of types has it."""
+    return str(mapper.to_string(kind))
