@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from ecom_assets.errors import SourceError
 from ecom_assets.sources.landing import NEXT_OFFSET, footer_of
 from ecom_assets.stream import spark
 from ecom_assets.stream.address import StreamAddress
@@ -52,12 +53,7 @@ def starts(home: StreamHome) -> dict[str, str]:
 def test_a_batch_that_is_repeated_in_another_division_publishes_only_what_is_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ids(_: Mapping[str, str]) -> object:
-        return lambda topics: dict.fromkeys(topics, "id")
-
-    monkeypatch.setattr(spark, "ids_of_brokers", ids)
-    home = StreamHome(tmp_path / "home", "broker:9092")
-    task = LandingTask(home.settings(), StreamAddress.parse(home.address), home.landing, {TOPIC: "id"})
+    home, task = prepared(tmp_path, monkeypatch)
     before_the_crash = [messages(0, [0, 1, 2]), messages(1, [0, 1])]
     again = [messages(0, [0, 1]), messages(0, [2, 5, 9]), messages(1, [0, 1])]  # 3 and 4 were aborted
     for batches in (before_the_crash, again, again):
@@ -71,6 +67,26 @@ def test_a_batch_that_is_repeated_in_another_division_publishes_only_what_is_new
     said = ecom("status", home=home.folder, env=env).out
     assert f"{TOPIC}/0 is read up to offset 10." in said
     assert f"Refused records are kept in {home.landing}_dead_letters: 1 unreadable." in said
+
+
+def test_a_topic_that_is_created_again_lands_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, task = prepared(tmp_path, monkeypatch)
+    list(task.run(iter([messages(0, [0, 1])])))
+    _, task = prepared(tmp_path, monkeypatch, topic_id="another id")
+    with pytest.raises(SourceError, match="was deleted and created again"):
+        list(task.run(iter([messages(0, [2])])))
+    assert home.ids() == ["p0-0", "p0-1"]
+
+
+def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, topic_id: str = "id") -> tuple[StreamHome, LandingTask]:
+    """Return a home, and the task of a query over a topic that has this id at the brokers."""
+
+    def ids(_: Mapping[str, str]) -> object:
+        return lambda topics: dict.fromkeys(topics, topic_id)
+
+    monkeypatch.setattr(spark, "ids_of_brokers", ids)
+    home = StreamHome(tmp_path / "home", "broker:9092")
+    return home, LandingTask(home.settings(), StreamAddress.parse(home.address), home.landing, {TOPIC: "id"})
 
 
 class SparkJob:
