@@ -33,6 +33,8 @@ from ecom_assets.visitor_segments.segment import VisitorSegment
 
 NOT_PUBLISHED = {"session_id": "source_session_id"}
 """Columns that questions name otherwise than tables."""
+SELDOM_READ = frozenset(("user_agent", "properties", "referrer_url", "source_file", "received_date", "joined_by"))
+"""Columns that no question reads unless it names them."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class TableSource:
             )
         with self.reading.adhoc() as con:
             zone = check_zone(timezone or self.reading.timezone)
-            yield PublishedEvents(self, con, zone, identity, of_sessions)
+            yield PublishedEvents(self, con, zone, identity, tuple(read) if of_sessions else ())
 
     def nothing(self) -> str:
         """Return nothing: without events, the source itself is refused."""
@@ -136,7 +138,8 @@ class PublishedEvents:
     con: SQLBackend
     timezone: str
     identity: IdentityRule | None = None
-    of_sessions: frozenset[str] = frozenset()
+    read: tuple[str, ...] = ()
+    """The columns that a question reads, with those of sessions; empty if it names none of these."""
 
     @cached_property
     def known(self) -> KnownDays:
@@ -164,13 +167,14 @@ class PublishedEvents:
 
     @cached_property
     def _with_sessions(self) -> ir.Table:
-        events, names = self._identified, self.of_sessions
+        events, names = self._identified, named_of(self.read)
         if not names:
             return events
+        read = {NOT_PUBLISHED.get(name, name.partition(".")[0]) for name in self.read}
+        # They are written once for several queries, so that columns that no query reads would cost most.
+        events = events.select(*(name for name in events.columns if name in read or name not in SELDOM_READ))
         if stored := self.stored(self.source.settings.session_rule):
-            return dialect_of(self.con).kept(
-                self.con, "events_with_sessions", with_stored_columns(events, stored, names)
-            )
+            return with_stored_columns(self.con, events, stored, names)
         return with_channels(self.con, events, names, self.source)
 
     @cached_property
