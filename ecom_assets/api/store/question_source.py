@@ -170,11 +170,11 @@ class PublishedEvents:
         events, names = self._identified, named_of(self.read)
         if not names:
             return events
+        if stored := self.stored(self.source.settings.session_rule):
+            return with_stored_columns(events, stored, names)
         read = {NOT_PUBLISHED.get(name, name.partition(".")[0]) for name in self.read}
         # They are written once for several queries, so that columns that no query reads would cost most.
         events = events.select(*(name for name in events.columns if name in read or name not in SELDOM_READ))
-        if stored := self.stored(self.source.settings.session_rule):
-            return with_stored_columns(self.con, events, stored, names)
         return with_channels(self.con, events, names, self.source)
 
     @cached_property
