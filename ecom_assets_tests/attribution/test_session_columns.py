@@ -42,7 +42,7 @@ def described(con: Backend, rows: list[Row], rule: str = "ga4") -> dict[str, Row
     return {row["event_id"]: row for row in result.to_pyarrow().to_pylist()}
 
 
-def told(con: Backend, *steps: Step, rule: str = "ga4") -> list[tuple[str, str, str]]:
+def channels_of(con: Backend, *steps: Step, rule: str = "ga4") -> list[tuple[str, str, str]]:
     """Return channel, first channel and type of visitor of each of Anna's events."""
     rows = described(con, journeys({"anna": steps}), rule)
     shown = [rows[f"anna-{number}"] for number in range(len(steps))]
@@ -63,7 +63,7 @@ def test_a_later_session_has_its_own_channel_and_that_of_the_first(con: Backend)
     steps: tuple[Step, ...] = (
         ("09:00", "page_view", MAIL), ("09:10", "purchase"), ("12:00", "page_view", SEARCH), ("+3 08:00", "page_view"),
     )  # fmt: skip
-    assert told(con, *steps) == [
+    assert channels_of(con, *steps) == [
         ("Email", "Email", "new"),
         ("Email", "Email", "new"),
         ("Organic Search", "Email", "returning"),
@@ -73,7 +73,7 @@ def test_a_later_session_has_its_own_channel_and_that_of_the_first(con: Backend)
 
 def test_a_session_over_midnight_is_one(con: Backend) -> None:
     assert (
-        told(con, ("23:50", "page_view", SEARCH), ("+1 00:10", "purchase"))
+        channels_of(con, ("23:50", "page_view", SEARCH), ("+1 00:10", "purchase"))
         == [("Organic Search", "Organic Search", "new")] * 2
     )
 
@@ -86,7 +86,7 @@ def test_two_devices_of_a_visitor_in_the_same_minute_are_both_its_first(con: Bac
         ("09:01", "purchase", phone),
     )
     # of sessions that begin together, the device that sorts first gives the first channel
-    assert told(con, *steps) == [
+    assert channels_of(con, *steps) == [
         ("Email", "Organic Search", "new"),
         ("Organic Search", "Organic Search", "new"),
         ("Email", "Organic Search", "new"),

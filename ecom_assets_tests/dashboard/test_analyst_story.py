@@ -133,7 +133,7 @@ def drops_by_channel(page: Page) -> None:
 
 
 def watch_channel(page: Page, channel: str) -> None:
-    """Let the team be told if the conversion of a channel is below 5 % in a week."""
+    """Let the team get a message if the conversion of a channel is below 5 % in a week."""
     page.get_by_role("row", name=re.compile(f"^{channel}")).get_by_role("link", name="Tell me").click()
     page.get_by_label("How often").select_option("week")
     page.get_by_label("Tell me if it").select_option("below")
