@@ -11,7 +11,7 @@
     return made;
   };
   const announce = (text) => { spoken.textContent = text; };
-  const spoken = form.appendChild(make("p", { className: "unseen" }));
+  const spoken = form.querySelector("[role=status]") ?? form.appendChild(make("p", { className: "unseen" }));
   spoken.setAttribute("role", "status");
   let ids = 0;
 
