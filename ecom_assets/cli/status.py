@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 
 from ecom_assets.automation.alerts import held_line, newest_results
 from ecom_assets.cli.options import Json
+from ecom_assets.collector.segments import segments_folder, unsealed_bytes
 from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import UsageError
 from ecom_assets.orders.contracts import UserOrderLog, WaitingOrderDays
@@ -127,7 +128,13 @@ def _landing_lines(settings: Settings) -> list[str]:
     with suppress(UsageError):  # events are files that nothing lands beside
         folders.add(landing_folder(settings, is_sandbox=True))
     letters = [_dead_letter_line(folder) for folder in sorted(folders)]
-    return [*(line for kind in kinds for line in _stream_lines_of(settings, kind)), *filter(None, letters)]
+    streams = (line for kind in kinds for line in _stream_lines_of(settings, kind))
+    return [*streams, *filter(None, [_collected_line(settings), *letters])]
+
+
+def _collected_line(settings: Settings) -> str:
+    count = unsealed_bytes(segments_folder(settings.home))
+    return f"{count:,} bytes of collected events have not landed yet; `ecom collect` lands them." if count else ""
 
 
 def _dead_letter_line(landing: Path) -> str:

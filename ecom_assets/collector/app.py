@@ -39,7 +39,7 @@ from ecom_assets.collector.requests import (
     refusal_answer,
 )
 from ecom_assets.collector.sealing import SealingThread
-from ecom_assets.collector.segments import SegmentEntry, SegmentLayout, SegmentWriter
+from ecom_assets.collector.segments import SegmentEntry, SegmentLayout, SegmentWriter, segments_folder
 from ecom_assets.collector.visitors import (
     Device,
     cookie_header,
@@ -50,8 +50,6 @@ from ecom_assets.collector.visitors import (
 )
 from ecom_assets.settings.settings import Settings
 
-FOLDER: Final = "collector"
-"""The folder in `ECOM_HOME` with the segments."""
 MB: Final = 1_000_000
 VERSION: Final = "/v1"
 READERS: Final[Mapping[str, Reader]] = {
@@ -94,7 +92,7 @@ class Collector:
 
     def start(self) -> None:
         """Take the segments' lock, and start the threads that write and seal."""
-        self._segments = SegmentWriter(self.settings.home / FOLDER)
+        self._segments = SegmentWriter(segments_folder(self.settings.home))
         self._commits = GroupCommit(self._segments.append, self.settings.collect_waiting_mb * MB)
         self._sealing = SealingThread(self.settings, self._landing, self._segments, self.metrics.sealed)
 

@@ -26,6 +26,20 @@ SUFFIX: Final = ".ndjson"
 BLOCK: Final = 65_536
 
 
+def segments_folder(home: Path) -> Path:
+    """Return the folder in `ECOM_HOME` with the segments."""
+    return home / "collector"
+
+
+def unsealed_bytes(folder: Path) -> int:
+    """Return the bytes of all segments: what was acknowledged and has not landed yet, by living and dead processes."""
+    result = 0
+    for path in folder.glob(f"*/*{SUFFIX}"):
+        with suppress(FileNotFoundError):  # it has been sealed meanwhile
+            result += path.stat().st_size
+    return result
+
+
 class SegmentLayout(StrEnum):
     """What the lines of a segment are."""
 

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from ecom_assets.collector.segments import segments_folder
 from ecom_assets_tests.collector.served import CollectProcess, collect_settings, collecting, start_process
+from ecom_assets_tests.command import ecom
 from ecom_assets_tests.hypothesis_settings import seeds
 from ecom_assets_tests.ports import free_port
 
@@ -158,6 +160,9 @@ def test_what_cannot_be_landed_stays_and_is_landed_by_the_next_process(tmp_path:
         time.sleep(0.3)
         health = client.get("/health")
         assert (health.status_code, health.json()["unsealed_bytes"] > 0) == (503, True)
+    (segment,) = segments_folder(settings.home).glob("*/*.ndjson")
+    line = f"{segment.stat().st_size:,} bytes of collected events have not landed yet; `ecom collect` lands them."
+    assert line in ecom("status", home=settings.home).out
     Path(settings.events).unlink()
     with collecting(settings) as client:
         assert [row["event_id"] for row in client.wait_for(1)] == ["1"]
