@@ -15,6 +15,7 @@ from ecom_assets.attribution.contracts import Touches
 from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.attribution.markov import removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.attribution.question import AttributionQuestion
+from ecom_assets.attribution.session_columns import NO_ADDRESSES
 from ecom_assets.attribution.touches import (
     DIRECT,
     NO_MEDIUM,
@@ -36,7 +37,6 @@ from ecom_assets.tables.days import Days, Ends, days_definition, of_days
 from ecom_assets.tables.portable import dialect_of
 
 LEAST_DAYS: Final = 1_000
-NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is Direct."
 NO_PURCHASES = "There is no purchase to give credit for."
 
 

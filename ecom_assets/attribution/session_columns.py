@@ -1,6 +1,6 @@
 """What an event has of its session: where that came from, and whether it is the visitor's first."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -11,13 +11,15 @@ from ecom_assets.questions.source import StoredTables
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import UNIT, is_inside, session_events
-from ecom_assets.tables.portable import dialect_of, first_of_each
+from ecom_assets.tables.portable import dialect_of, fetched, first_of_each
 
 READS = ("page_url", "referrer_url")
 """The columns of events that they are computed from, beside who did what and when."""
 NEW, RETURNING = "new", "returning"
 _SESSION = (*UNIT, "started_at")
+NO_ADDRESSES = "No event has a page with UTM parameters or a referrer from elsewhere, so every visit is Direct."
 _UNKNOWN = {"source": DIRECT, "medium": NO_MEDIUM, "campaign": NOT_SET, "channel": "Direct"}
+_OF_ALL_DIRECT = {"channel": _UNKNOWN["channel"], "source": DIRECT, "first_channel": _UNKNOWN["channel"]}
 
 
 def named_of(columns: Iterable[str]) -> frozenset[str]:
@@ -58,6 +60,14 @@ def with_stored_columns(events: ir.Table, stored: StoredTables, names: Iterable[
     sessions = stored.table(Sessions).select("session_id", *_SESSION, "ended_at").left_join(sources, "session_id")
     sessions = _described(sessions.select(*_SESSION, "ended_at", *_UNKNOWN))
     return events.inner_join(sessions, is_inside(events, sessions)).select(*events.columns, *_in_order(names))
+
+
+def direct_warnings(con: SQLBackend, rows: ir.Table, names: Collection[str]) -> list[str]:
+    """Return a sentence if some columns say where sessions came from, and all of these came directly."""
+    name = next((name for name in _OF_ALL_DIRECT if name in names), None)
+    if name is None or fetched(con, rows.filter(rows[name] != _OF_ALL_DIRECT[name]).select(name).limit(1)):
+        return []
+    return [NO_ADDRESSES]
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

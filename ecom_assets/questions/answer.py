@@ -263,7 +263,9 @@ def _document(
     kind: Kind[Q, A], question: Q, data: QuestionData, numbers: dict[str, Any], page: tuple[int | None, int]
 ) -> dict[str, Any]:
     """Return the fields of an answer with these numbers."""
-    doubts = dict.fromkeys((*_unknown_days(data), *numbers.pop("warnings", ()), *_doubts(data)))
+    doubts = dict.fromkeys(
+        (*_unknown_days(data), *numbers.pop("warnings", ()), *_doubts(data), *data.opened.warnings())
+    )
     return {
         **_days_of(question, data),
         "definition": numbers.pop("definition"),

@@ -72,6 +72,9 @@ class OpenEvents(Protocol):
     def step_times(self, funnel: Any) -> Any:  # noqa: ANN401 (as `funnels` has them)
         """Return how long visitors took to each step of a funnel, if the check of the rows can say it; else None."""
 
+    def warnings(self) -> list[str]:
+        """Return a sentence for each named column of sessions that all events have the same unknown value of."""
+
     def stored(self, session_rule: str) -> StoredTables | None:
         """Return the tables of sessions by a rule that include all events, as published; None without them."""
 

@@ -9,10 +9,11 @@ import pytest
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.attribution.contracts import SessionColumns
-from ecom_assets.attribution.session_columns import named_of, with_session_columns
+from ecom_assets.attribution.session_columns import NO_ADDRESSES, direct_warnings, named_of, with_session_columns
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.site_lists import channel_rule
+from ecom_assets.tables.values import OF_SESSIONS, unknown_column
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.builders import Row, Step, clean_events, journeys
 
@@ -57,6 +58,29 @@ def test_all_events_of_a_session_have_its_source_also_those_before_it_was_seen(c
         "channel": "Email", "source": "letter", "medium": "email", "campaign": "may", "first_channel": "Email",
         "visitor_type": "new",
     }  # fmt: skip
+
+
+def test_an_error_about_a_column_knows_those_of_sessions() -> None:
+    assert tuple(SessionColumns.columns) == OF_SESSIONS
+    assert "did you mean 'channel'?" in str(unknown_column("chanel", ["event_id"]))
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "warnings"),
+    [
+        (WITHIN, ("channel",), [NO_ADDRESSES]),
+        (WITHIN, ("first_channel",), [NO_ADDRESSES]),
+        (WITHIN, ("visitor_type",), []),
+        (MAIL, ("source",), []),
+    ],
+)
+def test_where_all_came_directly_a_question_about_channels_says_so(
+    con: Backend, values: Row, names: tuple[str, ...], warnings: list[str]
+) -> None:
+    con.con.register("events", clean_events(journeys({"anna": [("09:00", "page_view", values)]})))
+    rule = SessionRule.preset("ga4")
+    rows = with_session_columns(con, con.table("events"), SessionColumns.columns, rule, channel_rule(Settings()))
+    assert direct_warnings(con, rows, names) == warnings
 
 
 def test_a_later_session_has_its_own_channel_and_that_of_the_first(con: Backend) -> None:

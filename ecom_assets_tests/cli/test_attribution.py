@@ -80,6 +80,14 @@ def test_where_nobody_bought_there_is_no_credit_and_a_word_about_it(home: Path, 
     assert "every visit is Direct" in second
 
 
+def test_a_trend_by_channel_of_events_without_addresses_says_so(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "views.csv"
+    path.write_text(f"{HEADER}\nb1,ben,page_view,2026-03-02T09:00:00Z,,,s3,https://shop.example/,,\n")
+    result = ecom("trend", "--series", "*", "--by", "channel", "--events", path, home=home)
+    assert result.exit_code == 0
+    assert "every visit is Direct" in result.err
+
+
 @pytest.mark.slow
 def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")

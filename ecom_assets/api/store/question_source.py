@@ -15,7 +15,7 @@ from starlette.requests import Request
 from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.store.store import PublishedTables, StoreReading
 from ecom_assets.attribution.contracts import Touches
-from ecom_assets.attribution.session_columns import READS, named_of, with_stored_columns
+from ecom_assets.attribution.session_columns import READS, direct_warnings, named_of, with_stored_columns
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.clean import OF_IDENTITY
 from ecom_assets.identity.contracts import MergedUsers
@@ -211,6 +211,16 @@ class PublishedEvents:
 
     def step_times(self, funnel: Any) -> None:  # noqa: ANN401 (as `OpenEvents`)
         """Return nothing: published rows need no check."""
+
+    def warnings(self) -> list[str]:
+        """Return a sentence if the question names where sessions came from, and all came directly."""
+        if not (names := named_of(self.read)):
+            return []
+        stored = self.stored(self.source.settings.session_rule)
+        if stored is None:
+            return direct_warnings(self.con, self.events(), names)
+        touches = stored.table(Touches)
+        return direct_warnings(self.con, touches.mutate(first_channel=touches.channel), names)
 
     def stored(self, session_rule: str) -> PublishedTables | None:
         """Return the published tables if their sessions follow this rule; None otherwise."""

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.atomic_files import replacing
-from ecom_assets.attribution.session_columns import READS, named_of
+from ecom_assets.attribution.session_columns import READS, direct_warnings, named_of
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
 from ecom_assets.events.missing import Words
@@ -137,6 +137,7 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
 
     files: OpenFiles
     of_orders: ClassVar[bool] = False
+    of_sessions: frozenset[str] = frozenset()
     has_kernel: ClassVar[bool] = True
     is_bounded: ClassVar[bool] = False
     newest_date: ClassVar[date | None] = None
@@ -225,8 +226,6 @@ class EventFileSource(RecordFileSource[FileEvents]):
         """Return the visitor segment that is declared under a name, in a file of its own, or defined."""
         read = visitor_segment_of_text if isinstance(named, str) else visitor_segment
         return read(named, self.settings.visitor_segments)
-
-    of_sessions: frozenset[str] = frozenset()
 
     def clean(self) -> ir.Table:
         """Return clean events of all days, with the columns of their sessions that a question names."""
@@ -366,6 +365,10 @@ class OpenFileEvents:
     def step_times(self, funnel: Funnel) -> StepTimes | None:
         """Return how long visitors took to each step of a funnel, if the pass that checks the rows finds it."""
         return self.source.step_times(funnel)
+
+    def warnings(self) -> list[str]:
+        """Return a sentence if the question names where sessions came from, and all came directly."""
+        return direct_warnings(self.con, self._clean, self.source.of_sessions)
 
     def stored(self, session_rule: str) -> None:
         """Return nothing: files have no tables of sessions."""
