@@ -34,9 +34,9 @@ def compaction_asset(settings: Settings) -> dg.AssetsDefinition:
     )
     def landing_files() -> dg.MaterializeResult:  # type: ignore[type-arg] # Dagster looks for the bare class
         done = compact(settings)
-        found = look_at_merged(settings)
-        counts = {"merged_count": found.merged_count, "compared_count": found.compared_count}
-        faults = ((ROWS, found.row_faults), (COVERAGE, found.coverage_faults))
+        merged = look_at_merged(settings)
+        counts = {"merged_count": merged.merged_count, "compared_count": merged.compared_count}
+        faults = ((ROWS, merged.row_faults), (COVERAGE, merged.coverage_faults))
         results = [
             dg.AssetCheckResult(
                 passed=not broken, check_name=spec.name, metadata={**counts, "faults": "; ".join(broken) or "none"}

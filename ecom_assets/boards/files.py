@@ -145,19 +145,19 @@ def push(store: BoardStore, files: list[KeptFile], who: str, *, is_deleting: boo
     Raises:
         UsageError: Somebody saved a newer version than a file has; nothing is saved then.
     """
-    found = list(differences(store, files, is_deleting=is_deleting))
-    if refused := [f"{one.name}: {one.why}" for one in found if one.does == "refuse"]:
+    changes = list(differences(store, files, is_deleting=is_deleting))
+    if refused := [f"{change.name}: {change.why}" for change in changes if change.does == "refuse"]:
         raise UsageError("\n".join([*refused, "Nothing was saved: pull into another folder, and merge the two."]))
     by_name = {f"{file.kind.KIND}/{file.slug}": file for file in files}
-    for one in found:
-        if one.does == "delete":
-            kind_name, _, slug = one.name.partition("/")
+    for change in changes:
+        if change.does == "delete":
+            kind_name, _, slug = change.name.partition("/")
             kind = next(kind for kind in KINDS if kind_name == kind.KIND)
             store.delete(kind, slug, store.get(kind, slug).number, who)
-        elif file := by_name.get(one.name):
+        elif file := by_name.get(change.name):
             saved = store.save(file.slug, _with_form(store, file), file.version, who)
             replace_bytes(file.path, yaml_of(saved).encode())
-    return found
+    return changes
 
 
 def _with_form(store: BoardStore, file: KeptFile) -> Kept:
@@ -201,10 +201,10 @@ def _lost(file: KeptFile, files: list[KeptFile]) -> Iterator[str]:
     """Yield what a file names that is not in the folder."""
     known = {kind: [other.slug for other in files if other.kind is kind] for kind in KINDS}
     if isinstance(file.item, Board):
-        for place, tile in enumerate(file.item.tiles):
+        for position, tile in enumerate(file.item.tiles):
             if tile.question and tile.question not in known[SavedQuestion]:
                 near = did_you_mean(tile.question, known[SavedQuestion])
-                yield f"`tiles.{place}` names the question {tile.question!r}, which is not in the folder; {near}."
+                yield f"`tiles.{position}` names the question {tile.question!r}, which is not in the folder; {near}."
     for name, kind in (("question", SavedQuestion), ("board", Board)):
         slug = file.content.get(name)
         if slug and slug not in known[kind]:

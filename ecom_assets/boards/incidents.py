@@ -85,13 +85,13 @@ class IncidentLog:
             rows = database.rows("SELECT last_period, sentence, watched_at FROM watched WHERE alert = ?", (alert,))
         return next((WatchedState(_at(last), sentence, _at(at)) for last, sentence, at in rows), None)
 
-    def record(self, alert: str, found: Sequence[tuple[datetime, dict[str, Any] | None]], sentence: str) -> None:
+    def record(self, alert: str, findings: Sequence[tuple[datetime, dict[str, Any] | None]], sentence: str) -> None:
         """Write what an alert said of new periods, in order: what was found, or None where all was well."""
         with self._opened() as database, database.transaction():
-            for period, finding in found:
+            for period, finding in findings:
                 _record(database, alert, period, finding, self._now())
-            if found:
-                values = (alert, found[-1][0].isoformat(), sentence, self._now().isoformat())
+            if findings:
+                values = (alert, findings[-1][0].isoformat(), sentence, self._now().isoformat())
                 database.count(
                     "INSERT INTO watched (alert, last_period, sentence, watched_at) VALUES (?, ?, ?, ?) ON CONFLICT "
                     "(alert) DO UPDATE SET last_period = excluded.last_period, sentence = excluded.sentence, "

@@ -103,14 +103,14 @@ class BoardStore:
 
     def newest(self, kind: type[K]) -> list[KeptVersion[K]]:
         """Return the newest version of each id that is not deleted, in the order of ids."""
-        found = {
+        saved = {
             version.slug: version
             for version in self._select(kind, "AND version = (SELECT max(version) FROM versions n WHERE n.kind = "
                                               "v.kind AND n.slug = v.slug)")
         }  # fmt: skip
         shipped = {slug: version for slug in SHIPPED.get(kind.KIND, {}) if (version := _shipped(kind, slug))}
         return sorted(
-            (version for version in {**shipped, **found}.values() if not version.is_deleted),
+            (version for version in {**shipped, **saved}.values() if not version.is_deleted),
             key=lambda version: version.slug,
         )
 
@@ -221,8 +221,8 @@ class BoardStore:
             titles = (
                 (slug, content.get(name)) for (_, slug, _), content in contents.items() for name in ("name", "text")
             )
-            telling = {slug for slug, title in titles if title and change(title) != title}
-            named = {slug: f"erased-{uuid4().hex[:12]}" for slug in telling}
+            replaced = {slug for slug, title in titles if title and change(title) != title}
+            named = {slug: f"erased-{uuid4().hex[:12]}" for slug in replaced}
             found = {
                 key: (named.get(key[1], key[1]), fresh)
                 for key, content in contents.items()

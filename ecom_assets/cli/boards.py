@@ -64,15 +64,15 @@ def push(
 
     store, files = BoardStore(load_settings()), checked(folder)
     if dry_run:
-        found = list(differences(store, files, is_deleting=delete))
+        changes = list(differences(store, files, is_deleting=delete))
     else:
-        found = save(store, files, by or getpass.getuser(), is_deleting=delete)
+        changes = save(store, files, by or getpass.getuser(), is_deleting=delete)
     if as_json:
-        typer.echo(json.dumps({"is_saved": not dry_run, "differences": [vars(one) for one in found]}))
+        typer.echo(json.dumps({"is_saved": not dry_run, "differences": [vars(change) for change in changes]}))
         return
-    for one in found:
-        said = f"refused: {one.why}" if one.does == "refuse" else DOES[one.does]
-        fields = f" ({', '.join(one.fields)})" if one.fields and one.does in {"change", "refuse"} else ""
-        typer.echo(f"{one.name} {said}{fields}")
-    if not found:
+    for change in changes:
+        said = f"refused: {change.why}" if change.does == "refuse" else DOES[change.does]
+        fields = f" ({', '.join(change.fields)})" if change.fields and change.does in {"change", "refuse"} else ""
+        typer.echo(f"{change.name} {said}{fields}")
+    if not changes:
         typer.echo("The store has all of it already.")

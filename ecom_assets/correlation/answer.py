@@ -71,7 +71,7 @@ def compute(question: CorrelationQuestion, data: QuestionData) -> dict[str, Any]
         "converted_count": totals[0],
         "other_count": totals[1],
         "correlations": sorted(result, key=_strongest_first)[: question.limit],
-        "warnings": [*missing_type_warnings(con, events, types, data.source.words), *_warnings(totals)],
+        "warnings": [*missing_type_warnings(con, events, types, data.source.source_names), *_warnings(totals)],
     }
 
 

@@ -34,7 +34,7 @@ def marks_of(
     # The last point of weeks or months stands for days after it.
     last += max((b - a for a, b in zip(sorted({*days}), sorted({*days})[1:], strict=False)), default=timedelta(1))
     is_bar = axis["type"] == "ordinal"  # which has a place for the days of its rows only
-    return [one for one in noted if (one.day in days if is_bar else first <= one.day < last)][-MOST_MARKED:]
+    return [note for note in noted if (note.day in days if is_bar else first <= note.day < last)][-MOST_MARKED:]
 
 
 def marked(spec: Mapping[str, Any], marks: Sequence[Annotation]) -> Mapping[str, Any]:
@@ -42,7 +42,7 @@ def marked(spec: Mapping[str, Any], marks: Sequence[Annotation]) -> Mapping[str,
     axis = _axis(spec)
     if not marks or axis is None:
         return spec
-    values = [{"noted_on": f"{one.day}T00:00:00", "noted": one.text} for one in marks]
+    values = [{"noted_on": f"{note.day}T00:00:00", "noted": note.text} for note in marks]
     x = {name: axis[name] for name in ("type", "timeUnit") if name in axis} | {"field": "noted_on"}
     tooltip = [
         {"field": "noted_on", "type": "temporal", "title": "Day", "format": "%a %-d %b %Y"},
@@ -58,7 +58,7 @@ def marked(spec: Mapping[str, Any], marks: Sequence[Annotation]) -> Mapping[str,
 
 def sentence_of_marks(marks: Sequence[Annotation]) -> str:
     """Return what the marks of a chart say, for those who cannot see them or point at them."""
-    return "; ".join(f"{formatted(one.day, 'date')}: {one.text}" for one in marks)
+    return "; ".join(f"{formatted(note.day, 'date')}: {note.text}" for note in marks)
 
 
 def _axis(spec: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -181,8 +181,8 @@ def first_of_copies(copies: ir.Table, duplicates: ir.Table) -> ir.Table:
 
 def is_robot(user_agent: ir.StringColumn) -> ir.BooleanValue:
     """Return whether a user agent identifies itself as a robot."""
-    words = user_agent.lower()
-    return reduce(or_, [words.contains(word) for word in ROBOT_WORDS]).fill_null(NO)
+    agent = user_agent.lower()
+    return reduce(or_, [agent.contains(word) for word in ROBOT_WORDS]).fill_null(NO)
 
 
 def is_well_formed(event_type: ir.StringValue) -> ir.BooleanValue:

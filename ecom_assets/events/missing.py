@@ -12,20 +12,20 @@ from ecom_assets.tables.columns import number_of, text_of
 from ecom_assets.tables.portable import fetched
 from ecom_assets.tables.values import json_path
 
-Words = Mapping[str, tuple[str, ...]]
+SourceNames = Mapping[str, tuple[str, ...]]
 """The source's names for the platform's event types, if they differ."""
 MOST_LISTED = 20
 """The number of event types that are listed if none has a similar name; a file can have thousands."""
 
 
 def missing_type_warnings(
-    con: SQLBackend, events: ir.Table, event_types: Iterable[str], words: Words | None = None
+    con: SQLBackend, events: ir.Table, event_types: Iterable[str], source_names: SourceNames | None = None
 ) -> list[str]:
     """Return one sentence for each requested event type that no event has."""
     names = list(dict.fromkeys(event_types))
     if not names:
         return []
-    return warnings_of(names, (name for (name,) in fetched(con, types_of(events))), words)
+    return warnings_of(names, (name for (name,) in fetched(con, types_of(events))), source_names)
 
 
 def types_of(events: ir.Table) -> ir.Table:
@@ -33,16 +33,18 @@ def types_of(events: ir.Table) -> ir.Table:
     return events.select("event_type").distinct()
 
 
-def warnings_of(names: Iterable[str], matches: Iterable[str | None], words: Words | None = None) -> list[str]:
+def warnings_of(
+    names: Iterable[str], matches: Iterable[str | None], source_names: SourceNames | None = None
+) -> list[str]:
     """Return one sentence for each requested event type that is not among those found."""
     present = sorted(name for name in matches if name is not None)
-    return [_sentence(name, present, words or {}) for name in dict.fromkeys(names) if name not in present]
+    return [_sentence(name, present, source_names or {}) for name in dict.fromkeys(names) if name not in present]
 
 
-def _sentence(name: str, present: list[str], words: Words) -> str:
+def _sentence(name: str, present: list[str], source_names: SourceNames) -> str:
     if not present:
         return f"No event has the type {name!r}, so it counts 0; there is no clean event at all."
-    own = [word for event_type in present for word in words.get(event_type, (event_type,))]
+    own = [word for event_type in present for word in source_names.get(event_type, (event_type,))]
     near = nearest(name, [*own, *present])
     more = f", and {len(own) - MOST_LISTED} more" if len(own) > MOST_LISTED else ""
     hint = f"did you mean {near!r}?" if near else f"there are {', '.join(own[:MOST_LISTED])}{more}."

@@ -13,7 +13,7 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
+from ecom_assets.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
 from ecom_assets.experiments.comparison import (
     MISMATCH_BELOW,
     Interval,
@@ -139,7 +139,7 @@ def compute(question: ExperimentQuestion, data: QuestionData) -> dict[str, Any]:
     # A goal can follow after the last day of exposures.
     events = data.events if question.within is None else data.all_events
     days = TrendRange.between(data.event_days, data.days)
-    return experiment_answer(data.con, events, question, (days.first, days.last), data.source.words)
+    return experiment_answer(data.con, events, question, (days.first, days.last), data.source.source_names)
 
 
 def experiment_answer(
@@ -147,7 +147,7 @@ def experiment_answer(
     events: ir.Table,
     experiment: ExperimentQuestion,
     days: tuple[date, date],
-    words: Words | None = None,
+    source_names: SourceNames | None = None,
 ) -> dict[str, Any]:
     """Return the counts of each variant, and how it compares with the control.
 
@@ -156,7 +156,7 @@ def experiment_answer(
         events: Rows of `CleanEvents`.
         experiment: The definition.
         days: The first and the last day of exposures.
-        words: The source's own words for event types.
+        source_names: The source's own names of event types.
 
     Raises:
         DefinitionError: The definition does not fit the events.
@@ -171,7 +171,7 @@ def experiment_answer(
         "mixed_count": sum(int(row["mixed_count"]) for row in rows),
         "sample_ratio": _ratio(variants, experiment),
         "warnings": [
-            *missing_type_warnings(con, events, event_types, words),
+            *missing_type_warnings(con, events, event_types, source_names),
             *_missing_properties(con, events, experiment, variants),
             *_warnings(variants, experiment),
         ],

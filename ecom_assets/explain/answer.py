@@ -129,26 +129,26 @@ def _table(contract: type[Table]) -> Row:
 def _described(contract: type[Table], name: str) -> Row:
     """Return a number's column: what it is, its unit, and how it goes down."""
     column = contract.columns[name]
-    how = how_of(_way_of(contract, name), column.unit or "rows")
+    how = how_of(_derivation_of(contract, name), column.unit or "rows")
     return {"column": name, "description": column.description, "unit": column.unit, "how": how}
 
 
-def _way_of(contract: type[Table], name: str) -> Derivation | None:
+def _derivation_of(contract: type[Table], name: str) -> Derivation | None:
     trace = TRACES.get(contract)
     return trace.numbers.get(name) if trace else None
 
 
-def how_of(way: Derivation | None, unit: str) -> str | None:
+def how_of(derivation: Derivation | None, unit: str) -> str | None:
     """Return a short description of how a number is computed; `unit` is what is counted."""
-    if isinstance(way, Computed):
-        return way.how
-    if isinstance(way, Count):
-        return f"{unit} counted in {way.to.qualified_name()}"
-    if isinstance(way, Sum):
-        return f"{way.of} of {way.to.qualified_name()} added up"
-    if isinstance(way, tuple):
-        return " plus ".join(str(how_of(part, unit)) for part in way)
-    return None if way is None else "counted from different tables, by the row"
+    if isinstance(derivation, Computed):
+        return derivation.how
+    if isinstance(derivation, Count):
+        return f"{unit} counted in {derivation.to.qualified_name()}"
+    if isinstance(derivation, Sum):
+        return f"{derivation.of} of {derivation.to.qualified_name()} added up"
+    if isinstance(derivation, tuple):
+        return " plus ".join(str(how_of(part, unit)) for part in derivation)
+    return None if derivation is None else "counted from different tables, by the row"
 
 
 def _made_of(contract: type[Table], rows: list[Row], reader: ExplainReader) -> Row:
@@ -167,20 +167,20 @@ def _number(question: RowsQuestion, rows: ir.Table, shown: list[Row], count: int
     if count == 0:
         raise DefinitionError(f"No row of {contract.qualified_name()} meets the conditions; choose others.")
     context = [TraceContext(row, reader.table, reader.rules, reader.ask, reader.keep, contract.key) for row in shown]
-    way = _chosen(contract, name, context[0])
-    adds_up = way is not None and not isinstance(way, Computed)
+    derivation = _chosen(contract, name, context[0])
+    adds_up = derivation is not None and not isinstance(derivation, Computed)
     note = "" if count == 1 or (adds_up and count <= MOST_ADDED) else _why_not(contract, count, adds_up=adds_up)
     if count == 1:
         value = shown[0][name]
     else:
         (summed,) = reader.ask(rows.agg(value=rows[name].sum()))
         value = as_number(summed["value"]) if adds_up else None
-    down = [] if note else [_down(part, context, question, reader) for part in _parts(way)]
+    down = [] if note else [_down(part, context, question, reader) for part in _parts(derivation)]
     return _described(contract, name) | {
-        "how": how_of(way, contract.columns[name].unit or "rows"),
+        "how": how_of(derivation, contract.columns[name].unit or "rows"),
         "value": json_value(value),
         "note": note or None,
-        "from_columns": list(way.columns) if isinstance(way, Computed) else [],
+        "from_columns": list(derivation.columns) if isinstance(derivation, Computed) else [],
         "adds_up": None if note or not adds_up else _adds_up(value, down),
         "down": [
             part | {"levels": [level | {"gives": json_value(level["gives"])} for level in part["levels"]]}
@@ -198,18 +198,18 @@ def _why_not(contract: type[Table], count: int, *, adds_up: bool) -> str:
 
 
 def _chosen(contract: type[Table], name: str, context: TraceContext) -> Derivation | None:
-    way = _way_of(contract, name)
-    while isinstance(way, ByRow):
-        way = way.choose(context)
-    return way
+    derivation = _derivation_of(contract, name)
+    while isinstance(derivation, ByRow):
+        derivation = derivation.choose(context)
+    return derivation
 
 
-def _parts(way: Derivation | None) -> tuple[Count | Sum, ...]:
-    if isinstance(way, Computed):
-        return (way.inputs,) if way.inputs else ()
-    if isinstance(way, Count | Sum):
-        return (way,)
-    return way if isinstance(way, tuple) else ()
+def _parts(derivation: Derivation | None) -> tuple[Count | Sum, ...]:
+    if isinstance(derivation, Computed):
+        return (derivation.inputs,) if derivation.inputs else ()
+    if isinstance(derivation, Count | Sum):
+        return (derivation,)
+    return derivation if isinstance(derivation, tuple) else ()
 
 
 def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, reader: ExplainReader) -> Row:

@@ -13,7 +13,7 @@ from ibis.backends.sql import SQLBackend
 from pydantic import BaseModel, Field
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
+from ecom_assets.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
 from ecom_assets.funnels.chains import NO_VALUE, SEPARATOR, funnel_chains
 from ecom_assets.funnels.definition import UNIT, Funnel
 from ecom_assets.funnels.entries import (
@@ -198,7 +198,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     *,
     rule: SessionRule | None = None,
     keep: Keep | None = None,
-    words: Words | None = None,
+    source_names: SourceNames | None = None,
     limits: EntryLimits = ALL_DAYS,
     times: StepTimes | None = None,
 ) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         funnel: The definition.
         rule: When a session ends, for a funnel per session; GA4's by default.
         keep: Called with the list of who is at each step: a row per unit and step, in order.
-        words: The source's own words for event types, for the warnings.
+        source_names: The source's own names of event types, for the warnings.
         limits: The days of entry, and the time zone of days; by default all days, in UTC.
         times: How long units took to each step, if that is known already.
 
@@ -229,12 +229,17 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         **parts,
         **({"entries": known.as_json(funnel)} if known else {}),
         **({"cohorts": _cohorts(counted, known, cohorts, fast) if known and cohorts else []} if funnel.over else {}),
-        "warnings": [*(known.warnings() if known else []), *_missing(con, counted.events, funnel, numbers, words)],
+        "warnings": [
+            *(known.warnings() if known else []),
+            *_missing(con, counted.events, funnel, numbers, source_names),
+        ],
     }
 
 
-def _missing(con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Rows, words: Words | None) -> list[str]:
-    of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), words)
+def _missing(
+    con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Rows, source_names: SourceNames | None
+) -> list[str]:
+    of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), source_names)
     return [*of_types, *missing_property_warnings(con, events, funnel.columns, funnel.number_columns)]
 
 
@@ -427,7 +432,7 @@ def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> 
         question,
         rule=SessionRule.preset(rule) if rule else None,
         keep=keep,
-        words=data.source.words,
+        source_names=data.source.source_names,
         limits=EntryLimits(first, last, count, data.opened.timezone),
         times=data.begun,
     )

@@ -162,10 +162,10 @@ def _owned_by_device(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """
     devices, shared = _devices_with_users(events, rule)
     asking = events.mutate(asked_device=device_of(events))  # a column of its own, as in `_owned`
-    found = asking.left_join(devices, asking.asked_device == devices.owned_device)
-    is_near = (found.event_at >= found.owned_from) & (found.event_at <= found.owned_to)
-    owner = is_near.fill_null(NO).ifelse(found.owner, ibis.null("string"))
-    decided = found.filter(~found.is_ordered.fill_null(NO)).mutate(visitor_user=ibis.coalesce(found.user_id, owner))
+    joined = asking.left_join(devices, asking.asked_device == devices.owned_device)
+    is_near = (joined.event_at >= joined.owned_from) & (joined.event_at <= joined.owned_to)
+    owner = is_near.fill_null(NO).ifelse(joined.owner, ibis.null("string"))
+    decided = joined.filter(~joined.is_ordered.fill_null(NO)).mutate(visitor_user=ibis.coalesce(joined.user_id, owner))
     # Not the rest of `found`: what is read twice is stored, with all of its columns.
     unsure = devices.filter(devices.is_ordered)
     ordered = asking.semi_join(unsure, asking.asked_device == unsure.owned_device).select(*events.columns)
@@ -200,14 +200,14 @@ def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table,
     devices = devices.left_join(nobody, devices.owner == nobody.shared_user)
     back, ahead = ibis.interval(days=rule.days_back), ibis.interval(days=rule.days_ahead)
     joins = devices.shared_user.isnull() & ~is_placeholder(devices.device_id)
-    found = devices.select(
+    joined = devices.select(
         owned_device="device_id",
         owner=joins.ifelse(devices.owner, ibis.null("string")),
         owned_from=devices.first_at - ahead,
         owned_to=devices.last_at + back,
         is_ordered=(devices.user_count > 1) | devices.is_both | (devices.last_at > devices.first_at + back),
     )
-    return found, shared
+    return joined, shared
 
 
 def _user_of_device(runs: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -227,13 +227,13 @@ def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
     in_crowd = [asking.event_date == crowded.event_date, asking.asked_device == crowded.run_device]
     ends = ("first_seen_at", "first_event_id", "last_seen_at", "last_event_id")
     of_run = runs.select("event_date", *ends, *SIGN_INS, run_device="device_id")
-    found = [
+    joined = [
         _by_range(asking.anti_join(crowded, in_crowd), of_run),
         _by_place(asking.semi_join(crowded, in_crowd), of_run.semi_join(crowded, ["event_date", "run_device"])),
     ]
     columns = [*events.columns, *SIGN_INS]
     unasked = others.mutate(**{name: _null_of(runs[name].type()) for name in SIGN_INS})
-    return union_all(*(rows.select(*columns) for rows in (*found, unasked)))
+    return union_all(*(rows.select(*columns) for rows in (*joined, unasked)))
 
 
 def _by_range(asking: ir.Table, runs: ir.Table) -> ir.Table:
@@ -319,10 +319,10 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
         next_user_at="first_seen_at",
         next_visit="visit",
     )
-    found = asking.left_join(last, [asking.device_id == last.last_device, asking.sign_ins == last["last"]])
-    found = found.left_join(after, [found.device_id == after.next_device, found.sign_ins + 1 == after["next"]])
-    return found.mutate(
-        is_last_in_visit=found.last_visit == found.visit, is_next_in_visit=found.next_visit == found.visit
+    joined = asking.left_join(last, [asking.device_id == last.last_device, asking.sign_ins == last["last"]])
+    joined = joined.left_join(after, [joined.device_id == after.next_device, joined.sign_ins + 1 == after["next"]])
+    return joined.mutate(
+        is_last_in_visit=joined.last_visit == joined.visit, is_next_in_visit=joined.next_visit == joined.visit
     )
 
 

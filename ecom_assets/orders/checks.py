@@ -89,8 +89,8 @@ def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *others: 
 def amounts_are_of_one_currency(days: Days | None, lines: ir.Table) -> CheckResult:
     """All order lines that say their currency say the same, whenever they were loaded, so that sums mean something."""
     del days
-    found = lines.group_by("currency").agg(line_count=lines.count())
-    rows = found.order_by("currency").to_pyarrow().to_pylist()
+    counts = lines.group_by("currency").agg(line_count=lines.count())
+    rows = counts.order_by("currency").to_pyarrow().to_pylist()
     currencies = [row for row in rows if row["currency"] is not None]
     return CheckResult(max(len(currencies) - 1, 0), sum(row["line_count"] for row in rows), currencies[:EXAMPLES])
 

@@ -70,10 +70,10 @@ def waiting_rows(
 
 def _missing_day(ordered: date, arrived: list[date], loaded: Container[date]) -> date | None:
     """Return the day of arrival that must be loaded before lines of a day count; None if there is none."""
-    place = bisect_left(arrived, ordered)
-    if ordered in loaded or place == len(arrived) or arrived[place] in loaded:
+    index = bisect_left(arrived, ordered)
+    if ordered in loaded or index == len(arrived) or arrived[index] in loaded:
         return None
-    return arrived[place]
+    return arrived[index]
 
 
 def with_waiting_lines(waiting: ir.Table) -> ir.Table:

@@ -23,11 +23,11 @@ def find_letters(settings: Settings, person: Person) -> list[FileRecords]:
     pattern = pattern_of(person)
     if pattern is None:
         return []
-    found = []
+    result = []
     for path, _ in letter_files(settings):
         if count := sum(_naming(pq.read_table(path, partitioning=None), pattern)):
-            found.append(FileRecords(str(path), count))
-    return found
+            result.append(FileRecords(str(path), count))
+    return result
 
 
 def remove_letters(settings: Settings, person: Person) -> None:
@@ -35,8 +35,8 @@ def remove_letters(settings: Settings, person: Person) -> None:
     pattern = pattern_of(person)
     if pattern is None:
         return
-    for found in find_letters(settings, person):
-        path = Path(found.path)
+    for file in find_letters(settings, person):
+        path = Path(file.path)
         table = pq.read_table(path, partitioning=None)
         rest = table.filter(pa.array([not names for names in _naming(table, pattern)]))
         if not len(rest):

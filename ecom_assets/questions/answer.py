@@ -365,7 +365,7 @@ def _doubts(data: QuestionData) -> list[str]:
     """Return a sentence for each event type of the visitor segment that no event has."""
     if data.segment is None:
         return []
-    return missing_type_warnings(data.con, data.opened.events(), event_types(data.segment), data.source.words)
+    return missing_type_warnings(data.con, data.opened.events(), event_types(data.segment), data.source.source_names)
 
 
 def _page_of(numbers: dict[str, Any], lists: Sequence[str], page: tuple[int | None, int]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import EcomError
-from ecom_assets.events.missing import Words
+from ecom_assets.events.missing import SourceNames
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -73,7 +73,7 @@ class OpenEvents(Protocol):
         """Return how long visitors took to each step of a funnel, if the check of the rows can say it; else None."""
 
     def warnings(self) -> list[str]:
-        """Return a sentence for each named column of sessions that all events have the same unknown value of."""
+        """Return a sentence for each named column that says the same of all events, as it is not known."""
 
     def stored(self, session_rule: str) -> StoredTables | None:
         """Return the tables of sessions by a rule that include all events, as published; None without them."""
@@ -87,8 +87,8 @@ class EventSource(Protocol):
         """The settings."""
 
     @property
-    def words(self) -> Words | None:
-        """The source's own words for event types, if they differ from the platform's."""
+    def source_names(self) -> SourceNames | None:
+        """The source's own names of event types, if they differ from the platform's."""
 
     @property
     def of_orders(self) -> bool:

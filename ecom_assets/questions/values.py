@@ -84,8 +84,8 @@ def key_counts(documents: list[Row], search: str) -> list[Row]:
     counts: Counter[str] = Counter()
     for document in documents:
         counts.update(_columns_in(document[JSON_COLUMN]))
-    found = [(name, count) for name, count in counts.items() if search.lower() in name.lower()]
-    ordered = sorted(found, key=lambda entry: (-entry[1], entry[0]))
+    matching = [(name, count) for name, count in counts.items() if search.lower() in name.lower()]
+    ordered = sorted(matching, key=lambda entry: (-entry[1], entry[0]))
     return [{"value": name, "kind": "text", "event_count": count} for name, count in ordered]
 
 

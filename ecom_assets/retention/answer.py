@@ -97,7 +97,7 @@ def compute(question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
     query, until = _query(question, data), _whole_until(question, data)
     if data.source.of_orders:
         return answer_activity(query, until)
-    answer = retention_answer(query, until, data.source.words)
+    answer = retention_answer(query, until, data.source.source_names)
     return answer | {
         "warnings": [*answer["warnings"], *device_warnings(data.events, data.extent.event_count, data.fetch())]
     }

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
+from ecom_assets.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
 from ecom_assets.retention.activity import Hours, by_period, event_activity, numbered, shown_labels, starts
 from ecom_assets.retention.cells import Reach, members, retention, totals
 from ecom_assets.retention.question import MAX_HOURLY_DAYS, RetentionQuestion
@@ -98,17 +98,19 @@ class RetentionCells:
 
 
 def retention_answer(
-    question: RetentionQuery, whole_until: date | None = None, words: Words | None = None
+    question: RetentionQuery, whole_until: date | None = None, source_names: SourceNames | None = None
 ) -> dict[str, Any]:
     """Return `retention` as in INTERFACE for clean events, with warnings; see `answer_activity`."""
     answer = answer_activity(question, whole_until)
-    return answer | {"warnings": _missing_warnings(question, answer, words)}
+    return answer | {"warnings": _missing_warnings(question, answer, source_names)}
 
 
-def _missing_warnings(question: RetentionQuery, answer: Mapping[str, Any], words: Words | None) -> list[str]:
+def _missing_warnings(
+    question: RetentionQuery, answer: Mapping[str, Any], source_names: SourceNames | None
+) -> list[str]:
     """Return a sentence for each event type and key of `properties` that the rule names and no event has."""
     con, events, rule = question.con, question.rows, question.rule
-    of_types = missing_type_warnings(con, events, types_in_doubt(rule, answer), words)
+    of_types = missing_type_warnings(con, events, types_in_doubt(rule, answer), source_names)
     if not _is_bare(rule, answer):
         return of_types
     return [*of_types, *missing_property_warnings(con, events, rule.columns, rule.number_columns)]

@@ -104,11 +104,11 @@ def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: A
 def _of_orders(rows: RowsOf) -> RowsOf:
     """Return order lines that count as the order that they are part of."""
 
-    def found(context: TraceContext) -> ir.Table:
+    def with_orders(context: TraceContext) -> ir.Table:
         lines = rows(context)
         return lines.mutate(counted_as=order_key(lines))
 
-    return found
+    return with_orders
 
 
 def _of_key(*names: str) -> RowsOf:

@@ -77,9 +77,9 @@ def _day(name: str) -> date | None:
 def _hashed(rows: ir.Table, contract: type[Table], unread: Days) -> ir.Table:
     if unread.dates:
         rows = rows.filter(~unread.contain(rows[contract.day_column]))
-    words = [rows[name].cast("string").fill_null(MISSING) for name in contract.columns]
+    texts = [rows[name].cast("string").fill_null(MISSING) for name in contract.columns]
     # The remainder is a whole number of 64 bits with a sign also where a hash has none; the sum needs more.
-    hashed = ibis.literal(BETWEEN).join(words).hash() % HASHES
+    hashed = ibis.literal(BETWEEN).join(texts).hash() % HASHES
     measures = {"row_count": rows.count(), "hash_sum": hashed.cast("decimal(38, 0)").sum()}
     if contract.day_column is None:
         return rows.agg(**measures).mutate(slice=ibis.literal(WHOLE))

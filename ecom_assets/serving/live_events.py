@@ -144,15 +144,15 @@ class LiveEvents:
             self._earlier = EarlierLinks(self._con, rule) if rule.has_links else None
         return self._con
 
-    def _read(self, con: Backend, found: NewestFiles, since: datetime) -> FilesRead:
+    def _read(self, con: Backend, newest: NewestFiles, since: datetime) -> FilesRead:
         """Insert the rows of new files, and delete those of files that are no longer there or too old."""
         naive_since = since.astimezone(UTC).replace(tzinfo=None)
-        gone = ", ".join(map(str, self._forget(set(found.files), since))) or "NULL"
+        gone = ", ".join(map(str, self._forget(set(newest.files), since))) or "NULL"
         old = f"event_at < TIMESTAMP '{naive_since}'"
         con.raw_sql(f"DELETE FROM {RAW} WHERE batch IN ({gone}) OR {old}")  # noqa: S608 (numbers and an instant)
-        reading = FilesRead(changed_at=found.changed_at)
+        reading = FilesRead(changed_at=newest.changed_at)
         held = frozenset[FreshFile]().union(*self._batches.values())
-        missing = [file for file in found.files if file not in held]
+        missing = [file for file in newest.files if file not in held]
         due = _within(missing, MOST_BYTES)
         reading.left_out_count = len(missing) - len(due)
         for files in _slices(due, AT_ONCE):

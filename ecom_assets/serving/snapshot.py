@@ -311,10 +311,10 @@ def _is_equal(source: Engine, table: type[Table], name: str, days: Days | None, 
         f"SELECT {day} AS slice, count(*) AS row_count, sum({row}) AS hash_sum FROM {name}"  # noqa: S608 (as above)
         f"{source.where(table, days)} GROUP BY 1"
     )
-    found = {
+    present = {
         str(each["slice"])[:10]: Fingerprint(int(each["row_count"]), str(int(each["hash_sum"]))) for each in counts
     }
-    return found == wanted
+    return present == wanted
 
 
 def _fetched(source: Engine, path: Path, slices: Iterable[tuple[type[Table], Days | None]], memory_limit: str) -> int:

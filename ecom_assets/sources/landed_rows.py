@@ -150,7 +150,9 @@ class MessageMapper:
         positions = list(of_message)
         if LEFT_OUT in table.column_names:
             reasons = table[LEFT_OUT].to_pylist()
-            refused.update({place: f"left_out_{why}" for place, why in zip(positions, reasons, strict=True) if why})
+            refused.update(
+                {position: f"left_out_{why}" for position, why in zip(positions, reasons, strict=True) if why}
+            )
             kept = [number for number, why in enumerate(reasons) if not why]
             table, positions = table.take(kept), [positions[number] for number in kept]
         return [table.select(self._schema.names).cast(self._schema)], positions

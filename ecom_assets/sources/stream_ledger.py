@@ -126,23 +126,23 @@ class PartitionLedger:
 
 def is_settled(name: str, entries: Mapping[PartitionLedger, LedgerEntry], landing: Path) -> bool:
     """Return whether the name of a landing file may be freed: its ledger has passed it, or it is not of a stream."""
-    found = _NAME.fullmatch(name)
-    if found is None:
+    match = _NAME.fullmatch(name)
+    if match is None:
         return True
-    entry = entries.get(PartitionLedger(landing, found["topic_id"], int(found["partition"])))
-    return entry is None or entry.next_offset > int(found["start"])
+    entry = entries.get(PartitionLedger(landing, match["topic_id"], int(match["partition"])))
+    return entry is None or entry.next_offset > int(match["start"])
 
 
 def ledgers(landing: Path) -> dict[PartitionLedger, LedgerEntry]:
     """Return all ledgers of a landing folder with their entries."""
-    found = {}
+    entries = {}
     for path in sorted(ledger_folder(landing).glob("*.json")):
         topic_id, _, partition = path.stem.rpartition("-")
         if topic_id and partition.isdecimal():
             ledger = PartitionLedger(landing, topic_id, int(partition))
             if entry := ledger.read():
-                found[ledger] = entry
-    return found
+                entries[ledger] = entry
+    return entries
 
 
 def settle_ledgers(landing: Path) -> None:

@@ -53,8 +53,8 @@ class StreamTopics:
             SourceError: A topic was created again.
         """
         if self.accepts_reset:
-            for topic, found in ids.items():
-                note_topic_id(landing, topic, found)
+            for topic, topic_id in ids.items():
+                note_topic_id(landing, topic, topic_id)
         self._require_same(landing, ids)
 
     def check(self, landing: Path) -> None:
@@ -71,11 +71,11 @@ class StreamTopics:
         self._require_same(landing, ids)
 
     def _require_same(self, landing: Path, ids: Mapping[str, str]) -> None:
-        for topic, found in ids.items():
+        for topic, topic_id in ids.items():
             noted = noted_topic_id(landing, topic)
             if noted is None:
-                note_topic_id(landing, topic, found)
-            elif noted != found:
+                note_topic_id(landing, topic, topic_id)
+            elif noted != topic_id:
                 raise SourceError(
                     f"The topic {topic} was deleted and created again, so its offsets start again; if that was meant, "
                     "run `ecom stream --accept-reset` once."
@@ -112,8 +112,8 @@ def _id_of(topic: str, answer: object) -> str:
         raise BrokerDownError(f"The brokers do not answer ({error.args[0].str()}).") from error
     except TimeoutError as error:
         raise BrokerDownError("The brokers do not answer in time.") from error
-    found = b64decode(in_base64 + "==").hex()  # the text has slashes, and file names have it
-    return topic if found == WITHOUT_ID else found
+    topic_id = b64decode(in_base64 + "==").hex()  # the text has slashes, and file names have it
+    return topic if topic_id == WITHOUT_ID else topic_id
 
 
 _OF_CONSUMERS: Final = {

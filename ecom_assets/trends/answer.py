@@ -94,7 +94,7 @@ def compute(question: TrendQuestion, data: QuestionData) -> dict[str, Any]:
     """
     opened = data.opened
     days = TrendRange.between(data.event_days, data.days, opened.timezone, opened.newest_at, opened.known.missing)
-    answer = partial(trend_answer, data.con, data.all_events, question, words=data.source.words)
+    answer = partial(trend_answer, data.con, data.all_events, question, source_names=data.source.source_names)
     result = answer(days)
     # Over files it takes most of the time of a question to see which days have no event.
     if not _has_empty_period(result):

@@ -11,7 +11,7 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
 
-from ecom_assets.events.missing import Words, missing_property_warnings, missing_type_warnings
+from ecom_assets.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
 from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import has_negation, number_columns_of
 from ecom_assets.tables.days import ONE_DAY, Days, period_text
@@ -49,7 +49,7 @@ Values = tuple[dict[str, Any], list[str]]
 
 
 def trend_answer(
-    con: SQLBackend, events: ir.Table, trend: TrendQuestion, days: TrendRange, words: Words | None = None
+    con: SQLBackend, events: ir.Table, trend: TrendQuestion, days: TrendRange, source_names: SourceNames | None = None
 ) -> dict[str, Any]:
     """Return the values of each series in each period; of other kinds, numbers of visitors.
 
@@ -58,7 +58,7 @@ def trend_answer(
         events: Rows of `CleanEvents`; for a lifecycle, and for first events, those of all days.
         trend: The definition.
         days: The days of the query and of the data.
-        words: The source's own words for event types, if they differ.
+        source_names: The source's own names of event types, if they differ.
 
     Raises:
         DefinitionError: The definition does not fit the events or the days.
@@ -74,7 +74,7 @@ def trend_answer(
         "periods": [period_text(start, days.timezone) for start in starts],
         "complete": [days.is_whole(start, trend) for start in starts],
         **result,
-        "warnings": _missing(query, result, without_events, words),
+        "warnings": _missing(query, result, without_events, source_names),
     }
 
 
@@ -131,10 +131,12 @@ class _Query:
         return [series.counted_type for series, result in pairs if series.counted_type and not result]
 
 
-def _missing(query: _Query, result: Mapping[str, Any], event_types: Sequence[str], words: Words | None) -> list[str]:
+def _missing(
+    query: _Query, result: Mapping[str, Any], event_types: Sequence[str], source_names: SourceNames | None
+) -> list[str]:
     """Return a sentence for each event type, and for each key of `properties`, that no event has."""
     trend = query.trend
-    of_types = missing_type_warnings(query.con, query.events, event_types, words)
+    of_types = missing_type_warnings(query.con, query.events, event_types, source_names)
     conditions = [trend.where, *(series.where for series in trend.series)]
     counts = [*result["series"], *result.get("stickiness", ()), *result.get("lifecycle", ())]
     counted = {part["name"] for part in counts if _counts_something(part)}

@@ -94,15 +94,15 @@ def findings(
     return [finding for finding in said if finding is not None]
 
 
-def episodes(found: Sequence[AlertFinding]) -> list[Episode]:
+def episodes(findings: Sequence[AlertFinding]) -> list[Episode]:
     """Return the incidents that there would have been: the back-test of an alert."""
-    return list(_episodes(found))
+    return list(_episodes(findings))
 
 
-def _episodes(found: Sequence[AlertFinding]) -> Iterator[Episode]:
+def _episodes(findings: Sequence[AlertFinding]) -> Iterator[Episode]:
     open_since: AlertFinding | None = None
     last: AlertFinding | None = None
-    for finding in found:
+    for finding in findings:
         if finding.is_breach:
             open_since, last = open_since or finding, finding
         elif open_since is not None and last is not None:

@@ -158,9 +158,9 @@ def _sentence(mine: Watched, finding: AlertFinding) -> str:
     return f"{mine.title} was {value} {when}: {tail}."
 
 
-def _unchanged(mine: Watched, found: Sequence[AlertFinding]) -> str:
-    if found:
-        return f"No new {mine.alert.every} is complete since {when_of(found[-1].point.starts_at, mine.alert.every)}."
+def _unchanged(mine: Watched, earlier: Sequence[AlertFinding]) -> str:
+    if earlier:
+        return f"No new {mine.alert.every} is complete since {when_of(earlier[-1].point.starts_at, mine.alert.every)}."
     return f"{mine.title} cannot be evaluated yet: too few complete periods are known to compare with."
 
 

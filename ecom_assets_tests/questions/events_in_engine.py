@@ -26,7 +26,7 @@ class EventsInEngine:
     table: ir.Table
     timezone: str = "UTC"
     settings: Settings = field(default_factory=Settings)
-    words: None = None
+    source_names: None = None
     of_orders: bool = False
     is_bounded: bool = False
     newest_date: None = None
@@ -96,6 +96,10 @@ class EventsInEngine:
 
     def step_times(self, funnel: Any) -> None:
         """Return nothing: there are no rows to check."""
+
+    def warnings(self) -> list[str]:
+        """Return nothing: all columns are there."""
+        return []
 
     def stored(self, session_rule: str) -> None:
         """Return nothing: there are no tables."""

@@ -46,7 +46,7 @@ class TableSource:
     settings: Settings
     explained: Callable[[], dict[str, Any]] | None = None
     """Returns where the numbers come from, if that is asked."""
-    words: None = None
+    source_names: None = None
     of_orders: bool = False
     is_bounded: bool = True
 

@@ -94,13 +94,13 @@ def _cells(cohort: Mapping[str, Any], names: Sequence[str], address: str) -> lis
     """Return the cells of a cohort, each with the address that lists who is in it."""
     return [
         {
-            **_cell(returned / cohort["size"] if cohort["size"] else None, returned, is_over=cohort["complete"][place]),
-            "period": (name := names[place] if place < len(names) else str(place)),
+            **_cell(returned / cohort["size"] if cohort["size"] else None, returned, is_over=cohort["complete"][index]),
+            "period": (name := names[index] if index < len(names) else str(index)),
             "href": f"{address}&{urlencode({'who_cohort': cohort['cohort'], 'who_period': name})}{WHO_SECTION}"
             if address
             else "",
         }
-        for place, returned in enumerate(cohort["returned"])
+        for index, returned in enumerate(cohort["returned"])
     ]
 
 

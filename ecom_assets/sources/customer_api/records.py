@@ -63,8 +63,8 @@ class ApiField(_ApiPart):
 
     def value_in(self, record: object) -> Any:  # noqa: ANN401 (JSON is what it is)
         """Return the field's value in a record, or MISSING."""
-        found = (value for value in (value_at(record, path) for path in self.paths) if value is not MISSING)
-        value = next(found, MISSING)
+        values = (value for value in (value_at(record, path) for path in self.paths) if value is not MISSING)
+        value = next(values, MISSING)
         return value.strip().lower() if self.lower and isinstance(value, str) else value
 
 

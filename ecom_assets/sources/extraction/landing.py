@@ -112,8 +112,8 @@ class LandingFolder:
 
     def cursor(self, resource: str) -> Cursor | None:
         """Return how far a resource was read; None before its first batch."""
-        found = self._state.execute("SELECT cursor FROM cursors WHERE resource = ?", [resource]).fetchone()
-        return json.loads(found[0]) if found else None
+        row = self._state.execute("SELECT cursor FROM cursors WHERE resource = ?", [resource]).fetchone()
+        return json.loads(row[0]) if row else None
 
     def land(self, resource: str, documents: Sequence[ApiDocument], day: date, cursor: Cursor | None) -> Landed:
         """Keep documents that are newer than what is there, and that all up to `cursor` were read, if it is given."""
@@ -154,15 +154,15 @@ class LandingFolder:
         self._state.executemany("REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", rows)
 
     def _there(self, resource: str, key: str) -> Version | None:
-        asked = "SELECT version, digest FROM documents WHERE resource = ? AND id = ?"
-        found = self._state.execute(asked, [resource, key]).fetchone()
-        return Version(json.loads(found[0]), found[1]) if found else None
+        query = "SELECT version, digest FROM documents WHERE resource = ? AND id = ?"
+        row = self._state.execute(query, [resource, key]).fetchone()
+        return Version(json.loads(row[0]), row[1]) if row else None
 
     def _of_api(self, url: str) -> None:
-        found = self._state.execute("SELECT url FROM api").fetchone()
-        if found and found[0] != url:
-            raise WorkError(f"{self.folder} has documents of {found[0]}; give {url} a folder of its own with --to.")
-        if not found:
+        row = self._state.execute("SELECT url FROM api").fetchone()
+        if row and row[0] != url:
+            raise WorkError(f"{self.folder} has documents of {row[0]}; give {url} a folder of its own with --to.")
+        if not row:
             if any(not path.name.startswith(STATE) for path in self.folder.iterdir()):
                 raise WorkError(f"{self.folder} has files of something else; give {url} a new folder with --to.")
             with self._state:

@@ -48,13 +48,13 @@ class Currencies:
         if not _may_have_currency(files):
             return rows
         con = files.con.cursor()
-        found = con.execute(
+        amounts = con.execute(
             select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
         ).fetchall()
-        if self._is_one(found):
+        if self._is_one(amounts):
             return rows
-        if self.rates is None or not self.target or None in {currency for currency, _, _ in found}:
-            raise SourceError(self._refusal(found, "orders", "line"))
+        if self.rates is None or not self.target or None in {currency for currency, _, _ in amounts}:
+            raise SourceError(self._refusal(amounts, "orders", "line"))
         return self._converted(con, self.rates, rows)
 
     def of_events(self, files: RecordFiles, days: Days | None = None) -> RecordFiles:
@@ -81,24 +81,24 @@ class Currencies:
             return files
         rows = select("*", f"({' UNION ALL '.join(parts)})", "cart_amount IS NOT NULL")
         con = files.con.cursor()
-        found = con.execute(select("currency, sum(cart_amount), count(*)", rows, group_by="currency")).fetchall()
+        amounts = con.execute(select("currency, sum(cart_amount), count(*)", rows, group_by="currency")).fetchall()
         # Senders leave the currency out of views and carts, so that those without one are of the only one there is.
-        if self._is_one([row for row in found if row[0] is not None]):
+        if self._is_one([row for row in amounts if row[0] is not None]):
             return files
-        if self.rates is None or not self.target or None in {currency for currency, _, _ in found}:
-            raise SourceError(self._refusal(found, "events", "event"))
+        if self.rates is None or not self.target or None in {currency for currency, _, _ in amounts}:
+            raise SourceError(self._refusal(amounts, "events", "event"))
         self._require_rates(con, self.rates, rows, "events")
         return replace(files, convert=partial(self._with_converted_events, con, self.rates, own_day))
 
-    def require_one(self, found: Sequence[Amounts], remedy: str) -> None:
+    def require_one(self, amounts: Sequence[Amounts], remedy: str) -> None:
         """Raise SourceError unless amounts of events are of one currency, as those of files must be without rates.
 
         Args:
-            found: Currencies, each with a sum and a number of amounts; one may be there several times.
+            amounts: Currencies, each with a sum and a number of amounts; one may be there several times.
             remedy: What to do about several.
         """
         totals: dict[str | None, tuple[Decimal, int]] = {}
-        for name, total, count in found:
+        for name, total, count in amounts:
             before, number = totals.get(name, (Decimal(0), 0))
             totals[name] = before + total, number + count
         if not self._is_one([(name, *amounts) for name, amounts in totals.items() if name is not None]):
@@ -112,16 +112,16 @@ class Currencies:
         rows = select(f"DISTINCT {CURRENCY}", f"({with_currency(files).received_sql()})", "cart_amount IS NOT NULL")
         return frozenset(name for (name,) in files.con.cursor().execute(rows).fetchall() if name)
 
-    def _is_one(self, found: Sequence[Amounts]) -> bool:
+    def _is_one(self, amounts: Sequence[Amounts]) -> bool:
         """Return whether amounts are of one currency, that which is set if one is; or no row says one."""
-        names = {currency for currency, _, _ in found}
+        names = {currency for currency, _, _ in amounts}
         return not names - {None} or (len(names) == 1 and names <= {self.target or next(iter(names))})
 
-    def _refusal(self, found: Sequence[Amounts], what: str, row: str, remedy: str = _BY_RATES) -> str:
-        ranked = sorted(found, key=lambda row: -row[2])
+    def _refusal(self, amounts: Sequence[Amounts], what: str, row: str, remedy: str = _BY_RATES) -> str:
+        ranked = sorted(amounts, key=lambda row: -row[2])
         sums = "; ".join(f"{name or 'no currency'} {total:,.2f} in {count:,} {row}s" for name, total, count in ranked)
         other = f", and ECOM_CURRENCY is {self.target}" if self.target else ""
-        if any(name is None for name, _, _ in found):
+        if any(name is None for name, _, _ in amounts):
             remedy = f"give each {row} its currency, or load those of one currency only"
         return f"The {what} have amounts in {sums}{other}, which cannot be added up; {remedy}."
 

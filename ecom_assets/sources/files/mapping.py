@@ -423,7 +423,7 @@ class EventMapping(RecordMapping):
         """Return the platform's name of a source's event type; a name without translation is returned unchanged."""
         return self.event_types.get(event_type, event_type)
 
-    def own_words(self) -> dict[str, tuple[str, ...]]:
+    def source_names(self) -> dict[str, tuple[str, ...]]:
         """Return the source's names of each event type that has translations."""
         return {
             ours: tuple(theirs for theirs, translated in self.event_types.items() if translated == ours)

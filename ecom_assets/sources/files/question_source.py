@@ -17,7 +17,7 @@ from ecom_assets.atomic_files import replacing
 from ecom_assets.attribution.session_columns import READS, direct_warnings, named_of
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import SourceError, UsageError, WarehouseError
-from ecom_assets.events.missing import Words
+from ecom_assets.events.missing import SourceNames
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.identity.rule import IdentityRule
@@ -137,7 +137,6 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
 
     files: OpenFiles
     of_orders: ClassVar[bool] = False
-    of_sessions: frozenset[str] = frozenset()
     has_kernel: ClassVar[bool] = True
     is_bounded: ClassVar[bool] = False
     newest_date: ClassVar[date | None] = None
@@ -154,8 +153,8 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
         return self.files.settings
 
     @property
-    def words(self) -> Words | None:
-        """The files' own words for event types, if they have some."""
+    def source_names(self) -> SourceNames | None:
+        """The files' own names of event types, if they have some."""
         return None
 
     def translate(self, event_type: str) -> str:
@@ -200,6 +199,10 @@ class RecordFileSource(ABC, Generic[OpenFiles]):
         """Return how long visitors took to each step of a funnel, if the pass that checks the rows finds it."""
         return None
 
+    def warnings(self, events: ir.Table) -> list[str]:  # noqa: ARG002 (a source may have some)
+        """Return a sentence for each named column that says the same of all events, as it is not known."""
+        return []
+
     def nothing(self) -> str:
         """Return why no row counts as an event."""
         return f"\n{rows_line(self.files.rows.as_json())}"
@@ -214,9 +217,9 @@ class EventFileSource(RecordFileSource[FileEvents]):
     """The clean events of files."""
 
     @property
-    def words(self) -> Words | None:
-        """The files' own words for event types."""
-        return self.files.mapping.own_words()
+    def source_names(self) -> SourceNames | None:
+        """The files' own names of event types."""
+        return self.files.mapping.source_names()
 
     def translate(self, event_type: str) -> str:
         """Return the platform's word for an event type of the files."""
@@ -226,6 +229,12 @@ class EventFileSource(RecordFileSource[FileEvents]):
         """Return the visitor segment that is declared under a name, in a file of its own, or defined."""
         read = visitor_segment_of_text if isinstance(named, str) else visitor_segment
         return read(named, self.settings.visitor_segments)
+
+    of_sessions: frozenset[str] = frozenset()
+
+    def warnings(self, events: ir.Table) -> list[str]:
+        """Return a sentence if the question names where sessions came from, and all came directly."""
+        return direct_warnings(self.files.con, events, self.of_sessions)
 
     def clean(self) -> ir.Table:
         """Return clean events of all days, with the columns of their sessions that a question names."""
@@ -367,8 +376,8 @@ class OpenFileEvents:
         return self.source.step_times(funnel)
 
     def warnings(self) -> list[str]:
-        """Return a sentence if the question names where sessions came from, and all came directly."""
-        return direct_warnings(self.con, self._clean, self.source.of_sessions)
+        """Return a sentence for each named column that says the same of all events, as it is not known."""
+        return self.source.warnings(self._clean)
 
     def stored(self, session_rule: str) -> None:
         """Return nothing: files have no tables of sessions."""

@@ -105,8 +105,8 @@ class RecordFiles:
         used = columns_used(mapping)
         check_expressions(probe, mapping, used)
         layouts = []
-        found = unpacked(find_files(paths), keeps_arrays=mapping.shape is not None)
-        for file in (replace(one, encoding=mapping.encoding) for one in found):
+        files = unpacked(find_files(paths), keeps_arrays=mapping.shape is not None)
+        for file in (replace(unread, encoding=mapping.encoding) for unread in files):
             result = columns_of(probe, file, mapping)
             check_fit(file, result, mapping, used)
             believed = replace(_believed(file, first_day, timezone), encoding=result.encoding)

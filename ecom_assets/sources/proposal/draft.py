@@ -112,7 +112,11 @@ class Draft:
 
     def marked(self, line: str, *keys: str) -> str:
         """Return a line with a mark for each question in it that nobody has answered."""
-        still_open = [one.sentence for one in self.questions if one.key in keys and one.key not in self.answers]
+        still_open = [
+            question.sentence
+            for question in self.questions
+            if question.key in keys and question.key not in self.answers
+        ]
         return f"{line}  # OPEN: {'; '.join(map(shown, still_open))}" if still_open else line
 
     def _has_row_per_order(self) -> bool:
@@ -133,16 +137,16 @@ class Draft:
             columns = [self.found["order_id"].value.path[0], "_position", *kinds]
             return f"  {name}: {{hash_of: {quoted_list(columns)}}}  # the place within its order"
         keys = self._unique(name)
-        told = [value.path[0] for value in keys or self.values.values]
-        # The place in the file would make another event of the same one in the next file.
-        columns = [*(name for name in dict.fromkeys(told) if name not in ADDED), *kinds]
+        named = dict.fromkeys(value.path[0] for value in keys or self.values.values)
+        # The position in the file would make another event of the same one in the next file.
+        columns = [*(column for column in named if column not in ADDED), *kinds]
         why = "a line keeps its id when its state changes" if keys else "no column is unique"
         return f"  {name}: {{hash_of: {quoted_list(columns)}, optional: ['*']}}  # {why}"
 
     def _unique(self, name: str) -> tuple[Value, ...]:
         """Return the values that tell the rows apart, the id or an order with its item; none if these do not."""
         names = [name] if name in self.found else ["order_id", "item_id"] if self.kind is MappingKind.ORDERS else []
-        keys = tuple(self.found[one].value for one in names if one in self.found)
+        keys = tuple(self.found[key].value for key in names if key in self.found)
         return keys if keys and self.values.are_unique(keys) else ()
 
     def _field(self, name: str) -> str:

@@ -36,7 +36,7 @@ def possible_encodings(file: InputFile) -> dict[str, str]:
     first_with: dict[tuple[str, ...], str] = {}
     for name, read in readings.items():
         first_with.setdefault(read, name)  # encodings that read the same are one
-    different = [place for place in range(len(words)) if len({read[place] for read in first_with}) > 1]
+    different = [index for index in range(len(words)) if len({read[index] for read in first_with}) > 1]
     return {name: shown(read[different[0] if different else 0]) for read, name in first_with.items()}
 
 

@@ -98,7 +98,9 @@ class MappingSearch:
         problems: dict[str, str] = {}
         while True:
             questions = self.proposal(result, mapping).questions
-            new = [one for one in questions if one.key in answers and one.key not in result | problems]
+            new = [
+                question for question in questions if question.key in answers and question.key not in result | problems
+            ]
             if not new:
                 return result, problems
             try:
@@ -141,8 +143,10 @@ class MappingSearch:
     def guesses(self, answers: Mapping[str, str], mapping: str = "") -> dict[str, str]:
         """Return answers for a preview only: those that are there, and a guess for each question that is open."""
         result = dict(answers)
-        while still_open := [one for one in self.proposal(result, mapping).questions if one.key not in result]:
-            result |= {one.key: one.guess for one in still_open}
+        while still_open := [
+            question for question in self.proposal(result, mapping).questions if question.key not in result
+        ]:
+            result |= {question.key: question.guess for question in still_open}
         return result
 
     @cached_property
@@ -192,8 +196,8 @@ class MappingSearch:
     def _order_rows(
         self, values: FileValues, lists: Mapping[ItemList, int], answers: Mapping[str, str]
     ) -> tuple[FileValues, OpenQuestion | None]:
-        paths = [one.path for one in sorted(lists, key=lambda one: -lists[one])]
-        likely = [one.path for one, count in lists.items() if count > 1]
+        paths = [item_list.path for item_list in sorted(lists, key=lambda item_list: -lists[item_list])]
+        likely = [item_list.path for item_list, count in lists.items() if count > 1]
         if len(likely) == 1:
             return self._values(values.encoding, likely[0]), None
         sentence = f"of which list each element is an order line ({NO_LIST}: a line per order)"

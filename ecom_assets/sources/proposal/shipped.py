@@ -54,9 +54,9 @@ def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | N
     The best is the one by which the most rows are clean, then the most fields filled; then the simplest. Mappings of
     customers need little more than an address, so they count only where nothing else reads the files.
     """
-    kinds = [one for one in KINDS if kind in {None, one}]
+    kinds = [of_rows for of_rows in KINDS if kind in {None, of_rows}]
     with duckdb.connect() as con:
-        tried = [_tried(con, paths, one, name, settings) for one in kinds for name in shipped(KINDS[one])]
+        tried = [_tried(con, paths, of_rows, name, settings) for of_rows in kinds for name in shipped(KINDS[of_rows])]
     fits = [fit for fit in tried if fit is not None]
     if not fits and kind in {None, MappingKind.CUSTOMERS}:
         fits = [fit for name in file_mappings() if (fit := _tried_customers(paths, name, settings)) is not None]
