@@ -7,7 +7,7 @@ from ecom_assets.attribution.contracts import MODELS, ChannelAttribution, Conver
 from ecom_assets.attribution.credit import CREDIT
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
@@ -16,19 +16,19 @@ PART = ["day", "unit", "model"]
 
 
 @check(Touches, reads=(Sessions, Touches))
-def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Table) -> CheckResult:
+def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Table) -> BrokenRows:
     """Per day, touches are the sessions in which more happened than refunds."""
     visits = sessions.filter(sessions.event_count > sessions.refund_count)
     visits, touches = (of_days(rows, "started_date", days) for rows in (visits, touches))
     both = union_all(visits.select("started_date", side=1), touches.select("started_date", side=-1))
     per_day = both.group_by("started_date").agg(residue=both.side.sum())
-    return result_of(per_day.filter(per_day.residue != 0), per_day)
+    return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
 
 
 @check(Conversions, reads=(SessionEvents, UserOrderLog, Conversions))
 def conversions_are_purchases_and_orders(
     days: Days | None, events: ir.Table, lines: ir.Table, conversions: ir.Table
-) -> CheckResult:
+) -> BrokenRows:
     """Per day, the revenue of conversions equals that of purchase and refund events, and of the order lines."""
     events = events.filter(events.event_type.isin(["purchase", "refund"]))
     paid = events.cart_amount.fill_null(0).cast(MONEY)
@@ -40,7 +40,7 @@ def conversions_are_purchases_and_orders(
     )
     both = of_days(union_all(*sides), "day", days)
     sums = both.group_by("day", "unit").agg(residue=both.money.sum().cast(MONEY))
-    return result_of(sums.filter(sums.residue != 0), sums)
+    return BrokenRows(sums.filter(sums.residue != 0), sums)
 
 
 def _side(rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: ir.DecimalValue) -> ir.Table:
@@ -49,7 +49,7 @@ def _side(rows: ir.Table, day: ir.DateValue, unit: ir.StringValue | str, money: 
 
 
 @check(ChannelAttribution, reads=(Conversions, ChannelAttribution))
-def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, credited: ir.Table) -> CheckResult:
+def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, credited: ir.Table) -> BrokenRows:
     """Per day, unit and model, channels' credit and revenue add up to the conversions, exactly."""
     models = union_all(*(ibis.literal(model).name("model").as_table() for model in MODELS))
     due = of_days(conversions, "converted_date", days).cross_join(models)
@@ -66,7 +66,7 @@ def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, cred
     sums = both.group_by(*PART).agg(
         credit_residue=both.credit.sum().cast(CREDIT), money_residue=both.money.sum().cast(MONEY)
     )
-    return result_of(sums.filter((sums.credit_residue != 0) | (sums.money_residue != 0)), sums)
+    return BrokenRows(sums.filter((sums.credit_residue != 0) | (sums.money_residue != 0)), sums)
 
 
 ATTRIBUTION_CHECKS = [every_visit_is_a_touch, conversions_are_purchases_and_orders, credit_adds_up_to_conversions]

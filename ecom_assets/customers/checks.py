@@ -14,7 +14,7 @@ from ecom_assets.customers.contracts import (
     RawCustomers,
 )
 from ecom_assets.sales.contracts import Customer
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, union_all
 from ecom_assets.tables.received import balance
@@ -26,7 +26,7 @@ ALL_OR_NONE = (
 
 
 @check(CustomerSegments, reads=(Customer, CustomerSegments))
-def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segments: ir.Table) -> CheckResult:
+def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segments: ir.Table) -> BrokenRows:
     """Everybody with a shipped order is in a segment, with orders and revenue as in mart.customer."""
     columns = ("customer_id", "order_count", "revenue_amount")
     ordered = customers.filter(customers.order_count > 0).select(*columns)
@@ -38,11 +38,11 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
     # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
     compared = both.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
     compared = compared.cross_join(has_orders)
-    return result_of(compared.filter(~compared.is_same), compared)
+    return BrokenRows(compared.filter(~compared.is_same), compared)
 
 
 @check(LifetimeValue, reads=(CustomerSegments, LifetimeValue))
-def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> CheckResult:
+def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> BrokenRows:
     """Everybody who is in a segment has a value or a reason, and nobody else."""
     result = values.rename(valued_id="customer_id").drop("as_of_date")
     both = segments.select("customer_id", "as_of_date").outer_join(result, segments.customer_id == result.valued_id)
@@ -51,7 +51,7 @@ def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.
         for name in names:
             is_right &= both[name].isnull() == both[reason].notnull()
     compared = both.select("no_model_reason", "no_order_value_reason", is_right=is_right.fill_null(NO))
-    return result_of(compared.filter(~compared.is_right), compared)
+    return BrokenRows(compared.filter(~compared.is_right), compared)
 
 
 VALUE_CHECKS = [segmented_are_the_customers, valued_are_the_segmented]
@@ -87,14 +87,14 @@ def accounting(
 
 
 @check(Customers, reads=(RawCustomers, QuarantinedCustomers, DuplicateCustomers, Customers), blocking=True)
-def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tables: ir.Table) -> CheckResult:
+def received_is_customers_plus_quarantined_plus_surplus(days: Days | None, *tables: ir.Table) -> BrokenRows:
     """Per fetch, received records = customers + quarantined records + surplus copies."""
     per_day = accounting(days, *tables)
-    return result_of(per_day.filter(per_day.residue != 0), per_day)
+    return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
 
 
 @check(Customers, reads=(Customers,), blocking=True)
-def one_version_is_current(_days: Days | None, versions: ir.Table) -> CheckResult:
+def one_version_is_current(_days: Days | None, versions: ir.Table) -> BrokenRows:
     """Of each customer exactly one version is current, and the others end where the next begins."""
     in_order = ibis.window(group_by="customer_id", order_by="valid_from")
     ordered = versions.mutate(next_from=versions.valid_from.lead().over(in_order))
@@ -104,18 +104,18 @@ def one_version_is_current(_days: Days | None, versions: ir.Table) -> CheckResul
     )
     # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
     ordered = ordered.select("valid_from", "valid_to", "is_current", "next_from", is_right=is_right)
-    return result_of(ordered.filter(~ordered.is_right.fill_null(ibis.literal(value=False))), ordered)
+    return BrokenRows(ordered.filter(~ordered.is_right.fill_null(ibis.literal(value=False))), ordered)
 
 
 @check(CustomerProfiles, reads=(Customers, CustomerProfiles))
-def profiles_add_up_to_all_customers(_days: Days | None, versions: ir.Table, profiles: ir.Table) -> CheckResult:
+def profiles_add_up_to_all_customers(_days: Days | None, versions: ir.Table, profiles: ir.Table) -> BrokenRows:
     """The values of each dimension add up to all current customers."""
     expected = versions.agg(customer_count=versions.is_current.ifelse(1, 0).sum().fill_null(0))
     expected = union_all(*(expected.mutate(dimension=ibis.literal(name)) for name in PROFILE_DIMENSIONS))
     sums = profiles.group_by(counted="dimension").agg(counted_sum=profiles.customer_count.sum())
     both = expected.left_join(sums, expected.dimension == sums.counted)
     compared = both.select("dimension", "customer_count", counted_sum=both.counted_sum.fill_null(0))
-    return result_of(compared.filter(compared.customer_count != compared.counted_sum), compared)
+    return BrokenRows(compared.filter(compared.customer_count != compared.counted_sum), compared)
 
 
 CUSTOMER_CHECKS = [

@@ -23,7 +23,7 @@ from ecom_assets.identity.contracts import IdentityAliases, IdentityLinks, Share
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, check, of_days, result_of
+from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, rows_of, union_all
 
@@ -34,15 +34,15 @@ KEY = ["record_date", "destination", "account"]
 
 
 @check(ReconciliationDaily, reads=(ReconciliationDaily,))
-def due_is_what_became_of_it(days: Days | None, daily: ir.Table) -> CheckResult:
+def due_is_what_became_of_it(days: Days | None, daily: ir.Table) -> BrokenRows:
     """Per day and destination, due = accepted + unacknowledged + rejected + refused + in doubt + pending."""
     daily = of_days(daily, "reconciled_date", days)
     left = daily.due_count - sum((daily[name] for name in OF_DUE), ibis.literal(0, "int64"))
-    return result_of(daily.filter(left != 0), daily)
+    return BrokenRows(daily.filter(left != 0), daily)
 
 
 @check(ReconciliationDaily, reads=(Deliveries, ReconciliationDaily))
-def what_was_accepted_is_among_the_deliveries(days: Days | None, sent: ir.Table, daily: ir.Table) -> CheckResult:
+def what_was_accepted_is_among_the_deliveries(days: Days | None, sent: ir.Table, daily: ir.Table) -> BrokenRows:
     """Per day and destination, there are at least as many deliveries as records that the tool says it has.
 
     Properties of a user that are those of an earlier day were delivered on that one.
@@ -56,11 +56,11 @@ def what_was_accepted_is_among_the_deliveries(days: Days | None, sent: ir.Table,
     rows = both.group_by("reconciled_date", "destination", "account", "accepted_count").agg(
         found_count=both.found_count.sum().fill_null(0)
     )
-    return result_of(rows.filter(rows.accepted_count > rows.found_count), daily)
+    return BrokenRows(rows.filter(rows.accepted_count > rows.found_count), daily)
 
 
 @check(DeadLetters, reads=(Deliveries, DeadLetters))
-def dead_letters_are_those_of_the_deliveries(days: Days | None, sent: ir.Table, dead: ir.Table) -> CheckResult:
+def dead_letters_are_those_of_the_deliveries(days: Days | None, sent: ir.Table, dead: ir.Table) -> BrokenRows:
     """Each record that was rejected or refused is a dead letter, and no other is."""
     sent = of_days(sent.filter(sent.outcome.isin(DEAD)), "record_date", days)
     dead = of_days(dead, "record_date", days)
@@ -69,7 +69,7 @@ def dead_letters_are_those_of_the_deliveries(days: Days | None, sent: ir.Table, 
         sent.select(*names, sign=ibis.literal(1, "int64")), dead.select(*names, sign=ibis.literal(-1, "int64"))
     )
     sums = both.group_by(*names).agg(residue=both.sign.sum())
-    return result_of(sums.filter((sums.residue != 0).fill_null(NO)), sums)
+    return BrokenRows(sums.filter((sums.residue != 0).fill_null(NO)), sums)
 
 
 OF_LINKS = (Deliveries, CleanEvents, IdentityLinks, IdentityAliases, SharedIds)
@@ -81,7 +81,7 @@ def delivery_checks(settings: Settings) -> list[TableCheck]:
         contract=Deliveries,
         name="sent_links_still_hold",
         description="No tool has joined ids that too many share since, or has events that are gone since.",
-        evaluate=partial(_sent_links_still_hold, identity_rule(settings), joining_destinations(settings)),
+        function=partial(_sent_links_still_hold, identity_rule(settings), joining_destinations(settings)),
         tables=OF_LINKS,
         warns=True,
     )

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ecom_assets.funnels.contracts import CARTS, CartAbandonment, ConversionByDimension, ConversionFunnel
 from ecom_assets.funnels.daily import ALL_CATEGORIES
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
@@ -16,7 +16,7 @@ PLACE = ("funnel_name", "cohort_date", "step")
 @check(ConversionByDimension, reads=(ConversionByDimension, ConversionFunnel, CartAbandonment))
 def dimensions_add_up_to_the_totals(
     days: Days | None, parts: ir.Table, funnels: ir.Table, carts: ir.Table
-) -> CheckResult:
+) -> BrokenRows:
     """Per day, funnel and step, the values of each dimension add up to the funnel, or to the carts, of all sessions."""
     parts = of_days(parts, "cohort_date", days)
     summed = parts.group_by(*PLACE, "dimension").agg(summed_count=parts.unit_count.sum().cast("int64"))
@@ -24,7 +24,7 @@ def dimensions_add_up_to_the_totals(
     both = summed.join(totals, [summed[name] == totals[name] for name in PLACE], how="left", rname="total_{name}")
     wrong = both.filter((both.summed_count != both.total_count).fill_null(ibis.literal(value=True)))
     missing = totals.filter(totals.total_count > 0).anti_join(summed, PLACE)
-    return result_of(union_all(wrong.select(*PLACE), missing.select(*PLACE)), summed)
+    return BrokenRows(union_all(wrong.select(*PLACE), missing.select(*PLACE)), summed)
 
 
 def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
@@ -46,16 +46,16 @@ def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
 
 
 @check(ConversionFunnel, reads=(ConversionFunnel,))
-def steps_never_increase(days: Days | None, funnel: ir.Table) -> CheckResult:
+def steps_never_increase(days: Days | None, funnel: ir.Table) -> BrokenRows:
     """No step of a funnel has more units than the step before it."""
     funnel = of_days(funnel, "cohort_date", days)
     in_order = ibis.window(group_by=["funnel_name", "cohort_date", "unit", "product_category"], order_by="step")
     funnel = funnel.mutate(previous_count=funnel.unit_count.lag().over(in_order))
-    return result_of(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
+    return BrokenRows(funnel.filter(funnel.unit_count > funnel.previous_count), funnel)
 
 
 @check(ConversionFunnel, reads=(ConversionFunnel,))
-def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> CheckResult:
+def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> BrokenRows:
     """Per funnel, day, unit and step, the categories add up to the total."""
     funnel = of_days(funnel, "cohort_date", days)
     is_total = funnel.product_category == ALL_CATEGORIES
@@ -63,11 +63,11 @@ def categories_add_up_to_total(days: Days | None, funnel: ir.Table) -> CheckResu
         total_count=funnel.unit_count.sum(where=is_total).fill_null(0),
         category_count=funnel.unit_count.sum(where=~is_total).fill_null(0),
     )
-    return result_of(sums.filter(sums.total_count != sums.category_count), sums)
+    return BrokenRows(sums.filter(sums.total_count != sums.category_count), sums)
 
 
 @check(CartAbandonment, reads=(Sessions, CartAbandonment))
-def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> CheckResult:
+def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> BrokenRows:
     """Session carts are sessions with one; longer horizons leave fewer; recovered were bought."""
     carts, sessions = of_days(carts, "cart_date", days), of_days(sessions, "started_date", days)
     in_order = ibis.window(group_by=["cart_date", "unit"], order_by="horizon_s")
@@ -85,7 +85,7 @@ def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Check
         horizon_s=ibis.literal(0, "int64"),
         found_count=differs.found_count.fill_null(0),
     )
-    return result_of(union_all(broken, lost), carts)
+    return BrokenRows(union_all(broken, lost), carts)
 
 
 FUNNEL_CHECKS = [steps_never_increase, categories_add_up_to_total, dimensions_add_up_to_the_totals, carts_agree]

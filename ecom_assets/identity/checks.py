@@ -10,7 +10,7 @@ from ecom_assets.identity.contracts import MergedUsers, SharedIds
 from ecom_assets.identity.queries import device_warning, userless_sessions
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import visitor_of_user
-from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, check, of_days, result_of
+from ecom_assets.tables.check import EXAMPLES, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import rows_of
 
@@ -50,14 +50,14 @@ def identity_checks(rule: IdentityRule) -> list[TableCheck]:
         name="users_stay_themselves",
         description="Every event with a user belongs to that user, or to the one that aliases merge them with; two "
         "users whom no alias joins are never one visitor.",
-        evaluate=partial(_users_stay_themselves, rule.joins_aliases),
+        function=partial(_users_stay_themselves, rule.joins_aliases),
         tables=(CleanEvents, MergedUsers),
     )
     kept = [] if rule.owner in {"device", "last_user"} else [users_are_kept]
     return [*kept, visitors_have_devices, ids_are_not_shared]
 
 
-def _users_stay_themselves(joins_aliases: bool, days: Days | None, clean: ir.Table, merged: ir.Table) -> CheckResult:  # noqa: FBT001 (bound by name above)
+def _users_stay_themselves(joins_aliases: bool, days: Days | None, clean: ir.Table, merged: ir.Table) -> BrokenRows:  # noqa: FBT001 (bound by name above)
     of_users = of_days(clean, "event_date", days)
     users = of_users.filter(of_users.user_id.notnull()).select("visitor_id", "user_id").distinct()
     person = users.user_id
@@ -70,4 +70,4 @@ def _users_stay_themselves(joins_aliases: bool, days: Days | None, clean: ir.Tab
     is_other = looked_at.visitor_id != looked_at.expected_id
     # Only the visitor and the user are shown, and both are hidden.
     broken = looked_at.filter(is_other | (looked_at.person_count > 1)).select("visitor_id", "user_id", "person_count")
-    return result_of(broken, looked_at)
+    return BrokenRows(broken, looked_at)

@@ -12,14 +12,14 @@ from ecom_assets.journeys.contracts import (
 )
 from ecom_assets.journeys.journeys import EXIT, START
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import side_by_side
 
 
 @check(Journeys, reads=(Sessions, Journeys))
-def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> CheckResult:
+def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journeys: ir.Table) -> BrokenRows:
     """Per day and dimension there are as many journeys as sessions."""
     per_day = sessions.group_by("started_date").agg(expected=sessions.count())
     expected = union_all(*(per_day.mutate(dimension=ibis.literal(name)) for name in DIMENSIONS))
@@ -28,7 +28,7 @@ def every_session_has_its_journeys(days: Days | None, sessions: ir.Table, journe
 
 
 @check(JourneyTransitions, reads=(Journeys, JourneyTransitions))
-def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> CheckResult:
+def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, transitions: ir.Table) -> BrokenRows:
     """Per day and dimension, starts and exits are the journeys, and all transitions their steps."""
     stored = journeys.group_by("started_date", "dimension").agg(
         starts=journeys.count(), steps=(journeys.step_count + 1).sum()
@@ -49,7 +49,7 @@ def starts_and_exits_are_the_sessions(days: Days | None, journeys: ir.Table, tra
 
 
 @check(SearchPerformance, reads=(Sessions, SearchPerformance))
-def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, searches: ir.Table) -> CheckResult:
+def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, searches: ir.Table) -> BrokenRows:
     """Per day, the searches of all terms are those of the sessions."""
     return _compared(
         days,
@@ -59,7 +59,7 @@ def searches_are_the_sessions_searches(days: Days | None, sessions: ir.Table, se
 
 
 @check(CategoryPerformance, reads=(Sessions, CategoryPerformance))
-def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, categories: ir.Table) -> CheckResult:
+def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, categories: ir.Table) -> BrokenRows:
     """Per day, the views and carts of categories are no more than those of the sessions."""
     names = ("category_view_count", "product_view_count", "add_to_cart_count")
     sides = [
@@ -68,12 +68,12 @@ def no_category_is_seen_more_than_all(days: Days | None, sessions: ir.Table, cat
         for side, rows in (("expected", sessions), ("found", categories))
     ]
     sums = _summed(days, *sides)
-    return result_of(sums.filter(sums.found > sums.expected), sums)
+    return BrokenRows(sums.filter(sums.found > sums.expected), sums)
 
 
-def _compared(days: Days | None, *sides: ir.Table) -> CheckResult:
+def _compared(days: Days | None, *sides: ir.Table) -> BrokenRows:
     sums = _summed(days, *sides)
-    return result_of(sums.filter(sums.expected != sums.found), sums)
+    return BrokenRows(sums.filter(sums.expected != sums.found), sums)
 
 
 def _summed(days: Days | None, *sides: ir.Table) -> ir.Table:

@@ -19,7 +19,7 @@ from ecom_assets.orders.contracts import (
 )
 from ecom_assets.orders.held_days import held_day_entry
 from ecom_assets.orders.orders import classified_activities, classified_research, order_accounting
-from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, CheckResult, TableCheck, check, of_days, result_of
+from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 
@@ -45,7 +45,7 @@ def _gates_of_a_run(customers_over: int) -> list[TableCheck]:
             contract=RawUserOrderLog,
             name="report_was_generated",
             description="The order report is there and holds lines.",
-            evaluate=_is_there,
+            function=_is_there,
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
@@ -53,7 +53,7 @@ def _gates_of_a_run(customers_over: int) -> list[TableCheck]:
             contract=RawUserOrderLog,
             name="report_has_enough_customers",
             description=f"The order report holds more than {customers_over} customers.",
-            evaluate=partial(_has_customers, customers_over),
+            function=partial(_has_customers, customers_over),
             tables=(RawUserOrderLog,),
             blocking=True,
         ),
@@ -75,14 +75,14 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     reads=ACCOUNTED,
     blocking=True,
 )
-def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *others: ir.Table) -> CheckResult:
+def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *others: ir.Table) -> BrokenRows:
     """Per day of arrival, received lines = clean + quarantined + surplus copies + held + waiting lines."""
     if days is not None:
         # A line that arrives again replaces a copy that arrived on another day, so that day changes too.
         copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()
         days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
     per_day = order_accounting(days, raw, *others)
-    return result_of(per_day.filter(per_day.residue != 0), per_day)
+    return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
 
 
 @check(UserOrderLog, reads=(UserOrderLog,), blocking=True)
@@ -102,7 +102,7 @@ def report_checks(refused_share: float) -> list[TableCheck]:
             contract=raw,
             name="most_lines_are_clean",
             description=f"No more than a share of {refused_share:g} of {raw.qualified_name()} is refused.",
-            evaluate=partial(_mostly_clean, refused_share, raw, classify),
+            function=partial(_mostly_clean, refused_share, raw, classify),
             tables=(raw,),
             blocking=True,
         )

@@ -30,7 +30,7 @@ def absence_checks(settings: Settings, tables: Iterable[type[Table]]) -> list[Ta
             contract=table,
             name=NAME,
             description=f"No row of {table.qualified_name()} is of a person whom `ecom erase` has erased.",
-            evaluate=partial(_look, settings, table),
+            function=partial(_look, settings, table),
             tables=(table,),
         )
         for table in tables

@@ -7,14 +7,14 @@ from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance, 
 from ecom_assets.products.performance import ORDERS
 from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Sales
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
 
 @check(ProductPerformance, reads=(Sales, ProductPerformance))
-def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Table) -> CheckResult:
+def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Table) -> BrokenRows:
     """On each day with orders, the revenue and items of products equal those of the sales."""
     from_orders = products.filter(products.sales_source == ORDERS)
     both = union_all(
@@ -29,11 +29,11 @@ def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Tab
     sums = both.group_by("day").agg(items_residue=both["items"].sum(), money_residue=both.money.sum().cast(MONEY))
     # A shop that now counts sales from events can have orders of older days.
     sums = sums.semi_join(from_orders, sums.day == from_orders.event_date)
-    return result_of(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
+    return BrokenRows(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)
 
 
 @check(InventoryAlerts, reads=(RawStock, InventoryAlerts))
-def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> CheckResult:
+def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts: ir.Table) -> BrokenRows:
     """Every alert is of a product's newest stock; products without stock, and only these, are out of stock."""
     newest = newest_stock(raw).select("product_id", newest_date="received_date", newest_count="stock_count")
     joined = alerts.left_join(newest, "product_id")
@@ -42,7 +42,7 @@ def alerts_are_about_the_newest_stock(_days: Days | None, raw: ir.Table, alerts:
     wrong = joined.filter(~right.fill_null(ibis.literal(value=False))).select("product_id", "alert", "as_of_date")
     silent = newest.filter(newest.newest_count <= 0).anti_join(alerts, "product_id")
     unsaid = silent.select("product_id", alert=ibis.literal("missing"), as_of_date="newest_date")
-    return result_of(union_all(wrong, unsaid), alerts)
+    return BrokenRows(union_all(wrong, unsaid), alerts)
 
 
 PRODUCT_CHECKS = [products_add_up_to_sales, alerts_are_about_the_newest_stock]

@@ -11,7 +11,7 @@ from ecom_assets.reconciliation.contracts import (
     OrderEventReconciliationDaily,
     Restatements,
 )
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO, union_all
@@ -23,7 +23,7 @@ from ecom_assets.tables.portable import NO, union_all
 )
 def causes_add_up_to_the_difference(
     days: Days | None, events: ir.Table, lines: ir.Table, rows: ir.Table, daily: ir.Table
-) -> CheckResult:
+) -> BrokenRows:
     """Per day, orders less events are the differences by cause, exactly; each term is counted again."""
     events = events.filter(events.event_type.isin(("purchase", "refund")))
     ordered = lines.payment_amount
@@ -41,11 +41,11 @@ def causes_add_up_to_the_difference(
         _term(daily, "reconciled_date", "causes", daily.causes_amount - daily.difference_amount),
     )
     sums = of_days(terms, "day", days).group_by("day", "term").agg(residue=lambda t: t.money.sum().cast(MONEY))
-    return result_of(sums.filter(sums.residue != 0), sums)
+    return BrokenRows(sums.filter(sums.residue != 0), sums)
 
 
 @check(Restatements, reads=(Restatements,))
-def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.Table) -> CheckResult:
+def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.Table) -> BrokenRows:
     """What a number was before a restatement is what the restatement before it left."""
     logged = of_days(logged, "restated_date", days)
     number = ["restated_date", "table_name", "row_key", "column_name"]
@@ -55,7 +55,7 @@ def each_restatement_begins_where_the_last_ended(days: Days | None, logged: ir.T
         is_first=logged.restatement_number.lag().over(in_order).isnull(), left=logged.after_value.lag().over(in_order)
     )
     is_same = (logged.left == logged.before_value) | (logged.left.isnull() & logged.before_value.isnull())
-    return result_of(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
+    return BrokenRows(logged.filter(~logged.is_first, ~is_same.fill_null(NO)), logged)
 
 
 def _term(rows: ir.Table, day: str, term: str, money: ir.DecimalValue) -> ir.Table:

@@ -5,14 +5,14 @@ import ibis.expr.types as ir
 
 from ecom_assets.retention.contracts import PERIODS, RetentionCohorts, ReturningVisitorsDaily
 from ecom_assets.sessions.contracts import SessionDays
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import side_by_side
 
 
 @check(ReturningVisitorsDaily, reads=(SessionDays, ReturningVisitorsDaily))
-def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, came: ir.Table) -> CheckResult:
+def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, came: ir.Table) -> BrokenRows:
     """Per day, visitors and revenue are those of the sessions' fragments; first is before last."""
     fragments, came = (of_days(rows, "event_date", days) for rows in (fragments, came))
     everybody = came.filter(came.cohort_by == "first_activity")
@@ -26,11 +26,11 @@ def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, came: i
     )
     both = side_by_side(["event_date"], expected, result)
     differs = (both.expected_count != both.found_count) | (both.expected_amount != both.found_amount)
-    return result_of(both.filter(differs | (both.backwards_count > 0)), both)
+    return BrokenRows(both.filter(differs | (both.backwards_count > 0)), both)
 
 
 @check(RetentionCohorts, reads=(ReturningVisitorsDaily, RetentionCohorts))
-def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> CheckResult:
+def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> BrokenRows:
     """Per kind of cohort, the sizes by day, week and month add up to the visitors who began."""
     began = came.filter(came.event_date == came.first_date)
     began = began.group_by("cohort_by").agg(began_count=began.visitor_count.sum())
@@ -38,17 +38,17 @@ def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.T
     sizes = starts.group_by("cohort_by", "period").agg(size_count=starts.visitor_count.sum())
     expected = began.cross_join(union_all(*(ibis.literal(name).name("period").as_table() for name in PERIODS)))
     both = side_by_side(["cohort_by", "period"], expected, sizes)
-    return result_of(both.filter(both.size_count != both.began_count), both)
+    return BrokenRows(both.filter(both.size_count != both.began_count), both)
 
 
 @check(RetentionCohorts, reads=(RetentionCohorts,))
-def retention_only_falls(_days: Days | None, cohorts: ir.Table) -> CheckResult:
+def retention_only_falls(_days: Days | None, cohorts: ir.Table) -> BrokenRows:
     """Everybody came in period 0; unbounded retention never rises, nor is below N-day retention."""
     in_order = ibis.window(group_by=["cohort_by", "period", "cohort_date"], order_by="period_number")
     rows = cohorts.mutate(previous_count=cohorts.returned_on_or_after_count.lag().over(in_order))
     absent = (rows.period_number == 0) & (rows.returned_on_count != rows.visitor_count)
     rises = (rows.returned_on_or_after_count > rows.previous_count).fill_null(ibis.literal(value=False))
-    return result_of(rows.filter(absent | rises | (rows.returned_on_count > rows.returned_on_or_after_count)), rows)
+    return BrokenRows(rows.filter(absent | rises | (rows.returned_on_count > rows.returned_on_or_after_count)), rows)
 
 
 RETENTION_CHECKS = [visitors_and_purchases_agree, everybody_is_in_one_cohort, retention_only_falls]

@@ -16,14 +16,14 @@ from ecom_assets.sales.contracts import (
     Sales,
 )
 from ecom_assets.sales.sales import DIMENSIONS
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, CheckResult, check, counted, of_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import ONE_DAY, Days, start_of_week
 from ecom_assets.tables.portable import union_all
 
 
 @check(Sales, reads=(UserOrderLog, Sales), blocking=True)
-def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> CheckResult:
+def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table) -> BrokenRows:
     """Per day, there are as many sales as clean order lines, with the same revenue."""
     signed = (lines.status == "refunded").ifelse(-lines.payment_amount, lines.payment_amount)
     return _same_sums(
@@ -36,7 +36,7 @@ def sales_are_the_order_lines(days: Days | None, lines: ir.Table, sold: ir.Table
 @check(Sales, reads=(Sales, City, Item, Customer))
 def dimensions_are_there(
     days: Days | None, sold: ir.Table, city: ir.Table, item: ir.Table, customer: ir.Table
-) -> CheckResult:
+) -> BrokenRows:
     """Every sale's city, item and customer is in its dimension."""
     sold = of_days(sold, "order_date", days)
     homeless = union_all(
@@ -45,19 +45,19 @@ def dimensions_are_there(
             for dimension, key in ((city, "city_id"), (item, "item_id"), (customer, "customer_id"))
         )
     )
-    return result_of(homeless, sold)
+    return BrokenRows(homeless, sold)
 
 
 @check(ItemPrices, reads=(ItemPrices,))
-def prices_follow_each_other(_days: Days | None, prices: ir.Table) -> CheckResult:
+def prices_follow_each_other(_days: Days | None, prices: ir.Table) -> BrokenRows:
     """Of each item, each price ends on the day on which the next one begins, and only the newest has no end."""
     in_order = ibis.window(group_by="item_id", order_by="valid_from_date")
     ordered = prices.mutate(next_from=prices.valid_from_date.lead().over(in_order))
-    return result_of(ordered.filter(~ordered.valid_to_date.identical_to(ordered.next_from)), ordered)
+    return BrokenRows(ordered.filter(~ordered.valid_to_date.identical_to(ordered.next_from)), ordered)
 
 
 @check(ProductSalesDaily, reads=(Sales, ProductSalesDaily))
-def items_add_up_to_sales(days: Days | None, sold: ir.Table, items: ir.Table) -> CheckResult:
+def items_add_up_to_sales(days: Days | None, sold: ir.Table, items: ir.Table) -> BrokenRows:
     """Per day, the items' revenue adds up to that of the sales."""
     return _same_sums(days, _signed(sold), _both_amounts(items))
 
@@ -88,11 +88,12 @@ def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.T
     split = retention.new_customers_count + retention.returning_customers_count
     older = retention.one_order_customers_count + retention.several_orders_customers_count
     wrong = retention.filter((split != retention.customers_count) | (older != retention.customers_count))
-    return _both(sums, result_of(wrong, retention))
+    return _both(sums, BrokenRows(wrong, retention))
 
 
-def _both(*results: CheckResult) -> CheckResult:
-    """Return several results as one."""
+def _both(*checks: BrokenRows) -> CheckResult:
+    """Return the results of several checks as one."""
+    results = counted(checks)
     examples = [example for result in results for example in result.examples]
     return CheckResult(
         sum(result.broken_count for result in results), sum(result.looked_at_count for result in results), examples
@@ -110,7 +111,7 @@ def _both_amounts(sums: ir.Table) -> ir.Table:
     )
 
 
-def _same_sums(days: Days | None, left: ir.Table, other: ir.Table) -> CheckResult:
+def _same_sums(days: Days | None, left: ir.Table, other: ir.Table) -> BrokenRows:
     """Compare the rows and money of two tables, per day and part; a missing row counts as zero."""
     both = union_all(left.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
     both = of_days(both, "day", days)
@@ -118,7 +119,7 @@ def _same_sums(days: Days | None, left: ir.Table, other: ir.Table) -> CheckResul
         row_residue=(both.rows * both.side).sum().cast("int64"),
         money_residue=(both.side == 1).ifelse(both.money, -both.money).sum().cast(MONEY),
     )
-    return result_of(sums.filter((sums.row_residue != 0) | (sums.money_residue != 0)), sums)
+    return BrokenRows(sums.filter((sums.row_residue != 0) | (sums.money_residue != 0)), sums)
 
 
 SALES_CHECKS = [

@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.contracts import EngagementDaily, SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.sessions import UNIT
-from ecom_assets.tables.check import CheckResult, check, of_days, result_of
+from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.received import side_by_side
@@ -15,7 +15,7 @@ from ecom_assets.tables.received import side_by_side
 @check(SessionDays, reads=(CleanEvents, SessionEvents, SessionDays), blocking=True)
 def events_add_up_to_clean_events(
     days: Days | None, clean: ir.Table, numbered: ir.Table, fragments: ir.Table
-) -> CheckResult:
+) -> BrokenRows:
     """Per day, the events of the sessions' fragments are as many as the clean events."""
     per_day = side_by_side(
         ["event_date"],
@@ -24,11 +24,11 @@ def events_add_up_to_clean_events(
         _per_day(fragments, days, "fragment_event_count", fragments.event_count.sum()),
     )
     differs = (per_day.clean_count != per_day.numbered_count) | (per_day.clean_count != per_day.fragment_event_count)
-    return result_of(per_day.filter(differs), per_day)
+    return BrokenRows(per_day.filter(differs), per_day)
 
 
 @check(Sessions, reads=(SessionDays, Sessions))
-def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, sessions: ir.Table) -> CheckResult:
+def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, sessions: ir.Table) -> BrokenRows:
     """Every fragment lies in exactly one session of its visitor, and the events add up."""
     if days is not None:
         reaches = [(sessions.started_date < end) & (sessions.ended_date >= first) for first, end in days.runs()]
@@ -50,7 +50,7 @@ def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, ses
             found=sums.event_count_right.fill_null(0),
         ),
     )
-    return result_of(checks.filter(checks.expected != checks.found), checks)
+    return BrokenRows(checks.filter(checks.expected != checks.found), checks)
 
 
 def _within(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
@@ -67,7 +67,7 @@ def _within(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
 
 
 @check(EngagementDaily, reads=(Sessions, SessionDays, EngagementDaily))
-def sessions_agree(days: Days | None, sessions: ir.Table, fragments: ir.Table, engagement: ir.Table) -> CheckResult:
+def sessions_agree(days: Days | None, sessions: ir.Table, fragments: ir.Table, engagement: ir.Table) -> BrokenRows:
     """Engagement has the sessions that started, the visitors who came; DAU <= WAU <= MAU."""
     unordered = (engagement.daily_visitor_count > engagement.weekly_visitor_count) | (
         engagement.weekly_visitor_count > engagement.monthly_visitor_count
@@ -82,7 +82,7 @@ def sessions_agree(days: Days | None, sessions: ir.Table, fragments: ir.Table, e
         _per_day(fragments, days, "came_count", fragments.visitor_id.nunique()),
     )
     differs = (per_day.session_count != per_day.started_count) | (per_day.daily_visitor_count != per_day.came_count)
-    return result_of(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
+    return BrokenRows(per_day.filter(differs | (per_day.unordered_count > 0)), per_day)
 
 
 def _per_day(rows: ir.Table, days: Days | None, name: str, number: ir.IntegerScalar) -> ir.Table:

@@ -47,7 +47,7 @@ def _rows_check(raw: type[Table], source: str) -> TableCheck:
         name="every_row_of_the_files_is_in_raw",
         description=f"Per file and arrival day, {raw.qualified_name()} has as many rows as were counted in the file, "
         "less those of erased people.",
-        evaluate=partial(_evaluate, raw),
+        function=partial(_evaluate, raw),
         tables=(raw, Withdrawals, ErasedRows),
         blocking=True,
         source=source,
@@ -190,7 +190,7 @@ class _SourceChecks:
             contract=raw,
             name="enough_came",
             description=f"No day of {source.noun} has far fewer rows than is usual, and something came at all.",
-            evaluate=self._check_snapshots if source.brings_all else self._check_days,
+            function=self._check_snapshots if source.brings_all else self._check_days,
             tables=(raw, Withdrawals, AbsentDays),
             blocking=True,
             source=source.resource,
@@ -199,7 +199,7 @@ class _SourceChecks:
             contract=raw,
             name="no_day_lost_its_rows",
             description=f"The source of {source.noun} still has the rows of every day that it had rows of.",
-            evaluate=self._check_lost,
+            function=self._check_lost,
             tables=(Withdrawals,),
         )
         if source.quarantine:
@@ -210,7 +210,7 @@ class _SourceChecks:
                 contract=source.quarantine,
                 name="reasons_are_usual",
                 description=f"No reason takes far more of the {source.noun} than on the days before.",
-                evaluate=self._check_reasons,
+                function=self._check_reasons,
                 tables=(raw, source.quarantine),
                 warns=True,
             )
@@ -219,7 +219,7 @@ class _SourceChecks:
                 contract=raw,
                 name="each_day_has_an_increment",
                 description="The order report API has an increment of each day that it was asked for.",
-                evaluate=self._check_absent,
+                function=self._check_absent,
                 tables=(AbsentDays,),
                 warns=True,
             )
@@ -230,7 +230,7 @@ class _SourceChecks:
             contract=contract,
             name=name,
             description=f"No more than a share of {share:g} of the {self.source.noun} is refused.",
-            evaluate=partial(self._check_refused, warns=warns),
+            function=partial(self._check_refused, warns=warns),
             tables=(self.source.raw, contract),
             blocking=not warns,
             warns=warns,

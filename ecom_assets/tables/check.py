@@ -1,23 +1,27 @@
 """The `@check` decorator: a named check of a table, evaluated on the days of a run, with examples of failing rows.
 
 A check that cannot read its tables raises. It never reports an outage as bad data, and never passes unread data. The
-checks of a table that can be evaluated at the same moment are one step of Dagster's: a step costs about 15 ms, several
-times what most checks take.
+checks of a table that can be evaluated at the same moment are one step of Dagster's and mostly one statement: a step
+costs about 15 ms, several times what most checks take, and a statement of a warehouse elsewhere more.
 """
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import partial, reduce
+from operator import itemgetter
 from typing import Any
 
 import dagster as dg
+import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.contract import HIDDEN, Column, Table
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import has_kernels, union_all
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -45,7 +49,36 @@ class CheckResult:
     """More metadata to report with the result, by name."""
 
 
-Evaluate = Callable[..., CheckResult]
+@dataclass(frozen=True)
+class BrokenRows:
+    """A check of rows that is not evaluated yet: the rows that fail, and those that it looks at."""
+
+    broken: ir.Table
+    looked_at: ir.Table
+
+    def counts(self, number: int) -> ir.Table:
+        """Return how many rows these are, in one row."""
+        # One query for both: `broken` is usually a subset of `looked_at`, so Ibis compiles the common part once.
+        broken = self.broken.agg(broken=self.broken.count())
+        counts = broken.cross_join(self.looked_at.agg(looked_at=self.looked_at.count()))
+        return counts.mutate(number=ibis.literal(number, "int64"))
+
+
+def counted(checks: Sequence[BrokenRows]) -> list[CheckResult]:
+    """Return the results of several checks, counted by one statement, with a few examples of each that fails."""
+    rows = union_all(*(check.counts(number) for number, check in enumerate(checks))).to_pyarrow().to_pylist()
+    return [
+        CheckResult(row["broken"], row["looked_at"], _examples(check.broken) if row["broken"] else [])
+        for check, row in zip(checks, sorted(rows, key=itemgetter("number")), strict=True)
+    ]
+
+
+def _examples(broken: ir.Table) -> list[dict[str, Any]]:
+    examples: list[dict[str, Any]] = broken.limit(EXAMPLES).to_pyarrow().to_pylist()
+    return examples
+
+
+Evaluate = Callable[..., CheckResult | BrokenRows]
 """Takes the run's days (None for all), the whole tables, and the source of the rows if the check names one."""
 
 
@@ -53,7 +86,7 @@ Evaluate = Callable[..., CheckResult]
 class TableCheck:
     """A check of a contract's table.
 
-    `evaluate` takes the run's days, the `tables`, and the resource `source` if there is one. A check that `warns` does
+    `function` takes the run's days, the `tables`, and the resource `source` if there is one. A check that `warns` does
     not fail the run. With `raw`, it looks only at days that a run has loaded into that table: the others were not
     computed, see `TableAsset.raw`.
     """
@@ -61,7 +94,7 @@ class TableCheck:
     contract: type[Table]
     name: str
     description: str
-    evaluate: Evaluate
+    function: Evaluate
     tables: tuple[type[Table], ...]
     blocking: bool = False
     warns: bool = False
@@ -85,13 +118,21 @@ class TableCheck:
             additional_deps=sorted(asset_key(table) for table in self.other_tables),
         )
 
-    def result(self, days: Days | None, resources: Any) -> dg.AssetCheckResult:  # noqa: ANN401 (Dagster makes the type)
-        """Evaluate it with the resources of a step."""
+    def evaluate(self, days: Days | None, *parameters: Any) -> CheckResult:  # noqa: ANN401 (tables, and the source)
+        """Return the result for some days (None for all) of the whole tables, and of the source if there is one."""
+        outcome = self.function(days, *parameters)
+        return counted([outcome])[0] if isinstance(outcome, BrokenRows) else outcome
+
+    def begin(self, days: Days | None, resources: Any) -> CheckResult | BrokenRows:  # noqa: ANN401 (Dagster makes the type)
+        """Return the result with the resources of a step, or the rows whose number is the result."""
         tables = [resources.warehouse.readable(table) for table in self.tables]
         sources = [getattr(resources, self.source)] if self.source else []
         if self.raw:
             days = resources.warehouse.loaded_days(self.raw, days)
-        result = CheckResult(0, 0) if days == NO_DAYS else self.evaluate(days, *tables, *sources)
+        return CheckResult(0, 0) if days == NO_DAYS else self.function(days, *tables, *sources)
+
+    def reported(self, result: CheckResult) -> dg.AssetCheckResult:
+        """Return a result as Dagster keeps it."""
         return dg.AssetCheckResult(
             asset_key=asset_key(self.contract),
             check_name=self.name,
@@ -142,15 +183,6 @@ def days_of_run(tags: Mapping[str, str]) -> Days | None:
     return Days.from_dates([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
 
 
-def result_of(broken: ir.Table, looked_at: ir.Table) -> CheckResult:
-    """Return the result of a check: the number of rows in `broken` and in `looked_at`, and a few examples."""
-    # One query for both: `broken` is usually a subset of `looked_at`, so Ibis compiles the common part once.
-    counts = broken.agg(broken=broken.count()).cross_join(looked_at.agg(looked_at=looked_at.count()))
-    (result,) = counts.to_pyarrow().to_pylist()
-    examples = broken.limit(EXAMPLES).to_pyarrow().to_pylist() if result["broken"] else []
-    return CheckResult(result["broken"], result["looked_at"], examples)
-
-
 def _plain(example: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in example.items()
@@ -167,29 +199,28 @@ def contract_check(contract: type[Table]) -> TableCheck:
         contract=contract,
         name="contract_holds",
         description=f"Keys are unique, every column of {contract.qualified_name()} is within its contract.",
-        evaluate=partial(_evaluate, contract),
+        function=partial(_evaluate, contract),
         tables=(contract,),
         blocking=True,
     )
 
 
-def _evaluate(contract: type[Table], days: Days | None, rows: ir.Table) -> CheckResult:
-    rows = of_days(rows, contract.day_column, days)
+def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> CheckResult:
+    rows = of_days(table, contract.day_column, days)
     broken = {
         f"{name}: {what}": (condition.ifelse(1, 0)).sum().fill_null(0)
         for name, column in contract.columns.items()
         for what, condition in _violations(rows[name], column).items()
     }
-    measures = {f"measure_{n}": value for n, value in enumerate(broken.values())}
-    result = rows.agg(looked_at=rows.count(), **measures).to_pyarrow().to_pylist()[0]
-    counts = {what: int(result[f"measure_{n}"]) for n, what in enumerate(broken)}
-    if contract.key:
-        parts = _parts(contract, rows, int(result["looked_at"]))
-        keys = [part.group_by(*contract.key).agg(copies=lambda t: t.count()) for part in parts]
-        repeated = (int(copied.filter(copied.copies > 1).count().to_pyarrow().as_py()) for copied in keys)
-        counts[f"{', '.join(contract.key)}: is not unique"] = sum(repeated)
-    examples = [{"claim": what, "rows": count} for what, count in counts.items() if count][:EXAMPLES]
-    return CheckResult(sum(counts.values()), int(result["looked_at"]), examples)
+    counts = rows.agg(looked_at=rows.count(), **{f"measure_{n}": value for n, value in enumerate(broken.values())})
+    keys = [_repeated(contract, part) for part in _parts(contract, table, rows)]
+    (result,) = reduce(ir.Table.cross_join, keys[:1], counts).to_pyarrow().to_pylist()
+    counted_rows = {what: int(result[f"measure_{n}"]) for n, what in enumerate(broken)}
+    if keys:
+        repeated = (int(part.to_pyarrow()["repeated"][0].as_py()) for part in keys[1:])
+        counted_rows[f"{', '.join(contract.key)}: is not unique"] = int(result["repeated"]) + sum(repeated)
+    examples = [{"claim": what, "rows": count} for what, count in counted_rows.items() if count][:EXAMPLES]
+    return CheckResult(sum(counted_rows.values()), int(result["looked_at"]), examples)
 
 
 def _violations(value: ir.Column, column: Column) -> dict[str, ir.BooleanValue]:
@@ -205,10 +236,24 @@ def _violations(value: ir.Column, column: Column) -> dict[str, ir.BooleanValue]:
     return values
 
 
-def _parts(contract: type[Table], rows: ir.Table, row_count: int) -> list[ir.Table]:
-    """Split rows by day if the day is part of the key, so that memory does not grow with the number of days."""
+def _repeated(contract: type[Table], rows: ir.Table) -> ir.Table:
+    """Return in one row how many keys are there more than once."""
+    keys = rows.group_by(*contract.key).agg(copies=rows.count())
+    repeated = keys.filter(keys.copies > 1)
+    return repeated.agg(repeated=repeated.count())
+
+
+def _parts(contract: type[Table], table: ir.Table, rows: ir.Table) -> list[ir.Table]:
+    """Split rows by day if the day is part of the key, so that memory does not grow with the number of days.
+
+    Only in DuckDB, which has the memory of this process and knows the size of a table without reading it.
+    """
     column = contract.day_column
-    if row_count <= KEYS_AT_ONCE or column is None or column not in contract.key:
+    if not contract.key:
+        return []
+    if column is None or column not in contract.key or not has_kernels(table.get_backend()):
+        return [rows]
+    if table.count().to_pyarrow().as_py() <= KEYS_AT_ONCE:
         return [rows]
     per_day = rows.group_by(column).agg(row_count=rows.count()).order_by(column).to_pyarrow().to_pylist()
     parts: list[list[date]] = []
@@ -258,17 +303,41 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
     )
     def evaluate(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         selected = {key.name for key in context.selected_asset_check_keys}
-        days = days_of_run(context.run.tags)
         errors: list[Exception] = []
+        begun: dict[TableCheck, CheckResult | BrokenRows] = {}
         for check in (check for check in checks if check.name in selected):
-            try:
-                yield check.result(days, context.resources)
-            except Exception as error:  # noqa: BLE001 (raised below, after the results of the others)
-                errors.append(error)
+            with _noting(errors):
+                begun[check] = check.begin(days_of_run(context.run.tags), context.resources)
+        for check, result in _finished(begun, errors).items():
+            yield check.reported(result)
         if errors:
             raise errors[0]
 
     return evaluate
+
+
+def _finished(
+    begun: Mapping[TableCheck, CheckResult | BrokenRows], errors: list[Exception]
+) -> dict[TableCheck, CheckResult]:
+    """Return the results of checks; one that cannot be evaluated keeps none of the others from it."""
+    results = {check: outcome for check, outcome in begun.items() if isinstance(outcome, CheckResult)}
+    rows = {check: outcome for check, outcome in begun.items() if isinstance(outcome, BrokenRows)}
+    try:
+        results |= zip(rows, counted([*rows.values()]) if rows else (), strict=True)
+    except Exception:  # noqa: BLE001 (which check it is comes out below)
+        for check, outcome in rows.items():
+            with _noting(errors):
+                (results[check],) = counted([outcome])
+    return results
+
+
+@contextmanager
+def _noting(errors: list[Exception]) -> Iterator[None]:
+    """Note an error in place of raising it, so that the checks after it are evaluated."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 (raised after the results of the others)
+        errors.append(error)
 
 
 def _below(assets: Sequence[TableAsset]) -> Mapping[type[Table], Set[type[Table]]]:

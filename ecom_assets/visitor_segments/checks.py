@@ -3,13 +3,13 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.tables.check import CheckResult, check, result_of
+from ecom_assets.tables.check import BrokenRows, check
 from ecom_assets.tables.days import Days
 from ecom_assets.visitor_segments.contracts import VisitorSegments, VisitorSegmentsDaily
 
 
 @check(VisitorSegments, reads=(VisitorSegments,))
-def stays_follow_each_other(_days: Days | None, stays: ir.Table) -> CheckResult:
+def stays_follow_each_other(_days: Days | None, stays: ir.Table) -> BrokenRows:
     """A stay ends after it began, the next one begins later, and only the last one of a visitor can be current."""
     in_order = ibis.window(group_by=["segment", "visitor_id"], order_by="entered_date")
     rows = stays.mutate(next_date=stays.entered_date.lead().over(in_order))
@@ -17,11 +17,11 @@ def stays_follow_each_other(_days: Days | None, stays: ir.Table) -> CheckResult:
     goes_on = rows.left_date.isnull() & rows.next_date.notnull()
     is_late = (rows.entered_date > rows.as_of_date) | (rows.left_date > rows.as_of_date)
     broken = is_backwards | goes_on | is_late | (rows.is_current != rows.left_date.isnull())
-    return result_of(rows.filter(broken.fill_null(ibis.literal(value=False))), rows)
+    return BrokenRows(rows.filter(broken.fill_null(ibis.literal(value=False))), rows)
 
 
 @check(VisitorSegmentsDaily, reads=(VisitorSegments, VisitorSegmentsDaily))
-def newest_day_counts_current_visitors(_days: Days | None, stays: ir.Table, daily: ir.Table) -> CheckResult:
+def newest_day_counts_current_visitors(_days: Days | None, stays: ir.Table, daily: ir.Table) -> BrokenRows:
     """Per segment, the newest day has as many visitors as are in it; each day continues the day before."""
     current = stays.filter(stays.is_current).group_by("segment").agg(current_count=lambda rows: rows.count())
     in_order = ibis.window(group_by="segment", order_by="as_of_date")
@@ -34,7 +34,7 @@ def newest_day_counts_current_visitors(_days: Days | None, stays: ir.Table, dail
     differs = (both.visitor_count != both.expected_count) | (
         is_newest & (both.visitor_count != both.current_count.fill_null(0))
     )
-    return result_of(both.filter(differs), both)
+    return BrokenRows(both.filter(differs), both)
 
 
 SEGMENT_CHECKS = [stays_follow_each_other, newest_day_counts_current_visitors]

@@ -73,8 +73,7 @@ def test_ids_that_join_nobody_are_counted_by_reason_with_five_examples_without_t
     actual = result(shop, ids_are_not_shared)
     assert (actual.broken_count, len(actual.examples)) == (7, 5)
     assert "7 ids join nobody: 6 by device_users, 1 by placeholder" in actual.metadata["sentence"]
-    resources = type("Resources", (), {"warehouse": shop.engine})
-    shown = str(ids_are_not_shared.result(None, resources).metadata["examples"].value)
+    shown = str(ids_are_not_shared.reported(actual).metadata["examples"].value)
     assert "device_users" in shown
     assert "till" not in shown
 

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pytest
 
 from ecom_assets.definitions import checks, table_assets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import Reads, TableAsset
-from ecom_assets.tables.check import CheckResult, TableCheck, check_steps
+from ecom_assets.tables.check import BrokenRows, CheckResult, Evaluate, TableCheck, check_steps
 from ecom_assets.tables.contract import Table, count
 
 
@@ -30,9 +34,7 @@ class BasketTotals(Table):
     basket_count = count("Baskets", unit="baskets")
 
 
-def one_check(
-    name: str, evaluate: Callable[..., CheckResult], *others: type[Table], blocking: bool = False
-) -> TableCheck:
+def one_check(name: str, evaluate: Evaluate, *others: type[Table], blocking: bool = False) -> TableCheck:
     return TableCheck(Baskets, name, f"It is {name}.", evaluate, others, blocking)
 
 
@@ -46,6 +48,17 @@ def bad(*_tables: Any) -> CheckResult:
 
 def blind(*_tables: Any) -> CheckResult:
     raise ConnectionError("the warehouse is away")
+
+
+def above(limit: int) -> Callable[..., BrokenRows]:
+    """Return a check of three baskets, numbered 1 to 3, that none has a higher number."""
+    baskets = ibis.memtable(pa.table({"basket_number": [1, 2, 3]}))
+    return lambda *_: BrokenRows(baskets.filter(baskets.basket_number > limit), baskets)
+
+
+def unreadable(*_tables: Any) -> BrokenRows:
+    baskets = ibis.memtable(pa.table({"basket_number": ["none"]}))
+    return BrokenRows(baskets.filter(baskets.basket_number.cast("int64") > 0), baskets)
 
 
 def run(*checks_of_it: TableCheck) -> dg.ExecuteInProcessResult:
@@ -69,6 +82,38 @@ def test_a_check_that_cannot_look_fails_the_run_and_hides_no_other_result() -> N
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert failed.step_key == "mart__baskets_checks"
     assert "the warehouse is away" in str(failed.step_failure_data.error)
+
+
+def seen(result: dg.ExecuteInProcessResult) -> dict[str, tuple[Any, Any]]:
+    """Return how many rows each check found broken, and some of them."""
+    return {
+        evaluation.check_name: (evaluation.metadata["observed"].value, evaluation.metadata["examples"].value)
+        for evaluation in result.get_asset_check_evaluations()
+    }
+
+
+def test_checks_of_rows_are_counted_by_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[ir.Table] = []
+    execute = ir.Table.to_pyarrow
+
+    def noted(rows: ir.Table) -> pa.Table:
+        statements.append(rows)
+        return execute(rows)
+
+    monkeypatch.setattr(ir.Table, "to_pyarrow", noted)
+    result = run(*(one_check(f"above_{limit}", above(limit)) for limit in (3, 4, 5)), one_check("good", good))
+    assert seen(result) == dict.fromkeys(("good", "above_3", "above_4", "above_5"), (0, []))
+    assert len(statements) == 1
+    three = [{"basket_number": 3}]
+    two = one_check("above_1", above(1)), one_check("above_2", above(2))
+    assert seen(run(*two)) == {"above_1": (2, [{"basket_number": 2}, *three]), "above_2": (1, three)}
+
+
+def test_rows_that_cannot_be_read_hide_no_other_check() -> None:
+    result = run(one_check("unreadable", unreadable), one_check("above_2", above(2)), one_check("bad", bad))
+    assert seen(result).keys() == {"above_2", "bad"}
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert "none" in str(failed.step_failure_data.error)
 
 
 def test_what_blocks_still_blocks_beside_what_does_not() -> None:
