@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from ecom_assets.atomic_files import replace_bytes, replacing_text
+from ecom_assets.settings.home import close_to_others
+from ecom_assets.settings.settings import Settings, own_places
 from ecom_assets_tests.command import UNTIL_DUE, ecom, ecom_process, page_views, small_shop
 
 
@@ -26,6 +28,20 @@ def test_everything_that_a_run_and_its_deliveries_write_is_for_the_owner_only(tm
     there = {path.relative_to(home).parts[0] for path in home.rglob("*")}
     assert {"warehouse.duckdb", "ledger.sqlite", "serving", "exports", "dagster"} <= there
     assert open_files(home) == []
+
+
+def test_what_collector_stream_and_uploads_left_open_is_closed_too(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    names = ("collector/received_date=2026-01-01/a-1.ecommerce.ndjson", "collector.log", "samples/1/rows.csv",
+             "landing/events/received_date=2026-01-01/a.parquet", "landing/events_dead_letters/a.parquet")  # fmt: skip
+    for name in (*names, "landing/mine.csv"):
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for path in home.rglob("*"):
+        path.chmod(0o755)
+    close_to_others(own_places(Settings(home=home, events="kafka://broker:9092/clicks")), home)
+    assert open_files(home) == sorted(str(path) for path in (home, home / "landing", home / "landing" / "mine.csv"))
 
 
 @pytest.mark.slow

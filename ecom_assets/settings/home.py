@@ -13,10 +13,10 @@ from ecom_assets.errors import WorkError
 OTHERS = 0o077
 """The rights of the group and of everybody else."""
 WRITTEN = (
-    "api.log*", "api_audit.jsonl*", "api_keys*", "boards.sqlite*", "dagster", "dashboard_secret", "dry_run",
-    "ended_sessions", "erasure.key", "erasures", "exports", "http_cache", "ledger.sqlite*", "operations.sqlite*",
-    "order_reports", "own_data.json", "reading.tmp", "realtime.tmp", "sandbox*", "serving", "spark",
-    "statements.sqlite*", "ui_address", "warehouse.duckdb*",
+    "api.log*", "api_audit.jsonl*", "api_keys*", "boards.sqlite*", "collector", "collector.log*", "dagster",
+    "dashboard_secret", "dry_run", "ended_sessions", "erasure.key", "erasures", "exports", "http_cache", "landing.lock",
+    "ledger.sqlite*", "operations.sqlite*", "order_reports", "own_data.json", "reading.tmp", "realtime.tmp", "samples",
+    "sandbox*", "serving", "spark", "statements.sqlite*", "ui_address", "warehouse.duckdb*",
 )  # fmt: skip
 """What the platform writes into `ECOM_HOME`; a folder means everything in it."""
 

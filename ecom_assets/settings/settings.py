@@ -421,8 +421,10 @@ def own_places(settings: Settings) -> list[Path]:
     addresses = (settings.warehouse, *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)))
     moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
+    streams = [kind for kind in ("events", "orders", "customers") if getattr(settings, kind).startswith("kafka://")]
+    landed = [path for kind in streams for path in settings.home.glob(f"landing/{kind}*")]
     paths = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
-    return [*places_in(settings.home), *beside, *(path for path in paths if settings.home not in path.parents)]
+    return [*places_in(settings.home), *beside, *landed, *(path for path in paths if settings.home not in path.parents)]
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
