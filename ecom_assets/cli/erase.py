@@ -14,6 +14,7 @@ import typer
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
 from ecom_assets.cli.platform_run import PlatformRun, settings_of, stored_days
 from ecom_assets.cli.progress import RunProgress
+from ecom_assets.collector.segments import segments_folder, unsealed_bytes
 from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.delivery.assets import DELIVERY_TABLES
@@ -28,6 +29,7 @@ from ecom_assets.privacy.warehouse_rows import record_ids
 from ecom_assets.registry import RAW
 from ecom_assets.settings.settings import Settings, prepare_dagster_home
 from ecom_assets.sources.day_spans import parts_of
+from ecom_assets.sources.landing import landing_folder
 from ecom_assets.sources.presence import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
@@ -66,7 +68,18 @@ def erase(
         request.verify(as_json=as_json)
         return
     with alone(settings):
+        if not (dry_run or keep_files):
+            _land_collected(settings)
         request.carry_out(yes=yes, dry_run=dry_run, as_json=as_json)
+
+
+def _land_collected(settings: Settings) -> None:
+    """Land what a collector that no longer runs has left, so that it is erased, too."""
+    if not unsealed_bytes(segments_folder(settings.home)):
+        return
+    from ecom_assets.collector.sealing import seal_what_was_left  # noqa: PLC0415 (loads what maps messages)
+
+    seal_what_was_left(settings, landing_folder(settings, is_sandbox=True))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,14 @@ import duckdb
 import pyarrow as pa
 import structlog
 
-from ecom_assets.collector.segments import SegmentFile, SegmentLayout, SegmentWriter, segments_of_the_dead
-from ecom_assets.errors import EcomError
+from ecom_assets.collector.segments import (
+    SegmentFile,
+    SegmentLayout,
+    SegmentWriter,
+    segments_folder,
+    segments_of_the_dead,
+)
+from ecom_assets.errors import EcomError, WorkError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.landed_rows import UNREADABLE, MessageMapper
@@ -86,6 +93,25 @@ def _dead_letters(lines: Sequence[bytes]) -> pa.Table:
         row["received_at"] = datetime.fromisoformat(row["received_at"])
         row["value"] = bytes.fromhex(row.pop("hex")) if "hex" in row else row["value"].encode()
     return pa.Table.from_pylist(rows, schema=DEAD_LETTERS)
+
+
+def seal_what_was_left(settings: Settings, landing: Path) -> None:
+    """Land the segments that processes left which no longer run, as the next `ecom collect` would.
+
+    Raises:
+        WorkError: One cannot be landed.
+    """
+    folder = segments_folder(settings.home)
+    with segments_of_the_dead(folder, "") as left, closing(SegmentSealer(landing, settings.timezone)) as sealer:
+        for segment in left:
+            try:
+                sealer.remove_unfinished(segment)
+                sealer.seal(segment)
+            except (OSError, duckdb.Error, pa.ArrowException) as error:
+                raise WorkError(
+                    f"{segment.path} holds collected events that cannot be landed in {landing} ({error}); make the "
+                    "folder writable, or move the file away."
+                ) from error
 
 
 class SealingThread:

@@ -12,6 +12,7 @@ import pytest
 
 from ecom_assets.boards.model import SavedQuestion, slug_of
 from ecom_assets.boards.store import BoardStore
+from ecom_assets.collector.segments import segments_folder
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.contents import contents
 from ecom_assets_tests.command import FEW_TABLES, HEADER, CommandResult, ecom
@@ -58,6 +59,14 @@ def keep_questions(settings: Settings) -> None:
         store.save(slug_of(name), saved, version, "clerk")
 
 
+def leave_collected(home: Path) -> None:
+    """Leave what a collector that was killed has not landed: one more event of Ann's."""
+    event = {"event_id": "late", "user_id": ANN, "event_type": "page_view", "event_timestamp": f"{DAYS[-1]}T11:00:00Z"}
+    segment = segments_folder(home) / f"received_date={DAYS[-1]}" / "killed-1.ecommerce.ndjson"
+    segment.parent.mkdir(parents=True)
+    segment.write_text(json.dumps({**event, "received_at": f"{DAYS[-1]}T11:00:01Z"}) + "\n")
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop from which Ann was erased, in `home` and `landing`; what `erase` said is in `result.json`."""
@@ -67,6 +76,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert ecom("run", "--events", place / "landing", home=place / "home").exit_code == 0
     assert files_with(ANN, place / "home", place / "landing")
     keep_questions(Settings(home=place / "home"))
+    leave_collected(place / "home")
     result = ecom("erase", "--visitor", ANN, "--yes", "--json", home=place / "home")
     assert result.exit_code == 0, result.err
     (place / "said.json").write_text(result.out)
@@ -100,6 +110,7 @@ def test_every_table_is_that_of_a_shop_that_never_had_her(shop: Path, reference:
 @pytest.mark.slow
 def test_her_id_is_in_the_bytes_of_no_file(shop: Path) -> None:
     assert files_with(ANN, shop / "home", shop / "landing") == []
+    assert list(segments_folder(shop / "home").glob("*/*")) == [], "what was collected has landed before"
     assert files_with(BOB, shop / "home"), "the same search finds Bob"
     assert ecom("erase", "--visitor", ANN, "--verify", home=shop / "home").out == "Nothing of the person is left.\n"
     assert ecom("erase", "--visitor", BOB, "--verify", home=shop / "home").exit_code == 1
