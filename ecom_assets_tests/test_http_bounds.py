@@ -93,6 +93,7 @@ SLOW: dict[str, Sends] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("what", SLOW)
 @pytest.mark.parametrize("source", ["customer", "order", "catalogue"])
 def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, what: str) -> None:
@@ -107,6 +108,7 @@ def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, 
     assert time.monotonic() - began < 3, "it is asked once"
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("source", ["customer", "order", "catalogue"])
 @pytest.mark.parametrize("sends", [bomb, flood])
 def test_an_answer_that_fills_the_memory_ends_with_a_sentence(tmp_path: Path, source: str, sends: Sends) -> None:

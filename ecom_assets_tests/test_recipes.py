@@ -135,6 +135,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_measure_touches_one_file(tmp_path: Path) -> None:
     """It is then a column of marts, a field of routes with its label, and traced: 4 items in 2 lines are 2.0."""
     package = tmp_path / "changed"

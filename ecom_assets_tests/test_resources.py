@@ -62,6 +62,7 @@ def values(resource: dict[str, Any]) -> dict[str, str]:
     return {setting["key"]: setting["value"] for setting in resource["configuredValues"]}
 
 
+@pytest.mark.slow
 @DAGSTER_S_OWN
 def test_the_resources_page_shows_what_the_platform_talks_to(tmp_path: Path) -> None:
     shown = shown_by_dagster(tmp_path, ENVIRONMENT)
@@ -108,6 +109,7 @@ def test_dagster_keeps_no_secret_of_a_resource(tmp_path: Path) -> None:
     assert not [secret for secret in SECRETS if secret in kept]
 
 
+@pytest.mark.slow
 def test_a_run_fetches_from_the_resource_that_stands_in_for_the_api(tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-03-10")
     settings = Settings(home=tmp_path / "home", events=str(events), customer_api_url="https://crm.example/customers")

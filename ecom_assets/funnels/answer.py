@@ -229,16 +229,12 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         **parts,
         **({"entries": known.as_json(funnel)} if known else {}),
         **({"cohorts": _cohorts(counted, known, cohorts, fast) if known and cohorts else []} if funnel.over else {}),
-        "warnings": [
-            *(known.warnings() if known else []),
-            *_missing(con, counted.events, funnel, numbers, source_names),
-        ],
+        "warnings": [*(known.warnings() if known else []), *_missing(counted, funnel, numbers, source_names)],
     }
 
 
-def _missing(
-    con: SQLBackend, events: ir.Table, funnel: Funnel, numbers: Rows, source_names: SourceNames | None
-) -> list[str]:
+def _missing(counted: "_Counted", funnel: Funnel, numbers: Rows, source_names: SourceNames | None) -> list[str]:
+    con, events = counted.con, counted.events
     of_types = missing_type_warnings(con, events, types_in_doubt(funnel, numbers), source_names)
     return [*of_types, *missing_property_warnings(con, events, funnel.columns, funnel.number_columns)]
 

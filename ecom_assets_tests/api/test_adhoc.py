@@ -136,6 +136,7 @@ def ask(served: Running, name: str, caller: str = "anna", body: str = "") -> req
     return requests.post(f"{served.address}/analytics/{name}", data=body, headers=headers, timeout=60)
 
 
+@pytest.mark.slow
 def test_a_question_is_computed_elsewhere_and_answered_as_if_it_were_not(hasty: Running) -> None:
     answer = ask(hasty, "quick", body="the body")
     assert (answer.status_code, answer.json()) == (200, {"sent": "the body", "by": KEYS["anna"]})

@@ -118,6 +118,7 @@ def groups(api: Api) -> dict[str, Any]:
     return {letter["reason"]: letter for letter in api.json(DEAD, **DAYS)["dead_letters"]}
 
 
+@pytest.mark.slow
 def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
     answer: Api, due_shop: DeliveredShop
 ) -> None:

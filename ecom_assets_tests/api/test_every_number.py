@@ -215,6 +215,7 @@ def test_a_state_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str)
     assert without_envelope(api.json(path, **parameters)) == expected(shop)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", OF_ONE_S_OWN)
 def test_a_question_of_one_s_own_is_what_the_files_come_to(api: Api, shop: PlainShop, case: str) -> None:
     path, body, expected = OF_ONE_S_OWN[case]

@@ -218,6 +218,7 @@ def test_over_http_the_keys_of_the_api_say_who_may_ask_what(settings: Settings, 
         assert not over_http(address, SEES_PEOPLE, call("funnel", by_person), mode="legacy").is_error
 
 
+@pytest.mark.slow
 def test_over_http_without_keys_nothing_is_said_about_people_either(settings: Settings, api: Api) -> None:
     with served_http(settings, has_keys=False) as address:
         sold = over_http(address, "", call("sales", {"time_range": "week"}))

@@ -47,7 +47,7 @@ def test_the_list_is_that_of_the_contract() -> None:
     assert named == PERSONAL_COLUMNS
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("case", ABOUT_PEOPLE)
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: str) -> None:
     result = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}
@@ -62,7 +62,7 @@ def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: st
     assert {"reason": "wrong_scope", "caller": "setting:1", "path": "/analytics/funnel"}.items() <= lines[-2].items()
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("question", "body"),
     [
@@ -89,6 +89,7 @@ def test_so_does_every_other_question(keyed: Running, question: str, body: dict[
     assert result == {"read": 403, "read+personal": 200}
 
 
+@pytest.mark.slow
 def test_a_question_about_many_needs_none(keyed: Running) -> None:
     body = {**FUNNEL, "by": "product_category", "hold": ["product_id"]}
     assert [ask(keyed, scope, body).status_code for scope in ("read", "admin")] == [200, 200]

@@ -122,6 +122,7 @@ with store.reading() as reading, reading.adhoc() as con:
 """
 
 
+@pytest.mark.slow
 def test_the_server_ends_the_question_of_a_process_that_is_gone(in_postgres: Settings, postgres_warehouse: str) -> None:
     with psycopg.connect(postgres_warehouse, autocommit=True) as con:
 

@@ -367,6 +367,7 @@ def test_an_impossible_question_is_refused_with_the_reason(api: Api, body: dict[
     assert response.json()["title"] == "Unprocessable Content"
 
 
+@pytest.mark.slow
 def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Api) -> None:
     steps = [VIEW, CART]
     answer = api.post("/analytics/funnel", {"steps": steps, "preset": "amplitude", "by": "product_category"}).json()
@@ -379,6 +380,7 @@ def test_a_preset_of_funnels_is_what_the_tool_would_do(api: Api) -> None:
     assert api.post("/analytics/funnel", {"steps": steps, "preset": "heap"}).status_code == 422
 
 
+@pytest.mark.slow
 def test_choices_of_steps_and_series_stand_beside_their_numbers(api: Api) -> None:
     series = {"event_type": "purchase", "measure": "mean_per_visitor", "of": "cart_amount", "each": "max"}
     (line,) = answered(api, "trend", series=[{**series, "occurrence": "first_ever"}])["series"]

@@ -205,6 +205,7 @@ def reader(landing: Path) -> RealTime:
     return RealTime(Settings(home=landing.parent / "home", events=str(landing)), RealTimeRule(), funnel)
 
 
+@pytest.mark.slow
 def test_each_file_is_read_once_and_more_than_one_answer_reads_come_with_the_next(
     landing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +254,7 @@ def test_events_leave_the_windows_as_time_passes_and_files_are_forgotten(landing
     assert [answer["files_read"] for answer in later] == [1, 1, 1, 0]
 
 
+@pytest.mark.slow
 def test_an_erased_person_leaves_what_was_read_before(landing: Path) -> None:
     land(landing / "a.csv", [("1", "anna", "page_view", 1, "", ""), ("2", "bob", "page_view", 1, "", "")])
     settings = Settings(home=landing.parent / "home", events=str(landing))

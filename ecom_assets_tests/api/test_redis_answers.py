@@ -101,6 +101,7 @@ def test_a_redis_that_was_never_there_breaks_nothing(tmp_path: Path) -> None:
         assert "s3cret" not in served.log.getvalue()
 
 
+@pytest.mark.slow
 def test_what_others_wrote_into_redis_is_not_given(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
     with running(tmp_path / "a", redis_url=server.url, redis_timeout_s=TIMEOUT_S) as served:
         served.get(SALES)

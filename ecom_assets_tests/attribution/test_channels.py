@@ -251,6 +251,7 @@ PLANTED = {
 """What each source of the simulated shop is to GA4, worked out by hand from its rules."""
 
 
+@pytest.mark.slow
 def test_the_simulated_shop_s_sources_are_the_channels_that_they_stand_for() -> None:
     actual = {}
     for source in SOURCES:

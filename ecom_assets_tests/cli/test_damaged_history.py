@@ -46,6 +46,7 @@ def home(kept: Path, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("spoil", [overwrite, truncate])
 @pytest.mark.parametrize("name", FILES)
@@ -71,6 +72,7 @@ def test_each_command_names_the_file_and_the_remedy_which_works(
     assert ecom("status", home=home).exit_code == 0
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["history/runs.db", "history/runs/index.db"])
 def test_a_page_that_a_run_stumbles_over_is_said_in_the_same_words(name: str, home: Path, kept: Path) -> None:
     path = home / "dagster" / name

@@ -107,7 +107,7 @@ def test_the_list_has_each_command_that_reads_files() -> None:
     assert asking == {"run", "erase", "compact", "collect", "stream", *OF_EVENTS}
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_EVENTS)
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
     words = OF_EVENTS[command]
@@ -121,6 +121,7 @@ def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str
     assert "are not counted" not in ask(home, command, "events", *words, "--strict").err  # one of 80, and a copy
 
 
+@pytest.mark.slow
 def test_nor_does_a_run(home: Path) -> None:
     result = ecom("run", "--events", home.parent / "events.csv", "--select", UNTIL_DUE, home=home)
     _, _, summary = result.out.partition(" to 20")
@@ -130,6 +131,7 @@ def test_nor_does_a_run(home: Path) -> None:
     assert result.exit_code == 0
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_ORDERS)
 def test_nor_order_lines(home: Path, command: str) -> None:
     assert "ecom: warning: 2 of 5 rows (40%) are not counted" in ask(home, command, "orders").err

@@ -466,6 +466,7 @@ def test_values_that_no_event_has_in_its_properties_are_warned_of(home: Path, tm
     assert ecom(*words, home=home).json["warnings"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "again",

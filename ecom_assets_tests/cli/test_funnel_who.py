@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import pyarrow.csv
+import pytest
 
 from ecom_assets_tests.command import ecom
 
 
+@pytest.mark.slow
 def test_who_is_at_a_step_by_several_columns_has_a_column_for_each(home: Path, tmp_path: Path) -> None:
     events, who = tmp_path / "events.jsonl", tmp_path / "who.csv"
     acts = [

@@ -55,6 +55,7 @@ def numbers(answer: Any) -> Any:
     return answer["series"][0]["values"] if "series" in answer else [cohort["returned"] for cohort in answer["cohorts"]]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -44,6 +44,7 @@ def checked(home: Path, file: Path, mapping: Path) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: str(row.get("event_at") or row.get("ordered_at")) + str(row.get("item_id")))
 
 
+@pytest.mark.slow
 def test_columns_are_known_by_name_and_formats_by_all_values(tmp_path: Path, home: Path) -> None:
     result, out = proposed(tmp_path, home, "clicks.csv", CLICKS, "--timezone", "Europe/Berlin")
     assert "Rows: 3 read, all counted" in result.out
@@ -56,7 +57,7 @@ def test_columns_are_known_by_name_and_formats_by_all_values(tmp_path: Path, hom
     ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
 def test_encodings_are_decided_by_mark_and_bytes(tmp_path: Path, home: Path, encoding: str) -> None:
     text = CLICKS.replace("intern", "küche").replace(";x", ";Küchenstuhl")
@@ -95,6 +96,7 @@ def test_three_answers_in_a_terminal_suffice(tmp_path: Path, home: Path, monkeyp
     ]
 
 
+@pytest.mark.slow
 def test_order_lines_are_known_by_quantity_and_price(tmp_path: Path, home: Path) -> None:
     result, out = proposed(tmp_path, home, "orders.csv", ORDERS)
     assert "--orders-mapping" in result.out
@@ -129,7 +131,7 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path, home: Path) ->
     assert out.read_text() == "mine"
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_shipped_mapping_of_an_export_is_recognized(name: str, tmp_path: Path, home: Path) -> None:
     layout, folder, out = LAYOUTS[name], tmp_path / "export", tmp_path / "mapping.yaml"
@@ -161,6 +163,7 @@ def test_orders_of_a_shop_are_recognized(name: str, document: object, tmp_path: 
     assert result.out.startswith(f"{name} fits best"), result.out
 
 
+@pytest.mark.slow
 def test_an_export_that_a_spreadsheet_has_saved_is_recognized(tmp_path: Path, home: Path) -> None:
     """Shopify's file of orders with semicolons, in Windows-1252."""
     lines = csv_text([ANN | {"Billing Name": "Jörg Ames"}, ANN_2]).replace(",", ";")

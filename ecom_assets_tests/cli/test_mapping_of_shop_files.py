@@ -80,6 +80,7 @@ def test_orders_of_a_german_excel(tmp_path: Path, home: Path) -> None:
     assert (first["ordered_at"], first["customer_id"]) == ("2025-12-31 13:05:00", "jörg@müller.example")
 
 
+@pytest.mark.slow
 def test_a_list_with_one_row_per_order(tmp_path: Path, home: Path) -> None:
     result = tried(tmp_path, home, "list.csv", LIST.encode(), "--timezone", "UTC")
     rows = [row for row in result.rows if not row.get("reject_reason")]
@@ -98,6 +99,7 @@ def test_orders_with_nested_items_need_no_answer(tmp_path: Path, home: Path) -> 
     assert "expression" not in str(result.mapping), "plain keys only"
 
 
+@pytest.mark.slow
 def test_clicks_with_epoch_milliseconds(tmp_path: Path, home: Path) -> None:
     result = tried(tmp_path, home, "clicks.tsv", CLICKS.encode())
     assert result.rows[0]["event_at"] == "2025-12-31 14:05:00"
@@ -109,6 +111,7 @@ def test_clicks_with_epoch_milliseconds(tmp_path: Path, home: Path) -> None:
     assert [step["count"] for step in funnel.json["steps"]] == [2, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_day_and_a_time_in_two_columns_are_one_time(tmp_path: Path, home: Path) -> None:
     result = tried(tmp_path, home, "events.csv", b"\xef\xbb\xbf" + MARKED.encode(), "--timezone", "Europe/Berlin")
     assert [(row["event_at"], row["event_type"], row["cart_value"]) for row in result.rows] == [
@@ -118,6 +121,7 @@ def test_a_day_and_a_time_in_two_columns_are_one_time(tmp_path: Path, home: Path
     ]
 
 
+@pytest.mark.slow
 def test_customers_of_an_own_system(tmp_path: Path, home: Path) -> None:
     result = tried(tmp_path, home, "kunden.csv", CUSTOMERS.encode("cp1252"), "--timezone", "Europe/Berlin")
     assert "ecom run --customers " in result.said
@@ -127,6 +131,7 @@ def test_customers_of_an_own_system(tmp_path: Path, home: Path) -> None:
     }]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_encoding_that_two_alphabets_read_is_asked(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ def test_doctor_and_status_know_what_is_published(home: Path, events: Path, post
     assert "cannot be opened" in ecom("status", home=home, env={"ECOM_POSTGRES_URL": NOWHERE}).out
 
 
+@pytest.mark.slow
 def test_the_asset_is_there_where_it_is_set_after_every_mart_and_takes_its_turn() -> None:
     made = build_definitions(Settings(home=Path("never written"), postgres_url=NOWHERE))
     node = made.resolve_asset_graph().get(PUBLICATION)

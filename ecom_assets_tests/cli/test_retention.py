@@ -235,6 +235,7 @@ def test_conditions_stand_on_starts_returns_and_everything(home: Path) -> None:
     assert actual["definition"]["returning_where"] == {"all_of": [returning]}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "options", [("--by", "event_type", "--by", "properties.plan"), ("--return-where", "properties.plan != pro")]
 )

@@ -275,6 +275,7 @@ def test_a_report_that_comes_again_corrected_replaces_the_one_before(home: Path,
     assert ecom(*words, home=home).json["sales"]["revenue_amount"] == "35.00"
 
 
+@pytest.mark.slow
 def test_a_home_from_before_a_column_goes_on_with_the_next_run(tmp_path: Path) -> None:
     """The column `region` is added to the tables of the first run, which an older release wrote."""
     home, select = tmp_path / "home", '+key:"mart/city"'

@@ -114,6 +114,7 @@ def rows(home: Path, table: type[Table]) -> list[str]:
     return sorted(str({name: value for name, value in row.items() if name != "fetched_at"}) for row in actual)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("cli_sources")
 def test_sales_stay_those_of_orders_when_only_events_are_run(shop: Shop) -> None:
     separate, both = shop.folder / "few-separate", shop.folder / "few-both"

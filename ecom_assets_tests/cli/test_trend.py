@@ -233,6 +233,7 @@ def test_a_column_that_only_the_file_has_is_named_by_its_key(home: Path) -> None
     assert (result.exit_code, "as in properties.brand" in result.sentence) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_number_that_is_text_in_csv_is_warned_of_and_counted_once_it_is_mapped(home: Path, tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text(
         "at,who,what,fee\n2026-01-01 10:00:00,ann,buy,2.50\n2026-01-01 11:00:00,bob,buy,4\n"

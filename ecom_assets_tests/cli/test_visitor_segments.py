@@ -40,6 +40,7 @@ def values(result: CommandResult) -> list[list[float]]:
     return [series["values"] for series in result.json["series"]]
 
 
+@pytest.mark.slow
 def test_a_question_is_about_the_visitors_of_a_segment_of_a_file(home: Path) -> None:
     folder = home.parent
     assert values(ask(home)) == [[3], [3]]

@@ -130,6 +130,7 @@ def test_a_visit_of_a_shop_lands_with_one_device_and_its_user(visit: BrowserCont
     assert not wrong
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_events_wait_for_a_collector_that_is_down_and_outlive_a_reload(visit: BrowserContext, tmp_path: Path) -> None:
     settings = collect_settings(tmp_path)
@@ -200,6 +201,7 @@ dataLayer.push({event: "view_item", ecommerce: {currency: "EUR", value: 20, item
 """
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_ga4_s_events_in_the_data_layer_become_the_platform_s(visit: BrowserContext, tmp_path: Path) -> None:
     port = free_port()

@@ -34,6 +34,7 @@ def total(answer: Answer, number: int = 0) -> float:
     return sum(value or 0 for value in answer["series"][number]["values"])
 
 
+@pytest.mark.slow
 def test_copies_count_once_whether_a_client_repeats_itself_or_a_stream_brings_them_too(
     client: CollectClient, tmp_path: Path
 ) -> None:
@@ -54,6 +55,7 @@ def test_copies_count_once_whether_a_client_repeats_itself_or_a_stream_brings_th
     assert (answer["rows"]["read"], answer["rows"]["rejected"]["duplicate"]) == (6, 4)
 
 
+@pytest.mark.slow
 def test_amounts_of_two_currencies_are_not_added_up(client: CollectClient, tmp_path: Path) -> None:
     """10 euros in the native shape, and 20 dollars, 18 euros, by Segment's."""
     client.post({"event_type": "purchase", "user_id": "anna", "cart_value": 10, "currency": "eur"})

@@ -70,6 +70,7 @@ def test_who_is_missing_in_a_fetch_keeps_their_version_and_is_described_of_the_n
 # What behaviour says
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("last_login_at", "status"),
     [
@@ -261,6 +262,7 @@ BEHAVIOUR = ("recent_session_count", "recent_engaged_s", "engagement_level", "en
 SPENT = ("year_revenue_amount", "customer_tier")
 
 
+@pytest.mark.slow
 def test_without_events_nobody_knows_sessions_and_levels_unless_the_api_gives_a_score() -> None:
     with shop_with(orders="orders.csv") as shop:
         row = one_of(shop)

@@ -61,6 +61,7 @@ def test_a_route_that_asks_questions_is_known(
     assert bool(begun) == (is_asked or plain in READ_LINKS)
 
 
+@pytest.mark.slow
 def test_a_page_whose_question_is_not_answered_says_why_as_a_page(settings: Settings) -> None:
     hasty = settings.model_copy(update={"adhoc_timeout_s": 0.01})
     with served(build_dashboard_stack(hasty)) as answer:  # type: ignore[arg-type]  # any ASGI application

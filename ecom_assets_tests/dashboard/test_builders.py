@@ -207,6 +207,7 @@ def test_a_filled_step_shows_one_more_as_far_as_the_command_goes(client: Client)
     assert "step11" in [field.attributes["name"] for field in actual.one("noscript").all("input")], "scripts add lines"
 
 
+@pytest.mark.slow
 def test_sessions_paths_and_credit_are_what_the_routes_answer(client: Client) -> None:
     days = {"start_date": "2026-01-10", "end_date": "2026-01-24", "timezone": "Pacific/Auckland"}
     answer = post(client, "/analytics/journeys", {"to_step": "purchase", **days}, limit=1000)

@@ -80,7 +80,7 @@ def forms_of(page: Node) -> list[Node]:
     return page.all("form", method="get")
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
     days = DAYS if issubclass(page.asks, Filters) else {}

@@ -82,6 +82,7 @@ def test_a_file_becomes_a_mapping_by_one_answer_and_is_removed(client: Client, t
     assert list((tmp_path / "samples").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_wrong_answer_is_said_beside_its_field_and_the_others_stay(client: Client) -> None:
     content = CLICKS.replace("13.07", "03.07").replace(".", "/").encode()
     address = upload(client, "clicks.csv", content).url.removeprefix(client.address)
@@ -91,6 +92,7 @@ def test_a_wrong_answer_is_said_beside_its_field_and_the_others_stay(client: Cli
     assert [one.attributes["value"] for one in chosen] == ["%m/%d/%Y %H:%M:%S"]
 
 
+@pytest.mark.slow
 def test_a_shipped_mapping_is_recognized_and_can_be_passed_over(client: Client) -> None:
     rees46 = (
         "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
@@ -102,6 +104,7 @@ def test_a_shipped_mapping_is_recognized_and_can_be_passed_over(client: Client) 
     assert yaml.safe_load(yaml_of(own))["event_types"] == {"view": "product_view"}
 
 
+@pytest.mark.slow
 def test_what_a_file_holds_is_text_on_the_page(client: Client) -> None:
     evil = '<script>alert(1)</script>"}{{ 7*7 }}'
     rows = f'zeit,besucher,aktion,"{evil.replace(chr(34), chr(34) * 2)}"\n2026-07-01T12:00:00Z,{evil[:25]},kauf,x\n'
@@ -164,6 +167,7 @@ def test_another_login_finds_no_sample_and_an_old_one_is_removed(
         mine.path(sample_id)
 
 
+@pytest.mark.slow
 def test_the_token_and_with_keys_the_scope_write_are_needed(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "serving").symlink_to(settings.home / "serving")
     # A worker that starts on a busy machine may take longer than people wait.

@@ -73,6 +73,7 @@ def people(payloads: Iterable[Mapping[str, Any]]) -> list[tuple[str, str, str | 
     return [(name, fields["distinct_id"], fields.get("$device_id")) for name, fields in own]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("rule", "persons", "joined"),
     [
@@ -145,6 +146,7 @@ def test_users_who_are_one_person_identify_as_that_person(shops: Shops) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["mixpanel_events", "amplitude_events"])
 def test_without_the_consent_that_links_need_no_tool_gets_both_ids(shops: Shops, name: str) -> None:
     rows = [

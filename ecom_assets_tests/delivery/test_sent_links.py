@@ -38,6 +38,7 @@ def after_delivery(shop: DeliveredShop, *rows: Row, **bounds: int) -> tuple[int,
     return actual.broken_count, str(actual.metadata.get("sentence", ""))
 
 
+@pytest.mark.slow
 def test_a_device_that_a_tool_joined_before_too_many_shared_it_is_counted(shop: DeliveredShop) -> None:
     """Ben alone is sent with the kiosk; then a second user arrives, which is the bound."""
     assert after_delivery(shop, signed_in("ben"), identity_device_users=2) == (0, "")
@@ -45,6 +46,7 @@ def test_a_device_that_a_tool_joined_before_too_many_shared_it_is_counted(shop: 
     assert (count, "sent, ids that too many share since: 1 (mixpanel_events); see" in sentence) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_user_whom_a_tool_joined_before_the_user_was_on_too_many_devices_is_counted(shop: DeliveredShop) -> None:
     assert after_delivery(shop, signed_in("ben"), identity_user_devices=2) == (0, "")
     assert after_delivery(shop, signed_in("ben"), signed_in("ben", LATER, "phone"))[0] == 1

@@ -37,6 +37,7 @@ def test_every_text_that_can_have_been_meant_is_a_type(shop: Platform, event_typ
     assert fate(shop, event_type=event_type) == expected
 
 
+@pytest.mark.slow
 def test_a_list_of_types_is_the_list_outside_of_which_a_type_is_refused() -> None:
     shop = Platform(Settings(event_types=("$pageview", "buy")))
     assert fate(shop, event_type="$pageview") == "clean"

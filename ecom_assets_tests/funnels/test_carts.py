@@ -124,6 +124,7 @@ def test_at_one_instant_the_cart_comes_first(shop: Platform) -> None:
     assert carts(shop, {"anna": steps})["visitor", HOUR]["abandoned_cart_count"] == 0
 
 
+@pytest.mark.slow
 def test_a_later_purchase_restates_the_cart_s_day(shop: Platform) -> None:
     rows = journeys({"anna": filled(paid="+6 09:00")}, timezone=ZONE)
     shop.receive(rows, Days((DAY_ONE,)))

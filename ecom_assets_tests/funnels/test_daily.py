@@ -88,6 +88,7 @@ def test_units_count_for_the_first_category_they_saw(shop: Platform) -> None:
         assert reached(shop, people, unit) == [[3, 1, 0]]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("laptop", "phone"), [("d1", "d2"), ("d2", "d1")])
 def test_of_two_devices_at_a_time_the_session_that_began_first_says_the_category(
     shop: Platform, laptop: str, phone: str

@@ -178,6 +178,7 @@ def test_each_name_has_its_definition_and_its_units(declared: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_table_counts_each_funnel_under_its_name(declared: Path) -> None:
     shop = Platform(Settings(home=Path("never written"), funnels=declared))
     hats = {"product_category": "hats"}

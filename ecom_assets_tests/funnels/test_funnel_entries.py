@@ -128,6 +128,7 @@ def test_each_day_s_cohort_is_what_plain_python_says_of_its_entries(
     assert counts(limited["steps"]) == by_hand(events, funnel, partial(_is_on, DAYS[1]))
 
 
+@pytest.mark.slow
 @examples(12)
 @given(
     steps=steps,
@@ -160,6 +161,7 @@ def test_a_cohort_is_the_funnel_of_its_range(steps: tuple[FunnelStep, ...], with
         assert counts(actual["steps"])[0] >= counts(actual["steps"])[-1]
 
 
+@pytest.mark.slow
 @examples(12)
 @given(
     steps=steps,
@@ -280,6 +282,7 @@ EVENTS = ibis.table(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 @pytest.mark.parametrize(("order", "over"), [("ordered", "hour"), ("any", "week"), ("exact", "month")])

@@ -93,6 +93,7 @@ def level(order: str, story: str) -> int:
     return posthog_level(events, funnel)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("order", "story", "expected"),
     [

@@ -56,6 +56,7 @@ FIRST = [event("1", "09:00", "d1"), event("2", "15:00", "d1"), event("3", "16:00
 SIGN_IN = event("4", "+1 09:00", "d1", "ben")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("days", [Days((DAY_TWO,)), BOTH], ids=["the day of the sign-in", "both days"])
 def test_a_sign_in_restates_the_day_before_with_its_cause_and_amount(shop: Platform, days: Days) -> None:
     shop.receive(FIRST, BOTH)
@@ -74,6 +75,7 @@ def test_a_sign_in_restates_the_day_before_with_its_cause_and_amount(shop: Platf
     ]
 
 
+@pytest.mark.slow
 def test_a_sign_in_that_goes_again_restates_the_day_back(shop: Platform) -> None:
     shop.receive([*FIRST, SIGN_IN], BOTH)
     published(shop, "run 1", BOTH)
@@ -84,6 +86,7 @@ def test_a_sign_in_that_goes_again_restates_the_day_back(shop: Platform) -> None
     ] * 3
 
 
+@pytest.mark.slow
 def test_a_late_row_of_the_day_itself_is_the_cause_even_if_visitors_change_too(shop: Platform) -> None:
     shop.receive(FIRST, BOTH)
     published(shop, "run 1", Days((DAY_ONE,)))
@@ -93,6 +96,7 @@ def test_a_late_row_of_the_day_itself_is_the_cause_even_if_visitors_change_too(s
     assert {row["cause"] for row in restated(shop)} == {"late_rows"}
 
 
+@pytest.mark.slow
 def test_a_day_whose_visitors_stay_changes_by_the_rows_of_other_days(shop: Platform) -> None:
     # The session of d1 goes on after midnight: it lasts longer, and nobody is somebody else.
     first = [event("1", "23:50", "d1")]
@@ -131,6 +135,7 @@ def test_an_alias_says_how_many_days_it_changes_and_why_before_they_are_computed
     )
 
 
+@pytest.mark.slow
 def test_a_guard_that_trips_says_so_and_a_sign_in_nothing(shop: Platform) -> None:
     shop.receive(FIRST, BOTH)
     shop.run(Days((DAY_ONE,)))
@@ -195,6 +200,7 @@ def test_a_sign_in_replaces_the_rows_of_its_visitors_only(shop: Platform) -> Non
     assert [row["visitor_id"] for row in shop.rows(Sessions)] == ["ben", "ben", "ben", "ben", "eva"]
 
 
+@pytest.mark.slow
 def test_a_visitor_with_another_id_changes_no_count_of_visits(shop: Platform) -> None:
     """Device d1 is ben's: on the first day he is on no other, so its visits are as many, and of as many visitors."""
     first = [event("1", "09:00", "d1"), event("2", "15:00", "d3", "eva")]
@@ -260,6 +266,7 @@ def joined(shop: Platform) -> dict[str, str]:
     return {row["event_id"]: row["joined_by"] for row in shop.rows(CleanEvents)}
 
 
+@pytest.mark.slow
 def test_a_visitor_of_links_that_came_in_between_waits_for_its_own_run(shop: Platform) -> None:
     """The run of day two found ben; before its tables were written, day one brought eva, who is nearer."""
     first, ben, eva = event("1", "09:00", "d1"), event("2", "+1 09:00", "d1", "ben"), event("3", "09:10", "d1", "eva")

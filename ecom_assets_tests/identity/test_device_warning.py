@@ -38,6 +38,7 @@ def visits(file: Path, *, has_devices: bool) -> Path:
     return file
 
 
+@pytest.mark.sampled(1)
 @HAS_DEVICES
 @pytest.mark.parametrize(("question", "visitors"), [("sessions", "visitors"), ("retention", "cohorts")])
 def test_commands_warn(home: Path, tmp_path: Path, question: str, visitors: str, has_devices: bool) -> None:  # noqa: FBT001 (a parameter)

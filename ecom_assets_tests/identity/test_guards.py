@@ -75,6 +75,7 @@ def test_a_placeholder_in_any_case_joins_nobody(shop: Platform, name: str, liste
     assert shared(shop) == [("user", name, "placeholder", 2)] * listed
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("place", [0, 19], ids=["first", "last"])
 def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(shop: Platform, place: int) -> None:
     users = [seen(f"u{n}", f"+{n} 09:00", "till", f"user{n}") for n in range(20)]
@@ -85,6 +86,7 @@ def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(shop: Platfo
     assert shared(shop) == [("device", "till", "device_users", 20)]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("days_between", "reached"), [(0, 50), (7, 0)], ids=["at once", "over a year"])
 def test_a_user_on_50_devices_joins_nobody_only_if_within_30_days(
     shop: Platform, days_between: int, reached: int
@@ -95,6 +97,7 @@ def test_a_user_on_50_devices_joins_nobody_only_if_within_30_days(
     assert [count for *_, count in shared(shop)] == ([reached] if reached else [])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("days", "joins"), [(7, "max"), (8, "anon-d1")])
 def test_the_days_within_which_devices_are_counted_are_a_setting(days: int, joins: str) -> None:
     """Max is on one device, and a week later on another: 2 devices within 8 days."""
@@ -134,6 +137,7 @@ def test_an_id_that_is_a_user_here_and_a_device_there_joins_nothing(shop: Platfo
     assert actual == {"1": "anon-x1", "2": "x1"}
 
 
+@pytest.mark.slow
 def test_a_link_that_goes_with_its_file_gives_the_events_back_to_the_device(shop: Platform) -> None:
     alone, sign_in = seen("1", "09:00", "d1"), seen("2", "+1 09:00", "d1", "ann")
     assert visitors(shop, [alone, sign_in])["1"] == "ann"

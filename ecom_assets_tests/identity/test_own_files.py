@@ -73,6 +73,7 @@ def segment(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "segment.ndjson", tmp_path / "segment.yaml"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("identity", "bought"), [("stitched", 5), ("amplitude", 5), ("user", 0), ("device", 5)])
 def test_a_funnel_follows_people_over_their_sign_in(
     home: Path, segment: tuple[Path, Path], identity: str, bought: int
@@ -94,7 +95,7 @@ def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
     assert out.index("Visitors by stitched:") < out.index("Visitors by user:")
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["segment.ndjson", "segment.parquet"])
 @pytest.mark.parametrize("question", [("funnel", "--steps", "page_view,purchase"), ("retention",), ("sessions",)])
 @pytest.mark.parametrize(("own", "other"), [(None, "user"), ("device", "user"), ("user", "stitched")])
@@ -119,6 +120,7 @@ def numbers_of(answer: dict[str, Any]) -> list[Any]:
     return [answer.get(name) for name in ("steps", "cohorts", "visitors", "sessions")]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "words",
     [
@@ -179,6 +181,7 @@ def test_a_person_in_two_variants_since_they_signed_in_is_left_out(
     assert [variant["unit_count"] for variant in answer["variants"]] == units
 
 
+@pytest.mark.slow
 def test_a_device_is_linked_only_where_its_user_agreed(home: Path, segment: tuple[Path, Path]) -> None:
     file, mapping = segment
     agreed = [
@@ -192,6 +195,7 @@ def test_a_device_is_linked_only_where_its_user_agreed(home: Path, segment: tupl
     assert [step["count"] for step in result["steps"]] == [10, 2]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["events.ndjson", "events.parquet"])
 @pytest.mark.parametrize("where", [(), ("--where", "user_agent!=Chrome")], ids=["few columns", "named columns"])
 def test_a_robot_that_carries_a_user_links_nobody_in_a_file(

@@ -48,6 +48,7 @@ def test_the_sign_ins_that_decided_about_the_seven_events(rule: str, deciding: d
     assert {event_id: row["sign_in_event_id"] for event_id, row in signed.items()} == deciding
 
 
+@pytest.mark.slow
 @given(histories(), st.sampled_from(list(PRESETS)))
 @examples(150)
 def test_each_event_that_another_decided_about_has_one_sign_in_by_its_visitor(events: list[Seen], name: str) -> None:

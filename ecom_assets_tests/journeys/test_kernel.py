@@ -115,6 +115,7 @@ def test_what_one_number_cannot_hold_is_counted_in_parts() -> None:
     assert quick == full
 
 
+@pytest.mark.slow
 def test_the_expression_answers_what_the_kernel_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = events_of(7)
     _, full = journeys_by_both(rows, {"by": "page_type"}, (None, None))

@@ -209,6 +209,7 @@ def test_a_day_on_which_nobody_else_came_is_computed_again_too(tmp_path: Path) -
     assert query(home, f"SELECT count(*) FROM mart.engagement_daily WHERE event_date = '{DAYS[1]}'") == [(0,)]
 
 
+@pytest.mark.slow
 def test_saved_questions_about_her_are_masked_in_every_version_and_the_receipt_names_them(shop: Path) -> None:
     said = json.loads((shop / "said.json").read_text())
     store = BoardStore(Settings(home=shop / "home"))

@@ -138,7 +138,7 @@ def test_examples_name_no_customer(shop: OrderPlatform) -> None:
     assert "anna" not in shown
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("customers", "passes"), [(3, False), (4, True)])
 def test_a_report_needs_more_customers_than_the_limit(own_shop: OrderPlatform, customers: int, *, passes: bool) -> None:
     own_shop.receive([order_line(f"o-{n}", MONDAY, f"c-{n}") for n in range(customers)], DAYS)

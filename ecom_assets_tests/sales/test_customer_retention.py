@@ -125,6 +125,7 @@ def test_a_customer_of_two_cities_counts_in_each_and_once_in_the_total(shop: Ord
     assert people(week_of(shop, MONDAY)) == (1, 0, 0)
 
 
+@pytest.mark.slow
 def test_an_older_order_that_comes_late_makes_a_later_week_s_customer_returning(shop: OrderPlatform) -> None:
     run(shop, order_line("b", MONDAY + ONE_WEEK, "anna"))
     assert people(week_of(shop, MONDAY + ONE_WEEK)) == (1, 0, 0)

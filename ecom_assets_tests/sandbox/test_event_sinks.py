@@ -25,6 +25,7 @@ ROW: Event = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_shops_day_goes_through_a_collector_and_goes_on_after_a_restart(tmp_path: Path) -> None:
     LivingShop(tmp_path / "sandbox", YESTERDAY, new_people=60).grow()
     shop = Settings(home=tmp_path)

@@ -36,6 +36,7 @@ def test_no_two_people_are_joined_and_the_shares_are_within_their_bounds(month: 
     assert 0 < truth["weekly_retention"]["week_1_rate"] - found.week_1_rate < 0.08
 
 
+@pytest.mark.slow
 def test_the_rule_is_the_best_of_those_that_could_be_instead(month: Recount) -> None:
     """To guess between two users of a device is right more often than wrong."""
     guesses, ahead_first, does_not = (

@@ -197,6 +197,7 @@ def test_the_smallest_shop_has_one_person(tmp_path: Path) -> None:
     assert tiny.truth["identity"]["weekly_retention"]["week_1_rate"] is None
 
 
+@pytest.mark.slow
 def test_the_people_of_a_living_shop_are_the_same_in_all_months(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     LivingShop(folder, date(2026, 3, 9), new_people=200).grow()

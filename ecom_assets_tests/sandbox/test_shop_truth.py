@@ -242,6 +242,7 @@ def test_a_product_whose_price_changed_has_both_prices_in_its_order_lines(month:
     assert {product for product, prices in sold.items() if len(prices) > 1} <= changing
 
 
+@pytest.mark.slow
 def test_a_cart_is_worth_what_its_products_cost_on_the_day_of_the_event(month: Recount) -> None:
     first = month.con.execute(
         """

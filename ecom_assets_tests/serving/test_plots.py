@@ -64,6 +64,7 @@ def shop() -> Iterator[ShopPlatform]:
 STEPS = ("product_view", "add_to_cart", "checkout_start", "purchase")
 
 
+@pytest.mark.slow
 def test_the_funnel_shows_each_step_with_its_share_of_the_one_before(shop: ShopPlatform) -> None:
     title, *shown = texts(shop, ConversionFunnel)
     assert title == "Funnel per session, 2026-02-15 to 2026-03-16"

@@ -65,6 +65,7 @@ def end_connection(postgres_url: str, of: PostgresEngine) -> None:
         con.execute("SELECT pg_terminate_backend(%s, 10000)", [of.con.con.info.backend_pid])  # waits until it has ended
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", PUBLICATION_STEPS)
 def test_a_connection_that_ends_at_a_step_is_mended_and_readers_see_the_old_then_the_new(

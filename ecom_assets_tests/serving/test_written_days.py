@@ -74,6 +74,7 @@ COMES_AND_GOES = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("before", "after", "written"), COMES_AND_GOES)
 def test_of_a_day_with_many_rows_a_snapshot_writes_those_that_changed(
     before: list[str], after: list[str], written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

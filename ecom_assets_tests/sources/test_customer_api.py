@@ -132,6 +132,7 @@ def test_an_api_that_is_not_there_is_reported(customer_api: CustomerService, tmp
 # Rate limits
 
 
+@pytest.mark.slow
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("result", ["1", "date"])
 def test_retry_after_pauses_every_thread_once(tmp_path: Path, result: str) -> None:

@@ -78,6 +78,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow
 @given(files=st.lists(st.tuples(*CELLS), min_size=1, max_size=3), zone=st.booleans(), number=st.booleans())
 @examples(30)
 def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
@@ -120,6 +121,7 @@ def test_bounds_of_users_count_where_none_between_stands_for_nobody(users: list[
     assert not is_plain("u000000001", "user-1")
 
 
+@pytest.mark.slow
 def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
     day = "2025-03-10T10:00:00Z"
     for name, user, counted, is_plain_one in (

@@ -74,6 +74,7 @@ def test_texts_become_the_rows_that_a_file_of_them_gives(
     assert {row["source"] for row in actual} == {address(snowflake_url).replace(f":{SECRET}", "").partition("?")[0]}
 
 
+@pytest.mark.slow
 def test_amounts_of_several_currencies_in_a_table_are_refused(
     account: SnowflakeEngine, snowflake_url: str, home: Path
 ) -> None:

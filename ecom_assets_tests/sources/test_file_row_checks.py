@@ -149,6 +149,7 @@ def test_a_run_stops_where_a_row_was_lost_on_the_way(tmp_path: Path, monkeypatch
     assert (again.exit_code, again.json["tables"]["raw.events"]) == (0, 3)
 
 
+@pytest.mark.slow
 def test_a_run_stops_where_an_order_line_was_lost_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     orders = tmp_path / "o.csv"
     orders.write_text(ORDERS)

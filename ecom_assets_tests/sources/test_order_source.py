@@ -128,6 +128,7 @@ def test_a_file_that_stays_short_stops_the_run_and_lands_nothing(service: OrderS
     assert not list(tmp_path.rglob("*.csv"))
 
 
+@pytest.mark.slow
 def test_the_sandbox_shop_reports_all_its_lines_on_its_bad_day(shop: Path) -> None:
     settings = Settings(home=shop)
     source = order_source_of(connect(), settings)

@@ -113,6 +113,7 @@ def test_a_paused_writer_and_its_successor_cut_differently_and_nothing_is_double
     assert Counter(home.ids()) == Counter(f"e{number}" for number in range(7))
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_nothing_makes_messages_wait(fresh: tuple[MockCluster, StreamHome]) -> None:
     cluster, home = fresh
     home.landing.parent.mkdir()
@@ -197,6 +198,7 @@ def test_an_idle_stream_is_healthy_again_once_the_brokers_answer(fresh: tuple[Mo
         steps_until(stream, lambda: stream_state(stream)["status"] == "ok")
 
 
+@pytest.mark.slow
 def test_a_process_that_begins_waits_for_brokers_that_are_coming_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +340,7 @@ class StoppedFetching:
         return getattr(self._client, name)
 
 
+@pytest.mark.slow
 def test_a_partition_of_a_group_is_begun_again_after_fetching_has_stopped(
     fresh: tuple[MockCluster, StreamHome],
 ) -> None:

@@ -76,6 +76,7 @@ def test_a_segment_of_nobody_has_its_days_and_no_events_have_none() -> None:
     assert of_acts([], nobody) == ([], [])
 
 
+@pytest.mark.slow
 @examples(60)
 @given(seed=st.integers(0, 10_000), raw=st.lists(RULES, min_size=1, max_size=3))
 def test_stays_are_the_segment_as_of_every_day_in_any_order_of_rows(seed: int, raw: list[Any]) -> None:

@@ -158,6 +158,7 @@ def run_over(home: Path, first: str, last: str, *keys: dg.AssetKey) -> dg.Execut
         )
 
 
+@pytest.mark.slow
 def test_each_day_of_a_run_shows_its_own_number_of_rows_and_the_log_has_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,6 +178,7 @@ def test_each_day_of_a_run_shows_its_own_number_of_rows_and_the_log_has_one_line
     assert f"{sum(of_days.values()):,} rows" in logged[0]
 
 
+@pytest.mark.slow
 def test_a_table_without_rows_says_which_tables_nothing_has_computed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -189,6 +191,7 @@ def test_a_table_without_rows_says_which_tables_nothing_has_computed(
     assert warning in capsys.readouterr().err, "in the run's log too"
 
 
+@pytest.mark.slow
 def test_a_day_that_was_never_loaded_is_left_as_it_was_with_a_warning(tmp_path: Path) -> None:
     home = tmp_path / "home"
     small_shop(home, days=2, visitors=20)

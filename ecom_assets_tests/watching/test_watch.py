@@ -87,6 +87,7 @@ def test_an_incident_goes_on_and_is_over_without_another_message(own: Settings) 
     assert state.last_period == days[3]
 
 
+@pytest.mark.slow
 def test_a_mail_server_that_is_down_gets_the_message_later(own: Settings) -> None:
     with mail_server() as mailbox:
         settings = mailed(own, mailbox)
@@ -199,6 +200,7 @@ def test_the_back_test_of_a_bound_names_the_days_that_are_beyond_it(own: Setting
     assert 1 <= len(test.incidents) <= len(beyond)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("kind", "definition", "number"),
     [

@@ -55,6 +55,7 @@ def engine(settings: Settings) -> Iterator[Engine]:
     engine.close()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.brief
 def test_a_slice_replaces_its_own_days_and_no_others(engine: Engine) -> None:
     engine.replace(Visits, from_outside((ONE, "ann"), (TWO, "bob")), Days((ONE, TWO)))
