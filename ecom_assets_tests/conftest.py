@@ -31,6 +31,7 @@ TEMPORARY = pytest.StashKey[Path]()
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 (what is made there has a name of its own, and only its owner's rights)
 FINALIZERS = "_run_finalizers"
 LONGEST_NAME = 500
+GZIP = b"\x1f\x8b"
 ROOM = 4 * 1024**3
 """More bytes than the files of a session take."""
 
@@ -72,7 +73,12 @@ def remember(folder: Path) -> None:
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
-    """Name a long value by its beginning and length: each process would send names of 40 MB to the first one."""
+    """Name a long value by its beginning and length: each process would send names of 40 MB to the first one.
+
+    A gzip file begins with the second at which it was made, and each process must give a test the same name.
+    """
+    if isinstance(val, bytes) and val.startswith(GZIP):
+        return f"gzip of {len(val)}"
     if isinstance(val, str | bytes) and len(val) > LONGEST_NAME:
         return f"{val[:20]!r}... of {len(val)}"
     return None
