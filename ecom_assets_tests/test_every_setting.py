@@ -146,7 +146,7 @@ def load(names: list[str] | tuple[str, ...], monkeypatch: pytest.MonkeyPatch, **
     return settings
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", sorted(FIELDS))
 def test_the_code_location_loads_with_each_setting(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load((name, *NEEDS.get(name, ())), monkeypatch)

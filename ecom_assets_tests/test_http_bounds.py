@@ -93,7 +93,7 @@ SLOW: dict[str, Sends] = {
 }
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("what", SLOW)
 @pytest.mark.parametrize("source", ["customer", "order", "catalogue"])
 def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, what: str) -> None:

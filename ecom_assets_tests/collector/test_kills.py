@@ -137,6 +137,7 @@ def test_a_full_disk_is_answered_503_and_nothing_is_lost(running: CollectProcess
     assert [row["event_id"] for row in running.wait_for(2)] == ["before", "refused"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_within_a_group_keeps_what_was_acknowledged(running: CollectProcess) -> None:
     _limit_files(running, 8_000)
     events = [{**_event(str(number)), "note": "x" * 1_500} for number in range(100)]

@@ -156,6 +156,7 @@ def restated(shop: Platform) -> list[Row]:
     return [row for row in rows if row["difference"] is not None]
 
 
+@pytest.mark.slow
 def test_a_table_without_days_is_replaced_as_a_whole_however_far_back_a_run_reaches(shop: Platform) -> None:
     shop.receive([*FIRST, SIGN_IN], BOTH)
     shop.run(BOTH)
