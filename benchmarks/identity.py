@@ -23,12 +23,16 @@ HAND_WRITTEN = """
     CREATE TABLE joins_nobody AS
         SELECT device AS id FROM visits WHERE user_id IS NOT NULL
         GROUP BY device HAVING count(DISTINCT user_id) >= CASE WHEN max(device_id) IS NULL THEN 5 ELSE 20 END;
-    CREATE TABLE guests AS SELECT user_id AS id FROM (
-        SELECT user_id, device_id, event_at::DATE AS day FROM visits WHERE user_id IN (
-            SELECT user_id FROM visits WHERE user_id IS NOT NULL AND device_id IS NOT NULL
-            GROUP BY user_id HAVING count(DISTINCT device_id) >= 50
-        )
-    ) GROUP BY user_id HAVING count(DISTINCT device_id) >= 50;
+    CREATE TABLE days_of_many AS SELECT DISTINCT user_id, device_id, event_at::DATE AS day FROM visits
+    WHERE user_id IN (
+        SELECT user_id FROM visits WHERE user_id IS NOT NULL AND device_id IS NOT NULL
+        GROUP BY user_id HAVING count(DISTINCT device_id) >= 50
+    );
+    CREATE TABLE guests AS SELECT DISTINCT user_id AS id FROM (
+        SELECT last.user_id FROM (SELECT DISTINCT user_id, day FROM days_of_many) AS last JOIN days_of_many AS d
+            ON d.user_id = last.user_id AND d.day BETWEEN last.day - 29 AND last.day
+        GROUP BY last.user_id, last.day HAVING count(DISTINCT d.device_id) >= 50
+    );
     CREATE TABLE visitors AS SELECT event_id, coalesce(visitor_user_id, owner, 'anon-' || device) AS visitor_id FROM (
         SELECT event_id, device, CASE
             WHEN user_id IS NOT NULL THEN user_id
