@@ -78,7 +78,7 @@ def result(platform: Platform, one: TableCheck, days: Days | None = DAYS) -> Che
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
-def test_every_claim_holds_on_a_good_shop_and_has_looked_at_something(shop: Platform, days: Days | None) -> None:
+def test_every_check_holds_on_a_good_shop_and_has_looked_at_something(shop: Platform, days: Days | None) -> None:
     ours = {RawEvents, RawCustomers, *(asset.contract for asset in shop.assets)}
     evaluated = [one for one in checks(shop.settings) if ours.issuperset(one.tables)]
     # Of so few rows the one that is broken is more than a twentieth.
@@ -230,7 +230,7 @@ DEFECTS: dict[str, tuple[str, str]] = {
 
 @pytest.mark.sampled(14)
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_a_claim_goes_red_when(shop: Platform, defect: str) -> None:
+def test_a_check_goes_red_when(shop: Platform, defect: str) -> None:
     name, sql = DEFECTS[defect]
     for statement in sql.split("; "):
         shop.engine.execute(statement)
@@ -265,7 +265,7 @@ def test_no_example_names_a_visitor(shop: Platform) -> None:
 @pytest.mark.parametrize(
     "one", checks(Platform().settings), ids=lambda one: f"{one.contract.qualified_name()} {one.name}"
 )
-def test_a_claim_that_cannot_look_raises_instead_of_passing(shop: Platform, one: TableCheck) -> None:
+def test_a_check_that_cannot_look_raises_instead_of_passing(shop: Platform, one: TableCheck) -> None:
     tables = [shop.table(contract) for contract in one.tables]
     shop.engine.execute(f"DROP TABLE IF EXISTS {one.tables[0].qualified_name()}")
     with pytest.raises((duckdb.CatalogException, WarehouseError), match="does not exist"):

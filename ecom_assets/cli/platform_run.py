@@ -73,7 +73,7 @@ class CheckOutcome:
 
     def as_json(self) -> dict[str, object]:
         """Return the result in the format of the summary."""
-        return {"table": self.table, "name": self.name, "claim": self.description, **self.metadata}
+        return {"table": self.table, "name": self.name, "description": self.description, **self.metadata}
 
 
 @dataclass(frozen=True)

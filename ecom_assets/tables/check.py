@@ -219,7 +219,7 @@ def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> Chec
     if keys:
         repeated = (int(part.to_pyarrow()["repeated"][0].as_py()) for part in keys[1:])
         counted_rows[f"{', '.join(contract.key)}: is not unique"] = int(result["repeated"]) + sum(repeated)
-    examples = [{"claim": what, "rows": count} for what, count in counted_rows.items() if count][:EXAMPLES]
+    examples = [{"check": what, "rows": count} for what, count in counted_rows.items() if count][:EXAMPLES]
     return CheckResult(sum(counted_rows.values()), int(result["looked_at"]), examples)
 
 

@@ -164,10 +164,10 @@ def columns_to_add(contract: type[Table], result: ibis.Schema) -> list[str]:
     wanted = schema_of(contract)
     for name in result:
         if name not in wanted or kind_of(result[name]) != kind_of(wanted[name]):
-            claim = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
+            in_contract = f"has as {kind_of(wanted[name])}" if name in wanted else "does not have"
             raise WarehouseError(
                 f"{contract.qualified_name()} has column {name!r} as {kind_of(result[name])}, which its contract "
-                f"{claim}; only added columns are migrated automatically: run `ecom migrate` to see the changes."
+                f"{in_contract}; only added columns are migrated automatically: run `ecom migrate` to see the changes."
             )
     missing = [name for name in wanted if name not in result]
     for name in missing:

@@ -83,7 +83,7 @@ def evaluated(shop: Platform, check: TableCheck) -> CheckResult:
     return check.evaluate(DAYS, *(shop.table(table) for table in check.tables))
 
 
-def test_every_claim_holds_on_good_data(shop: OrderPlatform) -> None:
+def test_every_check_holds_on_good_data(shop: OrderPlatform) -> None:
     for check in CHECKS:
         result = evaluated(shop, check)
         assert (result.broken_count, result.examples) == (0, []), check.name
@@ -92,7 +92,7 @@ def test_every_claim_holds_on_good_data(shop: OrderPlatform) -> None:
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_the_one_wrong_row_is_found_by_the_claims_it_breaks(shop: OrderPlatform, damage: str) -> None:
+def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(shop: OrderPlatform, damage: str) -> None:
     statement, expected = DAMAGE[damage]
     shop.engine.execute(statement)
     results = {check.name: evaluated(shop, check) for check in CHECKS}

@@ -84,7 +84,7 @@ def result(shop: Platform, one: TableCheck, days: Days | None) -> CheckResult:
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
-def test_a_claim_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:
+def test_a_check_goes_red_when(shop: Platform, damage: str, days: Days | None) -> None:
     sql, expected = DAMAGE[damage]
     shop.engine.execute(sql)
     actual = {check.name: result(shop, check, days) for check in (*RETENTION_CHECKS, carts_agree)}

@@ -113,7 +113,7 @@ def evaluated(shop: OrderPlatform, check: TableCheck, days: Days | None = DAYS) 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["the run's days", "everything"])
-def test_every_claim_holds_on_good_data(shop: OrderPlatform, days: Days | None) -> None:
+def test_every_check_holds_on_good_data(shop: OrderPlatform, days: Days | None) -> None:
     for check in CHECKS:
         result = evaluated(shop, check, days)
         assert (result.broken_count, result.examples) == (0, []), check.name
@@ -122,7 +122,7 @@ def test_every_claim_holds_on_good_data(shop: OrderPlatform, days: Days | None) 
 
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_the_one_wrong_row_is_found_by_the_claims_it_breaks(shop: OrderPlatform, damage: str) -> None:
+def test_the_one_wrong_row_is_found_by_the_checks_it_breaks(shop: OrderPlatform, damage: str) -> None:
     statement, expected = DAMAGE[damage]
     shop.engine.execute(statement)
     results = {check.name: evaluated(shop, check) for check in CHECKS}
@@ -180,7 +180,7 @@ def test_held_days_are_reported_and_their_neighbours_go_on(own_shop: OrderPlatfo
     own_shop.rules["order_gate"] = NO_GATE
 
 
-def test_claims_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
+def test_checks_that_what_is_built_on_a_table_relies_on_hold_it_back() -> None:
     blocking = {check.name for check in CHECKS if check.blocking}
     assert blocking == {
         "amounts_are_of_one_currency",
