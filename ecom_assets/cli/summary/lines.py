@@ -320,7 +320,9 @@ def _quality_lines(summary: Mapping[str, Any]) -> list[str]:
 def _check_line(check: Mapping[str, Any]) -> str:
     """Describe what a check found, where it has no sentence of its own, or stderr has that."""
     seen = f"Observed {plain(check.get('observed'))}, limit {plain(check.get('limit'))}"
-    return f"{check['table']} {check['name']}: {check['description']} {seen}, for example {plain(check.get('examples'))}"
+    return (
+        f"{check['table']} {check['name']}: {check['description']} {seen}, for example {plain(check.get('examples'))}"
+    )
 
 
 def _quarantine_lines(
