@@ -104,18 +104,20 @@ def test_there_is_a_job_for_each_thing_that_one_does(shop: CodeLocation) -> None
     jobs = shop.ask(JOBS % SELECTOR)["repositoryOrError"]["jobs"]
     described = {job["name"]: job["description"] for job in jobs if not job["name"].startswith("__")}
     by_hand = {"everything", "yesterday", "backfill", "export", "publish"}
-    assert set(described) == by_hand | {"events", "orders", "customers", "stock"}
+    assert set(described) == by_hand | {"events", "orders", "customers", "stock", "watch_numbers", "send_board"}
     assert all(described.values())
 
 
-def test_what_is_on_over_the_sandbox_is_what_reaches_nobody(shop: CodeLocation) -> None:
+def test_what_is_on_over_the_sandbox_is_what_reaches_nobody_who_has_not_asked(shop: CodeLocation) -> None:
     answer: dict[str, Any] = shop.ask(AUTOMATION % (SELECTOR, SELECTOR))
     sensors = {result["name"]: result for result in answer["sensorsOrError"]["results"]}
     schedules = {result["name"]: result for result in answer["schedulesOrError"]["results"]}
     assert {name: sensor["sensorState"]["status"] for name, sensor in sensors.items()} == {
+        "board_mails": "RUNNING",  # of mails that somebody has made
         "following": "RUNNING",
         "landing_files": "STOPPED",  # the schedules take the sandbox shop's days in
         "requests": "RUNNING",
+        "watched_numbers": "RUNNING",  # of alerts that somebody has made
     }
     assert {
         name: (schedule["cronSchedule"], schedule["scheduleState"]["status"]) for name, schedule in schedules.items()
