@@ -8,7 +8,14 @@ from functools import partial
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import accounting
-from ecom_assets.events.contracts import EVENT_TYPES, CleanEvents, DuplicateEvents, QuarantinedEvents, RawEvents
+from ecom_assets.events.contracts import (
+    EVENT_TYPES,
+    IDENTITY_TYPES,
+    CleanEvents,
+    DuplicateEvents,
+    QuarantinedEvents,
+    RawEvents,
+)
 from ecom_assets.tables.check import BrokenRows, TableCheck, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO
@@ -41,8 +48,10 @@ def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
     earlier = clean.filter(clean.event_date < min(days.dates))
     if not earlier.limit(1).count().to_pyarrow().as_py():
         return BrokenRows(types.filter(NO), types)
-    own = types.filter(types.event_type.notin(EVENT_TYPES))
-    seen_types = earlier.filter(earlier.event_type.notin(EVENT_TYPES)).select("event_type").distinct()
+    own = types.filter(types.event_type.notin((*EVENT_TYPES, *IDENTITY_TYPES)))
+    seen_types = (
+        earlier.filter(earlier.event_type.notin((*EVENT_TYPES, *IDENTITY_TYPES))).select("event_type").distinct()
+    )
     return BrokenRows(own.anti_join(seen_types, "event_type"), types)
 
 

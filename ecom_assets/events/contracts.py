@@ -14,6 +14,8 @@ EVENT_TYPES = (
     "refund",
 )
 """The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
+IDENTITY_TYPES = ("identify", "alias")
+"""The event types that say who somebody is."""
 JOINED_BY = (
     "user", "last_user_of_visit", "next_user_of_visit", "last_user", "next_user", "first_user", "session_user",
     "device", "source_session",

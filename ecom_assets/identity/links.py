@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import NULL_LIKE_IDS
+from ecom_assets.events.contracts import IDENTITY_TYPES
 from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks
 from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
 from ecom_assets.tables.columns import text_of
@@ -24,7 +25,7 @@ ZEROS = "^[0-]+$"
 """A pattern of further ids that stand for no id, such as a UUID of zeros."""
 CONSENT = ("true", "granted", "yes", "1")
 """Values that mean yes, in lower case."""
-IDENTIFY, ALIAS = "identify", "alias"
+IDENTIFY, ALIAS = IDENTITY_TYPES
 PREVIOUS_ID = '"(previous_id|previousId|previous_user_id)" *: *"([^"]*)"'
 """Where the properties of an event of type `alias` have the user id until now."""
 
