@@ -100,7 +100,7 @@ def test_every_link_of_a_page_with_every_choice_leads_somewhere(visits: Visits, 
     visits.follow(first)
     for form in forms_of(first):
         for fields in submissions(form):
-            visits.follow(visits.open(address_of(page, fields)))
+            visits.follow(visits.open(address_of(page, fields)), most=20)
 
 
 def test_a_builder_shows_its_first_question_for_the_days_that_were_chosen(visits: Visits) -> None:
