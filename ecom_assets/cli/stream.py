@@ -9,7 +9,8 @@ from ecom_assets.cli.platform_run import settings_of
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.home import close_to_others
 from ecom_assets.settings.settings import own_places
-from ecom_assets.sources.landing import StreamKind, address_of
+from ecom_assets.settings.streaming import StreamKind
+from ecom_assets.sources.landing import address_of
 
 
 def stream(

@@ -13,7 +13,7 @@ from ecom_assets.correlation.question import CorrelationQuestion
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.funnels.answer import check_size, funnel_events
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.counts import store_entries, suits
+from ecom_assets.funnels.kernel.counts import can_count, store_entries
 from ecom_assets.funnels.matching import with_flags
 from ecom_assets.funnels.steps import ANY
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
@@ -77,7 +77,7 @@ def compute(question: CorrelationQuestion, data: QuestionData) -> dict[str, Any]
 
 def _entrants(con: SQLBackend, events: ir.Table, funnel: Funnel) -> ir.Table:
     """Return the rows of `entrants`: stored, because every question about them reads them again."""
-    if not has_kernels(con) or not suits(funnel):
+    if not has_kernels(con) or not can_count(funnel):
         return con.create_table(ENTRANTS, entrants(events, funnel), temp=True, overwrite=True)
     flagged, plain = with_flags(events, funnel)
     store_entries(con.con, str(con.compile(flagged)), plain, funnel.unit_column, ENTRANTS)

@@ -60,7 +60,7 @@ class Filters(PageParameters):
 
     DAYS: ClassVar[tuple[str, ...]] = ("time_range", *DATES)
     FORGOTTEN: ClassVar[frozenset[str]] = frozenset()
-    """Choices that begin anew with another one, such as the page of a list."""
+    """Choices that start over with another one, such as the page of a list."""
 
     time_range: TimeRange | None = Field(None, title="Days")
     start_date: date | None = Field(None, title="From")

@@ -26,7 +26,7 @@ from ecom_assets.funnels.entries import (
     key_of,
     with_entries,
 )
-from ecom_assets.funnels.kernel.counts import funnel_times, suits, times_of_periods
+from ecom_assets.funnels.kernel.counts import can_count, funnel_times, times_of_periods
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import with_bins, with_firsts, with_flags
 from ecom_assets.funnels.question import FunnelQuestion
@@ -160,7 +160,7 @@ class WhoAnswer(QuestionAnswer):
 
 def fast_times(con: SQLBackend, events: ir.Table, funnel: Funnel, unit: Sequence[str]) -> StepTimes | None:
     """Return the kernel's times; None if it cannot count this funnel, or cannot run in this engine."""
-    if not has_kernels(con) or not suits(funnel):
+    if not has_kernels(con) or not can_count(funnel):
         return None
     flagged, plain = with_flags(events, funnel)
     return funnel_times(con.con, str(con.compile(flagged)), plain, unit)
@@ -181,7 +181,7 @@ def check_size(funnel: Funnel, source: EventSource, instead: str, limited: str =
         QuestionTooLargeError: It has too many steps; `limited` says which funnels may not, and `instead` what to do.
     """
     is_plain = funnel.by is None and funnel.over is None and funnel.time_to_convert is None
-    is_counted = source.has_kernel and limited == COMPILED and is_plain and suits(funnel)
+    is_counted = source.has_kernel and limited == COMPILED and is_plain and can_count(funnel)
     if source.is_bounded and not is_counted and len(funnel.steps) > MOST_COMPILED_STEPS:
         raise QuestionTooLargeError(f"{limited} {MOST_COMPILED_STEPS} steps here, not {len(funnel.steps)}; {instead}.")
 
@@ -267,7 +267,7 @@ def _entries(con: SQLBackend, events: ir.Table, limits: EntryLimits) -> Entries 
 def _times_by_entry(counted: _Counted, entries: Entries, cohorts: Sequence[EntryCohort]) -> list[StepTimes] | None:
     """Return the kernel's times of all entries, then of each cohort; None if the kernel cannot count them."""
     con, funnel = counted.con, counted.funnel
-    if not cohorts or funnel.by or not has_kernels(con) or not suits(funnel):
+    if not cohorts or funnel.by or not has_kernels(con) or not can_count(funnel):
         return None
     flagged, plain = with_flags(counted.events, funnel)
     return times_of_periods(con.con, str(con.compile(flagged)), plain, counted.unit, entries.bounds_us(cohorts))

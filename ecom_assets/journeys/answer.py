@@ -22,7 +22,7 @@ from ecom_assets.journeys.queries import path_row, path_rows
 from ecom_assets.journeys.question import JourneyQuestion
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
-from ecom_assets.sessions.kernel import suits
+from ecom_assets.sessions.kernel import can_count
 from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events
@@ -101,7 +101,7 @@ def journeys_of_events(
 
 def _by_kernel(con: "Backend", events: ir.Table, question: JourneyQuestion, ends: Ends) -> dict[str, Any] | None:
     """Return the answer of the kernel; None if it does not know the rule of sessions, or there is too much."""
-    counted = journey_counts(con, events, question, ends) if suits(question.rule) else None
+    counted = journey_counts(con, events, question, ends) if can_count(question.rule) else None
     if counted is None:
         return None
     sessions, converted = counted.session_counts, counted.converted_counts

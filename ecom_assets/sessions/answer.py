@@ -10,7 +10,7 @@ from ecom_assets.identity.queries import device_warnings
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import Keep, QuestionData
 from ecom_assets.sessions.contracts import Sessions
-from ecom_assets.sessions.kernel import session_sums, suits
+from ecom_assets.sessions.kernel import can_count, session_sums
 from ecom_assets.sessions.queries import session_totals, totals_of
 from ecom_assets.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.sessions.sessions import whole_sessions
@@ -69,7 +69,7 @@ def totals_of_events(
         keep: Receives the sessions.
     """
     events = meeting(events, question.where)
-    if has_kernels(con) and suits(question.rule) and keep is None:
+    if has_kernels(con) and can_count(question.rule) and keep is None:
         sums = session_sums(con, events, question.rule, ends)
         if sums is not None:
             return totals_of(sums)

@@ -47,7 +47,7 @@ class Span:
     starts_until: int
 
 
-def suits(rule: SessionRule) -> bool:
+def can_count(rule: SessionRule) -> bool:
     """Whether only pauses end sessions; the expression knows every rule."""
     return not (rule.midnight_split or rule.campaign_split or rule.max_length_s or rule.trust_source_session_id)
 

@@ -26,7 +26,7 @@ from ecom_assets.settings.collecting import CollectSettings
 from ecom_assets.settings.files import SHOP_FILE, in_dotenv, in_shop_file
 from ecom_assets.settings.home import close_to_others, places_in, require_history
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
-from ecom_assets.settings.streaming import StreamSettings
+from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamSettings, landing_of
 from ecom_assets.settings.subjects import (
     AlertSettings,
     BoardSettings,
@@ -421,8 +421,8 @@ def own_places(settings: Settings) -> list[Path]:
     addresses = (settings.warehouse, *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)))
     moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
-    streams = [kind for kind in ("events", "orders", "customers") if getattr(settings, kind).startswith("kafka://")]
-    landed = [path for kind in streams for path in settings.home.glob(f"landing/{kind}*")]
+    streams = [landing_of(settings.home, kind) for kind in STREAM_KINDS if getattr(settings, kind).startswith(STREAM)]
+    landed = [path for folder in streams for path in folder.parent.glob(f"{folder.name}*")]
     paths = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
     return [*places_in(settings.home), *beside, *landed, *(path for path in paths if settings.home not in path.parents)]
 

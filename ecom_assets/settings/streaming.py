@@ -1,9 +1,21 @@
 """The settings of the stream, which consumes Kafka topics."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal, get_args
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
+
+STREAM: Final = "kafka://"
+"""How the address of a stream begins."""
+StreamKind = Literal["events", "orders", "customers"]
+"""What the messages of a stream are; also the name of the setting with its address."""
+STREAM_KINDS: Final[tuple[StreamKind, ...]] = get_args(StreamKind)
+
+
+def landing_of(home: Path, kind: StreamKind) -> Path:
+    """Return where the records of a stream land in `ECOM_HOME`."""
+    return home / "landing" / kind
 
 
 class StreamSettings(BaseSettings):

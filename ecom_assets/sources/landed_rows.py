@@ -190,7 +190,7 @@ class MessageMapper:
 
 
 class CustomerMapper:
-    """Takes customers as they came: what they say is read, and judged, by the run that loads them."""
+    """Takes customers as they came: what they say is read, and checked, by the run that loads them."""
 
     def __init__(self, mapping: CustomerMapping) -> None:
         """Set the mapping, which says where the records and their ids are."""

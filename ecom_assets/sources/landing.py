@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 from uuid import uuid4
 
 import pyarrow as pa
@@ -22,17 +22,14 @@ import pyarrow.parquet as pq
 from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamKind, landing_of
 from ecom_assets.sources.files.formats import split_places
 from ecom_assets.sources.files.mapping import EVENT, RecordKind
 
-STREAM: Final = "kafka://"
 NATIVE: Final = "ecommerce"
 """The mapping of the landed files."""
 NATIVE_ORDERS: Final = "user_order_log"
 """The mapping of landed files of order lines."""
-StreamKind = Literal["events", "orders", "customers"]
-"""What the messages of a stream are; also the name of the setting with its address."""
-STREAM_KINDS: Final[tuple[StreamKind, ...]] = get_args(StreamKind)
 
 
 def landed_schema(kind: RecordKind) -> pa.Schema:
@@ -109,7 +106,7 @@ def address_of(settings: Settings, kind: StreamKind) -> str:
 
 def stream_folder(settings: Settings, kind: StreamKind = "events") -> Path:
     """Return where the records of a stream land."""
-    return settings.home / "landing" / kind
+    return landing_of(settings.home, kind)
 
 
 def stream_folders(settings: Settings) -> list[Path]:

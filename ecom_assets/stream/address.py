@@ -6,7 +6,8 @@ from typing import Final
 
 from ecom_assets.errors import SettingError, UsageError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.landing import STREAM, StreamKind, landing_folder, stream_folder
+from ecom_assets.settings.streaming import STREAM, StreamKind
+from ecom_assets.sources.landing import landing_folder, stream_folder
 
 FIXED: Final = {
     "enable.auto.commit": "false",

@@ -8,10 +8,10 @@ from pathlib import Path
 import duckdb
 
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.streaming import StreamKind
 from ecom_assets.sources.customer_api.records import load_customer_mapping
 from ecom_assets.sources.files.mapping import RecordMapping, load_mapping, load_order_mapping
 from ecom_assets.sources.landed_rows import CustomerMapper, Mapper, MessageMapper
-from ecom_assets.sources.landing import StreamKind
 from ecom_assets.stream.address import StreamAddress, client_settings
 from ecom_assets.stream.consumer import TopicStream
 from ecom_assets.stream.decoding import PlainDecoder, RegistryDecoder

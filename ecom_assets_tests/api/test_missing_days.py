@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.attribution.session_columns import NO_ADDRESSES
 from ecom_assets.cli.summary.lines import summary_lines
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.api.conftest import Api
@@ -94,6 +95,16 @@ def test_a_day_without_any_event_is_unknown_and_nothing_is_compared_with_it(api:
     ]
     (week,) = api.json("/analytics/revenue/trend", granularity="month", **LAST_WEEK)["points"]
     assert (week["data"], week["revenue_amount"]) == ("part", "60.00")
+
+
+@pytest.mark.xdist_group("missing_days")
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])  # from the sessions that are published, and cut again
+def test_a_breakdown_by_channel_says_that_no_event_came_from_elsewhere(api: Api, zone: str) -> None:
+    question = {"series": ["product_view"], "timezone": zone}
+    by_channel = api.post("/analytics/trend", {**question, "by": "channel"}).json()
+    assert [series["breakdown"] for series in by_channel["series"]] == ["Direct"]
+    assert NO_ADDRESSES in by_channel["warnings"]
+    assert NO_ADDRESSES not in api.post("/analytics/trend", {**question, "by": "visitor_type"}).json()["warnings"]
 
 
 @pytest.mark.xdist_group("missing_days")

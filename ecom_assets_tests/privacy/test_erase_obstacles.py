@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ecom_assets.collector.segments import segments_folder
 from ecom_assets.privacy import erasure
 from ecom_assets.privacy.pending import pending_files
 from ecom_assets.settings.settings import Settings
@@ -51,6 +52,18 @@ def test_an_address_that_another_person_visited_is_kept_and_listed(shop: Shop) -
         "Nothing of the person is left.",
         "Kept: 1 rows of others with an id of the person in raw.events.page_url.",
     ]
+
+
+@pytest.mark.slow
+def test_what_a_collector_left_keeps_nobody_from_being_erased_where_nothing_lands(shop: Shop) -> None:
+    home = shop((ANN, "https://shop.example/"), (BOB, "https://shop.example/"))  # of a file: nothing lands beside it
+    segment = segments_folder(home) / "received_date=2026-01-01" / "killed-1.ecommerce.ndjson"
+    segment.parent.mkdir(parents=True)
+    segment.write_text(json.dumps({"event_id": "late", "user_id": ANN, "event_type": "page_view"}) + "\n")
+    result = erase(home, ANN)
+    assert result.exit_code == 0, result.err
+    assert result.json["verified"]["kept"]["files"] == [str(segment)]
+    assert query(home, "SELECT user_id FROM raw.events") == [(BOB,)]
 
 
 @pytest.mark.slow

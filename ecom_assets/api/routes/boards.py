@@ -1,7 +1,7 @@
 """Routes for what people keep: saved questions with their answers, boards, alerts, versions, and who changed what.
 
 Reading needs the scope `read`, and `personal` to see conditions on people; writing needs `write`. Who saves names the
-version that was changed, and is told by 409 if somebody saved a newer one.
+version that was changed, and gets 409 if somebody saved a newer one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -130,7 +130,7 @@ def times_of_parts(parts: Iterable[Part], steps: int, workers: int) -> StepTimes
         return together(list(pool.map(times_of_part, batches)), steps)
 
 
-def suits(funnel: Funnel) -> bool:
+def can_count(funnel: Funnel) -> bool:
     """Return whether the kernel can count this funnel; the portable expression can count all funnels."""
     is_plain = not funnel.exclude and funnel.per != "totals" and not any(json_path(column) for column in funnel.hold)
     # Steps that any event can be are conditions on one event type, all of which may overlap.

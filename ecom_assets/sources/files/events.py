@@ -14,7 +14,7 @@ from ecom_assets.events import clean
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.kernel.counts import MAX_WORKERS, event_code, suits, times_of_parts
+from ecom_assets.funnels.kernel.counts import MAX_WORKERS, can_count, event_code, times_of_parts
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.identity.links import ALIAS, aliases_in_order, identity_aliases, merged_rows, merged_users
@@ -185,7 +185,7 @@ class FileEvents:
 
         The times are None where the rows need the full definitions of cleaning, or the funnel more than its kernel.
         """
-        if self.coded is None or not (suits(funnel) and needs_few_columns(funnel)):
+        if self.coded is None or not (can_count(funnel) and needs_few_columns(funnel)):
             return self, None
         code, plan = event_code(funnel)
         events = self.coded.events(code, plan)
