@@ -118,7 +118,7 @@ class Currencies:
         return not names - {None} or (len(names) == 1 and names <= {self.target or next(iter(names))})
 
     def _refusal(self, amounts: Sequence[Amounts], what: str, row: str, remedy: str = _BY_RATES) -> str:
-        ranked = sorted(amounts, key=lambda row: -row[2])
+        ranked = sorted(amounts, key=lambda row: (-row[2], row[0] or ""))
         sums = "; ".join(f"{name or 'no currency'} {total:,.2f} in {count:,} {row}s" for name, total, count in ranked)
         other = f", and ECOM_CURRENCY is {self.target}" if self.target else ""
         if any(name is None for name, _, _ in amounts):
