@@ -90,14 +90,14 @@ MOST_LISTED = 40
 CLOSEST = 3
 
 
-def nearest(word: object, known: Iterable[str]) -> str | None:
+def nearest(word: object, candidates: Iterable[str]) -> str | None:
     """Return the known name closest to a word, ignoring case; None if none is close."""
-    return next(iter(_closest(word, known, 1)), None)
+    return next(iter(_closest(word, candidates, 1)), None)
 
 
-def did_you_mean(word: object, known: Iterable[str]) -> str:
+def did_you_mean(word: object, candidates: Iterable[str]) -> str:
     """Return the end of an error message: the closest known name, and all known names if they are not too many."""
-    names = list(known)
+    names = list(candidates)
     if len(names) > MOST_LISTED:
         close = " or ".join(map(repr, _closest(word, names, CLOSEST)))
         return (
@@ -108,17 +108,17 @@ def did_you_mean(word: object, known: Iterable[str]) -> str:
     return f"did you mean {near!r}? Known: {known_names}" if near else f"known: {known_names}"
 
 
-def _closest(word: object, known: Iterable[str], most: int) -> list[str]:
-    lowered = {word.lower(): word for word in known}
+def _closest(word: object, candidates: Iterable[str], most: int) -> list[str]:
+    lowered = {word.lower(): word for word in candidates}
     return [lowered[match] for match in get_close_matches(str(word).lower(), lowered, n=most)]
 
 
-def check_keys(keys: Iterable[object], known: Collection[str], subject: str) -> None:
+def check_keys(keys: Iterable[object], allowed_keys: Collection[str], subject: str) -> None:
     """Refuse a definition with a key that it does not have.
 
     Raises:
         DefinitionError: A key is unknown.
     """
     for key in keys:
-        if key not in known:
-            raise DefinitionError(f"Unknown key {key!r} in {subject}; {did_you_mean(key, known)}.")
+        if key not in allowed_keys:
+            raise DefinitionError(f"Unknown key {key!r} in {subject}; {did_you_mean(key, allowed_keys)}.")

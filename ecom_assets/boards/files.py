@@ -199,16 +199,16 @@ def _read(path: Path, kind: type[Kept]) -> KeptFile:
 
 def _lost(file: KeptFile, files: list[KeptFile]) -> Iterator[str]:
     """Yield what a file names that is not in the folder."""
-    known = {kind: [other.slug for other in files if other.kind is kind] for kind in KINDS}
+    slugs = {kind: [other.slug for other in files if other.kind is kind] for kind in KINDS}
     if isinstance(file.item, Board):
         for position, tile in enumerate(file.item.tiles):
-            if tile.question and tile.question not in known[SavedQuestion]:
-                near = did_you_mean(tile.question, known[SavedQuestion])
+            if tile.question and tile.question not in slugs[SavedQuestion]:
+                near = did_you_mean(tile.question, slugs[SavedQuestion])
                 yield f"`tiles.{position}` names the question {tile.question!r}, which is not in the folder; {near}."
     for name, kind in (("question", SavedQuestion), ("board", Board)):
         slug = file.content.get(name)
-        if slug and slug not in known[kind]:
-            yield f"`{name}` names {slug!r}, which is not in the folder; {did_you_mean(slug, known[kind])}."
+        if slug and slug not in slugs[kind]:
+            yield f"`{name}` names {slug!r}, which is not in the folder; {did_you_mean(slug, slugs[kind])}."
 
 
 def path_of(folder: Path, kind: type[Kept], slug: str) -> Path:

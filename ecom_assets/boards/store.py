@@ -126,8 +126,8 @@ class BoardStore:
                 return version
             raise NotKeptError(f"{kind.CALLED.capitalize()} {slug!r} has no version {number}.")
         if not versions or versions[0].is_deleted:
-            known = [version.slug for version in self.newest(kind)]
-            raise NotKeptError(f"There is no {_noun(kind)} {slug!r}; {did_you_mean(slug, known)}.")
+            slugs = [version.slug for version in self.newest(kind)]
+            raise NotKeptError(f"There is no {_noun(kind)} {slug!r}; {did_you_mean(slug, slugs)}.")
         return versions[0]
 
     def find(self, kind: type[K], slug: str) -> KeptVersion[K] | None:
@@ -223,19 +223,19 @@ class BoardStore:
             )
             replaced = {slug for slug, title in titles if title and change(title) != title}
             named = {slug: f"erased-{uuid4().hex[:12]}" for slug in replaced}
-            found = {
+            rewritten = {
                 key: (named.get(key[1], key[1]), fresh)
                 for key, content in contents.items()
                 if (fresh := _replaced(content, lambda text: named.get(text) or change(text))) != content
                 or key[1] in named
             }
-            if found and is_written:
+            if rewritten and is_written:
                 with database.transaction():
                     update = "UPDATE versions SET slug = ?, content = ? WHERE kind = ? AND slug = ? AND version = ?"
-                    fresh = [(slug, json.dumps(content, ensure_ascii=False)) for slug, content in found.values()]
-                    database.many(update, [(*values, *key) for values, key in zip(fresh, found, strict=True)])
+                    fresh = [(slug, json.dumps(content, ensure_ascii=False)) for slug, content in rewritten.values()]
+                    database.many(update, [(*values, *key) for values, key in zip(fresh, rewritten, strict=True)])
                 database.purge()
-        return list(dict.fromkeys(f"{kind}/{named.get(slug, slug)}" for kind, slug, _ in found))
+        return list(dict.fromkeys(f"{kind}/{named.get(slug, slug)}" for kind, slug, _ in rewritten))
 
     def _write(  # noqa: PLR0913, PLR0917 (the columns of a version)
         self, kind: type[K], slug: str, content: dict[str, Any], changed: int, who: str, change: Change

@@ -57,13 +57,13 @@ def show(
         MappingKind | None, typer.Option(help="What it is of, where several have the name; default the first.")
     ] = None,
 ) -> None:
-    """Print a shipped mapping, as a file to begin one's own with."""
+    """Print a shipped mapping, as a file to begin your own with."""
     folders = {kind: folder for kind, folder in FOLDERS.items() if of in {None, kind}}
-    found = [kind for kind, folder in folders.items() if name in shipped_in(folder)]
-    if not found:
-        known = sorted({shipped for folder in folders.values() for shipped in shipped_in(folder)})
-        raise UsageError(f"There is no shipped mapping {name!r}; {did_you_mean(name, known)}.")
-    typer.echo(shipped_text(FOLDERS[found[0]], name), nl=False)
+    kinds = [kind for kind, folder in folders.items() if name in shipped_in(folder)]
+    if not kinds:
+        names = sorted({shipped for folder in folders.values() for shipped in shipped_in(folder)})
+        raise UsageError(f"There is no shipped mapping {name!r}; {did_you_mean(name, names)}.")
+    typer.echo(shipped_text(FOLDERS[kinds[0]], name), nl=False)
 
 
 def check(
@@ -122,7 +122,8 @@ def _described(folder: str, name: str) -> dict[str, str]:
 def _is_of(folder: str, id_field: str, mapping: str) -> bool:
     """Return whether a mapping is in the folder, and in none of those before it; or a file that has or extends such."""
     if not is_path(mapping):
-        return next((one for one in FOLDERS.values() if mapping in shipped_in(one)), "") == folder
+        holders = (shipped_folder for shipped_folder in FOLDERS.values() if mapping in shipped_in(shipped_folder))
+        return next(holders, "") == folder
     read = definition_in(Path(mapping))
     if not isinstance(read, dict):
         return False
@@ -163,12 +164,13 @@ def init(
     for reason in proposal.why:
         typer.echo(shown(reason))
     _print_preview(search, answers)
-    _print_next_step(files, path, [one for one in proposal.questions if one.key not in answers], proposal.kind)
+    still_open = [question for question in proposal.questions if question.key not in answers]
+    _print_next_step(files, path, still_open, proposal.kind)
 
 
 def _answered(search: MappingSearch, answers: dict[str, str]) -> dict[str, str]:
     """Return the answers of the person at the terminal; elsewhere those that are there."""
-    while still_open := [one for one in search.proposal(answers).questions if one.key not in answers]:
+    while still_open := [question for question in search.proposal(answers).questions if question.key not in answers]:
         if not sys.stdin.isatty():
             if any(question.key == ROWS for question in still_open):
                 raise UsageError(

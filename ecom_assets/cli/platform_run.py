@@ -391,7 +391,7 @@ def settings_of(own: OwnData) -> Settings:
 
 
 def _report_skipped(settings: Settings, progress: RunProgress) -> None:
-    given, known = given_sources(settings), known_sources(settings)
+    current_sources, all_sources = given_sources(settings), known_sources(settings)
     skipped = {
         ORDERS: "No orders were given: the tables of sales are skipped. With orders: ecom run --orders PATH",
         EVENTS: "No events were given: the tables of behaviour are skipped. With events: ecom run --events PATH",
@@ -399,11 +399,11 @@ def _report_skipped(settings: Settings, progress: RunProgress) -> None:
         CUSTOMERS: "No customers were given: their tables are skipped. With customers: ecom run --customers PATH",
     }
     for source, message in skipped.items():
-        if source not in known:
+        if source not in all_sources:
             progress.say(message)
-        elif source not in given:
+        elif source not in current_sources:
             progress.say(f"No {source} were given: what was loaded of them before stays, and counts.")
-    if not {EVENTS, ORDERS} <= known:
+    if not {EVENTS, ORDERS} <= all_sources:
         progress.say("Orders and events are compared only where there are both: the tables of that are skipped.")
     for tool in sorted(SETTING_OF.keys() - set_tools(settings)):
         progress.say(f"{SETTING_OF[tool]} is not set: nothing goes to {tool}.")

@@ -72,8 +72,8 @@ def start_shop(settings: Settings) -> str:
         return ""
     collector = start_collector(settings)
     start_beside(settings, SHOP_LOG_NAME, "sandbox", "live", *(["--to", collector] if collector else []))
-    way = f", through the collector at {collector}" if collector else ""
-    return f"Nothing was given: this is the sandbox shop, whose events of today arrive while this runs{way}."
+    collector_note = f", through the collector at {collector}" if collector else ""
+    return f"Nothing was given: this is the sandbox shop, whose events of today arrive while this runs{collector_note}."
 
 
 def start_collector(settings: Settings) -> str:

@@ -3,8 +3,8 @@
     <home>/collector/<process id>.lock
     <home>/collector/received_date=2026-11-24/<process id>-7.segment.ndjson
 
-A segment holds lines of one day of arrival and one layout, and is only ever appended to. Whoever holds the lock of a
-process may seal its segments: the process itself, or, once it is dead, whoever looks next.
+A segment holds lines of one day of arrival and one layout, and is only ever appended to. The holder of the lock of a
+process may seal its segments: the process itself, or, once it is dead, the next process that looks.
 """
 
 import os
@@ -76,7 +76,7 @@ class SegmentFile:
 
     @property
     def landing_name(self) -> str:
-        """Return the name of the landing file that it becomes, whoever seals it, and however often."""
+        """Return the name of the landing file that it becomes, whichever process seals it, and however often."""
         process_id, _, number = self.path.name.partition(".")[0].rpartition("-")
         return collector_file_name(process_id, int(number))
 

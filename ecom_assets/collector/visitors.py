@@ -28,7 +28,7 @@ _BROWSERS: Final = (
     ("safari", "Safari"),
 )
 _SYSTEMS: Final = ("iPhone", "iPad", "Android", "Windows NT", "Macintosh", "CrOS", "Linux")
-"""In the words by which `funnels/daily.py` tells computers, phones and tablets apart."""
+"""In the words by which `funnels/daily.py` distinguishes computers, phones and tablets."""
 _V4_BITS, _V6_BITS = 24, 48
 
 

@@ -169,14 +169,16 @@ class DryDestination:
         identity = _identity(self.store, self.destination)
         around = (None, None) if self.due.is_whole else (day - ONE_DAY, day + ONE_DAY)
         with ExitStack() as stack:
-            known = stack.enter_context(closing(KnownRecords(self.store if identity else None, identity, *around)))
+            known_records = stack.enter_context(
+                closing(KnownRecords(self.store if identity else None, identity, *around))
+            )
             files = {
                 name: stack.enter_context((result.folder / f"{day}{end}.ndjson").open("w", encoding="utf-8"))
                 for name, end in (("send", ""), ("refuse", "_refused"))
             }
             for chunk in self.due.chunks(day):
                 payloads = self.destination.payloads(chunk, self.sent_at)
-                plan = known.plan(payloads, self.destination, self.sent_at, retry_rejected=False)
+                plan = known_records.plan(payloads, self.destination, self.sent_at, retry_rejected=False)
                 going = payloads.filter(pc.equal(plan["decision"], "send"))
                 refused = payloads.filter(pc.equal(plan["decision"], "refuse"))
                 files["send"].writelines(f"{payload}\n" for payload in going["payload"].to_pylist())

@@ -59,9 +59,9 @@ def dead_letters(
     """
     with closing(_opened(settings)) as store:
         names = store.rows("SELECT id, name FROM destinations")
-        with closing(KnownRecords(store, None, period.start_date, period.end_date)) as known:
-            known.con.register("destination", table_of({"id": pa.int64(), "name": pa.string()}, names))
-            rows = known.con.sql(DEAD_LETTERS, params={"destination": destination}).to_arrow_table().to_pylist()
+        with closing(KnownRecords(store, None, period.start_date, period.end_date)) as known_records:
+            known_records.con.register("destination", table_of({"id": pa.int64(), "name": pa.string()}, names))
+            rows = known_records.con.sql(DEAD_LETTERS, params={"destination": destination}).to_arrow_table().to_pylist()
     if not may_see_people:
         rows = [{**row, "words": row["words"] and HIDDEN, "examples": []} for row in rows]
     return [{**row, "can_retry": row["outcome"] == "rejected"} for row in rows]

@@ -133,13 +133,16 @@ class Delivery:
             return None
         return KnownRecords(self.ledger.store, identity, *around)
 
-    def deliver(self, day: date, chunks: Iterable[pa.Table], known: KnownRecords | None = None) -> DeliveryStats:
+    def deliver(
+        self, day: date, chunks: Iterable[pa.Table], known_records: KnownRecords | None = None
+    ) -> DeliveryStats:
         """Send the due records of a day that are not delivered yet.
 
         Args:
             day: The day of the records in the ledger.
             chunks: The due rows in the order in which they must arrive, with the columns that the payloads need.
-            known: The ledger's records of the day and its neighbors at the start of the delivery. None: read them.
+            known_records: The ledger's records of the day and its neighbors at the start of the delivery.
+                None: read them.
 
         Raises:
             DeliveryError: Another delivery has taken over, or the ledger cannot be used.
@@ -148,11 +151,11 @@ class Delivery:
         with self.ledger.turn(self.writer):
             self.ledger.begin_day(self.writer, day)
         with ExitStack() as stack:
-            if known is None:
+            if known_records is None:
                 identity = self.writer.destination_id
-                known = KnownRecords(self.ledger.store, identity, day - ONE_DAY, day + ONE_DAY)
-                stack.callback(known.close)
-            stats = _DayDelivery(self, day, known).run(chunks)
+                known_records = KnownRecords(self.ledger.store, identity, day - ONE_DAY, day + ONE_DAY)
+                stack.callback(known_records.close)
+            stats = _DayDelivery(self, day, known_records).run(chunks)
         with self.ledger.turn(self.writer):
             counts = (stats.pending, stats.due, stats.changed)
             self.ledger.note_day(self.writer, day, *counts, outcomes=stats.outcomes)
@@ -182,12 +185,12 @@ class DeliveryPlan:
 class _DayDelivery:
     """The queues of one day."""
 
-    def __init__(self, delivery: Delivery, day: date, known: KnownRecords) -> None:
+    def __init__(self, delivery: Delivery, day: date, known_records: KnownRecords) -> None:
         self.delivery = delivery
         self.destination = delivery.destination
         self.ledger = delivery.ledger
         self.day = day
-        self.known = known
+        self.known_records = known_records
         self.stats = DeliveryStats()
         # Batches include the column `payload_hash`, because a tool may batch records in a different order.
         # If records must not be sent twice, send one batch at a time: a killed process then leaves only one in doubt.
@@ -222,7 +225,7 @@ class _DayDelivery:
     def _plan(self, rows: pa.Table) -> DeliveryPlan:
         payloads = self.destination.payloads(rows, (self.delivery.sending_at or self.ledger.now)())
         retry = self.delivery.retry_rejected
-        plan = self.known.plan(payloads, self.destination, self.ledger.now(), retry_rejected=retry)
+        plan = self.known_records.plan(payloads, self.destination, self.ledger.now(), retry_rejected=retry)
         payloads = payloads.append_column(HASH, plan[HASH])
         counts = pc.value_counts(plan["kept_as"].filter(pc.equal(plan["decision"], "keep"))).to_pylist()
         return DeliveryPlan(
@@ -424,13 +427,13 @@ def export(
         )
         exported.days = sorted({*due_counts, *unfinished})
         with ExitStack() as stack:
-            known = None
+            known_records = None
             if exported.days:
                 ends = exported.days[0], exported.days[-1]
-                known = delivery.known_of(*ends, whole_history=due.is_whole)
-            if known is not None:
-                stack.callback(known.close)
-            daily_stats = {day: delivery.deliver(day, due.chunks(day), known) for day in exported.days}
+                known_records = delivery.known_of(*ends, whole_history=due.is_whole)
+            if known_records is not None:
+                stack.callback(known_records.close)
+            daily_stats = {day: delivery.deliver(day, due.chunks(day), known_records) for day in exported.days}
         _deliver_doubted_again(delivery, due, daily_stats)
         for day, stats in daily_stats.items():
             exported.total.add(stats)

@@ -110,8 +110,8 @@ def sent_events_that_are_gone(events: ir.Table, sent: ir.Table) -> ir.Table:
     # Those of erased people have another id; a record that says who signed in is not counted besides its event.
     delivered = delivered.filter(delivered.destination.endswith("_events"), delivered.record_id.contains("@"))
     delivered = delivered.filter(~delivered.record_id.startswith(SIGN_IN))
-    known = events.select(record_id=_record_id(events.event_id, events.event_at))
-    return delivered.anti_join(known, "record_id").select("destination", "record_id").distinct()
+    record_ids = events.select(record_id=_record_id(events.event_id, events.event_at))
+    return delivered.anti_join(record_ids, "record_id").select("destination", "record_id").distinct()
 
 
 def _delivered(sent: ir.Table) -> ir.Table:

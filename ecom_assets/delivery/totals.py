@@ -44,8 +44,10 @@ def visitor_segment_names(stays: ir.Table, sessions: ir.Table) -> ir.Table:
     A visitor who is in none has an empty text, so that those who left are updated in tools. Anonymous visitors and
     robots are left out. It reads all rows of `VisitorSegments` (`stays`) and `Sessions`.
     """
-    known = sessions.filter(~sessions.is_bot, ~sessions.visitor_id.startswith("anon-"))
-    users = known.group_by(customer_id=known.visitor_id).agg(as_of_date=known.started_date.max())
+    user_sessions = sessions.filter(~sessions.is_bot, ~sessions.visitor_id.startswith("anon-"))
+    users = user_sessions.group_by(customer_id=user_sessions.visitor_id).agg(
+        as_of_date=user_sessions.started_date.max()
+    )
     now = stays.filter(stays.is_current)
     names = now.group_by(customer_id=now.visitor_id).agg(
         visitor_segments=now.segment.group_concat("\n", order_by=now.segment)

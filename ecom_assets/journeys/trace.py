@@ -101,11 +101,11 @@ def _category_events(kind: str) -> Count:
 
 
 SEARCHES: Final[Mapping[str, Derivation]] = {
-    "search_count": Count(Sessions, _searches(lambda found: found.search_number > 0)),
-    "session_count": Count(Sessions, _searches(lambda found: found.search_number > 0), unit="session_id"),
-    "clicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 1)),
-    "unclicked_search_count": Count(Sessions, _searches(lambda found: found.is_clicked == 0)),
-    "cart_search_count": Count(Sessions, _searches(lambda found: found.is_in_cart == 1)),
+    "search_count": Count(Sessions, _searches(lambda searches: searches.search_number > 0)),
+    "session_count": Count(Sessions, _searches(lambda searches: searches.search_number > 0), unit="session_id"),
+    "clicked_search_count": Count(Sessions, _searches(lambda searches: searches.is_clicked == 1)),
+    "unclicked_search_count": Count(Sessions, _searches(lambda searches: searches.is_clicked == 0)),
+    "cart_search_count": Count(Sessions, _searches(lambda searches: searches.is_in_cart == 1)),
     **ratios_of(SearchMeasures),
 }
 CATEGORIES: Final[Mapping[str, Derivation]] = {

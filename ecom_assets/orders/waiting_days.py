@@ -52,13 +52,13 @@ def waiting_rows(
         loaded: Days that runs have loaded, or of which the source said that it has nothing.
         run: Days of the run.
     """
-    known = {(row["received_date"], row["order_date"]): row for row in before}
-    waited_for = (row["waits_for_date"] for row in known.values() if row["waiting_row_count"])
+    stored_rows = {(row["received_date"], row["order_date"]): row for row in before}
+    waited_for = (row["waits_for_date"] for row in stored_rows.values() if row["waiting_row_count"])
     ordered = sorted({*arrived, *waited_for})
     rows = []
     for row in late:
         pair = row["received_date"], row["order_date"]
-        missing, old = _missing_day(row["order_date"], ordered, loaded), known.get(pair)
+        missing, old = _missing_day(row["order_date"], ordered, loaded), stored_rows.get(pair)
         if missing:
             rows.append((*pair, missing, int(row["line_count"])))
         elif old:  # what follows in this run must see for which of its days the lines count now

@@ -43,9 +43,9 @@ def remove_customer_records(settings: Settings, person: Person) -> Iterator[File
             continue
         path = Path(customers.file.path).resolve()
         if customers.file.packed_in or not customers.has_lines:
-            place = customers.file.packed_in or path
+            shown_path = customers.file.packed_in or path
             raise SourceError(
-                f"{place} has {count:,} records of this person and cannot be changed in place;"
+                f"{shown_path} has {count:,} records of this person and cannot be changed in place;"
                 " export it again without them, or write one customer per line (`jq -c '.[]'`), and erase again"
             )
         before = path.stat()
@@ -62,8 +62,8 @@ def _customer_files(settings: Settings, person: Person) -> Iterator["_CustomerFi
         return
     mapping = mapping_of(settings)
     for file in unpacked(find_files(split_places(settings.customers)), keeps_arrays=True):
-        known = mapping.encoding or marked_encoding(head_of(file))
-        yield _CustomerFile(with_encoding(replace(file, encoding=known)), mapping, users)
+        encoding = mapping.encoding or marked_encoding(head_of(file))
+        yield _CustomerFile(with_encoding(replace(file, encoding=encoding)), mapping, users)
 
 
 @dataclass(frozen=True)

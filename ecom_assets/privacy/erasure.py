@@ -151,7 +151,7 @@ class Erasure:
         return receipt, path
 
     def _steps(self) -> dict[str, tuple[str, Callable[[], Any]]]:
-        # First nobody may bring the rows in again; then what tables are computed from; then what is made of it.
+        # First nobody may bring the rows in again; then what tables are computed from; then what is made from it.
         return {
             "blocked": (
                 "Recording the hashes of the person's ids.",

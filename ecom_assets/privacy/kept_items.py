@@ -25,8 +25,8 @@ def mask_items(settings: Settings, pattern: re.Pattern[bytes]) -> list[str]:
 
 def file_of_items(settings: Settings) -> list[Path]:
     """Return the file of the store, and of its log of changes; none if it lies in Postgres."""
-    place = BoardStore(settings).place
-    return [place, Path(f"{place}-wal")] if isinstance(place, Path) else []
+    location = BoardStore(settings).place
+    return [location, Path(f"{location}-wal")] if isinstance(location, Path) else []
 
 
 def _mask(pattern: re.Pattern[bytes]) -> Callable[[str], str]:

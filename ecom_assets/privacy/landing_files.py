@@ -142,30 +142,30 @@ class _TextFile:
     def write_rest(self, path: Path) -> None:
         """Write all other records."""
         chunks = self._chunks()
-        rest = (record for records, gone in chunks for place, record in enumerate(records) if place not in gone)
+        rest = (record for records, gone in chunks for index, record in enumerate(records) if index not in gone)
         write_records(self.file, path, rest)
 
     def _chunks(self) -> Iterator[tuple[list[bytes], set[int]]]:
-        """Yield records in UTF-8, each with its line end, and the places of those that are the person's."""
+        """Yield records in UTF-8, each with its line end, and the indexes of those that are the person's."""
         pattern = self.rule.may_be_in()
         records = text_records(self.file, is_csv=self.layout.format != "ndjson")
         while chunk := [record for _, record in zip(range(CHUNK_RECORDS), records, strict=False)]:
-            places = [place for place, record in enumerate(chunk) if pattern is None or pattern.search(record)]
-            yield chunk, self._of_person(chunk, places)
+            indexes = [index for index, record in enumerate(chunk) if pattern is None or pattern.search(record)]
+            yield chunk, self._of_person(chunk, indexes)
 
-    def _of_person(self, records: list[bytes], places: list[int]) -> set[int]:
-        if not places:
+    def _of_person(self, records: list[bytes], indexes: list[int]) -> set[int]:
+        if not indexes:
             return set()
         users = {*self.rule.person.users, *self.rule.person.visitors}
         rows: dict[int, Any] = {}
         gone: set[int] = set()
-        for place in places:
-            decoded = records[place].decode("utf-8", errors="replace").rstrip("\r\n")
+        for index in indexes:
+            decoded = records[index].decode("utf-8", errors="replace").rstrip("\r\n")
             row = self._row(decoded)
             if row is not None:
-                rows[place] = row
+                rows[index] = row
             elif users.intersection(words_of(decoded)):
-                gone.add(place)
+                gone.add(index)
         return gone | self._matching(rows)
 
     def _row(self, record: str) -> Any:  # noqa: ANN401 (the line of JSON, or the cells)
@@ -190,7 +190,7 @@ class _TextFile:
             result = self.con.execute(
                 select("place", _row_sql(self.layout, cells, "candidates", "place"), self.rule.condition)
             )
-            return {place for (place,) in result.fetchall()}
+            return {index for (index,) in result.fetchall()}
         finally:
             self.con.unregister("candidates")
 
@@ -313,10 +313,10 @@ def _finder(files: RecordFiles, file: InputFile, layout: Layout, person: Person)
     return kind(files.con, file, layout, _Rule(files.mapping, person))
 
 
-def _row_sql(layout: Layout, cells: dict[str, str], source: str, place: str) -> str:
+def _row_sql(layout: Layout, cells: dict[str, str], source: str, index_column: str) -> str:
     """Return the SELECT of the needed columns of rows, without members of an exploded list, which name nobody."""
     columns = [f"{cells.get(name, 'NULL::VARCHAR')} AS {ident(name)}" for name in layout.needed]
-    return select([place, *columns, "NULL::VARCHAR AS __malformed"], source)
+    return select([index_column, *columns, "NULL::VARCHAR AS __malformed"], source)
 
 
 def _top(layout: Layout) -> list[str]:

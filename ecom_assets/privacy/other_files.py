@@ -111,8 +111,8 @@ def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
 
 def pattern_of(person: Person) -> re.Pattern[bytes] | None:
     """Return a pattern that finds an id as a whole word; None if all ids are too short to be sure."""
-    words = person.words()
-    return re.compile(f"(?<![{IN_WORDS}])(?:{words})(?![{IN_WORDS}])".encode()) if words else None
+    alternatives = person.words()
+    return re.compile(f"(?<![{IN_WORDS}])(?:{alternatives})(?![{IN_WORDS}])".encode()) if alternatives else None
 
 
 def _files(home: Path) -> Iterator[Path]:

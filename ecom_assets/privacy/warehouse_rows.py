@@ -137,10 +137,10 @@ def mentions(engine: Engine, person: Person) -> dict[str, int]:
 
     Such a row is an address of a page with the id of another visitor. Call it when the person's own rows are gone.
     """
-    words = person.words()
-    if words is None:
+    alternatives = person.words()
+    if alternatives is None:
         return {}
-    pattern = f"(^|[^{IN_WORDS}])({words})($|[^{IN_WORDS}])"
+    pattern = f"(^|[^{IN_WORDS}])({alternatives})($|[^{IN_WORDS}])"
     result: dict[str, int] = {}
     for contract in (table for table in (*ALL, *NOTES) if engine.has(table)):
         table = engine.table(contract)

@@ -98,8 +98,8 @@ def _effects(here: PartRatio, there: PartRatio, totals: Sequence[Fraction], midd
     share_change = here.denominator / totals[0] - there.denominator / totals[1]
     whole = here.numerator / totals[0] - there.numerator / totals[1] - middle * share_change
     # A part that is there in one period only has no change of its own rate: all that it adds is mix.
-    known = [rate for rate in (here.rate, there.rate) if rate is not None]
-    mix = (sum(known, NONE_YET) / len(known) - middle) * share_change if known else NONE_YET
+    rates = [rate for rate in (here.rate, there.rate) if rate is not None]
+    mix = (sum(rates, NONE_YET) / len(rates) - middle) * share_change if rates else NONE_YET
     return MixAndRate(mix, whole - mix)
 
 
@@ -149,11 +149,11 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
     """
     result = []
     for dimension, (sources, amounts) in REVENUE_DIMENSIONS.items():
-        known = of_sources(reading, period, *sources)
-        if not known.is_comparable:
+        known_period = of_sources(reading, period, *sources)
+        if not known_period.is_comparable:
             continue
         try:
-            here, there = (_known(amounts(reading, days)) for days in (known, known.previous))
+            here, there = (_known(amounts(reading, days)) for days in (known_period, known_period.previous))
         except NoSourceError:
             continue
         if len({*here, *there} - {REST}) > 1:
@@ -245,11 +245,11 @@ def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) 
 
     `now` and `before` have `order_count`, `revenue_amount` and `average_order_value` of the week and the one before.
     """
-    known = of_sources(reading, period, "sales", "events")
-    if not known.is_comparable or now["average_order_value"] is None or before["average_order_value"] is None:
+    known_period = of_sources(reading, period, "sales", "events")
+    if not known_period.is_comparable or now["average_order_value"] is None or before["average_order_value"] is None:
         return None
     try:
-        here, there = (_order_values(reading, days) for days in (known, known.previous))
+        here, there = (_order_values(reading, days) for days in (known_period, known_period.previous))
     except NoSourceError:
         return None
     are_whole = all(_adds_up(parts, row) for parts, row in ((here, now), (there, before)))
@@ -277,12 +277,14 @@ def _order_values(reading: Reading, period: Period) -> dict[str, PartRatio]:
 
 def conversion_causes(reading: Reading, period: Period) -> list[Row]:
     """Return the change of the conversion rate of sessions by device and by channel, as mix and rate."""
-    known = of_sources(reading, period, "events")
-    if not known.is_comparable:
+    known_period = of_sources(reading, period, "events")
+    if not known_period.is_comparable:
         return []
     result = []
     for dimension in CONVERSION_DIMENSIONS:
-        here, there = (conversion(reading, days, None, "session", dimension) for days in (known, known.previous))
+        here, there = (
+            conversion(reading, days, None, "session", dimension) for days in (known_period, known_period.previous)
+        )
         parts, parts_before = _converted(here["breakdown"]), _converted(there["breakdown"])
         is_known = here["conversion_rate"] is not None and there["conversion_rate"] is not None
         if not is_known or len({**parts, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)

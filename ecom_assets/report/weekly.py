@@ -140,15 +140,16 @@ def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[
 
 def _provisional_from(reading: Reading, period: Period, published_at: datetime) -> date | None:
     """Return the day of the week that was not over, if a source has a part of it."""
-    known = of_sources(reading, period, "sales", "events")
-    unfinished = (unfinished_day(known.for_source(name), reading.timezone, published_at) for name in known.known)
+    known_period = of_sources(reading, period, "sales", "events")
+    periods = map(known_period.for_source, known_period.known)
+    unfinished = (unfinished_day(own, reading.timezone, published_at) for own in periods)
     return next((day for day in unfinished if day), None)
 
 
 def _known(reading: Reading, period: Period) -> dict[str, Row]:
     """Return how much of the week, and of the week before, each source has, and its held days."""
-    known = of_sources(reading, period, "sales", "events")
-    return {name: _known_of(known.for_source(name)) for name in known.known}
+    known_period = of_sources(reading, period, "sales", "events")
+    return {name: _known_of(known_period.for_source(name)) for name in known_period.known}
 
 
 def _known_of(period: Period) -> Row:
@@ -183,22 +184,22 @@ def _number(value: Any, previous: Any, change: float | None) -> Row:  # noqa: AN
 
 
 def _beside(now: Row, before: Row, names: tuple[str, ...], period: Period) -> Numbers:
-    known, beside = if_known(now, period), compared(now, before, names, period)
+    current, beside = if_known(now, period), compared(now, before, names, period)
     previous, change = beside["previous"] or {}, beside["change"] or {}
-    return {name: _number(known[name], previous.get(name), change.get(name)) for name in names}
+    return {name: _number(current[name], previous.get(name), change.get(name)) for name in names}
 
 
 def _sales(reading: Reading, period: Period) -> Numbers:
-    known = of_sources(reading, period, "sales")
-    result = sales(reading, known)
+    known_period = of_sources(reading, period, "sales")
+    result = sales(reading, known_period)
     previous = result["previous"] or {}
     return {name: _number(result["sales"][name], previous.get(name), result["change"][name]) for name in SALES}
 
 
 def _customers(reading: Reading, period: Period) -> Numbers:
-    known = of_sources(reading, period, "sales")
-    now, before = (customer_counts(reading, days) for days in (known, known.previous))
-    return _beside(now, before, tuple(CUSTOMERS), known)
+    known_period = of_sources(reading, period, "sales")
+    now, before = (customer_counts(reading, days) for days in (known_period, known_period.previous))
+    return _beside(now, before, tuple(CUSTOMERS), known_period)
 
 
 def customer_counts(reading: Reading, period: Period) -> Row:
@@ -213,9 +214,9 @@ def customer_counts(reading: Reading, period: Period) -> Row:
 
 def _visits(reading: Reading, period: Period) -> Numbers:
     require(reading, "events")
-    known = of_sources(reading, period, "events")
-    now, before = (_visits_of(reading, days) for days in (known, known.previous))
-    return _beside(now, before, VISITS, known)
+    known_period = of_sources(reading, period, "events")
+    now, before = (_visits_of(reading, days) for days in (known_period, known_period.previous))
+    return _beside(now, before, VISITS, known_period)
 
 
 def _visits_of(reading: Reading, period: Period) -> Row:
@@ -226,12 +227,12 @@ def _visits_of(reading: Reading, period: Period) -> Row:
 
 
 def _conversion(reading: Reading, period: Period) -> Numbers:
-    known = of_sources(reading, period, "events")
-    result = conversion(reading, known, None, "session", None)
+    known_period = of_sources(reading, period, "events")
+    result = conversion(reading, known_period, None, "session", None)
     before = result["previous"] or {}
     now = {"conversion_rate": result["conversion_rate"], **result["abandonment"]}
     then = {"conversion_rate": before.get("conversion_rate"), **before.get("abandonment", {})}
-    shown = if_known({name: now[name] for name in CONVERSION}, known)
+    shown = if_known({name: now[name] for name in CONVERSION}, known_period)
     return {name: _number(shown[name], then.get(name), result["change"][name]) for name in CONVERSION}
 
 
@@ -246,9 +247,9 @@ PARTS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Reading, Period], Num
 
 def _days(reading: Reading, period: Period) -> list[Row]:
     """Return the sales of each day beside those of the same weekday of the week before; null where unknown."""
-    known = of_sources(reading, period, "sales")
+    known_period = of_sources(reading, period, "sales")
     try:
-        now, before = (revenue_trend(reading, days, "day") for days in (known, known.previous))
+        now, before = (revenue_trend(reading, days, "day") for days in (known_period, known_period.previous))
     except NoOrdersError:
         return []
     return [

@@ -140,14 +140,14 @@ def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
 def caveats(report: Mapping[str, Any]) -> list[str]:
     """Return what to know before the numbers are believed: unfinished, unknown and held days, and missing sources."""
     result = provisional_lines(report["provisional_from"])
-    for source, known in report["known"].items():
+    for source, coverage in report["known"].items():
         name = SOURCES[source]
-        result += _of_week(known["data"], report["week"], name, (known["known_from"], known["known_to"]))
-        result += _of_week(known["previous_data"], report["previous_week"], name, None)
-        if held := [*known["previous_held_days"], *known["held_days"]]:
+        result += _of_week(coverage["data"], report["week"], name, (coverage["known_from"], coverage["known_to"]))
+        result += _of_week(coverage["previous_data"], report["previous_week"], name, None)
+        if held := [*coverage["previous_held_days"], *coverage["held_days"]]:
             days = ", ".join(str(day) for day in held)
             result.append(f"Of {days} {name} are held back, wholly or in part: released, the numbers may change.")
-        if missed := [*known["previous_missing_days"], *known["missing_days"]]:
+        if missed := [*coverage["previous_missing_days"], *coverage["missing_days"]]:
             days = ", ".join(str(day) for day in missed)
             result.append(f"No {name} of {days} were received, so what happened then is unknown and counts nowhere.")
     missing = report["missing"].items()
@@ -177,12 +177,12 @@ def reason_sentence(reason: Mapping[str, Any]) -> str:
     return f"{RECEIVED[reason['source']]}: {reason['row_count']:,} quarantined, {what}."
 
 
-def _of_week(data: str, week: str, source: str, known: tuple[date, date] | None) -> list[str]:
+def _of_week(data: str, week: str, source: str, bounds: tuple[date, date] | None) -> list[str]:
     if data == "whole":
         return []
     if data == "none":
         return [f"The data hold no day of {source} in {week}."]
-    span_known = f": they are known from {known[0]} to {known[1]}" if known else ""
+    span_known = f": they are known from {bounds[0]} to {bounds[1]}" if bounds else ""
     return [f"Of {source}, {week} is known in part only{span_known}."]
 
 

@@ -83,7 +83,7 @@ def compact(settings: Settings, *, now: Seconds = time.time, waits: bool = True)
 
 
 def remove_replaced(settings: Settings) -> int:
-    """Remove every replaced or unfinished file at once; whoever calls this holds the lock.
+    """Remove every replaced or unfinished file at once; the caller holds the lock.
 
     Returns:
         How many files were removed.
@@ -114,7 +114,7 @@ def landings(settings: Settings) -> list[Path]:
 
 @dataclass(frozen=True)
 class FolderCompaction:
-    """One landing folder; whoever uses it holds the lock."""
+    """One landing folder; its user holds the lock."""
 
     folder: Path
     settings: Settings

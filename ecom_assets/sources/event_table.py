@@ -311,13 +311,13 @@ class EventTable:
             SourceError: The table has a column `currency`, and amounts of several, or of another one than is set.
         """
         if "currency" in self.sql.columns:
-            found = [
+            amounts = [
                 tuple(row.values())
                 for first, end in days.runs()
                 for row in self._query(self.sql.amounts(first, end, self.fallback))
             ]
             remedy = "convert them in a view of the table, or name one currency only"
-            Currencies(self._settings.currency).require_one(found, remedy)
+            Currencies(self._settings.currency).require_one(amounts, remedy)
         runs = [self.sql.received(first, end, self.fallback) for first, end in days.runs()]
         return self.con.sql(" UNION ALL ".join(runs), schema=ibis.schema(schema_of(RawEvents)))
 

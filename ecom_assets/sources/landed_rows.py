@@ -252,7 +252,7 @@ def _for_messages(mapping: RecordMapping) -> RecordMapping:
     """Return a mapping for single messages instead of whole files, whose rows are made before it is applied.
 
     A column that appears one day must not stop the stream: of an event it is kept as a property. An id cannot be a hash
-    of the row: equal messages in one file would be told apart, and in two files not; their position is the id instead.
+    of the row: it distinguishes equal messages in one file, but not in two files; their position is the id instead.
     """
     is_of_events = not mapping.kind.is_filtered
     if mapping.explode or mapping.group_by or (is_of_events and mapping.shape):

@@ -127,9 +127,9 @@ def shipped_text(folder: str, name: str) -> str:
     return (_shipped(folder) / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def bracketed_guess(name: str, known: Sequence[str]) -> str:
+def bracketed_guess(name: str, names: Sequence[str]) -> str:
     """Return the closest known name in parentheses, for use in a sentence; an empty string if none is close."""
-    close = nearest(name, known)
+    close = nearest(name, names)
     return f" (did you mean {close!r}?)" if close else ""
 
 
@@ -201,8 +201,8 @@ def _sentence(error: ValidationError, keys_at: KeysAt) -> str:
     key = ".".join(path) or "the mapping"
     if first["type"] == "extra_forbidden":
         inside = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
-        known = [*keys_at(path[:-1]), *([] if path[:-1] else [EXTENDS])]
-        return f"unknown key {path[-1]!r}{inside}{bracketed_guess(path[-1], known)}"
+        keys = [*keys_at(path[:-1]), *([] if path[:-1] else [EXTENDS])]
+        return f"unknown key {path[-1]!r}{inside}{bracketed_guess(path[-1], keys)}"
     if first["type"] == "missing":
         return f"`{key}` is missing"
     return f"`{key}`: {first['msg'].removeprefix('Value error, ')}"

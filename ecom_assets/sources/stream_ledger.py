@@ -93,14 +93,14 @@ class PartitionLedger:
             ) from error
 
     def write(self, entry: LedgerEntry) -> None:
-        """Replace the entry durably; whoever calls this holds the lock."""
+        """Replace the entry durably; the caller holds the lock."""
         values = {"topic": entry.topic, "next_offset": entry.next_offset, "lost": entry.lost}
         make_folder(self.path.parent)
         with replacing_text(self.path) as file:
             json.dump(values, file)
 
     def settled(self) -> LedgerEntry | None:
-        """Return the entry after every published file, and note it; whoever calls this holds the lock.
+        """Return the entry after every published file, and note it; the caller holds the lock.
 
         None means that nothing was read yet.
         """
@@ -148,8 +148,8 @@ def ledgers(landing: Path) -> dict[PartitionLedger, LedgerEntry]:
 def settle_ledgers(landing: Path) -> None:
     """Bring all ledgers of a landing folder up to date; one that a running stream holds, that stream does."""
     names = (_NAME.fullmatch(path.name) for path in landing.glob(f"{LANDING_FOLDERS}/kafka-*.parquet"))
-    found = {PartitionLedger(landing, name["topic_id"], int(name["partition"])) for name in names if name}
-    for ledger in found | set(ledgers(landing)):
+    ledgers_of_files = {PartitionLedger(landing, name["topic_id"], int(name["partition"])) for name in names if name}
+    for ledger in ledgers_of_files | set(ledgers(landing)):
         with suppress(WorkError), ledger.locked():
             ledger.settled()
 
@@ -182,7 +182,7 @@ def noted_processes(landing: Path) -> list[dict[str, Any]]:
 def _footer(path: Path) -> dict[str, str]:
     try:
         return footer_of(path)
-    except (OSError, pa.ArrowException):  # whoever reads its rows names it
+    except (OSError, pa.ArrowException):  # the reader of its rows names it
         return {}
 
 

@@ -246,7 +246,7 @@ class TopicStream:
                 time.sleep(RETRY_S)
 
     def _gone(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        """Forget what is not published: whoever gets the partitions reads it again."""
+        """Forget what is not published: the consumer that gets the partitions reads it again."""
         for gone in partitions:
             self.counts.readers.pop((gone.topic, gone.partition), None)
 

@@ -165,8 +165,8 @@ def _provisional_from(reading: Reading, period: Period) -> str | None:
 
 def _missing_days(reading: Reading, period: Period) -> dict[str, list[str]]:
     """Return the days of the period of which nothing was received, by source, where there are any."""
-    known = {name: days.within(period.start_date, period.end_date) for name, days in reading.known.items()}
-    return {name: [str(day) for day in days.missing] for name, days in sorted(known.items()) if days.missing}
+    days_by_source = {name: days.within(period.start_date, period.end_date) for name, days in reading.known.items()}
+    return {name: [str(day) for day in days.missing] for name, days in sorted(days_by_source.items()) if days.missing}
 
 
 def _behaviour(reading: Reading, period: Period) -> dict[str, Any]:

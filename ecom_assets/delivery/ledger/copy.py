@@ -75,15 +75,15 @@ def noted_days(store: Database | None, days: Days | None = None) -> pa.Table:
 
 
 def _day(store: Database, day: date) -> pa.Table:
-    with closing(KnownRecords(store, None, day, day)) as known:
+    with closing(KnownRecords(store, None, day, day)) as known_records:
         destinations = store.rows("SELECT id, name, account FROM destinations")
         changes = "SELECT destination_id, record_id, found_at FROM changes WHERE day = ?"
-        known.con.register(
+        known_records.con.register(
             "destination", table_of({"id": pa.int64(), "name": pa.string(), "account": pa.string()}, destinations)
         )
         kinds = {"destination_id": pa.int64(), "record_id": pa.string(), "found_at": pa.string()}
-        known.con.register("change", table_of(kinds, store.rows(changes, (day.isoformat(),))))
-        return known.con.sql(DELIVERIES).to_arrow_table()
+        known_records.con.register("change", table_of(kinds, store.rows(changes, (day.isoformat(),))))
+        return known_records.con.sql(DELIVERIES).to_arrow_table()
 
 
 def _noted(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -231,8 +231,8 @@ class DeliveryLedger:
                 (NO_ANSWER, BROKEN_OFF, _text(self.now()), writer.destination_id, last),
             )
 
-    def _add(self, writer: Writer, intent: Intent, known: Outcome | None) -> int:
-        known_values = (known.name, known.reason, known.message) if known else (None, None, None)
+    def _add(self, writer: Writer, intent: Intent, outcome: Outcome | None) -> int:
+        known_values = (outcome.name, outcome.reason, outcome.message) if outcome else (None, None, None)
         at = _text(self.now())
         ((number,),) = self.store.rows(
             "INSERT INTO batches (destination_id, day, token, record_count, byte_count, record_ids, payload_hashes, "
@@ -248,7 +248,7 @@ class DeliveryLedger:
                 intent.payload_hashes,
                 at,
                 *known_values,
-                at if known else None,
+                at if outcome else None,
             ),
         )
         return int(number)

@@ -78,10 +78,10 @@ def landed_customers(folder: Path, last_day: date) -> list[object]:
     rows = select("payload", f"read_parquet({texts(paths)}, hive_partitioning = false)")
     try:
         with duckdb.connect() as con:
-            found = con.execute(f"{rows} QUALIFY {newest} ORDER BY customer_id").fetchall()
+            payloads = con.execute(f"{rows} QUALIFY {newest} ORDER BY customer_id").fetchall()
     except duckdb.Error as error:
         raise SourceError(f"The landed customers in {folder} cannot be read ({error}); restore the file") from error
-    return [json.loads(payload) for (payload,) in found]
+    return [json.loads(payload) for (payload,) in payloads]
 
 
 def customer_records(file: InputFile, page: int, mapping: CustomerMapping) -> list[ReceivedRecord]:
@@ -116,10 +116,10 @@ def _lines(file: InputFile, mapping: CustomerMapping) -> Iterator[object]:
 
 def _check(file: InputFile, records: list[object], mapping: CustomerMapping) -> None:
     objects = [record for record in records if isinstance(record, dict)]
-    known = list(dict.fromkeys(name for record in objects[:1000] for name in record))
+    columns = list(dict.fromkeys(name for record in objects[:1000] for name in record))
     for name, field in mapping.fields.given():
         if objects and not field.optional and all(field.value_in(record) is MISSING for record in objects):
-            guess = bracketed_guess(field.paths[0], known)
+            guess = bracketed_guess(field.paths[0], columns)
             raise MappingError(
                 f"{file.name} has no column {field.paths[0]!r}{guess}, which mapping {mapping.name!r} expects for"
                 f" {name}; fix the mapping (--customers-mapping) or the file"

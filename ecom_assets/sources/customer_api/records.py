@@ -224,8 +224,8 @@ class CustomerMapping(_ApiPart):
 
     def in_zone(self, zone: str) -> "CustomerMapping":
         """Return the mapping with a time zone for times of which only the shop knows the zone."""
-        given = dict(self.fields.given())
-        times = {name: field for name, field in given.items() if getattr(field, "timezone", "") == OF_SHOP}
+        mapped_fields = dict(self.fields.given())
+        times = {name: field for name, field in mapped_fields.items() if getattr(field, "timezone", "") == OF_SHOP}
         fields = {name: field.model_copy(update={"timezone": zone}) for name, field in times.items()}
         return self.model_copy(update={"fields": self.fields.model_copy(update=fields)})
 

@@ -129,7 +129,7 @@ class Extract(_ExtractPart):
 
 
 def load_extract(name_or_path: str) -> Extract:
-    """Return a shipped extract by name, or one's own by the path of its YAML file.
+    """Return a shipped extract by name, or your own by the path of its YAML file.
 
     Raises:
         MappingError: There is none, or it is invalid.
@@ -161,7 +161,7 @@ def filled(value: Any, variable: Callable[[str], str | None]) -> Any:  # noqa: A
         return {name: filled(member, variable) for name, member in value.items()}
     if isinstance(value, list):
         return [filled(member, variable) for member in value]
-    return _VARIABLE.sub(lambda found: _of(found[1], variable), value) if isinstance(value, str) else value
+    return _VARIABLE.sub(lambda match: _of(match[1], variable), value) if isinstance(value, str) else value
 
 
 def variables_in(value: Any) -> list[str]:  # noqa: ANN401 (as above)

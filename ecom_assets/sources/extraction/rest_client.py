@@ -72,7 +72,7 @@ class _ApiOnly(Session):
 
     def send(self, request: PreparedRequest, **_options: Any) -> Response:  # noqa: ANN401 (what `requests` hands on)
         url = request.url or ""
-        if not any(same_origin(url, known) for known in self._urls):
+        if not any(same_origin(url, api_url) for api_url in self._urls):
             raise SourceError(
                 f"The API refers to {without_secrets(url)}, another host, which is not asked; correct the extract."
             )

@@ -28,10 +28,10 @@ def run_extract(
     with packages_of("dlt", "ecom extract"):
         from ecom_assets.sources.extraction.rest_client import RestPages  # noqa: PLC0415 (its package is optional)
 
-    given = load_extract(source)
-    of_url = variables_in(given.client.base_url)
-    of_key = [name for name in variables_in(given.client.auth) if name not in of_url]
-    definition = Extract.model_validate(filled(given.model_dump(by_alias=True), variable))
+    template = load_extract(source)
+    of_url = variables_in(template.client.base_url)
+    of_key = [name for name in variables_in(template.client.auth) if name not in of_url]
+    definition = Extract.model_validate(filled(template.model_dump(by_alias=True), variable))
     with RestPages(definition, settings, " and ".join(of_url), " and ".join(of_key)) as pages:
         return definition, extract_all(definition, pages, folder, today_in(settings.timezone), done)
 

@@ -314,13 +314,13 @@ class CodedFiles:
         is_joined = NUMBER in key or units or "is_nobody" in cases
         kind = "TINYINT" if key == NO_KEY else "BIGINT"
         chosen = f"(CASE {cases} {others} ELSE {key} END)" if (cases + others).strip() else f"({key})"
-        known = f"LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if is_joined else ""
+        user_join = f"LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if is_joined else ""
         if chosen == f"({NO_KEY})":  # the same of every row
             hashes = self._hashes(rows)
             return _CodedRows(np.zeros(len(hashes), np.int8), hashes, None)
         result = self.con.execute(f"""
             SELECT {chosen}::{kind} AS key, hash(event_id) AS id_hash {units}
-            FROM {rows} {known}
+            FROM {rows} {user_join}
         """).fetchnumpy()  # noqa: S608  # names of this module, and compiled conditions
         hashes = np.asarray(result["id_hash"], np.uint64)
         keys = np.asarray(result["key"]) if key == NO_KEY else _ints(result["key"])

@@ -178,7 +178,7 @@ def _rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
     """Return the SELECT of rates: `rate_date`, `currency`, and `rate`, the worth of one unit.
 
     Raises:
-        SourceError: The file cannot be read, or has a line that is no rate, or two of one day and currency.
+        SourceError: The file cannot be read, or has a line that is not a rate, or two of one day and currency.
     """
     columns = "date::DATE AS rate_date, upper(trim(currency)) AS currency, rate::DECIMAL(18, 8) AS rate"
     try:

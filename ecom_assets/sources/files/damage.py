@@ -372,9 +372,9 @@ def _shaped(file: InputFile, layout: Layout, shape: RowShape) -> Iterator[Record
     rows: Iterable[FlatRow | str]
     if layout.format == "csv":
         wanted = {*layout.needed, *shape.columns}
-        places = {name: place for place, (name, _) in enumerate(layout.columns) if name in wanted}
+        indexes = {name: index for index, (name, _) in enumerate(layout.columns) if name in wanted}
         lines = _sound_lines(_records(file, layout), damaged)
-        named = (csv_row(line, places, layout.delimiter, has_apostrophes=layout.has_apostrophes) for line in lines)
+        named = (csv_row(line, indexes, layout.delimiter, has_apostrophes=layout.has_apostrophes) for line in lines)
         rows = grouped(named, shape)
     else:
         rows = shaped_rows(file, shape)

@@ -177,7 +177,7 @@ class FileEvents:
 
     @property
     def _least(self) -> tuple[str, ...]:
-        """What it takes to say who did what and when: robots, which the user agent tells, link nobody."""
+        """What it takes to say who did what and when: robots, which the user agent shows, link nobody."""
         return (*FEW_COLUMNS, "user_agent") if self.identity.has_links else FEW_COLUMNS
 
     def with_times(self, funnel: Funnel) -> tuple["FileEvents", StepTimes | None]:

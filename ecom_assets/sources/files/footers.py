@@ -65,10 +65,10 @@ def footers_of(con: duckdb.DuckDBPyConnection, paths: Iterable[str]) -> dict[str
     for path, name, is_filled, is_whole, *bounds in con.execute(
         select(columns, footers, group_by="file_name, path_in_schema")
     ).fetchall():
-        numbers, times, words = ((bound["low"], bound["high"]) if bound else None for bound in bounds)
+        numbers, times, strings = ((bound["low"], bound["high"]) if bound else None for bound in bounds)
         # Times that Python does not have come as text.
         times = times if times and all(isinstance(bound, datetime) for bound in times) else None
-        result.setdefault(path, {})[name] = Footer(is_filled, is_whole, numbers, times, words)
+        result.setdefault(path, {})[name] = Footer(is_filled, is_whole, numbers, times, strings)
     return result
 
 

@@ -405,8 +405,8 @@ def newest_files(patterns: Iterable[str], since: datetime, first_day: date) -> N
         SourceError: A file or folder does not exist.
     """
     seen = {os.path.realpath(path): (path, stat) for pattern in patterns for path, stat in _in(pattern, first_day)}
-    found = [FreshFile(path, stat.st_ino, stat.st_mtime_ns, stat.st_size) for path, stat in seen.values()]
-    by_age = sorted(found, key=lambda file: (-file.modified_ns, file.path))
+    files = [FreshFile(path, stat.st_ino, stat.st_mtime_ns, stat.st_size) for path, stat in seen.values()]
+    by_age = sorted(files, key=lambda file: (-file.modified_ns, file.path))
     changed_at = datetime.fromtimestamp(by_age[0].modified_ns / 1e9, UTC) if by_age else None
     fresh = [file for file in by_age if file.size and file.modified_ns / 1e9 >= since.timestamp()]
     return NewestFiles(tuple(fresh), changed_at)

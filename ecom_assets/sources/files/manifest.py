@@ -84,7 +84,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         values: dict[str, Any] = json.loads(path.read_bytes())
         return _manifest({n: Replacement(tuple(v["sources"]), float(v["replaced_at"])) for n, v in values.items()})
-    except PermissionError:  # says more by itself: whoever lists the folder refuses it by name
+    except PermissionError:  # says more by itself: the caller lists the folder and refuses it by name
         raise
     except (FileNotFoundError, NotADirectoryError):
         return Manifest()

@@ -114,8 +114,8 @@ class SourceField(Operations):
     @model_validator(mode="after")
     def _one_origin(self) -> "SourceField":
         hash_of = getattr(self, "hash_of", None)
-        given = [self.column, self.first_of, self.join, self.constant, self.expression, self.by_row, hash_of]
-        if sum(origin is not None for origin in given) != 1:
+        origins = [self.column, self.first_of, self.join, self.constant, self.expression, self.by_row, hash_of]
+        if sum(origin is not None for origin in origins) != 1:
             names = ["column", "first_of", "join", "constant", "expression", "by_row"]
             names += ["hash_of"] if isinstance(self, IdField) else []
             raise ValueError(f"give exactly one of {', '.join(names[:-1])} or {names[-1]}")

@@ -328,10 +328,10 @@ class OpenFileEvents:
         ends = {"oldest_at": clean.event_at.min(), "newest_at": clean.event_at.max()}
         if not is_utc:  # where the day of a later time can be an earlier one
             ends |= {"first": clean.event_date.min(), "last": clean.event_date.max()}
-        (known,) = clean.agg(**ends).to_pyarrow().to_pylist()
-        if is_utc and known["newest_at"] is not None:
-            known |= {"first": known["oldest_at"].date(), "last": known["newest_at"].date()}
-        return {"first": None, "last": None, **known}
+        (row,) = clean.agg(**ends).to_pyarrow().to_pylist()
+        if is_utc and row["newest_at"] is not None:
+            row |= {"first": row["oldest_at"].date(), "last": row["newest_at"].date()}
+        return {"first": None, "last": None, **row}
 
     @property
     def known(self) -> KnownDays:

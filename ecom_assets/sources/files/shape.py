@@ -133,17 +133,17 @@ def rows_of(record: Mapping[str, Any], shape: RowShape, number: int) -> Iterator
 def _elements(value: Mapping[str, Any], path: Sequence[str], prefix: str) -> Iterable[FlatRow]:
     """Yield the members of each element of the list at a path, with those of the elements that it lies in."""
     name, rest = path[0], path[1:]
-    inner, place = value.get(name), f"{prefix}{name}."
+    inner, inner_prefix = value.get(name), f"{prefix}{name}."
     if isinstance(inner, dict) and rest:
-        yield from _elements(inner, rest, place)
+        yield from _elements(inner, rest, inner_prefix)
     for element in inner if isinstance(inner, list) else ():
         if not isinstance(element, dict):
-            yield {place.removesuffix("."): element}
+            yield {inner_prefix.removesuffix("."): element}
         elif not rest:
-            yield _flat(element, place)
+            yield _flat(element, inner_prefix)
         else:
-            own = _flat(element, place, without=rest[0])
-            yield from ({**own, **members} for members in _elements(element, rest, place))
+            own = _flat(element, inner_prefix, without=rest[0])
+            yield from ({**own, **members} for members in _elements(element, rest, inner_prefix))
 
 
 def _flat(value: Mapping[str, Any], prefix: str, without: str | None = None) -> FlatRow:

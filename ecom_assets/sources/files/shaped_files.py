@@ -72,9 +72,9 @@ def without_apostrophe(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:2] in FORMULA else cell
 
 
-def csv_row(line: bytes, places: Mapping[str, int], delimiter: str, *, has_apostrophes: bool) -> dict[str, str]:
-    """Return some columns of a line of a CSV file, given the place of each."""
+def csv_row(line: bytes, indexes: Mapping[str, int], delimiter: str, *, has_apostrophes: bool) -> dict[str, str]:
+    """Return some columns of a line of a CSV file, given the index of each."""
     cells = next(csv.reader([line.decode(UTF_8)], delimiter=delimiter))
     if has_apostrophes:
-        return {name: without_apostrophe(cells[place]) for name, place in places.items()}
-    return {name: cells[place] for name, place in places.items()}
+        return {name: without_apostrophe(cells[index]) for name, index in indexes.items()}
+    return {name: cells[index] for name, index in indexes.items()}

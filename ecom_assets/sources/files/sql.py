@@ -296,8 +296,8 @@ class FileDays:
         if self.received_date:
             first = max(self.earliest_date, self.received_date - timedelta(days=late_days))
             return first, self.received_date + timedelta(days=1), _END_OF_PLAUSIBLE
-        known = min(self.latest_date + timedelta(days=1), _END_OF_PLAUSIBLE)
-        return self.earliest_date, self.modified_date + timedelta(days=1), known
+        arrival_bound = min(self.latest_date + timedelta(days=1), _END_OF_PLAUSIBLE)
+        return self.earliest_date, self.modified_date + timedelta(days=1), arrival_bound
 
 
 def records_sql(rows: str, mapping: RecordMapping, layout: Layout, *, with_currency: bool = False) -> str:
@@ -339,8 +339,8 @@ def dated_sql(  # noqa: PLR0913 (what the SELECT is made of)
     columns += [f"{file['relative']} AS source_file", "e.__malformed AS malformed_row"]
     if sure_late_days is not None:
         at = f"e.{kind.at}"
-        known = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {sure_late_days} DAY"
-        arrival = f"e.received_at IS NULL OR ({known} AND e.received_at < {file['known_until']})"
+        arrives_in_time = f"e.received_at >= {at} AND e.received_at <= {at} + INTERVAL {sure_late_days} DAY"
+        arrival = f"e.received_at IS NULL OR ({arrives_in_time} AND e.received_at < {file['known_until']})"
         is_timely = f"{at} >= {file['sure_from']} AND {at} < {file['sure_until']} AND ({arrival})"
         columns.append(f"coalesce({is_timely}, false) AS is_sure")
     columns += [f"e.{CURRENCY}"] if with_currency else []

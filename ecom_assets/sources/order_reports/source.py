@@ -68,7 +68,7 @@ def has_order_reports(settings: Settings) -> bool:
 def _come_one_by_one(settings: Settings) -> bool:
     """Return whether there is no report of orders: a stream, or what has changed in the API of a shop."""
     places = orders_place(settings)
-    return is_stream(settings, "orders") or bool(places and all((Path(place) / STATE).is_file() for place in places))
+    return is_stream(settings, "orders") or bool(places and all((Path(path) / STATE).is_file() for path in places))
 
 
 def checked_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:
@@ -190,8 +190,8 @@ class OrderReader:
     def arrival_days(self, home: Path, days: Days) -> Days:
         """Return those of `days` that have lines in the report that was loaded whole, and those after it."""
         path = history_path(home)
-        known = self.files([path]).arrival_dates() if path.exists() else set()
-        return Days(tuple(day for day in days.dates if day in known or not known or day > max(known)))
+        report_days = self.files([path]).arrival_dates() if path.exists() else set()
+        return Days(tuple(day for day in days.dates if day in report_days or not report_days or day > max(report_days)))
 
     def _open_landed(self, home: Path, days: Days) -> RecordFiles:
         paths = [history_path(home), *(path_of(home, day) for day in days.dates)]

@@ -144,7 +144,7 @@ class Draft:
         return f"  {name}: {{hash_of: {quoted_list(columns)}, optional: ['*']}}  # {why}"
 
     def _unique(self, name: str) -> tuple[Value, ...]:
-        """Return the values that tell the rows apart, the id or an order with its item; none if these do not."""
+        """Return the values that distinguish the rows, the id or an order with its item; none if these do not."""
         names = [name] if name in self.found else ["order_id", "item_id"] if self.kind is MappingKind.ORDERS else []
         keys = tuple(self.found[key].value for key in names if key in self.found)
         return keys if keys and self.values.are_unique(keys) else ()
@@ -249,11 +249,15 @@ class Draft:
         if "event_type" not in self.found:
             return []
         counts = self.values.counts(self.found["event_type"].value)
-        known = [(theirs, known_event_type(theirs), count) for theirs, count in counts]
+        event_types = [(theirs, known_event_type(theirs), count) for theirs, count in counts]
         lines = [
-            f"  {quoted(theirs)}: {ours}  # {count:,} rows" for theirs, ours, count in known if ours and ours != theirs
+            f"  {quoted(theirs)}: {ours}  # {count:,} rows"
+            for theirs, ours, count in event_types
+            if ours and ours != theirs
         ]
-        stay = [f"  # {shown(theirs)}: {count:,} rows, stays as it is" for theirs, ours, count in known if not ours]
+        stay = [
+            f"  # {shown(theirs)}: {count:,} rows, stays as it is" for theirs, ours, count in event_types if not ours
+        ]
         return ["event_types:" if lines else "# event_types:", *lines, *stay] if lines or stay else []
 
 

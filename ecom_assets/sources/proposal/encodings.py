@@ -25,18 +25,18 @@ _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff]+[A-Za-z\x80-\xff]*")
 
 
 def possible_encodings(file: InputFile) -> dict[str, str]:
-    """Return the encodings in which a file's words look like words, each with a word that tells it from the others.
+    """Return the encodings in which a file's words look like words, each with a word that distinguishes it.
 
     One entry means that the file says it; none that it is UTF-8 or has a mark.
     """
     if file.format != "csv" or marked_encoding(head_of(file)):
         return {}
-    words = list(dict.fromkeys(islice(_odd_words(file), _MOST_WORDS)))
-    readings = {name: read for name in CANDIDATES if (read := _words_in(words, name))}
+    odd_words = list(dict.fromkeys(islice(_odd_words(file), _MOST_WORDS)))
+    readings = {name: read for name in CANDIDATES if (read := _words_in(odd_words, name))}
     first_with: dict[tuple[str, ...], str] = {}
     for name, read in readings.items():
         first_with.setdefault(read, name)  # encodings that read the same are one
-    different = [index for index in range(len(words)) if len({read[index] for read in first_with}) > 1]
+    different = [index for index in range(len(odd_words)) if len({read[index] for read in first_with}) > 1]
     return {name: shown(read[different[0] if different else 0]) for read, name in first_with.items()}
 
 
@@ -44,8 +44,8 @@ def encoding_question(possible: dict[str, str]) -> OpenQuestion | None:
     """Return the question which of several encodings is meant; None if there is no choice."""
     if len(possible) < 2:  # noqa: PLR2004 (a choice is between two)
         return None
-    words = ", ".join(f"{name} ({CANDIDATES[name]}) reads “{word}”" for name, word in possible.items())
-    sentence = f"the encoding, as the file is not UTF-8: {words}"
+    readings = ", ".join(f"{name} ({CANDIDATES[name]}) reads “{word}”" for name, word in possible.items())
+    sentence = f"the encoding, as the file is not UTF-8: {readings}"
     return OpenQuestion(ENCODING, sentence, tuple(possible), next(iter(possible)))
 
 
@@ -55,10 +55,10 @@ def _odd_words(file: InputFile) -> Iterator[bytes]:
             yield from _WORD.findall(line)
 
 
-def _words_in(words: Sequence[bytes], encoding: str) -> tuple[str, ...]:
-    """Return the words as an encoding reads them; none if too many are not words then."""
+def _words_in(encoded_words: Sequence[bytes], encoding: str) -> tuple[str, ...]:
+    """Return encoded words as an encoding reads them; none if too many are not words then."""
     try:
-        read = tuple(word.decode(encoding) for word in words)
+        read = tuple(word.decode(encoding) for word in encoded_words)
     except UnicodeDecodeError:
         return ()
     odd = sum(map(_is_odd, read))

@@ -91,19 +91,21 @@ def found_fields(values: FileValues, kind: MappingKind, columns: Mapping[str, st
         columns: The columns of some fields, as a person has said them.
     """
     said, by_name = columns or {}, {value.name: value for value in values.values}
-    found = {field: FoundField(field, by_name[name], "as answered") for field, name in said.items() if name in by_name}
-    for field, known in _names()[kind].items():
-        if field not in found and (match := _by_name(values, field, known, found)) is not None:
-            found[field] = match
+    matches = {
+        field: FoundField(field, by_name[name], "as answered") for field, name in said.items() if name in by_name
+    }
+    for field, usual_names in _names()[kind].items():
+        if field not in matches and (match := _by_name(values, field, usual_names, matches)) is not None:
+            matches[field] = match
     for field in _BY_VALUES[kind]:
-        if field not in found and (match := _by_values(values, field, found)) is not None:
-            found[field] = match
-    if kind is MappingKind.EVENTS and not {"user_id", "session_id"} & found.keys() and "anonymous_id" in found:
-        visitor = found.pop("anonymous_id")  # a log with one kind of id counts its visitors by it
-        found["user_id"] = FoundField("user_id", visitor.value, visitor.why)
-    if kind is MappingKind.CUSTOMERS and "email" in found and "id" not in found:
-        found = {"id": found["email"], **found}
-    return found
+        if field not in matches and (match := _by_values(values, field, matches)) is not None:
+            matches[field] = match
+    if kind is MappingKind.EVENTS and not {"user_id", "session_id"} & matches.keys() and "anonymous_id" in matches:
+        visitor = matches.pop("anonymous_id")  # a log with one kind of id counts its visitors by it
+        matches["user_id"] = FoundField("user_id", visitor.value, visitor.why)
+    if kind is MappingKind.CUSTOMERS and "email" in matches and "id" not in matches:
+        matches = {"id": matches["email"], **matches}
+    return matches
 
 
 def item_field_count(members: Collection[str]) -> int:
@@ -112,9 +114,9 @@ def item_field_count(members: Collection[str]) -> int:
     return sum(bool(bare_members & set(map(bare, names[field]))) for field in OF_ITEMS)
 
 
-def candidates(values: FileValues, field: str, found: Found) -> tuple[str, ...]:
+def candidates(values: FileValues, field: str, matches: Found) -> tuple[str, ...]:
     """Return the names of the values that can be a field, those with the fewest different values first."""
-    free = [value for value in _free(values, found) if _fits(values, field, value)]
+    free = [value for value in _free(values, matches) if _fits(values, field, value)]
     ranked = sorted(free, key=values.different) if field == "event_type" else free
     return tuple(dict.fromkeys(value.name for value in ranked))
 
@@ -139,21 +141,21 @@ def _names() -> Mapping[str, Mapping[str, Sequence[str]]]:
 @cache
 def _event_type_words() -> dict[str, str]:
     usual = usual_event_types()
-    words = {bare(theirs): ours for theirs, ours in usual.items()} | {bare(ours): ours for ours in usual.values()}
-    return {**OTHER_WORDS, **words}
+    event_types = {bare(theirs): ours for theirs, ours in usual.items()} | {bare(ours): ours for ours in usual.values()}
+    return {**OTHER_WORDS, **event_types}
 
 
-def _by_name(values: FileValues, field: str, known: Sequence[str], found: Found) -> FoundField | None:
-    for name in known:
-        for value in _free(values, found):
+def _by_name(values: FileValues, field: str, usual_names: Sequence[str], matches: Found) -> FoundField | None:
+    for name in usual_names:
+        for value in _free(values, matches):
             if bare(name) in {bare(value.name), bare(value.last_name)} and _fits(values, field, value):
                 beside = f" and {value.joined}" if value.joined else ""
                 return FoundField(field, value, f"named {value.name}{beside}")
     return None
 
 
-def _free(values: FileValues, found: Found) -> list[Value]:
-    taken = {match.value for match in found.values()}
+def _free(values: FileValues, matches: Found) -> list[Value]:
+    taken = {match.value for match in matches.values()}
     taken |= {value for value in values.values if value.joined and replace(value, joined="") in taken}
     # Columns of the file before members of nested objects.
     return sorted((value for value in values.values if value not in taken), key=lambda value: len(value.path))
@@ -193,16 +195,16 @@ _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
 """What the values of some fields must be, whatever their name."""
 
 
-def _by_values(values: FileValues, field: str, found: Found) -> FoundField | None:
-    for value in _free(values, found):
+def _by_values(values: FileValues, field: str, matches: Found) -> FoundField | None:
+    for value in _free(values, matches):
         if not values.filled(value):
             continue
         if field in TIMES and _fits(values, field, value) and (forms := values.time_formats(value)):
             return FoundField(field, value, f"its values are times ({forms[0]})")
         if field == "event_type" and values.different(value) <= MOST_EVENT_TYPES:
-            known = [text for text, _ in values.counts(value) if known_event_type(text)]
-            if known:
-                return FoundField(field, value, f"it has event types such as {known[0]}")
+            event_types = [text for text, _ in values.counts(value) if known_event_type(text)]
+            if event_types:
+                return FoundField(field, value, f"it has event types such as {event_types[0]}")
         if field in {"user_id", "customer_id", "email"} and values.are_emails(value):
             return FoundField(field, value, "its values are e-mail addresses")
     return None

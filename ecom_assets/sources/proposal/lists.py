@@ -35,12 +35,14 @@ class RecordLists:
         if file.format != "ndjson":
             return cls()
         try:
-            documents = [one for one in islice(shaped_records(file, RowShape()), _SAMPLE) if isinstance(one, dict)]
+            documents = [
+                document for document in islice(shaped_records(file, RowShape()), _SAMPLE) if isinstance(document, dict)
+            ]
         except SourceError:
             return cls()
         records = _records_path(documents[0]) if len(documents) == 1 else ""
         listed = at(documents[0], records) if records else documents
-        sample = [one for one in listed if isinstance(one, dict)][:_SAMPLE]
+        sample = [record for record in listed if isinstance(record, dict)][:_SAMPLE]
         return cls(records, tuple(_item_lists(sample)))
 
 
@@ -49,10 +51,10 @@ def _records_path(document: dict[str, Any]) -> str:
     lists = dict(_lists_of(document, ""))
     if not lists:
         return ""
-    name = max(lists, key=lambda one: len(lists[one]))
+    name = max(lists, key=lambda path: len(lists[path]))
     steps = name.split(".")
     around = [document, *(at(document, ".".join(steps[:depth])) for depth in range(1, len(steps)))]
-    own = [member for one in around for member, value in one.items() if not isinstance(value, dict | list)]
+    own = [member for parent in around for member, value in parent.items() if not isinstance(value, dict | list)]
     # An answer of an API has little around its records; a record has more than the elements of its lists.
     return name if len(own) < len(lists[name][0]) and not any("id" in member.lower() for member in own) else ""
 

@@ -69,16 +69,16 @@ def rows_lines(values: FileValues) -> list[str]:
     return ["rows:", f"  line: {quoted(values.spread)}"] if values.spread else []
 
 
-def order_states(values: FileValues, found: Found) -> OrderStates | None:
+def order_states(values: FileValues, matches: Found) -> OrderStates | None:
     """Return the states of orders; None if no column has them."""
-    if "status" not in found:
+    if "status" not in matches:
         return None
-    status = found["status"].value
+    status = matches["status"].value
     counts = dict(values.counts(status, 50))
     refunded = {name: count for name, count in counts.items() if _has(name, REFUNDED)}
     no_sale = {name: count for name, count in counts.items() if name not in refunded and _has(name, NO_SALE)}
     sold = {name: count for name, count in counts.items() if name not in refunded | no_sale}
-    order = found.get("order_id") or found[next(iter(found))]
+    order = matches.get("order_id") or matches[next(iter(matches))]
     can_shape = values.format != "parquet" and status.is_column and order.value.is_column
     return OrderStates(
         status.path[0],
@@ -87,7 +87,7 @@ def order_states(values: FileValues, found: Found) -> OrderStates | None:
         refunded,
         no_sale,
         sold,
-        are_final=can_shape and bool(refunded) and not _has_rows_of_refunds(values, found, list(refunded)),
+        are_final=can_shape and bool(refunded) and not _has_rows_of_refunds(values, matches, list(refunded)),
         is_text=values.format == "csv",
     )
 
@@ -96,12 +96,12 @@ def _has(name: str, parts: tuple[str, ...]) -> bool:
     return any(part in name.casefold() for part in parts)
 
 
-def _has_rows_of_refunds(values: FileValues, found: Found, refunded: list[str]) -> bool:
+def _has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]) -> bool:
     """Return whether refunds are rows of their own: their amounts are below zero, or stand beside those of sales."""
-    is_refund = f"list_contains({texts(refunded)}, {found['status'].value.column})"
-    amount = found.get("payment_amount") or found.get("unit_price")
+    is_refund = f"list_contains({texts(refunded)}, {matches['status'].value.column})"
+    amount = matches.get("payment_amount") or matches.get("unit_price")
     is_below = f"{amount.value.column} LIKE '-%'" if amount else "false"
-    line = [found[name].value.column for name in ("order_id", "item_id") if name in found]
+    line = [matches[name].value.column for name in ("order_id", "item_id") if name in matches]
     if values.one(f"count(*) FILTER ({is_refund} AND {is_below})"):
         return True
     if not line:

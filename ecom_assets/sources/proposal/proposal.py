@@ -128,7 +128,7 @@ class MappingSearch:
         values, item_list = self._rows_of(self._values(encoding), kind, answers)
         draft = (CustomerDraft if kind is MappingKind.CUSTOMERS else Draft)(values, kind, answers)
         lines = draft.lines()
-        questions = (*(one for one in (encodings, rows, item_list) if one is not None), *draft.questions)
+        questions = (*(question for question in (encodings, rows, item_list) if question is not None), *draft.questions)
         _check(questions, answers)
         if item_list is not None and LIST not in answers:
             lines = _with_open_list(lines, item_list, kind)
@@ -170,8 +170,8 @@ class MappingSearch:
         return self._read[key]
 
     def _kind_of(self, values: FileValues, answers: Mapping[str, str]) -> tuple[MappingKind, OpenQuestion | None]:
-        if known := self.kind or kind_of(values):
-            return known, None
+        if kind := self.kind or kind_of(values):
+            return kind, None
         question = OpenQuestion(ROWS, "what the rows are", tuple(MappingKind), MappingKind.EVENTS)
         return MappingKind(question.checked(answers.get(ROWS, question.guess))), question
 
@@ -179,12 +179,12 @@ class MappingSearch:
         self, values: FileValues, kind: MappingKind, answers: Mapping[str, str]
     ) -> tuple[FileValues, OpenQuestion | None]:
         """Return the values of what is a row, and the question about lists, if there is one."""
-        lists = {one: count for one in values.lists.items if (count := item_field_count(one.members))}
+        lists = {item_list: count for item_list in values.lists.items if (count := item_field_count(item_list.members))}
         if kind is MappingKind.ORDERS and lists:
             return self._order_rows(values, lists, answers)
         if kind is not MappingKind.EVENTS or not lists:
             return values.without_lists(), None
-        items = max(lists, key=lambda one: lists[one])
+        items = max(lists, key=lambda item_list: lists[item_list])
         if items.most == 1:
             return values, None
         sentence = (
@@ -229,8 +229,8 @@ def read_by(search: MappingSearch, proposal: MappingProposal, folder: Path | Non
     Raises:
         EcomError: They cannot be read by it.
     """
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        mapping = Path(place) / "preview.yaml"
+    with tempfile.TemporaryDirectory(dir=folder) as temporary_folder:
+        mapping = Path(temporary_folder) / "preview.yaml"
         mapping.write_text(proposal.text, encoding="utf-8")
         if proposal.kind is MappingKind.CUSTOMERS:
             yield CustomerFileReading.open(search.paths, str(mapping), search.settings)

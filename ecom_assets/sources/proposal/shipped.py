@@ -44,8 +44,8 @@ class ShippedFit:
     @property
     def why(self) -> str:
         """Return why it fits, in a sentence."""
-        known = ", ".join(self.columns[:6])
-        return f"{self.name} fits best: it knows {known}; of {self.row_count:,} rows {self.clean_count:,} are clean."
+        columns = ", ".join(self.columns[:6])
+        return f"{self.name} fits best: it knows {columns}; of {self.row_count:,} rows {self.clean_count:,} are clean."
 
 
 def shipped_fits(paths: Sequence[str], settings: Settings, kind: MappingKind | None = None) -> list[ShippedFit]:
@@ -74,7 +74,7 @@ def _tried(
         if mapping.delimiter == "," and (own := delimiter_of(file)) != ",":
             mapping, lines = mapping.model_copy(update={"delimiter": own}), (f"delimiter: {json.dumps(own)}",)
         columns = columns_of(con, file, mapping).columns.keys()
-        known = {column for used in columns_used(mapping).values() for column in used} - {*ADDED}
+        mapped_columns = {column for used in columns_used(mapping).values() for column in used} - {*ADDED}
         is_document = file.format == "ndjson" and mapping.shape is not None
         if not has_needed_columns(mapping, columns, is_document=is_document):
             return None
@@ -91,7 +91,14 @@ def _tried(
     if clean_count * 2 < rows.read:
         return None
     return ShippedFit(
-        name, kind, tuple(sorted(known & columns)), len(known), filled_count, clean_count, rows.read, lines
+        name,
+        kind,
+        tuple(sorted(mapped_columns & columns)),
+        len(mapped_columns),
+        filled_count,
+        clean_count,
+        rows.read,
+        lines,
     )
 
 
@@ -100,10 +107,16 @@ def _tried_customers(paths: Sequence[str], name: str, settings: Settings) -> Shi
         reading = CustomerFileReading.open(paths, name, settings)
     except EcomError:
         return None
-    columns, known = reading.known_columns
+    columns, mapped_columns = reading.known_columns
     # An address alone is in every file of orders, too.
     if len(columns) < 4 or reading.clean_count * 2 < reading.row_count:  # noqa: PLR2004 (id, and who it is)
         return None
     return ShippedFit(
-        name, MappingKind.CUSTOMERS, columns, len(known), reading.filled_count, reading.clean_count, reading.row_count
+        name,
+        MappingKind.CUSTOMERS,
+        columns,
+        len(mapped_columns),
+        reading.filled_count,
+        reading.clean_count,
+        reading.row_count,
     )

@@ -124,15 +124,15 @@ class FileValues:
         rows = select("properties AS p", f"({opened.received_sql()})", "malformed_row IS NULL")
         con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
         values = tuple(
-            Value(path, sql, place) for place, (path, sql) in enumerate(_paths(con, [(name,) for name in columns]))
+            Value(path, sql, index) for index, (path, sql) in enumerate(_paths(con, [(name,) for name in columns]))
         )
         cells = [f"nullif(trim({_cell(value.path)}), '') AS {value.column}" for value in values]
         con.execute(f"CREATE TEMP TABLE {TABLE} AS {select(cells, 'rows_of_file')}")
         ((count,),) = con.execute(select("count(*)", TABLE)).fetchall()
         if not count:
             raise SourceError(f"{files[0].name} holds no rows that can be read; give a file that does.")
-        known = None if files[0].format == "parquet" else with_encoding(opened.files()[0]).encoding
-        read = cls(con, values, draft["delimiter"], known, count, files[0].format, lists, spread)
+        file_encoding = None if files[0].format == "parquet" else with_encoding(opened.files()[0]).encoding
+        read = cls(con, values, draft["delimiter"], file_encoding, count, files[0].format, lists, spread)
         return read.with_joined_times()
 
     def without_lists(self) -> "FileValues":
@@ -207,8 +207,8 @@ class FileValues:
         best = max(read, default=0)
         if best < filled * (1 - MOST_ODD_SHARE):
             return []
-        found = [form for form, count in zip(forms, read, strict=True) if count == best]
-        return ["iso"] if "iso" in found else found
+        best_forms = [form for form, count in zip(forms, read, strict=True) if count == best]
+        return ["iso"] if "iso" in best_forms else best_forms
 
     def _possible_forms(self, value: Value) -> list[str]:
         """Return the formats that read most of a few values, as trying all on a whole column takes long."""

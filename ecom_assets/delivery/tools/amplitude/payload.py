@@ -96,10 +96,10 @@ def events(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
 
 def users(min_id_length: int = MIN_ID_LENGTH) -> PayloadForm:
     """Return the form of users; properties that are no longer known are unset."""
-    known = known_properties("segment_list")
+    properties = known_properties("segment_list")
     unknown = {name: f"CASE WHEN {sql} IS NULL THEN '\"-\"' END" for name, sql in USER_PROPERTIES.items()}
     return PayloadForm(
-        named={"segment_list": SEGMENT_LIST, "sets": json_object(known), "unsets": json_object(unknown)},
+        named={"segment_list": SEGMENT_LIST, "sets": json_object(properties), "unsets": json_object(unknown)},
         user_key="customer_id",
         payload=json_object(
             {
