@@ -60,7 +60,7 @@ WRITTEN: Final = {
     "orders_mapping": "online_retail",
     "postgres_url": "postgres://shop@db.example/marts",
     "collect_rate_address": "20/second",
-    "collect_rate_key": "none",
+    "collect_rate_key": "6000/minute",
     "rate_limit_address": "20/second",
     "rate_limit_key": "none",
     "report_email": "owner@shop.example",

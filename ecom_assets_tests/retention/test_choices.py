@@ -356,8 +356,6 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
         )
         assert answer_activity(question) == expected
         assert ours[1] == ours[0]
-        for name in ("activity", "cohort_starts", "retention_cells", "retention_cells_by_label"):
-            engine.con.drop_table(name)
     engine.close()
 
 
