@@ -22,30 +22,32 @@ Fields = dict[str, str]
 
 
 class Visits:
-    """What a server answered at each address that was opened, each opened once."""
+    """The addresses that a server answered; what it answered is not kept, as thousands of pages are gigabytes."""
 
     def __init__(self, client: Client) -> None:
         """Open nothing yet."""
         self._client = client
-        self._pages: dict[str, Node] = {}
+        self._opened: set[str] = set()
 
     def open(self, address: str) -> Node:
         """Return the page at an address; a file has no elements."""
         address = address.partition("#")[0]
-        if address not in self._pages:
-            answer = self._client.get(address)
-            assert answer.status_code == 200, f"{address}: {answer.text[:1000]}"
-            is_page = answer.headers["content-type"].startswith("text/html")
-            self._pages[address] = read(answer.text) if is_page else Node("file")
-        return self._pages[address]
+        answer = self._client.get(address)
+        assert answer.status_code == 200, f"{address}: {answer.text[:1000]}"
+        self._opened.add(address)
+        is_page = answer.headers["content-type"].startswith("text/html")
+        return read(answer.text) if is_page else Node("file")
 
     def follow(self, page: Node, most: int = 10_000) -> None:
-        """Open every link of a page's navigation to this server, and at most so many of the others, evenly spread."""
+        """Open every link of a page's navigation to this server, and at most so many of the others, evenly spread.
+
+        An address that was opened before is not opened again.
+        """
         menu, links = (
             [link.attributes["href"] for link in part.all("a")] for part in (page.one("nav"), page.one("main"))
         )
         for address in [*menu, *links[:: len(links) // most + 1]]:
-            if address.startswith("/"):
+            if address.startswith("/") and address.partition("#")[0] not in self._opened:
                 self.open(address)
 
 
