@@ -39,6 +39,8 @@ from ecom_assets.sources.order_reports.source import has_events, open_orders
 from ecom_assets.warehouse.sql_text import ident, select, text
 
 CHUNK_RECORDS = 50_000
+RECORD = "__record"
+"""The position of a record in its file, by a name that no column has."""
 PLAIN_ID = re.compile(r"[\w.@-]+", re.ASCII)
 """An id that CSV and JSON write without quotes inside or escapes."""
 FIELDS = {True: ("user_id", "session_id", "anonymous_id", "event_id"), False: ("customer_id",)}
@@ -185,10 +187,10 @@ class _TextFile:
         else:
             columns = {f"c{at}": pa.array([row[at] for row in rows.values()], pa.string()) for at in range(len(named))}
             cells = {name: f"nullif(c{at}, '')" for at, name in enumerate(named)}
-        self.con.register("candidates", pa.table({"place": pa.array(rows, pa.int64()), **columns}))
+        self.con.register("candidates", pa.table({RECORD: pa.array(rows, pa.int64()), **columns}))
         try:
             result = self.con.execute(
-                select("place", _row_sql(self.layout, cells, "candidates", "place"), self.rule.condition)
+                select(RECORD, _row_sql(self.layout, cells, "candidates", RECORD), self.rule.condition)
             )
             return {index for (index,) in result.fetchall()}
         finally:

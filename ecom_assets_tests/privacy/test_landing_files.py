@@ -59,6 +59,21 @@ def test_records_of_csv_leave_and_all_other_bytes_stay(tmp_path: Path) -> None:
     assert (after.st_mtime_ns, after.st_mode) == (before.st_mtime_ns, before.st_mode)
 
 
+@pytest.mark.parametrize("column", ["place", "record", "line", "c0", "candidates"])
+@pytest.mark.parametrize("ending", [".csv", ".ndjson"])
+def test_records_leave_whatever_the_column_of_the_user_is_called(tmp_path: Path, column: str, ending: str) -> None:
+    mapping = tmp_path / "mapping.yaml"
+    fields = {"event_id": "id", "user_id": column, "event_type": "kind", "event_timestamp": "at"}
+    mapping.write_text(json.dumps({"fields": fields}))  # JSON is YAML, too
+    rows = [{"id": "e1", "kind": "page_view", "at": AT, column: user} for user in ("8", "7", "9")]
+    path = tmp_path / f"events{ending}"
+    lines = [json.dumps(row) for row in rows] if ending == ".ndjson" else [",".join(row.values()) for row in rows]
+    header = [] if ending == ".ndjson" else [",".join(rows[0])]
+    path.write_text("".join(f"{line}\n" for line in [*header, *lines]))
+    assert removed(path, load_mapping(str(mapping))) == 1
+    assert path.read_text().splitlines() == [*header, lines[0], lines[2]]
+
+
 @pytest.mark.parametrize("user", ["7", "jürgen@shop.example"])
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
 @pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
