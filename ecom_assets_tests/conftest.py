@@ -182,12 +182,12 @@ def home(tmp_path: Path) -> Path:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs a real account; mark what shares a process, is slow by its server or is not sampled."""
+    for item in [*_not_sampled(items)]:
+        item.add_marker(pytest.mark.slow)
     for item in items:
         group = None if item.get_closest_marker("xdist_group") else _group(item)
         if group:
             item.add_marker(pytest.mark.xdist_group(group))
-    for item in [*_not_sampled(items)]:
-        item.add_marker(pytest.mark.slow)
     for item in items:
         groups = {group for marker in item.iter_markers("xdist_group") for group in marker.args}
         starts = STARTS_A_SERVER & (groups | set(getattr(item, "fixturenames", ())))
@@ -204,7 +204,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _group(item: pytest.Item) -> str | None:
     """Return the group of a test whose file fills tables, as each process would write all its statements again."""
     if item.path.parent.name in OVER_THE_SMALL_SHOP and "settings" in getattr(item, "fixturenames", ()):
-        return "api"
+        # Slow tests together take half an hour, in which one process would work alone: each file is a group.
+        return f"api/{item.path.stem}" if item.get_closest_marker("slow") else "api"
     module = item.getparent(pytest.Module)
     names = (*getattr(item, "fixturenames", ()), *(vars(module.obj) if module else ()))
     fills = "platform" in names or any(name.endswith(("Platform", "customer_stories")) for name in names)

@@ -82,6 +82,13 @@ def forms_of(page: Node) -> list[Node]:
     return page.all("form", method="get")
 
 
+def in_shares(count: int) -> list[Any]:
+    """Return the pages as parameters of a test, shared out to so many processes."""
+    return [
+        pytest.param(page, marks=pytest.mark.xdist_group(f"crawl{n % count}")) for n, page in enumerate(all_pages())
+    ]
+
+
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
 def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
@@ -90,7 +97,7 @@ def test_every_link_of_a_page_whose_days_are_chosen_leads_somewhere(visits: Visi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.path)
+@pytest.mark.parametrize("page", in_shares(3), ids=lambda page: page.path)
 def test_every_link_of_a_page_with_every_choice_leads_somewhere(visits: Visits, page: DashboardPage) -> None:
     first = visits.open(address_of(page, NEEDS.get(page.path, {})))
     visits.follow(first)
