@@ -1,5 +1,7 @@
 """Which requests are ad-hoc questions, which processes of their own compute: those that read in one, and no others."""
 
+from collections.abc import Iterator
+
 import pytest
 import requests
 
@@ -22,6 +24,13 @@ UNASKED = {"alert", "experiment", "board-tile", "mapping"}
 READ_LINKS = ("/dashboard/live", "/v1/analytics/realtime")
 """What reads links of earlier runs on a connection of its own, and is no question."""
 NEEDS = OF_PAGES | {"why": NUMBER}
+
+
+@pytest.fixture(scope="module")
+def client(settings: Settings) -> Iterator[Client]:
+    """The API and the dashboard, of which nobody has asked anything yet: the Live page reads links once."""
+    with served(build_dashboard_app(settings)) as answer:
+        yield Client(answer.address)
 
 
 @pytest.fixture
