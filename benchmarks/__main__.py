@@ -64,7 +64,7 @@ QUICK = {
     "handwritten": [["handwritten.py", "--size", "quick"]],
     "identity": [["identity.py", "--events", "1000000", "--repetitions", "1"]],
     "one_caller": [["one_caller.py", "--seconds", "5"]],
-    "one_more_day": [["one_more_day.py", "--size", "quick", "--repetitions", "3"]],
+    "one_more_day": [["one_more_day.py", "--size", "quick", "--repetitions", "3", "--identity-events", "300000"]],
     "one_more_order_day": [["one_more_order_day.py", "--days", "3", "6", "--lines", "200", "--repetitions", "1"]],
     "paging": [["paging.py", "--pages", "400", "--sample", "50"]],
     "pipeline": [["pipeline.py", "--size", "quick"]],

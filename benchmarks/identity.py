@@ -6,14 +6,17 @@ file of the same events is timed by two identity rules.
 
 import argparse
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from measuring import ECOM, Spent, ratios, report, run_process, say, scratch
-from shop_data import DATA
+from shop_data import DATA, FIRST_DAY, HISTORY_DAYS, NEXT_DAY
 
 RATIO, QUESTION_RATIO = 1.3, 1.4
 DEVICES_OF, USERS_OF, ALIASES_OF = 10, 33, 3_333
 """Events per device, per user, and per alias."""
+LATE_OF, LATE_DAYS, NEXT_ALIASES_OF, DAY_US = 1_000, 30, 500_000, 86_400_000_000
+"""Of the day after: sign-ins per late one, how late they are at most, events of history per alias."""
 HAND_WRITTEN = """
     CREATE TABLE visits AS SELECT *, sum(begins) OVER w AS visit FROM (
         SELECT event_id, event_at, event_type, user_id, coalesce(device_id, source_session_id) AS device, device_id,
@@ -177,19 +180,61 @@ def as_received(events: Path) -> Path:
 
     file = events.with_name(f"received_{events.name}")
     if not file.exists():
-        columns = ("product_category", "page_url", "referrer_url")
-        nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in columns)
         part = file.with_suffix(".part")
-        duckdb.connect().execute(f"""
-            COPY (
-                SELECT event_id, user_id, event_type, event_at AS event_timestamp, '1' AS product_id,
-                    source_session_id AS session_id, {nothing}, NULL::DECIMAL(18, 2) AS cart_value,
-                    device_id AS anonymous_id, properties
-                FROM '{events}'
-            ) TO '{part}' (FORMAT parquet, COMPRESSION zstd)
-        """)
+        rows = _received_sql(f"FROM '{events}'")
+        duckdb.connect().execute(f"COPY ({rows}) TO '{part}' (FORMAT parquet, COMPRESSION zstd)")
         part.rename(file)
     return file
+
+
+def _received_sql(events: str, received_date: str | None = None) -> str:
+    """Return the statement of events in the layout of the platform's own files, with `received_date` if it is given."""
+    nothing = ", ".join(f"NULL::VARCHAR AS {name}" for name in ("product_category", "page_url", "referrer_url"))
+    received = f", {received_date} AS received_date" if received_date else ""
+    return f"""
+        SELECT event_id, user_id, event_type, event_at AS event_timestamp, '1' AS product_id,
+            source_session_id AS session_id, {nothing}, NULL::DECIMAL(18, 2) AS cart_value,
+            device_id AS anonymous_id, properties{received}
+        {events}
+    """
+
+
+def land(count: int, into: Path) -> None:
+    """Land `make_events` day by day, as they happened."""
+    last = FIRST_DAY + (HISTORY_DAYS - 1) * timedelta(days=1)
+    received_date = f"least(event_at::DATE, DATE '{last}')"
+    _write_days(_received_sql(f"FROM '{make_events(count)}'", received_date), into)
+
+
+def land_next_day(count: int, into: Path) -> None:
+    """Land the day after: a 90th of the events, of whose sign-ins 0.1 % are late by up to 30 days.
+
+    Of 10 million events of history, 20 of the day are aliases of two users.
+    """
+    of_day = f"FROM '{make_events(count)}' WHERE hash(event_id || 'next') % {HISTORY_DAYS} = 0"
+    at_us = f"(hash(event_id) % {DAY_US})::BIGINT"
+    is_late = f"user_id IS NOT NULL AND hash(event_id || 'late') % {LATE_OF} = 0"
+    late_days = f"CASE WHEN {is_late} THEN 1 + hash(event_id || 'days') % {LATE_DAYS} ELSE 0 END"
+    events = f"""
+        SELECT 'next-' || event_id AS event_id, user_id, device_id, source_session_id,
+            TIMESTAMP '{NEXT_DAY}' + to_microseconds({at_us}) - to_days(({late_days})::INTEGER) AS event_at,
+            CASE WHEN row_number() OVER (ORDER BY user_id IS NULL, event_id) <= {count // NEXT_ALIASES_OF}
+                THEN 'alias' WHEN event_type = 'alias' THEN 'page_view' ELSE event_type END AS event_type
+        {of_day}
+    """
+    properties = (
+        """CASE WHEN event_type = 'alias' THEN '{"previous_id":"' || user_id || '-before"}' END AS properties"""
+    )
+    _write_days(_received_sql(f"FROM (SELECT *, {properties} FROM ({events}))", f"DATE '{NEXT_DAY}'"), into)
+
+
+def _write_days(rows: str, into: Path) -> None:
+    import duckdb  # noqa: PLC0415 (as above)
+
+    into.mkdir(parents=True, exist_ok=True)
+    duckdb.connect().execute(
+        f"COPY ({rows}) TO '{into}' (FORMAT parquet, PARTITION_BY (received_date), OVERWRITE_OR_IGNORE)"
+    )
 
 
 def main() -> None:
