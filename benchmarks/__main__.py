@@ -142,14 +142,14 @@ def main() -> None:
     parser.add_argument("--huge", action="store_true", help="also 100 million events: an hour, and 80 GB of disk")
     parser.add_argument("--only", nargs="+", choices=[*FULL, *HUGE], help="these benchmarks")
     parser.add_argument("--json", type=Path, help="also write every result as a JSON line to this file")
-    given = parser.parse_args()
-    chosen = {**(QUICK if given.quick else FULL), **(HUGE if given.huge else {})}
-    unknown = [name for name in given.only or [] if name not in chosen]
+    arguments = parser.parse_args()
+    chosen = {**(QUICK if arguments.quick else FULL), **(HUGE if arguments.huge else {})}
+    unknown = [name for name in arguments.only or [] if name not in chosen]
     if unknown:
         parser.error(f"{unknown[0]} takes --huge")
     about = conditions()
     rows: list[Row] = []
-    for name in given.only or chosen:
+    for name in arguments.only or chosen:
         print(f"{name} …", file=sys.stderr)
         for script in chosen[name]:
             rows += run_script(script)
@@ -157,8 +157,8 @@ def main() -> None:
     print(f"\n{', '.join(f'{name} {value}' for name, value in about.items())}")
     if about["load_before"] > LOADED * (os.cpu_count() or 1):
         print("The machine was doing other work: read ratios of CPU time, not seconds.")
-    if given.json:
-        given.json.write_text("".join(json.dumps({**about, **row}) + "\n" for row in rows))
+    if arguments.json:
+        arguments.json.write_text("".join(json.dumps({**about, **row}) + "\n" for row in rows))
     sys.exit(any(row["met"] is False for row in rows))
 
 

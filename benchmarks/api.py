@@ -74,9 +74,9 @@ def served(home: Path) -> Iterator[http.client.HTTPConnection]:
 def ask(connection: http.client.HTTPConnection, path: str, body: object = None) -> float:
     """Ask once; return the seconds it took."""
     began = time.perf_counter()
-    given = None if body is None else json.dumps(body)
-    headers = {"Content-Type": "application/json"} if given else {}
-    connection.request("POST" if given else "GET", path, given, headers)
+    content = None if body is None else json.dumps(body)
+    headers = {"Content-Type": "application/json"} if content else {}
+    connection.request("POST" if content else "GET", path, content, headers)
     result = connection.getresponse()
     answer = result.read()
     if result.status != 200:
@@ -109,7 +109,7 @@ def measure(home: Path, rounds: int) -> None:
             took.setdefault(path.partition("?")[0], []).append(ask(connection, path) * 1000)
         for name, times in sorted(took.items()):
             report(Result(f"uncached {name}, median", statistics.median(times), "ms", about={"requests": len(times)}))
-        times = [one for some in took.values() for one in some]
+        times = [time_ms for path_times in took.values() for time_ms in path_times]
         about: dict[str, object] = {"requests": len(times), "p95_ms": round(statistics.quantiles(times, n=20)[-1], 1)}
         report(Result("uncached answers of the API, median", statistics.median(times), "ms", MEDIAN_MS, about=about))
         funnels = [ask(connection, "/analytics/funnel", FUNNEL) for _ in range(3)]
@@ -123,14 +123,14 @@ def main() -> None:
     parser.add_argument("--size", choices=["full", "quick"], default="full")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        serve(given.serve)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.serve)
         return
     with scratch() as home:
         say("publishing two years")
-        api_shop.publish(home, api_shop.FULL if given.size == "full" else api_shop.QUICK)
-        measure(home, given.rounds)
+        api_shop.publish(home, api_shop.FULL if arguments.size == "full" else api_shop.QUICK)
+        measure(home, arguments.rounds)
 
 
 if __name__ == "__main__":

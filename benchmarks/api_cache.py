@@ -153,11 +153,11 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--serve", choices=["bare", "cached"], help=argparse.SUPPRESS)
     parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        serve(given.serve, given.home)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.serve, arguments.home)
     else:
-        measure(given.requests)
+        measure(arguments.requests)
 
 
 if __name__ == "__main__":

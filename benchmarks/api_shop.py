@@ -39,7 +39,7 @@ def publish(home: Path, size: Size) -> None:
             engine.ensure(contract)
             for rows, columns in _filled(contract.name, size):
                 answer = {name: columns.get(name, _default(column)) for name, column in contract.columns.items()}
-                selected = ", ".join(f'{what} AS "{name}"' for name, what in answer.items())
+                selected = ", ".join(f'{expression} AS "{name}"' for name, expression in answer.items())
                 engine.execute(f"INSERT INTO {engine.name_of(contract)} SELECT {selected} FROM {rows}")
         publish_snapshot(engine, home / "serving", SERVED, {}, "benchmark")
 

@@ -74,7 +74,7 @@ def check(con: Backend, rows: list[tuple[Any, ...]], purchases: int) -> None:
     ((revenue,),) = con.raw_sql("SELECT sum(revenue_amount) FROM conversions").fetchall()
     for model in MODELS:
         sums = [(row[2], row[3]) for row in rows if row[0] == model]
-        if sum(one for one, _ in sums) != purchases or sum(one for _, one in sums) != revenue:
+        if sum(credit for credit, _ in sums) != purchases or sum(amount for _, amount in sums) != revenue:
             sys.exit(f"the credit of {model} does not add up")
     last = con.raw_sql("""
         SELECT coalesce(channel, '(none)') AS channel, count(*) FROM (
@@ -106,9 +106,9 @@ def main() -> None:
     """Parse the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--purchases", type=int, default=1_000_000)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with scratch() as folder:
-        measure(given.purchases, folder)
+        measure(arguments.purchases, folder)
 
 
 if __name__ == "__main__":

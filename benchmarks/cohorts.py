@@ -109,7 +109,7 @@ def measure(events: int, repetitions: int) -> None:
 def _results(mine: list[tuple[float, float]], others: list[tuple[float, float]], events: int) -> list[Result]:
     pairs = list(zip(mine, others, strict=True))
     wall, cpu = (median(left[n] / other[n] for left, other in pairs) for n in (0, 1))
-    wall_s, chdb_wall_s = (round(median(one for one, _ in spent), 3) for spent in (mine, others))
+    wall_s, chdb_wall_s = (round(median(run_s for run_s, _ in spent), 3) for spent in (mine, others))
     about: dict[str, object] = {"events": events, "wall_s": wall_s, "chdb_wall_s": chdb_wall_s}
     return [
         Result("cohorts by week / chDB, warm, wall", wall, "x", TARGET, about=about),
@@ -122,8 +122,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=10_000_000, help="how many events to make (10 million)")
     parser.add_argument("--repetitions", type=int, default=7, help="interleaved repetitions (7)")
-    given = parser.parse_args()
-    measure(given.events, given.repetitions)
+    arguments = parser.parse_args()
+    measure(arguments.events, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -140,11 +140,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--home", type=Path, help="a folder with a run, instead of a new one")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with scratch() as folder:
-        home = given.home or folder / "home"
-        if given.home is None:
-            fill(home, given.days)
+        home = arguments.home or folder / "home"
+        if arguments.home is None:
+            fill(home, arguments.days)
         os.environ |= {"ECOM_HOME": str(home), "ECOM_SANDBOX_UNTIL": UNTIL}
         code_location()  # so that every module is compiled
         report(code_location())

@@ -184,16 +184,16 @@ def main() -> None:
     parser.add_argument("--memory", type=int, nargs="+", default=[100_000, 10_000_000])
     parser.add_argument("--client", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--mart", nargs=2, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.mart:
-        path, count = given.mart
+    arguments = parser.parse_args()
+    if arguments.mart:
+        path, count = arguments.mart
         with duckdb.connect(path) as mart:
             mart.execute(EVENTS.format(count=count))
-    elif given.client:
-        client, path, url, ledger = given.client
+    elif arguments.client:
+        client, path, url, ledger = arguments.client
         one_client(client, Path(path), url, Path(ledger))
     else:
-        measure(given.events, given.sdk_events, given.memory)
+        measure(arguments.events, arguments.sdk_events, arguments.memory)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def insert(engine: DuckDBEngine, contract: type[Table], rows: str, columns: dict
     """Write rows into a table; columns that are not named are empty."""
     engine.ensure(contract)
     answer = {name: columns.get(name, _nothing(contract, name)) for name in contract.columns}
-    selected = ", ".join(f'{what} AS "{name}"' for name, what in answer.items())
+    selected = ", ".join(f'{expression} AS "{name}"' for name, expression in answer.items())
     engine.execute(f"INSERT INTO {engine.name_of(contract)} SELECT {selected} FROM {rows}")
 
 
@@ -100,8 +100,8 @@ def requested(engine: DuckDBEngine, home: Path) -> Iterator[tuple[str, float, fl
         times, walls = [], []
         for _ in range(3):
             begun, at = time.process_time(), time.perf_counter()
-            place = reader_of(engine, Settings(home=home))
-            answer = explain(RowsQuestion(table_named(table), parse_where([where]), column), place)
+            reader = reader_of(engine, Settings(home=home))
+            answer = explain(RowsQuestion(table_named(table), parse_where([where]), column), reader)
             times.append(time.process_time() - begun)
             walls.append(time.perf_counter() - at)
         yield f"{table}.{column}", median(times), median(walls), answer["number"]
@@ -122,9 +122,9 @@ def main() -> None:
                 if number["adds_up"] is not True:
                     sys.exit(f"{name} does not add up: {number['down']}")
                 rows = number["down"][0]["levels"][-1]["row_count"]
-                what = f"CPU time of explaining {name}, {rows:,} received rows behind it, {events:,} events"
+                title = f"CPU time of explaining {name}, {rows:,} received rows behind it, {events:,} events"
                 about = {"value_explained": number["value"], "wall_s": round(wall_s, 2)}
-                report(Result(what, cpu_s, "s", CPU_S, about=about))
+                report(Result(title, cpu_s, "s", CPU_S, about=about))
 
 
 if __name__ == "__main__":

@@ -96,15 +96,15 @@ def measure(events: int, repetitions: int) -> None:
     """Fill a table and take its rows out in both ways."""
     days = Days((FIRST,))
     with scratch() as home, running_snowflake() as port:
-        place, _, query = fresh_database(port).partition("?")
-        engine = new_engine(Settings(home=home, warehouse=f"{place}?{query}")).open()
+        address, _, query = fresh_database(port).partition("?")
+        engine = new_engine(Settings(home=home, warehouse=f"{address}?{query}")).open()
         engine.execute("CREATE SCHEMA sales")
         engine.execute(EVENTS.format(first=FIRST, rows=events))
         engine.close()
-        settings = Settings(home=home, events=f"{place}/SALES/ECOMMERCE_EVENTS?{query}")
+        settings = Settings(home=home, events=f"{address}/SALES/ECOMMERCE_EVENTS?{query}")
         noon = datetime.combine(FIRST, datetime.min.time(), UTC) + timedelta(hours=12)
         with closing(EventTable(settings, now=lambda: noon)) as table:
-            fetched, requested = (way(table, days).sort_by("event_id") for way in (batches, row_by_row))
+            fetched, requested = (method(table, days).sort_by("event_id") for method in (batches, row_by_row))
             if not fetched.equals(requested) or fetched.num_rows != events:
                 sys.exit("the two ways give different rows")
             say(f"{events} rows, equal both ways")
@@ -122,8 +122,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=300_000)
     parser.add_argument("--repetitions", type=int, default=3)
-    given = parser.parse_args()
-    measure(given.events, given.repetitions)
+    arguments = parser.parse_args()
+    measure(arguments.events, arguments.repetitions)
 
 
 if __name__ == "__main__":

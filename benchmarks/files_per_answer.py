@@ -114,11 +114,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answer", choices=ANSWERS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.answer:
+    arguments = parser.parse_args()
+    if arguments.answer:
         import ecom_assets  # noqa: PLC0415 (only the process that is watched)
 
-        files = ANSWERS[given.answer](Path(ecom_assets.__file__).parent, given.folder)
+        files = ANSWERS[arguments.answer](Path(ecom_assets.__file__).parent, arguments.folder)
         sys.setprofile(None)
         print(f"\n{json.dumps(sorted(files))}")
         return

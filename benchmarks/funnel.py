@@ -183,25 +183,25 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write every measurement as a JSON line to this file")
     parser.add_argument("--one", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(CONTENDERS[given.one](given.file)()))
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(CONTENDERS[arguments.one](arguments.file)()))
         return
-    names = list(dict.fromkeys([BASE, *given.only]))
-    file = make_events(given.events)
+    names = list(dict.fromkeys([BASE, *arguments.only]))
+    file = make_events(arguments.events)
     print(f"{file.name}: visitors per step {check_equal(file, names)}, the same from {', '.join(names)}")
     # Processes first: a child's peak memory is at least what this process held when it was started.
-    rows = processes(file, names, given.repetitions) + warm(file, names, given.repetitions)
+    rows = processes(file, names, arguments.repetitions) + warm(file, names, arguments.repetitions)
     summary = summarise(rows)
     show(summary)
-    if given.json:
+    if arguments.json:
         packages = {name: importlib.metadata.version(name) for name in ("duckdb", "chdb", "polars", "pandas", "numpy")}
         about = {
-            "events": given.events,
+            "events": arguments.events,
             "cpus": os.cpu_count(),
             "python": platform.python_version(),
         } | packages
-        given.json.write_text("".join(json.dumps(about | row) + "\n" for row in [*rows, *summary]))
+        arguments.json.write_text("".join(json.dumps(about | row) + "\n" for row in [*rows, *summary]))
 
 
 if __name__ == "__main__":

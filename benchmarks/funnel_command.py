@@ -114,7 +114,7 @@ def measure(events: int, repetitions: int) -> None:
     )
 
 
-def compare(file: Path, what: str, repetitions: int) -> None:
+def compare(file: Path, label: str, repetitions: int) -> None:
     """Both in turn; ratios are medians of pairs."""
     pairs: list[tuple[Spent, Spent]] = []
     for repetition in range(repetitions + 1):
@@ -124,7 +124,7 @@ def compare(file: Path, what: str, repetitions: int) -> None:
         if repetition:  # the first round warms the disk's cache
             pairs.append((mine, other))
     say(f"visitors per step {counts}, the same from both")
-    report(*ratios(f"funnel, ecom funnel / chDB, whole process, {what}", pairs, TARGET, "chdb"))
+    report(*ratios(f"funnel, ecom funnel / chDB, whole process, {label}", pairs, TARGET, "chdb"))
 
 
 def main() -> None:
@@ -134,13 +134,13 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--clickhouse", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.clickhouse:
-        print(json.dumps(clickhouse(given.clickhouse)))
-    elif given.make:
-        print(native(given.make), in_folders(given.make), ten_rows(given.make))
+    arguments = parser.parse_args()
+    if arguments.clickhouse:
+        print(json.dumps(clickhouse(arguments.clickhouse)))
+    elif arguments.make:
+        print(native(arguments.make), in_folders(arguments.make), ten_rows(arguments.make))
     else:
-        measure(given.events, given.repetitions)
+        measure(arguments.events, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -76,12 +76,12 @@ def growth(con: Backend, events: int, repetitions: int) -> None:
             make_timestamp(1735689600000000 + (hash(i) % {90 * DAY_S})::BIGINT * 1000000) AS event_at
         FROM range({events}) AS r(i)""")
     table = con.table("many_types", database=("temp", "main"))
-    ways: dict[str, Callable[[Funnel], Any]] = {
+    methods: dict[str, Callable[[Funnel], Any]] = {
         "kernel": lambda funnel: funnel_times(con.con, "SELECT * FROM temp.many_types", funnel),
         "expression": lambda funnel: con.to_pyarrow(funnel_levels(table, funnel).count()),
         "in full": lambda funnel: reported(con, table, funnel),
     }
-    for name, count in ways.items():
+    for name, count in methods.items():
         spent = {
             steps: clocked(partial(count, funnel), repetitions)[0]
             for steps in (5, 20)
@@ -97,11 +97,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--repetitions", type=int, default=3)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     con = connect()
     con.con.execute(f"SET threads = {os.cpu_count()}")
-    orders(con, make_events(given.events), given.repetitions)
-    growth(con, given.events // 10, given.repetitions)
+    orders(con, make_events(arguments.events), arguments.repetitions)
+    growth(con, arguments.events // 10, arguments.repetitions)
 
 
 if __name__ == "__main__":

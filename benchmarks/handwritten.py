@@ -57,11 +57,11 @@ def main() -> None:
     parser.add_argument("--size", choices=("quick", "full"), default="full")
     parser.add_argument("--repetitions", type=int, default=1)
     parser.add_argument("--write", type=Path, nargs=2, metavar=("EVENTS", "FILE"), help="only write the tables")
-    given = parser.parse_args()
-    if given.write:
-        write_tables(*given.write)
+    arguments = parser.parse_args()
+    if arguments.write:
+        write_tables(*arguments.write)
     else:
-        measure(given.size, given.repetitions)
+        measure(arguments.size, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -243,14 +243,14 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--write", nargs=3, metavar=("NAME", "EVENTS", "FILE"), help="only write the visitors")
-    given = parser.parse_args()
-    if given.write:
-        name, events, file = given.write
+    arguments = parser.parse_args()
+    if arguments.write:
+        name, events, file = arguments.write
         write_visitors(Path(events), Path(file), by_hand=name == "by_hand")
         return
-    events = make_events(given.events)
-    report(*ratios("identity: visitors / hand-written SQL", tables_of(events, given.repetitions), RATIO, "by_hand"))
-    asked = questions_of(as_received(events), given.repetitions)
+    events = make_events(arguments.events)
+    report(*ratios("identity: visitors / hand-written SQL", tables_of(events, arguments.repetitions), RATIO, "by_hand"))
+    asked = questions_of(as_received(events), arguments.repetitions)
     report(*ratios("identity: ecom funnel, stitched / user", asked, QUESTION_RATIO, "user"))
 
 

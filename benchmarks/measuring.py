@@ -77,9 +77,9 @@ def run_process(command: Sequence[str], environment: Mapping[str, str] | None = 
     return Spent(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed)
 
 
-def run_platform(*words: str, **settings: str) -> tuple[Spent, dict[str, Any]]:
+def run_platform(*arguments: str, **settings: str) -> tuple[Spent, dict[str, Any]]:
     """Return what `ecom run` cost, and its summary; a failed run or check ends the benchmark."""
-    spent = run_process([ECOM, "run", *words, "--json"], settings)
+    spent = run_process([ECOM, "run", *arguments, "--json"], settings)
     summary: dict[str, Any] = json.loads(spent.printed)
     if not summary["success"] or summary["checks"]["failed"]:
         sys.exit(f"The run failed: {summary['failures']}, {summary['checks']}")

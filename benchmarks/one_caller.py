@@ -144,21 +144,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--home", type=Path, help="a folder with a run, instead of a new one")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with scratch() as folder:
-        home = given.home or folder / "home"
-        if given.home is None:
+        home = arguments.home or folder / "home"
+        if arguments.home is None:
             run_platform(ECOM_HOME=str(home), ECOM_SANDBOX_UNTIL=UNTIL, ECOM_SANDBOX_DAYS=str(DAYS))
         with served(home) as address:
             say("the server answers")
             measured(address, 3)
-            report(*results("alone", *measured(address, given.seconds), []))
+            report(*results("alone", *measured(address, arguments.seconds), []))
             for name, patterns in ATTACKS.items():
                 answers: Queue[Answers] = SPAWN.Queue()
-                attacker = SPAWN.Process(target=attack, args=(address, body_of(patterns), given.seconds + 3, answers))
+                attacker = SPAWN.Process(
+                    target=attack, args=(address, body_of(patterns), arguments.seconds + 3, answers)
+                )
                 attacker.start()
                 time.sleep(2)
-                pages, questions = measured(address, given.seconds)
+                pages, questions = measured(address, arguments.seconds)
                 report(*results(name, pages, questions, answers.get()))
                 attacker.join()
 

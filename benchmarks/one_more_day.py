@@ -158,11 +158,11 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--identity-events", type=int, default=10_000_000, help="events of history for these rules")
     parser.add_argument("--identity-only", action="store_true", help="only compare the identity rules")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    if not given.identity_only:
-        measure(given.size, given.repetitions)
-    measure_identity(given.identity_events, given.repetitions)
+    if not arguments.identity_only:
+        measure(arguments.size, arguments.repetitions)
+    measure_identity(arguments.identity_events, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -30,9 +30,9 @@ RATIO = 1.1
 def write_day(day: date, line_count: int, folder: Path) -> None:
     """Write a day's increment: lines of random customers, items and cities, one in fifty a refund."""
     dice = random.Random(day.toordinal())  # noqa: S311 (made data)
-    place = folder / f"increment_date={day}" / "user_order_log_inc.csv"
-    place.parent.mkdir(parents=True)
-    with place.open("w", newline="", encoding="utf-8") as file:
+    path = folder / f"increment_date={day}" / "user_order_log_inc.csv"
+    path.parent.mkdir(parents=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for number in range(line_count):
@@ -101,9 +101,9 @@ def main() -> None:
     parser.add_argument("--days", type=int, nargs=2, default=(30, 360), help="days of history")
     parser.add_argument("--lines", type=int, default=5_000, help="order lines a day")
     parser.add_argument("--repetitions", type=int, default=3)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    measure(tuple(given.days), given.lines, given.repetitions)
+    measure(tuple(arguments.days), arguments.lines, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -95,11 +95,11 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=2_000)
     parser.add_argument("--sample", type=int, default=100, help="pages that are fetched one at a time")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.serve:
-        serve(given.pages)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        serve(arguments.pages)
     else:
-        measure(given.pages, given.sample)
+        measure(arguments.pages, arguments.sample)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,6 @@ def _agrees(fragments: pd.DataFrame, sessions: pd.DataFrame, engagement: pd.Data
     _hold("DAU <= WAU <= MAU", bool(grows.all()))
 
 
-def _hold(claim: str, holds: bool) -> None:  # noqa: FBT001 (a claim and whether it holds)
+def _hold(condition: str, holds: bool) -> None:  # noqa: FBT001 (a condition and whether it holds)
     if not holds:
-        raise SystemExit(f"This does not hold: {claim}")
+        raise SystemExit(f"This does not hold: {condition}")

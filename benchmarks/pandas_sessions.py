@@ -46,11 +46,11 @@ def _ties_by_id(
     tied = np.zeros(len(order), bool)
     tied[1:] |= same
     tied[:-1] |= same
-    places = np.flatnonzero(tied)
-    if not len(places):
+    positions = np.flatnonzero(tied)
+    if not len(positions):
         return order
-    rows = pd.DataFrame({"who": who[places], "at": at[places], "id": ids.take(order[places]).to_numpy()})
-    order[places] = order[places][rows.sort_values(["who", "at", "id"]).index.to_numpy()]
+    rows = pd.DataFrame({"who": who[positions], "at": at[positions], "id": ids.take(order[positions]).to_numpy()})
+    order[positions] = order[positions][rows.sort_values(["who", "at", "id"]).index.to_numpy()]
     return order
 
 

@@ -84,13 +84,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", choices=PEAK_MB, default="full")
     parser.add_argument("--repetitions", type=int, default=1)
-    given = parser.parse_args()
-    needs_mb, free_mb = NEEDS_MB[given.size], available_mb()
+    arguments = parser.parse_args()
+    needs_mb, free_mb = NEEDS_MB[arguments.size], available_mb()
     if free_mb < needs_mb:
         say(f"pandas is left out: it needs {needs_mb:,} MB, and {free_mb:,.0f} MB are free.")
-        measure_alone(given.size)
+        measure_alone(arguments.size)
     else:
-        measure(given.size, given.repetitions)
+        measure(arguments.size, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ def with_pandas(source: DuckDBEngine, target: PostgresEngine, url: str, rows: in
 
     took_s = seconds(write)
     database.dispose()
-    there = target.table(PandasEvents).order_by("event_at").to_pyarrow()
-    if not there.equals(some.to_pyarrow().cast(there.schema)):
+    written = target.table(PandasEvents).order_by("event_at").to_pyarrow()
+    if not written.equals(some.to_pyarrow().cast(written.schema)):
         sys.exit("pandas wrote other rows than it was given")
     return took_s
 
@@ -152,8 +152,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, nargs=2, default=[9, 91], help="days of the short and the long history")
     parser.add_argument("--peer-rows", type=int, default=20_000, help="rows that pandas writes")
     parser.add_argument("--repetitions", type=int, default=5)
-    given = parser.parse_args()
-    measure(given.days, given.peer_rows, given.repetitions)
+    arguments = parser.parse_args()
+    measure(arguments.days, arguments.peer_rows, arguments.repetitions)
 
 
 if __name__ == "__main__":

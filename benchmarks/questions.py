@@ -102,7 +102,7 @@ def _cells_of_theirs(rows: Iterable[list[Any]]) -> Numbers:
 def _parts(answers: list[Rows]) -> Numbers:
     values = {row[1] for row in answers[0]}
     return {
-        value: _cells_of_theirs([first, n, count] for first, one, n, count in answers[0] if one == value)
+        value: _cells_of_theirs([first, n, count] for first, row_value, n, count in answers[0] if row_value == value)
         for value in values
     }
 
@@ -115,8 +115,8 @@ def _paths(answer: Answer) -> Numbers:
 
 def _paths_of_theirs(answers: list[Rows]) -> Numbers:
     _, top, ((sessions, converted),), steps = answers
-    known = {f"{first} > {then}": int(n) for first, then, n in steps}
-    return {"sessions": [int(sessions), int(converted)], "top": [[path, int(n)] for path, n in top], "steps": known}
+    counts = {f"{first} > {then}": int(n) for first, then, n in steps}
+    return {"sessions": [int(sessions), int(converted)], "top": [[path, int(n)] for path, n in top], "steps": counts}
 
 
 def _odds(answer: Answer) -> Numbers:
@@ -126,8 +126,8 @@ def _odds(answer: Answer) -> Numbers:
 
 def _odds_of_theirs(answers: list[Rows]) -> Numbers:
     *_, ((converted, entered),), rows = answers
-    known = {kind: [int(one), int(other)] for kind, one, other in rows}
-    return {"converted": int(converted), "others": int(entered) - int(converted), **known}
+    counts = {kind: [int(converted_count), int(other_count)] for kind, converted_count, other_count in rows}
+    return {"converted": int(converted), "others": int(entered) - int(converted), **counts}
 
 
 def _variants(rows: Iterable[tuple[str, int, int, float]]) -> Numbers:
@@ -149,7 +149,7 @@ def _lines(answer: Answer) -> Numbers:
 
 def _lines_of_theirs(answers: list[Rows]) -> Numbers:
     values = {row[0] for row in answers[0]}
-    return {value: _present((day, n) for one, day, n in answers[0] if one == value) for value in values}
+    return {value: _present((day, n) for row_value, day, n in answers[0] if row_value == value) for value in values}
 
 
 def _units(answer: Answer) -> Numbers:
@@ -255,20 +255,22 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, help="these questions")
     parser.add_argument("--clickhouse", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.clickhouse:
-        ask_clickhouse(given.clickhouse, given.file)
+    arguments = parser.parse_args()
+    if arguments.clickhouse:
+        ask_clickhouse(arguments.clickhouse, arguments.file)
         return
     maker = Path(__file__).with_name("question_data.py")
-    file = Path(run_process([sys.executable, str(maker), str(given.events)]).printed.splitlines()[-1])
+    file = Path(run_process([sys.executable, str(maker), str(arguments.events)]).printed.splitlines()[-1])
     spent: dict[str, list[tuple[Spent, Spent]]] = {}
     with scratch() as folder:
-        for name in given.only or QUESTIONS:
-            spent[name] = measure(name, file, folder, given.repetitions)
+        for name in arguments.only or QUESTIONS:
+            spent[name] = measure(name, file, folder, arguments.repetitions)
     for by_property, by_column in PROPERTIES.items():
         if by_property in spent and by_column in spent:
             pairs = zip(spent[by_property], spent[by_column], strict=True)
-            ratio = median(one.cpu_s / other.cpu_s for (one, _), (other, _) in pairs)
+            ratio = median(
+                property_spent.cpu_s / column_spent.cpu_s for (property_spent, _), (column_spent, _) in pairs
+            )
             report(Result(f"questions, {by_property} / where column, CPU", ratio, "x", TARGET_PROPERTY))
 
 

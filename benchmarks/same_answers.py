@@ -77,8 +77,8 @@ def make_shop(shop: Path) -> None:
         if (REAL_FILES / name).exists():
             shutil.copy(REAL_FILES / name, files / name.replace("_2019_10_01", ""))
     environment = {**os.environ, **settings_of(shop, shop / "home"), "ECOM_SANDBOX_DAYS": OPENED}
-    words = ("sandbox", "data", "--days", "20", "--visitors", "150", "--out", str(files / "sandbox"))
-    subprocess.run([*ECOM, *words], env=environment, check=True, stdout=subprocess.DEVNULL)
+    arguments = ("sandbox", "data", "--days", "20", "--visitors", "150", "--out", str(files / "sandbox"))
+    subprocess.run([*ECOM, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL)
     one_file(files)
     subprocess.run([*ECOM, "run"], env=environment, check=True, stdout=subprocess.DEVNULL)
     list_addresses(shop)
@@ -155,14 +155,16 @@ def routes() -> Iterator[str]:
         if "get" not in methods or path.endswith("/metrics"):
             continue
         parameters = [(row["name"], values_of(row), row["in"]) for row in methods["get"].get("parameters", ())]
-        places = [path]
-        for name, values, place in parameters:
-            if place == "path":
-                places = [path.replace(f"{{{name}}}", value) for path in places for value in values]
-        in_query = [f"{name}={value}" for name, values, place in parameters if place == "query" for value in values]
+        addresses = [path]
+        for name, values, location in parameters:
+            if location == "path":
+                addresses = [path.replace(f"{{{name}}}", value) for path in addresses for value in values]
+        in_query = [
+            f"{name}={value}" for name, values, location in parameters if location == "query" for value in values
+        ]
         days = "start_date=2026-01-20&end_date=2026-01-22"
         more = [days, f"{days}&limit=2&offset=1", "format=csv&limit=2"] if in_query else []
-        yield from (f"{place}?{query}".rstrip("?") for place in places for query in ["", *more, *in_query])
+        yield from (f"{address}?{query}".rstrip("?") for address in addresses for query in ["", *more, *in_query])
 
 
 def values_of(parameter: dict[str, Any]) -> list[str]:
@@ -199,30 +201,30 @@ def commands(subject: str) -> Iterator[Asked]:
     asked = SUBJECTS[subject]
     first, shop = asked["first"], QUESTIONS["files"]["shop"]
     events = "definitions" in asked
-    for name, words in QUESTIONS["files"].items():
+    for name, source in QUESTIONS["files"].items():
         plain = first
         for ours, theirs in QUESTIONS["real_types"].items() if name == "real" else ():
             plain = plain.replace(ours, theirs)
-        whole = f"{subject} {words} {plain}"
+        whole = f"{subject} {source} {plain}"
         yield from both(whole) if name in {"four", "shop"} else [command(f"{whole} --json")]
-    for words in [*lines(asked["options"]), *(lines(QUESTIONS["days"]) if events else ())]:
-        whole = f"{subject} {'' if '--orders' in words else shop} {options(first, words)}"
-        yield from [command(f"{whole} --json")] if DRAWN_ALIKE.search(words) else both(whole)
-    for words in [*lines(asked["wrong"]), *(lines(QUESTIONS["wrong"]) if events else ())]:
-        yield command(f"{subject} {QUESTIONS['files']['four']} {options(first, words)}")
+    for line in [*lines(asked["options"]), *(lines(QUESTIONS["days"]) if events else ())]:
+        whole = f"{subject} {'' if '--orders' in line else shop} {options(first, line)}"
+        yield from [command(f"{whole} --json")] if DRAWN_ALIKE.search(line) else both(whole)
+    for line in [*lines(asked["wrong"]), *(lines(QUESTIONS["wrong"]) if events else ())]:
+        yield command(f"{subject} {QUESTIONS['files']['four']} {options(first, line)}")
     for n, definition in enumerate(asked.get("definitions", ())):
         Path(f"{subject}{n}.yaml").write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
         yield command(f"{subject} {shop} --definition {subject}{n}.yaml --json")
     if events:
         Path(f"{subject}.json").write_text(json.dumps(asked["definitions"][1]), encoding="utf-8")
         yield command(f"{subject} {shop} --definition {subject}.json --last 7d --segment buyers")
-    yield from (command(f"{subject} {words}") for words in ("--help", first, "--events broken.csv"))
+    yield from (command(f"{subject} {arguments}") for arguments in ("--help", first, "--events broken.csv"))
 
 
-def options(first: str, words: str) -> str:
-    """Return the words of a question: those of the first one, unless it gives them otherwise or in a file."""
-    taken = "--definition" in words or (first and first.split(maxsplit=1)[0] in words.split())
-    return words if taken else f"{first} {words}"
+def options(first: str, arguments: str) -> str:
+    """Return a question's arguments after those of the first question, unless it sets them otherwise or in a file."""
+    taken = "--definition" in arguments or (first and first.split(maxsplit=1)[0] in arguments.split())
+    return arguments if taken else f"{first} {arguments}"
 
 
 def lines(text: str) -> list[str]:
@@ -230,14 +232,14 @@ def lines(text: str) -> list[str]:
     return [part for line in text.splitlines() for part in re.split(r" ;\s+", line.strip()) if part]
 
 
-def both(words: str) -> Iterator[Asked]:
+def both(arguments: str) -> Iterator[Asked]:
     """Yield a question as text and as JSON."""
-    yield from (command(words), command(f"{words} --json"))
+    yield from (command(arguments), command(f"{arguments} --json"))
 
 
 def platform() -> Iterator[Asked]:
     """Yield the questions of commands over the published shop."""
-    yield from (command(words) for words in lines(QUESTIONS["platform"]))
+    yield from (command(line) for line in lines(QUESTIONS["platform"]))
 
 
 def gets(addresses: list[str]) -> Iterator[Asked]:
@@ -253,7 +255,7 @@ def posts(subject: str) -> Iterator[Asked]:
     whole = asked["definitions"][0]
     for query in ("format=csv", "fields=numbers", "explain=true", "limit=1&offset=1", "limit=0", "nonsense=1"):
         yield request("POST", f"{path}?{query}", whole)
-    yield from (request("POST", f"/v1/analytics/{one}", body) for one, body in asked.get("posts", ()))
+    yield from (request("POST", f"/v1/analytics/{route}", body) for route, body in asked.get("posts", ()))
     yield from (request("GET", f"/dashboard/{asked['page']}?{query}") for query in lines(asked["pages"]))
 
 
@@ -264,7 +266,7 @@ def documents() -> Iterator[Asked]:
         from ecom_assets.api.mcp.tools import questions_of
 
         found = questions_of(client().get("/openapi.json").json()).values()
-        return {one.name: [one.method, one.path, one.description, one.input_schema] for one in found}
+        return {tool.name: [tool.method, tool.path, tool.description, tool.input_schema] for tool in found}
 
     yield request("GET", "/openapi.json")
     yield "tools for assistants", tools
@@ -278,18 +280,18 @@ def subject_of(address: str) -> str:
 # How it is asked.
 
 
-def command(words: str) -> Asked:
+def command(arguments: str) -> Asked:
     """Return a question by a command, in this process."""
-    return f"ecom {' '.join(words.split())}", partial(run_command, shlex.split(words))
+    return f"ecom {' '.join(arguments.split())}", partial(run_command, shlex.split(arguments))
 
 
-def run_command(words: list[str]) -> Answer:
+def run_command(arguments: list[str]) -> Answer:
     """Return what a command prints, what it writes and how it ends."""
     from ecom_assets.cli import command as run
 
     out, err, environment, before = StringIO(), StringIO(), dict(os.environ), {*Path().iterdir()}
     exit_code: object = 0
-    sys.argv = ["ecom", *words]
+    sys.argv = ["ecom", *arguments]
     with redirect_stdout(out), redirect_stderr(err):
         try:
             run()
@@ -412,45 +414,47 @@ def compare(before: Path, after: Path, *, numbers: bool, only: str | None) -> in
         )
         found = [f"! not in {missing[0]}"] if missing else [*differences(old, new, "", numbers=numbers)]
         if found:
-            pattern = tuple(dict.fromkeys(re.sub(r"\[\d+\]", "[]", one.partition(": ")[0]) for one in found))
+            pattern = tuple(dict.fromkeys(re.sub(r"\[\d+\]", "[]", line.partition(": ")[0]) for line in found))
             same[str(path.parent), *pattern].append(((old or new)["asked"], found))
     for (folder, *_), answers in same.items():
         print(f"\n{folder}: " + "\n  and ".join(asked for asked, _ in answers[:SHOWN]), end="")
         print(f"\n  and {len(answers) - SHOWN} more" if len(answers) > SHOWN else "")
         found = answers[0][1]
-        print("\n".join(f"    {one}" for one in found[:MOST]), f"    … {len(found) - MOST} more" * (len(found) > MOST))
+        print(
+            "\n".join(f"    {line}" for line in found[:MOST]), f"    … {len(found) - MOST} more" * (len(found) > MOST)
+        )
     wrong = sum(map(len, same.values()))
     print(f"\n{wrong} of {len(paths)} answers differ." if wrong else f"All {len(paths)} answers are the same.")
     return wrong
 
 
-def differences(old: object, new: object, place: str, *, numbers: bool) -> Iterator[str]:
+def differences(old: object, new: object, path: str, *, numbers: bool) -> Iterator[str]:
     """Yield how two values differ, a line each: `+` a new key, `-` one that went, `~` another value."""
     if isinstance(old, dict) and isinstance(new, dict):
-        yield from (f"- {place}.{key}: {shown(old[key])}" for key in old if key not in new)
-        yield from (f"+ {place}.{key}: {shown(new[key])}" for key in new if key not in old and not numbers)
+        yield from (f"- {path}.{key}: {shown(old[key])}" for key in old if key not in new)
+        yield from (f"+ {path}.{key}: {shown(new[key])}" for key in new if key not in old and not numbers)
         for key in old.keys() & new.keys():
-            yield from differences(old[key], new[key], f"{place}.{key}", numbers=numbers)
+            yield from differences(old[key], new[key], f"{path}.{key}", numbers=numbers)
     elif is_text(old) and is_text(new):
         changed = [*difflib.unified_diff(unfolded(old), unfolded(new), n=0, lineterm="")][2:]
-        yield from (f"{place}: {shown(line)}" for line in changed if not line.startswith("@@"))
+        yield from (f"{path}: {shown(line)}" for line in changed if not line.startswith("@@"))
     elif isinstance(old, list) and isinstance(new, list):
         if len(old) != len(new):
-            yield f"~ {place}: {len(old)} → {len(new)} elements"
-        for n, (one, other) in enumerate(zip(old, new, strict=False)):
-            yield from differences(one, other, f"{place}[{n}]", numbers=numbers)
+            yield f"~ {path}: {len(old)} → {len(new)} elements"
+        for n, (old_item, new_item) in enumerate(zip(old, new, strict=False)):
+            yield from differences(old_item, new_item, f"{path}[{n}]", numbers=numbers)
     elif not (old == new or (isinstance(old, float) and isinstance(new, float) and math.isclose(old, new))):
-        yield f"~ {place}: {shown(old)} → {shown(new)}"
+        yield f"~ {path}: {shown(old)} → {shown(new)}"
 
 
 def unfolded(text: list[str]) -> list[str]:
     """Return a text with the lines of the documents that its links contain."""
-    return [line for one in text for line in unquote(one).splitlines()]
+    return [line for quoted in text for line in unquote(quoted).splitlines()]
 
 
 def is_text(value: object) -> TypeGuard[list[str]]:
     """Return whether a value is a text by line."""
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list) and all(isinstance(line, str) for line in value)
 
 
 def shown(value: object) -> str:
@@ -471,13 +475,15 @@ def main() -> None:
     comparing.add_argument("before", type=Path)
     comparing.add_argument("after", type=Path)
     comparing.add_argument("--numbers", action="store_true", help="leave keys of JSON out that were added")
-    for one in (recording, comparing):
-        one.add_argument("--only", help="a subject, such as funnel, or commands, questions, routes or pages")
-    given = parser.parse_args()
-    if given.what == "record":
-        record(given.folder.resolve(), given.shop.resolve(), given.only, given.jobs, more=given.more)
+    for subparser in (recording, comparing):
+        subparser.add_argument("--only", help="a subject, such as funnel, or commands, questions, routes or pages")
+    arguments = parser.parse_args()
+    if arguments.what == "record":
+        record(
+            arguments.folder.resolve(), arguments.shop.resolve(), arguments.only, arguments.jobs, more=arguments.more
+        )
     else:
-        sys.exit(compare(given.before, given.after, numbers=given.numbers, only=given.only) > 0)
+        sys.exit(compare(arguments.before, arguments.after, numbers=arguments.numbers, only=arguments.only) > 0)
 
 
 if __name__ == "__main__":

@@ -78,11 +78,11 @@ def _hashes(table: str, columns: str) -> str:
 def _parts(columns: str) -> list[str]:
     """Split at the commas outside of brackets."""
     parts, depth, start = [], 0, 0
-    for place, sign in enumerate(columns):
+    for position, sign in enumerate(columns):
         depth += (sign == "(") - (sign == ")")
         if sign == "," and not depth:
-            parts.append(columns[start:place].strip())
-            start = place + 1
+            parts.append(columns[start:position].strip())
+            start = position + 1
     return [*parts, columns[start:].strip()]
 
 

@@ -54,8 +54,8 @@ def address(engine: str, folder: Path) -> Iterator[str]:
 
 def run(url: str, events: Path, home: Path, conf: Mapping[str, str], select: str) -> tuple[Spent, dict[str, Any]]:
     """One run over all days: what it cost, and its summary."""
-    words = ["--events", str(events), *(["--select", select] if select else [])]
-    return run_platform(*words, ECOM_HOME=str(home), ECOM_WAREHOUSE=url, **conf)
+    arguments = ["--events", str(events), *(["--select", select] if select else [])]
+    return run_platform(*arguments, ECOM_HOME=str(home), ECOM_WAREHOUSE=url, **conf)
 
 
 def stages(home: Path, run_id: str, clock: "TreeClock") -> Stages:
@@ -64,9 +64,9 @@ def stages(home: Path, run_id: str, clock: "TreeClock") -> Stages:
     actual: Stages = defaultdict(lambda: {"tables": 0, "rows": 0, "write_cpu_s": 0.0, "check_cpu_s": 0.0})
     with dg.DagsterInstance.get() as instance:
         for step in instance.get_run_step_stats(run_id):
-            stage, what = _stage(step.step_key)
+            stage, counter = _stage(step.step_key)
             if stage and step.start_time and step.end_time:
-                actual[stage][what] += clock.between(step.start_time, step.end_time)
+                actual[stage][counter] += clock.between(step.start_time, step.end_time)
         for key, stage in STAGE_OF.items():
             made = instance.get_latest_materialization_event(key)
             if made is None or made.asset_materialization is None:
@@ -118,10 +118,10 @@ class TreeClock(threading.Thread):
     def _cpu_s(self) -> float:
         roots = {os.getpid(), *(int(file.read_text().split()[0]) for file in self._folder.glob("pg/postmaster.pid"))}
         parents, ticks = {}, {}
-        for place in Path("/proc").glob("[0-9]*"):
+        for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                fields = (place / "stat").read_text().rpartition(")")[2].split()
-                parents[int(place.name)], ticks[int(place.name)] = int(fields[1]), sum(map(int, fields[11:15]))
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                parents[int(process.name)], ticks[int(process.name)] = int(fields[1]), sum(map(int, fields[11:15]))
         del ticks[os.getpid()]  # what it takes to look
         return sum(ticks[pid] for pid in ticks if _is_below(pid, roots, parents)) / os.sysconf("SC_CLK_TCK")
 
@@ -181,9 +181,9 @@ def main() -> None:
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--size", choices=VISITORS, default="full")
     parser.add_argument("--main", action="store_true", help="clean events, sessions and the daily funnel only")
-    given = parser.parse_args()
-    for engine in given.engines:
-        measure(engine, given.size, MAIN if given.main else "")
+    arguments = parser.parse_args()
+    for engine in arguments.engines:
+        measure(engine, arguments.size, MAIN if arguments.main else "")
 
 
 if __name__ == "__main__":

@@ -103,8 +103,8 @@ def measure(file: Path, repetitions: int) -> None:
     about: dict[str, object] = {**costs(mine)}
     for name, spent in others.items():
         about |= {f"{name}_{key}": value for key, value in costs(spent).items()}
-    wall = median(one.wall_s / min(other.wall_s for other in others.values()) for one, others in rounds)
-    cpu = median(one.cpu_s / min(other.cpu_s for other in others.values()) for one, others in rounds)
+    wall = median(own_spent.wall_s / min(other.wall_s for other in others.values()) for own_spent, others in rounds)
+    cpu = median(own_spent.cpu_s / min(other.cpu_s for other in others.values()) for own_spent, others in rounds)
     report(
         Result("sessions from files / better of chDB and polars, wall", wall, "x", TARGET, about=about),
         Result("sessions from files / better of chDB and polars, CPU", cpu, "x", about=about),
@@ -118,13 +118,14 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--rival", choices=RIVALS, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.rival:
-        print(json.dumps(RIVALS[given.rival](given.file)))
+    arguments = parser.parse_args()
+    if arguments.rival:
+        print(json.dumps(RIVALS[arguments.rival](arguments.file)))
         return
     maker = Path(__file__).with_name("question_data.py")
     measure(
-        Path(run_process([sys.executable, str(maker), str(given.events)]).printed.splitlines()[-1]), given.repetitions
+        Path(run_process([sys.executable, str(maker), str(arguments.events)]).printed.splitlines()[-1]),
+        arguments.repetitions,
     )
 
 

@@ -89,7 +89,7 @@ def _kind(statement: str) -> str:
     if "information_schema" in statement.lower():
         return "definitions"
     return next(
-        (name for name, words in KINDS.items() if re.match(rf"\s*({words})\b", statement, re.IGNORECASE)), "other"
+        (name for name, pattern in KINDS.items() if re.match(rf"\s*({pattern})\b", statement, re.IGNORECASE)), "other"
     )
 
 
@@ -153,9 +153,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=3)
     parser.add_argument("--visitors", type=int, default=60)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    measure(given.days, given.visitors)
+    measure(arguments.days, arguments.visitors)
 
 
 if __name__ == "__main__":

@@ -158,11 +158,11 @@ def paths_table() -> str:
     described = build_app(Settings()).openapi()["paths"]
     lines = ["| path | answers | parameters beside `format`, `fields` and `explain` |", "| --- | --- | --- |"]
     for path, methods in described.items():
-        for method, one in methods.items():
-            given = [parameter["name"] for parameter in one.get("parameters", [])]
-            names = [f"`{name}`" for name in given if name not in {"format", "fields", "explain"}]
-            parameters = ", ".join([*(["a definition"] if "requestBody" in one else []), *names])
-            lines.append(f"| `{method.upper()} {path.removeprefix('/v1')}` | {one['summary']} | {parameters} |")
+        for method, operation in methods.items():
+            parameter_names = [parameter["name"] for parameter in operation.get("parameters", [])]
+            names = [f"`{name}`" for name in parameter_names if name not in {"format", "fields", "explain"}]
+            parameters = ", ".join([*(["a definition"] if "requestBody" in operation else []), *names])
+            lines.append(f"| `{method.upper()} {path.removeprefix('/v1')}` | {operation['summary']} | {parameters} |")
     return "\n".join(lines) + "\n"
 
 

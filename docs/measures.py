@@ -41,6 +41,6 @@ def _counted(declared: type, measure: Column) -> str:
     if not isinstance(of, Aggregate):
         part, whole = (measures_of(declared)[name].label for name in (of.part, of.whole))
         return f"{'1 less ' if of.is_rest else ''}{part} ÷ {whole}"
-    what = "rows" if not of.column else f"{'sum' if of.is_sum else 'different values'} of `{of.column}`"
+    counted = "rows" if not of.column else f"{'sum' if of.is_sum else 'different values'} of `{of.column}`"
     where = " and ".join(f"`{name}`" if value is True else f"`{name}` is {value}" for name, value in of.where.items())
-    return f"{'minus the ' if of.sign == -1 else ''}{what}{f' where {where}' if where else ''}"
+    return f"{'minus the ' if of.sign == -1 else ''}{counted}{f' where {where}' if where else ''}"

@@ -207,7 +207,7 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
     Order tables are left out if there are only events. Where orders were loaded earlier, a run over events leaves the
     order lines as they are, and computes what is built on both.
     """
-    given, known = given_sources(settings), known_sources(settings)
+    current_sources, all_sources = given_sources(settings), known_sources(settings)
     needed: list[tuple[Sequence[TableAsset], set[str]]] = [
         (event_assets(settings), {EVENTS}),
         (SALES_ASSETS, {ORDERS}),
@@ -215,11 +215,11 @@ def without_source(settings: Settings) -> set[dg.AssetKey]:
         (CUSTOMER_ASSETS, {CUSTOMERS}),
         (RECONCILIATION_ASSETS, {EVENTS, ORDERS}),
     ]
-    empty = {asset.key for assets, sources in needed if not sources <= known for asset in assets}
+    empty = {asset.key for assets, sources in needed if not sources <= all_sources for asset in assets}
     empty |= set() if settings.visitor_segments else {asset.key for asset in SEGMENT_ASSETS}
     empty |= set() if has_report(settings) else {asset.key for asset in REPORT_ASSETS}
-    unmoved = {key for key, sources in sources_of(settings).items() if sources and not sources & given}
-    exports = unset_exports(settings, has_events=EVENTS in given, has_customers=CUSTOMERS in known)
+    unmoved = {key for key, sources in sources_of(settings).items() if sources and not sources & current_sources}
+    exports = unset_exports(settings, has_events=EVENTS in current_sources, has_customers=CUSTOMERS in all_sources)
     return {*empty, *unmoved, *exports}
 
 
@@ -238,7 +238,7 @@ def jobs(settings: Settings) -> list[Any]:
     skipped, lands = without_source(settings), _lands_files(settings)
     entrances = {EVENTS: raw_events, ORDERS: raw_user_order_log, CUSTOMERS: raw_customers, STOCK: raw_stock}
     left_out = {*skipped, *(AUTOMATED - unpublished(settings))}
-    there = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
+    present = {name: asset.key for name, asset in entrances.items() if asset.key not in skipped}
     # If there are orders, segments and value are computed from them, so the events job leaves them out.
     of_orders = {asset.key for asset in VALUE_ASSETS} if ORDERS in known_sources(settings) else set()
     return [
@@ -248,7 +248,7 @@ def jobs(settings: Settings) -> list[Any]:
         *([report_job(settings)] if settings.report_email else []),
         watch_job(settings),
         board_job(settings),
-        *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in there.items()),
+        *(source_job(name, key, left_out | (of_orders if name == EVENTS else set())) for name, key in present.items()),
     ]
 
 

@@ -8,7 +8,7 @@ from ecom_assets.errors import SettingError
 
 
 @contextmanager
-def packages_of(extra: str, what: str) -> Iterator[None]:
+def packages_of(extra: str, feature: str) -> Iterator[None]:
     """Turn a failed import inside the block into an error that says how to install the extra.
 
     Raises:
@@ -20,6 +20,6 @@ def packages_of(extra: str, what: str) -> Iterator[None]:
         if str(error.name).startswith("ecom_assets"):
             raise
         raise SettingError(
-            f"{what} needs packages that are not installed ({error.name} is missing); in the checkout, run "
+            f"{feature} needs packages that are not installed ({error.name} is missing); in the checkout, run "
             f"{sys.executable} -m pip install -e '.[{extra}]'."
         ) from error

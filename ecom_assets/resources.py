@@ -112,8 +112,10 @@ def _source(
     """
 
     def source(context: dg.InitResourceContext) -> object:
-        there = getattr(context.resources, api).applied_to(settings)
-        return source_of(*([context.resources.warehouse.file_reader(there)] if reads_files else []), there)
+        source_settings = getattr(context.resources, api).applied_to(settings)
+        return source_of(
+            *([context.resources.warehouse.file_reader(source_settings)] if reads_files else []), source_settings
+        )
 
     needed = {api, "warehouse"} if reads_files else {api}
     return dg.ResourceDefinition(source, required_resource_keys=needed, description=description)
@@ -140,8 +142,8 @@ def delivery_resource(settings: Settings, *, retry_rejected: bool = False) -> dg
 
     @dg.resource(required_resource_keys=set(TOOLS), description="What is delivered to, and what was delivered.")
     def delivery_context(context: dg.InitResourceContext) -> Iterator[DeliveryContext]:
-        there = with_services(settings, {tool: getattr(context.resources, tool) for tool in TOOLS})
-        with closing(delivery_context_of(there, retry_rejected=retry_rejected)) as opened:
+        delivery_settings = with_services(settings, {tool: getattr(context.resources, tool) for tool in TOOLS})
+        with closing(delivery_context_of(delivery_settings, retry_rejected=retry_rejected)) as opened:
             yield opened
 
     return delivery_context

@@ -129,8 +129,8 @@ class SandboxCustomers(_SandboxSource):
         with CustomerService(customers_of(folder).records, faults=bad_customer_day()) as service:
             # The service has another port each time, so its stored responses would never be used again.
             with TemporaryDirectory() as home:
-                there = {"customer_api_url": service.api_url, "customer_api_key": SecretStr(service.key)}
-                fetched = fetch_customers(self.settings_with(**there, home=Path(home)))
+                service_settings = {"customer_api_url": service.api_url, "customer_api_key": SecretStr(service.key)}
+                fetched = fetch_customers(self.settings_with(**service_settings, home=Path(home)))
             return customers_received(fetched, today, SANDBOX)
 
 
@@ -199,8 +199,8 @@ def sandbox_destinations(settings: Settings) -> Iterator[Mapping[str, Destinatio
             name: SecretStr(value) if name in SECRETS else value for name, value in receivers.settings().items()
         }
         patient = {"delivery_retry_base_s": RETRY_S, "delivery_pause_s": RETRY_S, **dict.fromkeys(RATES, 0.0)}
-        there = settings.model_copy(update={**addresses, **patient})
-        with opened_destinations(there, SANDBOX_ACCOUNT) as opened:
+        receiver_settings = settings.model_copy(update={**addresses, **patient})
+        with opened_destinations(receiver_settings, SANDBOX_ACCOUNT) as opened:
             yield opened
 
 

@@ -21,12 +21,12 @@ def main(file: Path) -> str:
     """Write the list that a file has, and return what changed."""
     rows = read(file.read_text(encoding="utf-8-sig"))
     with TARGET.open(encoding="utf-8", newline="") as before:
-        known = {row["source"]: row["source_category"] for row in csv.DictReader(before)}
+        earlier = {row["source"]: row["source_category"] for row in csv.DictReader(before)}
     with TARGET.open("w", encoding="utf-8", newline="") as target:
         writer = csv.writer(target, lineterminator="\n")
         writer.writerows([("source", "source_category"), *sorted(rows.items())])
-    added, removed = sorted(rows.keys() - known.keys()), sorted(known.keys() - rows.keys())
-    moved = sorted(source for source in rows.keys() & known.keys() if rows[source] != known[source])
+    added, removed = sorted(rows.keys() - earlier.keys()), sorted(earlier.keys() - rows.keys())
+    moved = sorted(source for source in rows.keys() & earlier.keys() if rows[source] != earlier[source])
     return f"{len(rows)} sources; added: {added}; removed: {removed}; in another category: {moved}"
 
 

@@ -96,7 +96,7 @@ def region_rows(cities: list[dict[str, Any]], regions: dict[str, str]) -> Iterat
     listed: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, claims in clear.items():
         # A name that is not clear within a country stands for none of its regions, but still for its people.
-        everywhere = {place: one for by_name in by_country.values() for place, one in by_name.get(name, {}).items()}
+        everywhere = {place: rank for by_name in by_country.values() for place, rank in by_name.get(name, {}).items()}
         alone = clear_one(everywhere, CLEAR_ALONE)
         for place in claims:
             is_known = place == alone and everywhere[place][1] >= LARGE

@@ -153,11 +153,11 @@ class RequestContext:
 
         Sources without data do not shorten the range.
         """
-        known = known_days(self.reading, sources)
+        days_by_source = known_days(self.reading, sources)
         period = Period.from_range(
-            self._newest(known), parameters.time_range, parameters.start_date, parameters.end_date
+            self._newest(days_by_source), parameters.time_range, parameters.start_date, parameters.end_date
         )
-        return replace(period, known=known)
+        return replace(period, known=days_by_source)
 
     def answer(
         self,
@@ -189,15 +189,15 @@ class RequestContext:
         return range_of(period, self.reading.timezone, self.reading.published.published_at)
 
     def _as_of(self, source: Source) -> dict[str, Any]:
-        known = known_days(self.reading, [source])
-        newest = self._newest(known)
-        state = self._range(Period("custom", newest, newest, known))
+        days_by_source = known_days(self.reading, [source])
+        newest = self._newest(days_by_source)
+        state = self._range(Period("custom", newest, newest, days_by_source))
         state["sources"] = {name: days | dict.fromkeys(OF_PREVIOUS) for name, days in state["sources"].items()}
         return state | dict.fromkeys(("time_range", "previous_start_date", "previous_end_date", *OF_PREVIOUS))
 
-    def _newest(self, known: Mapping[str, KnownDays]) -> date:
+    def _newest(self, days_by_source: Mapping[str, KnownDays]) -> date:
         """Return the newest day that is known in all sources that have data."""
-        return min((days.last for days in known.values() if days.last), default=self.reading.newest_date)
+        return min((days.last for days in days_by_source.values() if days.last), default=self.reading.newest_date)
 
     def explained(self) -> dict[str, Any]:
         """Return the SQL of the request so far, and the runs and versions of its tables."""
@@ -244,11 +244,11 @@ def _etag(request: Request, reading: StoreReading) -> str:
     """
     parameters = sorted(request.query_params.multi_items())
     published = reading.published
-    known = sorted(
+    source_days = sorted(
         (source, days.first, days.last, days.held, sorted(days.unknown), days.missing)
         for source, days in published.known.items()
     )
-    state = [VERSION, published.data_version, reading.newest_date, known, reading.currency, reading.timezone]
+    state = [VERSION, published.data_version, reading.newest_date, source_days, reading.currency, reading.timezone]
     if "explain" in request.query_params:
         state.append(published.published_at)
     identity = repr([request.url.path.removeprefix(VERSION_PREFIX), parameters, state])

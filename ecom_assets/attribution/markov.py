@@ -82,10 +82,10 @@ def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule,
     columns = ["unit", "begin", "until"]
     return union_all(
         *(
-            touches.select(*columns, here=here, there=there, step_count=count).select(
+            touches.select(*columns, here=source, there=target, step_count=count).select(
                 *STEP, "begin", "until", "step_count"
             )
-            for touches, here, there, count in (
+            for touches, source, target, count in (
                 (alone, start, alone.channel, alone.step_count),
                 (alone, alone.channel, nothing, alone.step_count),
                 # A touch that is followed by another one does not end a path, and the next one does not start one.
@@ -151,10 +151,10 @@ def conversion_rate(steps: Steps, without: str | None = None) -> float:
     returns the same result.
     """
     flow: dict[str, dict[str, float]] = {}
-    for (here, there), count in sorted(steps.items()):
-        if here not in {there, without}:
-            reached = NOTHING if there == without else there
-            row = flow.setdefault(here, {})
+    for (source, target), count in sorted(steps.items()):
+        if source not in {target, without}:
+            reached = NOTHING if target == without else target
+            row = flow.setdefault(source, {})
             row[reached] = row.get(reached, 0.0) + count
     for state in sorted(set(flow) - {START}):
         _take_out(flow, state)
@@ -166,12 +166,12 @@ def conversion_rate(steps: Steps, without: str | None = None) -> float:
 def _take_out(flow: dict[str, dict[str, float]], state: str) -> None:
     onward = flow.pop(state)
     total = sum(onward.values())
-    for here, row in flow.items():
+    for source, row in flow.items():
         come = row.pop(state, 0.0)
         if come:
-            for there, weight in onward.items():
-                if there != here:
-                    row[there] = row.get(there, 0.0) + come * weight / total
+            for target, weight in onward.items():
+                if target != source:
+                    row[target] = row.get(target, 0.0) + come * weight / total
 
 
 def removal_effects(steps: Steps, units: int) -> list[RemovalEffect]:

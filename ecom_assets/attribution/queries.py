@@ -66,7 +66,7 @@ def _credited(rows: ir.Table, *keys: str) -> ir.Table:
 def _channel(name: str, rows: tuple[Row | None, Row | None], nothing: Decimal | None, period: Period) -> Row:
     """Return the numbers of a channel; `nothing` is the revenue without a row, None where revenue is unknown."""
     now, _ = rows
-    here, there = (row["revenue_amount"] if row and nothing is not None else nothing for row in rows)
+    revenue, revenue_before = (row["revenue_amount"] if row and nothing is not None else nothing for row in rows)
     numbers: dict[str, Any] = {"order_count": round(float(now["credit"]), DECIMALS) if now else 0.0}
-    numbers["revenue_amount"] = here
-    return {"channel": name, **if_known(numbers, period), **revenue_compared(here, there, period)}
+    numbers["revenue_amount"] = revenue
+    return {"channel": name, **if_known(numbers, period), **revenue_compared(revenue, revenue_before, period)}

@@ -168,8 +168,8 @@ class Alerts:
         if not settings.alert_email and (not url or settings.report_email):
             return None
         if not url or not settings.alert_email:
-            there, missing = ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")
-            raise SettingError(f"ECOM_{there} is set without ECOM_{missing}; set both to get alerts, or neither.")
+            configured, missing = ("SMTP_URL", "ALERT_EMAIL") if url else ("ALERT_EMAIL", "SMTP_URL")
+            raise SettingError(f"ECOM_{configured} is set without ECOM_{missing}; set both to get alerts, or neither.")
         sender = settings.alert_sender or settings.alert_email[0]
         return cls(MailServer.parse(url), sender, settings.alert_email, dagster_address(settings), settings.timezone)
 
@@ -226,9 +226,9 @@ class Alerts:
     def _link(self, report: RunReport) -> str:
         return f"{self.dagster_url}/runs/{report.run_id}"
 
-    def _outcome_line(self, what: str, refused: list[str]) -> str:
+    def _outcome_line(self, subject: str, refused: list[str]) -> str:
         but = f", but the server refused {', '.join(refused)}" if refused else ""
-        return f"Notified {', '.join(self.recipients)} of {what}{but}."
+        return f"Notified {', '.join(self.recipients)} of {subject}{but}."
 
 
 def tag_of(run_id: str, state: str) -> dict[str, str]:
@@ -304,8 +304,8 @@ def _note_unsent(instance: dg.DagsterInstance, runs: list[dg.DagsterRun]) -> int
 def _headline(report: RunReport) -> str:
     count = len(report.failed_checks)
     checks = f"{count} check{'s' if count > 1 else ''} failed"
-    what = " and ".join([*(["run failed"] if report.has_failed else []), *([checks] if count else [])])
-    return f"{what}: {report.job_name}" + (f", {report.days}" if report.days else "")
+    problems = " and ".join([*(["run failed"] if report.has_failed else []), *([checks] if count else [])])
+    return f"{problems}: {report.job_name}" + (f", {report.days}" if report.days else "")
 
 
 def _lines(report: RunReport, link: str) -> Iterator[str]:
@@ -349,9 +349,9 @@ def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
 
 def held_line(day: dict[str, Any]) -> str:
     """Describe a held day: its reason, since when it is held, and how to release it."""
-    what = f"{day['observed_count']:,} customers, {day['limit_count']:,} or fewer are too few"
+    reason = f"{day['observed_count']:,} customers, {day['limit_count']:,} or fewer are too few"
     if day["reason"] == "report_missing":
-        what = "no report came"
+        reason = "no report came"
     rows = f"{day['held_row_count']:,} rows wait since {day['held_since']} UTC"
     command = f"`ecom release {day['source']} {day['day']}`"
-    return f"Held back: {day['source']} of {day['day']} ({what}); {rows}; better data let it in, or {command}"
+    return f"Held back: {day['source']} of {day['day']} ({reason}); {rows}; better data let it in, or {command}"

@@ -77,9 +77,9 @@ class SavedQuestion(Kept):
     name: Title = Field(description="What lists call it", examples=["Checkout on phones"])
     description: str = Field("", max_length=2_000, description="What it is for, in a few sentences")
     owner: str = Field("", max_length=120, description="Who looks after it; by default who saved it first")
-    kind: Annotated[str, Choices("kind of question", {name: said.summary for name, said in QUESTIONS.items()})] = Field(
-        description="Which question it is", examples=["funnel"]
-    )
+    kind: Annotated[
+        str, Choices("kind of question", {name: question_kind.summary for name, question_kind in QUESTIONS.items()})
+    ] = Field(description="Which question it is", examples=["funnel"])
     definition: dict[str, Any] = Field(
         description="The question, with its days, as its route takes it",
         examples=[{"steps": ["product_view", "add_to_cart", "purchase"], "last": "30d"}],
@@ -133,14 +133,14 @@ class SavedQuestion(Kept):
         return cls.from_mapping({"kind": kind, "definition": definition, **about})
 
 
-def check_number_of(question: str | None, measure: str | None, what: str) -> None:
+def check_number_of(question: str | None, measure: str | None, subject: str) -> None:
     """Refuse a number that is of a saved question and of the shop, or of neither, or that there is not.
 
     Raises:
         DefinitionError: It is.
     """
     if (question is None) == (measure is None):
-        raise DefinitionError(f"{what} has either `question`, the id of a saved question, or `measure`; give one.")
+        raise DefinitionError(f"{subject} has either `question`, the id of a saved question, or `measure`; give one.")
     if measure is not None and measure not in shop_numbers():
         raise DefinitionError(f"The number {measure!r} is unknown; {did_you_mean(measure, shop_numbers())}.")
 

@@ -165,8 +165,8 @@ class FileCommand:
         if own := [options[name] for name in values if name not in kind.scope()]:
             raise UsageError(f"--definition says what {', '.join(own)} would; leave one of them out.")
         needed_first = next(field.path[0] for field in self.fields.values())
-        what = kind.CALLED.partition(" ")[2].removesuffix(" definition")
-        read = read_definition(definition, what, needed_first)
+        analysis = kind.CALLED.partition(" ")[2].removesuffix(" definition")
+        read = read_definition(definition, analysis, needed_first)
         of_file: Question = kind.from_command(raw, read)
         return of_file
 

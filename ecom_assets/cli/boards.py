@@ -71,8 +71,8 @@ def push(
         typer.echo(json.dumps({"is_saved": not dry_run, "differences": [vars(change) for change in changes]}))
         return
     for change in changes:
-        said = f"refused: {change.why}" if change.does == "refuse" else DOES[change.does]
+        outcome = f"refused: {change.why}" if change.does == "refuse" else DOES[change.does]
         fields = f" ({', '.join(change.fields)})" if change.fields and change.does in {"change", "refuse"} else ""
-        typer.echo(f"{change.name} {said}{fields}")
+        typer.echo(f"{change.name} {outcome}{fields}")
     if not changes:
         typer.echo("The store has all of it already.")

@@ -46,8 +46,8 @@ def init(
     if as_json:
         typer.echo(json.dumps({"file": str(path), "settings": values, "not_set": still_open}))
         return
-    said = ", ".join(f"{name} {value!r}" for name, value in values.items()) or "nothing"
-    typer.echo(f"{path} has {said}.")
+    listed = ", ".join(f"{name} {value!r}" for name, value in values.items()) or "nothing"
+    typer.echo(f"{path} has {listed}.")
     for name in still_open:
         typer.echo(f"Not set: {name}. {ASKED[name]}: `ecom init --{name.replace('_', '-')} …`.")
 

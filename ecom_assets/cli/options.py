@@ -89,12 +89,12 @@ def all_paths(events: list[str] | None, more: list[str] | None) -> list[str]:
     return [*(events or []), *(more or [])]
 
 
-def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
+def read_definition(path: Path, analysis: str, first_key: str) -> dict[str, Any]:
     """Return the definition of an analysis from a file.
 
     Args:
         path: The file, YAML or JSON.
-        what: What it defines, for the error.
+        analysis: What it defines, for the error.
         first_key: A key that each such definition has.
 
     Raises:
@@ -102,7 +102,7 @@ def read_definition(path: Path, what: str, first_key: str) -> dict[str, Any]:
     """
     read = definition_in(path)
     if not isinstance(read, dict):
-        raise UsageError(f"{path} holds no {what} definition; begin it with `{first_key}:`.")
+        raise UsageError(f"{path} holds no {analysis} definition; begin it with `{first_key}:`.")
     return read
 
 

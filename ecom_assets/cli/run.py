@@ -66,8 +66,8 @@ def run(
 def _end(settings: Settings, *, is_well: bool, is_quiet: bool) -> None:
     """Say which of the things that a shop's own files cannot say nobody has said either, and end with the exit code."""
     unknown = {"currency": "Amounts have no currency", "timezone": "days begin at midnight UTC"}
-    said = [sentence for name, sentence in unknown.items() if name not in settings.model_fields_set]
-    if settings.has_own_data and len(said) == len(unknown) and not is_quiet:
-        typer.echo(f"{', and '.join(said)}; `ecom init` asks for both, once.")
+    sentences = [sentence for name, sentence in unknown.items() if name not in settings.model_fields_set]
+    if settings.has_own_data and len(sentences) == len(unknown) and not is_quiet:
+        typer.echo(f"{', and '.join(sentences)}; `ecom init` asks for both, once.")
     if not is_well:
         raise typer.Exit(1)

@@ -48,6 +48,6 @@ def stream(
         shown(opened, settings.stream_host, settings.stream_port) as health,
     ):
         names = ", ".join(source.topics)
-        said = f"{kind.title()} of {names} land in {landing}; state: {health or 'none'}; stop it with Ctrl-C."
-        typer.echo(said, err=True)
+        message = f"{kind.title()} of {names} land in {landing}; state: {health or 'none'}; stop it with Ctrl-C."
+        typer.echo(message, err=True)
         run_until_stopped(opened)

@@ -113,13 +113,13 @@ def ui(
     os.execv(program[0], [*program, "-w", str(WORKSPACE), "--port", str(port), "--host", host])  # noqa: S606 (our own interpreter)
 
 
-def prepare_server(what: str, settings: Settings) -> None:
+def prepare_server(server_name: str, settings: Settings) -> None:
     """Make what was written private, and raise as `refuse_taken` if a server cannot listen at the API's address."""
     close_to_others(own_places(settings), settings.home)
-    refuse_taken(what, settings.api_host, settings.api_port)
+    refuse_taken(server_name, settings.api_host, settings.api_port)
 
 
-def refuse_taken(what: str, host: str, port: int) -> None:
+def refuse_taken(server_name: str, host: str, port: int) -> None:
     """Raise if a server cannot listen at an address.
 
     Raises:
@@ -131,5 +131,5 @@ def refuse_taken(what: str, host: str, port: int) -> None:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"The {what} cannot listen at {host}:{port} ({reason}); give --host or --port another value."
+            f"The {server_name} cannot listen at {host}:{port} ({reason}); give --host or --port another value."
         ) from error

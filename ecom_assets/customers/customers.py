@@ -145,14 +145,14 @@ class CustomerRule:
 
     def __post_init__(self) -> None:
         """Raise `DefinitionError` for a threshold of a higher level below that of a lower one."""
-        for what, lower, higher in (
+        for label, lower, higher in (
             ("sessions of high engagement", self.medium_sessions, self.high_sessions),
             ("engaged seconds of high engagement", self.medium_engaged_s, self.high_engaged_s),
             ("points of high engagement", self.medium_score, self.high_score),
             ("revenue of the tier enterprise", self.premium_amount, self.enterprise_amount),
         ):
             if higher < lower:
-                raise DefinitionError(f"The {what} begin at {higher}, below the level under it, {lower}; raise them.")
+                raise DefinitionError(f"The {label} begin at {higher}, below the level under it, {lower}; raise them.")
 
     def engagement_level(self, session_count: ir.IntegerValue, engaged_s: ir.NumericValue) -> ir.StringValue:
         """Return high, medium or low; unknown if the shop has no events and the customer has no sessions."""

@@ -88,12 +88,12 @@ def customers(reading: Reading, period: Period) -> dict[str, Any]:
     earlier = int(result.get("earlier_customer_count") or 0)
     rate = share(kept, before["customer_count"]) if period.is_comparable else None
     rate_before = share(kept_before, earlier) if period.previous.is_comparable else None
-    here: Row = {**now, "retention_rate": rate}
-    there: Row = {**before, "retention_rate": rate_before}
+    current: Row = {**now, "retention_rate": rate}
+    previous: Row = {**before, "retention_rate": rate_before}
     return {
         "source": source,
-        "customers": if_known(here, period),
-        **compared(here, there, NUMBERS, period),
+        "customers": if_known(current, period),
+        **compared(current, previous, NUMBERS, period),
         "value": value(reading),
     }
 

@@ -70,10 +70,10 @@ def segment_of(code: ir.IntegerValue) -> ir.StringValue:
 
 
 def _by_percent_rank(value: ir.Column) -> ir.IntegerValue:
-    below = ibis.rank().over(ibis.window(order_by=value))
+    lower_count = ibis.rank().over(ibis.window(order_by=value))
     others = value.count().over(ibis.window()) - 1
-    # A single customer has no others, and without `below > 0` would reach every step.
-    return _steps(lambda step: (QUINTILES * below >= step * others) & (below > 0))
+    # A single customer has no others, and without `lower_count > 0` would reach every step.
+    return _steps(lambda step: (QUINTILES * lower_count >= step * others) & (lower_count > 0))
 
 
 def _by_cume_dist(value: ir.Column) -> ir.IntegerValue:

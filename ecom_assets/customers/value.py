@@ -50,12 +50,12 @@ class ValueRule:
 
     def __post_init__(self) -> None:
         """Raise `DefinitionError` for a span or rate that is out of range."""
-        for what, value, most in (
+        for label, value, most in (
             ("horizon in days", self.horizon_days, MOST_DAYS),
             ("months of value", self.value_months, MOST_MONTHS),
         ):
             if not 1 <= value <= most:
-                raise DefinitionError(f"The {what} is {value}; give a number from 1 to {most}.")
+                raise DefinitionError(f"The {label} is {value}; give a number from 1 to {most}.")
         if not 0 <= self.discount_rate <= 1:
             raise DefinitionError(f"The discount rate is {self.discount_rate}; give a share per year from 0 to 1.")
 

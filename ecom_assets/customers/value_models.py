@@ -69,7 +69,7 @@ def top_of(
         downhill, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     ).x
     free = np.array([low < number < high for number, (low, high) in zip(point, bounds, strict=True)])
-    point = _on_top(lambda here: downhill(here)[1], point, free)
+    point = _on_top(lambda candidate: downhill(candidate)[1], point, free)
     inside = all(low <= number <= high for number, (low, high) in zip(point, bounds, strict=True))
     return point if inside and np.abs(downhill(point)[1][free]).max(initial=0) < STEEPEST else None
 
@@ -145,10 +145,10 @@ class BgNbd:
         """
         result = np.empty(len(orders))
         for x in np.unique(orders):
-            here = orders == x
+            mask = orders == x
             leave, weights = _beta_nodes(self.a, self.b + float(x))
-            span = ahead / (self.alpha + observed[here])
-            result[here] = weights @ (-np.expm1(-(self.r + x) * np.log1p(np.outer(leave, span))) / leave[:, np.newaxis])
+            span = ahead / (self.alpha + observed[mask])
+            result[mask] = weights @ (-np.expm1(-(self.r + x) * np.log1p(np.outer(leave, span))) / leave[:, np.newaxis])
         return result
 
     def _log_odds_left(self, orders: Floats, first_to_last: Floats, observed: Floats) -> Floats:
@@ -196,7 +196,9 @@ def fit_bg_nbd(histories: Histories) -> "ModelFit[BgNbd] | NoFit":
     bounds = (SCALE, SHAPE, SCALE, SHAPE)
     rate = float(histories.orders @ histories.customers / (histories.observed @ histories.customers))
     start = (math.log(rate), 0.0, -1.0, 0.0)
-    point = top_of(lambda here: _bg_nbd_objective(histories, here), start, bounds, float(histories.customers.sum()))
+    point = top_of(
+        lambda candidate: _bg_nbd_objective(histories, candidate), start, bounds, float(histories.customers.sum())
+    )
     if point is None:
         return NoFit.NOT_CONVERGED
     model = BgNbd(*(rounded(number) for number in _parameters(point)))
@@ -235,8 +237,8 @@ def _beta_nodes(a: float, b: float) -> tuple[Floats, Floats]:
     middle = np.array([(a - b) / (a + b), *(a - b) * (a + b - 2) / (sizes * (sizes + 2))])
     first = 4 * a * b / ((a + b) ** 2 * (a + b + 1))
     squares = np.array([first, *4 * n * (n + a - 1) * (n + b - 1) * (n + a + b - 2) / over])
-    places, vectors = scipy.linalg.eigh_tridiagonal(middle, np.sqrt(squares))
-    leave = (1 + places) / 2
+    nodes, vectors = scipy.linalg.eigh_tridiagonal(middle, np.sqrt(squares))
+    leave = (1 + nodes) / 2
     return np.where(leave == 0, np.finfo(np.float64).tiny, leave), vectors[0] ** 2
 
 
@@ -309,7 +311,10 @@ def fit_gamma_gamma(orders: Floats, amount: Floats) -> "ModelFit[GammaGamma] | N
     bounds = (SHAPE, SHAPE, SCALE)
     # Divided by the mean, amounts of all currencies have the same scale.
     point = top_of(
-        lambda here: _gamma_gamma_objective(orders, amount / scale, here), (0.0, 1.0, 0.0), bounds, len(orders)
+        lambda candidate: _gamma_gamma_objective(orders, amount / scale, candidate),
+        (0.0, 1.0, 0.0),
+        bounds,
+        len(orders),
     )
     if point is None:
         return NoFit.NOT_CONVERGED

@@ -102,11 +102,11 @@ def _series_tile(answer: Answer, line: Mapping[str, Any]) -> Tile:
         value for value, over in zip(line["values"], answer["complete"], strict=True) if over and value is not None
     ]
     number = (sum(values) if is_sum else (whole or values)[-1]) if values else None
-    said = "Added up over the days." if is_sum else "Of the newest period that is over."
+    note = "Added up over the days." if is_sum else "Of the newest period that is over."
     breakdown = f", {line['breakdown']}" if line["breakdown"] is not None else ""
     label = f"{line['event_type'] or 'anything'} ({line['measure']}){breakdown}"
     kind: Format = "count" if isinstance(number, int) else "decimal"
-    return Tile(label, number, kind, said, trend=sparkline(line["values"]))
+    return Tile(label, number, kind, note, trend=sparkline(line["values"]))
 
 
 def measure_tile(view: View, tile: BoardTile) -> Block:

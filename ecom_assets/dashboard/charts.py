@@ -162,11 +162,11 @@ def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str) -> Spec:
     In the rows, `shape` is the name of the country in the shapes, whose address is `shapes`.
     """
     result = {"data": {"values": plain(rows)}, "key": "shape", "fields": ["country", value]}
-    here: Spec = {"url": shapes, "format": {"type": "topojson", "feature": "countries"}}
+    countries: Spec = {"url": shapes, "format": {"type": "topojson", "feature": "countries"}}
     outline = {"stroke": "theme.panel", "strokeWidth": 0.5}
     scale = {"type": "sqrt", "domainMin": 0}
     return {
-        "data": here,
+        "data": countries,
         "projection": {"type": "naturalEarth1"},
         "transform": [{"filter": "datum.id != '010'"}],
         "layer": [

@@ -114,7 +114,7 @@ def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)
         started = time.monotonic()
         engine = context.resources.warehouse
         delivery_context.refuse_emptier(engine)
-        require_history(context.run.tags, engine, delivery_context.settings, what=f"nothing was sent by {name}")
+        require_history(context.run.tags, engine, delivery_context.settings, consequence=f"nothing was sent by {name}")
         due = due_at(delivery_context.destinations[name], engine, delivery_context.settings)
         days = _delivered_days(context) if daily else Days(())
         exported = export_as_requested(delivery_context, name, due, days, context.run.run_id)
@@ -256,7 +256,7 @@ def customers_json(
         progress.began("export.customers_json")
         started = time.monotonic()
         warehouse = context.resources.warehouse
-        require_history(context.run.tags, warehouse, settings, what="no customers were written")
+        require_history(context.run.tags, warehouse, settings, consequence="no customers were written")
         path = settings.customers_json or settings.home.absolute() / "exports" / "customers.json"
         written = write_customers(warehouse.table(Customers), path, now_utc_without_zone(), layout)
         took_s = time.monotonic() - started

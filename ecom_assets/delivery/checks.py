@@ -109,7 +109,7 @@ def _sent_links_still_hold(  # noqa: PLR0913, PLR0917 (two definitions, the days
     if rows_of(shared.limit(1)):
         pairs = pairs_of_shared_ids(shared, links)
         kinds.append(("ids that too many share since", sent_shared_ids(pairs, events, sent, rule, joining)))
-    broken = [{"what": what} | row for what, rows in kinds for row in _by_tool(rows)]
+    broken = [{"what": kind} | row for kind, rows in kinds for row in _by_tool(rows)]
     alias_counts = [{"what": "aliases of two users"} | row for row in _by_tool(sent_aliases(aliases, sent, joining))]
     metadata: dict[str, object] = {"alias_count": sum(row["count"] for row in alias_counts)}
     if broken:

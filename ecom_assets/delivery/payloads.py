@@ -141,9 +141,9 @@ def nothing_known(tool: str) -> Refusal:
     return Refusal("nothing_known", f"Nothing is known of this customer that {tool} could be sent.", "known = '{}'")
 
 
-def text_too_long(tool: str, columns: str, most: int, unit: str = "characters", what: str = "") -> Refusal:
-    """Return the refusal of texts that a tool would truncate; `what` names the columns in other words."""
-    message = f"{what or f'One of {columns}'} has more than the {most} {unit} that {tool} takes."
+def text_too_long(tool: str, columns: str, most: int, unit: str = "characters", subject: str = "") -> Refusal:
+    """Return the refusal of texts that a tool would truncate; `subject` names the columns in other words."""
+    message = f"{subject or f'One of {columns}'} has more than the {most} {unit} that {tool} takes."
     return Refusal("text_too_long", message, any_longer(columns, most, MEASURES[unit]))
 
 
@@ -158,7 +158,7 @@ def user_texts_too_long(tool: str, most: int) -> list[Refusal]:
     """Return the refusals of users whose texts, or names of segments, are longer than a tool takes, in characters."""
     message = f"The names of the visitor segments have more than the {most} characters that {tool} takes."
     return [
-        text_too_long(tool, "segment, customer_tier", most, what="The segment or tier"),
+        text_too_long(tool, "segment, customer_tier", most, subject="The segment or tier"),
         Refusal("segments_too_long", message, any_longer("joined_segments", most)),
     ]
 

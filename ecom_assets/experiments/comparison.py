@@ -167,9 +167,9 @@ def posterior_of_mean(sample: Sample) -> Posterior | None:
 def probability_best(posteriors: Sequence[Posterior]) -> list[float]:
     """Return for each posterior the probability that it is the greatest of all."""
     at, weight = _grid([_edges(posterior) for posterior in posteriors])
-    below = [posterior.below(at) for posterior in posteriors]
+    cdfs = [posterior.below(at) for posterior in posteriors]
     return [
-        float(np.sum(weight * posterior.density(at) * np.prod([*below[:position], *below[position + 1 :]], axis=0)))
+        float(np.sum(weight * posterior.density(at) * np.prod([*cdfs[:position], *cdfs[position + 1 :]], axis=0)))
         for position, posterior in enumerate(posteriors)
     ]
 

@@ -67,8 +67,8 @@ def _notes(answer: dict[str, Any]) -> list[str]:
         planned = "NOT as planned" if ratio["is_mismatch"] else "as planned"
         lines.append(f"Split: {planned} (chi-squared {ratio['chi_squared']:.2f}, p {ratio['p_value']:.2g})")
     if answer["mixed_count"]:
-        what = "counted for the first" if definition["multiple"] == "first" else "left out"
-        lines.append(f"Units exposed to several variants: {answer['mixed_count']:,}, {what}")
+        handling = "counted for the first" if definition["multiple"] == "first" else "left out"
+        lines.append(f"Units exposed to several variants: {answer['mixed_count']:,}, {handling}")
     if waiting := sum(variant["open_count"] for variant in answer["variants"]):
         lines.append(f"Units whose time for the goal is not over: {waiting:,}")
     return lines if len(lines) > 1 else []

@@ -245,11 +245,11 @@ def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, 
 
 def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row]:
     """Return received rows; those that count as one have the same `counted_as`, which is not an id of a person."""
-    places: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     shown = []
     for row in page:
         if COUNTED_AS in row:
-            row[COUNTED_AS] = places.setdefault(row[COUNTED_AS], len(places) + 1)
+            row[COUNTED_AS] = numbers.setdefault(row[COUNTED_AS], len(numbers) + 1)
         shown.append(plain(row, level.contract, is_personal=question.is_personal))
     return shown
 

@@ -27,7 +27,7 @@ _MODULES: Final = [import_module(name) for name in _SUBJECTS if find_spec(name)]
 TRACES: Final[dict[type[Table], TableTrace]] = {trace.contract: trace for module in _MODULES for trace in module.TRACES}
 """How the numbers of each mart are traced down."""
 UPSTREAM: Final[dict[type[Table], UpstreamRows]] = {
-    above: below for module in _MODULES for above, below in getattr(module, "UPSTREAM", {}).items()
+    table: upstream for module in _MODULES for table, upstream in getattr(module, "UPSTREAM", {}).items()
 }
 """The next table below each table on the path."""
 _NUMBERS: Final = {(table.qualified_name(), name) for table, trace in TRACES.items() for name in trace.numbers}

@@ -85,67 +85,68 @@ class Level:
 def walk(of: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
     """Return the tables from the first below the number down to the received rows.
 
-    `of` is how the number goes down, or one of its parts; `behind` are the rows whose numbers are added up.
+    `of` is how the number goes down, or one of its parts; `context` has an item for each row whose numbers are
+    added up.
     """
     level = Level(of.to, _behind(of, context), of)
     while not level.is_received:
-        below = UPSTREAM[level.contract]
-        if isinstance(of, Count) and below.candidates and dialect_of(level.rows.get_backend()).has_text_hash:
-            yield from _matched(below, level, context[0])
+        upstream = UPSTREAM[level.contract]
+        if isinstance(of, Count) and upstream.candidates and dialect_of(level.rows.get_backend()).has_text_hash:
+            yield from _matched(upstream, level, context[0])
             return
         summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
-        kept = context[0].keep(level.rows.select(*below.reads, *summed, *carried(level.rows)))
+        kept = context[0].keep(level.rows.select(*upstream.reads, *summed, *carried(level.rows)))
         counts, codes = coded(kept, context[0]) if isinstance(of, Count) else (None, kept)
         yield Level(level.contract, kept, of, known=counts)
-        level = _below(below, codes, context[0], of)
+        level = _below(upstream, codes, context[0], of)
     yield level
 
 
-def _matched(below: UpstreamRows, level: Level, context: TraceContext) -> Iterator[Level]:
+def _matched(upstream: UpstreamRows, level: Level, context: TraceContext) -> Iterator[Level]:
     """Return clean rows and the received rows that they came from, matched by hashes of their ids."""
-    assert below.candidates is not None  # noqa: S101 (asked by the caller)
-    rows = context.keep(thin(level.rows, below))
+    assert upstream.candidates is not None  # noqa: S101 (asked by the caller)
+    rows = context.keep(thin(level.rows, upstream))
     above = Level(level.contract, rows, level.of)
     counts = above.totals(context.ask)
     yield replace(above, known=counts)
-    named = [*below.reads, *carried(rows)]
+    named = [*upstream.reads, *carried(rows)]
     at = [name for name in HAPPENED if name in level.rows.columns]
 
     def whole(chosen: ir.Table) -> ir.Table:
-        return _rows_of(below, context, context.keep(chosen.select(*named)), below.reads)
+        return _rows_of(upstream, context, context.keep(chosen.select(*named)), upstream.reads)
 
     is_whole = are_all_of_their_days(level.contract, rows, counts["row_count"], context)
-    if is_whole and have_the_same_ids(rows, below, context):
-        yield Level(below.to, rows, level.of, whole, level.rows.select(*at, *named), counts)
+    if is_whole and have_the_same_ids(rows, upstream, context):
+        yield Level(upstream.to, rows, level.of, whole, level.rows.select(*at, *named), counts)
         return
-    result = joined(below.candidates(rows, context), rows, below)
-    yield Level(below.to, context.keep(result.select(*at, *named)), level.of, whole)
+    result = joined(upstream.candidates(rows, context), rows, upstream)
+    yield Level(upstream.to, context.keep(result.select(*at, *named)), level.of, whole)
 
 
-def _rows_of(below: UpstreamRows, context: TraceContext, few: ir.Table, names: Sequence[str]) -> ir.Table:
+def _rows_of(upstream: UpstreamRows, context: TraceContext, few: ir.Table, names: Sequence[str]) -> ir.Table:
     """Return the rows of the next table behind a few rows, with all columns; `names` find them in it."""
 
     def near(contract: type[Table]) -> ir.Table:
         table = context.table(contract)
-        return table.semi_join(few, list(names)) if contract is below.to else table
+        return table.semi_join(few, list(names)) if contract is upstream.to else table
 
-    return below.rows(few, replace(context, table=near))
+    return upstream.rows(few, replace(context, table=near))
 
 
-def _below(below: UpstreamRows, kept: ir.Table, context: TraceContext, of: Count | Sum) -> Level:
+def _below(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, of: Count | Sum) -> Level:
     """Return the next level. Received rows are kept with few columns, as a number can have millions of them."""
-    rows = below.rows(kept, context)
-    if below.to.layer != "raw":
-        return Level(below.to, rows, of)
-    found_by = [*(name for name in below.reads if name in rows.columns), *carried(rows)]
+    rows = upstream.rows(kept, context)
+    if upstream.to.layer != "raw":
+        return Level(upstream.to, rows, of)
+    found_by = [*(name for name in upstream.reads if name in rows.columns), *carried(rows)]
     wanted = {*HAPPENED, *found_by, of.of if isinstance(of, Sum) else ""}
     thin = context.keep(rows.select(name for name in rows.columns if name in wanted))
 
     def whole(chosen: ir.Table) -> ir.Table:
         few = context.keep(kept.semi_join(chosen, found_by))
-        return _rows_of(below, context, few, [name for name in below.reads if name in rows.columns])
+        return _rows_of(upstream, context, few, [name for name in upstream.reads if name in rows.columns])
 
-    return Level(below.to, thin, of, whole)
+    return Level(upstream.to, thin, of, whole)
 
 
 def _behind(of: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
@@ -218,14 +219,14 @@ def coded(rows: ir.Table, context: TraceContext) -> tuple[dict[str, Any] | None,
     return counts, rows.mutate(counted_as=hashes) if counts["gives"] == counts["hash_count"] else rows
 
 
-def thin(rows: ir.Table, below: UpstreamRows) -> ir.Table:
+def thin(rows: ir.Table, upstream: UpstreamRows) -> ir.Table:
     """Return rows with the days by which the next table is read, the hash of their id, and what they carry."""
-    return _hashed(rows, below).select(*_days(below), ID_HASH, *carried(rows))
+    return _hashed(rows, upstream).select(*_days(upstream), ID_HASH, *carried(rows))
 
 
-def joined(candidates: ir.Table, rows: ir.Table, below: UpstreamRows) -> ir.Table:
+def joined(candidates: ir.Table, rows: ir.Table, upstream: UpstreamRows) -> ir.Table:
     """Return those of the candidates whose days and hash one of the thin rows has, with what that carries."""
-    result = _hashed(candidates, below).join(rows, [*_days(below), ID_HASH])
+    result = _hashed(candidates, upstream).join(rows, [*_days(upstream), ID_HASH])
     return result.select(*candidates.columns, *carried(rows))
 
 
@@ -238,16 +239,16 @@ def are_all_of_their_days(contract: type[Table], rows: ir.Table, row_count: int,
     return bool(stored["n"] == row_count)
 
 
-def have_the_same_ids(rows: ir.Table, below: UpstreamRows, context: TraceContext) -> bool:
+def have_the_same_ids(rows: ir.Table, upstream: UpstreamRows, context: TraceContext) -> bool:
     """Return whether thin rows and those of the next table on their days have the same ids on each day.
 
     Copies that the next table has besides are added to the rows: leaving them out of millions takes longer.
     """
-    assert below.copies is not None  # noqa: S101 (declared with `candidates`)
-    copies, surplus = below.copies(rows, context)
-    names = _days(below)
-    theirs = _fingerprints(_hashed(copies, below), names)
-    ours = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, below), names))
+    assert upstream.copies is not None  # noqa: S101 (declared with `candidates`)
+    copies, surplus = upstream.copies(rows, context)
+    names = _days(upstream)
+    theirs = _fingerprints(_hashed(copies, upstream), names)
+    ours = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, upstream), names))
     sums = {name: ours[name].sum() for name in ("row_count", "summed")}
     ours = ours.group_by(names).agg(**sums, mixed=ours.mixed.bit_xor()).select(theirs.columns).cast(theirs.schema())
     both = union_all(ours, theirs)
@@ -261,10 +262,10 @@ def _fingerprints(rows: ir.Table, names: Sequence[str]) -> ir.Table:
     return rows.group_by(list(names)).agg(row_count=rows.count(), mixed=hashes.bit_xor(), summed=low.sum())
 
 
-def _hashed(rows: ir.Table, below: UpstreamRows) -> ir.Table:
-    (name,) = (name for name in below.reads if name not in _days(below))
+def _hashed(rows: ir.Table, upstream: UpstreamRows) -> ir.Table:
+    (name,) = (name for name in upstream.reads if name not in _days(upstream))
     return rows.mutate(id_hash=dialect_of(rows.get_backend()).text_hash(rows[name]))
 
 
-def _days(below: UpstreamRows) -> list[str]:
-    return [name for name in below.reads if below.to.columns[name].type == "date"]
+def _days(upstream: UpstreamRows) -> list[str]:
+    return [name for name in upstream.reads if upstream.to.columns[name].type == "date"]

@@ -217,19 +217,19 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
-    known = _entries(con, events, limits) if limits.is_given or funnel.over else None
-    counted = _counted(con, events, funnel, rule or SessionRule.preset("ga4"), known)
-    cohorts = cohorts_of(funnel, known) if known and funnel.over else []
-    fast = _times_by_entry(counted, known, cohorts) if known else None
-    entered = replace(counted, events=with_entries(counted.events, known)) if known else counted
+    entries = _entries(con, events, limits) if limits.is_given or funnel.over else None
+    counts = _counted(con, events, funnel, rule or SessionRule.preset("ga4"), entries)
+    cohorts = cohorts_of(funnel, entries) if entries and funnel.over else []
+    fast = _times_by_entry(counts, entries, cohorts) if entries else None
+    entered = replace(counts, events=with_entries(counts.events, entries)) if entries else counts
     numbers, parts = _numbers(entered, keep, fast[0] if fast else times)
     return {
         "definition": json.loads(json.dumps(funnel.to_mapping())),
         "steps": step_answers(funnel, numbers),
         **parts,
-        **({"entries": known.as_json(funnel)} if known else {}),
-        **({"cohorts": _cohorts(counted, known, cohorts, fast) if known and cohorts else []} if funnel.over else {}),
-        "warnings": [*(known.warnings() if known else []), *_missing(counted, funnel, numbers, source_names)],
+        **({"entries": entries.as_json(funnel)} if entries else {}),
+        **({"cohorts": _cohorts(counts, entries, cohorts, fast) if entries and cohorts else []} if funnel.over else {}),
+        "warnings": [*(entries.warnings() if entries else []), *_missing(counts, funnel, numbers, source_names)],
     }
 
 
@@ -249,10 +249,10 @@ class _Counted:
     unit: list[str]
 
 
-def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule, known: Entries | None) -> _Counted:
+def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRule, entries: Entries | None) -> _Counted:
     events, unit = funnel_events(events, funnel, rule)
     events, funnel = with_firsts(events, funnel)
-    return _Counted(con, events, with_bins(events, funnel, (known.first, known.last) if known else None), unit)
+    return _Counted(con, events, with_bins(events, funnel, (entries.first, entries.last) if entries else None), unit)
 
 
 def _entries(con: SQLBackend, events: ir.Table, limits: EntryLimits) -> Entries | None:

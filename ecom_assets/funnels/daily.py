@@ -249,8 +249,8 @@ def device(user_agent: ir.StringValue, is_bot: ir.BooleanValue) -> ir.StringValu
     )
 
 
-def _any(agent: ir.StringValue, words: tuple[str, ...]) -> ir.BooleanValue:
-    return ibis.or_(*(agent.contains(word) for word in words))
+def _any(agent: ir.StringValue, substrings: tuple[str, ...]) -> ir.BooleanValue:
+    return ibis.or_(*(agent.contains(substring) for substring in substrings))
 
 
 PURCHASE = "purchase"

@@ -293,10 +293,10 @@ class Funnel(Definition):
             step_numbers.append(("`by_attribution`", int(self.by_attribution.removeprefix("step_"))))
         if times := self.time_to_convert:
             step_numbers += [("`time_to_convert`", times.first), ("`time_to_convert`", times.last)]
-        for what, number in step_numbers:
+        for subject, number in step_numbers:
             if number in self.optional_steps:
                 raise DefinitionError(
-                    f"{what} names step {number}, which is optional; name steps that have to be taken."
+                    f"{subject} names step {number}, which is optional; name steps that have to be taken."
                 )
 
     @property

@@ -62,12 +62,12 @@ class Entries:
     timezone: str = "UTC"
 
     @classmethod
-    def from_limits(cls, known: tuple[date, date], newest_at: datetime, limits: EntryLimits) -> "Entries":
+    def from_limits(cls, known_days: tuple[date, date], newest_at: datetime, limits: EntryLimits) -> "Entries":
         """Return the entries that are asked for; an end that is not given is that of the data."""
-        entered = limits.within(known[1])
-        first = entered[0] or min(known[0], entered[1] or known[0])
+        entered = limits.within(known_days[1])
+        first = entered[0] or min(known_days[0], entered[1] or known_days[0])
         naive = newest_at.astimezone(UTC).replace(tzinfo=None) if newest_at.tzinfo else newest_at
-        return cls(first, entered[1] or max(known[1], first), known, naive, limits.timezone)
+        return cls(first, entered[1] or max(known_days[1], first), known_days, naive, limits.timezone)
 
     def warnings(self) -> list[str]:
         """Return a sentence if there are no data of any of the days."""

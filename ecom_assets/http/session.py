@@ -147,8 +147,10 @@ class ApiSession(AbstractContextManager["ApiSession"]):
         if status == NOT_FOUND:
             return f"{sentence}: there is nothing at that address; correct {self.api.url_setting}."
         if response.is_redirect:
-            there = without_secrets(response.headers.get("Location", ""))
-            return f"{sentence}, a redirect to {there}; set {self.api.url_setting} to where it leads if you trust that."
+            target = without_secrets(response.headers.get("Location", ""))
+            return (
+                f"{sentence}, a redirect to {target}; set {self.api.url_setting} to where it leads if you trust that."
+            )
         if status == RATE_LIMITED or status >= 500:  # noqa: PLR2004 (the class of server errors)
             return f"{sentence} each time it was asked; run again later."
         return (

@@ -123,15 +123,15 @@ def clean_events_asset(late_days: int) -> TableAsset:
     ) -> ir.Table:
         """Give each clean event its visitor."""
         cleaned = partial(clean.clean_events, raw_events, duplicate_events, cleaning_rule)
-        known = KnownIds(links_around(identity_links, identity_rule, days), shared_ids, merged_users)
+        known_ids = KnownIds(links_around(identity_links, identity_rule, days), shared_ids, merged_users)
         if not identity_rule.has_links:
-            rows = with_visitors(cleaned(days.widened(before=1, after=1)), known, identity_rule)
+            rows = with_visitors(cleaned(days.widened(before=1, after=1)), known_ids, identity_rule)
             return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
         of_run, others = _split(days, run_days)
-        parts = [with_visitors(cleaned(of_run), known, identity_rule)] if of_run.dates else []
+        parts = [with_visitors(cleaned(of_run), known_ids, identity_rule)] if of_run.dates else []
         if others.dates:
             found = _stored_events(warehouse, others, only_visitors)
-            parts.append(_with_other_visitors(found, known, identity_rule, only_visitors))
+            parts.append(_with_other_visitors(found, known_ids, identity_rule, only_visitors))
         return union_all(*(part.select(*CleanEvents.columns) for part in parts))
 
     return events
@@ -156,13 +156,13 @@ def _stored_events(warehouse: Engine, days: Days, only_visitors: ir.Table | None
 
 
 def _with_other_visitors(
-    events: ir.Table, known: KnownIds, rule: IdentityRule, only_visitors: ir.Table | None
+    events: ir.Table, known_ids: KnownIds, rule: IdentityRule, only_visitors: ir.Table | None
 ) -> ir.Table:
     """Return stored events with their visitors of now; only if these are among `only_visitors`, others as stored.
 
     A visitor who is not is the change of another day, whose run replaces the rows of both visitors in every table.
     """
-    rows = with_visitors(events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), known, rule)
+    rows = with_visitors(events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), known_ids, rule)
     if only_visitors is None:
         return rows
     named = only_visitors.select(now_visitor_id="visitor_id")
@@ -309,5 +309,5 @@ def identities(events: ir.Table) -> ir.Table:
 
 def identity_assets(late_days: int) -> list[TableAsset]:
     """Return the assets of identity, in dependency order; `late_days` as in `link_assets`."""
-    known = [changed_visitor_days, shared_ids, merged_users]
-    return [*link_assets(late_days), *known, clean_events_asset(late_days), identities]
+    id_assets = [changed_visitor_days, shared_ids, merged_users]
+    return [*link_assets(late_days), *id_assets, clean_events_asset(late_days), identities]

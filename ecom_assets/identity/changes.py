@@ -62,8 +62,8 @@ class ChangedIds:
         )
 
 
-def _counted(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"
+def _counted(count: int, singular: str, plural: str) -> str:
+    return f"{count:,} {singular if count == 1 else plural}"
 
 
 class Move(NamedTuple):
@@ -134,10 +134,10 @@ def _asked(
     return asked, affected
 
 
-def _moved(asked: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
+def _moved(asked: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table:
     """Return how many of some stored events are whose now, and whose they were before, where that changed."""
     asked = asked.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by").drop("session_device_id")
-    resolved = with_visitors(asked, known, rule)
+    resolved = with_visitors(asked, known_ids, rule)
     is_moved = (resolved.visitor_id != resolved.stored_visitor_id) | (resolved.joined_by != resolved.stored_joined_by)
     others = resolved.filter(is_moved)
     return others.group_by("event_date", before="stored_visitor_id", after="visitor_id").agg(
@@ -205,10 +205,10 @@ def changed_ids(before: KnownIds, now: KnownIds, fetch: Fetched) -> ChangedIds:
         fetch: Returns the rows of a small result.
     """
     was_shared, is_shared = (
-        {(row["id_kind"], row["id_value"]) for row in fetch(known.shared.select("id_kind", "id_value"))}
-        for known in (before, now)
+        {(row["id_kind"], row["id_value"]) for row in fetch(ids.shared.select("id_kind", "id_value"))}
+        for ids in (before, now)
     )
     was_merged, is_merged = (
-        {(row["user_id"], row["visitor_user_id"]) for row in fetch(known.merged)} for known in (before, now)
+        {(row["user_id"], row["visitor_user_id"]) for row in fetch(ids.merged)} for ids in (before, now)
     )
     return ChangedIds(frozenset(user for user, _ in was_merged ^ is_merged), frozenset(was_shared ^ is_shared))

@@ -56,17 +56,17 @@ class KnownIds:
     merged: ir.Table
 
 
-def with_visitors(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
+def with_visitors(events: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table:
     """Return clean events with the columns `OF_IDENTITY`.
 
     Args:
         events: Clean events of whole days, with the columns of `CleanEvents` but these, or with some of them. With
             `source_session` as rule, those of the first and the last day may lack users of the day before and after.
-        known: What is known of ids, on these days and as many around them as `rule.days_around`.
+        known_ids: What is known of ids, on these days and as many around them as `rule.days_around`.
         rule: The identity rule.
     """
-    owned = _owned(events, known, rule) if rule.has_links else _unlinked(events, rule)
-    return _as_visitors(owned, known.merged, rule).select(*events.columns, *OF_IDENTITY)
+    owned = _owned(events, known_ids, rule) if rule.has_links else _unlinked(events, rule)
+    return _as_visitors(owned, known_ids.merged, rule).select(*events.columns, *OF_IDENTITY)
 
 
 def _as_visitors(owned: ir.Table, merged: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -134,9 +134,9 @@ def _unlinked(events: ir.Table, rule: IdentityRule) -> ir.Table:
     )
 
 
-def _owned(events: ir.Table, known: KnownIds, rule: IdentityRule) -> ir.Table:
+def _owned(events: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table:
     """Return events with the owners that the links of their devices name."""
-    runs = _without_shared(known.links, known.shared, rule)
+    runs = _without_shared(known_ids.links, known_ids.shared, rule)
     if rule.owner in {"first_user", "last_user"}:
         owners = _user_of_device(runs, rule)
         # A column of its own: Ibis takes the expression for one of the owners, whose rows come from the same events.
@@ -170,9 +170,9 @@ def _owned_by_device(events: ir.Table, rule: IdentityRule) -> ir.Table:
     unsure = devices.filter(devices.is_ordered)
     ordered = asking.semi_join(unsure, asking.asked_device == unsure.owned_device).select(*events.columns)
     links = identity_links(ordered, rule)
-    known = KnownIds(links, union_all(shared, shared_ids(links, rule)), links)
+    known_ids = KnownIds(links, union_all(shared, shared_ids(links, rule)), links)
     columns = [*events.columns, "visitor_user"]
-    return union_all(decided.select(*columns), _owned(ordered, known, rule).select(*columns))
+    return union_all(decided.select(*columns), _owned(ordered, known_ids, rule).select(*columns))
 
 
 def _devices_with_users(events: ir.Table, rule: IdentityRule) -> tuple[ir.Table, ir.Table]:
@@ -260,8 +260,8 @@ def _is_until(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
 def _by_place(asking: ir.Table, runs: ir.Table) -> ir.Table:
     """Return events with the run that they are in, which is as many as begin before each of them on its day."""
     unit = ["event_date", "asked_device"]
-    places = ibis.window(group_by=["event_date", "run_device"], order_by=["first_seen_at", "first_event_id"])
-    runs = runs.mutate(place=ibis.row_number().over(places).cast("int64") + 1)
+    window = ibis.window(group_by=["event_date", "run_device"], order_by=["first_seen_at", "first_event_id"])
+    runs = runs.mutate(place=ibis.row_number().over(window).cast("int64") + 1)
     # Columns of their own have the order, so that lineage does not take times of runs for those of events.
     begins = runs.select(
         "event_date", asked_device="run_device", point_at="first_seen_at", point_id="first_event_id", begun=1

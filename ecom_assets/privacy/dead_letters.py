@@ -48,8 +48,10 @@ def remove_letters(settings: Settings, person: Person) -> None:
 
 def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
     """Yield the files of dead letters, with their day of arrival."""
-    places = [] if is_table(settings) else [Path(address) for address in events_place(settings) if "://" not in address]
-    for folder in map(dead_letter_folder, dict.fromkeys([*places, *stream_folders(settings)])):
+    event_paths = (
+        [] if is_table(settings) else [Path(address) for address in events_place(settings) if "://" not in address]
+    )
+    for folder in map(dead_letter_folder, dict.fromkeys([*event_paths, *stream_folders(settings)])):
         if not folder.is_dir():
             continue
         for day_folder in sorted(folder.iterdir()):

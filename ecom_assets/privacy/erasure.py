@@ -263,9 +263,9 @@ class Erasure:
             records = self.pending.days_of_records
             result = remains_of(self.settings, engine, self._person, records, has_files=self.has_files)
         if not result.is_absent:
-            places = ", ".join([str(name) for names in result.left.values() for name in names][:5])
+            locations = ", ".join([str(name) for names in result.left.values() for name in names][:5])
             raise WorkError(
-                f"The erasure left rows or bytes of the person in {places}; run the same command again, and report "
+                f"The erasure left rows or bytes of the person in {locations}; run the same command again, and report "
                 "this if it stays."
             )
         return {"tables_looked_at": len(ALL), **asdict(result)}

@@ -124,7 +124,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
     if not days and item is None and not reading.rows(mine.select("product_id").limit(1)):
         return None
     sold = _Sold.from_reading(reading)
-    here, there = (_sum([row for row in days if row["is_current"] == which]) for which in (1, 0))
+    current, previous = (_sum([row for row in days if row["is_current"] == which]) for which in (1, 0))
     by_day = {row["event_date"]: row for row in days if row["is_current"]}
     categorized = sorted((row for row in days if row["product_category"]), key=lambda row: row["event_date"])
     category = categorized[-1]["product_category"] if categorized else None
@@ -133,9 +133,9 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         "product_name": item and item["item_name"],
         "product_category": category or (item and item["item_category"]),
         "source": sold.source,
-        "product": sold.numbers(here, period),
-        "previous": None if period.previous.data == "none" else sold.numbers(there, period.previous),
-        "change": sold.changes(here, there, period),
+        "product": sold.numbers(current, period),
+        "previous": None if period.previous.data == "none" else sold.numbers(previous, period.previous),
+        "change": sold.changes(current, previous, period),
         "trend": [
             {"event_date": day, **sold.numbers(by_day.get(day), replace(period, start_date=day, end_date=day))}
             for day in period.days.dates
@@ -212,11 +212,11 @@ class _Sold:
 
     def changes(self, now: Row | None, before: Row | None, period: Period) -> Row:
         """Return the change of each number; None if its source does not have all days of both periods."""
-        here, there = self.numbers(now, period), self.numbers(before, period.previous)
+        current, previous = self.numbers(now, period), self.numbers(before, period.previous)
         sources = ((ViewMeasures, period.for_source(EVENTS)), (SoldMeasures, self._days(period)))
         unknown = {name for measures, days in sources if not days.is_comparable for name in summable(measures)}
         parts = {name: parts_of(name, measure) for name, measure in summable(ProductMeasures).items()}
-        return changes(here, there, here) | {name: None for name in here if parts[name] & unknown}
+        return changes(current, previous, current) | {name: None for name in current if parts[name] & unknown}
 
     def _days(self, period: Period) -> Period:
         return period.for_source(self.source or ORDERS)

@@ -164,13 +164,13 @@ class QuestionAnswer(Answer):
     @property
     def days_are_known(self) -> bool:
         """Whether the data hold one of these days."""
-        known = self.range.sources[EVENTS]
+        event_range = self.range.sources[EVENTS]
         first, last = self.days
         return (
-            known.known_from is not None
-            and known.known_to is not None
-            and first <= known.known_to
-            and (last >= known.known_from)
+            event_range.known_from is not None
+            and event_range.known_to is not None
+            and first <= event_range.known_to
+            and (last >= event_range.known_from)
         )
 
 
@@ -299,8 +299,8 @@ def _beside_other_days(
     other = answer(kind, question.changed(compare=None).on_days(*days), source, page=page)
     if not other.days_are_known:
         first, last = other.days
-        said = f"The data hold none of {first} to {last}, so there is nothing to compare with."
-        return own.model_copy(update={"warnings": [*own.warnings, said]})
+        warning = f"The data hold none of {first} to {last}, so there is nothing to compare with."
+        return own.model_copy(update={"warnings": [*own.warnings, warning]})
     return own.model_copy(update={"before": other.model_dump(mode="json", by_alias=True)})
 
 
@@ -345,20 +345,20 @@ def _data_of(
 
 
 def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Period:
-    known = opened.known
-    first = days[0] or min(known.first or FIRST_DATE, days[1] or date.max)
-    return Period(name, first, days[1] or max(known.last or first, first))
+    known_days = opened.known
+    first = days[0] or min(known_days.first or FIRST_DATE, days[1] or date.max)
+    return Period(name, first, days[1] or max(known_days.last or first, first))
 
 
 def _unknown_days(data: QuestionData) -> list[str]:
     """Return a sentence if there are no data of any of the days."""
-    (first, last), known = data.days, data.opened.known
-    if data.days == (None, None) or known.first is None or known.last is None:
+    (first, last), known_days = data.days, data.opened.known
+    if data.days == (None, None) or known_days.first is None or known_days.last is None:
         return []
-    if (first or known.first) <= known.last and (last or known.last) >= known.first:
+    if (first or known_days.first) <= known_days.last and (last or known_days.last) >= known_days.first:
         return []
     days = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
-    return [f"The data are of {known.first} to {known.last}, so nothing is known of {days}."]
+    return [f"The data are of {known_days.first} to {known_days.last}, so nothing is known of {days}."]
 
 
 def _doubts(data: QuestionData) -> list[str]:
@@ -411,13 +411,13 @@ def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any
 
 
 def _known_of(period: Period) -> dict[str, Any]:
-    known, previous = period.known_days, period.previous.known_days
+    known_days, previous = period.known_days, period.previous.known_days
     return {
         "data": period.data,
-        "known_from": known.first,
-        "known_to": known.last,
-        "held_days": known.held,
-        "missing_days": known.missing,
+        "known_from": known_days.first,
+        "known_to": known_days.last,
+        "held_days": known_days.held,
+        "missing_days": known_days.missing,
         "previous_data": period.previous.data,
         "previous_known_from": previous.first,
         "previous_known_to": previous.last,

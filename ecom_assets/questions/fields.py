@@ -226,9 +226,9 @@ PERIODS: Final = {name: name.capitalize() for name in ("minute", "hour", "day", 
 """The lengths of periods, shortest first."""
 
 
-def periods(what: str, *, by_minute: bool = False) -> Choices:
-    """Return the choice of the length of periods; `what` is what errors call it."""
-    return Choices(what, {name: label for name, label in PERIODS.items() if by_minute or name != "minute"})
+def periods(subject: str, *, by_minute: bool = False) -> Choices:
+    """Return the choice of the length of periods; `subject` is what errors call it."""
+    return Choices(subject, {name: label for name, label in PERIODS.items() if by_minute or name != "minute"})
 
 
 WEEKDAYS: Final = Choices("weekday", {name: name.capitalize() for name in WEEKDAY_NAMES})

@@ -180,9 +180,9 @@ class QuestionData:
     @property
     def event_days(self) -> tuple[date, date]:
         """The first and the last day that is known of events; of the events themselves where nothing is noted."""
-        known, newest = self.opened.known, date.min
-        first = known.first or self.extent.first_date or newest
-        return first, known.last or self.extent.last_date or newest
+        known_days, newest = self.opened.known, date.min
+        first = known_days.first or self.extent.first_date or newest
+        return first, known_days.last or self.extent.last_date or newest
 
     def fetch(self) -> Fetch:
         """Return a function that returns the rows of a small result."""

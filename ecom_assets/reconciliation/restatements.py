@@ -51,11 +51,11 @@ class Movement:
         return cls(sum(gained.values()), sum(_more(old, new).values()), arrived_on)
 
 
-def _more(these: Counts, those: Counts) -> dict[tuple[str, str], int]:
+def _more(counts: Counts, other_counts: Counts) -> dict[tuple[str, str], int]:
     """Return by how much counts are greater than others, by table and arrival day."""
     differences = {
-        (table, arrival): count - those.get(table, {}).get(arrival, 0)
-        for table, by_arrival in these.items()
+        (table, arrival): count - other_counts.get(table, {}).get(arrival, 0)
+        for table, by_arrival in counts.items()
         for arrival, count in by_arrival.items()
     }
     return {key: more for key, more in differences.items() if more > 0}
@@ -144,9 +144,9 @@ def changed_numbers(
     return list(_compared(contract, added, {"sum_of_rows_changed_by": run_id}, *sums))
 
 
-def _differing(con: duckdb.DuckDBPyConnection, columns: Iterable[str], these: str, those: str) -> pa.Table:
+def _differing(con: duckdb.DuckDBPyConnection, columns: Iterable[str], table: str, other_table: str) -> pa.Table:
     column_list = ", ".join(map(ident, columns))
-    return con.sql(f"SELECT {column_list} FROM {these} EXCEPT SELECT {column_list} FROM {those}").to_arrow_table()  # noqa: S608 (names come from contracts)
+    return con.sql(f"SELECT {column_list} FROM {table} EXCEPT SELECT {column_list} FROM {other_table}").to_arrow_table()  # noqa: S608 (names come from contracts)
 
 
 def _sums(rows: pa.Table, day: str, numbers: tuple[str, ...]) -> pa.Table:

@@ -94,11 +94,11 @@ def mix_and_rate(now: Mapping[str, PartRatio], before: Mapping[str, PartRatio]) 
     return {name: _effects(now.get(name, PartRatio()), before.get(name, PartRatio()), totals, middle) for name in names}
 
 
-def _effects(here: PartRatio, there: PartRatio, totals: Sequence[Fraction], middle: Fraction) -> MixAndRate:
-    share_change = here.denominator / totals[0] - there.denominator / totals[1]
-    whole = here.numerator / totals[0] - there.numerator / totals[1] - middle * share_change
+def _effects(now: PartRatio, before: PartRatio, totals: Sequence[Fraction], middle: Fraction) -> MixAndRate:
+    share_change = now.denominator / totals[0] - before.denominator / totals[1]
+    whole = now.numerator / totals[0] - before.numerator / totals[1] - middle * share_change
     # A part that is there in one period only has no change of its own rate: all that it adds is mix.
-    rates = [rate for rate in (here.rate, there.rate) if rate is not None]
+    rates = [rate for rate in (now.rate, before.rate) if rate is not None]
     mix = (sum(rates, NONE_YET) / len(rates) - middle) * share_change if rates else NONE_YET
     return MixAndRate(mix, whole - mix)
 
@@ -153,11 +153,11 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
         if not known_period.is_comparable:
             continue
         try:
-            here, there = (_known(amounts(reading, days)) for days in (known_period, known_period.previous))
+            parts_now, parts_before = (_known(amounts(reading, days)) for days in (known_period, known_period.previous))
         except NoSourceError:
             continue
-        if len({*here, *there} - {REST}) > 1:
-            result.append({"dimension": dimension, "parts": _contributions((here, now), (there, before))})
+        if len({*parts_now, *parts_before} - {REST}) > 1:
+            result.append({"dimension": dimension, "parts": _contributions((parts_now, now), (parts_before, before))})
     return result
 
 
@@ -165,8 +165,8 @@ def _known(amounts: MaybeAmounts) -> Amounts:
     return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
-def _contributions(here: tuple[Amounts, Decimal], there: tuple[Amounts, Decimal]) -> list[Row]:
-    (now, total), (before, total_before) = here, there
+def _contributions(current: tuple[Amounts, Decimal], previous: tuple[Amounts, Decimal]) -> list[Row]:
+    (now, total), (before, total_before) = current, previous
     change = total - total_before
     rest = total - sum(now.values(), ZERO), total_before - sum(before.values(), ZERO)
     rows = [_contribution(name, now.get(name, ZERO), before.get(name, ZERO), change) for name in {**now, **before}]
@@ -227,12 +227,14 @@ def revenue_factors(now: Row, before: Row, base: str) -> list[Row] | None:
     if now["revenue_amount"] is None or before["revenue_amount"] is None:
         return None
     exact = ([Fraction(row[name]) for name in names] for row in (now, before))
-    here, there = ([units, orders / units, revenue / orders] for units, orders, revenue in exact)
-    parts = rounded(factor_contributions(here, there), now["revenue_amount"] - before["revenue_amount"], CENT)
+    factors_now, factors_before = ([units, orders / units, revenue / orders] for units, orders, revenue in exact)
+    parts = rounded(
+        factor_contributions(factors_now, factors_before), now["revenue_amount"] - before["revenue_amount"], CENT
+    )
     factors = (base, f"orders_per_{base.removesuffix('_count')}", "revenue_per_order")
     return [
         {"factor": factor, "value": _number(value), "previous": _number(other), "contribution_amount": part}
-        for factor, value, other, part in zip(factors, here, there, parts, strict=True)
+        for factor, value, other, part in zip(factors, factors_now, factors_before, parts, strict=True)
     ]
 
 
@@ -249,14 +251,14 @@ def order_value_causes(reading: Reading, period: Period, now: Row, before: Row) 
     if not known_period.is_comparable or now["average_order_value"] is None or before["average_order_value"] is None:
         return None
     try:
-        here, there = (_order_values(reading, days) for days in (known_period, known_period.previous))
+        parts_now, parts_before = (_order_values(reading, days) for days in (known_period, known_period.previous))
     except NoSourceError:
         return None
-    are_whole = all(_adds_up(parts, row) for parts, row in ((here, now), (there, before)))
-    if not are_whole or len({**here, **there}) < 2:  # noqa: PLR2004 (one part explains nothing)
+    are_whole = all(_adds_up(parts, row) for parts, row in ((parts_now, now), (parts_before, before)))
+    if not are_whole or len({**parts_now, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)
         return None
     change = now["average_order_value"] - before["average_order_value"]
-    return {"dimension": MARKETING_CHANNEL, "parts": _mix_and_rate(here, there, change, CENT)}
+    return {"dimension": MARKETING_CHANNEL, "parts": _mix_and_rate(parts_now, parts_before, change, CENT)}
 
 
 def _adds_up(parts: Mapping[str, PartRatio], whole: Row) -> bool:
@@ -282,14 +284,14 @@ def conversion_causes(reading: Reading, period: Period) -> list[Row]:
         return []
     result = []
     for dimension in CONVERSION_DIMENSIONS:
-        here, there = (
+        answer_now, answer_before = (
             conversion(reading, days, None, "session", dimension) for days in (known_period, known_period.previous)
         )
-        parts, parts_before = _converted(here["breakdown"]), _converted(there["breakdown"])
-        is_known = here["conversion_rate"] is not None and there["conversion_rate"] is not None
+        parts, parts_before = _converted(answer_now["breakdown"]), _converted(answer_before["breakdown"])
+        is_known = answer_now["conversion_rate"] is not None and answer_before["conversion_rate"] is not None
         if not is_known or len({**parts, **parts_before}) < 2:  # noqa: PLR2004 (one part explains nothing)
             continue
-        change = Decimal(str(here["conversion_rate"])) - Decimal(str(there["conversion_rate"]))
+        change = Decimal(str(answer_now["conversion_rate"])) - Decimal(str(answer_before["conversion_rate"]))
         result.append({"dimension": dimension, "parts": _mix_and_rate(parts, parts_before, change, SIX_DECIMALS)})
     return result
 
@@ -303,16 +305,16 @@ def _converted(breakdown: list[Row]) -> dict[str, PartRatio]:
 
 
 def _mix_and_rate(
-    here: Mapping[str, PartRatio], there: Mapping[str, PartRatio], change: Decimal, quantum: Decimal
+    now: Mapping[str, PartRatio], before: Mapping[str, PartRatio], change: Decimal, quantum: Decimal
 ) -> list[Row]:
-    effects = mix_and_rate(here, there)
+    effects = mix_and_rate(now, before)
     exact = [part for effect in effects.values() for part in (effect.mix, effect.rate)]
     result = iter(rounded(exact, change, quantum))
-    shares = [sum((part.denominator for part in parts.values()), Fraction(0)) for parts in (here, there)]
+    shares = [sum((part.denominator for part in parts.values()), Fraction(0)) for parts in (now, before)]
     rows = [
         {
             "value": name,
-            **_before_and_after(here.get(name, PartRatio()), there.get(name, PartRatio()), shares),
+            **_before_and_after(now.get(name, PartRatio()), before.get(name, PartRatio()), shares),
             "mix_effect": (mix := next(result)),
             "rate_effect": (rate := next(result)),
             "contribution": mix + rate,
@@ -322,9 +324,9 @@ def _mix_and_rate(
     return sorted(rows, key=lambda row: (-abs(row["contribution"]), row["value"]))
 
 
-def _before_and_after(here: PartRatio, there: PartRatio, totals: list[Fraction]) -> Row:
+def _before_and_after(now: PartRatio, before: PartRatio, totals: list[Fraction]) -> Row:
     values: dict[str, Any] = {}
-    for prefix, part, total in (("", here, totals[0]), ("previous_", there, totals[1])):
+    for prefix, part, total in (("", now, totals[0]), ("previous_", before, totals[1])):
         values[f"{prefix}share"] = _number(part.denominator / total)
         values[f"{prefix}rate"] = None if part.rate is None else _number(part.rate)
     return values

@@ -132,9 +132,9 @@ def headline(report: Mapping[str, Any]) -> str:
 def cause_sentence(cause: Mapping[str, Any], currency: str | None) -> str:
     """Return a sentence about one of the largest causes."""
     name = part_name(cause["dimension"], cause["value"])
-    what = "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)
+    subject = "refunds" if cause["value"] == "refunds" else IN_WORDS[cause["dimension"]].format(name)
     more = "more" if cause["contribution_amount"] > 0 else "less"
-    return f"{what[0].upper()}{what[1:]}: {money(abs(cause['contribution_amount']), currency)} {more}."
+    return f"{subject[0].upper()}{subject[1:]}: {money(abs(cause['contribution_amount']), currency)} {more}."
 
 
 def caveats(report: Mapping[str, Any]) -> list[str]:
@@ -173,8 +173,8 @@ def received_sentence(rows: Mapping[str, Any]) -> str:
 
 def reason_sentence(reason: Mapping[str, Any]) -> str:
     """Return a sentence about a reason for which rows were quarantined."""
-    what = reason["reject_reason"].replace("_", " ")
-    return f"{RECEIVED[reason['source']]}: {reason['row_count']:,} quarantined, {what}."
+    reason_text = reason["reject_reason"].replace("_", " ")
+    return f"{RECEIVED[reason['source']]}: {reason['row_count']:,} quarantined, {reason_text}."
 
 
 def _of_week(data: str, week: str, source: str, bounds: tuple[date, date] | None) -> list[str]:

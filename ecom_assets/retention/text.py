@@ -48,8 +48,8 @@ def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
     return result
 
 
-def _line(name: str, what: str, values: Sequence[str], width: int) -> str:
-    return (f"{name:{width}} {what:>9} " + "".join(f"{value:>7} " for value in values[:SHOWN_CELLS])).rstrip()
+def _line(name: str, label: str, values: Sequence[str], width: int) -> str:
+    return (f"{name:{width}} {label:>9} " + "".join(f"{value:>7} " for value in values[:SHOWN_CELLS])).rstrip()
 
 
 def _share(rate: float | None) -> str:

@@ -81,11 +81,11 @@ def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str
     rows = with_previous(daily_revenue(reading, dimension), "order_date")
     result = reading.rows(added(rows, [dimension, "is_current"]), period)
     before = {row[dimension]: row for row in result if not row["is_current"]}
-    here = {row[dimension]: row for row in result if row["is_current"]}
-    whole = revenue_of(here.values())
+    current = {row[dimension]: row for row in result if row["is_current"]}
+    whole = revenue_of(current.values())
     answers = {}
-    for value in {**here, **before}:
-        now, then = numbers(here.get(value)), numbers(before.get(value))
+    for value in {**current, **before}:
+        now, then = numbers(current.get(value)), numbers(before.get(value))
         answers[value] = {
             **if_known(now, period),
             "revenue_share": share(now["revenue_amount"], whole),

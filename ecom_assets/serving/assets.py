@@ -155,7 +155,7 @@ def serving_marts(
 def _publish(
     warehouse: Engine, settings: Settings, order_rule: OrderRule, context: dg.AssetExecutionContext
 ) -> Snapshot:
-    require_history(context.run.tags, warehouse, settings, what="nothing was published")
+    require_history(context.run.tags, warehouse, settings, consequence="nothing was published")
     return publish_snapshot(
         warehouse,
         serving_folder(settings),
@@ -203,8 +203,8 @@ def postgres_marts(
         name = ".".join(PUBLICATION.path)
         progress.began(name)
         started = time.monotonic()
-        there = context.resources.postgres.applied_to(settings)
-        metadata = _publish_to_postgres(context.resources.warehouse, there, marts, order_rule, context.run)
+        target_settings = context.resources.postgres.applied_to(settings)
+        metadata = _publish_to_postgres(context.resources.warehouse, target_settings, marts, order_rule, context.run)
         progress.ended(name, metadata.get("rows_written", 0), time.monotonic() - started)
         version = metadata.get("data_version")
         return dg.MaterializeResult(metadata=metadata, data_version=dg.DataVersion(version) if version else None)
@@ -221,7 +221,7 @@ def _publish_to_postgres(
         if target.is_same_database(warehouse):
             return {"skipped": SKIPPED}
         published_before = published_history(target)
-        require_history(run.tags, warehouse, settings, what="nothing was published", published=published_before)
+        require_history(run.tags, warehouse, settings, consequence="nothing was published", published=published_before)
         built_on = History.of_warehouse(warehouse, settings).runs
         published = publish(warehouse, target, marts, run.run_id, built_on, order_rule, empty_days=settings.empty_days)
         return {

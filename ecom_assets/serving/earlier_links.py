@@ -117,8 +117,8 @@ class EarlierLinks:
         """Return live clean events with their visitors."""
         links, shared, merged = (self._con.table(name, database=("temp", "main")) for name in TABLES.values())
         live = identity_links(events, self._rule)
-        known = KnownIds(union_all(live, links), union_all(shared_ids(live, self._rule), shared), merged)
-        return with_visitors(events, known, self._rule)
+        known_ids = KnownIds(union_all(live, links), union_all(shared_ids(live, self._rule), shared), merged)
+        return with_visitors(events, known_ids, self._rule)
 
     def _replace(self, contract: type[Table], rows: list[dict[str, Any]]) -> None:
         self._con.raw_sql(f"DROP TABLE IF EXISTS {TABLES[contract]}")

@@ -44,16 +44,16 @@ State = dict[str, Slices]
 """The fingerprints of several tables, by qualified name."""
 
 
-def fingerprints(engine: Engine, contract: type[Table], known: Slices | None = None) -> dict[str, Fingerprint]:
+def fingerprints(engine: Engine, contract: type[Table], earlier: Slices | None = None) -> dict[str, Fingerprint]:
     """Return the fingerprint of each day that has rows, by ISO date; of a table without days that of all rows.
 
-    Days of the `known` fingerprints, earlier ones in this engine, that were not written since are not read again.
+    Days of the `earlier` fingerprints of this engine that were not written since are not read again.
     """
     engine.ensure(contract)
     writes = writes_of(engine, contract)  # before the rows: a write between the two is met again next time
     kept = {
         name: result
-        for name, result in (known or {}).items()
+        for name, result in (earlier or {}).items()
         if result.version and result.version == writes.version(_day(name))
     }
     if WHOLE in kept:

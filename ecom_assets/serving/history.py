@@ -67,10 +67,10 @@ class History:
 
         What was built on the sandbox shop is not missed in a warehouse of own data, nor the other way round.
         """
-        here = History.of_warehouse(engine, settings)
+        current = History.of_warehouse(engine, settings)
         missing: set[date] = set()
         for name in (contract.qualified_name() for contract in KEPT):
-            built_on, loaded = self.days.get(_named(name, settings)), here.days.get(_named(name, settings))
+            built_on, loaded = self.days.get(_named(name, settings)), current.days.get(_named(name, settings))
             gone = {
                 row["received_date"] for row in notes_of(engine, Withdrawals, name) if row["withdrawn_at"] is not None
             }
@@ -79,11 +79,12 @@ class History:
 
 
 def require_history(
-    tags: Mapping[str, str], engine: Engine, settings: Settings, *, what: str, published: History | None = None
+    tags: Mapping[str, str], engine: Engine, settings: Settings, *, consequence: str, published: History | None = None
 ) -> None:
     """Refuse to publish or export an incomplete warehouse, unless a tag of the run allows it.
 
-    The message ends in `what` does not happen. `published` is what the last publication was built on, if it is known.
+    The message ends with the `consequence`, such as `nothing was published`. `published` is what the last publication
+    was built on, if it is known.
 
     Raises:
         WarehouseError: Days are missing.
@@ -92,7 +93,7 @@ def require_history(
         return
     missing = (published or last_publication(settings)).missing_in(engine, settings)
     if missing.dates:
-        raise WarehouseError(f"{_lack(engine.address, missing)}, so {what}; {_advice(missing)}")
+        raise WarehouseError(f"{_lack(engine.address, missing)}, so {consequence}; {_advice(missing)}")
 
 
 def require_rebuild(published: History, engine: Engine, settings: Settings, days: Days) -> None:

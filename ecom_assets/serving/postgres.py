@@ -89,18 +89,21 @@ def _published(
             target.execute(statement)
         target.on_step("publication_begun")
         _make_tables(target, (*NOTES, *tables))
-        there = noted(target)
-        here = {
-            table.qualified_name(): fingerprints(source, table, there.get(table.qualified_name())) for table in tables
+        target_state = noted(target)
+        source_state = {
+            table.qualified_name(): fingerprints(source, table, target_state.get(table.qualified_name()))
+            for table in tables
         }
         written = {
-            table.qualified_name(): _bring(source, target, table, here, there)
+            table.qualified_name(): _bring(source, target, table, source_state, target_state)
             for table in tables
-            if here[table.qualified_name()] != there.get(table.qualified_name(), {})
+            if source_state[table.qualified_name()] != target_state.get(table.qualified_name(), {})
         }
-        _note_versions(target, tables, here, there)
-        _require_unmoved(source, tables, here)
-        published = Published(data_version(here), {name: _rows(slices) for name, slices in here.items()}, written)
+        _note_versions(target, tables, source_state, target_state)
+        _require_unmoved(source, tables, source_state)
+        published = Published(
+            data_version(source_state), {name: _rows(slices) for name, slices in source_state.items()}, written
+        )
         beside, before = notes(), newest_publication(target) or {}
         if written or any(before.get(name) != text for name, text in beside.items()):
             _note(target, published, run_id, beside)
@@ -110,11 +113,15 @@ def _published(
 
 
 def _bring(
-    source: Engine, target: PostgresEngine, table: type[Table], here: Mapping[str, Any], there: Mapping[str, Any]
+    source: Engine,
+    target: PostgresEngine,
+    table: type[Table],
+    source_state: Mapping[str, Any],
+    target_state: Mapping[str, Any],
 ) -> int:
     """Replace the slices of a table that differ; return how many rows were written."""
-    wanted = here[table.qualified_name()]
-    names, days = differing(table, wanted, there.get(table.qualified_name(), {}))
+    wanted = source_state[table.qualified_name()]
+    names, days = differing(table, wanted, target_state.get(table.qualified_name(), {}))
     target.execute(f"DELETE FROM {target.name_of(table)}{target.where(table, days)}")  # noqa: S608 (names come from contracts)
     target.on_step("slices_removed")
     rows = source.readable(table)
@@ -168,12 +175,14 @@ def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
         )
 
 
-def _require_unmoved(source: Engine, tables: Contracts, here: State) -> None:
+def _require_unmoved(source: Engine, tables: Contracts, source_state: State) -> None:
     """Check that the copied rows are of one state, if others can write meanwhile."""
     if source.has_one_writer:
         return
     if any(
-        fingerprints(source, table, here[name]) != here[name] for table in tables for name in [table.qualified_name()]
+        fingerprints(source, table, source_state[name]) != source_state[name]
+        for table in tables
+        for name in [table.qualified_name()]
     ):
         raise _moved(source)
 
@@ -191,17 +200,17 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
     target.execute(
         f"DELETE FROM {target.name_of(PublishedSlices)} WHERE table_name = {text(name)} AND slice IN ({listed})"  # noqa: S608 (as above)
     )
-    there = {name: result for name, result in slices.items() if result is not None}
-    target.take_in(PublishedSlices, notes_of({name: there}).to_reader())
+    present = {name: result for name, result in slices.items() if result is not None}
+    target.take_in(PublishedSlices, notes_of({name: present}).to_reader())
 
 
-def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there: State) -> None:
+def _note_versions(target: PostgresEngine, tables: Contracts, source_state: State, target_state: State) -> None:
     """Note the versions of slices that were written again with the same rows, so that they are not read again."""
     for table in tables:
-        before = there.get(table.qualified_name(), {})
+        before = target_state.get(table.qualified_name(), {})
         same = {
             name: result
-            for name, result in here[table.qualified_name()].items()
+            for name, result in source_state[table.qualified_name()].items()
             if result == before.get(name) and result.version != before[name].version
         }
         if same:
@@ -210,8 +219,8 @@ def _note_versions(target: PostgresEngine, tables: Contracts, here: State, there
 
 def _notes(source: Engine, built_on: Runs, order_rule: OrderRule, empty_days: EmptyDayMeaning) -> Row:
     """Return the records beside the tables."""
-    known, held = source_days(source, empty_days), held_dates(source, order_rule)
-    notes = {"source_days": known, "held_days": held, "built_on": built_on}
+    known_days, held = source_days(source, empty_days), held_dates(source, order_rule)
+    notes = {"source_days": known_days, "held_days": held, "built_on": built_on}
     return {name: json.dumps(result) for name, result in notes.items()}
 
 

@@ -97,13 +97,15 @@ class WarehouseReading:
     @classmethod
     def from_engine(cls, engine: Engine, settings: Settings, order_rule: OrderRule, today: date) -> "WarehouseReading":
         """Return a reading that knows which days the data of each source hold; without data the newest is `today`."""
-        known = {
+        days_by_source = {
             source: KnownDays.from_texts(*days) for source, days in source_days(engine, settings.empty_days).items()
         }
         for source, held in held_dates(engine, order_rule).items():
-            known[source] = known.get(source, KnownDays()).with_held(held)
-        newest = max((days.last for source, days in known.items() if days.last and source != "stock"), default=today)
-        return cls(engine, newest, settings.timezone, settings.known_currency, known)
+            days_by_source[source] = days_by_source.get(source, KnownDays()).with_held(held)
+        newest = max(
+            (days.last for source, days in days_by_source.items() if days.last and source != "stock"), default=today
+        )
+        return cls(engine, newest, settings.timezone, settings.known_currency, days_by_source)
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return a whole table, lazily."""

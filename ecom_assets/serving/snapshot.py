@@ -152,8 +152,8 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     with _plain_errors(folder), _turn(folder):
         before = None if is_rewritten else _usable(folder)
         result = _published(source, folder, tuple(contracts), origins, run_id, before, history, memory_limit)
-        known, held = source_days(source, empty_days), held_dates(source, order_rule)
-        result = replace(result, source_days=known, held_days=held, built_on=built_on or {})
+        known_days, held = source_days(source, empty_days), held_dates(source, order_rule)
+        result = replace(result, source_days=known_days, held_days=held, built_on=built_on or {})
         return _pointed(folder, result, is_alone=is_rewritten)
 
 
@@ -178,18 +178,21 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     memory_limit: str,
 ) -> Snapshot:
     """Write the snapshot's file, and return the content of its pointer."""
-    known = _known(folder / before.file) if before else {}
-    here = {table.qualified_name(): fingerprints(source, table, known.get(table.qualified_name())) for table in tables}
-    version = data_version(here)
+    earlier_state = _known(folder / before.file) if before else {}
+    source_state = {
+        table.qualified_name(): fingerprints(source, table, earlier_state.get(table.qualified_name()))
+        for table in tables
+    }
+    version = data_version(source_state)
     name, written = f"marts-{version}-{run_id[:8]}.duckdb", 0
-    if before and before.data_version == version and set(before.tables) == set(here):
+    if before and before.data_version == version and set(before.tables) == set(source_state):
         name = before.file
     else:
         fresh = folder / f"{name}{NEW}"
         fresh.unlink(missing_ok=True)
         if before:
             shutil.copyfile(folder / before.file, fresh)
-        written = _bring(source, fresh, tables, here, history, memory_limit)
+        written = _bring(source, fresh, tables, source_state, history, memory_limit)
         sync_file(fresh)
         fresh.replace(folder / name)
     served = {
@@ -198,7 +201,7 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
             data_version({table: result}),
             origins.get(table, Origin()),
         )
-        for table, result in here.items()
+        for table, result in source_state.items()
     }
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Snapshot(name, version, now, run_id, served, written)
@@ -216,38 +219,40 @@ def _bring(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     source: Engine,
     path: Path,
     tables: tuple[type[Table], ...],
-    here: State,
+    source_state: State,
     history: "RunHistory | None",
     memory_limit: str,
 ) -> int:
-    """Write into the file at `path` the days in which it differs from `here`; return how many rows."""
+    """Write into the file at `path` the days in which it differs from `source_state`; return how many rows."""
     with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
-        there = noted(target)
-        slices = list(_differing(target, tables, here, there))
+        target_state = noted(target)
+        slices = list(_differing(target, tables, source_state, target_state))
     attached = source.attached(path)
-    written = _copied(source, attached, slices, here) if attached else _fetched(source, path, slices, memory_limit)
+    written = (
+        _copied(source, attached, slices, source_state) if attached else _fetched(source, path, slices, memory_limit)
+    )
     with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
         target.clear([PublishedSlices])
         target.ensure(PublishedSlices)
-        target.take_in(PublishedSlices, notes_of(here).to_reader())
+        target.take_in(PublishedSlices, notes_of(source_state).to_reader())
         if history is None or source.has(WrittenSlices):
             _copy_notes(source, target)
         else:
-            _note_history(target, tables, here, there, history)
+            _note_history(target, tables, source_state, target_state, history)
     return written
 
 
 def _differing(
-    target: DuckDBEngine, tables: tuple[type[Table], ...], here: State, there: State
+    target: DuckDBEngine, tables: tuple[type[Table], ...], source_state: State, target_state: State
 ) -> Iterator[tuple[type[Table], Days | None]]:
-    """Make the tables in `target`, and yield those that differ from `here` with the days that do; None is all days."""
+    """Make the tables in `target`; yield those that differ from `source_state`, with the days that do, None for all."""
     for table in tables:
-        stored = there.get(table.qualified_name(), {})
+        stored = target_state.get(table.qualified_name(), {})
         if changes(target, table):
             target.drop(table)
             stored = {}
         target.ensure(table)
-        names, days = differing(table, here[table.qualified_name()], stored)
+        names, days = differing(table, source_state[table.qualified_name()], stored)
         if names:
             yield table, days
 
@@ -264,7 +269,7 @@ def _copied(
     source: Engine,
     attached: AbstractContextManager[str],
     slices: Iterable[tuple[type[Table], Days | None]],
-    here: State,
+    source_state: State,
 ) -> int:
     """Copy slices within the engine: in batches through Python, all rows of a table would be in memory at once."""
     written = 0
@@ -272,7 +277,7 @@ def _copied(
         for table, days in slices:
             name, columns = f"{file}.{source.name_of(table)}", source.columns_of(table)
             sql = source.compile(conform(_rows(source, table, days), table))
-            wanted = _of_days(here[table.qualified_name()], days)
+            wanted = _of_days(source_state[table.qualified_name()], days)
             if sum(rows.row_count for rows in wanted.values()) >= MANY_ROWS:
                 count = _copied_rows(source, table, name, sql, days)
                 if _is_equal(source, table, name, days, wanted):
@@ -299,9 +304,9 @@ def _copied_rows(source: Engine, table: type[Table], name: str, sql: str, days: 
     """
     columns, row = source.columns_of(table), source.row_hash(table)
     of_days = source.where(table, days).removeprefix(" WHERE ")
-    there, fresh = f"SELECT {row} FROM {name} WHERE {of_days}", f"SELECT {row} FROM ({sql})"  # noqa: S608 (names come from contracts)
+    stored, fresh = f"SELECT {row} FROM {name} WHERE {of_days}", f"SELECT {row} FROM ({sql})"  # noqa: S608 (names come from contracts)
     source.execute(f"DELETE FROM {name} WHERE ({of_days}) AND {row} NOT IN ({fresh})")  # noqa: S608 (as above)
-    return source.insert(f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) WHERE {row} NOT IN ({there})")  # noqa: S608 (as above)
+    return source.insert(f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) WHERE {row} NOT IN ({stored})")  # noqa: S608 (as above)
 
 
 def _is_equal(source: Engine, table: type[Table], name: str, days: Days | None, wanted: Slices) -> bool:
@@ -334,7 +339,11 @@ def _copy_notes(source: Engine, target: DuckDBEngine) -> None:
 
 
 def _note_history(
-    target: DuckDBEngine, tables: tuple[type[Table], ...], here: State, there: State, history: "RunHistory"
+    target: DuckDBEngine,
+    tables: tuple[type[Table], ...],
+    source_state: State,
+    target_state: State,
+    history: "RunHistory",
 ) -> None:
     """Note the runs that wrote the slices that differ from those before, or that have no note yet."""
     target.ensure(WrittenSlices)
@@ -344,8 +353,8 @@ def _note_history(
         where = f"WHERE table_name = {text(name)}"
         stored = target.query(f"SELECT first_date FROM {target.name_of(WrittenSlices)} {where}")  # noqa: S608 (names come from contracts)
         dates = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
-        before = there.get(name, {})
-        missing = sorted(day for day, rows in here[name].items() if before.get(day) != rows or day not in dates)
+        before = target_state.get(name, {})
+        missing = sorted(day for day, rows in source_state[name].items() if before.get(day) != rows or day not in dates)
         days = [date.fromisoformat(day) for day in missing] if table.day_column else []
         if not missing:
             continue

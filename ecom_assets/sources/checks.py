@@ -124,11 +124,11 @@ def _held(contract: type[Table], withdrawals: ir.Table) -> ir.Table:
 def _sentence(contract: type[Table], wrong: Sequence[Mapping[str, Any]]) -> str:
     first = wrong[0]
     more = f" (and {len(wrong) - 1:,} more differences)" if len(wrong) > 1 else ""
-    file, day, there = first["source_file"], first["received_date"], first["rows_in_file"]
+    file, day, file_rows = first["source_file"], first["received_date"], first["rows_in_file"]
     if day is None:
-        result = f"{file} has {there:,} rows, and {first['rows_in_raw']:,} of them have an arrival day"
+        result = f"{file} has {file_rows:,} rows, and {first['rows_in_raw']:,} of them have an arrival day"
     else:
-        result = f"{file} has {there:,} rows of {day}, and {contract.qualified_name()} has {first['rows_in_raw']:,}"
+        result = f"{file} has {file_rows:,} rows of {day}, and {contract.qualified_name()} has {first['rows_in_raw']:,}"
     return (
         f"{result}{more}; if the file changed while it was read, run the day again, else report this with the file's "
         "format, because rows were lost or counted twice."

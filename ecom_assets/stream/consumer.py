@@ -185,12 +185,12 @@ class TopicStream:
     def _pause_or_resume(self) -> None:
         waiting = sum(reader.size for reader in self.counts.readers.values())
         most = self._settings.stream_waiting_mb * BYTES_OF_MB
-        places = [TopicPartition(topic, number) for topic, number in self.counts.readers]
+        partitions = [TopicPartition(topic, number) for topic, number in self.counts.readers]
         if not self._is_paused and waiting > most:
-            self._consumer.pause(places)
+            self._consumer.pause(partitions)
             self._is_paused = True
         elif self._is_paused and 2 * waiting < most:
-            self._consumer.resume(places)
+            self._consumer.resume(partitions)
             self._is_paused = False
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -220,8 +220,8 @@ class TopicStream:
             self._consumer.seek(position)
         except KafkaException:  # not fetched from yet; a single partition cannot be assigned again
             readers = self.counts.readers.items()
-            places = [TopicPartition(topic, number, reader.next_offset) for (topic, number), reader in readers]
-            self._consumer.assign(places)
+            partitions = [TopicPartition(topic, number, reader.next_offset) for (topic, number), reader in readers]
+            self._consumer.assign(partitions)
             self._is_paused = False
 
     def _entry(self, partition: Partition) -> LedgerEntry:

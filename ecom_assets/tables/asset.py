@@ -201,13 +201,13 @@ class TableAsset:
     def build(
         self,
         daily: dg.PartitionsDefinition,
-        given: Mapping[str, Any],
+        dependencies: Mapping[str, Any],
         pool: str | None = None,
         kinds: Set[str] = frozenset(("ibis", "table")),
     ) -> dg.AssetsDefinition:
         """Return the Dagster asset.
 
-        Functions can take the `given` values by parameter name, in addition to tables and `days`. Runs whose steps
+        Functions can take the `dependencies` by parameter name, in addition to tables and `days`. Runs whose steps
         share a `pool` take turns. Dagster's graph shows at most three `kinds`.
         """
         partitions = daily if self.contract.day_column else None
@@ -231,10 +231,10 @@ class TableAsset:
                 **code_of(self.function),
             },
             io_manager_key="io_manager",
-            required_resource_keys=self._resources(given),
+            required_resource_keys=self._resources(dependencies),
             pool=pool,
             dagster_type=dg.Any,
-        )(self._compute(given))
+        )(self._compute(dependencies))
 
     def output(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as the function)
         """Return the table on the days of a run and on the days that the run invalidates.
@@ -286,11 +286,11 @@ class TableAsset:
             return SliceOutput(rows, whole, warning=_not_loaded(self.raw, missing))
         return SliceOutput(rows, days) if self.invalidated_by or widened_by else rows
 
-    def _compute(self, given: Mapping[str, Any]) -> Callable[..., Any]:
+    def _compute(self, dependencies: Mapping[str, Any]) -> Callable[..., Any]:
         def compute(context: dg.AssetExecutionContext, **tables: ir.Table) -> Any:  # noqa: ANN401 (Dagster reads it)
             days = days_of(context) if self.contract.day_column else Days(())
-            resources = {name: getattr(context.resources, name) for name in self._resources(given)}
-            return self.output(days, {**given, **resources, **tables}, context.resources.warehouse)
+            resources = {name: getattr(context.resources, name) for name in self._resources(dependencies)}
+            return self.output(days, {**dependencies, **resources, **tables}, context.resources.warehouse)
 
         parameters = [
             inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("context", *self.reads)
@@ -300,11 +300,11 @@ class TableAsset:
         compute.__annotations__ = {"context": dg.AssetExecutionContext}
         return compute
 
-    def _resources(self, given: Mapping[str, Any]) -> set[str]:
+    def _resources(self, dependencies: Mapping[str, Any]) -> set[str]:
         names = set(inspect.signature(self.function).parameters)
         if self.invalidated_by:
             names |= set(inspect.signature(self.invalidated_by.function).parameters) - set(self.invalidated_by.reads)
-        return (names - set(given) - set(self.reads) - {"days", "run_days", "only_visitors"}) | {"warehouse"}
+        return (names - set(dependencies) - set(self.reads) - {"days", "run_days", "only_visitors"}) | {"warehouse"}
 
 
 def code_of(function: Callable[..., Any]) -> dict[str, Any]:

@@ -208,18 +208,18 @@ def contract_check(contract: type[Table]) -> TableCheck:
 def _evaluate(contract: type[Table], days: Days | None, table: ir.Table) -> CheckResult:
     rows = of_days(table, contract.day_column, days)
     broken = {
-        f"{name}: {what}": (condition.ifelse(1, 0)).sum().fill_null(0)
+        f"{name}: {violation}": (condition.ifelse(1, 0)).sum().fill_null(0)
         for name, column in contract.columns.items()
-        for what, condition in _violations(rows[name], column).items()
+        for violation, condition in _violations(rows[name], column).items()
     }
     counts = rows.agg(looked_at=rows.count(), **{f"measure_{n}": value for n, value in enumerate(broken.values())})
     keys = [_repeated(contract, part) for part in _parts(contract, table, rows)]
     (result,) = reduce(ir.Table.cross_join, keys[:1], counts).to_pyarrow().to_pylist()
-    counted_rows = {what: int(result[f"measure_{n}"]) for n, what in enumerate(broken)}
+    counted_rows = {violation: int(result[f"measure_{n}"]) for n, violation in enumerate(broken)}
     if keys:
         repeated = (int(part.to_pyarrow()["repeated"][0].as_py()) for part in keys[1:])
         counted_rows[f"{', '.join(contract.key)}: is not unique"] = int(result["repeated"]) + sum(repeated)
-    examples = [{"check": what, "rows": count} for what, count in counted_rows.items() if count][:EXAMPLES]
+    examples = [{"check": violation, "rows": count} for violation, count in counted_rows.items() if count][:EXAMPLES]
     return CheckResult(sum(counted_rows.values()), int(result["looked_at"]), examples)
 
 

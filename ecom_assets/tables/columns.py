@@ -344,9 +344,9 @@ def with_first(events: ir.Table, name: str, is_one: ir.BooleanValue) -> ir.Table
 
     Of simultaneous events the one with the smallest id is first. `events` has all days; `is_one` is never null.
     """
-    ones = events.filter(is_one).select("visitor_id", "event_at", "event_id")
-    times = ones.group_by("visitor_id").agg(first_at=ones.event_at.min())
-    earliest = ones.join(times, "visitor_id")
+    matches = events.filter(is_one).select("visitor_id", "event_at", "event_id")
+    times = matches.group_by("visitor_id").agg(first_at=matches.event_at.min())
+    earliest = matches.join(times, "visitor_id")
     earliest = earliest.filter(earliest.event_at == earliest.first_at)
     ids = earliest.group_by("visitor_id").agg(first_id=earliest.event_id.min())
     ids = ids.select("first_id", first_visitor_id="visitor_id")

@@ -73,9 +73,9 @@ def _opening(identity: str, name: str, version: str, server: Mapping[str, Any] |
     }
 
 
-def _schema(table: type[Table], checks: Checks, known: Iterable[type[Table]], *, within: bool) -> Document:
+def _schema(table: type[Table], checks: Checks, known_tables: Iterable[type[Table]], *, within: bool) -> Document:
     references = {
-        column: _reference(target, within=within) for column, target in table.references if target in set(known)
+        column: _reference(target, within=within) for column, target in table.references if target in set(known_tables)
     }
     return {
         "id": _identity(table),

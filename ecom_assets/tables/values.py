@@ -107,9 +107,9 @@ OF_SESSIONS: Final = ("channel", "source", "medium", "campaign", "first_channel"
 """The columns of `attribution.contracts.SessionColumns`, which events have where a question names them."""
 
 
-def unknown_column(name: str, known: Iterable[str]) -> DefinitionError:
+def unknown_column(name: str, columns: Iterable[str]) -> DefinitionError:
     """Return the refusal of a column that events do not have; what a file has besides is in `properties`."""
-    hint = did_you_mean(name, [*known, *OF_SESSIONS])
+    hint = did_you_mean(name, [*columns, *OF_SESSIONS])
     beside = "" if hint.startswith("did") else f". Of other columns of a file write the key, as in properties.{name}"
     return DefinitionError(f"The events have no column {name!r}; {hint}{beside}.")
 

@@ -136,8 +136,8 @@ def _title(answer: dict[str, Any]) -> str:
     more += ["cumulated"] if definition["cumulative"] else []
     more += [f"mean of {definition['moving_average']}"] if definition["moving_average"] > 1 else []
     span = f"{definition['first_date']} to {definition['last_date']}"
-    what = f"{', '.join(names)} per {definition['period']}, {', '.join([*more, span])}"
-    return what if kind == "stickiness" else f"{what}; * is not whole"
+    title = f"{', '.join(names)} per {definition['period']}, {', '.join([*more, span])}"
+    return title if kind == "stickiness" else f"{title}; * is not whole"
 
 
 def _number(value: float | None) -> str:

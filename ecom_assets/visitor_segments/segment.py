@@ -357,7 +357,7 @@ def _day(raw: object) -> date | None:
         raise DefinitionError(f"{raw!r} is not a date; use YYYY-MM-DD, such as 2026-01-31.") from error
 
 
-def _check_keys(raw: Mapping[Any, Any], known: tuple[str, ...]) -> None:
+def _check_keys(raw: Mapping[Any, Any], known_keys: tuple[str, ...]) -> None:
     for key in raw:
-        if key not in known:
-            raise DefinitionError(f"unknown key {key!r}; {did_you_mean(key, known)}.")
+        if key not in known_keys:
+            raise DefinitionError(f"unknown key {key!r}; {did_you_mean(key, known_keys)}.")

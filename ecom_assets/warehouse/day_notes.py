@@ -157,11 +157,11 @@ class LoadedDays:
         """Return those of some days, or of all, that a run has loaded into `raw`."""
         if days is None:
             return Days.from_dates(self._stored(raw, None))
-        known = self._known.setdefault(raw, {})
-        if unknown := Days.from_dates(set(days.dates) - known.keys()):
+        loaded_by_day = self._known.setdefault(raw, {})
+        if unknown := Days.from_dates(set(days.dates) - loaded_by_day.keys()):
             loaded = self._stored(raw, unknown)
-            known.update({day: day in loaded for day in unknown.dates})
-        return Days.from_dates(day for day in days.dates if known[day])
+            loaded_by_day.update({day: day in loaded for day in unknown.dates})
+        return Days.from_dates(day for day in days.dates if loaded_by_day[day])
 
     def note(self, raw: type[Table], days: Days, with_rows: Iterable[date]) -> None:
         """Record that a run has loaded some days of `raw`, of which those `with_rows` have rows."""

@@ -40,13 +40,13 @@ def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
     return dict(_of_relation(table.op(), {}))
 
 
-def _of_relation(op: ops.Relation, known: Known) -> Sources:
-    if op not in known:
-        known[op] = _trace(op, known)
-    return known[op]
+def _of_relation(op: ops.Relation, traced: Known) -> Sources:
+    if op not in traced:
+        traced[op] = _trace(op, traced)
+    return traced[op]
 
 
-def _trace(op: ops.Relation, known: Known) -> Sources:
+def _trace(op: ops.Relation, traced: Known) -> Sources:
     if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
         layer = op.namespace.database or ""
         # Names in contracts are lower case, but an engine may store them in upper case.
@@ -54,20 +54,20 @@ def _trace(op: ops.Relation, known: Known) -> Sources:
     if isinstance(op, ops.PhysicalTable):
         return {name: set() for name in op.schema.names}
     if isinstance(op, ops.Set):
-        left, right = _of_relation(op.left, known), _of_relation(op.right, known)
+        left, right = _of_relation(op.left, traced), _of_relation(op.right, traced)
         return {name: left[name] | right[name] for name in op.schema.names}
     values = getattr(op, "values", None)
     if isinstance(values, Mapping):
-        return {name: _of_value(value, known) for name, value in values.items()}
+        return {name: _of_value(value, traced) for name, value in values.items()}
     parent = getattr(op, "parent", None)
     if isinstance(parent, ops.Relation):
-        return _of_relation(parent, known)
+        return _of_relation(parent, traced)
     return {name: set() for name in op.schema.names}
 
 
-def _of_value(value: ops.Node, known: Known) -> set[Source]:
+def _of_value(value: ops.Node, traced: Known) -> set[Source]:
     fields = value.find(ops.Field, filter=ops.Value)
-    return set().union(*(_of_relation(field.rel, known)[field.name] for field in fields))
+    return set().union(*(_of_relation(field.rel, traced)[field.name] for field in fields))
 
 
 LAYERS = ("raw", "staging", "mart", "export")
@@ -75,11 +75,11 @@ LAYERS = ("raw", "staging", "mart", "export")
 
 def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
-    known: Known = {}
+    traced: Known = {}
     stored = table.op().find(ops.DatabaseTable)
     result = {f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]() for table in stored}
     for field in table.op().find(ops.Field):
-        for layer, name, column in _of_relation(field.rel, known)[field.name]:
+        for layer, name, column in _of_relation(field.rel, traced)[field.name]:
             result[f"{layer}.{name}"].add(column)
     return {name: sorted(columns) for name, columns in sorted(result.items()) if name.partition(".")[0] in LAYERS}
 

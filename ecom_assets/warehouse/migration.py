@@ -51,14 +51,15 @@ def copy_table(source: Engine, target: Engine, contract: type[Table]) -> Content
         WarehouseError: The copy differs from the source.
     """
     target.replace(contract, source.table(contract), None)
-    there, here = content_of(source, contract), content_of(target, contract)
-    if there != here:
+    source_content, target_content = content_of(source, contract), content_of(target, contract)
+    if source_content != target_content:
         raise WarehouseError(
-            f"{contract.qualified_name()} is not the same after copying: {there.row_count} rows with checksum "
-            f"{there.checksum} in {source.address}, {here.row_count} with {here.checksum} in {target.address}; stop "
-            "what else writes to either, and copy again with --overwrite."
+            f"{contract.qualified_name()} is not the same after copying: {source_content.row_count} rows with checksum "
+            f"{source_content.checksum} in {source.address}, {target_content.row_count} with "
+            f"{target_content.checksum} in {target.address}; stop what else "
+            "writes to either, and copy again with --overwrite."
         )
-    return here
+    return target_content
 
 
 @dataclass(frozen=True)

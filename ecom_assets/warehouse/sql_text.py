@@ -186,8 +186,8 @@ class _NotKept(Exception):  # noqa: N818 (no error: the caller writes the statem
 class _Shape:
     """The shape of an expression: its operations, each with the numbers of those it is made of, and its dates."""
 
-    def __init__(self, root: Node, given: Mapping[Node, date]) -> None:
-        self._given = given
+    def __init__(self, root: Node, dates: Mapping[Node, date]) -> None:
+        self._given = dates
         self._numbers: dict[Node, int] = {}
         self._lines: list[str] = []
         self._dates: dict[date, int] = {}

@@ -61,8 +61,8 @@ def causes(watched: Watched, finding: AlertFinding) -> list[Cause]:
 def split_sums(by: str, now: Mapping[str, float], before: Mapping[str, float]) -> Iterator[Cause]:
     """Yield what each value contributed to the change of a sum."""
     for value in {**now, **before}:
-        here, there = now.get(value, 0.0), before.get(value, 0.0)
-        yield Cause(by, value, here, there, here - there)
+        new, old = now.get(value, 0.0), before.get(value, 0.0)
+        yield Cause(by, value, new, old, new - old)
 
 
 def split_rates(by: str, now: Mapping[str, Fraction], before: Mapping[str, Fraction]) -> Iterator[Cause]:
@@ -72,9 +72,9 @@ def split_rates(by: str, now: Mapping[str, Fraction], before: Mapping[str, Fract
         return
     usual = total_before[0] / total_before[1]
     for value in {**now, **before}:
-        here, there = now.get(value, (0.0, 0.0)), before.get(value, (0.0, 0.0))
-        change = (here[0] - usual * here[1]) / total_now[1] - (there[0] - usual * there[1]) / total_before[1]
-        yield Cause(by, value, _rate(here), _rate(there), change)
+        new, old = now.get(value, (0.0, 0.0)), before.get(value, (0.0, 0.0))
+        change = (new[0] - usual * new[1]) / total_now[1] - (old[0] - usual * old[1]) / total_before[1]
+        yield Cause(by, value, _rate(new), _rate(old), change)
 
 
 def _total(parts: Mapping[str, Fraction]) -> Fraction:
@@ -88,13 +88,16 @@ def _rate(part: Fraction) -> float:
 def _of_shop(watched: Watched, finding: AlertFinding) -> Iterator[Cause]:
     name = watched.alert.measure or ""
     number = shop_numbers()[name]
-    known = known_days(watched.reading, ["sales" if number.subject == "sales" else "events"])
-    now, before = (Period("custom", start.date(), _last_day(watched, start), known) for start in _starts(finding))
+    days_by_source = known_days(watched.reading, ["sales" if number.subject == "sales" else "events"])
+    now, before = (
+        Period("custom", start.date(), _last_day(watched, start), days_by_source) for start in _starts(finding)
+    )
     if number.subject == "sales" and number.measure.is_additive and watched.alert.every != "hour":
         for dimension, called in DIMENSIONS.items():
-            here, there = (sales_by(watched.reading, period, dimension) for period in (now, before))
+            sales_now, sales_before = (sales_by(watched.reading, period, dimension) for period in (now, before))
             yield from split_sums(
-                called, *({value: float(row[name] or 0) for value, row in rows.items()} for rows in (here, there))
+                called,
+                *({value: float(row[name] or 0) for value, row in rows.items()} for rows in (sales_now, sales_before)),
             )
     elif name == "conversion_rate":
         for by in OF_FUNNELS:
@@ -117,8 +120,8 @@ def _of_column(watched: Watched, finding: AlertFinding, own: tuple[str, ...], co
         now, before = (_entered(watched, (*own, column), start) for start in _starts(finding))
         return list(split_rates(column, now, before))
     if isinstance(question, TrendQuestion) and _adds_up(question, watched.alert):
-        here, there = (_summed(watched, column, start) for start in _starts(finding))
-        return list(split_sums(column, here, there))
+        sums_now, sums_before = (_summed(watched, column, start) for start in _starts(finding))
+        return list(split_sums(column, sums_now, sums_before))
     return []
 
 

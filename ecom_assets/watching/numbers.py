@@ -170,27 +170,27 @@ class Watched:
             raise DefinitionError(
                 "Of the shop's numbers only those of sales are known by the hour; choose day or week."
             )
-        known = known_days(self.reading, ["sales" if subject == "sales" else "events"])
+        days_by_source = known_days(self.reading, ["sales" if subject == "sales" else "events"])
         if subject == "sales":
             windows = _windows(first, last, every)
             rows = [
                 row
                 for window in windows
-                for row in revenue_trend(self.reading, Period("custom", *window, known), every)
+                for row in revenue_trend(self.reading, Period("custom", *window, days_by_source), every)
             ]
             return [
                 self._point(row["started_at"] or row["start_date"], row["end_date"], row[name], row["data"])
                 for row in rows
             ]
         if every == "day" and name in BY_DAY:
-            period = Period("custom", first, last, known)
+            period = Period("custom", first, last, days_by_source)
             by_day = {row["event_date"]: row[name] for row in BY_DAY[name](self.reading, period)}
             return [
                 self._point(day, day, by_day.get(day), replace(period, start_date=day, end_date=day).data)
                 for day in period.days.dates
             ]
         numbers = _of_sessions if subject == "sessions" else _of_conversion
-        parts = [Period("custom", *window, known) for window in _periods(first, last, every)]
+        parts = [Period("custom", *window, days_by_source) for window in _periods(first, last, every)]
         return [
             self._point(part.start_date, part.end_date, numbers(self.reading, part)[name], part.data) for part in parts
         ]

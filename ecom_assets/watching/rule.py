@@ -90,8 +90,8 @@ def findings(
     """
     by_start = {point.starts_at: point for point in points if point.is_complete and point.value is not None}
     shown = shown or ValueFormat()
-    said = (_finding(alert, point, by_start, shown) for _, point in sorted(by_start.items()))
-    return [finding for finding in said if finding is not None]
+    results = (_finding(alert, point, by_start, shown) for _, point in sorted(by_start.items()))
+    return [finding for finding in results if finding is not None]
 
 
 def episodes(findings: Sequence[AlertFinding]) -> list[Episode]:

@@ -140,7 +140,7 @@ def _evaluate(settings: Settings, kept: KeptVersion[NumberAlert], reading: Store
     new = [finding for finding in found if finding.point.starts_at > state.last_period] if state else found[-1:]
     if not new:
         return _unchanged(mine, found)
-    said: list[tuple[datetime, dict[str, object] | None]] = [
+    evaluated: list[tuple[datetime, dict[str, object] | None]] = [
         (
             finding.point.starts_at,
             finding_of(mine, finding, points, causes(mine, finding)) if finding.is_breach else None,
@@ -148,7 +148,7 @@ def _evaluate(settings: Settings, kept: KeptVersion[NumberAlert], reading: Store
         for finding in new
     ]
     sentence = _sentence(mine, new[-1])
-    log.record(kept.slug, said, sentence)
+    log.record(kept.slug, evaluated, sentence)
     return sentence
 
 
@@ -209,10 +209,10 @@ def _deliver(settings: Settings, message: IncidentMessage, channel: str) -> str:
     if channel == EMAIL:
         return _send_email(settings, message)
     name = channel.removeprefix(f"{WEBHOOK} ")
-    known = webhooks_of(settings.webhooks)
-    if name not in known:
+    webhooks = webhooks_of(settings.webhooks)
+    if name not in webhooks:
         raise SettingError(f"ECOM_WEBHOOKS has no webhook {name!r}; add it, such as {name}=slack+https://….")
-    post(message, *known[name])
+    post(message, *webhooks[name])
     return f"Posted to {name}: {message.headline}."
 
 

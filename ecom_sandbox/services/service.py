@@ -329,10 +329,12 @@ class _Server(ThreadingHTTPServer):
         super().__init__((HOST, port), service.connection_class)
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the library's types)
+        """Record the connection as open, then serve it in a thread."""
         self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 (the library's types)
+        """Forget the connection, and close it."""
         self._open.discard(request)
         super().shutdown_request(request)
 
@@ -342,6 +344,7 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
     def close(self) -> None:
+        """Stop listening, and shut down every open connection."""
         self.server_close()
         for connection in list(self._open):
             try:

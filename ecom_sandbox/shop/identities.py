@@ -77,9 +77,9 @@ def _change_ids(dice: Dice, visits: Rows, newcomers: Ints, end_s: int) -> None:
     changing, first = np.unique(visitor[able], return_index=True)
     visits["changes_id"][at[able[first]]] = True
     if len(changing):
-        place = np.minimum(np.searchsorted(changing, visitor), len(changing) - 1)
-        changed_s = start_s[able[first]][place]
-        visits["has_former_id"][at] = (changing[place] == visitor) & (start_s < changed_s)
+        index = np.minimum(np.searchsorted(changing, visitor), len(changing) - 1)
+        changed_s = start_s[able[first]][index]
+        visits["has_former_id"][at] = (changing[index] == visitor) & (start_s < changed_s)
 
 
 def has_account(dice: Dice, visitor: Ints) -> Flags:

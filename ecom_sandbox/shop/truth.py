@@ -223,11 +223,11 @@ def _takes_over(rows: Rows, part: Ints) -> Flags:
 
     Events without a user between two users count with the one before.
     """
-    known = np.flatnonzero(rows["is_known"])
-    is_other = np.diff(_user_ids(rows[known]), prepend=_NOBODY) != 0
-    is_same_part = np.diff(part[known], prepend=_NOBODY) == 0
+    known_rows = np.flatnonzero(rows["is_known"])
+    is_other = np.diff(_user_ids(rows[known_rows]), prepend=_NOBODY) != 0
+    is_same_part = np.diff(part[known_rows], prepend=_NOBODY) == 0
     result: Flags = np.zeros(len(rows), np.bool_)
-    result[known[is_other & is_same_part]] = True
+    result[known_rows[is_other & is_same_part]] = True
     return result
 
 

@@ -85,8 +85,8 @@ def depth_and_length(value: object, most_chars: int, depth: int = 0) -> tuple[in
         if kind is str:
             is_long = is_long or len(item) > most_chars
         elif kind is dict or kind is list:
-            below, long = depth_and_length(item, most_chars, depth + 1)
-            deepest, is_long = max(deepest, below), is_long or long
+            inner_depth, long = depth_and_length(item, most_chars, depth + 1)
+            deepest, is_long = max(deepest, inner_depth), is_long or long
     return deepest, is_long
 
 

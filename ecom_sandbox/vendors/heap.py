@@ -133,8 +133,8 @@ _WORDS = {
 _UNAUTHORIZED = ServiceResponse.json({"err": "Unauthorized"}, 401)
 
 
-def _bad(words: str) -> Decision:
-    return Decision(ServiceResponse(400, words.encode(), {"Content-Type": "text/plain"}))
+def _bad(message: str) -> Decision:
+    return Decision(ServiceResponse(400, message.encode(), {"Content-Type": "text/plain"}))
 
 
 def _records(path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 (any JSON value, not validated yet)

@@ -184,9 +184,9 @@ class MixpanelReceiver(Receiver):
 
     def refusal(self, status: int) -> ServiceResponse:
         """Return the response with this status."""
-        error, words = _ERRORS.get(status, ("internal error", "Internal Server Error"))
+        error, status_text = _ERRORS.get(status, ("internal error", "Internal Server Error"))
         return ServiceResponse.json(
-            {"code": status, "error": error.format(self.behaviour.most_bytes), "status": words}, status
+            {"code": status, "error": error.format(self.behaviour.most_bytes), "status": status_text}, status
         )
 
     def decide(self, incoming: Incoming) -> Decision:
@@ -247,8 +247,8 @@ class MixpanelReceiver(Receiver):
         if is_form:
             return ServiceResponse.json({"status": 1, "error": None})
         if failed and incoming.request.query.get("strict") == "1":
-            words = "some data points in the request failed validation"
-            answer_body = {"code": 400, "error": words, "failed_records": failed, "num_records_imported": good_count}
+            message = "some data points in the request failed validation"
+            answer_body = {"code": 400, "error": message, "failed_records": failed, "num_records_imported": good_count}
             return ServiceResponse.json({**answer_body, "status": "Bad Request"}, 400)
         return ServiceResponse.json({"code": 200, "num_records_imported": good_count, "status": "OK"})
 

@@ -97,6 +97,7 @@ class _HeadKeeper(io.BufferedReader):
     head = b""
 
     def readline(self, size: int | None = -1) -> bytes:
+        """Return the next line, and append it to `head`."""
         line = super().readline(size)
         self.head += line
         return line
@@ -332,15 +333,15 @@ class Receiver(Service):
         return ServiceResponse(answer.status, answer.body, {**answer.headers, **headers})
 
     def _hold(self, entries: Sequence[Entry], now_s: float) -> None:
-        known, window_s = self._known, self.repeat_window_s
+        times_by_key, window_s = self._known, self.repeat_window_s
         self._taken += len(entries)
         for entry in entries:
             key = entry.key
             if key is not None:
-                since = known.get(key)
+                since = times_by_key.get(key)
                 if since is not None and (window_s is None or now_s - since < window_s):
                     continue
-                known[key] = now_s
+                times_by_key[key] = now_s
             self._counted += 1
 
     @classmethod

@@ -91,8 +91,8 @@ class _KeySet:
 
 
 def _scopes(claims: dict[str, Any]) -> frozenset[Scope]:
-    claim = claims.get("scope", "")
-    names = claim.split() if isinstance(claim, str) else claim if isinstance(claim, list) else []
+    scope = claims.get("scope", "")
+    names = scope.split() if isinstance(scope, str) else scope if isinstance(scope, list) else []
     return frozenset(Scope(name) for name in names if isinstance(name, str) and name in set(Scope))
 
 

@@ -111,8 +111,8 @@ class PublishedPostgresStore:
             return KnownDays(row["first_day"], row["last_day"])
 
         noted, held = (json.loads(newest.get(name) or "{}") for name in ("source_days", "held_days"))
-        known = published_days(tables, days_of, noted, held)
-        return PublishedState.at(at, newest["data_version"], tables, known, self.settings.timezone)
+        days_by_source = published_days(tables, days_of, noted, held)
+        return PublishedState.at(at, newest["data_version"], tables, days_by_source, self.settings.timezone)
 
     def _put_back(self, engine: PostgresEngine) -> None:
         try:

@@ -144,14 +144,14 @@ class PublishedEvents:
     @cached_property
     def known(self) -> KnownDays:
         """The known days of events."""
-        known = self._reported
-        if self._is_elsewhere and known.first is not None:
+        known_days = self._reported
+        if self._is_elsewhere and known_days.first is not None:
             events = self._in_zone(self.source.reading.events())
             days = events.event_date
             (row,) = self.source.reading.state(events.agg(first=days.min(), last=days.max()))
             # Nobody knows which days of this zone the missing days of the reporting zone leave without any event.
-            known = replace(known, first=row["first"], last=row["last"], missing=())
-        return known
+            known_days = replace(known_days, first=row["first"], last=row["last"], missing=())
+        return known_days
 
     @cached_property
     def newest_at(self) -> datetime | None:

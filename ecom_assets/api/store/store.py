@@ -126,13 +126,18 @@ class PublishedState:
 
     @classmethod
     def at(
-        cls, published_at: datetime, data_version: str, tables: Tables, known: Mapping[str, KnownDays], timezone: str
+        cls,
+        published_at: datetime,
+        data_version: str,
+        tables: Tables,
+        days_by_source: Mapping[str, KnownDays],
+        timezone: str,
     ) -> "PublishedState":
         """Return a state, with its newest day from the known days, which are days of a time zone."""
         today = published_at.astimezone(ZoneInfo(timezone)).date()
-        lasts = [known[source].last for source in (EVENTS, ORDERS) if source in known]
+        lasts = [days_by_source[source].last for source in (EVENTS, ORDERS) if source in days_by_source]
         newest = max((day for day in lasts if day), default=today)
-        return cls(data_version, published_at, newest, known, tables)
+        return cls(data_version, published_at, newest, days_by_source, tables)
 
 
 def published_days(
@@ -147,9 +152,11 @@ def published_days(
         held: The days of sources that are held back.
     """
     days = {source: column for source, column in PUBLISHED_DAYS_OF.items() if column[0].qualified_name() in tables}
-    known = {source: days_of(*column) for source, column in days.items()}
-    known |= {source: KnownDays.from_texts(*ends) for source, ends in noted.items() if ends[0]}
-    return known | {source: known.get(source, KnownDays()).with_held(held_days) for source, held_days in held.items()}
+    days_by_source = {source: days_of(*column) for source, column in days.items()}
+    days_by_source |= {source: KnownDays.from_texts(*ends) for source, ends in noted.items() if ends[0]}
+    return days_by_source | {
+        source: days_by_source.get(source, KnownDays()).with_held(held_days) for source, held_days in held.items()
+    }
 
 
 class StoreReading(ABC):
@@ -451,7 +458,7 @@ def _published(con: Backend, snapshot: Snapshot, timezone: str) -> PublishedStat
         (ends,) = con.con.execute(f"SELECT min({day}), max({day}) FROM {contract.qualified_name()}").fetchall()  # noqa: S608 (names come from contracts)
         return KnownDays(*ends)
 
-    known = published_days(tables, days_of, snapshot.source_days, snapshot.held_days)
+    days_by_source = published_days(tables, days_of, snapshot.source_days, snapshot.held_days)
     return PublishedState.at(
-        datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, known, timezone
+        datetime.fromisoformat(snapshot.published_at), snapshot.data_version, tables, days_by_source, timezone
     )

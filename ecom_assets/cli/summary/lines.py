@@ -148,11 +148,11 @@ def _category_lines(week: Mapping[str, Any]) -> list[str]:
     without, count = week["lines_without_category"], week["lines"]
     if not without:
         return []
-    what = (
+    problem = (
         "no order line has a category" if without == count else f"{without:,} of {count:,} order lines have no category"
     )
     advice = "a catalogue names it (ECOM_CATALOGUE, then run these days again)"
-    return [f"  {what}: in mart.customer_retention the item stands for it; {advice}"]
+    return [f"  {problem}: in mart.customer_retention the item stands for it; {advice}"]
 
 
 def _held_lines(held: list[str] | None) -> list[str]:
@@ -283,7 +283,9 @@ def delivery_lines(totals: Mapping[str, Any]) -> list[str]:
     """Return the lines of deliveries and of the file of customers."""
     lines = ["", "Delivered"] if totals["deliveries"] else []
     for name, delivery in totals["deliveries"].items():
-        outcomes = ", ".join(f"{what.replace('_', ' ')} {n:,}" for what, n in sorted(delivery["outcomes"].items()))
+        outcomes = ", ".join(
+            f"{outcome.replace('_', ' ')} {n:,}" for outcome, n in sorted(delivery["outcomes"].items())
+        )
         lines.append(f"  {name:16} {delivery['due']:>9,} due, {delivery['sent']:,} sent now: {outcomes or 'none'}")
     if (file := totals["customers_json"]) is not None:
         lines += ["", f"Customers in {file['path']}: {file['customers']:,}"]

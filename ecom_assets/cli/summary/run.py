@@ -152,8 +152,8 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
 
 def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
     """Return the sources that are neither set nor stored, and the settings that add each."""
-    there = given_sources(settings) | stored_sources(engine)
-    return {source: reason for source, reason in REASONS.items() if source not in there}
+    present_sources = given_sources(settings) | stored_sources(engine)
+    return {source: reason for source, reason in REASONS.items() if source not in present_sources}
 
 
 def _provisional_from(reading: Reading, period: Period) -> str | None:

@@ -213,7 +213,7 @@ def tested(view: View) -> Block:
     if not test.found:
         return Notice("Too few complete periods are known to compare with: nothing can be expected yet.", "info")
     count = len(test.incidents)
-    said = f"{count} incident{'' if count == 1 else 's'} in {len(test.found)} periods" if count else (
+    summary = f"{count} incident{'' if count == 1 else 's'} in {len(test.found)} periods" if count else (
         f"No incident in {len(test.found)} periods"
     )  # fmt: skip
     kind = _kind_of(test.shown)
@@ -227,7 +227,7 @@ def tested(view: View) -> Block:
     )
     chart = Chart(
         _bounded(kind, test.title), rows, columns, f"{test.title} by period as a line, with its bounds and incidents.",
-        note=f"{said}, had it been on. Nothing is sent for them.",
+        note=f"{summary}, had it been on. Nothing is sent for them.",
     )  # fmt: skip
     history = [_episode(test, episode) for episode in reversed(test.incidents)]
     return Several((chart, DataTable(history, HISTORY))) if history else chart
@@ -320,8 +320,8 @@ def switch(request: ActionRequest) -> ActionResult:
     is_on = sent.get("is_on") == "yes"
     alert = store.get(NumberAlert, slug).item.changed(is_on=is_on)
     store.save(slug, alert, version_number(sent.get("version", "")), who(request))
-    what = "is watched from now on; its first look is at the newest period" if is_on else "is not watched any more"
-    return ActionResult(f"“{alert.name}” {what}.", alert_address(slug))
+    outcome = "is watched from now on; its first look is at the newest period" if is_on else "is not watched any more"
+    return ActionResult(f"“{alert.name}” {outcome}.", alert_address(slug))
 
 
 def _parts(text: str) -> list[str]:

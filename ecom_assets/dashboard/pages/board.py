@@ -155,33 +155,33 @@ def grid(view: View) -> Block:
     is_edited = bool(view.filters.edit) and view.may(Scope.WRITE) and not is_hidden
     numbers = [(name, number.measure.label) for name, number in shop_numbers().items()]
     conditions = [*board.where, *([f"segment {board.segment}"] if board.segment else [])]
-    placed = [_placed(view, board, place, saved) for place in range(len(board.tiles))]
+    placed = [_placed(view, board, position, saved) for position in range(len(board.tiles))]
     is_first = first_screen(store) == version.slug
     questions = list(saved.values())
     text = "the board's own conditions hold" if is_hidden else "; ".join(conditions)
     return BoardGrid(version, board, placed, is_edited, is_first, questions, numbers, text, fault, offered_by(view))
 
 
-def _placed(view: View, board: Board, place: int, saved: dict[str, KeptVersion[SavedQuestion]]) -> PlacedTile:
-    tile = board.tiles[place]
+def _placed(view: View, board: Board, position: int, saved: dict[str, KeptVersion[SavedQuestion]]) -> PlacedTile:
+    tile = board.tiles[position]
     if tile.measure:
         name = tile.name or shop_numbers()[tile.measure].measure.label
         note = NOT_NARROWED if board.where or board.segment else ""
-        return PlacedTile(place, tile, name, _built(lambda: measure_tile(view, tile)), note=note)
+        return PlacedTile(position, tile, name, _built(lambda: measure_tile(view, tile)), note=note)
     version = saved.get(str(tile.question))
     if version is None:
         lost = f"The question {tile.question!r} was deleted; restore it, or remove this tile."
         href = address_of("versions", {"kind": SavedQuestion.KIND, "id": tile.question})
-        return PlacedTile(place, tile, tile.name or str(tile.question), Notice(lost, "info"), href)
+        return PlacedTile(position, tile, tile.name or str(tile.question), Notice(lost, "info"), href)
     try:
         href = "" if is_withheld(view, version) else question_address(version)
         titles = [section.title for section in sections_of(version.item.declared)]
     except EcomError as error:
-        return PlacedTile(place, tile, tile.name or version.slug, Notice(sentence_of(error), "bad"))
-    choices: dict[str, Any] = {**view.filters.days, "board": view.filters.board, "tile": place}
+        return PlacedTile(position, tile, tile.name or version.slug, Notice(sentence_of(error), "bad"))
+    choices: dict[str, Any] = {**view.filters.days, "board": view.filters.board, "tile": position}
     choices |= {name: getattr(view.filters, name) for name in ("where", "segment")}
     later = address_of("board-tile", choices)
-    return PlacedTile(place, tile, tile.name or version.item.name, None, href, later, sections=titles)
+    return PlacedTile(position, tile, tile.name or version.item.name, None, href, later, sections=titles)
 
 
 def _built(build: Any) -> Block:  # noqa: ANN401 (returns a block)
@@ -224,8 +224,8 @@ def contents_of(view: View) -> Iterator[tuple[str, Block]]:
 
 def _period(view: View) -> Period:
     """Return the days of the board; a named range ends on the newest day of events."""
-    filters, known = view.filters, known_days(view.context.reading, ["events"])
-    newest = next((days.last for days in known.values() if days.last), view.context.reading.newest_date)
+    filters, days_by_source = view.filters, known_days(view.context.reading, ["events"])
+    newest = next((days.last for days in days_by_source.values() if days.last), view.context.reading.newest_date)
     return Period.from_range(newest, filters.time_range, filters.start_date, filters.end_date)
 
 

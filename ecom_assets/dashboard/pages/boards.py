@@ -163,10 +163,10 @@ def _put_on_board(store: BoardStore, saved: KeptVersion[SavedQuestion], slug: st
     if slug == "+":
         board = store.save_new(Board(name=saved.item.name, owner=caller, tiles=(tile,)), caller)
     else:
-        there = store.get(Board, slug)
-        has_it = any(one.question == saved.slug for one in there.item.tiles)
-        tiles = there.item.tiles if has_it else (*there.item.tiles, tile)
-        board = store.save(slug, there.item.changed(tiles=tiles), there.number, caller)
+        kept_board = store.get(Board, slug)
+        has_it = any(board_tile.question == saved.slug for board_tile in kept_board.item.tiles)
+        tiles = kept_board.item.tiles if has_it else (*kept_board.item.tiles, tile)
+        board = store.save(slug, kept_board.item.changed(tiles=tiles), kept_board.number, caller)
     text = f"“{saved.item.name}” is saved, and on the board “{board.item.name}”."
     return ActionResult(text, address_of("board", {"board": board.slug}))
 

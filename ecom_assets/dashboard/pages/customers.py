@@ -98,14 +98,14 @@ def value(view: View) -> Block:
     return Several((Tiles(tiles, compared=False), *notices))
 
 
-def profile(dimension: str, what: str, view: View) -> Block:
+def profile(dimension: str, label: str, view: View) -> Block:
     """Return the current customers by the values of one dimension."""
     answer = view.answer(customers.customer_profiles, dimension=dimension)
     return Chart(
         charts.ranking("value", "customer_count", title="Customers", sort=None),
         answer["profiles"],
         PROFILES,
-        f"Current customers by {what} as bars.",
+        f"Current customers by {label} as bars.",
         csv=view.csv("/analytics/customers/profiles", with_days=False, dimension=dimension),
         height=130,
         definition=meaning(answer, dimension),

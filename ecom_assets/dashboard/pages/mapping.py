@@ -107,9 +107,9 @@ def _blocks(view: View, path: Path) -> Sequence[Block]:
         fields = [_mapping_field(search, mapping), _rows_field(kind or MappingKind.EVENTS)]
         form = Custom("sample_form.html", {**values, "why": (), "fields": fields, "still_open": ()})
         return [form, Notice(str(error), "bad")]
-    questions = [_field(one, answers, problems) for one in proposal.questions if one.key != ROWS]
+    questions = [_field(question, answers, problems) for question in proposal.questions if question.key != ROWS]
     fields = [_mapping_field(search, mapping), _rows_field(kind or proposal.kind), *questions]
-    still_open = [one for one in proposal.questions if one.key not in accepted]
+    still_open = [question for question in proposal.questions if question.key not in accepted]
     form = Custom("sample_form.html", {**values, "why": proposal.why, "fields": fields, "still_open": still_open})
     read = _reading_blocks(search, search.proposal(guesses, mapping), guesses.keys() - accepted.keys())
     return [form, *read, _yaml(proposal, path)]
@@ -121,7 +121,7 @@ def _look_lines(search: MappingSearch, path: Path) -> list[tuple[str, str]]:
     lines = [("File", path.name), ("Rows", f"{look.row_count:,}"), ("Format", look.format.upper())]
     if look.format == "csv":
         lines += [("Encoding", look.encoding or "UTF-8"), ("Columns are separated by", delimiters[look.delimiter])]
-    lists = [f"{one.path} (up to {one.most})" for one in look.lists.items]
+    lists = [f"{record_list.path} (up to {record_list.most})" for record_list in look.lists.items]
     return [*lines, *([("Lists in records", ", ".join(map(shown, lists)))] if lists else [])]
 
 
@@ -136,7 +136,7 @@ def _mapping_field(search: MappingSearch, chosen: str) -> FormField:
 
 
 def _rows_field(kind: MappingKind) -> FormField:
-    options = tuple((one.value, in_words(one.value)) for one in MappingKind)
+    options = tuple((option.value, in_words(option.value)) for option in MappingKind)
     return FormField(ROWS, LABELS[ROWS], "Events, order lines or customers", kind, options)
 
 

@@ -135,8 +135,8 @@ def _address(view: View, answer: Answer) -> str:
         return ""
     is_other = answer is context(view, BUILDER).compared
     by_other = {"identity": answer["definition"]["identity"], "compare_identity": None} if is_other else {}
-    here = view.here(who_cohort=None, who_period=None, who_returned=None, **by_other)
-    return here if "?" in here else f"{here}?period=week&last_period=12"
+    address = view.here(who_cohort=None, who_period=None, who_returned=None, **by_other)
+    return address if "?" in address else f"{address}?period=week&last_period=12"
 
 
 def totals(answer: Answer) -> Block:

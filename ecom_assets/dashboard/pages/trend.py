@@ -140,12 +140,12 @@ def _name(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> str:
     """Return what the legend calls a line."""
     values = line["breakdown"]
     if is_formula:
-        what = "Formula"
+        label = "Formula"
     else:
         of = f" of {in_words(line['of']).lower()}" if line.get("of") else ""
         measure = MEASURE.labels[line["measure"]].lower()
-        what = f"{line['name']} · {line['event_type'] or 'anything'} ({measure}{of})"
-    return what if values is None else str(values) if is_only else f"{what}, {values}"
+        label = f"{line['name']} · {line['event_type'] or 'anything'} ({measure}{of})"
+    return label if values is None else str(values) if is_only else f"{label}, {values}"
 
 
 def _narrower(view: View, start: Any) -> str:  # noqa: ANN401 (a day, or the start of an hour)

@@ -226,10 +226,10 @@ def _attempts_by_moment(part: Part) -> Taken:
     served = np.zeros(len(starts), np.int64)
     taken = [(attempts, at)]
     for step in range(2, plan.steps + 1):
-        here = np.searchsorted(moments, at)
+        positions = np.searchsorted(moments, at)
         can_stay = np.ones(len(at), bool)
         for overlap in plan.overlaps_of[step - 1]:
-            can_stay &= _needed(counts[overlap.count][here], overlap) <= served
+            can_stay &= _needed(counts[overlap.count][positions], overlap) <= served
         candidates = moments[counts[plan.owns[step - 1]] > 0]
         later = _at_or_never(candidates, np.searchsorted(candidates, at, side="right"))
         served = np.where(can_stay, served, step - 1)

@@ -145,9 +145,9 @@ def _fetch(reading: CustomerReading, costs: HttpCosts, took_s: float) -> Custome
 def _of_earlier_passes(reading: CustomerReading, customers: tuple[CustomerVersion, ...]) -> list[ReceivedRecord]:
     """Return one record for each customer that only an earlier pass than the last returned."""
     *earlier, last = reading.passes
-    there = {record.payload for record in last.records}
+    last_payloads = {record.payload for record in last.records}
     before = {record.payload: record for each_pass in earlier for record in each_pass.records}
-    return [before[customer.payload] for customer in customers if customer.payload not in there]
+    return [before[customer.payload] for customer in customers if customer.payload not in last_payloads]
 
 
 def no_customers(reason: str) -> SliceOutput:

@@ -187,9 +187,9 @@ def _one_after_another(read_page: ReadPage, pages: list[CustomerPage], most_page
     return pages
 
 
-def _too_many_pages(what: str, most_pages: int) -> SourceError:
+def _too_many_pages(problem: str, most_pages: int) -> SourceError:
     return SourceError(
-        f"The list of the customer API {what}, and ECOM_SOURCE_MAX_PAGES is {most_pages:,}; correct `paging` in the "
+        f"The list of the customer API {problem}, and ECOM_SOURCE_MAX_PAGES is {most_pages:,}; correct `paging` in the "
         "mapping that ECOM_CUSTOMER_API_MAPPING names, or raise that or ECOM_CUSTOMER_API_PAGE_SIZE."
     )
 
@@ -245,15 +245,15 @@ def require_fit(mapping: CustomerMapping, records: Sequence[Any]) -> None:
 def _require_field(name: str, api_field: ApiField, id_type: str, objects: Sequence[dict[str, Any]]) -> None:
     expected = _expected(name, api_field, id_type)
     values = [api_field.value_in(record) for record in objects]
-    there = [value for value in values if value is not MISSING]
-    if not there and not api_field.optional:
+    present = [value for value in values if value is not MISSING]
+    if not present and not api_field.optional:
         keys = sorted({key for record in objects for key in record})
         guess = bracketed_guess(api_field.paths[0], keys)
         raise Misfit(
             f"no record has `{api_field.paths[0]}`{guess}, which is the field {name} and expected to be {expected}"
         )
-    wrong = [value for value in there if value is not None and not _is_right(name, api_field, id_type, value)]
-    if wrong and len(wrong) == sum(value is not None for value in there):
+    wrong = [value for value in present if value is not None and not _is_right(name, api_field, id_type, value)]
+    if wrong and len(wrong) == sum(value is not None for value in present):
         kind = Counter(map(described, wrong)).most_common(1)[0][0]
         raise Misfit(f"in every record `{api_field.paths[0]}`, the field {name}, is {kind}, expected {expected}")
 
@@ -339,14 +339,14 @@ class PageReader:
         return url, params
 
     def _linked(self, number: int, url: str, after: str) -> str:
-        there = urljoin(url, after)
-        if not same_origin(there, url):
+        next_url = urljoin(url, after)
+        if not same_origin(next_url, url):
             raise SourceError(
                 f"Page {number - 1} of the customer API at {without_secrets(url)} leads to another server, "
-                f"{without_secrets(there)}, which must not get the key; set ECOM_CUSTOMER_API_URL to where it leads if "
-                "you trust that."
+                f"{without_secrets(next_url)}, which must not get the key; set ECOM_CUSTOMER_API_URL to where it leads "
+                "if you trust that."
             )
-        return there
+        return next_url
 
     def _page(self, number: int, response: Response) -> CustomerPage:
         answer, mapping = response.json(), self.mapping

@@ -32,9 +32,9 @@ def retry_cause(response: Response) -> str:
 def require_no_errors(response: Response, name: str) -> None:
     """Raise SourceError if a query was answered with errors, even if it was also answered with a part of the data."""
     if errors := _errors(response):
-        said = str(errors[0].get("message", errors[0]))[:300].rstrip(".")
+        message = str(errors[0].get("message", errors[0]))[:300].rstrip(".")
         remedy = _REMEDIES.get(_code(errors[0]), "correct the query of the extract, or run again later")
-        raise SourceError(f"The {name} answers its query with an error: {said}; {remedy}.")
+        raise SourceError(f"The {name} answers its query with an error: {message}; {remedy}.")
 
 
 def with_whole_lists(

@@ -117,8 +117,8 @@ class LandingFolder:
 
     def land(self, resource: str, documents: Sequence[ApiDocument], day: date, cursor: Cursor | None) -> Landed:
         """Keep documents that are newer than what is there, and that all up to `cursor` were read, if it is given."""
-        there = {key: self._there(resource, key) for key in {document.id for document in documents}}
-        newest = dict(there)
+        stored = {key: self._there(resource, key) for key in {document.id for document in documents}}
+        newest = dict(stored)
         for document in documents:
             before = newest[document.id]
             if before is None or document.is_newer_than(before):
@@ -126,7 +126,7 @@ class LandingFolder:
         kept = [
             document
             for key, document in newest.items()
-            if isinstance(document, ApiDocument) and document is not there[key]
+            if isinstance(document, ApiDocument) and document is not stored[key]
         ]
         with self._state:
             if kept:
@@ -134,7 +134,7 @@ class LandingFolder:
             if cursor is not None:
                 self._state.execute("REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(cursor)])
         self._rewrite_outdated()
-        changed = sum(there[document.id] is not None for document in kept)
+        changed = sum(stored[document.id] is not None for document in kept)
         return Landed(len(kept) - changed, changed)
 
     def _keep(self, resource: str, documents: Sequence[ApiDocument], day: date) -> None:
@@ -191,9 +191,9 @@ class LandingFolder:
 
     def _rewrite(self, path: Path, number: int) -> None:
         asked = "SELECT digest FROM documents WHERE file = ?"
-        here = {digest for (digest,) in self._state.execute(asked, [number])}
+        digests = {digest for (digest,) in self._state.execute(asked, [number])}
         lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if _digest(line) in here] or [NO_DOCUMENTS]
+        kept = [line for line in lines if _digest(line) in digests] or [NO_DOCUMENTS]
         with replacing_text(path) as file:
             file.writelines(f"{line}\n" for line in kept)
 

@@ -117,9 +117,9 @@ class RestPages(AbstractContextManager["RestPages"]):
         except EcomError:
             raise
         except Exception as error:
-            said = str(error).strip().splitlines()[0]
+            message = str(error).strip().splitlines()[0]
             raise MappingError(
-                f"dlt does not take `client` of {definition.name}: {said}; see docs/extract.md"
+                f"dlt does not take `client` of {definition.name}: {message}; see docs/extract.md"
             ) from error
 
     def __exit__(self, *error: object) -> None:
@@ -182,8 +182,10 @@ class RestPages(AbstractContextManager["RestPages"]):
         except EcomError:
             raise
         except (ValueError, LookupError, TypeError) as error:  # what is raised for an answer that lacks expected keys
-            said = str(error).strip().splitlines()[0]
-            raise SourceError(f"The answer to {path} is not what the extract expects: {said}; correct it.") from error
+            message = str(error).strip().splitlines()[0]
+            raise SourceError(
+                f"The answer to {path} is not what the extract expects: {message}; correct it."
+            ) from error
 
     def _paginator(self, resource: ApiResource) -> BasePaginator:
         return create_paginator(resource.endpoint.paginator or self._definition.client.paginator)

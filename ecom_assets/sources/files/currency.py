@@ -117,13 +117,13 @@ class Currencies:
         names = {currency for currency, _, _ in amounts}
         return not names - {None} or (len(names) == 1 and names <= {self.target or next(iter(names))})
 
-    def _refusal(self, amounts: Sequence[Amounts], what: str, row: str, remedy: str = _BY_RATES) -> str:
+    def _refusal(self, amounts: Sequence[Amounts], subject: str, row: str, remedy: str = _BY_RATES) -> str:
         ranked = sorted(amounts, key=lambda row: (-row[2], row[0] or ""))
         sums = "; ".join(f"{name or 'no currency'} {total:,.2f} in {count:,} {row}s" for name, total, count in ranked)
         other = f", and ECOM_CURRENCY is {self.target}" if self.target else ""
         if any(name is None for name, _, _ in amounts):
             remedy = f"give each {row} its currency, or load those of one currency only"
-        return f"The {what} have amounts in {sums}{other}, which cannot be added up; {remedy}."
+        return f"The {subject} have amounts in {sums}{other}, which cannot be added up; {remedy}."
 
     def _joined(self, rates: str, rows: str, currency: str, day: str) -> str:
         """Return rows `l` with the newest rate `r` that is not after their day."""

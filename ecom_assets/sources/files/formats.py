@@ -151,8 +151,8 @@ def _is_folder(path: Path) -> bool:
         linked = path.is_symlink()
     except OSError as error:
         raise SourceError(f"{path} may not be read by this user ({error.strerror}); change its permissions") from error
-    what = "is a link that leads nowhere" if linked else "is neither a file nor a folder"
-    raise SourceError(f"{path} {what}; fix it or move it away")
+    problem = "is a link that leads nowhere" if linked else "is neither a file nor a folder"
+    raise SourceError(f"{path} {problem}; fix it or move it away")
 
 
 Format = Literal["csv", "ndjson", "parquet", "zip"]

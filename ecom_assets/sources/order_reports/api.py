@@ -297,7 +297,7 @@ class OrderReports:
             costs=self._session.stats.costs(),
         )
 
-    def _wait_for(self, step: str, params: Mapping[str, str], what: str) -> _Status:
+    def _wait_for(self, step: str, params: Mapping[str, str], subject: str) -> _Status:
         until = time.monotonic() + self._settings.order_api_patience_s
         while True:
             answer = self._read(_Status, self._session.get(self._url(step), params, self._headers))
@@ -305,8 +305,8 @@ class OrderReports:
                 return answer
             if time.monotonic() + self._settings.order_api_poll_s > until:
                 raise SourceError(
-                    f"{what} at {self._place} is still RUNNING after the {self._settings.order_api_patience_s:g} s of "
-                    "ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
+                    f"{subject} at {self._place} is still RUNNING after the {self._settings.order_api_patience_s:g} s "
+                    "of ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
                 )
             time.sleep(self._settings.order_api_poll_s)
 
@@ -340,19 +340,19 @@ class OrderReports:
     def _download_file(self, report: ReadyReport, name: str, fault_in: Callable[[Response], str]) -> bytes:
         return self._download(report.links[name], f"{report.report_id}/{name}.csv", f"file {name}.csv", fault_in)
 
-    def _download(self, link: str | None, usual: str, what: str, fault_in: Callable[[Response], str]) -> bytes:
+    def _download(self, link: str | None, usual: str, label: str, fault_in: Callable[[Response], str]) -> bytes:
         """Return a complete file; the key is sent to the service only, not to the server that stores its files.
 
         Args:
             link: Its address; None: the service names none.
             usual: Its usual path at the service.
-            what: Its name in messages.
+            label: Its name in messages.
             fault_in: Returns what is wrong with a body.
         """
         own = self._url(usual)
         link = urljoin(own, link or own)
         headers = self._headers if same_origin(link, own) else {}
-        api = replace(self._session.api, name=f"order report API's {what}")
+        api = replace(self._session.api, name=f"order report API's {label}")
         with ApiSession(api, self._settings, fault_in=fault_in, stats=self._session.stats) as files:
             return files.get(link, {}, headers).content
 

@@ -67,8 +67,8 @@ def has_order_reports(settings: Settings) -> bool:
 
 def _come_one_by_one(settings: Settings) -> bool:
     """Return whether there is no report of orders: a stream, or what has changed in the API of a shop."""
-    places = orders_place(settings)
-    return is_stream(settings, "orders") or bool(places and all((Path(path) / STATE).is_file() for path in places))
+    paths = orders_place(settings)
+    return is_stream(settings, "orders") or bool(paths and all((Path(path) / STATE).is_file() for path in paths))
 
 
 def checked_days(settings: Settings, days: Days, now: Clock = now_utc) -> Days:

@@ -90,9 +90,9 @@ def found_fields(values: FileValues, kind: MappingKind, columns: Mapping[str, st
         kind: What their rows are.
         columns: The columns of some fields, as a person has said them.
     """
-    said, by_name = columns or {}, {value.name: value for value in values.values}
+    answered, by_name = columns or {}, {value.name: value for value in values.values}
     matches = {
-        field: FoundField(field, by_name[name], "as answered") for field, name in said.items() if name in by_name
+        field: FoundField(field, by_name[name], "as answered") for field, name in answered.items() if name in by_name
     }
     for field, usual_names in _names()[kind].items():
         if field not in matches and (match := _by_name(values, field, usual_names, matches)) is not None:

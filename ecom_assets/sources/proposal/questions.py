@@ -84,11 +84,11 @@ def quoted_list(names: Sequence[str]) -> str:
     return f"[{', '.join(map(quoted, names))}]"
 
 
-def require_answer(choices: Sequence[str], what: str) -> None:
+def require_answer(choices: Sequence[str], role: str) -> None:
     """Raise unless there is something to choose from.
 
     Raises:
         DefinitionError: No column can be what is needed.
     """
     if not choices:
-        raise DefinitionError(f"No column of the file can be {what}; give a file that has one.")
+        raise DefinitionError(f"No column of the file can be {role}; give a file that has one.")

@@ -130,7 +130,7 @@ USERS = PayloadForm(
         forbidden_id("Mixpanel", "customer_id", FORBIDDEN_IDS),
         nothing_known("Mixpanel"),
         text_too_long(
-            "Mixpanel", "customer_id, segment, customer_tier", TEXT_BYTES, "bytes", what="The id, segment or tier"
+            "Mixpanel", "customer_id, segment, customer_tier", TEXT_BYTES, "bytes", subject="The id, segment or tier"
         ),
         segment_too_long("Mixpanel", TEXT_BYTES, "bytes"),
     ],

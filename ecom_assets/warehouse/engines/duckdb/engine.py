@@ -87,10 +87,10 @@ def _described(pid: str) -> str:
         listing = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=5)  # noqa: S603 (ours)
     except (OSError, subprocess.TimeoutExpired):
         return f"process {pid}"
-    words = listing.stdout.split()
-    if len(words) <= 5:  # noqa: PLR2004 (the date is five words: Sat Nov 21 02:19:04 2026)
+    fields = listing.stdout.split()
+    if len(fields) <= 5:  # noqa: PLR2004 (the date is five words: Sat Nov 21 02:19:04 2026)
         return f"process {pid}"
-    since, command = " ".join(words[:5]), scrubbed(" ".join(words[5:]))
+    since, command = " ".join(fields[:5]), scrubbed(" ".join(fields[5:]))
     return f"process {pid} ({_short(command)}), which began {since}"
 
 
@@ -212,8 +212,8 @@ class DuckDBEngine(Engine):
 
     def has(self, contract: type[Table]) -> bool:
         """Return whether the table exists, from DuckDB's own list: the standard one takes three times as long."""
-        here = f"database_name = current_database() AND schema_name = {text(contract.layer)}"
-        return bool(self.query(f"SELECT 1 FROM duckdb_tables() WHERE {here} AND table_name = {text(contract.name)}"))  # noqa: S608 (names come from contracts)
+        within = f"database_name = current_database() AND schema_name = {text(contract.layer)}"
+        return bool(self.query(f"SELECT 1 FROM duckdb_tables() WHERE {within} AND table_name = {text(contract.name)}"))  # noqa: S608 (names come from contracts)
 
     def found_schema(self, contract: type[Table]) -> ibis.Schema | None:
         """Return the stored columns of the table, which the table that is handed out has too; None without a table.

@@ -247,8 +247,8 @@ class PostgresEngine(Engine):
         (key,) = contract.key
         for table, column in contract.referred_by:
             if self.has(table):
-                there = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
-                self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({there})")  # noqa: S608 (as above)
+                parent = f"SELECT FROM {self.name_of(contract)} d WHERE d.{self.quoted(key)} = f.{self.quoted(column)}"
+                self.execute(f"DELETE FROM {self.name_of(table)} f WHERE NOT EXISTS ({parent})")  # noqa: S608 (as above)
                 self._lock(table)
                 self.note_write(table, None)
 

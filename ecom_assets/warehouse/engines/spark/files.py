@@ -388,9 +388,9 @@ class FileSlice:
                 and nulls[kind.name] != 0
             ):
                 raise self._refused(f"{kind.name} is missing in some")
-        known = {name: count for name, count in nulls.items() if count is not None}
+        null_counts = {name: count for name, count in nulls.items() if count is not None}
         name = path.relative_to(self.incoming).as_posix()
-        return DataFile(name, path.stat().st_size, int(result.num_rows), known)
+        return DataFile(name, path.stat().st_size, int(result.num_rows), null_counts)
 
     def _refused(self, why: str) -> ContractError:
         return ContractError(

@@ -299,11 +299,11 @@ def _values(state: TableSnapshot, day: str) -> dict[str, str | None]:
     return {state.day_column: day} if state.day_column else {}
 
 
-def _adds(state: TableSnapshot, known: Mapping[str, DataFile]) -> Iterator[AddAction]:
+def _adds(state: TableSnapshot, earlier_files: Mapping[str, DataFile]) -> Iterator[AddAction]:
     """Return the actions that add the new files of a snapshot."""
     for day, files in state.slices.items():
         for file in files:
-            if file.path not in known:
+            if file.path not in earlier_files:
                 stats = json.dumps({"numRecords": file.row_count, "nullCount": dict(file.null_counts)})
                 yield AddAction(file.path, file.size, _values(state, day), now_ms(), data_change=True, stats=stats)
 
