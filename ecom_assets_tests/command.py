@@ -61,7 +61,7 @@ class CommandResult:
 
 
 def ecom(
-    *words: str | Path, home: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    *arguments: str | Path, home: Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> CommandResult:
     """Run a command in this process, with no setting but `home` and those in `env`."""
     out, err, exit_code = io.StringIO(), io.StringIO(), 0
@@ -75,7 +75,7 @@ def ecom(
         patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
         for name, value in {"ECOM_HOME": str(home), **SMALL, **(env or {})}.items():
             patch.setenv(name, value)
-        patch.setattr(sys, "argv", ["ecom", *map(str, words)])
+        patch.setattr(sys, "argv", ["ecom", *map(str, arguments)])
         patch.chdir(cwd or home.parent)
         try:
             command()
@@ -95,10 +95,10 @@ def environment(home: Path, env: Mapping[str, str] | None = None) -> dict[str, s
     return {**mine, "ECOM_HOME": str(home), **SMALL, **(env or {})}
 
 
-def ecom_process(*words: str | Path, home: Path, env: Mapping[str, str] | None = None) -> CommandResult:
+def ecom_process(*arguments: str | Path, home: Path, env: Mapping[str, str] | None = None) -> CommandResult:
     """Run a command in an interpreter of its own, as a person does."""
     done = subprocess.run(
-        [*ECOM, *map(str, words)],
+        [*ECOM, *map(str, arguments)],
         env=environment(home, env),
         cwd=home.parent,
         capture_output=True,

@@ -243,9 +243,9 @@ def opened() -> "Iterator[Platform]":
     """A warehouse in memory that the tests of a process share."""
     from ecom_assets_tests.platform import Platform  # noqa: PLC0415 (loads the platform)
 
-    one = Platform()
-    yield one
-    one.close()
+    platform = Platform()
+    yield platform
+    platform.close()
 
 
 @pytest.fixture

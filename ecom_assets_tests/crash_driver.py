@@ -39,7 +39,7 @@ class Attempt:
     step: str = ""
     nth: int = 0
     kill_after_s: float | None = None
-    words: Sequence[str] = ()
+    arguments: Sequence[str] = ()
     """What `ecom run` is given beside; with anything, Dagster's empty files are copied instead of made."""
 
 
@@ -70,10 +70,10 @@ def _run(attempt: Attempt) -> None:
     log = os.open(f"{attempt.home}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    if attempt.words:
+    if attempt.arguments:
         remember_history()
     _die_at(attempt)
-    sys.argv = ["ecom", "run", *attempt.words]
+    sys.argv = ["ecom", "run", *attempt.arguments]
     exit_code = 1
     try:
         main()

@@ -21,7 +21,7 @@ def remember_sql(path: Path) -> None:
 
 def share_sql(home: Path) -> None:
     """Give a process that will run in `home` the statements that are known by now."""
-    place = home / "statements.sqlite"
-    if _SHARED and home.exists() and _SHARED[0].exists() and not place.exists():
-        shutil.copyfile(_SHARED[0], place)
-        place.chmod(0o600)
+    path = home / "statements.sqlite"
+    if _SHARED and home.exists() and _SHARED[0].exists() and not path.exists():
+        shutil.copyfile(_SHARED[0], path)
+        path.chmod(0o600)

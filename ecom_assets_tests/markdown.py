@@ -36,7 +36,7 @@ def section(page: str, heading: str) -> Section:
 def sections(page: str) -> Iterator[tuple[str, str]]:
     """Give each heading of a page, or of all pages of a folder, with what stands under it."""
     pages = sorted((ROOT / page).glob("*.md")) or [ROOT / page]
-    text = "\n".join(one.read_text(encoding="utf-8") for one in pages)
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     _, *parts = re.split(r"^#+ (.+)\n", _hide_comments_in_code(text), flags=re.MULTILINE)
     for heading, body in zip(parts[::2], parts[1::2], strict=True):
         yield heading, body.replace("\0", "#")

@@ -141,10 +141,10 @@ class Platform:
         """Return a table's sorted rows by day; one that is not cut by day has all of them on no day."""
         if contract.day_column is None:
             return {date.min: self._as_rows(contract)}
-        place = list(contract.columns).index(contract.day_column)
+        position = list(contract.columns).index(contract.day_column)
         days: dict[date, list[tuple[Any, ...]]] = {}
         for row in self._as_rows(contract):
-            days.setdefault(row[place], []).append(row)
+            days.setdefault(row[position], []).append(row)
         return days
 
     def clear(self) -> None:
@@ -193,8 +193,8 @@ class Platform:
     def _once(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(function)
         def remembered(**arguments: Any) -> Any:
-            known = (_argument(argument) for argument in arguments.values())
-            key = (function.__module__, function.__qualname__, *known)
+            values = (_argument(argument) for argument in arguments.values())
+            key = (function.__module__, function.__qualname__, *values)
             if key not in self._remembered:
                 before = self._statement_count
                 actual = function(**arguments)
@@ -208,7 +208,7 @@ class Platform:
 
     def _compiling_once(self, compile_again: Callable[..., str]) -> Callable[..., str]:
         # Invalidated days are computed for each run, and random plans repeat their runs.
-        known: dict[Any, str] = {}
+        statements: dict[Any, str] = {}
 
         def compile_once(rows: ir.Expr, /, **how: Any) -> str:
             self._statement_count += 1
@@ -216,9 +216,9 @@ class Platform:
                 return compile_again(rows, **how)
             how.pop("params", None)  # none are given
             key = (rows.op(), *how.items())
-            if key not in known:
-                known[key] = compile_again(rows, **how)
-            return known[key]
+            if key not in statements:
+                statements[key] = compile_again(rows, **how)
+            return statements[key]
 
         return compile_once
 

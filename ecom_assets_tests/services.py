@@ -16,7 +16,7 @@ BASE_S = 0.01
 
 
 def settings_for(
-    home: Path, customers: CustomerService | None = None, orders: OrderService | None = None, **given: Any
+    home: Path, customers: CustomerService | None = None, orders: OrderService | None = None, **options: Any
 ) -> Settings:
     """Return settings that use these services; `given` wins."""
     answer: dict[str, Any] = {"home": home, "source_retry_base_s": BASE_S, "order_api_poll_s": BASE_S}
@@ -25,7 +25,7 @@ def settings_for(
     if orders:
         answer |= {"order_api_url": orders.api_url, "order_api_key": orders.key}
         answer |= {"order_api_nickname": NICKNAME, "order_api_cohort": COHORT}
-    return Settings(**(answer | given))
+    return Settings(**(answer | options))
 
 
 def people(*ids: int) -> list[dict[str, Any]]:
@@ -45,11 +45,11 @@ def people(*ids: int) -> list[dict[str, Any]]:
 
 
 def customers_fetched(
-    service: CustomerService, home: Path, faults: Faults | None = None, **given: Any
+    service: CustomerService, home: Path, faults: Faults | None = None, **options: Any
 ) -> CustomerFetch:
     """Fetch from a service that these faults happen to, two customers a page."""
     service.faults = faults or Faults()
-    return fetch_customers(settings_for(home, service, **({"customer_api_page_size": 2} | given)))
+    return fetch_customers(settings_for(home, service, **({"customer_api_page_size": 2} | options)))
 
 
 def ids_of(fetched: CustomerFetch) -> list[int]:

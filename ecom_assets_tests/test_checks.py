@@ -67,20 +67,24 @@ def shop(good_shop: Platform) -> Iterator[Platform]:
 
 def check(platform: Platform, name: str) -> TableCheck:
     """Return a check by `schema.table: name`."""
-    (actual,) = [one for one in checks(platform.settings) if f"{one.contract.qualified_name()}: {one.name}" == name]
+    (actual,) = [
+        candidate
+        for candidate in checks(platform.settings)
+        if f"{candidate.contract.qualified_name()}: {candidate.name}" == name
+    ]
     return actual
 
 
-def result(platform: Platform, one: TableCheck, days: Days | None = DAYS) -> CheckResult:
+def result(platform: Platform, table_check: TableCheck, days: Days | None = DAYS) -> CheckResult:
     """Run a check on the tables as they are."""
-    return one.evaluate(days, *(platform.table(contract) for contract in one.tables))
+    return table_check.evaluate(days, *(platform.table(contract) for contract in table_check.tables))
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("days", [DAYS, None], ids=["days of the run", "all of history"])
 def test_every_check_holds_on_a_good_shop_and_has_looked_at_something(shop: Platform, days: Days | None) -> None:
     ours = {RawEvents, RawCustomers, *(asset.contract for asset in shop.assets)}
-    evaluated = [one for one in checks(shop.settings) if ours.issuperset(one.tables)]
+    evaluated = [table_check for table_check in checks(shop.settings) if ours.issuperset(table_check.tables)]
     # Of so few rows the one that is broken is more than a twentieth.
     evaluated = [evaluation for evaluation in evaluated if evaluation.name != "very_few_were_refused"]
     assert {evaluation.contract for evaluation in evaluated} == ours, (
@@ -263,13 +267,15 @@ def test_no_example_names_a_visitor(shop: Platform) -> None:
 
 @pytest.mark.sampled(20)
 @pytest.mark.parametrize(
-    "one", checks(Platform().settings), ids=lambda one: f"{one.contract.qualified_name()} {one.name}"
+    "table_check",
+    checks(Platform().settings),
+    ids=lambda table_check: f"{table_check.contract.qualified_name()} {table_check.name}",
 )
-def test_a_check_that_cannot_look_raises_instead_of_passing(shop: Platform, one: TableCheck) -> None:
-    tables = [shop.table(contract) for contract in one.tables]
-    shop.engine.execute(f"DROP TABLE IF EXISTS {one.tables[0].qualified_name()}")
+def test_a_check_that_cannot_look_raises_instead_of_passing(shop: Platform, table_check: TableCheck) -> None:
+    tables = [shop.table(contract) for contract in table_check.tables]
+    shop.engine.execute(f"DROP TABLE IF EXISTS {table_check.tables[0].qualified_name()}")
     with pytest.raises((duckdb.CatalogException, WarehouseError), match="does not exist"):
-        one.evaluate(DAYS, *tables)
+        table_check.evaluate(DAYS, *tables)
 
 
 def test_the_days_of_a_run_are_its_tags_both_ends_included() -> None:

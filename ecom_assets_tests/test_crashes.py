@@ -48,16 +48,16 @@ class Driver:
         answer = json.loads(self.process.stdout.readline())
         return answer["exit_code"], answer["took_s"]
 
-    def new_home(self, place: Path) -> Path:
+    def new_home(self, folder: Path) -> Path:
         """Make a home with the shop's data and no warehouse."""
-        return Path(shutil.copytree(self.shop, place / "home"))
+        return Path(shutil.copytree(self.shop, folder / "home"))
 
 
 @dataclass(frozen=True)
 class Undisturbed:
     """What a run comes to that nothing disturbs."""
 
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     tables: dict[str, tuple[int, int]]
     took_s: float
 
@@ -84,18 +84,18 @@ def few(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed
     return run_once(driver, tmp_path_factory.mktemp("few"), FEW_TABLES)
 
 
-def run_once(driver: Driver, folder: Path, words: tuple[str, ...]) -> Undisturbed:
+def run_once(driver: Driver, folder: Path, arguments: tuple[str, ...]) -> Undisturbed:
     home = driver.new_home(folder)
-    exit_code, took_s = driver.run(Attempt(str(home), words=words))
+    exit_code, took_s = driver.run(Attempt(str(home), arguments=arguments))
     assert exit_code == 0, Path(f"{home}.log").read_text()
     for file in home.glob("statements.sqlite*"):  # they say nothing of the run, and take most of its time to write
         shutil.copyfile(file, driver.shop / file.name)
-    return Undisturbed(words, contents(home / "warehouse.duckdb"), took_s)
+    return Undisturbed(arguments, contents(home / "warehouse.duckdb"), took_s)
 
 
 def assert_mended(driver: Driver, home: Path, undisturbed: Undisturbed) -> None:
     """Run again where a run was killed, and compare every table."""
-    exit_code, _ = driver.run(Attempt(str(home), words=undisturbed.words))
+    exit_code, _ = driver.run(Attempt(str(home), arguments=undisturbed.arguments))
     result = Path(f"{home}.log").read_text()
     assert exit_code == 0, result
     assert "damaged" not in result, "a kill leaves nothing that must be set aside"
@@ -138,7 +138,7 @@ def test_a_day_whose_writer_was_killed_is_as_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("step", "nth"), STEPS)
 def test_a_kill_at_a_step_is_mended(driver: Driver, few: Undisturbed, tmp_path: Path, step: str, nth: int) -> None:
     home = driver.new_home(tmp_path)
-    exit_code, _ = driver.run(Attempt(str(home), step, nth, words=few.words))
+    exit_code, _ = driver.run(Attempt(str(home), step, nth, arguments=few.arguments))
     assert exit_code == KILLED
     assert_mended(driver, home, few)
 
@@ -156,9 +156,9 @@ def test_a_random_kill_is_mended_by_runs(driver: Driver, undisturbed: Undisturbe
 @pytest.mark.slow
 def test_a_kill_as_a_warehouse_is_rewritten_changes_nothing(driver: Driver, few: Undisturbed, tmp_path: Path) -> None:
     home = driver.new_home(tmp_path)
-    assert driver.run(Attempt(str(home), words=few.words))[0] == 0
+    assert driver.run(Attempt(str(home), arguments=few.arguments))[0] == 0
     for step in ("slice_begun", "slice_written"):
-        assert driver.run(Attempt(str(home), step, 4, words=few.words))[0] == KILLED
+        assert driver.run(Attempt(str(home), step, 4, arguments=few.arguments))[0] == KILLED
         assert contents_after_recovery(home) == few.tables
 
 
@@ -174,7 +174,7 @@ def late(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = in_a_small_shop(driver.new_home(tmp_path_factory.mktemp("late")))
     third = home / "sandbox" / "events" / "received_date=2026-01-03"
     aside = third.rename(home.parent / "third")
-    assert driver.run(Attempt(str(home), words=FEW_TABLES))[0] == 0, Path(f"{home}.log").read_text()
+    assert driver.run(Attempt(str(home), arguments=FEW_TABLES))[0] == 0, Path(f"{home}.log").read_text()
     aside.rename(third)
     return home
 
@@ -183,7 +183,7 @@ def late(driver: Driver, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def logged(driver: Driver, late: Path, tmp_path_factory: pytest.TempPathFactory) -> Logged:
     """What a run logs that nothing disturbs."""
     home = in_a_small_shop(Path(shutil.copytree(late, tmp_path_factory.mktemp("logged") / "home")))
-    assert driver.run(Attempt(str(home), words=FEW_TABLES))[0] == 0, Path(f"{home}.log").read_text()
+    assert driver.run(Attempt(str(home), arguments=FEW_TABLES))[0] == 0, Path(f"{home}.log").read_text()
     actual = logged_in(home)
     assert actual, "without late rows there is nothing to lose"
     return actual
@@ -195,9 +195,9 @@ def test_a_killed_run_loses_no_change_of_a_published_number_and_doubles_none(
     driver: Driver, late: Path, logged: Logged, tmp_path: Path, moment: tuple[str, int]
 ) -> None:
     home = in_a_small_shop(Path(shutil.copytree(late, tmp_path / "home")))
-    assert driver.run(Attempt(str(home), *moment, words=FEW_TABLES))[0] == KILLED
+    assert driver.run(Attempt(str(home), *moment, arguments=FEW_TABLES))[0] == KILLED
     for _ in range(2):
-        assert driver.run(Attempt(str(home), words=FEW_TABLES))[0] == 0
+        assert driver.run(Attempt(str(home), arguments=FEW_TABLES))[0] == 0
     assert logged_in(home) == logged
 
 

@@ -174,9 +174,9 @@ def test_dg_launches_a_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("words", [("dagster", "asset", "materialize", "--select"), ("dg", "launch", "--assets")])
-def test_a_table_that_is_materialized_without_a_day_gets_a_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
-    program, *rest = words
+@pytest.mark.parametrize("arguments", [("dagster", "asset", "materialize", "--select"), ("dg", "launch", "--assets")])
+def test_a_table_that_is_materialized_without_a_day_gets_a_sentence(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    program, *rest = arguments
     module = ["-m", "ecom_assets.definitions"] if program == "dagster" else []
     done = in_a_process(BIN / program, *rest, "mart/sales", *module, home=tmp_path)
     assert done.returncode == 1

@@ -36,13 +36,13 @@ def make_docs() -> ModuleType:
         return importlib.import_module("make_docs")
 
 
-def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
+def commands(command: Any, *arguments: str) -> Iterator[tuple[str, Any]]:
     """Give every command with its words, from Typer's tree of groups."""
     is_group = hasattr(command, "list_commands")
     for name in command.list_commands(None) if is_group else ():
-        yield from commands(command.get_command(None, name), *words, name)
+        yield from commands(command.get_command(None, name), *arguments, name)
     if not is_group:
-        yield " ".join(["ecom", *words]), command
+        yield " ".join(["ecom", *arguments]), command
 
 
 COMMANDS = dict(commands(typer.main.get_command(app)))
@@ -143,10 +143,10 @@ def test_the_page_of_commands_has_every_command_and_no_other() -> None:
 def test_every_command_shown_has_the_options_that_it_is_shown_with(page: Path) -> None:
     shown = re.findall(r"(?:^|`)(ecom [a-z][^`\n#]*)", page.read_text(encoding="utf-8"), re.MULTILINE)
     for line in shown:
-        words = shlex.split(line)
-        (name,) = {" ".join(words[:2]), " ".join(words[:3])} & COMMANDS.keys()
-        known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
-        assert {word for word in words if word.startswith("--") and word != "--help"} <= known, line
+        arguments = shlex.split(line)
+        (name,) = {" ".join(arguments[:2]), " ".join(arguments[:3])} & COMMANDS.keys()
+        options = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+        assert {word for word in arguments if word.startswith("--") and word != "--help"} <= options, line
 
 
 def test_every_definition_that_the_code_names_has_its_heading() -> None:
@@ -160,10 +160,10 @@ def test_every_definition_that_the_code_names_has_its_heading() -> None:
 
 def test_every_folder_of_the_package_is_in_the_recipes() -> None:
     (listed,) = section("CONTRIBUTING.md", "Where things are").tables
-    places = {line["place"] for line in listed}
+    paths = {line["place"] for line in listed}
     rooms = {f"ecom_assets/{path.parent.name}/" for path in (ROOT / "ecom_assets").glob("*/__init__.py")}
-    assert rooms <= places
-    assert [place for place in places if not (ROOT / place).exists()] == []
+    assert rooms <= paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
 def test_the_asset_in_the_recipes_is_the_one_in_the_code() -> None:
@@ -226,8 +226,10 @@ def test_the_funnel_file_that_is_shown_is_a_definition(tmp_path: Path) -> None:
     *_, definition = section("docs/commands.md", "Funnels").code
     for name, text in {"clicks.csv": clicks, "my_shop.yaml": mapping, "lamps.yaml": definition}.items():
         (tmp_path / name).write_text(text)
-    words = ("funnel", "--events", "clicks.csv", "--mapping", "my_shop.yaml", "--definition", "lamps.yaml", "--json")
-    result = ecom(*words, home=tmp_path / "home", cwd=tmp_path)
+    arguments = (
+        "funnel", "--events", "clicks.csv", "--mapping", "my_shop.yaml", "--definition", "lamps.yaml", "--json",
+    )  # fmt: skip
+    result = ecom(*arguments, home=tmp_path / "home", cwd=tmp_path)
     assert [step["count"] for step in result.json["steps"]] == [2, 1, 1]
 
 
@@ -252,8 +254,8 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
         if "://" in target:
             continue
-        place, _, anchor = target.partition("#")
-        file = (page.parent / place).resolve() if place else page
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
         assert file.exists(), target
         if anchor:
             assert anchor in {anchor_of(heading) for heading, _ in sections(str(file.relative_to(ROOT)))}, target

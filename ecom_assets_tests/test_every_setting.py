@@ -119,13 +119,13 @@ def value_of(name: str) -> str:
 
 def number(field: FieldInfo) -> str:
     """Return a number within a setting's bounds, other than its default."""
-    below = [
+    lower_bounds = [
         Decimal(str(bound.ge if isinstance(bound, Ge) else bound.gt))
         for bound in field.metadata
         if isinstance(bound, Ge | Gt)
     ]
-    above = [Decimal(str(bound.le)) for bound in field.metadata if isinstance(bound, Le)]
-    least, most = max(below, default=Decimal(0)), min(above, default=None)
+    upper_bounds = [Decimal(str(bound.le)) for bound in field.metadata if isinstance(bound, Le)]
+    least, most = max(lower_bounds, default=Decimal(0)), min(upper_bounds, default=None)
     default = None if field.default is None else Decimal(str(field.default))
     candidates = [most, *(least + 1, least + 2), *([] if most is None else [(least + most) / 2])]
     return str(

@@ -25,8 +25,8 @@ def test_everything_that_a_run_and_its_deliveries_write_is_for_the_owner_only(tm
     small_shop(home)
     (home / "sandbox").chmod(0o755)
     ecom_process("run", home=home)  # the small shop may have too few customers for its gate
-    there = {path.relative_to(home).parts[0] for path in home.rglob("*")}
-    assert {"warehouse.duckdb", "ledger.sqlite", "serving", "exports", "dagster"} <= there
+    names = {path.relative_to(home).parts[0] for path in home.rglob("*")}
+    assert {"warehouse.duckdb", "ledger.sqlite", "serving", "exports", "dagster"} <= names
     assert open_files(home) == []
 
 

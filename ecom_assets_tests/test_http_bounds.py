@@ -76,9 +76,9 @@ def flood() -> Iterator[bytes]:
     yield from itertools.repeat(b"1," * 50_000, 2_000)
 
 
-def fetch(home: Path, source: str, url: str, **given: Any) -> object:
+def fetch(home: Path, source: str, url: str, **options: Any) -> object:
     named: dict[str, Any] = {f"{source}_api_url": url, "source_retry_base_s": 0.01}
-    settings = Settings(home=home, **(named | given))
+    settings = Settings(home=home, **(named | options))
     if source == "customer":
         return fetch_customers(settings)
     return list(fetch_increments(settings, [])) if source == "order" else fetch_catalogue(settings)
@@ -94,12 +94,12 @@ SLOW: dict[str, Sends] = {
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("what", SLOW)
+@pytest.mark.parametrize("case", SLOW)
 @pytest.mark.parametrize("source", ["customer", "order", "catalogue"])
-def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, what: str) -> None:
+def test_an_answer_that_drips_ends_with_a_sentence(tmp_path: Path, source: str, case: str) -> None:
     began = time.monotonic()
     with (
-        served(SLOW[what]) as url,
+        served(SLOW[case]) as url,
         pytest.raises(
             SourceError, match=r"API at \S+ did not end its answer within the 0.3 s of ECOM_SOURCE_RESPONSE_TIMEOUT_S; "
         ),
@@ -154,7 +154,7 @@ def test_a_tool_that_floods_its_receipt_is_no_receipt() -> None:
 
 
 def page(number: int, *ids: int, page_count: int | None = None, after: str | None = None) -> CustomerPage:
-    records = tuple(read_record({"id": id_}, number, place) for place, id_ in enumerate(ids, start=1))
+    records = tuple(read_record({"id": id_}, number, position) for position, id_ in enumerate(ids, start=1))
     return CustomerPage(number, None, page_count, records, after)
 
 

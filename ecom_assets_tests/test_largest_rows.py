@@ -86,9 +86,9 @@ def signed(rows: list[Row], amount: str, sign: str, negative: str) -> Decimal:
 def test_purchases_whose_sum_has_19_digits_are_added_up() -> None:
     # A million purchases of the most that one may be worth, 10,000,000,000.00, and one of 0.01.
     shop = WholePlatform(Settings(home=Path("never written"), max_amount=WIDEST_AMOUNT))
-    one = received("e", at("09:00"), event_type="purchase", cart_amount=WIDEST_AMOUNT)
-    many = [one | {"event_id": f"e{n}"} for n in range(1_000_000)]
-    shop.receive([*many, one | {"event_id": "small", "cart_amount": Decimal("0.01")}], DAYS)
+    purchase = received("e", at("09:00"), event_type="purchase", cart_amount=WIDEST_AMOUNT)
+    many = [purchase | {"event_id": f"e{n}"} for n in range(1_000_000)]
+    shop.receive([*many, purchase | {"event_id": "small", "cart_amount": Decimal("0.01")}], DAYS)
     shop.run(DAYS, only={"duplicate_events", "events", "session_events", "session_days", "sessions"})
     assert [row["purchase_amount"] for row in shop.rows(Sessions)] == [Decimal("10000000000000000.01")]
     shop.close()

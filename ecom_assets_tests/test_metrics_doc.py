@@ -48,9 +48,9 @@ THREE_STEPS = ("product_view", "add_to_cart", "purchase")
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Platform]:
-    one = Platform(funnels=[DailyFunnel("default", funnel_of(*THREE_STEPS, within="7d"))])
-    yield one
-    one.close()
+    platform = Platform(funnels=[DailyFunnel("default", funnel_of(*THREE_STEPS, within="7d"))])
+    yield platform
+    platform.close()
 
 
 @pytest.fixture
@@ -71,13 +71,13 @@ def rows_of(lines: Iterable[Line]) -> list[Row]:
     """Return the lines of an input table as received rows; `visitor` is a user."""
     rows = []
     for number, line in enumerate(lines):
-        given: dict[str, Any] = {name: cell or None for name, cell in line.items()}
-        event_at = datetime.fromisoformat(given.pop("event_at"))
-        if "visitor" in given:
-            given["user_id"] = given.pop("visitor")
-        if "received_date" in given:
-            given["received_date"] = date.fromisoformat(given["received_date"])
-        rows.append(received(given.pop("event_id", None) or f"e{number:02}", event_at, **given))
+        values: dict[str, Any] = {name: cell or None for name, cell in line.items()}
+        event_at = datetime.fromisoformat(values.pop("event_at"))
+        if "visitor" in values:
+            values["user_id"] = values.pop("visitor")
+        if "received_date" in values:
+            values["received_date"] = date.fromisoformat(values["received_date"])
+        rows.append(received(values.pop("event_id", None) or f"e{number:02}", event_at, **values))
     return rows
 
 
@@ -256,14 +256,19 @@ def levels_each_way(rows: list[Row], *steps: str, folder: Path) -> dict[str, dic
 
 
 @pytest.mark.parametrize(
-    ("place", "steps"), [(1, THREE_STEPS), (3, ("product_view", "product_view"))], ids=["three_steps", "one_step_twice"]
+    ("table_number", "steps"),
+    [(1, THREE_STEPS), (3, ("product_view", "product_view"))],
+    ids=["three_steps", "one_step_twice"],
 )
-def test_each_way_of_counting_gives_the_levels_of_the_page(place: int, steps: tuple[str, ...], tmp_path: Path) -> None:
+def test_each_way_of_counting_gives_the_levels_of_the_page(
+    table_number: int, steps: tuple[str, ...], tmp_path: Path
+) -> None:
     lines, *others = tables("Funnel")
-    ways = levels_each_way(rows_of(lines), *steps, folder=tmp_path)
-    expected = without(others[place - 1], "why")
+    levels_by_method = levels_each_way(rows_of(lines), *steps, folder=tmp_path)
+    expected = without(others[table_number - 1], "why")
     actual = [
-        {"visitor": line["visitor"]} | {way: str(ways[way].get(line["visitor"], 0)) for way in line if way != "visitor"}
+        {"visitor": line["visitor"]}
+        | {method: str(levels_by_method[method].get(line["visitor"], 0)) for method in line if method != "visitor"}
         for line in expected
     ]
     assert actual == expected

@@ -53,7 +53,7 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
-    ("command", "settings", "what", "extra", "missing"),
+    ("command", "settings", "feature", "extra", "missing"),
     [
         ("stream", {"ECOM_EVENTS": "kafka://b/t"}, "`ecom stream`", "kafka", ["confluent_kafka"]),
         ("mcp", {}, "ecom mcp", "mcp", ["httpx2", "mcp", "mcp_types"]),
@@ -61,7 +61,7 @@ def test_the_sentence_names_the_command_that_installs_them(  # noqa: PLR0913, PL
     ],
 )
 def test_a_command_and_a_setting_name_their_extra(  # noqa: PLR0913, PLR0917 (as above)
-    tmp_path: Path, command: str, settings: dict[str, str], what: str, extra: str, missing: list[str]
+    tmp_path: Path, command: str, settings: dict[str, str], feature: str, extra: str, missing: list[str]
 ) -> None:
     result = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(missing=missing), command],
@@ -73,5 +73,5 @@ def test_a_command_and_a_setting_name_their_extra(  # noqa: PLR0913, PLR0917 (as
         timeout=120,
     )
     assert result.returncode == 2
-    assert result.stderr.startswith(f"ecom: {what} needs packages that are not installed (")
+    assert result.stderr.startswith(f"ecom: {feature} needs packages that are not installed (")
     assert f"{sys.executable} -m pip install -e '.[{extra}]'" in result.stderr

@@ -40,14 +40,14 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @pytest.mark.parametrize("name", ["mart", "measure", "check", "endpoint", "page", "source", "engines/toy/__init__"])
 def test_a_recipe_is_shown_as_it_runs(name: str) -> None:
-    what = name.partition("s/")[0]
-    (shown,) = section("CONTRIBUTING.md", f"Add {'an' if what[0] == 'e' else 'a'} {what}").code[:1]
+    kind = name.partition("s/")[0]
+    (shown,) = section("CONTRIBUTING.md", f"Add {'an' if kind[0] == 'e' else 'a'} {kind}").code[:1]
     assert shown in (RECIPES / f"{name}.py").read_text(encoding="utf-8")
 
 
 def test_the_question_is_shown_as_it_runs() -> None:
     written = "".join(file.read_text(encoding="utf-8") for file in (RECIPES / "week_hours").glob("*.py"))
-    assert [one for one in section("CONTRIBUTING.md", "Add a question").code[:3] if one not in written] == []
+    assert [block for block in section("CONTRIBUTING.md", "Add a question").code[:3] if block not in written] == []
 
 
 def holding(path: Path, *times: str) -> DuckDBEngine:
@@ -152,16 +152,18 @@ def test_a_measure_touches_one_file(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     env = environment(tmp_path / "home", {"PYTHONPATH": str(package)})
 
-    def said(*words: str) -> str:
-        result = subprocess.run(words, capture_output=True, text=True, env=env, cwd=tmp_path, check=False, timeout=300)
+    def output_of(*command: str) -> str:
+        result = subprocess.run(
+            command, capture_output=True, text=True, env=env, cwd=tmp_path, check=False, timeout=300
+        )
         assert result.returncode == 0, result.stderr
         return result.stdout
 
     chosen = f'+key:"mart/revenue_daily" or key:"{SNAPSHOT.to_user_string()}"'
-    said(*ECOM, "run", "--orders", str(orders), "--select", chosen)
+    output_of(*ECOM, "run", "--orders", str(orders), "--select", chosen)
     total = ["--where", "order_date=2026-01-05", *(f"--where={name}=(all)" for name in DIMENSIONS)]
     explain = ("explain", "mart.revenue_daily", "--column", "line_count", *total, "--json")
-    *answers, explained = said(sys.executable, "-c", ASKED, *explain).splitlines()
+    *answers, explained = output_of(sys.executable, "-c", ASKED, *explain).splitlines()
     assert answers == ["2.0", "Items per line", "Items per line Items sold divided by lines"]
     lines = json.loads(explained)
     assert lines["number"]["value"] == 2
@@ -193,8 +195,8 @@ def test_an_engine_that_is_only_a_package_loads_a_shop(tmp_path: Path) -> None:
 def test_an_engine_that_is_only_a_package_runs_publishes_explains_and_erases(tmp_path: Path) -> None:
     home, env = tmp_path / "home", {"ECOM_WAREHOUSE": f"toy://{tmp_path}/shop.toy"}
 
-    def toy(*words: str | Path) -> CommandResult:
-        result = ecom(*words, home=home, env=env)
+    def toy(*arguments: str | Path) -> CommandResult:
+        result = ecom(*arguments, home=home, env=env)
         assert result.exit_code == 0, result.err
         return result
 

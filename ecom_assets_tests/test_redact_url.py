@@ -88,14 +88,14 @@ PIECE = 4
 def pieces(password: str, address: str) -> list[str]:
     """Return the pieces of a password that stand nowhere else in an address, after which messages are searched."""
     every = {password[n : n + PIECE] for n in range(len(password) - PIECE + 1)}
-    return [one for one in every if one not in address.replace(password, "\n")]
+    return [piece for piece in every if piece not in address.replace(password, "\n")]
 
 
 def read_by_others(address: str) -> str:
     """Return what other programs take an address to say beside the password: their messages may quote it."""
     if address.startswith(("postgres://", "postgresql://")):
         try:
-            return str([one for name, one in conninfo_to_dict(address).items() if name != "password"])
+            return str([value for name, value in conninfo_to_dict(address).items() if name != "password"])
         except ProgrammingError as error:
             return str(error)
     try:
@@ -116,18 +116,18 @@ def test_no_piece_of_a_password_is_in_what_is_said_of_its_address(
     try:
         settings = load_settings(**{field: address})
     except SettingError as error:
-        said = str(error)
+        message = str(error)
     else:
         value = getattr(settings, field)
         plain = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-        said = f"{without_secrets(plain)} {read_by_others(plain) if plain.startswith(f'{scheme}://') else ''}"
-    assert [secret for secret in secrets if secret in said] == [], said
+        message = f"{without_secrets(plain)} {read_by_others(plain) if plain.startswith(f'{scheme}://') else ''}"
+    assert [secret for secret in secrets if secret in message] == [], message
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("words", [("doctor", "--json"), ("status",)])
-def test_no_command_prints_it(tmp_path: Path, setting: str, words: tuple[str, ...]) -> None:
-    result = ecom(*words, home=tmp_path / "home", env={setting: MISTYPED[0]})
+@pytest.mark.parametrize("arguments", [("doctor", "--json"), ("status",)])
+def test_no_command_prints_it(tmp_path: Path, setting: str, arguments: tuple[str, ...]) -> None:
+    result = ecom(*arguments, home=tmp_path / "home", env={setting: MISTYPED[0]})
     assert SECRET not in result.out + result.err
 
 

@@ -95,15 +95,15 @@ def test_a_fresh_install_shows_every_service_and_what_to_set(tmp_path: Path) -> 
         "ga4": "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET", "customer_api": "ECOM_CUSTOMER_API_URL",
         "order_report_api": "ECOM_ORDER_API_URL", "catalogue_api": "ECOM_CATALOGUE_API_URL",
     }  # fmt: skip
-    assert {name for name, words in set_by.items() if words not in shown[name]["description"]} == set()
+    assert {name for name, phrase in set_by.items() if phrase not in shown[name]["description"]} == set()
     assert values(shown["customer_api"])["url"] == '""'
     assert values(shown["customer_api"]).get("key", "null") == "null"
 
 
 def test_dagster_keeps_no_secret_of_a_resource(tmp_path: Path) -> None:
-    given: dict[str, Any] = {name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()}
+    options: dict[str, Any] = {name.removeprefix("ECOM_").lower(): value for name, value in ENVIRONMENT.items()}
     with dg.DagsterInstance.local_temp(str(tmp_path)):
-        job = build_definitions(Settings(home=tmp_path, **given)).resolve_job_def("everything")
+        job = build_definitions(Settings(home=tmp_path, **options)).resolve_job_def("everything")
         kept = dg.serialize_value(job.get_job_snapshot())
     assert "crm.example" in kept
     assert not [secret for secret in SECRETS if secret in kept]
@@ -164,8 +164,8 @@ def test_secrets_show_in_no_repr_and_reach_the_run() -> None:
 
     @dg.asset(required_resource_keys={"customer_api", "postgres", "heap"})
     def reader(context: dg.AssetExecutionContext) -> None:
-        there = context.resources.customer_api.applied_to(Settings())
-        seen.append((there.customer_api_key.get_secret_value(), context.resources.postgres.secret("url")))
+        settings = context.resources.customer_api.applied_to(Settings())
+        seen.append((settings.customer_api_key.get_secret_value(), context.resources.postgres.secret("url")))
         seen.append(context.resources.heap.applied_to(Settings()).heap_app_id)
 
     app: dict[str, Any] = {"app_id": "7"}  # the fields of a tool are known when its package is found

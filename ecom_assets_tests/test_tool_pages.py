@@ -40,9 +40,9 @@ def test_no_command_of_the_page_stands_without_what_it_prints(tool: str) -> None
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize(("tool", "place"), [(tool, n) for tool in PAGES for n in range(len(shown_on(tool)))])
-def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, place: int, tmp_path: Path) -> None:
-    commands, shown = shown_on(tool)[place]
+@pytest.mark.parametrize(("tool", "index"), [(tool, n) for tool in PAGES for n in range(len(shown_on(tool)))])
+def test_every_command_of_the_page_prints_what_stands_below_it(tool: str, index: int, tmp_path: Path) -> None:
+    commands, shown = shown_on(tool)[index]
     whole = printed(commands, tmp_path / "home")
     assert fits(shown, whole), f"{commands}{whole}"
 
@@ -58,8 +58,8 @@ def test_a_real_file_answers_the_questions_too(tool: str, file: str, mapping: st
     events = real_file(file)
     for commands, _ in SHOWN.findall(dict(sections(f"docs/from_{tool}.md"))["Five questions"]):
         for line in commands.splitlines():
-            words = [str(events) if word.endswith("example_events.csv") else word for word in shlex.split(line)[1:]]
-            result = ecom(*words, "--mapping", mapping, home=tmp_path / "home")
+            arguments = [str(events) if word.endswith("example_events.csv") else word for word in shlex.split(line)[1:]]
+            result = ecom(*arguments, "--mapping", mapping, home=tmp_path / "home")
             assert (result.exit_code, f"Rows: {rows} read" in result.out) == (0, True), f"{line}\n{result.err}"
 
 
@@ -68,17 +68,19 @@ def test_the_published_retention_of_a_real_shop_comes_out_by_each_tool_s_preset(
     """UCI's Online Retail as events, by the mapping on the page about own data; the counts are published."""
     events = real_file("online_retail_2010_2011.parquet")
     mapping = tmp_path / "retail_events.yaml"
-    (text,) = [one for one in section("docs/own_data.md", "Questions to other files").code if one.startswith("name: ")]
+    (text,) = [
+        block for block in section("docs/own_data.md", "Questions to other files").code if block.startswith("name: ")
+    ]
     mapping.write_text(text, encoding="utf-8")
-    words = ("--events", events, "--mapping", mapping, "--start", "purchase", "--return", "purchase", "--json")
+    arguments = ("--events", events, "--mapping", mapping, "--start", "purchase", "--return", "purchase", "--json")
     for tool in ("posthog", "clickhouse"):
-        result = ecom("retention", *words, "--preset", tool, "--period", "month", home=tmp_path / "home")
+        result = ecom("retention", *arguments, "--preset", tool, "--period", "month", home=tmp_path / "home")
         december = result.json["cohorts"][0]
         assert december["returned"] == [885, 324, 286, 340, 321, 352, 321, 309, 313, 350, 331, 445, 235]
         assert result.json["rows"]["rejected"] == {"missing_identity": 135_080, "duplicate": 5_225}
     values = (
         "trend",
-        *words[:4],
+        *arguments[:4],
         "--series",
         "purchase:visitors",
         "--series",

@@ -25,18 +25,18 @@ def warehouse() -> Backend:
 
 
 @cache
-def sql(rule: SessionRule, what: str) -> str:
+def sql(rule: SessionRule, kind: str) -> str:
     """Compile once per rule."""
     events = warehouse().table("events")
-    one = whole_sessions(events, rule) if what == "sessions" else session_events(events, rule, by_day=False)
-    order = ("visitor_id", "started_at", "session_id") if what == "sessions" else ("visitor_id", "event_at", "event_id")
-    return str(warehouse().compile(one.order_by(*order)))
+    table = whole_sessions(events, rule) if kind == "sessions" else session_events(events, rule, by_day=False)
+    order = ("visitor_id", "started_at", "session_id") if kind == "sessions" else ("visitor_id", "event_at", "event_id")
+    return str(warehouse().compile(table.order_by(*order)))
 
 
-def rows_of(rows: list[Row], rule: SessionRule, what: str) -> list[Row]:
+def rows_of(rows: list[Row], rule: SessionRule, kind: str) -> list[Row]:
     """Return the sessions, or the numbered events, that rows of received events make."""
     warehouse().con.register("events", clean_events(rows))
-    actual: list[Row] = warehouse().con.sql(sql(rule, what)).to_arrow_table().to_pylist()
+    actual: list[Row] = warehouse().con.sql(sql(rule, kind)).to_arrow_table().to_pylist()
     return actual
 
 

@@ -40,8 +40,8 @@ class Api:
 
     def get(self, path: str, headers: dict[str, str] | None = None, **parameters: object) -> requests.Response:
         """Return the response to a GET."""
-        given = {name: str(value) for name, value in parameters.items()}
-        return requests.get(self.address + path, given, headers=headers, timeout=60)
+        query = {name: str(value) for name, value in parameters.items()}
+        return requests.get(self.address + path, query, headers=headers, timeout=60)
 
     def json(self, path: str, **parameters: object) -> Row:
         """Return the JSON of a path."""
@@ -52,8 +52,8 @@ class Api:
 
     def post(self, path: str, body: Any, **parameters: object) -> requests.Response:
         """Return the response to a question by POST."""
-        given = {name: str(value) for name, value in parameters.items()}
-        return requests.post(self.address + path, json=body, params=given, timeout=60)
+        query = {name: str(value) for name, value in parameters.items()}
+        return requests.post(self.address + path, json=body, params=query, timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -80,10 +80,13 @@ def published_shop(folder: Path) -> Settings:
 @pytest.fixture(scope="module")
 def in_postgres(settings: Settings, postgres_warehouse: str) -> Settings:
     """Settings of an API over what was published in Postgres."""
-    there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
-    with closing(new_engine(settings).open()) as engine, closing(publication_target(there).open()) as target:
+    postgres_settings = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
+    with (
+        closing(new_engine(settings).open()) as engine,
+        closing(publication_target(postgres_settings).open()) as target,
+    ):
         publish(engine, target, PUBLISHED, "run-1")
-    return there
+    return postgres_settings
 
 
 @pytest.fixture(scope="session")

@@ -96,12 +96,12 @@ def channels(shop: PlainShop, span: Span, model: str = "last_non_direct") -> Row
     rows = []
     for name in {**now, **before}:
         orders, _ = now.get(name, plain_reconciliation.NOTHING)
-        here, there = (
+        revenue, revenue_before = (
             plain_reconciliation.money(actual.get(name, plain_reconciliation.NOTHING)[1]) for actual in (now, before)
         )
-        answer = if_known({"order_count": float(orders), "revenue_amount": here}, shop, span, *BOTH)
-        answer |= {"channel": name, "revenue_share": _share(here, whole)}
-        rows.append(answer | _revenue_compared(here, there, shop, span, *BOTH))
+        answer = if_known({"order_count": float(orders), "revenue_amount": revenue}, shop, span, *BOTH)
+        answer |= {"channel": name, "revenue_share": _share(revenue, whole)}
+        rows.append(answer | _revenue_compared(revenue, revenue_before, shop, span, *BOTH))
     answer = {
         "source": "orders",
         "dimension": "marketing_channel",
@@ -172,12 +172,12 @@ def top_products(shop: PlainShop, span: Span, sort_by: str = "revenue", limit: i
     seen |= {line["item_id"] for line in shop.lines if span.has(line["day"])}
     counted = {name: _product(shop, name, span) for name in PRODUCTS if name in seen}
 
-    def place(name: str) -> tuple[bool, Decimal, str]:
+    def sort_key(name: str) -> tuple[bool, Decimal, str]:
         number = counted[name][column]
         return number is None, -Decimal(str(number or 0)), name
 
-    order = sorted(counted, key=place)
-    rows = [{"rank_number": place, **_named(name), **counted[name]} for place, name in enumerate(order, start=1)]
+    order = sorted(counted, key=sort_key)
+    rows = [{"rank_number": rank, **_named(name), **counted[name]} for rank, name in enumerate(order, start=1)]
     return {
         "source": "orders",
         "sort_by": sort_by,
@@ -253,14 +253,14 @@ def categories(shop: PlainShop, span: Span) -> Row:
 
 def alerts(shop: PlainShop) -> Row:
     """`/analytics/inventory/alerts`."""
-    actual = [one for one in (_alert(shop, name) for name in PRODUCTS) if one is not None]
-    actual.sort(key=lambda one: (URGENCY.index(one["alert"]), one["days_of_cover"], one["product_id"]))
+    actual = [alert for alert in (_alert(shop, name) for name in PRODUCTS) if alert is not None]
+    actual.sort(key=lambda alert: (URGENCY.index(alert["alert"]), alert["days_of_cover"], alert["product_id"]))
     counts = {kind: sum(row["alert"] == kind for row in actual) for kind in URGENCY}
     return {"counts": counts, "total_count": len(actual), "alerts": actual}
 
 
 def _alert(shop: PlainShop, product: str) -> Row | None:
-    stock, reorder, lead = (int(str(one)) if one != "" else None for one in STOCK.get(product, (50, "", "")))
+    stock, reorder, lead = (int(str(number)) if number != "" else None for number in STOCK.get(product, (50, "", "")))
     days = min(28, (shop.newest - shop.known("orders").first).days + 1)
     sold = shop.product(product, shop.span(28))["sold_item_count"]
     shipped = [line["day"] for line in shop.lines if line["item_id"] == product and line["status"] == "shipped"]
@@ -290,7 +290,7 @@ def _named(product: str) -> Row:
 
 
 def _by_revenue(rows: list[Row], *then: str) -> list[Row]:
-    def place(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    def sort_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
         return -Decimal(row["revenue_amount"] or 0), *(row[name] for name in then if row[name] is not None)
 
-    return sorted(rows, key=place)
+    return sorted(rows, key=sort_key)

@@ -53,7 +53,7 @@ def journeys(shop: PlainShop, span: Span, dimension: str = "page_type", place: i
             "step_share": round(count / from_step[pair[0]], 6),
             "conversion_rate": round(converted[pair] / count, 6),
         }
-        for pair, count in sorted(pairs.items(), key=lambda one: (-one[1], one[0]))
+        for pair, count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
     ]
     return {"dimension": dimension, "place": place, "total_count": len(pairs), "transitions": transitions}
 
@@ -70,16 +70,22 @@ def custom_journeys(shop: PlainShop) -> Row:
             pairs[min(number, 10), *pair] += 1
             converted[min(number, 10), *pair] += session.has("purchase")
     placed: list[Row] = [
-        {"step": place, "from": one, "to": other, "count": count, "converted": converted[place, one, other]}
-        for (place, one, other), count in sorted(pairs.items(), key=lambda row: (row[0][0], -row[1], row[0]))
+        {
+            "step": step,
+            "from": from_step,
+            "to": to_step,
+            "count": count,
+            "converted": converted[step, from_step, to_step],
+        }
+        for (step, from_step, to_step), count in sorted(pairs.items(), key=lambda row: (row[0][0], -row[1], row[0]))
     ]
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for row in placed:
         sums[row["from"], row["to"]][0] += row["count"]
         sums[row["from"], row["to"]][1] += row["converted"]
     transitions = [
-        {"from": one, "to": other, "count": count, "converted": bought}
-        for (one, other), (count, bought) in sorted(sums.items(), key=lambda row: (-row[1][0], row[0]))
+        {"from": from_step, "to": to_step, "count": count, "converted": bought}
+        for (from_step, to_step), (count, bought) in sorted(sums.items(), key=lambda row: (-row[1][0], row[0]))
     ]
     return {
         "event_count": len(shop.events),
@@ -97,7 +103,7 @@ def custom_journeys(shop: PlainShop) -> Row:
 def _top(walks: list[tuple[tuple[str, ...], bool]]) -> list[Row]:
     counts = Counter(path for path, _ in walks)
     bought = Counter(path for path, is_bought in walks if is_bought)
-    first = sorted(counts.items(), key=lambda one: (-one[1], " → ".join(one[0])))[:3]
+    first = sorted(counts.items(), key=lambda item: (-item[1], " → ".join(item[0])))[:3]
     return [
         {
             "path": list(path[:20]),
@@ -115,10 +121,10 @@ def searches(shop: PlainShop, span: Span) -> Row:
     """`/analytics/searches`."""
     terms: dict[str, Row] = defaultdict(lambda: {"searches": [], "sessions": set()})
     for number, session in enumerate(_of_days(shop, span)):
-        places = [n for n, event in enumerate(session.events) if event["event_type"] == "search"]
-        for place, end in pairwise([*places, len(session.events)]):
-            after = {event["event_type"] for event in session.events[place + 1 : end]}
-            term = parse_qs(urlsplit(session.events[place]["page_url"]).query)["q"][0].lower()
+        positions = [n for n, event in enumerate(session.events) if event["event_type"] == "search"]
+        for position, end in pairwise([*positions, len(session.events)]):
+            after = {event["event_type"] for event in session.events[position + 1 : end]}
+            term = parse_qs(urlsplit(session.events[position]["page_url"]).query)["q"][0].lower()
             terms[term]["searches"].append(after)
             terms[term]["sessions"].add(number)
     rows: list[Row] = []
@@ -161,11 +167,11 @@ def cohorts(shop: PlainShop, cohort_by: str = "first_activity", period: str = "w
     rows: list[Row] = []
     for start, mine in sorted(members.items()):
         total = ZERO
-        for number, here in enumerate(_starts(start, newest, start_of)[:31]):
-            revenue = sum((paid.get((who, here), ZERO) for who in mine), ZERO)
+        for number, period_start in enumerate(_starts(start, newest, start_of)[:31]):
+            revenue = sum((paid.get((who, period_start), ZERO) for who in mine), ZERO)
             total += revenue
-            on = sum(here in came[who] for who in mine)
-            later = sum(any(one >= here for one in came[who]) for who in mine)
+            on = sum(period_start in came[who] for who in mine)
+            later = sum(any(day >= period_start for day in came[who]) for who in mine)
             rows.append(
                 {
                     "cohort_date": str(start),
@@ -175,7 +181,7 @@ def cohorts(shop: PlainShop, cohort_by: str = "first_activity", period: str = "w
                     "returned_on_or_after_count": later,
                     "retention_on_rate": Near(on / len(mine), ROUNDED),
                     "retention_on_or_after_rate": Near(later / len(mine), ROUNDED),
-                    "is_complete": here < newest,
+                    "is_complete": period_start < newest,
                     "revenue_amount": f"{revenue:.2f}",
                     "cumulative_revenue_amount": f"{total:.2f}",
                     "lifetime_value": Near(float(total) / len(mine), ROUNDED),
@@ -276,8 +282,10 @@ def window_of(events: Sequence[Event], now: datetime, minutes: int) -> dict[str,
     """What a window comes to, every field of it."""
     inside = [event for event in events if 0 <= event[3] < minutes]
     bought = [row for row in inside if row[2] == "purchase"]
-    last_add = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "add_to_cart"}
-    last_buy = {one[1]: one[3] for one in sorted(inside, key=lambda one: -one[3]) if one[2] == "purchase"}
+    last_add = {
+        event[1]: event[3] for event in sorted(inside, key=lambda event: -event[3]) if event[2] == "add_to_cart"
+    }
+    last_buy = {event[1]: event[3] for event in sorted(inside, key=lambda event: -event[3]) if event[2] == "purchase"}
     products = [product_of(inside, name) for name in sorted({row[4] for row in inside})]
     seen = [product for product in products if product["visitor_count"]]
     return {
@@ -305,10 +313,10 @@ def is_view(event: Event) -> bool:
 def product_of(events: Sequence[Event], name: str) -> dict[str, Any]:
     """What a product comes to."""
     mine = [event for event in events if event[4] == name and event[2] in LOOKED_AT]
-    counts = Counter(one[2] for one in mine)
+    counts = Counter(event[2] for event in mine)
     return {
         "product_id": name,
-        "visitor_count": len({one[1] for one in mine}),
+        "visitor_count": len({event[1] for event in mine}),
         "view_count": counts["product_view"],
         "add_to_cart_count": counts["add_to_cart"],
         "purchase_count": counts["purchase"],

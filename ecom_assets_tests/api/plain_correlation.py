@@ -28,16 +28,16 @@ def correlation(shop: PlainShop) -> Row:
         starts = [event for event in events if event["event_type"] == "product_view"]
         if not starts:
             continue
-        start, end, place = _attempt(starts, events)
-        totals[place] += 1
+        start, end, group = _attempt(starts, events)
+        totals[group] += 1
         between = {
             event["event_type"]
             for event in events
-            if start["at"] < event["at"] and (event["at"] < end if place == 0 else _seconds(start, event) < 3 * DAY_S)
+            if start["at"] < event["at"] and (event["at"] < end if group == 0 else _seconds(start, event) < 3 * DAY_S)
         }
         for key in [(None, kind) for kind in between - {"product_view", "purchase"}]:
-            having[key][place] += 1
-        having["product_category", start["product_category"]][place] += 1
+            having[key][group] += 1
+        having["product_category", start["product_category"]][group] += 1
     answer = [_row(key, counts, totals) for key, counts in having.items() if counts != totals]
     return {
         "event_count": len(shop.events),

@@ -20,8 +20,8 @@ def profiles(shop: PlainShop, dimension: str | None = None) -> Row:
     """`/analytics/customers/profiles`."""
     described = [_described(shop, person) for person in shop.people]
     rows = []
-    for name, known in KNOWN.items():
-        counts = Counter(one[name] for one in described)
+    for name, expected in KNOWN.items():
+        counts = Counter(person[name] for person in described)
         rows += [
             {
                 "dimension": name,
@@ -29,7 +29,7 @@ def profiles(shop: PlainShop, dimension: str | None = None) -> Row:
                 "customer_count": counts[value],
                 "customer_share": round(counts[value] / len(described), 6),
             }
-            for value in (*known, *sorted(counts.keys() - set(known)))
+            for value in (*expected, *sorted(counts.keys() - set(expected)))
         ]
     values = [row for row in rows if dimension in {None, row["dimension"]}]
     return {"as_of_date": str(shop.newest), "total_count": len(values), "profiles": values}
@@ -56,7 +56,11 @@ def _level(shop: PlainShop, who: str) -> str:
     recent = [
         session for session in shop.sessions if session.who == who and session.day > shop.newest - timedelta(days=30)
     ]
-    engaged_s = sum(lasts_s(one) for one in recent if lasts_s(one) > 10 or one.has("purchase") or views(one) >= 2)
+    engaged_s = sum(
+        lasts_s(session)
+        for session in recent
+        if lasts_s(session) > 10 or session.has("purchase") or views(session) >= 2
+    )
     if len(recent) >= 5 and engaged_s >= 600:
         return "high"
     return "medium" if len(recent) >= 2 and engaged_s >= 60 else "low"

@@ -82,14 +82,14 @@ def _variants(units: Sequence[Sequence[tuple[bool, Decimal, bool]]], names: Sequ
 
 def _metric(samples: Sequence[Sequence[float]], beliefs: Sequence[Any], spread: Any, most: float) -> list[Row]:
     actual = []
-    for place, sample in enumerate(samples):
-        others = [belief for belief in beliefs if belief is not beliefs[place]]
-        answer = {"value": near(np.mean(sample)), "credible": _ends(*beliefs[place].interval(0.95))}
+    for variant, sample in enumerate(samples):
+        others = [belief for belief in beliefs if belief is not beliefs[variant]]
+        answer = {"value": near(np.mean(sample)), "credible": _ends(*beliefs[variant].interval(0.95))}
         answer["probability_best"] = near(
-            _average(beliefs[place], lambda at, them=others: math.prod(o.cdf(at) for o in them))
+            _average(beliefs[variant], lambda at, them=others: math.prod(o.cdf(at) for o in them))
         )
-        both = ((samples[0], beliefs[0]), (sample, beliefs[place]))
-        actual.append(answer | {"against_control": _compared(*both, spread, most) if place else None})
+        both = ((samples[0], beliefs[0]), (sample, beliefs[variant]))
+        actual.append(answer | {"against_control": _compared(*both, spread, most) if variant else None})
     return actual
 
 
@@ -123,8 +123,8 @@ def _average(belief: Any, of: Any) -> float:
 
 def _quantile(control: Any, other: Any, part: float) -> float:
     """Return a quantile of the difference, from all pairs of equally likely values."""
-    places = (np.arange(1_500) + 0.5) / 1_500
-    return float(np.quantile(np.subtract.outer(other.ppf(places), control.ppf(places)), part))
+    probabilities = (np.arange(1_500) + 0.5) / 1_500
+    return float(np.quantile(np.subtract.outer(other.ppf(probabilities), control.ppf(probabilities)), part))
 
 
 def _ratio(counts: Sequence[int]) -> Row:

@@ -21,7 +21,7 @@ def conversion(shop: PlainShop, span: Span, by: str | None = None) -> Row:
         for days in (span, span.before)
     )
     rates, rates_before = (row["abandonment"] | {"conversion_rate": row["conversion_rate"]} for row in (now, before))
-    rates, rates_before = ({name: one[name] for name in RATES} for one in (rates, rates_before))
+    rates, rates_before = ({name: row[name] for name in RATES} for row in (rates, rates_before))
     answer = compared(rates, rates_before, shop, span, "events")
     parts: dict[str, list[Session]] = defaultdict(list)
     for session in (session for session in shop.sessions if by and span.has(session.day)):
@@ -49,8 +49,8 @@ def visitors(shop: PlainShop, span: Span) -> list[Row]:
     for events in _streams(shop).values():
         for day in {event["at"].date() for event in events if event["event_type"] == STEPS[0]}:
             if span.has(day):
-                for place in range(len(_best_try(events, STEPS, day))):
-                    reached[place] += 1
+                for step in range(len(_best_try(events, STEPS, day))):
+                    reached[step] += 1
     steps: list[Row] = _funnelled(reached)["steps"]
     return steps
 
@@ -175,13 +175,13 @@ def _retention(streams: Iterable[list[Row]], newest: date, *, is_summed: bool) -
         members[_monday(events[0]["at"])].append(events)
     cohorts = [_cohort(monday, mine, newest) for monday, mine in sorted(members.items())]
     totals = []
-    for place in range(max(len(cohort["returned"]) for cohort in cohorts)):
-        whole = [cohort for cohort in cohorts if place < len(cohort["returned"]) and cohort["complete"][place]]
-        size, came = sum(row["size"] for row in whole), sum(row["returned"][place] for row in whole)
-        revenue = sum((Decimal(row["revenue"][place]) for row in whole), ZERO)
-        answer = {"period": str(place), "cohorts": len(whole), "size": size, "returned": came}
+    for period in range(max(len(cohort["returned"]) for cohort in cohorts)):
+        whole = [cohort for cohort in cohorts if period < len(cohort["returned"]) and cohort["complete"][period]]
+        size, came = sum(row["size"] for row in whole), sum(row["returned"][period] for row in whole)
+        revenue = sum((Decimal(row["revenue"][period]) for row in whole), ZERO)
+        answer = {"period": str(period), "cohorts": len(whole), "size": size, "returned": came}
         answer |= {"rate": came / size if size else None, "lifetime_value": float(revenue) / size if size else None}
-        carried = sum(row["sum"][place] for row in whole)
+        carried = sum(row["sum"][period] for row in whole)
         sums = {"sum": carried, "sum_per_visitor": carried / size if size else None}
         totals.append({**answer, "revenue": f"{revenue:.2f}", **(sums if is_summed else dict.fromkeys(sums))})
     return {"cohorts": [cohort if is_summed else {**cohort, "sum": None} for cohort in cohorts], "totals": totals}
@@ -337,7 +337,7 @@ def _paid(events: Sequence[Row]) -> float:
     paid = [
         Decimal(event["cart_value"]) for event in events if event["event_type"] == "purchase" and event["cart_value"]
     ]
-    return float(sum((one for one in paid if one > 20), ZERO))
+    return float(sum((amount for amount in paid if amount > 20), ZERO))
 
 
 def _cohort(monday: date, members: list[list[Row]], newest: date) -> Row:
@@ -366,13 +366,13 @@ def _funnelled(reached: Sequence[int]) -> Row:
         return {"steps": [], "conversion_rate": None}
     steps = [
         {
-            "step": place,
-            "event_type": STEPS[place - 1],
+            "step": step,
+            "event_type": STEPS[step - 1],
             "unit_count": count,
             "conversion_from_start_rate": round(count / reached[0], 6),
-            "conversion_from_previous_rate": _rate(count, reached[max(place - 2, 0)]),
+            "conversion_from_previous_rate": _rate(count, reached[max(step - 2, 0)]),
         }
-        for place, count in enumerate(reached, start=1)
+        for step, count in enumerate(reached, start=1)
     ]
     return {"steps": steps, "conversion_rate": round(reached[-1] / reached[0], 6)}
 
@@ -384,18 +384,18 @@ def _rate(part: int, whole: int) -> float | None:
 def _timed_steps(attempts: Iterable[list[Row]], steps: Sequence[str]) -> list[Row]:
     """Steps of a custom funnel, with how long they took."""
     attempts, answer = list(attempts), []
-    counts = [sum(len(attempt) > place for attempt in attempts) for place in range(len(steps))]
-    for place, kind in enumerate(steps):
-        there = [attempt for attempt in attempts if len(attempt) > place]
+    counts = [sum(len(attempt) > step for attempt in attempts) for step in range(len(steps))]
+    for position, kind in enumerate(steps):
+        arrived = [attempt for attempt in attempts if len(attempt) > position]
         step = {
-            "step": place + 1,
+            "step": position + 1,
             "event_type": kind,
-            "count": counts[place],
-            "conversion_from_start": counts[place] / counts[0] if counts[0] else None,
-            "conversion_from_previous": counts[place] / before if (before := counts[max(place - 1, 0)]) else None,
+            "count": counts[position],
+            "conversion_from_start": counts[position] / counts[0] if counts[0] else None,
+            "conversion_from_previous": counts[position] / before if (before := counts[max(position - 1, 0)]) else None,
         }
-        for name, since in (("previous", place - 1), ("start", 0)):
-            times = sorted((row[place]["at"] - row[since]["at"]).total_seconds() for row in there if place)
+        for name, since in (("previous", position - 1), ("start", 0)):
+            times = sorted((row[position]["at"] - row[since]["at"]).total_seconds() for row in arrived if position)
             step[f"median_s_from_{name}"] = _quantile(times, 0.5)
             step[f"p90_s_from_{name}"] = _quantile(times, 0.9)
             step[f"average_s_from_{name}"] = sum(times) / len(times) if times else None
@@ -408,9 +408,9 @@ def _timed_steps(attempts: Iterable[list[Row]], steps: Sequence[str]) -> list[Ro
 def _quantile(times: list[float], part: float) -> Any:
     if not times:
         return None
-    place = (len(times) - 1) * part
-    low, high = times[int(place)], times[min(int(place) + 1, len(times) - 1)]
-    return round(low + (high - low) * (place - int(place)), 6)
+    position = (len(times) - 1) * part
+    low, high = times[int(position)], times[min(int(position) + 1, len(times) - 1)]
+    return round(low + (high - low) * (position - int(position)), 6)
 
 
 def _histogram(times: list[float]) -> list[Row]:

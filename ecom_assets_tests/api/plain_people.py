@@ -77,13 +77,13 @@ def worth(shop: PlainShop) -> tuple[list[float], list[float]]:
 
 
 def _bg_nbd(x: Any, t_x: Any, until_now: Any) -> tuple[float, float, float, float]:
-    def parameters(place: Sequence[float]) -> tuple[float, float, float, float]:
-        shape, rate, leave, total = np.exp(place)
+    def parameters(logarithms: Sequence[float]) -> tuple[float, float, float, float]:
+        shape, rate, leave, total = np.exp(logarithms)
         return shape, shape / rate, leave / (1 + leave) * total, total / (1 + leave)
 
-    def likelihood(place: Sequence[float]) -> float:
+    def likelihood(logarithms: Sequence[float]) -> float:
         """Equation 6, by its four parts."""
-        r, alpha, a, b = parameters(place)
+        r, alpha, a, b = parameters(logarithms)
         a1 = gammaln(r + x) - gammaln(r) + r * math.log(alpha)
         a2 = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
         a3 = -(r + x) * np.log(alpha + until_now)
@@ -98,13 +98,13 @@ def _bg_nbd(x: Any, t_x: Any, until_now: Any) -> tuple[float, float, float, floa
 def _gamma_gamma(x: Any, paid: Any) -> tuple[float, float, float]:
     mean = paid / x
 
-    def parameters(place: Sequence[float]) -> tuple[float, float, float]:
-        p, q, middle = np.exp(place)
+    def parameters(logarithms: Sequence[float]) -> tuple[float, float, float]:
+        p, q, middle = np.exp(logarithms)
         return p, q, middle * q / p
 
-    def likelihood(place: Sequence[float]) -> float:
+    def likelihood(logarithms: Sequence[float]) -> float:
         """Equation 1a."""
-        p, q, v = parameters(place)
+        p, q, v = parameters(logarithms)
         gammas = gammaln(p * x + q) - gammaln(p * x) - gammaln(q) + q * math.log(v)
         return float((gammas + (p * x - 1) * np.log(mean) + p * x * np.log(x) - (p * x + q) * np.log(paid + v)).sum())
 
@@ -115,12 +115,12 @@ def _gamma_gamma(x: Any, paid: Any) -> tuple[float, float, float]:
 
 def _top(height: Callable[[Sequence[float]], float], start: Sequence[float], ends: Any) -> Any:
     """Walk uphill, again and again from where the last walk ended, until there is nothing to gain."""
-    place, options = np.array(start), {"maxiter": 4_000, "maxfev": 4_000, "xatol": 1e-9, "fatol": 1e-12}
+    position, options = np.array(start), {"maxiter": 4_000, "maxfev": 4_000, "xatol": 1e-9, "fatol": 1e-12}
     before = -math.inf
-    while height(list(place)) > before + 1e-10:
-        before = height(list(place))
-        place = minimize(lambda at: -height(at), place, method="Nelder-Mead", bounds=ends, options=options).x
-    return place
+    while height(list(position)) > before + 1e-10:
+        before = height(list(position))
+        position = minimize(lambda at: -height(at), position, method="Nelder-Mead", bounds=ends, options=options).x
+    return position
 
 
 @cache
@@ -169,8 +169,8 @@ def _ordered(shop: PlainShop) -> tuple[dict[str, int], dict[str, date], dict[str
 
 
 def _score(of: dict[str, Any], who: str) -> int:
-    below = sum(bool(other < of[who]) for other in of.values())
-    return min(5, 1 + 5 * below // (len(of) - 1))
+    lower_count = sum(bool(other < of[who]) for other in of.values())
+    return min(5, 1 + 5 * lower_count // (len(of) - 1))
 
 
 def _named(scores: list[int]) -> str:

@@ -99,7 +99,7 @@ def _day(shop: PlainShop, day: date) -> Row:
     by_cause: Row = {f"{cause}_count": 0 for cause in CAUSES} | {f"{cause}_amount": "0.00" for cause in CAUSES}
     by_cause |= {
         "amount_differs_count": len(differ),
-        "amount_differs_amount": f"{sum((sold[one] - result[one] for one in differ), ZERO):.2f}",
+        "amount_differs_amount": f"{sum((sold[order] - result[order] for order in differ), ZERO):.2f}",
         "refund_count": len(back),
         "refund_amount": f"{refunded:.2f}",
     }

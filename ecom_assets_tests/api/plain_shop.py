@@ -44,11 +44,11 @@ class Span:
         """Each of its days."""
         return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
 
-    def within(self, known: "Span") -> "Span | None":
+    def within(self, bounds: "Span") -> "Span | None":
         """Those of its days that are known."""
-        if known.first > self.last or known.last < self.first:
+        if bounds.first > self.last or bounds.last < self.first:
             return None
-        return Span(max(self.first, known.first), min(self.last, known.last))
+        return Span(max(self.first, bounds.first), min(self.last, bounds.last))
 
     @property
     def before(self) -> "Span":
@@ -83,8 +83,8 @@ class Session:
     def device(self) -> str:
         """What its first event's browser says."""
         agent = self.events[0]["user_agent"]
-        words = {"iPhone": "mobile", "iPad": "tablet", "Windows": "desktop"}
-        return next((name for word, name in words.items() if word in agent), "other")
+        devices = {"iPhone": "mobile", "iPad": "tablet", "Windows": "desktop"}
+        return next((name for marker, name in devices.items() if marker in agent), "other")
 
     @property
     def channel(self) -> str:
@@ -162,7 +162,7 @@ class PlainShop:
     def known(self, source: str) -> Span:
         """From the first to the last day of a source."""
         at = [row["at"] for row in (self.events if source == "events" else self.lines)]
-        days = [one.date() for one in at]
+        days = [moment.date() for moment in at]
         return Span(min(days), max(days))
 
     def span(self, days: int) -> Span:
@@ -190,20 +190,20 @@ class PlainShop:
     def customers(self, span: Span) -> Row:
         """Customers of some days: all, new, returning, and kept from the days before."""
         shipped = [line for line in self.lines if line["status"] == "shipped"]
-        here, before = (
+        buyers, before = (
             {line["customer_id"] for line in shipped if days.has(line["day"])} for days in (span, span.before)
         )
         firsts: dict[str, date] = {}
         for line in shipped:
             firsts[line["customer_id"]] = min(line["day"], firsts.get(line["customer_id"], date.max))
-        new = {who for who in here if firsts[who] >= span.first}
-        known = self.known("orders")
-        is_known = span.within(known) == span and span.before.within(known) == span.before
+        new = {who for who in buyers if firsts[who] >= span.first}
+        known_days = self.known("orders")
+        is_known = span.within(known_days) == span and span.before.within(known_days) == span.before
         return {
-            "customer_count": len(here),
+            "customer_count": len(buyers),
             "new_customer_count": len(new),
-            "returning_customer_count": len(here - new),
-            "retention_rate": round(len(here & before) / len(before), 6) if before and is_known else None,
+            "returning_customer_count": len(buyers - new),
+            "retention_rate": round(len(buyers & before) / len(before), 6) if before and is_known else None,
         }
 
     def reached(self, span: Span, only: Iterable[Session] | None = None) -> list[int]:
@@ -216,8 +216,8 @@ class PlainShop:
         mine = [session for session in (self.sessions if only is None else only) if span.has(session.day)]
         answer: Row = {}
         for name, kind in (("cart", "add_to_cart"), ("checkout", "checkout_start")):
-            begun = [one for one in mine if one.has(kind)]
-            left = [one for one in begun if not one.has("purchase")]
+            begun = [session for session in mine if session.has(kind)]
+            left = [session for session in begun if not session.has("purchase")]
             answer[f"{name}_count"], answer[f"abandoned_{name}_count"] = len(begun), len(left)
             answer[f"{name}_abandonment_rate"] = round(len(left) / len(begun), 6) if begun else None
         return answer
@@ -225,10 +225,10 @@ class PlainShop:
     def cart_amounts(self, span: Span) -> Row:
         """What the carts of sessions were worth, and those without a purchase."""
         mine = [session for session in self.sessions if span.has(session.day) and session.cart_worth is not None]
-        left = [one for one in mine if not one.has("purchase")]
+        left = [session for session in mine if not session.has("purchase")]
         names = {"cart_amount": mine, "abandoned_cart_amount": left}
         return {
-            name: f"{sum((one.cart_worth or ZERO for one in some), ZERO):.2f}" if mine else None
+            name: f"{sum((session.cart_worth or ZERO for session in some), ZERO):.2f}" if mine else None
             for name, some in names.items()
         }
 
@@ -262,7 +262,7 @@ class PlainShop:
         for items in orders.values():
             for other in items - {product} if product in items else ():
                 counts[other] += 1
-        return sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
     def category_views(self, category: str, span: Span) -> Row:
         """How often a category was looked at, and what the sessions did that looked at it."""
@@ -304,20 +304,20 @@ def _read(path: Path) -> list[Row]:
 
 def coverage(shop: PlainShop, span: Span, *sources: str) -> str:
     """How many of some days all sources know."""
-    known = [span.within(shop.known(source)) for source in sources]
-    return "whole" if all(one == span for one in known) else "part" if any(known) else "none"
+    spans = [span.within(shop.known(source)) for source in sources]
+    return "whole" if all(known_span == span for known_span in spans) else "part" if any(spans) else "none"
 
 
 def known(shop: PlainShop, span: Span, *sources: str) -> Row:
     """What `range` says of the days that are known, and of those before."""
     answer: Row = {}
     for prefix, days in (("", span), ("previous_", span.before)):
-        here: Span | None = days
+        known_span: Span | None = days
         for source in sources:
-            here = here and here.within(shop.known(source))
+            known_span = known_span and known_span.within(shop.known(source))
         answer[f"{prefix}data"] = coverage(shop, days, *sources)
         answer[f"{prefix}known_from"], answer[f"{prefix}known_to"] = (
-            (str(here.first), str(here.last)) if here else (None,) * 2
+            (str(known_span.first), str(known_span.last)) if known_span else (None,) * 2
         )
         answer[f"{prefix}held_days"] = answer[f"{prefix}missing_days"] = []  # the small shop holds and misses none
     return answer

@@ -33,8 +33,13 @@ def visitor_segments(shop: PlainShop, span: Span) -> Row:
 def segment_days(shop: PlainShop, span: Span, segment: str | None = None, limit: int = 1000) -> Row:
     """`/analytics/visitor-segments/daily`."""
     first = min(event["at"].date() for event in shop.events)
-    known = span.within(Span(first, shop.newest))
-    rows = [_day(shop, name, day) for day in (known.days if known else ()) for name in NAMES if segment in {None, name}]
+    known_span = span.within(Span(first, shop.newest))
+    rows = [
+        _day(shop, name, day)
+        for day in (known_span.days if known_span else ())
+        for name in NAMES
+        if segment in {None, name}
+    ]
     return {"segment": segment, "total_count": len(rows), "days": rows[:limit]}
 
 

@@ -147,8 +147,8 @@ def shop_served(shop: Shop) -> Any:
 def running(home: Path, shop: Shop | None = None, **settings: Any) -> Iterator[Running]:
     """Serve the small app, with these settings."""
     shop = shop or Shop()
-    given = Settings(**{"home": home, "api_stop_s": 1.0, **settings})
-    with serving(given, small_app(shop), shop) as actual:
+    api_settings = Settings(**{"home": home, "api_stop_s": 1.0, **settings})
+    with serving(api_settings, small_app(shop), shop) as actual:
         yield actual
 
 

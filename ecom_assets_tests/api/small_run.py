@@ -42,15 +42,15 @@ class FileCustomers:
     def received(self, days: Days) -> SliceOutput:
         """Return the rows, all of the last of the days."""
         people = json.loads(self._file.read_text(encoding="utf-8"))
-        records = [read_record(person, 1, place) for place, person in enumerate(people, start=1)]
+        records = [read_record(person, 1, position) for position, person in enumerate(people, start=1)]
         newest = max(days.dates)
         return SliceOutput(customer_rows(records, newest, "test"), Days((newest,)))
 
 
 def settings_of(home: Path, files: Path, **more: object) -> Settings:
     """Return settings over the small shop's files."""
-    given: dict[str, Any] = {"events": str(files / "events.csv"), "orders": str(files / "orders.csv"), **more}
-    return Settings(home=home, catalogue=files / "catalogue.csv", order_customers_over=0, **given)
+    options: dict[str, Any] = {"events": str(files / "events.csv"), "orders": str(files / "orders.csv"), **more}
+    return Settings(home=home, catalogue=files / "catalogue.csv", order_customers_over=0, **options)
 
 
 def run(settings: Settings, days: Days) -> None:
@@ -58,7 +58,7 @@ def run(settings: Settings, days: Days) -> None:
     remember_paths(settings)  # as `ecom run` does, so that a process without these settings knows the data as own
     with closing(new_engine(settings).open()) as engine:
         assert isinstance(engine, DuckDBEngine)
-        given = {
+        dependencies = {
             **rules(settings),
             "unlinked_ids": lambda _ids: set(),
             "days": days,
@@ -72,8 +72,10 @@ def run(settings: Settings, days: Days) -> None:
         }
         for asset in needed(table_assets(settings)):
             if asset.key not in without_source(settings):
-                _materialize(engine, asset, given)
-        origins = {one.qualified_name(): Origin("run-1", f"version of {one.name}", "2026-02-10") for one in IN_SNAPSHOT}
+                _materialize(engine, asset, dependencies)
+        origins = {
+            table.qualified_name(): Origin("run-1", f"version of {table.name}", "2026-02-10") for table in IN_SNAPSHOT
+        }
         publish_snapshot(engine, serving_folder(settings), IN_SNAPSHOT, origins, "run-1")
 
 
@@ -86,9 +88,9 @@ def needed(assets: list[TableAsset]) -> list[TableAsset]:
     return [asset for asset in assets if asset.contract in wanted]
 
 
-def _materialize(engine: Engine, asset: TableAsset, given: Mapping[str, Any]) -> None:
-    offered = {**given, **{name: engine.table(reads.contract) for name, reads in asset.reads.items()}}
-    actual = asset(**{name: offered[name] for name in inspect.signature(asset.function).parameters})
+def _materialize(engine: Engine, asset: TableAsset, dependencies: Mapping[str, Any]) -> None:
+    all_dependencies = {**dependencies, **{name: engine.table(reads.contract) for name, reads in asset.reads.items()}}
+    actual = asset(**{name: all_dependencies[name] for name in inspect.signature(asset.function).parameters})
     rows: ir.Table = actual.rows if isinstance(actual, SliceOutput) else actual
     engine.replace(asset.contract, rows, None)
 

@@ -125,8 +125,8 @@ def holding_app(settings: Settings) -> FastAPI:
 def hasty(tmp_path: Path) -> Iterator[Running]:
     """Two questions at once, three of a caller, and a second for each."""
     keys = ",".join(f"read:{key}" for key in KEYS.values())
-    given = Settings(home=tmp_path, api_keys=keys, adhoc_timeout_s=1.0, adhoc_per_caller=3, api_stop_s=1.0)
-    with serving(given, holding_app(given)) as actual:
+    settings = Settings(home=tmp_path, api_keys=keys, adhoc_timeout_s=1.0, adhoc_per_caller=3, api_stop_s=1.0)
+    with serving(settings, holding_app(settings)) as actual:
         yield actual
 
 
@@ -170,15 +170,15 @@ def test_while_questions_are_held_everything_else_is_answered_and_callers_have_b
         answers = [day.result() for day in held]
     refused = [answer for answer in answers if answer.status_code == 429]
     assert sorted(answer.status_code for answer in answers) == [413] * 6 + [429] * 7
-    assert {one.headers["retry-after"] for one in refused} == {"5"}
-    assert {one.json()["detail"] for one in refused} == {
+    assert {response.headers["retry-after"] for response in refused} == {"5"}
+    assert {response.json()["detail"] for response in refused} == {
         "You have 3 questions that are not answered yet; wait for one of them."
     }
 
 
 def test_a_client_that_hangs_up_leaves_its_place(tmp_path: Path) -> None:
-    given = Settings(home=tmp_path, adhoc_timeout_s=600.0, api_timeout_s=600.0, adhoc_at_once=1, api_stop_s=1.0)
-    with serving(given, holding_app(given)) as served:
+    settings = Settings(home=tmp_path, adhoc_timeout_s=600.0, api_timeout_s=600.0, adhoc_at_once=1, api_stop_s=1.0)
+    with serving(settings, holding_app(settings)) as served:
         headers = {"X-API-Key": ""}
         requests.post(f"{served.address}/analytics/quick", headers=headers, timeout=60)
         with socket.create_connection(("127.0.0.1", served.port)) as client:

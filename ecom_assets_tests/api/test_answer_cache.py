@@ -22,7 +22,9 @@ def test_the_second_answer_is_the_first_without_asking_the_app(tmp_path: Path) -
         first, second = served.get(SALES), served.get(SALES)
         assert first.content == second.content == b"sold 7"
         own = {"date", "x-request-id"}
-        reported = [{name: value for name, value in one.headers.items() if name not in own} for one in (first, second)]
+        reported = [
+            {name: value for name, value in response.headers.items() if name not in own} for response in (first, second)
+        ]
         assert reported[0] == reported[1]
         assert served.shop.calls == 1
         assert [served.metric(f'ecom_api_cache_lookups_total{{found="{state}"}}') for state in ("miss", "hit")] == [
@@ -59,7 +61,7 @@ def test_another_question_has_another_answer(tmp_path: Path, path: str) -> None:
 def test_who_takes_no_gzip_is_never_given_what_was_packed_for_another(tmp_path: Path, first: str) -> None:
     with running(tmp_path, Shop(text="long " * 1_000)) as served:
         question = [first, "gzip, br", "identity", "gzip;q=0, br", "gzip;q=0.5", "deflate"]
-        reported = [served.get(SALES, **{"Accept-Encoding": one}) for one in question]
+        reported = [served.get(SALES, **{"Accept-Encoding": encoding}) for encoding in question]
         assert [row.headers.get("content-encoding") for row in reported] == [None, "gzip", None, None, "gzip", None]
         assert {row.text for row in reported} == {served.shop.text}
         assert served.shop.calls == 2
@@ -79,9 +81,9 @@ def test_gzip_is_taken_unless_its_weight_is_zero(accepted: bytes, takes: bool) -
 def test_a_client_that_has_the_answer_gets_304_without_a_body(tmp_path: Path) -> None:
     with running(tmp_path) as served:
         etag = served.get(SALES).headers["etag"]
-        known = served.get(SALES, **{"If-None-Match": etag})
-        assert (known.status_code, known.content, known.headers["etag"]) == (304, b"", etag)
-        assert "content-length" not in known.headers
+        response = served.get(SALES, **{"If-None-Match": etag})
+        assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", etag)
+        assert "content-length" not in response.headers
         served.shop.version = "v2"
         assert served.get(SALES, **{"If-None-Match": etag}).status_code == 200
 

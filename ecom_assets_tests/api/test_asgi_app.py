@@ -25,12 +25,12 @@ SALES = "/analytics/sales"
 
 
 @contextmanager
-def uvicorn_process(settings: Settings, *words: str, **env: str) -> Iterator[tuple[int, Path]]:
+def uvicorn_process(settings: Settings, *arguments: str, **env: str) -> Iterator[tuple[int, Path]]:
     """Run uvicorn's own command over the small shop: the port, and the file of what it says."""
     port, result = free_port(), settings.home.with_name("uvicorn.txt")
     with result.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", *words, "--port", str(port)],
+            [sys.executable, "-m", "uvicorn", *arguments, "--port", str(port)],
             env=environment(settings.home, {"ECOM_CATALOGUE": str(settings.catalogue), **env}),
             cwd=settings.home.parent,
             stdout=output,
@@ -47,9 +47,9 @@ def uvicorn_process(settings: Settings, *words: str, **env: str) -> Iterator[tup
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", WAYS)
-def test_uvicorn_serves_the_whole_api(settings: Settings, way: str) -> None:
-    with uvicorn_process(settings, *WAYS[way], ECOM_API_KEYS=f"read:{HELD}") as (port, _):
+@pytest.mark.parametrize("target", WAYS)
+def test_uvicorn_serves_the_whole_api(settings: Settings, target: str) -> None:
+    with uvicorn_process(settings, *WAYS[target], ECOM_API_KEYS=f"read:{HELD}") as (port, _):
         address = f"http://127.0.0.1:{port}"
         answer = [requests.get(address + SALES, headers={"X-API-Key": key}, timeout=30) for key in ("", "wrong", HELD)]
         assert [row.status_code for row in answer] == [401, 401, 200]
@@ -72,12 +72,14 @@ def test_without_keys_uvicorn_answers_this_machine_alone(settings: Settings) -> 
 
 def own_address() -> str:
     """Return the address that this machine has in its network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
         try:
-            way.connect(("198.51.100.1", 9))  # an address for documentation: it is looked up, and nothing is sent
+            connection.connect(
+                ("198.51.100.1", 9)
+            )  # an address for documentation: it is looked up, and nothing is sent
         except OSError:
             pytest.skip("this machine has no address but loopback")
-        address: str = way.getsockname()[0]
+        address: str = connection.getsockname()[0]
     return address
 
 

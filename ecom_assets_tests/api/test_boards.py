@@ -28,8 +28,8 @@ def keyed(settings: Settings, tmp_path: Path) -> Iterator[Running]:
         "api_keys": SecretStr(keys), "rate_limit_key": "none",
         "boards_url": SecretStr(f"sqlite://{tmp_path / 'boards.sqlite'}"),
     }  # fmt: skip
-    given = settings.model_copy(update=changed)
-    with serving(given, build_app(given)) as actual:
+    api_settings = settings.model_copy(update=changed)
+    with serving(api_settings, build_app(api_settings)) as actual:
         yield actual
 
 
@@ -50,9 +50,9 @@ def test_a_board_is_saved_changed_deleted_and_restored_with_who_did_it(keyed: Ru
     assert send(keyed, "POST", "/saved/boards/checkout/restore", {"version": 1}).json()["version"] == 4
     assert send(keyed, "GET", "/saved/boards/checkout").json()["content"] == BOARD
     listed = send(keyed, "GET", "/saved/boards/checkout/versions?limit=2").json()
-    assert [listed["total_count"], *(one["version"] for one in listed["items"])] == [4, 4, 3]
+    assert [listed["total_count"], *(version["version"] for version in listed["items"])] == [4, 4, 3]
     changes = send(keyed, "GET", "/saved-changes").json()["changes"]
-    assert [(one["kind"], one["change"], one["saved_by"]) for one in changes] == [
+    assert [(change["kind"], change["change"], change["saved_by"]) for change in changes] == [
         ("boards", change, "setting:2") for change in ("restored", "deleted", "changed", "created")
     ]
 
@@ -97,13 +97,13 @@ def test_a_key_that_only_reads_writes_nothing(keyed: Running) -> None:
 
 def test_a_saved_question_is_answered_as_its_route_answers_it(keyed: Running) -> None:
     send(keyed, "POST", "/saved/questions", QUESTION)
-    there = send(keyed, "POST", "/analytics/funnel", FUNNEL).json()
-    assert send(keyed, "GET", "/saved/questions/who-buys/answer").json() == there
+    expected_answer = send(keyed, "POST", "/analytics/funnel", FUNNEL).json()
+    assert send(keyed, "GET", "/saved/questions/who-buys/answer").json() == expected_answer
     days = "start_date=2026-02-01&end_date=2026-02-03"
     entered = {**FUNNEL, "from": "2026-02-01", "to": "2026-02-03"}
     expected = send(keyed, "POST", "/analytics/funnel", entered).json()["steps"]
     assert send(keyed, "GET", f"/saved/questions/who-buys/answer?{days}").json()["steps"] == expected
-    assert 0 < expected[0]["count"] < there["steps"][0]["count"]
+    assert 0 < expected[0]["count"] < expected_answer["steps"][0]["count"]
 
 
 def test_conditions_on_people_are_seen_with_the_scope_personal_only(keyed: Running) -> None:

@@ -120,14 +120,14 @@ def test_endless_header_lines_are_stopped(served: Running) -> None:
 def test_many_slow_clients_do_not_keep_others_waiting(served: Running) -> None:
     slow = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(200)]
     try:
-        for one in slow:
-            one.sendall(b"GET / HTTP/1.1\r\nx: ")
+        for connection in slow:
+            connection.sendall(b"GET / HTTP/1.1\r\nx: ")
         begun = time.monotonic()
         assert served.get("/analytics/sales").status_code == 200
         assert time.monotonic() - begun < 1.0
     finally:
-        for one in slow:
-            one.close()
+        for connection in slow:
+            connection.close()
 
 
 def test_a_client_that_does_not_read_is_hung_up_on(served: Running) -> None:
@@ -154,6 +154,6 @@ def test_more_connections_than_are_allowed_are_asked_to_come_back(tmp_path: Path
         idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(3)]
         wait_until(lambda: served.get("/analytics/sales").status_code == 503)
         assert served.get("/analytics/sales").headers["retry-after"] == "30"
-        for one in idle:
-            one.close()
+        for connection in idle:
+            connection.close()
         wait_until(lambda: served.get("/analytics/sales").status_code == 200)

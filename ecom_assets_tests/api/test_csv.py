@@ -55,8 +55,8 @@ def test_the_list_of_an_answer_comes_as_rows(api: Api, path: str) -> None:
     rows = rows_of(result.text)
     assert [list(row) for row in rows] == [list(row) for row in listed]
     assert result.headers["x-total-count"] == str(answer["total_count"])
-    for row, one in zip(rows, listed, strict=True):
-        assert [cell.removeprefix("'") for cell in row.values()] == [as_text(value) for value in one.values()]
+    for row, expected in zip(rows, listed, strict=True):
+        assert [cell.removeprefix("'") for cell in row.values()] == [as_text(value) for value in expected.values()]
     assert result.content.count(b"\r\n") == len(listed) + 1
     assert api.get(f"/v1{path}", format="csv").text == result.text
 
@@ -86,7 +86,7 @@ def test_questions_of_one_s_own_come_as_csv_too(api: Api) -> None:
     answer = api.post("/analytics/retention", {"period": "week"}).json()["cohorts"]
     rows = rows_of(api.post("/analytics/retention", {"period": "week"}, format="csv").text)
     assert [(row["cohort"], row["period"], row["returned"]) for row in rows] == [
-        (row["cohort"], str(place), str(count)) for row in answer for place, count in enumerate(row["returned"])
+        (row["cohort"], str(period), str(count)) for row in answer for period, count in enumerate(row["returned"])
     ]
 
 
@@ -101,10 +101,10 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Api) 
         for day, value, before in zip(answer["periods"], series["values"], series["previous"], strict=True)
     ]
     sticky = {"series": ["*"], "time_range": "week", "kind": "stickiness"}
-    (one,) = api.post("/analytics/trend", sticky).json()["stickiness"]
+    (series,) = api.post("/analytics/trend", sticky).json()["stickiness"]
     rows = rows_of(api.post("/analytics/trend", sticky, format="csv").text)
     assert [(int(row["period_count"]), int(row["exactly"])) for row in rows] == [
-        (row["period_count"], row["exactly"]) for row in one["visitors"]
+        (row["period_count"], row["exactly"]) for row in series["visitors"]
     ]
     lives = rows_of(api.post("/analytics/trend", {**sticky, "kind": "lifecycle"}, format="csv").text)
     assert [row["period"] for row in lives] == answer["periods"]
@@ -113,10 +113,10 @@ def test_a_trend_names_its_days_and_a_breakdown_of_cohorts_its_values(api: Api) 
     parts = api.post("/analytics/retention", values).json()["breakdown"]
     rows = rows_of(api.post("/analytics/retention", values, format="csv").text)
     assert [(row["value"], row["cohort"], row["period"], row["returned"], row["sum"]) for row in rows] == [
-        (part["value"], cohort["cohort"], str(place), str(count), str(cohort["sum"][place]))
+        (part["value"], cohort["cohort"], str(period), str(count), str(cohort["sum"][period]))
         for part in parts
         for cohort in part["cohorts"]
-        for place, count in enumerate(cohort["returned"])
+        for period, count in enumerate(cohort["returned"])
     ]
     assert rows
 

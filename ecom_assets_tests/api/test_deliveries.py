@@ -150,11 +150,11 @@ def test_dead_letters_are_reported_by_reason_and_sent_again_by_the_next_run(
 
 def test_a_request_needs_the_scope_and_comes_from_no_other_site(over: Settings, due_shop: DeliveredShop) -> None:
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
-    given = over.model_copy(update={"api_keys": type(over.api_keys)(keys), "home": due_shop.settings.home})
+    keyed_settings = over.model_copy(update={"api_keys": type(over.api_keys)(keys), "home": due_shop.settings.home})
     app = build_app(over)
-    app.state.settings = given
+    app.state.settings = keyed_settings
     body = {"destination": due_shop.tool.name, **DAYS}
-    with serving(given, app) as keyed:
+    with serving(keyed_settings, app) as keyed:
 
         def ask(scope: str, **headers: str) -> int:
             reported = {"X-API-Key": KEYS[scope], **headers}

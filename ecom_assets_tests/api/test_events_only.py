@@ -105,10 +105,10 @@ def test_customers_are_the_visitors_who_bought(api: Api, folder: Path, bought: l
     for row in sorted(shop.events, key=lambda row: row["at"]):
         if row["event_type"] == "purchase":
             first.setdefault(row["user_id"], row["at"].date())
-    here = {row["user_id"] for row in bought}
-    new = {who for who in here if first[who] >= shop.span(WEEK).first}
+    buyers = {row["user_id"] for row in bought}
+    new = {who for who in buyers if first[who] >= shop.span(WEEK).first}
     assert answer["source"] == "purchase_events"
-    assert answer["customers"]["customer_count"] == len(here)
+    assert answer["customers"]["customer_count"] == len(buyers)
     assert answer["customers"]["new_customer_count"] == len(new)
     assert answer["value"]["customer_count"] == len(first)
 

@@ -156,7 +156,7 @@ NOT_OF_THE_SHOP = {
     "/saved-changes",
     "/explain/{layer}/{table}",
 }
-CASES: dict[str, str] = {name: str(one[0]) for name, one in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
+CASES: dict[str, str] = {name: str(case[0]) for name, case in (*OF_DAYS.items(), *AS_OF.items(), *OF_ONE_S_OWN.items())}
 CASES["trend by the hour"] = TREND
 """The path of each answer that is compared."""
 NEVER_RETURNED: dict[str, set[str]] = {
@@ -167,7 +167,7 @@ NEVER_RETURNED: dict[str, set[str]] = {
         "compared",
         "before",
         "session_rule",
-        *(f"{place}steps.optional" for place in ("", "breakdown.", "cohorts.", "cohorts.breakdown.")),
+        *(f"{prefix}steps.optional" for prefix in ("", "breakdown.", "cohorts.", "cohorts.breakdown.")),
     },
     "/analytics/retention": {"warnings", "compared", "before"},
     "/analytics/retention/who": {"warnings", "compared", "before"},
@@ -280,7 +280,7 @@ def test_every_field_of_a_route_has_a_value_that_is_compared(api: Api, shop: Pla
     answers = [path["responses"]["200"] for path in described["paths"][f"/v1{route}"].values()]
     schemas = [answer["content"]["application/json"]["schema"] for answer in answers]
     named = {field for schema in schemas for field in _fields(schema, described)}
-    fields = {one for one in named if one.partition(".")[0] not in ENVELOPE}
+    fields = {field for field in named if field.partition(".")[0] not in ENVELOPE}
     compared: set[str] = set()
     for case in (name for name, path in CASES.items() if route_of(path) == route):
         for days in ("week", "twenty days"):
@@ -305,31 +305,31 @@ def without_envelope(answer: Row) -> Row:
     return {name: value for name, value in answer.items() if name not in ENVELOPE}
 
 
-def _fields(schema: Row, described: Row, place: str = "") -> Iterator[str]:
+def _fields(schema: Row, described: Row, path: str = "") -> Iterator[str]:
     """Name each field that holds a value, as OpenAPI describes an answer."""
     if "$ref" in schema:
         schema = described["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    kinds = [option for option in schema.get("anyOf", [schema]) if option.get("type") != "null"]
     for kind in kinds:
         if "$ref" in kind:
-            yield from _fields(kind, described, place)
+            yield from _fields(kind, described, path)
         elif kind.get("type") == "array":
-            yield from _fields(kind["items"], described, place)
+            yield from _fields(kind["items"], described, path)
         elif "properties" in kind:
-            for name, one in kind["properties"].items():
-                yield from _fields(one, described, f"{place}.{name}".lstrip("."))
+            for name, value_schema in kind["properties"].items():
+                yield from _fields(value_schema, described, f"{path}.{name}".lstrip("."))
         else:
-            yield place
+            yield path
 
 
-def _fields_of(answer: Any, place: str = "") -> Iterator[str]:
+def _fields_of(answer: Any, path: str = "") -> Iterator[str]:
     """Name each field that holds a value other than null in an answer; those of a free list of names by its own."""
     if isinstance(answer, list):
         for row in answer:
-            yield from _fields_of(row, place)
+            yield from _fields_of(row, path)
     elif isinstance(answer, dict):
-        yield place
-        for name, one in answer.items():
-            yield from _fields_of(one, f"{place}.{name}".lstrip("."))
+        yield path
+        for name, value in answer.items():
+            yield from _fields_of(value, f"{path}.{name}".lstrip("."))
     elif answer is not None:
-        yield place
+        yield path

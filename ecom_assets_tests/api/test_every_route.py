@@ -42,9 +42,9 @@ def test_a_list_has_no_more_rows_than_its_limit(api: Api, path: str) -> None:
         return
     body: Row = answer.json()
     of_windows = [window[name] for window in body.get("windows", ()) for name in ("top_products", "top_pages")]
-    lists = [one for name, one in body.items() if isinstance(one, list) and name not in WHOLE]
+    lists = [value for name, value in body.items() if isinstance(value, list) and name not in WHOLE]
     main = next((part for part in lists if part and isinstance(part[0], dict)), [])
-    assert all(len(one) <= 1 for one in [main, *of_windows])
+    assert all(len(rows) <= 1 for rows in [main, *of_windows])
     if "total_count" in body and lists:
         assert body["total_count"] is None or body["total_count"] >= len(main)
 

@@ -56,9 +56,9 @@ def test_impossible_questions_fail(api: Api, path: str, parameters: dict[str, An
 
 
 def test_every_table_on_the_way_down_from_a_published_number_is_published() -> None:
-    ways = [way for mart in SERVED if mart in TRACES for way in TRACES[mart].numbers.values()]
-    parts = [part for way in ways for part in (way if isinstance(way, tuple) else (way,))]
+    traces = [trace for mart in SERVED if mart in TRACES for trace in TRACES[mart].numbers.values()]
+    parts = [part for trace in traces for part in (trace if isinstance(trace, tuple) else (trace,))]
     waiting = {part.to for part in parts if isinstance(part, Count | Sum)}
     for _ in MARTS:
-        waiting |= {UPSTREAM[one].to for one in waiting if one in UPSTREAM}
+        waiting |= {UPSTREAM[table].to for table in waiting if table in UPSTREAM}
     assert waiting <= set(IN_SNAPSHOT)

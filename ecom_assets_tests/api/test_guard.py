@@ -249,13 +249,13 @@ def test_no_host_of_a_request_comes_back_in_a_redirect(tmp_path: Path, host: str
             )
             for path in ("/v1", "/analytics/sales/?time_range=week", "/v1/analytics/products/%0d%0aX/", "/nowhere/")
         }
-    assert [(one.status_code, one.headers.get("location")) for one in answer.values()] == [
+    assert [(response.status_code, response.headers.get("location")) for response in answer.values()] == [
         (307, "/v1/"),
         (307, "/analytics/sales?time_range=week"),
         (307, "/v1/analytics/products/%0D%0AX"),
         (404, None),
     ]
-    assert not [name for one in answer.values() for name, value in one.headers.items() if host in value]
+    assert not [name for response in answer.values() for name, value in response.headers.items() if host in value]
 
 
 def test_a_path_of_two_slashes_leads_to_no_other_host(tmp_path: Path) -> None:

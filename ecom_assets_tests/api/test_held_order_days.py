@@ -180,13 +180,13 @@ def test_a_day_whose_report_is_missing_is_not_a_day_without_sales(home: Path, re
 @pytest.mark.slow
 def test_the_published_schema_says_the_same(home: Path, reports: Path, postgres_warehouse: str) -> None:
     """Where a missing report is released, nothing but the note changes: no row, and no data version."""
-    there = Settings(home=home, postgres_url=postgres_warehouse)
+    postgres_settings = Settings(home=home, postgres_url=postgres_warehouse)
     report(reports, BAD, "")
     ecom(*RUN, "--orders", reports, home=home)
-    first = published(there)
-    with answering(Settings(home=home)) as here, answering(there) as api:
+    first = published(postgres_settings)
+    with answering(Settings(home=home)) as local_api, answering(postgres_settings) as api:
         answer = sold(api, **FOUR_DAYS)["range"]
-        assert answer == sold(here, **FOUR_DAYS)["range"]
+        assert answer == sold(local_api, **FOUR_DAYS)["range"]
         assert (answer["data"], answer["held_days"], points(api, **FOUR_DAYS)[1]) == (
             "part",
             [BAD],
@@ -195,17 +195,20 @@ def test_the_published_schema_says_the_same(home: Path, reports: Path, postgres_
         mark = api.get("/analytics/sales", None, **FOUR_DAYS).headers["ETag"]
 
         assert ecom("release", "orders", BAD, home=home).exit_code == 0
-        second = published(there)
+        second = published(postgres_settings)
         assert (second.data_version, second.written) == (first.data_version, 0)
         fresh = api.get("/analytics/sales", {"If-None-Match": mark}, **FOUR_DAYS)
         assert (fresh.status_code, fresh.json()["range"]["data"]) == (200, "whole")
         assert points(api, **FOUR_DAYS)[1] == (BAD, "whole", "0.00")
 
 
-def published(there: Settings) -> Published:
+def published(postgres_settings: Settings) -> Published:
     """Publish the warehouse in Postgres."""
-    here = there.model_copy(update={"postgres_url": None})
-    with closing(new_engine(here).open()) as engine, closing(publication_target(there).open()) as target:
+    local_settings = postgres_settings.model_copy(update={"postgres_url": None})
+    with (
+        closing(new_engine(local_settings).open()) as engine,
+        closing(publication_target(postgres_settings).open()) as target,
+    ):
         return publish(engine, target, PUBLISHED, "run-1")
 
 

@@ -94,8 +94,8 @@ def test_fields_that_are_columns_are_described_by_their_contracts(api: Api) -> N
     assert (sold["title"], sold["description"]) == ("Gross revenue", "What customers paid, before refunds [money]")
     assert [row["type"] for row in sold["anyOf"]] == ["string", "null"]
     for name, schema in schemas.items():
-        for field, one in schema.get("properties", {}).items():
-            assert one.get("description") or "$ref" in one, f"{name}.{field}"
+        for field, field_schema in schema.get("properties", {}).items():
+            assert field_schema.get("description") or "$ref" in field_schema, f"{name}.{field}"
 
 
 WRONG = {
@@ -126,11 +126,11 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_is_reported_in_a_problem_document(api: Api, case: str) -> None:
-    path, status, words = WRONG[case]
+    path, status, message = WRONG[case]
     response = api.get(path)
     answer = response.json()
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
-    assert words in answer["detail"], answer
+    assert message in answer["detail"], answer
     assert (answer["status"], answer["type"]) == (status, "about:blank")
     assert answer["instance"]
 
@@ -169,10 +169,10 @@ BODIES = {
 
 @pytest.mark.parametrize("case", BODIES)
 def test_a_definition_that_cannot_be_counted_is_refused(api: Api, case: str) -> None:
-    body, status, words = BODIES[case]
+    body, status, message = BODIES[case]
     response = api.post("/analytics/funnel", body)
     assert (response.status_code, response.headers["Content-Type"]) == (status, "application/problem+json")
-    assert words in response.json()["detail"], response.text
+    assert message in response.json()["detail"], response.text
 
 
 def test_an_event_type_that_no_event_has_counts_0_with_a_warning(api: Api) -> None:
@@ -189,7 +189,7 @@ def test_retention_by_the_hour_of_starts_in_a_range(api: Api) -> None:
     """Of starts: who came before the 9th of February is in no cohort; of events, everybody of the day begins then."""
     day = {"start_date": "2026-02-09", "end_date": "2026-02-09", "period": "hour", "last_period": 1}
     of_events, of_starts = (
-        api.post("/analytics/retention", {**day, "range_of": one}).json() for one in ("events", "starts")
+        api.post("/analytics/retention", {**day, "range_of": source}).json() for source in ("events", "starts")
     )
     assert of_events["cohorts"][0]["cohort"].startswith("2026-02-09T")
     sizes = [sum(cohort["size"] for cohort in actual["cohorts"]) for actual in (of_events, of_starts)]
@@ -199,36 +199,36 @@ def test_retention_by_the_hour_of_starts_in_a_range(api: Api) -> None:
 
 
 def test_retention_in_odd_brackets_is_refused(api: Api) -> None:
-    for body, words in (
+    for body, message in (
         ({"mode": "bracket", "brackets": [[3, 1]]}, "overlap, go backwards"),
         ({"mode": "bracket", "brackets": [[-1, 1]]}, "counted from 0"),
     ):
         response = api.post("/analytics/retention", body)
         assert response.status_code == 422
-        assert words in response.json()["detail"], response.text
+        assert message in response.json()["detail"], response.text
 
 
 @pytest.mark.parametrize(
-    ("kind", "body", "words"),
+    ("kind", "body", "message"),
     [
         ("text/plain", b'{"steps": ["page_view", "purchase"]}', "add the header Content-Type: application/json"),
         ("application/json", b'{"steps": ', "body: It is not JSON at character 10: Expecting value"),
         ("application/json", b"", "body: Field required"),
     ],
 )
-def test_a_body_that_is_no_json_gets_an_example(api: Api, kind: str, body: bytes, words: str) -> None:
+def test_a_body_that_is_no_json_gets_an_example(api: Api, kind: str, body: bytes, message: str) -> None:
     response = requests.post(f"{api.address}/analytics/funnel", body, headers={"Content-Type": kind}, timeout=60)
     assert response.status_code == 422
-    assert words in response.json()["detail"], response.text
+    assert message in response.json()["detail"], response.text
 
 
 def test_a_body_that_is_no_text_is_refused(api: Api) -> None:
-    place = urlsplit(api.address)
+    address = urlsplit(api.address)
     body = b"\xff\x0f\xfeZ"
     head = (
         f"POST /analytics/funnel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     )
-    with socket.create_connection((place.hostname, place.port), timeout=30) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(f"{head}\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".encode() + body)
         result = b"".join(iter(lambda: connection.recv(65536), b""))
     assert result.startswith(b"HTTP/1.1 400")

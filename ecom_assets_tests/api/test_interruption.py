@@ -29,8 +29,8 @@ MINUTES_S = 120
 
 def endless(rows: int = 300_000) -> Any:
     """A question that an engine works on for minutes."""
-    one, other = (ibis.range(rows).unnest().name(name).as_table() for name in ("n", "m"))
-    pairs = one.cross_join(other)
+    left_rows, right_rows = (ibis.range(rows).unnest().name(name).as_table() for name in ("n", "m"))
+    pairs = left_rows.cross_join(right_rows)
     sevenths = pairs.filter((pairs.n * pairs.m) % 7 == 3)
     return sevenths.agg(count=sevenths.count())
 

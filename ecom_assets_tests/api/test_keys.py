@@ -119,14 +119,16 @@ def test_the_command_shows_the_key_alone_on_standard_output(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (("create", "--name", "x", "--scope", "reads"), "--scope 'reads' is not a scope; did you mean 'read'?"),
         (("revoke", "ab12"), "There is no API key 'ab12'"),
     ],
 )
-def test_wrong_use_of_the_command_is_reported_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("api-key", *words, home=home)
+def test_wrong_use_of_the_command_is_reported_in_a_sentence(
+    home: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    result = ecom("api-key", *arguments, home=home)
     assert (result.exit_code, result.out) == (2, "")
     assert sentence in result.sentence
 

@@ -42,9 +42,9 @@ Talk = Callable[[Client], Awaitable[Any]]
 @pytest.fixture(scope="module")
 def app(settings: Settings) -> Iterator[FastAPI]:
     """The API over the small shop."""
-    one = build_app(settings)
-    yield one
-    one.state.store.close()
+    api = build_app(settings)
+    yield api
+    api.state.store.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +53,12 @@ def questions(app: FastAPI) -> dict[str, ApiQuestion]:
     return questions_of(app.openapi())
 
 
-def talk(server: Any, what: Talk, **options: Any) -> Any:
+def talk(server: Any, action: Talk, **options: Any) -> Any:
     """Connect to a server, and return what comes of a conversation."""
 
     async def connected() -> Any:
         async with Client(server, **options) as client:
-            return await what(client)
+            return await action(client)
 
     return asyncio.run(connected())
 
@@ -124,11 +124,11 @@ def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: di
     for question in plain:
         if question.name == "realtime":
             continue  # it is of the moment
-        there = api.get(question.path)
+        response = api.get(question.path)
         actual = talk(server, call(question.name))
-        assert actual.is_error == (there.status_code != 200), question.name
+        assert actual.is_error == (response.status_code != 200), question.name
         if not actual.is_error:
-            assert actual.structured_content == there.json() == json.loads(actual.content[0].text)
+            assert actual.structured_content == response.json() == json.loads(actual.content[0].text)
             compared += 1
     assert compared > 15
 
@@ -136,9 +136,9 @@ def test_tools_answer_what_the_api_answers(app: FastAPI, api: Api, questions: di
 def test_a_question_of_ones_own_goes_with_its_body_and_its_query(app: FastAPI, api: Api) -> None:
     server = build_server(questions_of(app.openapi()), partial(answer_from, app))
     arguments = {**FUNNEL, "by": "product_category", "limit": 2, "answer_limit": 1}
-    there = api.post("/v1/analytics/funnel", {**FUNNEL, "by": "product_category", "limit": 2}, limit=1).json()
+    expected = api.post("/v1/analytics/funnel", {**FUNNEL, "by": "product_category", "limit": 2}, limit=1).json()
     actual = talk(server, call("funnel", arguments)).structured_content
-    assert actual == there
+    assert actual == expected
     assert len(actual["breakdown"]) == 1
 
 
@@ -179,9 +179,9 @@ def test_metrics_have_their_meaning_and_their_tool(app: FastAPI, questions: dict
 def served_http(settings: Settings, *, has_keys: bool = True) -> Iterator[str]:
     """Serve the tools as `ecom mcp --http` does, with two keys or none, and yield their address."""
     keys = SecretStr(f"read:{READS},read+personal:{SEES_PEOPLE}" if has_keys else "")
-    there = settings.model_copy(update={"api_keys": keys})
+    served_settings = settings.model_copy(update={"api_keys": keys})
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(build_http(there), log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(build_http(served_settings), log_level="critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
@@ -193,13 +193,13 @@ def served_http(settings: Settings, *, has_keys: bool = True) -> Iterator[str]:
         listening.close()
 
 
-def over_http(address: str, key: str, what: Talk, mode: Literal["auto", "legacy"] = "auto") -> Any:
+def over_http(address: str, key: str, action: Talk, mode: Literal["auto", "legacy"] = "auto") -> Any:
     async def connected() -> Any:
         async with (
             httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=60) as http,
             Client(streamable_http_client(f"{address}/mcp", http_client=http), mode=mode) as client,
         ):
-            return await what(client)
+            return await action(client)
 
     return asyncio.run(connected())
 

@@ -48,8 +48,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(files: Path, name: str, env: Mapping[str, str] | None = None, *, with_orders: bool = True) -> CommandResult:
     """Run over the files in a home of some name."""
     orders = ("--orders", files / "orders.csv") if with_orders else ()
-    words = ("run", "--json", "--select", ALL if with_orders else FEW)
-    result = ecom(*words, "--events", files / "landing", *orders, home=files / name, env=env)
+    arguments = ("run", "--json", "--select", ALL if with_orders else FEW)
+    result = ecom(*arguments, "--events", files / "landing", *orders, home=files / name, env=env)
     assert result.exit_code == 0, result.err
     return result
 

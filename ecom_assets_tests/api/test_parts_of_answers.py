@@ -66,7 +66,7 @@ def test_a_page_is_a_part_of_the_whole(api: Api, path: str) -> None:
     whole = api.json(path, limit=1000, **more)
     assert whole["total_count"] == len(whole[rows]) > 1
     pages = [api.json(path, limit=2, offset=start, **more) for start in range(0, len(whole[rows]) + 2, 2)]
-    assert [one for page in pages for one in page[rows]] == whole[rows]
+    assert [row for page in pages for row in page[rows]] == whole[rows]
     assert {page["total_count"] for page in pages} == {whole["total_count"]}
     for limit, offset in ((0, 0), (1001, 0), (1, -1)):
         assert api.get(path, limit=limit, offset=offset).status_code == 422
@@ -86,8 +86,8 @@ def test_products_without_a_view_come_last_by_conversion(api: Api, shop: PlainSh
     answer = api.json("/analytics/products/top", sort_by="conversion", limit=50, time_range="today")["products"]
     rates = [shop.product(row["product_id"], span)["purchases_per_view"] for row in answer]
     assert [row["purchases_per_view"] for row in answer] == rates
-    known = [rate for rate in rates if rate is not None]
-    assert rates == sorted(known, reverse=True) + [None] * (len(rates) - len(known))
+    known_rates = [rate for rate in rates if rate is not None]
+    assert rates == sorted(known_rates, reverse=True) + [None] * (len(rates) - len(known_rates))
 
 
 def test_alerts_of_one_kind_are_a_part_of_all(api: Api) -> None:
@@ -106,8 +106,8 @@ def test_a_funnel_of_one_s_own_of_some_days_says_which(api: Api, shop: PlainShop
     assert answer["event_count"] == sum(span.has(event["at"].date()) for event in shop.events)
     assert (answer["range"]["start_date"], answer["range"]["end_date"]) == (str(span.first), str(span.last))
     assert answer["definition"]["within"] == "604800s"
-    for place in (0, 1):
-        assert sum(part["steps"][place]["count"] for part in answer["breakdown"]) == answer["steps"][place]["count"]
+    for step in (0, 1):
+        assert sum(part["steps"][step]["count"] for part in answer["breakdown"]) == answer["steps"][step]["count"]
 
 
 def test_sales_channels_have_what_the_order_lines_say_and_add_up_to_the_sales(api: Api, shop: PlainShop) -> None:

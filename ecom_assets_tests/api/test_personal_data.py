@@ -32,8 +32,8 @@ ABOUT_PEOPLE = {
 def keyed(settings: Settings) -> Iterator[Running]:
     """The API over the small shop, with a key of each kind."""
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
-    given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
-    with serving(given, build_app(given)) as actual:
+    keyed_settings = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys), "rate_limit_key": "none"})
+    with serving(keyed_settings, build_app(keyed_settings)) as actual:
         yield actual
 
 
@@ -51,7 +51,7 @@ def test_the_list_is_that_of_the_contract() -> None:
 @pytest.mark.parametrize("case", ABOUT_PEOPLE)
 def test_a_question_about_single_people_needs_the_scope(keyed: Running, case: str) -> None:
     result = {scope: ask(keyed, scope, ABOUT_PEOPLE[case]) for scope in KEYS}
-    assert {scope: one.status_code for scope, one in result.items()} == {
+    assert {scope: response.status_code for scope, response in result.items()} == {
         "read": 403, "read+personal": 200, "admin": 200, "personal": 403,
     }  # fmt: skip
     refused = result["read"]

@@ -130,17 +130,17 @@ def test_the_server_ends_the_question_of_a_process_that_is_gone(in_postgres: Set
             sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' AND state = 'active'"
             return int(con.execute(sql).fetchall()[0][0])
 
-        words = [sys.executable, "-c", SLEEPS, str(in_postgres.home), postgres_warehouse]
-        with subprocess.Popen(words) as process:
+        command = [sys.executable, "-c", SLEEPS, str(in_postgres.home), postgres_warehouse]
+        with subprocess.Popen(command) as process:
             wait_until(lambda: sleeping() == 1, 60)
             process.kill()
         wait_until(lambda: sleeping() == 0, 15)
 
 
 def test_an_empty_database_is_reported_with_what_to_do(settings: Settings, postgres_url: str) -> None:
-    there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_url)})
+    empty_settings = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_url)})
     result = pytest.raises(NothingPublishedError, match="Nothing is published yet in the Postgres")
-    with closing(PublishedPostgresStore(there)) as store, result, store.reading():
+    with closing(PublishedPostgresStore(empty_settings)) as store, result, store.reading():
         pass
 
 

@@ -104,16 +104,16 @@ def is_listening(address: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (("--host", "0.0.0.0"), "The API would be open to everybody who reaches 0.0.0.0:"),  # noqa: S104 (the question)
         (("--port", "0"), "--port 0 is wrong"),
         (("--host", "192.0.2.1"), "The API cannot listen at 192.0.2.1:"),
     ],
 )
-def test_what_cannot_be_served_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    port = () if "--port" in words else ("--port", str(free_port()))
-    result = ecom("api", *words, *port, home=home)
+def test_what_cannot_be_served_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    port = () if "--port" in arguments else ("--port", str(free_port()))
+    result = ecom("api", *arguments, *port, home=home)
     assert result.exit_code == 2
     assert sentence in result.sentence
 

@@ -50,11 +50,11 @@ def test_a_page_of_days_comes_with_the_sums_of_all(api: Api) -> None:
 
 def test_a_sample_row_is_as_it_came_but_hides_people_without_the_scope(settings: Settings) -> None:
     keys = ",".join(f"{scope}:{key}" for scope, key in KEYS.items())
-    given = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys)})
+    keyed_settings = settings.model_copy(update={"api_keys": type(settings.api_keys)(keys)})
     values = {**ALL_DAYS, "reason": "malformed_event_type"}
     [odd] = [row for row in lines(str(settings.events)) if row["event_id"] == "odd-1"]
     seen = {"event_type": " ", "reject_reason": "malformed_event_type", "user_id": odd["user_id"], "row_count": 1}
-    with serving(given, build_app(given)) as keyed:
+    with serving(keyed_settings, build_app(keyed_settings)) as keyed:
         for scope, expected in (("read+personal", seen), ("read", {**seen, "user_id": "•••"})):
             headers = {"X-API-Key": KEYS[scope]}
             response = requests.get(f"{keyed.address}{PATH}/samples", values, headers=headers, timeout=60)

@@ -232,8 +232,8 @@ def declaring(settings: Settings) -> Iterator[Running]:
     file = settings.home.parent / "segments.yaml"
     file.write_text("loyal: {did: purchase, at_least: 2}\nu01: {did: {where: [user_id = u01]}}\n")
     keys = type(settings.api_keys)("read:a-key-with-the-scopes-read")
-    given = settings.model_copy(update={"visitor_segments": file, "api_keys": keys, "rate_limit_key": "none"})
-    with serving(given, build_app(given)) as actual:
+    api_settings = settings.model_copy(update={"visitor_segments": file, "api_keys": keys, "rate_limit_key": "none"})
+    with serving(api_settings, build_app(api_settings)) as actual:
         yield actual
 
 
@@ -246,7 +246,7 @@ def visitors_of(path: str, answer: dict[str, Any]) -> int:
     if path.endswith("correlation"):
         return int(answer["converted_count"] + answer["other_count"])
     name, count = ("cohorts", "size") if path.endswith("retention") else ("variants", "unit_count")
-    return sum(one[count] for one in answer[name])
+    return sum(row[count] for row in answer[name])
 
 
 @pytest.mark.sampled(2)
@@ -270,9 +270,9 @@ def test_a_segment_looks_at_days_before_the_range_and_at_none_after_it(api: Api,
         for event in shop.events
         if event["event_type"] == "purchase" and str(event["at"].date()) <= "2026-01-21"
     )
-    there = {event["user_id"] for event in shop.events if str(event["at"].date()) in days.values()}
+    visitors = {event["user_id"] for event in shop.events if str(event["at"].date()) in days.values()}
     response = api.post("/analytics/trend", {**QUESTIONS["/analytics/trend"], **days, "segment": TWICE}).json()
-    assert response["series"][0]["total"] == len({who for who in there if bought[who] >= 2}) > 0
+    assert response["series"][0]["total"] == len({who for who in visitors if bought[who] >= 2}) > 0
 
 
 def test_a_declared_segment_is_asked_for_by_its_name_and_people_only_with_the_scope(declaring: Running) -> None:

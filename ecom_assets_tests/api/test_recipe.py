@@ -59,10 +59,10 @@ def test_a_question_of_four_files_has_a_command_a_route_and_a_page(
     assert files == {"question", "answer", "text"}, "beside these it has a line in the list of questions"
     events = tmp_path / "events.csv"
     events.write_text(f"{HEADER}\n{FOUR}")
-    words = ["-m", "ecom_assets_tests.recipes.asked_hours", str(events), str(settings.home)]
+    arguments = ["-m", "ecom_assets_tests.recipes.asked_hours", str(events), str(settings.home)]
     home = {"ECOM_HOME": str(tmp_path / "home")}
     result = subprocess.run(
-        [sys.executable, *words],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         timeout=300,

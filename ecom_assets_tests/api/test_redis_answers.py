@@ -43,20 +43,23 @@ def kept(server: RedisServer) -> Iterator[redis.Redis]:
 
 
 def test_what_one_process_computed_the_other_gives(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
-    given: dict[str, Any] = {"redis_url": server.url, "redis_timeout_s": TIMEOUT_S}
-    with running(tmp_path / "a", **given) as one, running(tmp_path / "b", Shop(text="not asked"), **given) as other:
-        assert one.get(SALES).text == "sold 7"
+    options: dict[str, Any] = {"redis_url": server.url, "redis_timeout_s": TIMEOUT_S}
+    with (
+        running(tmp_path / "a", **options) as first,
+        running(tmp_path / "b", Shop(text="not asked"), **options) as second,
+    ):
+        assert first.get(SALES).text == "sold 7"
         wait_until(lambda: kept.dbsize() == 1)
-        assert [other.get(SALES).text, other.get(SALES).text] == ["sold 7", "sold 7"]
-        assert other.shop.calls == 0
-        actual = {name: other.metric(f'ecom_api_cache_lookups_total{{found="{name}"}}') for name in ("shared", "hit")}
+        assert [second.get(SALES).text, second.get(SALES).text] == ["sold 7", "sold 7"]
+        assert second.shop.calls == 0
+        actual = {name: second.metric(f'ecom_api_cache_lookups_total{{found="{name}"}}') for name in ("shared", "hit")}
         assert actual == {"shared": 1, "hit": 1}
-        assert other.get(SALES).headers["etag"] == 'W/"v1"'
+        assert second.get(SALES).headers["etag"] == 'W/"v1"'
 
 
 def test_other_data_in_one_process_are_not_the_other_s(server: RedisServer, kept: redis.Redis, tmp_path: Path) -> None:
-    given: dict[str, Any] = {"redis_url": server.url, "redis_timeout_s": TIMEOUT_S}
-    with running(tmp_path / "a", **given) as old, running(tmp_path / "b", Shop("v2", "sold 8"), **given) as new:
+    options: dict[str, Any] = {"redis_url": server.url, "redis_timeout_s": TIMEOUT_S}
+    with running(tmp_path / "a", **options) as old, running(tmp_path / "b", Shop("v2", "sold 8"), **options) as new:
         assert [old.get(SALES).text, new.get(SALES).text] == ["sold 7", "sold 8"]
         wait_until(lambda: kept.dbsize() == 2)
 

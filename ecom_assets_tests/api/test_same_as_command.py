@@ -109,12 +109,12 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 @pytest.mark.parametrize("timezone", [ZONE, pytest.param("UTC", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_route_and_command_are_equal(api: Api, settings: Settings, tmp_path: Path, name: str, timezone: str) -> None:
-    path, body, words = QUESTIONS[name]
+    path, body, arguments = QUESTIONS[name]
     answer = api.post(f"/analytics/{path}", {**body, "timezone": timezone}, limit=1000)
     assert answer.status_code == 200, answer.text
     events = settings.home.parent / "files" / "events.csv"
     segments = {"ECOM_VISITOR_SEGMENTS": str(settings.visitor_segments)}
-    values: tuple[str | Path, ...] = (path, "--events", events, *words, "--timezone", timezone, "--json")
+    values: tuple[str | Path, ...] = (path, "--events", events, *arguments, "--timezone", timezone, "--json")
     result = ecom(*values, home=tmp_path / "home", env=segments)
     assert result.exit_code == 0, result.err
     assert compared(result.json) == compared(answer.json())

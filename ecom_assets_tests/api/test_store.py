@@ -128,9 +128,9 @@ def test_a_dying_publication_leaves_the_old_one(tmp_path: Path, shop: Shop, monk
     shop.sell(10)
     shop.publish()
     shop.sell(99)
-    for place in ("_bring", "sync_file", "_point"):
+    for function in ("_bring", "sync_file", "_point"):
         with monkeypatch.context() as patch, closing(store_of(tmp_path)) as store:
-            patch.setattr(snapshot, place, _die)
+            patch.setattr(snapshot, function, _die)
             with pytest.raises(KeyboardInterrupt):
                 shop.publish("run-2")
             assert revenue(store) == "10.00"

@@ -54,10 +54,10 @@ def pem(key: rsa.RSAPrivateKey) -> bytes:
 
 
 def test_a_valid_token_reads_and_is_logged_by_its_subject(served: Running) -> None:
-    given = token()
-    assert served.get(SALES, given).status_code == 200
+    bearer = token()
+    assert served.get(SALES, bearer).status_code == 200
     wait_until(lambda: '"caller": "token:ann"' in served.log.getvalue())  # the answer goes out first
-    assert given.rpartition(".")[2] not in served.log.getvalue()
+    assert bearer.rpartition(".")[2] not in served.log.getvalue()
 
 
 @pytest.mark.parametrize("scope", ["read", "x read y", ["read"], "admin"])
@@ -124,7 +124,9 @@ def test_no_token_of_odd_parts_ends_in_a_failure(served: Running, parts: list[An
 
 def signed(head: dict[str, Any], answer: dict[str, Any]) -> str:
     """Return a token that our own secret signs, with claims that PyJWT itself would not write."""
-    parts = [base64.urlsafe_b64encode(json.dumps(one).encode()).decode().rstrip("=") for one in (head, answer)]
+    parts = [
+        base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=") for document in (head, answer)
+    ]
     signature = hmac.digest(SECRET.encode(), ".".join(parts).encode(), "sha256")
     return ".".join([*parts, base64.urlsafe_b64encode(signature).decode().rstrip("=")])
 
@@ -141,7 +143,7 @@ def test_what_a_token_says_of_its_algorithm_decides_nothing(served: Running) -> 
     tampered = token().split(".")
     tampered[1] = part(claims(scope="admin"))
     forged = [unsigned, ".".join(tampered), token("another-secret-of-more-than-32-chars"), token(2 * SECRET, "HS512")]
-    assert [served.get(SALES, one).status_code for one in forged] == [401] * 4
+    assert [served.get(SALES, bearer).status_code for bearer in forged] == [401] * 4
 
 
 def test_a_public_key_verifies_and_is_no_secret(tmp_path: Path, private_key: rsa.RSAPrivateKey) -> None:
@@ -186,8 +188,8 @@ def test_keys_of_a_key_set_come_and_unknown_ones_flood_nobody(tmp_path: Path, pr
         key_set({"one": private_key}) as (url, question),
         running(tmp_path, jwt_jwks_url=url, jwt_issuer=ISSUER) as served,
     ):
-        given = [token(private_key, "RS256", kid) for kid in ("one", "one", "two", "three")]
-        answer = [served.get(SALES, one).status_code for one in given]
+        tokens = [token(private_key, "RS256", kid) for kid in ("one", "one", "two", "three")]
+        answer = [served.get(SALES, bearer).status_code for bearer in tokens]
         assert answer == [200, 200, 401, 401]
         assert len(question) == 1
         assert served.get(SALES, token(private_key, "RS256")).status_code == 401, "without a key id"
@@ -199,7 +201,7 @@ def test_a_key_set_that_cannot_be_reached_lets_nobody_in(tmp_path: Path, private
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("variables", "why"),
     [
         ({"JWT_SECRET": "short", "JWT_ISSUER": ISSUER}, "ECOM_JWT_SECRET=.* is wrong: is shorter than 32 bytes"),
         ({"JWT_SECRET": SECRET, "JWT_ALGORITHM": "HS512"}, "takes a secret of at least 64 bytes"),
@@ -212,10 +214,10 @@ def test_a_key_set_that_cannot_be_reached_lets_nobody_in(tmp_path: Path, private
     ],
 )
 def test_settings_that_do_not_fit_are_refused_without_the_secret(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], why: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], why: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, value in given.items():
+    for name, value in variables.items():
         monkeypatch.setenv(f"ECOM_{name}", value)
     with pytest.raises(SettingError, match=why) as refused:
         credentials_of(load_settings(home=tmp_path))

@@ -49,7 +49,10 @@ def test_unknown_columns_are_refused_and_those_about_people_need_the_scope(api: 
 
 
 def test_keys_of_properties_are_named_as_columns() -> None:
-    documents = [{"properties": json.dumps(one)} for one in ({"country": "DE", "a b": 1}, {"country": "US", 'a"b': 2})]
+    documents = [
+        {"properties": json.dumps(properties)}
+        for properties in ({"country": "DE", "a b": 1}, {"country": "US", 'a"b': 2})
+    ]
     documents += [{"properties": text} for text in ("[1]", "null", "3")]
     assert [(row["value"], row["event_count"]) for row in key_counts(documents, "")] == [
         ("properties.country", 2), ('properties."a b"', 1),

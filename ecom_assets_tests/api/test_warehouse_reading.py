@@ -65,10 +65,13 @@ def warehouse(settings: Settings) -> Iterator[WarehouseReading]:
 @pytest.fixture(scope="module")
 def marts_in_postgres(settings: Settings, postgres_warehouse: str) -> Settings:
     """Settings of a Postgres that has every mart."""
-    there = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
-    with closing(new_engine(settings).open()) as engine, closing(publication_target(there).open()) as target:
+    postgres_settings = settings.model_copy(update={"postgres_url": type(settings.postgres_url)(postgres_warehouse)})
+    with (
+        closing(new_engine(settings).open()) as engine,
+        closing(publication_target(postgres_settings).open()) as target,
+    ):
         publish(engine, target, MARTS, "run-1")
-    return there
+    return postgres_settings
 
 
 def last_week(reading: Reading) -> Period:
@@ -96,5 +99,5 @@ def test_the_summary_is_equal_in_postgres(marts_in_postgres: Settings, warehouse
     period = last_week(warehouse)
     expected = OF_THE_SUMMARY[name](warehouse, period)
     with closing(publication_target(marts_in_postgres).open()) as engine:
-        there = WarehouseReading(engine, warehouse.newest_date, known=warehouse.known)
-        assert OF_THE_SUMMARY[name](there, period) == expected
+        postgres_reading = WarehouseReading(engine, warehouse.newest_date, known=warehouse.known)
+        assert OF_THE_SUMMARY[name](postgres_reading, period) == expected

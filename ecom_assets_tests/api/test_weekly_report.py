@@ -43,8 +43,8 @@ ANN = "ann@shop.example"
 @pytest.fixture(scope="module")
 def instance() -> Iterator[dg.DagsterInstance]:
     """An instance in which no check has run."""
-    with dg.instance_for_test() as one:
-        yield one
+    with dg.instance_for_test() as dagster_instance:
+        yield dagster_instance
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_numbers_are_those_of_the_files(reports: dict[str, Any], shop: PlainShop
     assert numbers["new_customer_count"]["value"] == customers["new_customers_count"]
     started = [session for session in shop.sessions if span_of(week).has(session.day)]
     assert numbers["session_count"]["value"] == len(started)
-    bought = sum(one.level == 5 for one in started)
+    bought = sum(session.level == 5 for session in started)
     assert numbers["conversion_rate"]["value"] == round(bought / len(started), 6)
 
 
@@ -110,7 +110,7 @@ def test_what_each_part_adds_is_what_the_files_say(reports: dict[str, Any], shop
     credit = [credited(shop, span, "last_non_direct") for span in spans]
     named = contributions(reports[week], "marketing_channel")
     for name, amount in named.items():
-        now, before = (one.get(name, (0, 0))[1] for one in credit)
+        now, before = (credits_by_name.get(name, (0, 0))[1] for credits_by_name in credit)
         assert amount == now - before
     weeks = [customer_weeks(shop, span)["weeks"][0] for span in spans]
     for kind, column in (("new", "new_revenue_amount"), ("refunds", "refunded_amount")):
@@ -238,15 +238,15 @@ def test_the_command_prints_writes_and_gives_json(settings: Settings, reports: d
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (("--week", "2026-W60"), "--week '2026-W60' is not an ISO week; use YYYY-Www, such as 2026-W04."),
         (("--out", "week.docx"), "--out week.docx is neither a .html nor a .pdf file; name one of these."),
         (("--send",), "ECOM_REPORT_EMAIL is not set; set it to who gets reports, separated by commas."),
     ],
 )
-def test_wrong_use_is_explained_in_a_sentence(settings: Settings, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("report", *words, home=settings.home)
+def test_wrong_use_is_explained_in_a_sentence(settings: Settings, arguments: tuple[str, ...], sentence: str) -> None:
+    result = ecom("report", *arguments, home=settings.home)
     assert (result.exit_code, result.sentence) == (2, sentence)
 
 
@@ -287,11 +287,11 @@ def test_names_of_the_data_are_text_on_the_page(reports: dict[str, Any]) -> None
 
 def test_the_job_sends_the_week_once_to_all(settings: Settings, instance: dg.DagsterInstance) -> None:
     with mail_server() as mailbox:
-        there = settings.model_copy(
+        mail_settings = settings.model_copy(
             update={"report_email": (ANN, "bob@shop.example"), "smtp_url": SecretStr(f"smtp://{HOST}:{mailbox.port}")}
         )
         config = {"ops": {"send_report": {"config": {"week": "2026-W04"}}}}
-        assert report_job(there).execute_in_process(instance=instance, run_config=config).success
+        assert report_job(mail_settings).execute_in_process(instance=instance, run_config=config).success
     (message,) = mailbox.messages
     assert mailbox.recipients == [[ANN, "bob@shop.example"]]
     assert message["Subject"] == "[ecom] Weekly report 2026-W04"
@@ -305,8 +305,8 @@ def test_the_job_sends_the_week_once_to_all(settings: Settings, instance: dg.Dag
 
 
 def test_the_schedule_asks_on_monday_for_the_week_that_is_over(settings: Settings) -> None:
-    there = settings.model_copy(update={"report_email": (ANN,), "smtp_url": SecretStr("smtp://mail.example")})
-    (schedule,) = [schedule for schedule in schedules(there) if schedule.name == NAME]
+    mail_settings = settings.model_copy(update={"report_email": (ANN,), "smtp_url": SecretStr("smtp://mail.example")})
+    (schedule,) = [schedule for schedule in schedules(mail_settings) if schedule.name == NAME]
     at = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 1, 26, 7, tzinfo=UTC))
     (request,) = schedule.evaluate_tick(at).run_requests or []
     assert (request.run_key, request.run_config["ops"]["send_report"]["config"]) == ("2026-W04", {"week": "2026-W04"})
@@ -314,6 +314,6 @@ def test_the_schedule_asks_on_monday_for_the_week_that_is_over(settings: Setting
 
 
 def test_recipients_without_a_mail_server_are_refused(settings: Settings) -> None:
-    there = settings.model_copy(update={"report_email": (ANN,)})
+    mail_settings = settings.model_copy(update={"report_email": (ANN,)})
     with pytest.raises(SettingError, match="ECOM_REPORT_EMAIL is set without ECOM_SMTP_URL"):
-        report_job(there)
+        report_job(mail_settings)

@@ -43,8 +43,8 @@ def shares(model: str, path: Sequence[Touch], converted_at: int) -> Shares:
 
 def _weights(model: str, path: Sequence[Touch], converted_at: int) -> list[float | Fraction | int]:
     count = len(path)
-    known = [n for n, (_, channel) in enumerate(path) if channel != "Direct"]
-    chosen = {"first": 0, "last": count - 1, "last_non_direct": known[-1] if known else count - 1}
+    not_direct = [n for n, (_, channel) in enumerate(path) if channel != "Direct"]
+    chosen = {"first": 0, "last": count - 1, "last_non_direct": not_direct[-1] if not_direct else count - 1}
     if model in chosen:
         return [int(n == chosen[model]) for n in range(count)]
     if model == "linear":
@@ -69,7 +69,7 @@ def markov_shares(stories: Sequence[Story]) -> Shares:
         return {}
     channels = {state for step in steps for state in step} - {"(start)", "(conversion)", "(null)"}
     effects = {channel: 1 - _reaches(_without(steps, channel)) / whole for channel in channels}
-    return {one: effect / sum(effects.values()) for one, effect in effects.items()}
+    return {channel: effect / sum(effects.values()) for channel, effect in effects.items()}
 
 
 def _paths(story: Story) -> list[list[str]]:
@@ -93,18 +93,18 @@ def _paths(story: Story) -> list[list[str]]:
 
 def _without(steps: Mapping[tuple[str, str], int], channel: str) -> Counter[tuple[str, str]]:
     left: Counter[tuple[str, str]] = Counter()
-    for (here, there), count in steps.items():
-        if here != channel:
-            left[here, "(null)" if there == channel else there] += count
+    for (origin, target), count in steps.items():
+        if origin != channel:
+            left[origin, "(null)" if target == channel else target] += count
     return left
 
 
 def _reaches(steps: Mapping[tuple[str, str], int]) -> Fraction:
     """Return the chance to get from the start to a conversion: Gauss's elimination of x = P x."""
-    states = sorted({here for here, _ in steps})
+    states = sorted({origin for origin, _ in steps})
     if "(start)" not in states:
         return Fraction(0)
-    totals = {state: sum(count for (here, _), count in steps.items() if here == state) for state in states}
+    totals = {state: sum(count for (origin, _), count in steps.items() if origin == state) for state in states}
     rows = []
     for state in states:
         row = [

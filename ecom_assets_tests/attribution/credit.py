@@ -37,11 +37,11 @@ TABLES = {"touches": Touches, "conversions": Conversions, "effects": ChannelRemo
 
 
 @cache
-def sql(what: str, rule: AttributionRule, days: Days) -> str:
+def sql(output: str, rule: AttributionRule, days: Days) -> str:
     """Compile once per rule and days."""
     con = warehouse()
     touches, conversions, effects = (con.table(name) for name in TABLES)
-    if what == "credit":
+    if output == "credit":
         return str(con.compile(channel_attribution(conversions, touches, effects, rule, days)))
     spans = step_spans(conversions, touches, rule, days)
     return str(con.compile(steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])))
@@ -100,10 +100,10 @@ def credit_on(days: Days, rule: AttributionRule = RULE) -> list[Row]:
     return rows
 
 
-def by_channel(rows: Sequence[Row], model: str, what: str = "credit") -> Mapping[str, Decimal]:
+def by_channel(rows: Sequence[Row], model: str, column: str = "credit") -> Mapping[str, Decimal]:
     """Add up what a model credits each channel with."""
     sums: dict[str, Decimal] = {}
     for row in rows:
         if row["model"] == model:
-            sums[row["channel"]] = sums.get(row["channel"], Decimal(0)) + row[what]
+            sums[row["channel"]] = sums.get(row["channel"], Decimal(0)) + row[column]
     return sums

@@ -35,7 +35,7 @@ def credit(
 ) -> dict[str, float]:
     """Return what each channel of some stories is credited with."""
     let_happen(stories, cents)
-    return {channel: float(one) for channel, one in by_channel(credit_on(DAYS, rule), model).items()}
+    return {channel: float(amount) for channel, amount in by_channel(credit_on(DAYS, rule), model).items()}
 
 
 @pytest.mark.sampled(2)
@@ -160,7 +160,7 @@ def check_against_the_definition(stories: list[Story], cents: list[int]) -> None
         for path, at in conversions:
             for channel, part in shares(model, path, at).items():
                 expected[channel] = expected.get(channel, 0.0) + float(part)
-        actual = {channel: float(one) for channel, one in by_channel(rows, model).items()}
+        actual = {channel: float(amount) for channel, amount in by_channel(rows, model).items()}
         assert actual == pytest.approx(expected, abs=1e-7)
     for model in MODELS:
         assert sum(by_channel(rows, model).values()) == len(conversions)

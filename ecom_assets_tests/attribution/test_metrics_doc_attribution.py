@@ -14,9 +14,9 @@ from ecom_assets_tests.test_metrics_doc import as_shown, rows_of, run, tables
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[ShopPlatform]:
-    one = ShopPlatform()
-    yield one
-    one.close()
+    shop_platform = ShopPlatform()
+    yield shop_platform
+    shop_platform.close()
 
 
 def test_sources_and_channels_are_those_of_the_page(platform: ShopPlatform) -> None:

@@ -22,9 +22,9 @@ VISITS = ("events", "session_events", "session_days", "sessions", "session_sourc
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[ShopPlatform]:
-    one = ShopPlatform()
-    yield one
-    one.close()
+    platform = ShopPlatform()
+    yield platform
+    platform.close()
 
 
 @pytest.fixture
@@ -61,11 +61,11 @@ def test_a_refund_alone_is_no_visit_but_with_a_view_it_is(shop: ShopPlatform) ->
     assert touches(shop, *steps) == [("10 12:00", "Email")]
 
 
-def lines(*given: Row) -> list[Row]:
+def lines(*rows: Row) -> list[Row]:
     """Return order lines at the times that they say."""
     return [
         order_line(f"o{n}", row["at"].date(), row.pop("who", "anna"), ordered_at=row.pop("at"), **row)
-        for n, row in enumerate(given)
+        for n, row in enumerate(rows)
     ]
 
 

@@ -300,16 +300,16 @@ def test_the_sensor_is_there_and_on_where_alerts_are_set_and_else_not(mailbox: M
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("options", "why"),
     [
         ({"smtp_url": "smtp://u:s3cret@mail.example"}, "ECOM_SMTP_URL is set without ECOM_ALERT_EMAIL"),
         ({"alert_email": ANN}, "ECOM_ALERT_EMAIL is set without ECOM_SMTP_URL"),
         ({"alert_email": ANN, "smtp_url": "http://u:s3cret@x"}, "ECOM_SMTP_URL is not an address of a mail server"),
     ],
 )
-def test_half_a_setting_is_refused_at_start(given: dict[str, Any], why: str) -> None:
+def test_half_a_setting_is_refused_at_start(options: dict[str, Any], why: str) -> None:
     with pytest.raises(SettingError, match=why) as refused:
-        build_definitions(Settings(**given))
+        build_definitions(Settings(**options))
     assert "s3cret" not in str(refused.value)
 
 
@@ -380,9 +380,9 @@ def reports(tmp_path: Path) -> Path:
     return tmp_path / "reports"
 
 
-def run_orders(home: Path, reports: Path, port: int, *words: str) -> CommandResult:
+def run_orders(home: Path, reports: Path, port: int, *arguments: str) -> CommandResult:
     smtp = {"ECOM_SMTP_URL": f"smtp://{HOST}:{port}", "ECOM_ALERT_EMAIL": ANN, "ECOM_ORDER_CUSTOMERS_OVER": "3"}
-    return ecom("run", *FEW_SALES, "--orders", reports, *words, home=home, env=smtp)
+    return ecom("run", *FEW_SALES, "--orders", reports, *arguments, home=home, env=smtp)
 
 
 @pytest.mark.slow

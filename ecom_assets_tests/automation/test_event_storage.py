@@ -28,10 +28,10 @@ def storage(tmp_path: Path) -> Iterator[BatchingEventLogStorage]:
     made.dispose()
 
 
-def result(run: str, what: str = "hello") -> EventLogEntry:
+def result(run: str, message: str = "hello") -> EventLogEntry:
     """Return an event of a run, of none of the kinds that Dagster stores twice."""
     return EventLogEntry(  # type: ignore[no-untyped-call]  # Dagster has not typed it
-        error_info=None, level=20, user_message=what, run_id=run, timestamp=1.0, step_key=None, job_name="job"
+        error_info=None, level=20, user_message=message, run_id=run, timestamp=1.0, step_key=None, job_name="job"
     )
 
 
@@ -150,9 +150,9 @@ def test_an_event_of_a_batch_is_written_once_for_both_files(tmp_path: Path, monk
     with instance_in(tmp_path / "home", 1000) as instance:
         stored(instance)
     of_days = [
-        one
-        for one in written
-        if isinstance(one, EventLogEntry) and one.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
+        entry
+        for entry in written
+        if isinstance(entry, EventLogEntry) and entry.dagster_event_type is dg.DagsterEventType.ASSET_MATERIALIZATION
     ]
     assert len(of_days) == 2 * 4
 

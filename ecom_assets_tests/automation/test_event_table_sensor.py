@@ -24,8 +24,8 @@ def test_doctor_reports_what_arrived(account: SnowflakeEngine, snowflake_url: st
 
 def test_a_run_takes_the_days_asked_for(account: SnowflakeEngine, snowflake_url: str, home: Path) -> None:
     ship(account)
-    words = ("run", "--json", "--from", "2026-03-28", "--to", "2026-03-30")
-    result = ecom(*words, home=home, env={"ECOM_EVENTS": address(snowflake_url)})
+    arguments = ("run", "--json", "--from", "2026-03-28", "--to", "2026-03-30")
+    result = ecom(*arguments, home=home, env={"ECOM_EVENTS": address(snowflake_url)})
     assert result.exit_code == 0, result.err
     assert result.json["tables"]["raw.events"] == 3
     assert result.json["tables"]["staging.events"] == 3

@@ -31,7 +31,7 @@ class Night:
 
     def answer(self) -> Iterator[tuple[str, dg.RunRequest]]:
         """Return the job of each schedule and what it asks for, in the order of the night."""
-        for schedule in sorted(schedules(self.settings), key=lambda one: TIMES[one.name]):
+        for schedule in sorted(schedules(self.settings), key=lambda schedule: TIMES[schedule.name]):
             at = datetime.fromisoformat(f"{self._day}T{TIMES[schedule.name]}").replace(tzinfo=UTC)
             answer = schedule(dg.build_schedule_context(scheduled_execution_time=at))
             assert isinstance(answer, dg.RunRequest), answer

@@ -94,11 +94,11 @@ def test_a_server_that_wants_a_login_or_tls_says_so(trusted: Certificate) -> Non
         assert "STARTTLS extension not supported by server" in refusal(f"smtp://{HOST}:{mailbox.port}?starttls=true")
 
 
-@pytest.mark.parametrize("way", ["smtps://{host}:{port}", "smtp://{host}:{port}?starttls=true"])
-def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Certificate, way: str) -> None:
-    is_tls = way.startswith("smtps")
+@pytest.mark.parametrize("address", ["smtps://{host}:{port}", "smtp://{host}:{port}?starttls=true"])
+def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Certificate, address: str) -> None:
+    is_tls = address.startswith("smtps")
     with mail_server(tls=certificate if is_tls else None, starttls=None if is_tls else certificate) as mailbox:
-        result = refusal(way.format(host=HOST, port=mailbox.port))
+        result = refusal(address.format(host=HOST, port=mailbox.port))
     assert "certificate verify failed" in result.lower()
     assert mailbox.messages == []
 

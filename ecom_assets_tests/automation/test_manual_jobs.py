@@ -64,7 +64,7 @@ def start(instance: dg.DagsterInstance, job: str, **config: Any) -> tuple[bool, 
         permissions,
         now=lambda: NOW,
     )
-    (actual,) = (one for one in manual.build() if one.name == job)
+    (actual,) = (definition for definition in manual.build() if definition.name == job)
     run_config = {"ops": {f"{job}_run": {"config": config}}}
     result = actual.execute_in_process(instance=instance, run_config=run_config, raise_on_error=False)
     runs = [run for run in instance.get_runs() if run.job_name == "everything"]

@@ -29,8 +29,8 @@ KEY = "receivers-key"
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
+    with receiving() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +38,10 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Command
     """A run of a few tables, over two page views, with a receiver."""
     folder = tmp_path_factory.mktemp("lineage")
     events = page_views(folder / "events.csv", "2026-03-01", "2026-03-02")
-    with receiving() as one:
-        env = {"ECOM_OPENLINEAGE_URL": one.url, "ECOM_OPENLINEAGE_API_KEY": KEY}
+    with receiving() as server:
+        env = {"ECOM_OPENLINEAGE_URL": server.url, "ECOM_OPENLINEAGE_API_KEY": KEY}
         result = ecom("run", "--events", events, *FEW_TABLES, "--json", home=folder / "home", env=env)
-        yield result, one, folder / "home"
+        yield result, server, folder / "home"
 
 
 def states(events: list[Event]) -> list[str]:

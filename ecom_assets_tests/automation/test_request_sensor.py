@@ -37,9 +37,9 @@ def test_a_run_starts_over_the_days_and_tables_of_a_request(definitions: tuple[P
         ["2026-03-09", "2026-03-09"],
         ["2026-03-09", "2026-03-10"],
     ]
-    below = {key.to_user_string() for key in release.asset_selection or []}
-    assert {"staging/held_order_days", "staging/user_order_log", "mart/sales", "serving/marts"} <= below
-    assert "staging/events" not in below
+    selected = {key.to_user_string() for key in release.asset_selection or []}
+    assert {"staging/held_order_days", "staging/user_order_log", "mart/sales", "serving/marts"} <= selected
+    assert "staging/events" not in selected
     exported = {key.to_user_string() for key in retry.asset_selection or []}
     assert {"export/heap_events", "export/dead_letters"} <= exported
     assert "export/heap_users" not in exported

@@ -82,8 +82,8 @@ def test_orders_are_fetched_every_night_and_with_them_those_of_nights_that_faile
 
 
 def test_each_source_that_is_set_has_its_schedule() -> None:
-    def scheduled(**given: str) -> set[str]:
-        return {schedule.name for schedule in schedules(Settings.model_validate(given))}
+    def scheduled(**variables: str) -> set[str]:
+        return {schedule.name for schedule in schedules(Settings.model_validate(variables))}
 
     every = {"daily_events", "daily_orders", "daily_customers", "daily_stock"}
     assert scheduled() == every, "the sandbox shop has them all"
@@ -134,8 +134,8 @@ def test_without_a_customer_api_nobody_is_fetched() -> None:
 
 
 def test_schedules_are_on_by_themselves_over_the_sandbox_shop_only(tmp_path: Path) -> None:
-    def on(**given: Any) -> set[str]:
-        settings = Settings(home=tmp_path, **given)
+    def on(**options: Any) -> set[str]:
+        settings = Settings(home=tmp_path, **options)
         return {
             schedule.name
             for schedule in schedules(settings)

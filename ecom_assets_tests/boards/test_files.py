@@ -35,8 +35,8 @@ def repository(home: Path, tmp_path: Path) -> Path:
     return tmp_path / "repository"
 
 
-def boards(*words: str | Path, home: Path) -> CommandResult:
-    return ecom("boards", *words, home=home)
+def boards(*arguments: str | Path, home: Path) -> CommandResult:
+    return ecom("boards", *arguments, home=home)
 
 
 def edit(path: Path, before: str, after: str) -> None:

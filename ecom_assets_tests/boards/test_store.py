@@ -61,11 +61,11 @@ def test_of_two_people_who_save_at_once_one_is_told_what_the_other_changed(store
     """Both opened version 1; Ben was first, so Anna's new description is not written, and Ben's name stays."""
     begun = store.save_new(board("Checkout"), "anna")
     store.save(begun.slug, begun.item.changed(name="Till"), 1, "ben")
-    with pytest.raises(ChangedMeanwhileError) as told:
+    with pytest.raises(ChangedMeanwhileError) as error:
         store.save(begun.slug, begun.item.changed(description="What phones do"), 1, "anna")
-    assert "Nothing was saved: ben changed it at 2026-03-03 09:01 UTC" in str(told.value)
-    assert "Changed by them: name; by you: description." in str(told.value)
-    assert told.value.current == store.get(Board, begun.slug)
+    assert "Nothing was saved: ben changed it at 2026-03-03 09:01 UTC" in str(error.value)
+    assert "Changed by them: name; by you: description." in str(error.value)
+    assert error.value.current == store.get(Board, begun.slug)
     assert [version.saved_by for version in store.versions(Board, begun.slug)] == ["ben", "anna"]
 
 

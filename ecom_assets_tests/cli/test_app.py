@@ -19,9 +19,9 @@ from ecom_assets.cli.summary.lines import plain
 from ecom_assets_tests.command import ecom, page_views
 
 EVERY = {
-    name: place
+    name: import_path
     for group in (COMMANDS, SANDBOX_COMMANDS, MAPPING_COMMANDS, KEY_COMMANDS, LEDGER_COMMANDS)
-    for name, place in group.items()
+    for name, import_path in group.items()
 }
 
 
@@ -39,7 +39,7 @@ ABOUT_FILES = (
 def test_a_question_about_files_lists_its_own_options_between_those_that_all_have(name: str) -> None:
     listed = load_command(EVERY[name], name).params
     options = [option for row in listed for option in row.opts]
-    assert [one.name for one in listed[:3]] == ["more", "events", "mapping"]
+    assert [param.name for param in listed[:3]] == ["more", "events", "mapping"]
     assert options[-3:] == ["--definition", "--strict", "--json"]
     assert {"--from", "--to", "--last", "--timezone", "--segment"} < set(options[3:-3])
     assert len(options) == len(set(options)) > 10
@@ -52,7 +52,7 @@ def test_a_command_that_is_not_there_is_refused_with_the_nearest_one(home: Path)
 
 
 @pytest.mark.parametrize(
-    ("value", "words"),
+    ("value", "text"),
     [
         ([{"day": "2026-01-01", "rows": 1200}, {"day": "2026-01-02", "rows": None}],
          "day 2026-01-01, rows 1,200; day 2026-01-02, rows none"),
@@ -61,8 +61,8 @@ def test_a_command_that_is_not_there_is_refused_with_the_nearest_one(home: Path)
         (1_000_000, "1,000,000"),
     ],
 )  # fmt: skip
-def test_values_of_checks_are_words(value: object, words: str) -> None:
-    assert plain(value) == words
+def test_values_of_checks_are_words(value: object, text: str) -> None:
+    assert plain(value) == text
 
 
 @pytest.mark.slow

@@ -104,8 +104,8 @@ def test_the_real_clickstream_has_as_much_credit_as_purchases(home: Path) -> Non
 def test_purchases_of_some_days_get_credit_from_visits_before(home: Path, events: Path, model: str) -> None:
     """Anna's letter was on the 1st, her purchase of 30 on the 8th, and the refund of 15 on the 10th."""
 
-    def revenue(*words: str) -> dict[str, float]:
-        result = ecom("attribution", "--model", model, "--events", events, *words, "--json", home=home)
+    def revenue(*arguments: str) -> dict[str, float]:
+        result = ecom("attribution", "--model", model, "--events", events, *arguments, "--json", home=home)
         assert result.exit_code == 0, result.err
         return {channel["channel"]: channel["revenue"] for channel in result.json["channels"]}
 

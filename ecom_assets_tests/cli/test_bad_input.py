@@ -90,7 +90,7 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (("--events-mapping", "reees46"), "there is no mapping 'reees46' (did you mean 'rees46'?)"),
         (("--events-mapping", "/nowhere/own.yaml"), "/nowhere/own.yaml"),
@@ -102,15 +102,15 @@ def test_a_column_of_the_wrong_type_is_refused(home: Path, tmp_path: Path) -> No
         (("--select", "(("), "--select '((' is not an asset selection"),
     ],
 )
-def test_an_unknown_mapping_or_table_fails(home: Path, events: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("run", "--events", events, *words, home=home)
+def test_an_unknown_mapping_or_table_fails(home: Path, events: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    result = ecom("run", "--events", events, *arguments, home=home)
     assert result.exit_code == 2
     assert sentence in result.sentence
     assert not home.exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "error"),
+    ("arguments", "error"),
     [
         (("rum",), "No such command 'rum'; did you mean 'run'? Known: run, init, extract, ui,"),
         (("run", "--selct", "x"), "No such option: --selct"),
@@ -120,15 +120,15 @@ def test_an_unknown_mapping_or_table_fails(home: Path, events: Path, words: tupl
         (("ui", "--port", "http"), "Invalid value for '--port'"),
     ],
 )
-def test_wrong_words_are_answered_with_usage(home: Path, words: tuple[str, ...], error: str) -> None:
-    result = ecom(*words, home=home)
+def test_wrong_words_are_answered_with_usage(home: Path, arguments: tuple[str, ...], error: str) -> None:
+    result = ecom(*arguments, home=home)
     assert result.exit_code == 2
     assert error in result.err
     assert "Traceback" not in result.err
 
 
 @pytest.mark.parametrize(
-    ("words", "begin"),
+    ("arguments", "begin"),
     [
         (("run", "own.csv"), "'own.csv' is given without an option; write --events own.csv."),
         (("sessions",), "No events were given"),
@@ -145,10 +145,10 @@ def test_wrong_words_are_answered_with_usage(home: Path, words: tuple[str, ...],
         (("sandbox", "data", "--out", "full"), "{folder}/full holds files that are not a simulated shop"),
     ],
 )
-def test_impossible_values_are_one_sentence(home: Path, events: Path, words: tuple[str, ...], begin: str) -> None:
+def test_impossible_values_are_one_sentence(home: Path, events: Path, arguments: tuple[str, ...], begin: str) -> None:
     (home.parent / "full").mkdir()
     (home.parent / "full" / "letter.txt").write_text("mine")
-    result = ecom(*words, home=home)
+    result = ecom(*arguments, home=home)
     assert events.exists()
     assert result.exit_code == 2
     assert result.sentence.startswith(begin.format(folder=home.parent))
@@ -156,11 +156,11 @@ def test_impossible_values_are_one_sentence(home: Path, events: Path, words: tup
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("place", ["/proc/sessions.csv", "nowhere/sessions.parquet"])
-def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path, place: str) -> None:
-    result = ecom("sessions", "--events", events, "--out", place, home=home)
+@pytest.mark.parametrize("path", ["/proc/sessions.csv", "nowhere/sessions.parquet"])
+def test_sessions_that_cannot_be_written_leave_nothing(home: Path, events: Path, path: str) -> None:
+    result = ecom("sessions", "--events", events, "--out", path, home=home)
     assert result.exit_code == 1
-    assert result.sentence.startswith(f"{place} cannot be written")
+    assert result.sentence.startswith(f"{path} cannot be written")
     assert [path.name for path in home.parent.iterdir()] == ["own.csv"]
 
 
@@ -262,10 +262,10 @@ def test_a_definition_of_thousands_of_levels_is_refused(
 ) -> None:
     file = home.parent / name
     file.write_text(text)
-    words, env = TAKES_DEFINITION[kind]
-    own = () if "--orders" in words else ("--events", str(events))
-    said = [word.format(file=file, events=events) for word in words]
-    result = ecom(*said, *own, home=home, env={key: value.format(file=file) for key, value in env.items()})
+    arguments, env = TAKES_DEFINITION[kind]
+    own = () if "--orders" in arguments else ("--events", str(events))
+    formatted = [word.format(file=file, events=events) for word in arguments]
+    result = ecom(*formatted, *own, home=home, env={key: value.format(file=file) for key, value in env.items()})
     assert result.exit_code == 2
     assert str(file) in result.sentence
     assert "nested hundreds of levels deep" in result.sentence
@@ -306,7 +306,7 @@ def damaged_parquet(path: Path, text: str, *, names_file: bool) -> Path:
 
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("names_file", [False, True], ids=["header", "values"])
-@pytest.mark.parametrize("command", OF_EVENTS, ids=[words[0] for words in OF_EVENTS])
+@pytest.mark.parametrize("command", OF_EVENTS, ids=[arguments[0] for arguments in OF_EVENTS])
 def test_events_whose_pages_are_damaged_are_named(home: Path, command: tuple[str, ...], *, names_file: bool) -> None:
     rows = "".join(GOOD_ROW.replace("e1", f"e{number}").replace("ann", f"u{number}") + "\n" for number in range(500))
     path = damaged_parquet(home.parent / "e.parquet", f"{HEADER}\n{rows}", names_file=names_file)

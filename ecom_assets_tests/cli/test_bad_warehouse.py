@@ -99,7 +99,7 @@ def leave_a_foreign_log(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [cut_short, *(pytest.param(one, marks=pytest.mark.slow) for one in (overwrite, empty, leave_a_foreign_log))],
+    [cut_short, *(pytest.param(damage, marks=pytest.mark.slow) for damage in (overwrite, empty, leave_a_foreign_log))],
 )
 def test_a_damaged_file_is_set_aside_aloud_and_rebuilt(home: Path, finished: Path, damage: object) -> None:
     assert callable(damage)
@@ -192,17 +192,17 @@ def test_a_path_that_cannot_be_written_is_named(home: Path) -> None:
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 48 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", place], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", mount_point], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("only the superuser may mount the small disk that this test fills")
     try:
-        yield place
+        yield mount_point
     finally:
-        subprocess.run(["umount", "--lazy", place], check=True)
+        subprocess.run(["umount", "--lazy", mount_point], check=True)
 
 
 def fill(disk: Path) -> None:
@@ -213,11 +213,13 @@ def fill(disk: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", ["ECOM_HOME", "ECOM_WAREHOUSE"])
-def test_a_full_disk_is_reported_and_changes_nothing(home: Path, finished: Path, tiny_disk: Path, place: str) -> None:
-    moved = Path(shutil.copytree(home, tiny_disk / "home")) if place == "ECOM_HOME" else home
+@pytest.mark.parametrize("setting", ["ECOM_HOME", "ECOM_WAREHOUSE"])
+def test_a_full_disk_is_reported_and_changes_nothing(home: Path, finished: Path, tiny_disk: Path, setting: str) -> None:
+    moved = Path(shutil.copytree(home, tiny_disk / "home")) if setting == "ECOM_HOME" else home
     file = (
-        Path(shutil.copy(warehouse(home), tiny_disk / "own.duckdb")) if place == "ECOM_WAREHOUSE" else warehouse(moved)
+        Path(shutil.copy(warehouse(home), tiny_disk / "own.duckdb"))
+        if setting == "ECOM_WAREHOUSE"
+        else warehouse(moved)
     )
     before = contents(file)
     with pytest.raises(OSError, match="No space left"):

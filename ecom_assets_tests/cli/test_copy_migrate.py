@@ -49,15 +49,15 @@ def copied(home: Path, origin: str, to: str, *more: str) -> CommandResult:
 
 @pytest.mark.slow
 def test_a_warehouse_copied_there_and_back_has_equal_checksums(home: Path, postgres_url: str, tmp_path: Path) -> None:
-    there = copied(home, embedded(home), postgres_url, "--json").json
+    tables = copied(home, embedded(home), postgres_url, "--json").json
     back = copied(home, postgres_url, f"duckdb://{tmp_path}/back.duckdb", "--json").json
-    assert {row["table"] for row in there} == TABLES
-    assert back == there
-    assert all(set(row) == {"table", "row_count", "checksum"} for row in there)
-    assert {row["table"]: row["row_count"] for row in there}["raw.events"] > 1000
+    assert {row["table"] for row in tables} == TABLES
+    assert back == tables
+    assert all(set(row) == {"table", "row_count", "checksum"} for row in tables)
+    assert {row["table"]: row["row_count"] for row in tables}["raw.events"] > 1000
     status = ecom("status", "--json", home=home, env={"ECOM_WAREHOUSE": postgres_url}).json
     notes = {contract.qualified_name() for contract in NOTES}
-    counts = {row["table"]: row["row_count"] for row in there if row["table"] not in notes}
+    counts = {row["table"]: row["row_count"] for row in tables if row["table"] not in notes}
     assert {row["table"]: row["rows"] for row in status} == counts
 
 

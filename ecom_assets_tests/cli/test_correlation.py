@@ -22,8 +22,8 @@ QUESTION = ("--steps", "page_view,purchase", "--within", "1d", "--property", "pr
 pytestmark = pytest.mark.usefixtures("events")
 
 
-def ask(home: Path, *words: str | Path) -> CommandResult:
-    return ecom("correlation", "--events", home.parent / "story.csv", *words, home=home)
+def ask(home: Path, *arguments: str | Path) -> CommandResult:
+    return ecom("correlation", "--events", home.parent / "story.csv", *arguments, home=home)
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
@@ -80,15 +80,15 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         ((), "A correlation needs either --steps or --definition FILE; give one of them."),
         ((*QUESTION, "--limit", "0"), "`limit` of a correlation is at least 1, not 0."),
         ((*QUESTION, "--property", "brand"), "The events have no column 'brand'; "),
     ],
 )
-def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ask(home, *words)
+def test_an_impossible_question_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    result = ask(home, *arguments)
     assert (result.exit_code, result.sentence.startswith(sentence)) == (2, True), result.err
 
 
@@ -96,8 +96,8 @@ def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tupl
 def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None:
     """Of the 4,504 users 192 bought after they had viewed something; the brand is that of the view that counts."""
     file = real_file("rees46_2019_10_01.csv")
-    words = ("--steps", "view,purchase", "--mapping", "rees46", "--limit", "1000", "--json")
-    result = ecom("correlation", "--events", file, *words, home=home).json
+    arguments = ("--steps", "view,purchase", "--mapping", "rees46", "--limit", "1000", "--json")
+    result = ecom("correlation", "--events", file, *arguments, home=home).json
     assert (result["converted_count"], result["other_count"]) == (192, 4_504 - 192)
     times: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     with file.open(newline="") as opened:

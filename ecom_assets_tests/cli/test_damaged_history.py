@@ -56,9 +56,9 @@ def test_each_command_names_the_file_and_the_remedy_which_works(
     path = home / "dagster" / name
     spoil(path)
     run, paths = ("run", "--events", kept / "own.csv", *ONE_TABLE), {"ECOM_EVENTS": str(kept / "own.csv")}
-    for words in (("status",), run, ("ui",)):
-        result = ecom(*words, home=home, env=paths)
-        assert result.exit_code == 1, words
+    for arguments in (("status",), run, ("ui",)):
+        result = ecom(*arguments, home=home, env=paths)
+        assert result.exit_code == 1, arguments
         assert str(path) in result.sentence
     doctor = ecom("doctor", home=home)
     assert doctor.exit_code == 1
@@ -77,8 +77,8 @@ def test_each_command_names_the_file_and_the_remedy_which_works(
 def test_a_page_that_a_run_stumbles_over_is_said_in_the_same_words(name: str, home: Path, kept: Path) -> None:
     path = home / "dagster" / name
     spoil_a_page(path)
-    for words in (("run", "--events", kept / "own.csv", *ONE_TABLE), ("ui",)):
-        result = ecom(*words, home=home, env={"ECOM_EVENTS": str(kept / "own.csv")})
+    for arguments in (("run", "--events", kept / "own.csv", *ONE_TABLE), ("ui",)):
+        result = ecom(*arguments, home=home, env={"ECOM_EVENTS": str(kept / "own.csv")})
         assert f"is damaged: {path}" in result.sentence
     assert str(path) in ecom("doctor", home=home).out
 

@@ -13,9 +13,9 @@ from ecom_assets_tests.sources.event_layouts import LAYOUTS
 
 def test_hits_without_consent_are_a_reason_of_their_own_and_no_fault_of_the_export(tmp_path: Path, home: Path) -> None:
     path = LAYOUTS["ga4 json"].write(tmp_path)
-    words = ("funnel", "--events", path, "--mapping", "ga4_export", "--steps", "product_view,purchase", "--json")
+    arguments = ("funnel", "--events", path, "--mapping", "ga4_export", "--steps", "product_view,purchase", "--json")
     # One of 17 rows is 6 %. The user who is known without a device is no visitor without consent.
-    result = ecom(*words, "--strict", home=home)
+    result = ecom(*arguments, "--strict", home=home)
     assert result.json["rows"]["rejected"] == {"duplicate": 3, "without_consent": 1}
     assert (result.exit_code, "warning" in result.err) == (0, False)
 

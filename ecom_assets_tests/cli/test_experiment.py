@@ -39,9 +39,11 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, *words: str | Path) -> CommandResult:
+def ask(home: Path, *arguments: str | Path) -> CommandResult:
     folder = home.parent
-    return ecom("experiment", "--events", folder / "story.csv", "--mapping", folder / "story.yaml", *words, home=home)
+    return ecom(
+        "experiment", "--events", folder / "story.csv", "--mapping", folder / "story.yaml", *arguments, home=home
+    )
 
 
 def test_the_answer_has_the_shape_that_scripts_read(home: Path) -> None:
@@ -107,11 +109,11 @@ def test_variants_are_drawn_as_bars_with_their_comparison(home: Path) -> None:
 
 @pytest.mark.slow
 def test_conditions_shares_and_days_go_together(home: Path) -> None:
-    words = ("--share", "control=1", "--share", "test=3", "--multiple", "first", "--goal-where", "cart_amount > 20")
-    actual = ask(home, *QUESTION[:4], *words, "--to", "2026-03-03", "--json").json
+    arguments = ("--share", "control=1", "--share", "test=3", "--multiple", "first", "--goal-where", "cart_amount > 20")
+    actual = ask(home, *QUESTION[:4], *arguments, "--to", "2026-03-03", "--json").json
     assert [(variant["unit_count"], variant["converted_count"]) for variant in actual["variants"]] == [(3, 0), (2, 0)]
     assert [variant["expected_share"] for variant in actual["variants"]] == [0.25, 0.75]
-    actual = ask(home, *QUESTION[:4], *words, "--json").json
+    actual = ask(home, *QUESTION[:4], *arguments, "--json").json
     assert [variant["converted_count"] for variant in actual["variants"]] == [0, 1]
     shown = ask(home, *QUESTION, "--exposure", "page_view", "--exposure-where", "properties.variant != test", "--json")
     assert [variant["unit_count"] for variant in shown.json["variants"]] == [3]
@@ -131,7 +133,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (("--variant", "properties.variant"), "An experiment needs `goal`, such as purchase."),
         (("--goal", "purchase"), "An experiment needs either --variant or --definition FILE; give one of them."),
@@ -143,8 +145,8 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
         (("--variant", "brand", "--goal", "purchase"), "The events have no column 'brand'; "),
     ],
 )
-def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ask(home, *words)
+def test_an_impossible_question_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    result = ask(home, *arguments)
     assert (result.exit_code, result.sentence.startswith(sentence)) == (2, True), result.err
 
 
@@ -153,7 +155,7 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
     """Those who saw only one of Samsung and Apple: how many bought, and for how much."""
     file = real_file("rees46_2019_10_01.csv")
     options = ("--variant", "properties.brand", "--exposure", "view", "--goal", "purchase", "--amount", "cart_amount")
-    words = (
+    arguments = (
         *options,
         "--control",
         "samsung",
@@ -165,7 +167,7 @@ def test_a_real_shop_s_brands_are_what_a_count_by_hand_gives(home: Path) -> None
         "rees46",
         "--json",
     )
-    result = ecom("experiment", "--events", file, *words, home=home).json
+    result = ecom("experiment", "--events", file, *arguments, home=home).json
     with file.open(newline="") as opened:
         lines = list({tuple(line.items()): line for line in csv.DictReader(opened)}.values())
     since: dict[str, str] = {}

@@ -50,7 +50,7 @@ def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (["--to", "mixpanl"], "--to 'mixpanl' is not a place to export to; did you mean 'mixpanel'?"),
         (["--to", "2026-01-01"], "--to 2026-01-01 is a last day, but not a destination; add --to amplitude"),
@@ -61,8 +61,8 @@ def test_customers_go_into_a_file_even_if_there_are_none_yet(home: Path) -> None
         ),
     ],
 )
-def test_what_cannot_be_exported_is_one_sentence(home: Path, words: list[str], sentence: str) -> None:
-    result = ecom("export", *words, home=home)
+def test_what_cannot_be_exported_is_one_sentence(home: Path, arguments: list[str], sentence: str) -> None:
+    result = ecom("export", *arguments, home=home)
     assert (result.exit_code, result.out) == (2, "")
     assert result.sentence.startswith(sentence)
 

@@ -80,8 +80,8 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, command: str, kind: str, *words: str) -> CommandResult:
-    result = ecom(command, f"--{kind}", home.parent / f"{kind}.csv", *words, home=home)
+def ask(home: Path, command: str, kind: str, *arguments: str) -> CommandResult:
+    result = ecom(command, f"--{kind}", home.parent / f"{kind}.csv", *arguments, home=home)
     assert result.exit_code == 0, result.err
     return result
 
@@ -89,9 +89,9 @@ def ask(home: Path, command: str, kind: str, *words: str) -> CommandResult:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_EVENTS)
 def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> None:
-    words = OF_EVENTS[command]
-    assert ask(home, command, "events", *words, "--json").json["rows"] == EVENT_ROWS
-    last = ask(home, command, "events", *words).out.splitlines()[-1]
+    arguments = OF_EVENTS[command]
+    assert ask(home, command, "events", *arguments, "--json").json["rows"] == EVENT_ROWS
+    last = ask(home, command, "events", *arguments).out.splitlines()[-1]
     assert last == (
         "Rows: 7 read, 2 counted; not counted: duplicate 1, malformed_event_type 1, malformed_row 1, "
         "missing_identity 1, unparseable_timestamp 1"
@@ -101,8 +101,8 @@ def test_each_command_counts_the_rows_of_events(home: Path, command: str) -> Non
 def test_the_list_has_each_command_that_reads_files() -> None:
     asking = {
         name
-        for name, place in COMMANDS.items()
-        if "events" in {param.name for param in load_command(place, name).params}
+        for name, import_path in COMMANDS.items()
+        if "events" in {param.name for param in load_command(import_path, name).params}
     }
     assert asking == {"run", "erase", "compact", "collect", "stream", *OF_EVENTS}
 
@@ -110,15 +110,15 @@ def test_the_list_has_each_command_that_reads_files() -> None:
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", OF_EVENTS)
 def test_no_command_drops_more_than_a_twentieth_quietly(home: Path, command: str) -> None:
-    words = OF_EVENTS[command]
-    assert WARNING in ask(home, command, "events", *words, "--json").err
-    strict = ecom(command, "--events", home.parent / "events.csv", *words, "--strict", home=home)
+    arguments = OF_EVENTS[command]
+    assert WARNING in ask(home, command, "events", *arguments, "--json").err
+    strict = ecom(command, "--events", home.parent / "events.csv", *arguments, "--strict", home=home)
     assert (strict.exit_code, strict.out) == (1, "")
     assert WARNING.removeprefix("ecom: warning: ") in strict.err
     rows = EVENTS.splitlines()
     good = [rows[0].replace("a1", f"g{number}") for number in range(78)]
     (home.parent / "events.csv").write_text("\n".join([HEADER, *good, rows[1], rows[0], rows[3]]) + "\n")
-    assert "are not counted" not in ask(home, command, "events", *words, "--strict").err  # one of 80, and a copy
+    assert "are not counted" not in ask(home, command, "events", *arguments, "--strict").err  # one of 80, and a copy
 
 
 @pytest.mark.slow
@@ -147,9 +147,9 @@ def test_each_command_counts_the_rows_of_orders(home: Path, command: str) -> Non
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("words", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
-def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(home: Path, words: tuple[str, ...]) -> None:
-    actual = ask(home, "funnel", "events", *OF_EVENTS["funnel"], *words, "--json").json
+@pytest.mark.parametrize("arguments", [(), ("--order", "any"), ("--by", "product_id"), ("--per", "totals")])
+def test_a_funnel_is_the_same_whether_or_not_it_looks_for_copies(home: Path, arguments: tuple[str, ...]) -> None:
+    actual = ask(home, "funnel", "events", *OF_EVENTS["funnel"], *arguments, "--json").json
     assert actual["rows"] == EVENT_ROWS
     assert [step["count"] for step in actual["steps"]] == [1, 1]
 
@@ -222,7 +222,7 @@ def test_named_columns_of_parquet_are_those_of_all_columns(rows: list[tuple[str,
         for day in {row[-1] for row in rows}:
             landed = Path(folder) / f"received_date={day}"
             landed.mkdir()
-            own = [(place, row) for place, row in enumerate(rows) if row[-1] == day]
+            own = [(position, row) for position, row in enumerate(rows) if row[-1] == day]
             lines = [f"{i},{who},{kind},{at},p{n},,s{n % 2},/{-n},," for n, (i, who, kind, at, _) in own]
             text = f"SELECT * FROM read_csv('{landed}/events.csv', all_varchar = true, hive_partitioning = false)"
             (landed / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")

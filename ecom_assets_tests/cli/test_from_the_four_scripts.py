@@ -40,9 +40,9 @@ def test_the_commands_about_the_sample_file_work_as_printed(tmp_path: Path) -> N
     block = re.search(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     assert block is not None
     asked = [line.split()[1:] for line in block[1].splitlines() if line.startswith("ecom ")]
-    assert [words[0] for words in asked] == ["funnel", "journeys"]
-    for words in asked:
-        result = ecom(*words, home=tmp_path / "home", cwd=ROOT)
+    assert [arguments[0] for arguments in asked] == ["funnel", "journeys"]
+    for arguments in asked:
+        result = ecom(*arguments, home=tmp_path / "home", cwd=ROOT)
         assert result.exit_code == 0, result.err
         assert "Rows: 200 read, 197 counted" in result.out
 

@@ -43,8 +43,8 @@ def counts(result: CommandResult) -> list[int]:
     return [step["count"] for step in result.json["steps"]]
 
 
-def answer(home: Path, events: Path, *words: str) -> list[int]:
-    return counts(ecom("funnel", "--events", events, *STEPS, "--json", *words, home=home))
+def answer(home: Path, events: Path, *arguments: str) -> list[int]:
+    return counts(ecom("funnel", "--events", events, *STEPS, "--json", *arguments, home=home))
 
 
 def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> None:
@@ -76,7 +76,7 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         ((), [3, 2]),
         (("--per", "session"), [3, 2]),
@@ -106,8 +106,8 @@ def test_an_answer_has_the_shape_that_scripts_read(home: Path, events: Path) -> 
         (("--to", "2026-01-01", "--timezone", "Pacific/Auckland"), [1, 1]),  # where Bob came at midnight
     ],
 )
-def test_each_option_is_heeded(home: Path, events: Path, words: tuple[str, ...], expected: list[int]) -> None:
-    assert answer(home, events, *words) == expected
+def test_each_option_is_heeded(home: Path, events: Path, arguments: tuple[str, ...], expected: list[int]) -> None:
+    assert answer(home, events, *arguments) == expected
 
 
 @pytest.mark.slow
@@ -149,11 +149,11 @@ def test_cohorts_by_hour_stand_under_the_chart(home: Path, events: Path) -> None
 def test_the_time_to_convert_stands_in_bins(
     home: Path, events: Path, bins: tuple[str, ...], expected: list[tuple[int, int | None, int]]
 ) -> None:
-    words = ("funnel", "--events", str(events), *STEPS, "--time-to-convert", "1:2", *bins)
-    result = ecom(*words, "--json", home=home).json["time_to_convert"]
+    arguments = ("funnel", "--events", str(events), *STEPS, "--time-to-convert", "1:2", *bins)
+    result = ecom(*arguments, "--json", home=home).json["time_to_convert"]
     assert [(row["from_s"], row["to_s"], row["count"]) for row in result.pop("bins")] == expected
     assert result == {"from_step": 1, "to_step": 2, "count": 2, "average_s": 150.0, "median_s": 150.0, "p90_s": 270.0}
-    assert "average 2.5 min, median 2.5 min, p90 4.5 min" in ecom(*words, home=home).out
+    assert "average 2.5 min, median 2.5 min, p90 4.5 min" in ecom(*arguments, home=home).out
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
-    ("words", "option"),
+    ("arguments", "option"),
     [
         (("--within", "7d"), "--within"),  # even where it says what stands in the file
         (("--order", "ordered"), "--order"),
@@ -205,10 +205,12 @@ def test_a_definition_file_says_the_same_as_options(home: Path, events: Path) ->
         (("--step-where", "1: product_id is set"), "--step-where"),
     ],
 )
-def test_a_definition_file_allows_no_option_too(home: Path, events: Path, words: tuple[str, ...], option: str) -> None:
+def test_a_definition_file_allows_no_option_too(
+    home: Path, events: Path, arguments: tuple[str, ...], option: str
+) -> None:
     definition = events.with_name("funnel.yaml")
     definition.write_text("steps: [product_view, add_to_cart]\nwithin: 7d\n")
-    result = ecom("funnel", "--events", events, "--definition", definition, *words, home=home)
+    result = ecom("funnel", "--events", events, "--definition", definition, *arguments, home=home)
     assert result.exit_code == 2
     assert result.sentence == f"--definition says what {option} would; leave one of them out."
     beside = ("--session-rule", "source", "--who", events.with_name("who.csv"))
@@ -217,8 +219,8 @@ def test_a_definition_file_allows_no_option_too(home: Path, events: Path, words:
 
 
 def test_an_event_may_be_left_out_between_steps_that_it_is_none_of(home: Path, events: Path) -> None:
-    words = ("--steps", "product_view,remove_from_cart,add_to_cart", "--exclude", "product_view:2:3")
-    assert counts(ecom("funnel", "--events", events, *words, "--json", home=home)) == [3, 1, 1]
+    arguments = ("--steps", "product_view,remove_from_cart,add_to_cart", "--exclude", "product_view:2:3")
+    assert counts(ecom("funnel", "--events", events, *arguments, "--json", home=home)) == [3, 1, 1]
 
 
 def test_help_names_every_unit_of_time(home: Path) -> None:
@@ -247,10 +249,10 @@ def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Pa
 
 @pytest.mark.slow
 def test_several_columns_are_broken_down_together(home: Path, events: Path) -> None:
-    words = ("--by", "product_category", "--by", "visitor_id", "--limit", "2")
-    output = ecom("funnel", "--events", events, *STEPS, *words, home=home)
+    arguments = ("--by", "product_category", "--by", "visitor_id", "--limit", "2")
+    output = ecom("funnel", "--events", events, *STEPS, *arguments, home=home)
     assert "By product_category, visitor_id (first)" in output.out
-    result = ecom("funnel", "--events", events, *STEPS, *words, "--json", home=home).json["breakdown"]
+    result = ecom("funnel", "--events", events, *STEPS, *arguments, "--json", home=home).json["breakdown"]
     assert [(row["value"], row["values"], [step["count"] for step in row["steps"]]) for row in result] == [
         ("hats / ann", ["hats", "ann"], [1, 1]),
         ("hats / cid", ["hats", "cid"], [1, 0]),
@@ -267,8 +269,8 @@ def test_in_any_order_the_chart_names_no_step(home: Path, events: Path) -> None:
 @pytest.mark.slow
 def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, events: Path) -> None:
     events.write_text(f"{HEADER}\n,,product_view,2026-01-01T10:00:00Z,p1,,,,,\n")
-    for words in ((), ("--by", "product_category"), ("--order", "any")):
-        result = ecom("funnel", "--events", events, *STEPS, "--json", *words, home=home)
+    for arguments in ((), ("--by", "product_category"), ("--order", "any")):
+        result = ecom("funnel", "--events", events, *STEPS, "--json", *arguments, home=home)
         assert counts(result) == [0, 0]
         assert result.json["steps"][1]["conversion_from_start"] is None
         assert result.json["breakdown"] == []
@@ -276,7 +278,7 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
 
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (
             (*STEPS, "--step-where", "3: product_id = p1"),
@@ -332,8 +334,8 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         ((*STEPS, "--who", "who.txt"), "--who who.txt is neither .parquet nor .csv"),
     ],
 )
-def test_impossible_questions_are_refused(home: Path, events: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("funnel", "--events", events, *words, home=home)
+def test_impossible_questions_are_refused(home: Path, events: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    result = ecom("funnel", "--events", events, *arguments, home=home)
     assert result.exit_code in {1, 2}
     assert sentence in result.sentence
 
@@ -376,10 +378,10 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
     file.write_text(
         "\n".join(
             json.dumps(
-                {"id": f"e{n}", "who": who, "what": what, "at": f"2026-03-01T10:0{n}:00Z"}
+                {"id": f"e{n}", "who": who, "what": event_type, "at": f"2026-03-01T10:0{n}:00Z"}
                 | {"properties": {"company": company} if company else {}}
             )
-            for n, (who, what, company) in enumerate(rows)
+            for n, (who, event_type, company) in enumerate(rows)
         )
     )
     mapping.write_text(
@@ -394,7 +396,7 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("arguments", "why"),
     [
         (("--limit", "3"), "--limit sets how many values of --by are shown; give --by, or leave it out."),
         (("--by-attribution", "last"), "--by-attribution says whose value of --by counts; give --by, or leave it out."),
@@ -405,15 +407,15 @@ def test_a_company_takes_its_steps_by_whichever_visitor_and_names_may_hold_comma
         (("--occurrence", "3: first_ever"), "does not begin with the number of a step, 1 to 2"),
     ],
 )
-def test_what_says_nothing_by_itself_is_refused(home: Path, words: tuple[str, ...], why: str) -> None:
-    result = ecom("funnel", "--events", home, "--steps", "a,b", *words, home=home)
+def test_what_says_nothing_by_itself_is_refused(home: Path, arguments: tuple[str, ...], why: str) -> None:
+    result = ecom("funnel", "--events", home, "--steps", "a,b", *arguments, home=home)
     assert result.exit_code == 2
     assert why in result.sentence
 
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
-    ("words", "expected", "warning"),
+    ("arguments", "expected", "warning"),
     [
         (("--steps", "product_view,add_to_card"), [3, 0], "did you mean 'add_to_cart'?"),
         (("--steps", "buy,product_view"), [0, 0], "there are add_to_cart, product_view, remove_from_cart."),
@@ -423,14 +425,14 @@ def test_what_says_nothing_by_itself_is_refused(home: Path, words: tuple[str, ..
     ],
 )
 def test_a_type_that_no_event_has_counts_0_with_a_warning(
-    home: Path, events: Path, words: tuple[str, ...], expected: list[int], warning: str
+    home: Path, events: Path, arguments: tuple[str, ...], expected: list[int], warning: str
 ) -> None:
-    result = ecom("funnel", "--events", events, *words, "--json", home=home)
+    result = ecom("funnel", "--events", events, *arguments, "--json", home=home)
     assert (counts(result), result.err) == (expected, "")
     (sentence,) = result.json["warnings"]
     assert sentence.startswith("No event has the type '")
     assert warning in sentence
-    answer = ecom("funnel", "--events", events, *words, home=home)
+    answer = ecom("funnel", "--events", events, *arguments, home=home)
     assert (answer.exit_code, answer.err) == (0, f"ecom: warning: {sentence}\n")
 
 
@@ -452,18 +454,18 @@ def test_values_that_no_event_has_in_its_properties_are_warned_of(home: Path, tm
     mapping = tmp_path / "own.yaml"
     fields = ("event_id", "event_type", "event_timestamp", "user_id", "product_id")
     mapping.write_text("name: own\nfields: {" + ", ".join(f"{name}: {name}" for name in fields) + "}\n")
-    words = ("funnel", "--events", path, "--mapping", mapping, *STEPS, "--by", "properties.plan", "--json")
+    arguments = ("funnel", "--events", path, "--mapping", mapping, *STEPS, "--by", "properties.plan", "--json")
     path.write_text("\n".join(line.format(*row, "") for row in rows))
     nowhere = (
         "No event has properties, so none has properties.plan; a mapping keeps them with `other_columns: properties`."
     )
-    assert ecom(*words, home=home).json["warnings"] == [nowhere]
+    assert ecom(*arguments, home=home).json["warnings"] == [nowhere]
     mapping.write_text(mapping.read_text() + "other_columns: properties\n")
     path.write_text("\n".join(line.format(*row, ',"plam":"pro"') for row in rows))
     misspelt = "No event has properties.plan; look at the properties of one of them for its name."
-    assert ecom(*words, home=home).json["warnings"] == [misspelt]
+    assert ecom(*arguments, home=home).json["warnings"] == [misspelt]
     path.write_text("\n".join(line.format(*row, ',"plan":"pro"') for row in rows))
-    assert ecom(*words, home=home).json["warnings"] == []
+    assert ecom(*arguments, home=home).json["warnings"] == []
 
 
 @pytest.mark.slow
@@ -481,9 +483,9 @@ def test_of_copies_that_disagree_the_same_one_counts_in_every_question(tmp_path:
     """Copies that arrive together are in order of time, then type where "purchase" comes first, then user."""
     rows = ["v1,ann,page_view,2026-03-02T10:00:00Z,,,s1,,,", "p1,ann,purchase,2026-03-02T10:05:00Z,,,s1,,,", again]
     (tmp_path / "copies.csv").write_text("\n".join([HEADER, *rows]) + "\n")
-    words = ("funnel", "--events", tmp_path / "copies.csv", "--steps", "page_view,purchase", "--json")
+    arguments = ("funnel", "--events", tmp_path / "copies.csv", "--steps", "page_view,purchase", "--json")
     every = ((), ("--who", tmp_path / "who.csv"), ("--to", "2026-03-02"), ("--over", "day"), ("--by", "event_type"))
-    results = [ecom(*words, *more, home=tmp_path / "home").json for more in every]
+    results = [ecom(*arguments, *more, home=tmp_path / "home").json for more in every]
     expected = 1 if "search" in again else 0
     assert [[result["steps"][1]["count"], result["rows"]["rejected"]] for result in results] == [
         [expected, {"duplicate": 1}]

@@ -57,7 +57,7 @@ def numbers(answer: Any) -> Any:
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (STEPS, [4, 2, 2]),
         ((*STEPS, "--per", "properties.org"), [2, 1, 1]),
@@ -71,10 +71,10 @@ def numbers(answer: Any) -> Any:
         (("retention", "--period", "day", "--per", "properties.org"), [[1, 1, 0], [1, 0]]),
     ],
 )
-def test_each_question_has_the_number_of_its_rows(files: Path, words: tuple[str, ...], expected: Any) -> None:
-    command, *options = words
-    given = ("--events", files / "story.ndjson", "--mapping", files / "mine.yaml")
-    result = ecom(command, *given, *options, "--json", home=files / "home")
+def test_each_question_has_the_number_of_its_rows(files: Path, arguments: tuple[str, ...], expected: Any) -> None:
+    command, *options = arguments
+    input_options = ("--events", files / "story.ndjson", "--mapping", files / "mine.yaml")
+    result = ecom(command, *input_options, *options, "--json", home=files / "home")
     assert result.exit_code == 0, result.err
     assert numbers(result.json) == expected
 

@@ -29,9 +29,9 @@ def reports(tmp_path: Path) -> Path:
     return folder
 
 
-def ecom(*words: Any, home: Path, **env: str) -> CommandResult:
+def ecom(*arguments: Any, home: Path, **env: str) -> CommandResult:
     """Run `ecom` where a day needs more than three customers, as it does by default."""
-    return command.ecom(*words, home=home, env={"ECOM_ORDER_CUSTOMERS_OVER": "3", **env})
+    return command.ecom(*arguments, home=home, env={"ECOM_ORDER_CUSTOMERS_OVER": "3", **env})
 
 
 def report(folder: Path, day: str, customers: str) -> Path:
@@ -135,8 +135,8 @@ def test_an_event_of_today_holds_no_sales_back(home: Path, reports: Path, tmp_pa
     report(reports, "2026-03-08", "abcd")
     today = today_in("UTC").isoformat()
     events = page_views(tmp_path / "e.csv", "2026-03-03", today)
-    places = ("--events", events, "--orders", reports)
-    result = ecom("run", "--json", "--select", '+key:"mart/sales"', *places, "--to", today, home=home)
+    sources = ("--events", events, "--orders", reports)
+    result = ecom("run", "--json", "--select", '+key:"mart/sales"', *sources, "--to", today, home=home)
     assert sum(count for _, count in sold(home)) == 20
     days = [day for day, _, _ in held(result)]
     assert today not in days, "a day that is still on owes no report"
@@ -162,8 +162,8 @@ def test_copies_of_a_held_day_leave_the_earlier_copy_in_force(home: Path, report
     corrected = "9,2026-03-02-a,2026-03-01T00:00:00,1,Berlin,a,,,7,Hat,1,99"
     path.write_text(f"{path.read_text()}{corrected}\n")
     ecom(*RUN, "--orders", reports, "--from", BAD, "--to", BAD, home=home)
-    one = f"SELECT {DAY}, revenue_amount::INT FROM mart.sales WHERE uniq_id = '2026-03-02-a'"
-    before = queried(home, one)
+    query = f"SELECT {DAY}, revenue_amount::INT FROM mart.sales WHERE uniq_id = '2026-03-02-a'"
+    before = queried(home, query)
     assert ecom("release", "orders", BAD, home=home).exit_code == 0
-    assert (before, queried(home, one)) == ([("2026-03-02", 10)], [("2026-03-01", 99)])
+    assert (before, queried(home, query)) == ([("2026-03-02", 10)], [("2026-03-01", 99)])
     assert set(SALES_TABLES) <= set(contents(home))

@@ -38,7 +38,7 @@ def test_what_is_there_stays_and_the_name_may_be_any_text(tmp_path: Path, home: 
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (("--currency", "euro"), "--currency 'euro' is wrong: is not an ISO 4217 code"),
         (("--timezone", "Berlin"), "--timezone 'Berlin' is wrong: is not an IANA time zone"),
@@ -46,9 +46,9 @@ def test_what_is_there_stays_and_the_name_may_be_any_text(tmp_path: Path, home: 
     ],
 )
 def test_a_wrong_answer_is_refused_and_nothing_is_written(
-    tmp_path: Path, home: Path, words: tuple[str, ...], message: str
+    tmp_path: Path, home: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    result = ecom("init", *words, home=home, cwd=tmp_path)
+    result = ecom("init", *arguments, home=home, cwd=tmp_path)
     assert result.exit_code == 2
     assert message in result.sentence
     assert not (tmp_path / "ecom.toml").exists()
@@ -92,10 +92,10 @@ def test_version_and_help_are_where_people_look_for_them(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"), [("ecom ma", {"mapping"}), ("ecom mapping ", {"init", "list", "show", "check"})]
+    ("line", "expected"), [("ecom ma", {"mapping"}), ("ecom mapping ", {"init", "list", "show", "check"})]
 )
-def test_a_shell_completes_commands(home: Path, words: str, expected: set[str]) -> None:
-    place = str(len(words.split(" ")) - 1)
-    env = {**os.environ, "_ECOM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": place}
+def test_a_shell_completes_commands(home: Path, line: str, expected: set[str]) -> None:
+    position = str(len(line.split(" ")) - 1)
+    env = {**os.environ, "_ECOM_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": position}
     done = subprocess.run(ECOM, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=60)
     assert set(done.stdout.split()) == expected

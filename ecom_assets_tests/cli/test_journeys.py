@@ -28,11 +28,11 @@ PATH = {
 }
 
 
-def question(home: Path, story: str, *words: str) -> CommandResult:
+def question(home: Path, story: str, *arguments: str) -> CommandResult:
     """Ask about a story."""
     path = home.parent / "story.csv"
     path.write_text(f"{HEADER}\n{story}")
-    return ecom("journeys", "--events", path, *words, home=home)
+    return ecom("journeys", "--events", path, *arguments, home=home)
 
 
 def own_part(answer: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "result"),
+    ("arguments", "result"),
     [
         (
             ("--by", "pagetype"),
@@ -153,8 +153,8 @@ def test_a_file_without_a_clean_event_has_no_sessions(home: Path) -> None:
         (("--top", "0"), "`top` of a journey definition is at least 1, not 0."),
     ],
 )
-def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], result: str) -> None:
-    refused = question(home, STORY, *words)
+def test_what_cannot_be_answered_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], result: str) -> None:
+    refused = question(home, STORY, *arguments)
     assert (refused.exit_code, refused.sentence) == (2, result)
 
 
@@ -171,7 +171,7 @@ def test_a_real_store_s_buyers_mostly_viewed_first(home: Path) -> None:
     path = real_file("rees46_2019_10_01.csv")
     answer = ecom("journeys", "--events", path, "--mapping", "rees46", "--json", home=home).json
     counts = pairs(answer)
-    starts = sum(count for (one, _), count in counts.items() if one == "(start)")
+    starts = sum(count for (from_step, _), count in counts.items() if from_step == "(start)")
     exits = sum(count for (_, other), count in counts.items() if other == "(exit)")
     # Runs of each user in each of their `user_session`s without a silence of more than 30 minutes, counted in plain
     # Python: 200 have a purchase, by 193 buyers, and one of them begins with it.
@@ -237,7 +237,7 @@ def test_sessions_of_some_days_and_of_some_events_are_reported(home: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (("--group", "/a/*"), "Patterns group pages, and steps are by page_type; ask by page, or leave them out."),
         (("--from-step", "(start)"), "Every session has (start); name another step, or leave it out."),
@@ -248,16 +248,18 @@ def test_sessions_of_some_days_and_of_some_events_are_reported(home: Path) -> No
         (("--where", "brand = x"), "The events have no column 'brand'"),
     ],
 )
-def test_choices_that_do_not_go_together_are_refused(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    refused = question(home, STORY, *words)
+def test_choices_that_do_not_go_together_are_refused(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    refused = question(home, STORY, *arguments)
     assert (refused.exit_code, refused.sentence.startswith(sentence)) == (2, True)
 
 
 def test_a_file_says_what_options_say_and_one_of_them_is_enough(home: Path) -> None:
     file = home.parent / "journeys.yaml"
     file.write_text("to_step: product_view\nexclude: [search]\ntop: 2\nwhere: [event_type != refund]\n")
-    words = ("--to-step", "product_view", "--exclude", "search", "--top", "2", "--where", "event_type != refund")
-    by_file, by_options = (question(home, STORY, *one, "--json").json for one in (("--definition", str(file)), words))
+    arguments = ("--to-step", "product_view", "--exclude", "search", "--top", "2", "--where", "event_type != refund")
+    by_file, by_options = (
+        question(home, STORY, *options, "--json").json for options in (("--definition", str(file)), arguments)
+    )
     assert by_file == by_options
     assert [path["path"] for path in by_file["top_paths"]] == [["page_view", "product_view"]]
     result = question(home, STORY, "--definition", str(file), "--top", "1")

@@ -23,10 +23,10 @@ DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 
 def land(folder: Path, day: str, *, rows: int = 4) -> None:
     """Land so many page views of a day."""
-    place = folder / f"received_date={day}"
-    place.mkdir(parents=True, exist_ok=True)
+    partition = folder / f"received_date={day}"
+    partition.mkdir(parents=True, exist_ok=True)
     lines = [f"e-{day}-{n},u{n},page_view,{day}T10:00:00Z,,,s{n},https://shop.example/,," for n in range(rows)]
-    (place / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
+    (partition / "events.csv").write_text("\n".join([HEADER, *lines]) + "\n")
 
 
 def take_away(folder: Path, day: str) -> None:
@@ -41,8 +41,8 @@ def landing(tmp_path: Path) -> Path:
     return tmp_path / "landing"
 
 
-def run(landing: Path, home: Path, *words: str, select: str = STAGED) -> CommandResult:
-    return ecom("run", "--json", "--events", landing, "--select", select, *words, home=home)
+def run(landing: Path, home: Path, *arguments: str, select: str = STAGED) -> CommandResult:
+    return ecom("run", "--json", "--events", landing, "--select", select, *arguments, home=home)
 
 
 def clean_count(result: CommandResult) -> int:
@@ -102,13 +102,13 @@ def land_orders(folder: Path, day: str) -> None:
 def test_a_day_of_orders_that_is_gone_is_kept_and_its_neighbours_go_on(tmp_path: Path, home: Path) -> None:
     for day in DAYS:
         land_orders(tmp_path / "orders", day)
-    words = ("run", "--json", "--orders", tmp_path / "orders", "--select", '+key:"staging/user_order_log"')
-    assert ecom(*words, home=home).json["tables"]["staging.user_order_log"] == 12
+    arguments = ("run", "--json", "--orders", tmp_path / "orders", "--select", '+key:"staging/user_order_log"')
+    assert ecom(*arguments, home=home).json["tables"]["staging.user_order_log"] == 12
     (tmp_path / "orders" / "increment_date=2026-01-02" / "orders.csv").unlink()
-    held = ecom(*words, home=home)
+    held = ecom(*arguments, home=home)
     assert (held.exit_code, held.json["tables"]["staging.user_order_log"]) == (1, 12)
     assert "The source of orders has 0 of the 4 rows that raw.user_order_log has of 2026-01-02" in held.err
-    allowed = ecom(*words, "--from", "2026-01-02", "--to", "2026-01-03", "--allow-withdrawal", home=home)
+    allowed = ecom(*arguments, "--from", "2026-01-02", "--to", "2026-01-03", "--allow-withdrawal", home=home)
     assert allowed.json["tables"]["staging.user_order_log"] == 8
     assert "no_day_lost_its_rows" not in {row["name"] for row in allowed.json["checks"]["failed"]}
 
@@ -118,8 +118,8 @@ def test_a_source_that_begins_months_later_stops_no_run_that_is_cut_at_the_gap(t
     land(tmp_path / "events", "2026-01-01")
     land_orders(tmp_path / "orders", "2025-10-01")
     land_orders(tmp_path / "orders", "2026-01-01")
-    words = ("--orders", tmp_path / "orders", "--events", tmp_path / "events")
-    ran = ecom("run", "--json", *words, "--select", f'{STAGED} or +key:"staging/user_order_log"', home=home)
+    arguments = ("--orders", tmp_path / "orders", "--events", tmp_path / "events")
+    ran = ecom("run", "--json", *arguments, "--select", f'{STAGED} or +key:"staging/user_order_log"', home=home)
     assert ran.exit_code == 0, ran.err
     assert (ran.json["tables"]["staging.events"], ran.json["tables"]["staging.user_order_log"]) == (4, 8)
 
@@ -131,14 +131,14 @@ def test_what_lies_before_a_gap_is_delivered_and_reported_too(landing: Path, hom
     with AmplitudeReceiver(Setup(request_log=tmp_path / "amplitude.requests")) as receiver:
         env = {f"ECOM_{name.upper()}": value for name, value in receiver.settings().items()}
         env["ECOM_AMPLITUDE_MIN_ID_LENGTH"] = "1"
-        words = ("run", "--json", "--events", landing, "--select", select)
-        first = ecom(*words, home=home, env=env)
+        arguments = ("run", "--json", "--events", landing, "--select", select)
+        first = ecom(*arguments, home=home, env=env)
         assert first.exit_code == 0, first.err
         assert first.json["restatements"]["changed"] == 0
         sent = first.json["deliveries"]["amplitude_events"]
         assert (sent["due"], sent["delivered"]) == (3 * 4 + 2, 3 * 4 + 2)
         land(landing, "2026-01-02", rows=5)
-        second = ecom(*words, home=home, env=env)
+        second = ecom(*arguments, home=home, env=env)
         assert (second.json["deliveries"]["amplitude_events"]["due"], second.exit_code) == (3 * 4 + 2 + 1, 0)
     assert second.json["restatements"]["changed"] > 0
     assert second.json["restatements"]["largest"]["day"] == "2026-01-02"
@@ -182,8 +182,8 @@ def test_a_lost_warehouse_is_built_whole_before_it_is_published(landing: Path, h
     whole = {"raw.events": [["2026-01-01", "2026-01-03"]]}
     assert built_on(home) == whole
     loss(home)
-    one = ("--from", "2026-01-03", "--to", "2026-01-03")
-    refused = run(landing, home, *one, select=SERVED)
+    days = ("--from", "2026-01-03", "--to", "2026-01-03")
+    refused = run(landing, home, *days, select=SERVED)
     assert refused.exit_code == 1
     assert "lacks 3 days of what the last publication was built on (2026-01-01 to 2026-01-03)" in refused.err
     assert "`ecom run --from 2026-01-01 --to 2026-01-03`" in refused.err

@@ -31,10 +31,12 @@ ORDERS = """Bestellnummer,Bestelldatum,E-Mail,Artikelnummer,Menge,Einzelpreis,St
 """
 
 
-def proposed(tmp_path: Path, home: Path, name: str, content: str | bytes, *words: str) -> tuple[CommandResult, Path]:
+def proposed(
+    tmp_path: Path, home: Path, name: str, content: str | bytes, *arguments: str
+) -> tuple[CommandResult, Path]:
     file, out = tmp_path / name, tmp_path / "mapping.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return ecom("mapping", "init", file, "--out", out, *words, home=home), out
+    return ecom("mapping", "init", file, "--out", out, *arguments, home=home), out
 
 
 def checked(home: Path, file: Path, mapping: Path) -> list[dict[str, str]]:

@@ -52,17 +52,17 @@ class Tried:
     mapping: dict[str, Any]
     rows: list[dict[str, Any]]
     counts: dict[str, Any]
-    said: str
+    output: str
 
 
-def tried(folder: Path, home: Path, name: str, content: bytes, *words: str) -> Tried:
+def tried(folder: Path, home: Path, name: str, content: bytes, *arguments: str) -> Tried:
     """Write a file, let a mapping be written for it, and read it by that."""
     file, out = folder / name, folder / "mapping.yaml"
     file.write_bytes(content)
-    said = ecom("mapping", "init", file, "--out", out, *words, home=home).out
-    assert "OPEN" not in said, said
+    output = ecom("mapping", "init", file, "--out", out, *arguments, home=home).out
+    assert "OPEN" not in output, output
     read = ecom("mapping", "check", file, "--mapping", out, "--json", home=home).json
-    return Tried(yaml.safe_load(out.read_text()), read["preview"], read["rows"], said)
+    return Tried(yaml.safe_load(out.read_text()), read["preview"], read["rows"], output)
 
 
 def revenue(rows: list[dict[str, Any]]) -> float:
@@ -124,7 +124,7 @@ def test_a_day_and_a_time_in_two_columns_are_one_time(tmp_path: Path, home: Path
 @pytest.mark.slow
 def test_customers_of_an_own_system(tmp_path: Path, home: Path) -> None:
     result = tried(tmp_path, home, "kunden.csv", CUSTOMERS.encode("cp1252"), "--timezone", "Europe/Berlin")
-    assert "ecom run --customers " in result.said
+    assert "ecom run --customers " in result.output
     assert result.rows == [{
         "id": "17", "email": "J@x.example", "first_name": "Jörg", "last_name": "Müller", "city": "Köln",
         "created_at": "24.12.2025",

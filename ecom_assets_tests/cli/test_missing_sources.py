@@ -16,8 +16,8 @@ id,uniq_id,date_time,city_id,city_name,customer_id,first_name,last_name,item_id,
 """
 
 
-def run(home: Path, *words: str | Path) -> CommandResult:
-    result = ecom("run", *words, home=home)
+def run(home: Path, *arguments: str | Path) -> CommandResult:
+    result = ecom("run", *arguments, home=home)
     assert result.exit_code == 0, result.err
     return result
 

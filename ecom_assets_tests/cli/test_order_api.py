@@ -191,8 +191,8 @@ def test_activities_are_events_until_a_clickstream_comes(home: Path, service: Or
     assert queried(home, SESSIONS) == [("2022-11-10", 2), ("2022-11-11", 1)]
 
     (tmp_path / "own.yaml").write_text(own_mapping())
-    said = ("run", *first[2:], "--events-mapping", str(tmp_path / "own.yaml"))
-    named = ecom(*said, home=home, env=env)
+    arguments = ("run", *first[2:], "--events-mapping", str(tmp_path / "own.yaml"))
+    named = ecom(*arguments, home=home, env=env)
     assert "Events are the order report's activities, as action_3, page_view: a mapping of your own" in named.out
     assert (named.exit_code, queried(home, TYPES)) == (0, [("action_3", 1), ("page_view", 2)]), named.err
     night = ecom("run", "--json", "--from", "2022-12-04", "--to", "2022-12-05", home=home, env=env)

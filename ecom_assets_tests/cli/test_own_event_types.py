@@ -35,9 +35,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return actual
 
 
-def ask(folder: Path, command: str, *words: str) -> Any:
+def ask(folder: Path, command: str, *arguments: str) -> Any:
     files = ("--events", folder / "events.csv", "--mapping", folder / "shop.yaml")
-    result = ecom(command, *files, *words, "--json", home=folder / "home")
+    result = ecom(command, *files, *arguments, "--json", home=folder / "home")
     assert result.exit_code == 0, result.err
     return result.json
 
@@ -52,7 +52,7 @@ def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
 
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("command", "arguments"),
     [
         ("funnel", ("--steps", "view,cart", "--where", "event_type in {view}, {cart}")),
         (
@@ -69,9 +69,9 @@ def test_a_trend_counts_what_the_words_of_the_file_name(folder: Path) -> None:
         ("correlation", ("--steps", "view,buy", "--where", "event_type != {cart}")),
     ],
 )
-def test_both_words_ask_the_same(folder: Path, command: str, words: tuple[str, ...]) -> None:
+def test_both_words_ask_the_same(folder: Path, command: str, arguments: tuple[str, ...]) -> None:
     theirs, ours = (
-        ask(folder, command, *(word.format(**names) for word in words))
+        ask(folder, command, *(word.format(**names) for word in arguments))
         for names in (
             {"view": "view", "cart": "cart", "buy": "buy"},
             {"view": "product_view", "cart": "add_to_cart", "buy": "purchase"},
@@ -91,9 +91,9 @@ def test_a_definition_file_and_a_segment_know_them(folder: Path) -> None:
 
 
 def test_only_whole_values_of_event_types_are_translated() -> None:
-    words = {"view": "product_view"}
+    translations = {"view": "product_view"}
     where = parse_where(["event_type contains view", "properties.event_type = view", "event_type in view, 7"])
-    actual = with_event_types(where, lambda one: words.get(one, one)).to_mapping()["all_of"]
+    actual = with_event_types(where, lambda value: translations.get(value, value)).to_mapping()["all_of"]
     assert [row["value"] for row in actual] == ["view", "view", ["product_view", 7]]
 
 
@@ -129,9 +129,9 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask_foreign(home: Path, command: str, *words: str, types: str = "") -> CommandResult:
+def ask_foreign(home: Path, command: str, *arguments: str, types: str = "") -> CommandResult:
     files = ("--events", home.parent / "events.csv", "--mapping", home.parent / "posthog.yaml")
-    result = ecom(command, *files, *words, "--json", home=home, env={"ECOM_EVENT_TYPES": types})
+    result = ecom(command, *files, *arguments, "--json", home=home, env={"ECOM_EVENT_TYPES": types})
     assert result.exit_code == 0, result.err
     return result
 

@@ -16,20 +16,20 @@ from ecom_assets_tests.markdown import ROOT
 EVENTS = str(ROOT / "docs" / "example_events.csv")
 
 
-def answer(home: Path, command: str, *words: str) -> Any:
-    result = ecom(command, "--events", EVENTS, *words, "--json", home=home)
+def answer(home: Path, command: str, *arguments: str) -> Any:
+    result = ecom(command, "--events", EVENTS, *arguments, "--json", home=home)
     assert result.exit_code == 0, result.err
     return result.json
 
 
-def credit(home: Path, *words: str) -> dict[str, float]:
-    return {channel["channel"]: channel["credit"] for channel in answer(home, "attribution", *words)["channels"]}
+def credit(home: Path, *arguments: str) -> dict[str, float]:
+    return {channel["channel"]: channel["credit"] for channel in answer(home, "attribution", *arguments)["channels"]}
 
 
 @pytest.mark.slow
 def test_sessions_end_where_the_tool_ends_them(home: Path) -> None:
-    def sessions(*words: str) -> int:
-        return int(answer(home, "sessions", *words)["sessions"])
+    def sessions(*arguments: str) -> int:
+        return int(answer(home, "sessions", *arguments)["sessions"])
 
     actual = {tool: sessions("--preset", tool) for tool in TOOLS if tool != "clickhouse"}
     # Mixpanel splits Hana's at midnight; PostHog's ids hold Anna's and Ivan's together over silences.
@@ -40,8 +40,8 @@ def test_sessions_end_where_the_tool_ends_them(home: Path) -> None:
 
 @pytest.mark.slow
 def test_kim_and_cara_come_back_as_each_tool_counts(home: Path) -> None:
-    def returned(day: str, *words: str) -> list[int]:
-        actual = answer(home, "retention", *words, "--from", day, "--to", day)["cohorts"]
+    def returned(day: str, *arguments: str) -> list[int]:
+        actual = answer(home, "retention", *arguments, "--from", day, "--to", day)["cohorts"]
         return list(actual[0]["returned"][:3])
 
     # Kim is back after 23 hours and 40 minutes: on the next day, and within her first 24 hours.
@@ -59,17 +59,17 @@ def test_kim_and_cara_come_back_as_each_tool_counts(home: Path) -> None:
 @pytest.mark.slow
 def test_weeks_begin_on_sunday_in_posthog_and_clickhouse(home: Path) -> None:
     for tool, first in (("posthog", "2026-03-01"), ("clickhouse", "2026-03-01"), ("mixpanel", "2026-02-23")):
-        words = ("--preset", tool, "--period", "week")
-        assert answer(home, "retention", *words)["cohorts"][0]["cohort"] == first
-        assert answer(home, "trend", "--series", "purchase", *words)["periods"][0] == first
-        monday = answer(home, "trend", "--series", "purchase", *words, "--week-start", "monday")
+        arguments = ("--preset", tool, "--period", "week")
+        assert answer(home, "retention", *arguments)["cohorts"][0]["cohort"] == first
+        assert answer(home, "trend", "--series", "purchase", *arguments)["periods"][0] == first
+        monday = answer(home, "trend", "--series", "purchase", *arguments, "--week-start", "monday")
         assert monday["periods"][0] == "2026-02-23"
 
 
 @pytest.mark.slow
 def test_a_trend_has_as_many_values_as_the_tool_shows(home: Path) -> None:
-    def limit(*words: str) -> int:
-        return int(answer(home, "trend", "--by", "event_type", *words)["definition"]["limit"])
+    def limit(*arguments: str) -> int:
+        return int(answer(home, "trend", "--by", "event_type", *arguments)["definition"]["limit"])
 
     assert [limit(), limit("--preset", "posthog"), limit("--preset", "posthog", "--limit", "10")] == [10, 25, 10]
 
@@ -112,8 +112,8 @@ def test_a_definition_file_names_a_preset_and_what_it_says_itself_wins(home: Pat
     )
     used = [answer(home, name, "--definition", str(tmp_path / f))["definition"] for f in ("plain.json", "own.json")]
     assert [row["week_start"] for row in used] == ["sunday", "friday"]
-    words = ("--definition", tmp_path / "plain.json", "--preset", "ga4")
-    twice = ecom(name, "--events", EVENTS, *words, home=home)
+    arguments = ("--definition", tmp_path / "plain.json", "--preset", "ga4")
+    twice = ecom(name, "--events", EVENTS, *arguments, home=home)
     assert twice.sentence == "--definition says what --preset would; leave one of them out."
 
 

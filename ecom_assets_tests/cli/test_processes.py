@@ -46,7 +46,7 @@ def test_a_run_warns_of_nothing(home: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("status",),
         ("sessions", "--events", "own.csv"),
@@ -56,9 +56,9 @@ def test_a_run_warns_of_nothing(home: Path) -> None:
         ("--help",),
     ],
 )
-def test_other_commands_warn_of_nothing(home: Path, events: Path, words: tuple[str, ...]) -> None:
+def test_other_commands_warn_of_nothing(home: Path, events: Path, arguments: tuple[str, ...]) -> None:
     assert events.exists()
-    result = ecom_process(*words, home=home)
+    result = ecom_process(*arguments, home=home)
     assert (result.exit_code, result.err) == (0, "")
     assert result.out
 

@@ -28,8 +28,10 @@ def events(tmp_path: Path) -> Path:
     return page_views(tmp_path / "events.csv", "2026-03-01", "2026-03-02")
 
 
-def run(home: Path, events: Path, postgres: str, *words: str) -> CommandResult:
-    return ecom("run", "--events", events, *(words or FEW_PUBLISHED), home=home, env={"ECOM_POSTGRES_URL": postgres})
+def run(home: Path, events: Path, postgres: str, *arguments: str) -> CommandResult:
+    return ecom(
+        "run", "--events", events, *(arguments or FEW_PUBLISHED), home=home, env={"ECOM_POSTGRES_URL": postgres}
+    )
 
 
 def publications(postgres_url: str) -> list[tuple[int, int]]:

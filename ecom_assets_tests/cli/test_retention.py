@@ -131,8 +131,8 @@ def test_a_type_that_no_event_has_counts_nobody_with_a_warning(home: Path) -> No
         0,
         "Nobody began with refund, so there is no cohort.\nRows: 5 read, all counted\n",
     )
-    there = "there are page_view, purchase, search."
-    assert result.err == f"ecom: warning: No event has the type 'refund', so it counts 0; {there}\n"
+    known_types = "there are page_view, purchase, search."
+    assert result.err == f"ecom: warning: No event has the type 'refund', so it counts 0; {known_types}\n"
     actual = ask(home, "--return", "purchas", "--json").json
     assert reported(actual) == {"2026-03-02": [0, 0, 0], "2026-03-09": [0, 0]}
     assert actual["warnings"] == ["No event has the type 'purchas', so it counts 0; did you mean 'purchase'?"]

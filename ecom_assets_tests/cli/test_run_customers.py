@@ -71,10 +71,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     records = [person | {"id": key} for person, key in zip(people(1, 2, 3, 4), IDS, strict=True)]
     records += [{**records[0], "city": "Bonn", "updated_at": "2025-01-01T00:00:00Z"}, {"id": None}, {"id": " "}]
     with CustomerService(records) as api:
-        words = ("run", "--json", "--events", folder / "events.csv", "--orders", folder / "orders.csv")
+        arguments = ("run", "--json", "--events", folder / "events.csv", "--orders", folder / "orders.csv")
         env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
         days = ("--from", str(YESTERDAY), "--to", str(TODAY))
-        result = ecom(*words, *days, "--select", TABLES, home=folder / "home", env=env)
+        result = ecom(*arguments, *days, "--select", TABLES, home=folder / "home", env=env)
     return Shop(folder / "home", result)
 
 
@@ -100,8 +100,8 @@ def test_customers_whom_the_api_counts_and_does_not_list_are_warned_of(tmp_path:
     events = page_views(tmp_path / "own.csv", str(TODAY))
     with Boasting(people(1, 2, 3, 4)) as api:
         env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
-        words = ("run", "--events", events, "--select", '+key:"staging/customers"')
-        result = ecom(*words, home=tmp_path / "home", env=env)
+        arguments = ("run", "--events", events, "--select", '+key:"staging/customers"')
+        result = ecom(*arguments, home=tmp_path / "home", env=env)
     assert result.exit_code == 0, result.err
     assert "WARNING raw/customers: All 5 passes over the customer API's pages found the same 4 customers" in result.out
 
@@ -132,8 +132,8 @@ def test_reqres_scores_a_hundred_and_its_numbers_stay_numbers(tmp_path: Path) ->
     home, events = tmp_path / "home", page_views(tmp_path / "own.csv", str(TODAY))
     with LayoutService(layouts.reqres, twelve()) as api:
         env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users", "ECOM_CUSTOMER_API_MAPPING": "reqres"}
-        words = ("run", "--events", events, "--select", '+key:"export/customers_json"')
-        result = ecom(*words, home=home, env=env)
+        arguments = ("run", "--events", events, "--select", '+key:"export/customers_json"')
+        result = ecom(*arguments, home=home, env=env)
     assert result.exit_code == 0, result.err
     assert "  quality bands  high 12, medium 0, low 0\n" in result.out
     assert "  mean score     100.00; missing or invalid: nothing\n" in result.out
@@ -178,8 +178,8 @@ def test_the_native_mapping_says_that_an_api_lacks_fields_and_what_to_do(tmp_pat
     events = page_views(tmp_path / "own.csv", str(TODAY))
     with LayoutService(layouts.reqres, twelve()) as api:
         env = {"ECOM_CUSTOMER_API_URL": f"{api.url}/api/users"}
-        words = ("run", "--events", events, "--select", '+key:"staging/customers"')
-        result = ecom(*words, home=tmp_path / "home", env=env)
+        arguments = ("run", "--events", events, "--select", '+key:"staging/customers"')
+        result = ecom(*arguments, home=tmp_path / "home", env=env)
     # Of the eight fields five are missing: 100 - 5 x 10.
     assert (
         "  mean score     50.00; missing or invalid: city 12, country 12, created_at 12, last_login_at 12, "

@@ -117,9 +117,9 @@ def test_weeks_of_the_real_report_are_by_item_as_it_has_no_category(real_home: P
 @pytest.mark.xdist_group("cli_real_orders")
 def test_a_second_run_of_any_day_changes_no_row(real_home: Path) -> None:
     before = contents(real_home)
-    places = ("--orders", real_file("user_order_log.csv"), "--orders", real_file("user_order_log_inc.csv"))
+    sources = ("--orders", real_file("user_order_log.csv"), "--orders", real_file("user_order_log_inc.csv"))
     for first, last in (("2022-11-16", "2022-11-16"), ("2022-11-09", "2022-12-05")):
-        assert ecom("run", "--json", *places, "--from", first, "--to", last, home=real_home).exit_code == 0
+        assert ecom("run", "--json", *sources, "--from", first, "--to", last, home=real_home).exit_code == 0
         assert contents(real_home) == before
 
 
@@ -127,8 +127,8 @@ def test_a_second_run_of_any_day_changes_no_row(real_home: Path) -> None:
 def test_online_retail_gives_the_totals_of_its_readme(tmp_path: Path) -> None:
     home = tmp_path / "home"
     file = real_file("online_retail_2010_2011.parquet")
-    words = ("run", "--json", "--orders", file, "--orders-mapping", "online_retail", *FEW_SALES)
-    result = ecom(*words, home=home)
+    arguments = ("run", "--json", "--orders", file, "--orders-mapping", "online_retail", *FEW_SALES)
+    result = ecom(*arguments, home=home)
     assert result.exit_code == 0, result.err
     sales = result.json["sales"]
     assert (sales["customers"], sales["shipped_amount"]) == (4_338, "8887208.89")
@@ -144,13 +144,13 @@ def test_online_retail_gives_the_totals_of_its_readme(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_summary_says_that_weeks_are_by_item_until_a_catalogue_names_categories(home: Path, tmp_path: Path) -> None:
-    words = ("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"))
-    plain = ecom(*words, home=home)
+    arguments = ("run", "--orders", orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"))
+    plain = ecom(*arguments, home=home)
     assert "  no order line has a category: in mart.customer_retention the item stands for it; a catalogue" in plain.out
     categories = "SELECT DISTINCT item_category FROM mart.customer_retention ORDER BY 1"
     assert queried(home, categories) == [("(all)",), ("7",)]
     (tmp_path / "catalogue.csv").write_text("product_id,stock,category\n7,5,hats\n")
-    named = ecom(*words, home=home, env={"ECOM_CATALOGUE": str(tmp_path / "catalogue.csv")})
+    named = ecom(*arguments, home=home, env={"ECOM_CATALOGUE": str(tmp_path / "catalogue.csv")})
     assert (queried(home, categories), "the item stands" in named.out) == ([("(all)",), ("hats",)], False)
 
 
@@ -237,15 +237,15 @@ def test_own_orders_clear_the_sandbox_and_the_sandbox_is_refused_after_them(home
 @pytest.mark.slow
 def test_a_report_of_three_customers_holds_everything_back_and_four_do_not(home: Path, tmp_path: Path) -> None:
     env = {"ECOM_ORDER_CUSTOMERS_OVER": "3"}
-    words = ("run", "--json", *FEW_SALES, "--orders")
-    few = ecom(*words, orders_csv(tmp_path / "o.csv", "2026-01-02", "abc"), home=home, env=env)
+    arguments = ("run", "--json", *FEW_SALES, "--orders")
+    few = ecom(*arguments, orders_csv(tmp_path / "o.csv", "2026-01-02", "abc"), home=home, env=env)
     assert few.exit_code == 1
     [failed] = few.json["checks"]["failed"]
     assert (failed["table"], failed["name"]) == ("raw/user_order_log", "report_has_enough_customers")
     assert (failed["observed"], failed["limit"]) == (3, 3)
     assert rows_by_table(few)["raw.user_order_log"] == 3
     assert rows_by_table(few)["staging.user_order_log"] == 0
-    enough = ecom(*words, orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home, env=env)
+    enough = ecom(*arguments, orders_csv(tmp_path / "o.csv", "2026-01-02", "abcd"), home=home, env=env)
     assert enough.exit_code == 0
     assert rows_by_table(enough)["mart.sales"] == 4
 
@@ -269,10 +269,10 @@ def test_an_empty_report_is_refused_before_anything_runs(home: Path, tmp_path: P
 def test_a_report_that_comes_again_corrected_replaces_the_one_before(home: Path, tmp_path: Path) -> None:
     report = tmp_path / "reports" / "increment_date=2026-01-02" / "user_order_log_inc.csv"
     orders_csv(report, "2026-01-02", "abcd")
-    words = ("run", "--json", *FEW_SALES, "--orders", tmp_path / "reports")
-    assert ecom(*words, home=home).json["sales"]["revenue_amount"] == "40.00"
+    arguments = ("run", "--json", *FEW_SALES, "--orders", tmp_path / "reports")
+    assert ecom(*arguments, home=home).json["sales"]["revenue_amount"] == "40.00"
     orders_csv(report, "2026-01-02", "abcde", amount="7")
-    assert ecom(*words, home=home).json["sales"]["revenue_amount"] == "35.00"
+    assert ecom(*arguments, home=home).json["sales"]["revenue_amount"] == "35.00"
 
 
 @pytest.mark.slow

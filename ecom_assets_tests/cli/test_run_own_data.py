@@ -30,8 +30,8 @@ def test_rees46_gives_the_counts_of_its_readme(home: Path) -> None:
 
 @pytest.mark.slow
 def test_otto_gives_its_862_events(home: Path) -> None:
-    words = ("run", "--json", "--events", real_file("otto_sessions.jsonl"), "--events-mapping", "otto")
-    result = ecom(*words, *FEW_TABLES, home=home)
+    arguments = ("run", "--json", "--events", real_file("otto_sessions.jsonl"), "--events-mapping", "otto")
+    result = ecom(*arguments, *FEW_TABLES, home=home)
     assert result.exit_code == 0, result.err
     assert result.json["tables"]["raw.events"] == 862
     assert result.json["sessions"]["events"] == 862 - result.json["duplicates"]
@@ -41,12 +41,12 @@ def test_otto_gives_its_862_events(home: Path) -> None:
 @pytest.mark.slow
 def test_only_the_days_asked_for_are_materialized(home: Path, tmp_path: Path) -> None:
     events = page_views(tmp_path / "own.csv", "2026-01-01", "2026-01-02", "2026-01-03")
-    words = ("run", "--json", "--events", events, *FEW_TABLES)
-    result = ecom(*words, "--from", "2026-01-02", "--to", "2026-01-02", home=home)
+    arguments = ("run", "--json", "--events", events, *FEW_TABLES)
+    result = ecom(*arguments, "--from", "2026-01-02", "--to", "2026-01-02", home=home)
     assert result.exit_code == 0
     assert result.json["days"] == {"from": "2026-01-02", "to": "2026-01-02"}
     assert result.json["tables"]["staging.events"] == 1
-    rest = ecom(*words, "--from", "2026-01-03", home=home)
+    rest = ecom(*arguments, "--from", "2026-01-03", home=home)
     assert rest.json["days"] == {"from": "2026-01-03", "to": "2026-01-03"}
     assert rest.json["tables"]["staging.events"] == 2
 
@@ -87,7 +87,7 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, t
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (("--from", "2026-01-02", "--to", "2026-01-01"), "--from 2026-01-02 is after --to 2026-01-01; swap them."),
         (("--from", "2009-11-30"), "2009-11-30 is before the first partition; set ECOM_FIRST_DAY=2009-11-30 or"),
@@ -98,8 +98,10 @@ def test_one_row_from_a_clock_that_was_never_set_keeps_nothing_out(home: Path, t
         (("--from", "2026-02-30"), "--from '2026-02-30' is not a date; use YYYY-MM-DD, such as 2026-01-31."),
     ],
 )
-def test_impossible_days_are_refused_at_once(home: Path, tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("run", "--events", page_views(tmp_path / "own.csv", "2026-01-01"), *words, *FEW_TABLES, home=home)
+def test_impossible_days_are_refused_at_once(
+    home: Path, tmp_path: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    result = ecom("run", "--events", page_views(tmp_path / "own.csv", "2026-01-01"), *arguments, *FEW_TABLES, home=home)
     assert result.exit_code == 2
     assert result.sentence.startswith(sentence)
     assert not home.exists()
@@ -160,11 +162,11 @@ def test_own_customers_are_fetched_for_today_only(home: Path, tmp_path: Path) ->
     events = page_views(tmp_path / "own.csv", yesterday)
     with CustomerService(people(*range(1, 7))) as api:
         env = {"ECOM_CUSTOMER_API_URL": api.api_url, "ECOM_CUSTOMER_API_KEY": api.key}
-        words = ("run", "--events", events, "--select", '+key:"staging/customers"')
-        result = ecom(*words, home=home, env=env)
+        arguments = ("run", "--events", events, "--select", '+key:"staging/customers"')
+        result = ecom(*arguments, home=home, env=env)
         assert f"Customers are fetched for today, {today}, only; to fetch them add --to {today}." in result.err
         assert (result.exit_code, _rows(home)["staging.customers"]) == (0, 0)
-        result = ecom(*words, "--from", yesterday, "--to", str(today), home=home, env=env)
+        result = ecom(*arguments, "--from", yesterday, "--to", str(today), home=home, env=env)
     assert result.exit_code == 0
     assert f"Customers at the end of {today}: 6\n  tiers          basic 6, premium 0, enterprise 0" in result.out
 

@@ -1,4 +1,4 @@
-"""`ecom run` with nothing given: the sandbox shop, whose truth is known. One run serves the whole module."""
+"""`ecom run` without options: the sandbox shop, whose true numbers are known. One run serves the whole module."""
 
 import shutil
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ def check_count(settings: Settings) -> int:
 
 @dataclass(frozen=True)
 class Shop:
-    """A home with a small shop, the truth about it, and what the run said."""
+    """A home with a small shop, its true numbers, and the output of the run."""
 
     home: Path
     truth: dict[str, Any]
@@ -167,11 +167,11 @@ def test_orders_and_revenue_are_those_that_were_planted(shop: Shop) -> None:
 def test_orders_and_events_differ_for_the_causes_that_were_planted(shop: Shop) -> None:
     actual, planted = shop.summary["reconciliation"], shop.truth["order_event_differences"]
     counts = {cause: count for cause, count in planted["by_cause"].items() if count}
-    assert {cause: one["count"] for cause, one in actual["causes"].items()} == counts
+    assert {cause: amounts["count"] for cause, amounts in actual["causes"].items()} == counts
     assert counts, "a shop without a difference proves nothing"
     days = planted["by_date"].values()
-    for cause, one in actual["causes"].items():
-        assert Decimal(one["amount"]) == sum((Decimal(day.get(cause, "0")) for day in days), Decimal(0))
+    for cause, amounts in actual["causes"].items():
+        assert Decimal(amounts["amount"]) == sum((Decimal(day.get(cause, "0")) for day in days), Decimal(0))
     assert Decimal(actual["difference_amount"]) == sum(Decimal(cause["amount"]) for cause in actual["causes"].values())
 
 
@@ -218,7 +218,7 @@ def test_customers_are_those_that_the_shop_has_with_the_flaws_that_were_planted(
     actual, tables = shop.summary["customers"], shop.summary["tables"]
     assert (actual["count"], actual["as_of"]) == (planted["customers"], "2026-01-03")
     assert tables["staging.customers"] == planted["customers"]
-    # Two pages, each of which the API spoils by a copy and a record that is none, and one by a conflicting copy.
+    # Two pages: the API adds a copy and an invalid record to each, and a conflicting copy to one of them.
     assert tables["raw.customers"] == planted["records"] + 5
     assert tables["staging.quarantined_customers"] == 2
     assert {sum(actual[name].values()) for name in ("tiers", "segments", "quality_bands")} == {planted["customers"]}
@@ -247,8 +247,8 @@ def test_running_again_changes_no_number_and_prints_the_same(shop: Shop, tmp_pat
     assert f"Checks: {check_count(Settings(home=home)) - 1} passed, 0 failed" in again.out
     assert f"Tables in duckdb://{home}/warehouse.duckdb" in again.out
     assert again.err.splitlines()[0].startswith("Nothing was given: this is the sandbox shop.")
-    told = [line for line in again.err.splitlines()[1:] if not line.startswith("ecom: warning: mart/shared_ids")]
-    assert sorted(line.split()[0] for line in told) == sorted([*TABLES, *SENT])
+    lines = [line for line in again.err.splitlines()[1:] if not line.startswith("ecom: warning: mart/shared_ids")]
+    assert sorted(line.split()[0] for line in lines) == sorted([*TABLES, *SENT])
 
 
 def test_status_shows_rows_newest_day_last_run_and_failing_checks(shop: Shop) -> None:

@@ -70,13 +70,13 @@ class Shop:
 
     def run(self, home: Path, *sources: str, only: str = "") -> CommandResult:
         """Run over some sources, and require that all is well; `only` selects tables."""
-        words = [word for name in ("events", "orders") if name in sources for word in (f"--{name}", f"{name}.csv")]
+        arguments = [word for name in ("events", "orders") if name in sources for word in (f"--{name}", f"{name}.csv")]
         env = {"ECOM_CATALOGUE": str(self.folder / "stock.csv")} if "stock" in sources else {}
         if "customers" in sources:
             env |= {"ECOM_CUSTOMER_API_URL": self.api.api_url, "ECOM_CUSTOMER_API_KEY": self.api.key}
         days = ("--from", str(DAYS[0]), "--to", str(TODAY)) if {"customers", "stock"} & {*sources} else ()
         chosen = ("--select", only) if only else ()
-        result = ecom("run", "--json", *words, *days, *chosen, home=home, cwd=self.folder, env=env)
+        result = ecom("run", "--json", *arguments, *days, *chosen, home=home, cwd=self.folder, env=env)
         assert result.exit_code == 0, result.err
         return result
 
@@ -132,7 +132,10 @@ def test_sales_stay_those_of_orders_when_only_events_are_run(shop: Shop) -> None
 def test_two_runs_with_one_source_each_leave_what_one_run_with_both_leaves(shop: Shop, first: str, second: str) -> None:
     together = "+".join(sorted((first, second)))
     # A catalogue alone is nothing to run over.
-    runs = [f"{one}+{other}" if one == "stock" else one for one, other in ((first, second), (second, first))]
+    runs = [
+        f"{source}+{following}" if source == "stock" else source
+        for source, following in ((first, second), (second, first))
+    ]
     separate, both = shop.after(*runs), shop.after(together)
     assert {name for name in both if separate[name] != both[name]} == set()
     assert any(both[f"mart.{name}"] for name in ("sales", "sessions", "customer_profiles"))

@@ -27,9 +27,9 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ("sandbox", "up", "--json", "--faults", *FREE_PORTS)
+    arguments = ("sandbox", "up", "--json", "--faults", *FREE_PORTS)
     with subprocess.Popen(
-        [*ECOM, *words], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*ECOM, *arguments], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())

@@ -118,8 +118,8 @@ def test_sessions_of_some_days_and_of_some_events(home: Path, events: Path) -> N
         events.read_text() + "c1,cid,search,2026-01-02T23:55:00Z,,,s3,,,\nc2,cid,search,2026-01-03T00:05:00Z,,,s3,,,\n"
     )
     counts = {
-        words: ecom("sessions", "--events", events, *words, "--json", home=home).json["sessions"]
-        for words in (
+        arguments: ecom("sessions", "--events", events, *arguments, "--json", home=home).json["sessions"]
+        for arguments in (
             (), ("--to", "2026-01-01"), ("--from", "2026-01-03"), ("--last", "2d"), ("--where", "event_type = search"),
             ("--from", "2026-01-03", "--timezone", "Europe/Berlin"),
         )
@@ -147,10 +147,10 @@ c2,cid,purchase,2026-01-04T11:00:00Z,,,,https://shop.example/,,30
 """
 
 
-def ask(home: Path, command: str, *words: str) -> Any:
+def ask(home: Path, command: str, *arguments: str) -> Any:
     story = home.parent / "rules.csv"
     story.write_text(f"{HEADER}\n{RULES_STORY}")
-    result = ecom(command, "--events", story, *words, "--json", home=home)
+    result = ecom(command, "--events", story, *arguments, "--json", home=home)
     assert result.exit_code == 0, result.err
     return result.json
 
@@ -168,12 +168,12 @@ def ask(home: Path, command: str, *words: str) -> Any:
     ],
 )
 def test_each_rule_gives_its_sessions_in_each_question(home: Path, rule: str, sessions: int, funnel: list[int]) -> None:
-    words = ("--session-rule", rule)
-    totals = ask(home, "sessions", *words)
+    arguments = ("--session-rule", rule)
+    totals = ask(home, "sessions", *arguments)
     assert (totals["sessions"], totals["visitors"], totals["events"]) == (sessions, 3, 8)
-    steps = ask(home, "funnel", "--steps", "page_view,purchase", "--per", "session", *words)["steps"]
+    steps = ask(home, "funnel", "--steps", "page_view,purchase", "--per", "session", *arguments)["steps"]
     assert [step["count"] for step in steps] == funnel
-    journeys = ask(home, "journeys", *words)
+    journeys = ask(home, "journeys", *arguments)
     assert (journeys["sessions"], journeys["definition"]["session_rule"]) == (sessions, rule)
     paths = {tuple(path["path"]): path["sessions"] for path in journeys["top_paths"]}
     assert paths.get(("page_view", "purchase"), 0) == funnel[1]
@@ -205,11 +205,11 @@ def test_customers_of_purchase_events_say_by_which_rule(home: Path, command: str
 @pytest.mark.slow
 def test_a_real_shop_s_own_sessions_are_counted_as_the_shop_cut_them(home: Path) -> None:
     # Its README: 5,066 session ids, one of which two users share.
-    words = ("--mapping", "rees46", "--session-rule", "source", "--json")
+    arguments = ("--mapping", "rees46", "--session-rule", "source", "--json")
     path = real_file("rees46_2019_10_01.csv")
     steps = ("--steps", "view,cart,purchase", "--per", "session", "--within", "1d")
-    result = ecom("funnel", "--events", path, *steps, *words, home=home).json
+    result = ecom("funnel", "--events", path, *steps, *arguments, home=home).json
     assert [step["count"] for step in result["steps"]] == [5066, 118, 65]
     assert result["rows"] == {"read": 17_434, "counted": 17_429, "rejected": {"duplicate": 5}}
-    sessions = ecom("sessions", "--events", path, *words, home=home).json
+    sessions = ecom("sessions", "--events", path, *arguments, home=home).json
     assert (sessions["sessions"], sessions["visitors"]) == (5066, 4504)

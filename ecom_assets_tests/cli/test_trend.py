@@ -21,8 +21,8 @@ c2,cid,purchase,2026-03-05T10:00:00Z,,,s5,https://shop.example/,,10.00
 pytestmark = pytest.mark.usefixtures("events")
 
 
-def ask(home: Path, *words: str) -> CommandResult:
-    result = ecom("trend", "--events", home.parent / "story.csv", *words, home=home)
+def ask(home: Path, *arguments: str) -> CommandResult:
+    result = ecom("trend", "--events", home.parent / "story.csv", *arguments, home=home)
     (warning,) = result.err.splitlines()
     assert (result.exit_code, warning.partition(",")[0]) == (0, "ecom: warning: 1 of 6 rows (17%) are not counted")
     return result
@@ -90,8 +90,8 @@ def test_one_line_is_drawn_as_bars_and_several_as_columns(home: Path) -> None:
         "2026-03-05* 1  ███████████████",
         "Rows: 6 read, 5 counted; not counted: missing_identity 1",
     ]
-    words = ("--series", "purchase", "--series", "*", "--formula", "A / B", "--from", "2026-03-04")
-    assert ask(home, *words).out.splitlines()[1:4] == [
+    arguments = ("--series", "purchase", "--series", "*", "--formula", "A / B", "--from", "2026-03-04")
+    assert ask(home, *arguments).out.splitlines()[1:4] == [
         "            A / B  purchase  any event",
         "2026-03-04      0         0          1",
         "2026-03-05*     1         1          1",
@@ -100,8 +100,8 @@ def test_one_line_is_drawn_as_bars_and_several_as_columns(home: Path) -> None:
 
 @pytest.mark.slow
 def test_conditions_days_and_breakdowns_go_together(home: Path) -> None:
-    words = ("--where", "page_url contains /sale or cart_amount > 20", "--by", "event_type", "--json")
-    actual = ask(home, *words).json["series"]
+    arguments = ("--where", "page_url contains /sale or cart_amount > 20", "--by", "event_type", "--json")
+    actual = ask(home, *arguments).json["series"]
     assert {row["breakdown"]: row["values"] for row in actual} == {"page_view": [0, 0, 1, 0], "purchase": [1, 0, 0, 0]}
 
 
@@ -186,7 +186,7 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (("--last", "3m"), "--last '3m' is not understood; write d (days) or w (weeks), such as 30d."),
         (
@@ -205,15 +205,15 @@ def test_a_definition_says_all_of_it(home: Path) -> None:
         (("--series", "purchase:sum"), "The measure sum of a trend needs a column, as in sum(cart_amount)."),
     ],
 )
-def test_an_impossible_question_is_refused_in_a_sentence(home: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("trend", "--events", home.parent / "story.csv", *words, home=home)
+def test_an_impossible_question_is_refused_in_a_sentence(home: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    result = ecom("trend", "--events", home.parent / "story.csv", *arguments, home=home)
     assert (result.exit_code, result.sentence) == (2, sentence)
 
 
 @pytest.mark.slow
 def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> None:
     """Of the lines 17,055 are views, four of which stand there twice; 193 users made the 214 purchases."""
-    words = (
+    arguments = (
         "--mapping",
         "rees46",
         "--series",
@@ -224,7 +224,7 @@ def test_a_real_shop_s_first_day_is_what_a_count_by_hand_gives(home: Path) -> No
         "purchase",
         "--json",
     )
-    result = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home).json["series"]
+    result = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *arguments, home=home).json["series"]
     assert [row["values"] for row in result] == [[17_051], [193], [214]]
 
 
@@ -242,44 +242,44 @@ def test_a_number_that_is_text_in_csv_is_warned_of_and_counted_once_it_is_mapped
     texts, numbers = tmp_path / "texts.yaml", tmp_path / "numbers.yaml"
     texts.write_text(f"{fields}}}\nother_columns: properties\n")
     numbers.write_text(f"{fields}, properties: {{expression: \"json_object('fee', fee::DOUBLE)\"}}}}\n")
-    words = ("trend", "--json", "--events", tmp_path / "own.csv", "--series", "buy:sum(properties.fee)")
-    as_text = ecom(*words, "--mapping", texts, home=home).json
+    arguments = ("trend", "--json", "--events", tmp_path / "own.csv", "--series", "buy:sum(properties.fee)")
+    as_text = ecom(*arguments, "--mapping", texts, home=home).json
     assert as_text["series"][0]["total"] == 0
     assert as_text["warnings"][0].startswith("properties.fee holds text, never a number, so nothing of it is added up")
-    as_number = ecom(*words, "--mapping", numbers, home=home).json
+    as_number = ecom(*arguments, "--mapping", numbers, home=home).json
     assert (as_number["series"][0]["total"], as_number["warnings"]) == (6.5, [])
-    (absent,) = ecom(*words, "--where", "properties.fees > 1", "--mapping", numbers, home=home).json["warnings"]
+    (absent,) = ecom(*arguments, "--where", "properties.fees > 1", "--mapping", numbers, home=home).json["warnings"]
     assert absent == "No event has properties.fees; look at the properties of one of them for its name."
     for words_of in (
         ("--by", "event_type", "--by", "properties.fees"),
         ("--kind", "lifecycle", "--where", "properties.fees > 1"),
         ("--kind", "stickiness", "--where", "properties.fees != 1"),
     ):
-        assert ecom(*words[:-1], "buy", "--mapping", numbers, *words_of, home=home).json["warnings"] == [absent]
+        assert ecom(*arguments[:-1], "buy", "--mapping", numbers, *words_of, home=home).json["warnings"] == [absent]
 
 
 def test_an_unknown_zone_or_column_and_files_without_events_are_refused_by_name(home: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.csv"
     own.write_text(HEADER + "\ne-1,ann,page_view,2026-01-01T10:00:00Z,,,,,,\n")
-    words = ("trend", "--events", own)
-    refused = ecom(*words, "--timezone", "Mars/Olympus", home=home).sentence
+    arguments = ("trend", "--events", own)
+    refused = ecom(*arguments, "--timezone", "Mars/Olympus", home=home).sentence
     assert refused == (
         "--timezone 'Mars/Olympus' is wrong: is not an IANA time zone, such as Europe/Berlin; "
         "correct it or leave it out."
     )
-    refused = ecom(*words, "--series", "purchase:sum(nonsense)", home=home).sentence
+    refused = ecom(*arguments, "--series", "purchase:sum(nonsense)", home=home).sentence
     assert refused.startswith(
         "The events have no column 'nonsense'; known: event_id, event_at, event_date, visitor_id,"
     )
     own.write_text(HEADER + "\ne-1,,page_view,2026-01-01T10:00:00Z,,,,,,\n")
-    assert "Rows: 1 read, 0 counted; not counted: missing_identity 1" in ecom(*words, home=home).err
+    assert "Rows: 1 read, 0 counted; not counted: missing_identity 1" in ecom(*arguments, home=home).err
 
 
 def test_a_day_that_is_not_over_is_said_to_be_provisional(home: Path, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     file = tmp_path / "today.csv"
     file.write_text(f"{HEADER}\na1,ann,page_view,{now:%Y-%m-%dT%H:%M:%SZ},,,s1,https://shop.example/,,\n")
-    said = ecom("trend", "--events", file, "--series", "page_view", home=home)
-    assert f"{now.date()} is not over: its numbers are provisional, and grow." in said.out.splitlines()
+    result = ecom("trend", "--events", file, "--series", "page_view", home=home)
+    assert f"{now.date()} is not over: its numbers are provisional, and grow." in result.out.splitlines()
     before = ecom("trend", "--events", home.parent / "story.csv", "--series", "page_view", home=home)
     assert "provisional" not in before.out

@@ -38,14 +38,14 @@ def held(home: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def words(home: Path) -> tuple[str | Path, ...]:
+def arguments(home: Path) -> tuple[str | Path, ...]:
     return ("run", "--events", home.parent / "clicks.csv", "--select", UNTIL_DUE)
 
 
 @pytest.mark.slow
 def test_a_run_waits_for_the_other_process_and_says_for_whom(home: Path) -> None:
     with held(home) as other:
-        program = [*ECOM, *map(str, words(home))]
+        program = [*ECOM, *map(str, arguments(home))]
         env = environment(home)
         with subprocess.Popen(program, env=env, cwd=home.parent, stderr=subprocess.PIPE, text=True) as run:
             assert run.stderr is not None
@@ -79,7 +79,7 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
         "finally:\n"
         "    platform_run.other.kill()\n"
     )
-    program = [sys.executable, "-c", snatch, *map(str, words(home))]
+    program = [sys.executable, "-c", snatch, *map(str, arguments(home))]
     env = environment(home, {"ECOM_WAREHOUSE_PATIENCE_S": "1"})
     done = subprocess.run(program, env=env, cwd=home.parent, capture_output=True, text=True, check=False, timeout=240)
     answer = [line for line in done.stderr.splitlines() if "is in use by process" in line and "waiting" not in line]
@@ -93,8 +93,8 @@ def test_a_run_that_loses_the_warehouse_before_its_first_step_says_who_has_it(ho
 def test_two_runs_at_once_both_do_their_work(home: Path) -> None:
     started = [
         subprocess.Popen(
-            [*ECOM, *map(str, words(home))], env=environment(home), cwd=home.parent, stderr=subprocess.PIPE, text=True,
-            stdout=subprocess.DEVNULL,
+            [*ECOM, *map(str, arguments(home))], env=environment(home), cwd=home.parent, stderr=subprocess.PIPE,
+            text=True, stdout=subprocess.DEVNULL,
         )
         for _ in range(2)
     ]  # fmt: skip

@@ -85,8 +85,8 @@ def test_segments_have_the_shape_for_scripts_and_rows_that_add_up(home: Path, tm
 @pytest.mark.slow
 def test_files_of_a_row_per_customer_and_words_for_people(home: Path, tmp_path: Path, cdnow_file: Path) -> None:
     out = tmp_path / "value.csv"
-    words = ("--as-of", "1997-09-30", "--horizon-days", "273", "--months", "1", "--discount-rate", "0")
-    result = ecom("value", "--orders", cdnow_file, *words, "--out", out, home=home)
+    arguments = ("--as-of", "1997-09-30", "--horizon-days", "273", "--months", "1", "--discount-rate", "0")
+    result = ecom("value", "--orders", cdnow_file, *arguments, "--out", out, home=home)
     assert result.exit_code == 0, result.err
     assert "2,357 customers at the end of 1997-09-30, 946 of whom came again" in result.out
     assert "BG/NBD       r 0.242595, alpha 4.4136, a 0.792922, b 2.42591" in result.out
@@ -133,7 +133,7 @@ def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         ((), "needs either events or orders; give one of --events PATH and --orders PATH."),
         (("--orders", "nowhere.csv", "--events", "e.csv"), "needs either events or orders"),
@@ -147,10 +147,10 @@ def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path
     ],
 )
 def test_an_impossible_question_is_refused_in_a_sentence(
-    home: Path, tmp_path: Path, command: str, words: tuple[str, ...], sentence: str
+    home: Path, tmp_path: Path, command: str, arguments: tuple[str, ...], sentence: str
 ) -> None:
     orders_csv(tmp_path / "o.csv", [("ann", date(2026, 1, 1), "10")])
-    result = ecom(command, *words, home=home)
+    result = ecom(command, *arguments, home=home)
     assert result.exit_code in {1, 2}
     assert sentence in result.sentence
     assert result.out == ""

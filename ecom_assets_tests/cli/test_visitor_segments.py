@@ -31,8 +31,8 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def ask(home: Path, *words: str | Path, env: dict[str, str] | None = None) -> CommandResult:
-    return ecom("trend", "--events", home.parent / "story.csv", *COUNTS, *words, home=home, env=env)
+def ask(home: Path, *arguments: str | Path, env: dict[str, str] | None = None) -> CommandResult:
+    return ecom("trend", "--events", home.parent / "story.csv", *COUNTS, *arguments, home=home, env=env)
 
 
 def values(result: CommandResult) -> list[list[float]]:
@@ -113,8 +113,10 @@ def test_what_is_no_segment_is_refused_in_a_sentence(home: Path, segment: str, t
 
 @pytest.mark.slow
 def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
-    words = ("--variant", "event_type", "--control", "page_view", "--multiple", "first", "--goal", "purchase", "--json")
-    story = ("experiment", "--events", home.parent / "story.csv", *words)
+    arguments = (
+        "--variant", "event_type", "--control", "page_view", "--multiple", "first", "--goal", "purchase", "--json",
+    )  # fmt: skip
+    story = ("experiment", "--events", home.parent / "story.csv", *arguments)
     counts = [
         [variant["unit_count"] for variant in ecom(*story, *more, home=home).json["variants"]]
         for more in ((), ("--segment", home.parent / "one.yaml"))
@@ -125,11 +127,11 @@ def test_experiments_are_asked_of_a_segment_too(home: Path) -> None:
 @pytest.mark.slow
 def test_funnels_are_asked_of_a_segment_too(home: Path) -> None:
     """Of Ann and Bob, who viewed, only Ann bought; without the segment the quick way answers, with it the other."""
-    words = ("funnel", "--events", home.parent / "story.csv", "--steps", "page_view,purchase", "--json")
-    both, loyal = (ecom(*words, *more, home=home).json for more in ((), ("--segment", home.parent / "one.yaml")))
+    arguments = ("funnel", "--events", home.parent / "story.csv", "--steps", "page_view,purchase", "--json")
+    both, loyal = (ecom(*arguments, *more, home=home).json for more in ((), ("--segment", home.parent / "one.yaml")))
     assert [[step["count"] for step in row["steps"]] for row in (both, loyal)] == [[2, 1], [1, 1]]
     assert ("segment" in both["definition"], loyal["definition"]["segment"]["name"]) == (False, "loyal")
-    early = ecom(*words, "--segment", home.parent / "one.yaml", "--to", "2026-03-03", home=home).json
+    early = ecom(*arguments, "--segment", home.parent / "one.yaml", "--to", "2026-03-03", home=home).json
     assert [step["count"] for step in early["steps"]] == [0, 0], "on the 3rd Ann had bought once only"
 
 
@@ -137,11 +139,11 @@ def test_funnels_are_asked_of_a_segment_too(home: Path) -> None:
 def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
     """Bob came on the 2nd only; the data go on to the 5th, which may still grow."""
     (home.parent / "bob.yaml").write_text("bob: {did: purchase, at_most: 0}\n")
-    words = ("retention", "--events", home.parent / "story.csv", "--period", "day", "--json")
-    (cohort,) = ecom(*words, "--segment", home.parent / "bob.yaml", home=home).json["cohorts"]
+    arguments = ("retention", "--events", home.parent / "story.csv", "--period", "day", "--json")
+    (cohort,) = ecom(*arguments, "--segment", home.parent / "bob.yaml", home=home).json["cohorts"]
     assert (cohort["cohort"], cohort["size"], cohort["returned"][:3]) == ("2026-03-02", 1, [1, 0, 0])
     assert cohort["complete"][:3] == [True, True, True]
-    everybody = ecom(*words, home=home).json["cohorts"]
+    everybody = ecom(*arguments, home=home).json["cohorts"]
     assert [row["size"] for row in everybody] == [2, 1]
     orders = home.parent / "orders.csv"
     orders.write_text(f"{ORDER_HEADER}\n1,o1,2026-03-02T12:00:00Z,1,Ulm,ann,A,B,i1,Hat,1,20,shipped\n")
@@ -154,20 +156,20 @@ def test_retention_of_a_segment_reaches_as_far_as_the_data(home: Path) -> None:
 def test_a_real_shop_s_frequent_buyers_are_what_a_count_by_hand_gives(home: Path) -> None:
     """19 users bought at least twice in that morning, 40 times in all."""
     (home.parent / "buyers.yaml").write_text("buyers: {did: purchase, at_least: 2, within: 1d}\n")
-    words = ("--mapping", "rees46", "--segment", home.parent / "buyers.yaml", *COUNTS)
-    result = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *words, home=home)
+    arguments = ("--mapping", "rees46", "--segment", home.parent / "buyers.yaml", *COUNTS)
+    result = ecom("trend", "--events", real_file("rees46_2019_10_01.csv"), *arguments, home=home)
     assert values(result) == [[19], [40]]
 
 
 @pytest.mark.slow
 def test_sessions_journeys_and_attribution_are_asked_of_a_segment_too(home: Path) -> None:
     """Of all three, Ann alone bought twice: in two sessions, of which the first began with a page."""
-    story, one = ("--events", home.parent / "story.csv", "--json"), ("--segment", home.parent / "one.yaml")
+    story, segment = ("--events", home.parent / "story.csv", "--json"), ("--segment", home.parent / "one.yaml")
     sessions, journeys, attribution = (
-        ecom(command, *story, *one, home=home).json for command in ("sessions", "journeys", "attribution")
+        ecom(command, *story, *segment, home=home).json for command in ("sessions", "journeys", "attribution")
     )
     assert (sessions["visitors"], sessions["sessions"]) == (1, 3), "the purchase at noon is a session of its own"
     assert (journeys["sessions"], journeys["converted_sessions"]) == (3, 2)
     assert attribution["conversions"] == 2
     assert {row["definition"]["segment"]["name"] for row in (sessions, journeys, attribution)} == {"loyal"}
-    assert ecom("sessions", *story, *one, "--to", "2026-03-03", home=home).json["sessions"] == 0, "nobody yet"
+    assert ecom("sessions", *story, *segment, "--to", "2026-03-03", home=home).json["sessions"] == 0, "nobody yet"

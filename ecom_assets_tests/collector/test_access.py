@@ -196,8 +196,8 @@ def test_a_file_that_is_no_database_of_countries_is_refused(tmp_path: Path) -> N
 
 
 def test_a_key_with_its_sites_is_made_and_listed(tmp_path: Path) -> None:
-    words = ("api-key", "create", "--name", "shop", "--scope", "collect", "--origin", f"{SHOP}/", "--json")
-    made = ecom(*words, home=tmp_path).json
+    arguments = ("api-key", "create", "--name", "shop", "--scope", "collect", "--origin", f"{SHOP}/", "--json")
+    made = ecom(*arguments, home=tmp_path).json
     assert made["origins"] == [SHOP]
     assert SHOP in ecom("api-key", "list", home=tmp_path).out
     wrong = ecom("api-key", "create", "--name", "x", "--origin", "shop.example", home=tmp_path)

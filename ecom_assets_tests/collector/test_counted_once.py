@@ -24,8 +24,8 @@ def client(tmp_path: Path) -> Iterator[CollectClient]:
         yield client
 
 
-def trend(client: CollectClient, tmp_path: Path, *words: str) -> Answer:
-    answer = ecom("trend", "--events", client.folder, *words, "--json", home=tmp_path / "home")
+def trend(client: CollectClient, tmp_path: Path, *arguments: str) -> Answer:
+    answer = ecom("trend", "--events", client.folder, *arguments, "--json", home=tmp_path / "home")
     result: Answer = answer.json
     return result
 
@@ -65,8 +65,8 @@ def test_amounts_of_two_currencies_are_not_added_up(client: CollectClient, tmp_p
     assert [entry["reason"] for entry in refused["refused"]] == ["wrong_currency"]
     assert sorted(row["currency"] for row in client.wait_for(2)) == ["EUR", "USD"]
     asked = ("trend", "--events", client.folder, "--series", "purchase:sum(cart_amount)", "--json")
-    said = ecom(*asked, home=tmp_path / "home")
-    assert "EUR 10.00 in 1 events; USD 20.00 in 1 events, which cannot be added up" in said.sentence
+    result = ecom(*asked, home=tmp_path / "home")
+    assert "EUR 10.00 in 1 events; USD 20.00 in 1 events, which cannot be added up" in result.sentence
     with pytest.raises(SourceError, match="The last minutes have amounts in EUR and USD, which cannot be added up"):
         real_time(Settings(home=tmp_path, events=str(client.folder)), datetime.now(UTC))
     (tmp_path / "rates.csv").write_text("date,currency,rate\n2026-01-01,USD,0.9\n")

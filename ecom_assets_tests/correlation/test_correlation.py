@@ -97,8 +97,8 @@ def crowd(kinds: dict[tuple[str, bool, bool], int]) -> list[Act]:
     """Return visitors by device, whether they search, and whether they buy."""
     acts = []
     for number, ((device, searches, buys), size) in enumerate(kinds.items()):
-        for one in range(size):
-            who = f"v{number}-{one}"
+        for index in range(size):
+            who = f"v{number}-{index}"
             acts.append(Act(f"{who}-1", who, "page_view", at("02 10:00"), device))
             acts += [Act(f"{who}-2", who, "search", at("02 10:10"))] if searches else []
             acts += [Act(f"{who}-3", who, "purchase", at("02 10:20"))] if buys else []
@@ -156,7 +156,7 @@ def by_definition(acts: list[Act]) -> tuple[tuple[int, int], dict[tuple[str | No
     """Return how many converted and how many did not, and the counts of each event type and device."""
     totals, actual = [0, 0], dict[tuple[str | None, str], list[int]]()
     for who in {act.visitor_id for act in acts}:
-        own = sorted((act for act in acts if act.visitor_id == who), key=lambda one: (one.event_at, one.event_id))
+        own = sorted((act for act in acts if act.visitor_id == who), key=lambda act: (act.event_at, act.event_id))
         starts = [row for row in own if row.event_type == "page_view"]
         if not starts:
             continue
@@ -264,7 +264,7 @@ def test_a_definition_reads_what_it_writes() -> None:
 def test_the_example_of_bland_and_altman_is_reproduced() -> None:
     """Of 561 children with eczema 141 have hay fever too, of 14,453 without it 928: 4.89, from 4.00 to 5.99."""
     actual = odds_ratio((141, 420), (928, 13_525), 0.95)
-    assert [f"{one:.2f}" for one in (actual.value, actual.low, actual.high)] == ["4.89", "4.00", "5.99"]
+    assert [f"{value:.2f}" for value in (actual.value, actual.low, actual.high)] == ["4.89", "4.00", "5.99"]
     assert actual.is_enough
 
 
@@ -284,9 +284,9 @@ def test_the_ratio_is_scipy_s(having: tuple[int, int], lacking: tuple[int, int],
 @examples(40)
 @given(having=COUNTS, lacking=COUNTS)
 def test_lacking_it_is_the_opposite_of_having_it(having: tuple[int, int], lacking: tuple[int, int]) -> None:
-    one, other = odds_ratio(having, lacking, 0.95), odds_ratio(lacking, having, 0.95)
-    assert math.isclose(one.value * other.value, 1)
-    assert math.isclose(one.low * other.high, 1)
+    odds, opposite_odds = odds_ratio(having, lacking, 0.95), odds_ratio(lacking, having, 0.95)
+    assert math.isclose(odds.value * opposite_odds.value, 1)
+    assert math.isclose(odds.low * opposite_odds.high, 1)
 
 
 def test_an_empty_cell_has_half_a_visitor() -> None:

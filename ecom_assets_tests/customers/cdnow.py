@@ -41,6 +41,6 @@ def _path() -> Path:
     return Path(str(actual.locate()))
 
 
-def _purchase(words: list[str]) -> Purchase:
-    _, customer_id, day, _, amount = words
+def _purchase(fields: list[str]) -> Purchase:
+    _, customer_id, day, _, amount = fields
     return Purchase(customer_id, date.fromisoformat(f"{day[:4]}-{day[4:6]}-{day[6:]}"), Decimal(amount))

@@ -64,8 +64,8 @@ def each_of(shop: Platform, *changes: dict[str, Any]) -> list[Row]:
 @contextmanager
 def shop_with(*, events: str = "", orders: str = "") -> Iterator[Platform]:
     """A shop that gave a customer API and these sources, in each of which somebody else is, and no others."""
-    place = "http://shop.example"
-    shop = Platform(Settings(home=Path("never written"), customer_api_url=place, events=events, orders=orders))
+    address = "http://shop.example"
+    shop = Platform(Settings(home=Path("never written"), customer_api_url=address, events=events, orders=orders))
     try:
         if events:
             visits(shop, (at("09:00", DAY_ONE), {}), who="someone else")

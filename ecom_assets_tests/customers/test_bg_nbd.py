@@ -19,21 +19,21 @@ PUBLISHED = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426)
 """Fader, Hardie and Lee 2005, table 2; its log-likelihood is -9582.4."""
 
 
-def one(number: float) -> Floats:
+def array_of(number: float) -> Floats:
     return np.array([float(number)])
 
 
 def story(orders: int, first_to_last: float, observed: float) -> Histories:
-    return Histories(one(orders), one(first_to_last), one(observed), one(1))
+    return Histories(array_of(orders), array_of(first_to_last), array_of(observed), array_of(1))
 
 
 def alive(model: BgNbd, orders: int, first_to_last: float, observed: float) -> float:
-    return float(model.alive_probability(one(orders), one(first_to_last), one(observed))[0])
+    return float(model.alive_probability(array_of(orders), array_of(first_to_last), array_of(observed))[0])
 
 
 def expected(model: BgNbd, orders: int, first_to_last: float, observed: float, ahead: float) -> float:
     chance = alive(model, orders, first_to_last, observed)
-    return chance * float(model.expected_if_alive(one(orders), one(observed), ahead)[0])
+    return chance * float(model.expected_if_alive(array_of(orders), array_of(observed), ahead)[0])
 
 
 def cdnow_histories() -> Histories:
@@ -118,8 +118,8 @@ def test_closed_forms_are_the_integrals(model: BgNbd, orders: int, first_to_last
 def test_slopes_are_those_that_steps_to_either_side_measure() -> None:
     answer = cdnow_histories()
     values = [0.4, 3.0, 0.6, 1.5]
-    for place, slope in enumerate(BgNbd(*values).slope(answer)):
-        step = np.eye(4)[place] * 1e-5
+    for parameter, slope in enumerate(BgNbd(*values).slope(answer)):
+        step = np.eye(4)[parameter] * 1e-5
         higher, lower = (BgNbd(*(values + sign * step)).log_likelihood(answer) for sign in (1, -1))
         assert slope == pytest.approx((higher - lower) / 2e-5, rel=1e-6)
 
@@ -178,9 +178,9 @@ def test_farther_ahead_more_orders(model: BgNbd, answer: tuple[int, float, float
 @pytest.mark.parametrize("a", [0.5, 1.0, 1 + 1e-9])
 @pytest.mark.parametrize("b", [0.5, 0.0999999])
 def test_where_the_formula_divides_nothing_by_nothing_it_goes_on_smoothly(a: float, b: float) -> None:
-    here = expected(BgNbd(0.7, 4.0, a, b), 0, 0.0, 10.0, 13)
+    value = expected(BgNbd(0.7, 4.0, a, b), 0, 0.0, 10.0, 13)
     beside = expected(BgNbd(0.7, 4.0, a + 1e-4, b + 1e-4), 0, 0.0, 10.0, 13)
-    assert here == pytest.approx(beside, rel=1e-3)
+    assert value == pytest.approx(beside, rel=1e-3)
 
 
 # Histories

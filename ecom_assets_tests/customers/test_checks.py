@@ -53,14 +53,14 @@ DAMAGE = {
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[OrderPlatform]:
-    one = OrderPlatform()
-    one.receive(ROWS, DAYS)
-    one.run(
+    platform = OrderPlatform()
+    platform.receive(ROWS, DAYS)
+    platform.run(
         DAYS, only=("changed_order_days", "held_order_days", "duplicate_orders", "user_order_log", "customer", "sales")
     )
-    fill(one)
-    yield one
-    one.close()
+    fill(platform)
+    yield platform
+    platform.close()
 
 
 @pytest.fixture

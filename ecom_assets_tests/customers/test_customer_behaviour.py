@@ -47,14 +47,14 @@ def test_a_move_begins_a_version_and_a_sign_in_does_not(shop: Platform) -> None:
         signed_in = {"last_login_at": f"{moment}T08:00:00Z", "updated_at": f"{moment}T09:00:00Z"}
         shop.receive_customers([PERFECT | {"city": city} | signed_in], moment)
     shop.run(Days.from_dates(days))
-    one, two, three, five = days
+    day_1, day_2, day_3, day_5 = days
     # On the day after the third nobody asked: Rome held until the day before the fourth fetch.
     assert spans(shop) == [
-        ("Berlin", one, three, False, two, two),
-        ("Rome", three, five, False, five - timedelta(days=1), three),
-        ("Berlin", five, None, True, five, five),
+        ("Berlin", day_1, day_3, False, day_2, day_2),
+        ("Rome", day_3, day_5, False, day_5 - timedelta(days=1), day_3),
+        ("Berlin", day_5, None, True, day_5, day_5),
     ]
-    assert [row["last_login_at"].date() for row in shop.rows(Customers)] == [two, three, five]
+    assert [row["last_login_at"].date() for row in shop.rows(Customers)] == [day_2, day_3, day_5]
 
 
 def test_who_is_missing_in_a_fetch_keeps_their_version_and_is_described_of_the_newest_day(shop: Platform) -> None:
@@ -233,7 +233,7 @@ def test_thresholds_the_wrong_way_round_are_refused() -> None:
     ],
 )
 def test_first_touches_give_channels(page: str | None, referrer: str | None, agent: str | None, channel: str) -> None:
-    result = acquisition_channel(*(ibis.literal(one, "string") for one in (page, referrer, agent)))
+    result = acquisition_channel(*(ibis.literal(text, "string") for text in (page, referrer, agent)))
     assert computed(result) == channel
 
 

@@ -54,16 +54,16 @@ def test_closed_forms_are_the_integrals(orders: float, amount: float) -> None:
 
     whole = quad(reported, 0, 20, epsabs=0, epsrel=1e-10, limit=500)[0]
     value = quad(lambda rate: reported(rate) * PUBLISHED.p / rate, 0, 20, epsabs=0, epsrel=1e-10, limit=500)[0]
-    one = (np.array([orders]), np.array([amount]))
-    assert PUBLISHED.log_likelihood(*one) == pytest.approx(np.log(whole), abs=1e-6)
-    assert PUBLISHED.expected_value(*one)[0] == pytest.approx(value / whole, rel=1e-6)
+    customer = (np.array([orders]), np.array([amount]))
+    assert PUBLISHED.log_likelihood(*customer) == pytest.approx(np.log(whole), abs=1e-6)
+    assert PUBLISHED.expected_value(*customer)[0] == pytest.approx(value / whole, rel=1e-6)
 
 
 def test_slopes_are_those_that_steps_to_either_side_measure() -> None:
-    orders, amount = (one[:50] for one in (np.arange(1.0, 99.0), np.arange(9.0, 107.0) ** 1.1))
+    orders, amount = (numbers[:50] for numbers in (np.arange(1.0, 99.0), np.arange(9.0, 107.0) ** 1.1))
     values = [2.0, 3.0, 12.0]
-    for place, slope in enumerate(GammaGamma(*values).slope(orders, amount)):
-        step = np.eye(3)[place] * 1e-5
+    for parameter, slope in enumerate(GammaGamma(*values).slope(orders, amount)):
+        step = np.eye(3)[parameter] * 1e-5
         higher, lower = (GammaGamma(*(values + sign * step)).log_likelihood(orders, amount) for sign in (1, -1))
         assert slope == pytest.approx((higher - lower) / 2e-5, rel=1e-5)
 
@@ -73,9 +73,9 @@ def test_slopes_are_those_that_steps_to_either_side_measure() -> None:
 def test_neither_the_order_of_customers_nor_the_currency_matters(dice: object, currency: float) -> None:
     orders, amount = of_cdnow()
     fitted = fit_gamma_gamma(orders, amount)
-    place = np.arange(len(orders)).tolist()
-    dice.shuffle(place)  # type: ignore[attr-defined]  # a random.Random, which Hypothesis draws
-    again = fit_gamma_gamma(orders[place], amount[place])
+    permutation = np.arange(len(orders)).tolist()
+    dice.shuffle(permutation)  # type: ignore[attr-defined]  # a random.Random, which Hypothesis draws
+    again = fit_gamma_gamma(orders[permutation], amount[permutation])
     assert again == fitted
     other = fit_gamma_gamma(orders, amount * currency)
     assert isinstance(fitted, ModelFit)

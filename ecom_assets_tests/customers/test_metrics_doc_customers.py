@@ -26,9 +26,9 @@ from ecom_assets_tests.test_metrics_doc import DAYS, PAGE, as_shown, rows_of, ru
 
 @pytest.fixture
 def platform() -> Iterator[Platform]:
-    one = Platform()
-    yield one
-    one.close()
+    shop_platform = Platform()
+    yield shop_platform
+    shop_platform.close()
 
 
 def described(platform: Platform) -> list[Line]:
@@ -65,14 +65,17 @@ def test_versions_begin_and_end_as_the_page_says(platform: Platform) -> None:
 
 def test_the_thresholds_of_the_page_are_those_of_the_settings() -> None:
     text = " ".join(section(PAGE, "Fields of a customer").text.split())
-    one = Settings()
-    assert f"`ECOM_CUSTOMER_ACTIVE_DAYS` ({one.customer_active_days})" in text
-    assert f"from {one.engagement_high_sessions} sessions **and** {one.engagement_high_s} engaged seconds" in text
-    assert f"`medium` from {one.engagement_medium_sessions} and {one.engagement_medium_s}, else `low`" in text
-    assert f"`high` from {one.engagement_high_score:g} of 100 points (`ECOM_ENGAGEMENT_HIGH_SCORE`)" in text
-    assert f"`medium` from {one.engagement_medium_score:g} (`ECOM_ENGAGEMENT_MEDIUM_SCORE`)" in text
-    assert f"`premium` from {one.tier_premium_amount} (`ECOM_TIER_PREMIUM_AMOUNT`)" in text
-    assert f"`enterprise` from {one.tier_enterprise_amount} (`ECOM_TIER_ENTERPRISE_AMOUNT`)" in text
+    settings = Settings()
+    assert f"`ECOM_CUSTOMER_ACTIVE_DAYS` ({settings.customer_active_days})" in text
+    assert (
+        f"from {settings.engagement_high_sessions} sessions **and** {settings.engagement_high_s} engaged seconds"
+        in text
+    )
+    assert f"`medium` from {settings.engagement_medium_sessions} and {settings.engagement_medium_s}, else `low`" in text
+    assert f"`high` from {settings.engagement_high_score:g} of 100 points (`ECOM_ENGAGEMENT_HIGH_SCORE`)" in text
+    assert f"`medium` from {settings.engagement_medium_score:g} (`ECOM_ENGAGEMENT_MEDIUM_SCORE`)" in text
+    assert f"`premium` from {settings.tier_premium_amount} (`ECOM_TIER_PREMIUM_AMOUNT`)" in text
+    assert f"`enterprise` from {settings.tier_enterprise_amount} (`ECOM_TIER_ENTERPRISE_AMOUNT`)" in text
 
 
 FIRST = date(2026, 1, 1)
@@ -145,7 +148,7 @@ def test_customers_are_worth_what_the_page_says() -> None:
 
 
 def test_what_is_published_is_on_the_page_and_comes_out() -> None:
-    published, here = tables("Value of customers")[2]
+    published, recomputed = tables("Value of customers")[2]
     bought = cdnow.calibration()
     first = min(purchase.day for purchase in bought)
     orders: list[Ordered] = [
@@ -158,7 +161,7 @@ def test_what_is_published_is_on_the_page_and_comes_out() -> None:
     actual = {name: f"{getattr(model, name):.3f}" for name in ("r", "alpha", "a", "b")}
     actual |= {"log-likelihood": f"{fitted.orders.log_likelihood:.1f}"}
     actual |= {name: f"{getattr(values, name):.2f}" for name in ("p", "q", "v")}
-    assert actual == {name: here[name] for name in actual} == {name: published[name] for name in actual}
+    assert actual == {name: recomputed[name] for name in actual} == {name: published[name] for name in actual}
 
 
 def test_every_reason_and_default_is_on_the_page() -> None:

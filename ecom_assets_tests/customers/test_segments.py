@@ -135,21 +135,21 @@ def reference(orders: list[Ordered], rule: str) -> dict[str, tuple[int, ...]]:
     """Score customers in plain Python, with fractions."""
     facts: dict[str, tuple[date, int, Decimal]] = {}
     for who in {who for who, _, amount in orders if int(amount) > 0}:
-        own = [(DAY_ONE + timedelta(days=day), Decimal(amount)) for one, day, amount in orders if one == who]
+        own = [(DAY_ONE + timedelta(days=day), Decimal(amount)) for customer, day, amount in orders if customer == who]
         bought = [day for day, amount in own if amount > 0]
         facts[who] = (max(bought), len(bought), sum((amount for _, amount in own), Decimal(0)))
     n = len(facts)
     actual = {}
     for who, mine in facts.items():
         points = []
-        for place in range(3):
-            values: list[Any] = [other[place] for other in facts.values()]
-            below = sum(value < mine[place] for value in values)
-            not_above = sum(value <= mine[place] for value in values)
+        for column in range(3):
+            values: list[Any] = [other[column] for other in facts.values()]
+            lower_count = sum(value < mine[column] for value in values)
+            not_higher_count = sum(value <= mine[column] for value in values)
             if rule == "percent_rank":
-                points.append(min(5, int(5 * Fraction(below, n - 1)) + 1) if n > 1 else 1)
+                points.append(min(5, int(5 * Fraction(lower_count, n - 1)) + 1) if n > 1 else 1)
             else:
-                points.append(-int(-5 * Fraction(not_above, n) // 1))
+                points.append(-int(-5 * Fraction(not_higher_count, n) // 1))
         actual[who] = tuple(points)
     return actual
 

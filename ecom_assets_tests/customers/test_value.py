@@ -124,9 +124,9 @@ def test_cdnow_through_the_tables_comes_out_as_published() -> None:
     assert [round(parameter, 2) for parameter in (values.p, values.q, values.v)] == [6.25, 3.74, 15.44]
     # The note states a correlation of 0.11 between how often and how much, and takes that for none.
     assert value_correlation(reported) == pytest.approx(0.11, abs=0.01)
-    place = list(range(reported.num_rows))
-    random.Random(3).shuffle(place)  # noqa: S311 (an order, no secret)
-    assert ValueModels.fit(reported.take(place)) == fitted
+    permutation = list(range(reported.num_rows))
+    random.Random(3).shuffle(permutation)  # noqa: S311 (an order, no secret)
+    assert ValueModels.fit(reported.take(permutation)) == fitted
 
 
 # Data that are not enough

@@ -18,9 +18,9 @@ class Node:
     def all(self, tag: str, **attributes: str) -> list["Node"]:
         """Return the elements below with a tag, without those of templates; `class_` names one of its classes."""
         wanted = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
-        here = [self] if self.tag == tag and all(self._has(*item) for item in wanted.items()) else []
+        own = [self] if self.tag == tag and all(self._has(*item) for item in wanted.items()) else []
         inside = () if self.tag == "template" else self.children
-        return here + [node for child in inside for node in child.all(tag, **attributes)]
+        return own + [node for child in inside for node in child.all(tag, **attributes)]
 
     def one(self, tag: str, **attributes: str) -> "Node":
         """Return the first of them."""

@@ -60,13 +60,13 @@ def test_a_route_that_asks_questions_is_known(
     client: Client, settings: Settings, begun: list[SnapshotReading], path: str
 ) -> None:
     app = build_dashboard_app(settings)
-    known = AdHocQuestions(app, app.state.ad_hoc, settings)
+    middleware = AdHocQuestions(app, app.state.ad_hoc, settings)
     if path in QUESTIONS:
         requests.post(client.address + path, json=QUESTIONS[path], timeout=60)
     else:
         client.get(path)
     plain = path.partition("?")[0]
-    is_asked = known.is_question("POST" if path in QUESTIONS else "GET", plain)
+    is_asked = middleware.is_question("POST" if path in QUESTIONS else "GET", plain)
     assert bool(begun) == (is_asked or plain in READ_LINKS)
 
 

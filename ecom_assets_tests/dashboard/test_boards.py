@@ -52,7 +52,7 @@ class Desk:
             f"{self.client.address}/dashboard/{action}", {"token": token, **fields}, timeout=60, allow_redirects=False
         )
 
-    def said(self, action: str, **fields: str) -> str:
+    def message_after(self, action: str, **fields: str) -> str:
         """Send a form, and return what the next page says of it."""
         assert self.send(action, **fields).status_code == 303
         return self.page("boards").one("p", role="status").text
@@ -78,20 +78,20 @@ def desk(client_of_boards: tuple[Client, Settings]) -> Desk:
 
 
 def test_a_question_is_saved_from_its_builder_and_opened_again(desk: Desk) -> None:
-    said = desk.send("boards/save-question", kind="funnel", form=f"{STEPS}&within=3d", name="Who buys")
-    assert said.headers["location"] == f"/dashboard/funnel?{STEPS}&within=3d&saved=who-buys&saved_version=1"
+    response = desk.send("boards/save-question", kind="funnel", form=f"{STEPS}&within=3d", name="Who buys")
+    assert response.headers["location"] == f"/dashboard/funnel?{STEPS}&within=3d&saved=who-buys&saved_version=1"
     saved = desk.store.get(SavedQuestion, "who-buys")
     steps = [{"event_type": "product_view"}, {"event_type": "purchase"}]
     assert saved.item.definition == {"steps": steps, "within": "3d"}
     (link,) = [
-        one for one in desk.page("boards").all("a") if one.text == "Who buys" and "funnel" in one.attributes["href"]
+        link for link in desk.page("boards").all("a") if link.text == "Who buys" and "funnel" in link.attributes["href"]
     ]
     again = desk.page(link.attributes["href"].removeprefix("/dashboard/")).one("form", class_="save-form")
     assert again.all("input", name="version")[0].attributes["value"] == "1"
     later = {"kind": "funnel", "saved": "who-buys", "version": "1", "name": "Who buys"}
     desk.send("boards/save-question", form=f"{STEPS}&within=2d", **later)
     assert desk.store.get(SavedQuestion, "who-buys").number == 2
-    assert "Nothing was saved: somebody on this machine changed it" in desk.said(
+    assert "Nothing was saved: somebody on this machine changed it" in desk.message_after(
         "boards/save-question", form=f"{STEPS}&within=1d", **later
     )
 
@@ -128,7 +128,7 @@ def test_each_value_of_a_saved_funnel_s_breakdown_leads_to_an_alert_about_it(des
     asked = f"funnel?{STEPS}&by=channel"
     assert "Tell me" not in desk.page(asked).text
     desk.send("boards/save-question", kind="funnel", form=asked.partition("?")[2], name="Who buys")
-    links = [one for one in desk.page(f"{asked}&saved=who-buys&saved_version=1").all("a") if one.text == "Tell me"]
+    links = [link for link in desk.page(f"{asked}&saved=who-buys&saved_version=1").all("a") if link.text == "Tell me"]
     by_value = {dict(parse_qsl(urlsplit(link.attributes["href"]).query))["value"]: link for link in links}
     assert "Organic Search" in by_value
     form = desk.page(by_value["Organic Search"].attributes["href"].removeprefix("/dashboard/")).one(
@@ -154,18 +154,18 @@ def test_a_saved_question_goes_onto_a_new_board_which_becomes_the_first_screen(d
     assert made.headers["location"] == "/dashboard/board?board=buys"
     assert desk.store.get(Board, "buys").item.tiles == (BoardTile(question="buys"),)
     assert desk.client.get("/dashboard/").status_code == 200
-    assert "begins with “Buys”, for everybody" in desk.said("boards/first", board="buys")
+    assert "begins with “Buys”, for everybody" in desk.message_after("boards/first", board="buys")
     first = desk.client.get("/dashboard/?time_range=week")
     assert (first.status_code, first.headers["location"]) == (303, "/dashboard/board?board=buys&time_range=week")
     assert desk.page("overview").one("h1").text == "Overview"
-    desk.said("boards/first", board="")
+    desk.message_after("boards/first", board="")
     assert desk.client.get("/dashboard/").status_code == 200
     assert [version.item.board for version in desk.store.versions(FirstScreen, FirstScreen.SLUG)] == [None, "buys"]
 
 
 def test_the_shipped_board_shows_the_numbers_of_the_overview(desk: Desk) -> None:
     def numbers(page: Node) -> dict[str, str]:
-        return {one.one("h3").text: one.one("p", class_="number").text for one in page.all("li", class_="tile")}
+        return {tile.one("h3").text: tile.one("p", class_="number").text for tile in page.all("li", class_="tile")}
 
     board, overview = numbers(desk.page("board?board=shop")), numbers(desk.page("overview"))
     assert board.keys() >= {"Revenue", "Orders", "Average order value", "Bounce rate"}
@@ -176,11 +176,11 @@ def test_the_shipped_board_shows_the_numbers_of_the_overview(desk: Desk) -> None
 
 def test_the_form_of_a_board_orders_names_resizes_adds_and_removes_tiles_without_scripts(desk: Desk) -> None:
     edited = desk.page("board?board=shop&edit=yes").one("form", class_="board-form")
-    fields = {one.attributes["name"]: one.attributes.get("value", "") for one in edited.all("input")
-              if one.attributes.get("type") != "checkbox"}  # fmt: skip
+    fields = {control.attributes["name"]: control.attributes.get("value", "") for control in edited.all("input")
+              if control.attributes.get("type") != "checkbox"}  # fmt: skip
     for select in edited.all("select"):
         options = select.all("option")
-        chosen = next((one for one in options if "selected" in one.attributes), options[0])
+        chosen = next((option for option in options if "selected" in option.attributes), options[0])
         fields[select.attributes["name"]] = chosen.attributes["value"]
     changed = {"place-0": "3", "place-1": "1", "place-2": "2", "name-1": "Sold", "width-1": "full", "remove-3": "yes"}
     sent = desk.send("board/save", **{**fields, **changed, "add": "measure:sold_item_count", "add_as": "number"})
@@ -191,7 +191,7 @@ def test_the_form_of_a_board_orders_names_resizes_adds_and_removes_tiles_without
     assert (first.measure, first.name, first.width) == ("order_count", "Sold", "full")
     assert [tile.measure for tile in board.item.tiles[:3]] == ["order_count", "average_order_value", "revenue_amount"]
     assert (last.measure, last.show, last.width, len(board.item.tiles)) == ("sold_item_count", "number", "third", 9)
-    assert "Changed by them: tiles; by you: name." in desk.said("board/save", **{**fields, "name": "Late"})
+    assert "Changed by them: tiles; by you: name." in desk.message_after("board/save", **{**fields, "name": "Late"})
 
 
 def test_a_tile_of_a_question_is_asked_for_the_days_and_filters_of_the_board(desk: Desk) -> None:
@@ -212,12 +212,12 @@ def test_a_tile_of_a_question_is_asked_for_the_days_and_filters_of_the_board(des
 
 def test_a_tile_whose_question_is_gone_says_so_and_leads_to_its_versions(desk: Desk) -> None:
     desk.send("boards/save-question", kind="funnel", form=STEPS, name="Who buys", board="+")
-    assert "its versions stay" in desk.said("boards/delete", kind="questions", id="who-buys", version="1")
+    assert "its versions stay" in desk.message_after("boards/delete", kind="questions", id="who-buys", version="1")
     board = desk.page("board?board=who-buys")
     assert "The question 'who-buys' was deleted" in board.one("article").text
     assert "Version 2 of" not in desk.page("versions?kind=questions&id=who-buys").text
-    said = desk.said("boards/restore", kind="questions", id="who-buys", number="1")
-    assert said == "Version 1 of “Who buys” is restored, as version 3."
+    message = desk.message_after("boards/restore", kind="questions", id="who-buys", number="1")
+    assert message == "Version 1 of “Who buys” is restored, as version 3."
     assert desk.page("board?board=who-buys").one("article").all("div", class_="tile-body")[0].attributes["data-later"]
 
 
@@ -250,7 +250,7 @@ def test_a_key_without_write_sees_no_form_and_may_send_none(settings: Settings, 
     BoardStore(own).save_new(Annotation(day=date(2026, 2, 3), text="Sale"), "anna")
     app = build_dashboard_app(own)
     app.state.ad_hoc = None  # questions are answered in this process, which starts no other one
-    stack = build_stack(own, app, before_guard=lambda inner, known: SessionLogin(inner, known, own.home))
+    stack = build_stack(own, app, before_guard=lambda inner, credentials: SessionLogin(inner, credentials, own.home))
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
         forms = {key: _forms(answer.address, key) for key in (READS, WRITES)}
     assert forms[READS] == (0, 403)
@@ -299,7 +299,7 @@ def test_a_week_s_point_stands_for_its_days_and_a_bar_for_its_own() -> None:
 
 
 def test_an_annotation_stands_in_the_chart_and_as_text(desk: Desk) -> None:
-    assert "Noted on 2026-02-03" in desk.said("boards/note", day="2026-02-03", text="Sale began")
+    assert "Noted on 2026-02-03" in desk.message_after("boards/note", day="2026-02-03", text="Sale began")
     figure = desk.page("sales").one("p", class_="noted")
     assert "2026-02-03: Sale began" in figure.text
-    assert "`text` of an annotation cannot be empty" in desk.said("boards/note", day="2026-02-03", text=" ")
+    assert "`text` of an annotation cannot be empty" in desk.message_after("boards/note", day="2026-02-03", text=" ")

@@ -36,9 +36,9 @@ def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def desk(shop: tuple[Client, BoardStore]) -> tuple[Client, BoardStore]:
     """The same, with an empty store."""
-    place = shop[1].place
-    assert isinstance(place, Path)
-    for path in place.parent.glob("boards.sqlite*"):
+    database = shop[1].place
+    assert isinstance(database, Path)
+    for path in database.parent.glob("boards.sqlite*"):
         path.unlink()
     return shop
 
@@ -49,7 +49,10 @@ def opened(browser: Browser, client: Client, path: str, width: int = 1440) -> tu
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda one: None if one.url.startswith((client.address, "data:")) else wrong.append(one.url))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith((client.address, "data:")) else wrong.append(request.url),
+    )
     page.goto(f"{client.address}/dashboard/{path}")
     return page, wrong
 
@@ -121,12 +124,12 @@ def test_tiles_are_moved_resized_and_removed_by_keyboard_and_by_dragging(
         page.get_by_role("article", name="Funnel conversion"),
     )
     handle.scroll_into_view_if_needed()
-    grip, place = handle.bounding_box(), target.bounding_box()
+    grip, target_box = handle.bounding_box(), target.bounding_box()
     assert grip
-    assert place
+    assert target_box
     page.mouse.move(grip["x"] + 5, grip["y"] + 5)
     page.mouse.down()
-    page.mouse.move(place["x"] + 20, place["y"] + 20, steps=5)
+    page.mouse.move(target_box["x"] + 20, target_box["y"] + 20, steps=5)
     page.mouse.up()
     page.get_by_role("button", name="Save the board").click()
     expect(page.get_by_role("status").first).to_contain_text("is saved as version 1")
@@ -175,9 +178,9 @@ def test_of_two_people_who_change_a_board_at_once_one_is_told(
         page.locator("input[name=name]").fill(name)
         page.get_by_role("button", name="Save the board").click()
     expect(anna.get_by_role("status").first).to_contain_text("“Anna's” is saved as version 1.")
-    told = ben.get_by_role("status").first
-    expect(told).to_contain_text("Nothing was saved: somebody on this machine changed it")
-    expect(told).to_contain_text("Changed by them: name; by you: name.")
+    status = ben.get_by_role("status").first
+    expect(status).to_contain_text("Nothing was saved: somebody on this machine changed it")
+    expect(status).to_contain_text("Changed by them: name; by you: name.")
     assert store.get(Board, "shop").item.name == "Anna's"
 
 

@@ -51,7 +51,10 @@ def opened(browser: Browser, client: Client, path: str, width: int, theme: str) 
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda one: None if one.url.startswith((client.address, "data:")) else wrong.append(one.url))
+    page.on(
+        "request",
+        lambda request: None if request.url.startswith((client.address, "data:")) else wrong.append(request.url),
+    )
     page.goto(f"{client.address}/dashboard/{path}")
     for plot in page.locator(".plot").all():
         plot.scroll_into_view_if_needed()
@@ -76,7 +79,7 @@ def test_overview_is_sound(browser: Browser, client: Client) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", OTHERS, ids=lambda one: one.path)
+@pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.path)
 def test_every_page_is_sound(browser: Browser, client: Client, page: DashboardPage) -> None:
     is_sound(browser, client, f"{page.path}?{NEEDS.get(page.path, '')}")
 
@@ -238,7 +241,7 @@ def test_more_lines_than_colours_differ_by_their_dashes(browser: Browser, client
     scales = {scale["name"]: scale for scale in spec["scales"]}
     names, dashes = scales["color"]["domain"], scales["strokeDash"]["range"]
     assert len(names) > COLOURS
-    looks = [(place % COLOURS, tuple(dash)) for place, dash in enumerate(dashes)]
+    looks = [(index % COLOURS, tuple(dash)) for index, dash in enumerate(dashes)]
     assert len(set(looks)) == len(looks) == len(names)
 
 

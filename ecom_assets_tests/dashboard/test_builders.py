@@ -37,7 +37,7 @@ def post(client: Client, path: str, body: dict[str, Any], **parameters: Any) -> 
 
 
 def section(actual: Node, title: str) -> Node:
-    return next(one for one in actual.all("section") if one.one("h2").text == title)
+    return next(element for element in actual.all("section") if element.one("h2").text == title)
 
 
 def table(actual: Node) -> list[list[str]]:
@@ -73,8 +73,8 @@ def test_correlation_begins_with_ninety_days_and_an_address_with_its_own(client:
 
 def test_the_form_says_what_the_address_says(client: Client) -> None:
     form = page(client, "funnel", **STEPS, order="any", per="session").one("form", class_="builder")
-    given = {field.attributes["name"]: field.attributes.get("value", "") for field in form.all("input")}
-    assert {name: given[name] for name in STEPS} == STEPS
+    values = {field.attributes["name"]: field.attributes.get("value", "") for field in form.all("input")}
+    assert {name: values[name] for name in STEPS} == STEPS
     chosen = {
         field.attributes["name"]: option.attributes["value"]
         for field in form.all("select")
@@ -242,8 +242,11 @@ def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> 
 def test_two_identity_rules_stand_below_each_other(client: Client, rule: str) -> None:
     actual = page(client, "sessions", compare_identity=rule)
     answer = post(client, "/analytics/sessions", {"compare_identity": rule})
-    assert [one.text for one in actual.all("h3", class_="part")] == ["Visitors by stitched", f"Visitors by {rule}"]
-    shown = [one.attributes["data-value"] for one in actual.all("p", class_="number")]
+    assert [heading.text for heading in actual.all("h3", class_="part")] == [
+        "Visitors by stitched",
+        f"Visitors by {rule}",
+    ]
+    shown = [number.attributes["data-value"] for number in actual.all("p", class_="number")]
     counts = [str(part[name]) for part in (answer, answer["compared"]) for name in ("sessions", "visitors")]
     assert shown[:2] + shown[len(shown) // 2 :][:2] == counts
     assert f"ecom sessions --compare-identity {rule} --definition question.yaml" in actual.text
@@ -257,7 +260,9 @@ def test_identity_rules_are_chosen_by_what_they_are(client: Client) -> None:
         "PostHog",
         "GA4: users, else devices",
     )
-    assert [one.attributes["value"] for one in select.all("option") if "selected" in one.attributes] == ["posthog"]
+    assert [option.attributes["value"] for option in select.all("option") if "selected" in option.attributes] == [
+        "posthog"
+    ]
 
 
 def test_a_trend_stands_beside_the_days_before_in_its_own_units(client: Client) -> None:
@@ -286,7 +291,7 @@ def test_a_funnel_stands_beside_the_weekdays_of_a_year_before_or_says_that_there
     before = page(client, "funnel", **STEPS, start_date="2026-01-11", end_date="2026-01-20", compare="before")
     steps = [{"event_type": name} for name in STEPS.values()]
     answer = post(client, "/analytics/funnel", {"steps": steps, "from": "2026-01-01", "to": "2026-01-10"})
-    shown = [one.text for one in before.all("span", class_="step-before")]
+    shown = [label.text for label in before.all("span", class_="step-before")]
     assert [text.split()[0] for text in shown] == [f"{step['count']:,}" for step in answer["steps"]]
 
 

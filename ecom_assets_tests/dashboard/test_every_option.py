@@ -59,11 +59,11 @@ def test_every_field_is_an_option_of_the_command(kind: Kind[Any, Any]) -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.has_route], ids=name_of)
 def test_every_field_is_a_field_of_the_form(kind: Kind[Any, Any]) -> None:
-    given, otherwise = form(kind), OTHERWISE_IN_THE_FORM.get(kind.name, {})
+    fields, otherwise = form(kind), OTHERWISE_IN_THE_FORM.get(kind.name, {})
     wanted = {
         otherwise.get(field.name, input_.name) for field in fields_of(kind.question) for input_ in inputs_of(field)[:2]
     }
-    assert wanted <= given.keys(), "what people give, and the form does not have"
+    assert wanted <= fields.keys(), "what people give, and the form does not have"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)

@@ -79,9 +79,9 @@ def attacked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
     """The API and the dashboard behind keys and tokens, without rates."""
     home = tmp_path_factory.mktemp("attacked")
     (home / "serving").symlink_to(settings.home / "serving")
-    given = {"home": home, "api_keys": f"read+personal:{KEY}", "jwt_secret": SECRET, "jwt_issuer": "issuer"}
+    options = {"home": home, "api_keys": f"read+personal:{KEY}", "jwt_secret": SECRET, "jwt_issuer": "issuer"}
     limits = {"rate_limit_key": "none", "rate_limit_address": "none"}
-    stack = build_dashboard_stack(Settings(**(settings.model_dump() | given | limits)))
+    stack = build_dashboard_stack(Settings(**(settings.model_dump() | options | limits)))
     with TestClient(stack, raise_server_exceptions=False, follow_redirects=False) as client:
         yield client
 
@@ -99,8 +99,8 @@ def check(response: Any) -> None:
 
 def sent(headers: dict[str, bytes], *, has_key: bool = False) -> dict[bytes, bytes]:
     """Return headers as they are sent, with a valid key if they are to have one and have none."""
-    given = {"x-api-key": KEY.encode(), **headers} if has_key else headers
-    return {name.encode(): value for name, value in given.items()}
+    all_headers = {"x-api-key": KEY.encode(), **headers} if has_key else headers
+    return {name.encode(): value for name, value in all_headers.items()}
 
 
 @given(

@@ -26,9 +26,9 @@ def transitions(client: Client, **answer: Any) -> list[dict[str, Any]]:
 
 def test_from_the_beginning_each_column_has_the_transitions_of_its_place(client: Client) -> None:
     rows = drawn(client, "")
-    for place in range(4):
-        reported = sum(transition["transition_count"] for transition in transitions(client, place=place))
-        assert sum(row["transition_count"] for row in rows if row["step"] == place + 1) == reported > 0
+    for position in range(4):
+        reported = sum(transition["transition_count"] for transition in transitions(client, place=position))
+        assert sum(row["transition_count"] for row in rows if row["step"] == position + 1) == reported > 0
 
 
 def test_around_a_step_are_what_came_before_and_what_came_after(client: Client) -> None:

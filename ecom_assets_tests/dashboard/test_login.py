@@ -44,7 +44,9 @@ def address(kept: Settings) -> Iterator[str]:
     """The dashboard behind keys, with an action that every page may have."""
     app = build_dashboard_app(kept)
     _add_action(app)
-    stack = build_stack(kept, app, before_guard=lambda inner, known: sessions.SessionLogin(inner, known, kept.home))
+    stack = build_stack(
+        kept, app, before_guard=lambda inner, credentials: sessions.SessionLogin(inner, credentials, kept.home)
+    )
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
         yield answer.address
 
@@ -235,7 +237,9 @@ def test_without_keys_nobody_has_to_log_in(settings: Settings, tmp_path: Path) -
 def test_the_shop_s_own_name_stands_at_the_top_once_it_is_said(kept: Settings) -> None:
     named = kept.model_copy(update={"shop_name": "Lampen & <Söhne>"})
     app = build_dashboard_app(named)
-    stack = build_stack(named, app, before_guard=lambda inner, known: sessions.SessionLogin(inner, known, named.home))
+    stack = build_stack(
+        named, app, before_guard=lambda inner, credentials: sessions.SessionLogin(inner, credentials, named.home)
+    )
     with served(stack) as answer:  # type: ignore[arg-type]  # any ASGI application
         page = requests.get(f"{answer.address}/dashboard/login", timeout=30).text
     assert "· Lampen &amp; &lt;Söhne&gt;</title>" in page

@@ -51,7 +51,9 @@ def upload(client: Client, name: str, content: bytes, **fields: str) -> requests
 
 
 def field(page: Node, name: str) -> Node:
-    return next(one for one in [*page.all("select"), *page.all("input")] if one.attributes.get("name") == name)
+    return next(
+        control for control in [*page.all("select"), *page.all("input")] if control.attributes.get("name") == name
+    )
 
 
 def yaml_of(page: requests.Response) -> str:
@@ -77,7 +79,7 @@ def test_a_file_becomes_a_mapping_by_one_answer_and_is_removed(client: Client, t
     [folder] = (tmp_path / "samples").iterdir()
     assert folder.stat().st_mode & 0o77 == 0, "for nobody else on this machine"
     delete = read(answered.text).one("main").one("form")
-    fields = {one.attributes["name"]: one.attributes["value"] for one in delete.all("input")}
+    fields = {control.attributes["name"]: control.attributes["value"] for control in delete.all("input")}
     client.session.post(client.address + delete.attributes["action"], data=fields, timeout=240)
     assert list((tmp_path / "samples").iterdir()) == []
 
@@ -88,8 +90,10 @@ def test_a_wrong_answer_is_said_beside_its_field_and_the_others_stay(client: Cli
     address = upload(client, "clicks.csv", content).url.removeprefix(client.address)
     page = client.get(f"{address}&timezone=Mars/Olympus&date_format=%25m/%25d/%25Y%20%25H:%25M:%25S&mapping=own")
     assert "is not a time zone" in page.text
-    chosen = [one for one in field(read(page.text), "date_format").all("option") if "selected" in one.attributes]
-    assert [one.attributes["value"] for one in chosen] == ["%m/%d/%Y %H:%M:%S"]
+    chosen = [
+        option for option in field(read(page.text), "date_format").all("option") if "selected" in option.attributes
+    ]
+    assert [option.attributes["value"] for option in chosen] == ["%m/%d/%Y %H:%M:%S"]
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ BAD = date(2026, 2, 3)
 
 
 def section(actual: Node, title: str) -> Node:
-    return next(one for one in actual.all("section") if one.one("h2").text == title)
+    return next(element for element in actual.all("section") if element.one("h2").text == title)
 
 
 def test_the_tiles_of_data_quality_add_up_to_the_received_rows(client: Client) -> None:

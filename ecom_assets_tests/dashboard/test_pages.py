@@ -38,9 +38,9 @@ def shown(client: Client, path: str) -> Node:
     return read(page.text)
 
 
-def drawn(page: Node, place: int = 0) -> list[dict[str, Any]]:
+def drawn(page: Node, index: int = 0) -> list[dict[str, Any]]:
     """Return the rows of a chart of a page."""
-    rows: list[dict[str, Any]] = json.loads(page.all("script", class_="chart-data")[place].texts[0])["rows"]
+    rows: list[dict[str, Any]] = json.loads(page.all("script", class_="chart-data")[index].texts[0])["rows"]
     return rows
 
 
@@ -67,12 +67,12 @@ def test_a_page_names_its_parts_and_loads_nothing_from_elsewhere(client: Client,
         address for address in addresses if address and not address.startswith(("/", "#", "?", *FILES_IN_PAGE))
     ] == []
     inline = [script for script in root.all("script") if "src" not in script.attributes]
-    assert {one.attributes["type"] for one in inline} <= {"application/json"}
+    assert {script.attributes["type"] for script in inline} <= {"application/json"}
     assert "style=" not in response.text, "the policy allows no style in an element"
 
 
 @pytest.mark.sampled(5)
-@pytest.mark.parametrize("page", [page for page in all_pages() if page.path != "live"], ids=lambda one: one.path)
+@pytest.mark.parametrize("page", [page for page in all_pages() if page.path != "live"], ids=lambda page: page.path)
 def test_each_link_to_csv_gives_rows(client: Client, page: DashboardPage) -> None:
     root = shown(client, f"{page.path}?{NEEDS.get(page.path, '')}")
     links = [link.attributes["href"] for link in root.all("a") if link.text == "CSV"]
@@ -102,8 +102,8 @@ def test_amounts_have_no_currency_that_nobody_named(client: Client, page: Dashbo
 
 
 def test_amounts_have_the_currency_of_the_setting(settings: Settings) -> None:
-    there = settings.model_copy(update={"currency": "EUR"})
-    with served(build_dashboard_app(there)) as answer:
+    euro_settings = settings.model_copy(update={"currency": "EUR"})
+    with served(build_dashboard_app(euro_settings)) as answer:
         tile = shown(Client(answer.address), "sales").one("p", class_="number").text
     assert tile.startswith("€")
 
@@ -172,7 +172,7 @@ def test_customers_shows_what_the_api_answers(client: Client) -> None:
     segments = client.get("/analytics/customers/segments").json()["segments"]
     assert [row["customer_count"] for row in drawn(page, 1)] == [segment["customer_count"] for segment in segments]
     profiles = client.get("/analytics/customers/profiles").json()["profiles"]
-    assert [row for place in range(2, 6) for row in drawn(page, place)] == [
+    assert [row for index in range(2, 6) for row in drawn(page, index)] == [
         {name: profile[name] for name in ("dimension", "value", "customer_count", "customer_share")}
         for profile in profiles
     ]

@@ -147,5 +147,7 @@ class DeliveredShop:
         self.engine.con.con.register("landed", rows)
         self.engine.replace(contract, self.engine.con.table("landed"), None)
 
-    def _delivery_context(self, **given: Any) -> DeliveryContext:
-        return DeliveryContext(self.settings, nullcontext({self.tool.name: self.tool}), sending_at=self.clock, **given)
+    def _delivery_context(self, **options: Any) -> DeliveryContext:
+        return DeliveryContext(
+            self.settings, nullcontext({self.tool.name: self.tool}), sending_at=self.clock, **options
+        )

@@ -88,8 +88,8 @@ class Deliverer:
     @contextmanager
     def running(cls) -> Iterator[Self]:
         """Run one."""
-        words = [sys.executable, "-m", "ecom_assets_tests.delivery.kill_driver"]
-        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        command = [sys.executable, "-m", "ecom_assets_tests.delivery.kill_driver"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             try:
                 yield cls(process)
             finally:
@@ -110,8 +110,8 @@ class Deliverer:
 @contextmanager
 def receivers(request_logs: Path) -> Iterator[dict[str, str]]:
     """Run the four in a process of their own, and yield the settings that point at them."""
-    words = [sys.executable, "-m", "ecom_sandbox.vendors", "--request-logs", str(request_logs), "--no-rates"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "ecom_sandbox.vendors", "--request-logs", str(request_logs), "--no-rates"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())
         try:
@@ -126,7 +126,7 @@ class Killer:
 
     tool: str
     home: Path
-    there: dict[str, str]
+    stand_ins: dict[str, str]
     deliverer: Deliverer
     dice: Random
     now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(tzinfo=None, microsecond=0))
@@ -147,7 +147,7 @@ class Killer:
 
     def _round(self, first: int, times: int) -> None:
         self._note_due(first)
-        for phase in sorted(PHASES, key=lambda one: self.kills[one]):
+        for phase in sorted(PHASES, key=lambda phase: self.kills[phase]):
             if sum(self.kills.values()) < times and self._run(first, phase) == -signal.SIGKILL:
                 self.kills[phase] += 1
         started = time.monotonic()
@@ -159,7 +159,7 @@ class Killer:
         hang = HANGS.get(phase)
         self._script([200] * at + [hang | {"pause_s": LONG_S}] if hang else [])
         settings = {
-            **self.there,
+            **self.stand_ins,
             **self.more,
             "home": str(self.home),
             "delivery_retry_base_s": 0.01,
@@ -186,7 +186,7 @@ class Killer:
 
     @property
     def _url(self) -> str:
-        return self.there[f"{self.tool}_url"]
+        return self.stand_ins[f"{self.tool}_url"]
 
     def _script(self, steps: list[Any]) -> None:
         requests.put(f"{self._url}/control/faults", json={"script": steps}, timeout=LONG_S).raise_for_status()
@@ -210,8 +210,8 @@ class Killer:
 
 def named_by_tool(tool: str, rows: pa.Table, now: datetime) -> dict[str, str]:
     """Return how a tool will call each record, by the ledger's name of it; all of them can go."""
-    one = destinations(Settings(**ANY_ACCOUNT))[f"{tool}_events"]
-    payloads = one.payloads(rows, now).to_pylist()
+    destination = destinations(Settings(**ANY_ACCOUNT))[f"{tool}_events"]
+    payloads = destination.payloads(rows, now).to_pylist()
     assert [payload for payload in payloads if payload["reason"]] == []
     return {payload["record_id"]: RECEIVED_ID[tool](json.loads(payload["payload"])) for payload in payloads}
 

@@ -53,16 +53,16 @@ def users(*rows: dict[str, Any]) -> pa.Table:
 
 def tool(name: str, url: str = "http://127.0.0.1:9", **settings: Any) -> Destination:
     """Return a destination that finds all tools at one address and does not wait for long."""
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "amplitude_api_key": KEY,
         "heap_app_id": "1234",
         "mixpanel_token": KEY,
         "ga4_measurement_id": "G-ABC123",
         "ga4_api_secret": KEY,
-        **{f"{one}_url": url for one in ("amplitude", "heap", "mixpanel", "ga4")},
+        **{f"{vendor}_url": url for vendor in ("amplitude", "heap", "mixpanel", "ga4")},
         **QUICK,
     }
-    return destinations(Settings(**(given | settings)))[name]
+    return destinations(Settings(**(options | settings)))[name]
 
 
 def one_batch(destination: Destination, rows: pa.Table) -> pa.Table:

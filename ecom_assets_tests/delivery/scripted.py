@@ -67,8 +67,8 @@ class Tool:
             None if is_bad else payload for payload, is_bad in zip(rows["payload"].to_pylist(), cannot, strict=True)
         ]
         reasons = ["bad_name" if is_bad else None for is_bad in cannot]
-        words = ["Its name is bad." if is_bad else None for is_bad in cannot]
-        columns = [rows["record_id"], rows["user_key"], kept, reasons, words]
+        messages = ["Its name is bad." if is_bad else None for is_bad in cannot]
+        columns = [rows["record_id"], rows["user_key"], kept, reasons, messages]
         return pa.table([pa.array(c, pa.string()) if isinstance(c, list) else c for c in columns], schema=PAYLOADS)
 
     def batches(self, payloads: pa.Table) -> Iterator[pa.Table]:
@@ -100,8 +100,8 @@ class Tool:
             kept[:] = [(self.clock(), payload)]
             return
         window = None if not self.safe_to_repeat else self.repeat_window_s
-        known = [at for at, _ in kept if window is None or self.clock() - at < timedelta(seconds=window)]
-        if not known or not self.safe_to_repeat:
+        recent = [at for at, _ in kept if window is None or self.clock() - at < timedelta(seconds=window)]
+        if not recent or not self.safe_to_repeat:
             kept.append((self.clock(), payload))
 
     def doubled(self) -> list[str]:

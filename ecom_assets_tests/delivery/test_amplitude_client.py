@@ -33,11 +33,11 @@ def refusal(error: str, **named: object) -> Say:
     return Say(400, {"code": 400, "error": error, **nobody, **named})
 
 
-def throttled(places: list[int], **named: object) -> Say:
+def throttled(positions: list[int], **named: object) -> Say:
     """Return Amplitude's 429, which names events, users and devices."""
     nobody: dict[str, object] = {"throttled_users": {}, "throttled_devices": {}, "eps_threshold": 30}
     error = "Too many requests for some devices and users"
-    return Say(429, {"code": 429, "error": error, **nobody, "throttled_events": places, **named})
+    return Say(429, {"code": 429, "error": error, **nobody, "throttled_events": positions, **named})
 
 
 def test_a_batch_is_one_gzipped_request_with_the_key_in_its_body(far_side: ScriptedTool) -> None:

@@ -109,7 +109,7 @@ def assert_delivered(tool: Tool, users: Sequence[str], answers: Sequence[Deliver
     """Compare what was answered with what the tool has."""
     assert len(answers) == len(users)
     for number, answer in enumerate(answers):
-        has_it, sent = number in tool.holds, sum(number in one for one in tool.sends)
+        has_it, sent = number in tool.holds, sum(number in batch for batch in tool.sends)
         assert answer.attempts == sent
         if answer.state is DeliveryState.DELIVERED:
             assert has_it
@@ -120,7 +120,7 @@ def assert_delivered(tool: Tool, users: Sequence[str], answers: Sequence[Deliver
         elif answer.state is DeliveryState.POSTPONED and answer.reason != "no_answer":
             assert not has_it
         elif answer.state is DeliveryState.IN_DOUBT:
-            assert any(number in one for one in tool.doubtful)
+            assert any(number in batch for batch in tool.doubtful)
     for user in set(users):
         came = [number for number in tool.holds if users[number] == user]
         assert came == sorted(came), f"{user}'s records came as {came}"

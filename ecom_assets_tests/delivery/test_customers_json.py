@@ -45,7 +45,9 @@ def written(path: Path, *rows: Row, layout: FileLayout = LAYOUT) -> dict[str, An
 
 
 def ids_in_order(path: Path, *names: tuple[str, str | None]) -> list[Any]:
-    actual = written(path / "customers.json", *({"customer_id": one, "full_name": name} for one, name in names))
+    actual = written(
+        path / "customers.json", *({"customer_id": customer_id, "full_name": name} for customer_id, name in names)
+    )
     return [customer["customer_id"] for customer in actual["customers"]]
 
 
@@ -85,7 +87,7 @@ def test_names_sort_as_people_sort_them(tmp_path: Path) -> None:
     answer = [(f"c{n:02}", name) for n, name in enumerate(names)]
     by_id = dict(answer)
     # As without accents: anna ode, anne ohm, etude, lukas y, lukasz z, olafur, oskar, oystein, strasse twice, zoe.
-    assert [by_id[one] for one in ids_in_order(tmp_path, *answer)] == [
+    assert [by_id[customer_id] for customer_id in ids_in_order(tmp_path, *answer)] == [
         "anna Ode", "Änne Ohm", "étude", "Lukas Y", "Łukasz Z", "Ólafur", "Oskar", "Øystein", "straße", "Strasse",
         "Zoe",
     ]  # fmt: skip
@@ -96,7 +98,9 @@ def test_of_one_name_ids_decide_numbers_first_and_by_their_value(tmp_path: Path)
     expected = ["0", "007", "7", "9", "10", "18446744073709551616", "0b", "a", "b"]
     for turned in (ids, ids[::-1]):
         assert (
-            ids_in_order(tmp_path, *((one, name) for one, name in zip(turned, ["Zoë", "zoe"] * 5, strict=False)))
+            ids_in_order(
+                tmp_path, *((customer_id, name) for customer_id, name in zip(turned, ["Zoë", "zoe"] * 5, strict=False))
+            )
             == expected
         )
 

@@ -22,16 +22,16 @@ SHARED = [DELIVERY / f"{name}.py" for name in ("event_properties", "payloads")]
 
 
 @pytest.mark.parametrize(
-    ("place", "name"),
+    ("position", "name"),
     [(1, "amplitude_events"), (2, "heap_events"), (3, "mixpanel_events"), (4, "ga4_events")],
 )
-def test_the_purchase_of_the_page_becomes_what_the_page_says(place: int, name: str) -> None:
+def test_the_purchase_of_the_page_becomes_what_the_page_says(position: int, name: str) -> None:
     code = section(PAGE, "Event payloads").code
     row = json.loads(code[0])
     row["event_at"] = datetime.fromisoformat(row["event_at"]).replace(tzinfo=None)
     row["cart_amount"] = f"{row['cart_amount']:.2f}"
     (payload,) = tool(name).payloads(events(row), SENT_AT)["payload"].to_pylist()
-    assert json.loads(payload) == json.loads(code[place])
+    assert json.loads(payload) == json.loads(code[position])
 
 
 def reasons_in(path: Path) -> set[str]:
@@ -68,8 +68,8 @@ def test_limits_of_requests_are_those_that_are_kept() -> None:
     requests = {
         name: re.sub(r"\D", "", cell.partition(" of ")[0]) for name, cell in answer["events in a request"].items()
     }
-    assert requests == {name: str(one.most_records) for name, one in kept.items()}
+    assert requests == {name: str(limit.most_records) for name, limit in kept.items()}
     assert answer["events per second"] == {
-        name: f"{one.per_s:,.0f}" if one.per_s else "no limit" for name, one in kept.items()
+        name: f"{limit.per_s:,.0f}" if limit.per_s else "no limit" for name, limit in kept.items()
     }
     assert f"{ga4.PROPERTIES.most} (GA4)" in (ROOT / PAGE).read_text(encoding="utf-8")

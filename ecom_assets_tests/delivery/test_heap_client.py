@@ -21,16 +21,16 @@ def test_a_batch_is_one_request_with_the_environment_in_its_body(far_side: Scrip
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("place", [1, 500, 777, 1000])
-def test_one_bad_row_of_a_thousand_is_found_by_halving(far_side: ScriptedTool, place: int) -> None:
-    far_side.poison = frozenset({f"e{place}"})
+@pytest.mark.parametrize("position", [1, 500, 777, 1000])
+def test_one_bad_row_of_a_thousand_is_found_by_halving(far_side: ScriptedTool, position: int) -> None:
+    far_side.poison = frozenset({f"e{position}"})
     destination = tool("heap_events", far_side.url, heap_events_per_s=0.0)
     answers = destination.send(one_batch(destination, visits(anna=500, ben=500)))
-    assert [at for at, answer in enumerate(answers, start=1) if answer.state is DeliveryState.REJECTED] == [place]
+    assert [at for at, answer in enumerate(answers, start=1) if answer.state is DeliveryState.REJECTED] == [position]
     assert sum(answer.state is DeliveryState.DELIVERED for answer in answers) == 999
     assert len(far_side.heard) <= 1 + 2 * math.ceil(math.log2(1000))
-    taken = [event for heard in far_side.heard if f"e{place}" not in heard.ids() for event in heard.ids()]
-    assert taken == [f"e{number}" for number in range(1, 1001) if number != place]  # once each, in order
+    taken = [event for heard in far_side.heard if f"e{position}" not in heard.ids() for event in heard.ids()]
+    assert taken == [f"e{number}" for number in range(1, 1001) if number != position]  # once each, in order
 
 
 @pytest.mark.parametrize(("count", "requests"), [(200, 65), (3, 5), (2, 3), (1, 1)])

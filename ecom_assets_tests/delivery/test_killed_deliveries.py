@@ -23,8 +23,8 @@ def deliverer() -> Iterator[Deliverer]:
 
 
 def killed(tool: str, times: int, home: Path, deliverer: Deliverer, seed: int, **more: str) -> Killed:
-    with receivers(home / "request_logs") as there:
-        return Killer(tool, home, there, deliverer, Random(seed), more=more).kill(times)  # noqa: S311 (chance that repeats)
+    with receivers(home / "request_logs") as stand_ins:
+        return Killer(tool, home, stand_ins, deliverer, Random(seed), more=more).kill(times)  # noqa: S311 (chance that repeats)
 
 
 def check(tool: str, result: Killed) -> None:

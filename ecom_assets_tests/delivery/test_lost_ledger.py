@@ -102,7 +102,7 @@ class Shop:
         """Deliver what is due."""
         return self.ecom("export", "--to", "amplitude", "--json")
 
-    def ecom(self, *words: str | Path) -> CommandResult:
+    def ecom(self, *arguments: str | Path) -> CommandResult:
         """Run a command with the shop's settings."""
         env = {
             "ECOM_EVENTS": str(self.events),
@@ -110,7 +110,7 @@ class Shop:
             "ECOM_AMPLITUDE_API_KEY": "sandbox-amplitude-key",
             "ECOM_AMPLITUDE_MIN_ID_LENGTH": "1",
         }
-        return ecom(*words, home=self.home, env=env)
+        return ecom(*arguments, home=self.home, env=env)
 
     @property
     def sent(self) -> int:

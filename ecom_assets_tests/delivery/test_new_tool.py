@@ -50,9 +50,11 @@ class Toyshop:
 
     def ecom(self, *commands: tuple[list[str], dict[str, str]]) -> list[CommandResult]:
         """Run commands, each with its settings, one after another in a process that has the toy."""
-        with_url = [(words, {"ECOM_TOY_URL": self.url} | settings) for words, settings in commands]
-        given = [str(self.folder / "tools"), str(self.home), json.dumps(with_url)]
-        ran = subprocess.run([sys.executable, "-c", WITH_TOOLS, *given], capture_output=True, text=True, check=False)
+        with_url = [(command, {"ECOM_TOY_URL": self.url} | settings) for command, settings in commands]
+        arguments = [str(self.folder / "tools"), str(self.home), json.dumps(with_url)]
+        ran = subprocess.run(
+            [sys.executable, "-c", WITH_TOOLS, *arguments], capture_output=True, text=True, check=False
+        )
         assert ran.returncode == 0, ran.stderr
         return [CommandResult(**result) for result in json.loads(ran.stdout)]
 

@@ -53,7 +53,7 @@ def mostly(fine: st.SearchStrategy[Any], odd: st.SearchStrategy[Any]) -> st.Sear
 
 
 def hours_ago(*hours: float) -> st.SearchStrategy[Any]:
-    return st.sampled_from(hours).map(lambda one: NOON - timedelta(hours=one))
+    return st.sampled_from(hours).map(lambda hour: NOON - timedelta(hours=hour))
 
 
 PLAIN = st.sampled_from(["anna-1", "benno-2", "größe-3", "x" * 99])
@@ -129,12 +129,12 @@ def test_no_rows_are_no_payloads(name: str) -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", CHECKS)
 def test_payloads_of_rows_do_not_depend_on_other_rows(name: str) -> None:
-    one = event(1, event_type="purchase", cart_amount="1.10", product_id="p1", properties='{"order_id":"o1"}')
-    other = event(2, properties="[]")
+    purchase = event(1, event_type="purchase", cart_amount="1.10", product_id="p1", properties='{"order_id":"o1"}')
+    page_view = event(2, properties="[]")
     destination = tool(name)
-    alone = [destination.payloads(events(row), SENT_AT).to_pylist()[0] for row in (one, other)]
-    assert destination.payloads(events(one, other), SENT_AT).to_pylist() == alone
-    assert destination.payloads(events(other, one), SENT_AT).to_pylist() == alone[::-1]
+    alone = [destination.payloads(events(row), SENT_AT).to_pylist()[0] for row in (purchase, page_view)]
+    assert destination.payloads(events(purchase, page_view), SENT_AT).to_pylist() == alone
+    assert destination.payloads(events(page_view, purchase), SENT_AT).to_pylist() == alone[::-1]
 
 
 LIMITS: dict[str, list[tuple[dict[str, Any], str | None]]] = {

@@ -34,7 +34,7 @@ def made(name: str, row: dict[str, Any], **settings: str) -> Any:
     return payload["reason"] or json.loads(payload["payload"])
 
 
-def known(name: str, **row: object) -> Any:
+def user_payload(name: str, **row: object) -> Any:
     """Return the payload of a customer; its reason, if it can't go."""
     (payload,) = tool(name).payloads(users({"customer_id": "anna-1", **row}), SENT_AT).to_pylist()
     return payload["reason"] or json.loads(payload["payload"])
@@ -304,7 +304,7 @@ def test_an_id_that_comes_again_on_another_day_is_another_event() -> None:
 
 
 def test_amplitude_is_sent_what_is_no_longer_known_of_a_customer() -> None:
-    answer = known("amplitude_users", segment="Loyal", customer_tier="basic", churn_risk_rate=0.12345)
+    answer = user_payload("amplitude_users", segment="Loyal", customer_tier="basic", churn_risk_rate=0.12345)
     assert answer == {
         "user_id": "anna-1",
         "user_properties": {
@@ -317,15 +317,17 @@ def test_amplitude_is_sent_what_is_no_longer_known_of_a_customer() -> None:
 def test_the_others_are_sent_what_is_known() -> None:
     row = {"segment": "Can't Lose", "customer_tier": None, "lifetime_value_amount": Decimal("80.50")}
     properties = {"customer_segment": "Can't Lose", "lifetime_value": 80.5}
-    assert known("heap_users", **row) == {"identity": "anna-1", "properties": properties}
-    assert known("mixpanel_users", **row) == {"$distinct_id": "anna-1", "$set": properties}
-    assert known("ga4_users", **row)["user_properties"] == {name: {"value": one} for name, one in properties.items()}
+    assert user_payload("heap_users", **row) == {"identity": "anna-1", "properties": properties}
+    assert user_payload("mixpanel_users", **row) == {"$distinct_id": "anna-1", "$set": properties}
+    assert user_payload("ga4_users", **row)["user_properties"] == {
+        name: {"value": value} for name, value in properties.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["heap_users", "mixpanel_users", "ga4_users"])
 def test_of_whom_nothing_is_known_nothing_is_sent(name: str) -> None:
-    assert known(name) == "nothing_known"
-    assert known(name, segment="x" * 256) == "text_too_long" or name == "heap_users"
+    assert user_payload(name) == "nothing_known"
+    assert user_payload(name, segment="x" * 256) == "text_too_long" or name == "heap_users"
 
 
 def test_rows_are_taken_as_other_engines_give_them() -> None:
@@ -350,10 +352,12 @@ def test_a_tier_that_no_source_has_is_sent_to_nobody(sources: dict[str, str], ti
         customer = one_of(shop)
     row = {"segment": "Loyal", "customer_tier": customer["customer_tier"]}
     properties = {"customer_segment": "Loyal"} | ({"customer_tier": tier} if tier else {})
-    assert known("heap_users", **row)["properties"] == properties
-    assert known("mixpanel_users", **row)["$set"] == properties
-    assert known("ga4_users", **row)["user_properties"] == {name: {"value": one} for name, one in properties.items()}
-    answer = known("amplitude_users", **row)["user_properties"]
+    assert user_payload("heap_users", **row)["properties"] == properties
+    assert user_payload("mixpanel_users", **row)["$set"] == properties
+    assert user_payload("ga4_users", **row)["user_properties"] == {
+        name: {"value": value} for name, value in properties.items()
+    }
+    answer = user_payload("amplitude_users", **row)["user_properties"]
     assert answer["$set"] == properties
     assert ("customer_tier" in answer["$unset"]) is (tier is None), "one of before is taken back"
 
@@ -361,5 +365,5 @@ def test_a_tier_that_no_source_has_is_sent_to_nobody(sources: dict[str, str], ti
 def test_without_events_the_tier_of_orders_is_sent() -> None:
     with shop_with(orders="orders.csv") as shop:
         customer = one_of(shop)
-    answer = known("heap_users", segment="Loyal", customer_tier=customer["customer_tier"])
+    answer = user_payload("heap_users", segment="Loyal", customer_tier=customer["customer_tier"])
     assert answer["properties"] == {"customer_segment": "Loyal", "customer_tier": "basic"}

@@ -85,7 +85,9 @@ class Played:
         """Records that were due, that the tool does not have, and that are not reported as refused or in doubt."""
         answer = {"rejected", "in_doubt"}
         return {
-            one for one, name in self.due.items() if not self.actual.counted[name] and self.outcomes[one] not in answer
+            record_id
+            for record_id, name in self.due.items()
+            if not self.actual.counted[name] and self.outcomes[record_id] not in answer
         }
 
     @property
@@ -100,11 +102,11 @@ class Played:
 
     def out_of_order(self) -> list[str]:
         """Return the users whose records did not arrive in their order."""
-        place = {name: number for number, name in enumerate(self.due.values())}
+        positions = {name: number for number, name in enumerate(self.due.values())}
         return [
             user
             for user, names in self.actual.order.items()
-            if [place[name] for name in names] != sorted(place[name] for name in names)
+            if [positions[name] for name in names] != sorted(positions[name] for name in names)
         ]
 
     def sent_after_success(self) -> list[str]:
@@ -154,21 +156,21 @@ def play(tool: str, home: Path, *, records: int, seed: int, **more: str) -> Play
     dice = Random(seed)  # noqa: S311 (chance that repeats, not secrets)
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     rows, request_log = rows_of(0, records, now), home / f"{tool}.requests"
-    given: dict[str, Any] = {"home": home, "delivery_retries": 2, "heap_events_per_s": 0, **more}
-    given |= {"delivery_retry_base_s": PAUSE_S, "delivery_pause_s": PAUSE_S}
+    options: dict[str, Any] = {"home": home, "delivery_retries": 2, "heap_events_per_s": 0, **more}
+    options |= {"delivery_retry_base_s": PAUSE_S, "delivery_pause_s": PAUSE_S}
     due = named_by_tool(tool, rows, now)
     refused = frozenset(dice.sample(sorted(due.values()), records // 50))
     faults = ReceiverFaults(tuple(script(dice, records // 10)))
     runs: list[int] = []
     with RECEIVERS[tool](Setup(request_log=request_log, faults=faults, refuses=refused)) as receiver:
-        settings = Settings(**(given | receiver.settings()))
+        settings = Settings(**(options | receiver.settings()))
         inner = destinations(settings)[f"{tool}_events"]
         ledger = DeliveryLedger(open_store(settings))
 
         def run() -> DeliveryStats:
-            one = Mortal(inner, "", -1)
-            with ledger.writer(one) as writer:
-                return Delivery(one, ledger, writer, sending_at=lambda: now).deliver(now.date(), [rows])
+            mortal = Mortal(inner, "", -1)
+            with ledger.writer(mortal) as writer:
+                return Delivery(mortal, ledger, writer, sending_at=lambda: now).deliver(now.date(), [rows])
 
         while run().pending and len(runs) < MOST_RUNS:
             runs.append(receiver.counts.request_count)
@@ -197,7 +199,7 @@ def check(tool: str, result: Played) -> None:
     assert result.too_soon() == []
     assert (result.again.sent, result.again.changed, result.again.pending) == (0, 0, 0)
     is_silent = tool == "ga4"  # it reports no faults
-    assert {result.due[one] for one in result.lost} <= (result.refused if is_silent else set())
+    assert {result.due[record_id] for record_id in result.lost} <= (result.refused if is_silent else set())
     rejected = {result.due[record_id] for record_id, outcome in result.outcomes.items() if outcome == "rejected"}
     assert rejected == result.refused_alone - (result.refused if is_silent else set())
     in_doubt = {record_id for record_id, outcome in result.outcomes.items() if outcome == "in_doubt"}

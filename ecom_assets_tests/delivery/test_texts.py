@@ -37,11 +37,11 @@ def test_texts_are_read_and_joined_as_they_are(chunks: list[list[str]], begin: i
 
 
 @pytest.mark.parametrize(
-    ("payload", "known"),
+    ("payload", "expected"),
     [("", 0x2D06800538D394C2), ("{}", 0x1349CDE127705C16), ('{"user_id":"ann"}', 0x124825741E82FB73)],
 )
-def test_the_hash_in_ledgers_is_the_same_in_every_release(payload: str, known: int) -> None:
-    assert hashes_of(pa.chunked_array([[payload]], pa.string())).to_pylist() == [known]
+def test_the_hash_in_ledgers_is_the_same_in_every_release(payload: str, expected: int) -> None:
+    assert hashes_of(pa.chunked_array([[payload]], pa.string())).to_pylist() == [expected]
 
 
 def payloads(*texts: str) -> pa.Table:
@@ -50,7 +50,7 @@ def payloads(*texts: str) -> pa.Table:
 
 
 def sizes(most_records: int, most_bytes: int, *texts: str) -> list[int]:
-    return [len(one) for one in cut(payloads(*texts), most_records=most_records, most_bytes=most_bytes)]
+    return [len(batch) for batch in cut(payloads(*texts), most_records=most_records, most_bytes=most_bytes)]
 
 
 def test_a_batch_ends_where_its_number_or_its_bytes_do() -> None:
@@ -76,7 +76,9 @@ def test_batches_are_all_in_order_and_none_could_take_the_next(texts: list[str],
     assert [text for batch in batches for text in batch] == texts
     weights = [[len(text.encode()) + 1 for text in batch] for batch in batches]
     assert all(len(weight) <= records and (sum(weight) <= size or len(weight) == 1) for weight in weights)
-    assert all(len(one) == records or sum(one) + after[0] > size for one, after in pairwise(weights))
+    assert all(
+        len(weight) == records or sum(weight) + next_weight[0] > size for weight, next_weight in pairwise(weights)
+    )
 
 
 @examples(80)

@@ -34,7 +34,7 @@ def test_every_setting_of_a_tool_begins_with_its_name_and_is_one_of_the_platform
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("options", "message"),
     [
         ({"ga4_measurement_id": "G-1"}, "ECOM_GA4_MEASUREMENT_ID and ECOM_GA4_API_SECRET"),
         ({"mixpanel_token": "m", "mixpanel_service_user": "u"}, "ECOM_MIXPANEL_SERVICE_SECRET"),
@@ -45,9 +45,9 @@ def test_every_setting_of_a_tool_begins_with_its_name_and_is_one_of_the_platform
         ),
     ],
 )
-def test_a_tool_named_by_half_is_refused(given: dict[str, str], words: str) -> None:
-    with pytest.raises(SettingError, match=words):
-        destinations(Settings(**given))  # type: ignore[arg-type]  # pydantic reads them
+def test_a_tool_named_by_half_is_refused(options: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        destinations(Settings(**options))  # type: ignore[arg-type]  # pydantic reads them
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_keys_are_in_no_payload_and_no_repr() -> None:
 
 
 def test_no_account_holds_what_a_tool_is_reached_with() -> None:
-    given = Settings(amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M"))
-    made = destinations(given)
-    assert {one.name.partition("_")[0] for one in made.values()} == {"amplitude", "heap", "mixpanel"}
-    assert not [one.account for one in made.values() if "K3Y" in one.account]
+    settings = Settings(amplitude_api_key=SecretStr("K3Y-A"), heap_app_id="K3Y-H", mixpanel_token=SecretStr("K3Y-M"))
+    made = destinations(settings)
+    assert {destination.name.partition("_")[0] for destination in made.values()} == {"amplitude", "heap", "mixpanel"}
+    assert not [destination.account for destination in made.values() if "K3Y" in destination.account]

@@ -121,8 +121,8 @@ class Shop:
 
     def deliver(self) -> DeliveryStats:
         """Deliver as a run does."""
-        given = nullcontext({self.tool.name: self.tool})
-        with closing(DeliveryContext(self.settings, given, sending_at=self.tool.clock)) as opened:
+        tools = nullcontext({self.tool.name: self.tool})
+        with closing(DeliveryContext(self.settings, tools, sending_at=self.tool.clock)) as opened:
             return export(opened, self.tool.name, users_due(self.engine, self.settings), Days(())).total
 
     @property

@@ -47,8 +47,8 @@ class Layout:
         """Choose ports, and lay out the shop's data and what the image has besides its environment."""
         ports = {name: str(free_port()) for name in PORTS}
         self.variables |= ports | {"LISTEN_ADDRESS": ADDRESS, "DAGSTER_CODE_HOST": ADDRESS, "DAGSTER_PG_HOST": ADDRESS}
-        for place in (self.home, self.folder / "logs"):
-            place.mkdir(parents=True)
+        for folder in (self.home, self.folder / "logs"):
+            folder.mkdir(parents=True)
         self.truth = small_shop(self.home, days=6, visitors=120)
         for line in final_stage():
             if line.word == "COPY" and not line.rest.startswith("--from"):
@@ -72,14 +72,14 @@ class Layout:
 
     def placed(self, text: str) -> str:
         """Put the image's folders where they are here."""
-        places = {
+        folders = {
             "/opt/ecom/venv/bin": self.programs,
             "/opt/ecom/venv": self.programs.parent,
             "/opt/ecom/dagster": self.folder / "dagster",
             "/var/lib/ecom-logs": self.folder / "logs",
             "/var/lib/ecom": self.home,
         }
-        for theirs, ours in places.items():
+        for theirs, ours in folders.items():
             text = text.replace(theirs, str(ours))
         return text
 
@@ -169,8 +169,8 @@ class Layout:
         path.write_text(text)
 
     def _located(self, command: list[str]) -> list[str]:
-        program, *words = [self.placed(word) for word in command]
-        return [str(self.programs / program), *words]
+        program, *arguments = [self.placed(word) for word in command]
+        return [str(self.programs / program), *arguments]
 
 
 def install(folder: Path) -> Path:

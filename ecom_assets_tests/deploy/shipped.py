@@ -48,16 +48,16 @@ def final_stage() -> list[Instruction]:
 
 def image_environment() -> dict[str, str]:
     """Return the variables that the image sets, the path of programs apart."""
-    words = [word for line in final_stage() if line.word == "ENV" for word in shlex.split(line.rest)]
-    pairs = dict(word.split("=", 1) for word in words)
+    assignments = [word for line in final_stage() if line.word == "ENV" for word in shlex.split(line.rest)]
+    pairs = dict(word.split("=", 1) for word in assignments)
     return {name: value for name, value in pairs.items() if name != "PATH"}
 
 
 def image_command() -> list[str]:
     """Return what the image starts when nothing else is asked of it."""
     (line,) = [line for line in final_stage() if line.word == "CMD"]
-    words: list[str] = json.loads(line.rest)
-    return words
+    command: list[str] = json.loads(line.rest)
+    return command
 
 
 def compose() -> dict[str, Any]:

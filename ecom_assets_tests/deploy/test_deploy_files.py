@@ -68,7 +68,7 @@ def test_variables_are_put_in_as_compose_does() -> None:
 
 def test_services_start_in_order_and_say_how_they_are() -> None:
     services = compose()["services"]
-    assert {name: list(one.get("depends_on", {}).items()) for name, one in services.items()} == {
+    assert {name: list(definition.get("depends_on", {}).items()) for name, definition in services.items()} == {
         "postgres": [],
         "migrate": [("postgres", {"condition": "service_healthy"})],
         "code": [("migrate", {"condition": "service_completed_successfully"})],
@@ -76,15 +76,15 @@ def test_services_start_in_order_and_say_how_they_are() -> None:
         "daemon": [("code", {"condition": "service_healthy"})],
         "api": [],
     }
-    assert [name for name, one in services.items() if "healthcheck" not in one] == ["migrate"]
+    assert [name for name, definition in services.items() if "healthcheck" not in definition] == ["migrate"]
 
 
 def test_no_service_is_root_or_may_become_it() -> None:
     assert [line.rest for line in final_stage() if line.word == "USER"] == ["10001"]
-    for name, one in compose()["services"].items():
-        assert one.get("user", "the image's") == ("postgres" if name == "postgres" else "the image's")
-        assert one["cap_drop"] == ["ALL"]
-        assert one["security_opt"] == ["no-new-privileges:true"]
+    for name, definition in compose()["services"].items():
+        assert definition.get("user", "the image's") == ("postgres" if name == "postgres" else "the image's")
+        assert definition["cap_drop"] == ["ALL"]
+        assert definition["security_opt"] == ["no-new-privileges:true"]
 
 
 def test_the_image_alone_is_the_code_location_of_the_compose_file() -> None:
@@ -111,18 +111,18 @@ def test_units_start_what_services_start(unit: Path) -> None:
     variables = {"LISTEN_ADDRESS": "127.0.0.1", "DAGSTER_CODE_PORT": "4000", "DAGSTER_WEBSERVER_PORT": "3000"}
     variables["ECOM_API_PORT"] = "8000"
     started = service(unit.stem.removeprefix("ecom-"), {**SECRETS, **variables}).command
-    program, *words = shlex.split(put_in(read["Service"]["ExecStart"], variables))
-    assert [Path(program).parent, Path(program).name, *words] == [Path("/opt/ecom/venv/bin"), *started]
+    program, *arguments = shlex.split(put_in(read["Service"]["ExecStart"], variables))
+    assert [Path(program).parent, Path(program).name, *arguments] == [Path("/opt/ecom/venv/bin"), *started]
 
 
 def test_units_have_the_variables_of_the_image_and_the_services() -> None:
-    given = named_values(DEPLOY / "systemd" / "ecom.env.example")
+    variables = named_values(DEPLOY / "systemd" / "ecom.env.example")
     needed = image_environment() | service("code", SECRETS).environment
-    assert set(needed) - {"HOME", "PYTHONUNBUFFERED", "ECOM_EVENTS"} <= set(given)
-    assert {name: given[name] for name in ("DAGSTER_HOME", "DAGSTER_COMPUTE_LOGS", "DAGSTER_EVENT_BATCH_SIZE")} == {
+    assert set(needed) - {"HOME", "PYTHONUNBUFFERED", "ECOM_EVENTS"} <= set(variables)
+    assert {name: variables[name] for name in ("DAGSTER_HOME", "DAGSTER_COMPUTE_LOGS", "DAGSTER_EVENT_BATCH_SIZE")} == {
         name: needed[name] for name in ("DAGSTER_HOME", "DAGSTER_COMPUTE_LOGS", "DAGSTER_EVENT_BATCH_SIZE")
     }
-    assert given["DAGSTER_PG_PASSWORD"] == ""
+    assert variables["DAGSTER_PG_PASSWORD"] == ""
 
 
 def test_the_guide_starts_by_hand_what_services_start() -> None:
@@ -138,7 +138,7 @@ def test_the_guide_installs_what_the_image_installs() -> None:
     for_builders = {"--quiet", "--no-cache-dir", "--disable-pip-version-check"}
     by_hand = [line.split()[1:] for line in install.splitlines() if "pip install" in line]
     in_image = [line.rest.split() for line in build_stage() if "pip install" in line.rest]
-    assert by_hand == [[word for word in words if word not in for_builders] for words in in_image]
+    assert by_hand == [[word for word in arguments if word not in for_builders] for arguments in in_image]
 
 
 def test_kubernetes_runs_with_the_numbers_of_the_instance(helm: dict[str, Any], instance: dict[str, Any]) -> None:

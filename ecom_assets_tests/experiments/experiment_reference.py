@@ -70,7 +70,7 @@ def by_definition(acts: Sequence[Act], experiment: ExperimentQuestion, first: da
     counts: dict[str, dict[str, Any]] = {}
     mixed = 0
     for visitor in {act.visitor_id for act in acts}:
-        own = sorted((act for act in acts if act.visitor_id == visitor), key=lambda one: (one.event_at, one.event_id))
+        own = sorted((act for act in acts if act.visitor_id == visitor), key=lambda act: (act.event_at, act.event_id))
         seen = [row for row in own if row.variant and _is_exposure(row, experiment) and first <= row.day <= last]
         if not seen:
             continue
@@ -89,15 +89,15 @@ def by_definition(acts: Sequence[Act], experiment: ExperimentQuestion, first: da
     return {"variants": counts, "mixed": mixed}
 
 
-def _is_exposure(one: Act, experiment: ExperimentQuestion) -> bool:
+def _is_exposure(act: Act, experiment: ExperimentQuestion) -> bool:
     wanted = experiment.shares
-    return experiment.exposure.event_type in {None, one.event_type} and (not wanted or one.variant in wanted)
+    return experiment.exposure.event_type in {None, act.event_type} and (not wanted or act.variant in wanted)
 
 
-def _is_goal(one: Act, exposure: Act, experiment: ExperimentQuestion, last: date) -> bool:
-    if one.event_type != experiment.goal.event_type or one.event_at < exposure.event_at:
+def _is_goal(act: Act, exposure: Act, experiment: ExperimentQuestion, last: date) -> bool:
+    if act.event_type != experiment.goal.event_type or act.event_at < exposure.event_at:
         return False
-    return one.day <= last if experiment.within is None else one.event_at <= exposure.event_at + _time(experiment)
+    return act.day <= last if experiment.within is None else act.event_at <= exposure.event_at + _time(experiment)
 
 
 def _time(experiment: ExperimentQuestion) -> timedelta:

@@ -56,8 +56,8 @@ def test_the_comparison_is_what_the_page_says() -> None:
     control, other = beta_posterior(100, 1_000), beta_posterior(130, 1_000)
     credible = credible_difference(control, other, 0.95)
     answer = [
-        {"what": what, "value": value, "low": f"{ends.low:.6f}", "high": f"{ends.high:.6f}"}
-        for what, value, ends in (
+        {"what": name, "value": value, "low": f"{ends.low:.6f}", "high": f"{ends.high:.6f}"}
+        for name, value, ends in (
             ("difference, sequential", "0.03", looked.difference),
             ("relative difference, sequential", "0.3", looked.relative),
             ("difference, credible", "0.03", credible),

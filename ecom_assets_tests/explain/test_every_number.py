@@ -31,7 +31,7 @@ NOTHING_ADDS_UP = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExplainReader]:
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExplainReader]:
     """The warehouse of a shop that was run once."""
     home = tmp_path_factory.mktemp("explained") / "home"
     small_shop(home, days=8, visitors=300)
@@ -41,50 +41,50 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExplainReader]:
         yield reader_of(engine, settings)
 
 
-def largest(place: ExplainReader, contract: type[Table], name: str) -> list[dict[str, Any]]:
+def largest(reader: ExplainReader, contract: type[Table], name: str) -> list[dict[str, Any]]:
     """Return the row with the largest value of a number, of each kind of row that the table has."""
-    table = place.table(contract)
+    table = reader.table(contract)
     table = table.filter(table[name].notnull())
-    kinds = [column for column, one in contract.columns.items() if one.one_of]
+    kinds = [column for column, definition in contract.columns.items() if definition.one_of]
     order = ibis.window(group_by=kinds or None, order_by=[table[name].abs().desc(), *contract.key])
     placed = table.mutate(nth=ibis.row_number().over(order))
-    return place.ask(placed.filter(placed.nth == 0).drop("nth").order_by(list(contract.key)).limit(KINDS_OF_ROWS))
+    return reader.ask(placed.filter(placed.nth == 0).drop("nth").order_by(list(contract.key)).limit(KINDS_OF_ROWS))
 
 
-def chosen(way: Derivation, context: TraceContext) -> Derivation:
+def chosen(derivation: Derivation, context: TraceContext) -> Derivation:
     """Return how a number of this row goes down."""
-    return chosen(way.choose(context), context) if isinstance(way, ByRow) else way
+    return chosen(derivation.choose(context), context) if isinstance(derivation, ByRow) else derivation
 
 
-def received(place: ExplainReader, way: Derivation, context: TraceContext) -> Any:
+def received(reader: ExplainReader, derivation: Derivation, context: TraceContext) -> Any:
     """Return what the received rows behind a number come to."""
-    assert not isinstance(way, Computed | ByRow)
+    assert not isinstance(derivation, Computed | ByRow)
     total: Any = 0
-    for part in way if isinstance(way, tuple) else (way,):
+    for part in derivation if isinstance(derivation, tuple) else (derivation,):
         *_, last = walk(part, [context])
         assert last.is_received
-        total += last.totals(place.ask)["gives"] or 0
+        total += last.totals(reader.ask)["gives"] or 0
     return total
 
 
-@pytest.mark.parametrize("contract", MARTS, ids=lambda one: one.name)
-def test_the_received_rows_behind_each_number_give_it_again(place: ExplainReader, contract: type[Table]) -> None:
+@pytest.mark.parametrize("contract", MARTS, ids=lambda contract: contract.name)
+def test_the_received_rows_behind_each_number_give_it_again(reader: ExplainReader, contract: type[Table]) -> None:
     walked = 0
     for name, declared in TRACES[contract].numbers.items() if contract in TRACES else ():
-        for row in largest(place, contract, name):
-            context = TraceContext(row, place.table, place.rules, place.ask, place.keep)
-            way = chosen(declared, context)
-            if not isinstance(way, Computed):
-                assert received(place, way, context) == row[name], f"{name} of {row}"
+        for row in largest(reader, contract, name):
+            context = TraceContext(row, reader.table, reader.rules, reader.ask, reader.keep)
+            derivation = chosen(declared, context)
+            if not isinstance(derivation, Computed):
+                assert received(reader, derivation, context) == row[name], f"{name} of {row}"
                 walked += 1
     assert (walked == 0) == (contract.name in NOTHING_ADDS_UP)
 
 
-def test_a_walk_that_leaves_rows_out_is_seen(place: ExplainReader) -> None:
+def test_a_walk_that_leaves_rows_out_is_seen(reader: ExplainReader) -> None:
     contract = next(mart for mart in MARTS if mart.name == "engagement_daily")
-    (row,) = largest(place, contract, "session_count")
-    context = TraceContext(row, lambda one: half(place.table(one)), place.rules, place.ask)
-    assert received(place, chosen(TRACES[contract].numbers["session_count"], context), context) < row["session_count"]
+    (row,) = largest(reader, contract, "session_count")
+    context = TraceContext(row, lambda table: half(reader.table(table)), reader.rules, reader.ask)
+    assert received(reader, chosen(TRACES[contract].numbers["session_count"], context), context) < row["session_count"]
 
 
 def half(table: ir.Table) -> ir.Table:

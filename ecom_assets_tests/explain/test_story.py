@@ -80,15 +80,15 @@ def test_of_three_copies_the_one_that_counts_is_shown(shop: Platform) -> None:
 
 
 def test_rows_and_surplus_copies_are_all_copies_by_fingerprint(shop: Platform) -> None:
-    place = reader_of(shop.engine, shop.settings)
-    context = TraceContext({}, place.table, place.rules, place.ask, place.keep)
-    below, events = UPSTREAM[CleanEvents], place.table(CleanEvents)
-    assert have_the_same_ids(thin(events, below), below, context)
-    assert below.copies is not None
-    _, surplus = below.copies(events, context)
+    reader = reader_of(shop.engine, shop.settings)
+    context = TraceContext({}, reader.table, reader.rules, reader.ask, reader.keep)
+    upstream, events = UPSTREAM[CleanEvents], reader.table(CleanEvents)
+    assert have_the_same_ids(thin(events, upstream), upstream, context)
+    assert upstream.copies is not None
+    _, surplus = upstream.copies(events, context)
     # The purchase came three times: the two later ones are surplus.
-    assert [row["event_id"] for row in place.ask(surplus.select("event_id"))] == ["anna-1", "anna-1"]
-    assert not have_the_same_ids(thin(events.filter(events.event_id != "anna-1"), below), below, context)
+    assert [row["event_id"] for row in reader.ask(surplus.select("event_id"))] == ["anna-1", "anna-1"]
+    assert not have_the_same_ids(thin(events.filter(events.event_id != "anna-1"), upstream), upstream, context)
 
 
 def test_numbers_of_several_rows_are_added_up(shop: Platform) -> None:

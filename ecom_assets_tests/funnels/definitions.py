@@ -37,7 +37,7 @@ def funnel_of(steps: Iterable[FunnelStep], within_s: int = WEEK_S, order: str = 
 
 def _written(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [_written(one) for one in value]
+        return [_written(item) for item in value]
     return value.to_mapping() if hasattr(value, "to_mapping") else value
 
 

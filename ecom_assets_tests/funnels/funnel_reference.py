@@ -198,20 +198,20 @@ def _follows(stream: Sequence[Event], chain: tuple[int, ...], event: Event, funn
 
 def fits(event: Event, step: FunnelEvent) -> bool:
     """Whether an event matches a step."""
-    known = _known(event)
+    values = _values_of(event)
     return (
         meets(event, step.others)
         and step.event_type in {"*", event.event_type}
         and all(
-            known.get(column) == value and isinstance(known.get(column), bool) == isinstance(value, bool)
+            values.get(column) == value and isinstance(values.get(column), bool) == isinstance(value, bool)
             for column, value in step.equal.items()
         )
     )
 
 
-def _known(event: Event) -> dict[str, Any]:
-    known = {"event_type": event.event_type, "category": event.category, "price": event.price}
-    return known | {f"properties.{key}": value for key, value in (event.properties or {}).items()}
+def _values_of(event: Event) -> dict[str, Any]:
+    values = {"event_type": event.event_type, "category": event.category, "price": event.price}
+    return values | {f"properties.{key}": value for key, value in (event.properties or {}).items()}
 
 
 def meets(event: Event, where: Where) -> bool:
@@ -220,7 +220,7 @@ def meets(event: Event, where: Where) -> bool:
         return (all if where.kind == "all_of" else any)(meets(event, part) for part in where.parts)
     if plain := NEGATED.get(where.operator):
         return not meets(event, Condition(where.column, plain, where.values))
-    value = _known(event).get(where.column)
+    value = _values_of(event).get(where.column)
     if where.operator == "is_set" or value is None:
         return value is not None
     first, last = where.values[0], where.values[-1]
@@ -309,7 +309,7 @@ def _is_excluded(stream: Sequence[Event], funnel: Funnel, times: list[int], numb
 
 def neighbouring(stream: Sequence[Event], funnel: Funnel) -> Times:
     """The times of the longest run of neighbours that are the steps, the first such run."""
-    return max((neighbouring_from(stream, place, funnel) for place in range(len(stream))), default=(), key=len)
+    return max((neighbouring_from(stream, start, funnel) for start in range(len(stream))), default=(), key=len)
 
 
 def neighbouring_from(stream: Sequence[Event], start: int, funnel: Funnel) -> Times:

@@ -45,13 +45,13 @@ BAD = {
 def broken(parts: Rows) -> int:
     """How many places the check finds wrong."""
     con = connect()
-    given: list[tuple[type[Table], Rows, str]] = [
+    inputs: list[tuple[type[Table], Rows, str]] = [
         (ConversionByDimension, parts, "cohort_date"),
         (ConversionFunnel, FUNNELS, "cohort_date"),
         (CartAbandonment, CART, "cart_date"),
     ]
     tables = []
-    for contract, rows, day in given:
+    for contract, rows, day in inputs:
         con.con.register(contract.name, as_table([{**row, day: DAY_ONE} for row in rows], contract))
         tables.append(con.table(contract.name))
     result = dimensions_add_up_to_the_totals.evaluate(Days((DAY_ONE,)), *tables)

@@ -140,9 +140,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("raw", "words"), REFUSED)
-def test_a_definition_that_cannot_be_computed_is_refused_with_what_to_do(raw: object, words: str) -> None:
-    with pytest.raises(DefinitionError, match=f"(?i){words}"):
+@pytest.mark.parametrize(("raw", "message"), REFUSED)
+def test_a_definition_that_cannot_be_computed_is_refused_with_what_to_do(raw: object, message: str) -> None:
+    with pytest.raises(DefinitionError, match=f"(?i){message}"):
         Funnel.from_mapping(raw)
 
 
@@ -207,7 +207,7 @@ def test_the_table_counts_each_funnel_under_its_name(declared: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("steps: [a, b", "cannot be read as YAML or JSON"),
         ("[]", "declares no funnels"),
@@ -220,10 +220,10 @@ def test_the_table_counts_each_funnel_under_its_name(declared: Path) -> None:
         ("a: {steps: [a, b], hold: [user_agent]}", "names the column 'user_agent'"),
     ],
 )
-def test_what_cannot_be_counted_daily_is_refused_with_file_and_name(tmp_path: Path, text: str, words: str) -> None:
+def test_what_cannot_be_counted_daily_is_refused_with_file_and_name(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "funnels.yaml"
     path.write_text(text)
-    with pytest.raises(DefinitionError, match=words) as refused:
+    with pytest.raises(DefinitionError, match=message) as refused:
         read_funnels(path)
     assert str(path) in str(refused.value)
 
@@ -247,16 +247,16 @@ def test_a_missing_file_and_two_ways_of_declaring_are_refused_with_the_setting(d
     ],
 )
 def test_what_texts_say_of_a_step_is_put_into_it(texts: dict[str, Any], steps: list[dict[str, Any]]) -> None:
-    given = definition_of(FunnelQuestion, {"steps": "view, cart", **texts})
-    made = FunnelQuestion.from_mapping(FunnelQuestion.folded(given))
+    definition = definition_of(FunnelQuestion, {"steps": "view, cart", **texts})
+    made = FunnelQuestion.from_mapping(FunnelQuestion.folded(definition))
     expected = [{"event_type": name, **step} for name, step in zip(("view", "cart"), steps, strict=True)]
     assert made.to_mapping() == FunnelQuestion.from_mapping({"steps": expected}).to_mapping()
 
 
 @pytest.mark.parametrize(("bins", "expected"), [("4", 4), ("1h", "3600s"), ("1m, 10m", ["60s", "600s"])])
 def test_bins_are_put_into_the_time_to_convert(bins: str, expected: Any) -> None:
-    given = definition_of(FunnelQuestion, {"steps": "view, cart", "time_to_convert": "1:2", "bins": bins})
-    made = FunnelQuestion.from_mapping(FunnelQuestion.folded(given)).to_mapping()
+    definition = definition_of(FunnelQuestion, {"steps": "view, cart", "time_to_convert": "1:2", "bins": bins})
+    made = FunnelQuestion.from_mapping(FunnelQuestion.folded(definition)).to_mapping()
     assert made["time_to_convert"] == {"from": 1, "to": 2, "bins": expected}
 
 

@@ -49,17 +49,21 @@ steps = st.lists(
 def is_first(events: Sequence[Event], event: Event, step: FunnelStep, where: Where) -> bool:
     """Whether an event is the first of its visitor that a step looks at; of simultaneous ones the first id."""
     if step.occurrence == "first_ever":
-        question = [one for one in events if fits(one, step_of(step.event_type))]
+        question = [candidate for candidate in events if fits(candidate, step_of(step.event_type))]
     else:
-        question = [one for one in events if fits(one, step.changed(occurrence="every")) and meets(one, where)]
-    own = [one for one in question if one.who == event.who]
-    return bool(own) and min(own, key=lambda one: one.at) is event
+        question = [
+            candidate
+            for candidate in events
+            if fits(candidate, step.changed(occurrence="every")) and meets(candidate, where)
+        ]
+    own = [candidate for candidate in question if candidate.who == event.who]
+    return bool(own) and min(own, key=lambda candidate: candidate.at) is event
 
 
 def marked(events: Sequence[Event], funnel: Funnel) -> tuple[list[Event], Funnel]:
     """The same events and funnel, where being first is a property."""
     firsts = [step for step in funnel.steps if step.occurrence != "every"]
-    known = [
+    marked_events = [
         event._replace(
             properties={f"first_{n}": is_first(events, event, step, funnel.where) for n, step in enumerate(firsts)}
         )
@@ -71,7 +75,7 @@ def marked(events: Sequence[Event], funnel: Funnel) -> tuple[list[Event], Funnel
         else step_of(step.event_type, {**step.equal, f"properties.first_{firsts.index(step)}": True}, step.others)
         for step in funnel.steps
     ]
-    return known, funnel.changed(steps=tuple(plain))
+    return marked_events, funnel.changed(steps=tuple(plain))
 
 
 def counted(table: pa.Table, funnel: Funnel) -> tuple[dict[str, int], dict[str, int]]:

@@ -251,7 +251,7 @@ def test_one_window_per_step_is_enough_for_repeated_steps_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "words"),
+    ("step", "message"),
     [
         (step_of("view", {"prize": 1}), "did you mean 'price'"),
         (step_of("view", {"price": "1"}), "holds number, with the text '1'"),
@@ -260,8 +260,8 @@ def test_one_window_per_step_is_enough_for_repeated_steps_too() -> None:
         (step_of("view", {"event_at": "2026-01-01"}), "holds timestamp"),
     ],
 )
-def test_a_condition_that_does_not_fit_the_columns_is_refused(step: FunnelStep, words: str) -> None:
-    with pytest.raises(DefinitionError, match=words):
+def test_a_condition_that_does_not_fit_the_columns_is_refused(step: FunnelStep, message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
         funnel_levels(EVENTS, funnel("view", step))
 
 

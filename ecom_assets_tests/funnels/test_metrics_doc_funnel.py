@@ -33,9 +33,9 @@ NONE: list[str | None] = [None]
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[Backend]:
-    one = connect()
-    yield one
-    one.disconnect()
+    backend = connect()
+    yield backend
+    backend.disconnect()
 
 
 def events_of(con: Backend, lines: list[Line]) -> ir.Table:
@@ -46,7 +46,7 @@ def events_of(con: Backend, lines: list[Line]) -> ir.Table:
         for clock, kind, *rest in (answer.split(" ") for answer in line["events"].split(", "))
     ]
     names = ("visitor_id", "event_at", "event_type", "product_category")
-    columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
     types = pa.schema(
         [("visitor_id", pa.string()), ("event_at", pa.timestamp("us")), *((n, pa.string()) for n in names[2:])]
     )
@@ -145,7 +145,9 @@ def test_days_of_entry_cohorts_and_times_are_those_of_the_page(con: Backend) -> 
         "last 1d": EntryLimits(day_count=1),
     }
     raw = {"steps": STEPS[:2], "within": "1d", "over": "day", "time_to_convert": "1:2"}
-    actual = {name: funnel_answer(con, events, Funnel.from_mapping(raw), limits=one) for name, one in requested.items()}
+    actual = {
+        name: funnel_answer(con, events, Funnel.from_mapping(raw), limits=limits) for name, limits in requested.items()
+    }
     assert [{"entries": name, **shown(row["steps"])} for name, row in actual.items()] == ranges
     answer = actual["all"]
     assert [

@@ -82,7 +82,7 @@ def test_an_event_of_a_step_that_has_to_be_taken_is_no_optional_one() -> None:
 @pytest.mark.parametrize("attribution", ["first", "last", "step_4"])
 def test_a_breakdown_is_that_of_the_steps_that_have_to_be_taken(attribution: str) -> None:
     shelves = {"view": "hats", "cart": "hats", "coupon": "shoes", "purchase": "bags"}
-    events = [one._replace(category=shelves[one.event_type]) for one in STORY]
+    events = [row._replace(category=shelves[row.event_type]) for row in STORY]
     funnel = BUYING.changed(by="category", by_attribution=attribution)
     chains = labelled(funnel_chains(ibis.memtable(table_of(events)), funnel), funnel)
     rows = connect().to_pyarrow(step_numbers(chains, ["label"], funnel.optional_steps)).to_pylist()
@@ -135,9 +135,9 @@ def by_definition(
         return set()
     who, taken = own[1]["visitor_id"], {row["event_id"] for row in own.values()}
     options = []
-    for row, one in zip(rows, events, strict=True):
+    for row, candidate in zip(rows, events, strict=True):
         is_free = funnel.order == "clickhouse_default" or row["event_id"] not in taken
-        if one.who != who or not is_free or not fits(one, funnel.steps[step - 1]):
+        if candidate.who != who or not is_free or not fits(candidate, funnel.steps[step - 1]):
             continue
         at, from_at = row["event_at"], own[before]["event_at"]
         next_at = own[after]["event_at"] if after in own else None
@@ -158,7 +158,7 @@ def test_a_text_with_a_question_mark_and_a_mapping_say_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("options", "why"),
     [
         ({"steps": (MAY_COUPON, PURCHASE)}, "The first and the last step of a funnel have to be taken"),
         ({"order": "exact"}, "The order 'exact' has no optional steps; use one of ordered"),
@@ -171,9 +171,9 @@ def test_a_text_with_a_question_mark_and_a_mapping_say_it() -> None:
         ),
     ],
 )
-def test_what_does_not_go_with_optional_steps_is_refused(given: dict[str, Any], why: str) -> None:
+def test_what_does_not_go_with_optional_steps_is_refused(options: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        funnel_of(**{"steps": BUYING.steps} | given)
+        funnel_of(**{"steps": BUYING.steps} | options)
 
 
 def test_a_correlation_has_no_optional_steps() -> None:

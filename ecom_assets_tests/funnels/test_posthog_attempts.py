@@ -24,7 +24,7 @@ def posthog_funnel(
     names = steps.split()
     kept = [(name, between) for name, between in barred if name not in names[between[0] - 1 : between[1]]]
     exclude = tuple(exclusion_of(step_of(name), *((1, 3) if order == "any" else between)) for name, between in kept)
-    exclude = tuple(one for one in exclude if order != "any" or one.event_type not in names)
+    exclude = tuple(exclusion for exclusion in exclude if order != "any" or exclusion.event_type not in names)
     return funnel_of(tuple(map(step_of, names)), within_s, order, exclude=exclude, exclusion_rule="posthog")
 
 

@@ -21,14 +21,14 @@ EVENTS = str(ROOT / "docs" / "example_events.csv")
 STEPS = ["product_view", "add_to_cart", "purchase"]
 
 
-def answer(tmp_path: Path, *words: str) -> CommandResult:
-    result = ecom("funnel", "--events", EVENTS, *words, "--json", home=tmp_path / "home")
+def answer(tmp_path: Path, *arguments: str) -> CommandResult:
+    result = ecom("funnel", "--events", EVENTS, *arguments, "--json", home=tmp_path / "home")
     assert result.exit_code == 0, result.err
     return result
 
 
-def counts(tmp_path: Path, *words: str) -> list[int]:
-    return [step["count"] for step in answer(tmp_path, "--steps", ",".join(STEPS), *words).json["steps"]]
+def counts(tmp_path: Path, *arguments: str) -> list[int]:
+    return [step["count"] for step in answer(tmp_path, "--steps", ",".join(STEPS), *arguments).json["steps"]]
 
 
 @pytest.mark.parametrize(
@@ -130,10 +130,10 @@ def test_clickhouse_itself_answers_as_its_preset_does(tmp_path: Path, steps: lis
     at = rows["event_timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
     events = pa.table({"visitor_id": rows["user_id"], "event_type": rows["event_type"], "event_at": at})
     # Gil's three events have one time, and their order decides in ClickHouse: it gets them in that of the steps.
-    place = pa.array([steps.index(kind) if kind in steps else -1 for kind in events["event_type"].to_pylist()])
-    events = events.append_column("place", place).sort_by([("event_at", "ascending"), ("place", "ascending")])
+    step_index = pa.array([steps.index(kind) if kind in steps else -1 for kind in events["event_type"].to_pylist()])
+    events = events.append_column("place", step_index).sort_by([("event_at", "ascending"), ("place", "ascending")])
     funnel = Funnel.from_mapping({"steps": steps, "preset": "clickhouse"})
     levels = by_clickhouse(events.drop_columns("place"), funnel, tmp_path, *([mode] if mode else []))
     reached = [sum(level >= number for level in levels.values()) for number in range(1, len(steps) + 1)]
-    words = ("--steps", ",".join(steps), "--preset", "clickhouse", *(("--order", mode) if mode else ()))
-    assert [step["count"] for step in answer(tmp_path, *words).json["steps"]] == reached
+    arguments = ("--steps", ",".join(steps), "--preset", "clickhouse", *(("--order", mode) if mode else ()))
+    assert [step["count"] for step in answer(tmp_path, *arguments).json["steps"]] == reached

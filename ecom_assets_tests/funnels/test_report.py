@@ -247,14 +247,14 @@ BINS = st.sampled_from([None, 1, 3, 7, "1s", "2s", ["1s", "3s"], ["2s"]])
 @given(
     steps=st.lists(st.sampled_from(CONDITIONS), min_size=2, max_size=4).map(tuple),
     within_s=st.integers(1, 6),
-    places=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    positions=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     bins=BINS,
     seed=st.integers(0, 2**32),
 )
 def test_times_between_two_steps_are_those_of_the_longest_chains(
-    steps: tuple[FunnelStep, ...], within_s: int, places: tuple[int, int], bins: Bins, seed: int
+    steps: tuple[FunnelStep, ...], within_s: int, positions: tuple[int, int], bins: Bins, seed: int
 ) -> None:
-    low, high = sorted(places)
+    low, high = sorted(positions)
     high = min(max(high, low + 1), len(steps))
     low = min(low, high - 1)
     answer = times_of(low, high, bins)

@@ -86,5 +86,5 @@ def test_the_dashboard_warns_once_below_the_question(published: tuple[Settings, 
     settings, has_devices = published
     with served(build_dashboard_app(settings)) as answer:
         page = read(Client(answer.address).get(f"/dashboard/{question}").text)
-    notices = [one.text for one in page.all("p", class_="bad")]
+    notices = [notice.text for notice in page.all("p", class_="bad")]
     assert [SENTENCE in text for text in notices] == ([] if has_devices else [True])

@@ -76,10 +76,10 @@ def test_a_placeholder_in_any_case_joins_nobody(shop: Platform, name: str, liste
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("place", [0, 19], ids=["first", "last"])
-def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(shop: Platform, place: int) -> None:
+@pytest.mark.parametrize("position", [0, 19], ids=["first", "last"])
+def test_a_device_with_20_users_joins_nobody_whichever_arrives_last(shop: Platform, position: int) -> None:
     users = [seen(f"u{n}", f"+{n} 09:00", "till", f"user{n}") for n in range(20)]
-    late = users.pop(place)
+    late = users.pop(position)
     alone = seen("alone", "+5 09:10", "till")
     assert visitors(shop, [*users, alone])["alone"] == "user5"
     assert visitors(shop, [*users, alone], [late])["alone"] == "anon-till"

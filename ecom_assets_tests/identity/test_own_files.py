@@ -51,8 +51,8 @@ def test_300_devices_without_signed_in_users_are_300_visitors(home: Path, ga4: P
 
 
 def test_who_comes_back_a_week_later_is_counted_by_device(home: Path, ga4: Path) -> None:
-    words = ("retention", "--events", ga4, "--mapping", "ga4_export", "--period", "week", "--json")
-    (first,) = ecom(*words, home=home).json["cohorts"]
+    arguments = ("retention", "--events", ga4, "--mapping", "ga4_export", "--period", "week", "--json")
+    (first,) = ecom(*arguments, home=home).json["cohorts"]
     assert first["size"] == 300
     assert first["returned"][1] == 120
 
@@ -79,19 +79,23 @@ def test_a_funnel_follows_people_over_their_sign_in(
     home: Path, segment: tuple[Path, Path], identity: str, bought: int
 ) -> None:
     file, mapping = segment
-    words = ("funnel", "--events", file, "--mapping", mapping, "--steps", "page_view,purchase", "--identity", identity)
-    result = ecom(*words, "--json", home=home).json
+    arguments = (
+        "funnel", "--events", file, "--mapping", mapping, "--steps", "page_view,purchase", "--identity", identity,
+    )  # fmt: skip
+    result = ecom(*arguments, "--json", home=home).json
     assert result["rows"]["rejected"] == {}
     assert [step["count"] for step in result["steps"]] == [10, bought]
 
 
 def test_two_rules_side_by_side(home: Path, segment: tuple[Path, Path]) -> None:
     file, mapping = segment
-    words = ("sessions", "--events", file, "--mapping", mapping, "--identity", "stitched", "--compare-identity", "user")
-    result = ecom(*words, "--json", home=home).json
+    arguments = (
+        "sessions", "--events", file, "--mapping", mapping, "--identity", "stitched", "--compare-identity", "user",
+    )  # fmt: skip
+    result = ecom(*arguments, "--json", home=home).json
     assert (result["definition"]["identity"], result["visitors"]) == ("stitched", 10)
     assert (result["compared"]["definition"]["identity"], result["compared"]["visitors"]) == ("user", 15)
-    out = ecom(*words, home=home).out
+    out = ecom(*arguments, home=home).out
     assert out.index("Visitors by stitched:") < out.index("Visitors by user:")
 
 
@@ -106,10 +110,10 @@ def test_each_of_two_answers_is_that_of_its_rule_alone(  # noqa: PLR0913, PLR091
     file, mapping = segment
     if name.endswith("parquet"):
         duckdb.sql(f"COPY (FROM '{file}') TO '{file.with_name(name)}'")
-    words = (*question, "--events", str(file.with_name(name)), "--mapping", str(mapping), "--json")
+    arguments = (*question, "--events", str(file.with_name(name)), "--mapping", str(mapping), "--json")
     by_own = ("--identity", own) if own else ()
-    both = ecom(*words, *by_own, "--compare-identity", other, home=home).json
-    mine, others = ecom(*words, *by_own, home=home).json, ecom(*words, "--identity", other, home=home).json
+    both = ecom(*arguments, *by_own, "--compare-identity", other, home=home).json
+    mine, others = ecom(*arguments, *by_own, home=home).json, ecom(*arguments, "--identity", other, home=home).json
     assert numbers_of(both) == numbers_of(mine)
     assert numbers_of(both["compared"]) == numbers_of(others)
     assert numbers_of(mine) != numbers_of(others)
@@ -122,7 +126,7 @@ def numbers_of(answer: dict[str, Any]) -> list[Any]:
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("trend", "--series", "*:visitors"),
         ("retention",),
@@ -137,10 +141,10 @@ def numbers_of(answer: dict[str, Any]) -> list[Any]:
     ids=" ".join,
 )
 def test_every_question_is_asked_by_two_rules_and_names_one_that_is_mistyped(
-    home: Path, segment: tuple[Path, Path], words: tuple[str, ...]
+    home: Path, segment: tuple[Path, Path], arguments: tuple[str, ...]
 ) -> None:
     file, mapping = segment
-    asked: tuple[str | Path, ...] = (*words, "--events", file, "--mapping", mapping, "--json", "--identity")
+    asked: tuple[str | Path, ...] = (*arguments, "--events", file, "--mapping", mapping, "--json", "--identity")
     result = ecom(*asked, "user", "--compare-identity", "posthog", home=home)
     assert result.exit_code == 0, result.err
     assert result.json["compared"]["definition"]["identity"] == "posthog"
@@ -165,7 +169,7 @@ def test_a_person_in_two_variants_since_they_signed_in_is_left_out(
     file, mapping = home.with_name("variants.ndjson"), segment[1]
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     mapping.write_text(mapping.read_text(encoding="utf-8") + "  properties: properties\n", encoding="utf-8")
-    words = (
+    arguments = (
         "experiment",
         "--events",
         file,
@@ -176,7 +180,7 @@ def test_a_person_in_two_variants_since_they_signed_in_is_left_out(
         "--goal",
         "purchase",
     )
-    answer = ecom(*words, "--identity", identity, "--json", home=home).json
+    answer = ecom(*arguments, "--identity", identity, "--json", home=home).json
     assert answer["mixed_count"] == mixed
     assert [variant["unit_count"] for variant in answer["variants"]] == units
 
@@ -190,8 +194,8 @@ def test_a_device_is_linked_only_where_its_user_agreed(home: Path, segment: tupl
     ]
     file.write_text("\n".join(map(json.dumps, agreed)), encoding="utf-8")
     mapping.write_text(mapping.read_text(encoding="utf-8") + "  properties: properties\n", encoding="utf-8")
-    words = ("funnel", "--events", file, "--mapping", mapping, "--steps", "page_view,purchase", "--json")
-    result = ecom(*words, home=home, env={"ECOM_IDENTITY_CONSENT": "consent"}).json
+    arguments = ("funnel", "--events", file, "--mapping", mapping, "--steps", "page_view,purchase", "--json")
+    result = ecom(*arguments, home=home, env={"ECOM_IDENTITY_CONSENT": "consent"}).json
     assert [step["count"] for step in result["steps"]] == [10, 2]
 
 
@@ -216,6 +220,6 @@ def test_a_robot_that_carries_a_user_links_nobody_in_a_file(
         duckdb.sql(f"COPY (FROM '{tmp_path}/events.ndjson') TO '{tmp_path}/events.parquet'")
     mapping = tmp_path / "segment.yaml"
     mapping.write_text(f"{SEGMENT}  user_agent: agent\n", encoding="utf-8")
-    words = ("funnel", "--events", str(tmp_path / name), "--mapping", str(mapping), "--steps", "page_view,purchase")
-    answer = ecom(*words, *where, "--json", home=home).json
+    arguments = ("funnel", "--events", str(tmp_path / name), "--mapping", str(mapping), "--steps", "page_view,purchase")
+    answer = ecom(*arguments, *where, "--json", home=home).json
     assert [step["count"] for step in answer["steps"]] == [2, 1]

@@ -23,7 +23,9 @@ def found(events: Iterable[Seen], rule: IdentityRule) -> tuple[dict[str, dict[st
     """Return the events with their visitors, and the sign-ins that decided, both by the id of the event."""
     con = connect()
     table = con.create_table("given", rows_of(events), temp=True)
-    merged, shared = (ibis.memtable(schema_of(one).to_pyarrow().empty_table()) for one in (MergedUsers, SharedIds))
+    merged, shared = (
+        ibis.memtable(schema_of(contract).to_pyarrow().empty_table()) for contract in (MergedUsers, SharedIds)
+    )
     owned = con.create_table("owned", con.to_pyarrow(with_visitors_of_all(table, merged, rule)), temp=True)
     signed = con.to_pyarrow(deciding_sign_ins(owned, owned, shared, rule)).to_pylist()
     rows = con.to_pyarrow(owned).to_pylist()

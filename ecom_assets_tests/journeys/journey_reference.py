@@ -47,8 +47,8 @@ def reference_transitions(events: Sequence[Row], most_places: int) -> Transition
     for day, session in sessions_with_events(events):
         for dimension in ("page_type", "category"):
             path = ["(start)", *steps(session, dimension), "(exit)"]
-            for place, (one, other) in enumerate(pairwise(path)):
-                actual[day, dimension, min(place, most_places), one, other, has_purchase(session)] += 1
+            for position, (from_step, to_step) in enumerate(pairwise(path)):
+                actual[day, dimension, min(position, most_places), from_step, to_step, has_purchase(session)] += 1
     return actual
 
 
@@ -57,13 +57,13 @@ def reference_searches(events: Sequence[Row]) -> dict[tuple[date, str], tuple[in
     counts: dict[tuple[date, str], list[int]] = {}
     for day, session in sessions_with_events(events):
         seen = set()
-        places = [n for n, event in enumerate(session) if event["event_type"] == "search"]
-        for begin, end in pairwise([*places, len(session)]):
+        positions = [n for n, event in enumerate(session) if event["event_type"] == "search"]
+        for begin, end in pairwise([*positions, len(session)]):
             after = [event["event_type"] for event in session[begin + 1 : end]]
             key = day, session[begin]["term"]
-            one = counts.setdefault(key, [0, 0, 0, 0])
-            for place, is_so in enumerate((True, key not in seen, "product_view" in after, "add_to_cart" in after)):
-                one[place] += is_so
+            count = counts.setdefault(key, [0, 0, 0, 0])
+            for index, is_so in enumerate((True, key not in seen, "product_view" in after, "add_to_cart" in after)):
+                count[index] += is_so
             seen.add(key)
     return {key: (count[0], count[1], count[2], count[3]) for key, count in counts.items()}
 
@@ -78,7 +78,7 @@ def reference_categories(events: Sequence[Row]) -> dict[tuple[date, str], tuple[
             if event["product_category"] and event["event_type"] in {*VIEWS, "add_to_cart"}
         }
         for category in of_it:
-            one = counts.setdefault((day, category), [0, 0, 0, 0])
+            count = counts.setdefault((day, category), [0, 0, 0, 0])
             views = [
                 n
                 for n, event in enumerate(session)
@@ -88,8 +88,8 @@ def reference_categories(events: Sequence[Row]) -> dict[tuple[date, str], tuple[
                 continue
             after = session[views[0] :]
             own = [event for event in after if event["product_category"] == category]
-            one[0] += 1
-            one[1] += any(event["event_type"] == "add_to_cart" for event in own)
-            one[2] += any(event["event_type"] == "add_to_cart" for event in after)
-            one[3] += has_purchase(after)
+            count[0] += 1
+            count[1] += any(event["event_type"] == "add_to_cart" for event in own)
+            count[2] += any(event["event_type"] == "add_to_cart" for event in after)
+            count[3] += has_purchase(after)
     return {key: (count[0], count[1], count[2], count[3]) for key, count in counts.items()}

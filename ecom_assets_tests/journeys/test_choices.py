@@ -49,9 +49,9 @@ PAGES = (
 def as_events(walks: Sequence[Walk]) -> pa.Table:
     """Return the events of sessions, one session of each visitor."""
     rows = [
-        (f"v{who}", "", BEGIN, BEGIN + timedelta(seconds=place), f"e{place:03}", kind, None, page)
+        (f"v{who}", "", BEGIN, BEGIN + timedelta(seconds=position), f"e{position:03}", kind, None, page)
         for who, walk in enumerate(walks)
-        for place, (kind, page) in enumerate(walk)
+        for position, (kind, page) in enumerate(walk)
     ]
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in rows], schema=SCHEMA)
 
@@ -157,8 +157,8 @@ def expected(walks: Sequence[Walk], choices: JourneyQuestion) -> tuple[dict[str,
         if taken is None:
             continue
         paths[f"v{who}"] = " → ".join(taken[:20])
-        for place, (one, other) in enumerate(pairwise(["(start)", *taken, "(exit)"])):
-            counts[min(place, 10), one, other] += 1
+        for position, (from_step, to_step) in enumerate(pairwise(["(start)", *taken, "(exit)"])):
+            counts[min(position, 10), from_step, to_step] += 1
     return paths, counts
 
 
@@ -176,12 +176,12 @@ def _part(taken: list[str], choices: JourneyQuestion) -> list[str] | None:
             return None
         taken = taken[taken.index(choices.from_step) :]
     if choices.to_step:
-        place = next(
-            (n for n, one in enumerate(taken) if one == choices.to_step and (n or not choices.from_step)), None
+        position = next(
+            (n for n, name in enumerate(taken) if name == choices.to_step and (n or not choices.from_step)), None
         )
-        if place is None:
+        if position is None:
             return None
-        taken = taken[: place + 1]
+        taken = taken[: position + 1]
         taken = taken if choices.from_step else taken[-20:]
     return taken or None if choices.from_step or choices.to_step else taken
 
@@ -245,7 +245,7 @@ def test_a_pattern_is_text_but_for_its_stars() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("definition", "why"),
     [
         ({"by": "pages"}, "step of a journey 'pages' is unknown; did you mean 'page'"),
         ({"group": ["/a/*"]}, "Patterns group pages, and steps are by page_type; ask by page"),
@@ -256,6 +256,6 @@ def test_a_pattern_is_text_but_for_its_stars() -> None:
         ({"from_step": "(start)"}, r"Every session has \(start\); name another step"),
     ],
 )
-def test_choices_that_cannot_be_are_refused(given: dict[str, Any], why: str) -> None:
+def test_choices_that_cannot_be_are_refused(definition: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        JourneyQuestion.from_mapping(given)
+        JourneyQuestion.from_mapping(definition)

@@ -235,9 +235,9 @@ def check(shop: Platform, history: History) -> None:
     sessions = len(shop.rows(Journeys)) / 2
     for dimension in ("page_type", "category"):
         ends = Counter[str]()
-        for (_, by, _, one, other, _), count in transitions.items():
-            ends[one] += count * (by == dimension)
-            ends[other] += count * (by == dimension and other == "(exit)")
+        for (_, by, _, from_step, to_step, _), count in transitions.items():
+            ends[from_step] += count * (by == dimension)
+            ends[to_step] += count * (by == dimension and to_step == "(exit)")
         assert (ends["(start)"], ends["(exit)"]) == (sessions, sessions)
 
 

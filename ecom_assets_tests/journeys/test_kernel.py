@@ -43,10 +43,10 @@ def events_of(seed: int) -> list[dict[str, Any]]:
         for _ in range(chosen.randrange(1, 40)):
             at += timedelta(seconds=chosen.choice(PAUSES_S))
             kind, category, page = chosen.choice(TYPES), chosen.choice(CATEGORIES), chosen.choice(PAGES)
-            one: dict[str, Any] = dict.fromkeys(CleanEvents.columns)
-            one |= {"event_id": f"{chosen.randrange(10**6)}-{len(rows)}", "visitor_id": f"v{visitor}", "event_at": at}
-            one |= {"event_date": at.date(), "event_type": kind, "product_category": category, "page_url": page}
-            rows.append(one | {"is_bot": False, "session_device_id": chosen.choice(("", "", "phone"))})
+            row: dict[str, Any] = dict.fromkeys(CleanEvents.columns)
+            row |= {"event_id": f"{chosen.randrange(10**6)}-{len(rows)}", "visitor_id": f"v{visitor}", "event_at": at}
+            row |= {"event_date": at.date(), "event_type": kind, "product_category": category, "page_url": page}
+            rows.append(row | {"is_bot": False, "session_device_id": chosen.choice(("", "", "phone"))})
     chosen.shuffle(rows)
     return rows
 

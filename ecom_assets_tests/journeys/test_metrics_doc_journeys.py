@@ -66,8 +66,8 @@ def test_paths_from_and_to_a_step_are_those_of_the_page(tmp_path: Path) -> None:
     ]
     (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     for question in dict.fromkeys(line["options"] for line in expected):
-        words = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(question.strip("`")))
-        result = ecom("journeys", *words, home=tmp_path / "home")
+        arguments = ("--events", str(tmp_path / "story.csv"), "--json", *shlex.split(question.strip("`")))
+        result = ecom("journeys", *arguments, home=tmp_path / "home")
         answer = [
             {"options": question, "path": " → ".join(path["path"]), "sessions": str(path["sessions"])}
             for path in result.json["top_paths"]
@@ -117,10 +117,10 @@ def test_categories_are_those_of_the_page(platform: Platform) -> None:
     assert as_shown(platform.rows(CategoryPerformance), expected) == expected
 
 
-def with_tables(**given: object) -> Backend:
+def with_tables(**tables_by_name: object) -> Backend:
     """Return a DuckDB in memory with these tables."""
     con = connect()
-    for name, table in given.items():
+    for name, table in tables_by_name.items():
         con.con.register(name, table)
     return con
 

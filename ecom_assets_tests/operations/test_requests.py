@@ -33,9 +33,9 @@ def test_asking_twice_is_one_request_asked_twice(requests: Requests) -> None:
 
 
 def test_a_request_is_taken_once_and_can_be_made_again(requests: Requests) -> None:
-    one = requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
-    requests.take([one], "run-1")
-    requests.take([one], "run-2")
+    request = requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
+    requests.take([request], "run-1")
+    requests.take([request], "run-2")
     [taken] = requests.newest()
     assert (taken.run_id, taken.taken_at is not None, requests.waiting()) == ("run-1", True, [])
     assert requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1").number == 2
@@ -51,9 +51,9 @@ def test_a_run_covers_a_request_if_it_is_over_all_of_its_days(
     last: date,
     is_within: bool,  # noqa: FBT001 (a parameter of the test)
 ) -> None:
-    one = requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
-    assert one.is_within(Days.from_dates([*Days.between(first, last).dates, last])) is is_within
-    assert not one.is_within(Days(()))
+    request = requests.make(RETRY, "heap_events", (MONDAY, TUESDAY), "key:1")
+    assert request.is_within(Days.from_dates([*Days.between(first, last).dates, last])) is is_within
+    assert not request.is_within(Days(()))
 
 
 @pytest.mark.parametrize(

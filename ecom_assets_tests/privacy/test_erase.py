@@ -27,15 +27,15 @@ NUMBER = {ANN: 1, BOB: 2}
 def land(folder: Path, *people: str) -> Path:
     """Land what some people did on each day; the first page view of a visit comes without its user."""
     for day in DAYS:
-        place = folder / f"received_date={day}"
-        place.mkdir(parents=True)
+        partition = folder / f"received_date={day}"
+        partition.mkdir(parents=True)
         rows = [
             f"e{NUMBER[who]}-{day}-{n},{who if n else ''},{step},{day}T10:0{n}:00Z,{'p1' if n else ''},hats,"
             f"s-{who}-{day},https://shop.example/,,{'20.00' if n > 1 else ''}"
             for who in people
             for n, step in enumerate(STEPS)
         ]
-        (place / "events.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+        (partition / "events.csv").write_text("\n".join([HEADER, *rows]) + "\n")
     return folder
 
 
@@ -69,26 +69,26 @@ def leave_collected(home: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop from which Ann was erased, in `home` and `landing`; what `erase` said is in `result.json`."""
-    place = tmp_path_factory.mktemp("erased")
-    land(place / "landing", ANN, BOB)
-    shutil.copytree(place / "landing", place / "old")
-    assert ecom("run", "--events", place / "landing", home=place / "home").exit_code == 0
-    assert files_with(ANN, place / "home", place / "landing")
-    keep_questions(Settings(home=place / "home"))
-    leave_collected(place / "home")
-    result = ecom("erase", "--visitor", ANN, "--yes", "--json", home=place / "home")
+    """A shop from which Ann was erased, in `home` and `landing`; what `erase` said is in `said.json`."""
+    root = tmp_path_factory.mktemp("erased")
+    land(root / "landing", ANN, BOB)
+    shutil.copytree(root / "landing", root / "old")
+    assert ecom("run", "--events", root / "landing", home=root / "home").exit_code == 0
+    assert files_with(ANN, root / "home", root / "landing")
+    keep_questions(Settings(home=root / "home"))
+    leave_collected(root / "home")
+    result = ecom("erase", "--visitor", ANN, "--yes", "--json", home=root / "home")
     assert result.exit_code == 0, result.err
-    (place / "said.json").write_text(result.out)
-    return place
+    (root / "said.json").write_text(result.out)
+    return root
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a shop that never had Ann."""
-    place = tmp_path_factory.mktemp("reference")
-    assert ecom("run", "--events", land(place / "landing", BOB), home=place / "home").exit_code == 0
-    return place
+    root = tmp_path_factory.mktemp("reference")
+    assert ecom("run", "--events", land(root / "landing", BOB), home=root / "home").exit_code == 0
+    return root
 
 
 def rows_of(home: Path) -> dict[str, tuple[int, int]]:
@@ -211,7 +211,7 @@ def test_a_day_on_which_nobody_else_came_is_computed_again_too(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_saved_questions_about_her_are_masked_in_every_version_and_the_receipt_names_them(shop: Path) -> None:
-    said = json.loads((shop / "said.json").read_text())
+    receipt = json.loads((shop / "said.json").read_text())
     store = BoardStore(Settings(home=shop / "home"))
     everybody, hers = sorted(store.newest(SavedQuestion), key=lambda version: version.slug != "everybody")
     assert everybody.item.name == "Everybody"
@@ -219,5 +219,5 @@ def test_saved_questions_about_her_are_masked_in_every_version_and_the_receipt_n
     assert [version.content["definition"]["where"][0]["value"] == BOB for version in store.versions(
         SavedQuestion, hers.slug)] == [False, True]  # fmt: skip
     hers.item.check()
-    (note,) = [note for note in said["to_confirm"] if "masked in all versions" in note]
+    (note,) = [note for note in receipt["to_confirm"] if "masked in all versions" in note]
     assert note.startswith(f"questions/{hers.slug} had an id of the person")

@@ -31,18 +31,18 @@ ORDER_HEADER = (
 )
 
 
-def land(place: Path, *people: str) -> tuple[str, ...]:
+def land(root: Path, *people: str) -> tuple[str, ...]:
     """Land events and order lines, and return the options that name them; Ann's one line arrives on both days."""
-    place.mkdir(parents=True)
+    root.mkdir(parents=True)
     events = [
         f"e{NUMBER[who]}-{day}-{n},{who},{step},{day}T10:0{n}:00Z,p1,hats,s-{who},https://shop.example/,,2{n}.00"
         for who in people
         for day in DAYS
         for n, step in enumerate(STEPS)
     ]
-    (place / "events.csv").write_text("\n".join([HEADER, *events]) + "\n")
+    (root / "events.csv").write_text("\n".join([HEADER, *events]) + "\n")
     for day in DAYS:
-        folder = place / "orders" / f"increment_date={day}"
+        folder = root / "orders" / f"increment_date={day}"
         folder.mkdir(parents=True)
         ordered = {who: DAYS[0] if who == ANN else day for who in people}
         lines = [
@@ -50,7 +50,7 @@ def land(place: Path, *people: str) -> tuple[str, ...]:
             for who, on in ordered.items()
         ]
         (folder / "orders.csv").write_text("\n".join([ORDER_HEADER, *lines]) + "\n")
-    return ("--events", str(place / "events.csv"), "--orders", str(place / "orders"))
+    return ("--events", str(root / "events.csv"), "--orders", str(root / "orders"))
 
 
 def numbers(home: Path) -> dict[str, tuple[int, int]]:
@@ -84,28 +84,28 @@ def amplitude() -> Iterator[AmplitudeReceiver]:
 def run(amplitude: AmplitudeReceiver) -> Callable[..., CommandResult]:
     """Run `ecom` with Amplitude's stand-in as the only tool."""
     env = {f"ECOM_{name.upper()}": value for name, value in amplitude.settings().items()}
-    return lambda *words, home: ecom(*words, home=home, env=env)
+    return lambda *arguments, home: ecom(*arguments, home=home, env=env)
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, run: Callable[..., CommandResult]) -> Path:
     """A shop from which Ann was erased by a command that was killed after every step."""
-    place = tmp_path_factory.mktemp("erased")
-    paths = land(place / "landing", ANN, BOB, CID)
-    assert run("run", *paths, home=place / "home").exit_code == 0
+    root = tmp_path_factory.mktemp("erased")
+    paths = land(root / "landing", ANN, BOB, CID)
+    assert run("run", *paths, home=root / "home").exit_code == 0
     kills = Kills()
-    words = ("erase", "--customer", ANN, *paths, "--yes", "--json")
+    arguments = ("erase", "--customer", ANN, *paths, "--yes", "--json")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(erasure, "write_pending", kills.write)
         for _ in range(20):
             try:
-                result = run(*words, home=place / "home")
+                result = run(*arguments, home=root / "home")
             except RuntimeError:
                 continue
             break
     assert result.exit_code == 0, result.err
-    (place / "said.json").write_text(json.dumps({**result.json, "kills": kills.after}))
-    return place
+    (root / "said.json").write_text(json.dumps({**result.json, "kills": kills.after}))
+    return root
 
 
 def reported(shop: Path) -> dict[str, Any]:

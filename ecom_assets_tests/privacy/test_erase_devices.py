@@ -29,7 +29,8 @@ LATE = [("late-1", ANN, "login", "14:10", SHARED), ("late-2", "", "page_view", "
 def land(folder: Path, name: str, rows: Sequence[tuple[str, ...]]) -> Path:
     folder.mkdir(exist_ok=True)
     lines = [
-        f"{id_},{who},{what},2026-01-01T{at}:00Z,,,,https://shop.example/,,,{on}" for id_, who, what, at, on in rows
+        f"{id_},{who},{event_type},2026-01-01T{at}:00Z,,,,https://shop.example/,,,{on}"
+        for id_, who, event_type, at, on in rows
     ]
     (folder / name).write_text("\n".join([f"{HEADER},anonymous_id", *lines]) + "\n")
     return folder

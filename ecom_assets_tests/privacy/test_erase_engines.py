@@ -53,14 +53,14 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         yield opened
 
 
-def events(*given: tuple[int, date, str | None, str]) -> ir.Table:
+def events(*entries: tuple[int, date, str | None, str]) -> ir.Table:
     kinds = schema_of(RawEvents).to_pyarrow()
     kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds])
     rows = [
         {**dict.fromkeys(RawEvents.columns), "event_id": f"e{number}", "received_date": day, "event_date": day,
          "event_at": datetime.combine(day, time(9)), "user_id": user, "session_id": session, "source": "x",
          "source_file": "a.csv", "page_url": f"/u/{ODD}/x" if user == "bob" else f"/u/{ODD}x"}
-        for number, day, user, session in given
+        for number, day, user, session in entries
     ]  # fmt: skip
     con = connect()
     con.con.register("given", pa.Table.from_pylist(rows, schema=kinds))
@@ -68,10 +68,10 @@ def events(*given: tuple[int, date, str | None, str]) -> ir.Table:
 
 
 def test_a_person_s_rows_leave_and_all_others_stay(engine: Engine) -> None:
-    given = [
+    entries = [
         (1, ONE, ODD, "s1"), (2, ONE, None, "s1"), (3, ONE, "bob", "s2"), (4, ONE, None, "s3"), (5, TWO, ODD, "s4"),
     ]  # fmt: skip
-    engine.replace(RawEvents, events(*given), DAYS)
+    engine.replace(RawEvents, events(*entries), DAYS)
     person = Person(users=(ODD,)).completed(engine)
     assert person.sessions == ("s1", "s4")
     actual = raw_rows(engine, RawEvents, person)

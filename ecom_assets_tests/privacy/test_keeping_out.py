@@ -41,7 +41,7 @@ def settings(home: Path) -> Settings:
     return settings
 
 
-def rows(contract: type[Table], *given: dict[str, object]) -> ir.Table:
+def rows(contract: type[Table], *values: dict[str, object]) -> ir.Table:
     kinds = schema_of(contract).to_pyarrow()
     kinds = pa.schema([pa.field(kind.name, kind.type) for kind in kinds])
     con = connect()
@@ -49,18 +49,18 @@ def rows(contract: type[Table], *given: dict[str, object]) -> ir.Table:
         {"received_date": DAY, "source_file": "a.csv"} if "source_file" in contract.columns else {"received_date": DAY}
     )
     same = {name: value for name, value in same.items() if name in contract.columns}
-    table = pa.Table.from_pylist([{**dict.fromkeys(contract.columns), **same, **one} for one in given], schema=kinds)
+    table = pa.Table.from_pylist([{**dict.fromkeys(contract.columns), **same, **row} for row in values], schema=kinds)
     con.con.register("given", table)
     return con.table("given")
 
 
-def kept(settings: Settings, contract: type[Table], given: ir.Table, column: str) -> tuple[list[object], object]:
-    left, counts = ErasedPeople(settings).left_out(contract, given)
+def kept(settings: Settings, contract: type[Table], table: ir.Table, column: str) -> tuple[list[object], object]:
+    left, counts = ErasedPeople(settings).left_out(contract, table)
     return left.order_by(column)[column].to_pyarrow().to_pylist(), counts
 
 
 def test_events_of_erased_users_sessions_and_devices_are_left_out_and_counted(settings: Settings) -> None:
-    given = rows(
+    table = rows(
         RawEvents,
         {"event_id": "1", "user_id": "7"},
         {"event_id": "2", "session_id": "s1"},
@@ -70,7 +70,7 @@ def test_events_of_erased_users_sessions_and_devices_are_left_out_and_counted(se
         {"event_id": "6", "user_id": "77"},
         {"event_id": "7", "malformed_row": "e9,77,page_view"},
     )
-    assert kept(settings, RawEvents, given, "event_id") == (["5", "6", "7"], {("a.csv", DAY): 4})
+    assert kept(settings, RawEvents, table, "event_id") == (["5", "6", "7"], {("a.csv", DAY): 4})
 
 
 def test_order_lines_and_customers_are_left_out_too(settings: Settings) -> None:
@@ -86,9 +86,9 @@ def test_order_lines_and_customers_are_left_out_too(settings: Settings) -> None:
 
 
 def test_no_statement_has_an_id_or_the_key(settings: Settings) -> None:
-    given = rows(RawEvents, {"event_id": "1", "user_id": "7"}, {"event_id": "2", "user_id": "eight"})
+    table = rows(RawEvents, {"event_id": "1", "user_id": "7"}, {"event_id": "2", "user_id": "eight"})
     erased_people.add(settings, {USER: ["eight"]})
-    left, _ = ErasedPeople(settings).left_out(RawEvents, given)
+    left, _ = ErasedPeople(settings).left_out(RawEvents, table)
     sql = str(left.get_backend().compile(left))
     assert "eight" not in sql
     key = open_key(settings, create=False)
@@ -97,9 +97,9 @@ def test_no_statement_has_an_id_or_the_key(settings: Settings) -> None:
 
 
 def test_nothing_is_looked_at_while_nobody_was_erased(home: Path) -> None:
-    given = rows(RawEvents, {"event_id": "1", "user_id": "7"})
-    left, counts = ErasedPeople(Settings(home=home)).left_out(RawEvents, given)
-    assert left is given
+    table = rows(RawEvents, {"event_id": "1", "user_id": "7"})
+    left, counts = ErasedPeople(Settings(home=home)).left_out(RawEvents, table)
+    assert left is table
     assert counts == {}
     assert not home.exists()
 
@@ -113,13 +113,13 @@ def test_neither_key_nor_list_reveals_an_id_and_only_the_owner_reads_the_key(set
 
 
 def test_without_the_key_no_row_comes_in(settings: Settings) -> None:
-    given = rows(RawEvents, {"event_id": "1", "user_id": "8"})
+    table = rows(RawEvents, {"event_id": "1", "user_id": "8"})
     (settings.home / "erasure.key").unlink()
     with pytest.raises(SettingError, match=r"could be loaded again; put the file erasure\.key back"):
-        ErasedPeople(settings).left_out(RawEvents, given)
+        ErasedPeople(settings).left_out(RawEvents, table)
     other = settings.model_copy(update={"erasure_key": Settings(erasure_key="x" * 32).erasure_key})
     with pytest.raises(SettingError, match="or set ECOM_ERASURE_KEY to the earlier value"):
-        ErasedPeople(other).left_out(RawEvents, given)
+        ErasedPeople(other).left_out(RawEvents, table)
 
 
 def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ def test_real_time_does_not_count_them(settings: Settings, tmp_path: Path) -> No
 
 def test_a_reader_of_the_list_in_postgres_writes_nothing_and_must_have_rights(home: Path, postgres_url: str) -> None:
     settings = Settings(home=home, ledger_url=SecretStr(postgres_url))
-    given = rows(RawEvents, {"user_id": "7"}, {"user_id": "8"})
+    table = rows(RawEvents, {"user_id": "7"}, {"user_id": "8"})
 
     def seen(answer: Settings) -> list[object]:
-        left, _ = ErasedPeople(answer, is_reader=True).left_out(RawEvents, given)
+        left, _ = ErasedPeople(answer, is_reader=True).left_out(RawEvents, table)
         result: list[object] = left.order_by("user_id").user_id.to_pyarrow().to_pylist()
         return result
 
@@ -182,10 +182,10 @@ def test_a_question_to_an_old_file_leaves_erased_people_out(settings: Settings, 
     assert ecom("sessions", "--events", old, "--json", home=settings.home).out.count("anon-s1") == 0
 
 
-def checked(settings: Settings, contract: type[Table], given: ir.Table, days: Days | None = None) -> tuple[int, int]:
+def checked(settings: Settings, contract: type[Table], table: ir.Table, days: Days | None = None) -> tuple[int, int]:
     """Return how many rows or ids of erased people a table has by its check, and how many rows were looked at."""
     (check,) = absence_checks(settings, [contract])
-    result = check.evaluate(days, given)
+    result = check.evaluate(days, table)
     return result.broken_count, result.looked_at_count
 
 

@@ -22,10 +22,10 @@ def days_ago(number: int) -> date:
 
 def land(folder: Path, *days: date) -> Path:
     for day in days:
-        place = folder / f"received_date={day}"
-        place.mkdir(parents=True)
+        partition = folder / f"received_date={day}"
+        partition.mkdir(parents=True)
         row = f"e{day},ann,page_view,{day}T10:00:00Z,,,s{day},https://shop.example/,,"
-        (place / "events.csv").write_text(f"{HEADER}\n{row}\n")
+        (partition / "events.csv").write_text(f"{HEADER}\n{row}\n")
     return folder
 
 
@@ -59,10 +59,10 @@ def test_old_events_leave_and_numbers_stay(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("place", ["landing", "landing/*/*.csv"])
-def test_rows_leave_when_no_landing_file_is_left(home: Path, tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("pattern", ["landing", "landing/*/*.csv"])
+def test_rows_leave_when_no_landing_file_is_left(home: Path, tmp_path: Path, pattern: str) -> None:
     land(tmp_path / "landing", days_ago(120), days_ago(1))
-    env = {"ECOM_EVENTS": str(tmp_path / place)}
+    env = {"ECOM_EVENTS": str(tmp_path / pattern)}
     assert ecom("run", "--select", 'key:"raw/events"', home=home, env=env).exit_code == 0
     for file in (tmp_path / "landing").glob("*/*"):
         file.unlink()

@@ -30,8 +30,8 @@ def journey(dimension: str, step_count: int) -> dict[str, Any]:
     return {"dimension": dimension, "step_count": step_count}
 
 
-def step(one: str, other: str, dimension: str = "page_type", count: int = 1) -> dict[str, Any]:
-    return {"dimension": dimension, "from_step": one, "to_step": other, "transition_count": count}
+def step(from_step: str, to_step: str, dimension: str = "page_type", count: int = 1) -> dict[str, Any]:
+    return {"dimension": dimension, "from_step": from_step, "to_step": to_step, "transition_count": count}
 
 
 GOOD: dict[type[Table], Rows] = {
@@ -137,9 +137,9 @@ def test_good_rows_pass(name: str) -> None:
 
 
 @pytest.mark.sampled(5)
-@pytest.mark.parametrize("what", WRONG)
-def test_the_one_wrong_row_is_found(what: str) -> None:
-    name, contract, rows = WRONG[what]
+@pytest.mark.parametrize("case", WRONG)
+def test_the_one_wrong_row_is_found(case: str) -> None:
+    name, contract, rows = WRONG[case]
     assert broken(name, {**GOOD, contract: rows}) > 0
 
 

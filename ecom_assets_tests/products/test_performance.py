@@ -39,7 +39,9 @@ class ProductPlatform(Platform):
     def assets_of(self, settings: Settings) -> list[TableAsset]:
         """Return these assets, upstream first."""
         made = [*event_assets(settings), *SALES_ASSETS]
-        needed = [one for one in made if one.contract.layer != "raw" and one.contract.name in {*EVENTS, *ORDERS}]
+        needed = [
+            asset for asset in made if asset.contract.layer != "raw" and asset.contract.name in {*EVENTS, *ORDERS}
+        ]
         return [*needed, product_performance, inventory_alerts]
 
     def order(self, lines: Iterable[Row], days: Days) -> None:
@@ -58,8 +60,8 @@ def opened() -> Iterator[dict[str, ProductPlatform]]:
     """A shop with orders, and one whose events alone say what was sold; what is stored makes the difference."""
     both = {source: ProductPlatform() for source in ("orders", "events")}
     yield both
-    for one in both.values():
-        one.close()
+    for platform in both.values():
+        platform.close()
 
 
 @pytest.fixture
@@ -248,12 +250,12 @@ def test_days_in_any_order_and_late_lines_end_as_all_at_once(shop: ProductPlatfo
     at_once = shop.state()
     emptied(shop)
     for day in reversed(days.dates):
-        one = Days((day,))
-        shop.receive(rows, one)
-        shop.order(lines, one)
+        single_day = Days((day,))
+        shop.receive(rows, single_day)
+        shop.order(lines, single_day)
         if day == days.dates[-1]:
             shop.stock(day, *({"product_id": f"{n}", "stock": 1} for n in range(3)))
-        shop.run(one)
+        shop.run(single_day)
     assert shop.state() == at_once
     assert at_once["mart.inventory_alerts"] == []
 

@@ -29,4 +29,4 @@ def test_a_reason_that_keeps_most_rows_out_is_explained_beside_the_number(
     reason: str, refused: int, counted: int, explained: list[str]
 ) -> None:
     rows = {"read": refused + counted, "counted": counted, "rejected": {reason: refused}}
-    assert rows_line(rows).splitlines()[1:] == [f"  {one}: {sentence_of(one)}" for one in explained]
+    assert rows_line(rows).splitlines()[1:] == [f"  {reason}: {sentence_of(reason)}" for reason in explained]

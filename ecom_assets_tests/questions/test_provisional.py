@@ -21,8 +21,8 @@ EVENING = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
     ],
 )
 def test_a_day_is_provisional_until_it_is_over(timezone: str, known_to: int, provisional_from: date | None) -> None:
-    known = {"events": KnownDays(date(2026, 11, 1), date(2026, 11, known_to))}
-    period = Period("custom", *WEEK, known)
+    known_days = {"events": KnownDays(date(2026, 11, 1), date(2026, 11, known_to))}
+    period = Period("custom", *WEEK, known_days)
     assert range_of(period, timezone, EVENING)["provisional_from"] == provisional_from
 
 

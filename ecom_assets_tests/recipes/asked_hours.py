@@ -19,10 +19,10 @@ from ecom_assets_tests.recipes.week_hours import answer
 LINE = {"week-hours": Listed("week_hours.answer.WEEK_HOURS", "Count the events of each hour of the week.")}
 
 
-def ecom(*words: str) -> str:
+def ecom(*arguments: str) -> str:
     """Return what a command prints."""
     with redirect_stdout(StringIO()) as out:
-        import_module("ecom_assets.cli.app").app(words, standalone_mode=False)
+        import_module("ecom_assets.cli.app").app(arguments, standalone_mode=False)
     return out.getvalue()
 
 

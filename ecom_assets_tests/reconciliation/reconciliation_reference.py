@@ -114,8 +114,8 @@ def pair_by_id(orders: list[Order], events: list[Event]) -> set[int]:
 
 def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
     """Pair what is left by customer: the nth of an amount with the nth, or one that is near in time."""
-    order_place = places(orders, lambda one: (one.at, one.order_id))
-    event_place = places(events, lambda one: (one.at, one.event_id))
+    order_positions = positions(orders, lambda order: (order.at, order.order_id))
+    event_positions = positions(events, lambda event: (event.at, event.event_id))
     candidates = []
     for order in orders:
         for event in events:
@@ -123,18 +123,18 @@ def pair_by_customer(orders: list[Order], events: list[Event]) -> None:
                 continue
             apart, days = abs(whole_s(event.at) - whole_s(order.at)), abs((event.day - order.day).days)
             if event.amount == order.amount:
-                if event_place[id(event)] == order_place[id(order)] and days <= 1 and apart <= 14 * 3600:
+                if event_positions[id(event)] == order_positions[id(order)] and days <= 1 and apart <= 14 * 3600:
                     candidates.append((days, order, event))
             elif days == 0 and apart <= 3600:
                 candidates.append((2, order, event))
     keep_mutual(candidates, "customer")
 
 
-def places(records: list[Any], by: Any) -> dict[int, int]:
+def positions(records: list[Any], by: Any) -> dict[int, int]:
     groups: dict[Any, list[Any]] = defaultdict(list)
     for record in sorted(records, key=by):
         groups[record.kind, record.who, record.amount, record.day].append(record)
-    return {id(one): place for group in groups.values() for place, one in enumerate(group)}
+    return {id(record): position for group in groups.values() for position, record in enumerate(group)}
 
 
 def keep_mutual(candidates: list[tuple[int, Order, Event]], matched_by: str) -> None:
@@ -176,10 +176,10 @@ def of_events(events: list[Event], naming: set[int]) -> Iterator[Difference]:
         if event.order:
             continue
         is_again = id(event) in naming or any(
-            (one.kind, one.who, one.amount) == (event.kind, event.who, event.amount)
+            (candidate.kind, candidate.who, candidate.amount) == (event.kind, event.who, event.amount)
             and event.amount is not None
-            and abs(whole_s(one.at) - whole_s(event.at)) <= 3600
-            for one in paired
+            and abs(whole_s(candidate.at) - whole_s(event.at)) <= 3600
+            for candidate in paired
         )
         alone = "refund" if event.kind == "refund" else "missing_order"
         sign = 1 if event.kind == "refund" else -1

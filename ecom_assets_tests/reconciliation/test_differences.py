@@ -187,8 +187,8 @@ def check(shop: ReconciledShop, seed: int, days: Days, cuts: list[Days]) -> None
     expected = reference_differences(clean_events(events).to_pylist(), lines)
     assert reported(shop.differences(days)) == expected, f"shop {seed}"
     for cut in cuts:
-        here = [row for row in expected if row[0] in cut.dates]
-        assert reported(shop.differences(cut)) == here, f"{cut.dates} of shop {seed}"
+        expected_rows = [row for row in expected if row[0] in cut.dates]
+        assert reported(shop.differences(cut)) == expected_rows, f"{cut.dates} of shop {seed}"
     for row in shop.totals(days):
         by_cause = sum((row[f"{cause}_amount"] for cause in CAUSES), Decimal(0))
         assert row["order_amount"] - row["event_amount"] == row["difference_amount"] == by_cause, f"shop {seed}"

@@ -57,8 +57,8 @@ def compared() -> ReconciledShop:
             for event in events
         ],
         [
-            line(one["uniq_id"], one["ordered_at"], one["customer_id"], one["payment_amount"], status=one["status"])
-            for one in lines
+            line(row["uniq_id"], row["ordered_at"], row["customer_id"], row["payment_amount"], status=row["status"])
+            for row in lines
         ],
     )
     return shop
@@ -97,7 +97,7 @@ def test_each_day_s_totals_are_those_of_the_page(compared: ReconciledShop) -> No
 
 def test_what_others_would_answer_follows_from_the_example() -> None:
     _, events, lines, *_, answers = tables("Orders against events")
-    day = [one for one in lines if one["ordered_at"].startswith("2026-03-10") and one["status"] == "shipped"]
+    day = [row for row in lines if row["ordered_at"].startswith("2026-03-10") and row["status"] == "shipped"]
     gross = sum(Decimal(row["payment_amount"]) for row in day)
     once = {event["names"] or event["event_id"]: Decimal(event["cart_amount"]) for event in reversed(events)}
     every = sum(Decimal(event["cart_amount"]) for event in events)
@@ -108,7 +108,7 @@ def test_a_late_order_restates_the_numbers_of_the_page() -> None:
     _, lines, expected = tables("Restatements")
     shop = OrderPlatform()
     for number, days in enumerate((Days((TENTH,)), DAYS, DAYS), start=1):
-        rows = [row_of(one) for one in lines if date.fromisoformat(one["received_date"]) in days.dates]
+        rows = [row_of(cells) for cells in lines if date.fromisoformat(cells["received_date"]) in days.dates]
         shop.receive(rows, days)
         watched_run(shop, f"run {number}", days)
     total = '{"channel": "(all)", "city_id": "(all)", "item_category": "(all)", "sales_channel": "(all)"}'
@@ -119,12 +119,12 @@ def test_a_late_order_restates_the_numbers_of_the_page() -> None:
     shop.close()
 
 
-def row_of(one: dict[str, str]) -> Row:
-    day = date.fromisoformat(one["order_date"])
-    ordered = order_line(one["uniq_id"], day, one["customer_id"], ordered_at=datetime(2026, 3, 10, 9))  # noqa: DTZ001 (UTC without saying so)
+def row_of(cells: dict[str, str]) -> Row:
+    day = date.fromisoformat(cells["order_date"])
+    ordered = order_line(cells["uniq_id"], day, cells["customer_id"], ordered_at=datetime(2026, 3, 10, 9))  # noqa: DTZ001 (UTC without saying so)
     return ordered | {
-        "received_date": date.fromisoformat(one["received_date"]),
-        "payment_amount": Decimal(one["payment_amount"]),
+        "received_date": date.fromisoformat(cells["received_date"]),
+        "payment_amount": Decimal(cells["payment_amount"]),
     }
 
 

@@ -163,13 +163,16 @@ def test_what_is_killed_after_the_commit_is_logged_already(shop: PublishedShop) 
 
 def test_of_very_many_changed_rows_the_sums_of_each_day_are_logged() -> None:
     def state(*visits: int) -> pa.Table:
-        rows = [number(MONDAY, n, city=str(place)) for place, n in enumerate(visits)]
+        rows = [number(MONDAY, n, city=str(index)) for index, n in enumerate(visits)]
         rows += [number(TUESDAY, 7)]
         return pa.Table.from_pylist(rows, schema=schema_of(DailyNumbers).to_pyarrow())
 
     before, after = state(1, 2, 3, 4), state(1, 5, 3, 40)
     each = changed_numbers(DailyNumbers, before, after, run_id="r1", most_rows=2)
-    assert [(one.row_key, one.before, one.after) for one in each] == [('{"city": "1"}', 2, 5), ('{"city": "3"}', 4, 40)]
+    assert [(change.row_key, change.before, change.after) for change in each] == [
+        ('{"city": "1"}', 2, 5),
+        ('{"city": "3"}', 4, 40),
+    ]
     (day,) = changed_numbers(DailyNumbers, before, after, run_id="r1", most_rows=1)
     assert (day.day, day.column, day.before, day.after, day.difference) == (MONDAY, "visits", 6, 45, 39)
     assert day.row_key == '{"sum_of_rows_changed_by": "r1"}'

@@ -61,7 +61,7 @@ def test_mix_and_rate_add_up_to_the_change(now: dict[str, PartRatio], before: di
             mix_and_rate(now, before)
         return
     change = Fraction(*totals[0]) - Fraction(*totals[1])
-    assert sum(one.mix + one.rate for one in mix_and_rate(now, before).values()) == change
+    assert sum(part.mix + part.rate for part in mix_and_rate(now, before).values()) == change
 
 
 @given(st.lists(st.tuples(st.fractions(-99, 99), st.fractions(-99, 99)), min_size=1, max_size=4))
@@ -69,7 +69,7 @@ def test_factors_add_up_to_the_change_of_the_product(pairs: list[tuple[Fraction,
     now, before = Fraction(1), Fraction(1)
     for left, other in pairs:
         now, before = now * left, before * other
-    assert sum(factor_contributions([one for one, _ in pairs], [other for _, other in pairs])) == now - before
+    assert sum(factor_contributions([new for new, _ in pairs], [old for _, old in pairs])) == now - before
 
 
 @given(st.lists(st.fractions(-999, 999), min_size=1, max_size=9))
@@ -78,7 +78,8 @@ def test_rounded_parts_add_up_and_are_off_by_a_cent_at_most(parts: list[Fraction
     actual = rounded(parts, total, CENT)
     assert sum(actual) == total
     assert all(
-        abs(Fraction(one) - part) < Fraction(1, 100) + Fraction(1, 200) for one, part in zip(actual, parts, strict=True)
+        abs(Fraction(amount) - part) < Fraction(1, 100) + Fraction(1, 200)
+        for amount, part in zip(actual, parts, strict=True)
     )
 
 

@@ -71,17 +71,17 @@ def place_starts(answer: Query, at: datetime) -> Any:
     return midnight + (at - midnight) // HOUR * HOUR
 
 
-def place_of(answer: Query, start: datetime, at: datetime) -> int:
+def period_number(answer: Query, start: datetime, at: datetime) -> int:
     """Return how many periods after a start something happened."""
     if answer.rule.clock == "rolling":
         return (at - start) // timedelta(seconds=ROLLING_S[answer.rule.period])
     first, second = place_starts(answer, start), place_starts(answer, at)
     if answer.rule.period == "hour":
         return int((second - first) / HOUR)
-    place = 0
-    while moved(first, place, answer.rule) < second:
-        place += 1
-    return place if first <= second else -1
+    period = 0
+    while moved(first, period, answer.rule) < second:
+        period += 1
+    return period if first <= second else -1
 
 
 def starts_of(acts: Iterable[Act], answer: Query, every: Iterable[Act]) -> list[tuple[Any, Act]]:
@@ -120,19 +120,19 @@ def members_of(acts: Sequence[Act], answer: Query) -> dict[tuple[Any, str, str],
         for cohort, start in starts_of(stream, answer, (act for act in every if act.visitor_id == who)):
             later = [act for act in stream if rule.clock == "calendar" or act.event_at >= start.event_at]
             returns = [
-                (place_of(answer, start.event_at, act.event_at), act)
+                (period_number(answer, start.event_at, act.event_at), act)
                 for act in later
                 if rule.return_type in {None, act.event_type} and answer.returning_where(act)
             ]
-            times = Counter(place for place, _ in returns if place >= 0)
-            often = {place for place, count in times.items() if count >= rule.at_least}
+            times = Counter(period for period, _ in returns if period >= 0)
+            often = {period for period, count in times.items() if count >= rule.at_least}
             until = max(often, default=-1) if rule.mode == "on_or_after" else -1
             came = {
                 number
                 for number, (first, last) in enumerate(cells)
-                if until >= first or sum(times[place] for place in range(first, last + 1)) >= rule.at_least
+                if until >= first or sum(times[period] for period in range(first, last + 1)) >= rule.at_least
             }
-            paid = sum((act.cart_amount or Decimal(0) for place, act in returns if place >= 0), Decimal(0))
+            paid = sum((act.cart_amount or Decimal(0) for period, act in returns if period >= 0), Decimal(0))
             actual[cohort, start.product_category or "(none)", who] = (came, paid)
     return actual
 

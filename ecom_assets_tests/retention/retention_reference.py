@@ -87,11 +87,11 @@ def _cell(  # noqa: PLR0913, PLR0917 (all that a cell depends on)
         return None
     returned, revenue = 0, Decimal(0)
     for start, stream in members:
-        places = [(place_of(start, deed.at, rule, timezone), deed) for deed in stream]
-        came = {place for place, deed in places if rule.return_type in {None, deed.event_type}}
+        numbered_deeds = [(period_number(start, deed.at, rule, timezone), deed) for deed in stream]
+        came = {period for period, deed in numbered_deeds if rule.return_type in {None, deed.event_type}}
         until = max(came, default=-1) if rule.mode == "on_or_after" else last
-        returned += any(first <= place <= max(until, last) for place in came)
-        revenue += sum((deed.amount or 0 for place, deed in places if 0 <= place <= last), Decimal(0))
+        returned += any(first <= period <= max(until, last) for period in came)
+        revenue += sum((deed.amount or 0 for period, deed in numbered_deeds if 0 <= period <= last), Decimal(0))
     return Cell(cohort, number, len(members), returned, is_whole, revenue)
 
 
@@ -112,19 +112,19 @@ def moved(period: date, by: int, rule: RetentionQuestion) -> date:
     return period + by * (7 if rule.period == "week" else 1) * ONE_DAY
 
 
-def begin_of(start: datetime, place: int, rule: RetentionQuestion, timezone: str) -> datetime:
+def begin_of(start: datetime, period_count: int, rule: RetentionQuestion, timezone: str) -> datetime:
     """Return when a visitor's period begins: an instant, or midnight of the calendar's day."""
     if rule.clock == "rolling":
-        return start + place * timedelta(seconds=ROLLING_S[rule.period])
-    day = moved(period_of(local_day(start, timezone), rule), place, rule)
+        return start + period_count * timedelta(seconds=ROLLING_S[rule.period])
+    day = moved(period_of(local_day(start, timezone), rule), period_count, rule)
     return datetime.combine(day, datetime.min.time())
 
 
-def place_of(start: datetime, at: datetime, rule: RetentionQuestion, timezone: str) -> int:
+def period_number(start: datetime, at: datetime, rule: RetentionQuestion, timezone: str) -> int:
     """Return how many periods after the start something was done; below zero before it."""
     if rule.clock == "rolling":
         return (at - start) // timedelta(seconds=ROLLING_S[rule.period])
-    from_period, to_period = (period_of(local_day(one, timezone), rule) for one in (start, at))
+    from_period, to_period = (period_of(local_day(moment, timezone), rule) for moment in (start, at))
     if rule.period == "month":
         return (to_period.year - from_period.year) * 12 + to_period.month - from_period.month
     return (to_period - from_period).days // (7 if rule.period == "week" else 1)
@@ -180,17 +180,17 @@ def warehouse() -> Backend:
 
 
 @cache
-def sql(rule: RetentionQuestion, what: str) -> str:
+def sql(rule: RetentionQuestion, output: str) -> str:
     """Compile once per rule."""
     activity = event_activity(warehouse().table("deeds"), rule)
     newest = activity.event_date.max().as_scalar()
     at = activity.event_at.max().as_scalar() if rule.clock == "rolling" else None
     cells = retention(activity, rule, PERIODS, Reach(newest, newest, at, at))
-    answer = cells.order_by("cohort_date", "cell") if what == "cells" else totals(cells).order_by("cell")
+    answer = cells.order_by("cohort_date", "cell") if output == "cells" else totals(cells).order_by("cell")
     return str(warehouse().compile(answer))
 
 
-def given(deeds: Iterable[Deed], timezone: str) -> None:
+def register_deeds(deeds: Iterable[Deed], timezone: str) -> None:
     """Put deeds into the warehouse."""
     rows = [
         {
@@ -205,10 +205,12 @@ def given(deeds: Iterable[Deed], timezone: str) -> None:
     warehouse().con.register("deeds", pa.Table.from_pylist(rows, schema=SHAPE))
 
 
-def answer(deeds: Iterable[Deed], rule: RetentionQuestion, timezone: str = "UTC", *, what: str = "cells") -> list[Row]:
+def answer(
+    deeds: Iterable[Deed], rule: RetentionQuestion, timezone: str = "UTC", *, output: str = "cells"
+) -> list[Row]:
     """Return the rows of `retention`, or of its `totals`."""
-    given(deeds, timezone)
-    actual = warehouse().con.execute(sql(rule, what))
+    register_deeds(deeds, timezone)
+    actual = warehouse().con.execute(sql(rule, output))
     names = [column[0] for column in actual.description]
     return [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
 

@@ -81,14 +81,14 @@ def test_cohorts_may_begin_with_one_event_and_return_with_another() -> None:
 
 def test_a_cohort_with_nobody_has_no_row() -> None:
     assert cells(STORY, RetentionQuestion(start="purchase")) == []
-    assert answer(STORY, RetentionQuestion(start="purchase"), what="totals") == []
+    assert answer(STORY, RetentionQuestion(start="purchase"), output="totals") == []
     assert cells([], RetentionQuestion()) == []
 
 
 def test_a_period_is_whole_once_the_data_hold_a_later_one_and_totals_have_whole_ones_only() -> None:
     actual = cells(STORY, DAILY)
     assert [cell.is_complete for cell in actual] == [True] * 4 + [False] + [True] * 3 + [False]
-    sums = answer(STORY, DAILY, what="totals")
+    sums = answer(STORY, DAILY, output="totals")
     reported = [
         (row["cohort_count"], row["visitor_count"], row["returned_count"], row["retention_rate"]) for row in sums
     ]
@@ -142,7 +142,7 @@ def test_value_is_revenue_so_far_per_visitor_over_whole_cohorts_only() -> None:
         for deed in came(f"{day}-{n}", f"2026-03-0{day} 12:00")
     ]
     deeds += [bought(f"{day}-0", f"2026-03-0{day + 1} 12:00", amount) for day, amount in enumerate(paid, start=1)]
-    day_one = answer(deeds, DAILY, what="totals")[1]
+    day_one = answer(deeds, DAILY, output="totals")[1]
     assert (day_one["cohort_count"], day_one["visitor_count"]) == (3, 300)
     assert day_one["cumulative_revenue_amount"] == Decimal(1540)
     assert round(day_one["lifetime_value"], 2) == 5.13
@@ -160,7 +160,7 @@ def test_no_more_periods_than_asked_for_are_listed_and_who_came_later_came_after
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("definition", "message"),
     [
         (
             {"period": "weak"},
@@ -174,10 +174,10 @@ def test_no_more_periods_than_asked_for_are_listed_and_who_came_later_came_after
         ({"mode": "bracket", "brackets": ()}, "write pairs of periods"),
     ],
 )
-def test_what_cannot_be_counted_is_refused(given: dict[str, object], words: str) -> None:
+def test_what_cannot_be_counted_is_refused(definition: dict[str, object], message: str) -> None:
     with pytest.raises(DefinitionError) as refused:
-        RetentionQuestion.from_mapping(given)
-    assert words in str(refused.value)
+        RetentionQuestion.from_mapping(definition)
+    assert message in str(refused.value)
 
 
 def test_brackets_are_read_as_people_write_them() -> None:

@@ -77,8 +77,8 @@ def shop(good_shop: Platform) -> Iterator[Platform]:
     good_shop.engine.execute("ROLLBACK")
 
 
-def result(shop: Platform, one: TableCheck, days: Days | None) -> CheckResult:
-    return one.evaluate(days, *(shop.table(table) for table in one.tables))
+def result(shop: Platform, table_check: TableCheck, days: Days | None) -> CheckResult:
+    return table_check.evaluate(days, *(shop.table(table) for table in table_check.tables))
 
 
 @pytest.mark.sampled(6)

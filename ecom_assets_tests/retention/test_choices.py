@@ -223,13 +223,13 @@ def questions(draw: st.DrawFn) -> tuple[list[Act], Query]:
     question = Query(rule, zone[0], between=(draw(days), draw(days)))
     if draw(st.booleans()):
         rule = rule.changed(start_where=parse_where(["product_category in hats, shoes"]))
-        question = replace(question, start_where=lambda one: one.product_category in {"hats", "shoes"})
+        question = replace(question, start_where=lambda act: act.product_category in {"hats", "shoes"})
     if draw(st.booleans()):
         rule = rule.changed(returning_where=parse_where(["cart_amount > 3"]))
-        question = replace(question, returning_where=lambda one: one.cart_amount is not None and one.cart_amount > 3)
+        question = replace(question, returning_where=lambda act: act.cart_amount is not None and act.cart_amount > 3)
     if draw(st.booleans()):
         rule = rule.changed(where=parse_where(["product_category != bags"]))
-        question = replace(question, where=lambda one: one.product_category != "bags")
+        question = replace(question, where=lambda act: act.product_category != "bags")
     return acts_of(draw(st.integers(0, 10_000)), zone), replace(question, rule=rule)
 
 
@@ -302,7 +302,7 @@ def test_no_order_of_rows_changes_anything(question: tuple[list[Act], Query], di
 @pytest.mark.parametrize("seed", range(3))
 def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int, tmp_path: Path) -> None:
     acts = [
-        replace(one, visitor_id=f"{n}{one.visitor_id}") for n in range(9) for one in acts_of(9 * seed + n, ZONES[0])
+        replace(act, visitor_id=f"{n}{act.visitor_id}") for n in range(9) for act in acts_of(9 * seed + n, ZONES[0])
     ]
     pq.write_table(as_events(acts, "UTC"), tmp_path / "acts.parquet")
     clickhouse: Any = session
@@ -322,9 +322,9 @@ def test_clickhouse_counts_recurring_cohorts_by_the_hour_and_day_alike(seed: int
         where = parse_where(["cart_amount > 3"])
         rule = RetentionQuestion(start="page_view", period=period, starting="recurring", returning_where=where)
         ours = {
-            (cohort["cohort"].replace("T", " ")[:13], place): count
+            (cohort["cohort"].replace("T", " ")[:13], number): count
             for cohort in answer(acts, Query(rule))["cohorts"]
-            for place, count in enumerate(cohort["returned"])
+            for number, count in enumerate(cohort["returned"])
             if count
         }
         assert ours == theirs
@@ -413,7 +413,7 @@ def test_groups_are_retained_as_visitors_of_their_names_would_be(seed: int, peri
     one_visitor = events.set_column(1, "visitor_id", pa.array(["v0"] * len(documents)))
     con.con.register("acts", one_visitor.set_column(7, "properties", pa.array(documents)))
     grouped = answer_activity(RetentionQuery(con, con.table("acts"), rule.changed(per="properties.group"), "UTC"))
-    plain = answer([one for one in acts if one.visitor_id != "v0"], Query(rule))
+    plain = answer([act for act in acts if act.visitor_id != "v0"], Query(rule))
     assert (grouped["cohorts"], grouped["totals"]) == (plain["cohorts"], plain["totals"])
 
 

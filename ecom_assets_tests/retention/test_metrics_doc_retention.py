@@ -53,9 +53,9 @@ def test_each_choice_gives_what_the_page_says(tmp_path: Path) -> None:
         for number, line in enumerate(lines)
     ]
     (tmp_path / "story.csv").write_text("\n".join([HEADER, *rows]) + "\n")
-    words = ("--events", str(tmp_path / "story.csv"), "--period", "day", "--json")
+    arguments = ("--events", str(tmp_path / "story.csv"), "--period", "day", "--json")
     for question in dict.fromkeys(line["options"] for line in expected):
-        result = ecom("retention", *words, *shlex.split(question.strip("`")), home=tmp_path / "home")
+        result = ecom("retention", *arguments, *shlex.split(question.strip("`")), home=tmp_path / "home")
         assert (result.exit_code, result.err) == (0, "")
         cells = [
             {"options": question, "cohort": cohort["cohort"], "size": str(cohort["size"])}
@@ -63,7 +63,7 @@ def test_each_choice_gives_what_the_page_says(tmp_path: Path) -> None:
             for cohort in result.json["cohorts"]
         ]
         assert cells == [line for line in expected if line["options"] == question]
-    result = ecom("retention", *words, "--sum", "cart_amount", "--return", "purchase", home=tmp_path / "home")
+    result = ecom("retention", *arguments, "--sum", "cart_amount", "--return", "purchase", home=tmp_path / "home")
     assert result.json["cohorts"][0]["sum"] == [10, 15, 17.5]
 
 
@@ -75,7 +75,7 @@ def test_the_value_of_whole_cohorts_is_that_of_the_page() -> None:
         for n in range(int(line["visitors"])):
             deeds += came(f"{line['began on']} {n}", str(start))
         deeds.append(bought(f"{line['began on']} 0", str(start + timedelta(days=1)), line["paid by the end of day 1"]))
-    actual = answer(deeds, RetentionQuestion(period="day"), what="totals")
+    actual = answer(deeds, RetentionQuestion(period="day"), output="totals")
     assert as_shown(actual[1:2], expected) == expected
 
 

@@ -54,9 +54,9 @@ def stream(seed: int, timezone: str, first: date, people: int = 6) -> list[Deed]
     return deeds
 
 
-def check(rule: RetentionQuestion, place: tuple[str, date], seed: int) -> None:
+def check(rule: RetentionQuestion, zone_and_day: tuple[str, date], seed: int) -> None:
     """Compare the package's cells with the definition's."""
-    timezone, first = place
+    timezone, first = zone_and_day
     deeds = stream(seed, timezone, first)
     assert cells(deeds, rule, timezone) == by_definition(deeds, rule, timezone), f"seed {seed}, {rule}, {timezone}"
 
@@ -120,8 +120,8 @@ def test_everybody_is_in_one_cohort_and_more_days_change_no_whole_cell(seed: int
     early = cells([deed for deed in deeds if deed.at < until], rule)
     whole = {(cell.cohort, cell.cell): cell for cell in early if cell.is_complete}
     later = {(cell.cohort, cell.cell): cell for cell in cells(deeds, rule)}
-    for place, cell in whole.items():
-        after = later[place]
+    for key, cell in whole.items():
+        after = later[key]
         assert after.size == cell.size
         assert after.revenue == cell.revenue
         assert after.returned >= cell.returned
@@ -135,7 +135,7 @@ def test_totals_are_those_of_the_whole_cells() -> None:
     deeds = stream(3, "UTC", date(2026, 3, 1), people=40)
     rule = RULES[0]
     whole = [cell for cell in by_definition(deeds, rule) if cell.is_complete]
-    for row in answer(deeds, rule, what="totals"):
+    for row in answer(deeds, rule, output="totals"):
         mine = [cell for cell in whole if cell.cell == row["cell"]]
         size, returned = sum(cell.size for cell in mine), sum(cell.returned for cell in mine)
         assert (row["cohort_count"], row["visitor_count"], row["returned_count"]) == (len(mine), size, returned)

@@ -79,13 +79,13 @@ DAMAGE = {
 
 
 def good_shop() -> Iterator[OrderPlatform]:
-    one = OrderPlatform()
-    one.engine.ensure(PriceLog)
-    one.engine.replace(PriceLog, in_memory(PRICES, PriceLog), DAYS)
-    one.receive(ROWS, DAYS)
-    one.run(DAYS)
-    yield one
-    one.close()
+    platform = OrderPlatform()
+    platform.engine.ensure(PriceLog)
+    platform.engine.replace(PriceLog, in_memory(PRICES, PriceLog), DAYS)
+    platform.receive(ROWS, DAYS)
+    platform.run(DAYS)
+    yield platform
+    platform.close()
 
 
 @pytest.fixture(scope="module")

@@ -52,9 +52,9 @@ pytestmark = pytest.mark.xdist_group("metrics_doc_sales")
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[OrderPlatform]:
-    one = OrderPlatform()
-    yield one
-    one.close()
+    platform = OrderPlatform()
+    yield platform
+    platform.close()
 
 
 @pytest.fixture

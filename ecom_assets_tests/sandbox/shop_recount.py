@@ -87,7 +87,7 @@ class Recount:
         self.con.execute(f"create view orders as select * from '{out}/orders.parquet'")
         self.con.execute(f"create view catalogue as select * from '{out}/catalogue.parquet'")
 
-    def one(self, sql: str) -> Any:
+    def value(self, sql: str) -> Any:
         """Return the single value that a query gives."""
         row = self.con.execute(sql).fetchone()
         assert row is not None

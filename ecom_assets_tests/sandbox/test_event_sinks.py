@@ -63,8 +63,8 @@ def test_playing_it_again_gives_new_visitors(tmp_path: Path) -> None:
     env = environment(tmp_path / "home", {})
     with collecting(collect_settings(tmp_path)) as client:
         for process_count in (1, 2):
-            words = [*ECOM, "sandbox", "live", "--to", client.address, "--rate", "5"]
-            process = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
+            command = [*ECOM, "sandbox", "live", "--to", client.address, "--rate", "5"]
+            process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
             assert process.stderr
             assert process.stderr.readline() == f"5 events a second go to {client.address}; stop it with Ctrl-C.\n"
             client.wait_for(10 * process_count - len(client.letters()))

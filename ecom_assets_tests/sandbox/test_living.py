@@ -99,9 +99,9 @@ def test_the_truth_of_its_months_is_what_their_files_hold(march: Path) -> None:
     months = json.loads((march / "truth.json").read_text())["months"]
     assert list(months) == ["2026-01", "2026-02", "2026-03"]
     for month, truth in months.items():
-        one = _counted(con, f"strftime(received_date, '%Y-%m') = '{month}'")
+        counted = _counted(con, f"strftime(received_date, '%Y-%m') = '{month}'")
         events = truth["events"]
-        assert one == (events["rows"], events["clean"], sum(events["quarantined"].values()))
+        assert counted == (events["rows"], events["clean"], sum(events["quarantined"].values()))
         lines = con.execute(
             f"SELECT count(*), sum(CASE status WHEN 'refunded' THEN -payment_amount ELSE payment_amount END) "
             f"FROM '{march}/orders.parquet/{month}-*.parquet'"
@@ -182,9 +182,9 @@ def test_a_setting_says_how_long_the_past_of_a_new_shop_is(march: Path, tmp_path
     ensure_sandbox(short)
     assert sandbox_days(short) == Days.between(date(2026, 3, 1), date(2026, 3, 3))
     copied(march, tmp_path / "sandbox")
-    there = Settings(home=tmp_path, sandbox_until=MARCH_9, sandbox_days=730)
-    ensure_sandbox(there)
-    assert sandbox_days(there).dates[0] == date(2026, 1, 1), "a shop that is there keeps its first day"
+    settings = Settings(home=tmp_path, sandbox_until=MARCH_9, sandbox_days=730)
+    ensure_sandbox(settings)
+    assert sandbox_days(settings).dates[0] == date(2026, 1, 1), "a shop that is there keeps its first day"
 
 
 def test_a_shop_that_was_simulated_at_once_stays_as_it_is(tmp_path: Path) -> None:

@@ -123,9 +123,9 @@ def test_an_older_copy_is_older(services: SandboxServices) -> None:
 
 
 def test_the_same_seed_gives_the_same_customers_and_another_gives_others() -> None:
-    one, same, other = (make_customers(seed=s, visitors=50, first_day=FIRST_DAY, days=3) for s in (1, 1, 2))
-    assert one == same
-    assert one != other
+    first, same, other = (make_customers(seed=s, visitors=50, first_day=FIRST_DAY, days=3) for s in (1, 1, 2))
+    assert first == same
+    assert first != other
 
 
 @pytest.mark.parametrize("visitors", [1, 2, 5])

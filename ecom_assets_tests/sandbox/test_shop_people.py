@@ -35,26 +35,26 @@ def people(month: Recount) -> Recount:
 
 def test_each_clean_event_has_one_person_and_the_ids_that_its_row_has(people: Recount) -> None:
     clean = people.truth["events"]["clean"]
-    assert people.one("select count(*) from known") == people.one("select count(*) from who") == clean
+    assert people.value("select count(*) from known") == people.value("select count(*) from who") == clean
     different = "user_id is distinct from planned_user or anonymous_id is distinct from planned_device"
-    assert people.one(f"select count(*) from known where {different}") == 0
-    assert people.one("select count(distinct person_id) from owned") == people.truth["identity"]["people"] == 2_000
-    assert people.one("select count(*) from ids") == 2_000
+    assert people.value(f"select count(*) from known where {different}") == 0
+    assert people.value("select count(distinct person_id) from owned") == people.truth["identity"]["people"] == 2_000
+    assert people.value("select count(*) from ids") == 2_000
 
 
 def test_a_user_id_is_of_one_person_but_for_that_of_guests(people: Recount) -> None:
     several = "select user_id from owned where user_id is not null group by 1 having count(distinct person_id) > 1"
     assert people.con.execute(several).fetchall() == [("guest",)]
     other = "user_id not in (person_id, 'app-' || person_id, 'guest')"
-    assert people.one(f"select count(*) from known where {other}") == 0
+    assert people.value(f"select count(*) from known where {other}") == 0
 
 
 def test_people_have_several_devices_and_households_share_one(people: Recount) -> None:
     identity = people.truth["identity"]
     used = "select distinct anonymous_id, person_id from owned where anonymous_id is not null"
     several = f"select 1 from ({used}) group by person_id having count(*) > 1"
-    assert people.one(f"select count(*) from ({several})") == identity["people_with_several_devices"] > 400
-    assert people.one(f"select count(distinct anonymous_id) from ({used})") == identity["devices"]
+    assert people.value(f"select count(*) from ({several})") == identity["people_with_several_devices"] > 400
+    assert people.value(f"select count(distinct anonymous_id) from ({used})") == identity["devices"]
     people_on = f"select anonymous_id, list(person_id::int order by person_id) as them from ({used}) group by 1"
     shared = [them for _, them in people.con.execute(people_on).fetchall() if len(them) > 1]
     assert len(shared) == identity["shared_devices"]
@@ -69,12 +69,12 @@ def test_some_visits_to_a_shared_device_are_without_a_user(people: Recount) -> N
     visits = f"""
         select person_id, session_id, max(user_id) as user_id from owned
         where anonymous_id in ({shared}) group by 1, 2"""
-    signed = people.one(f"select count(*) from ({visits}) where user_id is not null")
-    unsigned = people.one(f"select count(*) from ({visits}) where user_id is null")
+    signed = people.value(f"select count(*) from ({visits}) where user_id is not null")
+    unsigned = people.value(f"select count(*) from ({visits}) where user_id is null")
     assert signed > 100
     assert unsigned > 100
     both = f"select 1 from owned where anonymous_id in ({shared}) and user_id = person_id group by anonymous_id"
-    assert people.one(f"select count(*) from ({both} having count(distinct user_id) = 2)") > 20
+    assert people.value(f"select count(*) from ({both} having count(distinct user_id) = 2)") > 20
 
 
 def test_visits_of_two_people_to_one_device_are_apart_unless_it_is_handed_over(people: Recount) -> None:
@@ -82,9 +82,9 @@ def test_visits_of_two_people_to_one_device_are_apart_unless_it_is_handed_over(p
     close = f"""
         select count(*) from ({spans}) x join ({spans}) y using (anonymous_id)
         where x.session_id <> y.session_id and x.b <= y.b and y.b <= x.e + interval 30 minutes"""
-    assert people.one(close) == 0
+    assert people.value(close) == 0
     handed = "select session_id from owned where session_id <> '' group by 1 having count(distinct person_id) = 2"
-    assert people.one(f"select count(*) from ({handed})") == people.truth["identity"]["handovers"] > 10
+    assert people.value(f"select count(*) from ({handed})") == people.truth["identity"]["handovers"] > 10
     types = f"""
         select event_type, row_number() over (partition by session_id order by t, event_id) as nth
         from owned join ({handed}) using (session_id) where person_id::int % 2 = 0"""
@@ -94,14 +94,14 @@ def test_visits_of_two_people_to_one_device_are_apart_unless_it_is_handed_over(p
 def test_people_sign_in_from_the_start_or_late_or_never(people: Recount) -> None:
     identity = people.truth["identity"]
     never = "select 1 from owned group by person_id having count(*) filter (user_id <> 'guest') = 0"
-    assert people.one(f"select count(*) from ({never})") == identity["people_who_never_signed_in"] > 500
+    assert people.value(f"select count(*) from ({never})") == identity["people_who_never_signed_in"] > 500
     first = "select person_id, arg_min(session_id, t) as session_id from owned group by 1"
     later = f"""
         select person_id from owned where user_id <> 'guest' and person_id not in (
           select person_id from owned join ({first}) using (person_id, session_id) where user_id <> 'guest'
         ) group by 1"""
-    assert people.one(f"select count(*) from ({later})") == identity["people_who_signed_in_late"] > 500
-    assert people.one("select count(*) from owned where user_id is null") == identity["userless_events"]
+    assert people.value(f"select count(*) from ({later})") == identity["people_who_signed_in_late"] > 500
+    assert people.value("select count(*) from owned where user_id is null") == identity["userless_events"]
 
 
 def test_some_browsers_forget_their_cookie_and_get_another(people: Recount) -> None:
@@ -110,7 +110,7 @@ def test_some_browsers_forget_their_cookie_and_get_another(people: Recount) -> N
     changed = f"""
         select distinct x.person_id, x.user_agent from ({spans}) x join ({spans}) y using (person_id, user_agent)
         where x.e < y.b and x.anonymous_id <> y.anonymous_id"""
-    found = people.one(f"select count(*) from ({changed})")
+    found = people.value(f"select count(*) from ({changed})")
     # 15 % of 2,000 usual browsers forget theirs once in 30 days: 300, of which some 90 are used before and after it.
     assert 60 < people.truth["identity"]["cleared_browsers"] <= found
     assert people.truth["identity"]["cleared_browsers"] < 300
@@ -128,21 +128,23 @@ def test_an_alias_names_the_former_id_which_is_never_used_again(people: Recount)
         select person_id, max(t) filter (user_id like 'app-%') as former,
             min(t) filter (user_id = person_id) as present, min(t) filter (event_type = 'alias') as changed
         from owned where person_id in {tuple(planted.values())} group by 1"""
-    assert people.one(f"select count(*) from ({times}) where changed is null or former > changed") == 0
-    assert people.one(f"select max(changed - present) < interval 1 second from ({times})")
-    assert people.one(f"select count(*) from ({times}) where former is not null") > 5
-    assert people.one("select count(*) from clean where event_type = 'alias' and anonymous_id is null") == 0
-    assert people.one(f"select count(*) from owned where user_id like 'app-%' and user_id not in {tuple(planted)}") == 0
+    assert people.value(f"select count(*) from ({times}) where changed is null or former > changed") == 0
+    assert people.value(f"select max(changed - present) < interval 1 second from ({times})")
+    assert people.value(f"select count(*) from ({times}) where former is not null") > 5
+    assert people.value("select count(*) from clean where event_type = 'alias' and anonymous_id is null") == 0
+    assert (
+        people.value(f"select count(*) from owned where user_id like 'app-%' and user_id not in {tuple(planted)}") == 0
+    )
 
 
 def test_guests_share_one_account_on_far_more_than_fifty_devices(people: Recount) -> None:
     guest = people.truth["identity"]["guest"]
-    used = people.one(f"select count(distinct anonymous_id) from owned where user_id = '{guest['user_id']}'")
+    used = people.value(f"select count(distinct anonymous_id) from owned where user_id = '{guest['user_id']}'")
     # The shop is open for 30 days, so that they are the most within 30 days too.
     assert used == guest["devices"] == guest["most_devices_in_30_days"] > 100
-    assert people.one("select count(distinct person_id) from owned where user_id = 'guest'") > 100
+    assert people.value("select count(distinct person_id) from owned where user_id = 'guest'") > 100
     mixed = "select 1 from clean group by session_id having max(user_id) = 'guest' and min(user_id) <> 'guest'"
-    assert people.one(f"select count(*) from ({mixed})") == 0, "a visit of a guest has no other user"
+    assert people.value(f"select count(*) from ({mixed})") == 0, "a visit of a guest has no other user"
 
 
 def test_the_people_who_come_back_are_those_of_a_recount(people: Recount) -> None:

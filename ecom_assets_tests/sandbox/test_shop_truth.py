@@ -15,9 +15,9 @@ pytestmark = pytest.mark.xdist_group("shop_month")
 
 def test_every_row_is_clean_or_a_copy_or_quarantined(month: Recount) -> None:
     events = month.truth["events"]
-    assert month.one("select count(*) from checked") == events["rows"]
-    assert month.one("select count(*) from clean") == events["clean"]
-    copies = month.one("select count(*) - count(distinct event_id) from checked where reason is null")
+    assert month.value("select count(*) from checked") == events["rows"]
+    assert month.value("select count(*) from clean") == events["clean"]
+    copies = month.value("select count(*) - count(distinct event_id) from checked where reason is null")
     assert copies == events["duplicates"]
     assert events["clean"] + events["duplicates"] + sum(events["quarantined"].values()) == events["rows"]
 
@@ -31,20 +31,20 @@ def test_every_reject_reason_occurs_as_often_as_the_truth_says(month: Recount) -
 
 def test_some_rows_have_a_second_fault_that_does_not_count(month: Recount) -> None:
     sql = "select count(*) from checked where reason = 'malformed_event_type' and cart_value like '-%'"
-    assert month.one(sql) > 0
+    assert month.value(sql) > 0
 
 
 def test_everybody_sees_one_variant_of_the_experiment_and_opens_size_guides_as_planted(month: Recount) -> None:
     viewed = "from clean where event_type = 'product_view' and json_extract_string(properties, '$.variant')"
     planted = month.truth["experiment"]
     for name, counts in planted.items():
-        assert month.one(f"select count(*) {viewed} = '{name}'") == counts["product_views"]
+        assert month.value(f"select count(*) {viewed} = '{name}'") == counts["product_views"]
         opened = "json_extract_string(properties, '$.size_guide') = 'opened'"
-        assert month.one(f"select count(*) {viewed} = '{name}' and {opened}") == counts["opened"]
+        assert month.value(f"select count(*) {viewed} = '{name}' and {opened}") == counts["opened"]
         assert counts["opened"] / counts["product_views"] == pytest.approx(counts["planted_opened_rate"], abs=0.012)
     assert [counts["planted_opened_rate"] for counts in planted.values()] == [0.04, 0.08]
     variants = "select count(distinct json_extract_string(properties, '$.variant')) as n from clean group by user_id"
-    assert month.one(f"select max(n) from ({variants} having user_id is not null)") == 1
+    assert month.value(f"select max(n) from ({variants} having user_id is not null)") == 1
 
 
 def test_the_experiment_command_finds_the_planted_effect(month: Recount, home: Path) -> None:
@@ -85,8 +85,8 @@ def test_the_counts_of_each_received_day_hold(month: Recount) -> None:
 
 
 def test_a_row_lies_in_the_folder_of_the_day_on_which_it_arrived(month: Recount) -> None:
-    assert month.one("select count(*) from checked where received_date <> received::date") == 0
-    assert month.one("select max(received)::date from checked") == date(2026, 1, 30)
+    assert month.value("select count(*) from checked where received_date <> received::date") == 0
+    assert month.value("select max(received)::date from checked") == date(2026, 1, 30)
 
 
 def test_late_rows_come_one_to_seven_days_late_and_hopeless_ones_from_the_eighth(month: Recount) -> None:
@@ -101,10 +101,10 @@ def test_late_rows_come_one_to_seven_days_late_and_hopeless_ones_from_the_eighth
 def test_copies_are_equal_but_for_their_arrival_and_some_arrive_on_another_day(month: Recount) -> None:
     twice = "from checked where reason is null group by event_id having count(*) > 1"
     payload = "(event_timestamp, event_type, user_id, session_id, page_url, referrer_url, cart_value, properties)"
-    assert month.one(f"select max(n) from (select count(distinct {payload}) as n {twice})") == 1
-    assert month.one(f"select count(*) from (select event_id {twice} and count(distinct received_date) > 1)") > 0
-    assert month.one(f"select count(*) from (select event_id {twice} and count(distinct received) = 1)") > 0
-    assert month.one(f"select count(*) from (select event_id {twice} and count(*) = 3)") > 0
+    assert month.value(f"select max(n) from (select count(distinct {payload}) as n {twice})") == 1
+    assert month.value(f"select count(*) from (select event_id {twice} and count(distinct received_date) > 1)") > 0
+    assert month.value(f"select count(*) from (select event_id {twice} and count(distinct received) = 1)") > 0
+    assert month.value(f"select count(*) from (select event_id {twice} and count(*) = 3)") > 0
 
 
 def test_the_event_types_of_the_clean_events_are_counted(month: Recount) -> None:
@@ -113,9 +113,9 @@ def test_the_event_types_of_the_clean_events_are_counted(month: Recount) -> None
 
 def test_thirty_minutes_of_idleness_find_the_sessions_that_were_planted(month: Recount) -> None:
     sessions = month.truth["sessions"]
-    assert month.one("select count(*) from (select distinct device, nth, visitor from visits)") == sessions["total"]
+    assert month.value("select count(*) from (select distinct device, nth, visitor from visits)") == sessions["total"]
     crossing = "select 1 from visits group by device, nth, visitor having min(t)::date < max(t)::date"
-    assert month.one(f"select count(*) from ({crossing})") == sessions["midnight_sessions"] > 0
+    assert month.value(f"select count(*) from ({crossing})") == sessions["midnight_sessions"] > 0
     started = "select min(t)::date::varchar as day from visits group by device, nth, visitor"
     by_day = {day: counts["sessions"] for day, counts in month.truth["by_event_date"].items()}
     assert month.pairs(f"select day, count(*) from ({started}) group by 1") == by_day
@@ -123,7 +123,7 @@ def test_thirty_minutes_of_idleness_find_the_sessions_that_were_planted(month: R
 
 def test_a_visitor_without_devices_is_a_user_or_a_session(month: Recount) -> None:
     named = "coalesce(user_id, max(user_id) over (partition by session_id), 'anon-' || session_id) as visitor_id"
-    visitors = month.one(f"select count(distinct visitor_id) from (select {named} from clean)")
+    visitors = month.value(f"select count(distinct visitor_id) from (select {named} from clean)")
     assert visitors == month.truth["visitors"]["visitor_ids"]
 
 
@@ -160,21 +160,21 @@ def test_orders_and_events_differ_for_the_causes_that_were_planted(compared: Rec
         "reported where order_id <> '' and (order_id, is_refund) not in (select (order_id, is_refund) from ordered)"
     )
     actual = {
-        "missing_event": month.one(f"select count(*) from {lone_order} and not is_refund"),
-        "missing_order": month.one(f"select count(*) from {lone_event} and not is_refund and nth = 1"),
-        "amount_differs": month.one(f"select count(*) from {same} and e.amount <> o.amount"),
-        "duplicate": month.one("select count(*) from reported where nth > 1"),
-        "refund": month.one(f"select count(*) from {lone_order} and is_refund"),
-        "time_zone_shift": month.one(f"select count(*) from {same} and e.t::date <> o.t::date"),
+        "missing_event": month.value(f"select count(*) from {lone_order} and not is_refund"),
+        "missing_order": month.value(f"select count(*) from {lone_event} and not is_refund and nth = 1"),
+        "amount_differs": month.value(f"select count(*) from {same} and e.amount <> o.amount"),
+        "duplicate": month.value("select count(*) from reported where nth > 1"),
+        "refund": month.value(f"select count(*) from {lone_order} and is_refund"),
+        "time_zone_shift": month.value(f"select count(*) from {same} and e.t::date <> o.t::date"),
     }
     assert actual == month.truth["order_event_differences"]["by_cause"]
     assert min(actual.values()) > 0
     others = f"select count(*) from {same} and e.user_id <> o.user_id"
-    assert month.one(f"{others} and e.user_id <> 'guest'") == 0
-    assert month.one(others) > 0, "guests order, and the log knows who they are"
+    assert month.value(f"{others} and e.user_id <> 'guest'") == 0
+    assert month.value(others) > 0, "guests order, and the log knows who they are"
     assert (
-        month.one("select count(*) from reported where order_id is null")
-        == month.one("select count(*) from nameless")
+        month.value("select count(*) from reported where order_id is null")
+        == month.value("select count(*) from nameless")
         > 0
     )
 
@@ -208,8 +208,8 @@ def test_the_money_adds_up(month: Recount) -> None:
     assert min(counts.values()) > 0
     lines = month.pairs("select status, count(*) from orders group by 1")
     assert lines == {"shipped": orders["order_lines"], "refunded": orders["refund_lines"]}
-    assert month.one("select count(*) - count(distinct uniq_id) from orders") == 0
-    assert month.one("select min(id) = 1 and max(id) = count(*) and count(distinct id) = count(*) from orders")
+    assert month.value("select count(*) - count(distinct uniq_id) from orders") == 0
+    assert month.value("select min(id) = 1 and max(id) = count(*) and count(distinct id) = count(*) from orders")
 
 
 def test_each_order_line_has_the_price_of_the_day_on_which_its_product_was_bought(month: Recount) -> None:
@@ -261,7 +261,7 @@ def price_on(month: Recount, product: str, day: date) -> Decimal:
     for change in month.truth["price_changes"]:
         if change["product_id"] == product and change["day"] > str(day):
             return Decimal(change["before"])
-    price: Decimal = month.one(f"select price from catalogue where product_id = '{product}'")
+    price: Decimal = month.value(f"select price from catalogue where product_id = '{product}'")
     return price
 
 
@@ -278,7 +278,7 @@ def test_the_counts_of_each_event_day_hold(month: Recount) -> None:
 def test_even_the_smallest_shop_has_a_row_of_every_fault(tmp_path: Path) -> None:
     tiny = Recount(tmp_path / "tiny", days=1, visitors=1)
     assert tiny.pairs("select reason, count(*) from checked where reason is not null group by 1").keys() == set(REASONS)
-    assert tiny.one("select count(*) from checked") == tiny.truth["events"]["rows"]
+    assert tiny.value("select count(*) from checked") == tiny.truth["events"]["rows"]
 
 
 def test_the_funnel_leaks_at_every_step(month: Recount) -> None:
@@ -289,7 +289,7 @@ def test_the_funnel_leaks_at_every_step(month: Recount) -> None:
     for name in funnel:
         later = f"event_type = '{name}' and visits.t >= at_step.t"
         month.con.execute(f"{at_step} join at_step using ({session}) where {later} group by all")
-        reached[name] = month.one("select count(*) from at_step")
+        reached[name] = month.value("select count(*) from at_step")
     assert reached == funnel
     assert list(funnel) == ["page_view", "product_view", "add_to_cart", "checkout_start", "purchase"]
     assert sorted(funnel.values(), reverse=True) == list(funnel.values())
@@ -305,39 +305,39 @@ def test_no_step_of_the_funnel_is_reached_without_the_one_before(month: Recount)
               select min(t) filter (event_type = '{before}') as b, min(t) filter (event_type = '{after}') as a
               from clean where session_id is not null group by session_id
             ) where a is not null and (b is null or b > a)"""
-        assert month.one(sql) == 0, f"{after} without {before}"
+        assert month.value(sql) == 0, f"{after} without {before}"
 
 
 def test_visits_begin_anonymous_and_some_log_in_on_the_way(month: Recount) -> None:
     both = "select 1 from visits group by device, nth, visitor having count(user_id) between 1 and count(*) - 1"
-    assert month.one(f"select count(*) from ({both})") == month.truth["sessions"]["login_sessions"] > 0
+    assert month.value(f"select count(*) from ({both})") == month.truth["sessions"]["login_sessions"] > 0
     anonymous = "select count(*) from (select 1 from clean group by session_id having count(user_id) = 0)"
-    assert month.one(anonymous) == month.truth["sessions"]["anonymous_sessions"] > 0
-    assert month.one("select count(*) from clean where user_id is null and anonymous_id is null") == 0
-    assert month.one("select count(*) from clean where event_type = 'purchase' and user_id is null") == 0
+    assert month.value(anonymous) == month.truth["sessions"]["anonymous_sessions"] > 0
+    assert month.value("select count(*) from clean where user_id is null and anonymous_id is null") == 0
+    assert month.value("select count(*) from clean where event_type = 'purchase' and user_id is null") == 0
     after = """
         select count(distinct session_id) from clean a join clean b using (session_id)
         where a.user_id is not null and b.user_id is null and b.t > a.t"""
-    assert 0 < month.one(after) < 0.01 * month.truth["sessions"]["total"], "only whoever shares the device logs out"
+    assert 0 < month.value(after) < 0.01 * month.truth["sessions"]["total"], "only whoever shares the device logs out"
 
 
 def test_robots_name_themselves_or_are_far_busier_than_people(month: Recount) -> None:
     crawlers = "select count(distinct session_id) from clean where user_agent like '%bot%'"
-    assert month.one(crawlers) == month.truth["visitors"]["crawler_sessions"] > 0
+    assert month.value(crawlers) == month.truth["visitors"]["crawler_sessions"] > 0
     busy = "select distinct user_id as u from clean group by user_id, session_id having count(*) >= 600"
-    assert month.one(f"select count(*) from ({busy})") == month.truth["visitors"]["scrapers"] > 0
+    assert month.value(f"select count(*) from ({busy})") == month.truth["visitors"]["scrapers"] > 0
     people = f"user_agent not like '%bot%' and session_id is not null and coalesce(user_id, '') not in ({busy})"
     sizes = f"select count(*) as n from clean where {people} group by session_id"
-    assert month.one(f"select max(n) from ({sizes})") <= 96
+    assert month.value(f"select max(n) from ({sizes})") <= 96
 
 
 def test_few_products_and_few_people_make_much_of_the_traffic(month: Recount) -> None:
     shares = """
-        select sum(n) filter (place <= total / 10) / sum(n) from (
-          select count(*) as n, row_number() over (order by count(*) desc) as place, count(*) over () as total
-          from clean where {what} is not null and user_agent not like '%bot%' group by {what})"""
-    assert month.one(shares.format(what="product_id")) > 0.3
-    assert month.one(shares.format(what="anonymous_id")) > 0.3
+        select sum(n) filter (nth <= total / 10) / sum(n) from (
+          select count(*) as n, row_number() over (order by count(*) desc) as nth, count(*) over () as total
+          from clean where {column} is not null and user_agent not like '%bot%' group by {column})"""
+    assert month.value(shares.format(column="product_id")) > 0.3
+    assert month.value(shares.format(column="anonymous_id")) > 0.3
 
 
 def test_visitors_come_from_many_sources_and_say_so_in_page_and_referrer(month: Recount) -> None:
@@ -352,8 +352,8 @@ def test_visitors_come_from_many_sources_and_say_so_in_page_and_referrer(month: 
     mediums = month.pairs("select medium, count(*) from landings group by 1")
     assert set(mediums) == {"", "cpc", "paid_social", "social", "video", "email", "affiliate", "display"}
     organic = "select count(*) from landings where medium = '' and referrer_url = 'https://www.google.com/'"
-    assert month.one(organic) > 0
-    assert month.one("select count(*) from landings where medium = '' and referrer_url is null") > 0
+    assert month.value(organic) > 0
+    assert month.value("select count(*) from landings where medium = '' and referrer_url is null") > 0
 
 
 def test_nights_are_quiet_and_sundays_busy(month: Recount) -> None:

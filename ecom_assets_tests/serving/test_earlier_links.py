@@ -74,18 +74,18 @@ def land(folder: Path, *events: str) -> Path:
     return folder
 
 
-def visitors(folder: Path, known: PublishedLinks | None, **settings: Any) -> int:
+def visitors(folder: Path, links: PublishedLinks | None, **settings: Any) -> int:
     """Return how many visitors the last half hour had."""
-    given = Settings(home=folder.parent / "home", events=str(folder), **settings)
-    with closing(RealTime(given, RealTimeRule(), FUNNEL)) as reader:
-        reader.numbers(NOW, None, known)
-        again = reader.numbers(NOW, None, known)["windows"]
+    shop_settings = Settings(home=folder.parent / "home", events=str(folder), **settings)
+    with closing(RealTime(shop_settings, RealTimeRule(), FUNNEL)) as reader:
+        reader.numbers(NOW, None, links)
+        again = reader.numbers(NOW, None, links)["windows"]
     result: int = again[-1]["visitor_count"]
     return result
 
 
 @pytest.mark.parametrize(
-    ("rule", "alone", "known"),
+    ("rule", "alone", "expected"),
     [
         ("stitched", 2, 1),
         pytest.param("mixpanel_simplified", 2, 1, marks=pytest.mark.slow),
@@ -94,13 +94,13 @@ def visitors(folder: Path, known: PublishedLinks | None, **settings: Any) -> int
     ],
 )
 def test_who_signed_in_last_week_on_this_device_is_that_user(
-    opened: Platform, tmp_path: Path, rule: str, alone: int, known: int
+    opened: Platform, tmp_path: Path, rule: str, alone: int, expected: int
 ) -> None:
     """Ann is signed in on her phone, and looks at a page on the laptop on which she signed in a week ago."""
     earlier = published(opened, before("1", 7, "laptop", "ann"))
     folder = land(tmp_path / "landing", "laptop", "phone ann")
     assert visitors(folder, None, identity=rule) == alone
-    assert visitors(folder, earlier, identity=rule) == known
+    assert visitors(folder, earlier, identity=rule) == expected
 
 
 @pytest.mark.slow
@@ -137,8 +137,8 @@ def test_users_who_are_one_person_are_one_visitor_in_real_time(opened: Platform,
 def test_a_new_publication_is_looked_at_again(opened: Platform, tmp_path: Path) -> None:
     folder = land(tmp_path / "landing", "laptop", "phone ann")
     nothing = published(opened, before("1", 7, "other", "ben"))
-    given = Settings(home=tmp_path / "home", events=str(folder))
-    with closing(RealTime(given, RealTimeRule(), FUNNEL)) as reader:
+    shop_settings = Settings(home=tmp_path / "home", events=str(folder))
+    with closing(RealTime(shop_settings, RealTimeRule(), FUNNEL)) as reader:
         assert reader.numbers(NOW, None, nothing)["windows"][-1]["visitor_count"] == 2
         earlier = replace(published(opened, before("1", 7, "laptop", "ann")), version=2)
         assert reader.numbers(NOW, None, earlier)["windows"][-1]["visitor_count"] == 1

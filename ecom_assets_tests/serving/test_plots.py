@@ -53,12 +53,12 @@ def shop() -> Iterator[ShopPlatform]:
         order_line("o-1", MONDAY, payment_amount=20),
         order_line("o-2", MONDAY + timedelta(days=1), payment_amount=5),
     ]
-    one = ShopPlatform()
-    one.receive([*rows, *again], DAYS)
-    one.receive_orders(orders, DAYS)
-    one.run(DAYS, only=NEEDED)
-    yield one
-    one.close()
+    shop_platform = ShopPlatform()
+    shop_platform.receive([*rows, *again], DAYS)
+    shop_platform.receive_orders(orders, DAYS)
+    shop_platform.run(DAYS, only=NEEDED)
+    yield shop_platform
+    shop_platform.close()
 
 
 STEPS = ("product_view", "add_to_cart", "checkout_start", "purchase")

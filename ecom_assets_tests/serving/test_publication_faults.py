@@ -201,8 +201,8 @@ def test_of_publishers_side_by_side_each_wins_whole(postgres_url: str, tmp_path:
             thread.start()
         for thread in threads:
             thread.join()
-    for one in (*sources, *targets):
-        one.close()
+    for engine in (*sources, *targets):
+        engine.close()
     whole = {name: (f"2026-03-01 {name}, 2026-03-02 {name}", name) for name in names}
     assert {tuple(state[1:]) for state in sightings.states} <= set(whole.values())
     assert len(sightings.states) > 1
@@ -213,7 +213,7 @@ def test_of_publishers_side_by_side_each_wins_whole(postgres_url: str, tmp_path:
 def test_a_publisher_that_is_frozen_is_passed_by_and_does_its_work_when_it_wakes(
     source: DuckDBEngine, target: PostgresEngine, postgres_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    turn = tuple(one.replace("30min", "300ms") for one in publication.TURN)
+    turn = tuple(statement.replace("30min", "300ms") for statement in publication.TURN)
     assert turn != publication.TURN
     monkeypatch.setattr(publication, "TURN", turn)
     other = DuckDBEngine(tmp_path / "other.duckdb")
@@ -231,8 +231,8 @@ def test_a_publisher_that_is_frozen_is_passed_by_and_does_its_work_when_it_wakes
     publish(source, target, TABLES, "new")
     assert passed == [(2, "2026-03-01 eva", "Rom")]
     assert list(seen(target)) == [3, *NEW[1:]]
-    for one in (other, successor):
-        one.close()
+    for engine in (other, successor):
+        engine.close()
 
 
 def ending_at(moment: str, postgres_url: str, target: PostgresEngine) -> Callable[[str], None]:

@@ -53,7 +53,7 @@ def runs(folder: Path, contract: type[Table], *days: date) -> list[tuple[str | N
 
 
 def notes(folder: Path) -> Notes:
-    (path,) = sorted(folder.glob("marts-*.duckdb"), key=lambda one: one.stat().st_mtime)[-1:]
+    (path,) = sorted(folder.glob("marts-*.duckdb"), key=lambda path: path.stat().st_mtime)[-1:]
     engine = DuckDBEngine(path, read_only=True).open()
     return stored_notes(engine.query, engine.has, engine.name_of)
 

@@ -163,12 +163,12 @@ DAYS = st.sets(st.integers(0, 9), min_size=1).map(lambda found: Days.from_dates(
 def test_fingerprints_from_notes_are_those_of_all_rows_whatever_happened(plan: list[tuple[Days | None, int]]) -> None:
     """Each write puts 0, 1 or 2 visitors on its days, or on the second of March where it replaces the whole table."""
     engine = _in_memory()
-    known: dict[str, Fingerprint] = {}
+    noted: dict[str, Fingerprint] = {}
     for days, count in plan:
         rows = [(day, f"v{n}") for day in (days.dates if days else [TWO]) for n in range(count)]
         engine.replace(Visits, from_outside(*rows), days)
-        known = fingerprints(engine, Visits, known)
-        assert known == fingerprints(engine, Visits)
+        noted = fingerprints(engine, Visits, noted)
+        assert noted == fingerprints(engine, Visits)
     assert (engine.has(WrittenSlices) and engine.row_count(WrittenSlices) > 0) == bool(plan)
     engine.close()
 

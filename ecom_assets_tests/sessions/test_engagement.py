@@ -93,8 +93,8 @@ def test_daily_weekly_and_monthly_visitors_are_those_of_sets(shop: Platform, see
     # The same by runs of a few days each, in any order.
     slices = [Days.between(DAY_ONE + timedelta(days=n), DAY_ONE + timedelta(days=n + 15)) for n in range(0, length, 15)]
     shop.engine.execute("DELETE FROM mart.engagement_daily")
-    for one in dice.sample(slices, len(slices)):
-        shop.run(one, only=["engagement_daily"])
+    for run_days in dice.sample(slices, len(slices)):
+        shop.run(run_days, only=["engagement_daily"])
     assert {row["event_date"]: row for row in shop.rows(EngagementDaily)} == days
 
 

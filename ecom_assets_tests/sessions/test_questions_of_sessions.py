@@ -26,14 +26,14 @@ def test_the_session_rules_are_the_same_everywhere(question: type[Question]) -> 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_preset_sets_what_the_definition_does_not(question: type[Question]) -> None:
     assert question.from_mapping({"preset": "mixpanel"}).session_rule == "mixpanel"  # type: ignore[attr-defined]
-    given = question.from_mapping({"preset": "mixpanel", "session_rule": "source"})
-    assert given.session_rule == "source"  # type: ignore[attr-defined]
+    asked_question = question.from_mapping({"preset": "mixpanel", "session_rule": "source"})
+    assert asked_question.session_rule == "source"  # type: ignore[attr-defined]
     with pytest.raises(DefinitionError, match="ClickHouse has no"):
         question.from_mapping({"preset": "clickhouse"})
 
 
 @pytest.mark.parametrize(
-    ("question", "given", "why"),
+    ("question", "definition", "why"),
     [
         (SessionQuestion, {"idel": "5m"}, r"'idel' in a session definition; did you mean 'idle'\?"),
         (SessionQuestion, {"idle": "soon"}, "The duration 'soon' is not understood"),
@@ -47,9 +47,11 @@ def test_a_preset_sets_what_the_definition_does_not(question: type[Question]) ->
         (AttributionQuestion, {"two_touches": "both"}, "The way to share two touches 'both' is unknown"),
     ],
 )
-def test_what_a_definition_cannot_say_is_refused(question: type[Question], given: dict[str, Any], why: str) -> None:
+def test_what_a_definition_cannot_say_is_refused(
+    question: type[Question], definition: dict[str, Any], why: str
+) -> None:
     with pytest.raises(DefinitionError, match=why):
-        question.from_mapping(given)
+        question.from_mapping(definition)
 
 
 def test_the_ids_of_the_source_cut_no_sessions_where_a_source_lacks_them() -> None:
@@ -73,10 +75,12 @@ def test_a_model_is_found_by_what_people_call_it() -> None:
 
 
 def test_only_steps_that_are_event_types_are_translated() -> None:
-    words = {"view": "product_view", "buy": "purchase"}
-    given = {"from_step": "view", "to_step": "buy", "exclude": ["view"], "where": ["event_type != view"]}
-    by_type = JourneyQuestion.from_mapping(given).translated(lambda name: words.get(name, name))
+    translations = {"view": "product_view", "buy": "purchase"}
+    definition = {"from_step": "view", "to_step": "buy", "exclude": ["view"], "where": ["event_type != view"]}
+    by_type = JourneyQuestion.from_mapping(definition).translated(lambda name: translations.get(name, name))
     assert (by_type.from_step, by_type.to_step, by_type.exclude) == ("product_view", "purchase", ("product_view",))
     assert "product_view" in str(by_type.where)
-    by_category = JourneyQuestion.from_mapping({**given, "by": "category"}).translated(lambda name: words[name])
+    by_category = JourneyQuestion.from_mapping({**definition, "by": "category"}).translated(
+        lambda name: translations[name]
+    )
     assert (by_category.from_step, by_category.to_step, by_category.exclude) == ("view", "buy", ("product_view",))

@@ -44,8 +44,8 @@ def test_universal_analytics_splits_when_another_campaign_arrives_and_not_when_i
 
 def test_two_campaigns_of_one_instant_are_one_session() -> None:
     steps: list[Step] = [("09:00", "page_view", {"page_url": page}) for page in (SUMMER, WINTER)]
-    (one,) = visits(steps, SessionRule.preset("universal_analytics"))
-    assert one["event_count"] == 2
+    (session,) = visits(steps, SessionRule.preset("universal_analytics"))
+    assert session["event_count"] == 2
 
 
 def test_two_campaigns_within_a_second_have_two_session_ids() -> None:

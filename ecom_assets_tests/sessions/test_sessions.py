@@ -48,9 +48,9 @@ def test_a_visitor_on_two_devices_has_a_session_on_each() -> None:
 
 
 def test_a_session_that_crosses_midnight_belongs_to_the_day_it_started() -> None:
-    (one,) = visits(views("23:50", "+1 00:10"))
-    assert (one["started_date"], one["ended_date"]) == (DAY_ONE, DAY_ONE + timedelta(days=1))
-    assert one["duration_s"] == 20 * 60
+    (session,) = visits(views("23:50", "+1 00:10"))
+    assert (session["started_date"], session["ended_date"]) == (DAY_ONE, DAY_ONE + timedelta(days=1))
+    assert session["duration_s"] == 20 * 60
 
 
 def test_a_session_may_cross_several_midnights() -> None:
@@ -59,9 +59,9 @@ def test_a_session_may_cross_several_midnights() -> None:
     clocks = [start + timedelta(minutes=30 * n) for n in range(50)]
     rows = journeys({"anna": views(*["00:00"] * 50)})
     rows = [row | {"event_at": moment, "event_date": moment.date()} for row, moment in zip(rows, clocks, strict=True)]
-    (one,) = rows_of(rows, GA4, "sessions")
-    assert (one["started_date"], one["ended_date"]) == (DAY_ONE, DAY_ONE + timedelta(days=2))
-    assert one["event_count"] == 50
+    (session,) = rows_of(rows, GA4, "sessions")
+    assert (session["started_date"], session["ended_date"]) == (DAY_ONE, DAY_ONE + timedelta(days=2))
+    assert session["event_count"] == 50
 
 
 def test_events_of_one_microsecond_are_numbered_by_event_id() -> None:
@@ -85,8 +85,8 @@ def test_entry_and_exit_are_the_pages_of_the_first_and_last_event_even_without_o
         ("09:01", "page_view", {"page_url": "/b"}),
         ("09:02", "purchase"),
     ]
-    (one,) = visits(steps)
-    assert (one["entry_page_url"], one["exit_page_url"]) == ("/a", None)
+    (session,) = visits(steps)
+    assert (session["entry_page_url"], session["exit_page_url"]) == ("/a", None)
 
 
 @pytest.mark.parametrize(
@@ -106,39 +106,39 @@ def test_engaged_is_longer_than_ten_seconds_or_a_purchase_or_two_views(
     steps: list[Step],
     is_engaged: bool,  # noqa: FBT001 (pytest gives it by name)
 ) -> None:
-    (one,) = visits(steps)
-    assert one["is_engaged"] is is_engaged
+    (session,) = visits(steps)
+    assert session["is_engaged"] is is_engaged
 
 
 def test_single_page_is_the_older_notion_and_independent_of_engagement() -> None:
-    (one,) = visits([("09:00", "page_view"), ("09:05", "purchase")])
-    assert (one["is_single_page"], one["is_engaged"]) == (True, True)
+    (session,) = visits([("09:00", "page_view"), ("09:05", "purchase")])
+    assert (session["is_single_page"], session["is_engaged"]) == (True, True)
 
 
 def test_purchases_add_up_to_the_cent_and_refunds_do_not_count() -> None:
     steps: list[Step] = [("09:00", "purchase", {"cart_amount": 10}), ("09:01", "refund", {"cart_amount": 4})]
-    (one,) = visits([*steps, ("09:02", "purchase", {"cart_amount": 5})])
-    assert (str(one["purchase_amount"]), one["purchase_count"], one["refund_count"]) == ("15.00", 2, 1)
+    (session,) = visits([*steps, ("09:02", "purchase", {"cart_amount": 5})])
+    assert (str(session["purchase_amount"]), session["purchase_count"], session["refund_count"]) == ("15.00", 2, 1)
 
 
 def test_the_first_category_is_that_of_the_first_event_that_has_one() -> None:
     hats, shoes = {"product_category": "hats"}, {"product_category": "shoes"}
-    (one,) = visits([("09:00", "page_view"), ("09:01", "product_view", shoes), ("09:02", "product_view", hats)])
-    assert one["first_product_category"] == "shoes"
+    (session,) = visits([("09:00", "page_view"), ("09:01", "product_view", shoes), ("09:02", "product_view", hats)])
+    assert session["first_product_category"] == "shoes"
 
 
 def test_a_session_id_is_the_visitor_and_the_second_of_the_start() -> None:
     # 2026-03-10 09:00:00 UTC is 1,773,133,200 s after 1970; the .9 s are cut off, not rounded.
-    (one,) = visits(views("09:00:00.9"))
-    assert one["session_id"] == "anna-1773133200"
+    (session,) = visits(views("09:00:00.9"))
+    assert session["session_id"] == "anna-1773133200"
 
 
 def test_three_hundred_events_two_seconds_apart_are_a_robot_s_pace() -> None:
     def at_pace(count: int, gap_ms: int) -> bool:
         rows = journeys({"anna": views(*["09:00"] * count)})
         rows = [row | {"event_at": at("09:00") + timedelta(milliseconds=gap_ms * n)} for n, row in enumerate(rows)]
-        (one,) = rows_of(rows, GA4, "sessions")
-        return bool(one["is_bot"])
+        (session,) = rows_of(rows, GA4, "sessions")
+        return bool(session["is_bot"])
 
     assert not at_pace(299, 100)
     assert at_pace(300, 100)
@@ -198,5 +198,5 @@ def stitched_sql() -> str:
     days = Days.between(DAY_ONE - timedelta(days=5), DAY_ONE + timedelta(days=5))
     numbered = session_events(warehouse().table("events"), GA4)
     fragments = session_days(numbered, GA4, days, "UTC")
-    one = sessions(fragments, GA4, days).order_by("visitor_id", "started_at", "session_id")
-    return str(warehouse().compile(one))
+    ordered = sessions(fragments, GA4, days).order_by("visitor_id", "started_at", "session_id")
+    return str(warehouse().compile(ordered))

@@ -45,10 +45,10 @@ class LayoutService(Service):
         self.asked.append(request)
         return self.page(request, self.records)
 
-    def settings(self, home: Path, mapping: str | Path, **given: Any) -> Settings:
+    def settings(self, home: Path, mapping: str | Path, **options: Any) -> Settings:
         """Return settings that read this API by a mapping."""
         answer = {"customer_api_url": f"{self.url}/users", "customer_api_mapping": str(mapping)}
-        return settings_for(home, **(answer | {"customer_api_key": "k3y"} | given))
+        return settings_for(home, **(answer | {"customer_api_key": "k3y"} | options))
 
 
 def reqres(request: ServiceRequest, records: list[Any]) -> ServiceResponse:

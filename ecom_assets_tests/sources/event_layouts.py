@@ -31,7 +31,7 @@ class Act(NamedTuple):
     minute: int
     device: str
     user: str | None
-    what: str
+    kind: str
 
     @property
     def at(self) -> datetime:
@@ -77,10 +77,10 @@ LAMP = {"product_id": "lamp", "category": "light", "price": 19.9, "quantity": 1}
 
 def properties(act: Act) -> Row:
     """Return the properties of an event by that specification."""
-    if act.what in {"view", "add"}:
+    if act.kind in {"view", "add"}:
         return {**LAMP, "currency": "EUR"}
     order = {"order_id": "o-1", "currency": "EUR", "products": [LAMP]}
-    return {**order, "value": 19.9} if act.what == "checkout" else {**order, "revenue": 19.9, "total": 24.8}
+    return {**order, "value": 19.9} if act.kind == "checkout" else {**order, "revenue": 19.9, "total": 24.8}
 
 
 def json_lines(rows: list[Row]) -> bytes:
@@ -124,12 +124,12 @@ def segment_calls(**more: Any) -> list[Row]:
         }
         if act.user:
             call["userId"] = act.user
-        if act.what == "page":
+        if act.kind == "page":
             call |= {"type": "page", "properties": {"url": URL, "referrer": REFERRER, "path": "/lamp"}}
-        elif act.what == "sign_in":
+        elif act.kind == "sign_in":
             call |= {"type": "identify", "traits": {"email": "ann@example.com"}}
         else:
-            call |= {"type": "track", "event": SPEC_NAMES[act.what], "properties": properties(act)}
+            call |= {"type": "track", "event": SPEC_NAMES[act.kind], "properties": properties(act)}
         calls.append(call)
     return calls
 
@@ -156,14 +156,14 @@ def segment_tables(folder: Path) -> Path:
             "id": act.id, "anonymous_id": act.device, "user_id": act.user, "timestamp": act.iso,
             "context_page_url": URL, "context_page_referrer": REFERRER, "context_user_agent": "Firefox",
         }  # fmt: skip
-        if act.what == "page":
+        if act.kind == "page":
             tables.setdefault("pages", []).append({**row, "url": URL, "path": "/lamp", "referrer": REFERRER})
-        elif act.what == "sign_in":
+        elif act.kind == "sign_in":
             tables.setdefault("identifies", []).append({**row, "email": "ann@example.com"})
         else:
-            name = SPEC_NAMES[act.what].lower().replace(" ", "_")
-            own = properties(act) | ({"products": json.dumps([LAMP])} if act.what in {"checkout", "buy"} else {})
-            tables.setdefault(name, []).append({**row, "event": name, "event_text": SPEC_NAMES[act.what], **own})
+            name = SPEC_NAMES[act.kind].lower().replace(" ", "_")
+            own = properties(act) | ({"products": json.dumps([LAMP])} if act.kind in {"checkout", "buy"} else {})
+            tables.setdefault(name, []).append({**row, "event": name, "event_text": SPEC_NAMES[act.kind], **own})
     for name, rows in tables.items():
         csv_file(folder / f"{name}.csv", rows)
     return folder
@@ -175,9 +175,9 @@ def posthog_rows(*, is_text: bool) -> list[Row]:
     for act in STORY:
         own: Row = {"$device_id": act.device, "$session_id": f"s-{act.device}", "$current_url": URL,
                     "$referrer": REFERRER, "$raw_user_agent": "Firefox"}  # fmt: skip
-        own |= properties(act) if act.what in SPEC_NAMES else {}
-        own |= {"$anon_distinct_id": act.device} if act.what == "sign_in" else {}
-        name = {"page": "$pageview", "sign_in": "$identify", **SPEC_NAMES}[act.what]
+        own |= properties(act) if act.kind in SPEC_NAMES else {}
+        own |= {"$anon_distinct_id": act.device} if act.kind == "sign_in" else {}
+        name = {"page": "$pageview", "sign_in": "$identify", **SPEC_NAMES}[act.kind]
         rows.append({
             "uuid": act.id, "event": name, "properties": json.dumps(own) if is_text else own,
             "distinct_id": act.user or act.device, "person_id": f"person-{act.device}", "team_id": 1,
@@ -213,12 +213,12 @@ def amplitude(folder: Path) -> Path:
     """Return what the Export API answers: amplitude.com/docs/apis/analytics/export."""
     rows = []
     for act in STORY:
-        name = {"page": "[Amplitude] Page Viewed", "sign_in": "$identify", **SPEC_NAMES}[act.what]
-        own = properties(act) if act.what in SPEC_NAMES else {"[Amplitude] Page URL": URL}
+        name = {"page": "[Amplitude] Page Viewed", "sign_in": "$identify", **SPEC_NAMES}[act.kind]
+        own = properties(act) if act.kind in SPEC_NAMES else {"[Amplitude] Page URL": URL}
         rows.append({
             "uuid": act.id, "$insert_id": f"i-{act.minute}", "event_type": name, "event_properties": own,
             "event_time": act.at.strftime("%Y-%m-%d %H:%M:%S.000000"), "user_id": act.user, "device_id": act.device,
-            "session_id": -1 if act.what == "sign_in" else 1772445600000, "user_properties": {"referrer": REFERRER},
+            "session_id": -1 if act.kind == "sign_in" else 1772445600000, "user_properties": {"referrer": REFERRER},
             "amplitude_id": 1, "server_upload_time": "2026-03-03 00:00:00.000000",
         })  # fmt: skip
     path = folder / "export.zip"
@@ -232,11 +232,11 @@ def mixpanel(folder: Path) -> Path:
     """Return a raw export with a row that it has twice: docs.mixpanel.com/reference/raw-event-export."""
     rows = []
     for act in STORY:
-        name = {"page": "$mp_web_page_view", "sign_in": "$identify", **SPEC_NAMES}[act.what]
+        name = {"page": "$mp_web_page_view", "sign_in": "$identify", **SPEC_NAMES}[act.kind]
         own: Row = {"time": act.epoch_s, "distinct_id": act.user or f"$device:{act.device}", "$insert_id": act.id,
                     "$device_id": act.device, "$current_url": URL, "$referrer": REFERRER}  # fmt: skip
         own |= {"$user_id": act.user} if act.user else {}
-        rows.append({"event": name, "properties": own | (properties(act) if act.what in SPEC_NAMES else {})})
+        rows.append({"event": name, "properties": own | (properties(act) if act.kind in SPEC_NAMES else {})})
     path = folder / "export.jsonl"
     path.write_bytes(json_lines([*rows, rows[-1]]))
     return path
@@ -252,12 +252,12 @@ def matomo(folder: Path) -> Path:
         })  # fmt: skip
         visit["userId"] = visit["userId"] or act.user
         page = {"type": "action", "url": URL, "timestamp": act.epoch_s, "idpageview": f"p{act.minute}"}
-        if act.what in {"page", "checkout"}:
+        if act.kind in {"page", "checkout"}:
             visit["actionDetails"].append(page)
-        elif act.what == "view":
+        elif act.kind == "view":
             view = {"productViewSku": "lamp", "productViewPrice": 19.9, "productViewCategories": ["light"]}
             visit["actionDetails"].append({**page, **view})
-        elif act.what == "buy":
+        elif act.kind == "buy":
             items = [{"itemSKU": "lamp", "itemName": "Lamp", "itemCategory": "light", "price": 19.9, "quantity": 1}]
             visit["actionDetails"].append({
                 "type": "ecommerceOrder", "orderId": "o-1", "revenue": 19.9, "revenueSubTotal": 19.9,
@@ -278,7 +278,7 @@ def shopify_pixel(folder: Path) -> Path:
     checkout: Row = {"subtotalPrice": money, "totalPrice": {"amount": 24.8, "currencyCode": "EUR"},
                      "lineItems": [{"quantity": 1, "variant": variant}]}  # fmt: skip
     order = {"order": {"id": "o-1", "customer": {"id": "u-ann", "isFirstOrder": True}}}
-    known: dict[str, tuple[str, Row]] = {
+    events_by_kind: dict[str, tuple[str, Row]] = {
         "page": ("page_viewed", {}),
         "view": ("product_viewed", {"productVariant": variant}),
         "add": ("product_added_to_cart", cart_line),
@@ -288,11 +288,11 @@ def shopify_pixel(folder: Path) -> Path:
     seen = {"document": {"location": {"href": URL}, "referrer": REFERRER}, "navigator": {"userAgent": "Firefox"}}
     rows = [
         {
-            "id": act.id, "name": known[act.what][0], "clientId": act.device, "type": "standard", "seq": act.minute,
-            "timestamp": act.iso, "data": known[act.what][1],
+            "id": act.id, "name": events_by_kind[act.kind][0], "clientId": act.device, "type": "standard",
+            "seq": act.minute, "timestamp": act.iso, "data": events_by_kind[act.kind][1],
             "context": seen,
         }
-        for act in STORY if act.what in known
+        for act in STORY if act.kind in events_by_kind
     ]  # fmt: skip
     path = folder / "pixel.ndjson"
     path.write_bytes(json_lines(rows))
@@ -309,13 +309,13 @@ def ga4_hits() -> list[Row]:
             {"key": "ga_session_id", "value": {"int_value": "1772445600"}},
             {"key": "page_location", "value": {"string_value": URL}},
         ]
-        if act.what in {"checkout", "buy"}:
+        if act.kind in {"checkout", "buy"}:
             parameters.append({"key": "value", "value": {"double_value": 19.9}})
             parameters.append({"key": "currency", "value": {"string_value": "EUR"}})
         row: Row = {
-            "event_date": "20260302", "event_timestamp": str(act.epoch_s * 1_000_000), "event_name": names[act.what],
+            "event_date": "20260302", "event_timestamp": str(act.epoch_s * 1_000_000), "event_name": names[act.kind],
             "event_params": parameters, "user_pseudo_id": act.device, "privacy_info": {"analytics_storage": "Yes"},
-            "items": [] if act.what in {"page", "sign_in"} else [{"item_id": "lamp", "item_category": "light"}],
+            "items": [] if act.kind in {"page", "sign_in"} else [{"item_id": "lamp", "item_category": "light"}],
         }  # fmt: skip
         rows.append(row | ({"user_id": act.user} if act.user else {}))
     return rows
@@ -347,16 +347,16 @@ def snowplow_events() -> list[Row]:
         entities: list[Row] = [
             {"schema": f"{base}/product/jsonschema/1-0-0", "data": {"id": "lamp", "category": "light"}}
         ]
-        if act.what == "buy":
+        if act.kind == "buy":
             sale = {"transaction_id": "o-1", "revenue": 19.9, "currency": "EUR"}
             entities.append({"schema": f"{base}/transaction/jsonschema/1-0-0", "data": sale})
         row: Row = {
             "app_id": "shop", "platform": "web", "collector_tstamp": at, "derived_tstamp": at, "event_id": act.id,
-            "event_name": "page_view" if act.what == "page" else "identify", "user_id": act.user,
+            "event_name": "page_view" if act.kind == "page" else "identify", "user_id": act.user,
             "domain_userid": act.device, "domain_sessionid": f"s-{act.device}", "page_url": URL, "useragent": "Firefox",
         }  # fmt: skip
-        if act.what in kinds:
-            data = {"schema": f"{base}/snowplow_ecommerce_action/jsonschema/1-0-2", "data": {"type": kinds[act.what]}}
+        if act.kind in kinds:
+            data = {"schema": f"{base}/snowplow_ecommerce_action/jsonschema/1-0-2", "data": {"type": kinds[act.kind]}}
             row |= {"event_name": "snowplow_ecommerce_action", "contexts": {"schema": "iglu:…", "data": entities},
                     "unstruct_event": {"schema": "iglu:…", "data": data}}  # fmt: skip
         rows.append(row)

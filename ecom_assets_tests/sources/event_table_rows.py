@@ -20,8 +20,8 @@ FIELDS = (*HEADER.split(","), "received_at", "anonymous_id", "user_agent", "prop
 
 def address(snowflake_url: str, path: str = "/SALES/ECOMMERCE_EVENTS") -> str:
     """Return the address of a table in the database."""
-    place, _, query = snowflake_url.partition("?")
-    return f"{place}{path}?{query}"
+    base_url, _, query = snowflake_url.partition("?")
+    return f"{base_url}{path}?{query}"
 
 
 def rows_of(texts: str) -> list[dict[str, str]]:

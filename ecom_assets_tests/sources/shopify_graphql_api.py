@@ -151,9 +151,9 @@ class ShopifyGraphql:
                     kind = get_named_type(fields[selection.name.value].type)
                     inner = of(selection.selection_set.selections, kind)
                     [times] = [
-                        int(given.value.value)
-                        for given in selection.arguments
-                        if given.name.value == "first" and isinstance(given.value, IntValueNode)
+                        int(argument.value.value)
+                        for argument in selection.arguments
+                        if argument.name.value == "first" and isinstance(argument.value, IntValueNode)
                     ] or [1]
                     total += 2 + times * inner if kind.name.endswith("Connection") else 1 + inner
             return total

@@ -92,7 +92,7 @@ def test_every_source_has_a_gate_that_blocks_and_says_what_it_keeps() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
 def test_a_day_with_less_than_a_fifth_of_what_is_usual_stops_with_one_sentence(source: GatedSource) -> None:
     counts = weekly(1000, 1000, 1000, 1000, 199)
     day = max(counts)
@@ -105,7 +105,7 @@ def test_a_day_with_less_than_a_fifth_of_what_is_usual_stops_with_one_sentence(s
     assert came(source, {**counts, day: 200}, day).broken_count == 0
 
 
-@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
 def test_small_shops_first_runs_and_a_day_that_is_still_on_raise_no_alarm(source: GatedSource) -> None:
     small = weekly(9, 9, 9, 9)
     assert came(source, small, TODAY - ONE_DAY).broken_count == 0
@@ -114,7 +114,7 @@ def test_small_shops_first_runs_and_a_day_that_is_still_on_raise_no_alarm(source
     assert came(source, {**weekly(1000, 1000), TODAY: 3}, TODAY).broken_count == 0
 
 
-@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
 def test_nothing_at_all_stops_where_something_is_usual_or_there_never_was_any(source: GatedSource) -> None:
     never = came(source, {}, MONDAY)
     assert (never.broken_count, never.metadata["sentence"]) == (
@@ -122,7 +122,7 @@ def test_nothing_at_all_stops_where_something_is_usual_or_there_never_was_any(so
         f"No {source.noun} came for {MONDAY}; look at where they come from (`ecom doctor`), and run these days again.",
     )
     day = TODAY - timedelta(days=7)
-    usual = {one: count for one, count in weekly(40, 40, 40, 0).items() if count}
+    usual = {day: count for day, count in weekly(40, 40, 40, 0).items() if count}
     assert "where some 40 rows are usual" in came(source, usual, day).metadata["sentence"]
     assert came(source, dict.fromkeys(usual, 9), day).broken_count == 0
 
@@ -137,7 +137,7 @@ class FilesOfLater:
         return [FileRows("later.csv", 5, {later: 5})] if days is None or later in days.dates else []
 
 
-@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
 def test_days_before_the_first_row_of_the_files_owe_nothing(source: GatedSource) -> None:
     evaluate = check_of(source, "enough_came").evaluate
     assert (
@@ -146,7 +146,7 @@ def test_days_before_the_first_row_of_the_files_owe_nothing(source: GatedSource)
     )
 
 
-@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
 def test_days_that_somebody_let_go_are_missed_by_nobody(source: GatedSource) -> None:
     day = TODAY - timedelta(days=7)
     counts = weekly(1000, 1000, 1000)
@@ -155,14 +155,14 @@ def test_days_that_somebody_let_go_are_missed_by_nobody(source: GatedSource) -> 
     assert came(source, counts, day, withdrawn=notes(note(source, day, gone=True))).broken_count == 0
 
 
-@pytest.mark.parametrize("source", BY_DAY, ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
 def test_days_of_which_the_source_has_nothing_owe_nothing_but_not_where_nothing_ever_came(source: GatedSource) -> None:
     day = TODAY - timedelta(days=7)
     counts = weekly(1000, 1000, 1000)
     counts.pop(day)
     assert came(source, counts, day).broken_count == 1
     assert came(source, counts, day, absent=absences(source, day)).broken_count == 0
-    other = next(one for one in BY_DAY if one is not source)
+    other = next(candidate for candidate in BY_DAY if candidate is not source)
     assert came(source, counts, day, absent=absences(other, day)).broken_count == 1
     never = came(source, {}, day, absent=absences(source, day))
     assert (never.broken_count, "No " in never.metadata["sentence"]) == (1, True)
@@ -181,7 +181,7 @@ def test_days_without_an_increment_are_named_and_warn_only() -> None:
     assert check.evaluate(Days((TODAY,)), two).broken_count == 0
 
 
-@pytest.mark.parametrize("source", WHOLE, ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", WHOLE, ids=lambda source: source.noun)
 def test_what_is_received_whole_each_time_is_compared_with_the_times_before(source: GatedSource) -> None:
     before = {MONDAY: 500, MONDAY + ONE_DAY: 520}
     day = MONDAY + 3 * ONE_DAY
@@ -191,7 +191,7 @@ def test_what_is_received_whole_each_time_is_compared_with_the_times_before(sour
     assert came(source, {MONDAY: 1}, MONDAY).broken_count == 0
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.noun)
 def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_them_go(source: GatedSource) -> None:
     kept = notes(note(source, MONDAY, gone=False), note(source, MONDAY + ONE_DAY, gone=True))
     result: CheckResult = check_of(source, "no_day_lost_its_rows").evaluate(None, kept)
@@ -200,7 +200,7 @@ def test_days_that_their_source_lost_are_reported_with_the_command_that_lets_the
         f"The source of {source.noun} has 0 of the 5 rows that {source.raw.qualified_name()} has of 2026-03-02, which "
         "were kept; put them back, or let them go with `ecom run --from 2026-03-02 --to 2026-03-02 --allow-withdrawal`."
     )
-    other = next(one for one in SOURCES if one is not source)
+    other = next(candidate for candidate in SOURCES if candidate is not source)
     assert check_of(other, "no_day_lost_its_rows").evaluate(None, kept).broken_count == 0
 
 
@@ -221,7 +221,7 @@ def refused(
     return actual
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source.quarantine], ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.quarantine], ids=lambda source: source.noun)
 def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSource) -> None:
     result = refused(source, 12, 12)
     assert (result.broken_count, result.observed, result.limit) == (1, 12, 6)
@@ -234,7 +234,7 @@ def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSourc
     assert refused(source, 0, 0).broken_count == 0
 
 
-@pytest.mark.parametrize("source", [source for source in SOURCES if source.quarantine], ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", [source for source in SOURCES if source.quarantine], ids=lambda source: source.noun)
 def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None:
     for received, count, broken in ((200, 10, 0), (200, 11, 1), (12, 1, 1), (12, 12, 1), (0, 0, 0)):
         assert refused(source, received, count, "very_few_were_refused").broken_count == broken, (received, count)
@@ -252,7 +252,7 @@ def test_rows_that_are_left_out_rightly_neither_stop_nor_warn(check: str, reason
     assert refused(events, 200, 150, check, reason).broken_count == 0
 
 
-@pytest.mark.parametrize("source", [one for one in BY_DAY if one.quarantine], ids=lambda one: one.noun)
+@pytest.mark.parametrize("source", [source for source in BY_DAY if source.quarantine], ids=lambda source: source.noun)
 def test_a_reason_that_takes_far_more_rows_than_in_the_week_before_is_a_warning(source: GatedSource) -> None:
     # Each day of the week before, 2 of 200 rows: 1 %. Three times that and a hundredth more is 4 %: 8 of 200.
     assert source.quarantine

@@ -121,10 +121,10 @@ def test_times_and_scores_are_read_in_the_units_of_the_api(tmp_path: Path) -> No
     mapping = mapping_file(tmp_path, fields=fields, records="users", paging={"kind": "none"})
     with LayoutService(layouts.at_once, [record, record | {"uid": 2, "since": "soon", "score": 7}]) as api:
         fetched = fetch_customers(api.settings(tmp_path, mapping))
-    one, two = fetched.customers
-    assert (one.created_instant, one.created_at) == (datetime(2026, 1, 1, tzinfo=UTC), "1767225600000")
-    assert one.updated_instant == datetime(2026, 7, 1, 10, tzinfo=UTC)
-    assert (one.engagement_score, two.engagement_score, two.created_instant) == (75, None, None)
+    first, second = fetched.customers
+    assert (first.created_instant, first.created_at) == (datetime(2026, 1, 1, tzinfo=UTC), "1767225600000")
+    assert first.updated_instant == datetime(2026, 7, 1, 10, tzinfo=UTC)
+    assert (first.engagement_score, second.engagement_score, second.created_instant) == (75, None, None)
 
 
 NO_PAGES = {"records": "users", "paging": {"kind": "none"}}

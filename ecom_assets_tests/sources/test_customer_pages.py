@@ -173,8 +173,8 @@ def test_faults_of_every_kind_change_nothing_about_customers(customer_api: Custo
         malformed_pages=3,
     )
     # One request at a time, so that the same ones fail in each run: a response without a body cannot be cut.
-    given = {"customer_api_page_size": 10, "customer_api_passes": 10, "source_concurrency": 1}
-    fetched = customers_fetched(customer_api, tmp_path, faults, **given)
+    options = {"customer_api_page_size": 10, "customer_api_passes": 10, "source_concurrency": 1}
+    fetched = customers_fetched(customer_api, tmp_path, faults, **options)
     assert (sorted(ids_of(fetched)), fetched.is_settled) == ([*range(1, 101)], True)
     assert (len(fetched.quarantined), len(fetched.conflicts)) == (3, 1)
     # 100 customers, 2 older copies, 1 conflicting one, 3 that are none.

@@ -56,7 +56,7 @@ def test_files_say_what_arrived_when_and_which_days_it_counts_for(tmp_path: Path
     folder.mkdir()
     page_views(folder / "landed.csv", "2026-01-02", "2010-01-01")
     files = RecordFiles.open(duckdb.connect(), [tmp_path], load_mapping("ecommerce"), "UTC")
-    assert sorted(days_of_files(files, late_days=7), key=lambda one: one.received) == [
+    assert sorted(days_of_files(files, late_days=7), key=lambda span: span.received) == [
         DayOfFile(STRAY, "loose.csv", 1, STRAY, STRAY),
         DayOfFile(FIRST, "loose.csv", 2, FIRST, FIRST),
         # The row of 2010 comes too late to count for its day.

@@ -88,12 +88,12 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
     kinds |= {"event_timestamp": "TIMESTAMPTZ"} if zone else {}
     kinds |= {"cart_value": "DOUBLE"} if number else {}
     with TemporaryDirectory() as made:
-        for place, columns in enumerate(files):
+        for file_number, columns in enumerate(files):
             con = duckdb.connect()
             con.execute("SET TimeZone = 'Asia/Tokyo'")
             con.execute(f"CREATE TABLE rows ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})")
             con.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", list(zip(*columns, strict=True)))
-            folder = Path(made) / f"received_date=2025-03-1{place}"
+            folder = Path(made) / f"received_date=2025-03-1{file_number}"
             folder.mkdir()
             empty = ("session_id", "page_url", "product_category", "referrer_url")
             more = "'ann' AS user_id, ['product_view', 'page_view'][1 + rowid % 2] AS event_type"
@@ -111,11 +111,12 @@ def test_what_footers_say_leaves_out_only_rules_that_no_row_breaks(
 def test_bounds_of_users_count_where_none_between_stands_for_nobody(users: list[str], word: st.DataObject) -> None:
     nobody = word.draw(st.sampled_from(NULL_LIKE_IDS))
     spelled = "".join(
-        word.draw(st.sampled_from((one, one.upper(), *{"k": "\u212a", "i": "\u0130"}.get(one, ())))) for one in nobody
+        word.draw(st.sampled_from((letter, letter.upper(), *{"k": "\u212a", "i": "\u0130"}.get(letter, ()))))
+        for letter in nobody
     )
     for odd in (spelled, word.draw(st.sampled_from(("anon-", "user-"))) + users[0]):
-        known = sorted([*users, odd])
-        assert not is_plain(known[0], known[-1]), (known, odd)
+        bounds = sorted([*users, odd])
+        assert not is_plain(bounds[0], bounds[-1]), (bounds, odd)
     assert is_plain("u000000001", "u000283999")
     assert is_plain("1", "9999")
     assert not is_plain("u000000001", "user-1")
@@ -131,8 +132,8 @@ def test_whether_users_are_looked_at_changes_no_answer(tmp_path: Path) -> None:
         ("none", None, 2, False),
     ):
         rows = [("a", "u5"), ("b", user)]
-        known = ("page_view", day, None, None, "s1", *[None] * 4)
-        write(tmp_path / f"{name}.parquet", [(*row, *known) for row in rows])
+        common = ("page_view", day, None, None, "s1", *[None] * 4)
+        write(tmp_path / f"{name}.parquet", [(*row, *common) for row in rows])
         files = FileEvents.open([str(tmp_path / f"{name}.parquet")], load_settings())
         assert files.clean().count().to_pyarrow().as_py() == counted
         assert (PLAIN_USERS in files.files.rules_passed(7, MAX_AMOUNT)) is is_plain_one, name

@@ -19,8 +19,8 @@ from ecom_assets_tests.sources.conftest import SHOP, Read, csv_text, ndjson_text
 WESTERN = ["Küche", "Straße", "Crème brûlée", "Señor 50 €", "it\u2019s \u2013 fine", "Smørrebrød", "Ångström", "plain"]
 
 
-def events_in(words: list[str]) -> list[dict[str, str]]:
-    return [{**SHOP[0], "event_id": f"e{n}", "product_category": word} for n, word in enumerate(words)]
+def events_in(categories: list[str]) -> list[dict[str, str]]:
+    return [{**SHOP[0], "event_id": f"e{n}", "product_category": category} for n, category in enumerate(categories)]
 
 
 def own_mapping(folder: Path, **more: str) -> Path:
@@ -72,7 +72,7 @@ def test_what_was_recognized_is_said_once(tmp_path: Path, read: Read, caplog: py
 
 
 @pytest.mark.parametrize(
-    ("encoding", "words"),
+    ("encoding", "categories"),
     [
         ("windows-1250", ["Łódź", "Żółw", "książka"]),
         ("windows-1251", ["Москва", "кухня"]),
@@ -81,23 +81,23 @@ def test_what_was_recognized_is_said_once(tmp_path: Path, read: Read, caplog: py
         ("utf-16-le", ["Küche", "Москва"]),
     ],
 )
-def test_a_stated_encoding_is_taken(tmp_path: Path, read: Read, encoding: str, words: list[str]) -> None:
+def test_a_stated_encoding_is_taken(tmp_path: Path, read: Read, encoding: str, categories: list[str]) -> None:
     mapping = own_mapping(tmp_path, encoding=encoding)
-    for name, text in (("e.csv", csv_text(events_in(words))), ("e.ndjson", ndjson_text(events_in(words)))):
+    for name, text in (("e.csv", csv_text(events_in(categories))), ("e.ndjson", ndjson_text(events_in(categories)))):
         rows = read(write(tmp_path / name, text.encode(encoding)), mapping)
-        assert [row["product_category"] for row in rows] == words
+        assert [row["product_category"] for row in rows] == categories
 
 
 @pytest.mark.parametrize(
-    ("encoding", "words"), [("cp1250", ["książka", "Łódź"]), ("cp1251", ["Москва"]), ("shift_jis", ["東京都"])]
+    ("encoding", "categories"), [("cp1250", ["książka", "Łódź"]), ("cp1251", ["Москва"]), ("shift_jis", ["東京都"])]
 )
 def test_another_encoding_is_refused_with_the_remedy(
-    tmp_path: Path, read: Read, encoding: str, words: list[str]
+    tmp_path: Path, read: Read, encoding: str, categories: list[str]
 ) -> None:
-    file = write(tmp_path / "e.csv", csv_text(events_in(words)).encode(encoding))
+    file = write(tmp_path / "e.csv", csv_text(events_in(categories)).encode(encoding))
     with pytest.raises(SourceError, match=r"lines of e\.csv are neither UTF-8 .* state the encoding in its mapping"):
         read(file)
-    file = write(tmp_path / "e.csv", csv_text(SHOP).replace("cart_value", words[0], 1).encode(encoding))
+    file = write(tmp_path / "e.csv", csv_text(SHOP).replace("cart_value", categories[0], 1).encode(encoding))
     with pytest.raises(SourceError, match=r"the header of e\.csv is neither UTF-8 nor .* state the encoding"):
         read(file)
 
@@ -142,9 +142,9 @@ def test_a_few_lines_of_an_unknown_encoding_are_damaged_lines() -> None:
 
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8-sig"])
 def test_a_catalogue_is_read_in_its_encoding(tmp_path: Path, encoding: str) -> None:
-    place = write(tmp_path / "catalogue.csv", "product_id,category,stock\n1,Küche,5\n2,Straße,6\n".encode(encoding))
+    path = write(tmp_path / "catalogue.csv", "product_id,category,stock\n1,Küche,5\n2,Straße,6\n".encode(encoding))
     with duckdb.connect() as con:
-        rows = con.execute(categories_sql(con, place)).fetchall()
+        rows = con.execute(categories_sql(con, path)).fetchall()
     assert sorted(rows) == [("1", "Küche"), ("2", "Straße")]
-    stock = FileStock(Settings(catalogue=str(place))).received(Days((date(2026, 2, 3),)))
+    stock = FileStock(Settings(catalogue=str(path))).received(Days((date(2026, 2, 3),)))
     assert sorted(stock.rows.to_pyarrow()["product_category"].to_pylist()) == ["Küche", "Straße"]

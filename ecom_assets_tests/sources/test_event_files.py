@@ -25,7 +25,7 @@ def timed(path: Path, times: list[str], modified: str, received: list[str] | Non
         {**SHOP[0], "event_id": f"e{number}", "event_timestamp": time} for number, time in enumerate(times, start=1)
     ]
     if received is not None:
-        rows = [{**row, "received_at": one} for row, one in zip(rows, received, strict=True)]
+        rows = [{**row, "received_at": received_at} for row, received_at in zip(rows, received, strict=True)]
     write(path, csv_text(rows))
     os.utime(path, (at(modified), at(modified)))
     return path

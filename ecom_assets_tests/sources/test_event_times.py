@@ -25,8 +25,8 @@ def read_instant(value: str | None, form: str = "iso", zone: str = "UTC") -> str
             expression = instant("x", [form], zone)
             row = con.execute(f"SELECT ({expression})::VARCHAR FROM (SELECT ?::VARCHAR AS x)", [value]).fetchone()
             actual.add(row[0] if row else None)
-    [one] = actual
-    return one
+    [shown] = actual
+    return shown
 
 
 @pytest.mark.sampled(6)

@@ -31,14 +31,14 @@ from ecom_assets_tests.sources.test_shop_order_documents import PRESTA_ORDER, PR
 from ecom_assets_tests.sources.test_shop_orders import totals
 
 
-def order(number: int, modified: str, total: str = "12.00", **given: Any) -> Row:
+def order(number: int, modified: str, total: str = "12.00", **fields: Any) -> Row:
     """Return an order of one mug: 10.00, and 2.00 of taxes."""
     items = [{"id": number, "product_id": 7, "sku": "MUG", "name": "Mug", "quantity": 1, "total": "10.00"}]
     return {
         "id": number, "status": "completed", "currency": "EUR", "total": total, "total_tax": "2.00",
         "shipping_total": "0.00", "date_created_gmt": "2026-10-01T10:00:00", "date_paid_gmt": "2026-10-01T10:00:00",
         "date_modified_gmt": modified, "customer_id": number, "billing": {"email": f"{number}@example.com"},
-        "line_items": items, "refunds": [], **given,
+        "line_items": items, "refunds": [], **fields,
     }  # fmt: skip
 
 
@@ -64,14 +64,14 @@ def shop() -> Iterator[ShopApi]:
         yield api
 
 
-def extract(shop: ShopApi, to: Path, *words: str, key: str = "cs_1") -> CommandResult:
-    given = {
+def extract(shop: ShopApi, to: Path, *arguments: str, key: str = "cs_1") -> CommandResult:
+    env = {
         "ECOM_SOURCE_RETRY_BASE_S": "0.01",
         "WOOCOMMERCE_URL": shop.url,
         "WOOCOMMERCE_KEY": "ck_1",
         "WOOCOMMERCE_SECRET": key,
     }
-    return ecom("extract", "woocommerce", "--to", to, *words, home=to.parent / "home", env=given)
+    return ecom("extract", "woocommerce", "--to", to, *arguments, home=to.parent / "home", env=env)
 
 
 def counts(result: CommandResult) -> tuple[int, int]:
@@ -138,10 +138,10 @@ def test_a_run_after_a_failure_goes_on_where_it_broke_off(shop: ShopApi, tmp_pat
     failed = extract(shop, folder)
     assert failed.exit_code == 1
     assert "answers 400" in failed.sentence
-    there = len(landed(folder))
-    assert 0 < there < 250
+    landed_count = len(landed(folder))
+    assert 0 < landed_count < 250
     shop.asked.clear()
-    assert counts(extract(shop, folder, "--json")) == (250 - there, 0)
+    assert counts(extract(shop, folder, "--json")) == (250 - landed_count, 0)
     assert "1970" not in shop.asked[0]
     assert sorted(each["id"] for each in landed(folder)) == list(range(1, 251))
 
@@ -234,20 +234,20 @@ def dripping(every_s: float) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("every_s", "said"),
+    ("every_s", "message"),
     [
         (0, "does not answer within the 0.2 s of ECOM_SOURCE_READ_TIMEOUT_S; see that it runs and "),
         (0.05, "did not end its answer within the 0.3 s of ECOM_SOURCE_RESPONSE_TIMEOUT_S; see that "),
     ],
 )
-def test_a_server_that_never_answers_is_given_up_with_advice(tmp_path: Path, every_s: float, said: str) -> None:
+def test_a_server_that_never_answers_is_given_up_with_advice(tmp_path: Path, every_s: float, message: str) -> None:
     bounds = {"ECOM_SOURCE_READ_TIMEOUT_S": "0.2", "ECOM_SOURCE_RESPONSE_TIMEOUT_S": "0.3"}
     bounds["ECOM_SOURCE_RETRY_BASE_S"] = "0.01"
     with dripping(every_s) as url:
         env = {"WOOCOMMERCE_URL": url, "WOOCOMMERCE_KEY": "ck", "WOOCOMMERCE_SECRET": "cs", **bounds}
         refused = ecom("extract", "woocommerce", "--to", tmp_path / "shop", home=tmp_path / "home", env=env)
     assert refused.exit_code == 1
-    assert f"{said}WOOCOMMERCE_URL is right, or raise that" in refused.sentence
+    assert f"{message}WOOCOMMERCE_URL is right, or raise that" in refused.sentence
 
 
 def test_without_its_package_the_command_says_how_to_install_it(
@@ -258,9 +258,9 @@ def test_without_its_package_the_command_says_how_to_install_it(
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "dlt", None)
-    said = ecom("extract", "woocommerce", "--to", tmp_path / "shop", home=tmp_path / "home")
-    assert said.exit_code == 2
-    assert said.sentence.endswith("pip install -e '.[dlt]'.")
+    result = ecom("extract", "woocommerce", "--to", tmp_path / "shop", home=tmp_path / "home")
+    assert result.exit_code == 2
+    assert result.sentence.endswith("pip install -e '.[dlt]'.")
 
 
 def test_stripe_s_balance_lands_from_the_newest_to_the_oldest(tmp_path: Path) -> None:
@@ -274,8 +274,8 @@ def test_stripe_s_balance_lands_from_the_newest_to_the_oldest(tmp_path: Path) ->
         definition.write_text(shipped_text(FOLDER, "stripe_balance").replace("https://api.stripe.com", api.url))
 
         def landing() -> CommandResult:
-            words = ("extract", definition, "--to", tmp_path / "stripe", "--json")
-            return ecom(*words, home=tmp_path / "home", env={"STRIPE_KEY": "rk_1"})
+            arguments = ("extract", definition, "--to", tmp_path / "stripe", "--json")
+            return ecom(*arguments, home=tmp_path / "home", env={"STRIPE_KEY": "rk_1"})
 
         api.faults = {2: (400, {})}
         assert landing().exit_code == 1
@@ -295,14 +295,14 @@ def test_prestashop_s_orders_and_slips_land_beside_each_other(tmp_path: Path) ->
     slips = [{**PRESTA_SLIP, "date_upd": "2026-07-04 10:00:00"}]
     folder = tmp_path / "presta"
     with serving(ShopApi(prestashop, basic("KEY", ""), {"orders": orders, "order_slips": slips})) as api:
-        words = ("extract", "prestashop", "--to", folder, "--json")
+        arguments = ("extract", "prestashop", "--to", folder, "--json")
         env = {"PRESTASHOP_URL": api.url, "PRESTASHOP_KEY": "KEY"}
-        first = ecom(*words, home=tmp_path / "home", env=env)
+        first = ecom(*arguments, home=tmp_path / "home", env=env)
         assert first.json["landed"] == {
             "orders": {"new": 120, "changed": 0}, "order_slips": {"new": 1, "changed": 0}
         }  # fmt: skip
         orders[0]["date_upd"], orders[0]["valid"] = "2026-07-05 00:00:00", "0"
-        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
     # 119 orders of 24.00 are left, and 8.00 came back.
     assert str(totals(read(folder, "prestashop"))["net"]) == "2848.00"
 
@@ -329,11 +329,11 @@ def test_shopify_s_orders_land_with_a_token_over_the_end_of_summer_time(tmp_path
     api = ShopApi(shopify, "shpat_1", {"orders": orders}, key_header="X-Shopify-Access-Token")
     with serving(api):
         env = {"SHOPIFY_URL": api.url, "SHOPIFY_CLIENT_ID": "id_1", "SHOPIFY_CLIENT_SECRET": "secret_1"}
-        words = ("extract", "shopify_admin", "--to", folder, "--json")
-        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 260, "changed": 0}
+        arguments = ("extract", "shopify_admin", "--to", folder, "--json")
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 260, "changed": 0}
         assert api.token_asked == ["client_id=id_1&client_secret=secret_1&grant_type=client_credentials"]
         orders[0] = {**orders[0], "updated_at": "2026-10-25T02:10:00+01:00", "test": True}
-        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
     # Each order is 27.50 after its returns, and one turned out to be a test.
     assert totals(read(folder, "shopify_admin"))["net"] == 259 * Decimal("27.50")
 
@@ -345,16 +345,16 @@ def test_what_changes_while_a_list_in_another_order_is_read_is_asked_for_again(t
     def changing(api: ShopApi, path: str, params: dict[str, str]) -> Any:
         result = shopify(api, path, params)
         if len(api.asked) == 1:
-            for place, hour in ((259, 11), (0, 12)):
-                orders[place] = {**orders[place], "updated_at": f"2026-10-01T{hour}:00:00+02:00"}
+            for index, hour in ((259, 11), (0, 12)):
+                orders[index] = {**orders[index], "updated_at": f"2026-10-01T{hour}:00:00+02:00"}
         return result
 
     folder = tmp_path / "shopify"
     with serving(ShopApi(changing, "shpat_1", {"orders": orders}, key_header="X-Shopify-Access-Token")) as api:
         env = {"SHOPIFY_URL": api.url, "SHOPIFY_CLIENT_ID": "id_1", "SHOPIFY_CLIENT_SECRET": "secret_1"}
-        words = ("extract", "shopify_admin", "--to", folder, "--json")
-        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 260, "changed": 0}
-        assert ecom(*words, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
+        arguments = ("extract", "shopify_admin", "--to", folder, "--json")
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 260, "changed": 0}
+        assert ecom(*arguments, home=tmp_path / "home", env=env).json["landed"]["orders"] == {"new": 0, "changed": 1}
 
 
 def test_a_list_that_is_not_in_the_order_of_changes_is_read_to_its_end(shop: ShopApi, tmp_path: Path) -> None:
@@ -379,8 +379,8 @@ def test_a_quiet_night_is_no_incomplete_report(tmp_path: Path) -> None:
             document = ApiDocument.from_content(str(number), content["date_modified_gmt"], content)
             folder.land("orders", [document], date(2026, 10, 2), None)
 
-    def gates(place: Path) -> set[str]:
-        found = checks(Settings(home=tmp_path, orders=str(place), orders_mapping="woocommerce"))
+    def gates(landing: Path) -> set[str]:
+        found = checks(Settings(home=tmp_path, orders=str(landing), orders_mapping="woocommerce"))
         return {"report_has_enough_customers", "no_order_day_is_held"} & {check.name for check in found}
 
     assert gates(tmp_path / "shop") == set()

@@ -130,8 +130,10 @@ def test_a_source_without_files_has_nothing_to_compare() -> None:
 def lossy(received: Callable[..., str]) -> Callable[..., str]:
     """Return a reading that loses Ann's first record on the way."""
 
-    def read(*given: object) -> str:
-        return f"SELECT * FROM ({received(*given)}) QUALIFY row_number() OVER (ORDER BY source_file, received_at) > 1"
+    def read(*arguments: object) -> str:
+        return (
+            f"SELECT * FROM ({received(*arguments)}) QUALIFY row_number() OVER (ORDER BY source_file, received_at) > 1"
+        )
 
     return read
 

@@ -93,7 +93,7 @@ def test_the_ui_uses_the_files_of_the_last_run_if_none_are_set(
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "found"),
+    ("name", "path", "remembered"),
     [
         ("events_mapping", "own.yml", "{here}/own.yml"),
         ("events_mapping", "maps/own", "{here}/maps/own"),
@@ -102,30 +102,30 @@ def test_the_ui_uses_the_files_of_the_last_run_if_none_are_set(
     ],
 )
 def test_relative_paths_of_a_run_are_found_from_any_folder(
-    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, given: str, found: str
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, path: str, remembered: str
 ) -> None:
-    here = home.parent
-    monkeypatch.chdir(here)
+    folder = home.parent
+    monkeypatch.chdir(folder)
     source = name.removesuffix("_mapping")
-    given_places = {source: str(here / "own.csv"), name: given.format(here=here)}
-    remember_paths(Settings(home=home).model_copy(update=given_places))
+    set_paths = {source: str(folder / "own.csv"), name: path.format(here=folder)}
+    remember_paths(Settings(home=home).model_copy(update=set_paths))
     assert remembered_paths(Settings(home=home)) == {
-        f"ECOM_{source.upper()}": str(here / "own.csv"),
-        f"ECOM_{name.upper()}": found.format(here=here),
+        f"ECOM_{source.upper()}": str(folder / "own.csv"),
+        f"ECOM_{name.upper()}": remembered.format(here=folder),
     }
 
 
 def test_a_run_over_one_source_keeps_the_paths_of_the_others(home: Path) -> None:
-    places = {name: str(home.parent / f"{name}.csv") for name in ("events", "orders", "later")}
-    remember_paths(Settings(home=home, events=places["events"], events_mapping="otto"))
-    remember_paths(Settings(home=home, orders=places["orders"]))
+    paths = {name: str(home.parent / f"{name}.csv") for name in ("events", "orders", "later")}
+    remember_paths(Settings(home=home, events=paths["events"], events_mapping="otto"))
+    remember_paths(Settings(home=home, orders=paths["orders"]))
     assert remembered_paths(Settings(home=home)) == {
-        "ECOM_EVENTS": places["events"],
+        "ECOM_EVENTS": paths["events"],
         "ECOM_EVENTS_MAPPING": "otto",
-        "ECOM_ORDERS": places["orders"],
+        "ECOM_ORDERS": paths["orders"],
     }
-    remember_paths(Settings(home=home, events=places["later"]))
-    assert remembered_paths(Settings(home=home)) == {"ECOM_EVENTS": places["later"], "ECOM_ORDERS": places["orders"]}
+    remember_paths(Settings(home=home, events=paths["later"]))
+    assert remembered_paths(Settings(home=home)) == {"ECOM_EVENTS": paths["later"], "ECOM_ORDERS": paths["orders"]}
 
 
 def test_orders_get_the_categories_of_the_last_catalogue_until_another_is_set(

@@ -78,9 +78,9 @@ def writer() -> duckdb.DuckDBPyConnection:
 
 def write(path: Path, rows: Sequence[tuple[str | None, ...]]) -> None:
     path.parent.mkdir(exist_ok=True)
-    one = f"({', '.join('?' * len(COLUMNS))})"
+    placeholders = f"({', '.join('?' * len(COLUMNS))})"
     writer().execute(f"CREATE OR REPLACE TABLE rows ({', '.join(f'{name} VARCHAR' for name in COLUMNS)})")
-    writer().execute(f"INSERT INTO rows VALUES {', '.join([one] * len(rows))}", [*chain.from_iterable(rows)])
+    writer().execute(f"INSERT INTO rows VALUES {', '.join([placeholders] * len(rows))}", [*chain.from_iterable(rows)])
     writer().execute(f"COPY rows TO '{path}'")
 
 

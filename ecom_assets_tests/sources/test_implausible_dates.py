@@ -16,8 +16,8 @@ def event(number: int, at: str = "2026-01-02T10:00:00Z", received: str = "2026-0
     return {**SHOP[0], "event_id": f"e{number}", "event_timestamp": at, "received_at": received}
 
 
-def run_events(tmp_path: Path, events: Path, *words: str) -> CommandResult:
-    result = ecom("run", "--json", "--events", events, *FEW_TABLES, *words, home=tmp_path / "home", env=SMALL)
+def run_events(tmp_path: Path, events: Path, *arguments: str) -> CommandResult:
+    result = ecom("run", "--json", "--events", events, *FEW_TABLES, *arguments, home=tmp_path / "home", env=SMALL)
     assert result.exit_code == 0, result.err
     return result
 

@@ -28,9 +28,9 @@ def landing(tmp_path: Path) -> Path:
     return tmp_path / "landing"
 
 
-def names(*places: Path | str) -> list[str]:
+def names(*paths: Path | str) -> list[str]:
     """Return the files found, by their names."""
-    return [file.name for file in find_files([*places])]
+    return [file.name for file in find_files([*paths])]
 
 
 BOTH = ["received_date=2026-01-01/events.csv", "received_date=2026-01-02/events.csv"]

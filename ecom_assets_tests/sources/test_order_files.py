@@ -24,11 +24,11 @@ LINE = "1,81f4,2022-11-09T00:00:00,0,Москва,0,Оксана,Федоров�
 RETAIL_HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
 
-def read(place: Path, mapping: str | OrderMapping = "user_order_log") -> list[Row]:
+def read(path: Path, mapping: str | OrderMapping = "user_order_log") -> list[Row]:
     """Return every line under a path, as raw keeps it."""
     parsed = load_order_mapping(mapping) if isinstance(mapping, str) else mapping
     with duckdb.connect() as con:
-        actual = con.execute(RecordFiles.open(con, [place], parsed).received_sql())
+        actual = con.execute(RecordFiles.open(con, [path], parsed).received_sql())
         names = [column[0] for column in actual.description or ()]
         return [dict(zip(names, row, strict=True)) for row in actual.fetchall()]
 
@@ -196,7 +196,7 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
 
 
 @pytest.mark.parametrize(
-    ("place", "is_daily"),
+    ("pattern", "is_daily"),
     [
         ("reports", True),
         ("reports/increment_date=2022-12-05", True),
@@ -206,10 +206,12 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path, text: str | None) -
         ("reports,log.csv", False),
     ],
 )
-def test_each_day_is_checked_where_all_orders_are_daily_reports(tmp_path: Path, place: str, *, is_daily: bool) -> None:
+def test_each_day_is_checked_where_all_orders_are_daily_reports(
+    tmp_path: Path, pattern: str, *, is_daily: bool
+) -> None:
     write(tmp_path / "reports" / "increment_date=2022-12-05" / "inc.csv", HEADER, LINE)
     write(tmp_path / "log.csv", HEADER, LINE)
-    paths = ",".join(str(tmp_path / path) for path in place.split(","))
+    paths = ",".join(str(tmp_path / path) for path in pattern.split(","))
     # No report is owed before the first one that there is, nor for a day that is still on.
     days = Days(tuple(date(2022, 12, day) for day in (4, 5, 6, 7)))
     checked = checked_days(Settings(orders=paths), days, lambda: datetime(2022, 12, 7, 9, tzinfo=UTC))

@@ -38,14 +38,14 @@ HEADER = (
 )
 
 
-def order(number: int, day: date, **given: Any) -> dict[str, Any]:
+def order(number: int, day: date, **fields: Any) -> dict[str, Any]:
     """Return a row of a report: Ann buys one lamp for 19.90 at ten o'clock."""
     return {
         "id": number, "uniq_id": f"u{number}", "date_time": datetime(day.year, day.month, day.day, 10),  # noqa: DTZ001 (as in the file)
         "city_id": 1, "city_name": "Berlin", "customer_id": 1000001, "first_name": "Ann", "last_name": "Adler",
         "item_id": 1001, "item_name": 'Lamp, "big"', "quantity": 1, "payment_amount": Decimal("19.90"),
         "status": "shipped",
-    } | given  # fmt: skip
+    } | fields  # fmt: skip
 
 
 @pytest.fixture
@@ -198,9 +198,9 @@ def test_what_was_landed_before_a_failure_stays(api: OrderService, tmp_path: Pat
 
 @pytest.mark.parametrize("wrong", ["order_api_key", "order_api_nickname", "order_api_cohort"])
 def test_an_unknown_client_learns_which_setting_is_wrong(api: OrderService, tmp_path: Path, wrong: str) -> None:
-    given: dict[str, Any] = {wrong: "stranger"}
+    options: dict[str, Any] = {wrong: "stranger"}
     with pytest.raises(SourceError, match="answers 401: it does not take the key; set ECOM_ORDER_API_KEY"):
-        fetch(api, tmp_path, **given)
+        fetch(api, tmp_path, **options)
     assert api.counts.request_count == 1
 
 

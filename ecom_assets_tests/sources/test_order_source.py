@@ -142,7 +142,7 @@ def test_the_sandbox_shop_reports_all_its_lines_on_its_bad_day(shop: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("given", "kind"),
+    ("options", "kind"),
     [
         ({}, SandboxOrders),
         ({"orders": "some/orders"}, ReceivedOrderFiles),
@@ -150,8 +150,8 @@ def test_the_sandbox_shop_reports_all_its_lines_on_its_bad_day(shop: Path) -> No
         ({"events": "some/events"}, NoSource),
     ],
 )
-def test_one_source_is_chosen_by_what_is_set(given: dict[str, Any], kind: type, tmp_path: Path) -> None:
-    assert isinstance(order_source_of(connect(), Settings(home=tmp_path, **given)), kind)
+def test_one_source_is_chosen_by_what_is_set(options: dict[str, Any], kind: type, tmp_path: Path) -> None:
+    assert isinstance(order_source_of(connect(), Settings(home=tmp_path, **options)), kind)
 
 
 def test_files_and_the_api_together_are_refused() -> None:

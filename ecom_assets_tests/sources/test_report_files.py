@@ -36,7 +36,7 @@ ORDERS = (
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[OrderService]:
     """A service whose report has an order of each of two days, and what a test writes into `report`."""
-    lines = [",".join(str(value) for name, value in one.items() if name != "status") for one in _orders()]
+    lines = [",".join(str(value) for name, value in fields.items() if name != "status") for fields in _orders()]
     (tmp_path / "increments").mkdir()
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "user_order_log.csv").write_text("\n".join([ORDERS, *lines]) + "\n")

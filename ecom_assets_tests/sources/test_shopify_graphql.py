@@ -89,8 +89,8 @@ def extract(shop: ShopApi, folder: Path, env: dict[str, str] | None = None) -> C
         "SHOPIFY_URL": shop.url, "SHOPIFY_CLIENT_ID": "id_1", "SHOPIFY_CLIENT_SECRET": "secret_1",
         "ECOM_SOURCE_RETRY_BASE_S": "0.01",
     }  # fmt: skip
-    words = ("extract", "shopify_graphql", "--to", folder, "--json")
-    result = ecom(*words, home=folder.parent / "home", env=own | (env or {}))
+    arguments = ("extract", "shopify_graphql", "--to", folder, "--json")
+    result = ecom(*arguments, home=folder.parent / "home", env=own | (env or {}))
     assert not any(secret in result.out + result.err for secret in SECRETS)
     return result
 

@@ -119,13 +119,13 @@ def api(tmp_path: Path) -> Iterator[CatalogueService]:
         yield service
 
 
-def settings(api: CatalogueService, home: Path, **given: Any) -> Settings:
+def settings(api: CatalogueService, home: Path, **options: Any) -> Settings:
     answer: dict[str, Any] = {
         "catalogue_api_url": api.api_url,
         "catalogue_api_key": SecretStr(api.key),
         "source_retry_base_s": BASE_S,
     }
-    return Settings(home=home, **(answer | given))
+    return Settings(home=home, **(answer | options))
 
 
 def test_all_products_come_with_faults(api: CatalogueService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,16 +153,18 @@ def test_stock_is_of_the_newest_day_if_that_is_today_or_yesterday(
 
 
 @pytest.mark.parametrize(
-    ("given", "result"),
+    ("options", "result"),
     [
         ({"catalogue_api_key": SecretStr("wrong")}, "answers 403.*set ECOM_CATALOGUE_API_KEY to one that it takes"),
         ({"catalogue_api_key": SecretStr("käse")}, "ECOM_CATALOGUE_API_KEY holds characters that no HTTP header"),
         ({"catalogue_api_url": "http://127.0.0.1:9"}, "does not answer.*ECOM_CATALOGUE_API_URL is right"),
     ],
 )
-def test_a_refusing_api_is_reported(api: CatalogueService, tmp_path: Path, given: dict[str, Any], result: str) -> None:
+def test_a_refusing_api_is_reported(
+    api: CatalogueService, tmp_path: Path, options: dict[str, Any], result: str
+) -> None:
     with pytest.raises(EcomError, match=result) as refused:
-        fetch_catalogue(settings(api, tmp_path, **given))
+        fetch_catalogue(settings(api, tmp_path, **options))
     assert "wrong" not in str(refused.value)
 
 

@@ -192,14 +192,16 @@ def test_nul_costs_its_line_only(tmp_path: Path, read: Read, name: str) -> None:
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("place", [0, 2])
+@pytest.mark.parametrize("position", [0, 2])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"k":', "}")])
-def test_a_deep_line_is_quarantined_alone(tmp_path: Path, read: Read, place: int, opening: str, closing: str) -> None:
+def test_a_deep_line_is_quarantined_alone(
+    tmp_path: Path, read: Read, position: int, opening: str, closing: str
+) -> None:
     lines = ndjson_text(SHOP).splitlines()
     for depth, expected in ((499, 0), (500, 1), (1000, 1), (100_000, 1)):
         inner = opening * depth + "1" + closing * depth
-        deep = lines[place][:-1] + f', "properties": {inner}' + "}"
-        rows = read(write(tmp_path / "t.ndjson", "\n".join([*lines[:place], deep, *lines[place + 1 :]])))
+        deep = lines[position][:-1] + f', "properties": {inner}' + "}"
+        rows = read(write(tmp_path / "t.ndjson", "\n".join([*lines[:position], deep, *lines[position + 1 :]])))
         assert [row["malformed_row"] for row in rows if row["malformed_row"]] == [deep] * expected
         assert len(rows) == 3
 
@@ -218,10 +220,10 @@ def test_a_gzip_file_that_gunzip_refuses_is_refused_too(tmp_path: Path, read: Re
     many = [{**SHOP[0], "event_id": f"e{number * 7919 % 100_003}"} for number in range(rows)]
     packed = gzip.compress((csv_text(many) if "csv" in name else ndjson_text(many)).encode(), mtime=0)
     read(_placed(tmp_path / name, packed))
-    for place in (len(packed) // 3, len(packed) * 4 // 5, len(packed) - 7, len(packed) - 2):
+    for position in (len(packed) // 3, len(packed) * 4 // 5, len(packed) - 7, len(packed) - 2):
         flipped = bytearray(packed)
-        flipped[place] ^= 4
-        for broken in (bytes(flipped), packed[:place]):
+        flipped[position] ^= 4
+        for broken in (bytes(flipped), packed[:position]):
             with pytest.raises(SourceError, match=f"{name} is a damaged or cut-off gzip file"):
                 read(_placed(tmp_path / name, broken))
     assert len(read(_placed(tmp_path / name, packed + gzip.compress(b"\n")))) == rows  # of two members
@@ -246,13 +248,15 @@ def test_ids_that_a_type_would_round_are_refused(tmp_path: Path, read: Read) -> 
     table = pq.read_table(shop_parquet(tmp_path / "e.parquet"))
 
     def with_users(users: pa.Array) -> Path:
-        place = table.column_names.index("user_id")
-        pq.write_table(table.set_column(place, "user_id", users), tmp_path / "u.parquet")
+        position = table.column_names.index("user_id")
+        pq.write_table(table.set_column(position, "user_id", users), tmp_path / "u.parquet")
         return tmp_path / "u.parquet"
 
     big = [10**59 + 1, 10**59 + 2, None]
     with pytest.raises(MappingError, match=r"'user_id' of u.parquet is DECIMAL\(60, 0\)"):
-        read(with_users(pa.array([None if one is None else str(one) for one in big]).cast(pa.decimal256(60, 0))))
+        read(
+            with_users(pa.array([None if number is None else str(number) for number in big]).cast(pa.decimal256(60, 0)))
+        )
     for kind, first in ((pa.float64(), 2.0**53), (pa.float32(), 2.0**24)):
         assert len(read(with_users(pa.array([first, None, 5.0], kind)))) == 3
         with pytest.raises(MappingError, match=r"is (DOUBLE|FLOAT) and holds numbers that this type rounds"):

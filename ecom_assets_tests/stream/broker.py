@@ -88,9 +88,9 @@ class KafkaBroker:
 
     def delete_before(self, topic: str, partition: int, offset: int) -> None:
         """Delete what is before an offset, as retention does."""
-        place = TopicPartition(topic, partition, offset)
+        end = TopicPartition(topic, partition, offset)
         admin = self.admin
-        next(iter(admin.delete_records([place]).values())).result(30)
+        next(iter(admin.delete_records([end]).values())).result(30)
 
     def _properties(self) -> str:
         return "\n".join([
@@ -104,8 +104,8 @@ class KafkaBroker:
         ])  # fmt: skip
 
 
-def _java(*words: str, log: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
-    command = ["java", "-Xmx512m", "-cp", f"{JARS}/libs/*", *words]
+def _java(*arguments: str, log: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    command = ["java", "-Xmx512m", "-cp", f"{JARS}/libs/*", *arguments]
     return subprocess.Popen(command, stdout=log, stderr=log)
 
 

@@ -145,8 +145,8 @@ def test_the_groups_offsets_say_how_far_the_stream_is(broker: KafkaBroker, home:
     wait_for(home, {f"e{number}" for number in range(7)}, log)
     stream.end()
     asking = Consumer({"bootstrap.servers": broker.address, "group.id": "ecom_assets"})
-    (place,) = asking.committed([TopicPartition(TOPIC, 0)], timeout=30)
-    assert place.offset == 7
+    (position,) = asking.committed([TopicPartition(TOPIC, 0)], timeout=30)
+    assert position.offset == 7
     asking.close()
 
 

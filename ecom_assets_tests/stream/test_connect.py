@@ -24,10 +24,10 @@ def connect(broker: KafkaBroker, folder: Path) -> Iterator[None]:
     for text in re.findall(r"```properties\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
         own = text.replace("broker:9092", broker.address).replace("shop.events", TOPIC).replace("/data", str(folder))
         (folder / own.partition("\n")[0].removeprefix("# ")).write_text(own + "listeners=http://127.0.0.1:0\n")
-    words = ["java", "-Xmx256m", "-cp", f"{JARS}/connect/*", "org.apache.kafka.connect.cli.ConnectStandalone"]
+    command = ["java", "-Xmx256m", "-cp", f"{JARS}/connect/*", "org.apache.kafka.connect.cli.ConnectStandalone"]
     with (folder / "connect.log").open("ab") as log:
         files = [str(folder / "worker.properties"), str(folder / "sink.properties")]
-        process = subprocess.Popen([*words, *files], stdout=log, stderr=log)
+        process = subprocess.Popen([*command, *files], stdout=log, stderr=log)
     try:
         yield
     finally:

@@ -155,8 +155,8 @@ def test_landed_orders_and_customers_are_compacted_and_a_person_is_erased_from_b
 
 
 def test_few_orders_of_a_stream_stop_no_run_as_an_incomplete_report_would(tmp_path: Path) -> None:
-    def gates(**given: str) -> set[str]:
-        found = checks(Settings(home=tmp_path, orders="kafka://broker/orders", **given))  # type: ignore[arg-type]
+    def gates(**options: str) -> set[str]:
+        found = checks(Settings(home=tmp_path, orders="kafka://broker/orders", **options))  # type: ignore[arg-type]
         return {"report_has_enough_customers", "no_order_day_is_held"} & {check.name for check in found}
 
     assert gates() == set()
@@ -176,5 +176,5 @@ def test_what_never_landed_and_what_cannot_map_messages_is_said(tmp_path: Path) 
         orders.opened(orders_mapping="shopify"),
     ):
         pass
-    said = ecom("stream", orders.address, "--kind", "orders", "--events", str(tmp_path), home=tmp_path)
-    assert (said.exit_code, "--events is the folder in which events land" in said.err) == (2, True)
+    result = ecom("stream", orders.address, "--kind", "orders", "--events", str(tmp_path), home=tmp_path)
+    assert (result.exit_code, "--events is the folder in which events land" in result.err) == (2, True)

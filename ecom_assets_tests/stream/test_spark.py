@@ -64,9 +64,9 @@ def test_a_batch_that_is_repeated_in_another_division_publishes_only_what_is_new
     }  # fmt: skip
     assert [letter["detail"] for letter in home.letters()] == ["offset 9"]
     env = {"ECOM_EVENTS": home.address}
-    said = ecom("status", home=home.folder, env=env).out
-    assert f"{TOPIC}/0 is read up to offset 10." in said
-    assert f"Refused records are kept in {home.landing}_dead_letters: 1 unreadable." in said
+    output = ecom("status", home=home.folder, env=env).out
+    assert f"{TOPIC}/0 is read up to offset 10." in output
+    assert f"Refused records are kept in {home.landing}_dead_letters: 1 unreadable." in output
 
 
 def test_a_topic_that_is_created_again_lands_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,9 +100,9 @@ class SparkJob:
         tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         env = environment(home.folder, {"ECOM_EVENTS": home.address, "PATH": tools, "SPARK_LOCAL_IP": "127.0.0.1"})
         jars = ",".join(map(str, sorted((JARS / "spark").glob("*.jar"))))
-        words = ["spark-submit", "--master", "local[2]", *QUIET, "--jars", jars, str(job)]
+        command = ["spark-submit", "--master", "local[2]", *QUIET, "--jars", jars, str(job)]
         with log.open("ab") as errors:
-            self.process = subprocess.Popen(words, env=env, stdout=errors, stderr=errors, start_new_session=True)
+            self.process = subprocess.Popen(command, env=env, stdout=errors, stderr=errors, start_new_session=True)
 
     def kill_driver(self) -> None:
         """Kill Java only: Python's workers go on for a moment, and may still publish."""
@@ -144,8 +144,8 @@ def test_spark_is_killed_and_each_event_is_there_once(broker: KafkaBroker, home:
     assert Counter(home.ids()) == Counter([*sent, "last"])
     home.read(0)  # `ecom stream` goes on from there, and has nothing to read
     env = {"ECOM_EVENTS": home.address}
-    said = ecom("status", home=home.folder, env=env).out
-    assert f"{TOPIC}/0 is read up to offset {len(sent) // 2 + 1:,}." in said, said
+    output = ecom("status", home=home.folder, env=env).out
+    assert f"{TOPIC}/0 is read up to offset {len(sent) // 2 + 1:,}." in output, output
 
 
 def wait_for_more(home: StreamHome, count: int, log: Path) -> None:

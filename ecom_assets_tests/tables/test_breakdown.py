@@ -66,9 +66,9 @@ def answer(rows: Sequence[Row], question: TrendQuestion | Funnel | RetentionQues
     """Return the answer about events, which are all of the data; of a day, if only one is asked for."""
     con = connect()
     con.con.register("rows", as_table(rows, CleanEvents))
-    events, known = con.table("rows"), (FIRST, max(row["event_date"] for row in rows))
+    events, known_days = con.table("rows"), (FIRST, max(row["event_date"] for row in rows))
     if isinstance(question, TrendQuestion):
-        return trend_answer(con, events, question, TrendRange.between(known, (day, day)))
+        return trend_answer(con, events, question, TrendRange.between(known_days, (day, day)))
     if isinstance(question, Funnel):
         return funnel_answer(con, events, question, limits=EntryLimits(day, day))
     return answer_activity(RetentionQuery(con, events, question, "UTC", between=(day, day)))
@@ -143,8 +143,8 @@ def test_equal_numbers_and_none_at_all_make_one_bin() -> None:
 
 def bin_names(values: Sequence[Decimal | None], count: int) -> list[str | None]:
     """Return the name of the bin of each value, by fractions; None where there is no value."""
-    known = [Fraction(value) for value in values if value is not None]
-    low, width = min(known), max(known) - min(known)
+    numbers = [Fraction(value) for value in values if value is not None]
+    low, width = min(numbers), max(numbers) - min(numbers)
     step = Fraction(1, 10**6)
     while step * 1_000 <= width / count:
         step *= 10

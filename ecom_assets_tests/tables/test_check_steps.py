@@ -140,4 +140,4 @@ def test_the_platform_has_one_step_per_table_that_is_checked() -> None:
     every = checks(settings)
     built = check_steps(every, table_assets(settings))
     assert sum(len(list(step.check_specs)) for step in built) == len(every)
-    assert len(built) == len({one.contract for one in every})
+    assert len(built) == len({check.contract for check in every})

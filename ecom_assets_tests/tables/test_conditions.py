@@ -174,27 +174,27 @@ def test_a_key_that_could_end_its_quotes_is_refused_twice(key: str) -> None:
         connect().compile(rows.select(value=rows.properties.cast("json")[key].str))
 
 
-def by_hand(row: dict[str, Any], one: Condition) -> bool:
+def by_hand(row: dict[str, Any], condition: Condition) -> bool:
     """Return whether a row meets a condition, in plain Python."""
-    if plain := NEGATED.get(one.operator):
-        return not by_hand(row, Condition(one.column, plain, one.values))
-    keys = json_path(one.column)
-    value = json.loads(row["properties"] or "{}").get(keys[0]) if keys else row[one.column]
+    if plain := NEGATED.get(condition.operator):
+        return not by_hand(row, Condition(condition.column, plain, condition.values))
+    keys = json_path(condition.column)
+    value = json.loads(row["properties"] or "{}").get(keys[0]) if keys else row[condition.column]
     if value is None:
         return False
     tests: dict[str, Callable[[], object]] = {
         "is_set": lambda: True,
-        "equals": lambda: value == one.values[0],
-        "one_of": lambda: value in one.values,
-        "contains": lambda: str(one.values[0]).lower() in value.lower(),
-        "matches": lambda: re.search(str(one.values[0]), value) is not None,
-        "greater": lambda: value > one.values[0],
-        "greater_or_equal": lambda: value >= one.values[0],
-        "less": lambda: value < one.values[0],
-        "less_or_equal": lambda: value <= one.values[0],
-        "between": lambda: one.values[0] <= value <= one.values[1],
+        "equals": lambda: value == condition.values[0],
+        "one_of": lambda: value in condition.values,
+        "contains": lambda: str(condition.values[0]).lower() in value.lower(),
+        "matches": lambda: re.search(str(condition.values[0]), value) is not None,
+        "greater": lambda: value > condition.values[0],
+        "greater_or_equal": lambda: value >= condition.values[0],
+        "less": lambda: value < condition.values[0],
+        "less_or_equal": lambda: value <= condition.values[0],
+        "between": lambda: condition.values[0] <= value <= condition.values[1],
     }
-    return bool(tests[one.operator]())
+    return bool(tests[condition.operator]())
 
 
 NUMBERS = st.sampled_from([0.0, 2.0, 10.0, 50.0, -1.5])
@@ -212,7 +212,7 @@ CONDITIONS = st.one_of(
         WORDS,
     ),
     st.builds(lambda operator: Condition("page_url", operator), st.sampled_from(["is_set", "is_not_set"])),
-    st.builds(lambda words: Condition("page_url", "one_of", tuple(words)), st.lists(WORDS, min_size=1, max_size=3)),
+    st.builds(lambda texts: Condition("page_url", "one_of", tuple(texts)), st.lists(WORDS, min_size=1, max_size=3)),
 )
 
 
@@ -235,8 +235,8 @@ def test_a_filter_by_a_key_finds_nothing_where_no_row_has_properties() -> None:
 def test_a_number_of_more_than_64_bits_is_a_text_as_others_are() -> None:
     """The greatest number of 64 bits is 9223372036854775807; a larger one reads as a double does."""
     con = connect()
-    given = ['{"id": 9223372036854775807}', '{"id": 9223372036854775808}', '{"id": -5}']
-    con.con.register("numbered", pa.table({"n": [1, 2, 3], "properties": given}))
+    documents = ['{"id": 9223372036854775807}', '{"id": 9223372036854775808}', '{"id": -5}']
+    con.con.register("numbered", pa.table({"n": [1, 2, 3], "properties": documents}))
     rows = con.table("numbered")
     texts = rows.select("n", text=text_of(rows, "properties.id")).order_by("n").to_pyarrow()["text"].to_pylist()
     assert texts == ["9223372036854775807", "9.223372036854776e+18", "-5"]

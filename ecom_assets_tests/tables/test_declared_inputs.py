@@ -50,7 +50,7 @@ class Reader:
     def tables_in(self, rows: ir.Expr) -> set[str]:
         """Return the warehouse's tables that an expression reads, as `layer/name`."""
         stored = (table for table in rows.op().find(ops.DatabaseTable) if table.source is self.engine.con)
-        return {f"{one.namespace.database}/{one.name}" for one in stored}
+        return {f"{dataset.namespace.database}/{dataset.name}" for dataset in stored}
 
     def read_by(self, asset: TableAsset, parameters: dict[str, Any]) -> set[str]:
         """Return the tables whose rows are in an asset's result, its own apart, which some look back at."""

@@ -96,6 +96,6 @@ def declared() -> list[tuple[str, Column]]:
 def test_every_measure_is_named_and_explained_in_a_shop_owner_s_words() -> None:
     measures = declared()
     assert len(measures) > 60
-    for place, measure in measures:
-        assert measure.label, place
-        assert not re.search(r"\w_\w|[÷Σ`]", f"{measure.label} {measure.description}"), f"{place}: no names of columns"
+    for name, measure in measures:
+        assert measure.label, name
+        assert not re.search(r"\w_\w|[÷Σ`]", f"{measure.label} {measure.description}"), f"{name}: no names of columns"

@@ -21,7 +21,7 @@ CHECKS = {"mart.sales": [("sums_hold", "Sales add up.", False), ("is_new", "Noth
 
 
 def properties(document: Any) -> dict[str, Any]:
-    return {one["name"]: one for one in document["schema"][0]["properties"]}
+    return {column["name"]: column for column in document["schema"][0]["properties"]}
 
 
 def test_it_is_the_newest_version_that_the_standard_has() -> None:
@@ -82,14 +82,14 @@ def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert sorted(result.json["files"]) == sorted(str(path) for path in out.iterdir())
     written = yaml.safe_load((out / "mart.sessions.odcs.yaml").read_text())
-    place = str(tmp_path / "home" / "warehouse.duckdb")
-    assert written["servers"] == [{"server": "warehouse", "type": "duckdb", "database": place}]
+    database = str(tmp_path / "home" / "warehouse.duckdb")
+    assert written["servers"] == [{"server": "warehouse", "type": "duckdb", "database": database}]
     assert "contract_holds" in {row["name"] for row in written["schema"][0]["quality"]}
     jsonschema.Draft201909Validator(STANDARD).validate(written)
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("arguments", "sentence"),
     [
         (
             ("--table", "mart.sale"),
@@ -98,8 +98,8 @@ def test_the_command_writes_a_file_per_table(tmp_path: Path) -> None:
         (("--out", "/dev/null/x"), "--out /dev/null/x cannot be a folder (Not a directory); name another one."),
     ],
 )
-def test_wrong_use_is_explained_in_a_sentence(tmp_path: Path, words: tuple[str, ...], sentence: str) -> None:
-    result = ecom("contracts", *words, home=tmp_path / "home")
+def test_wrong_use_is_explained_in_a_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    result = ecom("contracts", *arguments, home=tmp_path / "home")
     assert result.exit_code == 2
     assert result.sentence.startswith(sentence)
 
@@ -108,6 +108,6 @@ def test_without_a_folder_it_prints_one_document(tmp_path: Path) -> None:
     result = ecom("contracts", "--table", "mart.city", "--table", "mart.sales", home=tmp_path / "home")
     actual = yaml.safe_load(result.out)
     assert [row["name"] for row in actual["schema"]] == ["city", "sales"]
-    references = {one["name"]: one.get("relationships") for one in actual["schema"][1]["properties"]}
+    references = {column["name"]: column.get("relationships") for column in actual["schema"][1]["properties"]}
     assert references["city_id"] == [{"type": "foreignKey", "to": "/schema/mart_city/properties/city_id"}]
     assert references["item_id"] is None  # the table is not in the document

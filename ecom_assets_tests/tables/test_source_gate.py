@@ -92,17 +92,17 @@ def lost(stored: dict[date, int], actual: dict[date, int], whole: tuple[date, ..
 
 
 def test_a_day_that_has_none_of_its_rows_left_is_lost_however_small_and_its_neighbours_are_not() -> None:
-    one, two, three = on(5, 1, 5)
-    assert lost({one: 5, two: 1, three: 5}, {one: 5, three: 4}) == [two]
+    first, second, third = on(5, 1, 5)
+    assert lost({first: 5, second: 1, third: 5}, {first: 5, third: 4}) == [second]
 
 
 def test_a_large_day_is_lost_when_most_of_its_rows_are_and_a_small_one_is_not() -> None:
-    one, two = on(1, 1)
-    assert lost({one: 1000, two: 50}, {one: 199, two: 1}) == [one]
+    first, second = on(1, 1)
+    assert lost({first: 1000, second: 50}, {first: 199, second: 1}) == [first]
 
 
 def test_a_source_that_says_a_day_is_whole_is_believed_while_the_fall_of_all_days_is_small() -> None:
-    one, two = on(1, 1)
-    assert lost({one: 1000, two: 10}, {one: 1000}, whole=(two,)) == []
-    assert lost({one: 1000, two: 10}, {two: 10}, whole=(one,)) == [one]
-    assert lost({two: 10}, {}, whole=(two,)) == []
+    first, second = on(1, 1)
+    assert lost({first: 1000, second: 10}, {first: 1000}, whole=(second,)) == []
+    assert lost({first: 1000, second: 10}, {second: 10}, whole=(first,)) == [first]
+    assert lost({second: 10}, {}, whole=(second,)) == []

@@ -98,9 +98,9 @@ def test_the_day_of_a_clock_change_has_23_hours() -> None:
 
 def test_stickiness_counts_visitors_by_their_days() -> None:
     actual = answer(STORY, make_trend((make_series(None),), kind="stickiness"))
-    (one,) = actual["stickiness"]
-    assert one["visitor_count"] == 3
-    assert [(row["exactly"], row["at_least"]) for row in one["visitors"]] == [(1, 3), (1, 2), (1, 1), (0, 0)]
+    (series,) = actual["stickiness"]
+    assert series["visitor_count"] == 3
+    assert [(row["exactly"], row["at_least"]) for row in series["visitors"]] == [(1, 3), (1, 2), (1, 1), (0, 0)]
 
 
 def test_a_period_of_stickiness_needs_a_number_of_events() -> None:
@@ -112,19 +112,19 @@ def test_a_period_of_stickiness_needs_a_number_of_events() -> None:
 
 
 def test_a_lifecycle_adds_up() -> None:
-    (one,) = answer(STORY, make_trend((make_series(None),), kind="lifecycle"))["lifecycle"]
-    assert one["new"] == [2, 1, 0, 0]
-    assert one["returning"] == [0, 1, 0, 0]
-    assert one["resurrecting"] == [0, 0, 1, 1]
-    assert one["dormant"] == [None, 1, 2, 1]
+    (life,) = answer(STORY, make_trend((make_series(None),), kind="lifecycle"))["lifecycle"]
+    assert life["new"] == [2, 1, 0, 0]
+    assert life["returning"] == [0, 1, 0, 0]
+    assert life["resurrecting"] == [0, 0, 1, 1]
+    assert life["dormant"] == [None, 1, 2, 1]
 
 
 def test_a_lifecycle_knows_the_days_before_its_range() -> None:
     actual = answer(
         STORY, make_trend((make_series(None),), kind="lifecycle"), "UTC", date(2026, 3, 3), date(2026, 3, 4)
     )
-    (one,) = actual["lifecycle"]
-    assert (one["new"], one["resurrecting"], one["dormant"]) == ([1, 0], [0, 1], [1, 2])
+    (life,) = actual["lifecycle"]
+    assert (life["new"], life["resurrecting"], life["dormant"]) == ([1, 0], [0, 1], [1, 2])
     (later,) = answer(
         STORY, make_trend((make_series(None),), kind="lifecycle"), "UTC", date(2026, 3, 5), date(2026, 3, 7)
     )["lifecycle"]
@@ -134,10 +134,10 @@ def test_a_lifecycle_knows_the_days_before_its_range() -> None:
 # Against plain Python
 
 
-def acts_of(seed: int, place: tuple[str, date]) -> list[Act]:
+def acts_of(seed: int, zone_and_day: tuple[str, date]) -> list[Act]:
     """Return a few people's acts of six weeks, many on the edges of hours, days and weeks."""
     dice = random.Random(seed)  # noqa: S311 (streams, not secrets)
-    timezone, first = place
+    timezone, first = zone_and_day
     actual = []
     for _ in range(dice.randint(1, 50)):
         day = first + timedelta(days=dice.choice((0, 1, 2, 7, 8, 14, dice.randint(0, 29))))
@@ -170,23 +170,25 @@ def lives(acts: Sequence[Act], starts: Sequence[date], period: str, timezone: st
     for who, _, at in acts:
         came.setdefault(who, set()).add(start_at(at, period, timezone))
     lines: dict[str, list[int | None]] = {name: [] for name in ("new", "returning", "resurrecting", "dormant")}
-    for place, start in enumerate(starts):
+    for index, start in enumerate(starts):
         counts: Counter[str] = Counter()
         for own in came.values():
-            was = place > 0 and starts[place - 1] in own
+            was = index > 0 and starts[index - 1] in own
             if start in own:
                 counts["returning" if was else "resurrecting" if min(own) < start else "new"] += 1
             elif was:
                 counts["dormant"] += 1
         for name, line in lines.items():
-            line.append(None if name == "dormant" and not place else counts[name])
+            line.append(None if name == "dormant" and not index else counts[name])
     return lines
 
 
 @examples(60)
-@given(seed=st.integers(0, 10_000), place=st.sampled_from(PLACES), period=st.sampled_from(PERIODS))
-def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tuple[str, date], period: str) -> None:
-    acts, timezone = acts_of(seed, place), place[0]
+@given(seed=st.integers(0, 10_000), zone_and_day=st.sampled_from(PLACES), period=st.sampled_from(PERIODS))
+def test_lifecycles_are_those_of_the_definition_and_add_up(
+    seed: int, zone_and_day: tuple[str, date], period: str
+) -> None:
+    acts, timezone = acts_of(seed, zone_and_day), zone_and_day[0]
     days = [local_day(at, timezone) for _, _, at in acts]
     starts = periods_between(min(days), max(days), period, timezone)
     (actual,) = answer(acts, make_trend((make_series(None),), period, kind="lifecycle"), timezone)["lifecycle"]
@@ -199,21 +201,23 @@ def test_lifecycles_are_those_of_the_definition_and_add_up(seed: int, place: tup
 
 
 @examples(40)
-@given(seed=st.integers(0, 10_000), place=st.sampled_from(PLACES), period=st.sampled_from(PERIODS))
-def test_stickiness_and_hours_are_those_of_the_definition(seed: int, place: tuple[str, date], period: str) -> None:
-    acts, timezone = acts_of(seed, place), place[0]
+@given(seed=st.integers(0, 10_000), zone_and_day=st.sampled_from(PLACES), period=st.sampled_from(PERIODS))
+def test_stickiness_and_hours_are_those_of_the_definition(
+    seed: int, zone_and_day: tuple[str, date], period: str
+) -> None:
+    acts, timezone = acts_of(seed, zone_and_day), zone_and_day[0]
     often = 1 + seed % 2
     trend = make_trend(
         (make_series("purchase"), make_series(None)), period, by="product_category", kind="stickiness", at_least=often
     )
     actual = answer(acts, trend, timezone)
-    for one in actual["stickiness"]:
-        own = [act for act in acts if act[1][0] == one["breakdown"] and one["event_type"] in {None, act[1]}]
+    for series in actual["stickiness"]:
+        own = [act for act in acts if act[1][0] == series["breakdown"] and series["event_type"] in {None, act[1]}]
         times = Counter((who, start_at(at, period, timezone)) for who, _, at in own)
         periods = Counter(who for (who, _), count in times.items() if count >= often)
         sizes = Counter(periods.values())
-        assert {row["period_count"]: row["exactly"] for row in one["visitors"] if row["exactly"]} == sizes
-        assert one["visitor_count"] == len(periods)
+        assert {row["period_count"]: row["exactly"] for row in series["visitors"] if row["exactly"]} == sizes
+        assert series["visitor_count"] == len(periods)
     if period == "hour":
         zone = ZoneInfo(timezone)
         hours = [start_at(at, "hour", timezone) for _, _, at in acts]
@@ -262,9 +266,9 @@ def test_clickhouse_says_the_same_of_weeks(seed: int, tmp_path: Path) -> None:
     actual = answer(acts, make_trend((make_series(None),), "week", kind="lifecycle"))
     (life,) = actual["lifecycle"]
     by_week = {row["w"]: row for row in map(json.loads, str(result).splitlines())}
-    for place, week in enumerate(actual["periods"]):
+    for index, week in enumerate(actual["periods"]):
         for state in ("new", "returning", "resurrecting"):
-            assert life[state][place] == int(by_week.get(week, {}).get(state, 0))
+            assert life[state][index] == int(by_week.get(week, {}).get(state, 0))
 
 
 @pytest.mark.slow
@@ -288,7 +292,7 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("options", "why"),
     [
         (
             {"kind": "lifecycle", "by": "event_type"},
@@ -301,9 +305,9 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
         ({"kind": "lifecycle", "series": (make_series(None, "sum", "cart_amount"),)}, "so it has no sum of a series"),
     ],
 )
-def test_kinds_refuse_what_they_do_not_have(given: dict[str, Any], why: str) -> None:
+def test_kinds_refuse_what_they_do_not_have(options: dict[str, Any], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        make_trend(**{"series": (make_series(None),), **given})
+        make_trend(**{"series": (make_series(None),), **options})
 
 
 def test_hours_of_more_than_a_month_are_refused() -> None:

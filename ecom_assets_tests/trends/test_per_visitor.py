@@ -84,7 +84,7 @@ def test_minutes_are_those_of_the_local_day() -> None:
         "2026-03-02T15:40+05:30": 2, "2026-03-02T15:41+05:30": 1
     }  # fmt: skip
     (life,) = test_kinds.answer(later, make_trend((make_series(None),), "minute", kind="lifecycle"))["lifecycle"]
-    assert (sum(life["new"]), sum(one or 0 for one in life["dormant"])) == (2, 2)
+    assert (sum(life["new"]), sum(count or 0 for count in life["dormant"])) == (2, 2)
     assert life["dormant"][10 * 60 + 11] == 1, "Anna is gone when Ben comes"
 
 
@@ -112,7 +112,7 @@ def test_periods_of_engines_are_those_of_python(first: date, period: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("given", "why"),
+    ("definition", "why"),
     [
         ({"per": "product_id"}, "`per` of a trend is user, or a key of properties such as properties.company"),
         ({"period": "minute", "series": ["*:wau"]}, "wau counts whole days, so it has no minutes"),
@@ -121,9 +121,9 @@ def test_periods_of_engines_are_those_of_python(first: date, period: str) -> Non
         ({"series": ["purchase:mean_per_visitor"], "kind": "stickiness"}, "so it has no mean_per_visitor of a series"),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, object], why: str) -> None:
+def test_what_cannot_be_is_refused(definition: dict[str, object], why: str) -> None:
     with pytest.raises(DefinitionError, match=why):
-        TrendQuestion.from_mapping({"series": ["*"], **given})
+        TrendQuestion.from_mapping({"series": ["*"], **definition})
 
 
 def test_more_than_two_days_of_minutes_are_refused() -> None:
@@ -158,10 +158,10 @@ def test_active_visitors_are_those_of_the_days_before_too(seed: int, later: int,
     length = 7 if period == "week" else 1
     starts = [date.fromisoformat(start) for start in actual["periods"]]
     ends = [min(start + timedelta(days=length - 1), max(days)) for start in starts]
-    for one in actual["series"]:
-        series = WAU if one["name"] == "A" else MAU
-        assert one["values"] == [active(deeds, series, end, one["breakdown"]) for end in ends]
-        assert one["total"] == one["values"][-1]
+    for row in actual["series"]:
+        series = WAU if row["name"] == "A" else MAU
+        assert row["values"] == [active(deeds, series, end, row["breakdown"]) for end in ends]
+        assert row["total"] == row["values"][-1]
 
 
 def test_a_visitor_is_active_for_seven_days_from_each_event_on() -> None:

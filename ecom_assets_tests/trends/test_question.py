@@ -33,13 +33,13 @@ def test_it_reads_all_days_where_earlier_ones_matter_and_names_its_columns() -> 
     plain = TrendQuestion.from_mapping({"series": ["purchase:max(properties.fee)"], "by": ["brand", "price:bins=3"]})
     assert (plain.reads_all, sorted(plain.columns)) == (False, ["brand", "price", "properties.fee"])
     assert all(
-        TrendQuestion.from_mapping(one).reads_all
-        for one in ({"kind": "lifecycle"}, {"series": ["*:wau"]}, {"series": ["purchase:first_time"]})
+        TrendQuestion.from_mapping(definition).reads_all
+        for definition in ({"kind": "lifecycle"}, {"series": ["*:wau"]}, {"series": ["purchase:first_time"]})
     )
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("definition", "sentence"),
     [
         ({"perod": "day"}, "Unknown key 'perod' in a trend; did you mean 'period'?"),
         ({"series": [{"event": "purchase"}]}, "Unknown key 'event' in a series; did you mean 'event_type'?"),
@@ -51,9 +51,9 @@ def test_it_reads_all_days_where_earlier_ones_matter_and_names_its_columns() -> 
         ({"formula": "A / B"}, "The formula 'A / B' names the series B"),
     ],
 )
-def test_a_wrong_definition_is_refused_in_a_sentence(given: dict[str, Any], sentence: str) -> None:
+def test_a_wrong_definition_is_refused_in_a_sentence(definition: dict[str, Any], sentence: str) -> None:
     with pytest.raises(DefinitionError) as refused:
-        TrendQuestion.from_mapping(given)
+        TrendQuestion.from_mapping(definition)
     assert str(refused.value).startswith(sentence)
 
 

@@ -140,7 +140,7 @@ def deeds_of(seed: int) -> list[Deed]:
 
 def near(lines: list[Any]) -> list[Any]:
     """Return lines in which doubles are compared as such."""
-    return [None if one is None else pytest.approx(one) for one in lines]
+    return [None if number is None else pytest.approx(number) for number in lines]
 
 
 @examples(60)
@@ -256,8 +256,8 @@ def test_clickhouse_says_the_same(seed: int) -> None:
         "week",
     )
     actual = answer(deeds_of(seed), trend)
-    for place, week in enumerate(actual["periods"]):
-        ours = [line(actual, name)[place] for name in "ABCD"]
+    for index, week in enumerate(actual["periods"]):
+        ours = [line(actual, name)[index] for name in "ABCD"]
         row = theirs.get(week, {"n": 0, "who": 0, "least": None, "paid": 0})
         assert ours[:2] == [int(row["n"]), int(row["who"])]
         assert ours[2:] == near([None if ours[2] is None else float(row["least"]), float(row["paid"] or 0)])
@@ -277,11 +277,11 @@ def test_postgres_says_the_same(postgres_server: str, seed: int) -> None:
     days = [deed.event_date for deed in deeds]
     engine = PostgresEngine(Settings(warehouse=fresh_database(postgres_server))).open()
     events = engine.con.create_table("deeds", as_events(deeds))
-    for one in (trend, firsts):
-        actual = trend_answer(engine.con, events, one, TrendRange.between((min(days), max(days)), (None, None)))
+    for question in (trend, firsts):
+        actual = trend_answer(engine.con, events, question, TrendRange.between((min(days), max(days)), (None, None)))
         for name in ("trend_events", "trend_events_before"):
             engine.con.drop_table(name, force=True)
-        assert actual == answer(deeds, one)
+        assert actual == answer(deeds, question)
     engine.close()
 
 

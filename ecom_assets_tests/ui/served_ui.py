@@ -64,11 +64,11 @@ class Ui:
 
     def subscribed(self, origin: str | None, **headers: str) -> int:
         """Open a WebSocket as the UI does, and return the status that answers: 101 if it is there."""
-        given = Origin(origin) if origin else None
+        sent_origin = Origin(origin) if origin else None
         try:
             with connect(
                 f"ws://{self.own}/graphql",
-                origin=given,
+                origin=sent_origin,
                 subprotocols=[Subprotocol("graphql-ws")],
                 additional_headers=headers,
                 proxy=None,
@@ -114,11 +114,11 @@ def running(home: Path, host: str, **env: str) -> Iterator[Ui]:
     ui, instance = Ui(free_port(), home), home.parent / "instance"
     instance.mkdir(parents=True, exist_ok=True)
     (instance / "dagster.yaml").touch()
-    words = ["-m", "ecom_assets.ui.webserver", "-h", host, "-p", str(ui.port), "--empty-workspace"]
+    arguments = ["-m", "ecom_assets.ui.webserver", "-h", host, "-p", str(ui.port), "--empty-workspace"]
     log = home.parent / "webserver.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *words],
+            [sys.executable, *arguments],
             env=environment(home, {"DAGSTER_HOME": str(instance), **env}),
             cwd=home.parent,
             stdout=output,

@@ -27,8 +27,8 @@ def test_each_workspace_file_has_the_name(path: Path) -> None:
 def test_dg_and_the_code_servers_have_the_name() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["dg"]["project"]["code_location_name"] == NAME
     for path in ("Dockerfile", "compose.yaml", "systemd/ecom-code.service"):
-        given = re.findall(r"--location-name\W+(\w+)", (ROOT / "deploy" / path).read_text())
-        assert given == [NAME], path
+        names = re.findall(r"--location-name\W+(\w+)", (ROOT / "deploy" / path).read_text())
+        assert names == [NAME], path
 
 
 @pytest.mark.slow

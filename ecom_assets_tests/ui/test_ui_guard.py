@@ -29,7 +29,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 (that is the question)
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
+def local_ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     """One that listens on loopback, with a name that a proxy asks it by."""
     with served_here(tmp_path_factory.mktemp("here") / "home", "127.0.0.1", ui_hosts=("ui.shop.example",)) as ui:
         yield ui
@@ -47,43 +47,45 @@ def beyond(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
 # On this machine
 
 
-def test_this_machine_is_answered_by_its_own_names_and_those_that_are_set(here: Ui) -> None:
-    names = [here.own, f"localhost:{here.port}", "ui.shop.example", "UI.shop.example:443"]
-    assert [here.ask("GET", "/", Host=name) for name in names] == [200] * 4
-    others = ["evil.example", f"evil.example:{here.port}", "127.0.0.1.evil.example", "shop.example", ""]
-    assert [here.ask("GET", "/", Host=name) for name in others] == [421] * 5
-    assert here.answer("POST", "/graphql", VERSION, Host="evil.example").status_code == 421
+def test_this_machine_is_answered_by_its_own_names_and_those_that_are_set(local_ui: Ui) -> None:
+    names = [local_ui.own, f"localhost:{local_ui.port}", "ui.shop.example", "UI.shop.example:443"]
+    assert [local_ui.ask("GET", "/", Host=name) for name in names] == [200] * 4
+    others = ["evil.example", f"evil.example:{local_ui.port}", "127.0.0.1.evil.example", "shop.example", ""]
+    assert [local_ui.ask("GET", "/", Host=name) for name in others] == [421] * 5
+    assert local_ui.answer("POST", "/graphql", VERSION, Host="evil.example").status_code == 421
 
 
-def test_a_request_that_names_two_hosts_is_refused(here: Ui) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", here.port, timeout=10)
+def test_a_request_that_names_two_hosts_is_refused(local_ui: Ui) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", local_ui.port, timeout=10)
     connection.putrequest("GET", "/", skip_host=True)
-    for name in (here.own, "evil.example"):
+    for name in (local_ui.own, "evil.example"):
         connection.putheader("Host", name)
     connection.endheaders()
     assert connection.getresponse().status in {400, 421}
     connection.close()
 
 
-def test_a_page_from_elsewhere_may_not_ask(here: Ui) -> None:
+def test_a_page_from_elsewhere_may_not_ask(local_ui: Ui) -> None:
     origins = [
         "https://evil.example",
         "null",
-        f"http://localhost:{here.port}",
+        f"http://localhost:{local_ui.port}",
         "http://127.0.0.1:8000",
         "http://127.0.0.1",
         "x",
     ]
-    assert [here.answer("POST", "/graphql", VERSION, Origin=origin).status_code for origin in origins] == [403] * 6
-    assert here.ask("OPTIONS", "/graphql", Origin="https://evil.example", Access_Control_Request_Method="POST") == 403
-    refused = here.answer("POST", "/graphql", VERSION, Origin="https://evil.example")
+    assert [local_ui.answer("POST", "/graphql", VERSION, Origin=origin).status_code for origin in origins] == [403] * 6
+    assert (
+        local_ui.ask("OPTIONS", "/graphql", Origin="https://evil.example", Access_Control_Request_Method="POST") == 403
+    )
+    refused = local_ui.answer("POST", "/graphql", VERSION, Origin="https://evil.example")
     assert refused.headers["content-type"] == "application/problem+json"
     assert "access-control-allow-origin" not in refused.headers
 
 
-def test_an_image_or_a_frame_of_a_page_from_elsewhere_gets_nothing_and_a_link_does(here: Ui) -> None:
+def test_an_image_or_a_frame_of_a_page_from_elsewhere_gets_nothing_and_a_link_does(local_ui: Ui) -> None:
     def reported(site: str, mode: str) -> int:
-        return here.ask("GET", "/runs", Sec_Fetch_Site=site, Sec_Fetch_Mode=mode)
+        return local_ui.ask("GET", "/runs", Sec_Fetch_Site=site, Sec_Fetch_Mode=mode)
 
     assert [reported("cross-site", "no-cors"), reported("same-site", "cors"), reported("cross-site", "websocket")] == [
         403
@@ -91,35 +93,37 @@ def test_an_image_or_a_frame_of_a_page_from_elsewhere_gets_nothing_and_a_link_do
     assert [reported("same-origin", "cors"), reported("none", "navigate"), reported("cross-site", "navigate")] == [
         200
     ] * 3
-    assert here.answer("GET", "/runs").headers["x-frame-options"] == "SAMEORIGIN"
+    assert local_ui.answer("GET", "/runs").headers["x-frame-options"] == "SAMEORIGIN"
 
 
-def test_the_ui_s_own_pages_ask(here: Ui) -> None:
+def test_the_ui_s_own_pages_ask(local_ui: Ui) -> None:
     for origin, host in (
-        (f"http://{here.own}", here.own),
+        (f"http://{local_ui.own}", local_ui.own),
         ("https://ui.shop.example", "ui.shop.example"),
         ("https://ui.shop.example", "ui.shop.example:443"),
-        (f"http://localhost:{here.port}", f"localhost:{here.port}"),
+        (f"http://localhost:{local_ui.port}", f"localhost:{local_ui.port}"),
     ):
-        result = here.answer("POST", "/graphql", VERSION, Origin=origin, Host=host)
+        result = local_ui.answer("POST", "/graphql", VERSION, Origin=origin, Host=host)
         assert (result.status_code, result.json()["data"]) == (200, {"version": "1.13.27"})
 
 
-def test_a_program_of_this_machine_asks_without_an_origin(here: Ui) -> None:
-    assert here.answer("POST", "/graphql", VERSION).json()["data"]["version"]
+def test_a_program_of_this_machine_asks_without_an_origin(local_ui: Ui) -> None:
+    assert local_ui.answer("POST", "/graphql", VERSION).json()["data"]["version"]
 
 
-def test_a_get_runs_no_query(here: Ui) -> None:
+def test_a_get_runs_no_query(local_ui: Ui) -> None:
     delete = "/graphql?query=mutation{deletePipelineRun(runId:%22x%22){__typename}}"
-    refused = here.answer("GET", delete)
+    refused = local_ui.answer("GET", delete)
     assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
-    assert "GraphiQL" in here.answer("GET", "/graphql", None, Accept="text/html").text, "the page to try queries stays"
+    assert "GraphiQL" in local_ui.answer("GET", "/graphql", None, Accept="text/html").text, (
+        "the page to try queries stays"
+    )
 
 
-def test_subscriptions_are_for_the_ui_s_own_pages(here: Ui) -> None:
-    assert here.subscribed(f"http://{here.own}") == 101
-    assert here.subscribed(None) == 101, "a program of this machine"
-    assert [here.subscribed(origin) for origin in ("https://evil.example", "http://127.0.0.1:8000", "null")] == [
+def test_subscriptions_are_for_the_ui_s_own_pages(local_ui: Ui) -> None:
+    assert local_ui.subscribed(f"http://{local_ui.own}") == 101
+    assert local_ui.subscribed(None) == 101, "a program of this machine"
+    assert [local_ui.subscribed(origin) for origin in ("https://evil.example", "http://127.0.0.1:8000", "null")] == [
         403
     ] * 3
 
@@ -143,12 +147,12 @@ def test_beyond_this_machine_it_starts_only_with_a_key_or_a_proxy(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("host", [EVERYWHERE, *(pytest.param(one, marks=pytest.mark.slow) for one in ("::", ""))])
+@pytest.mark.parametrize("host", [EVERYWHERE, *(pytest.param(host, marks=pytest.mark.slow) for host in ("::", ""))])
 def test_both_commands_refuse_an_open_door_in_a_sentence(home: Path, host: str) -> None:
     home.mkdir(parents=True)
-    words = [sys.executable, "-m", "ecom_assets.ui.webserver", "-h", host, "--empty-workspace"]
+    command = [sys.executable, "-m", "ecom_assets.ui.webserver", "-h", host, "--empty-workspace"]
     env = environment(home, {"DAGSTER_HOME": str(home)})
-    done = subprocess.run(words, env=env, cwd=home, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+    done = subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
     result = ecom("ui", "--host", host, "--port", str(free_port()), home=home)
     assert [done.returncode, result.exit_code] == [2, 2]
     for text in (done.stderr.splitlines()[-1], result.sentence):

@@ -41,6 +41,6 @@ def _did(rule: Did, own: Sequence[Act], as_of: date) -> bool:
 def _latest(rule: Latest, own: Sequence[Act]) -> bool:
     """Return whether the newest variant is the one of the condition; the only condition that the tests ask for."""
     assert isinstance(rule.where, Condition)
-    known = [row for row in own if row.variant]
-    newest = max((one.event_at for one in known), default=None)
-    return any(one.event_at == newest and one.variant == rule.where.values[0] for one in known)
+    with_variant = [row for row in own if row.variant]
+    newest = max((row.event_at for row in with_variant), default=None)
+    return any(row.event_at == newest and row.variant == rule.where.values[0] for row in with_variant)

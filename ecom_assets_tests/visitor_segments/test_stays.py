@@ -26,7 +26,7 @@ Rows = list[dict[str, Any]]
 
 def segments_of(**raw: Any) -> list[VisitorSegment]:
     """Return segments from their definitions by name."""
-    return [VisitorSegment.from_definition(name, one) for name, one in raw.items()]
+    return [VisitorSegment.from_definition(name, definition) for name, definition in raw.items()]
 
 
 def computed(events: Any, segments: list[VisitorSegment]) -> tuple[Rows, Rows]:
@@ -81,7 +81,7 @@ def test_a_segment_of_nobody_has_its_days_and_no_events_have_none() -> None:
 @given(seed=st.integers(0, 10_000), raw=st.lists(RULES, min_size=1, max_size=3))
 def test_stays_are_the_segment_as_of_every_day_in_any_order_of_rows(seed: int, raw: list[Any]) -> None:
     acts = acts_of(seed)
-    segments = segments_of(**{f"s{number}": one for number, one in enumerate(raw)})
+    segments = segments_of(**{f"s{number}": definition for number, definition in enumerate(raw)})
     rows, days = of_acts(random.Random(seed).sample(acts, len(acts)), segments)  # noqa: S311 (streams)
     for segment in segments:
         expected = by_definition(acts, segment)

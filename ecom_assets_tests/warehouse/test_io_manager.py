@@ -59,8 +59,8 @@ def materialized(tmp_path_factory: pytest.TempPathFactory) -> Materialized:
     assert result.success
     actual: Materialized = {}
     for event in result.get_asset_materialization_events():
-        one = event.step_materialization_data.materialization
-        actual.setdefault(one.asset_key.to_user_string(), []).append(one)
+        materialization = event.step_materialization_data.materialization
+        actual.setdefault(materialization.asset_key.to_user_string(), []).append(materialization)
     return actual
 
 
@@ -185,8 +185,8 @@ def test_a_table_without_rows_says_which_tables_nothing_has_computed(
     home = tmp_path / "home"
     small_shop(home, days=1, visitors=20)
     result = run_over(home, DAYS[0], DAYS[0], dg.AssetKey(["mart", "sales"]))
-    (one,) = result.asset_materializations_for_node("mart__sales")
-    warning = str(one.metadata["warning"].value)
+    (materialization,) = result.asset_materializations_for_node("mart__sales")
+    warning = str(materialization.metadata["warning"].value)
     assert "staging.user_order_log" in warning
     assert warning in capsys.readouterr().err, "in the run's log too"
 

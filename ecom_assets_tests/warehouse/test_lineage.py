@@ -61,7 +61,9 @@ def test_lineage_is_what_sqlglot_reads_from_the_sql(expression: Callable[[], ir.
 
 def by_sqlglot(table: ir.Table) -> dict[str, set[Source]]:
     sql = str(ibis.to_sql(table, dialect="duckdb"))
-    schema = {one.get_name(): {name: str(kind) for name, kind in one.schema().items()} for one in (visits(), orders())}
+    schema = {
+        table.get_name(): {name: str(kind) for name, kind in table.schema().items()} for table in (visits(), orders())
+    }
     return {name: leaves(name, sql, {"mart": schema}) for name in table.columns}
 
 

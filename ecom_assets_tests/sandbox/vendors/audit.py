@@ -74,7 +74,7 @@ def who_has_what(request_log: Path, tool: str, kind: Kind = "event") -> WhoHasWh
         kind: `event`, or `profile`.
     """
     receiver, result = TOOLS[tool], WhoHasWhat()
-    known: dict[Hashable, float] = {}
+    counted_at_s: dict[Hashable, float] = {}
     for received in received_in(request_log):
         taken = [entry for entry in receiver.taken_of(received) if entry.kind == kind]
         result.requests.append(_request_record(receiver, received, kind, tuple(entry.record_id for entry in taken)))
@@ -83,11 +83,11 @@ def who_has_what(request_log: Path, tool: str, kind: Kind = "event") -> WhoHasWh
             if entry.properties is not None:
                 result.profiles.setdefault(entry.user, {}).update(_set_by(entry.properties))
             if entry.key is not None:
-                since = known.get(entry.key)
+                since = counted_at_s.get(entry.key)
                 window_s = receiver.repeat_window_s
                 if since is not None and (window_s is None or received.at_s - since < window_s):
                     continue
-                known[entry.key] = received.at_s
+                counted_at_s[entry.key] = received.at_s
             result.counted[entry.record_id] += 1
             result.times[entry.record_id] = entry.at
             if result.counted[entry.record_id] == 1:

@@ -264,12 +264,15 @@ def test_silenced_devices_are_refused_for_good() -> None:
 
 
 def test_properties_of_users_are_taken_from_a_form(forgetful: AmplitudeReceiver) -> None:
-    one = {"user_id": "anna-1", "user_properties": {"tier": "gold"}}
-    assert identify(forgetful, one) == (200, "success")
-    assert identify(forgetful, [one, {"device_id": "device-1", "user_properties": {"$set": {"a": 1}}}])[0] == 200
+    identification = {"user_id": "anna-1", "user_properties": {"tier": "gold"}}
+    assert identify(forgetful, identification) == (200, "success")
+    assert (
+        identify(forgetful, [identification, {"device_id": "device-1", "user_properties": {"$set": {"a": 1}}}])[0]
+        == 200
+    )
     assert forgetful.held.taken_count == 3
-    assert identify(forgetful, one, key="other") == (400, "invalid_api_key")
-    assert ask(forgetful, IDENTIFY, {"api_key": forgetful.key, "identification": one})[0] == 400
+    assert identify(forgetful, identification, key="other") == (400, "invalid_api_key")
+    assert ask(forgetful, IDENTIFY, {"api_key": forgetful.key, "identification": identification})[0] == 400
 
 
 @pytest.mark.parametrize(

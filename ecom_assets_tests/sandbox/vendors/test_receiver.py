@@ -106,7 +106,7 @@ def test_chance_repeats_with_its_seed_and_has_every_kind() -> None:
     assert first == fates(1)
     assert first != fates(2)
     assert set(first) == {200, 408, 429, 500, 502, 503, "reset"}
-    assert 40 <= sum(one == 200 for one in first) <= 80
+    assert 40 <= sum(status == 200 for status in first) <= 80
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ def test_many_connections_at_once_lose_and_double_nothing(tmp_path: Path) -> Non
 
 
 def test_the_four_run_in_a_process_of_their_own_until_it_is_stopped(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "ecom_sandbox.vendors", "--request-logs", str(tmp_path), "--no-rates"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "ecom_sandbox.vendors", "--request-logs", str(tmp_path), "--no-rates"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         answer = json.loads(process.stdout.readline())
         header = basic(answer["ECOM_MIXPANEL_TOKEN"]) | {"content-type": "application/json"}

@@ -126,8 +126,8 @@ def mixpanel_profile(receiver: MixpanelReceiver, user: str = "user-1", **propert
 
 def ga4_event(number: int = 1, /, name: Any = "view_item", **params: Any) -> dict[str, Any]:
     """Return a good event; a parameter of None is taken away."""
-    given = {"event_id": f"event-{number}", "session_id": "1", "engagement_time_msec": 1} | params
-    return {"name": name, "params": {key: value for key, value in given.items() if value is not None}}
+    all_params = {"event_id": f"event-{number}", "session_id": "1", "engagement_time_msec": 1} | params
+    return {"name": name, "params": {key: value for key, value in all_params.items() if value is not None}}
 
 
 def to_ga4(receiver: Ga4Receiver, *events: Any, path: str = COLLECT, **more: Any) -> tuple[int, Any]:

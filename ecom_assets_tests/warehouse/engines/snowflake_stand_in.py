@@ -126,8 +126,8 @@ def bridged(command: str) -> list[str]:
     actual = re.fullmatch(r'ALTER TABLE (".+")\.(".+") SWAP WITH ".+"\.(".+")', command)
     if actual is None:
         return [command]
-    schema, one, other = actual.groups()
-    renames = [(one, '"SWAPPED"'), (other, one), ('"SWAPPED"', other)]
+    schema, left, right = actual.groups()
+    renames = [(left, '"SWAPPED"'), (right, left), ('"SWAPPED"', right)]
     return [f"ALTER TABLE {schema}.{old} RENAME TO {schema}.{new}" for old, new in renames]
 
 

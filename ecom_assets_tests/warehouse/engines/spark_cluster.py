@@ -31,8 +31,8 @@ class Worker:
         """Return the processes of the executors that Spark lists; a worker has other children, too."""
         with urllib.request.urlopen(f"{self.page}/json/", timeout=PATIENCE_S) as answer:  # noqa: S310 (our own worker)
             ids = {str(executor["id"]) for executor in json.load(answer)["executors"]}
-        words = {child: _words(child) for child in _children(self.process)}
-        return [child for child, said in words.items() if _after("--executor-id", said) in ids]
+        commands = {child: _command_line(child) for child in _children(self.process)}
+        return [child for child, command in commands.items() if _after("--executor-id", command) in ids]
 
 
 def _children(process: int) -> list[int]:
@@ -40,21 +40,21 @@ def _children(process: int) -> list[int]:
     return [int(part) for task in tasks for part in (task / "children").read_text().split()]
 
 
-def _words(process: int) -> list[str]:
+def _command_line(process: int) -> list[str]:
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:  # it has just ended
         return []
 
 
-def _after(option: str, words: list[str]) -> str | None:
-    return words[words.index(option) + 1] if option in words else None
+def _after(option: str, command: list[str]) -> str | None:
+    return command[command.index(option) + 1] if option in command else None
 
 
-def _started(role: str, *words: str, log: Path) -> "subprocess.Popen[bytes]":
+def _started(role: str, *options: str, log: Path) -> "subprocess.Popen[bytes]":
     with log.open("w") as file:
         return subprocess.Popen(
-            [SPARK / "bin" / "spark-class", f"org.apache.spark.deploy.{role.lower()}.{role}", *words],
+            [SPARK / "bin" / "spark-class", f"org.apache.spark.deploy.{role.lower()}.{role}", *options],
             stdout=file,
             stderr=file,
             env={**os.environ, "SPARK_HOME": str(SPARK), "SPARK_DAEMON_MEMORY": "200m", "PYTHONPATH": ""},

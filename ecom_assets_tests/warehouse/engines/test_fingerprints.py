@@ -76,7 +76,9 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def orders(*rows: Row) -> ir.Table:
     """Return orders as rows of another database."""
     schema = schema_of(Orders).to_pyarrow()
-    text_amounts = pa.schema([one.with_type(pa.string()) if one.name == "paid_amount" else one for one in schema])
+    text_amounts = pa.schema(
+        [field.with_type(pa.string()) if field.name == "paid_amount" else field for field in schema]
+    )
     con = connect()
     con.con.register("orders", pa.Table.from_pylist(list(rows), schema=text_amounts))
     return con.table("orders")
@@ -95,7 +97,7 @@ def test_every_value_counts_and_the_order_of_rows_does_not(engine: Engine) -> No
     answer = fingerprint(engine, ORDER, second)
     assert fingerprint(engine, second, ORDER) == answer
     actual = [fingerprint(engine, {**ORDER, **other}, second) for other in OTHERS]
-    same = [other for other, one in zip(OTHERS, actual, strict=True) if one == answer]
+    same = [other for other, value in zip(OTHERS, actual, strict=True) if value == answer]
     assert same == []
     assert len(set(actual)) == len(OTHERS)
     assert fingerprint(engine) == (0, "0")
@@ -104,7 +106,7 @@ def test_every_value_counts_and_the_order_of_rows_does_not(engine: Engine) -> No
 def test_days_have_their_own_fingerprints(engine: Engine) -> None:
     engine.replace(Visits, from_outside((ONE, "ann"), (ONE, "bob"), (TWO, "eva")), None)
     before = fingerprints(engine, Visits)
-    assert {name: one.row_count for name, one in before.items()} == {"2026-03-01": 2, "2026-03-02": 1}
+    assert {name: value.row_count for name, value in before.items()} == {"2026-03-01": 2, "2026-03-02": 1}
     engine.replace(Visits, from_outside((TWO, "kim")), Days((TWO,)))
     after = fingerprints(engine, Visits)
     assert [after[name] == before[name] for name in sorted(before)] == [True, False]

@@ -144,11 +144,11 @@ def everything_on(warehouse: str, shop: Input, home: Path, ranges: Sequence[DayR
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgres")
 def test_one_run_leaves_postgres_the_same_tables_and_checks(shop: Input, postgres_url: str, tmp_path: Path) -> None:
-    here = everything_on("", shop, tmp_path / "here", RANGES[:1])
-    there = everything_on(postgres_url, shop, tmp_path / "there", RANGES[:1])
-    assert there.tables == here.tables
-    assert there.checks == here.checks
-    assert len([rows for rows in here.tables.values() if rows]) > len(TABLES) / 2
+    on_duckdb = everything_on("", shop, tmp_path / "here", RANGES[:1])
+    on_postgres = everything_on(postgres_url, shop, tmp_path / "there", RANGES[:1])
+    assert on_postgres.tables == on_duckdb.tables
+    assert on_postgres.checks == on_duckdb.checks
+    assert len([rows for rows in on_duckdb.tables.values() if rows]) > len(TABLES) / 2
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -210,9 +210,9 @@ def cohorts(engine: Engine, rule: RetentionQuestion) -> ir.Table:
 
 def assert_same_answer(embedded: Left, other: Left, ask: Callable[[Engine], ir.Table]) -> None:
     """Compare what two warehouses answer to a question to their clean events."""
-    here, there = (answer_of(left, ask) for left in (embedded, other))
-    assert here, "an empty answer would prove nothing"
-    assert there == here
+    expected, actual = (answer_of(left, ask) for left in (embedded, other))
+    assert expected, "an empty answer would prove nothing"
+    assert actual == expected
 
 
 def answer_of(left: Left, ask: Callable[[Engine], ir.Table]) -> Rows:

@@ -133,8 +133,8 @@ def rows() -> list[dict[str, Any]]:
     for number in range(300):
         at = datetime(2026, 1, 1) + timedelta(days=dice.randint(0, 78), minutes=10 * dice.randint(0, 143))  # noqa: DTZ001 (as stored)
         who = dice.randint(0, 11)
-        known = {"company": f"c{who % 4}", "score": dice.randint(-5, 30)} if who % 4 else {"note": "none"}
-        given = {**known, "paid": 2**53 - number, "id": 2**63 + number % 2 - 1}
+        sometimes = {"company": f"c{who % 4}", "score": dice.randint(-5, 30)} if who % 4 else {"note": "none"}
+        properties = {**sometimes, "paid": 2**53 - number, "id": 2**63 + number % 2 - 1}
         made.append(
             dict.fromkeys(CleanEvents.columns)
             | {
@@ -147,7 +147,7 @@ def rows() -> list[dict[str, Any]]:
                 "product_id": dice.choice(["1", "2", None]),
                 "product_category": dice.choice(["hats", "shoes", "bags", None]),
                 "cart_amount": Decimal(dice.randint(0, 9_999)) / 100 if dice.random() < 0.7 else None,
-                "properties": f'{json.dumps(given)[:-1]}, "odd": {ODD[number % len(ODD)]}}}',
+                "properties": f'{json.dumps(properties)[:-1]}, "odd": {ODD[number % len(ODD)]}}}',
                 "is_bot": False,
                 "received_date": at.date(),
                 "source_file": "",

@@ -155,8 +155,8 @@ def test_a_missing_value_breaks_the_contract_and_the_old_rows_stay(engine: Engin
 
 def test_texts_come_back_as_they_were(engine: Engine) -> None:
     odd = ["", " ", '"', "''", "a,b", "a\\nb", "a\nb\r\n", "\\.", "\\N", "NULL", "日本 ü 🎩", "%s", "{x}", "`", "$$"]
-    engine.replace(Visits, from_outside(*((ONE, one) for one in odd)), None)
-    assert stored(engine) == sorted((ONE, one) for one in odd)
+    engine.replace(Visits, from_outside(*((ONE, visitor) for visitor in odd)), None)
+    assert stored(engine) == sorted((ONE, visitor) for visitor in odd)
 
 
 def test_texts_sort_by_their_characters_whatever_language_a_server_speaks(engine: Engine) -> None:
@@ -203,8 +203,8 @@ def test_any_other_change_waits_for_ecom_migrate(
     engine.close()
     after, again = grown(**change), opened(settings)
     planned = changes(again, after)
-    assert [one.becomes for one in planned] == ([becomes] if becomes else [])
-    if any(not one.is_automatic for one in planned):
+    assert [planned_change.becomes for planned_change in planned] == ([becomes] if becomes else [])
+    if any(not planned_change.is_automatic for planned_change in planned):
         with pytest.raises(WarehouseError, match="run `ecom migrate` to see the changes"):
             again.table(after)
     assert migrate(again, after) == len(left)
@@ -272,8 +272,8 @@ def tracked(settings: Settings) -> Iterator[Engine]:
 
 def bring(  # noqa: PLR0913 (each is a fact of a story)
     tracked: Engine,
-    one: int,
-    two: int,
+    first_count: int,
+    second_count: int,
     *,
     allowed: bool = False,
     whole: tuple[date, ...] = (),
@@ -282,8 +282,10 @@ def bring(  # noqa: PLR0913 (each is a fact of a story)
 ) -> list[date]:
     """Bring so many rows of each of two days; return the days that were replaced."""
     source = origin or "shop"
-    rows = stock_rows(({"product_id": str(number), "stock": "1"} for number in range(one + two)), FIRST_DAY, source)
-    day = (rows.record_number <= one).ifelse(ibis.literal(FIRST_DAY), ibis.literal(SECOND_DAY))
+    rows = stock_rows(
+        ({"product_id": str(number), "stock": "1"} for number in range(first_count + second_count)), FIRST_DAY, source
+    )
+    day = (rows.record_number <= first_count).ifelse(ibis.literal(FIRST_DAY), ibis.literal(SECOND_DAY))
     # Rows of several sources share a table only where none has a number that another has.
     rows = rows.mutate(received_date=day, record_number=rows.record_number + (1_000 if "://" in origin else 0))
     rows = rows.filter(days.contain(rows.received_date))
@@ -358,7 +360,7 @@ def test_a_day_that_its_source_says_is_whole_may_end_within_the_gate(tracked: En
 
 def origins(tracked: Engine) -> list[tuple[str, date, int]]:
     rows = tracked.slice_rows(RawStock, BOTH).to_pylist()
-    return sorted((*one, n) for one, n in Counter((row["source"], row["received_date"]) for row in rows).items())
+    return sorted((*key, n) for key, n in Counter((row["source"], row["received_date"]) for row in rows).items())
 
 
 @pytest.mark.sampled(1)

@@ -82,8 +82,8 @@ def stored(engine: SnowflakeEngine) -> list[tuple[date, str]]:
 def test_rows_of_own_tables_never_leave_the_account(engine: SnowflakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.replace(Visits, visits(visit(ONE, "ann")), Days((ONE,)))
     monkeypatch.setattr(engine, "take_in", lambda *_args: pytest.fail("rows left the account"))
-    ones = engine.table(Visits)
-    written = engine.replace(Visits, ones.mutate(visit_date=ibis.literal(TWO)), Days((TWO,)))
+    stored_visits = engine.table(Visits)
+    written = engine.replace(Visits, stored_visits.mutate(visit_date=ibis.literal(TWO)), Days((TWO,)))
     assert written.row_count == 1
     assert stored(engine) == [(ONE, "ann"), (TWO, "ann")]
 
@@ -263,13 +263,13 @@ def test_an_incomplete_address_is_refused_before_anything_runs(url: str, why: st
     ],
 )
 def test_there_are_four_ways_to_log_in(query: str, settings: dict[str, Any], expected: dict[str, str]) -> None:
-    place = SnowflakeAddress.parse(f"snowflake://shop@acme/SHOP{query}", Settings(**settings), "ECOM_WAREHOUSE")
-    arguments = place.arguments()
+    address = SnowflakeAddress.parse(f"snowflake://shop@acme/SHOP{query}", Settings(**settings), "ECOM_WAREHOUSE")
+    arguments = address.arguments()
     answer = {**arguments, **arguments["additional_snowflake_connection_args"]}
     names = ("password", "authenticator", "token", "private_key_path", "private_key_password")
     assert {name: answer[name] for name in names if answer.get(name)} == expected
-    assert "pw" not in repr(place)
-    assert "tok" not in repr(place)
+    assert "pw" not in repr(address)
+    assert "tok" not in repr(address)
 
 
 def test_a_key_that_cannot_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:

@@ -191,10 +191,10 @@ def test_a_writer_that_dies_between_two_tables_is_finished_by_who_comes_next(
     visits, sessions = two_tables
     put = TableLog.put
 
-    def dying(log: TableLog, one: TableChange, *, is_decided: bool = False) -> None:
+    def dying(log: TableLog, change: TableChange, *, is_decided: bool = False) -> None:
         if log.folder == sessions.folder:
             raise KeyboardInterrupt
-        put(log, one, is_decided=is_decided)
+        put(log, change, is_decided=is_decided)
 
     with monkeypatch.context() as patched:
         patched.setattr(TableLog, "put", dying)

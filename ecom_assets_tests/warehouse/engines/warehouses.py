@@ -41,9 +41,9 @@ def on_one_worker_each(names: Collection[str], slow: Collection[str] = ()) -> li
     Those in `slow` take many minutes, and are left to the whole set of tests. Beside the stand-in for Snowflake stands
     a real account, for those who ask for it with `-m live`.
     """
-    here = [
+    parameters = [
         pytest.param(name, marks=[pytest.mark.xdist_group(name), *([pytest.mark.slow] if name in slow else [])])
         for name in names
     ]
     live = pytest.param("snowflake_live", marks=[pytest.mark.live, pytest.mark.xdist_group("snowflake_live")])
-    return [*here, *([live] if "snowflake" in names else [])]
+    return [*parameters, *([live] if "snowflake" in names else [])]
