@@ -72,6 +72,7 @@ def _copied_file(storage: SqliteEventLogStorage, engine: Engine, for_index_shard
 def template() -> Path:
     """Return a folder with the files that Dagster makes for an instance and for a run."""
     folder = Path(tempfile.mkdtemp(prefix="history-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    mask = os.umask(0o077)  # copies have the rights of its folders, whichever test asked first
     made: Any = SqliteEventLogStorage._initdb  # noqa: SLF001 (as above)
     SqliteEventLogStorage._initdb = _initdb  # type: ignore[method-assign]  # noqa: SLF001 (as above)
     try:
@@ -81,5 +82,6 @@ def template() -> Path:
             storage.get_logs_for_run("run")
     finally:
         SqliteEventLogStorage._initdb = made  # type: ignore[method-assign]  # noqa: SLF001 (as above)
+        os.umask(mask)
     (folder / "history" / "runs" / RUN).rename(folder / RUN)
     return folder

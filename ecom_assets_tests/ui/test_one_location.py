@@ -1,8 +1,10 @@
 """The code location has one name in `dagster dev`, `dg dev`, `ecom ui` and deploy/, by which Dagster keeps switches."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -38,6 +40,16 @@ def test_a_schedule_that_is_switched_on_in_one_is_on_in_the_other(
     monkeypatch.setenv("ECOM_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ECOM_EVENTS", str(page_views(tmp_path / "own.csv", "2026-03-01")))
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    servers: list[subprocess.Popen[bytes]] = []
+
+    class Server(subprocess.Popen[bytes]):
+        """A process that Dagster starts, and tells to end without waiting for it."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            servers.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Server)
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         for path, before in ((ROOT / "workspace.yaml", "STOPPED"), (WORKSPACE, "RUNNING")):
             with WorkspaceProcessContext(instance, WorkspaceFileTarget(paths=[str(path)])) as process:
@@ -50,3 +62,5 @@ def test_a_schedule_that_is_switched_on_in_one_is_on_in_the_other(
                     f"DECLARED_IN_CODE_{before}",
                 }
                 instance.start_schedule(schedule)
+    for server in servers:
+        server.wait(60)

@@ -10,8 +10,9 @@ from ecom_assets.warehouse.engines.spark.files import SparkFiles
 
 
 @pytest.fixture
-def spark_settings(spark: None, tmp_path: Path) -> Settings:  # noqa: ARG001 (it ends Spark)
-    return Settings(home=tmp_path, warehouse=f"spark://local[2]{tmp_path / 'spark'}")
+def spark_settings(spark: None, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:  # noqa: ARG001 (it ends Spark)
+    # Not in `tmp_path`, which is removed after the test: Spark goes on, and keeps its own files where it started.
+    return Settings(home=tmp_path, warehouse=f"spark://local[2]{tmp_path_factory.mktemp('spark')}")
 
 
 @pytest.fixture
