@@ -209,8 +209,9 @@ def land(count: int, into: Path) -> None:
 def land_next_day(count: int, into: Path) -> None:
     """Land the day after: a 90th of the events, of whose sign-ins 0.1 % are late by up to 30 days.
 
-    Of 10 million events of history, 20 of the day are aliases of two users.
+    Of 10 million events of history, 20 of the day are aliases, each of two users of the history.
     """
+    users = count // USERS_OF
     of_day = f"FROM '{make_events(count)}' WHERE hash(event_id || 'next') % {HISTORY_DAYS} = 0"
     at_us = f"(hash(event_id) % {DAY_US})::BIGINT"
     is_late = f"user_id IS NOT NULL AND hash(event_id || 'late') % {LATE_OF} = 0"
@@ -218,12 +219,14 @@ def land_next_day(count: int, into: Path) -> None:
     events = f"""
         SELECT 'next-' || event_id AS event_id, user_id, device_id, source_session_id,
             TIMESTAMP '{NEXT_DAY}' + to_microseconds({at_us}) - to_days(({late_days})::INTEGER) AS event_at,
-            CASE WHEN row_number() OVER (ORDER BY user_id IS NULL, event_id) <= {count // NEXT_ALIASES_OF}
+            CASE WHEN row_number() OVER (ORDER BY user_id IS NULL, event_id DESC) <= {count // NEXT_ALIASES_OF}
                 THEN 'alias' WHEN event_type = 'alias' THEN 'page_view' ELSE event_type END AS event_type
         {of_day}
     """
+    # Not the neighbour, with whom `make_events` joins a user.
+    previous_id = f"'u' || ((user_id[2:]::BIGINT + {users // 2}) % {users})"
     properties = (
-        """CASE WHEN event_type = 'alias' THEN '{"previous_id":"' || user_id || '-before"}' END AS properties"""
+        f"""CASE WHEN event_type = 'alias' THEN '{{"previous_id":"' || {previous_id} || '"}}' END AS properties"""
     )
     _write_days(_received_sql(f"FROM (SELECT *, {properties} FROM ({events}))", f"DATE '{NEXT_DAY}'"), into)
 

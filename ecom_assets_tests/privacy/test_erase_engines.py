@@ -93,7 +93,7 @@ def test_rows_of_others_in_a_session_that_was_named_stay(engine: Engine) -> None
     engine.replace(RawEvents, events((1, ONE, None, "s1"), (2, ONE, "bob", "s1")), DAYS)
     person = Person(sessions=("s1",)).completed(engine)
     assert person.known_as == ("bob",)
-    # Also of the record that tells Mixpanel's Original ID Merge who signed in.
+    # Also of the record by which Mixpanel's Original ID Merge knows who signed in.
     assert set(record_ids(engine, person)) == {f"e1@{ONE}", f"identify:e1@{ONE}"}
     assert delete_left_rows(engine, person, record_ids(engine, person)) == {"raw.events": 1}
     assert [row["event_id"] for row in engine.some_rows(RawEvents, None, 10)] == ["e2"]

@@ -43,7 +43,7 @@ def test_a_schedule_that_is_switched_on_in_one_is_on_in_the_other(
     servers: list[subprocess.Popen[bytes]] = []
 
     class Server(subprocess.Popen[bytes]):
-        """A process that Dagster starts, and tells to end without waiting for it."""
+        """A process that Dagster starts, and asks to end without waiting for it."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)

@@ -82,7 +82,7 @@ class PeopleTruth:
         self._guest_on_device.append(np.unique(np.stack([used["at"] // r.DAY, used["cookie"]]), axis=1))
 
     def truth(self, *, is_whole: bool) -> dict[str, object]:
-        """Return the counts; who comes back is told of a shop that has all days of its people only."""
+        """Return the counts; who comes back is counted only of a shop that has all days of its people."""
         truth = {**self._ids(), "guest": self._guest(), "funnel_people": self._funnel(), "aliases": self._aliases()}
         return {**truth, "weekly_retention": self._retention()} if is_whole else truth
 
@@ -126,7 +126,7 @@ class PeopleTruth:
     def _retention(self) -> dict[str, object]:
         """Return, by week of the first event, the people who came in it and in each week after it.
 
-        The last week has not ended, as far as anybody who reads the events can tell; `week_1_rate` leaves it out.
+        The last week has not ended, as far as the events show; `week_1_rate` leaves it out.
         """
         weeks = len(self._returns)
         whole = self._returns[: max(weeks - 2, 0)]
