@@ -46,9 +46,8 @@ ORDERS = "\n".join(
         "",
     ]
 )
-PAIRS = [("events", "orders"), ("orders", "events"), ("events", "customers"), ("customers", "events"),
-         ("orders", "customers"), ("customers", "orders"), ("events", "stock"), ("orders", "stock"),
-         ("stock", "events"), ("stock", "orders")]  # fmt: skip
+PAIRS = [("events", "orders"), ("orders", "events"), ("events", "customers"), ("customers", "orders"),
+         ("orders", "stock"), ("stock", "events")]  # fmt: skip
 OF_RUNS: dict[str, str] = {
     "restatements": "the log of what changed from run to run",
     "calendar": "one row per day of any run over orders",
