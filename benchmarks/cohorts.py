@@ -106,10 +106,12 @@ def measure(events: int, repetitions: int) -> None:
     report(*_results(spent["expression"], spent["clickhouse"], events))
 
 
-def _results(mine: list[tuple[float, float]], others: list[tuple[float, float]], events: int) -> list[Result]:
-    pairs = list(zip(mine, others, strict=True))
+def _results(
+    expression_runs: list[tuple[float, float]], chdb_runs: list[tuple[float, float]], events: int
+) -> list[Result]:
+    pairs = list(zip(expression_runs, chdb_runs, strict=True))
     wall, cpu = (median(left[n] / other[n] for left, other in pairs) for n in (0, 1))
-    wall_s, chdb_wall_s = (round(median(run_s for run_s, _ in spent), 3) for spent in (mine, others))
+    wall_s, chdb_wall_s = (round(median(run_s for run_s, _ in spent), 3) for spent in (expression_runs, chdb_runs))
     about: dict[str, object] = {"events": events, "wall_s": wall_s, "chdb_wall_s": chdb_wall_s}
     return [
         Result("cohorts by week / chDB, warm, wall", wall, "x", TARGET, about=about),

@@ -144,21 +144,21 @@ def summarise(rows: list[Row]) -> list[Row]:
     """Per mode and contender: median seconds, medians of paired ratios in wall-clock and in CPU time."""
     summary = []
     for mode, name in dict.fromkeys((row["mode"], row["name"]) for row in rows):
-        mine = {row["rep"]: row for row in rows if (row["mode"], row["name"]) == (mode, name)}
+        rows_by_rep = {row["rep"]: row for row in rows if (row["mode"], row["name"]) == (mode, name)}
         base = {row["rep"]: row for row in rows if (row["mode"], row["name"]) == (mode, BASE)}
-        ratios = sorted(row["seconds"] / base[rep]["seconds"] for rep, row in mine.items())
+        ratios = sorted(row["seconds"] / base[rep]["seconds"] for rep, row in rows_by_rep.items())
         target = TARGETS.get((mode, name))
         figures = {
-            "seconds": statistics.median(row["seconds"] for row in mine.values()),
+            "seconds": statistics.median(row["seconds"] for row in rows_by_rep.values()),
             "ratio": statistics.median(ratios),
             "lowest": ratios[0],
             "highest": ratios[-1],
-            "cpu_ratio": statistics.median(row["cpu_s"] / base[rep]["cpu_s"] for rep, row in mine.items()),
+            "cpu_ratio": statistics.median(row["cpu_s"] / base[rep]["cpu_s"] for rep, row in rows_by_rep.items()),
         }
         summary.append(
             {"mode": mode, "name": name}
             | {key: round(value, 3) for key, value in figures.items()}
-            | {"peak_mb": round(max(row.get("peak_mb", 0) for row in mine.values())) or None}
+            | {"peak_mb": round(max(row.get("peak_mb", 0) for row in rows_by_rep.values())) or None}
             | {"target": target, "met": None if target is None else figures["ratio"] <= target}
         )
     return summary

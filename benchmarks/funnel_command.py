@@ -90,14 +90,14 @@ def clickhouse(file: Path) -> list[int]:
     return [sum(int(n) for level, n in lines if int(level) >= k) for k in range(1, len(STEPS) + 1)]
 
 
-def ours(file: Path, home: Path) -> tuple[Spent, list[int]]:
+def run_ecom(file: Path, home: Path) -> tuple[Spent, list[int]]:
     """The command: what it cost and its counts."""
     values = ["--events", str(file), "--steps", ",".join(STEPS), "--within", "7d", "--json"]
     spent = run_process([ECOM, "funnel", *values], {"ECOM_HOME": str(home)})
     return spent, [step["count"] for step in json.loads(spent.printed)["steps"]]
 
 
-def theirs(file: Path) -> tuple[Spent, list[int]]:
+def run_clickhouse(file: Path) -> tuple[Spent, list[int]]:
     """ClickHouse: what it cost and its counts."""
     spent = run_process([sys.executable, __file__, "--clickhouse", str(file)])
     return spent, json.loads(spent.printed)
@@ -108,7 +108,7 @@ def measure(events: int, repetitions: int) -> None:
     file, folder, ten = run_process([sys.executable, __file__, "--make", str(events)]).printed.split()
     compare(Path(file), "text ids in a file", repetitions)
     compare(Path(folder), "integer ids in 90 folders", repetitions)
-    starts = [ours(Path(ten), DATA / "no_home")[0] for _ in range(repetitions + 1)][1:]
+    starts = [run_ecom(Path(ten), DATA / "no_home")[0] for _ in range(repetitions + 1)][1:]
     report(
         Result("funnel, ecom funnel over ten rows, wall", median(start.wall_s for start in starts), "s", TARGET_START_S)
     )
@@ -118,11 +118,11 @@ def compare(file: Path, label: str, repetitions: int) -> None:
     """Both in turn; ratios are medians of pairs."""
     pairs: list[tuple[Spent, Spent]] = []
     for repetition in range(repetitions + 1):
-        (mine, counts), (other, expected) = ours(file, DATA / "no_home"), theirs(file)
+        (ecom_spent, counts), (chdb_spent, expected) = run_ecom(file, DATA / "no_home"), run_clickhouse(file)
         if counts != expected:
             sys.exit(f"ecom funnel and ClickHouse disagree, so there is nothing to compare: {counts}, {expected}")
         if repetition:  # the first round warms the disk's cache
-            pairs.append((mine, other))
+            pairs.append((ecom_spent, chdb_spent))
     say(f"visitors per step {counts}, the same from both")
     report(*ratios(f"funnel, ecom funnel / chDB, whole process, {label}", pairs, TARGET, "chdb"))
 

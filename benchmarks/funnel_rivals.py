@@ -82,10 +82,10 @@ def pandas(file: Path) -> Count:
 
     def count() -> list[int]:
         events = pd.read_parquet(file)
-        who = pd.Series(pd.factorize(events["visitor_id"])[0])
+        visitor_numbers = pd.Series(pd.factorize(events["visitor_id"])[0])
         rows = pd.DataFrame(
             {
-                "who": who,
+                "who": visitor_numbers,
                 "at": events["event_at"].astype("datetime64[us]").astype("int64"),
                 "step": events["event_type"].map({step: n for n, step in enumerate(STEPS, start=1)}).astype("int8"),
             }

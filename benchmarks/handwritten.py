@@ -40,13 +40,13 @@ def measure(size: str, repetitions: int) -> None:
     events, pairs = shop(size), []
     for repetition in range(repetitions):
         with scratch() as folder:
-            theirs = by_hand(events, folder / "by_hand.duckdb")
-            say(f"by hand {theirs.wall_s:.1f} s, {theirs.cpu_s:.1f} CPU s, {theirs.peak_mb:.0f} MB")
-            ours = platform(events, folder / "home")
-            say(f"platform {ours.wall_s:.1f} s, {ours.cpu_s:.1f} CPU s, {ours.peak_mb:.0f} MB")
+            rival_spent = by_hand(events, folder / "by_hand.duckdb")
+            say(f"by hand {rival_spent.wall_s:.1f} s, {rival_spent.cpu_s:.1f} CPU s, {rival_spent.peak_mb:.0f} MB")
+            ecom_spent = platform(events, folder / "home")
+            say(f"platform {ecom_spent.wall_s:.1f} s, {ecom_spent.cpu_s:.1f} CPU s, {ecom_spent.peak_mb:.0f} MB")
             if repetition == 0:
                 require_equal(folder / "home" / "warehouse.duckdb", folder / "by_hand.duckdb")
-            pairs.append((ours, theirs))
+            pairs.append((ecom_spent, rival_spent))
     name = "handwritten: main tables of events / hand-written SQL"
     report(*ratios(name, pairs, RATIO, "by_hand", events=truth(size)["rows"]))
 

@@ -134,18 +134,18 @@ def write_visitors(events: Path, file: Path, *, by_hand: bool) -> None:
     con.create_table("visitors", rows.select("event_id", "visitor_id"))
 
 
-def require_equal(ours: Path, theirs: Path) -> None:
+def require_equal(ecom_file: Path, by_hand_file: Path) -> None:
     """End the benchmark if the visitors of an event differ."""
     import duckdb  # noqa: PLC0415 (as above)
 
     con = duckdb.connect()
-    con.execute(f"ATTACH '{ours}' AS ours (READ_ONLY); ATTACH '{theirs}' AS theirs (READ_ONLY)")
+    con.execute(f"ATTACH '{ecom_file}' AS ours (READ_ONLY); ATTACH '{by_hand_file}' AS theirs (READ_ONLY)")
     differing = con.execute("SELECT * FROM ours.visitors EXCEPT SELECT * FROM theirs.visitors LIMIT 5").fetchall()
-    ((mine,), (other,)) = con.execute(
+    ((ecom_count,), (by_hand_count,)) = con.execute(
         "SELECT count(*) FROM ours.visitors UNION ALL SELECT count(*) FROM theirs.visitors"
     ).fetchall()
-    if differing or mine != other:
-        sys.exit(f"The visitors differ: {mine:,} and {other:,} rows; {differing}")
+    if differing or ecom_count != by_hand_count:
+        sys.exit(f"The visitors differ: {ecom_count:,} and {by_hand_count:,} rows; {differing}")
 
 
 def tables_of(events: Path, repetitions: int) -> list[tuple[Spent, Spent]]:

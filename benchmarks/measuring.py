@@ -65,8 +65,8 @@ def say(sentence: str) -> None:
 def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Spent:
     """Run a program to its end, children included."""
     begun = time.perf_counter()
-    others = ("ECOM_", "DAGSTER_", "PYTHONDONTWRITEBYTECODE")  # compiling all modules again is no part of a program
-    env = {name: value for name, value in os.environ.items() if not name.startswith(others)}
+    dropped = ("ECOM_", "DAGSTER_", "PYTHONDONTWRITEBYTECODE")  # compiling all modules again is no part of a program
+    env = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**env, **(environment or {})}) as process:
         printed = process.stdout.read() if process.stdout else ""
         _, status, usage = os.wait4(process.pid, 0)
@@ -95,10 +95,10 @@ def ratios(
     name: str, pairs: Sequence[tuple[Spent, Spent]], target: float, other: str, **about: object
 ) -> tuple[Result, Result]:
     """Return the medians of our costs ÷ the other's in the same round: by the clock, with its target, and CPU time."""
-    wall = median(mine.wall_s / theirs.wall_s for mine, theirs in pairs)
-    cpu = median(mine.cpu_s / theirs.cpu_s for mine, theirs in pairs)
-    mine, theirs = pairs[-1]
-    about |= {**costs(mine), **{f"{other}_{key}": value for key, value in costs(theirs).items()}}
+    wall = median(own_spent.wall_s / other_spent.wall_s for own_spent, other_spent in pairs)
+    cpu = median(own_spent.cpu_s / other_spent.cpu_s for own_spent, other_spent in pairs)
+    own_spent, other_spent = pairs[-1]
+    about |= {**costs(own_spent), **{f"{other}_{key}": value for key, value in costs(other_spent).items()}}
     return Result(f"{name}, wall", wall, "x", target, about=about), Result(f"{name}, CPU", cpu, "x", about=about)
 
 

@@ -22,12 +22,12 @@ Flags = npt.NDArray[np.bool_]
 
 def in_order(clean: pd.DataFrame) -> pd.DataFrame:
     """Clean events by visitor, time and id, with `who` (a number per visitor), `session` and `fragment`."""
-    who = pd.factorize(clean["visitor_id"])[0]
+    visitor_numbers = pd.factorize(clean["visitor_id"])[0]
     at = clean["event_at"].to_numpy().astype("int64")
-    order = np.lexsort((at, who))
-    order = _ties_by_id(order, who[order], at[order], clean["event_id"])
+    order = np.lexsort((at, visitor_numbers))
+    order = _ties_by_id(order, visitor_numbers[order], at[order], clean["event_id"])
     events = clean.take(order).reset_index(drop=True)
-    events["who"] = who[order]
+    events["who"] = visitor_numbers[order]
     at = events["event_at"].to_numpy()
     begins = np.ones(len(events), bool)
     begins[1:] = (events["who"].to_numpy()[1:] != events["who"].to_numpy()[:-1]) | (at[1:] > at[:-1] + IDLE)
@@ -39,17 +39,19 @@ def in_order(clean: pd.DataFrame) -> pd.DataFrame:
 
 
 def _ties_by_id(
-    order: npt.NDArray[np.int64], who: npt.NDArray[np.int64], at: npt.NDArray[np.int64], ids: pd.Series
+    order: npt.NDArray[np.int64], visitor_numbers: npt.NDArray[np.int64], at: npt.NDArray[np.int64], ids: pd.Series
 ) -> npt.NDArray[np.int64]:
     """Put events of one visitor and instant in the order of their ids: few, so that only they are sorted by text."""
-    same = (who[1:] == who[:-1]) & (at[1:] == at[:-1])
+    same = (visitor_numbers[1:] == visitor_numbers[:-1]) & (at[1:] == at[:-1])
     tied = np.zeros(len(order), bool)
     tied[1:] |= same
     tied[:-1] |= same
     positions = np.flatnonzero(tied)
     if not len(positions):
         return order
-    rows = pd.DataFrame({"who": who[positions], "at": at[positions], "id": ids.take(order[positions]).to_numpy()})
+    rows = pd.DataFrame(
+        {"who": visitor_numbers[positions], "at": at[positions], "id": ids.take(order[positions]).to_numpy()}
+    )
     order[positions] = order[positions][rows.sort_values(["who", "at", "id"]).index.to_numpy()]
     return order
 
@@ -159,10 +161,10 @@ def _active(fragments: pd.DataFrame) -> pd.DataFrame:
     """Distinct visitors of each day and of the 7 and 30 days that end with it; who comes counts until the next time."""
     came = fragments[["who", "event_date"]].drop_duplicates()  # already in order of visitor and day
     day = came["event_date"].to_numpy().astype("datetime64[D]").astype("int64")
-    who = came["who"].to_numpy()
+    visitor_numbers = came["who"].to_numpy()
     start, size = int(day.min()), int(day.max() - day.min()) + 1
     following = np.full(len(day), np.iinfo("int64").max)
-    following[:-1] = np.where(who[1:] == who[:-1], day[1:], following[:-1])
+    following[:-1] = np.where(visitor_numbers[1:] == visitor_numbers[:-1], day[1:], following[:-1])
     columns = {}
     for name, length in (("daily", 1), ("weekly", 7), ("monthly", 30)):
         leaves = np.minimum(following, day + length) - start

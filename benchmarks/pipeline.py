@@ -41,23 +41,29 @@ def measure(size: str, repetitions: int) -> None:
     pairs: list[tuple[Spent, Spent]] = []
     for repetition in range(repetitions):
         with scratch() as folder:
-            ours, summary = platform(events, folder / "home")
-            say(f"platform {ours.wall_s:.1f} s, {ours.cpu_s:.1f} CPU s, {ours.peak_mb:.0f} MB: {_rows(summary)}")
-            theirs, parts = rival(events, folder / "pandas")
-            say(f"pandas {theirs.wall_s:.1f} s, {theirs.cpu_s:.1f} CPU s, {theirs.peak_mb:.0f} MB: {parts}")
+            ecom_spent, summary = platform(events, folder / "home")
+            say(
+                f"platform {ecom_spent.wall_s:.1f} s, {ecom_spent.cpu_s:.1f} CPU s, {ecom_spent.peak_mb:.0f} MB: "
+                f"{_rows(summary)}"
+            )
+            pandas_spent, parts = rival(events, folder / "pandas")
+            say(
+                f"pandas {pandas_spent.wall_s:.1f} s, {pandas_spent.cpu_s:.1f} CPU s, "
+                f"{pandas_spent.peak_mb:.0f} MB: {parts}"
+            )
             if repetition == 0:
                 require_equal(folder / "home" / "warehouse.duckdb", folder / "pandas")
-            pairs.append((ours, theirs))
-    ratio = _middle(pairs, lambda ours, theirs: theirs.wall_s / ours.wall_s)
-    cpu_ratio = _middle(pairs, lambda ours, theirs: theirs.cpu_s / ours.cpu_s)
-    peak_mb = max(ours.peak_mb for ours, _ in pairs)
-    mine, others = pairs[-1]
-    their_costs = {f"pandas_{name}": value for name, value in costs(others).items()}
-    both = {**about, **costs(mine), **their_costs}
+            pairs.append((ecom_spent, pandas_spent))
+    ratio = _middle(pairs, lambda ecom_spent, pandas_spent: pandas_spent.wall_s / ecom_spent.wall_s)
+    cpu_ratio = _middle(pairs, lambda ecom_spent, pandas_spent: pandas_spent.cpu_s / ecom_spent.cpu_s)
+    peak_mb = max(ecom_spent.peak_mb for ecom_spent, _ in pairs)
+    last_ecom, last_pandas = pairs[-1]
+    their_costs = {f"pandas_{name}": value for name, value in costs(last_pandas).items()}
+    about_ratios = {**about, **costs(last_ecom), **their_costs}
     report(
-        Result("pipeline: times faster than pandas, wall", ratio, "x", TIMES_FASTER, at_most=False, about=both),
-        Result("pipeline: times faster than pandas, CPU", cpu_ratio, "x", about=both),
-        Result("pipeline: peak memory", peak_mb, "MB", PEAK_MB[size], about={**about, **costs(mine)}),
+        Result("pipeline: times faster than pandas, wall", ratio, "x", TIMES_FASTER, at_most=False, about=about_ratios),
+        Result("pipeline: times faster than pandas, CPU", cpu_ratio, "x", about=about_ratios),
+        Result("pipeline: peak memory", peak_mb, "MB", PEAK_MB[size], about={**about, **costs(last_ecom)}),
     )
 
 
@@ -76,7 +82,7 @@ def _rows(summary: dict[str, Any]) -> str:
 
 
 def _middle(pairs: list[tuple[Spent, Spent]], of: Callable[[Spent, Spent], float]) -> float:
-    return median(of(ours, theirs) for ours, theirs in pairs)
+    return median(of(ecom_spent, pandas_spent) for ecom_spent, pandas_spent in pairs)
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ class Question:
     """A command, and how its answer and ClickHouse's rows (of each statement) become the same numbers."""
 
     command: tuple[str, ...]
-    ours: Callable[[Answer], Numbers]
-    theirs: Callable[[list[Rows]], Numbers]
+    ecom_numbers: Callable[[Answer], Numbers]
+    clickhouse_numbers: Callable[[list[Rows]], Numbers]
 
 
 def _present(values: Mapping[Any, float | None] | Iterable[tuple[Any, float | None]]) -> Numbers:
@@ -212,20 +212,20 @@ def ask_clickhouse(name: str, file: Path) -> None:
     print(json.dumps(answers))
 
 
-def ours(name: str, file: Path, folder: Path) -> tuple[Spent, Numbers]:
+def run_ecom(name: str, file: Path, folder: Path) -> tuple[Spent, Numbers]:
     """The command: what it cost, and its numbers."""
     segment = folder / "loyal.yaml"
     segment.write_text(LOYAL)
     question = QUESTIONS[name]
     command = [part.replace("{segment}", str(segment)) for part in question.command]
     spent = run_process([ECOM, *command, "--events", str(file), "--json"], {"ECOM_HOME": str(folder / "home")})
-    return spent, question.ours(json.loads(spent.printed))
+    return spent, question.ecom_numbers(json.loads(spent.printed))
 
 
-def theirs(name: str, file: Path) -> tuple[Spent, Numbers]:
+def run_clickhouse(name: str, file: Path) -> tuple[Spent, Numbers]:
     """ClickHouse: what it cost, and its numbers."""
     spent = run_process([sys.executable, __file__, "--clickhouse", name, "--file", str(file)])
-    return spent, QUESTIONS[name].theirs(json.loads(spent.printed))
+    return spent, QUESTIONS[name].clickhouse_numbers(json.loads(spent.printed))
 
 
 def measure(name: str, file: Path, folder: Path, repetitions: int) -> list[tuple[Spent, Spent]]:
@@ -233,15 +233,15 @@ def measure(name: str, file: Path, folder: Path, repetitions: int) -> list[tuple
     pairs: list[tuple[Spent, Spent]] = []
     first: dict[str, object] = {}
     for repetition in range(repetitions + 1):
-        (mine, numbers), (other, expected) = ours(name, file, folder), theirs(name, file)
+        (ecom_spent, numbers), (chdb_spent, expected) = run_ecom(name, file, folder), run_clickhouse(name, file)
         if numbers != expected:
             sys.exit(
                 f"ecom and ClickHouse disagree about {name}, so there is nothing to compare:\n{numbers}\n{expected}"
             )
         if repetition or not repetitions:  # the first round warms the disk's cache, and writes statements that are kept
-            pairs.append((mine, other))
+            pairs.append((ecom_spent, chdb_spent))
         else:
-            first = {f"first_{key}": value for key, value in costs(mine).items()}
+            first = {f"first_{key}": value for key, value in costs(ecom_spent).items()}
     say(f"{name}: the same numbers from both")
     report(*ratios(f"questions, {name} / chDB", pairs, TARGET, "chdb", **first))
     return pairs

@@ -10,7 +10,7 @@ MONDAY: Final = "toMonday(assumeNotNull(event_timestamp))"
 PLAN: Final = "JSONExtractString(assumeNotNull(properties), 'plan')"
 WEEK_US: Final = 7 * 86_400 * 1_000_000
 FIVE: Final = ("page_view", "product_view", "add_to_cart", "checkout_start", "purchase")
-OTHERS: Final = ", ".join(f"event_type = '{step}'" for step in FIVE[1:])
+LATER_STEPS: Final = ", ".join(f"event_type = '{step}'" for step in FIVE[1:])
 STEPS: Final = ", ".join(f"event_type = '{step}'" for step in FIVE)
 CLOCK: Final = "toUInt64(toUnixTimestamp64Micro(assumeNotNull(event_timestamp)))"
 
@@ -64,7 +64,7 @@ CLICKHOUSE: Final[dict[str, tuple[str, ...]]] = {
         f"""
         SELECT week, level, count() FROM (
             SELECT week, windowFunnel({WEEK_US})(
-                {CLOCK}, event_type = '{FIVE[0]}' AND {MONDAY} = week, {OTHERS}) AS level
+                {CLOCK}, event_type = '{FIVE[0]}' AND {MONDAY} = week, {LATER_STEPS}) AS level
             FROM (
                 SELECT user_id, event_type, event_timestamp,
                     arrayJoin(arrayDistinct([{MONDAY}, toMonday(assumeNotNull(event_timestamp) - 7 * 86400)])) AS week

@@ -128,13 +128,13 @@ def prepare(shop: Path, folder: Path) -> None:
     for name in [*os.environ]:
         if name.startswith(("ECOM_", "DAGSTER_")):
             del os.environ[name]
-    mine = folder / str(os.getpid())
-    shutil.copytree(shop / "home", mine / "home")
-    (mine / "files").mkdir()
+    process_folder = folder / str(os.getpid())
+    shutil.copytree(shop / "home", process_folder / "home")
+    (process_folder / "files").mkdir()
     for path in (shop / "files").iterdir():
-        (mine / "files" / path.name).symlink_to(path)
-    os.environ.update(settings_of(shop, mine / "home"))
-    os.chdir(mine / "files")
+        (process_folder / "files" / path.name).symlink_to(path)
+    os.environ.update(settings_of(shop, process_folder / "home"))
+    os.chdir(process_folder / "files")
 
 
 @cache
@@ -203,13 +203,13 @@ def commands(subject: str) -> Iterator[Asked]:
     events = "definitions" in asked
     for name, source in QUESTIONS["files"].items():
         plain = first
-        for ours, theirs in QUESTIONS["real_types"].items() if name == "real" else ():
-            plain = plain.replace(ours, theirs)
+        for standard_name, source_name in QUESTIONS["real_types"].items() if name == "real" else ():
+            plain = plain.replace(standard_name, source_name)
         whole = f"{subject} {source} {plain}"
-        yield from both(whole) if name in {"four", "shop"} else [command(f"{whole} --json")]
+        yield from as_text_and_json(whole) if name in {"four", "shop"} else [command(f"{whole} --json")]
     for line in [*lines(asked["options"]), *(lines(QUESTIONS["days"]) if events else ())]:
         whole = f"{subject} {'' if '--orders' in line else shop} {options(first, line)}"
-        yield from [command(f"{whole} --json")] if DRAWN_ALIKE.search(line) else both(whole)
+        yield from [command(f"{whole} --json")] if DRAWN_ALIKE.search(line) else as_text_and_json(whole)
     for line in [*lines(asked["wrong"]), *(lines(QUESTIONS["wrong"]) if events else ())]:
         yield command(f"{subject} {QUESTIONS['files']['four']} {options(first, line)}")
     for n, definition in enumerate(asked.get("definitions", ())):
@@ -232,7 +232,7 @@ def lines(text: str) -> list[str]:
     return [part for line in text.splitlines() for part in re.split(r" ;\s+", line.strip()) if part]
 
 
-def both(arguments: str) -> Iterator[Asked]:
+def as_text_and_json(arguments: str) -> Iterator[Asked]:
     """Yield a question as text and as JSON."""
     yield from (command(arguments), command(f"{arguments} --json"))
 

@@ -56,10 +56,10 @@ def differences(warehouse: Path, rival: Path) -> dict[str, dict[str, int]]:
         con.execute(f"ATTACH '{rival}' AS theirs (READ_ONLY)")
     actual = {}
     for name, (table, columns) in COMPARED.items():
-        mine = columns.format(purchase="(purchase_amount * 100)::BIGINT")
-        theirs = mine if is_database else columns.format(purchase="purchase_cents")
-        ours = _hashes(f"ours.{table}", mine)
-        other = _hashes(f"theirs.{table}" if is_database else f"read_parquet('{rival}/{name}.parquet')", theirs)
+        own_columns = columns.format(purchase="(purchase_amount * 100)::BIGINT")
+        rival_columns = own_columns if is_database else columns.format(purchase="purchase_cents")
+        ours = _hashes(f"ours.{table}", own_columns)
+        other = _hashes(f"theirs.{table}" if is_database else f"read_parquet('{rival}/{name}.parquet')", rival_columns)
         row = con.execute(
             f"""SELECT sum(abs(n)) FROM (SELECT h, sum(side) AS n FROM (
                 SELECT h, 1 AS side FROM ({ours}) UNION ALL SELECT h, -1 FROM ({other})) GROUP BY h)"""

@@ -91,20 +91,20 @@ def measure(file: Path, repetitions: int) -> None:
     rounds: list[tuple[Spent, dict[str, Spent]]] = []
     with scratch() as folder:
         for repetition in range(repetitions + 1):
-            mine, totals = ours(file, folder)
-            others = {}
+            ecom_spent, totals = ours(file, folder)
+            rivals = {}
             for name in RIVALS:
-                others[name] = run_process([sys.executable, __file__, "--rival", name, "--file", str(file)])
-                if json.loads(others[name].printed) != totals:
-                    sys.exit(f"ecom and {name} disagree, so there is nothing to compare: {totals}, {others[name]}")
+                rivals[name] = run_process([sys.executable, __file__, "--rival", name, "--file", str(file)])
+                if json.loads(rivals[name].printed) != totals:
+                    sys.exit(f"ecom and {name} disagree, so there is nothing to compare: {totals}, {rivals[name]}")
             if repetition or not repetitions:  # the first round warms the disk's cache
-                rounds.append((mine, others))
+                rounds.append((ecom_spent, rivals))
     say(f"{totals[2]:,.0f} sessions, the same from all")
-    about: dict[str, object] = {**costs(mine)}
-    for name, spent in others.items():
+    about: dict[str, object] = {**costs(ecom_spent)}
+    for name, spent in rivals.items():
         about |= {f"{name}_{key}": value for key, value in costs(spent).items()}
-    wall = median(own_spent.wall_s / min(other.wall_s for other in others.values()) for own_spent, others in rounds)
-    cpu = median(own_spent.cpu_s / min(other.cpu_s for other in others.values()) for own_spent, others in rounds)
+    wall = median(own_spent.wall_s / min(other.wall_s for other in rivals.values()) for own_spent, rivals in rounds)
+    cpu = median(own_spent.cpu_s / min(other.cpu_s for other in rivals.values()) for own_spent, rivals in rounds)
     report(
         Result("sessions from files / better of chDB and polars, wall", wall, "x", TARGET, about=about),
         Result("sessions from files / better of chDB and polars, CPU", cpu, "x", about=about),

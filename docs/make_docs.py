@@ -118,12 +118,12 @@ def main() -> None:
 
 def first_run() -> str:
     """Return the page of the first run with the summary that a run over the sandbox shop prints now."""
-    others = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("ECOM_", "DAGSTER_"))}
     with TemporaryDirectory() as folder:
         home = f"{folder}/.ecom"
         command = [sys.executable, "-c", "from ecom_assets.cli import main; main()", "run"]
         run = subprocess.run(  # noqa: S603 (our own command)
-            command, env=others | SHOP | {"ECOM_HOME": home}, cwd=folder, stdout=subprocess.PIPE, text=True, check=True
+            command, env=env | SHOP | {"ECOM_HOME": home}, cwd=folder, stdout=subprocess.PIPE, text=True, check=True
         )
     before, rest = FIRST_RUN.read_text(encoding="utf-8").split("```text\n", 1)
     _, after = rest.split("```", 1)

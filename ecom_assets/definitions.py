@@ -228,8 +228,8 @@ def sources_of(settings: Settings) -> dict[dg.AssetKey, frozenset[str]]:
     result = {asset_key(raw): frozenset((name,)) for name, raw in RAW_OF.items()}
     for asset in table_assets(settings):
         upstream = [*(asset_key(reads.contract) for reads in asset.reads.values()), *asset.deps]
-        theirs = (result.get(key, frozenset()) for key in upstream)
-        result[asset.key] = result.get(asset.key, frozenset()).union(*theirs)
+        upstream_sources = (result.get(key, frozenset()) for key in upstream)
+        result[asset.key] = result.get(asset.key, frozenset()).union(*upstream_sources)
     return result
 
 

@@ -274,14 +274,14 @@ def of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`
 
 
 def row_of(
-    columns: Mapping[str, Column], *, only: Sequence[str] = (), without: Sequence[str] = (), known: bool = True
+    columns: Mapping[str, Column], *, only: Sequence[str] = (), without: Sequence[str] = (), are_known: bool = True
 ) -> type[BaseModel]:
     """Return a model with columns as fields, by default all; unless they are known, each may be null."""
     fields: dict[str, Any] = {}
     for name in only or columns:
         column = columns[name]
         kind = Money if column.shown_as == "money" else TYPES[column.type.partition("(")[0]]
-        fields[name] = (kind if known and not column.nullable else kind | None, of(column))
+        fields[name] = (kind if are_known and not column.nullable else kind | None, of(column))
     return create_model("Row", **{name: field for name, field in fields.items() if name not in without})
 
 
@@ -429,14 +429,14 @@ def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
     inside = next((name for name, value in row.items() if name in SPREAD and isinstance(value, list)), None)
     series = [name for name, value in row.items() if isinstance(value, list) and value and not _has_objects(value)]
     if inside is not None:
-        others = {name: value for name, value in row.items() if not _has_objects(value)}
+        other_fields = {name: value for name, value in row.items() if not _has_objects(value)}
         for part in row[inside]:
-            yield from _spread({**others, **part})
+            yield from _spread({**other_fields, **part})
     elif series:
-        others = {name: value for name, value in row.items() if name not in series}
+        other_fields = {name: value for name, value in row.items() if name not in series}
         for n in range(max(len(row[name]) for name in series)):
             period = periods[n] if n < len(periods) else n
-            yield {**others, "period": period, **{name: (row[name] + [None] * (n + 1))[n] for name in series}}
+            yield {**other_fields, "period": period, **{name: (row[name] + [None] * (n + 1))[n] for name in series}}
     else:
         yield row
 

@@ -20,8 +20,8 @@ def every_visit_is_a_touch(days: Days | None, sessions: ir.Table, touches: ir.Ta
     """Per day, touches are the sessions in which more happened than refunds."""
     visits = sessions.filter(sessions.event_count > sessions.refund_count)
     visits, touches = (of_days(rows, "started_date", days) for rows in (visits, touches))
-    both = union_all(visits.select("started_date", side=1), touches.select("started_date", side=-1))
-    per_day = both.group_by("started_date").agg(residue=both.side.sum())
+    sides = union_all(visits.select("started_date", side=1), touches.select("started_date", side=-1))
+    per_day = sides.group_by("started_date").agg(residue=sides.side.sum())
     return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
 
 
@@ -38,8 +38,8 @@ def conversions_are_purchases_and_orders(
         _side(lines, lines.order_date, "order", signed),
         _side(conversions, conversions.converted_date, conversions.unit, -conversions.revenue_amount),
     )
-    both = of_days(union_all(*sides), "day", days)
-    sums = both.group_by("day", "unit").agg(residue=both.money.sum().cast(MONEY))
+    rows = of_days(union_all(*sides), "day", days)
+    sums = rows.group_by("day", "unit").agg(residue=rows.money.sum().cast(MONEY))
     return BrokenRows(sums.filter(sums.residue != 0), sums)
 
 
@@ -62,9 +62,9 @@ def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, cred
     )
     credit = of_days(credited, "converted_date", days)
     credit = credit.select("unit", "model", "credit", day="converted_date", money="revenue_amount")
-    both = union_all(due.select(*PART, "credit", "money"), credit.select(*PART, "credit", "money"))
-    sums = both.group_by(*PART).agg(
-        credit_residue=both.credit.sum().cast(CREDIT), money_residue=both.money.sum().cast(MONEY)
+    sides = union_all(due.select(*PART, "credit", "money"), credit.select(*PART, "credit", "money"))
+    sums = sides.group_by(*PART).agg(
+        credit_residue=sides.credit.sum().cast(CREDIT), money_residue=sides.money.sum().cast(MONEY)
     )
     return BrokenRows(sums.filter((sums.credit_residue != 0) | (sums.money_residue != 0)), sums)
 

@@ -134,8 +134,8 @@ def host_of(url: ir.StringValue) -> ir.StringValue:
 def _is_own(host: ir.StringValue, page_host: ir.StringValue, own_domains: Sequence[str]) -> ir.BooleanValue:
     """Return whether a referrer is the domain of the page, its subdomain or parent domain, or one of `own_domains`."""
     same = _is_within(host, page_host) | _is_within(page_host, host)
-    others = [_is_within(host, ibis.literal(domain)) for domain in own_domains]
-    return reduce(or_, [same, *others]).fill_null(NO)
+    in_own_domains = [_is_within(host, ibis.literal(domain)) for domain in own_domains]
+    return reduce(or_, [same, *in_own_domains]).fill_null(NO)
 
 
 def _is_within(host: ir.StringValue, domain: ir.StringValue) -> ir.BooleanValue:

@@ -31,8 +31,8 @@ def _this_purchase(context: TraceContext) -> ir.Table:
 def _this_order(context: TraceContext) -> ir.Table:
     lines, row = _lines(context), context.row
     status = "refunded" if row["is_refund"] else "shipped"
-    mine = (lines.order_id == row["conversion_id"]) & (lines.customer_id == row["visitor_id"])
-    return lines.filter(mine, lines.status == status)
+    is_of_order = (lines.order_id == row["conversion_id"]) & (lines.customer_id == row["visitor_id"])
+    return lines.filter(is_of_order, lines.status == status)
 
 
 def _by_unit(of_purchases: Derivation, of_orders: Derivation) -> ByRow:

@@ -125,7 +125,7 @@ class MailServer:
 
     def _reason(self, error: Exception) -> str:
         if isinstance(error, smtplib.SMTPRecipientsRefused):
-            reason = ", ".join(f"{who}: {_reply(*answer)}" for who, answer in error.recipients.items())
+            reason = ", ".join(f"{recipient}: {_reply(*answer)}" for recipient, answer in error.recipients.items())
         elif isinstance(error, smtplib.SMTPResponseException):
             reason = _reply(error.smtp_code, error.smtp_error)
         else:

@@ -124,13 +124,13 @@ def differences(store: BoardStore, files: list[KeptFile], *, is_deleting: bool =
     named = {(file.kind, file.slug) for file in files}
     for file in files:
         newest = next(iter(store.versions(file.kind, file.slug)), None)
-        theirs = in_file(newest.content) if newest and not newest.is_deleted else {}
-        if theirs == file.content:
+        stored_content = in_file(newest.content) if newest and not newest.is_deleted else {}
+        if stored_content == file.content:
             continue
-        fields = tuple(differing(theirs, file.content))
+        fields = tuple(differing(stored_content, file.content))
         name = f"{file.kind.KIND}/{file.slug}"
         if file.version == (newest.number if newest else 0):
-            yield Difference(name, "change" if theirs else "restore" if newest else "create", fields)
+            yield Difference(name, "change" if stored_content else "restore" if newest else "create", fields)
         else:
             yield Difference(name, "refuse", fields, _refusal(file.version, newest))
     for kind in KINDS:
@@ -139,7 +139,7 @@ def differences(store: BoardStore, files: list[KeptFile], *, is_deleting: bool =
                 yield Difference(f"{kind.KIND}/{version.slug}", "delete" if is_deleting else "keep")
 
 
-def push(store: BoardStore, files: list[KeptFile], who: str, *, is_deleting: bool = False) -> list[Difference]:
+def push(store: BoardStore, files: list[KeptFile], saved_by: str, *, is_deleting: bool = False) -> list[Difference]:
     """Save what differs, and return it; each file then has the number of its new version.
 
     Raises:
@@ -153,9 +153,9 @@ def push(store: BoardStore, files: list[KeptFile], who: str, *, is_deleting: boo
         if change.does == "delete":
             kind_name, _, slug = change.name.partition("/")
             kind = next(kind for kind in KINDS if kind_name == kind.KIND)
-            store.delete(kind, slug, store.get(kind, slug).number, who)
+            store.delete(kind, slug, store.get(kind, slug).number, saved_by)
         elif file := by_name.get(change.name):
-            saved = store.save(file.slug, _with_form(store, file), file.version, who)
+            saved = store.save(file.slug, _with_form(store, file), file.version, saved_by)
             replace_bytes(file.path, yaml_of(saved).encode())
     return changes
 

@@ -148,42 +148,42 @@ class BoardStore:
             rows = database.rows(query, (limit,)) if database else []
         return [_version(kinds[name], row) for name, *row in rows if name in kinds]
 
-    def save(self, slug: str, item: K, changed: int, who: str) -> KeptVersion[K]:
+    def save(self, slug: str, item: K, changed: int, saved_by: str) -> KeptVersion[K]:
         """Write a new version and return it; one that equals the newest is not written again.
 
         Args:
             slug: The id.
             item: What to keep.
             changed: The number of the version that was changed; 0 for a new id.
-            who: Who saves it.
+            saved_by: Who saves it.
 
         Raises:
             ChangedMeanwhileError: There is a newer version than the one that was changed.
             EcomError: It cannot be shown, such as a question that cannot be asked.
         """
         item.check()
-        return self._write(type(item), slug, item.to_file(), changed, who, "changed")
+        return self._write(type(item), slug, item.to_file(), changed, saved_by, "changed")
 
-    def save_new(self, item: K, who: str) -> KeptVersion[K]:
+    def save_new(self, item: K, saved_by: str) -> KeptVersion[K]:
         """Write the first version under an id that is made from its title and is not in use, and return it."""
         item.check()
         first = slug_of(item.title)
         for number in range(1, 1_000):
             slug = first if number == 1 else f"{first[:55].rstrip('-')}-{number}"
             if not self.versions(type(item), slug):
-                return self._write(type(item), slug, item.to_file(), 0, who, "created")
+                return self._write(type(item), slug, item.to_file(), 0, saved_by, "created")
         raise UsageError(f"There are too many of the name {item.title!r}; give it another name.")
 
-    def delete(self, kind: type[K], slug: str, changed: int, who: str) -> KeptVersion[K]:
+    def delete(self, kind: type[K], slug: str, changed: int, saved_by: str) -> KeptVersion[K]:
         """Write a version that says it is deleted; it can be restored.
 
         Raises:
             ChangedMeanwhileError: There is a newer version than the one that was changed.
             NotKeptError: There is none of this id.
         """
-        return self._write(kind, slug, self.get(kind, slug).content, changed, who, "deleted")
+        return self._write(kind, slug, self.get(kind, slug).content, changed, saved_by, "deleted")
 
-    def restore(self, kind: type[K], slug: str, number: int, who: str) -> KeptVersion[K]:
+    def restore(self, kind: type[K], slug: str, number: int, saved_by: str) -> KeptVersion[K]:
         """Write an earlier version again, and return it.
 
         Raises:
@@ -193,9 +193,9 @@ class BoardStore:
         earlier = self.get(kind, slug, number)
         earlier.item.check()
         newest = self.versions(kind, slug)[0]
-        return self._write(kind, slug, earlier.content, newest.number, who, "restored")
+        return self._write(kind, slug, earlier.content, newest.number, saved_by, "restored")
 
-    def undo(self, kind: type[K], slug: str, who: str) -> KeptVersion[K]:
+    def undo(self, kind: type[K], slug: str, saved_by: str) -> KeptVersion[K]:
         """Restore the version before the newest one.
 
         Raises:
@@ -204,7 +204,7 @@ class BoardStore:
         before = self.versions(kind, slug)[1:2]
         if not before:
             raise NotKeptError(f"{kind.CALLED.capitalize()} {slug!r} has no version before the newest one.")
-        return self.restore(kind, slug, before[0].number, who)
+        return self.restore(kind, slug, before[0].number, saved_by)
 
     def rewrite(self, change: Callable[[str], str], *, is_written: bool = True) -> list[str]:
         """Replace texts in all versions, such as ids of an erased person, and return what had one: its kind and id.
@@ -238,7 +238,7 @@ class BoardStore:
         return list(dict.fromkeys(f"{kind}/{named.get(slug, slug)}" for kind, slug, _ in rewritten))
 
     def _write(  # noqa: PLR0913, PLR0917 (the columns of a version)
-        self, kind: type[K], slug: str, content: dict[str, Any], changed: int, who: str, change: Change
+        self, kind: type[K], slug: str, content: dict[str, Any], changed: int, saved_by: str, change: Change
     ) -> KeptVersion[K]:
         newest = next(iter(self.versions(kind, slug)), None)
         if newest is None or newest.is_deleted:
@@ -250,13 +250,13 @@ class BoardStore:
             return newest
         number = (newest.number if newest else 0) + 1
         at = self._now().astimezone(UTC)
-        row = (kind.KIND, slug, number, json.dumps(content, ensure_ascii=False), change, who, at.isoformat())
+        row = (kind.KIND, slug, number, json.dumps(content, ensure_ascii=False), change, saved_by, at.isoformat())
         if not is_behind:
             with self._opened(is_made=True) as database, _there(database).transaction():
                 is_behind = _there(database).count(INSERT, row) != 1
         if is_behind:
             raise self._refusal(kind, slug, content, changed)
-        return KeptVersion(kind, slug, number, content, change, who, at)
+        return KeptVersion(kind, slug, number, content, change, saved_by, at)
 
     def _refusal(self, kind: type[K], slug: str, content: dict[str, Any], changed: int) -> ChangedMeanwhileError:
         versions = self.versions(kind, slug)
@@ -265,10 +265,10 @@ class BoardStore:
         newest = versions[0]
         base = next((version.content for version in versions if version.number == changed), {})
         when = f"{newest.saved_by} {newest.change} it at {newest.saved_at:%Y-%m-%d %H:%M} UTC"
-        theirs, yours = differing(base, newest.content), differing(base, content)
+        their_fields, your_fields = differing(base, newest.content), differing(base, content)
         message = (
             f"Nothing was saved: {when}, after you opened it. "
-            f"Changed by them: {', '.join(theirs) or 'nothing'}; by you: {', '.join(yours) or 'nothing'}. "
+            f"Changed by them: {', '.join(their_fields) or 'nothing'}; by you: {', '.join(your_fields) or 'nothing'}. "
             "Open it again and repeat your change, or restore an earlier version."
         )
         return ChangedMeanwhileError(message, None if newest.is_deleted else newest)

@@ -122,7 +122,9 @@ class FileCommand:
         written = [f"Written to {out}."] if out else []
         provisional = provisional_lines(document["range"]["provisional_from"])
         print_answer(
-            document, lambda: [*_both(text.lines, document), *provisional, *written], as_json=options["as_json"]
+            document,
+            lambda: [*_compared_lines(text.lines, document), *provisional, *written],
+            as_json=options["as_json"],
         )
 
     def source(self, options: Mapping[str, Any], timezone: str | None) -> EventFileSource | OrderFileSource:
@@ -181,7 +183,7 @@ class FileCommand:
                 raise UsageError(f"{options[field.name]} {why}; give {needed}, or leave it out.")
 
 
-def _both(lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]) -> list[str]:
+def _compared_lines(lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]) -> list[str]:
     """Return the lines of an answer, and of the answers that it is compared with."""
     other, before = document["compared"], document["before"]
     if before is not None:

@@ -273,5 +273,7 @@ def _api(settings: Settings) -> str | Problem:
     if trouble := redis_trouble(settings.redis_url.get_secret_value()):
         fix = "start Redis or unset ECOM_REDIS_URL; until then each process keeps answers for itself"
         return Problem(trouble, fix)
-    who = "who holds a key or a token" if credentials.are_needed() else "everybody on this machine, as no key was made"
-    return f"answers {who}, at {settings.api_host}:{settings.api_port}"
+    callers = (
+        "who holds a key or a token" if credentials.are_needed() else "everybody on this machine, as no key was made"
+    )
+    return f"answers {callers}, at {settings.api_host}:{settings.api_port}"

@@ -97,10 +97,10 @@ def reading_lines(reading: Reading) -> list[str]:
         lines += [f"    such as {_row_text(why.example)}"] if why.example else []
     if reading.event_types:
         lines += ["", "Event types:"]
-        width = max(len(theirs) for theirs, _, _ in reading.event_types)
+        width = max(len(source_type) for source_type, _, _ in reading.event_types)
         lines += [
-            f"  {theirs:<{width}}  {count:>9,}  {ours if ours != theirs else '(as it is)'}"
-            for theirs, ours, count in reading.event_types
+            f"  {source_type:<{width}}  {count:>9,}  {event_type if event_type != source_type else '(as it is)'}"
+            for source_type, event_type, count in reading.event_types
         ]
     return [*lines, "", "First rows by time, as they are read:", *(f"  {_row_text(row)}" for row in reading.preview)]
 
@@ -110,7 +110,10 @@ def _row_text(row: dict[str, Any]) -> str:
 
 
 def _document(reading: Reading) -> dict[str, Any]:
-    types = [{"source": theirs, "event_type": ours, "count": count} for theirs, ours, count in reading.event_types]
+    types = [
+        {"source": source_type, "event_type": event_type, "count": count}
+        for source_type, event_type, count in reading.event_types
+    ]
     why = [asdict(reason) for reason in reading.not_clean]
     return {"rows": reading.rows_json, "not_clean": why, "event_types": types, "preview": reading.preview}
 

@@ -31,20 +31,26 @@ def release_command(
     as_json: Json = False,
 ) -> None:
     """Release a held day although its data failed a gate; who and when is recorded, and it holds for later runs."""
-    who, held_day = by or getpass.getuser(), day_of(day, "The day")
+    released_by, held_day = by or getpass.getuser(), day_of(day, "The day")
     assert held_day is not None  # noqa: S101 (an argument is always given)
     if source != ORDERS:
         raise UsageError(f"{source!r} holds no days; {did_you_mean(source, [ORDERS])}.")
     settings = load_settings()
     with closing(new_engine(settings).open()) as engine:
         settings = with_origin(engine, settings)
-        held = release(engine, held_day, who, now_utc_without_zone())
+        held = release(engine, held_day, released_by, now_utc_without_zone())
     outcome = _computed(settings, held_day)
-    released = {"source": source, "day": day, "released_by": who, "reason": held["reason"], "run_id": outcome.run_id}
+    released = {
+        "source": source,
+        "day": day,
+        "released_by": released_by,
+        "reason": held["reason"],
+        "run_id": outcome.run_id,
+    }
     released |= {"rows": held["held_row_count"], "success": outcome.is_well}
     came = f"; its {held['held_row_count']:,} rows are in, by Dagster run {outcome.run_id}."
     later = "; its rows come in with the next run over that day, as this one failed."
-    line = f"{day} is released for {source} by {who}{came if outcome.is_well else later}"
+    line = f"{day} is released for {source} by {released_by}{came if outcome.is_well else later}"
     typer.echo(json.dumps(released) if as_json else line)
     for sentence in outcome.complaints:
         typer.echo(f"ecom: {sentence}", err=True)

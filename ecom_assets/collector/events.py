@@ -131,8 +131,8 @@ def native_event(event: dict[str, Any], sent_at: datetime | None, sender: EventS
         raise EventRefusal("missing_identity", "One of user_id, anonymous_id and session_id is needed.")
     if sender.user_agent and "user_agent" not in line:
         line["user_agent"] = sender.user_agent
-    others = {name: value for name, value in event.items() if name not in _NOT_PROPERTIES and value is not None}
-    if properties := {**others, **_object("properties", event.get("properties")), **sender.properties}:
+    other_members = {name: value for name, value in event.items() if name not in _NOT_PROPERTIES and value is not None}
+    if properties := {**other_members, **_object("properties", event.get("properties")), **sender.properties}:
         line["properties"] = properties
     if "cart_value" in line and (currency := properties.get("currency")):
         line["currency"] = _currency(currency)

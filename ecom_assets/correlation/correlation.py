@@ -43,8 +43,8 @@ def event_type_counts(events: ir.Table, entered: ir.Table, funnel: Funnel) -> ir
     """
     steps = [step.event_type for step in funnel.steps]
     rest = events.filter(events.event_type.notin(steps)).select("visitor_id", "event_at", "event_type")
-    both = rest.join(entered, "visitor_id")
-    between = both.filter(both.event_at > both.entered_at, both.event_at < both.until_at)
+    joined = rest.join(entered, "visitor_id")
+    between = joined.filter(joined.event_at > joined.entered_at, joined.event_at < joined.until_at)
     pairs = between.select("visitor_id", "is_converted", value=between.event_type).distinct()
     return _counted(pairs)
 

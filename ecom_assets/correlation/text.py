@@ -5,9 +5,9 @@ from typing import Any
 
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return a line for each event type or value: its odds ratio with the interval, and the counts."""
-    converted, others = answer["converted_count"], answer["other_count"]
+    converted, not_converted = answer["converted_count"], answer["other_count"]
     steps = " > ".join(step["event_type"] for step in answer["definition"]["funnel"]["steps"])
-    entered = converted + others
+    entered = converted + not_converted
     share = f" ({converted / entered:.1%})" if entered else ""
     result = [f"{steps}: of {entered:,} visitors who entered, {converted:,} converted{share}"]
     rows = answer["correlations"]
@@ -18,6 +18,8 @@ def lines(answer: dict[str, Any]) -> list[str]:
     result.append(f"Odds ratio with its interval {answer['definition']['confidence']:g}; * has too few visitors")
     for name, row in zip(names, rows, strict=True):
         ratio = f"{row['odds_ratio']:>8.2f}{' ' if row['is_enough'] else '*'} {row['low']:.2f} to {row['high']:.2f}"
-        counts = f"{row['converted_count']:,} of {converted:,} converted, {row['other_count']:,} of {others:,} others"
+        counts = (
+            f"{row['converted_count']:,} of {converted:,} converted, {row['other_count']:,} of {not_converted:,} others"
+        )
         result.append(f"  {name:{width}} {ratio:26} {counts}")
     return result

@@ -31,12 +31,12 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
     columns = ("customer_id", "order_count", "revenue_amount")
     ordered = customers.filter(customers.order_count > 0).select(*columns)
     rows = segments.select(*columns).rename(of_segment="order_count", in_segment="revenue_amount")
-    both = ordered.outer_join(rows, "customer_id")
-    is_same = (both.order_count == both.of_segment) & (both.revenue_amount == both.in_segment)
+    joined = ordered.outer_join(rows, "customer_id")
+    is_same = (joined.order_count == joined.of_segment) & (joined.revenue_amount == joined.in_segment)
     # If a shop has no orders, segments come from its purchase events, and there is nothing to compare them with.
     has_orders = customers.agg(customer_count=customers.count()).filter(lambda counted: counted.customer_count > 0)
     # No ids in the examples: Dagster keeps them longer than the warehouse keeps the rows.
-    compared = both.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
+    compared = joined.select("order_count", "of_segment", "revenue_amount", "in_segment", is_same=is_same.fill_null(NO))
     compared = compared.cross_join(has_orders)
     return BrokenRows(compared.filter(~compared.is_same), compared)
 
@@ -45,12 +45,12 @@ def segmented_are_the_customers(_days: Days | None, customers: ir.Table, segment
 def valued_are_the_segmented(_days: Days | None, segments: ir.Table, values: ir.Table) -> BrokenRows:
     """Everybody who is in a segment has a value or a reason, and nobody else."""
     result = values.rename(valued_id="customer_id").drop("as_of_date")
-    both = segments.select("customer_id", "as_of_date").outer_join(result, segments.customer_id == result.valued_id)
-    is_right = both.customer_id.notnull() & both.valued_id.notnull()
+    joined = segments.select("customer_id", "as_of_date").outer_join(result, segments.customer_id == result.valued_id)
+    is_right = joined.customer_id.notnull() & joined.valued_id.notnull()
     for names, reason in ALL_OR_NONE:
         for name in names:
-            is_right &= both[name].isnull() == both[reason].notnull()
-    compared = both.select("no_model_reason", "no_order_value_reason", is_right=is_right.fill_null(NO))
+            is_right &= joined[name].isnull() == joined[reason].notnull()
+    compared = joined.select("no_model_reason", "no_order_value_reason", is_right=is_right.fill_null(NO))
     return BrokenRows(compared.filter(~compared.is_right), compared)
 
 
@@ -113,8 +113,8 @@ def profiles_add_up_to_all_customers(_days: Days | None, versions: ir.Table, pro
     expected = versions.agg(customer_count=versions.is_current.ifelse(1, 0).sum().fill_null(0))
     expected = union_all(*(expected.mutate(dimension=ibis.literal(name)) for name in PROFILE_DIMENSIONS))
     sums = profiles.group_by(counted="dimension").agg(counted_sum=profiles.customer_count.sum())
-    both = expected.left_join(sums, expected.dimension == sums.counted)
-    compared = both.select("dimension", "customer_count", counted_sum=both.counted_sum.fill_null(0))
+    joined = expected.left_join(sums, expected.dimension == sums.counted)
+    compared = joined.select("dimension", "customer_count", counted_sum=joined.counted_sum.fill_null(0))
     return BrokenRows(compared.filter(compared.customer_count != compared.counted_sum), compared)
 
 

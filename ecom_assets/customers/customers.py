@@ -306,11 +306,11 @@ def _described(fetched: ir.Table, rule: CustomerRule, days: Days) -> ir.Table:
     is_valid = fetched.email.re_search(VALID_EMAIL).fill_null(NO)
     domain = fetched.email.substr(fetched.email.find("@") + 1).lower()
     times = {name: (fetched[name] < now_at).ifelse(fetched[name], ibis.null("timestamp(6)")) for name in _TIMES}
-    both = fetched.first_name.concat(" ").concat(fetched.last_name)
+    first_and_last = fetched.first_name.concat(" ").concat(fetched.last_name)
     fetched = fetched.mutate(
         now_at=now_at,
         is_number_id=fetched.is_number_id.fill_null(ibis.literal(value=True)),  # all ids were, before this was stored
-        full_name=ibis.coalesce(both, fetched.first_name, fetched.last_name),
+        full_name=ibis.coalesce(first_and_last, fetched.first_name, fetched.last_name),
         email_domain=is_valid.ifelse(domain, UNKNOWN),
         **times,
     )

@@ -173,19 +173,19 @@ def _counted(reading: Reading) -> ir.Table:
         is_before=((day >= BEFORE_START) & (day < START)).ifelse(1, 0).max(),
         is_earlier=(day < BEFORE_START).ifelse(1, 0).max(),
     )
-    both = each.join(first_orders, "customer_id")
-    is_new = (both.first_order_date >= START).ifelse(1, 0)
-    was_new = (both.first_order_date >= BEFORE_START).ifelse(1, 0)
-    return both.agg(
-        customer_count_now=both.is_now.sum(),
-        new_customer_count_now=(both.is_now * is_new).sum(),
-        returning_customer_count_now=(both.is_now * (1 - is_new)).sum(),
-        customer_count_before=both.is_before.sum(),
-        new_customer_count_before=(both.is_before * was_new).sum(),
-        returning_customer_count_before=(both.is_before * (1 - was_new)).sum(),
-        retained_now=(both.is_now * both.is_before).sum(),
-        retained_before=(both.is_before * both.is_earlier).sum(),
-        earlier_customer_count=both.is_earlier.sum(),
+    by_customer = each.join(first_orders, "customer_id")
+    is_new = (by_customer.first_order_date >= START).ifelse(1, 0)
+    was_new = (by_customer.first_order_date >= BEFORE_START).ifelse(1, 0)
+    return by_customer.agg(
+        customer_count_now=by_customer.is_now.sum(),
+        new_customer_count_now=(by_customer.is_now * is_new).sum(),
+        returning_customer_count_now=(by_customer.is_now * (1 - is_new)).sum(),
+        customer_count_before=by_customer.is_before.sum(),
+        new_customer_count_before=(by_customer.is_before * was_new).sum(),
+        returning_customer_count_before=(by_customer.is_before * (1 - was_new)).sum(),
+        retained_now=(by_customer.is_now * by_customer.is_before).sum(),
+        retained_before=(by_customer.is_before * by_customer.is_earlier).sum(),
+        earlier_customer_count=by_customer.is_earlier.sum(),
     )
 
 

@@ -65,15 +65,15 @@ def customer_segments(purchases: Purchases, scores: str = "percent_rank") -> ir.
 
 def segment_of(code: ir.IntegerValue) -> ir.StringValue:
     """Return the segment of three scores, written as a three-digit number."""
-    *others, (last, _) = CODES.items()
-    return ibis.cases(*((code.isin(codes), name) for name, codes in others), else_=last)
+    *first_segments, (last, _) = CODES.items()
+    return ibis.cases(*((code.isin(codes), name) for name, codes in first_segments), else_=last)
 
 
 def _by_percent_rank(value: ir.Column) -> ir.IntegerValue:
     lower_count = ibis.rank().over(ibis.window(order_by=value))
-    others = value.count().over(ibis.window()) - 1
+    other_count = value.count().over(ibis.window()) - 1
     # A single customer has no others, and without `lower_count > 0` would reach every step.
-    return _steps(lambda step: (QUINTILES * lower_count >= step * others) & (lower_count > 0))
+    return _steps(lambda step: (QUINTILES * lower_count >= step * other_count) & (lower_count > 0))
 
 
 def _by_cume_dist(value: ir.Column) -> ir.IntegerValue:

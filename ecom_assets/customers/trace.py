@@ -30,7 +30,7 @@ def _later_shipped(context: TraceContext) -> ir.Table:
 
 def _after_first_day(rows: ir.Table, day: str) -> ir.Table:
     first = rows.agg(first_date=rows[day].min())
-    return rows.cross_join(first).filter(lambda both: both[day] > both.first_date).drop("first_date")
+    return rows.cross_join(first).filter(lambda joined: joined[day] > joined.first_date).drop("first_date")
 
 
 def _bought_in(context: TraceContext) -> ir.Table:

@@ -146,11 +146,11 @@ def parts_of(question: type[Question], extra: Mapping[FormGroup, tuple[FormInput
 
 
 def _part_of(group: FormGroup, title: str, fields: Sequence[QuestionField], extra: tuple[FormInput, ...]) -> FormPart:
-    mine = [declared for declared in fields if declared.input.group == group]
+    group_fields = [declared for declared in fields if declared.input.group == group]
     if group == "days":
-        mine.sort(key=lambda declared: DAYS_IN_ORDER.index(declared.address))
-    listed = next((declared.input for declared in mine if declared.rows), None)
-    inputs = [shown for declared in mine for shown in inputs_of(declared)]
+        group_fields.sort(key=lambda declared: DAYS_IN_ORDER.index(declared.address))
+    listed = next((declared.input for declared in group_fields if declared.rows), None)
+    inputs = [shown for declared in group_fields for shown in inputs_of(declared)]
     return FormPart(
         title,
         (*inputs, *extra),

@@ -426,7 +426,7 @@ def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[Vi
         if len(blocks) == 1 or (isinstance(blocks[0], Notice) and blocks[0] == blocks[1]):
             return blocks[0]
         headings = [Heading(visitors_by(answer)) for answer in answers]
-        return Several([part for both in zip(headings, blocks, strict=True) for part in both])
+        return Several([part for pair in zip(headings, blocks, strict=True) for part in pair])
 
     return section
 

@@ -52,9 +52,9 @@ def what_was_accepted_is_among_the_deliveries(days: Days | None, sent: ir.Table,
     delivered = delivered.rename(to="destination", by="account")
     is_earlier = daily.destination.endswith("_users") & (delivered.record_date < daily.reconciled_date)
     is_of_day = (delivered.record_date == daily.reconciled_date) | is_earlier
-    both = daily.left_join(delivered, [daily.destination == delivered.to, daily.account == delivered.by, is_of_day])
-    rows = both.group_by("reconciled_date", "destination", "account", "accepted_count").agg(
-        found_count=both.found_count.sum().fill_null(0)
+    joined = daily.left_join(delivered, [daily.destination == delivered.to, daily.account == delivered.by, is_of_day])
+    rows = joined.group_by("reconciled_date", "destination", "account", "accepted_count").agg(
+        found_count=joined.found_count.sum().fill_null(0)
     )
     return BrokenRows(rows.filter(rows.accepted_count > rows.found_count), daily)
 
@@ -65,10 +65,10 @@ def dead_letters_are_those_of_the_deliveries(days: Days | None, sent: ir.Table, 
     sent = of_days(sent.filter(sent.outcome.isin(DEAD)), "record_date", days)
     dead = of_days(dead, "record_date", days)
     names = [*KEY, "record_id"]
-    both = union_all(
+    signed_records = union_all(
         sent.select(*names, sign=ibis.literal(1, "int64")), dead.select(*names, sign=ibis.literal(-1, "int64"))
     )
-    sums = both.group_by(*names).agg(residue=both.sign.sum())
+    sums = signed_records.group_by(*names).agg(residue=signed_records.sign.sum())
     return BrokenRows(sums.filter((sums.residue != 0).fill_null(NO)), sums)
 
 
@@ -103,9 +103,9 @@ def _sent_links_still_hold(  # noqa: PLR0913, PLR0917 (two definitions, the days
     aliases: ir.Table,
     shared: ir.Table,
 ) -> CheckResult:
-    mine = of_days(sent, "record_date", days)
+    sent_of_days = of_days(sent, "record_date", days)
     near = of_days(events, "event_date", days.widened(before=1, after=1) if days else None)
-    kinds = [("events that are gone since", sent_events_that_are_gone(near, mine))]
+    kinds = [("events that are gone since", sent_events_that_are_gone(near, sent_of_days))]
     if rows_of(shared.limit(1)):
         pairs = pairs_of_shared_ids(shared, links)
         kinds.append(("ids that too many share since", sent_shared_ids(pairs, events, sent, rule, joining)))
@@ -117,7 +117,7 @@ def _sent_links_still_hold(  # noqa: PLR0913, PLR0917 (two definitions, the days
         metadata["sentence"] = (
             f"Tools cannot take back what they were sent, {'; '.join(listed)}; see docs/destinations.md."
         )
-    ((looked_at,),) = (row.values() for row in rows_of(mine.agg(n=mine.count())))
+    ((looked_at,),) = (row.values() for row in rows_of(sent_of_days.agg(n=sent_of_days.count())))
     return CheckResult(sum(row["count"] for row in broken), int(looked_at), broken[:EXAMPLES], metadata=metadata)
 
 

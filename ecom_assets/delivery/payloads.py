@@ -320,7 +320,7 @@ TITLED = {
 
 def names_as(names: Mapping[str, str]) -> str:
     """Return the SQL of an event's name in a tool; custom event types keep their name."""
-    each = " ".join(f"WHEN {text(ours)} THEN {text(theirs)}" for ours, theirs in names.items())
+    each = " ".join(f"WHEN {text(event_type)} THEN {text(tool_name)}" for event_type, tool_name in names.items())
     return f"CASE event_type {each} ELSE event_type END"
 
 

@@ -89,9 +89,9 @@ class DeliveryStats:
 
     def after(self, first: "DeliveryStats") -> "DeliveryStats":
         """Return the counts of a day that was delivered twice: the last outcomes, and the work of both deliveries."""
-        both = replace(self, outcomes=Counter(self.outcomes), changed=max(self.changed, first.changed))
-        both._add_work(first)  # noqa: SLF001 (of the same class)
-        return both
+        combined = replace(self, outcomes=Counter(self.outcomes), changed=max(self.changed, first.changed))
+        combined._add_work(first)  # noqa: SLF001 (of the same class)
+        return combined
 
     def _add_work(self, other: "DeliveryStats") -> None:
         for name in ("sent", "delivered", "rejected", "retried", "batches", "byte_count", "seconds"):

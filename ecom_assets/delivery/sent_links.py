@@ -69,12 +69,12 @@ def sent_shared_ids(
     delivered = _delivered(sent)
 
     def joined(destination: str, start: str) -> ir.Table:
-        mine = delivered.filter(delivered.destination == destination)
+        destination_records = delivered.filter(delivered.destination == destination)
         is_sent_before = [
-            mine.record_id == ibis.literal(start).concat(pairs.of_event),
-            mine.intended_at < pairs.reached_at,
+            destination_records.record_id == ibis.literal(start).concat(pairs.of_event),
+            destination_records.intended_at < pairs.reached_at,
         ]
-        return mine.join(pairs, is_sent_before).select("destination", "id_value")
+        return destination_records.join(pairs, is_sent_before).select("destination", "id_value")
 
     return union_all(*(joined(destination, start) for destination, start in joining.items())).distinct()
 

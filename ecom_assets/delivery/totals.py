@@ -52,18 +52,18 @@ def visitor_segment_names(stays: ir.Table, sessions: ir.Table) -> ir.Table:
     names = now.group_by(customer_id=now.visitor_id).agg(
         visitor_segments=now.segment.group_concat("\n", order_by=now.segment)
     )
-    both = users.left_join(names, "customer_id").drop("customer_id_right")
-    return both.mutate(visitor_segments=both.visitor_segments.fill_null(""))
+    users_with_segments = users.left_join(names, "customer_id").drop("customer_id_right")
+    return users_with_segments.mutate(visitor_segments=users_with_segments.visitor_segments.fill_null(""))
 
 
 def _with_visitor_segments(customers: ir.Table, visitors: ir.Table) -> ir.Table:
     """Return customers and known visitors, all as of the newest day of any."""
-    both = customers.outer_join(visitors, "customer_id", rname="{name}_seen")
-    users = both.select(
+    joined = customers.outer_join(visitors, "customer_id", rname="{name}_seen")
+    users = joined.select(
         "segment",
-        customer_id=ibis.coalesce(both.customer_id, both.customer_id_seen),
-        as_of_date=ibis.coalesce(both.as_of_date, both.as_of_date_seen),
-        visitor_segments=both.visitor_segments.fill_null(""),
+        customer_id=ibis.coalesce(joined.customer_id, joined.customer_id_seen),
+        as_of_date=ibis.coalesce(joined.as_of_date, joined.as_of_date_seen),
+        visitor_segments=joined.visitor_segments.fill_null(""),
     )
     return users.mutate(as_of_date=users.as_of_date.max().over(ibis.window()))
 
@@ -76,10 +76,13 @@ def purchases_by_outcome(events: ir.Table, deliveries: ir.Table, days: Days) -> 
         record_date="event_date", record_id=due.event_id.concat("@").concat(due.event_at.date().cast("string"))
     )
     sent = deliveries.filter(days.contain(deliveries.record_date)).drop("record_date")
-    both = due.inner_join(sent, "record_id")
-    return both.group_by(
-        reconciled_date=both.record_date, destination=both.destination, account=both.account, outcome=both.outcome
-    ).agg(purchase_count=both.count())
+    sent_purchases = due.inner_join(sent, "record_id")
+    return sent_purchases.group_by(
+        reconciled_date=sent_purchases.record_date,
+        destination=sent_purchases.destination,
+        account=sent_purchases.account,
+        outcome=sent_purchases.outcome,
+    ).agg(purchase_count=sent_purchases.count())
 
 
 def reconciliation_daily(noted: ir.Table, purchases: ir.Table, orders: ir.Table) -> ir.Table:

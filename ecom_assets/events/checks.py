@@ -41,8 +41,8 @@ def _evaluate(late_days: int, days: Days | None, *tables: ir.Table) -> BrokenRow
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def no_event_type_is_new(days: Days | None, clean: ir.Table) -> BrokenRows:
     """No type beyond the platform's own appears for the first time in the run's days, where there are earlier days."""
-    mine = of_days(clean, "event_date", days)
-    types = mine.group_by("event_type").agg(event_count=mine.count())
+    events = of_days(clean, "event_date", days)
+    types = events.group_by("event_type").agg(event_count=events.count())
     if days is None:
         return BrokenRows(types.filter(NO), types)
     earlier = clean.filter(clean.event_date < min(days.dates))

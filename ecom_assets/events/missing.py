@@ -85,18 +85,18 @@ def missing_property_warnings(
 
 def one_with_properties(events: ir.Table) -> ir.Table:
     """Return one event that has properties."""
-    return _one(events.filter(events.properties.notnull()))
+    return _one_event(events.filter(events.properties.notnull()))
 
 
 def one_with_text(events: ir.Table, column: str) -> ir.Table:
     """Return one event that has a value of a key."""
-    return _one(events.filter(text_of(events, column).notnull()))
+    return _one_event(events.filter(text_of(events, column).notnull()))
 
 
 def one_with_number(events: ir.Table, column: str) -> ir.Table:
     """Return one event that has a number of a key."""
-    return _one(events.filter(number_of(events, column).notnull()))
+    return _one_event(events.filter(number_of(events, column).notnull()))
 
 
-def _one(events: ir.Table) -> ir.Table:
+def _one_event(events: ir.Table) -> ir.Table:
     return events.select("event_id").limit(1)

@@ -127,12 +127,12 @@ class Posterior:
 
     Attributes:
         density: Returns the probability density at some values.
-        below: Returns the probability of values smaller than these.
+        cdf: Returns the probability of values smaller than these.
         quantiles: Returns the values below which these shares of probability lie.
     """
 
     density: Callable[[Floats], Floats]
-    below: Callable[[Floats], Floats]
+    cdf: Callable[[Floats], Floats]
     quantiles: Callable[[Floats], Floats]
 
 
@@ -167,7 +167,7 @@ def posterior_of_mean(sample: Sample) -> Posterior | None:
 def probability_best(posteriors: Sequence[Posterior]) -> list[float]:
     """Return for each posterior the probability that it is the greatest of all."""
     at, weight = _grid([_edges(posterior) for posterior in posteriors])
-    cdfs = [posterior.below(at) for posterior in posteriors]
+    cdfs = [posterior.cdf(at) for posterior in posteriors]
     return [
         float(np.sum(weight * posterior.density(at) * np.prod([*cdfs[:position], *cdfs[position + 1 :]], axis=0)))
         for position, posterior in enumerate(posteriors)
@@ -196,7 +196,7 @@ def credible_difference(control: Posterior, other: Posterior, confidence: float)
 
 def _difference_below(control: Posterior, other: Posterior, difference: float) -> float:
     at, weight = _grid([_edges(control), _edges(other) - difference])
-    return float(np.sum(weight * control.density(at) * other.below(at + difference)))
+    return float(np.sum(weight * control.density(at) * other.cdf(at + difference)))
 
 
 def _edges(posterior: Posterior) -> Floats:

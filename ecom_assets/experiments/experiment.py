@@ -71,8 +71,8 @@ def _square_sums(amount: ir.DecimalValue) -> dict[str, ir.DecimalScalar]:
 def square_sum(counts: Mapping[str, Any]) -> Fraction:
     """Return the exact sum of the squares of amounts, whatever their size, from a row of `variant_counts`."""
     names = ("billions_square_sum", "billions_rest_sum", "rest_square_sum")
-    billions, both, rest = (Fraction(Decimal(counts[name])) for name in names)
-    return billions * BILLION**2 + 2 * both * BILLION + rest
+    billions, cross_terms, rest = (Fraction(Decimal(counts[name])) for name in names)
+    return billions * BILLION**2 + 2 * cross_terms * BILLION + rest
 
 
 def _outcomes(events: ir.Table, experiment: ExperimentQuestion, first: date, last: date) -> ir.Table:

@@ -36,7 +36,7 @@ class Level:
         of: The part of the number that they are behind.
         whole: Returns some of the rows with all columns; None if `rows` has all columns.
         paged: Rows with the columns by which pages are cut, if `rows` lacks them.
-        known: `row_count` and `gives` of the rows, where they were counted already.
+        known_totals: `row_count` and `gives` of the rows, where they were counted already.
     """
 
     contract: type[Table]
@@ -44,7 +44,7 @@ class Level:
     of: Count | Sum
     whole: Callable[[ir.Table], ir.Table] | None = None
     paged: ir.Table | None = None
-    known: Mapping[str, Any] | None = None
+    known_totals: Mapping[str, Any] | None = None
 
     @property
     def is_received(self) -> bool:
@@ -53,8 +53,8 @@ class Level:
 
     def totals(self, ask: Query) -> Mapping[str, Any]:
         """Return `row_count`, how many rows there are, and `gives`, the number that they give, null if they cannot."""
-        if self.known is not None:
-            return self.known
+        if self.known_totals is not None:
+            return self.known_totals
         (result,) = ask(self.rows.agg(row_count=self.rows.count(), gives=self._gives()))
         return result
 
@@ -88,7 +88,7 @@ def walk(of: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
     `of` is how the number goes down, or one of its parts; `context` has an item for each row whose numbers are
     added up.
     """
-    level = Level(of.to, _behind(of, context), of)
+    level = Level(of.to, _first_rows(of, context), of)
     while not level.is_received:
         upstream = UPSTREAM[level.contract]
         if isinstance(of, Count) and upstream.candidates and dialect_of(level.rows.get_backend()).has_text_hash:
@@ -97,8 +97,8 @@ def walk(of: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
         summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
         kept = context[0].keep(level.rows.select(*upstream.reads, *summed, *carried(level.rows)))
         counts, codes = coded(kept, context[0]) if isinstance(of, Count) else (None, kept)
-        yield Level(level.contract, kept, of, known=counts)
-        level = _below(upstream, codes, context[0], of)
+        yield Level(level.contract, kept, of, known_totals=counts)
+        level = _next_level(upstream, codes, context[0], of)
     yield level
 
 
@@ -108,7 +108,7 @@ def _matched(upstream: UpstreamRows, level: Level, context: TraceContext) -> Ite
     rows = context.keep(thin(level.rows, upstream))
     above = Level(level.contract, rows, level.of)
     counts = above.totals(context.ask)
-    yield replace(above, known=counts)
+    yield replace(above, known_totals=counts)
     named = [*upstream.reads, *carried(rows)]
     at = [name for name in HAPPENED if name in level.rows.columns]
 
@@ -133,7 +133,7 @@ def _rows_of(upstream: UpstreamRows, context: TraceContext, few: ir.Table, names
     return upstream.rows(few, replace(context, table=near))
 
 
-def _below(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, of: Count | Sum) -> Level:
+def _next_level(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, of: Count | Sum) -> Level:
     """Return the next level. Received rows are kept with few columns, as a number can have millions of them."""
     rows = upstream.rows(kept, context)
     if upstream.to.layer != "raw":
@@ -149,7 +149,7 @@ def _below(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, of: Co
     return Level(upstream.to, thin, of, whole)
 
 
-def _behind(of: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
+def _first_rows(of: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
     """Return the rows right behind rows of the table; those of each are kept, or one statement grows with them."""
     parts = _read_at_once(of, context)
     if len(parts) == 1:
@@ -247,12 +247,15 @@ def have_the_same_ids(rows: ir.Table, upstream: UpstreamRows, context: TraceCont
     assert upstream.copies is not None  # noqa: S101 (declared with `candidates`)
     copies, surplus = upstream.copies(rows, context)
     names = _days(upstream)
-    theirs = _fingerprints(_hashed(copies, upstream), names)
-    ours = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, upstream), names))
-    sums = {name: ours[name].sum() for name in ("row_count", "summed")}
-    ours = ours.group_by(names).agg(**sums, mixed=ours.mixed.bit_xor()).select(theirs.columns).cast(theirs.schema())
-    both = union_all(ours, theirs)
-    days = both.group_by(both.columns).agg(sides=both.count())  # a day that both sides have alike is there twice
+    expected = _fingerprints(_hashed(copies, upstream), names)
+    found = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, upstream), names))
+    sums = {name: found[name].sum() for name in ("row_count", "summed")}
+    found = (
+        found.group_by(names).agg(**sums, mixed=found.mixed.bit_xor()).select(expected.columns).cast(expected.schema())
+    )
+    compared = union_all(found, expected)
+    # A day that both sides have alike is there twice.
+    days = compared.group_by(compared.columns).agg(sides=compared.count())
     return not context.ask(days.filter(days.sides == 1).limit(1))
 
 

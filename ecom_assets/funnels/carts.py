@@ -106,13 +106,15 @@ def _worth(terms: ir.Table, where: ir.BooleanValue) -> ir.DecimalValue:
 
 
 def _of_sessions(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRule) -> ir.Table:
-    mine = sessions.filter(
+    cart_sessions = sessions.filter(
         days.contain(sessions.started_date), (sessions.add_to_cart_count > 0) | (sessions.checkout_start_count > 0)
     )
     cart_events = events.filter(events.event_type.isin(VALUED), events.cart_amount.notnull())
-    cart_events = cart_events.join(mine, is_inside(cart_events, mine)).select(cart_events, mine.session_id)
+    cart_events = cart_events.join(cart_sessions, is_inside(cart_events, cart_sessions)).select(
+        cart_events, cart_sessions.session_id
+    )
     worths = _worths(cart_events, ["session_id"], rule)
-    rows = mine.left_join(worths, "session_id").select(mine, worths.worth)
+    rows = cart_sessions.left_join(worths, "session_id").select(cart_sessions, worths.worth)
     has_cart = rows.add_to_cart_count > 0
     return rows.select(
         cart_date="started_date",
@@ -137,7 +139,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     carts = _with_purchase(events, purchases, CART, days, rule)
     carts = carts.left_join(_worths(cart_events, unit, rule), unit).select(carts, "worth")
     checkouts = _with_purchase(events, purchases, CHECKOUT, days, rule)
-    both = union_all(
+    carts_and_checkouts = union_all(
         carts.mutate(is_cart=ibis.literal(1), is_checkout=ibis.literal(0)),
         checkouts.mutate(worth=ibis.null(MONEY), is_cart=ibis.literal(0), is_checkout=ibis.literal(1)).select(
             *carts.columns, "is_cart", "is_checkout"
@@ -146,7 +148,7 @@ def _of_visitors(events: ir.Table, sessions: ir.Table, days: Days, rule: CartRul
     # Without explicit types, engines give small literals small integer types, which overflow when multiplied.
     horizons = (ibis.literal(horizon_s, "int64").name("horizon_s").as_table() for horizon_s in rule.horizons_s)
     micros = (ibis.literal(horizon_s * 1_000_000, "int64") for horizon_s in rule.horizons_s)
-    rows = both.cross_join(
+    rows = carts_and_checkouts.cross_join(
         union_all(*(horizon.mutate(horizon_us=us) for horizon, us in zip(horizons, micros, strict=True)))
     )
     in_time = (rows.wait_us <= rows.horizon_us).fill_null(NO)
@@ -203,15 +205,15 @@ def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days,
 def _of_same_day(starts: ir.Table, purchases: ir.Table, days: Days) -> ir.Table:
     """Return each purchase with the last start at or before it on the same day."""
     columns = ("visitor_id", "event_date", "event_at", "event_id")
-    both = union_all(
+    timeline = union_all(
         starts.select(*columns, start_at="event_at", order=ibis.literal(0)),
         purchases.filter(days.contain(purchases.event_date)).select(
             *columns, start_at=ibis.null("timestamp(6)"), order=ibis.literal(1)
         ),
     )
     until = ibis.cumulative_window(group_by=["visitor_id", "event_date"], order_by=["event_at", "order", "event_id"])
-    both = both.mutate(start_at=both.start_at.max().over(until))
-    return both.filter(both.order == 1, both.start_at.notnull()).select(
+    timeline = timeline.mutate(start_at=timeline.start_at.max().over(until))
+    return timeline.filter(timeline.order == 1, timeline.start_at.notnull()).select(
         "visitor_id", "event_date", "event_at", "start_at"
     )
 

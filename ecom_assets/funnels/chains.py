@@ -77,16 +77,16 @@ def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, 
     kept = sorted(set(current.columns) - {*units, "event_at"})
     none = {name: ibis.null(current[name].type().copy(nullable=True)) for name in kept}
     clock = current.event_at.type()
-    both = ibis.union(
+    timeline = ibis.union(
         current.select(*units, "event_at", *kept, candidate_at=ibis.null(clock), is_candidate=ibis.literal(0, "int8")),
         candidates.select(
             *units, "event_at", **none, candidate_at=candidates.event_at, is_candidate=ibis.literal(1, "int8")
         ),
     )
     # The window goes backwards in time. Of simultaneous rows, candidates come first, or last if only later ones count.
-    first = both.is_candidate if strictly else both.is_candidate.desc()
-    so_far = ibis.window(group_by=list(units), order_by=[both.event_at.desc(), first], rows=(None, 0))
-    rows = both.mutate(next_at=both.candidate_at.min().over(so_far))
+    first = timeline.is_candidate if strictly else timeline.is_candidate.desc()
+    so_far = ibis.window(group_by=list(units), order_by=[timeline.event_at.desc(), first], rows=(None, 0))
+    rows = timeline.mutate(next_at=timeline.candidate_at.min().over(so_far))
     return rows.filter(rows.is_candidate == 0).select(*units, "event_at", *kept, "next_at")
 
 
@@ -220,8 +220,8 @@ def _with_value(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Ta
 
 def value_of(events: ir.Table, columns: Sequence[str]) -> ir.StringValue:
     """Return the value of a breakdown as text, those of several columns with a separator; null if all are missing."""
-    first, *others = texts = [text_by(events, column) for column in columns]
-    if not others:
+    first, *more_texts = texts = [text_by(events, column) for column in columns]
+    if not more_texts:
         return first
     joined: ir.StringValue = ibis.literal(SEPARATOR).join([text.fill_null(NO_VALUE) for text in texts])
     return ibis.coalesce(*texts).isnull().ifelse(ibis.null("string"), joined)
@@ -425,8 +425,8 @@ def _taken(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Sequence[s
     if funnel.order == "strict_increase":
         begins, ends = rows.event_at > rows.from_at, rows.event_at < rows.next_at
     rows = rows.filter(begins, ends | rows.next_at.isnull(), rows.event_at <= rows.ends_at)
-    others = [name for name in candidates.columns if name not in {*keys, "event_at", "event_id"}]
-    return first_of_each(rows, keys, ["event_at", "event_id", *others]).mutate(step=ibis.literal(step, "int64"))
+    other_columns = [name for name in candidates.columns if name not in {*keys, "event_at", "event_id"}]
+    return first_of_each(rows, keys, ["event_at", "event_id", *other_columns]).mutate(step=ibis.literal(step, "int64"))
 
 
 def _gaps(chains: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:

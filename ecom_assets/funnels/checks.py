@@ -10,7 +10,7 @@ from ecom_assets.tables.check import BrokenRows, check, of_days
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
-PLACE = ("funnel_name", "cohort_date", "step")
+STEP_KEY = ("funnel_name", "cohort_date", "step")
 
 
 @check(ConversionByDimension, reads=(ConversionByDimension, ConversionFunnel, CartAbandonment))
@@ -19,18 +19,18 @@ def dimensions_add_up_to_the_totals(
 ) -> BrokenRows:
     """Per day, funnel and step, the values of each dimension add up to the funnel, or to the carts, of all sessions."""
     parts = of_days(parts, "cohort_date", days)
-    summed = parts.group_by(*PLACE, "dimension").agg(summed_count=parts.unit_count.sum().cast("int64"))
+    summed = parts.group_by(*STEP_KEY, "dimension").agg(summed_count=parts.unit_count.sum().cast("int64"))
     totals = of_days(_totals(funnels, carts), "cohort_date", days)
-    both = summed.join(totals, [summed[name] == totals[name] for name in PLACE], how="left", rname="total_{name}")
-    wrong = both.filter((both.summed_count != both.total_count).fill_null(ibis.literal(value=True)))
-    missing = totals.filter(totals.total_count > 0).anti_join(summed, PLACE)
-    return BrokenRows(union_all(wrong.select(*PLACE), missing.select(*PLACE)), summed)
+    joined = summed.join(totals, [summed[name] == totals[name] for name in STEP_KEY], how="left", rname="total_{name}")
+    wrong = joined.filter((joined.summed_count != joined.total_count).fill_null(ibis.literal(value=True)))
+    missing = totals.filter(totals.total_count > 0).anti_join(summed, STEP_KEY)
+    return BrokenRows(union_all(wrong.select(*STEP_KEY), missing.select(*STEP_KEY)), summed)
 
 
 def _totals(funnels: ir.Table, carts: ir.Table) -> ir.Table:
     """Return the sessions at each step, from the tables without dimensions."""
     steps = funnels.filter(funnels.unit == "session", funnels.product_category == ALL_CATEGORIES)
-    of_funnels = steps.select(*PLACE, total_count="unit_count")
+    of_funnels = steps.select(*STEP_KEY, total_count="unit_count")
     carts = carts.filter(carts.unit == "session")
     of_carts = [
         carts.select(
@@ -77,8 +77,8 @@ def carts_agree(days: Days | None, sessions: ir.Table, carts: ir.Table) -> Broke
     filled = sessions.filter(sessions.add_to_cart_count > 0)
     expected = filled.group_by(cart_date="started_date").agg(expected_count=filled.count())
     stored = carts.filter(carts.unit == "session").select("cart_date", "unit", "horizon_s", found_count="cart_count")
-    both = expected.outer_join(stored, "cart_date")
-    differs = both.filter(both.expected_count.fill_null(0) != both.found_count.fill_null(0))
+    joined = expected.outer_join(stored, "cart_date")
+    differs = joined.filter(joined.expected_count.fill_null(0) != joined.found_count.fill_null(0))
     lost = differs.select(
         cart_date=ibis.coalesce(differs.cart_date, differs.cart_date_right),
         unit=ibis.literal("session"),

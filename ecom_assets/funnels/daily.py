@@ -141,12 +141,12 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 ) -> ir.Table:
     """Return one row per session of `days` that took step 1: its `session_id`, day, first category and `level`."""
     levels = funnel_levels(events_of_sessions(events, fragments, days, rule), funnel, SESSION)
-    mine = sessions.filter(days.contain(sessions.started_date))
-    joined = levels.join(mine, is_session(mine, levels))
+    sessions_of_days = sessions.filter(days.contain(sessions.started_date))
+    joined = levels.join(sessions_of_days, is_session(sessions_of_days, levels))
     return joined.select(
-        session_id=mine.session_id,
-        cohort_date=mine.started_date,
-        product_category=category_of(mine.first_product_category),
+        session_id=sessions_of_days.session_id,
+        cohort_date=sessions_of_days.started_date,
+        product_category=category_of(sessions_of_days.first_product_category),
         level=levels.level,
     )
 
@@ -154,7 +154,7 @@ def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
 def visitor_levels(events: ir.Table, fragments: ir.Table, days: Days, daily: DailyFunnel) -> ir.Table:
     """Return one row per visitor and day of `days` with step 1: `visitor_id`, day, first category and `level`."""
     funnel, span = daily.funnel, daily.window_days
-    first, *others = funnel.steps
+    first, *later_steps = funnel.steps
     first_type = first.event_type
     starts = events.filter(matches(events, first), days.contain(events.event_date))
     attempts = starts.group_by("visitor_id", cohort_date="event_date").agg(last_start_at=starts.event_at.max())
@@ -163,9 +163,9 @@ def visitor_levels(events: ir.Table, fragments: ir.Table, days: Days, daily: Dai
     in_attempt = (later.event_date >= attempts.cohort_date) & (later.event_at <= attempts.closes_at)
     inside = later.join(attempts, [later.visitor_id == attempts.visitor_id, in_attempt])
     inside = inside.select(*later.columns, "cohort_date", on_first_day=inside.event_date == inside.cohort_date)
-    if first_type == ANY or {first_type, ANY} & {event.event_type for event in (*others, *funnel.exclude)}:
+    if first_type == ANY or {first_type, ANY} & {event.event_type for event in (*later_steps, *funnel.exclude)}:
         on_first_day = first.changed(where=equal_to({**first.equal, "on_first_day": True}, first.others))
-        funnel = funnel.changed(steps=(on_first_day, *others))
+        funnel = funnel.changed(steps=(on_first_day, *later_steps))
     else:
         inside = inside.filter((inside.event_type != first_type) | inside.on_first_day)
     levels = funnel_levels(inside, funnel, ["visitor_id", "cohort_date"])
@@ -290,27 +290,30 @@ def described_sessions(clean: ir.Table, sessions: ir.Table, touches: ir.Table, d
 
     The tables are all rows of `CleanEvents`, `Sessions` and `Touches`.
     """
-    mine = sessions.filter(days.contain(sessions.started_date))
+    sessions_of_days = sessions.filter(days.contain(sessions.started_date))
     events = clean.filter(days.contain(clean.event_date))
-    is_first = [*(mine[name] == events[name] for name in UNIT), mine.started_at == events.event_at]
-    first_event = mine.join(events, is_first).select(
-        mine.session_id, events.event_id, device=device(events.user_agent, mine.is_bot)
+    is_first = [
+        *(sessions_of_days[name] == events[name] for name in UNIT),
+        sessions_of_days.started_at == events.event_at,
+    ]
+    first_event = sessions_of_days.join(events, is_first).select(
+        sessions_of_days.session_id, events.event_id, device=device(events.user_agent, sessions_of_days.is_bot)
     )
     first_event = first_event.group_by("session_id").agg(device=first_event.device.argmin(first_event.event_id))
     channels = touches.filter(days.contain(touches.started_date)).select("session_id", "channel")
     return (
-        mine.left_join(first_event, "session_id")
-        .select(mine, first_event.device)
+        sessions_of_days.left_join(first_event, "session_id")
+        .select(sessions_of_days, first_event.device)
         .left_join(channels, "session_id")
         .select(
-            session_id=mine.session_id,
-            cohort_date=mine.started_date,
-            category=category_of(mine.first_product_category),
+            session_id=sessions_of_days.session_id,
+            cohort_date=sessions_of_days.started_date,
+            category=category_of(sessions_of_days.first_product_category),
             channel=channels.channel.fill_null(NO_CHANNEL),
             device=first_event.device.fill_null("other"),
-            add_to_cart_count=mine.add_to_cart_count,
-            checkout_start_count=mine.checkout_start_count,
-            purchase_count=mine.purchase_count,
+            add_to_cart_count=sessions_of_days.add_to_cart_count,
+            checkout_start_count=sessions_of_days.checkout_start_count,
+            purchase_count=sessions_of_days.purchase_count,
         )
     )
 

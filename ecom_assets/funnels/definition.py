@@ -217,8 +217,8 @@ class Funnel(Definition):
 
     @field_validator("exclude")
     @classmethod
-    def _between_steps(cls, exclude: tuple[Exclusion, ...], others: ValidationInfo) -> tuple[Exclusion, ...]:
-        steps = others.data.get("steps")
+    def _between_steps(cls, exclude: tuple[Exclusion, ...], info: ValidationInfo) -> tuple[Exclusion, ...]:
+        steps = info.data.get("steps")
         return tuple(exclusion.within(len(steps)) for exclusion in exclude) if steps else exclude
 
     @model_validator(mode="after")
@@ -257,9 +257,9 @@ class Funnel(Definition):
     def _check_order(self) -> None:
         orders = ", ".join(EARLIEST)
         if self.exclude and self.order in INTERRUPTED:
-            others = ", ".join((*CONSECUTIVE, "any"))
+            other_orders = ", ".join((*CONSECUTIVE, "any"))
             raise DefinitionError(
-                f"The order {self.order!r} takes no exclusions; use one of {orders}, {others}, or leave them out."
+                f"The order {self.order!r} takes no exclusions; use one of {orders}, {other_orders}, or leave them out."
             )
         if self.order == "any" and any(
             (exclusion.after, exclusion.before) != (1, len(self.steps)) for exclusion in self.exclude

@@ -50,14 +50,14 @@ class Entries:
     Attributes:
         first: The first day.
         last: The last day.
-        known: The first and the last day of the data.
+        known_days: The first and the last day of the data.
         newest_at: The time of the newest event, in UTC.
         timezone: The time zone of the days.
     """
 
     first: date
     last: date
-    known: tuple[date, date]
+    known_days: tuple[date, date]
     newest_at: datetime
     timezone: str = "UTC"
 
@@ -71,11 +71,10 @@ class Entries:
 
     def warnings(self) -> list[str]:
         """Return a sentence if there are no data of any of the days."""
-        if self.first <= self.known[1] and self.last >= self.known[0]:
+        first, last = self.known_days
+        if self.first <= last and self.last >= first:
             return []
-        return [
-            f"The data are of {self.known[0]} to {self.known[1]}, so nobody entered from {self.first} to {self.last}."
-        ]
+        return [f"The data are of {first} to {last}, so nobody entered from {self.first} to {self.last}."]
 
     def are_complete(self, funnel: Funnel, end: datetime | None = None) -> bool:
         """Return whether the window of every entry before `end`, by default of all, is over in the data."""

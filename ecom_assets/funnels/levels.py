@@ -74,13 +74,13 @@ def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, 
 def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
     """Return levels from one pass per step, over the chains so far and the events of the step in order of time."""
     hits = [events.filter(matches(events, condition)).select(*units, "event_at") for condition in matching.conditions]
-    first, *others = (hits[number] for number in matching.condition_of)
+    first, *later_hits = (hits[number] for number in matching.condition_of)
     chains = first.select(*units, "event_at", start_at=first.event_at)
     levels = [chains.select(*units, level=ibis.literal(1, "int64"))]
-    for level, candidates in enumerate(others, start=2):
+    for level, candidates in enumerate(later_hits, start=2):
         # Most units begin, but few get far: of later steps, only the events of these are sorted.
-        mine = candidates.semi_join(chains, units) if len(levels) > 1 else candidates
-        chains = _extended(chains, mine, funnel, units)
+        unit_candidates = candidates.semi_join(chains, units) if len(levels) > 1 else candidates
+        chains = _extended(chains, unit_candidates, funnel, units)
         levels.append(chains.select(*units, level=ibis.literal(level, "int64")))
     every = ibis.union(*levels)
     return every.group_by(units).agg(level=every.level.max())
@@ -89,15 +89,17 @@ def _levels_by_event(events: ir.Table, funnel: Funnel, matching: Matching, units
 def _extended(chains: ir.Table, candidates: ir.Table, funnel: Funnel, units: list[str]) -> ir.Table:
     """Return the chains that candidates extend, each with the latest start of a chain up to its time."""
     unknown = ibis.null(chains.start_at.type().copy(nullable=True))
-    both = ibis.union(
+    timeline = ibis.union(
         chains.select(*units, "event_at", "start_at", is_candidate=ibis.literal(0, "int8")),
         candidates.select(*units, "event_at", start_at=unknown, is_candidate=ibis.literal(1, "int8")),
     )
     # Of simultaneous rows, chains come before candidates, or after them if time must increase.
-    first = both.is_candidate if funnel.order != "strict_increase" else both.is_candidate.desc()
-    so_far = ibis.window(group_by=units, order_by=[both.event_at, first], rows=(None, 0))
-    both = both.mutate(latest_at=both.start_at.max().over(so_far))
-    kept = both.filter(both.is_candidate == 1, both.latest_at >= both.event_at - ibis.interval(seconds=funnel.within))
+    first = timeline.is_candidate if funnel.order != "strict_increase" else timeline.is_candidate.desc()
+    so_far = ibis.window(group_by=units, order_by=[timeline.event_at, first], rows=(None, 0))
+    timeline = timeline.mutate(latest_at=timeline.start_at.max().over(so_far))
+    kept = timeline.filter(
+        timeline.is_candidate == 1, timeline.latest_at >= timeline.event_at - ibis.interval(seconds=funnel.within)
+    )
     return kept.select(*units, "event_at", start_at=kept.latest_at)
 
 

@@ -109,8 +109,8 @@ def may_overlap(step: FunnelStep, other: FunnelStep) -> bool:
 
     Conditions other than equalities are not compared: with them, steps of one type may overlap.
     """
-    types, others = _types(step), _types(other)
-    if types and others and not types & others:
+    types, other_types = _types(step), _types(other)
+    if types and other_types and not types & other_types:
         return False
     shared = step.equal.keys() & other.equal.keys()
     return not any(
@@ -185,10 +185,10 @@ def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
 
 def _with_equalities(events: ir.Table, funnel: Funnel, equal: Sequence[Mapping[str, Scalar]]) -> Funnel:
     """Return the funnel with these equalities of each step as its only conditions, and that of entries."""
-    first, *others = equal
+    first, *later_values = equal
     if ENTRY in events.columns:
         first = {**first, ENTRY: True}
-    steps = zip(funnel.steps, (first, *others), strict=True)
+    steps = zip(funnel.steps, (first, *later_values), strict=True)
     return funnel.changed(steps=tuple(step.changed(where=equal_to(values)) for step, values in steps), where=EVERYTHING)
 
 

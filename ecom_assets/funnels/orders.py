@@ -182,20 +182,20 @@ def _in_stretches(rows: ir.Table, excluded: ir.Table, units: Sequence[str]) -> i
     kept = [name for name in rows.columns if name not in {*units, "event_at"}]
     none = {name: ibis.null(rows[name].type().copy(nullable=True)) for name in kept}
     clock = rows.event_at.type().copy(nullable=True)
-    both = union_all(
+    timeline = union_all(
         rows.select(*units, "event_at", *kept, excluded_at=ibis.null(clock)),
         excluded.select(*units, "event_at", **none, excluded_at=excluded.event_at),
     )
-    is_cut = both.excluded_at.notnull().ifelse(1, 0)
+    is_cut = timeline.excluded_at.notnull().ifelse(1, 0)
     # Of simultaneous rows, the excluded instant comes first: an event is in the stretch that begins with it.
-    before = ibis.window(group_by=list(units), order_by=[both.event_at, is_cut.desc()], rows=(None, 0))
-    after = ibis.window(group_by=list(units), order_by=[both.event_at.desc(), is_cut], rows=(None, 0))
-    both = both.mutate(
+    before = ibis.window(group_by=list(units), order_by=[timeline.event_at, is_cut.desc()], rows=(None, 0))
+    after = ibis.window(group_by=list(units), order_by=[timeline.event_at.desc(), is_cut], rows=(None, 0))
+    timeline = timeline.mutate(
         count=is_cut.sum().over(before).cast("int64"),
-        since_at=both.excluded_at.max().over(before),
-        until_at=both.excluded_at.min().over(after),
+        since_at=timeline.excluded_at.max().over(before),
+        until_at=timeline.excluded_at.min().over(after),
     )
-    result = both.filter(both.excluded_at.isnull())
+    result = timeline.filter(timeline.excluded_at.isnull())
     later = result.select(*rows.columns, **{STRETCH: result["count"], ENDS_AT: result.until_at})
     at_cut = result.filter(result.since_at == result.event_at)
     return ibis.union(later, at_cut.select(*rows.columns, **{STRETCH: at_cut["count"] - 1, ENDS_AT: at_cut.event_at}))

@@ -197,9 +197,9 @@ UNITS: Final = get_args(Unit)
 def daily_funnels(reading: Reading, period: Period) -> dict[str, dict[str, list[Row]]]:
     """Return the steps of each daily funnel, by its name and unit, over the days of a period."""
     table = reading.table(ConversionFunnel)
-    mine = table.filter(in_period(table.cohort_date), table.product_category == ALL_CATEGORIES)
+    period_rows = table.filter(in_period(table.cohort_date), table.product_category == ALL_CATEGORIES)
     keys = ["funnel_name", "unit", "step", "event_type"]
-    sums = reading.rows(mine.group_by(keys).agg(units=mine.unit_count.sum()).order_by(keys), period)
+    sums = reading.rows(period_rows.group_by(keys).agg(units=period_rows.unit_count.sum()).order_by(keys), period)
     return {
         name: {unit: _plain_steps([row for row in rows if row["unit"] == unit]) for unit in UNITS}
         for name, rows in grouped(sums, itemgetter("funnel_name")).items()

@@ -325,12 +325,12 @@ def _answer(
 
 def took(chains: ir.Table, definition: TimeToConvert) -> ir.Table:
     """Return `took`, the microseconds from the one step to the other, for each unit that took both."""
-    both = chains.group_by(key_columns(chains)).agg(
+    step_times = chains.group_by(key_columns(chains)).agg(
         from_at=chains.event_at.max(where=chains.step == definition.first),
         to_at=chains.event_at.max(where=chains.step == definition.last),
     )
-    both = both.filter(both.to_at.notnull())
-    return both.select(took=both.to_at.delta(both.from_at, unit="microsecond").cast("int64"))
+    step_times = step_times.filter(step_times.to_at.notnull())
+    return step_times.select(took=step_times.to_at.delta(step_times.from_at, unit="microsecond").cast("int64"))
 
 
 def time_numbers(times: ir.Table) -> ir.Table:

@@ -75,8 +75,8 @@ class FunnelEvent(QuestionPart):
     def to_mapping(self) -> dict[str, Any]:
         """Return it as in a definition file."""
         equal = [self.equal] if self.equal else []
-        others = [] if self.others == EVERYTHING else [self.others.to_mapping()]
-        where: list[Any] = [*equal, *others]
+        other_conditions = [] if self.others == EVERYTHING else [self.others.to_mapping()]
+        where: list[Any] = [*equal, *other_conditions]
         return {"event_type": self.event_type} | ({"where": where if len(where) > 1 else where[0]} if where else {})
 
 
@@ -210,21 +210,23 @@ class TimeToConvert(QuestionPart):
         return {"from": self.first, "to": self.last} | ({"bins": bins} if bins else {})
 
 
-def equal_to(values: Mapping[str, Scalar], others: Where = EVERYTHING) -> Where:
+def equal_to(values: Mapping[str, Scalar], other_conditions: Where = EVERYTHING) -> Where:
     """Return the conditions that columns equal values, and others."""
-    return Group("all_of", (*(Condition(column, "equals", (value,)) for column, value in values.items()), others))
+    return Group(
+        "all_of", (*(Condition(column, "equals", (value,)) for column, value in values.items()), other_conditions)
+    )
 
 
 def _equalities(where: Where) -> tuple[dict[str, Scalar], Where]:
     """Return the values that columns must equal, by column, and all other conditions."""
     equal: dict[str, Scalar] = {}
-    others: list[Where] = []
+    other_conditions: list[Where] = []
     for part in _parts(where):
         if isinstance(part, Condition) and part.operator == "equals" and part.column not in equal:
             equal[part.column] = part.values[0]
         else:
-            others.append(part)
-    return equal, others[0] if len(others) == 1 else Group("all_of", tuple(others))
+            other_conditions.append(part)
+    return equal, other_conditions[0] if len(other_conditions) == 1 else Group("all_of", tuple(other_conditions))
 
 
 def _parts(where: Where) -> list[Where]:

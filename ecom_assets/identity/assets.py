@@ -5,6 +5,7 @@ table that is computed from clean events: see docs/adr/0030.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -27,6 +28,7 @@ from ecom_assets.identity.contracts import (
     MergedUsers,
     SharedIds,
 )
+from ecom_assets.identity.links import device_of
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.asset import Following, Invalidation, Reads, TableAsset, asset_key, invalidation, table_asset
@@ -123,15 +125,22 @@ def clean_events_asset(late_days: int) -> TableAsset:
     ) -> ir.Table:
         """Give each clean event its visitor."""
         cleaned = partial(clean.clean_events, raw_events, duplicate_events, cleaning_rule)
-        known_ids = KnownIds(links_around(identity_links, identity_rule, days), shared_ids, merged_users)
+        known_ids = KnownIds(identity_links, shared_ids, merged_users)
         if not identity_rule.has_links:
             rows = with_visitors(cleaned(days.widened(before=1, after=1)), known_ids, identity_rule)
             return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
-        of_run, others = _split(days, run_days)
-        parts = [with_visitors(cleaned(of_run), known_ids, identity_rule)] if of_run.dates else []
-        if others.dates:
-            found = _stored_events(warehouse, others, only_visitors)
-            parts.append(_with_other_visitors(found, known_ids, identity_rule, only_visitors))
+        of_run, other_days = _split(days, run_days)
+        parts = []
+        if of_run.dates:
+            seen = identity_links.filter(of_run.contain(identity_links.event_date))
+            if identity_rule.keeps_users:
+                seen = seen.filter(seen.user_id.isnull())
+            deciding = _deciding(known_ids, identity_rule, of_run, seen)
+            parts.append(with_visitors(cleaned(of_run), deciding, identity_rule))
+        if other_days.dates:
+            found = _stored_events(warehouse, other_days, only_visitors)
+            deciding = _deciding(known_ids, identity_rule, other_days, found.select(device_id=device_of(found)))
+            parts.append(_with_other_visitors(found, deciding, identity_rule, only_visitors))
         return union_all(*(part.select(*CleanEvents.columns) for part in parts))
 
     return events
@@ -171,14 +180,13 @@ def _with_other_visitors(
     return rows.mutate(**{name: is_known.ifelse(rows[name], rows[f"stored_{name}"]) for name in clean.OF_IDENTITY})
 
 
-def links_around(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
-    """Return the links that can decide about events of some days."""
-    if rule.days_around is None:
-        return links
-    before, after = rule.days_around
-    of_days = links.filter(days.contain(links.event_date), links.user_id.isnull())
-    near = links.filter(days.widened(before=before, after=after).contain(links.event_date))
-    return near.semi_join(of_days, "device_id")
+def _deciding(known_ids: KnownIds, rule: IdentityRule, days: Days, devices: ir.Table) -> KnownIds:
+    """Return what is known of ids with those links only that can decide about events on some devices and days."""
+    links = known_ids.links.semi_join(devices, "device_id")
+    if rule.days_around is not None:
+        before, after = rule.days_around
+        links = links.filter(days.widened(before=before, after=after).contain(links.event_date))
+    return replace(known_ids, links=links)
 
 
 @table_asset(ChangedVisitorDays, deps=(asset_key(IdentityLinks), asset_key(IdentityAliases)))

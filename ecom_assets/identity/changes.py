@@ -139,9 +139,9 @@ def _moved(asked: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table
     asked = asked.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by").drop("session_device_id")
     resolved = with_visitors(asked, known_ids, rule)
     is_moved = (resolved.visitor_id != resolved.stored_visitor_id) | (resolved.joined_by != resolved.stored_joined_by)
-    others = resolved.filter(is_moved)
-    return others.group_by("event_date", before="stored_visitor_id", after="visitor_id").agg(
-        event_count=others.event_id.nunique()
+    moved = resolved.filter(is_moved)
+    return moved.group_by("event_date", before="stored_visitor_id", after="visitor_id").agg(
+        event_count=moved.event_id.nunique()
     )
 
 

@@ -33,8 +33,8 @@ def ids_are_not_shared(_days: Days | None, shared: ir.Table) -> CheckResult:
 @check(CleanEvents, reads=(CleanEvents,), warns=True)
 def visitors_have_devices(days: Days | None, clean: ir.Table) -> CheckResult:
     """Most sessions without a signed-in user have a device id, by which a visitor who returns is known again."""
-    mine = of_days(clean, "event_date", days)
-    (row,) = rows_of(mine.agg(visitor_count=mine.visitor_id.nunique(), **userless_sessions(mine)))
+    events = of_days(clean, "event_date", days)
+    (row,) = rows_of(events.agg(visitor_count=events.visitor_id.nunique(), **userless_sessions(events)))
     visitors, without = int(row["visitor_count"]), int(row["without_device_count"])
     warning = device_warning(int(row["session_count"]), without)
     return CheckResult(without, visitors, metadata={"sentence": warning}) if warning else CheckResult(0, visitors)

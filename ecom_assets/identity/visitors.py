@@ -222,7 +222,7 @@ def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
     """Return events with the columns `SIGN_INS` of the run without a user that they are in; null if there is none."""
     crowded = runs.filter(runs.run_number > FEW_RUNS).select("event_date", run_device="device_id").distinct()
     asks = events.user_id.isnull() & device_of(events).notnull()
-    asking, others = events.filter(asks), events.filter(~asks)
+    asking, not_asking = events.filter(asks), events.filter(~asks)
     asking = asking.mutate(asked_device=device_of(asking))  # a column of its own, as in `_owned`
     in_crowd = [asking.event_date == crowded.event_date, asking.asked_device == crowded.run_device]
     ends = ("first_seen_at", "first_event_id", "last_seen_at", "last_event_id")
@@ -232,7 +232,7 @@ def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
         _by_place(asking.semi_join(crowded, in_crowd), of_run.semi_join(crowded, ["event_date", "run_device"])),
     ]
     columns = [*events.columns, *SIGN_INS]
-    unasked = others.mutate(**{name: _null_of(runs[name].type()) for name in SIGN_INS})
+    unasked = not_asking.mutate(**{name: _null_of(runs[name].type()) for name in SIGN_INS})
     return union_all(*(rows.select(*columns) for rows in (*joined, unasked)))
 
 
@@ -270,11 +270,11 @@ def _by_place(asking: ir.Table, runs: ir.Table) -> ir.Table:
         **{name: _null_of(kind) for name, kind in asking.schema().items() if name not in begins.columns}
     )
     points = asking.mutate(point_at=asking.event_at, point_id=asking.event_id, begun=0)
-    both = union_all(points, begins)
+    timeline = union_all(points, begins)
     order = ["point_at", "point_id", ibis.desc("begun")]
     so_far = ibis.cumulative_window(group_by=unit, order_by=order)
-    both = both.mutate(begun_count=both.begun.sum().over(so_far).cast("int64"))
-    placed = both.filter(both.begun == 0)
+    timeline = timeline.mutate(begun_count=timeline.begun.sum().over(so_far).cast("int64"))
+    placed = timeline.filter(timeline.begun == 0)
     is_in_run = [
         placed.event_date == runs.event_date,
         placed.asked_device == runs.run_device,

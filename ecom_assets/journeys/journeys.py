@@ -21,9 +21,9 @@ FIRST_ID = ""
 
 def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
     """Return the rows of `Sessions` that started on `days`, with the columns that journeys need."""
-    mine = sessions.filter(days.contain(sessions.started_date))
-    added = {"session_started_at": mine.started_at, "is_converted": mine.purchase_count > 0}
-    return mine.select(*UNIT, "session_id", "started_date", "is_bot", **added)
+    sessions_of_days = sessions.filter(days.contain(sessions.started_date))
+    added = {"session_started_at": sessions_of_days.started_at, "is_converted": sessions_of_days.purchase_count > 0}
+    return sessions_of_days.select(*UNIT, "session_id", "started_date", "is_bot", **added)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
     """
     kept = {f"step_{n}": steps.step.max(where=steps.place == n) for n in range(1, rule.most_steps + 1)}
     rows = steps.group_by(*JOURNEY).agg(step_count=steps.place.max(), **kept)
-    first, *others = (rows[name].fill_null("") for name in kept)
-    later = [(step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in others]
+    first, *later_steps = (rows[name].fill_null("") for name in kept)
+    later = [(step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in later_steps]
     is_cut = rows.step_count > rule.most_steps
     ending = is_cut.ifelse(f"{ARROW}{CUT}", "")
     path = reduce(lambda left, right: left.concat(right), [first, *later, ending]).nullif("")

@@ -86,10 +86,13 @@ def search_totals(reading: Reading, period: Period) -> Row:
 def journey_totals(reading: Reading, period: Period, top: int) -> dict[str, Any]:
     """Return the sessions of a period, those with a purchase, and the most frequent paths of page types."""
     table, fetch = reading.table(Journeys), partial(reading.rows, period=period)
-    mine = table.filter(in_period(table.started_date), table.dimension == "page_type")
-    counted = mine.agg(sessions=mine.count(), converted_sessions=mine.is_converted.ifelse(1, 0).sum().fill_null(0))
+    period_journeys = table.filter(in_period(table.started_date), table.dimension == "page_type")
+    counted = period_journeys.agg(
+        sessions=period_journeys.count(),
+        converted_sessions=period_journeys.is_converted.ifelse(1, 0).sum().fill_null(0),
+    )
     (row,) = fetch(counted)
-    return {**{name: int(count) for name, count in row.items()}, "top_paths": path_rows(mine, top, fetch)}
+    return {**{name: int(count) for name, count in row.items()}, "top_paths": path_rows(period_journeys, top, fetch)}
 
 
 def path_rows(paths: ir.Table, top: int, fetch: Fetch = rows_of) -> list[dict[str, Any]]:

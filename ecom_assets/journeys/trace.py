@@ -86,8 +86,8 @@ def _category_sessions(met: Callable[[ir.Table], ir.BooleanValue]) -> Count:
     def rows(context: TraceContext) -> ir.Table:
         sessions, each = sessions_of_day(context, STARTED), category_sessions(_members(context))
         each = each.filter(each.product_category == context.row["product_category"], met(each))
-        mine = each.select(*SESSION).rename(started_at="session_started_at")
-        return sessions.semi_join(mine, [*UNIT, "started_at"])
+        session_keys = each.select(*SESSION).rename(started_at="session_started_at")
+        return sessions.semi_join(session_keys, [*UNIT, "started_at"])
 
     return Count(Sessions, rows)
 

@@ -137,8 +137,8 @@ class Requests:
         """Set the folder."""
         self._store = OperationsStore(home)
 
-    def make(self, kind: Kind, subject: str, days: tuple[date, date], who: str) -> OperationRequest:
-        """Store a request of `who`, and return it; an equal request that is still waiting is counted once more.
+    def make(self, kind: Kind, subject: str, days: tuple[date, date], asked_by: str) -> OperationRequest:
+        """Store a request of `asked_by`, and return it; an equal request that is still waiting is counted once more.
 
         The subject is the source of the days, or the destination; the days are the first and the last.
 
@@ -146,7 +146,7 @@ class Requests:
             WorkError: The file cannot be written.
         """
         values = {
-            "kind": kind, "subject": subject, "first_day": str(days[0]), "last_day": str(days[1]), "asked_by": who,
+            "kind": kind, "subject": subject, "first_day": str(days[0]), "last_day": str(days[1]), "asked_by": asked_by,
             "asked_at": now_utc_without_zone().isoformat(timespec="seconds"),
         }  # fmt: skip
         with self._store.writing() as con:

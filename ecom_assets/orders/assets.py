@@ -162,8 +162,8 @@ def order_accounting_daily(  # noqa: PLR0913, PLR0917 (each is a table or the da
     days: Days,
 ) -> ir.Table:
     """Count the outcomes of the lines of each day of arrival."""
-    others = (user_order_log, quarantined_orders, duplicate_orders, held_order_days, waiting_order_days)
-    per_day = orders.order_accounting(days, raw_user_order_log, *others)
+    outcomes = (user_order_log, quarantined_orders, duplicate_orders, held_order_days, waiting_order_days)
+    per_day = orders.order_accounting(days, raw_user_order_log, *outcomes)
     per_day = per_day.rename(received_date="day").select(*OrderAccountingDaily.columns)
     # A day without a report is held without lines, and only if a run asked for it.
     return per_day.filter(ibis.or_(*(per_day[name] > 0 for name in OrderAccountingDaily.numbers())))

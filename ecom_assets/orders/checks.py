@@ -75,13 +75,13 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     reads=ACCOUNTED,
     blocking=True,
 )
-def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *others: ir.Table) -> BrokenRows:
+def received_lines_are_accounted_for(days: Days | None, raw: ir.Table, *outcomes: ir.Table) -> BrokenRows:
     """Per day of arrival, received lines = clean + quarantined + surplus copies + held + waiting lines."""
     if days is not None:
         # A line that arrives again replaces a copy that arrived on another day, so that day changes too.
         copies = raw.semi_join(of_days(raw, "received_date", days), "uniq_id").select("received_date").distinct()
         days = Days.from_dates([*days.dates, *copies.received_date.to_pyarrow().to_pylist()])
-    per_day = order_accounting(days, raw, *others)
+    per_day = order_accounting(days, raw, *outcomes)
     return BrokenRows(per_day.filter(per_day.residue != 0), per_day)
 
 

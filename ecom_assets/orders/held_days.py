@@ -177,7 +177,7 @@ def held_day_entry(row: Row) -> Row:
     return {**held_day, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
 
 
-def release(engine: Engine, day: date, who: str, now: datetime) -> Row:
+def release(engine: Engine, day: date, released_by: str, now: datetime) -> Row:
     """Record the release of a held day, and return the row of the held day.
 
     Raises:
@@ -187,7 +187,7 @@ def release(engine: Engine, day: date, who: str, now: datetime) -> Row:
     if day not in held:
         days = ", ".join(str(day) for day in held) or "none"
         raise UsageError(f"{day} is not held for {ORDERS}, so there is nothing to release; held are: {days}.")
-    _record(engine, held[day], who, now)
+    _record(engine, held[day], released_by, now)
     return held[day]
 
 
@@ -208,9 +208,14 @@ def take_releases(engine: Engine, requests: Requests, matches: Iterable[Row], da
     requests.take(requested)
 
 
-def _record(engine: Engine, held: Row, who: str, released_at: datetime) -> None:
+def _record(engine: Engine, held: Row, released_by: str, released_at: datetime) -> None:
     fresh = {name: held[name] for name in ("reason", "observed_count", "limit_count")}
-    fresh |= {"released_date": held["held_date"], "source": ORDERS, "released_by": who, "released_at": released_at}
+    fresh |= {
+        "released_date": held["held_date"],
+        "source": ORDERS,
+        "released_by": released_by,
+        "released_at": released_at,
+    }
     engine.ensure(DayReleases)
     with engine.transaction():
         engine.rewrite(DayReleases, Days((held["held_date"],)), partial(_with_release, fresh))

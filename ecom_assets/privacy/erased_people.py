@@ -110,7 +110,7 @@ class ErasedIds:
         self._is_reader = is_reader
 
     @cached_property
-    def _known(self) -> tuple[KeyedHashes | None, dict[str, frozenset[str]]]:
+    def _key_and_hashes(self) -> tuple[KeyedHashes | None, dict[str, frozenset[str]]]:
         database = ledger_place(self._settings)
         if isinstance(database, Path) and not database.exists():
             return None, {}
@@ -144,11 +144,11 @@ class ErasedIds:
     @property
     def is_empty(self) -> bool:
         """Return whether nobody was ever erased."""
-        return self._known[0] is None
+        return self._key_and_hashes[0] is None
 
     def among(self, kind: str, values: Iterable[str]) -> set[str]:
         """Return the ids that belong to erased people, with or without spaces at their ends."""
-        hashes, by_kind = self._known
+        hashes, by_kind = self._key_and_hashes
         erased = by_kind.get(kind, frozenset())
         if not hashes or not erased:
             return set()

@@ -107,12 +107,12 @@ class _Rule:
     @property
     def condition(self) -> str:
         """Return whether a row is the person's; it is never NULL."""
-        user, *others = (f"({field_sql(self.mapping, name)})" for name in self.fields)
+        user, *columns = (f"({field_sql(self.mapping, name)})" for name in self.fields)
         ids = (self.person.sessions, self.person.devices, self.person.events)
         trimmed = f"trim({user}, {text(string.whitespace)})"
         parts = [f"{trimmed} IN {_listed({user.strip() for user in self.person.users})}"] if self.person.users else []
         parts += [
-            f"({user} IS NULL AND {column} IN {_listed(its)})" for column, its in zip(others, ids, strict=False) if its
+            f"({user} IS NULL AND {column} IN {_listed(its)})" for column, its in zip(columns, ids, strict=False) if its
         ]
         return f"coalesce({' OR '.join(parts) or 'false'}, false)"
 

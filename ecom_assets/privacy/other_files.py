@@ -70,7 +70,7 @@ def clean(settings: Settings, person: Person) -> list[str]:
 
 
 def _caches(settings: Settings) -> list[Path]:
-    return [path for glob in CACHES for cache in settings.home.glob(glob) for path in _below(cache)]
+    return [path for glob in CACHES for cache in settings.home.glob(glob) for path in _files_under(cache)]
 
 
 def _logs(settings: Settings) -> list[Path]:
@@ -119,10 +119,10 @@ def _files(home: Path) -> Iterator[Path]:
     """Yield the files in the home folder that a person's ids can be in."""
     for entry in sorted(home.iterdir()) if home.is_dir() else ():
         if entry.name not in ELSEWHERE:
-            yield from _below(entry)
+            yield from _files_under(entry)
 
 
-def _below(entry: Path) -> Iterator[Path]:
+def _files_under(entry: Path) -> Iterator[Path]:
     if entry.is_file():
         yield entry
     else:

@@ -17,7 +17,7 @@ from ecom_assets.tables.portable import union_all
 def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Table) -> BrokenRows:
     """On each day with orders, the revenue and items of products equal those of the sales."""
     from_orders = products.filter(products.sales_source == ORDERS)
-    both = union_all(
+    sides = union_all(
         sold.select(day="order_date", items="quantity", money="revenue_amount"),
         from_orders.select(
             day="event_date",
@@ -25,8 +25,8 @@ def products_add_up_to_sales(days: Days | None, sold: ir.Table, products: ir.Tab
             money=(-from_orders.revenue_amount).cast(MONEY),
         ),
     )
-    both = of_days(both, "day", days)
-    sums = both.group_by("day").agg(items_residue=both["items"].sum(), money_residue=both.money.sum().cast(MONEY))
+    sides = of_days(sides, "day", days)
+    sums = sides.group_by("day").agg(items_residue=sides["items"].sum(), money_residue=sides.money.sum().cast(MONEY))
     # A shop that now counts sales from events can have orders of older days.
     sums = sums.semi_join(from_orders, sums.day == from_orders.event_date)
     return BrokenRows(sums.filter((sums.items_residue != 0) | (sums.money_residue != 0)), sums)

@@ -118,10 +118,10 @@ def _items(reading: Reading) -> ir.Table:
 def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
     """Return a product's numbers in the period, the one before and by day, and related products; None if unknown."""
     table, items = reading.table(ProductPerformance), reading.table(Item)
-    mine = table.filter(table.product_id == product_id)
-    days = reading.rows(_added(with_previous(mine, "event_date"), ["event_date", "is_current"]), period)
+    product_rows = table.filter(table.product_id == product_id)
+    days = reading.rows(_added(with_previous(product_rows, "event_date"), ["event_date", "is_current"]), period)
     item = next(iter(reading.rows(items.filter(items.item_id == product_id).limit(1))), None)
-    if not days and item is None and not reading.rows(mine.select("product_id").limit(1)):
+    if not days and item is None and not reading.rows(product_rows.select("product_id").limit(1)):
         return None
     sold = _Sold.from_reading(reading)
     current, previous = (_sum([row for row in days if row["is_current"] == which]) for which in (1, 0))

@@ -56,9 +56,9 @@ def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
     days.sort(key=lambda row: (row["accounted_date"], row["source"]))
     sources = []
     for source in SOURCES:
-        mine = [row for row in days if row["source"] == source]
+        source_days = [row for row in days if row["source"] == source]
         sources.append(
-            _with_residue({"source": source, **{column: sum(row[column] for row in mine) for column in COUNTS}})
+            _with_residue({"source": source, **{column: sum(row[column] for row in source_days) for column in COUNTS}})
         )
     reasons = [row for source in SOURCES for row in _reasons(reading, source, period)]
     reasons.sort(key=lambda row: (-row["row_count"], row["source"], row["reject_reason"]))

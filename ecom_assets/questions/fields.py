@@ -152,12 +152,12 @@ class Choices:
     """The type of a text that is one of several, each with its label: `Annotated[str, Choices(…)]`.
 
     Attributes:
-        what: What errors call it, such as "order of a funnel".
+        subject: What errors call it, such as "order of a funnel".
         labels: What the form says for each.
         elsewhere: Names that other tools have for some of them.
     """
 
-    what: str
+    subject: str
     labels: Mapping[str, str]
     elsewhere: Mapping[str, str] | None = None
 
@@ -171,12 +171,12 @@ class Choices:
             return value
         plain = value.strip().lower().replace("_", " ").removesuffix(" order")
         if ours := (self.elsewhere or {}).get(plain):
-            raise DefinitionError(f"The {self.what} {value!r} is called {ours} here.")
-        raise DefinitionError(f"The {self.what} {value!r} is unknown; {did_you_mean(value, self.labels)}.")
+            raise DefinitionError(f"The {self.subject} {value!r} is called {ours} here.")
+        raise DefinitionError(f"The {self.subject} {value!r} is unknown; {did_you_mean(value, self.labels)}.")
 
     def __hash__(self) -> int:
         """Return a hash of the names, which pydantic asks for."""
-        return hash((self.what, *self.labels))
+        return hash((self.subject, *self.labels))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 (as pydantic's)
         """Return the schema of the text with the check."""

@@ -100,8 +100,8 @@ class Pairing:
         counted = self.events.semi_join(self.pairs, EVENT).select(
             "kind", "visitor_id", "event_amount", counted_at="event_at"
         )
-        both = alone.join(counted, ["kind", "visitor_id", "event_amount"])
-        again = both.filter(_apart_s(both.event_at, both.counted_at) <= self.rule.repeat_s)
+        joined = alone.join(counted, ["kind", "visitor_id", "event_amount"])
+        again = joined.filter(_apart_s(joined.event_at, joined.counted_at) <= self.rule.repeat_s)
         return union_all(self._named.anti_join(self._by_id, EVENT).select(*EVENT), again.select(*EVENT)).distinct()
 
     @cached_property
@@ -113,9 +113,9 @@ class Pairing:
                 *ORDER, "ordered_at", name="line_order_id"
             ),
         )
-        both = self.events.join(names, [self.events.kind == names.kind, self.events.named_order_id == names.name])
-        both = both.mutate(matched_by=ibis.literal("order_id"), preference=_days_apart(both))
-        return both.filter(both.preference <= 1).select(*CANDIDATE)
+        candidates = self.events.join(names, [self.events.kind == names.kind, self.events.named_order_id == names.name])
+        candidates = candidates.mutate(matched_by=ibis.literal("order_id"), preference=_days_apart(candidates))
+        return candidates.filter(candidates.preference <= 1).select(*CANDIDATE)
 
     @cached_property
     def _by_id(self) -> ir.Table:
@@ -129,16 +129,20 @@ class Pairing:
         events = events.mutate(amount=events.event_amount.fill_null(ibis.literal(-1, MONEY)))
         orders = _numbered(orders, "order", ["ordered_at", "order_id"])
         events = _numbered(events, "event", ["event_at", "event_id"])
-        both = events.join(orders, [events.kind == orders.kind, events.visitor_id == orders.visitor_id])
-        days_apart, apart_s = _days_apart(both), _apart_s(both.event_at, both.ordered_at)
-        same = (both.amount == both.amount_right) & (both.event_place == both.order_place) & (days_apart <= 1)
-        near = (both.amount != both.amount_right) & (days_apart == 0) & (apart_s <= self.rule.near_s)
+        candidates = events.join(orders, [events.kind == orders.kind, events.visitor_id == orders.visitor_id])
+        days_apart, apart_s = _days_apart(candidates), _apart_s(candidates.event_at, candidates.ordered_at)
+        same = (
+            (candidates.amount == candidates.amount_right)
+            & (candidates.event_place == candidates.order_place)
+            & (days_apart <= 1)
+        )
+        near = (candidates.amount != candidates.amount_right) & (days_apart == 0) & (apart_s <= self.rule.near_s)
         is_same = same & (apart_s <= self.rule.shift_s)
-        both = both.mutate(
+        candidates = candidates.mutate(
             matched_by=is_same.ifelse("customer_amount", "customer_time"),
             preference=is_same.ifelse(days_apart, 2),
         )
-        return _mutual(both.filter(is_same | near).select(*CANDIDATE))
+        return _mutual(candidates.filter(is_same | near).select(*CANDIDATE))
 
 
 def _numbered(rows: ir.Table, noun: str, order: list[str]) -> ir.Table:
@@ -156,12 +160,12 @@ def _mutual(candidates: ir.Table) -> ir.Table:
     return ranked.filter(ranked.order_rank == 0, ranked.event_rank == 0).select(*ORDER, *EVENT, "matched_by")
 
 
-def _days_apart(both: ir.Table) -> ir.IntegerValue:
+def _days_apart(candidates: ir.Table) -> ir.IntegerValue:
     """Return 0 for the same day, 1 for neighbouring days, and 2 for others."""
-    before = (both.order_date - ibis.interval(days=1)).cast("date")
-    after = (both.order_date + ibis.interval(days=1)).cast("date")
-    is_neighbour = (both.event_date == before) | (both.event_date == after)
-    return (both.event_date == both.order_date).ifelse(0, is_neighbour.ifelse(1, 2))
+    before = (candidates.order_date - ibis.interval(days=1)).cast("date")
+    after = (candidates.order_date + ibis.interval(days=1)).cast("date")
+    is_neighbour = (candidates.event_date == before) | (candidates.event_date == after)
+    return (candidates.event_date == candidates.order_date).ifelse(0, is_neighbour.ifelse(1, 2))
 
 
 def _apart_s(instant: ir.TimestampValue, other: ir.TimestampValue) -> ir.IntegerValue:
@@ -267,14 +271,14 @@ def _differing(pairing: Pairing) -> tuple[ir.Table, ...]:
 
 def _row(rows: ir.Table, *, side: str, cause: ir.StringValue, difference: ir.DecimalValue) -> ir.Table:
     """Return orders, events or pairs in the columns of the contract; missing columns are null."""
-    who = [rows[name] for name in ("customer_id", "visitor_id") if name in rows.columns]
+    customer_ids = [rows[name] for name in ("customer_id", "visitor_id") if name in rows.columns]
     own = {
         "cause": cause,
         "difference_amount": _signed(rows, difference),
         "reconciled_date": rows[f"{side}_date"],
         "side": ibis.literal(side),
         "record_id": rows[f"{side}_id"],
-        "customer_id": ibis.coalesce(*who),
+        "customer_id": ibis.coalesce(*customer_ids),
     }
     contract = OrderEventReconciliation.columns
     missing = {name: ibis.null(column.type) for name, column in contract.items() if name not in {*own, *rows.columns}}

@@ -33,12 +33,14 @@ def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, An
     """
     require_orders(reading)
     table = reading.table(OrderEventReconciliationDaily)
-    mine = table.filter(in_period(table.reconciled_date)).select(*COLUMNS)
+    period_rows = table.filter(in_period(table.reconciled_date)).select(*COLUMNS)
     kinds: dict[str, tuple[Any, Any]] = {
         name: (MONEY, ZERO) if name.endswith("_amount") else ("int64", 0) for name in NUMBERS
     }
-    (row,) = reading.rows(mine.agg(**{name: mine[name].sum().cast(kind) for name, (kind, _) in kinds.items()}), period)
-    days, total = page_of(reading, mine, ["reconciled_date"], page, period)
+    (row,) = reading.rows(
+        period_rows.agg(**{name: period_rows[name].sum().cast(kind) for name, (kind, _) in kinds.items()}), period
+    )
+    days, total = page_of(reading, period_rows, ["reconciled_date"], page, period)
     numbers = {name: row[name] or nothing for name, (_, nothing) in kinds.items()}
     return {"reconciliation": if_known(numbers, period), "total_count": total, "days": days}
 

@@ -289,8 +289,8 @@ class RestatementHooks:
         old = self.notes.get(day)
         if old is not None and day not in changed:
             return {**old, **noted}
-        who = {"run_id": self.log.run_id, "published_at": now_utc_without_zone()}
-        return {"published_date": day, "table_name": self.contract.qualified_name(), **noted, **who}
+        run_fields = {"run_id": self.log.run_id, "published_at": now_utc_without_zone()}
+        return {"published_date": day, "table_name": self.contract.qualified_name(), **noted, **run_fields}
 
     def _log(self, changes: list[ChangedNumber], sources: dict[date, Counts]) -> None:
         moved = {
@@ -298,17 +298,17 @@ class RestatementHooks:
             for day, result in sources.items()
         }
         # An identity rule that another setting changed moves visitors without any row: that is a definition.
-        others = any(movement.arrived or movement.withdrawn for movement in moved.values())
-        of_identity = self._days_of_changed_visitors() if others else set()
+        has_moved_rows = any(movement.arrived or movement.withdrawn for movement in moved.values())
+        of_identity = self._days_of_changed_visitors() if has_moved_rows else set()
         days = {change.day for change in changes}
         ids = self._ids({day: moved[day] for day in days})
         causes = {
-            day: "identity" if day in of_identity else "rows_of_other_days" if others else "definition_changed"
+            day: "identity" if day in of_identity else "rows_of_other_days" if has_moved_rows else "definition_changed"
             for day in days
         }
         reasons = {day: self._why(moved[day], ids.get(day), causes[day]) for day in days}
-        who = {"run_id": self.log.run_id, "restated_at": now_utc_without_zone()}
-        rows = [self._entry(change) | reasons[change.day] | who for change in changes]
+        run_fields = {"run_id": self.log.run_id, "restated_at": now_utc_without_zone()}
+        rows = [self._entry(change) | reasons[change.day] | run_fields for change in changes]
         for row in rows:
             self.log.causes[row["cause"]] = self.log.causes.get(row["cause"], 0) + 1
         self.log.engine.rewrite(Restatements, Days.from_dates(days), partial(_with_entries, rows))

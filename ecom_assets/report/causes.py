@@ -153,7 +153,9 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
         if not known_period.is_comparable:
             continue
         try:
-            parts_now, parts_before = (_known(amounts(reading, days)) for days in (known_period, known_period.previous))
+            parts_now, parts_before = (
+                _known_amounts(amounts(reading, days)) for days in (known_period, known_period.previous)
+            )
         except NoSourceError:
             continue
         if len({*parts_now, *parts_before} - {REST}) > 1:
@@ -161,7 +163,7 @@ def revenue_causes(reading: Reading, period: Period, now: Decimal, before: Decim
     return result
 
 
-def _known(amounts: MaybeAmounts) -> Amounts:
+def _known_amounts(amounts: MaybeAmounts) -> Amounts:
     return {name: amount for name, amount in amounts.items() if amount is not None}
 
 
@@ -200,12 +202,15 @@ def _of_categories(reading: Reading, period: Period) -> MaybeAmounts:
 
 AmountsOf = Callable[[Reading, Period], MaybeAmounts]
 SALES: Final[tuple[Source, ...]] = ("sales",)
-BOTH: Final[tuple[Source, ...]] = ("sales", "events")
+SALES_AND_EVENTS: Final[tuple[Source, ...]] = ("sales", "events")
 REVENUE_DIMENSIONS: Final[Mapping[str, tuple[tuple[Source, ...], AmountsOf]]] = {
-    MARKETING_CHANNEL: (BOTH, lambda tables, week: _by("channel", by_channel(tables, week, DEFAULT_MODEL)["channels"])),
+    MARKETING_CHANNEL: (
+        SALES_AND_EVENTS,
+        lambda tables, week: _by("channel", by_channel(tables, week, DEFAULT_MODEL)["channels"]),
+    ),
     "item_category": (SALES, _of_categories),
     NEW_OR_RETURNING: (SALES, _of_customers),
-    DEVICE: (BOTH, device_revenue),
+    DEVICE: (SALES_AND_EVENTS, device_revenue),
     SALES_CHANNEL: (SALES, lambda tables, week: _by("channel", by_sales_channel(tables, week)["channels"])),
     "country": (
         SALES,

@@ -19,7 +19,7 @@ from ecom_assets.tables.queries import ZERO, Row
 TEMPLATES: Final = Path(__file__).parent / "templates"
 MOST_PARTS: Final = 8
 """Parts of a dimension that are shown; the others are one row."""
-OTHERS: Final = "(others)"
+OTHERS_LABEL: Final = "(others)"
 NOT_CARDS: Final = {"shipped_amount", "customer_count"}
 """Numbers of the report that have no card."""
 
@@ -58,7 +58,7 @@ def _shortened(parts: Sequence[Row]) -> list[Row]:
         return list(parts)
     names = ("revenue_amount", "previous_revenue_amount", "contribution_amount")
     rest: dict[str, Decimal] = {name: sum((row[name] for row in parts[MOST_PARTS:]), ZERO) for name in names}
-    return [*parts[:MOST_PARTS], {"value": OTHERS, **rest}]
+    return [*parts[:MOST_PARTS], {"value": OTHERS_LABEL, **rest}]
 
 
 WIDTH: Final = 700

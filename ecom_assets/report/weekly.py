@@ -124,7 +124,7 @@ def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[
         "currency": reading.currency or None,
         "data_as_of": reading.newest_date,
         "provisional_from": _provisional_from(reading, period, published_at),
-        "known": _known(reading, period),
+        "known": _known_by_source(reading, period),
         "numbers": numbers,
         "days": _days(reading, period),
         "causes": causes,
@@ -146,7 +146,7 @@ def _provisional_from(reading: Reading, period: Period, published_at: datetime) 
     return next((day for day in unfinished if day), None)
 
 
-def _known(reading: Reading, period: Period) -> dict[str, Row]:
+def _known_by_source(reading: Reading, period: Period) -> dict[str, Row]:
     """Return how much of the week, and of the week before, each source has, and its held days."""
     known_period = of_sources(reading, period, "sales", "events")
     return {name: _known_of(known_period.for_source(name)) for name in known_period.known}

@@ -76,12 +76,12 @@ def members(activity: ir.Table, rule: RetentionQuestion, period_count: int, star
     came = _came(_visits(activity, started, rule), cells, rule, unit)
     numbers = cell_table(cells)
     if rule.mode == "on_or_after":  # who came back last in a cell counts in all before it, too
-        both = came.rename(last_cell="cell").cross_join(numbers)
-        cell_rows = both.filter(both.cell <= both.last_cell).drop("last_cell", "cell")
+        pairs = came.rename(last_cell="cell").cross_join(numbers)
+        cell_rows = pairs.filter(pairs.cell <= pairs.last_cell).drop("last_cell", "cell")
     else:
         cell_rows = came.join(numbers, "cell").drop("cell")
-    who = started.mutate(cohort_date=_cohort_date(started, rule)).select("visitor_id", "cohort_date", *unit)
-    joined = who.left_join(cell_rows, ["visitor_id", *unit])
+    visitors = started.mutate(cohort_date=_cohort_date(started, rule)).select("visitor_id", "cohort_date", *unit)
+    joined = visitors.left_join(cell_rows, ["visitor_id", *unit])
     labels = ["label"] if rule.by else []
     return joined.select("cohort_date", *labels, "visitor_id", "first_period", "last_period")
 
@@ -136,16 +136,16 @@ def counted(
     sums = {name: (source, kind) for source, (name, kind) in SUMS.items() if source in visits.columns}
     nothing = {name: ibis.literal(0, kind) for name, (_, kind) in sums.items()}
     added = {name: paid[source].cast(kind).fill_null(nothing[name]) for name, (source, kind) in sums.items()}
-    both = union_all(
+    all_rows = union_all(
         came.select(*unit, "cell", **counts, **nothing),
         paid.filter(reduce(or_, (paid[source].notnull() for source, _ in sums.values()))).select(
             *unit, "cell", "on_count", "last_count", **added
         ),
     )
-    return both.group_by(*unit, "cell").agg(
-        on_count=both.on_count.sum(),
-        last_count=both.last_count.sum(),
-        **{name: both[name].sum().cast(kind) for name, (_, kind) in sums.items()},
+    return all_rows.group_by(*unit, "cell").agg(
+        on_count=all_rows.on_count.sum(),
+        last_count=all_rows.last_count.sum(),
+        **{name: all_rows[name].sum().cast(kind) for name, (_, kind) in sums.items()},
     )
 
 

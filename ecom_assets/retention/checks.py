@@ -24,9 +24,9 @@ def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, came: i
     expected = fragments.group_by("event_date").agg(
         expected_count=fragments.visitor_id.nunique(), expected_amount=fragments.purchase_amount.sum()
     )
-    both = side_by_side(["event_date"], expected, result)
-    differs = (both.expected_count != both.found_count) | (both.expected_amount != both.found_amount)
-    return BrokenRows(both.filter(differs | (both.backwards_count > 0)), both)
+    joined = side_by_side(["event_date"], expected, result)
+    differs = (joined.expected_count != joined.found_count) | (joined.expected_amount != joined.found_amount)
+    return BrokenRows(joined.filter(differs | (joined.backwards_count > 0)), joined)
 
 
 @check(RetentionCohorts, reads=(ReturningVisitorsDaily, RetentionCohorts))
@@ -37,8 +37,8 @@ def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.T
     starts = cohorts.filter(cohorts.period_number == 0)
     sizes = starts.group_by("cohort_by", "period").agg(size_count=starts.visitor_count.sum())
     expected = began.cross_join(union_all(*(ibis.literal(name).name("period").as_table() for name in PERIODS)))
-    both = side_by_side(["cohort_by", "period"], expected, sizes)
-    return BrokenRows(both.filter(both.size_count != both.began_count), both)
+    joined = side_by_side(["cohort_by", "period"], expected, sizes)
+    return BrokenRows(joined.filter(joined.size_count != joined.began_count), joined)
 
 
 @check(RetentionCohorts, reads=(RetentionCohorts,))

@@ -201,10 +201,10 @@ def _with_bins(question: RetentionQuery) -> RetentionQuery:
     return replace(question, rule=rule.changed(by=by, limit=limit))
 
 
-def _ordered(who: ir.Table) -> ir.Table:
-    labels = ["label"] if "label" in who.columns else []
-    who = who.order_by("cohort_date", *labels, "visitor_id", "first_period")
-    return who.rename(breakdown="label") if labels else who
+def _ordered(visitors: ir.Table) -> ir.Table:
+    labels = ["label"] if "label" in visitors.columns else []
+    visitors = visitors.order_by("cohort_date", *labels, "visitor_id", "first_period")
+    return visitors.rename(breakdown="label") if labels else visitors
 
 
 def extent_of(activity: ir.Table, rule: RetentionQuestion) -> ir.Table:

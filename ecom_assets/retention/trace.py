@@ -28,8 +28,10 @@ def _returning(context: TraceContext) -> ir.Table:
         first_date=until.event_date.min(),
         previous_date=until.event_date.max(where=until.event_date < ibis.literal(day)).fill_null(ibis.literal(day)),
     )
-    mine = visitors.filter(visitors.first_date == row["first_date"], visitors.previous_date == row["previous_date"])
-    return today.semi_join(mine, "visitor_id")
+    row_visitors = visitors.filter(
+        visitors.first_date == row["first_date"], visitors.previous_date == row["previous_date"]
+    )
+    return today.semi_join(row_visitors, "visitor_id")
 
 
 def _purchases_of(visits: RowsOf) -> RowsOf:
@@ -53,8 +55,10 @@ def _of_cohort(first: int | None, last: int | None) -> RowsOf:
         row, visits = context.row, _counted_visits(context)
         week_start = context.rules["week_start"]
         firsts = visits.group_by("visitor_id").agg(first_date=visits.event_date.min())
-        mine = firsts.filter(period_start(firsts.first_date, row["period"], week_start) == row["cohort_date"])
-        came = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(mine, "visitor_id")
+        cohort_visitors = firsts.filter(
+            period_start(firsts.first_date, row["period"], week_start) == row["cohort_date"]
+        )
+        came = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(cohort_visitors, "visitor_id")
         begun: Any = ibis.literal(row["cohort_date"])
         number, start = (period_number(day, row["period"], week_start) for day in (came.event_date, begun))
         number = number - start

@@ -68,7 +68,7 @@ def dimensions_add_up_to_total(days: Days | None, sold: ir.Table, revenue: ir.Ta
     is_total = ibis.and_(*(revenue[name] == ALL for name in DIMENSIONS))
     parts = [(_signed(sold), _both_amounts(revenue.filter(is_total)))]
     parts += [(_signed(sold), _both_amounts(revenue.filter(revenue[name] != ALL))) for name in DIMENSIONS]
-    return _both(*(_same_sums(days, *part) for part in parts))
+    return _combined(*(_same_sums(days, *part) for part in parts))
 
 
 @check(CustomerRetention, reads=(Sales, CustomerRetention))
@@ -79,19 +79,19 @@ def new_and_returning_are_all(days: Days | None, sold: ir.Table, retention: ir.T
     sold = sold.mutate(order_date=start_of_week(sold.order_date))
     retention = of_days(retention, "week_start_date", mondays)
     cells = retention.filter(retention.item_category != ALL, retention.city_id != ALL)
-    both = cells.select(
+    weekly_amounts = cells.select(
         order_date=cells.week_start_date,
         shipped_amount=(cells.new_revenue_amount + cells.returning_revenue_amount).cast(MONEY),
         refunded_amount=cells.refunded_amount,
     )
-    sums = _same_sums(None, _signed(sold), _both_amounts(both))
+    sums = _same_sums(None, _signed(sold), _both_amounts(weekly_amounts))
     split = retention.new_customers_count + retention.returning_customers_count
     older = retention.one_order_customers_count + retention.several_orders_customers_count
     wrong = retention.filter((split != retention.customers_count) | (older != retention.customers_count))
-    return _both(sums, BrokenRows(wrong, retention))
+    return _combined(sums, BrokenRows(wrong, retention))
 
 
-def _both(*checks: BrokenRows) -> CheckResult:
+def _combined(*checks: BrokenRows) -> CheckResult:
     """Return the results of several checks as one."""
     results = counted(checks)
     examples = [example for result in results for example in result.examples]
@@ -113,11 +113,11 @@ def _both_amounts(sums: ir.Table) -> ir.Table:
 
 def _same_sums(days: Days | None, left: ir.Table, other: ir.Table) -> BrokenRows:
     """Compare the rows and money of two tables, per day and part; a missing row counts as zero."""
-    both = union_all(left.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
-    both = of_days(both, "day", days)
-    sums = both.group_by("day", "part").agg(
-        row_residue=(both.rows * both.side).sum().cast("int64"),
-        money_residue=(both.side == 1).ifelse(both.money, -both.money).sum().cast(MONEY),
+    sides = union_all(left.mutate(side=ibis.literal(1)), other.mutate(side=ibis.literal(-1)))
+    sides = of_days(sides, "day", days)
+    sums = sides.group_by("day", "part").agg(
+        row_residue=(sides.rows * sides.side).sum().cast("int64"),
+        money_residue=(sides.side == 1).ifelse(sides.money, -sides.money).sum().cast(MONEY),
     )
     return BrokenRows(sums.filter((sums.row_residue != 0) | (sums.money_residue != 0)), sums)
 

@@ -47,7 +47,7 @@ def changed_weeks(sold: ir.Table, changed: ir.Table, days: Days) -> ir.Table:
     touched = union_all(day_table(days), changed)
     touched = touched.select(day=start_of_week(touched.day)).distinct()
     first = touched.agg(first_date=touched.day.min())
-    later = sold.cross_join(first).filter(lambda both: both.order_date >= both.first_date)
+    later = sold.cross_join(first).filter(lambda joined: joined.order_date >= joined.first_date)
     return union_all(touched, later.select(day=start_of_week(later.order_date))).distinct()
 
 

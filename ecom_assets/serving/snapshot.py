@@ -178,7 +178,7 @@ def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     memory_limit: str,
 ) -> Snapshot:
     """Write the snapshot's file, and return the content of its pointer."""
-    earlier_state = _known(folder / before.file) if before else {}
+    earlier_state = _noted_state(folder / before.file) if before else {}
     source_state = {
         table.qualified_name(): fingerprints(source, table, earlier_state.get(table.qualified_name()))
         for table in tables
@@ -377,7 +377,7 @@ def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:
 NAMES = ("first_name", "last_name")
 
 
-def _known(path: Path) -> State:
+def _noted_state(path: Path) -> State:
     """Return the notes of a snapshot that others may be reading; none if it is damaged."""
     with contextlib.suppress(WarehouseError), closing(DuckDBEngine(path, read_only=True).open()) as before:
         return noted(before)

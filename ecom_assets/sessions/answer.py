@@ -87,8 +87,10 @@ def _visitor_count(con: SQLBackend, events: ir.Table, sessions: ir.Table, ends: 
         return int(con.to_pyarrow(events.visitor_id.nunique()).as_py())
     by_source = events.filter(events.source_session_id.notnull())
     started = by_source.group_by("source_session_id").agg(started_date=by_source.event_date.min())
-    mine = by_source.semi_join(of_days(started, "started_date", ends), "source_session_id").select("visitor_id")
-    everybody = union_all(mine, sessions.select("visitor_id"))
+    source_visitors = by_source.semi_join(of_days(started, "started_date", ends), "source_session_id").select(
+        "visitor_id"
+    )
+    everybody = union_all(source_visitors, sessions.select("visitor_id"))
     return int(con.to_pyarrow(everybody.visitor_id.nunique()).as_py())
 
 

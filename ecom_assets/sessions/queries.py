@@ -33,12 +33,12 @@ DEFINITION: Final = {name: column.description for name, column in EngagementDail
 def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     """Return the engagement of a period and of the period before, and of each day."""
     table = reading.table(EngagementDaily)
-    both = with_previous(table, "event_date")
-    rows = reading.rows(both.group_by("is_current").agg(**sums(both, SessionMeasures)), period)
+    both_periods = with_previous(table, "event_date")
+    rows = reading.rows(both_periods.group_by("is_current").agg(**sums(both_periods, SessionMeasures)), period)
     result = {row["is_current"]: row for row in rows}
     now, before = (completed(result.get(which), SessionMeasures) for which in (1, 0))
-    mine = table.filter(in_period(table.event_date)).select(*COLUMNS)
-    days, total = page_of(reading, mine, ["event_date"], page, period)
+    period_rows = table.filter(in_period(table.event_date)).select(*COLUMNS)
+    days, total = page_of(reading, period_rows, ["event_date"], page, period)
     numbers = if_known(now, period)
     return {"engagement": numbers, **compared(now, before, now, period), "total_count": total, "days": days}
 
@@ -46,8 +46,8 @@ def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
 def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
     """Return the totals of the sessions that started in a period."""
     table = reading.table(Sessions)
-    mine = table.filter(in_period(table.started_date))
-    return session_totals(mine, partial(reading.rows, period=period))
+    period_sessions = table.filter(in_period(table.started_date))
+    return session_totals(period_sessions, partial(reading.rows, period=period))
 
 
 def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:

@@ -239,9 +239,9 @@ def session_id_of(sessions: ir.Table) -> ir.StringValue:
     return (number == 1).ifelse(plain, plain.concat("-", number.cast("string")))
 
 
-def is_session(sessions: ir.Table, others: ir.Table) -> list[ir.BooleanValue]:
+def is_session(sessions: ir.Table, rows: ir.Table) -> list[ir.BooleanValue]:
     """Return the conditions that a row with the columns of `SESSION` is about a session."""
-    return [*(sessions[name] == others[name] for name in UNIT), sessions.started_at == others.session_started_at]
+    return [*(sessions[name] == rows[name] for name in UNIT), sessions.started_at == rows.session_started_at]
 
 
 def is_inside(events: ir.Table, sessions: ir.Table) -> list[ir.BooleanValue]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from ecom_assets.errors import WorkError
 
-OTHERS = 0o077
+RIGHTS_OF_OTHERS = 0o077
 """The rights of the group and of everybody else."""
 WRITTEN = (
     "api.log*", "api_audit.jsonl*", "api_keys*", "boards.sqlite*", "collector", "collector.log*", "dagster",
@@ -23,7 +23,7 @@ WRITTEN = (
 
 def keep_private() -> None:
     """Let this process, and those that it starts, make files for their owner only."""
-    os.umask(OTHERS)
+    os.umask(RIGHTS_OF_OTHERS)
 
 
 def close_to_others(folders: Iterable[Path], home: Path) -> None:
@@ -33,12 +33,12 @@ def close_to_others(folders: Iterable[Path], home: Path) -> None:
     """
     for path in [*open_to_others(folders), *([home] if _is_ours_alone(home) else [])]:
         with suppress(OSError):
-            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~OTHERS)
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~RIGHTS_OF_OTHERS)
 
 
 def open_to_others(folders: Iterable[Path]) -> list[Path]:
     """Return the files and folders at or in some places that others than their owner can read or change."""
-    return [path for folder in folders for path in _walked(folder) if _mode(path) & OTHERS]
+    return [path for folder in folders for path in _walked(folder) if _mode(path) & RIGHTS_OF_OTHERS]
 
 
 def places_in(home: Path) -> list[Path]:
@@ -66,7 +66,7 @@ def _mode(path: Path) -> int:
 
 def _is_ours_alone(home: Path) -> bool:
     """Return whether a folder holds nothing but what the platform wrote, so that no other user needs access to it."""
-    if not home.is_dir() or not _mode(home) & OTHERS:
+    if not home.is_dir() or not _mode(home) & RIGHTS_OF_OTHERS:
         return False
     ours = set(places_in(home))
     return bool(ours) and all(path in ours for path in home.iterdir())

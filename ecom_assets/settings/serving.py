@@ -128,8 +128,8 @@ class ServingSettings(BaseSettings):
     @classmethod
     def _one_way_to_verify(cls, value: object, info: ValidationInfo) -> object:
         secret = info.data.get("jwt_secret")
-        others = [bool(secret and secret.get_secret_value()), bool(info.data.get("jwt_public_key_path"))]
-        if value and any(others):
+        other_ways = [bool(secret and secret.get_secret_value()), bool(info.data.get("jwt_public_key_path"))]
+        if value and any(other_ways):
             raise ValueError("tokens are verified already, by another ECOM_JWT_… setting")
         return value
 

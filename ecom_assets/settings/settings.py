@@ -92,10 +92,10 @@ class Settings(
         cls,
         settings_cls: type[BaseSettings],
         *sources: PydanticBaseSettingsSource,
-        **others: PydanticBaseSettingsSource,
+        **named_sources: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Add the shop's file, which everything else goes before."""
-        return (*sources, *others.values(), TomlConfigSettingsSource(settings_cls))
+        return (*sources, *named_sources.values(), TomlConfigSettingsSource(settings_cls))
 
     home: Path = Field(Path(".ecom"), description="Folder for everything that the platform writes")
     warehouse: str = Field("", description="Where the tables are stored; default duckdb:///<home>/warehouse.duckdb")

@@ -229,9 +229,9 @@ class EventTable:
         Raises:
             SettingError: The URL is incomplete, or a mapping is set.
         """
-        self.place = SnowflakeAddress.parse(settings.events, settings, SETTING)
-        if len(self.place.path) not in {2, 3}:
-            raise SettingError(f"{SETTING}={self.place.shown!r} names no table; write {FORM}.")
+        self.location = SnowflakeAddress.parse(settings.events, settings, SETTING)
+        if len(self.location.path) not in {2, 3}:
+            raise SettingError(f"{SETTING}={self.location.shown!r} names no table; write {FORM}.")
         if settings.events_mapping != "ecommerce":
             raise SettingError(
                 f"ECOM_EVENTS_MAPPING={settings.events_mapping!r} is for files; unset it, and give the table the "
@@ -240,7 +240,7 @@ class EventTable:
         self._settings = settings
         self._now = now
         self._connection = contextlib.ExitStack()
-        same = isinstance(warehouse, SnowflakeEngine) and warehouse.location.server == self.place.server
+        same = isinstance(warehouse, SnowflakeEngine) and warehouse.location.server == self.location.server
         self._lender = warehouse if same else None
 
     @cached_property
@@ -248,7 +248,7 @@ class EventTable:
         """Return the connection to the account."""
         if isinstance(self._lender, SnowflakeEngine):
             return self._lender.con
-        return PlainBackend.on_connection(self._connection.enter_context(self.place.connected()), self.place)
+        return PlainBackend.on_connection(self._connection.enter_context(self.location.connected()), self.location)
 
     @property
     def is_in_warehouse(self) -> bool:
@@ -258,7 +258,7 @@ class EventTable:
     @property
     def name(self) -> str:
         """Return the URL, without secrets."""
-        return self.place.shown
+        return self.location.shown
 
     @property
     def failure(self) -> WarehouseError | None:
@@ -272,7 +272,7 @@ class EventTable:
         Raises:
             SourceError: There is no such table, or a column is missing.
         """
-        database, *schema, table = self.place.path
+        database, *schema, table = self.location.path
         path = [database, *(schema or ["PUBLIC"]), table]
         sql = TableSql(
             table=".".join(map(ident, path)),
@@ -347,7 +347,7 @@ class EventTable:
         """Reopen a lost connection."""
         self._connection.close()
         self.con.con = PlainBackend.on_connection(
-            self._connection.enter_context(self.place.connected()), self.place
+            self._connection.enter_context(self.location.connected()), self.location
         ).con
 
     def close(self) -> None:

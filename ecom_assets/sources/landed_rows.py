@@ -261,8 +261,8 @@ def _for_messages(mapping: RecordMapping) -> RecordMapping:
             f"The mapping {mapping.name} makes other rows than those of one message, so it cannot map single messages; "
             f"give one without {keys}."
         )
-    others = "properties" if is_of_events else "ignore"
-    update: dict[str, object] = {"other_columns": others} if mapping.other_columns == "refuse" else {}
+    other_columns = "properties" if is_of_events else "ignore"
+    update: dict[str, object] = {"other_columns": other_columns} if mapping.other_columns == "refuse" else {}
     fields: dict[str, object] = {}
     own = mapping.id_field
     if own.hash_of:

@@ -124,7 +124,7 @@ def require_same_origin(
     result = {noun: origins for noun, raw in OF_SHOPS.items() if (origins := _origins(engine, raw))}
     if settings.has_own_data and any(SANDBOX in origins for origins in result.values()):
         engine.clear(tables)
-        say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_given(settings)}.")
+        say(f"The sandbox shop's tables were cleared: this warehouse now holds your own {_named_data(settings)}.")
     for noun, origins in result.items():
         if not settings.has_own_data and origins - {SANDBOX}:
             origin = min(origins - {SANDBOX})
@@ -158,7 +158,7 @@ def with_origin(engine: Engine, settings: Settings) -> Settings:
     return settings.model_copy(update=addresses | paths)
 
 
-def _given(settings: Settings) -> str:
+def _named_data(settings: Settings) -> str:
     addresses = {
         "events": settings.events,
         "orders": settings.orders or settings.order_api_url,

@@ -278,7 +278,7 @@ def check_steps(
     The assets are in the order in which they are computed. A check that compares its table with one that is computed
     from it waits for that one, and the checks that block it must not. Runs whose steps share a `pool` take turns.
     """
-    downstream = _below(assets)
+    downstream = _downstream_tables(assets)
     steps: dict[tuple[type[Table], Tables], list[TableCheck]] = {}
     for check in checks:
         later = check.other_tables & downstream.get(check.contract, frozenset())
@@ -340,7 +340,7 @@ def _noting(errors: list[Exception]) -> Iterator[None]:
         errors.append(error)
 
 
-def _below(assets: Sequence[TableAsset]) -> Mapping[type[Table], Set[type[Table]]]:
+def _downstream_tables(assets: Sequence[TableAsset]) -> Mapping[type[Table], Set[type[Table]]]:
     """Return the tables that are computed from each table, directly or not."""
     downstream: dict[type[Table], set[type[Table]]] = {asset.contract: set() for asset in assets}
     by_key = {asset_key(contract): contract for contract in downstream}

@@ -120,12 +120,12 @@ SYMBOLS: Final = {
     "between": "between",
 }
 """How operators are written on the command line, longer ones before those that they begin with."""
-_WORDS: Final = "|".join(re.escape(symbol).replace(r"\ ", r"\s+") for symbol in SYMBOLS if symbol[0].isalpha())
+_WORD_OPERATORS: Final = "|".join(re.escape(symbol).replace(r"\ ", r"\s+") for symbol in SYMBOLS if symbol[0].isalpha())
 _SIGNS: Final = "|".join(
     re.escape(symbol) for symbol in sorted(SYMBOLS, key=len, reverse=True) if not symbol[0].isalpha()
 )
 _WRITTEN: Final = re.compile(
-    rf"\s*({COLUMN})\s*(?:({_SIGNS})|\s({_WORDS})(?=\s|$))\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
+    rf"\s*({COLUMN})\s*(?:({_SIGNS})|\s({_WORD_OPERATORS})(?=\s|$))\s*(.*?)\s*", re.IGNORECASE | re.DOTALL
 )
 _OR: Final = re.compile(r"""\s+or\s+(?=(?:[^'"]|'[^']*'|"[^"]*")*$)""", re.IGNORECASE)
 """` or ` outside quotes."""

@@ -196,8 +196,8 @@ def number_table(count: int) -> ir.Table:
     numbers = digits.select(number="digit")
     for power in range(1, len(str(count - 1))):
         tens = digits.select(more=digits.digit * 10**power)
-        both = numbers.cross_join(tens)
-        numbers = both.select(number=both.number + both.more)
+        pairs = numbers.cross_join(tens)
+        numbers = pairs.select(number=pairs.number + pairs.more)
     return numbers.filter(numbers.number < count)
 
 

@@ -338,8 +338,8 @@ def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
 def revenue_compared(now: Decimal | None, before: Decimal | None, period: Period) -> dict[str, Any]:
     """Return the earlier revenue and its change, as fields of a row in a list."""
     name = "revenue_amount"
-    both = compared({name: now}, {name: before}, [name], period)
-    previous, change = both["previous"], both["change"]
+    comparison = compared({name: now}, {name: before}, [name], period)
+    previous, change = comparison["previous"], comparison["change"]
     return {"previous_revenue_amount": previous and previous[name], "revenue_change": change and change[name]}
 
 

@@ -265,12 +265,12 @@ class TrendQuestion(Question):
     def _check_visitors(self) -> None:
         """Refuse what the kinds that count visitors do not have."""
         measured = [series.measure for series in self.series if series.measure not in COUNTS]
-        others = {f"{measured[0]} of a series": True} if measured else {}
-        others |= {"formula": self.formula is not None, "moving average": self.moving_average > 1}
-        others |= {"running total": self.cumulative, "comparison": self.compare is not None}
-        others["occurrence"] = self.counts_firsts
-        others["breakdown"] = self.by is not None and self.kind == "lifecycle"
-        for name, is_set in others.items():
+        is_set_by_name = {f"{measured[0]} of a series": True} if measured else {}
+        is_set_by_name |= {"formula": self.formula is not None, "moving average": self.moving_average > 1}
+        is_set_by_name |= {"running total": self.cumulative, "comparison": self.compare is not None}
+        is_set_by_name["occurrence"] = self.counts_firsts
+        is_set_by_name["breakdown"] = self.by is not None and self.kind == "lifecycle"
+        for name, is_set in is_set_by_name.items():
             if is_set:
                 raise DefinitionError(f"A {self.kind} counts visitors, so it has no {name}; leave it out.")
 

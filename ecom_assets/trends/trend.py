@@ -247,11 +247,11 @@ def lifecycle(events: ir.Table, series: TrendSeries, trend: TrendQuestion) -> ir
         (placed.before.isnull(), "new"), (placed.before == placed.number - 1, "returning"), else_="resurrecting"
     )
     gone = placed.filter(placed.after.isnull() | (placed.after > placed.number + 1))
-    both = union_all(
+    states = union_all(
         placed.select("number", state=state),
         gone.select(number=gone.number + 1, state=ibis.literal("dormant")),
     )
-    return both.group_by("number", "state").agg(visitor_count=both.count())
+    return states.group_by("number", "state").agg(visitor_count=states.count())
 
 
 def active_changes(events: ir.Table, series: TrendSeries) -> ir.Table:
@@ -267,11 +267,11 @@ def active_changes(events: ir.Table, series: TrendSeries) -> ir.Table:
     placed = days.mutate(next_date=days.event_date.lead().over(in_order))
     over = (placed.event_date + ibis.interval(days=ACTIVE[series.measure])).cast("date")
     ends = ibis.least(over, placed.next_date.fill_null(over))
-    both = union_all(
+    changes = union_all(
         placed.select("breakdown", "event_date", change=ibis.literal(1, "int64")),
         placed.select("breakdown", event_date=ends, change=ibis.literal(-1, "int64")),
     )
-    return both.group_by("breakdown", "event_date").agg(change=both.change.sum().cast("int64"))
+    return changes.group_by("breakdown", "event_date").agg(change=changes.change.sum().cast("int64"))
 
 
 def active_on(changes: Mapping[date, int], day: date) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 # Until `dagster dev` lets the webserver be named; Dagster's public commands each load the code location again.
 from dagster._cli import dev
 
-THEIRS, OURS, DAEMON = "dagster_webserver", "ecom_assets.ui.webserver", "dagster._daemon"
+DAGSTER_WEBSERVER, GUARDED_WEBSERVER, DAEMON = "dagster_webserver", "ecom_assets.ui.webserver", "dagster._daemon"
 STARTS = "open_ipc_subprocess"
 """The name of the function that Dagster's command calls to start the webserver and the daemon."""
 _open = getattr(dev, STARTS)
@@ -27,11 +27,11 @@ def open_guarded(parts: Sequence[str], **options: Any) -> Any:  # noqa: ANN401 (
     Raises:
         RuntimeError: This version of Dagster starts a process that is neither the webserver nor the daemon.
     """
-    if THEIRS not in parts and DAEMON not in parts:
+    if DAGSTER_WEBSERVER not in parts and DAEMON not in parts:
         raise RuntimeError(
             f"dagster dev starts what is not known here ({list(parts)[:3]}): fit the guard of its UI again."
         )
-    return _open([OURS if part == THEIRS else part for part in parts], **options)
+    return _open([GUARDED_WEBSERVER if part == DAGSTER_WEBSERVER else part for part in parts], **options)
 
 
 if __name__ == "__main__":

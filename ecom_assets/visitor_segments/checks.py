@@ -29,12 +29,12 @@ def newest_day_counts_current_visitors(_days: Days | None, stays: ir.Table, dail
         expected_count=daily.visitor_count.lag().over(in_order).fill_null(0) + daily.entered_count - daily.left_count,
         next_date=daily.as_of_date.lead().over(in_order),
     )
-    both = days.left_join(current, "segment").drop("segment_right")
-    is_newest = both.next_date.isnull()
-    differs = (both.visitor_count != both.expected_count) | (
-        is_newest & (both.visitor_count != both.current_count.fill_null(0))
+    joined = days.left_join(current, "segment").drop("segment_right")
+    is_newest = joined.next_date.isnull()
+    differs = (joined.visitor_count != joined.expected_count) | (
+        is_newest & (joined.visitor_count != joined.current_count.fill_null(0))
     )
-    return BrokenRows(both.filter(differs), both)
+    return BrokenRows(joined.filter(differs), joined)
 
 
 SEGMENT_CHECKS = [stays_follow_each_other, newest_day_counts_current_visitors]

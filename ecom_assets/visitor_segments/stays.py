@@ -109,18 +109,18 @@ def _stays(days: ir.Table, position: int, segment: VisitorSegment, newest: ir.Ta
 def _points(days: ir.Table, leaves: Sequence[Leaf], names: Sequence[Sequence[str]]) -> ir.Table:
     """Return each visitor's days with an event, and the days on which one falls out of a window, with what changes."""
     counted = [name for leaf, own in zip(leaves, names, strict=True) for name in own if isinstance(leaf, Did)]
-    others = [name for own in names for name in own if name not in counted]
-    parts = [days.select("visitor_id", "day", *counted, *others)]
+    other_names = [name for own in names for name in own if name not in counted]
+    parts = [days.select("visitor_id", "day", *counted, *other_names)]
     for within in sorted({leaf.within_days for leaf in leaves if not isinstance(leaf, Latest) and leaf.within_days}):
         ending = [leaf.within_days == within for leaf, own in zip(leaves, names, strict=True) for _ in own
                   if isinstance(leaf, Did)]  # fmt: skip
         gone = {
             name: -days[name] if ends else ibis.literal(0, "int64") for name, ends in zip(counted, ending, strict=True)
         }
-        nothing = {name: ibis.null(days[name].type().copy(nullable=True)) for name in others}
+        nothing = {name: ibis.null(days[name].type().copy(nullable=True)) for name in other_names}
         parts.append(
             days.select("visitor_id", day=add_days(days.day, ibis.literal(within, "int64")), **gone, **nothing)
         )
     points = union_all(*parts)
-    sums = {name: points[name].sum() for name in counted} | {name: points[name].max() for name in others}
+    sums = {name: points[name].sum() for name in counted} | {name: points[name].max() for name in other_names}
     return points.group_by("visitor_id", "day").agg(**sums)

@@ -99,14 +99,14 @@ def renew_notes(engine: "Engine", notes: type[DayNotes], source_table: str, days
 
     def renewed(old: pa.Table) -> pa.Table:
         stored = old.to_pylist()
-        others = [row for row in stored if row["source_table"] != source_table]
+        other_rows = [row for row in stored if row["source_table"] != source_table]
         before = {row["received_date"]: row for row in stored if row["source_table"] == source_table}
         fresh = []
         for row in rows:
             earlier = before.get(row["received_date"], {})
             since = {"noticed_at": earlier["noticed_at"]} if "noticed_at" in earlier else {}
             fresh.append({**row, **since, "source_table": source_table})
-        return pa.Table.from_pylist([*others, *fresh], schema=schema_of(notes).to_pyarrow())
+        return pa.Table.from_pylist([*other_rows, *fresh], schema=schema_of(notes).to_pyarrow())
 
     engine.ensure(notes)
     with engine.transaction():
@@ -151,13 +151,13 @@ class LoadedDays:
     def __init__(self, engine: "Engine") -> None:
         """Set the open warehouse."""
         self._engine = engine
-        self._known: dict[type[Table], dict[date, bool]] = {}
+        self._loaded_by_table: dict[type[Table], dict[date, bool]] = {}
 
     def among(self, raw: type[Table], days: Days | None) -> Days:
         """Return those of some days, or of all, that a run has loaded into `raw`."""
         if days is None:
             return Days.from_dates(self._stored(raw, None))
-        loaded_by_day = self._known.setdefault(raw, {})
+        loaded_by_day = self._loaded_by_table.setdefault(raw, {})
         if unknown := Days.from_dates(set(days.dates) - loaded_by_day.keys()):
             loaded = self._stored(raw, unknown)
             loaded_by_day.update({day: day in loaded for day in unknown.dates})
@@ -165,7 +165,7 @@ class LoadedDays:
 
     def note(self, raw: type[Table], days: Days, with_rows: Iterable[date]) -> None:
         """Record that a run has loaded some days of `raw`, of which those `with_rows` have rows."""
-        self._known.pop(raw, None)
+        self._loaded_by_table.pop(raw, None)
         name = raw.qualified_name()
         fresh = Days.from_dates(set(days.dates) - set(with_rows) - noted_days(self._engine, EmptyDays, name))
         if fresh.dates:

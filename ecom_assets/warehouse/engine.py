@@ -308,7 +308,7 @@ class Engine(ABC):
         rows = conform(rows, contract)
         is_own = self.holds(rows)
         sql = self.compile(rows) if is_own else str(rows.get_backend().compile(rows))
-        others = self._statements_of(contract, also) if also else ()
+        visitor_statements = self._statements_of(contract, also) if also else ()
         with self.transaction():
             self.begin_slice(contract)
             self.on_step("slice_begun")
@@ -320,9 +320,9 @@ class Engine(ABC):
             else:
                 with batches_of(rows, BATCH_ROWS) as batches:
                     count = self.take_in(contract, batches)
-            if others:
-                self.execute(others[0])
-                count += self.insert(others[1])
+            if visitor_statements:
+                self.execute(visitor_statements[0])
+                count += self.insert(visitor_statements[1])
             self.note_write(contract, Days.from_dates([*days.dates, *also.changed.dates]) if days and also else days)
             self.end_slice(contract)
             if hooks:

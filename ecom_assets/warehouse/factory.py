@@ -26,10 +26,10 @@ def engine_kind(settings: Settings) -> EngineKind:
     for kind in kinds:
         if _scheme(address) in kind.schemes:
             return kind
-    *others, last = (kind.form or f"{kind.schemes[0]}://" for kind in kinds)
+    *forms, last = (kind.form or f"{kind.schemes[0]}://" for kind in kinds)
     raise SettingError(
         f"ECOM_WAREHOUSE={without_secrets(address)!r} is not an address of a warehouse; write "
-        f"{', '.join(others)} or {last}."
+        f"{', '.join(forms)} or {last}."
     )
 
 

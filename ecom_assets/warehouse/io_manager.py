@@ -32,7 +32,7 @@ from ecom_assets.warehouse.raw_slices import (
 Source = tuple[str, str, str]
 """Layer, table and column."""
 Sources = Mapping[str, set[Source]]
-Known = dict[ops.Relation, Sources]
+SourcesByRelation = dict[ops.Relation, Sources]
 
 
 def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
@@ -40,13 +40,13 @@ def column_lineage(table: ir.Table) -> dict[str, set[Source]]:
     return dict(_of_relation(table.op(), {}))
 
 
-def _of_relation(op: ops.Relation, traced: Known) -> Sources:
+def _of_relation(op: ops.Relation, traced: SourcesByRelation) -> Sources:
     if op not in traced:
         traced[op] = _trace(op, traced)
     return traced[op]
 
 
-def _trace(op: ops.Relation, traced: Known) -> Sources:
+def _trace(op: ops.Relation, traced: SourcesByRelation) -> Sources:
     if isinstance(op, ops.DatabaseTable | ops.UnboundTable):
         layer = op.namespace.database or ""
         # Names in contracts are lower case, but an engine may store them in upper case.
@@ -65,7 +65,7 @@ def _trace(op: ops.Relation, traced: Known) -> Sources:
     return {name: set() for name in op.schema.names}
 
 
-def _of_value(value: ops.Node, traced: Known) -> set[Source]:
+def _of_value(value: ops.Node, traced: SourcesByRelation) -> set[Source]:
     fields = value.find(ops.Field, filter=ops.Value)
     return set().union(*(_of_relation(field.rel, traced)[field.name] for field in fields))
 
@@ -75,7 +75,7 @@ LAYERS = ("raw", "staging", "mart", "export")
 
 def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     """Return the stored columns that `table` reads in any way, by table; `column_lineage` has those of its values."""
-    traced: Known = {}
+    traced: SourcesByRelation = {}
     stored = table.op().find(ops.DatabaseTable)
     result = {f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]() for table in stored}
     for field in table.op().find(ops.Field):
@@ -183,7 +183,7 @@ class WarehouseIOManager(dg.IOManager):
         self._progress.began(contract.qualified_name())
         self._engine.run_id = context.run_id
         started = time.monotonic()
-        rows, days = self._given(context, contract, obj)
+        rows, days = self._rows_and_days(context, contract, obj)
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
         if is_guarded(contract) and days is not None:
             with naming_damaged_parquet():
@@ -242,7 +242,7 @@ class WarehouseIOManager(dg.IOManager):
         return self._log.hooks_for(contract, days, _days_of(context))
 
     @staticmethod
-    def _given(
+    def _rows_and_days(
         context: dg.OutputContext, contract: type[Table], obj: ir.Table | SliceOutput | DayByDay
     ) -> tuple[ir.Table, Days | None]:
         """Return the rows of an output, and the days that they replace; None for the whole table."""

@@ -150,17 +150,17 @@ def rows_of_others(engine: Engine, contract: type[Table], days: Days, origin: st
         return None
     stored = f"{engine.name_of(contract)}{engine.where(contract, days)}"
     origins = engine.query(f"SELECT DISTINCT {engine.quoted(SOURCE)} AS origin FROM {stored}")  # noqa: S608 (names come from contracts)
-    others = sorted(row["origin"] for row in origins if kind_of(row["origin"]) != kind_of(origin))
-    if not others:
+    other_origins = sorted(row["origin"] for row in origins if kind_of(row["origin"]) != kind_of(origin))
+    if not other_origins:
         return None
     rows = engine.slice_rows(contract, days)
-    return rows.filter(pc.is_in(rows[SOURCE], pa.array(others)))
+    return rows.filter(pc.is_in(rows[SOURCE], pa.array(other_origins)))
 
 
-def with_rows(rows: ir.Table, contract: type[Table], others: pa.Table) -> ir.Table:
+def with_rows(rows: ir.Table, contract: type[Table], other_rows: pa.Table) -> ir.Table:
     """Return the rows of a source, which DuckDB reads, and the rows of others."""
     reader = rows.get_backend()
-    reader.con.register(OTHER_ROWS, others)
+    reader.con.register(OTHER_ROWS, other_rows)
     return conform(rows, contract).union(conform(reader.table(OTHER_ROWS), contract))
 
 
@@ -199,10 +199,10 @@ class WithdrawalGuard:
     def replace(self, contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         """Replace the days that have not lost their rows; return what was written, and the replaced days."""
         self.engine.ensure(contract)
-        others = rows_of_others(self.engine, contract, days, self.origin)
-        if others is not None:
-            rows = with_rows(rows, contract, others)
-        other_days = [] if others is None else others[str(contract.day_column)].to_pylist()
+        other_rows = rows_of_others(self.engine, contract, days, self.origin)
+        if other_rows is not None:
+            rows = with_rows(rows, contract, other_rows)
+        other_days = [] if other_rows is None else other_rows[str(contract.day_column)].to_pylist()
         hooks = _WithdrawalHooks(self, contract, days, Counter(other_days))
         kept = days
         try:
@@ -243,7 +243,7 @@ class _WithdrawalHooks:
     guard: WithdrawalGuard
     contract: type[Table]
     days: Days
-    others: Counter[date]
+    other_counts: Counter[date]
     """How many rows of each day came from other sources; they stay, and are not counted."""
     stored: dict[date, int] = field(default_factory=dict)
     delivered: dict[date, int] = field(default_factory=dict)
@@ -262,7 +262,7 @@ class _WithdrawalHooks:
 
     def _own_counts(self) -> dict[date, int]:
         counts = self.guard.engine.day_counts(self.contract, self.days)
-        return {day: own for day, number in counts.items() if (own := number - self.others[day])}
+        return {day: own for day, number in counts.items() if (own := number - self.other_counts[day])}
 
 
 def note_withdrawn(engine: Engine, contract: type[Table], before: dict[date, int], run_id: str) -> None:

@@ -190,8 +190,8 @@ def _spread(
 ) -> float:
     """Return how far values of these weeks usually are from the median of their own weekday."""
     weekdays = range(1 if alert.every == "week" else 7)
-    others = [replace(point, starts_at=point.starts_at - timedelta(days=number)) for number in weekdays]
-    samples = [list(_sample(other, by_start).values()) for other in others]
+    weekday_points = [replace(point, starts_at=point.starts_at - timedelta(days=number)) for number in weekdays]
+    samples = [list(_sample(weekday_point, by_start).values()) for weekday_point in weekday_points]
     off = [abs(value - median(sample)) for sample in samples if len(sample) >= FEWEST for value in sample]
     deviation = AS_NORMAL * median(off) or MEAN_AS_NORMAL * fmean(off)
     by_chance = sqrt(max(usual * (1 - usual), 0.0) / point.size) if point.size else LEAST_SHARE * abs(usual)

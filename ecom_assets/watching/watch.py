@@ -83,10 +83,10 @@ def back_test(settings: Settings, alert: NumberAlert) -> BackTest:
 
 def back_test_in(settings: Settings, alert: NumberAlert, reading: StoreReading) -> BackTest:
     """Return the same, over a published state that is open."""
-    mine = watched(settings, alert, reading)
-    points = mine.points()
-    found = findings(alert, points, mine.shown)
-    return BackTest(mine.title, mine.shown, points, found, episodes(found))
+    metric = watched(settings, alert, reading)
+    points = metric.points()
+    found = findings(alert, points, metric.shown)
+    return BackTest(metric.title, metric.shown, points, found, episodes(found))
 
 
 def watch(settings: Settings, now: Clock = now_utc) -> WatchOutcome:
@@ -133,35 +133,37 @@ def is_quiet(hours: str | None, at: time) -> bool:
 
 def _evaluate(settings: Settings, kept: KeptVersion[NumberAlert], reading: StoreReading, log: IncidentLog) -> str:
     """Evaluate the periods that are complete and were not evaluated yet; of a new alert only the newest one."""
-    mine = watched(settings, kept.item, reading)
-    points = mine.points()
-    found = findings(kept.item, points, mine.shown)
+    metric = watched(settings, kept.item, reading)
+    points = metric.points()
+    found = findings(kept.item, points, metric.shown)
     state = log.state(kept.slug)
     new = [finding for finding in found if finding.point.starts_at > state.last_period] if state else found[-1:]
     if not new:
-        return _unchanged(mine, found)
+        return _unchanged(metric, found)
     evaluated: list[tuple[datetime, dict[str, object] | None]] = [
         (
             finding.point.starts_at,
-            finding_of(mine, finding, points, causes(mine, finding)) if finding.is_breach else None,
+            finding_of(metric, finding, points, causes(metric, finding)) if finding.is_breach else None,
         )
         for finding in new
     ]
-    sentence = _sentence(mine, new[-1])
+    sentence = _sentence(metric, new[-1])
     log.record(kept.slug, evaluated, sentence)
     return sentence
 
 
-def _sentence(mine: Watched, finding: AlertFinding) -> str:
-    value, when = mine.shown(finding.point.value or 0.0), when_of(finding.point.starts_at, mine.alert.every)
+def _sentence(metric: Watched, finding: AlertFinding) -> str:
+    value, when = metric.shown(finding.point.value or 0.0), when_of(finding.point.starts_at, metric.alert.every)
     tail = finding.reason if finding.is_breach else "as expected"
-    return f"{mine.title} was {value} {when}: {tail}."
+    return f"{metric.title} was {value} {when}: {tail}."
 
 
-def _unchanged(mine: Watched, earlier: Sequence[AlertFinding]) -> str:
+def _unchanged(metric: Watched, earlier: Sequence[AlertFinding]) -> str:
     if earlier:
-        return f"No new {mine.alert.every} is complete since {when_of(earlier[-1].point.starts_at, mine.alert.every)}."
-    return f"{mine.title} cannot be evaluated yet: too few complete periods are known to compare with."
+        return (
+            f"No new {metric.alert.every} is complete since {when_of(earlier[-1].point.starts_at, metric.alert.every)}."
+        )
+    return f"{metric.title} cannot be evaluated yet: too few complete periods are known to compare with."
 
 
 def _send(  # noqa: PLR0913, PLR0917 (what a message is made from, and where what came of it is written)

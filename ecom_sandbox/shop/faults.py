@@ -127,8 +127,8 @@ class FaultInjector:
 
     def disturb(self, events: Rows, orders: Rows, first_number: int) -> tuple[Rows, Rows]:
         """Return the visits' events and orders with faults; added rows are numbered from `first_number`."""
-        who, fate = _kinds(self._dice, orders["visitor"]), self._dice.unit("ledger", _key(orders))
-        is_plain = (who == _PLAIN) & ~orders["is_refund"]
+        kinds, fate = _kinds(self._dice, orders["visitor"]), self._dice.unit("ledger", _key(orders))
+        is_plain = (kinds == _PLAIN) & ~orders["is_refund"]
         lost, surcharged, again = np.cumsum([UNRECORDED_RATE, SURCHARGED_RATE, REPEATED_RATE])
         orders["fault"][is_plain & (fate < lost)] = UNRECORDED
         orders["fault"][is_plain & (fate >= lost) & (fate < surcharged)] = SURCHARGED
@@ -139,7 +139,7 @@ class FaultInjector:
         orders["fault"][is_shifted] = SHIFTED
         events = self._of_events(events, orders, orders["number"][is_repeated], first_number)
         orders["at"] += np.where(is_shifted, SHIFT_US, 0)
-        return events, joined([orders, self._phoned(orders[who == _PHONES], first_number + len(events))], r.ORDER)
+        return events, joined([orders, self._phoned(orders[kinds == _PHONES], first_number + len(events))], r.ORDER)
 
     def sold_through(self, orders: Rows) -> Ints:
         """Return the sales channel of each order; those without a purchase event were placed outside of web and app."""

@@ -64,11 +64,11 @@ class PeopleTruth:
         """Count each person once in each week; a batch is never before the weeks that its people came in earlier."""
         weeks = (rows["at"] // r.DAY + _THURSDAY) // 7 - self._first_week
         for week in np.unique(weeks).tolist():
-            who = np.unique(person[weeks == week])
-            who = who[self._came_last[who] < week]
-            self._came_last[who] = week
-            self._came_first[who] = np.where(self._came_first[who] == r.NOTHING, week, self._came_first[who])
-            np.add.at(self._returns, (self._came_first[who], week - self._came_first[who]), 1)
+            people = np.unique(person[weeks == week])
+            people = people[self._came_last[people] < week]
+            self._came_last[people] = week
+            self._came_first[people] = np.where(self._came_first[people] == r.NOTHING, week, self._came_first[people])
+            np.add.at(self._returns, (self._came_first[people], week - self._came_first[people]), 1)
 
     def _add_devices(self, rows: Rows) -> None:
         """Note who was on which device, once for each visit and person."""

@@ -175,8 +175,8 @@ class Shop:
                 events, orders = self.people(begin, end)
                 aliases = alias_events(self.world.dice, self.schedule.visits[begin:end], events)
                 events, orders = self._disturbed(events, orders)
-                others, refunds = self._others(day) if part == 0 else ([], [])
-                events, orders = joined([events, *others, aliases]), joined([orders, *refunds], r.ORDER)
+                other_events, refunds = self._bots_and_refunds(day) if part == 0 else ([], [])
+                events, orders = joined([events, *other_events, aliases]), joined([orders, *refunds], r.ORDER)
                 events, orders = f.arrived(f.receive(self.world.dice, events, self.world.end_us), orders)
                 rows = self._delivered(events, is_first=day == part == 0)
                 yield DayRows(day, part, self._arrived_on(day, rows), self._recorded(events, orders))
@@ -210,7 +210,7 @@ class Shop:
         starts = range(begin, max(end, begin + 1), VISITS_AT_ONCE)
         return [(start, min(start + VISITS_AT_ONCE, end)) for start in starts]
 
-    def _others(self, day: int) -> tuple[list[Rows], list[Rows]]:
+    def _bots_and_refunds(self, day: int) -> tuple[list[Rows], list[Rows]]:
         """Return a day's events of bots and of refunds, and its refunds."""
         ids = self.cast.bots
         first_visit = self.cast.visits_before + len(self.schedule.visits) + day * len(ids)

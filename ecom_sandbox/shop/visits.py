@@ -378,15 +378,15 @@ def bot_events(world: World, day: int, bots: range, first_visit: int, first_numb
     size += world.dice.below(MOST_EVENTS - 600, "bot size", key) // np.where(is_scraper, 1, 6)
     parts, number = [], first_number
     for index in np.flatnonzero(is_active):
-        who = (int(bot[index]), bots[int(index)], first_visit + int(index))
-        parts.append(_session(world, day, who, np.arange(size[index], dtype=np.int64) + number))
+        bot_ids = (int(bot[index]), bots[int(index)], first_visit + int(index))
+        parts.append(_session(world, day, bot_ids, np.arange(size[index], dtype=np.int64) + number))
         number += int(size[index])
     return joined(parts)
 
 
-def _session(world: World, day: int, who: tuple[int, int, int], number: Ints) -> Rows:
+def _session(world: World, day: int, bot_ids: tuple[int, int, int], number: Ints) -> Rows:
     """Return one bot's session: mostly product pages, one every few seconds."""
-    bot, visitor, visit = who
+    bot, visitor, visit = bot_ids
     dice, rows = world.dice, r.blank(len(number))
     pause = dice.below(_PAUSE_US, "bot pause", number)
     start = world.first_us + day * r.DAY + (_START_HOUR + bot % 20) * 3600 * r.SECOND

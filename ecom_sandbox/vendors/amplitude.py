@@ -336,11 +336,11 @@ class AmplitudeReceiver(Receiver):
         self, path: str, events: Sequence[Any], fast: dict[str, int], daily: dict[str, int]
     ) -> ServiceResponse:
         window_s = int(self.rates.WINDOW_S)
-        both = fast.keys() | daily.keys()
+        throttled_keys = fast.keys() | daily.keys()
         hit = [
             at
             for at, event in enumerate(events)
-            if f"u{event.get('user_id')}" in both or f"d{event.get('device_id')}" in both
+            if f"u{event.get('user_id')}" in throttled_keys or f"d{event.get('device_id')}" in throttled_keys
         ]
         refusal: dict[str, Any] = {
             "code": 429,

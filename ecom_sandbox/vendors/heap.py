@@ -63,7 +63,7 @@ class HeapReceiver(Receiver):
     def refusal(self, status: int) -> ServiceResponse:
         """Return the response with this status."""
         return ServiceResponse(
-            status, _WORDS.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"}
+            status, _REASON_PHRASES.get(status, "Internal Server Error").encode(), {"Content-Type": "text/plain"}
         )
 
     def decide(self, incoming: Incoming) -> Decision:
@@ -125,7 +125,7 @@ class HeapReceiver(Receiver):
         return _entries(path, _records(path, parsed(incoming.body)))
 
 
-_WORDS = {
+_REASON_PHRASES = {
     400: "Bad Request", 404: "Not Found", 408: "Request Timeout", 413: "Payload Too Large", 429: "Too Many Requests",
 }  # fmt: skip
 
@@ -144,13 +144,13 @@ def _records(path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 (any JSON 
 def _entries(path: str, records: Sequence[Any]) -> list[Entry]:
     """Return the entries of records; events without an idempotency_key are not deduplicated."""
     users = [str(record.get("identity") or record.get("user_id")) for record in records]
-    both = zip(users, records, strict=True)
+    user_records = zip(users, records, strict=True)
     if path == PROPERTIES:
-        return [Entry("profile", user, user, None, properties=record["properties"]) for user, record in both]
+        return [Entry("profile", user, user, None, properties=record["properties"]) for user, record in user_records]
     keys = [record.get("idempotency_key") for record in records]
     return [
         Entry("event", user, str(key or ""), key, record["event"], record.get("timestamp"))
-        for (user, record), key in zip(both, keys, strict=True)
+        for (user, record), key in zip(user_records, keys, strict=True)
     ]
 
 

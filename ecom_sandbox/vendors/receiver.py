@@ -210,7 +210,7 @@ class Receiver(Service):
         self._resume = Event()
         self._clock, self.ahead_s = setup.clock, 0.0
         self._turn = Lock()
-        self._known: dict[Hashable, float] = {}
+        self._times_by_key: dict[Hashable, float] = {}
         self._taken = self._counted = 0
         self.deleted_ids: list[str] = []
         self._request_log = ReceivedRequestLog(request_log) if request_log else None
@@ -333,7 +333,7 @@ class Receiver(Service):
         return ServiceResponse(answer.status, answer.body, {**answer.headers, **headers})
 
     def _hold(self, entries: Sequence[Entry], now_s: float) -> None:
-        times_by_key, window_s = self._known, self.repeat_window_s
+        times_by_key, window_s = self._times_by_key, self.repeat_window_s
         self._taken += len(entries)
         for entry in entries:
             key = entry.key

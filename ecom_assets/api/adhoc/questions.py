@@ -79,15 +79,15 @@ class Worker:
             WorkerEndedError: It cannot be started.
         """
         self._settings = settings
-        self._connection, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(target=work, args=(make_app, settings, theirs), daemon=True)
+        self._connection, child_connection = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=work, args=(make_app, settings, child_connection), daemon=True)
         try:
             self._process.start()
         except (EOFError, OSError) as error:
             self._connection.close()
             raise WorkerEndedError(is_out_of_time=False) from error
         finally:
-            theirs.close()
+            child_connection.close()
 
     def ask(self, request: Asked) -> WholeResponse:
         """Return the answer to a question.

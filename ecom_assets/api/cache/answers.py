@@ -289,8 +289,8 @@ class AnswerCache:
 
     async def _make(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
         # The app sees only the encoding in the key, so a client without gzip never gets a compressed response.
-        others = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
-        scope["headers"] = [*others, (b"accept-encoding", scope[_PACKED])]
+        other_headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
+        scope["headers"] = [*other_headers, (b"accept-encoding", scope[_PACKED])]
         kept = _Recording(send)
         await self._app(scope, receive, kept.send)
         answer = kept.answer(getattr(scope.get("route"), "path", ""))

@@ -25,7 +25,7 @@ router = APIRouter(tags=["behaviour"])
 MOST_PLACES = 10
 
 
-class EngagementNumbers(row_of(summable(SessionMeasures), known=False)):  # type: ignore[misc]  # a model of a function
+class EngagementNumbers(row_of(summable(SessionMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
     """The engagement in the sessions of a period; null if none of its days is known."""
 
 

@@ -205,8 +205,8 @@ def list_saved(request: Request, response: Response, kind: KindName, parameters:
 )
 def create_saved(request: Request, kind: KindName, body: Content) -> dict[str, Any]:
     """Save it under an id that is made from its name."""
-    who = writer_of(request)
-    return shown(store_of(request).save_new(KEPT[kind].from_mapping(body), who), request.scope)
+    writer = writer_of(request)
+    return shown(store_of(request).save_new(KEPT[kind].from_mapping(body), writer), request.scope)
 
 
 @router.get("/saved/{kind}/{id}", response_model=SavedVersion, responses=READ, summary="One of these")
@@ -223,8 +223,8 @@ def change_saved(
     request: Request, kind: KindName, slug: Id, parameters: Annotated[OfChange, Query()], body: Content
 ) -> dict[str, Any]:
     """Save a new version, unless somebody saved one since that which was changed."""
-    who = writer_of(request)
-    return shown(store_of(request).save(slug, KEPT[kind].from_mapping(body), parameters.changed, who), request.scope)
+    writer = writer_of(request)
+    return shown(store_of(request).save(slug, KEPT[kind].from_mapping(body), parameters.changed, writer), request.scope)
 
 
 @router.delete("/saved/{kind}/{id}", response_model=SavedVersion, responses=WRITTEN, summary="Delete one of these")
@@ -232,8 +232,8 @@ def delete_saved(
     request: Request, kind: KindName, slug: Id, parameters: Annotated[OfChange, Query()]
 ) -> dict[str, Any]:
     """Write a version that says it is deleted; its versions stay, and each can be restored."""
-    who = writer_of(request)
-    return shown(store_of(request).delete(KEPT[kind], slug, parameters.changed, who), request.scope)
+    writer = writer_of(request)
+    return shown(store_of(request).delete(KEPT[kind], slug, parameters.changed, writer), request.scope)
 
 
 @router.get("/saved/{kind}/{id}/versions", response_model=VersionList, summary="All versions of one of these")
@@ -249,8 +249,8 @@ def list_saved_versions(
 )
 def restore_saved(request: Request, kind: KindName, slug: Id, body: RestoreBody) -> dict[str, Any]:
     """Write an earlier version again, as the newest one."""
-    who = writer_of(request)
-    return shown(store_of(request).restore(KEPT[kind], slug, body.version, who), request.scope)
+    writer = writer_of(request)
+    return shown(store_of(request).restore(KEPT[kind], slug, body.version, writer), request.scope)
 
 
 def _listed(

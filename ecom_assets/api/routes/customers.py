@@ -32,14 +32,14 @@ router = APIRouter(tags=["customers"], responses=documented(409))
 DOCUMENTED = customer_queries.DEFINITION
 
 
-class CustomerNumbers(row_of(measures_of(CustomerMeasures), known=False)):  # type: ignore[misc]  # a model of a function
+class CustomerNumbers(row_of(measures_of(CustomerMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
     """The counts of customers in a period; null if unknown."""
 
 
 CustomerChange = change_of("CustomerChange", CustomerNumbers, customer_count=0.1)
 
 
-class CustomerValue(row_of(measures_of(ValueMeasures), known=False)):  # type: ignore[misc]  # a model of a function
+class CustomerValue(row_of(measures_of(ValueMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
     """The value of all customers as of the newest day."""
 
     customer_count: int = Field(description="Customers with an order, of all time", examples=[276])

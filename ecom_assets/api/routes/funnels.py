@@ -23,7 +23,7 @@ class ConversionStep(
     """A step, and the number of units that reached it."""
 
 
-class LeftBehind(row_of(measures_of(CartMeasures), known=False)):  # type: ignore[misc]  # a model of a function
+class LeftBehind(row_of(measures_of(CartMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
     """The carts and checkouts of sessions, and those of them without a purchase."""
 
 

@@ -349,7 +349,7 @@ def writer_of(request: Request) -> str:
     return require_write(request.scope)
 
 
-def request_release(context: RequestContext, body: ReleaseBody, who: str) -> RunRequest:
+def request_release(context: RequestContext, body: ReleaseBody, asked_by: str) -> RunRequest:
     """Record the request to release a held day.
 
     Raises:
@@ -359,10 +359,10 @@ def request_release(context: RequestContext, body: ReleaseBody, who: str) -> Run
     if body.day not in {row["held_date"] for row in held}:
         days = ", ".join(str(row["held_date"]) for row in held) or "none"
         raise UsageError(f"{body.day} is not held for {body.source}, so there is nothing to release; held are: {days}.")
-    return Requests(context.settings.home).make(RELEASE, body.source, (body.day, body.day), who)
+    return Requests(context.settings.home).make(RELEASE, body.source, (body.day, body.day), asked_by)
 
 
-def request_retry(context: RequestContext, body: RetryBody, who: str) -> RunRequest:
+def request_retry(context: RequestContext, body: RetryBody, asked_by: str) -> RunRequest:
     """Record the request to send again the refused records of some days.
 
     Raises:
@@ -378,7 +378,7 @@ def request_retry(context: RequestContext, body: RetryBody, who: str) -> RunRequ
             "nothing to send again; /operations/dead-letters lists what there is."
         )
     days = min(group["first_date"] for group in refused), max(group["last_date"] for group in refused)
-    return Requests(context.settings.home).make(RETRY, body.destination, days, who)
+    return Requests(context.settings.home).make(RETRY, body.destination, days, asked_by)
 
 
 def _days(context: RequestContext, body: RetryBody) -> Period:

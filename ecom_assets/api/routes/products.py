@@ -44,7 +44,7 @@ class MaybeSoldAnswer(Answer):
 
 
 class ProductNumbers(
-    row_of(summable(ProductMeasures), without=("purchases_per_cart",), known=False)  # type: ignore[misc]  # a model of a function
+    row_of(summable(ProductMeasures), without=("purchases_per_cart",), are_known=False)  # type: ignore[misc]  # a model of a function
 ):
     """The numbers of a product; null if unknown."""
 
@@ -114,7 +114,7 @@ class ProductAnswer(MaybeSoldAnswer, ProductName):
 
 class Category(
     SalesNumbers,
-    row_of(measures_of(CategoryMeasures), without=ANY_CART, known=False),  # type: ignore[misc]  # a model of a function
+    row_of(measures_of(CategoryMeasures), without=ANY_CART, are_known=False),  # type: ignore[misc]  # a model of a function
 ):
     """The sales and the traffic of a category."""
 

@@ -18,13 +18,13 @@ router = APIRouter(tags=["reconciliation"], responses=documented(409))
 
 
 class ReconciledNumbers(
-    row_of(OrderEventReconciliationDaily.columns, only=reconciliation_queries.NUMBERS, known=False)  # type: ignore[misc]  # a model of a function
+    row_of(OrderEventReconciliationDaily.columns, only=reconciliation_queries.NUMBERS, are_known=False)  # type: ignore[misc]  # a model of a function
 ):
     """Orders and refunds beside purchase and refund events, and their differences by cause."""
 
 
 class DeliveredCounts(
-    row_of(ReconciliationDaily.columns, only=delivery_queries.COUNTS, known=False)  # type: ignore[misc]  # a model of a function
+    row_of(ReconciliationDaily.columns, only=delivery_queries.COUNTS, are_known=False)  # type: ignore[misc]  # a model of a function
 ):
     """What became of records that were due."""
 

@@ -33,7 +33,7 @@ from ecom_assets.tables.queries import Coverage
 router = APIRouter(tags=["sales"], responses=documented(409))
 
 
-class SalesNumbers(row_of(summable(SalesMeasures), known=False)):  # type: ignore[misc]  # a model of a function
+class SalesNumbers(row_of(summable(SalesMeasures), are_known=False)):  # type: ignore[misc]  # a model of a function
     """The numbers of sales; null if unknown."""
 
 

@@ -35,7 +35,7 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store planned materializations together, and leave any others to Dagster."""
         planned = [event for event in events if _is_planned_table(event)]
-        others = [event for event in events if not _is_planned_table(event)]
+        other_events = [event for event in events if not _is_planned_table(event)]
         if planned:
             insert = self.prepare_insert_event_batch(planned).returning(SqlEventLogStorageTable.c.id)
             with self._connect() as connection:
@@ -46,8 +46,8 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
                 # A table's entry shows its newest event only, so the others need not be written there.
                 for at in newest.values():
                     self._store_asset_event(connection, planned[at], ids[at])
-        if others:
-            super().store_event_batch(others)
+        if other_events:
+            super().store_event_batch(other_events)
 
 
 def _is_planned_table(event: dg.EventLogEntry) -> bool:

@@ -24,7 +24,7 @@ from ecom_assets.dashboard.page import (
     View,
     address_of,
 )
-from ecom_assets.dashboard.pages.boards import store_of, version_number, who
+from ecom_assets.dashboard.pages.boards import sender_of, store_of, version_number
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.subjects import webhooks_of
@@ -89,7 +89,7 @@ def save_mail(request: ActionRequest) -> ActionResult:
     }
     mail = BoardMail.from_mapping({**fields, **({"at": sent["at"]} if sent.get("at") else {})})
     board = store_of(request).get(Board, mail.board).item
-    store_of(request).save_new(mail, who(request))
+    store_of(request).save_new(mail, sender_of(request))
     return ActionResult(f"“{board.name}” is sent {EVERY_MAIL[mail.every]} at {mail.at}.", address_of("alerts", {}))
 
 
@@ -303,13 +303,13 @@ def save(request: ActionRequest) -> ActionResult:
         fields["limit"] = _limit(fields["limit"])
     slug = sent.get("id", "")
     if not slug:
-        alert = NumberAlert.from_mapping({"owner": who(request), **fields})
-        saved = store.save_new(alert, who(request))
+        alert = NumberAlert.from_mapping({"owner": sender_of(request), **fields})
+        saved = store.save_new(alert, sender_of(request))
         sentence = f"“{alert.name}” is saved. Look at its back-test, then switch it on."
         return ActionResult(sentence, alert_address(saved.slug))
     is_on = store.get(NumberAlert, slug).item.is_on
     alert = NumberAlert.from_mapping({**fields, "is_on": is_on})
-    saved = store.save(slug, alert, version_number(sent.get("version", "")), who(request))
+    saved = store.save(slug, alert, version_number(sent.get("version", "")), sender_of(request))
     return ActionResult(f"“{alert.name}” is saved as version {saved.number}.", alert_address(slug))
 
 
@@ -319,7 +319,7 @@ def switch(request: ActionRequest) -> ActionResult:
     slug = sent.get("id", "")
     is_on = sent.get("is_on") == "yes"
     alert = store.get(NumberAlert, slug).item.changed(is_on=is_on)
-    store.save(slug, alert, version_number(sent.get("version", "")), who(request))
+    store.save(slug, alert, version_number(sent.get("version", "")), sender_of(request))
     outcome = "is watched from now on; its first look is at the newest period" if is_on else "is not watched any more"
     return ActionResult(f"“{alert.name}” {outcome}.", alert_address(slug))
 

@@ -26,7 +26,14 @@ from ecom_assets.dashboard.page import (
     View,
     address_of,
 )
-from ecom_assets.dashboard.pages.boards import board_address, first_screen, is_withheld, question_address, store_of, who
+from ecom_assets.dashboard.pages.boards import (
+    board_address,
+    first_screen,
+    is_withheld,
+    question_address,
+    sender_of,
+    store_of,
+)
 from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.errors import DefinitionError, EcomError, UsageError
 from ecom_assets.questions.fields import lines_of
@@ -242,7 +249,7 @@ def save(request: ActionRequest) -> ActionResult:
     tiles = [*_tiles_of(form), *_added(form)]
     filled = {name: value for name, value in own.items() if value}
     board = Board.from_mapping({**filled, **days, "name": own["name"], "where": where, "tiles": tiles})
-    saved = store.save(slug, board, int(version), who(request))
+    saved = store.save(slug, board, int(version), sender_of(request))
     edit = {"edit": "yes"} if _added(form) else {}
     return ActionResult(f"“{board.name}” is saved as version {saved.number}.", board_address(slug, **edit))
 
@@ -254,7 +261,7 @@ def _is_custom(form: Any) -> bool:  # noqa: ANN401 (the fields of a form)
 def _tiles_of(form: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 (as above)
     """Yield the tiles of the form in the order of their places; those marked as removed are left out."""
     kept = [number for number in _counted(form) if form.get(f"remove-{number}") != "yes"]
-    for number in sorted(kept, key=lambda number: (_place(form.get(f"place-{number}", "")), number)):
+    for number in sorted(kept, key=lambda number: (_place_number(form.get(f"place-{number}", "")), number)):
         kind, _, name = form.get(f"of-{number}", "").partition(":")
         fields = {field: form.get(f"{field}-{number}", "").strip() for field in ("name", "show", "section", "width")}
         yield {kind: name, **{field: value for field, value in fields.items() if value}}
@@ -267,7 +274,7 @@ def _counted(form: Any) -> Iterator[int]:  # noqa: ANN401 (as above)
         yield number
 
 
-def _place(text: str) -> int:
+def _place_number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
@@ -281,7 +288,7 @@ def _added(form: Any) -> list[dict[str, str]]:  # noqa: ANN401 (as above)
 def undo(request: ActionRequest) -> ActionResult:
     """Restore the version before the newest one."""
     slug = request.form.get("id", "")
-    version = store_of(request).undo(Board, slug, who(request))
+    version = store_of(request).undo(Board, slug, sender_of(request))
     return ActionResult(f"The last change is undone, by version {version.number}.", board_address(slug))
 
 

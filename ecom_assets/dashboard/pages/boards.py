@@ -50,7 +50,7 @@ def store_of(request: ActionRequest) -> BoardStore:
     return BoardStore(request.request.app.state.settings)
 
 
-def who(request: ActionRequest) -> str:
+def sender_of(request: ActionRequest) -> str:
     """Return who sends a form."""
     return request.caller or ON_THIS_MACHINE
 
@@ -138,14 +138,16 @@ def save_question(request: ActionRequest) -> ActionResult:
     about = {"name": form.get("name", "").strip(), "description": form.get("description", "").strip()}
     slug, changed = form.get("saved", ""), form.get("version", "")
     is_new = not slug or form.get("as_new") == "yes"
-    owner = who(request) if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
+    owner = sender_of(request) if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
     asked = kind.builder.question(filters)
     item = SavedQuestion.of_question(kind.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
     saved = (
-        store.save_new(item, who(request)) if is_new else store.save(slug, item, version_number(changed), who(request))
+        store.save_new(item, sender_of(request))
+        if is_new
+        else store.save(slug, item, version_number(changed), sender_of(request))
     )
     if form.get("board"):
-        return _put_on_board(store, saved, form["board"], who(request))
+        return _put_on_board(store, saved, form["board"], sender_of(request))
     return ActionResult(
         f"“{item.name}” is saved. It is in the list of Boards, and can be put on any of them.",
         builder_address(kind.path, item.form, saved),
@@ -185,7 +187,9 @@ def version_number(text: str) -> int:
 def new_board(request: ActionRequest) -> ActionResult:
     """Make a board without tiles, and open it for changes."""
     name = request.form.get("name", "").strip()
-    board = store_of(request).save_new(Board.from_mapping({"name": name, "owner": who(request)}), who(request))
+    board = store_of(request).save_new(
+        Board.from_mapping({"name": name, "owner": sender_of(request)}), sender_of(request)
+    )
     return ActionResult(f"“{name}” is there; add its first tile below.", board_address(board.slug, edit="yes"))
 
 
@@ -197,14 +201,14 @@ def board_address(slug: str, **choices: str) -> str:
 def note(request: ActionRequest) -> str:
     """Note something on a day."""
     day, text = request.form.get("day", ""), request.form.get("text", "").strip()
-    saved = store_of(request).save_new(Annotation.from_mapping({"day": day, "text": text}), who(request))
+    saved = store_of(request).save_new(Annotation.from_mapping({"day": day, "text": text}), sender_of(request))
     return f"Noted on {saved.item.day}; charts over time that show the day mark it."
 
 
 def delete(request: ActionRequest) -> str:
     """Delete what a form names; its versions stay."""
     kind, slug = _named(request)
-    version = store_of(request).delete(kind, slug, version_number(request.form.get("version", "")), who(request))
+    version = store_of(request).delete(kind, slug, version_number(request.form.get("version", "")), sender_of(request))
     return f"“{_title(version)}” is deleted; its versions stay, and each can be restored."
 
 
@@ -212,7 +216,7 @@ def restore(request: ActionRequest) -> str:
     """Write an earlier version again."""
     kind, slug = _named(request)
     number = version_number(request.form.get("number", ""))
-    version = store_of(request).restore(kind, slug, number, who(request))
+    version = store_of(request).restore(kind, slug, number, sender_of(request))
     return f"Version {number} of “{_title(version)}” is restored, as version {version.number}."
 
 
@@ -221,7 +225,9 @@ def choose_first(request: ActionRequest) -> str:
     store, slug = store_of(request), request.form.get("board", "")
     name = store.get(Board, slug).item.name if slug else "Overview"
     versions = store.versions(FirstScreen, FirstScreen.SLUG)
-    store.save(FirstScreen.SLUG, FirstScreen(board=slug or None), versions[0].number if versions else 0, who(request))
+    store.save(
+        FirstScreen.SLUG, FirstScreen(board=slug or None), versions[0].number if versions else 0, sender_of(request)
+    )
     return f"The dashboard now begins with “{name}”, for everybody."
 
 

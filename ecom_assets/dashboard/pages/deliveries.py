@@ -84,7 +84,10 @@ def dead_letters(view: View) -> Block:
 def requests_to_runs(view: View) -> Block:
     """Return the requests of people to runs."""
     result = view.answer(operation.newest_requests)["requests"]
-    rows = [{**request, "what": _what(request), "days": _days(request), "state": _state(request)} for request in result]
+    rows = [
+        {**request, "what": _action_text(request), "days": _days(request), "state": _state(request)}
+        for request in result
+    ]
     return DataTable(rows, REQUESTS, empty="No release and no retry was requested yet.")
 
 
@@ -122,7 +125,7 @@ def _stacked() -> charts.Spec:
     return charts.coloured_bars(share, destination, outcome, SHARES, order={"field": "outcome", "sort": "ascending"})
 
 
-def _what(request: dict[str, Any]) -> str:
+def _action_text(request: dict[str, Any]) -> str:
     return f"Release {request['subject']}" if request["kind"] == "release" else f"Send again to {request['subject']}"
 
 

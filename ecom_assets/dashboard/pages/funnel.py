@@ -93,12 +93,12 @@ def _step(view: View, answer: Answer, position: int, before: dict[str, Any] | No
         "lost_count": lost if lost is not None and lost >= 0 else None,
         "lost_rate": lost / earlier["count"] if earlier and lost is not None and earlier["count"] else None,
         "before": before,
-        "who": view.here(who=number, who_stopped=None) + WHO if may else "",
-        "stopped": view.here(who=number - 1, who_stopped="yes") + WHO if may and position else "",
+        "who": view.here(who=number, who_stopped=None) + WHO_ANCHOR if may else "",
+        "stopped": view.here(who=number - 1, who_stopped="yes") + WHO_ANCHOR if may and position else "",
     }
 
 
-WHO: Final = "#s7-title"
+WHO_ANCHOR: Final = "#s7-title"
 """The section that lists who is at a step."""
 
 

@@ -16,7 +16,7 @@ DEPTH: Final = 4
 """How many transitions are drawn from the beginning of sessions."""
 BRANCHES: Final = 8
 """The most names of a column; the others are one."""
-OTHERS: Final = "(others)"
+OTHERS_LABEL: Final = "(others)"
 FLOWS: Final = (
     TableColumn("step", "Transition", "count"),
     *TableColumn.from_fields(behaviour.Transition, "from_step", "to_step", "transition_count", "conversion_rate"),
@@ -95,8 +95,8 @@ def _together(flows: list[Flow], columns: int) -> list[Flow]:
         kept.append(set(sorted(sizes, key=lambda name: (-sizes[name], name))[:BRANCHES]))
     sums: dict[tuple[int, str, str], tuple[int, int]] = {}
     for edge in flows:
-        source = edge.source if edge.source in kept[edge.column] else OTHERS
-        target = edge.target if edge.target in kept[edge.column + 1] else OTHERS
+        source = edge.source if edge.source in kept[edge.column] else OTHERS_LABEL
+        target = edge.target if edge.target in kept[edge.column + 1] else OTHERS_LABEL
         count, converted = sums.get((edge.column, source, target), (0, 0))
         sums[edge.column, source, target] = count + edge.count, converted + edge.converted
     return [Flow(*key, *counts) for key, counts in sums.items()]

@@ -181,8 +181,12 @@ def _shown(reading: Reading) -> list[Block]:
         blocks.append(DataTable(reasons, REASONS))
     if reading.event_types:
         types = [
-            {"theirs": _cell(theirs), "row_count": count, "ours": _cell(ours) if ours != theirs else "as it is"}
-            for theirs, ours, count in reading.event_types
+            {
+                "theirs": _cell(source_type),
+                "row_count": count,
+                "ours": _cell(event_type) if event_type != source_type else "as it is",
+            }
+            for source_type, event_type, count in reading.event_types
         ]
         blocks += [Heading("What happens"), DataTable(types[:100], EVENT_TYPES)]
     names = list(dict.fromkeys(name for row in reading.preview for name, value in row.items() if value is not None))

@@ -68,13 +68,13 @@ def person(view: View) -> Block:
     require(reading, EVENTS)
     columns = [name for name in SHOWN if NOT_PUBLISHED.get(name, name) not in reading.lacking]
     with reading.adhoc() as con:
-        mine = reading.events_in(con)
-        mine = mine.filter(mine.visitor_id == visitor)
-        first, last = mine.event_at.min(), mine.event_at.max()
+        events = reading.events_in(con)
+        events = events.filter(events.visitor_id == visitor)
+        first, last = events.event_at.min(), events.event_at.max()
         (numbers,) = con.to_pyarrow(
-            mine.agg(count=mine.count(), days=mine.event_date.nunique(), first=first, last=last)
+            events.agg(count=events.count(), days=events.event_date.nunique(), first=first, last=last)
         ).to_pylist()
-        newest = mine.order_by(mine.event_at.desc(), mine.event_id.desc()).select(*columns)
+        newest = events.order_by(events.event_at.desc(), events.event_id.desc()).select(*columns)
         rows = con.to_pyarrow(newest.limit(MOST, offset=view.filters.offset)).to_pylist()
     if not numbers["count"]:
         return Notice(f"No event is of the visitor {visitor!r}; the id is as lists of visitors show it.", "info")

@@ -43,8 +43,10 @@ def _columns(kind: Kind[Any, Any]) -> list[TableColumn]:
 def _pages() -> tuple[DashboardPage, ...]:
     modules = pkgutil.iter_modules([str(Path(__file__).parent)])
     names = [module.name for module in modules if module.name != Path(__file__).stem]
-    others = [import_module(f"{__package__}.{name}") for name in names]
-    drawn = {module.BUILDER.kind.name for module in others if isinstance(getattr(module, "BUILDER", None), Builder)}
+    page_modules = [import_module(f"{__package__}.{name}") for name in names]
+    drawn = {
+        module.BUILDER.kind.name for module in page_modules if isinstance(getattr(module, "BUILDER", None), Builder)
+    }
     return tuple(_page_of(kind) for kind in all_questions() if kind.has_route and kind.name not in drawn)
 
 

@@ -18,7 +18,7 @@ from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.dashboard.pages.person import columns_of_people, people
 from ecom_assets.retention.answer import RETENTION, InCell, RetentionCohort, RetentionTotal
 
-WHO: Final = ("cohort", "period", "returned")
+WHO_FIELDS: Final = ("cohort", "period", "returned")
 OF_A_CELL: Final = (
     FormInput("who_cohort", "List who is in cohort", "2026-01-05", about=("cohort",)),
     FormInput("who_period", "In its period", "all of it", about=("period",)),
@@ -176,7 +176,7 @@ def who(view: View) -> Block:
     result = context(view, BUILDER)
     if not result.answer:
         return correct_first()
-    fields = {name: text for name in WHO if (text := getattr(view.filters, f"who_{name}").strip())}
+    fields = {name: text for name in WHO_FIELDS if (text := getattr(view.filters, f"who_{name}").strip())}
     if "cohort" not in fields:
         return Notice(
             "Choose a cell of the table, or a cohort under “List the visitors”; it needs the scope personal.",

@@ -143,7 +143,9 @@ def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> 
         ]
         return zip(*by_step, strict=True)
 
-    return [StepTimes(*both) for both in zip(cut(times.from_previous), cut(times.from_start), strict=True)]
+    return [
+        StepTimes(*period_times) for period_times in zip(cut(times.from_previous), cut(times.from_start), strict=True)
+    ]
 
 
 def times_of_part(part: Part) -> StepTimes:
@@ -187,10 +189,10 @@ def _attempts_by_event(part: Part) -> Taken:
 
 def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> Taken:
     """Return which attempts take each step, and when: at the first event of the step after the previous one."""
-    _, *others = order_of(plan)
+    _, *later_codes = order_of(plan)
     attempts, at = np.arange(len(starts)), starts
     taken = [(attempts, at)]
-    for code in others:
+    for code in later_codes:
         candidates = times[codes == code]
         result = np.searchsorted(candidates, at, side="right" if plan.is_descending else "left")
         attempts, at = _in_time(attempts, _at_or_never(candidates, result), starts, plan)
@@ -287,11 +289,11 @@ def chain_ends(codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> It
     has the latest start and is the best one; counting the chains before a candidate finds it.
     """
     never = np.array([-plan.window - 1], dtype=np.int64)
-    first, *others = order_of(plan)
+    first, *later_codes = order_of(plan)
     is_chain = codes == first
     ends = starts = times[is_chain]
     yield ends
-    for code in others:
+    for code in later_codes:
         candidates = np.flatnonzero(codes == code)
         chains_before = np.cumsum(is_chain, dtype=np.int32)[candidates]
         latest = np.concatenate((never, starts))[chains_before]

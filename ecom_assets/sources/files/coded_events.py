@@ -211,8 +211,8 @@ class CodedFiles:
         rows = self._rows(key, code)
         is_coded = rows.keys >= 0
         coded = rows if is_coded.all() else rows.only(is_coded)
-        others = np.bincount(-rows.keys[~is_coded], minlength=-UNCODED + 1)
-        rejected = dict(zip(default_rules(), others[1:].tolist(), strict=False))
+        uncoded_counts = np.bincount(-rows.keys[~is_coded], minlength=-UNCODED + 1)
+        rejected = dict(zip(default_rules(), uncoded_counts[1:].tolist(), strict=False))
         is_clean = is_coded | (rows.keys <= ANONYMOUS)
         surplus, has_repeated = self._surplus(rows.hashes if is_clean.all() else rows.hashes[is_clean])
         # It matters which copy of an event stays if they differ in what a funnel reads.
@@ -220,9 +220,9 @@ class CodedFiles:
         if surplus and self.con.execute(f"{select('1', REPEATED, group_by=unlike)} LIMIT 1").fetchall():
             return None
         unit_count = users
-        if others[-ANONYMOUS]:
+        if uncoded_counts[-ANONYMOUS]:
             coded += self._anonymous(key, code, users)
-            unit_count += int(others[-ANONYMOUS])  # as many as there can be
+            unit_count += int(uncoded_counts[-ANONYMOUS])  # as many as there can be
         ((has_escaped,),) = self.con.execute(select(HAS_ESCAPED, USERS)).fetchall()
         checked = CheckedRows(len(is_coded), rejected, surplus, without_user > 0, has_repeated, has_escaped)
         return CodedEvents(_ints(coded.keys), coded.units, keying, unit_count, checked)
@@ -279,9 +279,9 @@ class CodedFiles:
     def _rows(self, key: str, code: str) -> _CodedRows:
         by_footers = self._passed_by_footers
         passed = {*OF_TIME, *by_footers, *self._passed_by_all()}
-        others = {name: rule for name, rule in default_rules().items() if name not in passed}
+        remaining_rules = {name: rule for name, rule in default_rules().items() if name not in passed}
         undecided = "" if IN_TIME in by_footers else f"WHEN NOT is_sure THEN {UNDECIDED} "
-        rows = self._fetched(f"{SURE} AS t0", undecided + _cases(others), key, code)
+        rows = self._fetched(f"{SURE} AS t0", undecided + _cases(remaining_rules), key, code)
         is_undecided = rows.keys == UNDECIDED
         if not is_undecided.any():
             return rows
@@ -307,13 +307,13 @@ class CodedFiles:
             yield "malformed_event_type"
 
     def _fetched(self, rows: str, cases: str, key: str, code: str) -> _CodedRows:
-        others = "" if key == NO_KEY else f" WHEN ({code}) IS NULL THEN {UNCODED}"
+        further_cases = "" if key == NO_KEY else f" WHEN ({code}) IS NULL THEN {UNCODED}"
         if self._count(f"{USERS} WHERE user_id IS NULL"):
-            others += f" WHEN t0.user_id IS NULL THEN {ANONYMOUS}"
+            further_cases += f" WHEN t0.user_id IS NULL THEN {ANONYMOUS}"
         units = "" if NUMBER in key or key == NO_KEY else f", coalesce({NUMBER}, 0) AS unit"
         is_joined = NUMBER in key or units or "is_nobody" in cases
         kind = "TINYINT" if key == NO_KEY else "BIGINT"
-        chosen = f"(CASE {cases} {others} ELSE {key} END)" if (cases + others).strip() else f"({key})"
+        chosen = f"(CASE {cases} {further_cases} ELSE {key} END)" if (cases + further_cases).strip() else f"({key})"
         user_join = f"LEFT JOIN {USERS} AS known ON t0.user_id = known.user_id" if is_joined else ""
         if chosen == f"({NO_KEY})":  # the same of every row
             hashes = self._hashes(rows)

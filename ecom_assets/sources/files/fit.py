@@ -170,8 +170,8 @@ class _Fit:
 
     def _looks_like(self) -> str:
         kind = type(self.mapping)
-        others = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
-        fitting = [other.name for other in others if has_needed_columns(other, self.found.columns)]
+        other_mappings = [load(kind, name) for name in shipped(kind) if name != self.mapping.name]
+        fitting = [other.name for other in other_mappings if has_needed_columns(other, self.found.columns)]
         return f", or use another: it looks like mapping {fitting[0]!r}" if fitting else ""
 
     def _check_epoch(self, name: str, column: str) -> None:

@@ -162,7 +162,7 @@ _ENDINGS: dict[str, Format] = {
 }  # fmt: skip
 _PACKED_INSIDE = (".parquet.zst", ".parquet.gz", ".parquet.sz", ".parquet.lz4", ".parquet.br")
 """Names that PostHog's batch exports give to Parquet files, by how the columns in them are compressed."""
-_KNOWN = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz), .parquet, and .zip of these"
+_KNOWN_FORMATS = ".csv, .tsv, .ndjson, .jsonl, .json (each also with .gz), .parquet, and .zip of these"
 _EXCEL = {".xlsx", ".xls", ".xlsm", ".ods"}
 _LANDING = re.compile(r"(received_date|increment_date)=(.*)")
 _HEAD_BYTES = 1 << 18
@@ -276,7 +276,7 @@ def _files_of(path: str) -> Iterator[InputFile]:
     if is_folder:
         files = list(files_below(location))
         if not files:
-            raise NoFilesError(f"the folder {path} holds no files; put {_KNOWN} files there")
+            raise NoFilesError(f"the folder {path} holds no files; put {_KNOWN_FORMATS} files there")
         yield from (_input_file(file, location) for file in files)
     elif is_file:
         yield _input_file(location, location.parent)
@@ -317,7 +317,7 @@ def _input_file(path: Path, root: Path) -> InputFile:
     if kind is None:
         ending = path.suffix.lower()
         fix = "in Excel, save it as CSV UTF-8" if ending in _EXCEL else "convert it or move it away"
-        raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN}; {fix}")
+        raise SourceError(f"{path} is of a kind that is not read here; known are {_KNOWN_FORMATS}; {fix}")
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise SourceError(f"{path} may not be read by this user; change its permissions")
     stat = path.stat()

@@ -195,8 +195,8 @@ def _model_of(kind: RecordKind, name: str) -> type[SourceField]:
 def fields_of(kind: RecordKind, base: type[RecordFields] = RecordFields) -> type[RecordFields]:
     """Return the model with an entry for each field of a kind of record, and for `received_at`."""
     entries: dict[str, Any] = {name: (_model_of(kind, name), ...) for name in kind.required}
-    others = [name for name in (*kind.fields, "received_at") if name not in kind.required]
-    entries |= {name: (_model_of(kind, name) | None, None) for name in others}
+    optional_names = [name for name in (*kind.fields, "received_at") if name not in kind.required]
+    entries |= {name: (_model_of(kind, name) | None, None) for name in optional_names}
     return create_model(base.__name__, __base__=base, **entries)
 
 
@@ -426,8 +426,10 @@ class EventMapping(RecordMapping):
     def source_names(self) -> dict[str, tuple[str, ...]]:
         """Return the source's names of each event type that has translations."""
         return {
-            ours: tuple(theirs for theirs, translated in self.event_types.items() if translated == ours)
-            for ours in self.event_types.values()
+            event_type: tuple(
+                source_name for source_name, translated in self.event_types.items() if translated == event_type
+            )
+            for event_type in self.event_types.values()
         }
 
     def accepted_types(self, event_types: Sequence[str]) -> tuple[str, ...] | None:

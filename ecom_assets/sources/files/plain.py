@@ -111,7 +111,7 @@ class Operations(_Part):
         if self.upper:
             value = f"upper({value})"
         if self.lookup:
-            pairs = " ".join(f"WHEN {text(theirs)} THEN {text(ours)}" for theirs, ours in self.lookup.items())
+            pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in self.lookup.items())
             value = f"CASE {value} {pairs} ELSE {value} END"
         return value
 

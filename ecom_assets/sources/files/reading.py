@@ -107,7 +107,7 @@ class FileReading:
             "event_type, count(*)", f"({files.received_sql()})", "event_type IS NOT NULL", group_by="event_type"
         )
         counted = self._con.con.execute(f"{rows} ORDER BY 2 DESC, 1").fetchall()
-        return [(theirs, mapping.translate(theirs), count) for theirs, count in counted]
+        return [(source_name, mapping.translate(source_name), count) for source_name, count in counted]
 
     @cached_property
     def filled_count(self) -> int:
@@ -126,8 +126,8 @@ class FileReading:
     @property
     def _order(self) -> list[str]:
         """Return the columns by which a preview is sorted: the time as read first."""
-        as_text, as_read, *others = SHOWN[self.is_events]
-        return [as_read, as_text, *others]
+        as_text, as_read, *other_columns = SHOWN[self.is_events]
+        return [as_read, as_text, *other_columns]
 
     def _fetched(self, rows: ir.Table) -> list[dict[str, Any]]:
         result: list[dict[str, Any]] = self._con.to_pyarrow(rows).to_pylist()

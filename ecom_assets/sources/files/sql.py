@@ -107,16 +107,16 @@ def sound_rows(layout: Layout, paths: Sequence[str]) -> str:
         return _json_rows(layout, select(f"line, __file, {_NOTHING} AS __malformed", source, HAS_TEXT))
     if layout.format == "csv":
         cells = {name: _cell(name, layout) for name in layout.own()}
-        others = {name: cells[name] for name in layout.others()}
+        other_cells = {name: cells[name] for name in layout.others()}
         source = csv_source(layout, paths)
     else:
         cells = {name: parquet_text(name, column, layout.filled) for name, column in layout.own().items()}
-        others = {name: ident(name) for name in layout.others()}
+        other_cells = {name: ident(name) for name in layout.others()}
         source = parquet_source(paths)
     columns = [
         *(f"{cells.get(name, _NOTHING)} AS {ident(name)}" for name in _top(layout)),
         *(f"{_moment(name, kind)} AS {ident(moment_name(name))}" for name, kind in layout.moments().items()),
-        f"{_packed(others)} AS __other",
+        f"{_packed(other_cells)} AS __other",
         "__file",
         f"{_NOTHING} AS __malformed",
     ]
@@ -145,8 +145,8 @@ def copied_rows(layout: Layout, path: str, sound: str, damaged: str) -> str:
     columns = columns_read(layout)
     values = [f"{_NOTHING} AS {name}" for name in columns if name not in {"__file", "__malformed"}]
     lines = select([*values, "'' AS __file", "line AS __malformed"], f"read_parquet({_list_of([damaged])})")
-    both = f"({select(columns, rows)} UNION ALL {lines})"
-    return select(f"* REPLACE ({text(path)} AS __file)", both)
+    all_rows = f"({select(columns, rows)} UNION ALL {lines})"
+    return select(f"* REPLACE ({text(path)} AS __file)", all_rows)
 
 
 def csv_source(layout: Layout, paths: Sequence[str]) -> str:
@@ -393,8 +393,10 @@ def field_sql(mapping: RecordMapping, name: str) -> str:
     """Return the SQL of a field as text, from the columns of a row."""
     field: SourceField | None = getattr(mapping.fields, name)
     value = _value_sql(field, mapping.numerals, is_number=name in mapping.kind.numbers)
-    if ours_by_theirs := mapping.translations().get(name):
-        pairs = " ".join(f"WHEN {text(theirs)} THEN {text(ours)}" for theirs, ours in ours_by_theirs.items())
+    if translations := mapping.translations().get(name):
+        pairs = " ".join(
+            f"WHEN {text(source_value)} THEN {text(translation)}" for source_value, translation in translations.items()
+        )
         return f"CASE {value} {pairs} ELSE {value} END"
     if name == "properties" and mapping.other_columns == "properties":
         return _with_others(value) if field else "__other"
@@ -480,8 +482,8 @@ def _hash_sql(field: IdField, hash_of: Sequence[str], columns: Sequence[str]) ->
         return "__hash"
     # Rows that are equal in the hashed columns only are numbered by their other columns, so that their ids do
     # not depend on the reading order.
-    others = [ident(name) for name in columns if name not in hash_of]
-    number = f"row_number() OVER (PARTITION BY __file, __hash ORDER BY {', '.join([*others, '__other'])})"
+    other_columns = [ident(name) for name in columns if name not in hash_of]
+    number = f"row_number() OVER (PARTITION BY __file, __hash ORDER BY {', '.join([*other_columns, '__other'])})"
     return f"CASE WHEN {number} = 1 THEN __hash ELSE md5(__hash || ':' || {number}) END"
 
 

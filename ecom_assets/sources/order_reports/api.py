@@ -245,7 +245,7 @@ class OrderReports:
     def __init__(self, session: ApiSession, settings: Settings, headers: Mapping[str, str]) -> None:
         """Send all requests through `session`."""
         self._session, self._settings, self._headers = session, settings, dict(headers)
-        self._place = without_secrets(session.api.url)
+        self._address = without_secrets(session.api.url)
 
     def make_report(self) -> ReadyReport:
         """Request a report, wait until it is ready, and return it.
@@ -259,7 +259,7 @@ class OrderReports:
             if answer.status == "SUCCESS":
                 return self._read(ReadyReport, answer.data or {})
         raise SourceError(
-            f"The order report API at {self._place} failed to make a report, {MAX_REPORTS} times; run again "
+            f"The order report API at {self._address} failed to make a report, {MAX_REPORTS} times; run again "
             "later, or ask the people who run it."
         )
 
@@ -276,7 +276,7 @@ class OrderReports:
         answer = self._wait_for("get_increment", params, f"The increment of {day}")
         if answer.status == "FAILED":
             raise SourceError(
-                f"The order report API at {self._place} failed on the increment of {day}; run again later."
+                f"The order report API at {self._address} failed on the increment of {day}; run again later."
             )
         data = self._read(_IncrementData, answer.data or {})
         path, body = None, b""
@@ -305,8 +305,8 @@ class OrderReports:
                 return answer
             if time.monotonic() + self._settings.order_api_poll_s > until:
                 raise SourceError(
-                    f"{subject} at {self._place} is still RUNNING after the {self._settings.order_api_patience_s:g} s "
-                    "of ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
+                    f"{subject} at {self._address} is still RUNNING after the {self._settings.order_api_patience_s:g} "
+                    "s of ECOM_ORDER_API_PATIENCE_S; run again later, or raise that."
                 )
             time.sleep(self._settings.order_api_poll_s)
 
@@ -318,7 +318,7 @@ class OrderReports:
         """
         if HISTORY not in report.links:
             raise SourceError(
-                f"The report {report.report_id} of the order report API at {self._place} has no file {HISTORY}; load "
+                f"The report {report.report_id} of the order report API at {self._address} has no file {HISTORY}; load "
                 "your orders from a file once instead, with `ecom run --orders PATH`."
             )
         body = self._download_file(report, HISTORY, partial(_fault_of_orders, None))
@@ -366,7 +366,7 @@ class OrderReports:
             fault = error.errors(include_input=False)[0]
             field_path = ".".join(map(str, fault["loc"])) or "the answer"
             raise SourceError(
-                f"The order report API at {self._place} returned a response that cannot be used "
+                f"The order report API at {self._address} returned a response that cannot be used "
                 f"({field_path}: {fault['msg']}); see that {self._session.api.url_setting} is right, or run again "
                 "later."
             ) from None

@@ -221,7 +221,7 @@ class Draft:
         if not forms:
             return lines
         first = next(iter(forms))
-        common = [form for form in forms[first] if all(form in others for others in forms.values())] or forms[first]
+        common = [form for form in forms[first] if all(form in fitting for fitting in forms.values())] or forms[first]
         if len({form[0] for form in common}) > 1:
             example = shown(self.values.counts(first, 1)[0][0])
             decimal = self.ask(DECIMAL, f"the sign before the decimals of amounts such as {example}", (".", ","))
@@ -249,14 +249,16 @@ class Draft:
         if "event_type" not in self.found:
             return []
         counts = self.values.counts(self.found["event_type"].value)
-        event_types = [(theirs, known_event_type(theirs), count) for theirs, count in counts]
+        event_types = [(source_name, known_event_type(source_name), count) for source_name, count in counts]
         lines = [
-            f"  {quoted(theirs)}: {ours}  # {count:,} rows"
-            for theirs, ours, count in event_types
-            if ours and ours != theirs
+            f"  {quoted(source_name)}: {event_type}  # {count:,} rows"
+            for source_name, event_type, count in event_types
+            if event_type and event_type != source_name
         ]
         stay = [
-            f"  # {shown(theirs)}: {count:,} rows, stays as it is" for theirs, ours, count in event_types if not ours
+            f"  # {shown(source_name)}: {count:,} rows, stays as it is"
+            for source_name, event_type, count in event_types
+            if not event_type
         ]
         return ["event_types:" if lines else "# event_types:", *lines, *stay] if lines or stay else []
 

@@ -141,7 +141,8 @@ def _names() -> Mapping[str, Mapping[str, Sequence[str]]]:
 @cache
 def _event_type_words() -> dict[str, str]:
     usual = usual_event_types()
-    event_types = {bare(theirs): ours for theirs, ours in usual.items()} | {bare(ours): ours for ours in usual.values()}
+    event_types = {bare(source_name): event_type for source_name, event_type in usual.items()}
+    event_types |= {bare(event_type): event_type for event_type in usual.values()}
     return {**OTHER_WORDS, **event_types}
 
 

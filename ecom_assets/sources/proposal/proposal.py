@@ -31,7 +31,7 @@ LOCAL_EPOCHS: Final = {
     "the project (UTC for a project created since)"
 }
 """Shipped mappings whose files do not say how their epochs are to be read, with what to ask."""
-WHAT: Final = {MappingKind.EVENTS: "events", MappingKind.ORDERS: "order lines", MappingKind.CUSTOMERS: "customers"}
+NOUNS: Final = {MappingKind.EVENTS: "events", MappingKind.ORDERS: "order lines", MappingKind.CUSTOMERS: "customers"}
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class MappingSearch:
         if encodings is not None and ENCODING not in answers:
             lines = [line for line in lines if not line.startswith("encoding: ")]
             lines.insert(0, f'encoding: "{OPEN}"  # OPEN: {shown(encodings.sentence)}')
-        why = [f"No shipped mapping reads this file; proposed by its names and values, as {WHAT[kind]}."]
+        why = [f"No shipped mapping reads this file; proposed by its names and values, as {NOUNS[kind]}."]
         why += [f"  each element of {values.spread} is an order line"] if values.spread else []
         why += [f"  {match.field}: {match.why}" for match in draft.found.values()]
         return MappingProposal(kind, tuple(why), questions, tuple(lines))

@@ -62,7 +62,7 @@ class Value:
 
     path: tuple[str, ...]
     sql: str
-    place: int
+    position: int
     joined: str = ""
 
     @property
@@ -78,7 +78,7 @@ class Value:
     @property
     def column(self) -> str:
         """Return its quoted column in the table of all values."""
-        return f"v{self.place}"
+        return f"v{self.position}"
 
     @property
     def is_column(self) -> bool:
@@ -147,11 +147,13 @@ class FileValues:
             return self
         day = days[0]
         # Of several clocks, such as that of the order and that of its delivery, the next one after the day.
-        clock = min(clocks, key=lambda value: (value.place < day.place, abs(value.place - day.place)))
-        both = replace(day, place=len(self.values), joined=clock.path[0], sql=f"concat_ws(' ', {day.sql}, {clock.sql})")
-        joined = select(f"*, concat_ws(' ', {day.column}, {clock.column}) AS {both.column}", TABLE)
+        clock = min(clocks, key=lambda value: (value.position < day.position, abs(value.position - day.position)))
+        day_and_time = replace(
+            day, position=len(self.values), joined=clock.path[0], sql=f"concat_ws(' ', {day.sql}, {clock.sql})"
+        )
+        joined = select(f"*, concat_ws(' ', {day.column}, {clock.column}) AS {day_and_time.column}", TABLE)
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE {TABLE} AS {joined}")
-        return replace(self, values=(both, *self.values)) if self.time_formats(both) else self
+        return replace(self, values=(day_and_time, *self.values)) if self.time_formats(day_and_time) else self
 
     def _are_days(self, value: Value) -> bool:
         forms = self.time_formats(value)

@@ -175,12 +175,12 @@ EVENTS = PayloadForm(
     properties=PROPERTIES,
 )
 """Each payload is a whole request with one event."""
-_KNOWN = {
+_USER_PROPERTY_SQL = {
     name: f"'{{\"value\":' || {json_value(f'({sql})')} || '}}'"
     for name, sql in {**USER_PROPERTIES, VISITOR_SEGMENTS: "joined_segments"}.items()
 }
 USERS = PayloadForm(
-    named={"joined_segments": segments_joined(","), "known": json_object(_KNOWN)},
+    named={"joined_segments": segments_joined(","), "known": json_object(_USER_PROPERTY_SQL)},
     user_key="customer_id",
     payload=json_object(
         {

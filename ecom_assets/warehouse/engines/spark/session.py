@@ -67,7 +67,7 @@ class SparkAddress:
             SettingError: It is not an address of Spark, or a folder that Spark would read as a pattern.
         """
         match = re.fullmatch(r"spark://(?:([^@/?]*)@)?([^/?]+)(/[^?]*)?(?:\?(.*))?", url)
-        who, host, path, query = match.groups() if match else (None, "", None, None)
+        user_info, host, path, query = match.groups() if match else (None, "", None, None)
         is_local = re.fullmatch(r"local(\[(\d+|\*)\])?", host or "") is not None
         if not is_local and not re.fullmatch(r"[^\[\]:]+:\d+", host or ""):
             raise SettingError(f"ECOM_WAREHOUSE names no Spark; write {FORMS}.")
@@ -86,13 +86,13 @@ class SparkAddress:
             raise SettingError(f"ECOM_WAREHOUSE: Spark's address takes only ?connect=true after a host; write {FORMS}.")
         shown = f"spark://{host}{folder}" + ("?connect=true" if connects else "")
         if connects:
-            return cls(f"sc://{host}{_credentials(who)}", folder, shown)
+            return cls(f"sc://{host}{_credentials(user_info)}", folder, shown)
         master = host if "[" in host else "local[*]"
         return cls(master if is_local else f"spark://{host}", folder, shown)
 
 
-def _credentials(who: str | None) -> str:
-    user, _, token = (who or "").partition(":")
+def _credentials(user_info: str | None) -> str:
+    user, _, token = (user_info or "").partition(":")
     parts = {"user_id": unquote(user), "token": unquote(token)}
     return "/" + "".join(f";{name}={quote(value, safe='')}" for name, value in parts.items() if value)
 
