@@ -187,11 +187,12 @@ def _kept(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
 def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
     everything = result.last.widened(before=result.days_before)
     # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
-    paths = of_days(credit.paths(result.bought, result.touched, rule, everything), "converted_date", result.ends)
-    walked = _kept(con, "walked", paths)
+    models = [] if model == "markov" else [model]
+    paths = credit.paths(result.bought, result.touched, rule, everything, models)
+    walked = _kept(con, "walked", of_days(paths, "converted_date", result.ends))
     if model == "markov":
         return _by_markov(con, walked, result, rule)
-    units = credit.shared(walked, rule, [model])
+    units = credit.shared(walked, rule, models)
     sums = units.group_by("channel").agg(credit=units[f"credit_{model}"].sum(), cents=units[f"cents_{model}"].sum())
     rows = con.to_pyarrow(sums).to_pylist()
     return _shown((row["channel"], int(row["credit"]), int(row["cents"]), {}) for row in rows)

@@ -58,12 +58,14 @@ SHARING = tuple(model for model in MODELS if model != "markov")
 """Models that share each conversion among its touches."""
 
 
-def paths(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+def paths(
+    conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days, models: Sequence[str] = ()
+) -> ir.Table:
     """Return one row per conversion or refund of `days` and touch, in order from `place` 1 to `touch_count`.
 
     A conversion without a touch has one row with the channel `(none)`. A refund has the touches of the purchase that it
-    reverses: the last purchase of the visitor within `rule.refund_days` before the refund. The arguments are all rows
-    of `Conversions` and `Touches`.
+    reverses: the last purchase of the visitor within `rule.refund_days` before the refund. `conversions` and `touches`
+    are all rows of `Conversions` and `Touches`. Each row has what `shared` needs for `models`, too.
     """
     wanted = _anchored(conversions, rule, days)
     near = days.widened(before=rule.refund_days + rule.lookback_days + 2, after=1)
@@ -73,14 +75,31 @@ def paths(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days:
     in_time = [seen.touched_at >= earliest, seen.touched_at <= wanted.anchor_at]
     joined = wanted.left_join(seen, [wanted.visitor_id == seen.visitor_id, *in_time])
     joined = joined.select(wanted, "session_id", "channel", "touched_at")
-    in_order = ibis.window(group_by=CONVERSION, order_by=["touched_at", "session_id"])
+    joined = joined.mutate(is_touched=joined.channel.notnull(), channel=joined.channel.fill_null(NO_CHANNEL))
+    summed = {name: column for model in models for name, column in _summed(joined, rule, model).items()}
+    joined = joined.mutate(**summed)
+    in_order = ibis.cumulative_window(group_by=CONVERSION, order_by=["touched_at", "session_id"])
+    whole = ibis.window(group_by=CONVERSION)
+    sums: dict[str, ir.Value] = {}
+    for name in summed:
+        sums[f"{name}_so_far"] = joined[name].sum().over(in_order).cast("int64")
+        sums[f"{name}_in_all"] = joined[name].sum().over(whole).cast("int64")
+    # All in one projection: an engine sorts the rows of each conversion once, which is most of the time.
     return joined.mutate(
-        is_touched=joined.channel.notnull(),
-        channel=joined.channel.fill_null(NO_CHANNEL),
         place=ibis.row_number().over(in_order) + 1,
-        touch_count=joined.count().over(ibis.window(group_by=CONVERSION)),
+        touch_count=joined.count().over(whole),
         cents=(joined.revenue_amount.fill_null(0) * 100).cast("int64"),
+        **sums,
     )
+
+
+def _summed(joined: ir.Table, rule: AttributionRule, model: str) -> dict[str, ir.Value]:
+    """Return what a model adds up along the touches of a conversion, by the name of its column."""
+    if model == "last_non_direct":
+        return {"lead": joined.channel.notin(("Direct", NO_CHANNEL)).ifelse(1, 0)}
+    if model == "time_decay":
+        return {"weight": decayed_weight(joined.anchor_at, joined.touched_at, rule)}
+    return {}
 
 
 def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
@@ -107,17 +126,16 @@ def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Ta
 def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir.Table:
     """Return credit, in whole units, and cents per unit, day and channel: `credit_<model>` and `cents_<model>`.
 
-    Rows of `paths` are shared by some of the models of `SHARING`.
+    `walked` are rows of `paths` for these models, which are some of `SHARING`.
     """
-    placed = walked.mutate(**_helpers(walked, rule, models))
     parts: dict[str, ir.Value] = {}
     for model in models:
-        due = DUE[model](placed, rule)
-        for when, position in (("after", placed.place), ("before", placed.place - 1)):
+        due = DUE[model](walked, rule)
+        for when, position in (("after", walked.place), ("before", walked.place - 1)):
             part, whole = due(position)
             parts[f"{when}_{model}"] = _rounded(ibis.literal(UNITS_OF_ONE), part, whole)
-            parts[f"cents_{when}_{model}"] = _rounded(placed.cents.abs(), part, whole)
-    dues = placed.mutate(**parts)
+            parts[f"cents_{when}_{model}"] = _rounded(walked.cents.abs(), part, whole)
+    dues = walked.mutate(**parts)
     sums: dict[str, ir.Value] = {}
     for model in models:
         credit = dues.is_refund.ifelse(0, dues[f"after_{model}"] - dues[f"before_{model}"])
@@ -125,21 +143,6 @@ def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir
         cents = (dues.cents < 0).ifelse(-cents, cents)
         sums |= {f"credit_{model}": credit.sum().cast("int64"), f"cents_{model}": cents.sum().cast("int64")}
     return dues.group_by("unit", "converted_date", "channel").agg(**sums)
-
-
-def _helpers(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> dict[str, ir.Value]:
-    whole = ibis.window(group_by=CONVERSION)
-    columns: dict[str, ir.Value] = {}
-    if "last_non_direct" in models:
-        led = walked.channel.notin(("Direct", NO_CHANNEL)).ifelse(walked.place, 0)
-        columns["led_place"] = led.max().over(whole).cast("int64")
-    if "time_decay" in models:
-        weight = decayed_weight(walked.anchor_at, walked.touched_at, rule)
-        so_far = ibis.cumulative_window(group_by=CONVERSION, order_by=["touched_at", "session_id"])
-        columns["weight"] = weight
-        columns["weight_so_far"] = weight.sum().over(so_far).cast("int64")
-        columns["weight_in_all"] = weight.sum().over(whole).cast("int64")
-    return columns
 
 
 def decayed_weight(converted_at: ir.TimestampValue, touched_at: ir.TimestampValue, rule: AttributionRule) -> ir.Value:
@@ -170,8 +173,19 @@ def _due_at(chosen: ir.IntegerValue) -> Due:
     return lambda position: ((position >= chosen).ifelse(1, 0), ONE)
 
 
+def _up_to(placed: ir.Table, name: str, position: ir.IntegerValue) -> ir.IntegerValue:
+    """Return what all touches up to and including a place, or the one before it, add up to."""
+    result: ir.IntegerValue = placed[f"{name}_so_far"] - (position == placed.place).ifelse(0, placed[name])
+    return result
+
+
 def _due_last_non_direct(placed: ir.Table, _rule: AttributionRule) -> Due:
-    return _due_at((placed.led_place > 0).ifelse(placed.led_place, placed.touch_count))
+    def due(position: ir.IntegerValue) -> Part:
+        has_led = _up_to(placed, "lead", position) == placed.lead_in_all
+        is_due = (placed.lead_in_all > 0).ifelse(has_led, position >= placed.touch_count)
+        return is_due.ifelse(1, 0), ONE
+
+    return due
 
 
 def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
@@ -196,12 +210,7 @@ def _due_by_shape(model: str) -> Callable[[ir.Table, AttributionRule], Due]:
 
 
 def _due_time_decay(placed: ir.Table, _rule: AttributionRule) -> Due:
-    # Called for a place and for the place before it, where the weight of the touch is subtracted.
-    def due(position: ir.IntegerValue) -> Part:
-        before = placed.weight_so_far - placed.weight
-        return (position == placed.place).ifelse(placed.weight_so_far, before), placed.weight_in_all
-
-    return due
+    return lambda position: (_up_to(placed, "weight", position), placed.weight_in_all)
 
 
 DUE: dict[str, Callable[[ir.Table, AttributionRule], Due]] = {
@@ -257,7 +266,7 @@ def channel_attribution(
 
     The arguments are all rows of `Conversions`, `Touches` and `ChannelRemovalEffects`.
     """
-    walked = paths(conversions, touches, rule, days)
+    walked = paths(conversions, touches, rule, days, SHARING)
     wide = shared(walked, rule, SHARING)
     by_model = union_all(*(ibis.literal(model).name("model").as_table() for model in SHARING))
     long = wide.cross_join(by_model)

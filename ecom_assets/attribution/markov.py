@@ -14,9 +14,9 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from ecom_assets.attribution.contracts import ChannelRemovalEffects
-from ecom_assets.attribution.credit import CONVERSION, AttributionRule, paths
+from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.tables.days import Days, day_table
-from ecom_assets.tables.portable import schema_of, union_all
+from ecom_assets.tables.portable import NO, schema_of, union_all
 
 STEP = ["unit", "here", "there"]
 Keep = Callable[[ir.Table], ir.Table]
@@ -31,10 +31,11 @@ def step_spans(
     read several times, and returns them.
     """
     watched = days.widened(before=rule.period_days - 1)
-    converted = paths(conversions, touches, rule, watched)
-    started = touches.filter(watched.contain(touches.started_date))
     own = conversions.filter(watched.contain(conversions.converted_date), ~conversions.is_refund)
-    return union_all(_to_conversions(converted, rule), _to_nothing(started, own, rule, keep))
+    before = watched.widened(before=rule.lookback_days, after=1)
+    earlier = touches.filter(before.contain(touches.started_date))
+    started = touches.filter(watched.contain(touches.started_date))
+    return union_all(_to_conversions(earlier, own, rule), _to_nothing(started, own, rule, keep))
 
 
 def steps_on(spans: ir.Table, days: Days) -> ir.Table:
@@ -56,16 +57,35 @@ def converting_days(spans: ir.Table) -> ir.Table:
     return spans.filter(spans.there == CONVERTED).select("unit", day="begin").distinct()
 
 
-def _to_conversions(converted: ir.Table, rule: AttributionRule) -> ir.Table:
-    """Return the transitions of converting paths, which count from the day of the conversion."""
-    converted = converted.filter(converted.is_touched, ~converted.is_refund)
-    in_order = ibis.window(group_by=CONVERSION, order_by="place")
-    converted = converted.mutate(there=converted.channel.lead().over(in_order).fill_null(CONVERTED))
-    onward = converted.select("unit", "there", here="channel", begin="converted_date")
-    first = converted.filter(converted.place == 1)
-    first = first.select("unit", there="channel", here=ibis.literal(START), begin="converted_date")
-    steps = union_all(onward, first)
-    steps = steps.group_by(*STEP, "begin").agg(step_count=steps.count())
+def _to_conversions(touches: ir.Table, conversions: ir.Table, rule: AttributionRule) -> ir.Table:
+    """Return the transitions of converting paths, which count from the day of the conversion.
+
+    The touches of a conversion are neighbours among all of the visitor, so these are put in order, and not each path.
+    """
+    in_order = ibis.window(group_by="visitor_id", order_by=["started_at", "session_id"])
+    neighbours = touches.select(
+        "visitor_id",
+        "channel",
+        "started_at",
+        next_channel=touches.channel.lead().over(in_order),
+        next_at=touches.started_at.lead().over(in_order),
+        previous_at=touches.started_at.lag().over(in_order),
+    )
+    bought = conversions.mutate(earliest_at=conversions.converted_at - ibis.interval(seconds=rule.lookback_s))
+    in_time = [neighbours.started_at >= bought.earliest_at, neighbours.started_at <= bought.converted_at]
+    converted = bought.join(neighbours, [bought.visitor_id == neighbours.visitor_id, *in_time])
+    goes_on = (converted.next_at <= converted.converted_at).fill_null(NO)
+    converted = converted.select(
+        "unit",
+        here="channel",
+        there=goes_on.ifelse(converted.next_channel, CONVERTED),
+        begin="converted_date",
+        is_first=~(converted.previous_at >= converted.earliest_at).fill_null(NO),
+    )
+    steps = converted.group_by(*STEP, "begin", "is_first").agg(step_count=converted.count())
+    first = steps.filter(steps.is_first).mutate(there=steps.here, here=ibis.literal(START))
+    steps = union_all(steps.drop("is_first"), first.drop("is_first"))
+    steps = steps.group_by(*STEP, "begin").agg(step_count=steps.step_count.sum().cast("int64"))
     return steps.mutate(until=_later(steps.begin, rule.period_days)).select(*STEP, "begin", "until", "step_count")
 
 

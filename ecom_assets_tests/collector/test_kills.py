@@ -102,7 +102,7 @@ def test_what_was_acknowledged_before_a_kill_has_landed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", seeds(range(30)))
+@pytest.mark.parametrize("seed", seeds(range(60)))
 def test_what_was_acknowledged_before_many_kills_has_landed(
     tmp_path_factory: pytest.TempPathFactory, seed: int
 ) -> None:

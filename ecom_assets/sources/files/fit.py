@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import Any
@@ -97,10 +97,14 @@ class _Fit:
         for column, key in shared.items():
             if column not in self.found.columns:
                 raise MappingError(self._missing(key, column))
-        for name, columns in self.used.items():
-            for column in columns:
-                if column not in self.found.columns and not self._may_lack(name, column):
-                    raise MappingError(self._missing(name, column))
+        missing = {
+            column: name
+            for name, columns in self.used.items()
+            for column in columns
+            if column not in self.found.columns and not self._may_lack(name, column)
+        }
+        if missing:
+            raise MappingError(self._all_missing(missing))
 
     def check_exact(self) -> None:
         """Raise MappingError for columns whose values would be rounded, so that different ids would become equal."""
@@ -151,6 +155,17 @@ class _Fit:
         is_hashed = name == self.mapping.kind.id and self.mapping.id_field.hash_of is not None
         is_tolerant = self.file.format == "ndjson" and (is_hashed or name not in self.mapping.kind.never_empty)
         return is_tolerant and not bracketed_guess(column, self.unknown)
+
+    def _all_missing(self, missing: Mapping[str, str]) -> str:
+        """Return the sentence about the missing columns, to which the fields are given."""
+        first = next(iter(missing))
+        if len(missing) == 1 or len(self.found.columns) == 1:
+            return self._missing(missing[first], first)
+        *columns, last = (f"{column!r}{bracketed_guess(column, self.unknown)}" for column in missing)
+        return (
+            f"{self.file.name} has no columns {', '.join(columns)} and {last}, which mapping {self.mapping.name!r}"
+            f" expects; let `ecom mapping init` write a mapping for it, or fix the file{self._looks_like()}"
+        )
 
     def _missing(self, name: str, column: str) -> str:
         only = next(iter(self.found.columns)) if len(self.found.columns) == 1 and self.file.format == "csv" else ""
