@@ -130,17 +130,10 @@ def clean_events_asset(late_days: int) -> TableAsset:
             rows = with_visitors(cleaned(days.widened(before=1, after=1)), known_ids, identity_rule)
             return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
         of_run, other_days = _split(days, run_days)
-        parts = []
-        if of_run.dates:
-            seen = identity_links.filter(of_run.contain(identity_links.event_date))
-            if identity_rule.keeps_users:
-                seen = seen.filter(seen.user_id.isnull())
-            deciding = _deciding(known_ids, identity_rule, of_run, seen)
-            parts.append(with_visitors(cleaned(of_run), deciding, identity_rule))
+        deciding = _deciding(known_ids, identity_rule, of_run, _asking(identity_links, identity_rule, of_run))
+        parts = [with_visitors(cleaned(of_run), deciding, identity_rule)] if of_run.dates else []
         if other_days.dates:
-            found = _stored_events(warehouse, other_days, only_visitors)
-            deciding = _deciding(known_ids, identity_rule, other_days, found.select(device_id=device_of(found)))
-            parts.append(_with_other_visitors(found, deciding, identity_rule, only_visitors))
+            parts.append(_with_other_visitors(warehouse, known_ids, identity_rule, other_days, only_visitors))
         return union_all(*(part.select(*CleanEvents.columns) for part in parts))
 
     return events
@@ -165,19 +158,27 @@ def _stored_events(warehouse: Engine, days: Days, only_visitors: ir.Table | None
 
 
 def _with_other_visitors(
-    events: ir.Table, known_ids: KnownIds, rule: IdentityRule, only_visitors: ir.Table | None
+    warehouse: Engine, known_ids: KnownIds, rule: IdentityRule, days: Days, only_visitors: ir.Table | None
 ) -> ir.Table:
     """Return stored events with their visitors of now; only if these are among `only_visitors`, others as stored.
 
     A visitor who is not is the change of another day, whose run replaces the rows of both visitors in every table.
     """
-    rows = with_visitors(events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), known_ids, rule)
+    events = _stored_events(warehouse, days, only_visitors)
+    deciding = _deciding(known_ids, rule, days, events.select(device_id=device_of(events)))
+    rows = with_visitors(events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), deciding, rule)
     if only_visitors is None:
         return rows
     named = only_visitors.select(now_visitor_id="visitor_id")
     rows = rows.left_join(named, rows.visitor_id == named.now_visitor_id)
     is_known = rows.now_visitor_id.notnull()
     return rows.mutate(**{name: is_known.ifelse(rows[name], rows[f"stored_{name}"]) for name in clean.OF_IDENTITY})
+
+
+def _asking(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
+    """Return the devices with events on some days whose visitor other events decide."""
+    seen = links.filter(days.contain(links.event_date))
+    return (seen.filter(seen.user_id.isnull()) if rule.keeps_users else seen).select("device_id")
 
 
 def _deciding(known_ids: KnownIds, rule: IdentityRule, days: Days, devices: ir.Table) -> KnownIds:

@@ -426,9 +426,7 @@ class EventMapping(RecordMapping):
     def source_names(self) -> dict[str, tuple[str, ...]]:
         """Return the source's names of each event type that has translations."""
         return {
-            event_type: tuple(
-                source_name for source_name, translated in self.event_types.items() if translated == event_type
-            )
+            event_type: tuple(name for name, translated in self.event_types.items() if translated == event_type)
             for event_type in self.event_types.values()
         }
 
