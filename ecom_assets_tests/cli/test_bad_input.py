@@ -33,7 +33,9 @@ BAD_FILES = [
     ("unknown.csv", text(f"{HEADER},colour\n{GOOD_ROW},red\n"), 2, "unknown column 'colour' in unknown.csv"),
     ("missing.csv", text(f"{UNTYPED}\n"), 2, "missing.csv has no column 'event_type'"),
     (
-        "renamed.csv", text(HEADER.replace("event_type", "type").replace("event_timestamp", "timestamp") + "\n"), 2,
+        "renamed.csv",
+        text(HEADER.replace("event_type", "type").replace("event_timestamp", "timestamp") + "\n"),
+        2,
         "renamed.csv has no columns 'event_type' and 'event_timestamp' (did you mean 'timestamp'?), which mapping",
     ),
     ("semicolons.csv", text(HEADER.replace(",", ";") + "\n"), 2, "semicolons.csv is separated by ';', which mapping"),
