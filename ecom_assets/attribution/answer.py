@@ -186,9 +186,9 @@ def _kept(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
 
 def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRule) -> list[dict[str, Any]]:
     everything = result.last.widened(before=result.days_before)
-    # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
     models = [] if model == "markov" else [model]
     paths = credit.paths(result.bought, result.touched, rule, everything, models)
+    # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
     walked = _kept(con, "walked", of_days(paths, "converted_date", result.ends))
     if model == "markov":
         return _by_markov(con, walked, result, rule)

@@ -97,12 +97,11 @@ class _Fit:
         for column, key in shared.items():
             if column not in self.found.columns:
                 raise MappingError(self._missing(key, column))
-        missing = {
-            column: name
-            for name, columns in self.used.items()
-            for column in columns
-            if column not in self.found.columns and not self._may_lack(name, column)
-        }
+        missing: dict[str, str] = {}
+        for name, columns in self.used.items():
+            for column in columns:
+                if column not in self.found.columns and not self._may_lack(name, column):
+                    missing.setdefault(column, name)
         if missing:
             raise MappingError(self._all_missing(missing))
 
@@ -157,9 +156,9 @@ class _Fit:
         return is_tolerant and not bracketed_guess(column, self.unknown)
 
     def _all_missing(self, missing: Mapping[str, str]) -> str:
-        """Return the sentence about the missing columns, to which the fields are given."""
+        """Return the sentence about missing columns; `missing` has the field that each is for."""
         first = next(iter(missing))
-        if len(missing) == 1 or len(self.found.columns) == 1:
+        if len(missing) == 1 or self._delimiter_in_name:
             return self._missing(missing[first], first)
         *columns, last = (f"{column!r}{bracketed_guess(column, self.unknown)}" for column in missing)
         return (
@@ -167,10 +166,14 @@ class _Fit:
             f" expects; let `ecom mapping init` write a mapping for it, or fix the file{self._looks_like()}"
         )
 
-    def _missing(self, name: str, column: str) -> str:
+    @property
+    def _delimiter_in_name(self) -> str:
+        """The delimiter that the name of the only column holds, with all names that it separates; else empty."""
         only = next(iter(self.found.columns)) if len(self.found.columns) == 1 and self.file.format == "csv" else ""
-        # The name of the only column holds the delimiter of all.
-        if delimiter := next((separator for separator in (";", "\t", "|", ",") if separator in only), ""):
+        return next((separator for separator in (";", "\t", "|", ",") if separator in only), "")
+
+    def _missing(self, name: str, column: str) -> str:
+        if delimiter := self._delimiter_in_name:
             return (
                 f"{self.file.name} is separated by {delimiter!r}, which mapping {self.mapping.name!r} does not expect;"
                 f" let `ecom mapping init` write one with `delimiter: {json.dumps(delimiter)}`, or save the file with"
