@@ -32,9 +32,9 @@ WORKERS ?= 3
 normal-tests: $(VENV)/compiled.done
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow"
 
-# The percentage of random examples: with all of them, the tests take more than half an hour longer.
-EXAMPLES ?= 5
-test-all: setup-dev snowflake-stand-in browser redis kafka segment check ## every test, with a twentieth of the random examples
+# The percentage of random examples: with all of them, the tests take half an hour more.
+EXAMPLES ?= 10
+test-all: setup-dev snowflake-stand-in browser redis kafka segment check ## every test, with a tenth of the random examples
 	RANDOM_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --timeout 3600
 
 # Not part of test-all: what counts lines takes as much CPU time again as the tests.

@@ -1,4 +1,4 @@
-"""How much of the random is tried: little, always the same, in `make test`; as much, at random, in `make test-all`."""
+"""How much of the random is tried: little, always the same, in `make test`; more, at random, in `make test-all`."""
 
 import os
 from collections.abc import Sequence

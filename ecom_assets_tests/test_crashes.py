@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.xdist_group("crashes"), pytest.mark.timeout(900)]
 
 Logged = list[tuple[Any, ...]]
 KILLED = -signal.SIGKILL
-MOMENTS = 5
+MOMENTS = 10
 SEED = 20_261_120
 STEPS = [("file_creation", 1), *((step, 6) for step in ("slice_begun", "slice_written", "committed", UNREPORTED))]
 """The sixth table is `mart/session_days`, so that there are finished tables before it and missing ones after it."""

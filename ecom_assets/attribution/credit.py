@@ -108,7 +108,7 @@ def _with_touches(anchored: ir.Table, touches: ir.Table, rule: AttributionRule, 
 def _summed(joined: ir.Table, rule: AttributionRule, model: str) -> dict[str, ir.Value]:
     """Return what a model adds up along the touches of a conversion, by the name of its column."""
     if model == "last_non_direct":
-        return {"lead": joined.channel.notin(("Direct", NO_CHANNEL)).ifelse(1, 0)}
+        return {"sourced": joined.channel.notin(("Direct", NO_CHANNEL)).ifelse(1, 0)}
     if model == "time_decay":
         return {"weight": decayed_weight(joined.anchor_at, joined.touched_at, rule)}
     return {}
@@ -193,8 +193,8 @@ def _up_to(placed: ir.Table, name: str, position: ir.IntegerValue) -> ir.Integer
 
 def _due_last_non_direct(placed: ir.Table, _rule: AttributionRule) -> Due:
     def due(position: ir.IntegerValue) -> Part:
-        has_led = _up_to(placed, "lead", position) == placed.lead_in_all
-        is_due = (placed.lead_in_all > 0).ifelse(has_led, position >= placed.touch_count)
+        has_all = _up_to(placed, "sourced", position) == placed.sourced_in_all
+        is_due = (placed.sourced_in_all > 0).ifelse(has_all, position >= placed.touch_count)
         return is_due.ifelse(1, 0), ONE
 
     return due

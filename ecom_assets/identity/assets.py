@@ -130,8 +130,9 @@ def clean_events_asset(late_days: int) -> TableAsset:
             rows = with_visitors(cleaned(days.widened(before=1, after=1)), known_ids, identity_rule)
             return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
         of_run, other_days = _split(days, run_days)
-        deciding = _deciding(known_ids, identity_rule, of_run, _asking(identity_links, identity_rule, of_run))
-        parts = [with_visitors(cleaned(of_run), deciding, identity_rule)] if of_run.dates else []
+        devices = _linkable_devices(identity_links, identity_rule, of_run)
+        nearby_ids = _ids_near(known_ids, identity_rule, of_run, devices)
+        parts = [with_visitors(cleaned(of_run), nearby_ids, identity_rule)] if of_run.dates else []
         if other_days.dates:
             parts.append(_with_other_visitors(warehouse, known_ids, identity_rule, other_days, only_visitors))
         return union_all(*(part.select(*CleanEvents.columns) for part in parts))
@@ -165,8 +166,8 @@ def _with_other_visitors(
     A visitor who is not is the change of another day, whose run replaces the rows of both visitors in every table.
     """
     events = _stored_events(warehouse, days, only_visitors)
-    deciding = _deciding(known_ids, rule, days, events.select(device_id=device_of(events)))
-    rows = with_visitors(events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), deciding, rule)
+    nearby_ids = _ids_near(known_ids, rule, days, events.select(device_id=device_of(events)))
+    rows = with_visitors(events.rename({f"stored_{name}": name for name in clean.OF_IDENTITY}), nearby_ids, rule)
     if only_visitors is None:
         return rows
     named = only_visitors.select(now_visitor_id="visitor_id")
@@ -175,13 +176,13 @@ def _with_other_visitors(
     return rows.mutate(**{name: is_known.ifelse(rows[name], rows[f"stored_{name}"]) for name in clean.OF_IDENTITY})
 
 
-def _asking(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
+def _linkable_devices(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
     """Return the devices with events on some days whose visitor other events decide."""
     seen = links.filter(days.contain(links.event_date))
     return (seen.filter(seen.user_id.isnull()) if rule.keeps_users else seen).select("device_id")
 
 
-def _deciding(known_ids: KnownIds, rule: IdentityRule, days: Days, devices: ir.Table) -> KnownIds:
+def _ids_near(known_ids: KnownIds, rule: IdentityRule, days: Days, devices: ir.Table) -> KnownIds:
     """Return what is known of ids with those links only that can decide about events on some devices and days."""
     links = known_ids.links.semi_join(devices, "device_id")
     if rule.days_around is not None:

@@ -1,8 +1,8 @@
 """Which sources a run is given does not decide what the numbers are made of: what is stored does.
 
-Two runs, each with one source, leave the tables that one run with both leaves; events and orders also the other way
-round. In the shop, people visit and buy on the days before today; orders begin two days before the events, and the last
-order day has no events.
+Two runs, each with one source, leave the tables that one run with both leaves, whichever comes first. In the shop,
+people visit and buy on the days before today; orders begin two days before the events, and the last order day has no
+events.
 """
 
 import json
@@ -46,8 +46,9 @@ ORDERS = "\n".join(
         "",
     ]
 )
-PAIRS = [("events", "orders"), ("orders", "events"), ("events", "customers"), ("customers", "orders"),
-         ("orders", "stock"), ("stock", "events")]  # fmt: skip
+PAIRS = [("events", "orders"), ("orders", "events"), ("events", "customers"), ("customers", "events"),
+         ("orders", "customers"), ("customers", "orders"), ("events", "stock"), ("orders", "stock"),
+         ("stock", "events"), ("stock", "orders")]  # fmt: skip
 OF_RUNS: dict[str, str] = {
     "restatements": "the log of what changed from run to run",
     "calendar": "one row per day of any run over orders",
