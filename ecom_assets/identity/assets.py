@@ -130,8 +130,7 @@ def clean_events_asset(late_days: int) -> TableAsset:
             rows = with_visitors(cleaned(days.widened(before=1, after=1)), known_ids, identity_rule)
             return rows.filter(days.contain(rows.event_date)).select(*CleanEvents.columns)
         of_run, other_days = _split(days, run_days)
-        devices = _linkable_devices(identity_links, identity_rule, of_run)
-        nearby_ids = _ids_near(known_ids, identity_rule, of_run, devices)
+        nearby_ids = _ids_near(known_ids, identity_rule, of_run, _linkable_devices(known_ids, identity_rule, of_run))
         parts = [with_visitors(cleaned(of_run), nearby_ids, identity_rule)] if of_run.dates else []
         if other_days.dates:
             parts.append(_with_other_visitors(warehouse, known_ids, identity_rule, other_days, only_visitors))
@@ -176,9 +175,9 @@ def _with_other_visitors(
     return rows.mutate(**{name: is_known.ifelse(rows[name], rows[f"stored_{name}"]) for name in clean.OF_IDENTITY})
 
 
-def _linkable_devices(links: ir.Table, rule: IdentityRule, days: Days) -> ir.Table:
+def _linkable_devices(known_ids: KnownIds, rule: IdentityRule, days: Days) -> ir.Table:
     """Return the devices with events on some days whose visitor other events decide."""
-    seen = links.filter(days.contain(links.event_date))
+    seen = known_ids.links.filter(days.contain(known_ids.links.event_date))
     return (seen.filter(seen.user_id.isnull()) if rule.keeps_users else seen).select("device_id")
 
 
