@@ -189,6 +189,17 @@ def check_chain(stories: list[Story]) -> None:
     assert actual == pytest.approx({name: float(share) for name, share in expected.items()}, abs=2e-9)
 
 
+def test_a_day_alone_has_the_touches_of_conversions_at_the_beginning_of_its_chain() -> None:
+    """The chain of the 45th day begins on the 16th; a path of it began on the first and converts on the 20th."""
+    rule, day = AttributionRule(period_days=30), DAY_ONE + timedelta(days=45)
+    long = Story(((0, "Email"), (ONE_DAY_S, "Display")), (20 * ONE_DAY_S,))
+    let_happen([long, Story(((45 * ONE_DAY_S, "Referral"),), (45 * ONE_DAY_S + 60,))])
+    # Each channel's removal takes one of two conversions; the billionth that is left over is the first channel's.
+    alone = {row["channel"]: row["credit_share"] for row in effects_on(Days((day,)), rule)}
+    third = Decimal("0.333333333")
+    assert alone == {"Display": third + Decimal("0.000000001"), "Email": third, "Referral": third}
+
+
 @examples(20)
 @given(STORIES)
 def test_removal_effects_are_those_of_exact_fractions(stories: list[Story]) -> None:

@@ -263,6 +263,13 @@ def test_how_an_event_was_joined_changes_though_its_visitor_stays(shop: Platform
     assert joined(shop) == {"1": "next_user_of_visit", "2": "user", "3": "next_user_of_visit"}
 
 
+def test_a_day_alone_finds_who_signed_in_on_the_device_before_it(shop: Platform) -> None:
+    shop.receive([event("1", "09:00", "d1", "ben"), event("2", "+1 09:00", "d1")], BOTH)
+    for day in BOTH.dates:
+        shop.run(Days((day,)), only=TO_SESSIONS)
+    assert joined(shop) == {"1": "user", "2": "last_user"}
+
+
 def joined(shop: Platform) -> dict[str, str]:
     return {row["event_id"]: row["joined_by"] for row in shop.rows(CleanEvents)}
 
