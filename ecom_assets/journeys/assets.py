@@ -43,7 +43,7 @@ def journeys(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     """Put the steps of each session in order."""
     starts = session_starts(sessions, days)
     members = events_of_sessions(session_events, session_days, days, session_rule)
-    return compute_journeys(journey_steps(members, starts, journey_rule), starts, journey_rule)
+    return compute_journeys(members, starts, journey_rule)
 
 
 @of_sessions(JourneyTransitions, follows="groups", deps=(journeys.key,), sessions=ALL_SESSIONS)

@@ -17,6 +17,8 @@ NODES = {"page_type": "event_type", "category": "product_category", "page": "pag
 """The column of events that each dimension takes its steps from."""
 JOURNEY = ("dimension", *SESSION)
 FIRST_ID = ""
+EVENT_ORDER = ["is_event", "event_at", "event_id"]
+"""The order of a session's steps: its start comes before events at the same time."""
 
 
 def session_starts(sessions: ir.Table, days: Days) -> ir.Table:
@@ -54,38 +56,38 @@ def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir
 
 def event_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return the steps of sessions as `journey_steps` does, with the `event_id` of the first event of each."""
-    rows = [part for dimension in rule.dimensions for part in _rows(events, sessions, dimension)]
-    # The start comes before events at the same time.
-    order = ["is_event", "event_at", "event_id"]
-    in_order = ibis.window(group_by=list(JOURNEY), order_by=order)
-    steps = union_all(*rows)
-    steps = steps.mutate(previous=steps.step.lag().over(in_order))
-    kept = steps.filter(steps.previous.isnull() | (steps.step != steps.previous))
-    return kept.mutate(
+    steps = _changes_of_step(events, sessions, rule)
+    in_order = ibis.window(group_by=list(JOURNEY), order_by=EVENT_ORDER)
+    return steps.mutate(
         place=ibis.row_number().over(in_order).cast("int64"),
-        next_step=kept.step.lead().over(in_order).fill_null(EXIT),
-    ).drop("previous", "is_event")
+        next_step=steps.step.lead().over(in_order).fill_null(EXIT),
+    ).drop("is_event")
 
 
-def journeys(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Return one row per session and dimension from the results of `journey_steps` and `session_starts`."""
-    with_sessions = paths_of(steps, rule).join(sessions, list(SESSION))
-    return with_sessions.rename(started_at="session_started_at").select(*Journeys.columns)
+def journeys(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
+    """Return one row per session and dimension from the events of sessions and the result of `session_starts`."""
+    steps = _changes_of_step(events, sessions, rule, "session_id", "started_date", "is_converted", "is_bot")
+    rows = paths_of(steps, rule, EVENT_ORDER)
+    return rows.rename(started_at="session_started_at").select(*Journeys.columns)
 
 
-def paths_of(steps: ir.Table, rule: JourneyRule) -> ir.Table:
-    """Return `path`, `step_count` and `is_cut` per session and dimension.
+def paths_of(steps: ir.Table, rule: JourneyRule, order: Sequence[str] = ("place",)) -> ir.Table:
+    """Return the start of each session and dimension with `path`, `step_count` and `is_cut`.
 
-    Engines share no way to concatenate the texts of rows in order, so each place of a path becomes a column first.
+    Engines share no way to concatenate the texts of rows in order, so each place of a path becomes a column first. A
+    window makes them, not an aggregate per place: DuckDB does not move texts that are aggregated to disk.
     """
-    kept = {f"step_{n}": steps.step.max(where=steps.place == n) for n in range(1, rule.most_steps + 1)}
-    rows = steps.group_by(*JOURNEY).agg(step_count=steps.place.max(), **kept)
-    first, *later_steps = (rows[name].fill_null("") for name in kept)
-    later = [(step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in later_steps]
+    in_order = ibis.window(group_by=list(JOURNEY), order_by=list(order))
+    later = {f"step_{n}": steps.step.lead(n).over(in_order) for n in range(1, rule.most_steps + 1)}
+    step_count = (steps.count().over(ibis.window(group_by=list(JOURNEY))) - 1).cast("int64")
+    rows = steps.mutate(step_count=step_count, **later)
+    rows = rows.filter(rows.step == START)
+    first, *later_steps = (rows[name].fill_null("") for name in later)
+    later_texts = [(step != "").ifelse(ibis.literal(ARROW).concat(step), "") for step in later_steps]
     is_cut = rows.step_count > rule.most_steps
     ending = is_cut.ifelse(f"{ARROW}{CUT}", "")
-    path = reduce(lambda left, right: left.concat(right), [first, *later, ending]).nullif("")
-    return rows.select(*JOURNEY, "step_count", path=path, is_cut=is_cut)
+    path = reduce(lambda left, right: left.concat(right), [first, *later_texts, ending]).nullif("")
+    return rows.mutate(path=path, is_cut=is_cut).drop(*later)
 
 
 def journey_transitions(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
@@ -105,8 +107,19 @@ def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Ta
     )
 
 
-def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Table, ir.Table]:
-    """Return the starts of all sessions, and the events that can be steps of this dimension."""
+def _changes_of_step(events: ir.Table, sessions: ir.Table, rule: JourneyRule, *session_columns: str) -> ir.Table:
+    """Return the start of each session, with some of its columns, and its events without repeats in a row."""
+    rows = [part for dimension in rule.dimensions for part in _rows(events, sessions, dimension, session_columns)]
+    steps = union_all(*rows)
+    in_order = ibis.window(group_by=list(JOURNEY), order_by=EVENT_ORDER)
+    steps = steps.mutate(previous=steps.step.lag().over(in_order))
+    return steps.filter(steps.previous.isnull() | (steps.step != steps.previous)).drop("previous")
+
+
+def _rows(
+    events: ir.Table, sessions: ir.Table, dimension: str, session_columns: Sequence[str]
+) -> tuple[ir.Table, ir.Table]:
+    """Return the starts of all sessions, with some of their columns, and the events that can be steps."""
     column = events[NODES[dimension]]
     starts = sessions.select(
         *SESSION,
@@ -115,6 +128,7 @@ def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Tabl
         event_at="session_started_at",
         event_id=ibis.literal(FIRST_ID),
         step=ibis.literal(START),
+        **{name: sessions[name] for name in session_columns},
     )
     seen = events.filter(column.notnull()).select(
         *SESSION,
@@ -123,6 +137,7 @@ def _rows(events: ir.Table, sessions: ir.Table, dimension: str) -> tuple[ir.Tabl
         event_at="event_at",
         event_id="event_id",
         step=step_name(column),
+        **{name: ibis.null(sessions[name].type().copy(nullable=True)) for name in session_columns},
     )
     return starts, seen
 
