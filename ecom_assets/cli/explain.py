@@ -13,7 +13,7 @@ from ecom_assets.errors import WorkError
 from ecom_assets.explain.answer import ExplainReader, explain, keeper_on
 from ecom_assets.explain.notes import Notes, stored_notes
 from ecom_assets.explain.question import SIGN_IN_COLUMNS, RowsQuestion, table_named
-from ecom_assets.quality.queries import sentence_of
+from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.rules import rules
 from ecom_assets.serving.reading import WarehouseReading
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home

@@ -4,7 +4,7 @@ import pytest
 
 from ecom_assets.events.contracts import REJECT_REASONS
 from ecom_assets.orders.contracts import ORDER_REJECT_REASONS
-from ecom_assets.quality.queries import SENTENCES, sentence_of
+from ecom_assets.quality.reasons import SENTENCES, sentence_of
 from ecom_assets.sources.files.records import rows_line
 
 

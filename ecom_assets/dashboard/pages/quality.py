@@ -9,7 +9,8 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tiles
 from ecom_assets.dashboard.formats import formatted, in_words
 from ecom_assets.dashboard.page import Action, ActionRequest, DashboardPage, Filters, Section, View
-from ecom_assets.quality.queries import OUTCOMES, sentence_of
+from ecom_assets.quality.queries import OUTCOMES
+from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.contract import HIDDEN
 
 COUNTS: Final = ("received_count", *OUTCOMES, "residue_count")

@@ -8,7 +8,7 @@ from typing import Any
 import ibis.expr.types as ir
 from ibis.backends.duckdb import Backend
 
-from ecom_assets.quality.queries import sentence_of
+from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.mapping import RecordMapping

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from ecom_assets.errors import MappingError, UsageError
-from ecom_assets.quality.queries import sentence_of
+from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.sources.files import sql as row_sql
 from ecom_assets.sources.files.columns import FileColumns, columns_of
 from ecom_assets.sources.files.damage import SoundCopy, copied_files
