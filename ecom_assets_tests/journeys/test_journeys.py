@@ -5,7 +5,9 @@ Not here: the order in which days are run (`test_order_does_not_matter.py`, whic
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,9 @@ from hypothesis import strategies as st
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.journeys.contracts import CategoryPerformance, Journeys, JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.journeys import JourneyRule, steps_of
+from ecom_assets.journeys.journeys import journeys as compute_journeys
 from ecom_assets.tables.days import Days
+from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
 from ecom_assets_tests.builders import DAY_ONE, Row, Step, journeys
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.journeys.journey_reference import (
@@ -60,6 +64,29 @@ def search(clock: str, term: str | None) -> Step:
 
 
 # Journeys
+
+
+@pytest.mark.slow
+def test_paths_of_more_sessions_than_fit_into_memory_go_through_the_disk(tmp_path: Path) -> None:
+    with closing(DuckDBEngine(tmp_path / "shop.duckdb", memory_limit="110MB").open()) as engine:
+        engine.execute(
+            "CREATE TABLE visits AS SELECT 'user-' || n AS visitor_id, 'device-' || n AS session_device_id, "
+            "'session-of-' || n AS session_id, TIMESTAMP '2026-01-01' + to_seconds(n) AS session_started_at, "
+            "DATE '2026-01-01' AS started_date, 'product_view' AS event_type, 'category ' || n % 50 AS "
+            "product_category, 'event-' || n AS event_id, false AS is_converted, false AS is_bot "
+            "FROM range(200000) AS r(n)"
+        )
+        visits = engine.con.table("visits")
+        sessions = visits.drop("event_type", "product_category", "event_id")
+        rows = compute_journeys(visits.mutate(event_at=visits.session_started_at), sessions, JourneyRule())
+        engine.execute(f"CREATE TABLE paths AS SELECT * FROM ({engine.compile(rows)}) ORDER BY started_date")
+        counted = (
+            "SELECT dimension, count(*) AS rows, count(DISTINCT path) AS paths FROM paths GROUP BY ALL ORDER BY ALL"
+        )
+        assert [tuple(row.values()) for row in engine.query(counted)] == [
+            ("category", 200_000, 50),
+            ("page_type", 200_000, 1),
+        ]
 
 
 def test_repeats_in_a_row_are_one_step(shop: Platform) -> None:
