@@ -69,6 +69,7 @@ def search(clock: str, term: str | None) -> Step:
 @pytest.mark.slow
 def test_paths_of_more_sessions_than_fit_into_memory_go_through_the_disk(tmp_path: Path) -> None:
     with closing(DuckDBEngine(tmp_path / "shop.duckdb", memory_limit="110MB").open()) as engine:
+        engine.execute("SET threads = 2")  # each takes memory of its own
         engine.execute(
             "CREATE TABLE visits AS SELECT 'user-' || n AS visitor_id, 'device-' || n AS session_device_id, "
             "'session-of-' || n AS session_id, TIMESTAMP '2026-01-01' + to_seconds(n) AS session_started_at, "
