@@ -81,7 +81,7 @@ class Plan:
 TABLES = (
     "duplicate_events", "quarantined_events", "identity_links", "shared_ids", "merged_users", "events",
     "session_events", "session_days",
-    "sessions", "conversion_funnel",
+    "sessions", "funnel_entries", "conversion_funnel",
 )  # fmt: skip
 PEOPLE = ("anna", "anna", "ben", "carl", None)
 PAGES: Sequence[Row] = (

@@ -783,6 +783,19 @@ CREATE TABLE "mart"."cart_abandonment" (
   PRIMARY KEY ("cart_date", "unit", "horizon_s")
 );
 
+CREATE TABLE "mart"."funnel_entries" (
+  "funnel_name" text COLLATE "C" NOT NULL,
+  "cohort_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "unit_id" text COLLATE "C" NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "product_category" text COLLATE "C" NOT NULL,
+  "last_step" BIGINT NOT NULL,
+  PRIMARY KEY ("funnel_name", "cohort_date", "unit", "unit_id")
+);
+
+CREATE INDEX ON "mart"."funnel_entries" ("cohort_date");
+
 CREATE TABLE "mart"."conversion_funnel" (
   "funnel_name" text COLLATE "C" NOT NULL,
   "cohort_date" DATE NOT NULL,

@@ -1,4 +1,4 @@
-"""Assets of funnels: the daily funnels, in total and by dimension, and abandoned carts.
+"""Assets of funnels: entries into the daily funnels, their counts in total and by dimension, and abandoned carts.
 
 Each of these tables recomputes every day that a change can affect, so that a run gives the same result as a computation
 over all of history: see docs/adr/0003.
@@ -12,9 +12,8 @@ from ecom_assets.attribution.assets import EVERY_TOUCH
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels import carts, daily
 from ecom_assets.funnels.carts import CartRule
-from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel, FunnelEntries
 from ecom_assets.funnels.daily import DailyFunnel, window_days
-from ecom_assets.funnels.daily import conversion_funnel as compute_conversion_funnel
 from ecom_assets.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
@@ -58,13 +57,14 @@ def days_of_changed_cohorts(
 
 
 @table_asset(
-    ConversionFunnel,
+    FunnelEntries,
+    follows="visitors",
     session_events=Reads(SessionEvents, whole=True),
     session_days=ALL_FRAGMENTS,
     sessions=Reads(Sessions, whole=True),
     invalidated_by=days_of_changed_cohorts,
 )
-def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def funnel_entries(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     session_events: ir.Table,
     session_days: ir.Table,
     sessions: ir.Table,
@@ -72,33 +72,40 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     funnels: Sequence[DailyFunnel],
     session_rule: SessionRule,
 ) -> ir.Table:
+    """Find how far the sessions and visitors of each day got in each funnel."""
+    return daily.funnel_entries(session_events, session_days, sessions, days, funnels, session_rule)
+
+
+EVERY_ENTRY = Reads(FunnelEntries, whole=True)
+
+
+@table_asset(ConversionFunnel, funnel_entries=EVERY_ENTRY, invalidated_by=days_of_changed_cohorts)
+def conversion_funnel(funnel_entries: ir.Table, days: Days, funnels: Sequence[DailyFunnel]) -> ir.Table:
     """Count the sessions and visitors that reached each step of each funnel."""
-    return compute_conversion_funnel(session_events, session_days, sessions, days, funnels, session_rule)
+    return daily.conversion_funnel(funnel_entries.filter(days.contain(funnel_entries.cohort_date)), funnels)
 
 
 @table_asset(
     ConversionByDimension,
     deps=(asset_key(ConversionFunnel), asset_key(CartAbandonment)),
     events=Reads(CleanEvents, whole=True),
-    session_events=Reads(SessionEvents, whole=True),
-    session_days=ALL_FRAGMENTS,
+    funnel_entries=EVERY_ENTRY,
     sessions=Reads(Sessions, whole=True),
     touches=EVERY_TOUCH,
     invalidated_by=days_of_changed_sessions,
 )
 def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table,
-    session_events: ir.Table,
-    session_days: ir.Table,
+    funnel_entries: ir.Table,
     sessions: ir.Table,
     touches: ir.Table,
     days: Days,
     funnels: Sequence[DailyFunnel],
-    session_rule: SessionRule,
 ) -> ir.Table:
     """Count the sessions that reached each step, by device, channel and category."""
     described = daily.described_sessions(events, sessions, touches, days)
-    return daily.conversion_by_dimension(described, session_events, session_days, sessions, days, funnels, session_rule)
+    entries = funnel_entries.filter(days.contain(funnel_entries.cohort_date))
+    return daily.conversion_by_dimension(described, entries, funnels)
 
 
-FUNNEL_ASSETS = (conversion_funnel, cart_abandonment, conversion_by_dimension)
+FUNNEL_ASSETS = (funnel_entries, conversion_funnel, cart_abandonment, conversion_by_dimension)

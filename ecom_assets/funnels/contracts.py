@@ -40,6 +40,22 @@ class CartAbandonment(CartMeasures, CartAmounts, Table):
     )
 
 
+class FunnelEntries(Table):
+    """One row per daily funnel and session, or visitor and day, that took its first step: how far it got."""
+
+    layer = "mart"
+    key = ("funnel_name", "cohort_date", "unit", "unit_id")
+    day_column = "cohort_date"
+
+    funnel_name = text("The funnel's name, as in mart.conversion_funnel", example="default")
+    cohort_date = day("The day on which the session, or the visitor's attempt, started")
+    unit = text("What the row is", one_of=CART_UNITS)
+    unit_id = text("The session's id, or the visitor's", pii=True)
+    visitor_id = text("Who", pii=True)
+    product_category = text("First category seen in the attempt, `(none)` without one")
+    last_step = count("Place of the last step that was reached, from 1", unit="place", example=2)
+
+
 class ConversionFunnel(Table):
     """One row per funnel, day, unit, category and step; category `(all)` holds the totals."""
 

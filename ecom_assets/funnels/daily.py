@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.attribution.contracts import NO_CHANNEL
 from ecom_assets.errors import DefinitionError, did_you_mean
-from ecom_assets.funnels.contracts import ConversionByDimension
+from ecom_assets.funnels.contracts import ConversionByDimension, FunnelEntries
 from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, MAX_WINDOW_S, Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.funnels.matching import matches
@@ -23,7 +23,6 @@ from ecom_assets.tables.values import json_path
 
 ALL_CATEGORIES = "(all)"
 NO_CATEGORY = "(none)"
-LEVEL = ("unit", "cohort_date", "product_category", "level")
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class DailyFunnel:
         return days_after(self.funnel.within)
 
 
-def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
+def funnel_entries(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table,
     fragments: ir.Table,
     sessions: ir.Table,
@@ -105,7 +104,7 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     funnels: Sequence[DailyFunnel],
     rule: SessionRule,
 ) -> ir.Table:
-    """Return the units of each day that reached each step of each funnel, by the first category seen and in total.
+    """Return the sessions and visitors of each day that took step 1 of each funnel, with the last step reached.
 
     Args:
         events: All rows of `SessionEvents`.
@@ -117,15 +116,28 @@ def conversion_funnel(  # noqa: PLR0913, PLR0917 (each is a table or a definitio
     """
     parts = []
     for daily in funnels:
-        relevant = daily.events_of(events)
-        levels = []
+        relevant, units = daily.events_of(events), []
         if "session" in daily.units:
             of_sessions = session_levels(relevant, fragments, sessions, days, daily.of_sessions, rule)
-            levels.append(of_sessions.mutate(unit=ibis.literal("session")).select(*LEVEL))
+            units.append(of_sessions.mutate(unit=ibis.literal("session"), unit_id=of_sessions.session_id))
         if "visitor" in daily.units:
-            levels.append(visitor_levels(relevant, fragments, days, daily).select(*LEVEL))
-        parts.append(_steps(_with_totals(_reached(union_all(*levels), daily.funnel)), daily))
-    return union_all(*parts)
+            of_visitors = visitor_levels(relevant, fragments, days, daily)
+            units.append(of_visitors.mutate(unit=ibis.literal("visitor"), unit_id=of_visitors.visitor_id))
+        parts += [rows.mutate(funnel_name=ibis.literal(daily.name)).rename(last_step="level") for rows in units]
+    return union_all(*(rows.select(*FunnelEntries.columns) for rows in parts))
+
+
+def conversion_funnel(entries: ir.Table, funnels: Sequence[DailyFunnel]) -> ir.Table:
+    """Return the units of each day that reached each step of each funnel, by the first category seen and in total.
+
+    `entries` has rows of `FunnelEntries`.
+    """
+    counted = (_steps(_with_totals(_reached(_entries_of(entries, daily), daily.funnel)), daily) for daily in funnels)
+    return union_all(*counted)
+
+
+def _entries_of(entries: ir.Table, daily: DailyFunnel) -> ir.Table:
+    return entries.filter(entries.funnel_name == daily.name)
 
 
 def _with_totals(reached: ir.Table) -> ir.Table:
@@ -139,12 +151,13 @@ def _with_totals(reached: ir.Table) -> ir.Table:
 def session_levels(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
     events: ir.Table, fragments: ir.Table, sessions: ir.Table, days: Days, funnel: Funnel, rule: SessionRule
 ) -> ir.Table:
-    """Return one row per session of `days` that took step 1: its `session_id`, day, first category and `level`."""
+    """Return one row per session of `days` that took step 1: its id, visitor, day, first category and `level`."""
     levels = funnel_levels(events_of_sessions(events, fragments, days, rule), funnel, SESSION)
     sessions_of_days = sessions.filter(days.contain(sessions.started_date))
     joined = levels.join(sessions_of_days, is_session(sessions_of_days, levels))
     return joined.select(
         session_id=sessions_of_days.session_id,
+        visitor_id=sessions_of_days.visitor_id,
         cohort_date=sessions_of_days.started_date,
         product_category=category_of(sessions_of_days.first_product_category),
         level=levels.level,
@@ -173,7 +186,6 @@ def visitor_levels(events: ir.Table, fragments: ir.Table, days: Days, daily: Dai
     joined = levels.left_join(categories, ["visitor_id", "cohort_date"])
     return joined.select(
         "visitor_id",
-        unit=ibis.literal("visitor"),
         cohort_date=joined.cohort_date,
         product_category=category_of(joined.product_category),
         level=joined.level,
@@ -196,9 +208,9 @@ def _attempt_categories(fragments: ir.Table, attempts: ir.Table, days: Days) -> 
     return first.select("visitor_id", "cohort_date", product_category="first_product_category")
 
 
-def _reached(levels: ir.Table, funnel: Funnel) -> ir.Table:
-    reached = {f"reached_{n}": (levels.level >= n).ifelse(1, 0).sum() for n in range(1, len(funnel.steps) + 1)}
-    return levels.group_by("cohort_date", "unit", "product_category").agg(**reached)
+def _reached(entries: ir.Table, funnel: Funnel) -> ir.Table:
+    reached = {f"reached_{n}": (entries.last_step >= n).ifelse(1, 0).sum() for n in range(1, len(funnel.steps) + 1)}
+    return entries.group_by("cohort_date", "unit", "product_category").agg(**reached)
 
 
 def _steps(reached: ir.Table, daily: DailyFunnel) -> ir.Table:
@@ -257,29 +269,21 @@ PURCHASE = "purchase"
 BEGUN = {"(cart)": "add_to_cart", "(checkout)": "checkout_start"}
 
 
-def conversion_by_dimension(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    described: ir.Table,
-    events: ir.Table,
-    fragments: ir.Table,
-    sessions: ir.Table,
-    days: Days,
-    funnels: Sequence[DailyFunnel],
-    rule: SessionRule,
-) -> ir.Table:
+def conversion_by_dimension(described: ir.Table, entries: ir.Table, funnels: Sequence[DailyFunnel]) -> ir.Table:
     """Return the number of sessions of each day that reached each step, by device, channel and category.
 
-    `described` is the result of `described_sessions`; only funnels of sessions are counted. The others are those of
-    `conversion_funnel`.
+    `described` is the result of `described_sessions`, and `entries` has the rows of `FunnelEntries` of these days. Only
+    funnels of sessions are counted.
     """
     parts = [_carts(described, name, event_type) for name, event_type in BEGUN.items()]
     for daily in funnels:
         if "session" not in daily.units:
             continue
-        levels = session_levels(daily.events_of(events), fragments, sessions, days, daily.of_sessions, rule)
-        reached = levels.join(described, "session_id").select(described, levels.level)
-        reached = _by(reached, ("channel", "device"))
+        of_sessions = _entries_of(entries, daily).filter(lambda rows: rows.unit == "session")
+        reached = of_sessions.join(described, of_sessions.unit_id == described.session_id)
+        reached = _by(reached.select(described, of_sessions.last_step), ("channel", "device"))
         parts += [
-            _counted(reached, daily.name, number, step.event_type, reached.level >= number)
+            _counted(reached, daily.name, number, step.event_type, reached.last_step >= number)
             for number, step in enumerate(daily.funnel.steps, start=1)
         ]
     return union_all(*parts).select(*ConversionByDimension.columns)

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ecom_assets.attribution.contracts import Touches
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.funnels.carts import CART, CHECKOUT, VALUED, CartRule, cart_terms, worth_events
-from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionByDimension, ConversionFunnel, FunnelEntries
 from ecom_assets.funnels.daily import (
     ALL_CATEGORIES,
     BEGUN,
@@ -69,6 +69,17 @@ def _visitors_of_funnel(context: TraceContext) -> ir.Table:
 
 def _by_unit(sessions: Derivation, visitors: Derivation) -> ByRow:
     return ByRow(lambda context: sessions if context.row["unit"] == "session" else visitors)
+
+
+def _of_entry(context: TraceContext) -> ir.Table:
+    """Return the events of a row's funnel by its session, or by its visitor while the attempt can last."""
+    daily, row = _funnel(context), context.row
+    if row["unit"] == "session":
+        sessions = sessions_of_day(context, "cohort_date", session_id=row["unit_id"])
+        return daily.events_of(with_search_terms(events_in_sessions(sessions, context)))
+    near = _day(context, "cohort_date").widened(after=daily.window_days)
+    events = context.where(CleanEvents, visitor_id=row["visitor_id"])
+    return daily.events_of(with_search_terms(events.filter(near.contain(events.event_date))))
 
 
 FUNNEL: Final = _by_unit(
@@ -178,6 +189,11 @@ CARTS: Final[Mapping[str, Derivation]] = {
 SHARES: Final = {"conversion_from_start_rate": "step 1", "conversion_from_previous_rate": "the step before"}
 TRACES: Final = (
     TableTrace(CartAbandonment, "carts-left-behind", CARTS),
+    TableTrace(
+        FunnelEntries,
+        "the-daily-funnel",
+        {"last_step": Computed("the last step that these events reach in time", inputs=Count(CleanEvents, _of_entry))},
+    ),
     TableTrace(
         ConversionFunnel,
         "the-daily-funnel",

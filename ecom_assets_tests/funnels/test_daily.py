@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.events.contracts import CleanEvents
-from ecom_assets.funnels.contracts import ConversionFunnel
+from ecom_assets.funnels.contracts import ConversionFunnel, FunnelEntries
 from ecom_assets.funnels.daily import DailyFunnel, window_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.days import Days
@@ -72,6 +72,16 @@ def test_each_day_on_which_a_visitor_starts_is_a_try_of_its_own(shop: Platform) 
     # Day 0 and day 1 each start; the cart of day 1 serves both, the window of both is open.
     steps: list[Step] = [("09:00", "page_view"), ("+1 09:00", "page_view"), ("+1 09:05", "add_to_cart")]
     assert reached(shop, {"anna": steps}, "visitor") == [[1, 1, 0], [1, 1, 0]]
+
+
+def test_a_row_of_each_entry_says_how_far_it_got(shop: Platform) -> None:
+    steps: list[Step] = [("09:00", "page_view"), ("09:01", "add_to_cart", SHOES), ("+3 15:00", "purchase")]
+    reached(shop, {"anna": steps, "ben": [("09:00", "add_to_cart")]}, "visitor")
+    entries = [
+        (row["unit"], row["visitor_id"], row["cohort_date"], row["product_category"], row["last_step"])
+        for row in shop.rows(FunnelEntries)
+    ]
+    assert sorted(entries) == [("session", "anna", DAY_ONE, "shoes", 2), ("visitor", "anna", DAY_ONE, "shoes", 3)]
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ AGENTS = {
 PAGES = {"Email": f"{HOME}?utm_source=news&utm_medium=email", "Direct": HOME}
 MADE_OF = (
     "duplicate_events", "quarantined_events", "events", "session_events", "session_days", "sessions", "session_sources",
-    "touches", "conversion_by_dimension",
+    "touches", "funnel_entries", "conversion_by_dimension",
 )  # fmt: skip
 
 

@@ -23,9 +23,9 @@ DAYS = Days.between(MONDAY, MONDAY + timedelta(days=15))
 MOST_BYTES = 12_000
 NEEDED = (
     "duplicate_events", "events", "session_events", "session_days", "sessions", "returning_visitors_daily",
-    "retention_cohorts", "conversion_funnel", "changed_order_days", "held_order_days", "duplicate_orders",
-    "user_order_log", "conversions", "city", "item", "customer", "calendar", "sales", "product_sales_daily",
-    "revenue_daily",
+    "retention_cohorts", "funnel_entries", "conversion_funnel", "changed_order_days", "held_order_days",
+    "duplicate_orders", "user_order_log", "conversions", "city", "item", "customer", "calendar", "sales",
+    "product_sales_daily", "revenue_daily",
 )  # fmt: skip
 """The tables that the pictures are of, and what these are made of."""
 

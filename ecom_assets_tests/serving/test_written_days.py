@@ -5,16 +5,20 @@ from contextlib import closing
 from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import ContractError
+from ecom_assets.identity.changes import ChangedVisitor
+from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.serving.fingerprints import Fingerprint, fingerprints
 from ecom_assets.serving.snapshot import Snapshot, publish_snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import text
 from ecom_assets.tables.days import Days
+from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.day_notes import Writes, WrittenSlices, writes_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines.duckdb.engine import DuckDBEngine
@@ -88,6 +92,34 @@ def test_of_a_day_with_many_rows_a_snapshot_writes_those_that_changed(
     assert published.written_row_count == written
     with closing(DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()) as copy:
         assert stored(copy) == sorted([*((ONE, name) for name in after), (TWO, "eva")])
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("noted", [["ann", "kim"], ["bob"], []], ids=["all who changed", "others", "nobody"])
+def test_of_visitors_who_changed_and_of_others_the_copy_is_equal(
+    noted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ecom_assets.serving.snapshot.MANY_ROWS", 1)
+    with closing(new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()) as source:
+        note_changed(source, ONE, ["bob"])
+        fill(source, {ONE: ["ann", "bob"], TWO: ["eva"]}, "Riga", "Rom")
+        snapshot(source, tmp_path / "serving")
+        note_changed(source, TWO, noted)
+        fill(source, {ONE: ["bob", "kim"], TWO: ["eva", "eva"]}, "Riga", "Rom")
+        published = snapshot(source, tmp_path / "serving")
+    assert published.written_row_count == 3  # kim, and the day of which a hash cannot tell that eva is there twice
+    with closing(DuckDBEngine(tmp_path / "serving" / published.file, read_only=True).open()) as copy:
+        assert stored(copy) == [(ONE, "bob"), (ONE, "kim"), (TWO, "eva"), (TWO, "eva")]
+
+
+def note_changed(source: Engine, day: date, visitors: list[str]) -> None:
+    """Note that a day's sign-ins changed whose events of the first of March are."""
+    notes = [
+        ChangedVisitor(ONE, visitor, 1, is_regrouped=False)._asdict() | {"event_date": day} for visitor in visitors
+    ]
+    con = connect()
+    con.con.register("notes", pa.Table.from_pylist(notes, schema=schema_of(ChangedVisitorDays).to_pyarrow()))
+    source.replace(ChangedVisitorDays, con.table("notes"), Days.from_dates([day]))
 
 
 @pytest.mark.sampled(1)
