@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ecom_assets.sales.measures import HEADLINES
+
 SHIPPED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 SHOP: Final = {
     "name": "The shop in numbers",
     "description": "Sales, visits and what came of them. Change it as you like: earlier versions stay.",
     "tiles": [
-        {"measure": "revenue_amount", "show": "number", "width": "third"},
-        {"measure": "order_count", "show": "number", "width": "third"},
-        {"measure": "average_order_value", "show": "number", "width": "third"},
+        *({"measure": name, "show": "number", "width": "third"} for name in HEADLINES),
         {"measure": "revenue_amount", "width": "full"},
         {"measure": "session_count"},
         {"measure": "conversion_rate"},

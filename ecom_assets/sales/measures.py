@@ -6,6 +6,8 @@ from ecom_assets.tables.contract import Aggregate, Ratio, amount, count, per_uni
 
 SHIPPED: Final = {"status": "shipped"}
 REFUNDED: Final = {"status": "refunded"}
+HEADLINES: Final = ("revenue_amount", "order_count", "average_order_value")
+"""The sales of a shop in three numbers: what its overview and its first board begin with."""
 
 
 class ChargeMeasures:

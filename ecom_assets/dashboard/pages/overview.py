@@ -23,9 +23,10 @@ from ecom_assets.dashboard.page import DashboardPage, Section, View
 from ecom_assets.dashboard.pages.sales import CHANGES
 from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import daily_conversion
+from ecom_assets.sales.measures import HEADLINES
 from ecom_assets.tables.queries import NoSourceError, Period
 
-POINTS = TableColumn.from_fields(sales.Point, "start_date", "revenue_amount", "order_count", "average_order_value")
+POINTS = TableColumn.from_fields(sales.Point, "start_date", *HEADLINES)
 BEST = (
     TableColumn("name", "Product", href="href"),
     *TableColumn.from_fields(products.TopProduct, "product_category", "sold_item_count", "revenue_amount"),
@@ -79,7 +80,7 @@ def _sales(view: View) -> list[Tile]:
     points = view.answer(sales.revenue_trend)["points"]
     numbers, href = sales.SalesNumbers, view.link("sales")
     tile = partial(compared_tile, answer, "sales", numbers, table="mart.revenue_daily", points=points, href=href)
-    return [tile(name) for name in ("revenue_amount", "order_count", "average_order_value")]
+    return [tile(name) for name in HEADLINES]
 
 
 def _conversion(view: View) -> list[Tile]:

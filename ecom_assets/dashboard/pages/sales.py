@@ -10,13 +10,12 @@ from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, T
 from ecom_assets.dashboard.charts import SHAPES, shape_of
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.dashboard.static_files import address_of_file
+from ecom_assets.sales.measures import HEADLINES
 from ecom_assets.sales.queries import ChannelDimension, Granularity, Level
 
 TABLE = "mart.revenue_daily"
-TILES = ("revenue_amount", "order_count", "average_order_value", "shipped_amount", "sold_item_count", "refund_count")
-POINTS = TableColumn.from_fields(
-    sales.Point, "start_date", "end_date", "revenue_amount", "refunded_amount", "order_count", "average_order_value"
-)
+TILES = (*HEADLINES, "shipped_amount", "sold_item_count", "refund_count")
+POINTS = TableColumn.from_fields(sales.Point, "start_date", "end_date", HEADLINES[0], "refunded_amount", *HEADLINES[1:])
 CHANGES = TableColumn.from_fields(
     sales.Channel, "revenue_change", "revenue_share", "revenue_amount", bars=("revenue_share",)
 )
