@@ -14,7 +14,7 @@ from ibis.backends.duckdb import Backend
 from measuring import Result, report, say, scratch
 
 from ecom_assets.attribution.contracts import MODELS
-from ecom_assets.attribution.credit import AttributionRule, channel_attribution
+from ecom_assets.attribution.credit import AttributionRule, channel_attribution, conversion_credit
 from ecom_assets.attribution.markov import converting_days, removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
@@ -61,7 +61,8 @@ def credit(con: Backend, days: Days) -> tuple[list[tuple[Any, ...]], float, floa
     answer = removal_effect_rows((*key, removal_effects(steps, 10**9)) for key, steps in sorted(chains.items()))
     con.create_table("effects", answer)
     solved = time.perf_counter()
-    con.create_table("credit", channel_attribution(conversions, touches, con.table("effects"), RULE, days))
+    credited = con.create_table("conversion_credit", conversion_credit(conversions, touches, RULE, days))
+    con.create_table("credit", channel_attribution(credited, con.table("effects")))
     done = time.perf_counter()
     rows: list[tuple[Any, ...]] = con.raw_sql(
         "SELECT model, channel, sum(credit), sum(revenue_amount) FROM credit GROUP BY ALL ORDER BY ALL"

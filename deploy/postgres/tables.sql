@@ -729,6 +729,31 @@ CREATE TABLE "mart"."conversions" (
   PRIMARY KEY ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
 );
 
+CREATE TABLE "mart"."conversion_credit" (
+  "converted_date" DATE NOT NULL,
+  "unit" text COLLATE "C" NOT NULL,
+  "conversion_id" text COLLATE "C" NOT NULL,
+  "visitor_id" text COLLATE "C" NOT NULL,
+  "is_refund" BOOLEAN NOT NULL,
+  "channel" text COLLATE "C" NOT NULL,
+  "bought_date" DATE,
+  "first_credit" DECIMAL(18, 9) NOT NULL,
+  "first_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "last_credit" DECIMAL(18, 9) NOT NULL,
+  "last_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "last_non_direct_credit" DECIMAL(18, 9) NOT NULL,
+  "last_non_direct_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "linear_credit" DECIMAL(18, 9) NOT NULL,
+  "linear_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "position_credit" DECIMAL(18, 9) NOT NULL,
+  "position_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "j_credit" DECIMAL(18, 9) NOT NULL,
+  "j_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "time_decay_credit" DECIMAL(18, 9) NOT NULL,
+  "time_decay_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  PRIMARY KEY ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund", "channel")
+);
+
 CREATE TABLE "mart"."channel_removal_effects" (
   "converted_date" DATE NOT NULL,
   "unit" text COLLATE "C" NOT NULL,

@@ -192,10 +192,8 @@ def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRul
     walked = _kept(con, "walked", of_days(paths, "converted_date", result.ends))
     if model == "markov":
         return _by_markov(con, walked, result, rule)
-    units = credit.shared(walked, rule, models)
-    sums = units.group_by("channel").agg(credit=units[f"credit_{model}"].sum(), cents=units[f"cents_{model}"].sum())
-    rows = con.to_pyarrow(sums).to_pylist()
-    return _shown((row["channel"], int(row["credit"]), int(row["cents"]), {}) for row in rows)
+    rows = con.to_pyarrow(credit.shared(walked, rule, models, ("channel",))).to_pylist()
+    return _shown((row["channel"], int(row[f"credit_{model}"]), int(row[f"cents_{model}"]), {}) for row in rows)
 
 
 def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
@@ -207,8 +205,11 @@ def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: Att
     result = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
     _kept(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
-    whole = walked.mutate(converted_date=day, anchor_date=day)
-    units = credit.by_removal_effects(whole, con.table("effects"))
+    whole = walked.filter(walked.place == 1)
+    totals = whole.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
+        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_cents=whole.cents.sum().cast("int64")
+    )
+    units = credit.by_removal_effects(totals, con.table("effects"))
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
     rows = con.to_pyarrow(units).to_pylist()
     return _shown((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)

@@ -14,6 +14,7 @@ from ecom_assets.attribution import contracts
 from ecom_assets.attribution.contracts import Conversions, FirstTouches, Touches
 from ecom_assets.attribution.credit import UNITS_OF_ONE, AttributionRule, touched_days
 from ecom_assets.attribution.credit import channel_attribution as compute_channel_attribution
+from ecom_assets.attribution.credit import conversion_credit as compute_conversion_credit
 from ecom_assets.attribution.markov import (
     Chain,
     converting_days,
@@ -120,25 +121,33 @@ def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
 
 
 @table_asset(
-    contracts.ChannelAttribution,
+    contracts.ConversionCredit,
+    follows="visitors",
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
+    invalidated_by=days_of_changed_attribution,
+)
+def conversion_credit(
+    conversions: ir.Table, touches: ir.Table, attribution_rule: AttributionRule, days: Days
+) -> ir.Table:
+    """Share each conversion among the channels that led to it, under every model but Markov's."""
+    return compute_conversion_credit(conversions, touches, attribution_rule, days)
+
+
+@table_asset(
+    contracts.ChannelAttribution,
+    conversion_credit=Reads(contracts.ConversionCredit, whole=True),
     channel_removal_effects=Reads(contracts.ChannelRemovalEffects, whole=True),
     invalidated_by=days_of_changed_attribution,
 )
-def channel_attribution(
-    conversions: ir.Table,
-    touches: ir.Table,
-    channel_removal_effects: ir.Table,
-    attribution_rule: AttributionRule,
-    days: Days,
-) -> ir.Table:
+def channel_attribution(conversion_credit: ir.Table, channel_removal_effects: ir.Table, days: Days) -> ir.Table:
     """Credit the channels under every model."""
-    return compute_channel_attribution(conversions, touches, channel_removal_effects, attribution_rule, days)
+    of_days = conversion_credit.filter(days.contain(conversion_credit.converted_date))
+    return compute_channel_attribution(of_days, channel_removal_effects)
 
 
 TOUCH_ASSETS = (session_sources, touches)
-CREDIT_ASSETS = (channel_removal_effects, channel_attribution)
+CREDIT_ASSETS = (channel_removal_effects, conversion_credit, channel_attribution)
 """Assets that need visits; `conversions` can also be computed from orders alone."""
 
 

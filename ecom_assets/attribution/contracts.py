@@ -113,6 +113,39 @@ class Conversions(Table):
     revenue_amount = amount("What was paid; negative for a refund, null where an event has no amount", nullable=True)
 
 
+def _credited(how: str) -> tuple[Column, Column]:
+    """Return the columns of a channel's part of a conversion, and of its revenue, by a model."""
+    part = Column(
+        "decimal(18, 9)", f"Its part of the conversion {how}; 0 of a refund", "conversions", at_least=0, at_most=1
+    )
+    return part, amount(f"Its part of the revenue {how}; negative of a refund")
+
+
+class ConversionCredit(Table):
+    """One row per conversion or refund and channel of its touches: what each model that shares touches gives it."""
+
+    layer = "mart"
+    key = ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund", "channel")
+    day_column = "converted_date"
+
+    converted_date = day("The day of the purchase, or of the refund")
+    unit = text("`purchase`: an event; `order`: the lines of one order", one_of=UNITS)
+    conversion_id = text("The event, or the order", pii=True)
+    visitor_id = text("Who; the customer of an order", pii=True)
+    is_refund = flag("Whether money was paid back; such a row takes back revenue, and no conversion")
+    channel = text("The channel; `(none)` for a conversion without a touch", one_of=(*CHANNELS, NO_CHANNEL))
+    bought_date = day(
+        "The day of the purchase, also of a refund; null of a refund whose purchase is not known", nullable=True
+    )
+    first_credit, first_revenue_amount = _credited("if the first touch gets all")
+    last_credit, last_revenue_amount = _credited("if the last touch gets all")
+    last_non_direct_credit, last_non_direct_revenue_amount = _credited("if the last touch that is not direct gets all")
+    linear_credit, linear_revenue_amount = _credited("if all touches get the same")
+    position_credit, position_revenue_amount = _credited("if the first and the last touch get 40 % each")
+    j_credit, j_revenue_amount = _credited("if the first touch gets 20 % and the last 60 %")
+    time_decay_credit, time_decay_revenue_amount = _credited("if later touches get more")
+
+
 class ChannelRemovalEffects(Table):
     """One row per day, unit and channel: how many conversions would be lost without the channel, by a Markov chain."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.contracts import MODELS, NO_CHANNEL, ChannelAttribution
+from ecom_assets.attribution.contracts import MODELS, NO_CHANNEL, ChannelAttribution, ConversionCredit
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
@@ -135,8 +135,8 @@ def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Ta
     return near.filter(days.contain(near.converted_date)).drop("bought_at", "bought_date")
 
 
-def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir.Table:
-    """Return credit, in whole units, and cents per unit, day and channel: `credit_<model>` and `cents_<model>`.
+def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str], by: Sequence[str]) -> ir.Table:
+    """Return credit, in whole units, and cents by some columns: `credit_<model>` and `cents_<model>`.
 
     `walked` are rows of `paths` for these models, which are some of `SHARING`.
     """
@@ -154,7 +154,7 @@ def shared(walked: ir.Table, rule: AttributionRule, models: Sequence[str]) -> ir
         cents = dues[f"cents_after_{model}"] - dues[f"cents_before_{model}"]
         cents = (dues.cents < 0).ifelse(-cents, cents)
         sums |= {f"credit_{model}": credit.sum().cast("int64"), f"cents_{model}": cents.sum().cast("int64")}
-    return dues.group_by("unit", "converted_date", "channel").agg(**sums)
+    return dues.group_by(*by).agg(**sums)
 
 
 def decayed_weight(converted_at: ir.TimestampValue, touched_at: ir.TimestampValue, rule: AttributionRule) -> ir.Value:
@@ -242,23 +242,30 @@ def _rounded(amount: ir.NumericValue, part: ir.NumericValue, whole: ir.NumericVa
     return (exact + 0.5).floor().cast("int64")
 
 
-def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
-    """Share rows of `paths` with touches by the removal effects of the purchase day: `credit` and `cents`.
+def conversion_totals(credited: ir.Table) -> ir.Table:
+    """Return the conversions and the cents of rows of `ConversionCredit`, by day of conversion and of purchase.
+
+    The first touch of a conversion has all of both, so what first touches get is what there is.
+    """
+    return credited.group_by("unit", "converted_date", "bought_date", is_touched=credited.channel != NO_CHANNEL).agg(
+        conversion_count=credited.first_credit.sum().cast("int64"),
+        total_cents=(credited.first_revenue_amount.sum() * 100).cast("int64"),
+    )
+
+
+def by_removal_effects(totals: ir.Table, effects: ir.Table) -> ir.Table:
+    """Share what `conversion_totals` returns by the removal effects of the purchase day: `credit` and `cents`.
 
     `effects` are all rows of `ChannelRemovalEffects`.
     """
-    whole = walked.filter(walked.place == 1)
-    totals = whole.group_by("unit", "converted_date", "anchor_date", "is_touched").agg(
-        conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_cents=whole.cents.sum().cast("int64")
-    )
-    effects = effects.select("unit", "channel", "credit_share", "rank_number", anchor_date="converted_date")
-    joined = totals.filter(totals.is_touched).join(effects, ["unit", "anchor_date"])
+    effects = effects.select("unit", "channel", "credit_share", "rank_number", bought_date="converted_date")
+    joined = totals.filter(totals.is_touched).join(effects, ["unit", "bought_date"])
     units = (joined.credit_share.cast("float64") * float(UNITS_OF_ONE) + 0.5).floor().cast("int64")
     part = _rounded(joined.total_cents.abs(), units, ibis.literal(UNITS_OF_ONE))
     joined = joined.mutate(
         credit=joined.conversion_count * units, part_cents=(joined.total_cents < 0).ifelse(-part, part)
     )
-    of_total = ibis.window(group_by=["unit", "converted_date", "anchor_date"])
+    of_total = ibis.window(group_by=["unit", "converted_date", "bought_date"])
     rest = joined.total_cents - joined.part_cents.sum().over(of_total).cast("int64")
     joined = joined.mutate(cents=joined.part_cents + (joined.rank_number == 1).ifelse(rest, 0))
     touched = joined.group_by("unit", "converted_date", "channel").agg(
@@ -271,15 +278,24 @@ def by_removal_effects(walked: ir.Table, effects: ir.Table) -> ir.Table:
     return union_all(touched, untouched)
 
 
-def channel_attribution(
-    conversions: ir.Table, touches: ir.Table, effects: ir.Table, rule: AttributionRule, days: Days
-) -> ir.Table:
-    """Return one row per conversion day of `days`, unit, model and channel.
+def conversion_credit(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:
+    """Return one row per conversion or refund of `days` and channel, from all rows of `Conversions` and `Touches`."""
+    walked = paths(conversions, touches, rule, days, SHARING).rename(bought_date="anchor_date")
+    units = shared(walked, rule, SHARING, (*CONVERSION, "bought_date", "channel"))
+    parts: dict[str, ir.Value] = {}
+    for model in SHARING:
+        parts[f"{model}_credit"] = _as_credit(units[f"credit_{model}"])
+        parts[f"{model}_revenue_amount"] = _as_money(units[f"cents_{model}"])
+    return units.mutate(**parts).select(*ConversionCredit.columns)
 
-    The arguments are all rows of `Conversions`, `Touches` and `ChannelRemovalEffects`.
+
+def channel_attribution(credited: ir.Table, effects: ir.Table) -> ir.Table:
+    """Return one row per conversion day, unit, model and channel.
+
+    The arguments are rows of `ConversionCredit` of some days, and all rows of `ChannelRemovalEffects`.
     """
-    walked = paths(conversions, touches, rule, days, SHARING)
-    wide = shared(walked, rule, SHARING)
+    names = [name for model in SHARING for name in (f"{model}_credit", f"{model}_revenue_amount")]
+    wide = credited.group_by("unit", "converted_date", "channel").agg(**{name: credited[name].sum() for name in names})
     by_model = union_all(*(ibis.literal(model).name("model").as_table() for model in SHARING))
     long = wide.cross_join(by_model)
     long = long.select(
@@ -287,21 +303,26 @@ def channel_attribution(
         "converted_date",
         "channel",
         "model",
-        credit=ibis.cases(*((long.model == model, long[f"credit_{model}"]) for model in SHARING), else_=0),
-        cents=ibis.cases(*((long.model == model, long[f"cents_{model}"]) for model in SHARING), else_=0),
+        credit=ibis.cases(*((long.model == model, long[f"{model}_credit"].cast(CREDIT)) for model in SHARING)),
+        revenue_amount=ibis.cases(
+            *((long.model == model, long[f"{model}_revenue_amount"].cast(MONEY)) for model in SHARING)
+        ),
     )
-    markov = by_removal_effects(walked, effects).mutate(model=ibis.literal("markov"))
-    return as_amounts(union_all(long, markov)).select(*ChannelAttribution.columns)
+    markov = by_removal_effects(conversion_totals(credited), effects)
+    markov = markov.mutate(
+        model=ibis.literal("markov"), credit=_as_credit(markov.credit), revenue_amount=_as_money(markov.cents)
+    )
+    rows = union_all(*(part.select(*ChannelAttribution.columns) for part in (long, markov)))
+    return rows.filter((rows.credit != 0) | (rows.revenue_amount != 0))
 
 
-def as_amounts(units: ir.Table) -> ir.Table:
-    """Return `credit` and `cents` as the decimals `credit` and `revenue_amount`, without rows of zeros."""
-    units = units.filter((units.credit != 0) | (units.cents != 0))
-    one_unit, one_cent = ibis.literal("0.000000001").cast(CREDIT), ibis.literal("0.01").cast(MONEY)
-    return units.mutate(
-        credit=(units.credit.cast("decimal(18, 0)") * one_unit).cast(CREDIT),
-        revenue_amount=(units.cents.cast("decimal(38, 0)") * one_cent).cast(MONEY),
-    ).drop("cents")
+def _as_credit(units: ir.IntegerValue) -> ir.DecimalValue:
+    one_unit = ibis.literal("0.000000001").cast(CREDIT)
+    return (units.cast("decimal(18, 0)") * one_unit).cast(CREDIT)
+
+
+def _as_money(cents: ir.IntegerValue) -> ir.DecimalValue:
+    return (cents.cast("decimal(38, 0)") * ibis.literal("0.01").cast(MONEY)).cast(MONEY)
 
 
 def order_channels(conversions: ir.Table, touches: ir.Table, rule: AttributionRule, days: Days) -> ir.Table:

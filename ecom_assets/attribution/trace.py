@@ -4,7 +4,7 @@ from typing import Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.contracts import ChannelAttribution, ChannelRemovalEffects, Conversions
+from ecom_assets.attribution.contracts import ChannelAttribution, ChannelRemovalEffects, ConversionCredit, Conversions
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.tables.trace import ByRow, Computed, Count, Derivation, Sum, TableTrace, TraceContext
@@ -50,6 +50,10 @@ CREDIT: Final = (
     "each conversion of the day is shared among the touches before it by the model, see "
     "docs/metrics/attribution.md#attribution; over all channels it adds up to the conversions, which are the rows below"
 )
+PART: Final = (
+    "the conversion is shared among the touches before it by the model, see docs/metrics/attribution.md#attribution; "
+    "over all channels it adds up to the conversion, whose rows are below"
+)
 EFFECT: Final = (
     "the share of conversions that a Markov chain of the touches until this day loses without the channel, see "
     "docs/metrics/attribution.md#removal-effects"
@@ -62,6 +66,17 @@ TRACES: Final = (
             "revenue_amount": _by_unit(
                 Sum(CleanEvents, _this_purchase, "cart_amount"), Sum(UserOrderLog, _this_order, "payment_amount")
             )
+        },
+    ),
+    TableTrace(
+        ConversionCredit,
+        "attribution",
+        {
+            name: _by_unit(
+                Computed(PART, inputs=Count(CleanEvents, _this_purchase)),
+                Computed(PART, inputs=Count(UserOrderLog, _this_order)),
+            )
+            for name in ConversionCredit.numbers()
         },
     ),
     TableTrace(

@@ -9,7 +9,7 @@ from typing import Any
 from ibis.backends.duckdb import Backend
 
 from ecom_assets.attribution.contracts import ChannelRemovalEffects, Conversions, Touches
-from ecom_assets.attribution.credit import AttributionRule, channel_attribution
+from ecom_assets.attribution.credit import AttributionRule, channel_attribution, conversion_credit
 from ecom_assets.attribution.markov import converting_days, removal_effect_rows, removal_effects, step_spans, steps_on
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.local import connect
@@ -42,7 +42,7 @@ def sql(output: str, rule: AttributionRule, days: Days) -> str:
     con = warehouse()
     touches, conversions, effects = (con.table(name) for name in TABLES)
     if output == "credit":
-        return str(con.compile(channel_attribution(conversions, touches, effects, rule, days)))
+        return str(con.compile(channel_attribution(conversion_credit(conversions, touches, rule, days), effects)))
     spans = step_spans(conversions, touches, rule, days)
     return str(con.compile(steps_on(spans, days).semi_join(converting_days(spans), ["unit", "day"])))
 
