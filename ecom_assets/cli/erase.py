@@ -34,6 +34,7 @@ from ecom_assets.sources.presence import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.factory import new_engine
+from ecom_assets.warehouse.sql_text import STATEMENTS
 
 Visitors = Annotated[
     list[str] | None, typer.Option("--visitor", help="Visitor id, as tables have it; anon-… for a source session.")
@@ -65,9 +66,10 @@ def erase(
     settings = _settings(OwnData.read(events, orders, None, (events_mapping, orders_mapping)))
     request = _ErasureRequest(settings, requested, frozenset(skip_tool or ()), has_files=not keep_files)
     if verify:
-        request.verify(as_json=as_json)
+        with STATEMENTS.in_memory_only():
+            request.verify(as_json=as_json)
         return
-    with alone(settings):
+    with alone(settings), STATEMENTS.in_memory_only():
         if not (dry_run or keep_files):
             _land_collected(settings)
         request.carry_out(yes=yes, dry_run=dry_run, as_json=as_json)

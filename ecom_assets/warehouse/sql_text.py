@@ -3,8 +3,8 @@
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -296,6 +296,7 @@ class Statements:
         self._file: sqlite3.Connection | None = None
         self._path: Path | None = None
         self._lock = threading.Lock()
+        self._has_files = True
 
     def __len__(self) -> int:
         """Return the number of statements in memory."""
@@ -328,7 +329,7 @@ class Statements:
     def keep_in(self, path: Path) -> None:
         """Keep statements in a file too, from now on; without it if the file cannot be used."""
         with self._lock, suppress(sqlite3.Error):
-            if path == self._path and path.exists():
+            if not self._has_files or (path == self._path and path.exists()):
                 return
             self._path, self._file = path, None
             file = sqlite3.connect(path, timeout=1, isolation_level=None, check_same_thread=False)
@@ -337,6 +338,18 @@ class Statements:
             file.execute("CREATE TABLE IF NOT EXISTS statement (key BLOB PRIMARY KEY, sql TEXT NOT NULL)")
             file.execute(f"DELETE FROM statement WHERE rowid <= (SELECT max(rowid) FROM statement) - {MOST}")  # noqa: S608 (a number)
             self._file = file
+
+    @contextmanager
+    def in_memory_only(self) -> Iterator[None]:
+        """Keep nothing in a file for a while, such as statements that search for a person who is being erased."""
+        with self._lock:
+            before = (self._has_files, self._path, self._file)
+            self._has_files, self._path, self._file = False, None, None
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._has_files, self._path, self._file = before
 
     def _read(self, key: bytes) -> str | None:
         with self._lock, suppress(sqlite3.Error):
