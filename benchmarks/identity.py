@@ -121,7 +121,7 @@ def write_visitors(events: Path, file: Path, *, by_hand: bool) -> None:
     con, rule = connect(file), IdentityRule()
     con.raw_sql(f"CREATE TABLE events AS SELECT *, event_at::DATE AS event_date FROM '{events}'")
     found = con.table("events")
-    pairs = con.con.execute(con.compile(aliases_in_order(identity_aliases(found)))).fetchall()
+    pairs = con.con.execute(con.compile(aliases_in_order(identity_aliases(found, rule)))).fetchall()
     groups, _ = merged_users(pairs, rule.group_users)
     con.raw_sql("CREATE TABLE merged (user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT)")
     con.con.executemany("INSERT INTO merged VALUES (?, ?, ?)", list(merged_rows(groups)))

@@ -4,7 +4,7 @@ A sign-in changes the visitors of other days. These days are computed again, as 
 table that is computed from clean events: see docs/adr/0030.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -28,7 +28,7 @@ from ecom_assets.identity.contracts import (
     MergedUsers,
     SharedIds,
 )
-from ecom_assets.identity.links import device_of
+from ecom_assets.identity.links import UnlinkedIds, device_of
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.asset import Following, Invalidation, Reads, TableAsset, asset_key, invalidation, table_asset
@@ -40,8 +40,6 @@ from ecom_assets.warehouse.engine import Engine
 
 EVERY_LINK = Reads(IdentityLinks, whole=True)
 EVERY_ALIAS = Reads(IdentityAliases, whole=True)
-UnlinkedIds = Callable[[Iterable[str]], set[str]]
-"""Returns which devices and source sessions an erased person shared with others."""
 
 
 @invalidation(changed=ChangedVisitorDays)
@@ -89,10 +87,15 @@ def link_assets(late_days: int) -> list[TableAsset]:
 
     @table_asset(IdentityAliases, raw_events=accepted, duplicate_events=DuplicateEvents)
     def identity_aliases(
-        raw_events: ir.Table, duplicate_events: ir.Table, cleaning_rule: CleaningRule, days: Days
+        raw_events: ir.Table,
+        duplicate_events: ir.Table,
+        cleaning_rule: CleaningRule,
+        identity_rule: IdentityRule,
+        days: Days,
     ) -> ir.Table:
         """Find the events that say that two user ids are of one person."""
-        return linking.identity_aliases(clean.clean_events(raw_events, duplicate_events, cleaning_rule, days))
+        events = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days)
+        return linking.identity_aliases(events, identity_rule)
 
     return [identity_links, identity_aliases]
 
@@ -206,7 +209,7 @@ def changed_visitor_days(
         links, aliases = warehouse.table(IdentityLinks), warehouse.table(IdentityAliases)
         before = KnownIds(links, warehouse.table(SharedIds), warehouse.table(MergedUsers))
         shared_now = shared(links, aliases, identity_rule, unlinked_ids, warehouse)
-        merged_now = merged(aliases, identity_rule, warehouse)
+        merged_now = merged(aliases, shared_now, identity_rule, warehouse)
         if has_kernels(warehouse.con):  # where statements are kept, so that they are the same in each run
             shared_now = stored(warehouse.con, "shared_now", shared_now)
             merged_now = stored(warehouse.con, "merged_now", merged_now)
@@ -262,45 +265,36 @@ def shared(
     rows = [
         tuple(row[name] for name in SharedIds.columns) for row in warehouse.rows_of(linking.shared_ids(links, rule))
     ]
-    _, too_large = groups_of(aliases, rule, warehouse)
+    users = {id_value for id_kind, id_value, *_ in rows if id_kind == "user"}
+    _, too_large = groups_of(aliases, users, rule, warehouse)
     of_groups = [("user", user, "group_users", len(users)) for users in too_large for user in users]
-    return table_of(SharedIds, [*rows, *of_groups, *_unlinked(links, unlinked_ids, warehouse)])
+    devices = linking.users_of_devices(links.filter(links.user_id.notnull()))
+    counted = ((row["device_id"], row["is_device"], row["reached_count"]) for row in warehouse.rows_of(devices))
+    return table_of(SharedIds, [*rows, *of_groups, *linking.erased_devices(counted, unlinked_ids)])
 
 
-def _unlinked(links: ir.Table, unlinked_ids: UnlinkedIds, warehouse: Engine) -> Iterator[tuple[str, str, str, int]]:
-    """Yield the rows of `SharedIds` of devices that an erased person used, too."""
-    seen = links.filter(links.user_id.notnull())
-    users = seen.group_by("device_id", "is_device").agg(reached_count=seen.user_id.nunique())
-    by_id: dict[str, tuple[str, int]] = {}
-
-    def ids() -> Iterator[str]:  # read only if there are such devices
-        for row in warehouse.rows_of(users):
-            by_id[row["device_id"]] = ("device" if row["is_device"] else "source_session", int(row["reached_count"]))
-            yield row["device_id"]
-
-    for id_value in sorted(unlinked_ids(ids())):
-        kind, count = by_id[id_value]
-        yield kind, id_value, "erased", count
-
-
-@table_asset(MergedUsers, deps=(changed_visitor_days.key,), identity_aliases=EVERY_ALIAS)
-def merged_users(identity_aliases: ir.Table, identity_rule: IdentityRule, warehouse: Engine) -> ir.Table:
+@table_asset(MergedUsers, deps=(changed_visitor_days.key,), identity_aliases=EVERY_ALIAS, shared_ids=SharedIds)
+def merged_users(
+    identity_aliases: ir.Table, shared_ids: ir.Table, identity_rule: IdentityRule, warehouse: Engine
+) -> ir.Table:
     """Find the users that aliases make one person."""
-    return merged(identity_aliases, identity_rule, warehouse)
+    return merged(identity_aliases, shared_ids, identity_rule, warehouse)
 
 
-def merged(aliases: ir.Table, rule: IdentityRule, warehouse: Engine) -> ir.Table:
-    """Return the rows of `MergedUsers` of all aliases; they are few."""
-    groups, _ = groups_of(aliases, rule, warehouse)
+def merged(aliases: ir.Table, shared: ir.Table, rule: IdentityRule, warehouse: Engine) -> ir.Table:
+    """Return the rows of `MergedUsers` of all aliases and all rows of `SharedIds`; they are few."""
+    of_users = shared.filter(shared.id_kind == "user").select("id_value")
+    users = {row["id_value"] for row in warehouse.rows_of(of_users)}
+    groups, _ = groups_of(aliases, users, rule, warehouse)
     return table_of(MergedUsers, linking.merged_rows(groups))
 
 
-def groups_of(aliases: ir.Table, rule: IdentityRule, warehouse: Engine) -> linking.Groups:
-    """Return the groups of users that all rows of `IdentityAliases` join."""
+def groups_of(aliases: ir.Table, shared: Set[str], rule: IdentityRule, warehouse: Engine) -> linking.Groups:
+    """Return the groups of users that all rows of `IdentityAliases` join, without the users who join nobody."""
     if not rule.joins_aliases:
         return {}, []
     rows = warehouse.rows_of(linking.aliases_in_order(aliases))
-    pairs = [(row["user_id"], row["previous_id"]) for row in rows]
+    pairs = linking.of_persons(((row["user_id"], row["previous_id"]) for row in rows), shared)
     return linking.merged_users(pairs, rule.group_users)
 
 

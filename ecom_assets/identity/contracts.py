@@ -4,7 +4,8 @@ from ecom_assets.events.contracts import JOINED_BY
 from ecom_assets.tables.contract import Table, count, day, flag, instant, text
 
 ID_KINDS = ("user", "device", "source_session")
-SHARED_REASONS = ("placeholder", "device_users", "session_users", "user_devices", "group_users", "erased")
+ERASED = "erased"
+SHARED_REASONS = ("placeholder", "device_users", "session_users", "user_devices", "group_users", ERASED)
 """Why an id joins nobody."""
 
 

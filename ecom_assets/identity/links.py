@@ -3,14 +3,14 @@
 Definitions: METRICS "Visitor". All orders end in the event id, so none has ties.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import IDENTITY_TYPES
-from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks
+from ecom_assets.identity.contracts import ERASED, Identities, IdentityAliases, IdentityLinks
 from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import NO, first_of_each, union_all
@@ -26,8 +26,8 @@ ZEROS = "^[0-]+$"
 CONSENT = ("true", "granted", "yes", "1")
 """Values that mean yes, in lower case."""
 IDENTIFY, ALIAS = IDENTITY_TYPES
-PREVIOUS_ID = '"(previous_id|previousId|previous_user_id)" *: *"([^"]*)"'
-"""Where the properties of an event of type `alias` have the user id until now."""
+PREVIOUS_IDS = ("previous_id", "previousId", "previous_user_id")
+"""The properties of an event of type `alias` that have the user id until now; the first that has one counts."""
 
 
 def is_placeholder(value: ir.StringValue) -> ir.BooleanValue:
@@ -111,10 +111,11 @@ def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.BooleanVa
     return later > earlier + ibis.interval(seconds=int(VISIT_TIMEOUT.total_seconds()))
 
 
-def identity_aliases(events: ir.Table) -> ir.Table:
+def identity_aliases(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the rows of `IdentityAliases` for clean events; an alias without two ids that differ joins nobody."""
-    named = events.filter(events.event_type == ALIAS, events.user_id.notnull(), events.properties.notnull())
-    named = named.mutate(previous_id=named.properties.re_extract(PREVIOUS_ID, 2).nullif(""))
+    named = events.filter(events.event_type == ALIAS, events.user_id.notnull(), may_link(events, rule))
+    previous = (text_of(named, f"properties.{name}").nullif("") for name in PREVIOUS_IDS)
+    named = named.mutate(previous_id=ibis.coalesce(*previous))
     joined = named.filter(named.previous_id.notnull(), named.previous_id != named.user_id)
     joined = joined.filter(~is_placeholder(joined.previous_id), ~is_placeholder(joined.user_id))
     return joined.select(*IdentityAliases.columns)
@@ -129,9 +130,34 @@ def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
     return union_all(_shared_devices(seen, rule), shared_users(seen, seen, rule))
 
 
+def users_of_devices(seen: ir.Table) -> ir.Table:
+    """Return each device and source session with the number of its users, of links or events that have a user."""
+    return seen.group_by("device_id", "is_device").agg(reached_count=seen.user_id.nunique())
+
+
+UnlinkedIds = Callable[[Iterable[str]], set[str]]
+"""Returns which devices and source sessions an erased person shared with others."""
+
+
+def erased_devices(
+    users: Iterable[tuple[str, bool, int]], unlinked_ids: UnlinkedIds
+) -> Iterator[tuple[str, str, str, int]]:
+    """Yield the rows of `SharedIds` of devices that an erased person used, too; `users` are of `users_of_devices`."""
+    by_id: dict[str, tuple[str, int]] = {}
+
+    def ids() -> Iterator[str]:  # read only if there are such devices
+        for device, is_device, count in users:
+            by_id[device] = ("device" if is_device else "source_session", int(count))
+            yield device
+
+    for device in sorted(unlinked_ids(ids())):
+        kind, count = by_id[device]
+        yield kind, device, ERASED, count
+
+
 def _shared_devices(seen: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the devices and source sessions that join nobody."""
-    users = seen.group_by("device_id", "is_device").agg(reached_count=seen.user_id.nunique())
+    users = users_of_devices(seen)
     bound = users.is_device.ifelse(rule.device_users, rule.session_users)
     devices = users.filter(users.reached_count >= bound).select(
         id_kind=users.is_device.ifelse("device", "source_session"),
@@ -203,6 +229,11 @@ Alias = tuple[str, str]
 def aliases_in_order(aliases: ir.Table) -> ir.Table:
     """Return rows of `IdentityAliases` as `merged_users` takes them."""
     return aliases.order_by(["event_at", "event_id"]).select("user_id", "previous_id")
+
+
+def of_persons(aliases: Iterable[Alias], shared: Set[str]) -> list[Alias]:
+    """Return the aliases that join users; none of those who join nobody, by `SharedIds`."""
+    return [alias for alias in aliases if shared.isdisjoint(alias)]
 
 
 Groups = tuple[Mapping[str, list[str]], list[list[str]]]

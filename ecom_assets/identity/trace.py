@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks, MergedUsers, SharedIds
-from ecom_assets.identity.links import device_of, devices_within_days, merged_users
+from ecom_assets.identity.links import device_of, devices_within_days, merged_users, of_persons
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import union_all
@@ -90,7 +90,10 @@ def _aliases_of_large_group(context: TraceContext) -> ir.Table:
     rule: IdentityRule = context.rules["identity_rule"]
     aliases = context.table(IdentityAliases)
     rows = context.ask(aliases.order_by(["event_at", "event_id"]).select("user_id", "previous_id"))
-    _, too_large = merged_users([(row["user_id"], row["previous_id"]) for row in rows], rule.group_users)
+    shared = context.where(SharedIds, id_kind="user")
+    others = context.ask(shared.filter(shared.reason != "group_users").select("id_value"))
+    pairs = of_persons(((row["user_id"], row["previous_id"]) for row in rows), {other["id_value"] for other in others})
+    _, too_large = merged_users(pairs, rule.group_users)
     users = next((users for users in too_large if context.row["id_value"] in users), [])
     return _named_users(aliases.filter(aliases.user_id.isin(users)))
 

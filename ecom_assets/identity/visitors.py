@@ -81,7 +81,12 @@ def _as_visitors(owned: ir.Table, merged: ir.Table, rule: IdentityRule) -> ir.Ta
 
 
 def with_visitors_of_all(
-    events: ir.Table, merged: ir.Table, rule: IdentityRule, *, names_step: bool = True
+    events: ir.Table,
+    merged: ir.Table,
+    rule: IdentityRule,
+    *,
+    names_step: bool = True,
+    unlinked: ir.Table | None = None,
 ) -> ir.Table:
     """Return what `with_visitors` does for all events at once, which say themselves what is known of ids.
 
@@ -90,12 +95,15 @@ def with_visitors_of_all(
         merged: All rows of `MergedUsers`; not read by a rule without aliases.
         rule: The identity rule.
         names_step: Whether `joined_by` is read. If not, it may be null, and visitors are found in a fifth of the time.
+        unlinked: Rows of `SharedIds` that the events do not say: devices of erased people.
     """
-    if not names_step and _is_decided_by_device(rule):
+    if unlinked is None and not names_step and _is_decided_by_device(rule):
         owned = _owned_by_device(events, rule).mutate(joined_by=ibis.null("string"))
         return _as_visitors(owned, merged, rule).select(*events.columns, *OF_IDENTITY)
     links = identity_links(events, rule)
-    return with_visitors(events, KnownIds(links, shared_ids(links, rule), merged), rule)
+    shared = shared_ids(links, rule)
+    shared = shared if unlinked is None else union_all(shared, unlinked)
+    return with_visitors(events, KnownIds(links, shared, merged), rule)
 
 
 def session_device_of(events: ir.Table, rule: IdentityRule) -> ir.StringValue:

@@ -104,7 +104,7 @@ class DeliveredShop:
         rule, events = identity_rule(self.settings), self.engine.table(CleanEvents)
         links = identity_links(events, rule)
         self._replace(IdentityLinks, links.to_pyarrow())
-        self._replace(IdentityAliases, identity_aliases(events).to_pyarrow())
+        self._replace(IdentityAliases, identity_aliases(events, rule).to_pyarrow())
         self._replace(SharedIds, shared_ids(links, rule).to_pyarrow())
 
     def check(self, name: str) -> CheckResult:

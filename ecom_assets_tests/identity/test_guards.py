@@ -126,6 +126,52 @@ def test_a_robot_that_carries_a_user_links_nobody_and_trips_no_bound(shop: Platf
     assert not shared(shop), "20 users of robots make no shared device"
 
 
+def alias(properties: str, **values: Any) -> Row:
+    return seen("alias", "23:00", "d-alias", "ann", event_type="alias", properties=properties, **values)
+
+
+def merged(shop: Platform) -> set[str]:
+    """Return the users whom aliases make one person with others."""
+    return {row["user_id"] for row in shop.rows(MergedUsers)}
+
+
+def test_an_alias_of_a_user_on_50_devices_joins_nobody(shop: Platform) -> None:
+    rows = [seen(f"e{n}", "09:00", f"d{n}", "max") for n in range(50)]
+    assert visitors(shop, rows[1:], [alias('{"previous_id": "max"}')])["e1"] == "ann", "49 devices are a person's"
+    assert visitors(shop, rows, [alias('{"previous_id": "max"}')])["e1"] == "max"
+    assert merged(shop) == set()
+
+
+def test_an_alias_by_a_robot_joins_nobody(shop: Platform) -> None:
+    rows = [seen("1", "09:00", "d1", "anna"), alias('{"previous_id": "anna"}', user_agent=ROBOT)]
+    assert visitors(shop, rows)["1"] == "anna"
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize(("given", "joined"), [("true", {"ann", "anna"}), ("false", set())])
+def test_an_alias_takes_the_consent_that_a_link_takes(given: str, joined: set[str]) -> None:
+    small = Platform(Settings(home=Path("never written"), identity_consent="consent"))
+    visitors(small, [alias(f'{{"previous_id": "anna", "consent": {given}}}')])
+    assert merged(small) == joined
+    small.close()
+
+
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize(
+    ("properties", "previous"),
+    [
+        (r'{"previous_id": "j\u00f6rg"}', "jörg"),
+        ('{"previousId": 456}', "456"),
+        ('{"previous_id": "", "previous_user_id": "anna"}', "anna"),
+        ('{"note": {"previous_id": "eve"}}', ""),
+        ('{"note": "say \\"previous_id\\": \\"eve\\""}', ""),
+    ],
+)
+def test_the_id_until_now_is_read_as_json(shop: Platform, properties: str, previous: str) -> None:
+    visitors(shop, [alias(properties)])
+    assert merged(shop) == ({"ann", previous} if previous else set())
+
+
 def test_ids_that_look_alike_are_different(shop: Platform) -> None:
     users = ["Ann", "ann", "caf\u00e9", "cafe\u0301", "456", "user-456"]
     actual = visitors(shop, [seen(name, f"09:0{n}", f"d{n}", name) for n, name in enumerate(users)])

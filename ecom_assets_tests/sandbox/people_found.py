@@ -77,7 +77,7 @@ def found_by(shop: Recount, rule: IdentityRule) -> Found:
     con.con.register("clean", shop.con.sql(f"select {COLUMNS} from clean").to_arrow_table())
     con.con.register("who", people_of_events(shop.folder).select(["event_id", "person_id", "is_bot"]))
     clean = con.table("clean")
-    aliases = con.to_pyarrow(aliases_in_order(identity_aliases(clean))).to_pylist()
+    aliases = con.to_pyarrow(aliases_in_order(identity_aliases(clean, rule))).to_pylist()
     groups, _ = merged_users([(row["user_id"], row["previous_id"]) for row in aliases], rule.group_users)
     merged = [dict(zip(MERGED.names, row, strict=True)) for row in merged_rows(groups)]
     con.con.register("merged", pa.Table.from_pylist(merged, schema=MERGED))

@@ -18,7 +18,7 @@ from ecom_assets.attribution.contracts import Touches
 from ecom_assets.attribution.session_columns import READS, direct_warnings, named_of, with_stored_columns
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.clean import OF_IDENTITY
-from ecom_assets.identity.contracts import MergedUsers
+from ecom_assets.identity.contracts import ERASED, MergedUsers, SharedIds
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.questions.source import QuestionTooLargeError
@@ -186,7 +186,9 @@ class PublishedEvents:
         if not tables.has(MergedUsers):  # as in a snapshot of an earlier release
             rule = replace(rule, joins_aliases=False)
         merged = tables.table(MergedUsers) if rule.joins_aliases else events
-        resolved = with_visitors_of_all(events.drop(*OF_IDENTITY), merged, rule)
+        shared = tables.table(SharedIds) if tables.has(SharedIds) else None
+        unlinked = None if shared is None else shared.filter(shared.reason == ERASED)
+        resolved = with_visitors_of_all(events.drop(*OF_IDENTITY), merged, rule, unlinked=unlinked)
         return dialect_of(self.con).kept(self.con, "identified_events", resolved.select(*events.columns))
 
     def extent(self, period: Period | None) -> Extent:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from secrets import token_hex
 
 import ibis
@@ -17,7 +17,19 @@ from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.counts import MAX_WORKERS, can_count, event_code, times_of_parts
 from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
-from ecom_assets.identity.links import ALIAS, aliases_in_order, identity_aliases, merged_rows, merged_users
+from ecom_assets.identity.links import (
+    ALIAS,
+    aliases_in_order,
+    device_of,
+    erased_devices,
+    identity_aliases,
+    merged_rows,
+    merged_users,
+    of_persons,
+    shared_users,
+    sign_ins,
+    users_of_devices,
+)
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import session_device_of, visitor_of_user, with_visitors_of_all
 from ecom_assets.questions.identity import identity_rule
@@ -65,6 +77,7 @@ def without_erased(settings: Settings, contract: type[Table], rows: ir.Table) ->
 
 SPECIAL = "special_events"
 MERGED = "file_merged_users"
+UNLINKED = "file_unlinked_ids"
 RECEIVED = "received_events"
 ROWS = "file_rows"
 COPIES = "file_copies"
@@ -237,10 +250,37 @@ class FileEvents:
         if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
             rule = replace(rule, owner="user_or_device")
         merged = self._merged(events) if rule.joins_aliases else events
-        rows = with_visitors_of_all(events, merged, rule, names_step=self.names_step)
+        unlinked = self._unlinked(events) if rule.has_links and may_hold_erased(self.settings) else None
+        rows = with_visitors_of_all(events, merged, rule, names_step=self.names_step, unlinked=unlinked)
         rows = rows.select(*columns)
         # Questions read events several times, and finding their visitors by links takes longer than most questions.
         return stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
+
+    def _unlinked(self, events: ir.Table) -> ir.Table:
+        """Return the rows of `SharedIds` of devices that an erased person used, too."""
+        from ecom_assets.privacy.erased_people import unlinked_ids  # noqa: PLC0415 (loads the ledger)
+
+        seen = events.filter(events.user_id.notnull(), device_of(events).notnull())
+        seen = seen.mutate(is_device=seen.device_id.notnull(), device_id=device_of(seen))
+        rows = erased_devices(fetched(self.con, users_of_devices(seen)), partial(unlinked_ids, self.settings))
+        kinds = "id_kind VARCHAR, id_value VARCHAR, reason VARCHAR, reached_count BIGINT"
+        return self._filled(UNLINKED, kinds, list(rows))
+
+    def _shared_users(self, events: ir.Table, aliases: Iterable[tuple[str, str]]) -> set[str]:
+        """Return those of the users in aliases who join nobody."""
+        users = sorted({user for alias in aliases for user in alias})
+        seen = sign_ins(events, self.identity)
+        seen = seen.filter(seen.user_id.isin(users))
+        return {row[0] for row in fetched(self.con, shared_users(seen, seen, self.identity).select("id_value"))}
+
+    def _filled(self, name: str, columns: str, rows: Sequence[tuple[object, ...]]) -> ir.Table:
+        """Return a table of a few rows: as lists in one statement, because Arrow and Ibis would load pandas."""
+        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
+        if rows:
+            lists = [list(values) for values in zip(*rows, strict=True)]
+            unnested = ", ".join(["unnest(?)"] * len(lists))
+            self.con.con.execute(f"INSERT INTO {name} SELECT {unnested}", lists)
+        return self.con.table(name, database=("temp", "main"))
 
     def _merged(self, events: ir.Table) -> ir.Table:
         """Return the rows of `MergedUsers`; the few aliases are read again, with their properties."""
@@ -249,14 +289,11 @@ class FileEvents:
             received = self.received()
             rows = clean.classify(received.filter(received.event_type == ALIAS), self.rule, self._days)
             rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
-            pairs = list(fetched(self.con, aliases_in_order(identity_aliases(rows))))
+            pairs = list(fetched(self.con, aliases_in_order(identity_aliases(rows, self.identity))))
+            pairs = of_persons(pairs, self._shared_users(events, pairs))
         groups, _ = merged_users(pairs, self.identity.group_users)
         columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"
-        self.con.raw_sql(f"CREATE OR REPLACE TEMP TABLE {MERGED} ({columns})")
-        if rows := list(merged_rows(groups)):  # as lists in one statement: Arrow and Ibis would load pandas
-            lists = [list(values) for values in zip(*rows, strict=True)]
-            self.con.con.execute(f"INSERT INTO {MERGED} SELECT unnest(?), unnest(?), unnest(?)", lists)
-        return self.con.table(MERGED, database=("temp", "main"))
+        return self._filled(MERGED, columns, list(merged_rows(groups)))
 
     def _ordinary(self, checked: CheckedRows) -> ir.Table:
         """Return the clean events that have a user and a unique id; with `received_date` only if it is needed."""
