@@ -25,7 +25,7 @@ from ecom_assets.errors import SourceError
 from ecom_assets.privacy.erased_people import words_of
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
+from ecom_assets.sources.events import event_paths, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, NoFilesError
 from ecom_assets.sources.files.mapping import EVENT, RecordMapping, SourceField, load_order_mapping
@@ -345,7 +345,7 @@ def landing_files(
     has_own = bool(settings.events) and not is_table(settings) and has_landed(settings)
     opens: list[Callable[[], RecordFiles]] = []
     if has_events(settings) and (has_own or not (settings.has_own_data or sandbox_is_missing(settings))):
-        opens.append(lambda: open_events(con, settings, events_place(settings)))
+        opens.append(lambda: open_events(con, settings, event_paths(settings)))
     if settings.orders and has_landed(settings, "orders"):
         opens.append(lambda: open_orders(con, settings))
     homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]

@@ -25,7 +25,7 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.serving.earlier_links import EarlierLinks, PublishedLinks
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table, mapping_name
+from ecom_assets.sources.events import event_paths, is_table, mapping_name
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import FreshFile, NewestFiles, newest_files
 from ecom_assets.sources.files.mapping import load_mapping
@@ -122,7 +122,7 @@ class LiveEvents:
     def _newest(self, since: datetime) -> NewestFiles:
         if is_table(self._settings) or not has_landed(self._settings):
             return NewestFiles()
-        paths = events_place(self._settings)
+        paths = event_paths(self._settings)
         for path in paths:
             if "://" in path:
                 kind = path.partition("://")[0]

@@ -24,7 +24,7 @@ from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, near
 from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings.collecting import CollectSettings
 from ecom_assets.settings.files import SHOP_FILE, in_dotenv, in_shop_file
-from ecom_assets.settings.home import close_to_others, places_in, require_history
+from ecom_assets.settings.home import close_to_others, platform_files_in, require_history
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamSettings, landing_of
 from ecom_assets.settings.subjects import (
@@ -416,7 +416,7 @@ def _within_retention(settings: Settings) -> Settings:
     return settings.model_copy(update={"first_day": max(settings.first_day, first)})
 
 
-def own_places(settings: Settings) -> list[Path]:
+def written_paths(settings: Settings) -> list[Path]:
     """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
     addresses = (settings.warehouse, *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)))
     moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
@@ -424,7 +424,12 @@ def own_places(settings: Settings) -> list[Path]:
     streams = [landing_of(settings.home, kind) for kind in STREAM_KINDS if getattr(settings, kind).startswith(STREAM)]
     landed = [path for folder in streams for path in folder.parent.glob(f"{folder.name}*")]
     paths = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
-    return [*places_in(settings.home), *beside, *landed, *(path for path in paths if settings.home not in path.parents)]
+    return [
+        *platform_files_in(settings.home),
+        *beside,
+        *landed,
+        *(path for path in paths if settings.home not in path.parents),
+    ]
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -442,7 +447,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "dagster.yaml").exists():
             (home / "dagster.yaml").write_text(shipped.read_text())
-        close_to_others(own_places(settings), settings.home)
+        close_to_others(written_paths(settings), settings.home)
     except OSError as error:
         raise SettingError(
             f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to "
