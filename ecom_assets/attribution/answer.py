@@ -33,7 +33,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import UNIT, is_inside, session_events, session_id_of
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
-from ecom_assets.tables.days import Days, Ends, days_definition, of_days
+from ecom_assets.tables.days import Days, Ends, days_definition, rows_between
 from ecom_assets.tables.portable import dialect_of
 
 LEAST_DAYS: Final = 1_000
@@ -84,7 +84,7 @@ def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceL
         result = _prepare_stored(con, data.events, stored, data.days)
     else:
         result = _prepare(con, meeting(data.events, question.where), channels, question.cut_by, data.days)
-    bought = of_days(result.bought, "converted_date", data.days)
+    bought = rows_between(result.bought, "converted_date", data.days)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     conversions = int(con.to_pyarrow(counted).to_pylist()[0]["conversions"])
     of_channels = {"source_lists": lists.version, "ai_assistants": channels.ai_assistants}
@@ -130,7 +130,7 @@ def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: Sessio
     started = placed.event_date.min().over(ibis.window(group_by=RUN))
     names = ("event_id", *RUN, "event_at", "event_number", "event_type", "cart_amount")
     placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
-    placed = _kept(con, "placed", of_days(placed, "event_date", (None, ends[1])))
+    placed = _kept(con, "placed", rows_between(placed, "event_date", (None, ends[1])))
     arrived = _kept(con, "arrived", sources_of_sessions(placed, rule))
     touched = _kept(con, "touched", touches(_sessions(placed), arrived, rule))
     has_addresses = bool(con.to_pyarrow(arrived.count()).as_py())
@@ -157,11 +157,11 @@ def _has_lists(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> boo
 
 def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, ends: Ends) -> _Prepared:
     """Return the same from stored sessions; a purchase is of the day on which its session started."""
-    started = of_days(stored.table(Sessions), "started_date", (None, ends[1]))
+    started = rows_between(stored.table(Sessions), "started_date", (None, ends[1]))
     started = started.select(*UNIT, "started_date", "started_at", "ended_at")
     paid = events.filter(events.event_type.isin(["purchase", "refund"])).drop("event_date")
     paid = paid.join(started, is_inside(paid, started)).select(paid, event_date="started_date")
-    touched = of_days(stored.table(Touches), "started_date", (None, ends[1]))
+    touched = rows_between(stored.table(Touches), "started_date", (None, ends[1]))
     sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
     has_addresses = bool(con.to_pyarrow(sourced.count()).as_py())
     bought = _kept(con, "bought", purchases(paid))
@@ -189,7 +189,7 @@ def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRul
     models = [] if model == "markov" else [model]
     paths = credit.paths(result.bought, result.touched, rule, everything, models)
     # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
-    walked = _kept(con, "walked", of_days(paths, "converted_date", result.ends))
+    walked = _kept(con, "walked", rows_between(paths, "converted_date", result.ends))
     if model == "markov":
         return _by_markov(con, walked, result, rule)
     units = credit.shared(walked, rule, models)

@@ -252,8 +252,8 @@ class BoardStore:
         at = self._now().astimezone(UTC)
         row = (kind.KIND, slug, number, json.dumps(content, ensure_ascii=False), change, saved_by, at.isoformat())
         if not is_behind:
-            with self._opened(is_made=True) as database, _there(database).transaction():
-                is_behind = _there(database).count(INSERT, row) != 1
+            with self._opened(is_made=True) as database, _require(database).transaction():
+                is_behind = _require(database).count(INSERT, row) != 1
         if is_behind:
             raise self._refusal(kind, slug, content, changed)
         return KeptVersion(kind, slug, number, content, change, saved_by, at)
@@ -319,7 +319,7 @@ def _noun(kind: type[Kept]) -> str:
     return kind.CALLED.partition(" ")[2]
 
 
-def _there(database: Database | None) -> Database:
+def _require(database: Database | None) -> Database:
     assert database is not None  # noqa: S101 (`is_made` opens it)
     return database
 

@@ -48,7 +48,7 @@ class Finding:
 class Problem:
     """What is wrong, and how to fix it."""
 
-    found: str
+    detail: str
     fix: str = "see the sentence above"
 
 
@@ -101,7 +101,7 @@ def _finding(subject: str, look: Callable[[Settings], str | Problem], settings: 
         result = Problem(str(error))
     if isinstance(result, str):
         return Finding(subject, ok=True, found=result)
-    return Finding(subject, ok=False, found=result.found, fix=result.fix)
+    return Finding(subject, ok=False, found=result.detail, fix=result.fix)
 
 
 def _versions(_settings: Settings) -> str | Problem:

@@ -61,7 +61,7 @@ class EventSender:
 
 
 @dataclass
-class Taken:
+class BatchResult:
     """What becomes of the events of a request."""
 
     lines: list[bytes] = field(default_factory=list)
@@ -79,9 +79,11 @@ Reader = Callable[[Any, datetime | None, EventSender], dict[str, Any]]
 """Makes one event of a body into the members of its line; `datetime` is when its sender says that it was sent."""
 
 
-def taken_events(events: list[Any], reader: Reader, sent_at: object, sender: EventSender, most_bytes: int) -> Taken:
+def taken_events(
+    events: list[Any], reader: Reader, sent_at: object, sender: EventSender, most_bytes: int
+) -> BatchResult:
     """Return the lines of events, and what is refused, each with its position and reason."""
-    result = Taken()
+    result = BatchResult()
     sent = _instant(sent_at)
     layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
     for index, event in enumerate(events):

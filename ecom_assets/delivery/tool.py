@@ -192,14 +192,14 @@ class Deletion(Generic[S]):
         needed: The settings fields that must be set.
         most: Ids in one request.
         ids: Returns the tool's ids of a person, from its settings, their user ids and their anonymous visitor ids.
-        ask: Asks for the deletion of some ids, and returns the tool's words for where it stands.
+        request_deletion: Asks for the deletion of some ids, and returns the tool's message on where it stands.
         cannot: What the tool cannot be asked to delete, as a sentence; empty: nothing.
     """
 
     needed: tuple[str, ...]
     most: int
     ids: Callable[[S, Sequence[str], Sequence[str]], list[str]]
-    ask: Callable[[S, Sequence[str], Send], str]
+    request_deletion: Callable[[S, Sequence[str], Send], str]
     per_s: float = 5.0
     """Requests per second at most."""
     cannot: str = ""

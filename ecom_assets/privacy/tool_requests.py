@@ -85,7 +85,7 @@ class ToolRequests:
             send = patient(sender, patience(self.settings, Limits(1, 1)))
             for first in range(id_count, len(ids), deletion.most):
                 some = ids[first : first + deletion.most]
-                answer = deletion.ask(own, some, send)
+                answer = deletion.request_deletion(own, some, send)
                 at = now_utc_without_zone().isoformat(sep=" ", timespec="seconds")
                 done.append({"id_count": len(some), "answer": answer, "answered_at": at})
                 save(answers)

@@ -40,7 +40,7 @@ class History:
     days: Mapping[str, Days] = field(default_factory=dict)
 
     @classmethod
-    def of_warehouse(cls, engine: Engine, settings: Settings) -> "History":
+    def from_warehouse(cls, engine: Engine, settings: Settings) -> "History":
         """Read the days of an open warehouse."""
         result = {name: Days.from_dates(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
         return cls({_named(name, settings): days for name, days in result.items()})
@@ -67,7 +67,7 @@ class History:
 
         What was built on the sandbox shop is not missed in a warehouse of own data, nor the other way round.
         """
-        current = History.of_warehouse(engine, settings)
+        current = History.from_warehouse(engine, settings)
         missing: set[date] = set()
         for name in (contract.qualified_name() for contract in KEPT):
             built_on, loaded = self.days.get(_named(name, settings)), current.days.get(_named(name, settings))

@@ -140,7 +140,7 @@ def save_question(request: ActionRequest) -> ActionResult:
     is_new = not slug or form.get("as_new") == "yes"
     owner = sender_of(request) if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
     asked = kind.builder.question(filters)
-    item = SavedQuestion.of_question(kind.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
+    item = SavedQuestion.from_question(kind.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
     saved = (
         store.save_new(item, sender_of(request))
         if is_new

@@ -117,7 +117,7 @@ class LandingFolder:
 
     def land(self, resource: str, documents: Sequence[ApiDocument], day: date, cursor: Cursor | None) -> Landed:
         """Keep documents that are newer than what is there, and that all up to `cursor` were read, if it is given."""
-        stored = {key: self._there(resource, key) for key in {document.id for document in documents}}
+        stored = {key: self._stored_version(resource, key) for key in {document.id for document in documents}}
         newest = dict(stored)
         for document in documents:
             before = newest[document.id]
@@ -153,7 +153,7 @@ class LandingFolder:
         rows = [(resource, item.id, json.dumps(item.version), item.digest, number) for item in documents]
         self._state.executemany("REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", rows)
 
-    def _there(self, resource: str, key: str) -> Version | None:
+    def _stored_version(self, resource: str, key: str) -> Version | None:
         query = "SELECT version, digest FROM documents WHERE resource = ? AND id = ?"
         row = self._state.execute(query, [resource, key]).fetchone()
         return Version(json.loads(row[0]), row[1]) if row else None

@@ -162,7 +162,7 @@ TOOL = Tool(
         needed=("amplitude_secret_key",),
         most=100,
         ids=lambda _own, users, _anonymous: list(users),
-        ask=request_deletion,
+        request_deletion=request_deletion,
         cannot="Amplitude deletes by user id or Amplitude id only; look up anonymous devices there.",
     ),
     has_stand_in=True,

@@ -119,7 +119,7 @@ TOOL = Tool(
         needed=("ga4_property_id", "ga4_deletion_token"),
         most=1,
         ids=ids_of,
-        ask=request_deletion,
+        request_deletion=request_deletion,
     ),
     has_stand_in=True,
 )

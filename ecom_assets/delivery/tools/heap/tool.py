@@ -83,7 +83,7 @@ TOOL = Tool(
         needed=("heap_api_key",),
         most=10_000,
         ids=lambda _own, users, anonymous: [*users, *anonymous],
-        ask=request_deletion,
+        request_deletion=request_deletion,
     ),
     has_stand_in=True,
 )

@@ -152,7 +152,7 @@ TOOL = Tool(
         most=1_999,
         per_s=1.0,
         ids=_ids_of,
-        ask=request_deletion,
+        request_deletion=request_deletion,
     ),
     has_stand_in=True,
 )
