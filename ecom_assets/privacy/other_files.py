@@ -111,7 +111,7 @@ def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
 
 def pattern_of(person: Person) -> re.Pattern[bytes] | None:
     """Return a pattern that finds an id as a whole word; None if all ids are too short to be sure."""
-    alternatives = person.words()
+    alternatives = person.id_pattern()
     return re.compile(f"(?<![{IN_WORDS}])(?:{alternatives})(?![{IN_WORDS}])".encode()) if alternatives else None
 
 

@@ -100,7 +100,7 @@ class Person:
         )
         return replace(completed, events=_owned(engine, completed, {*self.visitors, *completed.visitors}))
 
-    def words(self) -> str | None:
+    def id_pattern(self) -> str | None:
         """Return a regular expression that matches one of the ids; None if all are too short to be looked for."""
         ids = {id_.strip() for id_ in (*self.users, *self.visitors, *self.sessions, *self.devices)}
         long = sorted(id_ for id_ in ids if len(id_) >= LEAST_CHARACTERS)

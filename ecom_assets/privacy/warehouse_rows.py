@@ -137,7 +137,7 @@ def mentions(engine: Engine, person: Person) -> dict[str, int]:
 
     Such a row is an address of a page with the id of another visitor. Call it when the person's own rows are gone.
     """
-    alternatives = person.words()
+    alternatives = person.id_pattern()
     if alternatives is None:
         return {}
     pattern = f"(^|[^{IN_WORDS}])({alternatives})($|[^{IN_WORDS}])"

@@ -345,8 +345,8 @@ def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | N
         members = members.filter(members.breakdown == listed.value)
     if listed.period is not None:
         first, _, last = listed.period.partition("-")
-        came = members.filter(members.first_period == int(first), members.last_period == int(last or first))
-        members = came if listed.has_returned else members.anti_join(came, "visitor_id")
+        returned = members.filter(members.first_period == int(first), members.last_period == int(last or first))
+        members = returned if listed.has_returned else members.anti_join(returned, "visitor_id")
     visitors = members.select("visitor_id").distinct().order_by("visitor_id")
     (counted,) = rows_of(visitors.agg(n=visitors.count()))
     return {

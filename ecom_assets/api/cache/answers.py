@@ -248,7 +248,7 @@ class AnswerCache:
         self._version = version
         self._memory = memory
         self._redis = redis
-        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._in_progress: dict[str, asyncio.Future[None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a cached response, or pass the request on and cache the response."""
@@ -268,13 +268,15 @@ class AnswerCache:
             await self._find_or_make(key, if_none_match, scope, receive, send)
 
     async def _find_or_make(self, key: str, if_none_match: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        while (other := self._under_way.get(key)) is not None:  # equal requests at the same time: only one is computed
+        while (
+            other := self._in_progress.get(key)
+        ) is not None:  # equal requests at the same time: only one is computed
             await asyncio.shield(other)
             if (result := self._memory.get(key)) is not None:
                 scope[CACHE] = "hit"
                 await _send_kept(result, if_none_match, scope, send)
                 return
-        ended = self._under_way[key] = asyncio.get_running_loop().create_future()
+        ended = self._in_progress[key] = asyncio.get_running_loop().create_future()
         try:
             result = await self._redis.get(key) if self._redis else None
             if result is not None:
@@ -284,7 +286,7 @@ class AnswerCache:
             else:
                 await self._make(key, scope, receive, send)
         finally:
-            del self._under_way[key]
+            del self._in_progress[key]
             ended.set_result(None)
 
     async def _make(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:

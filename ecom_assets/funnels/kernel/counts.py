@@ -82,7 +82,7 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
         names = ("place", "began", "ended")
         columns = zip(*rows, strict=True) if rows else [()] * len(names)
         entries = {
-            name: np.concatenate([np.zeros(0, np.int64), *some]) for name, some in zip(names, columns, strict=True)
+            name: np.concatenate([np.zeros(0, np.int64), *chunks]) for name, chunks in zip(names, columns, strict=True)
         }
         con.register("given_entries", entries)
         con.execute(f"""

@@ -19,7 +19,7 @@ def _request(path: str, own: ToySettings, payloads: Texts) -> PostRequest:
 
 
 def _read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
-    return read_common(reply) or BatchResponse(BatchOutcome.TAKEN)
+    return read_common(reply) or BatchResponse(BatchOutcome.ACCEPTED)
 
 
 LIMITS = Limits(most_records=2, most_bytes=10_000)

@@ -21,7 +21,7 @@ from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
 PATHS = {"http_v2": "/2/httpapi", "batch": "/batch"}
 IDENTIFY = "/identify"
-TAKEN, REFUSED, THROTTLED = 200, 400, 429
+ACCEPTED, REFUSED, THROTTLED = 200, 400, 429
 _NAMING = ("events_with_invalid_fields", "events_with_missing_fields", "events_with_invalid_id_lengths")
 _OUR_FAULT = ("api key", "request path", "request body")
 """What a 400 response mentions if no row caused it."""
@@ -49,8 +49,8 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     counted = reply.content().get("events_ingested")
     if isinstance(counted, int) and counted < len(payloads):
         partly = ("partly_counted", f"Amplitude took the request and counts {counted} of its {len(payloads)} events.")
-        return BatchResponse(BatchOutcome.TAKEN, taken_as=partly)
-    return BatchResponse(BatchOutcome.TAKEN)
+        return BatchResponse(BatchOutcome.ACCEPTED, taken_as=partly)
+    return BatchResponse(BatchOutcome.ACCEPTED)
 
 
 def _read_refused(reply: Reply, count: int) -> BatchResponse:
@@ -65,13 +65,13 @@ def _read_refused(reply: Reply, count: int) -> BatchResponse:
     silenced = _places(answer.get("silenced_events"), count)
     refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
     if refused:
-        return BatchResponse(BatchOutcome.AGAIN, refused=refused)
+        return BatchResponse(BatchOutcome.RETRY, refused=refused)
     # Identify says `invalid_api_key`, the others "Invalid API key: …".
     if answer.get("missing_field") == "api_key" or any(
         fault in error.lower().replace("_", " ") for fault in _OUR_FAULT
     ):
         return BatchResponse(BatchOutcome.NOT_ALLOWED, message=reply.message)
-    return BatchResponse(BatchOutcome.HALVED, message=reply.message)
+    return BatchResponse(BatchOutcome.SPLIT, message=reply.message)
 
 
 def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
@@ -92,7 +92,7 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     waiting = frozenset(throttled) - postponed.keys()
     if not waiting and not postponed:
         return BatchResponse(BatchOutcome.LATER, message=reply.message)
-    return BatchResponse(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, message=reply.message)
+    return BatchResponse(BatchOutcome.RETRY, waiting=frozenset(waiting), postponed=postponed, message=reply.message)
 
 
 def _places(listed: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude says)

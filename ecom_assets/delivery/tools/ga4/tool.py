@@ -52,8 +52,8 @@ def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return BatchResponse(BatchOutcome.TAKEN, taken_as=UNCONFIRMED)
-    return BatchResponse(BatchOutcome.HALVED, message=reply.message)
+        return BatchResponse(BatchOutcome.ACCEPTED, taken_as=UNCONFIRMED)
+    return BatchResponse(BatchOutcome.SPLIT, message=reply.message)
 
 
 def _cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:

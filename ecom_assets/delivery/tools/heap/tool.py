@@ -32,9 +32,9 @@ def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return BatchResponse(BatchOutcome.TAKEN)
+        return BatchResponse(BatchOutcome.ACCEPTED)
     is_about_us = _OUR_FAULT.search(reply.message) is not None
-    return BatchResponse(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.HALVED, message=reply.message)
+    return BatchResponse(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.SPLIT, message=reply.message)
 
 
 TOKEN, USERS = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"

@@ -18,7 +18,7 @@ from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, hashed, taken
 from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
-TAKEN = 200
+ACCEPTED = 200
 _OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
 """What an error mentions if no row caused it."""
 
@@ -49,17 +49,17 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     refused = _failed(answer.get("failed_records"), payloads)
     # The status of /engage is always 200, and its body has 1 or 0.
     is_yes = reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
-    if reply.status == TAKEN and not refused and is_yes:
-        return BatchResponse(BatchOutcome.TAKEN)
+    if reply.status == ACCEPTED and not refused and is_yes:
+        return BatchResponse(BatchOutcome.ACCEPTED)
     if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
         return BatchResponse(BatchOutcome.NOT_ALLOWED, message=_message(reply))
     imported = answer.get("num_records_imported")
     if not refused and not imported:
-        return BatchResponse(BatchOutcome.HALVED, message=_message(reply))
+        return BatchResponse(BatchOutcome.SPLIT, message=_message(reply))
     if isinstance(imported, int) and imported < len(payloads) - len(refused):
         message = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
         return BatchResponse(BatchOutcome.UNCERTAIN, refused=refused, message=message)
-    return BatchResponse(BatchOutcome.TAKEN, refused=refused)
+    return BatchResponse(BatchOutcome.ACCEPTED, refused=refused)
 
 
 def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
