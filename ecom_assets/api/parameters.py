@@ -376,8 +376,8 @@ class RewrittenAnswers:
         if whole.is_answer:
             whole.body, changed = self.rewrite(whole.body)
             changed[b"content-length"] = str(len(whole.body)).encode()
-            kept = [header for header in whole.headers if header[0] not in changed]
-            whole.headers = [*kept, *changed.items()]
+            unchanged = [header for header in whole.headers if header[0] not in changed]
+            whole.headers = [*unchanged, *changed.items()]
         await whole.response()(scope, receive, send)
 
 

@@ -184,8 +184,8 @@ def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
     """Return what is kept of a call's context: neither address nor traits."""
     agent = context.get("userAgent") or sender.user_agent
     page = context.get("page")
-    kept = {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
-    return {"page": kept, "userAgent": agent if isinstance(agent, str) else None}
+    page_fields = {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
+    return {"page": page_fields, "userAgent": agent if isinstance(agent, str) else None}
 
 
 def _check_shape(event: object, most_bytes: int) -> None:

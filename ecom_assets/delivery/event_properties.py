@@ -90,8 +90,10 @@ def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted
     """Fit one text of properties to a tool's rules."""
     try:
         properties = _read(text)
-        kept = {name: value for name, value in properties.items() if value is not None and (not names or name in names)}
-        fields = _named(_flat(kept, rule) if rule.joint else kept, rule)
+        named = {
+            name: value for name, value in properties.items() if value is not None and (not names or name in names)
+        }
+        fields = _named(_flat(named, rule) if rule.joint else named, rule)
         _check(fields, rule)
     except _UnfitError as unfit:
         return FittedProperties(reason=unfit.args[0], words=unfit.args[1])
@@ -131,9 +133,9 @@ def _scalar(properties: dict[str, Any], names: tuple[str, ...]) -> str | None:
     )
 
 
-def _flat(kept: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
+def _flat(properties: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for name, value in _leaves("", kept, rule):
+    for name, value in _leaves("", properties, rule):
         if name in fields:
             raise _UnfitError("property_twice", f"Two properties are both called {name!r} where objects are flattened.")
         fields[name] = value

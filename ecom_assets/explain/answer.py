@@ -212,13 +212,15 @@ def _parts(derivation: Derivation | None) -> tuple[Count | Sum, ...]:
     return derivation if isinstance(derivation, tuple) else ()
 
 
-def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, reader: ExplainReader) -> Row:
+def _down(derivation: Count | Sum, context: list[TraceContext], question: RowsQuestion, reader: ExplainReader) -> Row:
     """Return the result of each table on the path down, and a page of the received rows."""
-    counted = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
+    counted = (
+        derivation.of if isinstance(derivation, Sum) else question.contract.columns[question.column].unit or "rows"
+    )
     levels: list[Row] = []
     last: Level | None = None
     try:
-        for level in walk(of, context):
+        for level in walk(derivation, context):
             totals = level.totals(reader.ask)
             levels.append(
                 {

@@ -157,8 +157,8 @@ def part_of(steps: ir.Table, question: JourneyQuestion) -> ir.Table:
         last = steps.place.max()
     steps = steps.mutate(last_place=last.over(session))
     steps = steps.filter(steps.first_place.notnull(), steps.last_place.notnull())
-    kept = steps.last_place - question.most_steps + 1
-    begins = steps.first_place if question.from_step else ibis.greatest(steps.first_place, kept)
+    first_kept = steps.last_place - question.most_steps + 1
+    begins = steps.first_place if question.from_step else ibis.greatest(steps.first_place, first_kept)
     begins = begins if question.to_step else steps.first_place
     steps = steps.mutate(begins=begins.cast("int64"))
     own = steps.filter((steps.place == 0) | ((steps.place >= steps.begins) & (steps.place <= steps.last_place)))

@@ -258,9 +258,9 @@ def part_of(sequences: StepSequences, question: JourneyQuestion, names: Sequence
     is_chosen = (first >= 0) & (last >= 0)
     is_from_end = question.to_step and not question.from_step
     begin = np.maximum(first, last - question.most_steps + 1) if is_from_end else first
-    kept = is_chosen[session] & (position >= begin[session]) & (position <= last[session])
+    is_kept = is_chosen[session] & (position >= begin[session]) & (position <= last[session])
     sizes = (last - begin + 1)[is_chosen]
-    return StepSequences(sequences.steps[kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])
+    return StepSequences(sequences.steps[is_kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])
 
 
 def _transitions(sequences: StepSequences, names: Sequence[str], most_places: int) -> dict[str, npt.NDArray[Any]]:

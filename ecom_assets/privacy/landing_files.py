@@ -216,9 +216,13 @@ class _ParquetFile:
             con.execute("SET preserve_insertion_order = true")
             rest = select("* EXCLUDE (file_row_number)", self._rows, f"file_row_number NOT IN ({self._gone})")
             # A stream reads from its last file how far it came, so the texts of the footer stay.
-            kept = {key: value for key, value in footer_of(Path(self.file.path)).items() if key.startswith(FOOTER_KEYS)}
-            footer = "".join(f"{ident(key)}: {text(value)}, " for key, value in kept.items()).removesuffix(", ")
-            texts_of_footer = f", KV_METADATA {{{footer}}}" if kept else ""
+            footer_values = {
+                key: value for key, value in footer_of(Path(self.file.path)).items() if key.startswith(FOOTER_KEYS)
+            }
+            footer = "".join(f"{ident(key)}: {text(value)}, " for key, value in footer_values.items()).removesuffix(
+                ", "
+            )
+            texts_of_footer = f", KV_METADATA {{{footer}}}" if footer_values else ""
             con.execute(f"COPY ({rest}) TO {text(str(path))} (FORMAT parquet{texts_of_footer})")
             con.execute("SET preserve_insertion_order = false")
 

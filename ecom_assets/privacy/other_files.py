@@ -131,14 +131,14 @@ def _files_under(entry: Path) -> Iterator[Path]:
 
 def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:
     """Return whether a file has a match; blocks overlap, so that no match is cut in two."""
-    kept = 4 * max(len(pattern.pattern), 64)
+    overlap = 4 * max(len(pattern.pattern), 64)
     end = b""
     try:
         with path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
                 if pattern.search(end + block):
                     return True
-                end = (end + block)[-kept:]
+                end = (end + block)[-overlap:]
     except FileNotFoundError:  # a file that another process has just removed
         return False
     return False

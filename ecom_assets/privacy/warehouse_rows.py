@@ -84,8 +84,8 @@ def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_i
     values = _values(engine, contract, person)
     before = engine.day_counts(contract, rows.arrived)
     gone = condition(table, columns, values)
-    kept = table.filter(~gone, rows.arrived.contain(table.received_date))
-    engine.remove(contract, list(_conditions(engine, columns, values)), kept, rows.arrived)
+    remaining = table.filter(~gone, rows.arrived.contain(table.received_date))
+    engine.remove(contract, list(_conditions(engine, columns, values)), remaining, rows.arrived)
     after = engine.day_counts(contract, rows.arrived)
     note_withdrawn(engine, contract, {day: n for day, n in before.items() if not after.get(day)}, run_id)
     return rows.row_count
@@ -97,15 +97,17 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
     nobody = f"{engine.quoted('user_id')} IS NULL AND "
     for contract, result in _naming_tables(engine, person, records):
         table = engine.table(contract)
-        kept = table.filter(~_is_of(table, result))
+        remaining = table.filter(~_is_of(table, result))
         conditions = [
             f"{nobody if _is_of_nobody(table, name) else ''}{engine.quoted(name)} IN "
             f"({', '.join(map(engine.text_of, some))})"
             for name, values in result.items()
             for some in _parts(sorted(values))
         ]
-        deleted[contract.qualified_name()] = int(table.count().to_pyarrow().as_py() - kept.count().to_pyarrow().as_py())
-        engine.remove(contract, conditions, kept, None)
+        deleted[contract.qualified_name()] = int(
+            table.count().to_pyarrow().as_py() - remaining.count().to_pyarrow().as_py()
+        )
+        engine.remove(contract, conditions, remaining, None)
     return deleted
 
 
@@ -117,10 +119,10 @@ def forget_changed_visitors(engine: Engine, days: Days) -> None:
     if not engine.has(ChangedVisitorDays):
         return
     notes = engine.table(ChangedVisitorDays)
-    kept = notes.filter(~(days.contain(notes.event_date) & days.contain(notes.changed_date)))
+    remaining = notes.filter(~(days.contain(notes.event_date) & days.contain(notes.changed_date)))
     first, last = (f"DATE '{day}'" for day in (days.first, days.dates[-1]))
     within = " AND ".join(f"{name} BETWEEN {first} AND {last}" for name in ("event_date", "changed_date"))
-    engine.remove(ChangedVisitorDays, [within], kept, None)
+    engine.remove(ChangedVisitorDays, [within], remaining, None)
 
 
 def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:

@@ -75,8 +75,12 @@ def _kind_of(events: ir.Table, column: str) -> ir.StringValue:
 
 def documents_of(events: ir.Table, most: int = MOST_DOCUMENTS) -> ir.Table:
     """Return `properties` of the newest events that have any, of at most so many."""
-    kept = events.filter(events[JSON_COLUMN].notnull())
-    return kept.order_by([kept.event_at.desc(), kept.event_id]).select(JSON_COLUMN).limit(most)
+    with_properties = events.filter(events[JSON_COLUMN].notnull())
+    return (
+        with_properties.order_by([with_properties.event_at.desc(), with_properties.event_id])
+        .select(JSON_COLUMN)
+        .limit(most)
+    )
 
 
 def key_counts(documents: list[Row], search: str) -> list[Row]:

@@ -90,10 +90,10 @@ def shown_labels(started: ir.Table, rule: RetentionQuestion) -> tuple[list[str],
     if not rule.by:
         return [], started
     result = [row["label"] for row in rows_of(top_values(started, "label", rule.limit + 1))]
-    kept = in_order(rule.by_columns, result[: rule.limit])
-    if len(result) == len(kept):
-        return kept, started
-    return [*kept, OTHER], with_other(started, "label", kept)
+    shown = in_order(rule.by_columns, result[: rule.limit])
+    if len(result) == len(shown):
+        return shown, started
+    return [*shown, OTHER], with_other(started, "label", shown)
 
 
 def numbered(activity: ir.Table, rule: RetentionQuestion) -> ir.IntegerValue:

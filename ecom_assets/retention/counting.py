@@ -333,10 +333,10 @@ def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | N
     Raises:
         DefinitionError: There is no such cohort, period or value.
     """
-    kept: list[ir.Table] = []
-    answer = answer_activity(replace(question, keep=kept.append), whole_until)
+    member_tables: list[ir.Table] = []
+    answer = answer_activity(replace(question, keep=member_tables.append), whole_until)
     _check_cell(answer, listed)
-    (members,) = kept
+    (members,) = member_tables
     # An hour is known by its time in UTC, other periods by their first day.
     at = datetime.fromisoformat(listed.cohort)
     start = at.astimezone(UTC).replace(tzinfo=None) if question.rule.period == "hour" else at.date()

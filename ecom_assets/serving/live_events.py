@@ -272,13 +272,13 @@ class LiveEvents:
 
 def _within(files: Sequence[FreshFile], most_bytes: int) -> list[FreshFile]:
     """Return the first files up to a total size, and one at least."""
-    taken: list[FreshFile] = []
+    result: list[FreshFile] = []
     for file in files:
         most_bytes -= file.size
-        if most_bytes < 0 and taken:
+        if most_bytes < 0 and result:
             break
-        taken.append(file)
-    return taken
+        result.append(file)
+    return result
 
 
 def _slices(files: Sequence[FreshFile], size: int) -> Iterator[Sequence[FreshFile]]:

@@ -81,8 +81,10 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
     def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
         """Copy with other values, as Dagster does when a run begins; secrets that are not among them go along."""
         fresh: Self = super()._with_updated_values(values)  # type: ignore[assignment]  # Dagster names the base
-        kept = {name: value for name, value in self._secrets.items() if getattr(fresh, name) == getattr(self, name)}
-        fresh._secrets = {**kept, **fresh._secrets}
+        unchanged = {
+            name: value for name, value in self._secrets.items() if getattr(fresh, name) == getattr(self, name)
+        }
+        fresh._secrets = {**unchanged, **fresh._secrets}
         fresh._settings = self._settings
         return fresh
 

@@ -153,8 +153,8 @@ class MessageMapper:
             refused.update(
                 {position: f"left_out_{why}" for position, why in zip(positions, reasons, strict=True) if why}
             )
-            kept = [number for number, why in enumerate(reasons) if not why]
-            table, positions = table.take(kept), [positions[number] for number in kept]
+            clean_positions = [number for number, why in enumerate(reasons) if not why]
+            table, positions = table.take(clean_positions), [positions[number] for number in clean_positions]
         return [table.select(self._schema.names).cast(self._schema)], positions
 
     def _read(self, lines: Sequence[bytes]) -> pa.Table:

@@ -118,8 +118,8 @@ def _title_of(name: str, breakdown: str | None) -> str:
 
 def _name(series: dict[str, Any]) -> str:
     event = series["event_type"] or "any event"
-    of = f"{series['each']}({series['of']})" if series.get("each") else series.get("of")
-    measure = series["measure"] + (f"({of})" if of else "")
+    measured = f"{series['each']}({series['of']})" if series.get("each") else series.get("of")
+    measure = series["measure"] + (f"({measured})" if measured else "")
     first = f":{series['occurrence']}" if series.get("occurrence") else ""
     return (event if measure == "count" else f"{event}:{measure}") + first
 

@@ -49,9 +49,9 @@ class CachedAnswer:
         return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
-    def from_bytes(cls, kept: bytes) -> "CachedAnswer | None":
+    def from_bytes(cls, serialized: bytes) -> "CachedAnswer | None":
         """Return the answer from the bytes in Redis; None if `to_bytes` did not write them."""
-        line, newline, body = kept.partition(b"\n")
+        line, newline, body = serialized.partition(b"\n")
         try:
             head = json.loads(line)
             headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]]
@@ -165,12 +165,12 @@ class RedisAnswers:
             return None
         try:
             async with asyncio.timeout(self._timeout_s):
-                kept = await self._redis.get(_name(key))
+                stored = await self._redis.get(_name(key))
         except Exception as error:  # noqa: BLE001 (whatever fails, the answer is computed instead)
             self._failed(error)
             return None
         self._breaker.worked()
-        return CachedAnswer.from_bytes(kept) if isinstance(kept, bytes) else None
+        return CachedAnswer.from_bytes(stored) if isinstance(stored, bytes) else None
 
     def put(self, key: str, answer: CachedAnswer) -> None:
         """Store an answer in the background."""
@@ -188,10 +188,10 @@ class RedisAnswers:
         except Exception as error:  # noqa: BLE001 (the cache is closed in any case)
             self._failed(error)
 
-    async def _put(self, name: str, kept: bytes) -> None:
+    async def _put(self, name: str, serialized: bytes) -> None:
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._redis.set(name, kept, ex=LIFETIME_S)
+                await self._redis.set(name, serialized, ex=LIFETIME_S)
         except Exception as error:  # noqa: BLE001 (as above)
             self._failed(error)
 
@@ -293,9 +293,9 @@ class AnswerCache:
         # The app sees only the encoding in the key, so a client without gzip never gets a compressed response.
         other_headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         scope["headers"] = [*other_headers, (b"accept-encoding", scope[_PACKED])]
-        kept = _Recording(send)
-        await self._app(scope, receive, kept.send)
-        answer = kept.answer(getattr(scope.get("route"), "path", ""))
+        recording = _Recording(send)
+        await self._app(scope, receive, recording.send)
+        answer = recording.answer(getattr(scope.get("route"), "path", ""))
         if answer is not None:
             scope[CACHE] = "miss"
             self._memory.put(key, answer)

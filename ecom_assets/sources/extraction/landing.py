@@ -123,19 +123,19 @@ class LandingFolder:
             before = newest[document.id]
             if before is None or document.is_newer_than(before):
                 newest[document.id] = document
-        kept = [
+        newer = [
             document
             for key, document in newest.items()
             if isinstance(document, ApiDocument) and document is not stored[key]
         ]
         with self._state:
-            if kept:
-                self._keep(resource, kept, day)
+            if newer:
+                self._keep(resource, newer, day)
             if cursor is not None:
                 self._state.execute("REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(cursor)])
         self._rewrite_outdated()
-        changed = sum(stored[document.id] is not None for document in kept)
-        return Landed(len(kept) - changed, changed)
+        changed = sum(stored[document.id] is not None for document in newer)
+        return Landed(len(newer) - changed, changed)
 
     def _keep(self, resource: str, documents: Sequence[ApiDocument], day: date) -> None:
         number = self._next_number()

@@ -291,8 +291,8 @@ class FileEvents:
     def _clean_rows(self, name: str, rows: str) -> ir.Table:
         received = temporary(self.con, f"{name}_received", rows, "VIEW")
         classified = clean.classify(received, self.rule, self._days)
-        kept = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
-        return temporary(self.con, name, self.con.compile(kept))
+        clean_rows = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
+        return temporary(self.con, name, self.con.compile(clean_rows))
 
     @property
     def _has_alike_copies(self) -> bool:

@@ -107,8 +107,8 @@ class _Fit:
 
     def check_exact(self) -> None:
         """Raise MappingError for columns whose values would be rounded, so that different ids would become equal."""
-        kept = self.unknown if self.mapping.other_columns == "properties" else []
-        for column in (*(column for columns in self.used.values() for column in columns), *kept):
+        property_columns = self.unknown if self.mapping.other_columns == "properties" else []
+        for column in (*(column for columns in self.used.values() for column in columns), *property_columns):
             value = self.found.columns.get(column)
             if value and value.kind == "inexact":
                 raise MappingError(
