@@ -130,11 +130,11 @@ def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: Sessio
     started = placed.event_date.min().over(ibis.window(group_by=RUN))
     names = ("event_id", *RUN, "event_at", "event_number", "event_type", "cart_amount")
     placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
-    placed = _kept(con, "placed", rows_between(placed, "event_date", (None, ends[1])))
-    arrived = _kept(con, "arrived", sources_of_sessions(placed, rule))
-    touched = _kept(con, "touched", touches(_sessions(placed), arrived, rule))
+    placed = _as_temporary(con, "placed", rows_between(placed, "event_date", (None, ends[1])))
+    arrived = _as_temporary(con, "arrived", sources_of_sessions(placed, rule))
+    touched = _as_temporary(con, "touched", touches(_sessions(placed), arrived, rule))
     has_addresses = bool(con.to_pyarrow(arrived.count()).as_py())
-    bought = _kept(con, "bought", purchases(placed))
+    bought = _as_temporary(con, "bought", purchases(placed))
     return _Prepared(bought, touched, *_last_day(con, placed.event_date), has_addresses, ends)
 
 
@@ -164,7 +164,7 @@ def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, end
     touched = rows_between(stored.table(Touches), "started_date", (None, ends[1]))
     sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
     has_addresses = bool(con.to_pyarrow(sourced.count()).as_py())
-    bought = _kept(con, "bought", purchases(paid))
+    bought = _as_temporary(con, "bought", purchases(paid))
     return _Prepared(bought, touched, *_last_day(con, started.started_date), has_addresses, ends)
 
 
@@ -180,7 +180,7 @@ def _sessions(placed: ir.Table) -> ir.Table:
     return whole.mutate(session_id=session_id_of(whole), ended_date=whole.started_date)
 
 
-def _kept(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
+def _as_temporary(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
     return dialect_of(con).stored(con, name, rows)
 
 
@@ -189,32 +189,32 @@ def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRul
     models = [] if model == "markov" else [model]
     paths = credit.paths(result.bought, result.touched, rule, everything, models)
     # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
-    walked = _kept(con, "walked", rows_between(paths, "converted_date", result.ends))
+    walked = _as_temporary(con, "walked", rows_between(paths, "converted_date", result.ends))
     if model == "markov":
         return _by_markov(con, walked, result, rule)
     units = credit.shared(walked, rule, models)
     sums = units.group_by("channel").agg(credit=units[f"credit_{model}"].sum(), cents=units[f"cents_{model}"].sum())
     rows = con.to_pyarrow(sums).to_pylist()
-    return _shown((row["channel"], int(row["credit"]), int(row["cents"]), {}) for row in rows)
+    return _channel_rows((row["channel"], int(row["credit"]), int(row["cents"]), {}) for row in rows)
 
 
 def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
     last, rule = prepared.last, replace(rule, period_days=prepared.days_before)
-    keep = partial(_kept, con, "unconverted")
-    spans = _kept(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
+    keep = partial(_as_temporary, con, "unconverted")
+    spans = _as_temporary(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
     steps = con.to_pyarrow(steps_on(spans, last)).to_pylist()
     counts = {(row["here"], row["there"]): int(row["step_count"]) for row in steps}
     result = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
-    _kept(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
+    _as_temporary(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
     whole = walked.mutate(converted_date=day, anchor_date=day)
     units = credit.by_removal_effects(whole, con.table("effects"))
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
     rows = con.to_pyarrow(units).to_pylist()
-    return _shown((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
+    return _channel_rows((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
 
 
-def _shown(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
+def _channel_rows(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
     shown = [
         {"channel": channel, "credit": units / credit.UNITS_OF_ONE, "revenue": cents / 100, **more}
         for channel, units, cents, more in rows

@@ -128,7 +128,7 @@ class RunOutcome:
         return [*self.failures, *(check.complaint for check in self.failed_checks)]
 
 
-def together(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
+def combined(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
     """Return the combined result of all parts of a run; for each check, its failure or its last result."""
     checks: dict[tuple[str, str], CheckOutcome] = {}
     for check in (check for outcome in outcomes for check in outcome.checks):
@@ -268,7 +268,7 @@ class PlatformRun:
                 break
         if outcomes and all(outcome.success for outcome in outcomes) and left_days(self.settings):
             remember_left_days(self.settings, [])
-        return together(outcomes, self.days)
+        return combined(outcomes, self.days)
 
     def materialize_part(self, *, may_rebuild: bool = True) -> RunOutcome:
         """Run; once more where the run found a part of the warehouse that cannot be read."""

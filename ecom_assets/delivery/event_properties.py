@@ -39,7 +39,7 @@ class PropertyRule:
     """The pattern that a name must match; empty: any name."""
     forbidden_names: tuple[str, ...] = ()
     """Prefixes of names that the tool reserves."""
-    taken: frozenset[str] = frozenset()
+    reserved: frozenset[str] = frozenset()
     """Names of the properties that we send. A custom property with such a name is sent as `property_<name>`."""
 
     @property
@@ -93,7 +93,7 @@ def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted
         named = {
             name: value for name, value in properties.items() if value is not None and (not names or name in names)
         }
-        fields = _named(_flat(named, rule) if rule.joint else named, rule)
+        fields = _renamed(_flat(named, rule) if rule.joint else named, rule)
         _check(fields, rule)
     except _UnfitError as unfit:
         return FittedProperties(reason=unfit.args[0], words=unfit.args[1])
@@ -160,10 +160,10 @@ def _word(value: Any) -> str:  # noqa: ANN401 (what JSON holds)
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def _named(fields: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
-    if not rule.taken.intersection(fields):
+def _renamed(fields: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
+    if not rule.reserved.intersection(fields):
         return fields
-    renamed = {f"property_{name}" if name in rule.taken else name: value for name, value in fields.items()}
+    renamed = {f"property_{name}" if name in rule.reserved else name: value for name, value in fields.items()}
     if len(renamed) < len(fields):
         raise _UnfitError("property_twice", "Two properties have the same name after reserved names are changed.")
     return renamed

@@ -17,7 +17,7 @@ Joining = Mapping[str, str]
 
 def joining_destinations(settings: Settings) -> Joining:
     """Return the destinations whose tools join devices to users."""
-    tools = {name: (tool.events, tool.own(settings)) for name, tool in TOOLS.items()}
+    tools = {name: (tool.events, tool.tool_settings(settings)) for name, tool in TOOLS.items()}
     return {
         f"{name}_events": SIGN_IN if events.takes_sign_ins(own) else ""
         for name, (events, own) in tools.items()

@@ -112,25 +112,25 @@ def _matched(upstream: UpstreamRows, level: Level, context: TraceContext) -> Ite
     named = [*upstream.reads, *carried(rows)]
     at = [name for name in HAPPENED if name in level.rows.columns]
 
-    def whole(chosen: ir.Table) -> ir.Table:
+    def whole_rows(chosen: ir.Table) -> ir.Table:
         return _rows_of(upstream, context, context.keep(chosen.select(*named)), upstream.reads)
 
     is_whole = are_all_of_their_days(level.contract, rows, counts["row_count"], context)
     if is_whole and have_the_same_ids(rows, upstream, context):
-        yield Level(upstream.to, rows, level.derivation, whole, level.rows.select(*at, *named), counts)
+        yield Level(upstream.to, rows, level.derivation, whole_rows, level.rows.select(*at, *named), counts)
         return
     result = joined(upstream.candidates(rows, context), rows, upstream)
-    yield Level(upstream.to, context.keep(result.select(*at, *named)), level.derivation, whole)
+    yield Level(upstream.to, context.keep(result.select(*at, *named)), level.derivation, whole_rows)
 
 
 def _rows_of(upstream: UpstreamRows, context: TraceContext, few: ir.Table, names: Sequence[str]) -> ir.Table:
     """Return the rows of the next table behind a few rows, with all columns; `names` find them in it."""
 
-    def near(contract: type[Table]) -> ir.Table:
+    def narrowed(contract: type[Table]) -> ir.Table:
         table = context.table(contract)
         return table.semi_join(few, list(names)) if contract is upstream.to else table
 
-    return upstream.rows(few, replace(context, table=near))
+    return upstream.rows(few, replace(context, table=narrowed))
 
 
 def _next_level(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, derivation: Count | Sum) -> Level:
@@ -142,11 +142,11 @@ def _next_level(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, d
     wanted = {*HAPPENED, *found_by, derivation.of if isinstance(derivation, Sum) else ""}
     thin = context.keep(rows.select(name for name in rows.columns if name in wanted))
 
-    def whole(chosen: ir.Table) -> ir.Table:
+    def whole_rows(chosen: ir.Table) -> ir.Table:
         few = context.keep(kept.semi_join(chosen, found_by))
         return _rows_of(upstream, context, few, [name for name in upstream.reads if name in rows.columns])
 
-    return Level(upstream.to, thin, derivation, whole)
+    return Level(upstream.to, thin, derivation, whole_rows)
 
 
 def _first_rows(derivation: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:

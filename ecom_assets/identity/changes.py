@@ -99,7 +99,7 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
         days: The days of the run, whose links are new.
         fetch: Returns the rows of a small result.
     """
-    asked, devices = _asked(events, changed, now, rule, days)
+    asked, devices = _affected_events(events, changed, now, rule, days)
     moved = _moved(asked, KnownIds(now.links.semi_join(devices, "device_id"), now.shared, now.merged), rule)
     moves = [Move(row["event_date"], row["before"], row["after"], int(row["event_count"])) for row in fetch(moved)]
     if not moves:
@@ -112,7 +112,7 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
     return [ChangedVisitor(day, visitor, count, day in regrouped) for (day, visitor), count in sorted(gained.items())]
 
 
-def _asked(
+def _affected_events(
     events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days
 ) -> tuple[ir.Table, ir.Table]:
     """Return the stored events whose visitor can be another now, and the devices whose links decide."""

@@ -127,7 +127,7 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
         return None
     placed = [_placed(part) for part in parts]
     _order_tied(placed, partial(_steps_at, con, events, question))
-    sequences = _together([_sequences(part) for part in placed])
+    sequences = _concatenated([_sequences(part) for part in placed])
     if question.from_step or question.to_step:
         sequences = part_of(sequences, question, names)
     con.con.register("given_transitions", _transitions(sequences, names, question.journey_rule.most_places))
@@ -229,7 +229,7 @@ def _steps_at(
     return np.asarray(result["code"], np.int64) >> 1
 
 
-def _together(parts: Sequence[StepSequences]) -> StepSequences:
+def _concatenated(parts: Sequence[StepSequences]) -> StepSequences:
     def joined(name: str, kind: Any) -> Any:  # noqa: ANN401 (arrays of several types)
         return np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
 

@@ -381,7 +381,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         name = f"{field} in {SHOP_FILE}, " if is_of_shop and field not in values else name
         reason = str(first["msg"]).removeprefix("Value error, ")
         advice = "correct it or leave it out" if is_option else "correct or unset it"
-        raise SettingError(f"{name}{_shown(first)} is wrong: {reason}; {advice}.") from error
+        raise SettingError(f"{name}{_masked(first)} is wrong: {reason}; {advice}.") from error
 
 
 def _refuse_unknown_names() -> None:
@@ -473,7 +473,7 @@ def about_setting(field: str) -> Iterator[None]:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
 
 
-def _shown(refused: ErrorDetails) -> str:
+def _masked(refused: ErrorDetails) -> str:
     """Return a refused value as a person may see it: it is a secret, or an address that holds one."""
     field, value = Settings.model_fields.get(str(refused["loc"][0])), refused["input"]
     if field is not None and field.annotation is SecretStr:

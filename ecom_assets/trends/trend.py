@@ -30,7 +30,7 @@ from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, P
 NONE, OTHER = "(none)", "(other)"
 
 
-def within(events: ir.Table, first: date, last: date) -> ir.Table:
+def events_between(events: ir.Table, first: date, last: date) -> ir.Table:
     """Return the events of the days from `first` to `last`, both included."""
     return events.filter((events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last)))
 

@@ -316,7 +316,7 @@ class AdHocQuestions:
         except TooManyQuestionsError:
             return self._ad_hoc.refuse(self._too_many(), scope)
         except WorkerEndedError as error:
-            return self._ad_hoc.refuse(self._too_long() if error.is_out_of_time else _ended(), scope)
+            return self._ad_hoc.refuse(self._too_long() if error.is_out_of_time else _lost_question(), scope)
         scope.update(answered.noted)
         return answered.response()
 
@@ -349,7 +349,7 @@ class AdHocQuestions:
         return RequestRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "question_too_long", detail)
 
 
-def _ended() -> RequestRefusal:
+def _lost_question() -> RequestRefusal:
     detail = "The process that computed the answer ended; ask again, about fewer days if it happens again."
     return RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "question_lost", detail, {"retry-after": RETRY_S})
 

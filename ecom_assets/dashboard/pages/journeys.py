@@ -65,7 +65,7 @@ def _from_beginning(view: View) -> tuple[list[Flow], int]:
         for place in range(DEPTH)
         for row in _transitions(view, place)
     ]
-    return _together(flows, DEPTH + 1), DEPTH + 1
+    return _with_rare_names_merged(flows, DEPTH + 1), DEPTH + 1
 
 
 def _around(view: View) -> tuple[list[Flow], int]:
@@ -75,7 +75,7 @@ def _around(view: View) -> tuple[list[Flow], int]:
     counts = [(row, row["transition_count"], row["converted_transition_count"]) for row in rows]
     before = [Flow(0, row["from_step"], step, n, with_it) for row, n, with_it in counts if row["to_step"] == step]
     after = [Flow(1, step, row["to_step"], n, with_it) for row, n, with_it in counts if row["from_step"] == step]
-    return _together([*before, *after], 3), 3
+    return _with_rare_names_merged([*before, *after], 3), 3
 
 
 def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
@@ -84,7 +84,7 @@ def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _together(flows: list[Flow], columns: int) -> list[Flow]:
+def _with_rare_names_merged(flows: list[Flow], columns: int) -> list[Flow]:
     """Return flows in which the rarer names of each column are one."""
     largest = []
     for column in range(columns):

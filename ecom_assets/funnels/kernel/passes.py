@@ -83,7 +83,7 @@ def step_times(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> 
     Raises:
         WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
     """
-    return together([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
+    return concatenated([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
 
 
 def times_by_period(
@@ -97,7 +97,7 @@ def times_by_period(
     at which the last one ends, in microseconds.
     """
     parts = [_times_by_period(part, bounds) for part in sorted_parts(packed, units, unit_count, plan)]
-    return [together(times, plan.steps) for times in zip(*parts, strict=True)]
+    return [concatenated(times, plan.steps) for times in zip(*parts, strict=True)]
 
 
 def entries_of(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> tuple[int, Ints, Ints, Ints]:
@@ -151,7 +151,7 @@ def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> 
 def times_of_part(part: Part) -> StepTimes:
     """Return the times of the longest attempt of each unit in a part."""
     if not len(part.keys):
-        return together([], part.plan.steps)
+        return concatenated([], part.plan.steps)
     return _step_times(attempts_of(part), part.resolution)
 
 
@@ -167,7 +167,7 @@ def batches_of(part: Part, at_most: int) -> Iterator[Part]:
         first = end
 
 
-def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
+def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     """Concatenate the times of several sets of units."""
     none = np.zeros(0, np.int64)
     return StepTimes(

@@ -116,11 +116,11 @@ class FileValues:
         files = [replace(file, encoding=encoding) for file in unpacked(find_files(paths))]
         lists = RecordLists.in_file(files[0])
         draft = {"delimiter": delimiter_of(files[0]), "encoding": encoding, **shape_keys(lists.records, spread)}
-        known_columns = columns_of(con, files[0], _whole(["?"], draft)).columns
+        known_columns = columns_of(con, files[0], _mapping_of_all_columns(["?"], draft)).columns
         columns = [name for name in known_columns if name]
         if not columns:
             raise SourceError(f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet.")
-        opened = RecordFiles.open(con, paths, _whole(columns, draft))
+        opened = RecordFiles.open(con, paths, _mapping_of_all_columns(columns, draft))
         rows = select("properties AS p", f"({opened.received_sql()})", "malformed_row IS NULL")
         con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
         values = tuple(
@@ -270,7 +270,7 @@ def shape_keys(records: str, spread: str) -> dict[str, Any]:
     return {**({"records": records} if records else {}), **({"rows": {"line": spread}} if spread else {})}
 
 
-def _whole(columns: Sequence[str], draft: dict[str, Any]) -> EventMapping:
+def _mapping_of_all_columns(columns: Sequence[str], draft: dict[str, Any]) -> EventMapping:
     """Return a mapping that keeps all columns, as JSON, of whatever rows."""
     members = ", ".join(f"{text(name)}, {ident(name)}" for name in columns)
     return EventMapping.model_validate({
