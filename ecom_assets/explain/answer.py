@@ -264,14 +264,14 @@ def _sign_ins(shown: ir.Table, page: list[Row], question: RowsQuestion, reader: 
     days = Days.from_dates(row["event_date"] for row in page if row["event_date"])
     rule: IdentityRule = reader.rules["identity_rule"]
     events = reader.table(CleanEvents)
-    asked = events.filter(days.contain(events.event_date), events.joined_by.isin(list(STEPS)))
-    asked = reader.keep(asked.semi_join(shown, ["event_date", "event_id"]))
-    if not reader.ask(asked.limit(1)):
+    joined_events = events.filter(days.contain(events.event_date), events.joined_by.isin(list(STEPS)))
+    joined_events = reader.keep(joined_events.semi_join(shown, ["event_date", "event_id"]))
+    if not reader.ask(joined_events.limit(1)):
         return []
     if rule.days_around is not None:
         before, after = rule.days_around
         events = events.filter(days.widened(before=before, after=after).contain(events.event_date))
-    result = deciding_sign_ins(asked, events, reader.table(SharedIds), rule)
+    result = deciding_sign_ins(joined_events, events, reader.table(SharedIds), rule)
     rows = reader.ask(result.order_by(["event_at", "event_id"]))
     shown = [json_row(row, CleanEvents, is_personal=question.is_personal) for row in rows]
     return [row | {"why": STEPS[row["joined_by"]]} for row in shown]

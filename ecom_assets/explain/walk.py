@@ -253,12 +253,15 @@ def have_the_same_ids(rows: ir.Table, upstream: UpstreamRows, context: TraceCont
     copies, surplus = upstream.copies(rows, context)
     names = _days(upstream)
     expected = _fingerprints(_hashed(copies, upstream), names)
-    found = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, upstream), names))
-    sums = {name: found[name].sum() for name in ("row_count", "summed")}
-    found = (
-        found.group_by(names).agg(**sums, mixed=found.mixed.bit_xor()).select(expected.columns).cast(expected.schema())
+    actual = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, upstream), names))
+    sums = {name: actual[name].sum() for name in ("row_count", "summed")}
+    actual = (
+        actual.group_by(names)
+        .agg(**sums, mixed=actual.mixed.bit_xor())
+        .select(expected.columns)
+        .cast(expected.schema())
     )
-    compared = union_all(found, expected)
+    compared = union_all(actual, expected)
     # A day that both sides have alike is there twice.
     days = compared.group_by(compared.columns).agg(sides=compared.count())
     return not context.ask(days.filter(days.sides == 1).limit(1))

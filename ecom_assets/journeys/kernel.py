@@ -139,7 +139,9 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
     paths = _paths(sequences, len(names), question.most_steps)
     examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
     examples[paths] = np.arange(len(paths))
-    counts, converted = (np.bincount(some, minlength=len(examples)) for some in (paths, paths[sequences.is_converted]))
+    counts, converted = (
+        np.bincount(numbers, minlength=len(examples)) for numbers in (paths, paths[sequences.is_converted])
+    )
     transitions = con.table(COUNTED, database=("temp", "main"))
     return CountedJourneys(sequences, transitions, names, question.most_steps, examples, counts, converted)
 

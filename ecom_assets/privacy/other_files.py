@@ -46,7 +46,9 @@ def naming(settings: Settings, person: Person) -> NamingFiles:
     items = items_naming(settings, pattern) if pattern else []
     cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *file_of_items(settings)}
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
-    return NamingFiles(*(sorted(map(str, some)) for some in ({*cleaned, *items}, tables, paths - cleaned - tables)))
+    return NamingFiles(
+        *(sorted(map(str, paths_of_kind)) for paths_of_kind in ({*cleaned, *items}, tables, paths - cleaned - tables))
+    )
 
 
 def clean(settings: Settings, person: Person) -> list[str]:

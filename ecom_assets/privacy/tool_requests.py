@@ -88,8 +88,8 @@ class ToolRequests:
         with closing(Sender(rule)) as sender:
             send = patient(sender, patience(self.settings, Limits(1, 1)))
             for first in range(id_count, len(ids), deletion.most):
-                some = ids[first : first + deletion.most]
-                answer = deletion.request_deletion(settings, some, send)
+                id_batch = ids[first : first + deletion.most]
+                answer = deletion.request_deletion(settings, id_batch, send)
                 at = now_utc_without_zone().isoformat(sep=" ", timespec="seconds")
-                done.append({"id_count": len(some), "answer": answer, "answered_at": at})
+                done.append({"id_count": len(id_batch), "answer": answer, "answered_at": at})
                 save(answers)

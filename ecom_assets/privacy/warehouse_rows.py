@@ -100,9 +100,9 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
         remaining = table.filter(~_is_of(table, result))
         conditions = [
             f"{nobody if _is_of_nobody(table, name) else ''}{engine.quoted(name)} IN "
-            f"({', '.join(map(engine.text_of, some))})"
+            f"({', '.join(map(engine.text_of, batch))})"
             for name, values in result.items()
-            for some in _parts(sorted(values))
+            for batch in _parts(sorted(values))
         ]
         deleted[contract.qualified_name()] = int(
             table.count().to_pyarrow().as_py() - remaining.count().to_pyarrow().as_py()
@@ -191,8 +191,8 @@ def named_by(contract: type[Table], person: Person, records: Iterable[str] = ())
 def _present(table: ir.Table, name: str, wanted: set[str]) -> set[str]:
     """Return which of some values a column has; rows of others in the same session or device do not count."""
     result: set[str] = set()
-    for some in _parts(sorted(wanted)):
-        rows = table.filter(_has(table, name, some)).select(name).distinct()
+    for batch in _parts(sorted(wanted)):
+        rows = table.filter(_has(table, name, batch)).select(name).distinct()
         result |= set(rows.to_pyarrow()[name].to_pylist())
     return result
 
@@ -244,8 +244,8 @@ def _conditions(engine: Engine, columns: PersonColumns, values: Mapping[str, set
     """Yield the SQL conditions of a person's rows in a raw table."""
     nobody = f"{engine.quoted(columns.user)} IS NULL AND "
     for name in (*columns.names, EVENT_ID):
-        for some in _parts(sorted(values[name])):
-            listed = ", ".join(map(engine.text_of, some))
+        for batch in _parts(sorted(values[name])):
+            listed = ", ".join(map(engine.text_of, batch))
             yield f"{'' if name == columns.user else nobody}{engine.quoted(name)} IN ({listed})"
 
 

@@ -137,6 +137,6 @@ def _by_period(
     day: ir.DateValue, period: ir.StringColumn, function: Callable[[ir.DateValue, str, str], ir.Value], week_start: str
 ) -> ir.Value:
     """Return the result of a function of a day for the kind of period in each row."""
-    *some, last = PERIODS
-    branches = ((period == name, function(day, name, week_start)) for name in some)
+    *other_periods, last = PERIODS
+    branches = ((period == name, function(day, name, week_start)) for name in other_periods)
     return ibis.cases(*branches, else_=function(day, last, week_start))

@@ -106,9 +106,9 @@ class LiveEvents:
         """
         since = now - self._kept
         try:
-            found = self._newest(since)
+            files = self._newest(since)
             con = self._engine()
-            reading = self._read(con, found, since)
+            reading = self._read(con, files, since)
             self._require_one_currency()
             if is_table(self._settings):
                 self._read_table(con, since, now, reading)
@@ -257,12 +257,12 @@ class LiveEvents:
         accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
         rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
         copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
-        found = clean.as_clean_events(copies, rule)
+        clean_events = clean.as_clean_events(copies, rule)
         if is_linked and self._earlier is not None:
-            events = self._earlier.with_visitors(found)
+            events = self._earlier.with_visitors(clean_events)
         else:
             identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
-            events = with_visitors_of_all(found, found, identity, names_step=False)
+            events = with_visitors_of_all(clean_events, clean_events, identity, names_step=False)
         return str(con.compile(events.select(*CleanEvents.columns)))
 
     def _rows(self, files: RecordFiles) -> str:

@@ -351,10 +351,10 @@ class _SourceChecks:
         if not days or not days.dates:
             return CheckResult(0, 0)
         before = Days.between(days.first - RECENT, days.first)
-        received, earlier = (self._received_rows(raw, some) for some in (days, before))
+        received, earlier = (self._received_rows(raw, compared_days) for compared_days in (days, before))
         if min(received, earlier) < self.gate.least_count:
             return CheckResult(0, received)
-        counts, usual = (self._reasons(refused, some) for some in (days, before))
+        counts, usual = (self._reasons(refused, compared_days) for compared_days in (days, before))
         risen = {
             reason: count
             for reason, count in sorted(counts.items())

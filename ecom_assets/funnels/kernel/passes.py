@@ -107,7 +107,7 @@ def entries_of(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> 
     `step_times`.
     """
     rows = [_entries_of_part(part) for part in sorted_parts(packed, units, unit_count, plan) if len(part.keys)]
-    entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *some]) for some in zip(*rows, strict=True))
+    entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *arrays]) for arrays in zip(*rows, strict=True))
     return unit_count, entered, began, ended
 
 

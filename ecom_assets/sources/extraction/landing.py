@@ -190,12 +190,12 @@ class LandingFolder:
                 self._state.execute("UPDATE files SET is_outdated = 0 WHERE number = ?", [number])
 
     def _rewrite(self, path: Path, number: int) -> None:
-        asked = "SELECT digest FROM documents WHERE file = ?"
-        digests = {digest for (digest,) in self._state.execute(asked, [number])}
+        query = "SELECT digest FROM documents WHERE file = ?"
+        digests = {digest for (digest,) in self._state.execute(query, [number])}
         lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if _digest(line) in digests] or [NO_DOCUMENTS]
+        kept_lines = [line for line in lines if _digest(line) in digests] or [NO_DOCUMENTS]
         with replacing_text(path) as file:
-            file.writelines(f"{line}\n" for line in kept)
+            file.writelines(f"{line}\n" for line in kept_lines)
 
 
 def _digest(text: str) -> str:
