@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ecom_assets.questions.answer import Kind
 
 
-class Listed(NamedTuple):
+class QuestionEntry(NamedTuple):
     """A line of the list.
 
     Attributes:
@@ -23,44 +23,44 @@ class Listed(NamedTuple):
     summary: str
 
 
-QUESTIONS: Final[Mapping[str, Listed]] = {
-    "funnel": Listed(
+QUESTIONS: Final[Mapping[str, QuestionEntry]] = {
+    "funnel": QuestionEntry(
         "funnels.answer.FUNNEL",
         "Count who got how far through the steps.",
     ),
-    "trend": Listed(
+    "trend": QuestionEntry(
         "trends.answer.TREND",
         "Count events or visitors over time, or add up what they carry.",
     ),
-    "retention": Listed(
+    "retention": QuestionEntry(
         "retention.answer.RETENTION",
         "Count who of each period's new visitors, or customers, came back, and what they were worth.",
     ),
-    "journeys": Listed(
+    "journeys": QuestionEntry(
         "journeys.answer.JOURNEYS",
         "Show which steps sessions take one after another, and which paths end in a purchase.",
     ),
-    "sessions": Listed(
+    "sessions": QuestionEntry(
         "sessions.answer.SESSIONS",
         "Cut the events of files into sessions; print totals, or write the sessions.",
     ),
-    "correlation": Listed(
+    "correlation": QuestionEntry(
         "correlation.answer.CORRELATION",
         "Find which event types and properties go with the conversion of a funnel.",
     ),
-    "attribution": Listed(
+    "attribution": QuestionEntry(
         "sources.site_lists.ATTRIBUTION",
         "Credit the purchases in files, and what they brought, to the channels that led to them.",
     ),
-    "experiment": Listed(
+    "experiment": QuestionEntry(
         "experiments.answer.EXPERIMENT",
         "Compare the variants of an experiment: conversion and mean by variant, and whether they differ.",
     ),
-    "segments": Listed(
+    "segments": QuestionEntry(
         "customers.answer.SEGMENTS",
         "Sort the customers of orders, or of purchase events, into eleven segments by recency, frequency and money.",
     ),
-    "value": Listed(
+    "value": QuestionEntry(
         "customers.answer.VALUE",
         "Estimate what to expect of the customers of orders, or of purchase events, by BG/NBD and Gamma-Gamma.",
     ),

@@ -7,7 +7,7 @@ import pytest
 
 from ecom_assets.atomic_files import replace_bytes, replacing_text
 from ecom_assets.settings.home import close_to_others
-from ecom_assets.settings.settings import Settings, own_places
+from ecom_assets.settings.settings import Settings, written_paths
 from ecom_assets_tests.command import UNTIL_DUE, ecom, ecom_process, page_views, small_shop
 
 
@@ -40,7 +40,7 @@ def test_what_collector_stream_and_uploads_left_open_is_closed_too(tmp_path: Pat
         path.touch()
     for path in home.rglob("*"):
         path.chmod(0o755)
-    close_to_others(own_places(Settings(home=home, events="kafka://broker:9092/clicks")), home)
+    close_to_others(written_paths(Settings(home=home, events="kafka://broker:9092/clicks")), home)
     assert open_files(home) == sorted(str(path) for path in (home, home / "landing", home / "landing" / "mine.csv"))
 
 

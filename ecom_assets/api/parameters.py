@@ -164,7 +164,7 @@ class RequestContext:
         parameters: Parameters,
         definition: Mapping[str, Any],
         numbers: Mapping[str, Any],
-        of: Period | Source,
+        covered: Period | Source,
     ) -> dict[str, Any]:
         """Return the numbers with the fields of every answer.
 
@@ -172,11 +172,11 @@ class RequestContext:
             parameters: The parameters of the request.
             definition: What the numbers mean.
             numbers: The numbers by field.
-            of: The days that the numbers cover; for a state, its source, whose newest day the answer covers.
+            covered: The days that the numbers cover; for a state, its source, whose newest day the answer covers.
         """
         reading = self.reading
         return {
-            "range": self._range(of) if isinstance(of, Period) else self._as_of(of),
+            "range": self._range(covered) if isinstance(covered, Period) else self._as_of(covered),
             "data_as_of": reading.newest_date,
             "data_version": reading.published.data_version,
             "currency": reading.currency or None,
@@ -260,7 +260,7 @@ CHANGE = "From that to this; null where that is zero, or the data do not hold al
 SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
 
 
-def of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+def field_from(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
     """Return a field with the label, meaning, unit, format and example of a contract's column."""
     unit = f" [{column.unit}]" if column.unit else ""
     field: FieldInfo = Field(
@@ -281,7 +281,7 @@ def row_of(
     for name in only or columns:
         column = columns[name]
         kind = Money if column.shown_as == "money" else TYPES[column.type.partition("(")[0]]
-        fields[name] = (kind if are_known and not column.nullable else kind | None, of(column))
+        fields[name] = (kind if are_known and not column.nullable else kind | None, field_from(column))
     return create_model("Row", **{name: field for name, field in fields.items() if name not in without})
 
 
@@ -376,8 +376,8 @@ class RewrittenAnswers:
         if whole.is_answer:
             whole.body, changed = self.rewrite(whole.body)
             changed[b"content-length"] = str(len(whole.body)).encode()
-            kept = [header for header in whole.headers if header[0] not in changed]
-            whole.headers = [*kept, *changed.items()]
+            unchanged = [header for header in whole.headers if header[0] not in changed]
+            whole.headers = [*unchanged, *changed.items()]
         await whole.response()(scope, receive, send)
 
 

@@ -33,7 +33,7 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import UNIT, is_inside, session_events, session_id_of
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
-from ecom_assets.tables.days import Days, Ends, days_definition, of_days
+from ecom_assets.tables.days import Days, Ends, days_definition, rows_between
 from ecom_assets.tables.portable import dialect_of
 
 LEAST_DAYS: Final = 1_000
@@ -84,7 +84,7 @@ def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceL
         result = _prepare_stored(con, data.events, stored, data.days)
     else:
         result = _prepare(con, meeting(data.events, question.where), channels, question.cut_by, data.days)
-    bought = of_days(result.bought, "converted_date", data.days)
+    bought = rows_between(result.bought, "converted_date", data.days)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     conversions = int(con.to_pyarrow(counted).to_pylist()[0]["conversions"])
     of_channels = {"source_lists": lists.version, "ai_assistants": channels.ai_assistants}
@@ -130,11 +130,11 @@ def _prepare(con: SQLBackend, clean: ir.Table, rule: ChannelRule, cut_by: Sessio
     started = placed.event_date.min().over(ibis.window(group_by=RUN))
     names = ("event_id", *RUN, "event_at", "event_number", "event_type", "cart_amount")
     placed = placed.select(*names, "page_url", "referrer_url", "is_bot", event_date=started)
-    placed = _kept(con, "placed", of_days(placed, "event_date", (None, ends[1])))
-    arrived = _kept(con, "arrived", sources_of_sessions(placed, rule))
-    touched = _kept(con, "touched", touches(_sessions(placed), arrived, rule))
+    placed = _as_temporary(con, "placed", rows_between(placed, "event_date", (None, ends[1])))
+    arrived = _as_temporary(con, "arrived", sources_of_sessions(placed, rule))
+    touched = _as_temporary(con, "touched", touches(_sessions(placed), arrived, rule))
     has_addresses = bool(con.to_pyarrow(arrived.count()).as_py())
-    bought = _kept(con, "bought", purchases(placed))
+    bought = _as_temporary(con, "bought", purchases(placed))
     return _Prepared(bought, touched, *_last_day(con, placed.event_date), has_addresses, ends)
 
 
@@ -157,14 +157,14 @@ def _has_lists(con: SQLBackend, touched: ir.Table, channels: ChannelRule) -> boo
 
 def _prepare_stored(con: SQLBackend, events: ir.Table, stored: StoredTables, ends: Ends) -> _Prepared:
     """Return the same from stored sessions; a purchase is of the day on which its session started."""
-    started = of_days(stored.table(Sessions), "started_date", (None, ends[1]))
+    started = rows_between(stored.table(Sessions), "started_date", (None, ends[1]))
     started = started.select(*UNIT, "started_date", "started_at", "ended_at")
     paid = events.filter(events.event_type.isin(["purchase", "refund"])).drop("event_date")
     paid = paid.join(started, is_inside(paid, started)).select(paid, event_date="started_date")
-    touched = of_days(stored.table(Touches), "started_date", (None, ends[1]))
+    touched = rows_between(stored.table(Touches), "started_date", (None, ends[1]))
     sourced = touched.filter((touched.source != DIRECT) | (touched.medium != NO_MEDIUM))
     has_addresses = bool(con.to_pyarrow(sourced.count()).as_py())
-    bought = _kept(con, "bought", purchases(paid))
+    bought = _as_temporary(con, "bought", purchases(paid))
     return _Prepared(bought, touched, *_last_day(con, started.started_date), has_addresses, ends)
 
 
@@ -180,7 +180,7 @@ def _sessions(placed: ir.Table) -> ir.Table:
     return whole.mutate(session_id=session_id_of(whole), ended_date=whole.started_date)
 
 
-def _kept(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
+def _as_temporary(con: SQLBackend, name: str, rows: ir.Table) -> ir.Table:
     return dialect_of(con).stored(con, name, rows)
 
 
@@ -189,22 +189,22 @@ def _credit(con: SQLBackend, result: _Prepared, model: str, rule: AttributionRul
     models = [] if model == "markov" else [model]
     paths = credit.paths(result.bought, result.touched, rule, everything, models)
     # A refund on these days may be of an earlier purchase, so the days are chosen from the result.
-    walked = _kept(con, "walked", of_days(paths, "converted_date", result.ends))
+    walked = _as_temporary(con, "walked", rows_between(paths, "converted_date", result.ends))
     if model == "markov":
         return _by_markov(con, walked, result, rule)
     rows = con.to_pyarrow(credit.shared(walked, rule, models, ("channel",))).to_pylist()
-    return _shown((row["channel"], int(row[f"credit_{model}"]), int(row[f"cents_{model}"]), {}) for row in rows)
+    return _channel_rows((row["channel"], int(row[f"credit_{model}"]), int(row[f"cents_{model}"]), {}) for row in rows)
 
 
 def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: AttributionRule) -> list[dict[str, Any]]:
     last, rule = prepared.last, replace(rule, period_days=prepared.days_before)
-    keep = partial(_kept, con, "unconverted")
-    spans = _kept(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
+    keep = partial(_as_temporary, con, "unconverted")
+    spans = _as_temporary(con, "spans", step_spans(prepared.bought, prepared.touched, rule, last, keep))
     steps = con.to_pyarrow(steps_on(spans, last)).to_pylist()
     counts = {(row["here"], row["there"]): int(row["step_count"]) for row in steps}
     result = removal_effects(counts, credit.UNITS_OF_ONE)
     day = ibis.literal(last.first)
-    _kept(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
+    _as_temporary(con, "effects", removal_effect_rows([(last.first, "purchase", result)]))
     whole = walked.filter(walked.place == 1)
     totals = whole.group_by("unit", "is_touched", converted_date=day, bought_date=day).agg(
         conversion_count=whole.is_refund.ifelse(0, 1).sum().cast("int64"), total_cents=whole.cents.sum().cast("int64")
@@ -212,10 +212,10 @@ def _by_markov(con: SQLBackend, walked: ir.Table, prepared: _Prepared, rule: Att
     units = credit.by_removal_effects(totals, con.table("effects"))
     effects = {removal.channel: {"removal_effect": removal.effect} for removal in result}
     rows = con.to_pyarrow(units).to_pylist()
-    return _shown((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
+    return _channel_rows((r["channel"], int(r["credit"]), int(r["cents"]), effects.get(r["channel"], {})) for r in rows)
 
 
-def _shown(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
+def _channel_rows(rows: Iterable[tuple[str, int, int, dict[str, Any]]]) -> list[dict[str, Any]]:
     shown = [
         {"channel": channel, "credit": units / credit.UNITS_OF_ONE, "revenue": cents / 100, **more}
         for channel, units, cents, more in rows

@@ -86,7 +86,7 @@ def _to_conversions(touches: ir.Table, conversions: ir.Table, rule: AttributionR
     first = steps.filter(steps.is_first).mutate(there=steps.here, here=ibis.literal(START))
     steps = union_all(steps.drop("is_first"), first.drop("is_first"))
     steps = steps.group_by(*STEP, "begin").agg(step_count=steps.step_count.sum().cast("int64"))
-    return steps.mutate(until=_later(steps.begin, rule.period_days)).select(*STEP, "begin", "until", "step_count")
+    return steps.mutate(until=_days_later(steps.begin, rule.period_days)).select(*STEP, "begin", "until", "step_count")
 
 
 def _to_nothing(touches: ir.Table, conversions: ir.Table, rule: AttributionRule, keep: Keep) -> ir.Table:
@@ -132,7 +132,7 @@ def _unconverted(touches: ir.Table, conversions: ir.Table, rule: AttributionRule
     led = led.group_by("session_id", "unit").agg(led_date=led.converted_date.min())
     followed = spread.left_join(led, ["session_id", "unit"]).select(spread, "led_date")
     followed = followed.mutate(
-        until=ibis.least(followed.led_date.fill_null(FAR), _later(followed.begin, rule.period_days))
+        until=ibis.least(followed.led_date.fill_null(FAR), _days_later(followed.begin, rule.period_days))
     )
     in_order = ibis.window(group_by=["unit", "visitor_id"], order_by=["started_at", "session_id"])
     names = ("channel", "started_at", "begin", "until")
@@ -145,7 +145,7 @@ FAR = ibis.date("8999-01-01")
 """A day after all others; later years stand for dates in statements that are kept (`warehouse/sql_text.py`)."""
 
 
-def _later(day: ir.DateValue, days: int) -> ir.DateValue:
+def _days_later(day: ir.DateValue, days: int) -> ir.DateValue:
     return (day + ibis.interval(days=days)).cast("date")
 
 

@@ -103,9 +103,9 @@ def _clues(events: ir.Table, own_domains: Sequence[str]) -> ir.Table:
 
 
 def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
-    tags = {f"utm_{name}": _decoded(_found(events.page, f"[?&;]utm_{name}=([^&]*)", 1)) for name in TAGS}
+    tags = {f"utm_{name}": _decoded(_extracted(events.page, f"[?&;]utm_{name}=([^&]*)", 1)) for name in TAGS}
     is_engine = lists.have(events.referrer_host, "engine")
-    name = ibis.coalesce(_found(events.referrer_host, lists.engine_names, 2), events.referrer_host)
+    name = ibis.coalesce(_extracted(events.referrer_host, lists.engine_names, 2), events.referrer_host)
     events = events.mutate(engine=is_engine.ifelse(name, ibis.null("string")), **tags)
     by_referrer = ibis.cases(
         (events.has_click_id, "google"),
@@ -126,7 +126,7 @@ def _named(events: ir.Table, lists: SourceLists) -> ir.Table:
 
 def host_of(url: ir.StringValue) -> ir.StringValue:
     """Return the host of a URL in lower case, without `www.`, user and port; null without a host."""
-    # Not `_found`: the second pattern refuses an empty text, too, and Spark extracts a host once for each mention.
+    # Not `_extracted`: the second pattern refuses an empty text, too, and Spark extracts a host once for each mention.
     host = url.re_extract(HOST, 4)
     return host.re_search(IS_HOST).fill_null(NO).ifelse(host, ibis.null("string"))
 
@@ -151,10 +151,10 @@ def _small(text: ir.StringValue) -> ir.StringValue:
 def _decoded(text: ir.StringValue) -> ir.StringValue:
     plain = reduce(lambda seen, pair: seen.replace(*pair), ESCAPES, text)
     # Not `strip`: Spark reads two characters of its white space list as the letters v and f.
-    return _found(plain, "^ *(.*[^ ])", 1)
+    return _extracted(plain, "^ *(.*[^ ])", 1)
 
 
-def _found(text: ir.StringValue, pattern: str, group: int) -> ir.StringValue:
+def _extracted(text: ir.StringValue, pattern: str, group: int) -> ir.StringValue:
     # Some engines return an empty string if nothing matches.
     return text.re_extract(pattern, group).nullif("")
 

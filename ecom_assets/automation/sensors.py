@@ -20,7 +20,7 @@ from ecom_assets.operations.requests import RELEASE, OperationRequest, Requests
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, days_of_files, parts_of, require_span
-from ecom_assets.sources.events import days_to_compute, events_place, is_table, open_events
+from ecom_assets.sources.events import days_to_compute, event_paths, is_table, open_events
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.manifest import is_generated
 from ecom_assets.sources.files.records import RecordFiles
@@ -116,7 +116,7 @@ def _files(settings: Settings, last: date) -> list[InputFile]:
     """Return the event files, unopened, but for those of the days after the last one of a sandbox shop."""
     if not has_landed(settings):
         return []
-    files = find_files(events_place(settings))
+    files = find_files(event_paths(settings))
     if settings.has_own_data:
         return files
     return [file for file in files if file.received_date is None or file.received_date <= last]
@@ -211,7 +211,7 @@ def _touched_days(settings: Settings, paths: list[str], *, is_known: bool) -> tu
     with _opened(settings, paths) as files:
         days = days_to_compute(files, settings.late_days)
         arrived = files.received_days() or (days.first, days.dates[-1])
-    landed = [file.received_date for file in find_files(events_place(settings)) if file.received_date]
+    landed = [file.received_date for file in find_files(event_paths(settings)) if file.received_date]
     newest = max(landed, default=days.dates[-1])
     first = days.first - ONE_DAY
     if is_known:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from ecom_assets.boards.store import FILE, PostgresBoards, SqliteBoards
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.settings.settings import Settings
-from ecom_assets.state.database import Database, state_place
+from ecom_assets.state.database import Database, state_address
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS incidents (
@@ -68,7 +68,7 @@ class IncidentLog:
 
     def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
         """Set where it is."""
-        self.place = state_place(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
+        self.address = state_address(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
         self._now = now
 
     def incidents(self, alert: str | None = None, limit: int = 100) -> list[Incident]:
@@ -139,7 +139,7 @@ class IncidentLog:
 
     @contextmanager
     def _opened(self) -> Iterator[Database]:
-        opened = SqliteBoards(self.place) if isinstance(self.place, Path) else PostgresBoards(self.place)
+        opened = SqliteBoards(self.address) if isinstance(self.address, Path) else PostgresBoards(self.address)
         with closing(opened) as database:
             database.create(TABLES)
             yield database

@@ -127,7 +127,7 @@ class SavedQuestion(Kept):
             raise DefinitionError(f"`definition` of {self.name!r}: {error}") from error
 
     @classmethod
-    def of_question(cls, kind: str, question: Question, **about: str) -> Self:
+    def from_question(cls, kind: str, question: Question, **about: str) -> Self:
         """Return a question to keep, with `name`, `description` and `owner`."""
         definition = question.model_dump(mode="json", by_alias=True, exclude_unset=True)
         return cls.from_mapping({"kind": kind, "definition": definition, **about})

@@ -20,7 +20,7 @@ from ecom_assets.boards.shipped import SHIPPED, SHIPPED_AT
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.settings.settings import Settings
-from ecom_assets.state.database import Database, PostgresDatabase, SqliteDatabase, StateKind, state_place
+from ecom_assets.state.database import Database, PostgresDatabase, SqliteDatabase, StateKind, state_address
 
 FILE: Final = "boards.sqlite"
 SHIPPED_BY: Final = "ecom_assets"
@@ -98,7 +98,7 @@ class BoardStore:
 
     def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
         """Set where it is; the first write creates a file."""
-        self.place = state_place(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
+        self.address = state_address(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
         self._now = now
 
     def newest(self, kind: type[K]) -> list[KeptVersion[K]]:
@@ -252,8 +252,8 @@ class BoardStore:
         at = self._now().astimezone(UTC)
         row = (kind.KIND, slug, number, json.dumps(content, ensure_ascii=False), change, saved_by, at.isoformat())
         if not is_behind:
-            with self._opened(is_made=True) as database, _there(database).transaction():
-                is_behind = _there(database).count(INSERT, row) != 1
+            with self._opened(is_made=True) as database, _require(database).transaction():
+                is_behind = _require(database).count(INSERT, row) != 1
         if is_behind:
             raise self._refusal(kind, slug, content, changed)
         return KeptVersion(kind, slug, number, content, change, saved_by, at)
@@ -282,10 +282,10 @@ class BoardStore:
     @contextmanager
     def _opened(self, *, is_made: bool = False) -> Iterator[Database | None]:
         """Open the database; None if nothing was ever saved, unless `is_made`."""
-        if isinstance(self.place, Path) and not self.place.exists() and not is_made:
+        if isinstance(self.address, Path) and not self.address.exists() and not is_made:
             yield None
             return
-        opened = SqliteBoards(self.place) if isinstance(self.place, Path) else PostgresBoards(self.place)
+        opened = SqliteBoards(self.address) if isinstance(self.address, Path) else PostgresBoards(self.address)
         with closing(opened) as database:
             database.create(TABLES)
             yield database
@@ -319,7 +319,7 @@ def _noun(kind: type[Kept]) -> str:
     return kind.CALLED.partition(" ")[2]
 
 
-def _there(database: Database | None) -> Database:
+def _require(database: Database | None) -> Database:
     assert database is not None  # noqa: S101 (`is_made` opens it)
     return database
 

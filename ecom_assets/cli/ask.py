@@ -73,11 +73,11 @@ class FileCommand:
         """Return the type of an option: what it takes, its names, and its help with the default."""
         kind = field.kind
         is_repeated = kind is list and not field.input.is_one_option
-        taken = list[str] if is_repeated else str if kind is list else kind
+        value_type = list[str] if is_repeated else str if kind is list else kind
         names = filter(None, [self.option_of(field), field.input.also])
         default = self.kind.question.OF_COMMAND.get(field.name, field.default)
         option = typer.Option(*names, help=_help(field, default, is_repeated=is_repeated))
-        return Annotated[taken if taken is bool else taken | None, option]
+        return Annotated[value_type if value_type is bool else value_type | None, option]
 
     def function(self) -> Callable[..., None]:
         """Return the function of the command, with its options in its signature, for typer."""

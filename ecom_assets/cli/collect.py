@@ -7,7 +7,7 @@ import typer
 from ecom_assets.cli.options import OwnData, UntilParentEnds
 from ecom_assets.cli.platform_run import settings_of
 from ecom_assets.settings.home import close_to_others
-from ecom_assets.settings.settings import own_places
+from ecom_assets.settings.settings import written_paths
 from ecom_assets.sources.landing import landing_folder
 
 
@@ -29,7 +29,7 @@ def collect(
     listens = {"collect_host": host, "collect_port": port}
     settings = settings.model_copy(update={name: value for name, value in listens.items() if value is not None})
     landing = landing_folder(settings, is_sandbox=sandbox)
-    close_to_others(own_places(settings), settings.home)
+    close_to_others(written_paths(settings), settings.home)
     typer.echo(
         f"The collector comes up at http://{settings.collect_host}:{settings.collect_port}; events land in {landing}; "
         "stop it with Ctrl-C.",

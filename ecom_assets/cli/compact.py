@@ -8,7 +8,7 @@ import typer
 from ecom_assets.cli.options import Events, Json, OwnData
 from ecom_assets.cli.platform_run import settings_of
 from ecom_assets.sources.compaction import compact
-from ecom_assets.sources.events import events_place
+from ecom_assets.sources.events import event_paths
 from ecom_assets.sources.files.formats import find_files
 
 
@@ -22,7 +22,7 @@ def compact_command(
     """Merge small landing files of the stream and the collector; no reader misses or doubles an event."""
     settings = settings_of(OwnData.read(events, None, None, (None, None)))
     if list_files:
-        paths = [file.path for file in find_files(events_place(settings))]
+        paths = [file.path for file in find_files(event_paths(settings))]
         typer.echo(json.dumps(paths) if as_json else "\n".join(paths))
         return
     result = compact(settings)

@@ -31,10 +31,10 @@ def copy(
         tables = [contract for contract in (*ALL, *NOTES) if source.has(contract)]
         if not tables:
             raise UsageError(f"{source.address} has none of the platform's tables; run `ecom run` on it first.")
-        taken = [table.qualified_name() for table in tables if target.has(table) and target.row_count(table)]
-        if taken and not overwrite:
+        filled_tables = [table.qualified_name() for table in tables if target.has(table) and target.row_count(table)]
+        if filled_tables and not overwrite:
             raise UsageError(
-                f"{target.address} has rows in {', '.join(taken)} already; give --overwrite to replace them."
+                f"{target.address} has rows in {', '.join(filled_tables)} already; give --overwrite to replace them."
             )
         progress = RunProgress(quiet=as_json)
         progress.expect(len(tables))

@@ -14,19 +14,19 @@ import typer
 from packaging.requirements import Requirement
 
 from ecom_assets.cli.options import Json
-from ecom_assets.delivery.ledger.store import ledger_place
+from ecom_assets.delivery.ledger.store import ledger_address
 from ecom_assets.errors import EcomError
 from ecom_assets.operations.requests import OperationsStore
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import segments_of
 from ecom_assets.settings.home import damage_of, open_to_others
-from ecom_assets.settings.settings import Settings, load_settings, own_places
+from ecom_assets.settings.settings import Settings, load_settings, written_paths
 from ecom_assets.sources.customer_api.records import mapping_of
-from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
+from ecom_assets.sources.events import event_paths, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import loaded_before
-from ecom_assets.sources.order_reports.source import open_orders, orders_place
+from ecom_assets.sources.order_reports.source import open_orders, order_paths
 from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS
 from ecom_assets.warehouse.factory import new_engine
 
@@ -48,7 +48,7 @@ class Finding:
 class Problem:
     """What is wrong, and how to fix it."""
 
-    found: str
+    detail: str
     fix: str = "see the sentence above"
 
 
@@ -101,7 +101,7 @@ def _finding(subject: str, look: Callable[[Settings], str | Problem], settings: 
         result = Problem(str(error))
     if isinstance(result, str):
         return Finding(subject, ok=True, found=result)
-    return Finding(subject, ok=False, found=result.found, fix=result.fix)
+    return Finding(subject, ok=False, found=result.detail, fix=result.fix)
 
 
 def _versions(_settings: Settings) -> str | Problem:
@@ -128,7 +128,7 @@ def _privacy(settings: Settings) -> str | Problem:
     """Check whether other users of this machine can read customers, keys or logs."""
     keys = [getattr(settings, name) for name in type(settings).model_fields if name.endswith("_key_path")]
     secrets = [path for path in (Path(".env").absolute(), *keys) if path]
-    left_open = open_to_others([*own_places(settings), *secrets])
+    left_open = open_to_others([*written_paths(settings), *secrets])
     if not left_open:
         return "nothing that was written can be read by other users"
     more = f" and {len(left_open) - 1:,} more" if len(left_open) > 1 else ""
@@ -155,12 +155,12 @@ def _events(settings: Settings) -> str:
         return "none set; the sandbox shop is made at the first run"
     if is_table(settings):
         return _event_table(settings)
-    return _fitting(open_events(duckdb.connect(), settings, events_place(settings)), events_place(settings))
+    return _fitting(open_events(duckdb.connect(), settings, event_paths(settings)), event_paths(settings))
 
 
 def _orders(settings: Settings) -> str:
     if settings.orders:
-        return _fitting(open_orders(duckdb.connect(), settings), orders_place(settings))
+        return _fitting(open_orders(duckdb.connect(), settings), order_paths(settings))
     if settings.order_api_url:
         return f"come from {without_secrets(settings.order_api_url)}"
     if without := _without(settings, ORDERS, "sales"):
@@ -215,7 +215,7 @@ def _requests(settings: Settings) -> str | Problem:
     """Report where requests and notes of runs are: in a file, even if everything else is in Postgres."""
     path = OperationsStore(settings.home).path.absolute()
     text = f"are in {path}, with what runs note of checks and tables"
-    if isinstance(ledger_place(settings), str):
+    if isinstance(ledger_address(settings), str):
         text += "; the ledger is in Postgres, but the API, the daemon and all runs must share this folder"
     return text if _is_writable(path.parent) else Problem(text, f"make {path.parent} writable for the API and runs")
 

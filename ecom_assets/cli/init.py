@@ -34,8 +34,8 @@ def init(
     Variables of the environment and the .env file go before this file. A setting that it has stays unless it is given.
     """
     answers = {"currency": currency, "timezone": timezone, "week_start": week_start, "shop_name": shop_name}
-    kept = in_shop_file()
-    values = {**kept, **{name: value for name, value in answers.items() if value is not None}}
+    stored = in_shop_file()
+    values = {**stored, **{name: value for name, value in answers.items() if value is not None}}
     if sys.stdin.isatty() and not as_json:
         for name in (name for name in ASKED if name not in values):
             values[name] = _asked(name)

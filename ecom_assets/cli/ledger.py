@@ -33,9 +33,9 @@ def backup(
     to: Annotated[Path, typer.Option("--to", help="File to write; it must not be there yet.")],
 ) -> None:
     """Copy the ledger into a file, while deliveries may go on."""
-    from ecom_assets.delivery.ledger.store import ledger_place  # noqa: PLC0415 (loads the destinations)
+    from ecom_assets.delivery.ledger.store import ledger_address  # noqa: PLC0415 (loads the destinations)
 
-    address = ledger_place(load_settings())
+    address = ledger_address(load_settings())
     if not isinstance(address, Path):
         raise UsageError("The ledger lies in Postgres, in the schema delivery_ledger; back it up with pg_dump.")
     if not address.exists():

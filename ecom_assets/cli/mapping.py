@@ -53,12 +53,12 @@ def list_mappings(as_json: Json = False) -> None:
 
 def show(
     name: Name,
-    of: Annotated[
-        MappingKind | None, typer.Option(help="What it is of, where several have the name; default the first.")
+    record_kind: Annotated[
+        MappingKind | None, typer.Option("--of", help="What it is of, where several have the name; default the first.")
     ] = None,
 ) -> None:
     """Print a shipped mapping, as a file to begin your own with."""
-    folders = {kind: folder for kind, folder in FOLDERS.items() if of in {None, kind}}
+    folders = {kind: folder for kind, folder in FOLDERS.items() if record_kind in {None, kind}}
     kinds = [kind for kind, folder in folders.items() if name in shipped_in(folder)]
     if not kinds:
         names = sorted({shipped for folder in folders.values() for shipped in shipped_in(folder)})

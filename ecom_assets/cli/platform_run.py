@@ -30,7 +30,7 @@ from ecom_assets.registry import ALL, NOTES, RAW
 from ecom_assets.sandbox import ensure_sandbox
 from ecom_assets.serving.history import last_publication, require_rebuild
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
-from ecom_assets.sources.files.formats import joined_places
+from ecom_assets.sources.files.formats import join_paths
 from ecom_assets.sources.first_partition import (
     left_days,
     remember_first_day,
@@ -128,7 +128,7 @@ class RunOutcome:
         return [*self.failures, *(check.complaint for check in self.failed_checks)]
 
 
-def together(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
+def combined(outcomes: list[RunOutcome], days: Days) -> RunOutcome:
     """Return the combined result of all parts of a run; for each check, its failure or its last result."""
     checks: dict[tuple[str, str], CheckOutcome] = {}
     for check in (check for outcome in outcomes for check in outcome.checks):
@@ -268,7 +268,7 @@ class PlatformRun:
                 break
         if outcomes and all(outcome.success for outcome in outcomes) and left_days(self.settings):
             remember_left_days(self.settings, [])
-        return together(outcomes, self.days)
+        return combined(outcomes, self.days)
 
     def materialize_part(self, *, may_rebuild: bool = True) -> RunOutcome:
         """Run; once more where the run found a part of the warehouse that cannot be read."""
@@ -295,7 +295,7 @@ class PlatformRun:
                 )
             except dg.DagsterExecutionInterruptedError as error:
                 raise KeyboardInterrupt from error
-        _heed_interrupt(result)
+        _raise_on_interrupt(result)
         outcome = outcome_of(result, self.days)
         if may_rebuild and new_engine(self.settings).mark_damaged(outcome.failures):
             _open_for(self.settings, self.progress)
@@ -377,15 +377,15 @@ def settings_of(own: OwnData) -> Settings:
 
     Files of orders stand in for the API in this run: what each of them brought stays beside the other.
     """
-    orders = None if not own.orders else "" if own.is_first_load else joined_places(own.orders)
+    orders = None if not own.orders else "" if own.is_first_load else join_paths(own.orders)
     return load_settings(
-        events=joined_places(own.events) or None,
+        events=join_paths(own.events) or None,
         events_mapping=own.events_mapping,
         order_api_url="" if orders else None,
         orders=orders,
         orders_mapping=own.orders_mapping,
         customer_api_url="" if own.customers else None,
-        customers=joined_places(own.customers) or None,
+        customers=join_paths(own.customers) or None,
         customers_mapping=own.customers_mapping,
     )
 
@@ -431,7 +431,7 @@ QUERY_INTERRUPTED = "RuntimeError: Query interrupted"
 """What DuckDB raises in place of the error that Ctrl-C raises while a query runs."""
 
 
-def _heed_interrupt(result: dg.ExecuteInProcessResult) -> None:
+def _raise_on_interrupt(result: dg.ExecuteInProcessResult) -> None:
     """Stop where Dagster took Ctrl-C for the failure of a step."""
     for event in result.all_events:
         error = event.step_failure_data.error if event.is_step_failure else None

@@ -12,7 +12,7 @@ from ecom_assets.clock import today_in
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import GAP_DAYS, DayOfFile, days_of_files, parts_of, require_span
-from ecom_assets.sources.events import arrival_days, days_to_compute, events_place, is_table, open_events
+from ecom_assets.sources.events import arrival_days, days_to_compute, event_paths, is_table, open_events
 from ecom_assets.sources.files.mapping import EVENT
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.first_partition import left_days, remember_left_days
@@ -126,7 +126,7 @@ class DaysOfRun:
         """Return the files of events and of orders; none for a source that is not files, as the sandbox's orders."""
         opened = []
         if has_events(self.settings) and not is_table(self.settings):
-            opened.append(open_events(con, self.settings, events_place(self.settings)))
+            opened.append(open_events(con, self.settings, event_paths(self.settings)))
         if self.settings.orders:
             opened.append(open_orders(con, self.settings))
         elif self.with_history:

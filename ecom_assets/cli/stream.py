@@ -8,7 +8,7 @@ from ecom_assets.cli.options import OwnData
 from ecom_assets.cli.platform_run import settings_of
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.home import close_to_others
-from ecom_assets.settings.settings import own_places
+from ecom_assets.settings.settings import written_paths
 from ecom_assets.settings.streaming import StreamKind
 from ecom_assets.sources.landing import address_of
 
@@ -42,7 +42,7 @@ def stream(
     if mapping:
         settings = settings.model_copy(update={f"{kind}_mapping": mapping})
     landing = stream_landing(settings, kind, address)
-    close_to_others(own_places(settings), settings.home)
+    close_to_others(written_paths(settings), settings.home)
     with (
         opened_stream(settings, source, landing, accepts_reset=accept_reset) as opened,
         shown(opened, settings.stream_host, settings.stream_port) as health,

@@ -12,7 +12,7 @@ import typer
 
 from ecom_assets.errors import EcomError, UsageError
 from ecom_assets.settings.home import close_to_others, require_history
-from ecom_assets.settings.settings import Settings, hand_on, load_settings, own_places, prepare_dagster_home
+from ecom_assets.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home, written_paths
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 LOG_NAME, SHOP_LOG_NAME, COLLECTOR_LOG_NAME = "api.log", "sandbox.log", "collector.log"
@@ -115,7 +115,7 @@ def ui(
 
 def prepare_server(server_name: str, settings: Settings) -> None:
     """Make what was written private, and raise as `refuse_taken` if a server cannot listen at the API's address."""
-    close_to_others(own_places(settings), settings.home)
+    close_to_others(written_paths(settings), settings.home)
     refuse_taken(server_name, settings.api_host, settings.api_port)
 
 

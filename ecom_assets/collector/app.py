@@ -169,12 +169,12 @@ class Collector:
         device = self._device(request, around) if reader is native_event else None
         sender = self._sender(request, caller, device.device_id if device else "")
         sent_at = around.get("sent_at") or around.get("sentAt")
-        taken = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
+        result = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
         layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
-        await self._commit(taken.entries(sender.day(self._zone), layout))
-        self.metrics.took(len(taken.lines), [refused["reason"] for refused in taken.refused])
-        body = {"success": True, "accepted": len(taken.lines), "refused": taken.refused}
-        if device is None or not (taken.uses_device and self.settings.collect_cookie_days):
+        await self._commit(result.entries(sender.day(self._zone), layout))
+        self.metrics.took(len(result.lines), [refused["reason"] for refused in result.refused])
+        body = {"success": True, "accepted": len(result.lines), "refused": result.refused}
+        if device is None or not (result.uses_device and self.settings.collect_cookie_days):
             return json_answer(body)
         is_secure = request.scope["scheme"] == "https"
         cookie = cookie_header(device.device_id, self.settings.collect_cookie_days, is_secure=is_secure)

@@ -61,7 +61,7 @@ class EventSender:
 
 
 @dataclass
-class Taken:
+class BatchResult:
     """What becomes of the events of a request."""
 
     lines: list[bytes] = field(default_factory=list)
@@ -79,9 +79,11 @@ Reader = Callable[[Any, datetime | None, EventSender], dict[str, Any]]
 """Makes one event of a body into the members of its line; `datetime` is when its sender says that it was sent."""
 
 
-def taken_events(events: list[Any], reader: Reader, sent_at: object, sender: EventSender, most_bytes: int) -> Taken:
+def taken_events(
+    events: list[Any], reader: Reader, sent_at: object, sender: EventSender, most_bytes: int
+) -> BatchResult:
     """Return the lines of events, and what is refused, each with its position and reason."""
-    result = Taken()
+    result = BatchResult()
     sent = _instant(sent_at)
     layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
     for index, event in enumerate(events):
@@ -182,8 +184,8 @@ def _context(context: Mapping[str, Any], sender: EventSender) -> dict[str, Any]:
     """Return what is kept of a call's context: neither address nor traits."""
     agent = context.get("userAgent") or sender.user_agent
     page = context.get("page")
-    kept = {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
-    return {"page": kept, "userAgent": agent if isinstance(agent, str) else None}
+    page_fields = {name: page.get(name) for name in ("url", "referrer")} if isinstance(page, dict) else {}
+    return {"page": page_fields, "userAgent": agent if isinstance(agent, str) else None}
 
 
 def _check_shape(event: object, most_bytes: int) -> None:

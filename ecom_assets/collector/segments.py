@@ -180,9 +180,9 @@ def segments_of_the_dead(folder: Path, own_id: str) -> Iterator[list[SegmentFile
         paths.setdefault(path.name.rpartition("-")[0], []).append(path)
     dead = {name: _taken_lock(folder, name) for name in paths if name != own_id}
     try:
-        taken = [name for name, handle in dead.items() if handle is not None]
-        yield [SegmentFile(path, _whole_lines(path)) for name in taken for path in paths[name] if path.exists()]
-        for name in taken:
+        abandoned = [name for name, handle in dead.items() if handle is not None]
+        yield [SegmentFile(path, _whole_lines(path)) for name in abandoned for path in paths[name] if path.exists()]
+        for name in abandoned:
             if not any(path.exists() for path in paths[name]):
                 _lock_path(folder, name).unlink(missing_ok=True)
     finally:

@@ -96,10 +96,10 @@ def country_lookup(settings: Settings) -> CountryOf:
             f"ECOM_COLLECT_COUNTRY_FILE is {path}, which is no MaxMind database ({error}); give a file such as "
             "GeoLite2-Country.mmdb."
         ) from error
-    return lambda address: _country_in(_found(database, address))
+    return lambda address: _country_in(_lookup(database, address))
 
 
-def _found(database: "maxminddb.Reader", address: str) -> object:
+def _lookup(database: "maxminddb.Reader", address: str) -> object:
     try:
         return database.get(address.partition("%")[0])
     except ValueError:  # no address, or one of version 6 in a file of version 4

@@ -131,17 +131,17 @@ def measure_tile(view: View, tile: BoardTile) -> Block:
     return Chart(spec, rows, columns, description, csv=csv, definition=made.definition, why=made.why)
 
 
-Made = tuple[Tile, Sequence[Mapping[str, Any]], str, str]
+TileSource = tuple[Tile, Sequence[Mapping[str, Any]], str, str]
 """The tile of a number, its days, the name of their day, and the route with both."""
 
 
-def _sales(view: View, name: str) -> Made:
+def _sales(view: View, name: str) -> TileSource:
     answer, points = view.answer(sales.sales), view.answer(sales.revenue_trend)["points"]
     tile = compared_tile(answer, "sales", sales.SalesNumbers, name, table=TABLES["sales"], points=points)
     return tile, points, "start_date", "/analytics/revenue/trend"
 
 
-def _sessions(view: View, name: str) -> Made:
+def _sessions(view: View, name: str) -> TileSource:
     answer = view.answer(behaviour.engagement, limit=1000)
     days = with_missing_days(answer["days"], answer["range"])
     numbers = behaviour.EngagementNumbers
@@ -149,7 +149,7 @@ def _sessions(view: View, name: str) -> Made:
     return tile, days, "event_date", "/analytics/engagement"
 
 
-def _conversion(view: View, name: str) -> Made:
+def _conversion(view: View, name: str) -> TileSource:
     answer, days = view.answer(funnels.conversion), []
     before = answer["previous"] or {}
     measure = shop_numbers()[name].measure
@@ -167,6 +167,6 @@ def _conversion(view: View, name: str) -> Made:
     return tile, days, "event_date", "/analytics/conversion"
 
 
-OF_SUBJECT: Final[Mapping[Subject, Callable[[View, str], Made]]] = {
+OF_SUBJECT: Final[Mapping[Subject, Callable[[View, str], TileSource]]] = {
     "sales": _sales, "sessions": _sessions, "conversion": _conversion,
 }  # fmt: skip

@@ -262,10 +262,10 @@ def day_of(start: Any) -> Any:  # noqa: ANN401 (a day, or the start of an hour)
 
 def plain(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return rows as JSON has them: days as text, amounts as numbers."""
-    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+    return [{name: _json_value(value) for name, value in row.items()} for row in rows]
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 (any cell of an answer)
+def _json_value(value: Any) -> Any:  # noqa: ANN401 (any cell of an answer)
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, datetime):

@@ -30,10 +30,10 @@ Refusals = Mapping[int, tuple[str, str]]
 class BatchOutcome(Enum):
     """What a response means for the records that it does not name."""
 
-    TAKEN = auto()
-    AGAIN = auto()
+    ACCEPTED = auto()
+    RETRY = auto()
     """Not accepted, but valid: send them again without the named records."""
-    HALVED = auto()
+    SPLIT = auto()
     """One of them may be invalid: send each half alone to find it."""
     SMALLER = auto()
     """The request is too large: send smaller ones."""
@@ -211,7 +211,7 @@ class BatchSender:
         self._hold({self._users[part.positions[at]] for at in reading.postponed}, part)
         left = part.with_positions(self._unanswered(part))
         match reading.outcome:
-            case BatchOutcome.TAKEN:
+            case BatchOutcome.ACCEPTED:
                 protocol.sender.has_taken = True
                 self._answer_all(left, DeliveryState.DELIVERED, *reading.taken_as)
             case BatchOutcome.UNCERTAIN:
@@ -220,10 +220,10 @@ class BatchSender:
                 refusal = f"{self._rule.name} refuses us ({reading.message.rstrip(' .')})"
                 message = f"{refusal}, so nothing counts as sent; correct {self._rule.settings}."
                 self._postpone_all(left, NOT_ALLOWED, message)
-            case BatchOutcome.AGAIN:
-                self._again(left, {part.positions[at] for at in reading.waiting}, reply)
-            case BatchOutcome.HALVED | BatchOutcome.SMALLER:
-                self._halved(left, reading)
+            case BatchOutcome.RETRY:
+                self._retry(left, {part.positions[at] for at in reading.waiting}, reply)
+            case BatchOutcome.SPLIT | BatchOutcome.SMALLER:
+                self._split(left, reading)
             case BatchOutcome.LATER:
                 self._later(left, reading, reply)
 
@@ -251,7 +251,7 @@ class BatchSender:
         for position in part.positions:
             self._answers[position] = answer
 
-    def _again(self, left: BatchPart, waiting: set[int], reply: Reply) -> None:
+    def _retry(self, left: BatchPart, waiting: set[int], reply: Reply) -> None:
         """Send the others immediately, then the records that must wait with everything else of their users."""
         if not waiting:
             self._parts.appendleft(left)
@@ -263,7 +263,7 @@ class BatchSender:
         if free:
             self._parts.appendleft(left.with_positions(free))
 
-    def _halved(self, left: BatchPart, reading: BatchResponse) -> None:
+    def _split(self, left: BatchPart, reading: BatchResponse) -> None:
         self._refusals += 1
         if self._refusals > _UNKNOWN_REFUSALS and not self._protocol.sender.has_taken:
             self._postpone_all(left, NOT_KNOWN, self._unknown_account())

@@ -103,9 +103,9 @@ def _stream(file: IO[str], head: dict[str, Any], lines: Iterator[list[str]]) -> 
     """Write one customer per line and return the number of customers."""
     file.write('{"metadata": ' + json.dumps(head) + ', "customers": [')
     count = 0
-    for some in lines:
-        file.write(("," if count else "") + "\n" + ",\n".join(some))
-        count += len(some)
+    for chunk in lines:
+        file.write(("," if count else "") + "\n" + ",\n".join(chunk))
+        count += len(chunk)
     file.write("\n]}\n")
     return count
 

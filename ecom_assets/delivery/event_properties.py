@@ -39,7 +39,7 @@ class PropertyRule:
     """The pattern that a name must match; empty: any name."""
     forbidden_names: tuple[str, ...] = ()
     """Prefixes of names that the tool reserves."""
-    taken: frozenset[str] = frozenset()
+    reserved: frozenset[str] = frozenset()
     """Names of the properties that we send. A custom property with such a name is sent as `property_<name>`."""
 
     @property
@@ -90,8 +90,10 @@ def fitted(text: str, rule: PropertyRule, names: tuple[str, ...] = ()) -> Fitted
     """Fit one text of properties to a tool's rules."""
     try:
         properties = _read(text)
-        kept = {name: value for name, value in properties.items() if value is not None and (not names or name in names)}
-        fields = _named(_flat(kept, rule) if rule.joint else kept, rule)
+        named = {
+            name: value for name, value in properties.items() if value is not None and (not names or name in names)
+        }
+        fields = _renamed(_flat(named, rule) if rule.joint else named, rule)
         _check(fields, rule)
     except _UnfitError as unfit:
         return FittedProperties(reason=unfit.args[0], words=unfit.args[1])
@@ -131,9 +133,9 @@ def _scalar(properties: dict[str, Any], names: tuple[str, ...]) -> str | None:
     )
 
 
-def _flat(kept: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
+def _flat(properties: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    for name, value in _leaves("", kept, rule):
+    for name, value in _leaves("", properties, rule):
         if name in fields:
             raise _UnfitError("property_twice", f"Two properties are both called {name!r} where objects are flattened.")
         fields[name] = value
@@ -158,10 +160,10 @@ def _word(value: Any) -> str:  # noqa: ANN401 (what JSON holds)
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
-def _named(fields: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
-    if not rule.taken.intersection(fields):
+def _renamed(fields: dict[str, Any], rule: PropertyRule) -> dict[str, Any]:
+    if not rule.reserved.intersection(fields):
         return fields
-    renamed = {f"property_{name}" if name in rule.taken else name: value for name, value in fields.items()}
+    renamed = {f"property_{name}" if name in rule.reserved else name: value for name, value in fields.items()}
     if len(renamed) < len(fields):
         raise _UnfitError("property_twice", "Two properties have the same name after reserved names are changed.")
     return renamed

@@ -9,7 +9,7 @@ import pyarrow as pa
 from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.delivery.ledger.copy import NOTED, noted_days
 from ecom_assets.delivery.ledger.known import KnownRecords, table_of
-from ecom_assets.delivery.ledger.store import ledger_place, open_store
+from ecom_assets.delivery.ledger.store import ledger_address, open_store
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database
@@ -82,7 +82,7 @@ def deliveries(settings: Settings, period: Period, destination: str | None) -> d
 
 
 def _opened(settings: Settings) -> Database:
-    address = ledger_place(settings)
+    address = ledger_address(settings)
     if isinstance(address, Path) and not address.exists():
         raise NoLedgerError(
             "There is no ledger of deliveries here; set a tool's key and run `ecom export --to TOOL`, or set "

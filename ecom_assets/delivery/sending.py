@@ -196,7 +196,7 @@ class _DayDelivery:
         # If records must not be sent twice, send one batch at a time: a killed process then leaves only one in doubt.
         queue_count = self.destination.senders if self.destination.safe_to_repeat else 1
         self.queues: list[deque[pa.Table]] = [deque() for _ in range(queue_count)]
-        self.rest: list[pa.Table | None] = [None] * queue_count
+        self.remainders: list[pa.Table | None] = [None] * queue_count
         self.in_flight: dict[Future[Sequence[DeliveryResult]], tuple[int, int, pa.Table]] = {}
         self.blocked: set[str] = set()
         self.failures = 0
@@ -214,7 +214,7 @@ class _DayDelivery:
                     ahead = decides.submit(next, coming, None)
                     self._take_in(plan)
                     self._pump(senders, leave=MOST_AHEAD * len(self.queues))
-                for queue, left in zip(self.queues, self.rest, strict=True):
+                for queue, left in zip(self.queues, self.remainders, strict=True):
                     queue.extend([] if left is None else [left])
                 self._pump(senders, leave=0)
             except BaseException:
@@ -279,11 +279,11 @@ class _DayDelivery:
 
     def _cut(self, queue: int, payloads: pa.Table) -> None:
         """Split a queue's records into batches; the last one stays open for more records."""
-        if (rest := self.rest[queue]) is not None:
-            payloads = pa.concat_tables([rest, payloads])
+        if (remainder := self.remainders[queue]) is not None:
+            payloads = pa.concat_tables([remainder, payloads])
         batches = list(self.destination.batches(payloads))
         self.queues[queue].extend(batches[:-1])
-        self.rest[queue] = batches[-1] if batches else None
+        self.remainders[queue] = batches[-1] if batches else None
 
     def _pump(self, senders: ThreadPoolExecutor, *, leave: int) -> None:
         """Send until at most `leave` batches wait or are being sent."""

@@ -17,7 +17,7 @@ Joining = Mapping[str, str]
 
 def joining_destinations(settings: Settings) -> Joining:
     """Return the destinations whose tools join devices to users."""
-    tools = {name: (tool.events, tool.own(settings)) for name, tool in TOOLS.items()}
+    tools = {name: (tool.events, tool.tool_settings(settings)) for name, tool in TOOLS.items()}
     return {
         f"{name}_events": SIGN_IN if events.takes_sign_ins(own) else ""
         for name, (events, own) in tools.items()
@@ -91,12 +91,15 @@ def pairs_of_shared_ids(shared: ir.Table, links: ir.Table) -> ir.Table:
     """
     seen = links.filter(links.is_device, links.user_id.notnull())
 
-    def of(reason: str, own: str, other: str) -> ir.Table:
+    def links_with_reason(reason: str, own: str, other: str) -> ir.Table:
         ids = shared.filter(shared.reason == reason).select("id_value", "reason")
         pairs = seen.join(ids, seen[own] == ids.id_value)
         return pairs.select("id_value", "reason", "event_date", "first_event_id", other_id=pairs[other])
 
-    return union_all(of("device_users", "device_id", "user_id"), of("user_devices", "user_id", "device_id"))
+    return union_all(
+        links_with_reason("device_users", "device_id", "user_id"),
+        links_with_reason("user_devices", "user_id", "device_id"),
+    )
 
 
 def sent_events_that_are_gone(events: ir.Table, sent: ir.Table) -> ir.Table:

@@ -102,20 +102,20 @@ class Tool(Generic[S]):
         """Return its feeds by asset name."""
         return {f"{self.name}_events": self.events, f"{self.name}_users": self.users}
 
-    def own(self, settings: Settings) -> S:
+    def tool_settings(self, settings: Settings) -> S:
         """Return the settings as an object of the tool's settings class."""
         return self.settings.part_of(settings)
 
-    def secrets(self, own: S) -> tuple[str, ...]:
+    def secrets(self, tool_settings: S) -> tuple[str, ...]:
         """Return what must not appear in messages: all secret settings of the tool."""
-        values = [getattr(own, name) for name in self.settings.model_fields]
-        plain = [getattr(own, name) for name in self.secret_ids]
-        return (*plain, *(value.get_secret_value() for value in values if isinstance(value, SecretStr)))
+        values = [getattr(tool_settings, name) for name in self.settings.model_fields]
+        plain_texts = [getattr(tool_settings, name) for name in self.secret_ids]
+        return (*plain_texts, *(value.get_secret_value() for value in values if isinstance(value, SecretStr)))
 
     def account(self, settings: Settings) -> str:
         """Return the URL and project that identify the account in the ledger."""
-        own = self.own(settings)
-        return f"{self.address(own).partition('://')[2]} {self.project(own)}"
+        tool_settings = self.tool_settings(settings)
+        return f"{self.address(tool_settings).partition('://')[2]} {self.project(tool_settings)}"
 
     def refuse_incomplete(self, settings: Settings) -> None:
         """Refuse incomplete settings of the tool.
@@ -123,13 +123,13 @@ class Tool(Generic[S]):
         Raises:
             SettingError: Some required settings of the tool are set and others are not.
         """
-        own = self.own(settings)
+        tool_settings = self.tool_settings(settings)
         for first, second in self.halves:
-            if bool(plain(own, first)) != bool(plain(own, second)):
+            if bool(plain_value(tool_settings, first)) != bool(plain_value(tool_settings, second)):
                 raise SettingError(
                     f"Of {variable(first)} and {variable(second)} only one is set; set both, or neither."
                 )
-        if sentence := self.refusal(own):
+        if sentence := self.refusal(tool_settings):
             raise SettingError(sentence)
 
     def open(self, settings: Settings, choices: EventChoices) -> dict[str, HttpDestination]:
@@ -138,13 +138,13 @@ class Tool(Generic[S]):
 
     def _destination(self, name: str, feed: Feed[S], settings: Settings, choices: EventChoices) -> HttpDestination:
         """Return a destination that keeps to the tool's limits and to the settings common to all tools."""
-        own = self.own(settings)
-        limits = feed.limits(own)
-        per_s = getattr(own, f"{self.name}_events_per_s", None)  # replaces the documented rate; 0: no limit
+        tool_settings = self.tool_settings(settings)
+        limits = feed.limits(tool_settings)
+        per_s = getattr(tool_settings, f"{self.name}_events_per_s", None)  # replaces the documented rate; 0: no limit
         rule = HttpRule(
             name=self.title,
             settings=self.account_settings,
-            secrets=self.secrets(own),
+            secrets=self.secrets(tool_settings),
             per_s=limits.per_s if per_s is None else per_s,
             most_records=limits.most_records,
             takes_gzip=feed.takes_gzip,
@@ -152,20 +152,20 @@ class Tool(Generic[S]):
             connect_timeout_s=settings.delivery_connect_timeout_s,
             read_timeout_s=settings.delivery_read_timeout_s,
         )
-        request, repeatable = partial(feed.request, own), partial(feed.repeatable, own)
-        most_bytes = limits.most_bytes - feed.around_bytes(own)
+        request, repeatable = partial(feed.request, tool_settings), partial(feed.repeatable, tool_settings)
+        most_bytes = limits.most_bytes - feed.around_bytes(tool_settings)
         return HttpDestination(
-            make=partial(feed.form(own).payloads, choices=choices),
+            make=partial(feed.form(tool_settings).payloads, choices=choices),
             cut=partial(feed.cut, most_records=limits.most_records, most_bytes=most_bytes),
             protocol=ToolProtocol(Sender(rule), patience(settings, limits), request, self.read, repeatable),
             name=name,
-            safe_to_repeat=feed.safe_to_repeat(own),
+            safe_to_repeat=feed.safe_to_repeat(tool_settings),
             repeat_window_s=feed.repeat_window_s,
             account=self.account(settings),
             senders=settings.delivery_senders,
             confirms=self.confirms,
             takes_updates=feed is self.users,
-            takes_sign_ins=feed.takes_sign_ins(own),
+            takes_sign_ins=feed.takes_sign_ins(tool_settings),
         )
 
 
@@ -192,21 +192,21 @@ class Deletion(Generic[S]):
         needed: The settings fields that must be set.
         most: Ids in one request.
         ids: Returns the tool's ids of a person, from its settings, their user ids and their anonymous visitor ids.
-        ask: Asks for the deletion of some ids, and returns the tool's words for where it stands.
+        request_deletion: Asks for the deletion of some ids, and returns the tool's message on where it stands.
         cannot: What the tool cannot be asked to delete, as a sentence; empty: nothing.
     """
 
     needed: tuple[str, ...]
     most: int
     ids: Callable[[S, Sequence[str], Sequence[str]], list[str]]
-    ask: Callable[[S, Sequence[str], Send], str]
+    request_deletion: Callable[[S, Sequence[str], Send], str]
     per_s: float = 5.0
     """Requests per second at most."""
     cannot: str = ""
 
-    def missing(self, own: S) -> list[str]:
+    def missing(self, tool_settings: S) -> list[str]:
         """Return the environment variables that must be set and are not."""
-        return [variable(name) for name in self.needed if not plain(own, name)]
+        return [variable(name) for name in self.needed if not plain_value(tool_settings, name)]
 
 
 def patient(sender: Sender, patience: Patience) -> Send:
@@ -232,7 +232,7 @@ def patient(sender: Sender, patience: Patience) -> Send:
     return send
 
 
-def taken(name: str, reply: Reply) -> Reply:
+def accepted(name: str, reply: Reply) -> Reply:
     """Return a reply of success.
 
     Raises:
@@ -243,7 +243,7 @@ def taken(name: str, reply: Reply) -> Reply:
     return reply
 
 
-def plain(own: PackageSettings, name: str) -> str:
+def plain_value(tool_settings: PackageSettings, name: str) -> str:
     """Return the text of a setting, also of a secret one."""
-    value = getattr(own, name)
+    value = getattr(tool_settings, name)
     return value if isinstance(value, str) else str(value.get_secret_value())

@@ -77,7 +77,7 @@ def _rule(context: TraceContext) -> CleaningRule:
     return rule
 
 
-def _near(context: TraceContext) -> ir.Table:
+def _arrived_near(context: TraceContext) -> ir.Table:
     """Return the rows that arrived so near to a row's day that they can count for it."""
     day = context.row["accounted_date"]
     return context.within(RawEvents, day - ONE_DAY, day + _rule(context).late_days * ONE_DAY)
@@ -88,13 +88,13 @@ def _days(context: TraceContext) -> Days:
 
 
 def _received(context: TraceContext) -> ir.Table:
-    rows = _near(context)
+    rows = _arrived_near(context)
     return rows.filter(accounted_date(rows, _rule(context).late_days) == context.row["accounted_date"])
 
 
 def _quarantined(context: TraceContext) -> ir.Table:
     """Return the rows that count for a row's day and are quarantined, for its reason if it names one."""
-    result = quarantined_events(_near(context), _rule(context), _days(context))
+    result = quarantined_events(_arrived_near(context), _rule(context), _days(context))
     reason = context.row.get("reject_reason")
     return result.filter(result.reject_reason == reason) if reason else result
 
@@ -106,7 +106,7 @@ def _clean(context: TraceContext) -> ir.Table:
 def _surplus(context: TraceContext) -> ir.Table:
     """Return the clean copies of a row's day but the one of each event that stays, if one of this day does."""
     repeated = context.where(DuplicateEvents, event_date=context.row["accounted_date"])
-    return _surplus_copies(clean_copies(_near(context), _rule(context), _days(context)), repeated)
+    return _surplus_copies(clean_copies(_arrived_near(context), _rule(context), _days(context)), repeated)
 
 
 OF_SAMPLE: Final = Computed("read from the received row that this row shows", ("cart_value",))

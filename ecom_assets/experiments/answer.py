@@ -281,7 +281,7 @@ def _compared(
     return {
         "difference": _rounded(difference),
         "relative_difference": _rounded(relative),
-        "sequential": _ends(looks.difference.within(control.most) if looks else None),
+        "sequential": _ends(looks.difference.clipped(control.most) if looks else None),
         "relative_sequential": _ends(looks.relative if looks else None),
         "p_value": _probability(looks.p_value) if looks else None,
         "credible": _ends(credible),

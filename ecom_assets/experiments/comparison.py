@@ -36,7 +36,7 @@ class Interval:
     low: float
     high: float
 
-    def within(self, most: float) -> "Interval":
+    def clipped(self, most: float) -> "Interval":
         """Return the part of it from `-most` to `most`."""
         return Interval(max(self.low, -most), min(self.high, most))
 
@@ -92,15 +92,15 @@ def sequential(control: Sample, other: Sample, confidence: float, planned_units:
     if control.mean:
         ratio = other.mean / control.mean
         spread = math.sqrt(own + base * ratio**2) / abs(control.mean)
-        relative = _around(difference / control.mean, width * spread)
+        relative = _interval_around(difference / control.mean, width * spread)
     return Sequential(
-        _around(difference, width * math.sqrt(own + base)),
+        _interval_around(difference, width * math.sqrt(own + base)),
         relative,
         _p_value(difference**2 / (own + base), count * rho_squared),
     )
 
 
-def _around(middle: float, width: float) -> Interval:
+def _interval_around(middle: float, width: float) -> Interval:
     return Interval(middle - width, middle + width)
 
 

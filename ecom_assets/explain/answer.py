@@ -96,7 +96,7 @@ def explain(question: RowsQuestion, reader: ExplainReader) -> Row:
         "table": _table(contract),
         "where": question.where.to_mapping(),
         "row_count": int(total["n"]),
-        "rows": [plain(row, contract, is_personal=question.is_personal) for row in shown[:SHOWN_ROWS]],
+        "rows": [json_row(row, contract, is_personal=question.is_personal) for row in shown[:SHOWN_ROWS]],
         "numbers": [_described(contract, name) for name in contract.numbers()],
         "made_of": _made_of(contract, shown, reader),
     }
@@ -212,13 +212,15 @@ def _parts(derivation: Derivation | None) -> tuple[Count | Sum, ...]:
     return derivation if isinstance(derivation, tuple) else ()
 
 
-def _down(of: Count | Sum, context: list[TraceContext], question: RowsQuestion, reader: ExplainReader) -> Row:
+def _down(derivation: Count | Sum, context: list[TraceContext], question: RowsQuestion, reader: ExplainReader) -> Row:
     """Return the result of each table on the path down, and a page of the received rows."""
-    counted = of.of if isinstance(of, Sum) else question.contract.columns[question.column].unit or "rows"
+    counted = (
+        derivation.of if isinstance(derivation, Sum) else question.contract.columns[question.column].unit or "rows"
+    )
     levels: list[Row] = []
     last: Level | None = None
     try:
-        for level in walk(of, context):
+        for level in walk(derivation, context):
             totals = level.totals(reader.ask)
             levels.append(
                 {
@@ -250,7 +252,7 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
     for row in page:
         if COUNTED_AS in row:
             row[COUNTED_AS] = numbers.setdefault(row[COUNTED_AS], len(numbers) + 1)
-        shown.append(plain(row, level.contract, is_personal=question.is_personal))
+        shown.append(json_row(row, level.contract, is_personal=question.is_personal))
     return shown
 
 
@@ -262,16 +264,16 @@ def _sign_ins(shown: ir.Table, page: list[Row], question: RowsQuestion, reader: 
     days = Days.from_dates(row["event_date"] for row in page if row["event_date"])
     rule: IdentityRule = reader.rules["identity_rule"]
     events = reader.table(CleanEvents)
-    asked = events.filter(days.contain(events.event_date), events.joined_by.isin(list(STEPS)))
-    asked = reader.keep(asked.semi_join(shown, ["event_date", "event_id"]))
-    if not reader.ask(asked.limit(1)):
+    joined_events = events.filter(days.contain(events.event_date), events.joined_by.isin(list(STEPS)))
+    joined_events = reader.keep(joined_events.semi_join(shown, ["event_date", "event_id"]))
+    if not reader.ask(joined_events.limit(1)):
         return []
     if rule.days_around is not None:
         before, after = rule.days_around
         events = events.filter(days.widened(before=before, after=after).contain(events.event_date))
-    result = deciding_sign_ins(asked, events, reader.table(SharedIds), rule)
+    result = deciding_sign_ins(joined_events, events, reader.table(SharedIds), rule)
     rows = reader.ask(result.order_by(["event_at", "event_id"]))
-    shown = [plain(row, CleanEvents, is_personal=question.is_personal) for row in rows]
+    shown = [json_row(row, CleanEvents, is_personal=question.is_personal) for row in rows]
     return [row | {"why": STEPS[row["joined_by"]]} for row in shown]
 
 
@@ -295,7 +297,7 @@ def _restatements(question: RowsQuestion, rows: list[Row], reader: ExplainReader
         logged.row_key.isin([_row_key(contract, row) for row in rows]),
     )
     result = reader.ask(logged.order_by(["restated_at", "restatement_number"]).limit(100))
-    return [plain(row, Restatements, is_personal=False) for row in result]
+    return [json_row(row, Restatements, is_personal=False) for row in result]
 
 
 def _row_key(contract: type[Table], row: Row) -> str:
@@ -304,14 +306,15 @@ def _row_key(contract: type[Table], row: Row) -> str:
     return json.dumps(named, ensure_ascii=False, default=str)
 
 
-def plain(row: Row, contract: type[Table], *, is_personal: bool) -> Row:
+def json_row(row: Row, contract: type[Table], *, is_personal: bool) -> Row:
     """Return a row as JSON values, with personal data hidden unless they may be shown."""
     return {
-        name: _shown(name, value, contract) if not is_personal else json_value(value) for name, value in row.items()
+        name: _shown_value(name, value, contract) if not is_personal else json_value(value)
+        for name, value in row.items()
     }
 
 
-def _shown(name: str, value: object, contract: type[Table]) -> Any:  # noqa: ANN401 (as JSON has it)
+def _shown_value(name: str, value: object, contract: type[Table]) -> Any:  # noqa: ANN401 (as JSON has it)
     column = contract.columns.get(name)
     if value is None or column is None:
         return json_value(value)

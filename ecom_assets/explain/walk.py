@@ -33,7 +33,7 @@ class Level:
     Attributes:
         contract: The table.
         rows: Its rows, with the columns that they carry.
-        of: The part of the number that they are behind.
+        derivation: The part of the number that they are behind.
         whole: Returns some of the rows with all columns; None if `rows` has all columns.
         paged: Rows with the columns by which pages are cut, if `rows` lacks them.
         known_totals: `row_count` and `gives` of the rows, where they were counted already.
@@ -41,7 +41,7 @@ class Level:
 
     contract: type[Table]
     rows: ir.Table
-    of: Count | Sum
+    derivation: Count | Sum
     whole: Callable[[ir.Table], ir.Table] | None = None
     paged: ir.Table | None = None
     known_totals: Mapping[str, Any] | None = None
@@ -73,32 +73,32 @@ class Level:
         return [*first, *(name for name in names if name not in first)]
 
     def _gives(self) -> ir.Value:
-        if isinstance(self.of, Count):
+        if isinstance(self.derivation, Count):
             return self.rows[COUNTED_AS].nunique() if COUNTED_AS in self.rows.columns else self.rows.count()
         if self.contract.layer == "mart":  # sums are those of clean and received rows
             return ibis.null("int64")
-        value = self.rows[self.of.of]
+        value = self.rows[self.derivation.of]
         signed = value * self.rows[SIGN] if SIGN in self.rows.columns else value
         return signed.sum() if value.type().is_integer() else signed.cast(MONEY).sum().cast(MONEY)
 
 
-def walk(of: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
+def walk(derivation: Count | Sum, context: Sequence[TraceContext]) -> Iterator[Level]:
     """Return the tables from the first below the number down to the received rows.
 
-    `of` is how the number goes down, or one of its parts; `context` has an item for each row whose numbers are
+    `derivation` is how the number goes down, or one of its parts; `context` has an item for each row whose numbers are
     added up.
     """
-    level = Level(of.to, _first_rows(of, context), of)
+    level = Level(derivation.to, _first_rows(derivation, context), derivation)
     while not level.is_received:
         upstream = UPSTREAM[level.contract]
-        if isinstance(of, Count) and upstream.candidates and dialect_of(level.rows.get_backend()).has_text_hash:
+        if isinstance(derivation, Count) and upstream.candidates and dialect_of(level.rows.get_backend()).has_text_hash:
             yield from _matched(upstream, level, context[0])
             return
-        summed = [of.of] if isinstance(of, Sum) and of.of in level.rows.columns else []
+        summed = [derivation.of] if isinstance(derivation, Sum) and derivation.of in level.rows.columns else []
         kept = context[0].keep(level.rows.select(*upstream.reads, *summed, *carried(level.rows)))
-        counts, codes = coded(kept, context[0]) if isinstance(of, Count) else (None, kept)
-        yield Level(level.contract, kept, of, known_totals=counts)
-        level = _next_level(upstream, codes, context[0], of)
+        counts, codes = coded(kept, context[0]) if isinstance(derivation, Count) else (None, kept)
+        yield Level(level.contract, kept, derivation, known_totals=counts)
+        level = _next_level(upstream, codes, context[0], derivation)
     yield level
 
 
@@ -106,84 +106,89 @@ def _matched(upstream: UpstreamRows, level: Level, context: TraceContext) -> Ite
     """Return clean rows and the received rows that they came from, matched by hashes of their ids."""
     assert upstream.candidates is not None  # noqa: S101 (asked by the caller)
     rows = context.keep(thin(level.rows, upstream))
-    above = Level(level.contract, rows, level.of)
+    above = Level(level.contract, rows, level.derivation)
     counts = above.totals(context.ask)
     yield replace(above, known_totals=counts)
     named = [*upstream.reads, *carried(rows)]
     at = [name for name in HAPPENED if name in level.rows.columns]
 
-    def whole(chosen: ir.Table) -> ir.Table:
+    def whole_rows(chosen: ir.Table) -> ir.Table:
         return _rows_of(upstream, context, context.keep(chosen.select(*named)), upstream.reads)
 
     is_whole = are_all_of_their_days(level.contract, rows, counts["row_count"], context)
     if is_whole and have_the_same_ids(rows, upstream, context):
-        yield Level(upstream.to, rows, level.of, whole, level.rows.select(*at, *named), counts)
+        yield Level(upstream.to, rows, level.derivation, whole_rows, level.rows.select(*at, *named), counts)
         return
     result = joined(upstream.candidates(rows, context), rows, upstream)
-    yield Level(upstream.to, context.keep(result.select(*at, *named)), level.of, whole)
+    yield Level(upstream.to, context.keep(result.select(*at, *named)), level.derivation, whole_rows)
 
 
 def _rows_of(upstream: UpstreamRows, context: TraceContext, few: ir.Table, names: Sequence[str]) -> ir.Table:
     """Return the rows of the next table behind a few rows, with all columns; `names` find them in it."""
 
-    def near(contract: type[Table]) -> ir.Table:
+    def narrowed(contract: type[Table]) -> ir.Table:
         table = context.table(contract)
         return table.semi_join(few, list(names)) if contract is upstream.to else table
 
-    return upstream.rows(few, replace(context, table=near))
+    return upstream.rows(few, replace(context, table=narrowed))
 
 
-def _next_level(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, of: Count | Sum) -> Level:
+def _next_level(upstream: UpstreamRows, kept: ir.Table, context: TraceContext, derivation: Count | Sum) -> Level:
     """Return the next level. Received rows are kept with few columns, as a number can have millions of them."""
     rows = upstream.rows(kept, context)
     if upstream.to.layer != "raw":
-        return Level(upstream.to, rows, of)
+        return Level(upstream.to, rows, derivation)
     found_by = [*(name for name in upstream.reads if name in rows.columns), *carried(rows)]
-    wanted = {*HAPPENED, *found_by, of.of if isinstance(of, Sum) else ""}
+    wanted = {*HAPPENED, *found_by, derivation.of if isinstance(derivation, Sum) else ""}
     thin = context.keep(rows.select(name for name in rows.columns if name in wanted))
 
-    def whole(chosen: ir.Table) -> ir.Table:
+    def whole_rows(chosen: ir.Table) -> ir.Table:
         few = context.keep(kept.semi_join(chosen, found_by))
         return _rows_of(upstream, context, few, [name for name in upstream.reads if name in rows.columns])
 
-    return Level(upstream.to, thin, of, whole)
+    return Level(upstream.to, thin, derivation, whole_rows)
 
 
-def _first_rows(of: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
+def _first_rows(derivation: Count | Sum, context: Sequence[TraceContext]) -> ir.Table:
     """Return the rows right behind rows of the table; those of each are kept, or one statement grows with them."""
-    parts = _read_at_once(of, context)
+    parts = _read_at_once(derivation, context)
     if len(parts) == 1:
-        return _first(of, parts[0], 0)
-    return union_all(*(part.keep(_first(of, part, position)) for position, part in enumerate(parts)))
+        return _first(derivation, parts[0], 0)
+    return union_all(*(part.keep(_first(derivation, part, position)) for position, part in enumerate(parts)))
 
 
-def _read_at_once(of: Count | Sum, context: Sequence[TraceContext]) -> list[TraceContext]:
+def _read_at_once(derivation: Count | Sum, context: Sequence[TraceContext]) -> list[TraceContext]:
     """Return one for all rows that differ in their day only, where their days can be read at once."""
-    if isinstance(of, Sum) or not of.day:
+    if isinstance(derivation, Sum) or not derivation.day:
         return list(context)
     alike: dict[tuple[Any, ...], list[TraceContext]] = {}
     for part in context:
-        alike.setdefault(tuple(part.row[name] for name in part.key or part.row if name != of.day), []).append(part)
-    return [replace(group[0], several=Days.from_dates(part.row[of.day] for part in group)) for group in alike.values()]
+        alike.setdefault(tuple(part.row[name] for name in part.key or part.row if name != derivation.day), []).append(
+            part
+        )
+    return [
+        replace(group[0], several=Days.from_dates(part.row[derivation.day] for part in group))
+        for group in alike.values()
+    ]
 
 
-def _first(of: Count | Sum, context: TraceContext, position: int) -> ir.Table:
+def _first(derivation: Count | Sum, context: TraceContext, position: int) -> ir.Table:
     """Return the rows right behind a row of the table; rows of several have their place beside them."""
-    rows = of.rows(context)
-    if isinstance(of, Count):
-        rows = _counted(of, rows)
+    rows = derivation.rows(context)
+    if isinstance(derivation, Count):
+        rows = _counted(derivation, rows)
         if COUNTED_AS in rows.columns:
             rows = rows.mutate(counted_as=ibis.literal(f"{position}{BETWEEN}").concat(rows[COUNTED_AS]))
-    return rows.select(*of.to.columns, *carried(rows))
+    return rows.select(*derivation.to.columns, *carried(rows))
 
 
-def _counted(of: Count, rows: ir.Table) -> ir.Table:
+def _counted(derivation: Count, rows: ir.Table) -> ir.Table:
     """Return rows with the key that they count as, if not every row counts by itself."""
-    if of.unit:
-        return rows.mutate(counted_as=rows[of.unit].cast("string"))
-    if COUNTED_AS in rows.columns or _stays_one_to_one(of.to):
+    if derivation.unit:
+        return rows.mutate(counted_as=rows[derivation.unit].cast("string"))
+    if COUNTED_AS in rows.columns or _stays_one_to_one(derivation.to):
         return rows
-    key = [rows[name].cast("string") for name in of.to.key]
+    key = [rows[name].cast("string") for name in derivation.to.key]
     return rows.mutate(counted_as=ibis.literal(BETWEEN).join(key))
 
 
@@ -248,12 +253,15 @@ def have_the_same_ids(rows: ir.Table, upstream: UpstreamRows, context: TraceCont
     copies, surplus = upstream.copies(rows, context)
     names = _days(upstream)
     expected = _fingerprints(_hashed(copies, upstream), names)
-    found = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, upstream), names))
-    sums = {name: found[name].sum() for name in ("row_count", "summed")}
-    found = (
-        found.group_by(names).agg(**sums, mixed=found.mixed.bit_xor()).select(expected.columns).cast(expected.schema())
+    actual = union_all(_fingerprints(rows, names), _fingerprints(_hashed(surplus, upstream), names))
+    sums = {name: actual[name].sum() for name in ("row_count", "summed")}
+    actual = (
+        actual.group_by(names)
+        .agg(**sums, mixed=actual.mixed.bit_xor())
+        .select(expected.columns)
+        .cast(expected.schema())
     )
-    compared = union_all(found, expected)
+    compared = union_all(actual, expected)
     # A day that both sides have alike is there twice.
     days = compared.group_by(compared.columns).agg(sides=compared.count())
     return not context.ask(days.filter(days.sides == 1).limit(1))

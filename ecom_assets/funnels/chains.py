@@ -60,8 +60,8 @@ def follow_all(
             if exclusion.is_before(step)
         ]
         current = current.filter(current.next_at.notnull(), in_time, *is_free)
-        kept = [name for name in current.columns if name not in {"event_at", "next_at"}]
-        current = current.select(*kept, event_at=current.next_at)
+        columns = [name for name in current.columns if name not in {"event_at", "next_at"}]
+        current = current.select(*columns, event_at=current.next_at)
         chains.append(_chain_rows(current, step, units))
         current = _watched(current, step, funnel, units, excluded)
     attempts = ibis.union(*chains)
@@ -74,11 +74,13 @@ def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, 
     Candidates count at or after the row's `event_at`, with `strictly` only after it.
     """
     # Sorted, because to Ibis two selections that differ only in the order of names are the same.
-    kept = sorted(set(current.columns) - {*units, "event_at"})
-    none = {name: ibis.null(current[name].type().copy(nullable=True)) for name in kept}
+    columns = sorted(set(current.columns) - {*units, "event_at"})
+    none = {name: ibis.null(current[name].type().copy(nullable=True)) for name in columns}
     clock = current.event_at.type()
     timeline = ibis.union(
-        current.select(*units, "event_at", *kept, candidate_at=ibis.null(clock), is_candidate=ibis.literal(0, "int8")),
+        current.select(
+            *units, "event_at", *columns, candidate_at=ibis.null(clock), is_candidate=ibis.literal(0, "int8")
+        ),
         candidates.select(
             *units, "event_at", **none, candidate_at=candidates.event_at, is_candidate=ibis.literal(1, "int8")
         ),
@@ -87,7 +89,7 @@ def following(current: ir.Table, candidates: ir.Table, units: Sequence[str], *, 
     first = timeline.is_candidate if strictly else timeline.is_candidate.desc()
     so_far = ibis.window(group_by=list(units), order_by=[timeline.event_at.desc(), first], rows=(None, 0))
     rows = timeline.mutate(next_at=timeline.candidate_at.min().over(so_far))
-    return rows.filter(rows.is_candidate == 0).select(*units, "event_at", *kept, "next_at")
+    return rows.filter(rows.is_candidate == 0).select(*units, "event_at", *columns, "next_at")
 
 
 def _chain_rows(current: ir.Table, step: int, units: Sequence[str]) -> ir.Table:
@@ -120,8 +122,8 @@ def _without_overtaken(current: ir.Table, funnel: Funnel, units: Sequence[str]) 
     """
     latest_at = current.start_at.max().over(ibis.window(group_by=[*units, "next_at"]))
     in_time = (current.next_at <= _deadline(current, funnel)).fill_null(ibis.literal(value=False))
-    kept = current.mutate(is_overtaken=in_time & (current.start_at < latest_at))
-    return kept.filter(~kept.is_overtaken).drop("is_overtaken")
+    attempts = current.mutate(is_overtaken=in_time & (current.start_at < latest_at))
+    return attempts.filter(~attempts.is_overtaken).drop("is_overtaken")
 
 
 def _invalid_attempts(current: ir.Table, step: int, funnel: Funnel, units: Sequence[str]) -> list[ir.Table]:
@@ -160,10 +162,10 @@ def without_invalid(attempts: ir.Table, invalid: ir.Table, funnel: Funnel, units
         furthest=marked.step.max().over(whole),
         furthest_free=marked.has_excluded.ifelse(0, marked.step).max().over(whole),
     )
-    kept = marked.filter(~marked.has_excluded)
+    valid = marked.filter(~marked.has_excluded)
     if funnel.per != "totals":
-        kept = kept.filter(kept.furthest_free == kept.furthest)
-    return kept.select(*attempts.columns)
+        valid = valid.filter(valid.furthest_free == valid.furthest)
+    return valid.select(*attempts.columns)
 
 
 VALUE = "by_value"
@@ -408,11 +410,13 @@ def with_optional(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Seq
     numbers = enumerate(funnel.required_steps, start=1)
     number = ibis.cases(*((chains.step == number_of_step, ibis.literal(n, "int64")) for number_of_step, n in numbers))
     chains = chains.mutate(step=number.cast("int64"))
-    taken = (_taken(chains, events, funnel, units, step) for step in sorted(funnel.optional_steps))
-    return ibis.union(chains, *(rows.select(*chains.columns) for rows in taken))
+    optional_rows = (_optional_step_rows(chains, events, funnel, units, step) for step in sorted(funnel.optional_steps))
+    return ibis.union(chains, *(rows.select(*chains.columns) for rows in optional_rows))
 
 
-def _taken(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:
+def _optional_step_rows(
+    chains: ir.Table, events: ir.Table, funnel: Funnel, units: Sequence[str], step: int
+) -> ir.Table:
     """Return the row of an optional step for each unit that took it."""
     keys = list(units)
     gaps = _gaps(chains, funnel, units, step)
@@ -431,8 +435,8 @@ def _taken(chains: ir.Table, events: ir.Table, funnel: Funnel, units: Sequence[s
 
 def _gaps(chains: ir.Table, funnel: Funnel, units: Sequence[str], step: int) -> ir.Table:
     """Return the times between which an optional step counts: of the steps around it, and of the window's end."""
-    kept = funnel.required_steps
-    before, after = max(n for n in kept if n < step), min(n for n in kept if n > step)
+    required_steps = funnel.required_steps
+    before, after = max(n for n in required_steps if n < step), min(n for n in required_steps if n > step)
     begun = chains.filter(chains.step == 1)
     begun = begun.select(*units, ends_at=begun.event_at + ibis.interval(seconds=funnel.within))
     gaps = chains.filter(chains.step == before).select(*units, from_at="event_at").join(begun, list(units))

@@ -219,7 +219,7 @@ class Funnel(Definition):
     @classmethod
     def _between_steps(cls, exclude: tuple[Exclusion, ...], info: ValidationInfo) -> tuple[Exclusion, ...]:
         steps = info.data.get("steps")
-        return tuple(exclusion.within(len(steps)) for exclusion in exclude) if steps else exclude
+        return tuple(exclusion.completed_for(len(steps)) for exclusion in exclude) if steps else exclude
 
     @model_validator(mode="after")
     def _check(self) -> Self:

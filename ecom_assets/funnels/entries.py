@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.funnels.matching import ENTRY, matches, of_units
+from ecom_assets.funnels.matching import ENTRY, events_with_unit, matches
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import (
     ONE_DAY,
@@ -124,7 +124,7 @@ def by_cohort(events: ir.Table, funnel: Funnel, units: Sequence[str], entries: E
     An event is in the cohort of each period in which its unit entered, from the first entry to the end of the window of
     the last one: so a funnel of `units` and `cohort_start` is all cohorts at once.
     """
-    events = of_units(meeting(events, funnel.where), units)
+    events = events_with_unit(meeting(events, funnel.where), units)
     kept = with_entries(events, entries)
     kept = kept.mutate(own_period=_period(kept, funnel, entries))
     begins = _can_begin(kept, funnel)

@@ -55,18 +55,18 @@ def funnel_levels(events: ir.Table, funnel: Funnel, unit: str | Sequence[str] | 
 
 def _levels_by_first_time(events: ir.Table, funnel: Funnel, matching: Matching, units: list[str]) -> ir.Table:
     """Return levels for a window of a century, which is no limit: take each step as early as possible, unsorted."""
-    taken: ir.Table | None = None
+    step_times: ir.Table | None = None
     levels = []
     for level, condition in enumerate(matching.conditions, start=1):
         candidates = events.filter(matches(events, condition)).select(*units, "event_at")
-        if taken is not None:
-            candidates = candidates.join(taken, units)
+        if step_times is not None:
+            candidates = candidates.join(step_times, units)
             is_later = candidates.event_at > candidates.taken_at
             if funnel.order != "strict_increase":
                 is_later |= candidates.event_at == candidates.taken_at
             candidates = candidates.filter(is_later)
-        taken = candidates.group_by(units).agg(taken_at=candidates.event_at.min())
-        levels.append(taken.select(*units, level=ibis.literal(level, "int64")))
+        step_times = candidates.group_by(units).agg(taken_at=candidates.event_at.min())
+        levels.append(step_times.select(*units, level=ibis.literal(level, "int64")))
     every = ibis.union(*levels)
     return every.group_by(units).agg(level=every.level.max())
 
@@ -97,10 +97,10 @@ def _extended(chains: ir.Table, candidates: ir.Table, funnel: Funnel, units: lis
     first = timeline.is_candidate if funnel.order != "strict_increase" else timeline.is_candidate.desc()
     so_far = ibis.window(group_by=units, order_by=[timeline.event_at, first], rows=(None, 0))
     timeline = timeline.mutate(latest_at=timeline.start_at.max().over(so_far))
-    kept = timeline.filter(
+    reached = timeline.filter(
         timeline.is_candidate == 1, timeline.latest_at >= timeline.event_at - ibis.interval(seconds=funnel.within)
     )
-    return kept.select(*units, "event_at", start_at=kept.latest_at)
+    return reached.select(*units, "event_at", start_at=reached.latest_at)
 
 
 _NEVER = dt.datetime(1, 1, 1)  # noqa: DTZ001  # before any event; used with the timestamp type of the events

@@ -159,7 +159,7 @@ def matches(events: ir.Table, step: FunnelEvent) -> ir.BooleanValue:
 
 def counted_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
     """Return the events that take part in a funnel, with each held `properties.key` as a column."""
-    return of_units(with_held(meeting(events, funnel.where), funnel), units)
+    return events_with_unit(with_held(meeting(events, funnel.where), funnel), units)
 
 
 def with_flags(events: ir.Table, funnel: Funnel) -> tuple[ir.Table, Funnel]:
@@ -257,7 +257,7 @@ def may_begin(rows: ir.Table) -> ir.BooleanValue:
     return entry
 
 
-def of_units(events: ir.Table, units: Sequence[str]) -> ir.Table:
+def events_with_unit(events: ir.Table, units: Sequence[str]) -> ir.Table:
     """Return the events that have a unit and a time; to Ibis, these columns are nullable in the result."""
     present = [events[column].notnull() for column in (*units, "event_at")]
     return can_be_null(events.filter(present), (*units, "event_at"))

@@ -18,10 +18,10 @@ def excluded_events(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> l
     By the rule `posthog` an event excludes nothing at an instant at which the unit has an event for another step, or
     one that is excluded between other steps: PostHog takes the steps of such an instant and skips its exclusions.
     """
-    kept = events
+    eligible = events
     if funnel.drops_attempts:
-        kept = events.semi_join(_plain_instants(events, funnel, units), [*units, "event_at"])
-    return [kept.filter(matches(kept, exclusion)) for exclusion in funnel.exclude]
+        eligible = events.semi_join(_plain_instants(events, funnel, units), [*units, "event_at"])
+    return [eligible.filter(matches(eligible, exclusion)) for exclusion in funnel.exclude]
 
 
 def _plain_instants(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Table:
@@ -179,11 +179,11 @@ def _excluded(events: ir.Table, funnel: Funnel, units: Sequence[str]) -> ir.Tabl
 
 def _in_stretches(rows: ir.Table, excluded: ir.Table, units: Sequence[str]) -> ir.Table:
     """Return the rows with their stretch and its end; those of an instant with an excluded event are in two."""
-    kept = [name for name in rows.columns if name not in {*units, "event_at"}]
-    none = {name: ibis.null(rows[name].type().copy(nullable=True)) for name in kept}
+    columns = [name for name in rows.columns if name not in {*units, "event_at"}]
+    none = {name: ibis.null(rows[name].type().copy(nullable=True)) for name in columns}
     clock = rows.event_at.type().copy(nullable=True)
     timeline = union_all(
-        rows.select(*units, "event_at", *kept, excluded_at=ibis.null(clock)),
+        rows.select(*units, "event_at", *columns, excluded_at=ibis.null(clock)),
         excluded.select(*units, "event_at", **none, excluded_at=excluded.event_at),
     )
     is_cut = timeline.excluded_at.notnull().ifelse(1, 0)

@@ -16,7 +16,7 @@ from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.tables.columns import EVERY, OCCURRENCES
 from ecom_assets.tables.days import DayRange
 
-EXTRAS: Final[Mapping[str, FieldInfo]] = {
+TEXT_OPTIONS: Final[Mapping[str, FieldInfo]] = {
     "step_where": field(
         [], "", "What must hold of one step's event, with its number: '3: cart_amount > 10'. Several must all hold",
         group="", parts=lines_of,
@@ -35,13 +35,13 @@ EXTRAS: Final[Mapping[str, FieldInfo]] = {
 """What the command and the form say of a step, or of the time to convert, apart from it."""
 
 
-def with_extras(definition: dict[str, Any]) -> dict[str, Any]:
+def with_text_options(definition: dict[str, Any]) -> dict[str, Any]:
     """Return the definition of a funnel with the conditions and occurrences in its steps, and the bins in its times.
 
     Raises:
         UsageError: One does not begin with the number of a step, or a step has two occurrences.
     """
-    extra = {name: definition.pop(name, None) for name in EXTRAS}
+    extra = {name: definition.pop(name, None) for name in TEXT_OPTIONS}
     if extra["bins"] and definition.get("time_to_convert"):
         definition["time_to_convert"] = {
             **TimeToConvert.from_text(definition["time_to_convert"]), "bins": _bins(extra["bins"])
@@ -80,7 +80,7 @@ class FunnelQuestion(Funnel, Question):
     """A custom funnel; see docs/metrics/funnels.md."""
 
     BESIDE: ClassVar[frozenset[str]] = frozenset({"from", "to", "session_rule"})
-    EXTRAS = EXTRAS
+    TEXT_OPTIONS = TEXT_OPTIONS
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -110,7 +110,7 @@ class FunnelQuestion(Funnel, Question):
     @classmethod
     def folded(cls, definition: dict[str, Any]) -> dict[str, Any]:
         """Return the definition with the conditions and occurrences in its steps, and the bins in its times."""
-        return with_extras(definition)
+        return with_text_options(definition)
 
     @model_validator(mode="after")
     def _check_days(self) -> Self:

@@ -134,8 +134,8 @@ def time_row(time: str, values: Ints) -> Row:
 
 def types_in_doubt(funnel: Funnel, numbers: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the event types that may be missing from the data: of steps that nobody took, and of exclusions."""
-    taken = {row["step"] for row in numbers if row["count"]}
-    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in taken}
+    reached = {row["step"] for row in numbers if row["count"]}
+    seen = {step.event_type for number, step in enumerate(funnel.steps, start=1) if number in reached}
     return [event.event_type for event in funnel.events if event.event_type not in {*seen, ANY}]
 
 
@@ -151,12 +151,12 @@ def labelled(chains: ir.Table, funnel: Funnel) -> ir.Table:
     """
     keys = key_columns(chains)
     # Who took an optional step counts for the value that they count for without it.
-    taken = chains.filter(chains.step.notin(sorted(funnel.optional_steps))) if funnel.optional_steps else chains
-    valued = taken.group_by(keys).agg(label=_attributed(taken, funnel).fill_null(NO_VALUE))
+    required = chains.filter(chains.step.notin(sorted(funnel.optional_steps))) if funnel.optional_steps else chains
+    valued = required.group_by(keys).agg(label=_attributed(required, funnel).fill_null(NO_VALUE))
     sizes = valued.group_by("label").agg(units=valued.count())
     ranks = sizes.mutate(rank=ibis.row_number().over(ibis.window(order_by=[sizes.units.desc(), sizes.label])))
-    kept = (ranks.rank < funnel.limit).ifelse(ranks.label, OTHER)
-    shown = valued.join(ranks.select("label", shown=kept), "label").select(*keys, label="shown")
+    label = (ranks.rank < funnel.limit).ifelse(ranks.label, OTHER)
+    shown = valued.join(ranks.select("label", shown=label), "label").select(*keys, label="shown")
     return chains.join(shown, keys)
 
 

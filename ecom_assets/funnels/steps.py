@@ -129,7 +129,7 @@ class Exclusion(FunnelEvent):
         """Return whether the event must not occur between the step before a step and this one."""
         return self.after < step <= (self.before or 0)
 
-    def within(self, steps: int) -> "Exclusion":
+    def completed_for(self, steps: int) -> "Exclusion":
         """Return the exclusion for a funnel with this number of steps, with `before` filled in.
 
         Raises:

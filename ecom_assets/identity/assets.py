@@ -216,9 +216,9 @@ def changed_visitor_days(
         now = KnownIds(links, shared_now, merged_now)
         ids = changed_ids(before, now, warehouse.rows_of)
         events = warehouse.table(CleanEvents)
-        found = changed_visitors(events, ids, now, identity_rule, days, warehouse.rows_of)
-        rows |= dict(_noted(found, rows, days))
-        warning = ids.sentence(_event_counts(found))
+        changed = changed_visitors(events, ids, now, identity_rule, days, warehouse.rows_of)
+        rows |= dict(_noted(changed, rows, days))
+        warning = ids.sentence(_event_counts(changed))
     notes = ([row[name] for name in ChangedVisitorDays.columns] for _, row in sorted(rows.items()))
     return SliceOutput(table_of(ChangedVisitorDays, notes), days, warning=warning)
 
@@ -228,19 +228,19 @@ Notes = Mapping[tuple[Any, ...], Mapping[str, Any]]
 
 
 def _noted(
-    found: Iterable[ChangedVisitor], noted: Notes, days: Days
+    changed: Iterable[ChangedVisitor], noted: Notes, days: Days
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     """Yield what a run of `days` has found as rows by key; what was once regrouped stays so for tables to come."""
-    for visitor in found:
+    for visitor in changed:
         event_date = visitor.changed_date if visitor.changed_date in days.dates else days.dates[-1]
         key = (event_date, visitor.changed_date, visitor.visitor_id)
         is_regrouped = visitor.is_regrouped or bool(key in noted and noted[key]["is_regrouped"])
         yield key, {"event_date": event_date, **visitor._replace(is_regrouped=is_regrouped)._asdict()}
 
 
-def _event_counts(found: Iterable[ChangedVisitor]) -> dict[date, int]:
+def _event_counts(changed: Iterable[ChangedVisitor]) -> dict[date, int]:
     counts: dict[date, int] = {}
-    for visitor in found:
+    for visitor in changed:
         if visitor.changed_count:
             counts[visitor.changed_date] = counts.get(visitor.changed_date, 0) + visitor.changed_count
     return counts

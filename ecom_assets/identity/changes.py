@@ -99,8 +99,8 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
         days: The days of the run, whose links are new.
         fetch: Returns the rows of a small result.
     """
-    asked, devices = _asked(events, changed, now, rule, days)
-    moved = _moved(asked, KnownIds(now.links.semi_join(devices, "device_id"), now.shared, now.merged), rule)
+    affected_events, devices = _affected_events(events, changed, now, rule, days)
+    moved = _moved(affected_events, KnownIds(now.links.semi_join(devices, "device_id"), now.shared, now.merged), rule)
     moves = [Move(row["event_date"], row["before"], row["after"], int(row["event_count"])) for row in fetch(moved)]
     if not moves:
         return []
@@ -112,7 +112,7 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
     return [ChangedVisitor(day, visitor, count, day in regrouped) for (day, visitor), count in sorted(gained.items())]
 
 
-def _asked(
+def _affected_events(
     events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days
 ) -> tuple[ir.Table, ir.Table]:
     """Return the stored events whose visitor can be another now, and the devices whose links decide."""
@@ -130,14 +130,16 @@ def _asked(
     on_device = near.semi_join(affected, device_of(near) == affected.device_id)
     if rule.owner != "last_user":
         on_device = on_device.filter(on_device.user_id.isnull())
-    asked = union_all(on_device, near.filter(near.user_id.isin(users))) if users else on_device
-    return asked, affected
+    affected_events = union_all(on_device, near.filter(near.user_id.isin(users))) if users else on_device
+    return affected_events, affected
 
 
-def _moved(asked: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table:
+def _moved(affected_events: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table:
     """Return how many of some stored events are whose now, and whose they were before, where that changed."""
-    asked = asked.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by").drop("session_device_id")
-    resolved = with_visitors(asked, known_ids, rule)
+    affected_events = affected_events.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by").drop(
+        "session_device_id"
+    )
+    resolved = with_visitors(affected_events, known_ids, rule)
     is_moved = (resolved.visitor_id != resolved.stored_visitor_id) | (resolved.joined_by != resolved.stored_joined_by)
     moved = resolved.filter(is_moved)
     return moved.group_by("event_date", before="stored_visitor_id", after="visitor_id").agg(
@@ -154,9 +156,9 @@ def _held(events: ir.Table, moves: Sequence[Move], days: Days, fetch: Fetched) -
     moved_days = [move.day for move in moves]
     near = Days.between(min(moved_days) - ONE_DAY, max(moved_days) + 2 * ONE_DAY)
     visitors = sorted({visitor for move in moves for visitor in (move.before, move.after)})
-    found = events.filter(near.contain(events.event_date), ~days.contain(events.event_date))
-    found = found.semi_join(ibis.memtable(pa.table({"visitor_id": visitors})), "visitor_id")
-    counts = found.group_by("event_date", "visitor_id").agg(event_count=found.count())
+    stored_events = events.filter(near.contain(events.event_date), ~days.contain(events.event_date))
+    stored_events = stored_events.semi_join(ibis.memtable(pa.table({"visitor_id": visitors})), "visitor_id")
+    counts = stored_events.group_by("event_date", "visitor_id").agg(event_count=stored_events.count())
     return {(row["event_date"], row["visitor_id"]): int(row["event_count"]) for row in fetch(counts)}
 
 

@@ -53,8 +53,8 @@ def identity_checks(rule: IdentityRule) -> list[TableCheck]:
         function=partial(_users_stay_themselves, rule.joins_aliases),
         tables=(CleanEvents, MergedUsers),
     )
-    kept = [] if rule.owner in {"device", "last_user"} else [users_are_kept]
-    return [*kept, visitors_have_devices, ids_are_not_shared]
+    user_checks = [] if rule.owner in {"device", "last_user"} else [users_are_kept]
+    return [*user_checks, visitors_have_devices, ids_are_not_shared]
 
 
 def _users_stay_themselves(joins_aliases: bool, days: Days | None, clean: ir.Table, merged: ir.Table) -> BrokenRows:  # noqa: FBT001 (bound by name above)

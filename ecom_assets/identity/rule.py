@@ -70,7 +70,7 @@ class IdentityRule:
             raise DefinitionError(f"There is no identity rule {name!r}; {hint}")
         return PRESETS[name]
 
-    def within(self, days_back: int, days_ahead: int) -> "IdentityRule":
+    def with_days(self, days_back: int, days_ahead: int) -> "IdentityRule":
         """Return the rule with other look-backs; only `stitched` has them."""
         return replace(self, days_back=days_back, days_ahead=days_ahead)
 

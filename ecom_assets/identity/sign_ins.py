@@ -23,11 +23,11 @@ STEPS: Final = {
 SIGN_IN: Final = ("event_id", "event_at", "joined_by", "device_id", "user_id", "sign_in_event_id", "sign_in_at")
 
 
-def deciding_sign_ins(asked: ir.Table, events: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Table:
+def deciding_sign_ins(events_in_question: ir.Table, events: ir.Table, shared: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the sign-in that decided about each of some clean events.
 
     Args:
-        asked: The rows of `CleanEvents` asked about; those that no other event decided about are left out.
+        events_in_question: The rows of `CleanEvents` asked about; those that no other event decided about are left out.
         events: All rows of `CleanEvents`, or those within `rule.days_around` of them.
         shared: All rows of `SharedIds`.
         rule: The rule by which their visitors were found.
@@ -36,7 +36,7 @@ def deciding_sign_ins(asked: ir.Table, events: ir.Table, shared: ir.Table, rule:
         `SIGN_IN`: the event's id, time and step; the device, or the source session in its place, and the user who
         signed in on it; and the id and time of the sign-in.
     """
-    decided = asked.filter(asked.joined_by.isin(list(STEPS)))
+    decided = events_in_question.filter(events_in_question.joined_by.isin(list(STEPS)))
     device = _device(decided, rule)
     decided = decided.select("event_date", "event_id", "event_at", "joined_by", "visitor_id", device_id=device)
     seen = _sign_ins(events, shared, rule)

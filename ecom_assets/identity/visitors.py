@@ -169,14 +169,14 @@ def _owned_by_device(events: ir.Table, rule: IdentityRule) -> ir.Table:
     of the other devices are put in order.
     """
     devices, shared = _devices_with_users(events, rule)
-    asking = events.mutate(asked_device=device_of(events))  # a column of its own, as in `_owned`
-    joined = asking.left_join(devices, asking.asked_device == devices.owned_device)
+    with_device = events.mutate(asked_device=device_of(events))  # a column of its own, as in `_owned`
+    joined = with_device.left_join(devices, with_device.asked_device == devices.owned_device)
     is_near = (joined.event_at >= joined.owned_from) & (joined.event_at <= joined.owned_to)
     owner = is_near.fill_null(NO).ifelse(joined.owner, ibis.null("string"))
     decided = joined.filter(~joined.is_ordered.fill_null(NO)).mutate(visitor_user=ibis.coalesce(joined.user_id, owner))
     # Not the rest of `found`: what is read twice is stored, with all of its columns.
     unsure = devices.filter(devices.is_ordered)
-    ordered = asking.semi_join(unsure, asking.asked_device == unsure.owned_device).select(*events.columns)
+    ordered = with_device.semi_join(unsure, with_device.asked_device == unsure.owned_device).select(*events.columns)
     links = identity_links(ordered, rule)
     known_ids = KnownIds(links, union_all(shared, shared_ids(links, rule)), links)
     columns = [*events.columns, "visitor_user"]
@@ -229,30 +229,34 @@ def _user_of_device(runs: ir.Table, rule: IdentityRule) -> ir.Table:
 def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
     """Return events with the columns `SIGN_INS` of the run without a user that they are in; null if there is none."""
     crowded = runs.filter(runs.run_number > FEW_RUNS).select("event_date", run_device="device_id").distinct()
-    asks = events.user_id.isnull() & device_of(events).notnull()
-    asking, not_asking = events.filter(asks), events.filter(~asks)
-    asking = asking.mutate(asked_device=device_of(asking))  # a column of its own, as in `_owned`
-    in_crowd = [asking.event_date == crowded.event_date, asking.asked_device == crowded.run_device]
+    is_anonymous = events.user_id.isnull() & device_of(events).notnull()
+    anonymous_events, other_events = events.filter(is_anonymous), events.filter(~is_anonymous)
+    anonymous_events = anonymous_events.mutate(
+        asked_device=device_of(anonymous_events)
+    )  # a column of its own, as in `_owned`
+    in_crowd = [anonymous_events.event_date == crowded.event_date, anonymous_events.asked_device == crowded.run_device]
     ends = ("first_seen_at", "first_event_id", "last_seen_at", "last_event_id")
     of_run = runs.select("event_date", *ends, *SIGN_INS, run_device="device_id")
     joined = [
-        _by_range(asking.anti_join(crowded, in_crowd), of_run),
-        _by_place(asking.semi_join(crowded, in_crowd), of_run.semi_join(crowded, ["event_date", "run_device"])),
+        _by_range(anonymous_events.anti_join(crowded, in_crowd), of_run),
+        _by_position(
+            anonymous_events.semi_join(crowded, in_crowd), of_run.semi_join(crowded, ["event_date", "run_device"])
+        ),
     ]
     columns = [*events.columns, *SIGN_INS]
-    unasked = not_asking.mutate(**{name: _null_of(runs[name].type()) for name in SIGN_INS})
-    return union_all(*(rows.select(*columns) for rows in (*joined, unasked)))
+    without_sign_in = other_events.mutate(**{name: _null_of(runs[name].type()) for name in SIGN_INS})
+    return union_all(*(rows.select(*columns) for rows in (*joined, without_sign_in)))
 
 
-def _by_range(asking: ir.Table, runs: ir.Table) -> ir.Table:
+def _by_range(events: ir.Table, runs: ir.Table) -> ir.Table:
     """Return events with the run that they are in: each is compared with the few of its device and day."""
     is_in_run = [
-        asking.event_date == runs.event_date,
-        asking.asked_device == runs.run_device,
-        _is_from(asking, runs),
-        _is_until(asking, runs),
+        events.event_date == runs.event_date,
+        events.asked_device == runs.run_device,
+        _is_from(events, runs),
+        _is_until(events, runs),
     ]
-    return asking.left_join(runs, is_in_run)
+    return events.left_join(runs, is_in_run)
 
 
 def _is_from(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
@@ -265,7 +269,7 @@ def _is_until(events: ir.Table, runs: ir.Table) -> ir.BooleanValue:
     return (events.event_at < runs.last_seen_at) | is_same
 
 
-def _by_place(asking: ir.Table, runs: ir.Table) -> ir.Table:
+def _by_position(events: ir.Table, runs: ir.Table) -> ir.Table:
     """Return events with the run that they are in, which is as many as begin before each of them on its day."""
     unit = ["event_date", "asked_device"]
     window = ibis.window(group_by=["event_date", "run_device"], order_by=["first_seen_at", "first_event_id"])
@@ -275,9 +279,9 @@ def _by_place(asking: ir.Table, runs: ir.Table) -> ir.Table:
         "event_date", asked_device="run_device", point_at="first_seen_at", point_id="first_event_id", begun=1
     )
     begins = begins.mutate(
-        **{name: _null_of(kind) for name, kind in asking.schema().items() if name not in begins.columns}
+        **{name: _null_of(kind) for name, kind in events.schema().items() if name not in begins.columns}
     )
-    points = asking.mutate(point_at=asking.event_at, point_id=asking.event_id, begun=0)
+    points = events.mutate(point_at=events.event_at, point_id=events.event_id, begun=0)
     timeline = union_all(points, begins)
     order = ["point_at", "point_id", ibis.desc("begun")]
     so_far = ibis.cumulative_window(group_by=unit, order_by=order)
@@ -316,18 +320,20 @@ def sign_ins_around(runs: ir.Table) -> ir.Table:
         visit=runs.begins_visit.sum().over(so_far),
         sign_ins=runs.sign_in.sum().over(so_far),
     )
-    signed, asking = runs.filter(runs.sign_in == 1), runs.filter(runs.user_id.isnull())
-    last = signed.select(
+    sign_in_runs, anonymous_runs = runs.filter(runs.sign_in == 1), runs.filter(runs.user_id.isnull())
+    last = sign_in_runs.select(
         last_device="device_id", last="sign_ins", last_user="link_user", last_user_at="last_seen_at", last_visit="visit"
     )
-    after = signed.select(
+    after = sign_in_runs.select(
         next_device="device_id",
         next="sign_ins",
         next_user="link_user",
         next_user_at="first_seen_at",
         next_visit="visit",
     )
-    joined = asking.left_join(last, [asking.device_id == last.last_device, asking.sign_ins == last["last"]])
+    joined = anonymous_runs.left_join(
+        last, [anonymous_runs.device_id == last.last_device, anonymous_runs.sign_ins == last["last"]]
+    )
     joined = joined.left_join(after, [joined.device_id == after.next_device, joined.sign_ins + 1 == after["next"]])
     return joined.mutate(
         is_last_in_visit=joined.last_visit == joined.visit, is_next_in_visit=joined.next_visit == joined.visit

@@ -27,7 +27,7 @@ from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events
 from ecom_assets.tables.columns import meeting
-from ecom_assets.tables.days import Ends, days_definition, of_days
+from ecom_assets.tables.days import Ends, days_definition, rows_between
 from ecom_assets.tables.portable import has_kernels
 
 if TYPE_CHECKING:
@@ -157,8 +157,8 @@ def part_of(steps: ir.Table, question: JourneyQuestion) -> ir.Table:
         last = steps.place.max()
     steps = steps.mutate(last_place=last.over(session))
     steps = steps.filter(steps.first_place.notnull(), steps.last_place.notnull())
-    kept = steps.last_place - question.most_steps + 1
-    begins = steps.first_place if question.from_step else ibis.greatest(steps.first_place, kept)
+    first_kept = steps.last_place - question.most_steps + 1
+    begins = steps.first_place if question.from_step else ibis.greatest(steps.first_place, first_kept)
     begins = begins if question.to_step else steps.first_place
     steps = steps.mutate(begins=begins.cast("int64"))
     own = steps.filter((steps.place == 0) | ((steps.place >= steps.begins) & (steps.place <= steps.last_place)))
@@ -183,7 +183,7 @@ def _in_sessions(events: ir.Table, cut_by: SessionRule) -> ir.Table:
 
 def _started(events: ir.Table, ends: Ends) -> ir.Table:
     started = events.group_by(*SESSION).agg(started_date=events.event_date.min())
-    return sessions_of(events).semi_join(of_days(started, "started_date", ends), list(SESSION))
+    return sessions_of(events).semi_join(rows_between(started, "started_date", ends), list(SESSION))
 
 
 def _paths(steps: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:

@@ -127,7 +127,7 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
         return None
     placed = [_placed(part) for part in parts]
     _order_tied(placed, partial(_steps_at, con, events, question))
-    sequences = _together([_sequences(part) for part in placed])
+    sequences = _concatenated([_sequences(part) for part in placed])
     if question.from_step or question.to_step:
         sequences = part_of(sequences, question, names)
     con.con.register("given_transitions", _transitions(sequences, names, question.journey_rule.most_places))
@@ -139,7 +139,9 @@ def journey_counts(con: Backend, events: ir.Table, question: JourneyQuestion, en
     paths = _paths(sequences, len(names), question.most_steps)
     examples = np.zeros(int(paths.max(initial=-1)) + 1, np.int64)
     examples[paths] = np.arange(len(paths))
-    counts, converted = (np.bincount(some, minlength=len(examples)) for some in (paths, paths[sequences.is_converted]))
+    counts, converted = (
+        np.bincount(numbers, minlength=len(examples)) for numbers in (paths, paths[sequences.is_converted])
+    )
     transitions = con.table(COUNTED, database=("temp", "main"))
     return CountedJourneys(sequences, transitions, names, question.most_steps, examples, counts, converted)
 
@@ -229,7 +231,7 @@ def _steps_at(
     return np.asarray(result["code"], np.int64) >> 1
 
 
-def _together(parts: Sequence[StepSequences]) -> StepSequences:
+def _concatenated(parts: Sequence[StepSequences]) -> StepSequences:
     def joined(name: str, kind: Any) -> Any:  # noqa: ANN401 (arrays of several types)
         return np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
 
@@ -258,9 +260,9 @@ def part_of(sequences: StepSequences, question: JourneyQuestion, names: Sequence
     is_chosen = (first >= 0) & (last >= 0)
     is_from_end = question.to_step and not question.from_step
     begin = np.maximum(first, last - question.most_steps + 1) if is_from_end else first
-    kept = is_chosen[session] & (position >= begin[session]) & (position <= last[session])
+    is_kept = is_chosen[session] & (position >= begin[session]) & (position <= last[session])
     sizes = (last - begin + 1)[is_chosen]
-    return StepSequences(sequences.steps[kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])
+    return StepSequences(sequences.steps[is_kept], sizes, sequences.is_converted[is_chosen], (begin > first)[is_chosen])
 
 
 def _transitions(sequences: StepSequences, names: Sequence[str], most_places: int) -> dict[str, npt.NDArray[Any]]:

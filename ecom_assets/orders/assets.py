@@ -100,10 +100,10 @@ def waiting_order_days(  # noqa: PLR0913, PLR0917 (each is a table or a definiti
 ) -> SliceOutput:
     """Let lines wait whose day of order was not loaded: of such a day they are only a part."""
     late = late_lines(raw, held, order_rule, days).to_pyarrow().to_pylist()
-    asked = arrival_days(late)
-    arrived = order_source.arrival_days(asked).dates if late else ()
+    order_days = arrival_days(late)
+    arrived = order_source.arrival_days(order_days).dates if late else ()
     absent = noted_days(warehouse, AbsentDays, RawUserOrderLog.qualified_name())
-    loaded = {*warehouse.loaded_days(RawUserOrderLog, asked).dates, *absent}
+    loaded = {*warehouse.loaded_days(RawUserOrderLog, order_days).dates, *absent}
     warehouse.ensure(WaitingOrderDays)
     before = warehouse.slice_rows(WaitingOrderDays, days).to_pylist()
     rows = waiting_rows(late, before, arrived, loaded, run_days)

@@ -222,6 +222,8 @@ def _record(engine: Engine, held: Row, released_by: str, released_at: datetime) 
 
 
 def _with_release(fresh: Row, old: pa.Table) -> pa.Table:
-    kept = [row for row in old.to_pylist() if row["source"] != fresh["source"]]
+    other_rows = [row for row in old.to_pylist() if row["source"] != fresh["source"]]
     kinds = schema_of(DayReleases).to_pyarrow()
-    return pa.Table.from_pylist([{name: row[name] for name in kinds.names} for row in [*kept, fresh]], schema=kinds)
+    return pa.Table.from_pylist(
+        [{name: row[name] for name in kinds.names} for row in [*other_rows, fresh]], schema=kinds
+    )

@@ -96,15 +96,15 @@ def user_order_log(
     clean = let_in(raw, held, waiting, order_rule)
     touching = clean.filter(days.contain(clean.order_date))
     ranked = _ranked(clean.semi_join(touching, "uniq_id"))
-    kept = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
-    second = kept.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
-    kept = kept.mutate(
-        order_id=ibis.coalesce(kept.order_id, kept.customer_id.concat("-").concat(second)),
-        city_id=kept.city_id.nullif(ALL).fill_null(NONE),
-        item_category=kept.item_category.nullif(ALL).fill_null(NONE),
-        sales_channel=kept.sales_channel.nullif(ALL).fill_null(NONE),
+    lines = ranked.filter(ranked.place == 0, days.contain(ranked.order_date))
+    second = lines.ordered_at.truncate("s").epoch_seconds().cast("int64").cast("string")
+    lines = lines.mutate(
+        order_id=ibis.coalesce(lines.order_id, lines.customer_id.concat("-").concat(second)),
+        city_id=lines.city_id.nullif(ALL).fill_null(NONE),
+        item_category=lines.item_category.nullif(ALL).fill_null(NONE),
+        sales_channel=lines.sales_channel.nullif(ALL).fill_null(NONE),
     )
-    return kept.select(*UserOrderLog.columns)
+    return lines.select(*UserOrderLog.columns)
 
 
 def latest_copies(raw: ir.Table, rule: OrderRule) -> ir.Table:
@@ -115,8 +115,8 @@ def latest_copies(raw: ir.Table, rule: OrderRule) -> ir.Table:
         rule: Which lines are clean.
     """
     ranked = _ranked(clean_lines(raw.mutate(received_status=raw.status), rule))
-    kept = ranked.filter(ranked.place == 0)
-    return kept.mutate(status=kept.received_status).select(*raw.columns)
+    latest = ranked.filter(ranked.place == 0)
+    return latest.mutate(status=latest.received_status).select(*raw.columns)
 
 
 def duplicate_orders(raw: ir.Table, held: ir.Table, waiting: ir.Table, order_rule: OrderRule, days: Days) -> ir.Table:

@@ -63,7 +63,7 @@ def _surplus(context: TraceContext) -> ir.Table:
     return surplus_lines(raw, held, waiting, context.rules["order_rule"], Days((context.row["received_date"],)))
 
 
-def _held(context: TraceContext) -> ir.Table:
+def _held_lines(context: TraceContext) -> ir.Table:
     held = context.where(HeldOrderDays, held_date=context.row["received_date"])
     return clean_lines(_arrived(context), context.rules["order_rule"]).semi_join(
         held.rename(received_date="held_date"), "received_date"
@@ -86,7 +86,7 @@ TRACES: Final = (
             "clean_count": Count(UserOrderLog, _clean),
             "quarantined_count": Count(RawUserOrderLog, _quarantined),
             "surplus_count": Count(RawUserOrderLog, _surplus),
-            "held_count": Count(RawUserOrderLog, _held),
+            "held_count": Count(RawUserOrderLog, _held_lines),
             "waiting_count": Count(RawUserOrderLog, _waiting),
         },
     ),

@@ -17,7 +17,7 @@ from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.records import CustomerMapping, mapping_of
 from ecom_assets.sources.files.damage import with_encoding
-from ecom_assets.sources.files.formats import InputFile, find_files, head_of, split_places
+from ecom_assets.sources.files.formats import InputFile, find_files, head_of, split_paths
 from ecom_assets.sources.files.shape import RowShape
 from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, marked_encoding
@@ -61,7 +61,7 @@ def _customer_files(settings: Settings, person: Person) -> Iterator["_CustomerFi
     if not settings.customers or not users or is_stream(settings, "customers"):
         return
     mapping = mapping_of(settings)
-    for file in unpacked(find_files(split_places(settings.customers)), keeps_arrays=True):
+    for file in unpacked(find_files(split_paths(settings.customers)), keeps_arrays=True):
         encoding = mapping.encoding or marked_encoding(head_of(file))
         yield _CustomerFile(with_encoding(replace(file, encoding=encoding)), mapping, users)
 

@@ -13,7 +13,7 @@ from ecom_assets.privacy.landing_files import FileRecords
 from ecom_assets.privacy.other_files import pattern_of
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table
+from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import LANDING_DAY
 from ecom_assets.sources.landing import dead_letter_folder, stream_folders
 
@@ -48,10 +48,8 @@ def remove_letters(settings: Settings, person: Person) -> None:
 
 def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
     """Yield the files of dead letters, with their day of arrival."""
-    event_paths = (
-        [] if is_table(settings) else [Path(address) for address in events_place(settings) if "://" not in address]
-    )
-    for folder in map(dead_letter_folder, dict.fromkeys([*event_paths, *stream_folders(settings)])):
+    paths = [] if is_table(settings) else [Path(address) for address in event_paths(settings) if "://" not in address]
+    for folder in map(dead_letter_folder, dict.fromkeys([*paths, *stream_folders(settings)])):
         if not folder.is_dir():
             continue
         for day_folder in sorted(folder.iterdir()):

@@ -20,7 +20,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.clock import now_utc_without_zone
 from ecom_assets.customers.contracts import RawCustomers
-from ecom_assets.delivery.ledger.store import ledger_place, listed_in_postgres, open_store
+from ecom_assets.delivery.ledger.store import ledger_address, listed_in_postgres, open_store
 from ecom_assets.errors import DeliveryError, SettingError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserActivityLog, RawUserOrderLog
@@ -111,7 +111,7 @@ class ErasedIds:
 
     @cached_property
     def _key_and_hashes(self) -> tuple[KeyedHashes | None, dict[str, frozenset[str]]]:
-        database = ledger_place(self._settings)
+        database = ledger_address(self._settings)
         if isinstance(database, Path) and not database.exists():
             return None, {}
         if self._is_reader and isinstance(database, str):

@@ -13,7 +13,7 @@ from typing import Any
 
 from ecom_assets.clock import Clock, now_utc_without_zone, today_in
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import ledger_place, open_store
+from ecom_assets.delivery.ledger.store import ledger_address, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
 from ecom_assets.privacy import erased_people, kept_items, other_files
@@ -390,7 +390,7 @@ def _files(settings: Settings, person: Person) -> list[FileRecords]:
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[Database | None]:
     """Yield the open ledger; None if nothing was ever delivered."""
-    address = ledger_place(settings)
+    address = ledger_address(settings)
     if isinstance(address, Path) and not address.exists():
         yield None
         return

@@ -25,7 +25,7 @@ def mask_items(settings: Settings, pattern: re.Pattern[bytes]) -> list[str]:
 
 def file_of_items(settings: Settings) -> list[Path]:
     """Return the file of the store, and of its log of changes; none if it lies in Postgres."""
-    location = BoardStore(settings).place
+    location = BoardStore(settings).address
     return [location, Path(f"{location}-wal")] if isinstance(location, Path) else []
 
 

@@ -25,7 +25,7 @@ from ecom_assets.errors import SourceError
 from ecom_assets.privacy.erased_people import words_of
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table, open_events, sandbox_is_missing
+from ecom_assets.sources.events import event_paths, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, NoFilesError
 from ecom_assets.sources.files.mapping import EVENT, RecordMapping, SourceField, load_order_mapping
@@ -216,9 +216,13 @@ class _ParquetFile:
             con.execute("SET preserve_insertion_order = true")
             rest = select("* EXCLUDE (file_row_number)", self._rows, f"file_row_number NOT IN ({self._gone})")
             # A stream reads from its last file how far it came, so the texts of the footer stay.
-            kept = {key: value for key, value in footer_of(Path(self.file.path)).items() if key.startswith(FOOTER_KEYS)}
-            footer = "".join(f"{ident(key)}: {text(value)}, " for key, value in kept.items()).removesuffix(", ")
-            texts_of_footer = f", KV_METADATA {{{footer}}}" if kept else ""
+            footer_values = {
+                key: value for key, value in footer_of(Path(self.file.path)).items() if key.startswith(FOOTER_KEYS)
+            }
+            footer = "".join(f"{ident(key)}: {text(value)}, " for key, value in footer_values.items()).removesuffix(
+                ", "
+            )
+            texts_of_footer = f", KV_METADATA {{{footer}}}" if footer_values else ""
             con.execute(f"COPY ({rest}) TO {text(str(path))} (FORMAT parquet{texts_of_footer})")
             con.execute("SET preserve_insertion_order = false")
 
@@ -345,7 +349,7 @@ def landing_files(
     has_own = bool(settings.events) and not is_table(settings) and has_landed(settings)
     opens: list[Callable[[], RecordFiles]] = []
     if has_events(settings) and (has_own or not (settings.has_own_data or sandbox_is_missing(settings))):
-        opens.append(lambda: open_events(con, settings, events_place(settings)))
+        opens.append(lambda: open_events(con, settings, event_paths(settings)))
     if settings.orders and has_landed(settings, "orders"):
         opens.append(lambda: open_orders(con, settings))
     homes = [settings.home] if settings.has_own_data else [settings.home, settings.sandbox_folder]

@@ -46,7 +46,9 @@ def naming(settings: Settings, person: Person) -> NamingFiles:
     items = items_naming(settings, pattern) if pattern else []
     cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *file_of_items(settings)}
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
-    return NamingFiles(*(sorted(map(str, some)) for some in ({*cleaned, *items}, tables, paths - cleaned - tables)))
+    return NamingFiles(
+        *(sorted(map(str, paths_of_kind)) for paths_of_kind in ({*cleaned, *items}, tables, paths - cleaned - tables))
+    )
 
 
 def clean(settings: Settings, person: Person) -> list[str]:
@@ -111,7 +113,7 @@ def _hide(path: Path, pattern: re.Pattern[bytes]) -> None:
 
 def pattern_of(person: Person) -> re.Pattern[bytes] | None:
     """Return a pattern that finds an id as a whole word; None if all ids are too short to be sure."""
-    alternatives = person.words()
+    alternatives = person.id_pattern()
     return re.compile(f"(?<![{IN_WORDS}])(?:{alternatives})(?![{IN_WORDS}])".encode()) if alternatives else None
 
 
@@ -131,14 +133,14 @@ def _files_under(entry: Path) -> Iterator[Path]:
 
 def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:
     """Return whether a file has a match; blocks overlap, so that no match is cut in two."""
-    kept = 4 * max(len(pattern.pattern), 64)
+    overlap = 4 * max(len(pattern.pattern), 64)
     end = b""
     try:
         with path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
                 if pattern.search(end + block):
                     return True
-                end = (end + block)[-kept:]
+                end = (end + block)[-overlap:]
     except FileNotFoundError:  # a file that another process has just removed
         return False
     return False

@@ -86,8 +86,8 @@ class Person:
         if not engine.has(RawEvents):
             return person
         events = engine.table(RawEvents)
-        sessions, shared_sessions = _own(engine, person, "session_id", self.sessions)
-        devices, shared_devices = _own(engine, person, "anonymous_id", self.devices)
+        sessions, shared_sessions = _own_and_shared(engine, person, "session_id", self.sessions)
+        devices, shared_devices = _own_and_shared(engine, person, "anonymous_id", self.devices)
         known_as = _distinct_ids(events, "user_id", "session_id", self.sessions)
         known_as |= _distinct_ids(events, "user_id", "anonymous_id", self.devices)
         completed = replace(
@@ -100,7 +100,7 @@ class Person:
         )
         return replace(completed, events=_owned(engine, completed, {*self.visitors, *completed.visitors}))
 
-    def words(self) -> str | None:
+    def id_pattern(self) -> str | None:
         """Return a regular expression that matches one of the ids; None if all are too short to be looked for."""
         ids = {id_.strip() for id_ in (*self.users, *self.visitors, *self.sessions, *self.devices)}
         long = sorted(id_ for id_ in ids if len(id_) >= LEAST_CHARACTERS)
@@ -133,7 +133,9 @@ def _padded(engine: Engine, users: Sequence[str]) -> list[str]:
     return sorted(result)
 
 
-def _own(engine: Engine, person: Person, name: str, named: Sequence[str]) -> tuple[tuple[str, ...], set[str]]:
+def _own_and_shared(
+    engine: Engine, person: Person, name: str, named: Sequence[str]
+) -> tuple[tuple[str, ...], set[str]]:
     """Return the ids in a column of a person's events, or named, that are only theirs, and those that are shared.
 
     An id is shared if an event with it has another user, or if the identity rule gave such an event to another one. One

@@ -35,7 +35,11 @@ class ToolRequests:
         """
         failures: list[str] = []
         for name, tool in self._set_tools().items():
-            if tool.deletion is None or name in self.skipped or tool.deletion.missing(tool.own(self.settings)):
+            if (
+                tool.deletion is None
+                or name in self.skipped
+                or tool.deletion.missing(tool.tool_settings(self.settings))
+            ):
                 continue
             try:
                 self._request_deletion(tool, tool.deletion, answers, save)
@@ -56,7 +60,7 @@ class ToolRequests:
                 notes.append(f"{tool.title} cannot be asked to delete a person; do it there.")
             elif name in self.skipped:
                 notes.append(f"{tool.title} was not asked (--skip-tool); delete the person there.")
-            elif missing := tool.deletion.missing(tool.own(self.settings)):
+            elif missing := tool.deletion.missing(tool.tool_settings(self.settings)):
                 notes.append(f"{tool.title} was not asked, since {' and '.join(missing)} is not set; do it there.")
             else:
                 notes.append(f"{tool.title} deletes later: see there that the job has run.")
@@ -64,7 +68,7 @@ class ToolRequests:
         return notes
 
     def _set_tools(self) -> dict[str, Tool[Any]]:
-        return {name: tool for name, tool in TOOLS.items() if tool.is_set(tool.own(self.settings))}
+        return {name: tool for name, tool in TOOLS.items() if tool.is_set(tool.tool_settings(self.settings))}
 
     @property
     def _anonymous(self) -> list[str]:
@@ -75,17 +79,17 @@ class ToolRequests:
     def _request_deletion(
         self, tool: Tool[Any], deletion: Deletion[Any], answers: Answers, save: Callable[[Answers], None]
     ) -> None:
-        own = tool.own(self.settings)
+        settings = tool.tool_settings(self.settings)
         users = [visitor for visitor in self.person.visitors if not visitor.startswith(ANONYMOUS)]
-        ids = deletion.ids(own, users, self._anonymous)
+        ids = deletion.ids(settings, users, self._anonymous)
         done = answers.setdefault(tool.name, [])
         id_count = sum(request["id_count"] for request in done)
-        rule = HttpRule(tool.title, "", tool.secrets(own), per_s=deletion.per_s, connections=1)  # one at a time
+        rule = HttpRule(tool.title, "", tool.secrets(settings), per_s=deletion.per_s, connections=1)  # one at a time
         with closing(Sender(rule)) as sender:
             send = patient(sender, patience(self.settings, Limits(1, 1)))
             for first in range(id_count, len(ids), deletion.most):
-                some = ids[first : first + deletion.most]
-                answer = deletion.ask(own, some, send)
+                id_batch = ids[first : first + deletion.most]
+                answer = deletion.request_deletion(settings, id_batch, send)
                 at = now_utc_without_zone().isoformat(sep=" ", timespec="seconds")
-                done.append({"id_count": len(some), "answer": answer, "answered_at": at})
+                done.append({"id_count": len(id_batch), "answer": answer, "answered_at": at})
                 save(answers)

@@ -84,8 +84,8 @@ def delete_raw_rows(engine: Engine, contract: type[Table], person: Person, run_i
     values = _values(engine, contract, person)
     before = engine.day_counts(contract, rows.arrived)
     gone = condition(table, columns, values)
-    kept = table.filter(~gone, rows.arrived.contain(table.received_date))
-    engine.remove(contract, list(_conditions(engine, columns, values)), kept, rows.arrived)
+    remaining = table.filter(~gone, rows.arrived.contain(table.received_date))
+    engine.remove(contract, list(_conditions(engine, columns, values)), remaining, rows.arrived)
     after = engine.day_counts(contract, rows.arrived)
     note_withdrawn(engine, contract, {day: n for day, n in before.items() if not after.get(day)}, run_id)
     return rows.row_count
@@ -97,15 +97,17 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
     nobody = f"{engine.quoted('user_id')} IS NULL AND "
     for contract, result in _naming_tables(engine, person, records):
         table = engine.table(contract)
-        kept = table.filter(~_is_of(table, result))
+        remaining = table.filter(~_is_of(table, result))
         conditions = [
             f"{nobody if _is_of_nobody(table, name) else ''}{engine.quoted(name)} IN "
-            f"({', '.join(map(engine.text_of, some))})"
+            f"({', '.join(map(engine.text_of, batch))})"
             for name, values in result.items()
-            for some in _parts(sorted(values))
+            for batch in _parts(sorted(values))
         ]
-        deleted[contract.qualified_name()] = int(table.count().to_pyarrow().as_py() - kept.count().to_pyarrow().as_py())
-        engine.remove(contract, conditions, kept, None)
+        deleted[contract.qualified_name()] = int(
+            table.count().to_pyarrow().as_py() - remaining.count().to_pyarrow().as_py()
+        )
+        engine.remove(contract, conditions, remaining, None)
     return deleted
 
 
@@ -117,10 +119,10 @@ def forget_changed_visitors(engine: Engine, days: Days) -> None:
     if not engine.has(ChangedVisitorDays):
         return
     notes = engine.table(ChangedVisitorDays)
-    kept = notes.filter(~(days.contain(notes.event_date) & days.contain(notes.changed_date)))
+    remaining = notes.filter(~(days.contain(notes.event_date) & days.contain(notes.changed_date)))
     first, last = (f"DATE '{day}'" for day in (days.first, days.dates[-1]))
     within = " AND ".join(f"{name} BETWEEN {first} AND {last}" for name in ("event_date", "changed_date"))
-    engine.remove(ChangedVisitorDays, [within], kept, None)
+    engine.remove(ChangedVisitorDays, [within], remaining, None)
 
 
 def tables_with(engine: Engine, person: Person, records: Iterable[str] = ()) -> dict[str, int]:
@@ -137,7 +139,7 @@ def mentions(engine: Engine, person: Person) -> dict[str, int]:
 
     Such a row is an address of a page with the id of another visitor. Call it when the person's own rows are gone.
     """
-    alternatives = person.words()
+    alternatives = person.id_pattern()
     if alternatives is None:
         return {}
     pattern = f"(^|[^{IN_WORDS}])({alternatives})($|[^{IN_WORDS}])"
@@ -189,8 +191,8 @@ def named_by(contract: type[Table], person: Person, records: Iterable[str] = ())
 def _present(table: ir.Table, name: str, wanted: set[str]) -> set[str]:
     """Return which of some values a column has; rows of others in the same session or device do not count."""
     result: set[str] = set()
-    for some in _parts(sorted(wanted)):
-        rows = table.filter(_has(table, name, some)).select(name).distinct()
+    for batch in _parts(sorted(wanted)):
+        rows = table.filter(_has(table, name, batch)).select(name).distinct()
         result |= set(rows.to_pyarrow()[name].to_pylist())
     return result
 
@@ -242,8 +244,8 @@ def _conditions(engine: Engine, columns: PersonColumns, values: Mapping[str, set
     """Yield the SQL conditions of a person's rows in a raw table."""
     nobody = f"{engine.quoted(columns.user)} IS NULL AND "
     for name in (*columns.names, EVENT_ID):
-        for some in _parts(sorted(values[name])):
-            listed = ", ".join(map(engine.text_of, some))
+        for batch in _parts(sorted(values[name])):
+            listed = ", ".join(map(engine.text_of, batch))
             yield f"{'' if name == columns.user else nobody}{engine.quoted(name)} IN ({listed})"
 
 

@@ -15,7 +15,16 @@ from ecom_assets.questions.identity import identity_rule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.days import Ends
-from ecom_assets.tables.queries import EVENTS, FIRST_DATE, Coverage, Period, TimeRange, cut, unfinished_day, within
+from ecom_assets.tables.queries import (
+    EVENTS,
+    FIRST_DATE,
+    Coverage,
+    Period,
+    TimeRange,
+    cut,
+    events_in_period,
+    unfinished_day,
+)
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
@@ -341,7 +350,9 @@ def _data_of(
     everything = opened.events()
     if segment is not None:
         everything = in_segment(everything, segment, question.as_of(newest))
-    return QuestionData(opened.con, within(everything, period), everything, days, extent, source, opened, segment, keep)
+    return QuestionData(
+        opened.con, events_in_period(everything, period), everything, days, extent, source, opened, segment, keep
+    )
 
 
 def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Period:

@@ -20,10 +20,10 @@ LAST_DAYS: Final = {
 }
 
 
-def _named(compare: object) -> object:
+def _by_name(compare: object) -> object:
     """Return a comparison by its name: `true` is the period before, `false` none."""
     return (BEFORE if compare else None) if isinstance(compare, bool) else compare
 
 
-Compare = Annotated[str | None, COMPARE, BeforeValidator(_named)]
+Compare = Annotated[str | None, COMPARE, BeforeValidator(_by_name)]
 """The other days that stand beside those of a question."""

@@ -267,8 +267,8 @@ def breakdown(field_name: str) -> Any:  # noqa: ANN401 (a type)
         columns = by_columns(field_name, tuple(value) if isinstance(value, list) else value)
         return columns[0] if len(columns) == 1 else columns or None
 
-    taken = Name | Annotated[list[Name], Field(max_length=MAX_BY)] | None
-    return Annotated[str | tuple[str, ...] | None, BeforeValidator(read, json_schema_input_type=taken)]
+    input_type = Name | Annotated[list[Name], Field(max_length=MAX_BY)] | None
+    return Annotated[str | tuple[str, ...] | None, BeforeValidator(read, json_schema_input_type=input_type)]
 
 
 class _AsWhere:

@@ -196,7 +196,7 @@ class Definition(QuestionPart):
     """The columns that it is computed from, whatever it names."""
     READS_ALL: ClassVar[bool] = False
     """Whether events of other days matter, as where a session goes on after midnight."""
-    EXTRAS: ClassVar[Mapping[str, FieldInfo]] = {}
+    TEXT_OPTIONS: ClassVar[Mapping[str, FieldInfo]] = {}
     """Texts that the command and the form have besides the fields, into which `folded` puts them."""
 
     @classmethod
@@ -223,7 +223,7 @@ class Definition(QuestionPart):
 
     @classmethod
     def folded(cls, definition: dict[str, Any]) -> dict[str, Any]:
-        """Return the definition that texts give with its `EXTRAS` put into other fields.
+        """Return the definition that texts give with its `TEXT_OPTIONS` put into other fields.
 
         Raises:
             EcomError: They do not fit these.
@@ -462,9 +462,9 @@ def fields_of(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[Questi
             result += inside
         else:
             result.append(QuestionField(alias, (*path, alias), info, shown))
-    extras = model.EXTRAS if issubclass(model, Definition) and not path else {}
+    text_options = model.TEXT_OPTIONS if issubclass(model, Definition) and not path else {}
     return result + [
-        QuestionField(name, (name,), info, shown) for name, info in extras.items() if (shown := input_of(info))
+        QuestionField(name, (name,), info, shown) for name, info in text_options.items() if (shown := input_of(info))
     ]
 
 

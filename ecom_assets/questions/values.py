@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.questions.source import EventSource
 from ecom_assets.tables.columns import column_of, comparable, kind_of_column, text_of
-from ecom_assets.tables.queries import Page, Period, Row, within
+from ecom_assets.tables.queries import Page, Period, Row, events_in_period
 from ecom_assets.tables.values import JSON_COLUMN, json_path
 
 MOST_DOCUMENTS: Final = 10_000
@@ -44,7 +44,7 @@ def column_values(source: EventSource, period: Period, question: ValuesQuestion)
     page = question.page
     with source.open([question.column], None) as opened:
         opened.extent(period)
-        events = within(opened.events(), period)
+        events = events_in_period(opened.events(), period)
         if question.event_type is not None:
             events = events.filter(events.event_type == question.event_type)
         if question.column == JSON_COLUMN:
@@ -75,8 +75,12 @@ def _kind_of(events: ir.Table, column: str) -> ir.StringValue:
 
 def documents_of(events: ir.Table, most: int = MOST_DOCUMENTS) -> ir.Table:
     """Return `properties` of the newest events that have any, of at most so many."""
-    kept = events.filter(events[JSON_COLUMN].notnull())
-    return kept.order_by([kept.event_at.desc(), kept.event_id]).select(JSON_COLUMN).limit(most)
+    with_properties = events.filter(events[JSON_COLUMN].notnull())
+    return (
+        with_properties.order_by([with_properties.event_at.desc(), with_properties.event_id])
+        .select(JSON_COLUMN)
+        .limit(most)
+    )
 
 
 def key_counts(documents: list[Row], search: str) -> list[Row]:

@@ -358,21 +358,21 @@ class RestatementHooks:
 def _with_notes(table: str, fresh: list[Row], old: pa.Table) -> pa.Table:
     """Replace a table's records of these days; those of other tables stay."""
     days = {row["published_date"] for row in fresh}
-    kept = [row for row in old.to_pylist() if row["table_name"] != table or row["published_date"] not in days]
-    return _table(PublishedDays, [*kept, *fresh])
+    other_rows = [row for row in old.to_pylist() if row["table_name"] != table or row["published_date"] not in days]
+    return _table(PublishedDays, [*other_rows, *fresh])
 
 
 def _with_entries(fresh: list[Row], old: pa.Table) -> pa.Table:
     """Append entries, numbered after the existing ones of the same day and table."""
-    kept = old.to_pylist()
+    stored = old.to_pylist()
     last: dict[tuple[date, str], int] = {}
-    for row in kept:
+    for row in stored:
         key = row["restated_date"], row["table_name"]
         last[key] = max(last.get(key, 0), row["restatement_number"])
     numbered = [
         {**row, "restatement_number": last.get((row["restated_date"], row["table_name"]), 0) + 1} for row in fresh
     ]
-    return _table(Restatements, [*kept, *numbered])
+    return _table(Restatements, [*stored, *numbered])
 
 
 def _table(contract: type[Table], rows: Iterable[Row]) -> pa.Table:

@@ -64,7 +64,7 @@ def _named_by_orders(cause: str, sign: int) -> RowsOf:
     return rows
 
 
-def _plain(rows: RowsOf) -> RowsOf:
+def _without_counted_as(rows: RowsOf) -> RowsOf:
     """Return the rows without what they count as, to be added up."""
     return lambda context: rows(context).drop("counted_as")
 
@@ -74,10 +74,10 @@ def _orders(cause: str) -> Count:
 
 
 def _order_sum(cause: str) -> Sum:
-    return Sum(UserOrderLog, _plain(_orders_of(cause)), "payment_amount")
+    return Sum(UserOrderLog, _without_counted_as(_orders_of(cause)), "payment_amount")
 
 
-def _found(cause: str) -> Count:
+def _event_count(cause: str) -> Count:
     return Count(CleanEvents, _events_of(cause))
 
 
@@ -86,7 +86,7 @@ def _event_sum(cause: str) -> Sum:
 
 
 SHIFT: Final = "time_zone_shift"
-ORDER_TOTAL: Final = Sum(UserOrderLog, _plain(_lines), "payment_amount")
+ORDER_TOTAL: Final = Sum(UserOrderLog, _without_counted_as(_lines), "payment_amount")
 DAILY: Final[Mapping[str, Derivation]] = {
     "order_count": Count(UserOrderLog, _lines),
     "event_count": Count(CleanEvents, _events),
@@ -99,18 +99,18 @@ DAILY: Final[Mapping[str, Derivation]] = {
     "difference_amount": Computed("order_amount less event_amount", ("order_amount", "event_amount")),
     "missing_event_count": _orders("missing_event"),
     "missing_event_amount": _order_sum("missing_event"),
-    "missing_order_count": _found("missing_order"),
+    "missing_order_count": _event_count("missing_order"),
     "missing_order_amount": _event_sum("missing_order"),
     "amount_differs_count": _orders("amount_differs"),
     "amount_differs_amount": (
         _order_sum("amount_differs"),
         Sum(CleanEvents, _named_by_orders("amount_differs", -1), "cart_amount"),
     ),
-    "duplicate_count": _found("duplicate"),
+    "duplicate_count": _event_count("duplicate"),
     "duplicate_amount": _event_sum("duplicate"),
-    "refund_count": (_orders("refund"), _found("refund")),
+    "refund_count": (_orders("refund"), _event_count("refund")),
     "refund_amount": (_order_sum("refund"), _event_sum("refund")),
-    f"{SHIFT}_count": (_orders(SHIFT), _found(SHIFT)),
+    f"{SHIFT}_count": (_orders(SHIFT), _event_count(SHIFT)),
     f"{SHIFT}_amount": (Sum(CleanEvents, _named_by_orders(SHIFT, 1), "cart_amount"), _event_sum(SHIFT)),
 }
 

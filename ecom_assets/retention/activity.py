@@ -16,7 +16,7 @@ from ecom_assets.retention.question import RetentionQuestion
 from ecom_assets.tables.columns import EXACT, FIRST, exact_number_of, holds, label_of, text_of, with_first
 from ecom_assets.tables.conditions import EVERYTHING, Where
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, of_days, period_number
+from ecom_assets.tables.days import Days, Ends, hour_number, hour_start, period_number, rows_between
 from ecom_assets.tables.portable import first_of_each, rows_of
 from ecom_assets.tables.values import in_order
 from ecom_assets.trends.trend import NONE, OTHER, top_values, with_other
@@ -66,13 +66,13 @@ def starts(
     begun = activity.filter(activity.is_start == 1)
     begun = begun.mutate(cohort_number=numbered(begun, rule))
     if rule.is_recurring:
-        begun = of_days(begun, "event_date", between)
+        begun = rows_between(begun, "event_date", between)
     unit = ["visitor_id", "cohort_number"] if rule.is_recurring else ["visitor_id"]
     when = {"cohort_number": begun.cohort_number.min(), "start_date": begun.event_date.min()}
     when |= {"start_hour": begun.hour_at.min()} if rule.period == "hour" else {}
     when |= {"start_at": begun.event_at.min()} if rule.clock == "rolling" else {}
     rows = begun.group_by(unit).agg(**{name: value for name, value in when.items() if name not in unit})
-    rows = of_days(rows, "start_date", between)
+    rows = rows_between(rows, "start_date", between)
     return rows.join(_labels(begun, unit, activity if events is None else events), unit) if rule.by else rows
 
 
@@ -90,10 +90,10 @@ def shown_labels(started: ir.Table, rule: RetentionQuestion) -> tuple[list[str],
     if not rule.by:
         return [], started
     result = [row["label"] for row in rows_of(top_values(started, "label", rule.limit + 1))]
-    kept = in_order(rule.by_columns, result[: rule.limit])
-    if len(result) == len(kept):
-        return kept, started
-    return [*kept, OTHER], with_other(started, "label", kept)
+    shown = in_order(rule.by_columns, result[: rule.limit])
+    if len(result) == len(shown):
+        return shown, started
+    return [*shown, OTHER], with_other(started, "label", shown)
 
 
 def numbered(activity: ir.Table, rule: RetentionQuestion) -> ir.IntegerValue:

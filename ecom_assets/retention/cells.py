@@ -73,13 +73,13 @@ def members(activity: ir.Table, rule: RetentionQuestion, period_count: int, star
     `label` (with `by`), `visitor_id`, and the cell's `first_period` and `last_period`.
     """
     cells, unit = rule.cells(period_count), _unit(rule)
-    came = _came(_visits(activity, started, rule), cells, rule, unit)
+    returned = _returned_cells(_visits(activity, started, rule), cells, rule, unit)
     numbers = cell_table(cells)
     if rule.mode == "on_or_after":  # who came back last in a cell counts in all before it, too
-        pairs = came.rename(last_cell="cell").cross_join(numbers)
+        pairs = returned.rename(last_cell="cell").cross_join(numbers)
         cell_rows = pairs.filter(pairs.cell <= pairs.last_cell).drop("last_cell", "cell")
     else:
-        cell_rows = came.join(numbers, "cell").drop("cell")
+        cell_rows = returned.join(numbers, "cell").drop("cell")
     visitors = started.mutate(cohort_date=_cohort_date(started, rule)).select("visitor_id", "cohort_date", *unit)
     joined = visitors.left_join(cell_rows, ["visitor_id", *unit])
     labels = ["label"] if rule.by else []
@@ -127,7 +127,7 @@ def counted(
     Returns:
         The unit, cell, on_count, last_count (visitors whose last return is in the cell) and the sums.
     """
-    came = _came(visits, cells, rule, unit)
+    returned = _returned_cells(visits, cells, rule, unit)
     one, none = ibis.literal(1, "int64"), ibis.literal(0, "int64")
     is_last = rule.mode == "on_or_after"
     counts = {"on_count": none if is_last else one, "last_count": one if is_last else none}
@@ -137,7 +137,7 @@ def counted(
     nothing = {name: ibis.literal(0, kind) for name, (_, kind) in sums.items()}
     added = {name: paid[source].cast(kind).fill_null(nothing[name]) for name, (source, kind) in sums.items()}
     all_rows = union_all(
-        came.select(*unit, "cell", **counts, **nothing),
+        returned.select(*unit, "cell", **counts, **nothing),
         paid.filter(reduce(or_, (paid[source].notnull() for source, _ in sums.values()))).select(
             *unit, "cell", "on_count", "last_count", **added
         ),
@@ -149,19 +149,21 @@ def counted(
     )
 
 
-def _came(visits: ir.Table, cells: Sequence[Bracket], rule: RetentionQuestion, unit: Sequence[str]) -> ir.Table:
+def _returned_cells(
+    visits: ir.Table, cells: Sequence[Bracket], rule: RetentionQuestion, unit: Sequence[str]
+) -> ir.Table:
     """Return, once per visitor, the cells in which they came back; with `on_or_after` the last of them only."""
     visits = visits.mutate(cell=_cell_of(visits.place, cells))
-    came = visits.filter(visits.is_return > 0)
+    returns = visits.filter(visits.is_return > 0)
     if rule.mode == "bracket":
-        came = came.filter(came.cell.notnull(), came.place >= _end_of(came.cell, cells, 0))
+        returns = returns.filter(returns.cell.notnull(), returns.place >= _end_of(returns.cell, cells, 0))
     if rule.at_least > 1:
         within = [] if rule.mode == "bracket" else ["place"]
-        counts = came.group_by(*unit, "visitor_id", "cell", *within).agg(return_count=came.is_return.sum())
-        came = counts.filter(counts.return_count >= rule.at_least)
+        counts = returns.group_by(*unit, "visitor_id", "cell", *within).agg(return_count=returns.is_return.sum())
+        returns = counts.filter(counts.return_count >= rule.at_least)
     if rule.mode == "on_or_after":
-        return came.group_by(*unit, "visitor_id").agg(cell=came.cell.fill_null(len(cells) - 1).max())
-    return came.filter(came.cell.notnull()).select(*unit, "visitor_id", "cell").distinct()
+        return returns.group_by(*unit, "visitor_id").agg(cell=returns.cell.fill_null(len(cells) - 1).max())
+    return returns.filter(returns.cell.notnull()).select(*unit, "visitor_id", "cell").distinct()
 
 
 def filled_grid(grid: ir.Table, counts: ir.Table, unit: Sequence[str]) -> ir.Table:

@@ -12,10 +12,10 @@ from ecom_assets.tables.received import side_by_side
 
 
 @check(ReturningVisitorsDaily, reads=(SessionDays, ReturningVisitorsDaily))
-def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, came: ir.Table) -> BrokenRows:
+def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, returning_visitors: ir.Table) -> BrokenRows:
     """Per day, visitors and revenue are those of the sessions' fragments; first is before last."""
-    fragments, came = (of_days(rows, "event_date", days) for rows in (fragments, came))
-    everybody = came.filter(came.cohort_by == "first_activity")
+    fragments, returning_visitors = (of_days(rows, "event_date", days) for rows in (fragments, returning_visitors))
+    everybody = returning_visitors.filter(returning_visitors.cohort_by == "first_activity")
     result = everybody.group_by("event_date").agg(
         found_count=everybody.visitor_count.sum(),
         found_amount=everybody.revenue_amount.sum(),
@@ -30,9 +30,9 @@ def visitors_and_purchases_agree(days: Days | None, fragments: ir.Table, came: i
 
 
 @check(RetentionCohorts, reads=(ReturningVisitorsDaily, RetentionCohorts))
-def everybody_is_in_one_cohort(_days: Days | None, came: ir.Table, cohorts: ir.Table) -> BrokenRows:
+def everybody_is_in_one_cohort(_days: Days | None, returning_visitors: ir.Table, cohorts: ir.Table) -> BrokenRows:
     """Per kind of cohort, the sizes by day, week and month add up to the visitors who began."""
-    began = came.filter(came.event_date == came.first_date)
+    began = returning_visitors.filter(returning_visitors.event_date == returning_visitors.first_date)
     began = began.group_by("cohort_by").agg(began_count=began.visitor_count.sum())
     starts = cohorts.filter(cohorts.period_number == 0)
     sizes = starts.group_by("cohort_by", "period").agg(size_count=starts.visitor_count.sum())

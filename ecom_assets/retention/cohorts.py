@@ -49,13 +49,13 @@ def later_days(fragments: ir.Table, days: Days) -> ir.Table:
     return fragments.filter(fragments.event_date >= ibis.literal(days.first)).select(day="event_date").distinct()
 
 
-def retention_cohorts(came: ir.Table, week_start: str) -> ir.Table:
+def retention_cohorts(returning_visitors: ir.Table, week_start: str) -> ir.Table:
     """Return one row per non-empty cohort and period that has begun for it, for the first 31 periods.
 
-    `came` are all rows of `ReturningVisitorsDaily`.
+    `returning_visitors` are all rows of `ReturningVisitorsDaily`.
     """
-    placed = _placed(came, week_start)
-    grid = _grid(placed, came.event_date.max().as_scalar(), week_start)
+    placed = _placed(returning_visitors, week_start)
+    grid = _grid(placed, returning_visitors.event_date.max().as_scalar(), week_start)
     rows = filled_grid(grid, _counts(placed), UNIT)
     rows = rows.mutate(
         period_number=rows.cell,
@@ -72,10 +72,10 @@ def visitor_days(fragments: ir.Table) -> ir.Table:
     )
 
 
-def _placed(came: ir.Table, week_start: str) -> ir.Table:
+def _placed(returning_visitors: ir.Table, week_start: str) -> ir.Table:
     """Return each row once per kind of period, with its cohort and the places of its own and its previous visit."""
     periods = union_all(*(ibis.literal(name).name("period").as_table() for name in PERIODS))
-    rows = came.cross_join(periods)
+    rows = returning_visitors.cross_join(periods)
     numbers = {
         name: _by_period(rows[column], rows.period, period_number, week_start)
         for name, column in (("cohort_number", "first_date"), ("number", "event_date"), ("before", "previous_date"))
@@ -137,6 +137,6 @@ def _by_period(
     day: ir.DateValue, period: ir.StringColumn, function: Callable[[ir.DateValue, str, str], ir.Value], week_start: str
 ) -> ir.Value:
     """Return the result of a function of a day for the kind of period in each row."""
-    *some, last = PERIODS
-    branches = ((period == name, function(day, name, week_start)) for name in some)
+    *other_periods, last = PERIODS
+    branches = ((period == name, function(day, name, week_start)) for name in other_periods)
     return ibis.cases(*branches, else_=function(day, last, week_start))

@@ -18,7 +18,7 @@ from ecom_assets.retention.cells import Reach, members, retention, totals
 from ecom_assets.retention.question import MAX_HOURLY_DAYS, RetentionQuestion
 from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import EVERYTHING, has_negation
-from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, of_days, period_text
+from ecom_assets.tables.days import ONE_DAY, Days, Ends, day_starts_at, days_definition, period_text, rows_between
 from ecom_assets.tables.portable import rows_of, stored
 from ecom_assets.tables.values import binned_columns, open_columns, with_ends
 from ecom_assets.trends.trend import has_no_values
@@ -196,7 +196,7 @@ def _with_bins(question: RetentionQuery) -> RetentionQuery:
         # The starts as returns, whose numbers are added up.
         of_starts = rule.changed(by=None, period="day", returning=rule.start, returning_where=rule.start_where)
         numbers = question.build(question.rows, of_starts.changed(sum_of=column), None)
-        ends[column] = ends_of(of_days(numbers, "event_date", question.between), "value")
+        ends[column] = ends_of(rows_between(numbers, "event_date", question.between), "value")
     by, limit = with_ends(rule.by_columns, rule.limit, ends)
     return replace(question, rule=rule.changed(by=by, limit=limit))
 
@@ -333,10 +333,10 @@ def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | N
     Raises:
         DefinitionError: There is no such cohort, period or value.
     """
-    kept: list[ir.Table] = []
-    answer = answer_activity(replace(question, keep=kept.append), whole_until)
+    member_tables: list[ir.Table] = []
+    answer = answer_activity(replace(question, keep=member_tables.append), whole_until)
     _check_cell(answer, listed)
-    (members,) = kept
+    (members,) = member_tables
     # An hour is known by its time in UTC, other periods by their first day.
     at = datetime.fromisoformat(listed.cohort)
     start = at.astimezone(UTC).replace(tzinfo=None) if question.rule.period == "hour" else at.date()
@@ -345,8 +345,8 @@ def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | N
         members = members.filter(members.breakdown == listed.value)
     if listed.period is not None:
         first, _, last = listed.period.partition("-")
-        came = members.filter(members.first_period == int(first), members.last_period == int(last or first))
-        members = came if listed.has_returned else members.anti_join(came, "visitor_id")
+        returned = members.filter(members.first_period == int(first), members.last_period == int(last or first))
+        members = returned if listed.has_returned else members.anti_join(returned, "visitor_id")
     visitors = members.select("visitor_id").distinct().order_by("visitor_id")
     (counted,) = rows_of(visitors.agg(n=visitors.count()))
     return {

@@ -58,12 +58,12 @@ def _of_cohort(first: int | None, last: int | None) -> RowsOf:
         cohort_visitors = firsts.filter(
             period_start(firsts.first_date, row["period"], week_start) == row["cohort_date"]
         )
-        came = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(cohort_visitors, "visitor_id")
+        visits = visits.filter(visits.event_date >= row["cohort_date"]).semi_join(cohort_visitors, "visitor_id")
         begun: Any = ibis.literal(row["cohort_date"])
-        number, start = (period_number(day, row["period"], week_start) for day in (came.event_date, begun))
+        number, start = (period_number(day, row["period"], week_start) for day in (visits.event_date, begun))
         number = number - start
-        came = came.filter(number >= (0 if first is None else row["period_number"] + first))
-        return came if last is None else came.filter(number <= row["period_number"] + last)
+        visits = visits.filter(number >= (0 if first is None else row["period_number"] + first))
+        return visits if last is None else visits.filter(number <= row["period_number"] + last)
 
     return rows
 

@@ -162,7 +162,7 @@ def _publish(
         IN_SNAPSHOT,
         {contract.qualified_name(): _origin(context.instance, asset_key(contract)) for contract in IN_SNAPSHOT},
         context.run.run_id,
-        History.of_warehouse(warehouse, settings).runs,
+        History.from_warehouse(warehouse, settings).runs,
         order_rule,
         empty_days=settings.empty_days,
         history=RunHistory(context.instance),
@@ -222,7 +222,7 @@ def _publish_to_postgres(
             return {"skipped": SKIPPED}
         published_before = published_history(target)
         require_history(run.tags, warehouse, settings, consequence="nothing was published", published=published_before)
-        built_on = History.of_warehouse(warehouse, settings).runs
+        built_on = History.from_warehouse(warehouse, settings).runs
         published = publish(warehouse, target, marts, run.run_id, built_on, order_rule, empty_days=settings.empty_days)
         return {
             "database": target.address,

@@ -91,14 +91,14 @@ class EarlierLinks:
         """
         links = tables.table(IdentityLinks)
         con = links.get_backend()
-        asked, begin = (
+        device_list, begin = (
             dialect_of(con).listed(con, name, values)
             for name, values in (("live_devices", devices), ("live_begin", [since.isoformat(sep=" ")]))
         )
-        if asked is None or begin is None:
+        if device_list is None or begin is None:
             return []
         begins_at = begin.value.as_scalar().cast("timestamp(6)")
-        links = links.filter(links.device_id.isin(asked.value), links.first_seen_at < begins_at)
+        links = links.filter(links.device_id.isin(device_list.value), links.first_seen_at < begins_at)
         if self._rule.days_around is not None:
             links = links.filter(links.event_date >= (since - self._rule.days_around[0] * ONE_DAY).date())
         of_device = ibis.window(group_by="device_id")

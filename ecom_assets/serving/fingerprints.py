@@ -51,19 +51,19 @@ def fingerprints(engine: Engine, contract: type[Table], earlier: Slices | None =
     """
     engine.ensure(contract)
     writes = writes_of(engine, contract)  # before the rows: a write between the two is met again next time
-    kept = {
+    unchanged = {
         name: result
         for name, result in (earlier or {}).items()
         if result.version and result.version == writes.version(_day(name))
     }
-    if WHOLE in kept:
-        return kept
-    unread = Days.from_dates(date.fromisoformat(name) for name in kept)
+    if WHOLE in unchanged:
+        return unchanged
+    unread = Days.from_dates(date.fromisoformat(name) for name in unchanged)
     if row_hash := engine.row_hash(contract):
         result = engine.query(_hashed_sql(engine, contract, row_hash, unread))
     else:
         result = _hashed(engine.readable(contract), contract, unread).to_pyarrow().to_pylist()
-    return kept | {
+    return unchanged | {
         name: Fingerprint(int(row["row_count"]), str(int(row["hash_sum"] or 0)), writes.version(_day(name)))
         for row in result
         for name in [str(row["slice"])[:10]]  # a date as engines return it, or a text

@@ -40,10 +40,10 @@ class History:
     days: Mapping[str, Days] = field(default_factory=dict)
 
     @classmethod
-    def of_warehouse(cls, engine: Engine, settings: Settings) -> "History":
+    def from_warehouse(cls, engine: Engine, settings: Settings) -> "History":
         """Read the days of an open warehouse."""
         result = {name: Days.from_dates(rows) for name, rows in raw_days(engine, KEPT).items() if rows}
-        return cls({_named(name, settings): days for name, days in result.items()})
+        return cls({_prefixed(name, settings): days for name, days in result.items()})
 
     @classmethod
     def read(cls, runs: Mapping[str, list[list[str]] | list[tuple[str, str]]]) -> "History":
@@ -67,10 +67,10 @@ class History:
 
         What was built on the sandbox shop is not missed in a warehouse of own data, nor the other way round.
         """
-        current = History.of_warehouse(engine, settings)
+        current = History.from_warehouse(engine, settings)
         missing: set[date] = set()
         for name in (contract.qualified_name() for contract in KEPT):
-            built_on, loaded = self.days.get(_named(name, settings)), current.days.get(_named(name, settings))
+            built_on, loaded = self.days.get(_prefixed(name, settings)), current.days.get(_prefixed(name, settings))
             gone = {
                 row["received_date"] for row in notes_of(engine, Withdrawals, name) if row["withdrawn_at"] is not None
             }
@@ -143,5 +143,5 @@ def _advice(missing: Days) -> str:
     )
 
 
-def _named(name: str, settings: Settings) -> str:
+def _prefixed(name: str, settings: Settings) -> str:
     return name if settings.has_own_data else f"sandbox {name}"

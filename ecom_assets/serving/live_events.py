@@ -25,7 +25,7 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.serving.earlier_links import EarlierLinks, PublishedLinks
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table, mapping_name
+from ecom_assets.sources.events import event_paths, is_table, mapping_name
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import FreshFile, NewestFiles, newest_files
 from ecom_assets.sources.files.mapping import load_mapping
@@ -106,9 +106,9 @@ class LiveEvents:
         """
         since = now - self._kept
         try:
-            found = self._newest(since)
+            files = self._newest(since)
             con = self._engine()
-            reading = self._read(con, found, since)
+            reading = self._read(con, files, since)
             self._require_one_currency()
             if is_table(self._settings):
                 self._read_table(con, since, now, reading)
@@ -122,7 +122,7 @@ class LiveEvents:
     def _newest(self, since: datetime) -> NewestFiles:
         if is_table(self._settings) or not has_landed(self._settings):
             return NewestFiles()
-        paths = events_place(self._settings)
+        paths = event_paths(self._settings)
         for path in paths:
             if "://" in path:
                 kind = path.partition("://")[0]
@@ -257,12 +257,12 @@ class LiveEvents:
         accepted = load_mapping(mapping_name(settings)).accepted_types(settings.event_types)
         rule = CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
         copies = realtime.first_copies(clean.clean_copies(raw, rule, days))
-        found = clean.as_clean_events(copies, rule)
+        clean_events = clean.as_clean_events(copies, rule)
         if is_linked and self._earlier is not None:
-            events = self._earlier.with_visitors(found)
+            events = self._earlier.with_visitors(clean_events)
         else:
             identity = replace(identity_rule(settings), joins_aliases=False)  # aliases are known after a run
-            events = with_visitors_of_all(found, found, identity, names_step=False)
+            events = with_visitors_of_all(clean_events, clean_events, identity, names_step=False)
         return str(con.compile(events.select(*CleanEvents.columns)))
 
     def _rows(self, files: RecordFiles) -> str:
@@ -272,13 +272,13 @@ class LiveEvents:
 
 def _within(files: Sequence[FreshFile], most_bytes: int) -> list[FreshFile]:
     """Return the first files up to a total size, and one at least."""
-    taken: list[FreshFile] = []
+    result: list[FreshFile] = []
     for file in files:
         most_bytes -= file.size
-        if most_bytes < 0 and taken:
+        if most_bytes < 0 and result:
             break
-        taken.append(file)
-    return taken
+        result.append(file)
+    return result
 
 
 def _slices(files: Sequence[FreshFile], size: int) -> Iterator[Sequence[FreshFile]]:

@@ -33,10 +33,10 @@ def missing_days(engine: Engine, source: str, seen: Iterable[date], empty_days: 
         empty_days: Whether all other days are missing (`unknown`), or none (`zero`), or those that the source would
             have had rows of.
     """
-    found = set(seen)
-    if len(found) < 2 or source not in RECEIVED or empty_days == "zero":  # noqa: PLR2004 (a gap is between two)
+    days_with_data = set(seen)
+    if len(days_with_data) < 2 or source not in RECEIVED or empty_days == "zero":  # noqa: PLR2004 (a gap is between two)
         return []
-    between = set(Days.between(min(found), max(found) + ONE_DAY).dates) - found
+    between = set(Days.between(min(days_with_data), max(days_with_data) + ONE_DAY).dates) - days_with_data
     # A day of which only rows came that do not count was received; a released day has all that there is, says somebody.
     between -= days_with_rows(engine, *RECEIVED[source]) if between else set()
     between -= released_days(engine) if between and source == ORDERS else set()

@@ -192,8 +192,8 @@ class _Now:
         if name not in self.statements:
             window = self.con.table(WINDOW, database=("temp", "main"))
             ends = window.start_at.as_scalar(), window.end_at.as_scalar()
-            asked = question(realtime.window_of(self.events, *ends))
-            self.statements[name] = (asked.columns, str(self.con.compile(asked)))
+            query = question(realtime.window_of(self.events, *ends))
+            self.statements[name] = (query.columns, str(self.con.compile(query)))
         columns, sql = self.statements[name]
         self.reading.questions.append(sql)
         return [dict(zip(columns, row, strict=True)) for row in self.con.con.execute(sql).fetchall()]

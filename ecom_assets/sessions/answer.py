@@ -16,7 +16,7 @@ from ecom_assets.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.sessions.sessions import whole_sessions
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.conditions import EVERYTHING
-from ecom_assets.tables.days import Ends, days_definition, of_days
+from ecom_assets.tables.days import Ends, days_definition, rows_between
 from ecom_assets.tables.portable import has_kernels, union_all
 
 
@@ -53,7 +53,7 @@ def _of_stored(question: SessionQuestion, data: QuestionData) -> dict[str, Any] 
     stored = data.opened.stored(str(question.session_rule))
     if stored is None:
         return None
-    return session_totals(of_days(stored.table(Sessions), "started_date", data.days), stored.rows)
+    return session_totals(rows_between(stored.table(Sessions), "started_date", data.days), stored.rows)
 
 
 def totals_of_events(
@@ -73,7 +73,7 @@ def totals_of_events(
         sums = session_sums(con, events, question.rule, ends)
         if sums is not None:
             return totals_of(sums)
-    rows = of_days(whole_sessions(events, question.rule).select(*Sessions.columns), "started_date", ends)
+    rows = rows_between(whole_sessions(events, question.rule).select(*Sessions.columns), "started_date", ends)
     rows = keep(rows.order_by("started_at", "session_id")) if keep else rows
     totals = session_totals(rows)
     if question.rule.source_session_alone:  # a session has one visitor_id, even if it has events of several visitors
@@ -87,7 +87,7 @@ def _visitor_count(con: SQLBackend, events: ir.Table, sessions: ir.Table, ends: 
         return int(con.to_pyarrow(events.visitor_id.nunique()).as_py())
     by_source = events.filter(events.source_session_id.notnull())
     started = by_source.group_by("source_session_id").agg(started_date=by_source.event_date.min())
-    source_visitors = by_source.semi_join(of_days(started, "started_date", ends), "source_session_id").select(
+    source_visitors = by_source.semi_join(rows_between(started, "started_date", ends), "source_session_id").select(
         "visitor_id"
     )
     everybody = union_all(source_visitors, sessions.select("visitor_id"))

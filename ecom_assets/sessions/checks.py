@@ -35,10 +35,14 @@ def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, ses
         sessions = sessions.filter(ibis.or_(*reaches))
     first, last = sessions.started_date.min().as_scalar(), sessions.ended_date.max().as_scalar()
     parts = fragments.filter(fragments.event_date.between(first, last))
-    sums = _within(sessions, parts).group_by("session_id").agg(event_count=lambda rows: rows.fragment_event_count.sum())
+    sums = (
+        _fragments_in_sessions(sessions, parts)
+        .group_by("session_id")
+        .agg(event_count=lambda rows: rows.fragment_event_count.sum())
+    )
     sums = sessions.left_join(sums, "session_id")
     own = of_days(fragments, "event_date", days)
-    homes = own.left_join(_within(sessions, own), [*UNIT, "started_at"])
+    homes = own.left_join(_fragments_in_sessions(sessions, own), [*UNIT, "started_at"])
     homes = homes.group_by(*UNIT, "started_at", "event_date").agg(home_count=homes.session_id.count())
     # No visitor ids: what a check shows outlives the rows.
     checks = union_all(
@@ -53,7 +57,7 @@ def every_fragment_is_in_one_session(days: Days | None, fragments: ir.Table, ses
     return BrokenRows(checks.filter(checks.expected != checks.found), checks)
 
 
-def _within(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
+def _fragments_in_sessions(sessions: ir.Table, fragments: ir.Table) -> ir.Table:
     """Each fragment with each session of its visitor in which it lies."""
     fragments = fragments.select(*UNIT, "started_at", fragment_ended_at="ended_at", fragment_event_count="event_count")
     sessions = sessions.select(*UNIT, "session_id", session_started_at="started_at", session_ended_at="ended_at")

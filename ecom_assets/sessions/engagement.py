@@ -30,22 +30,22 @@ def active_visitors(fragments: ir.Table, days: Days) -> ir.Table:
     intervals of a visitor do not overlap, so a running sum over their starts and ends counts distinct visitors.
     """
     window = fragments.filter(days.widened(before=MONTH_DAYS - 1).contain(fragments.event_date))
-    came = window.select("visitor_id", "event_date").distinct()
-    following = came.event_date.lead().over(ibis.window(group_by="visitor_id", order_by="event_date"))
-    came = came.mutate(next_date=following)
-    per_day = came.group_by("event_date").agg(daily_visitor_count=came.count())
+    visitor_dates = window.select("visitor_id", "event_date").distinct()
+    following = visitor_dates.event_date.lead().over(ibis.window(group_by="visitor_id", order_by="event_date"))
+    visitor_dates = visitor_dates.mutate(next_date=following)
+    per_day = visitor_dates.group_by("event_date").agg(daily_visitor_count=visitor_dates.count())
     per_day = per_day.filter(days.contain(per_day.event_date))
     for name, length in (("weekly_visitor_count", WEEK_DAYS), ("monthly_visitor_count", MONTH_DAYS)):
-        per_day = _running_visitors(came, per_day, name, length)
+        per_day = _running_visitors(visitor_dates, per_day, name, length)
     return per_day
 
 
-def _running_visitors(came: ir.Table, per_day: ir.Table, name: str, length: int) -> ir.Table:
-    full = (came.event_date + ibis.interval(days=length)).cast("date")
-    leaves = ibis.least(came.next_date.fill_null(full), full)
+def _running_visitors(visitor_dates: ir.Table, per_day: ir.Table, name: str, length: int) -> ir.Table:
+    full = (visitor_dates.event_date + ibis.interval(days=length)).cast("date")
+    leaves = ibis.least(visitor_dates.next_date.fill_null(full), full)
     changes = union_all(
-        came.select(day="event_date", change=ibis.literal(1)),
-        came.select(day=leaves, change=ibis.literal(-1)),
+        visitor_dates.select(day="event_date", change=ibis.literal(1)),
+        visitor_dates.select(day=leaves, change=ibis.literal(-1)),
     )
     changes = changes.group_by("day").agg(change=changes.change.sum())
     so_far = changes.mutate(running=changes.change.sum().over(ibis.cumulative_window(order_by="day")))

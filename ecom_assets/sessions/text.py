@@ -9,10 +9,10 @@ NUMBERS: Final = (
 
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return a line for each number."""
-    return [f"{name:18} {_plain(answer[name])}" for name in NUMBERS]
+    return [f"{name:18} {_formatted(answer[name])}" for name in NUMBERS]
 
 
-def _plain(value: float | None) -> str:
+def _formatted(value: float | None) -> str:
     if value is None:
         return "unknown"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"

@@ -41,7 +41,7 @@ def open_to_others(folders: Iterable[Path]) -> list[Path]:
     return [path for folder in folders for path in _walked(folder) if _mode(path) & RIGHTS_OF_OTHERS]
 
 
-def places_in(home: Path) -> list[Path]:
+def platform_files_in(home: Path) -> list[Path]:
     """Return what there is of the platform in a folder that it may share with a person's own files."""
     return sorted({path for pattern in WRITTEN for path in home.glob(pattern)})
 
@@ -68,7 +68,7 @@ def _is_ours_alone(home: Path) -> bool:
     """Return whether a folder holds nothing but what the platform wrote, so that no other user needs access to it."""
     if not home.is_dir() or not _mode(home) & RIGHTS_OF_OTHERS:
         return False
-    ours = set(places_in(home))
+    ours = set(platform_files_in(home))
     return bool(ours) and all(path in ours for path in home.iterdir())
 
 

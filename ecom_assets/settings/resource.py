@@ -59,7 +59,7 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
     _settings: Settings | None = PrivateAttr(None)
 
     def __init__(self, **values: Any) -> None:  # noqa: ANN401 (whatever the fields take)
-        shown = {name: _shown(info, values.get(name)) for name, info in type(self).model_fields.items()}
+        shown = {name: _masked(info, values.get(name)) for name, info in type(self).model_fields.items()}
         secrets = {name: values[name] for name in shown if name in values and shown[name] != values[name]}
         super().__init__(**{**values, **{name: shown[name] for name in secrets}})
         self._secrets = secrets
@@ -81,8 +81,10 @@ class SecretKeeper(dg.ConfigurableResource[Any]):
     def _with_updated_values(self, values: Mapping[str, Any] | None) -> Self:
         """Copy with other values, as Dagster does when a run begins; secrets that are not among them go along."""
         fresh: Self = super()._with_updated_values(values)  # type: ignore[assignment]  # Dagster names the base
-        kept = {name: value for name, value in self._secrets.items() if getattr(fresh, name) == getattr(self, name)}
-        fresh._secrets = {**kept, **fresh._secrets}
+        unchanged = {
+            name: value for name, value in self._secrets.items() if getattr(fresh, name) == getattr(self, name)
+        }
+        fresh._secrets = {**unchanged, **fresh._secrets}
         fresh._settings = self._settings
         return fresh
 
@@ -114,11 +116,11 @@ class SettingsResource(SecretKeeper):
 def values_of(settings: Settings, names: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of settings by the names of fields; those that are not set are left out."""
     values = {field: getattr(settings, name) for field, name in names.items()}
-    plain = {field: _plain(value) for field, value in values.items()}
+    plain = {field: _config_value(value) for field, value in values.items()}
     return {field: value for field, value in plain.items() if value is not None}
 
 
-def _shown(info: FieldInfo, value: object) -> object:
+def _masked(info: FieldInfo, value: object) -> object:
     """Return what Dagster may see of a value; the name of a variable is looked up by Dagster."""
     if not isinstance(value, str) or isinstance(value, dg.EnvVar) or value in {"", MASK}:
         return value
@@ -129,7 +131,7 @@ def _is(mark: str, info: FieldInfo) -> bool:
     return isinstance(info.json_schema_extra, dict) and bool(info.json_schema_extra.get(mark))
 
 
-def _plain(value: object) -> object:
+def _config_value(value: object) -> object:
     """Return a setting as Dagster's configuration takes it; None where a secret is not set."""
     if isinstance(value, SecretStr):
         return value.get_secret_value() or None

@@ -24,7 +24,7 @@ from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, near
 from ecom_assets.redact_url import hides_its_password, without_secrets
 from ecom_assets.settings.collecting import CollectSettings
 from ecom_assets.settings.files import SHOP_FILE, in_dotenv, in_shop_file
-from ecom_assets.settings.home import close_to_others, places_in, require_history
+from ecom_assets.settings.home import close_to_others, platform_files_in, require_history
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
 from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamSettings, landing_of
 from ecom_assets.settings.subjects import (
@@ -381,7 +381,7 @@ def load_settings(**overrides: Any) -> Settings:  # noqa: ANN401 (whatever a fie
         name = f"{field} in {SHOP_FILE}, " if is_of_shop and field not in values else name
         reason = str(first["msg"]).removeprefix("Value error, ")
         advice = "correct it or leave it out" if is_option else "correct or unset it"
-        raise SettingError(f"{name}{_shown(first)} is wrong: {reason}; {advice}.") from error
+        raise SettingError(f"{name}{_masked(first)} is wrong: {reason}; {advice}.") from error
 
 
 def _refuse_unknown_names() -> None:
@@ -416,7 +416,7 @@ def _within_retention(settings: Settings) -> Settings:
     return settings.model_copy(update={"first_day": max(settings.first_day, first)})
 
 
-def own_places(settings: Settings) -> list[Path]:
+def written_paths(settings: Settings) -> list[Path]:
     """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
     addresses = (settings.warehouse, *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)))
     moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
@@ -424,7 +424,12 @@ def own_places(settings: Settings) -> list[Path]:
     streams = [landing_of(settings.home, kind) for kind in STREAM_KINDS if getattr(settings, kind).startswith(STREAM)]
     landed = [path for folder in streams for path in folder.parent.glob(f"{folder.name}*")]
     paths = [settings.dagster_home, *([settings.customers_json] if settings.customers_json else [])]
-    return [*places_in(settings.home), *beside, *landed, *(path for path in paths if settings.home not in path.parents)]
+    return [
+        *platform_files_in(settings.home),
+        *beside,
+        *landed,
+        *(path for path in paths if settings.home not in path.parents),
+    ]
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -442,7 +447,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "dagster.yaml").exists():
             (home / "dagster.yaml").write_text(shipped.read_text())
-        close_to_others(own_places(settings), settings.home)
+        close_to_others(written_paths(settings), settings.home)
     except OSError as error:
         raise SettingError(
             f"{home} cannot be written ({error.strerror}); make it writable, or set ECOM_HOME (or DAGSTER_HOME) to "
@@ -468,7 +473,7 @@ def about_setting(field: str) -> Iterator[None]:
         raise SettingError(f"{PREFIX}{field.upper()}: {error}") from error
 
 
-def _shown(refused: ErrorDetails) -> str:
+def _masked(refused: ErrorDetails) -> str:
     """Return a refused value as a person may see it: it is a secret, or an address that holds one."""
     field, value = Settings.model_fields.get(str(refused["loc"][0])), refused["input"]
     if field is not None and field.annotation is SecretStr:

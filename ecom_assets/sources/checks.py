@@ -64,7 +64,7 @@ def _evaluate(  # noqa: PLR0913, PLR0917 (each is a table or the source)
 ) -> CheckResult:
     """Compare the counts, except for days that keep their old rows; `no_day_lost_its_rows` reports these."""
     raw = _own_rows(raw, getattr(source, "origin", ""))
-    in_raw, held = _by_file(raw, ibis._.count(), days), _received_dates(_held(contract, withdrawals))
+    in_raw, held = _by_file(raw, ibis._.count(), days), _received_dates(_held_days(contract, withdrawals))
     files = source.file_rows(days) if source else None
     if files is None:
         return CheckResult(0, 0)
@@ -116,7 +116,7 @@ def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
     ]
 
 
-def _held(contract: type[Table], withdrawals: ir.Table) -> ir.Table:
+def _held_days(contract: type[Table], withdrawals: ir.Table) -> ir.Table:
     """Return the days that keep their old rows although the source no longer has them."""
     return withdrawals.filter(withdrawals.source_table == contract.qualified_name(), withdrawals.withdrawn_at.isnull())
 
@@ -351,10 +351,10 @@ class _SourceChecks:
         if not days or not days.dates:
             return CheckResult(0, 0)
         before = Days.between(days.first - RECENT, days.first)
-        received, earlier = (self._received_rows(raw, some) for some in (days, before))
+        received, earlier = (self._received_rows(raw, compared_days) for compared_days in (days, before))
         if min(received, earlier) < self.gate.least_count:
             return CheckResult(0, received)
-        counts, usual = (self._reasons(refused, some) for some in (days, before))
+        counts, usual = (self._reasons(refused, compared_days) for compared_days in (days, before))
         risen = {
             reason: count
             for reason, count in sorted(counts.items())
@@ -389,7 +389,7 @@ class _SourceChecks:
 
     def _check_lost(self, _days: Days | None, withdrawals: ir.Table) -> CheckResult:
         name = self.source.raw.qualified_name()
-        held = _held(self.source.raw, withdrawals).order_by("received_date")
+        held = _held_days(self.source.raw, withdrawals).order_by("received_date")
         rows = held.select("received_date", "stored_count", "offered_count").to_pyarrow().to_pylist()
         if not rows:
             return CheckResult(0, 0)

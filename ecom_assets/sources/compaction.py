@@ -19,7 +19,7 @@ import duckdb
 from ecom_assets.atomic_files import replacing, sync_folder
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table
+from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import LANDING_DAY, current_entries
 from ecom_assets.sources.files.manifest import (
     is_generated,
@@ -107,7 +107,7 @@ def landing_folders(settings: Settings) -> Iterator[Path]:
 
 def landings(settings: Settings) -> list[Path]:
     """Return the folders in which the platform's own files can be: that of events, and those of streams."""
-    names = events_place(settings) if has_events(settings) and not is_table(settings) else []
+    names = event_paths(settings) if has_events(settings) and not is_table(settings) else []
     tops = [Path(name) for name in names if "://" not in name]
     return [top for top in dict.fromkeys([*tops, *stream_folders(settings)]) if top.is_dir()]
 

@@ -15,10 +15,10 @@ from ecom_assets.errors import UsageError
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place, is_table
+from ecom_assets.sources.events import event_paths, is_table
 from ecom_assets.sources.files.formats import LANDING_DAY
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.order_reports.source import has_events, orders_place
+from ecom_assets.sources.order_reports.source import has_events, order_paths
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.warehouse.sql_text import day_in_zone, select
@@ -112,9 +112,9 @@ def whole_days(settings: Settings, contract: type[Table]) -> frozenset[date]:
     """
     paths: list[str] = []
     if contract is RawEvents and has_events(settings) and not is_table(settings):
-        paths = events_place(settings)
+        paths = event_paths(settings)
     elif contract is RawUserOrderLog:
-        paths = orders_place(settings)
+        paths = order_paths(settings)
     return frozenset(day for path in paths for day in _marked(path))
 
 

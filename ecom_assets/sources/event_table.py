@@ -123,12 +123,12 @@ class TableSql:
 
     def received(self, first: date, end: date, fallback: date) -> str:
         """Return the SELECT of the `raw/events` rows that arrived in [first, end)."""
-        return f"SELECT * FROM ({self.events(fallback)}) WHERE {self._within(first, end)}"  # noqa: S608 (quoted here)
+        return f"SELECT * FROM ({self.events(fallback)}) WHERE {self._days_condition(first, end)}"  # noqa: S608 (quoted here)
 
     def amounts(self, first: date, end: date, fallback: date) -> str:
         """Return the SELECT of the sum and the number of the amounts of a currency that arrived in [first, end)."""
         currency = f"NULLIF(UPPER(TRIM({self._text('currency')})), '')"
-        rows = f"SELECT * FROM ({self.events(fallback, currency)}) WHERE {self._within(first, end)}"  # noqa: S608 (quoted here)
+        rows = f"SELECT * FROM ({self.events(fallback, currency)}) WHERE {self._days_condition(first, end)}"  # noqa: S608 (quoted here)
         money = ident("cart_amount")
         return f"SELECT currency, SUM({money}), COUNT(*) FROM ({rows}) WHERE {money} IS NOT NULL GROUP BY 1"  # noqa: S608 (as above)
 
@@ -181,7 +181,7 @@ class TableSql:
     def _usable_day(self) -> str:
         return f"CASE WHEN {self.event_day} <= {date_literal(self.today)} THEN {self.event_day} END"
 
-    def _within(self, first: date, end: date) -> str:
+    def _days_condition(self, first: date, end: date) -> str:
         days = f"{ident('received_date')} >= {date_literal(first)} AND {ident('received_date')} < {date_literal(end)}"
         if self.may_be_silent or self.columns["received_at"].kind != "TIMESTAMP_NTZ":
             return days

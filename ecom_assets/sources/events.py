@@ -11,7 +11,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.currency import Currencies
-from ecom_assets.sources.files.formats import split_places
+from ecom_assets.sources.files.formats import split_paths
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.landing import NATIVE, has_landed, is_stream, landing_folder
@@ -63,11 +63,11 @@ SANDBOX = "sandbox"
 VIEW = "received_events"
 
 
-def events_place(settings: Settings) -> list[str]:
+def event_paths(settings: Settings) -> list[str]:
     """Return the configured paths of event files, the folder where a stream lands, or that of the sandbox shop."""
     if is_stream(settings):
         return [str(landing_folder(settings))]
-    return split_places(settings.events) or [str(settings.sandbox_folder / "events")]
+    return split_paths(settings.events) or [str(settings.sandbox_folder / "events")]
 
 
 def mapping_name(settings: Settings) -> str:
@@ -106,7 +106,7 @@ class ReceivedEventFiles:
         """Return the files, checked against their mapping."""
         if not self.settings.events:
             self.prepare(self.settings)
-        return open_events(self.reader.con, self.settings, events_place(self.settings))
+        return open_events(self.reader.con, self.settings, event_paths(self.settings))
 
     def received(self, days: Days) -> ir.Table:
         """Return the rows of `RawEvents` that arrived on `days`."""

@@ -13,10 +13,10 @@ from typing import Any, Final
 from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import OWN_DATA, PREFIX, Settings
-from ecom_assets.sources.events import events_place, is_table
-from ecom_assets.sources.files.formats import find_files, joined_places, split_places
+from ecom_assets.sources.events import event_paths, is_table
+from ecom_assets.sources.files.formats import find_files, join_paths, split_paths
 from ecom_assets.sources.mapping_file import is_path
-from ecom_assets.sources.order_reports.source import has_events, orders_place
+from ecom_assets.sources.order_reports.source import has_events, order_paths
 from ecom_assets.sources.sandbox_shop import first_day, opening_day, sandbox_until, truth_of
 from ecom_assets.tables.days import ONE_DAY
 
@@ -116,7 +116,7 @@ def _from_anywhere(name: str, value: str) -> str:
         return str(Path(value).absolute()) if is_path(value) else value
     if name == "catalogue":  # one file, whatever characters its name has
         return str(Path(value).absolute())
-    return joined_places(str(Path(path).absolute()) for path in split_places(value))
+    return join_paths(str(Path(path).absolute()) for path in split_paths(value))
 
 
 def remembered_paths(settings: Settings) -> dict[str, str]:
@@ -185,6 +185,6 @@ def _landing_days(settings: Settings) -> Iterator[date | None]:
     if settings.order_api_url or is_table(settings):
         yield None
         return
-    paths = [*(events_place(settings) if has_events(settings) else []), *orders_place(settings)]
+    paths = [*(event_paths(settings) if has_events(settings) else []), *order_paths(settings)]
     for file in find_files(paths) if paths else ():
         yield file.received_date

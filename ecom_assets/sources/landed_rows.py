@@ -130,7 +130,7 @@ class MessageMapper:
         try:
             table = self._read(lines)
             if len(table) == len(lines):
-                return self._kept(table, of_message, refused)
+                return self._without_left_out(table, of_message, refused)
         except (EcomError, duckdb.Error, UnicodeDecodeError) as error:
             if isinstance(error.__cause__ or error, NOT_THE_MESSAGES):
                 raise WorkError(f"The messages cannot be mapped now ({error}); they wait.") from error
@@ -143,7 +143,7 @@ class MessageMapper:
         second = self._mapped(lines[middle:], of_message[middle:], refused)
         return first[0] + second[0], first[1] + second[1]
 
-    def _kept(
+    def _without_left_out(
         self, table: pa.Table, of_message: Sequence[int], refused: dict[int, str]
     ) -> tuple[list[pa.Table], list[int]]:
         """Return the rows that the mapping does not leave out, and note for the messages of the others why."""
@@ -153,8 +153,8 @@ class MessageMapper:
             refused.update(
                 {position: f"left_out_{why}" for position, why in zip(positions, reasons, strict=True) if why}
             )
-            kept = [number for number, why in enumerate(reasons) if not why]
-            table, positions = table.take(kept), [positions[number] for number in kept]
+            clean_positions = [number for number, why in enumerate(reasons) if not why]
+            table, positions = table.take(clean_positions), [positions[number] for number in clean_positions]
         return [table.select(self._schema.names).cast(self._schema)], positions
 
     def _read(self, lines: Sequence[bytes]) -> pa.Table:

@@ -23,7 +23,7 @@ from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamKind, landing_of
-from ecom_assets.sources.files.formats import split_places
+from ecom_assets.sources.files.formats import split_paths
 from ecom_assets.sources.files.mapping import EVENT, RecordKind
 
 NATIVE: Final = "ecommerce"
@@ -80,7 +80,7 @@ def landing_folder(settings: Settings, *, is_sandbox: bool = False) -> Path:
         return settings.sandbox_folder / "events"
     if is_stream(settings):
         return stream_folder(settings)
-    configured = split_places(settings.events)
+    configured = split_paths(settings.events)
     if not configured:
         raise UsageError("ECOM_EVENTS is not set, so events have nowhere to land; set it to a folder, or kafka://….")
     if len(configured) > 1 or not _is_folder(configured[0]):

@@ -16,7 +16,7 @@ from ecom_assets.products.contracts import RawStock
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.customer_api.api import has_customers
 from ecom_assets.sources.events import SANDBOX, is_table
-from ecom_assets.sources.files.formats import files_below, split_places
+from ecom_assets.sources.files.formats import files_below, split_paths
 from ecom_assets.sources.first_partition import remembered_paths, remembered_sources
 from ecom_assets.sources.landing import is_stream
 from ecom_assets.sources.order_reports.source import has_events, has_orders
@@ -70,7 +70,7 @@ def event_kinds(settings: Settings) -> set[str]:
         return {"snowflake"}
     if is_stream(settings):
         return {"kafka"}
-    return _file_kinds(split_places(settings.events)) if settings.events else {SANDBOX}
+    return _file_kinds(split_paths(settings.events)) if settings.events else {SANDBOX}
 
 
 def order_kinds(settings: Settings) -> set[str]:
@@ -78,7 +78,7 @@ def order_kinds(settings: Settings) -> set[str]:
     if is_stream(settings, "orders"):
         return {"kafka"}
     if settings.orders:
-        return _file_kinds(split_places(settings.orders))
+        return _file_kinds(split_paths(settings.orders))
     return {"api"} if settings.order_api_url or not settings.has_own_data else set()
 
 

@@ -154,7 +154,7 @@ def _numbers(texts: Mapping[str, str | None]) -> tuple[dict[str, int | None], st
     reasons = ["missing_stock"] if texts["stock"] is None else []
     numbers: dict[str, int | None] = {}
     for name, column, reason, least in _NUMBERS:
-        numbers[column] = _whole(texts[name], least)
+        numbers[column] = _whole_number(texts[name], least)
         if texts[name] is not None and numbers[column] is None:
             reasons.append(reason)
     return numbers, reasons[0] if reasons else None
@@ -165,7 +165,7 @@ def _text(value: object) -> str | None:
     return None if value is None or isinstance(value, dict | list) else str(value).strip() or None
 
 
-def _whole(text: str | None, least: int) -> int | None:
+def _whole_number(text: str | None, least: int) -> int | None:
     """Return a text as a whole number, or None; `12.0` is a whole number."""
     if text is None:
         return None

@@ -50,7 +50,7 @@ def visitor_segment(segment: Any, declared: Path | None) -> VisitorSegment:  # n
         raise DefinitionError(
             f"No visitor segment {segment!r} is declared; set ECOM_VISITOR_SEGMENTS to a file that declares it."
         )
-    return _named(segment, read_visitor_segments(declared))
+    return _declared(segment, read_visitor_segments(declared))
 
 
 def visitor_segment_of_text(segment: str, declared: Path | None) -> VisitorSegment:
@@ -69,13 +69,13 @@ def visitor_segment_of_text(segment: str, declared: Path | None) -> VisitorSegme
         return _segment(Path(file), Path(file).stem, read)
     result = read_visitor_segments(Path(file))
     if name:
-        return _named(name, result)
+        return _declared(name, result)
     if len(result) > 1:
         raise DefinitionError(f"{file} declares {', '.join(result)}; write {file}#NAME for one of them.")
     return next(iter(result.values()))
 
 
-def _named(name: str, declared: dict[str, VisitorSegment]) -> VisitorSegment:
+def _declared(name: str, declared: dict[str, VisitorSegment]) -> VisitorSegment:
     if name not in declared:
         raise DefinitionError(f"No visitor segment {name!r} is declared; {did_you_mean(name, declared)}.")
     return declared[name]

@@ -220,7 +220,7 @@ class PostgresDatabase(Database):
                 ) from (None if self._url in str(error) else error)
 
 
-def state_place(settings: Settings, url: str, default_file: Path) -> Path | str:
+def state_address(settings: Settings, url: str, default_file: Path) -> Path | str:
     """Return the file of a database, or the URL of the Postgres that has it.
 
     `url` is its own setting. Where that is empty, it is the Postgres of the warehouse or of publishing, else a file.

@@ -78,7 +78,9 @@ class TopicStream:
         self._retry_at = 0.0
         self._fault: WorkError | None = None
         self._consumer = Consumer({**config, "error_cb": self._note_client_error})
-        self._consumer.subscribe(list(topics.names), on_assign=self._assigned, on_revoke=self._gone, on_lost=self._gone)
+        self._consumer.subscribe(
+            list(topics.names), on_assign=self._assigned, on_revoke=self._on_revoke, on_lost=self._on_revoke
+        )
 
     @property
     def landing(self) -> Path:
@@ -245,7 +247,7 @@ class TopicStream:
                     raise WorkError(f"The brokers do not say where {partition} begins; try again.") from error
                 time.sleep(RETRY_S)
 
-    def _gone(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Forget what is not published: the consumer that gets the partitions reads it again."""
         for gone in partitions:
             self.counts.readers.pop((gone.topic, gone.partition), None)

@@ -115,7 +115,9 @@ class RegistryDecoder:
         named: dict[str, Any] = {}
         self._parse_references(schema, named)
         parsed = fastavro.parse_schema(orjson.loads(schema.schema_str or ""), named_schemas=named)
-        return lambda body: orjson.dumps(fastavro.schemaless_reader(io.BytesIO(body), parsed, None), default=_plain)
+        return lambda body: orjson.dumps(
+            fastavro.schemaless_reader(io.BytesIO(body), parsed, None), default=_json_value
+        )
 
     def _parse_references(self, schema: Schema, named: dict[str, Any]) -> None:
         for reference in schema.references or []:
@@ -128,7 +130,7 @@ def _as_it_is(body: bytes) -> bytes:
     return body
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     """Return a value of Avro's logical types as JSON has it."""
     if isinstance(value, Decimal):
         return str(value)

@@ -78,7 +78,7 @@ class Reads:
     days_after: int = 0
     whole: bool = False
 
-    def of(self, table: ir.Table, days: Days) -> ir.Table:
+    def select(self, table: ir.Table, days: Days) -> ir.Table:
         """Return what an asset that computes `days` reads of the whole table."""
         if self.whole or self.contract.day_column is None or not days.dates:
             return table
@@ -264,14 +264,14 @@ class TableAsset:
         span = Days.from_dates(set(Days.between(changed.first, changed.end).dates) - set(output.days.dates))
         visitors = self.only_visitors.rows(run, parameters, warehouse)
         tables = {name: _of_visitors(parameters[name], visitors) for name in self.reads}
-        tables = {name: reads.of(tables[name], span) for name, reads in self.reads.items()}
+        tables = {name: reads.select(tables[name], span) for name, reads in self.reads.items()}
         inputs = {**parameters, **tables, "days": span, "only_visitors": visitors}
         rows = _of_visitors(self.function(**_arguments(self.function, inputs)), visitors)
         return replace(output, also=VisitorRows(rows, visitors, span, changed))
 
     def _of_days(self, run: Days, parameters: Mapping[str, Any], warehouse: Tables) -> Any:  # noqa: ANN401 (as `output`)
         if widened_by := self.widened_by if self.contract.day_column else None:
-            of_run = {name: reads.of(parameters[name], run) for name, reads in self.reads.items()}
+            of_run = {name: reads.select(parameters[name], run) for name, reads in self.reads.items()}
             parameters = {**parameters, **of_run}
         days = self.invalidated_by.days(run, parameters, warehouse) if self.invalidated_by else run
         whole = warehouse.loaded_days(self.raw, days) if self.raw and self.contract.day_column else days

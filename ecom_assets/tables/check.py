@@ -143,15 +143,17 @@ class TableCheck:
                 "observed": result.broken_count if result.observed is None else result.observed,
                 "limit": result.limit,
                 "looked_at": result.looked_at_count,
-                "examples": dg.MetadataValue.json([self._shown(example) for example in result.examples]),
+                "examples": dg.MetadataValue.json(
+                    [self._without_personal_data(example) for example in result.examples]
+                ),
                 **result.metadata,
             },
         )
 
-    def _shown(self, example: dict[str, Any]) -> dict[str, Any]:
+    def _without_personal_data(self, example: dict[str, Any]) -> dict[str, Any]:
         """Return an example without personal data: Dagster keeps it longer than the warehouse keeps the row."""
         personal = {name for table in self.tables for name, column in table.columns.items() if column.pii}
-        return {name: HIDDEN if name in personal else value for name, value in _plain(example).items()}
+        return {name: HIDDEN if name in personal else value for name, value in _json_values(example).items()}
 
 
 def check(
@@ -183,7 +185,7 @@ def days_of_run(tags: Mapping[str, str]) -> Days | None:
     return Days.from_dates([*Days.between(date.fromisoformat(first), last_day).dates, last_day])
 
 
-def _plain(example: dict[str, Any]) -> dict[str, Any]:
+def _json_values(example: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value if isinstance(value, int | float | bool | None) else str(value) for name, value in example.items()
     }

@@ -348,7 +348,7 @@ class DayRange:
         return end - timedelta(days=self.day_count - 1), end
 
 
-def of_days(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
+def rows_between(rows: ir.Table, day: str, ends: Ends) -> ir.Table:
     """Return the rows of the days between the ends."""
     first, last = ends
     rows = rows.filter(rows[day] >= ibis.literal(first)) if first else rows

@@ -34,8 +34,8 @@ def summable(declared: type) -> Mapping[str, Column]:
 
 def parts_of(name: str, measure: Column) -> set[str]:
     """Return the names of the measures that one is the ratio of, or its own."""
-    of = measure.counted_as
-    return {of.part, of.whole} if isinstance(of, Ratio) else {name}
+    ratio = measure.counted_as
+    return {ratio.part, ratio.whole} if isinstance(ratio, Ratio) else {name}
 
 
 @cache
@@ -56,13 +56,13 @@ def aggregates(rows: ir.Table, declared: type) -> dict[str, ir.Value]:
     }
 
 
-def _aggregate(rows: ir.Table, measure: Column, of: Aggregate) -> ir.Value:
-    conditions = [rows[name] if value is True else rows[name] == value for name, value in of.where.items()]
+def _aggregate(rows: ir.Table, measure: Column, aggregate: Aggregate) -> ir.Value:
+    conditions = [rows[name] if value is True else rows[name] == value for name, value in aggregate.where.items()]
     where = reduce(and_, conditions) if conditions else None
     row_count = rows.count(where=where)
-    if not of.is_sum:
-        return rows[of.column].nunique(where=where) if of.column else row_count
-    number = rows[of.column] if of.sign == 1 else -rows[of.column]
+    if not aggregate.is_sum:
+        return rows[aggregate.column].nunique(where=where) if aggregate.column else row_count
+    number = rows[aggregate.column] if aggregate.sign == 1 else -rows[aggregate.column]
     nothing = ibis.literal(0, measure.type)
     return (row_count == 0).ifelse(nothing, number.sum(where=where).cast(measure.type)).cast(measure.type)
 
@@ -71,9 +71,9 @@ def with_ratios(rows: ir.Table, declared: type) -> ir.Table:
     """Return rows with the measures that are ratios of their columns."""
     ratios = {}
     for name, measure in measures_of(declared).items():
-        if isinstance(of := measure.counted_as, Ratio):
-            value = portable.ratio(rows[of.part], rows[of.whole])
-            ratios[name] = 1 - value if of.is_rest else value
+        if isinstance(ratio := measure.counted_as, Ratio):
+            value = portable.ratio(rows[ratio.part], rows[ratio.whole])
+            ratios[name] = 1 - value if ratio.is_rest else value
     return rows.mutate(**ratios)
 
 
@@ -96,9 +96,9 @@ def completed(row: Row | None, declared: type) -> Row:
     added = _added(declared).items()
     result: Row = {name: _value(row[name], measure) if row else _zero(measure) for name, measure in added}
     for name, measure in summable(declared).items():
-        if isinstance(of := measure.counted_as, Ratio):
-            part, whole = result[of.part], result[of.whole]
-            part = whole - part if of.is_rest and None not in {part, whole} else part
+        if isinstance(ratio := measure.counted_as, Ratio):
+            part, whole = result[ratio.part], result[ratio.whole]
+            part = whole - part if ratio.is_rest and None not in {part, whole} else part
             result[name] = mean(part, whole) if measure.shown_as == "money" else share(part, whole)
     return {name: result[name] for name in summable(declared)}
 

@@ -293,7 +293,7 @@ class Extent:
         return Period("custom", self.first_date or newest, self.last_date or newest)
 
 
-def within(events: ir.Table, period: Period | None) -> ir.Table:
+def events_in_period(events: ir.Table, period: Period | None) -> ir.Table:
     """Return the events of a period; all events without one."""
     return events if period is None else events.filter(period.contains(events.event_date))
 

@@ -24,6 +24,7 @@ from ecom_assets.trends.trend import (
     STATES,
     active_changes,
     active_on,
+    events_between,
     events_of,
     flagged,
     has_no_values,
@@ -34,7 +35,6 @@ from ecom_assets.trends.trend import (
     values,
     with_firsts,
     with_other,
-    within,
 )
 
 EVENTS = "trend_events"
@@ -90,7 +90,7 @@ class _Query:
     def in_range(self, trend: TrendQuestion) -> ir.Table:
         """Return the events of a trend in the range."""
         days = self.days
-        rows = within(self.events, days.first, days.last)
+        rows = events_between(self.events, days.first, days.last)
         hours = Days.between(days.first, days.last + ONE_DAY) if trend.is_by_clock else None
         return events_of(rows, trend, hours, days.timezone)
 

@@ -117,11 +117,17 @@ def series_of(text: str) -> dict[str, Any]:
         raise DefinitionError(
             f"The series {text!r} is not understood; write EVENT:MEASURE(COLUMN), as in purchase:sum(cart_amount)."
         )
-    measure, occurrence, of = match["measure"], match["occurrence"], match["of"] or match["inner"]
-    if measure in OCCURRENCES and not (occurrence or of):
+    measure, occurrence, property_name = match["measure"], match["occurrence"], match["of"] or match["inner"]
+    if measure in OCCURRENCES and not (occurrence or property_name):
         measure, occurrence = None, measure
     event = match["event"] or match["quoted"]
-    parts = {"event_type": event, "measure": measure, "of": of, "each": match["each"], "occurrence": occurrence}
+    parts = {
+        "event_type": event,
+        "measure": measure,
+        "of": property_name,
+        "each": match["each"],
+        "occurrence": occurrence,
+    }
     return {name: value for name, value in parts.items() if value is not None}
 
 

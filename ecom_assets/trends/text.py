@@ -22,7 +22,7 @@ def lines(answer: dict[str, Any]) -> list[str]:
     title = [_title(answer)]
     if answer["definition"].get("kind") == "stickiness":
         return [*title, *_sticky(answer)]
-    result, later = _until_known(_found(answer))
+    result, later = _until_known(_result_lines(answer))
     title += [f"Nothing is known of the last {later} of {len(answer['periods'])} periods."] if later else []
     if answer["definition"]["by"] or len(result) > SHOWN_COLUMNS:
         return [*title, *_rows(result)]
@@ -97,7 +97,7 @@ def _sparkline(values: Sequence[float | None]) -> str:
     return "".join(" " if value is None else SPARKS[min(7, max(0, int(8 * value / largest)))] for value in values)
 
 
-def _found(answer: dict[str, Any]) -> list[_TextLine]:
+def _result_lines(answer: dict[str, Any]) -> list[_TextLine]:
     """Return the lines of a result, those of the formula first."""
     formula = answer["definition"]["formula"]
     if lives := answer.get("lifecycle"):
@@ -118,8 +118,8 @@ def _title_of(name: str, breakdown: str | None) -> str:
 
 def _name(series: dict[str, Any]) -> str:
     event = series["event_type"] or "any event"
-    of = f"{series['each']}({series['of']})" if series.get("each") else series.get("of")
-    measure = series["measure"] + (f"({of})" if of else "")
+    measured = f"{series['each']}({series['of']})" if series.get("each") else series.get("of")
+    measure = series["measure"] + (f"({measured})" if measured else "")
     first = f":{series['occurrence']}" if series.get("occurrence") else ""
     return (event if measure == "count" else f"{event}:{measure}") + first
 

@@ -30,7 +30,7 @@ from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, P
 NONE, OTHER = "(none)", "(other)"
 
 
-def within(events: ir.Table, first: date, last: date) -> ir.Table:
+def events_between(events: ir.Table, first: date, last: date) -> ir.Table:
     """Return the events of the days from `first` to `last`, both included."""
     return events.filter((events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last)))
 
@@ -70,7 +70,7 @@ def needed(rows: ir.Table, trend: TrendQuestion) -> ir.Table:
     return rows.select(*(name for name in rows.columns if name in wanted))
 
 
-def of_units(events: ir.Table, trend: TrendQuestion) -> ir.Table:
+def with_units_as_visitors(events: ir.Table, trend: TrendQuestion) -> ir.Table:
     """Return the events with what `per` names in place of visitors."""
     if trend.per == "user":
         return events
@@ -103,7 +103,7 @@ def with_firsts(events: ir.Table, trend: TrendQuestion) -> ir.Table:
     """
     for column in trend.columns:
         column_of(events, column)  # refuses an unknown one with those that events have
-    events = of_units(events, trend)
+    events = with_units_as_visitors(events, trend)
     for series in trend.series:
         if not isinstance(series, FirstsSeries):
             continue

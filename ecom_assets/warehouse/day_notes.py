@@ -131,12 +131,12 @@ def absent_lines(rows: Iterable[Row]) -> list[str]:
     """Return a sentence for each day of which a source has nothing."""
     return [
         f"{row['source_table']}: the source has nothing of {row['received_date']}, seen first on "
-        f"{row['noticed_at']:%Y-%m-%d %H:%M} UTC; {_kept(row['kept_count'])}"
+        f"{row['noticed_at']:%Y-%m-%d %H:%M} UTC; {_kept_rows_sentence(row['kept_count'])}"
         for row in rows
     ]
 
 
-def _kept(number: int) -> str:
+def _kept_rows_sentence(number: int) -> str:
     return f"the {number:,} rows that came otherwise stay." if number else "the day is without rows."
 
 

@@ -187,9 +187,9 @@ class WarehouseIOManager(dg.IOManager):
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
         if is_guarded(contract) and days is not None:
             with naming_damaged_parquet():
-                written, kept = self._guarded(context, contract, obj, rows, days)
-            metadata["days_held"] = len(days.dates) - len(kept.dates)
-            days = kept
+                written, replaced_days = self._guarded(context, contract, obj, rows, days)
+            metadata["days_held"] = len(days.dates) - len(replaced_days.dates)
+            days = replaced_days
         else:
             also = obj.also if isinstance(obj, SliceOutput) else None
             hooks = self._hooks(context, contract, days)

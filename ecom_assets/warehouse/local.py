@@ -377,9 +377,9 @@ def naming_damaged_parquet() -> Iterator[None]:
 
 def _sentence(message: str) -> str | None:
     if named := _NAMED.search(message):
-        return _about(named[1], named[2]) if Path(named[1]).suffix in {".parquet", ".pq"} else None
+        return _damage_message(named[1], named[2]) if Path(named[1]).suffix in {".parquet", ".pq"} else None
     faults = ((path, _fault_in(path)) for path in [*reversed(_opened)] if Path(path).is_file())
-    return next((_about(path, fault) for path, fault in faults if fault), None)
+    return next((_damage_message(path, fault) for path, fault in faults if fault), None)
 
 
 def _fault_in(path: str) -> str:
@@ -392,6 +392,6 @@ def _fault_in(path: str) -> str:
     return ""
 
 
-def _about(path: str, fault: str) -> str:
+def _damage_message(path: str, fault: str) -> str:
     reason = "".join(filter(str.isprintable, fault.splitlines()[0].rpartition('": ')[2])).rstrip(" .:")
     return f"{path} is a damaged Parquet file: a part of it cannot be read ({reason}); deliver it again or remove it."

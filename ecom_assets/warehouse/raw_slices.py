@@ -89,9 +89,9 @@ def replace_day_by_day(
     replace = replace or (lambda contract, rows, days: (engine.replace(contract, rows, days), days))
     retry = reconnecting(source.reconnect)
     versions = retry(source.versions, remote.days)
-    kept = _unchanged(engine, contract, remote, versions)
+    unchanged_days = _unchanged(engine, contract, remote, versions)
     count, sql, left = 0, str(source.rows(remote.days).compile()), set[date]()
-    for missing in (missing for missing in remote.days.dates if missing not in kept):
+    for missing in (missing for missing in remote.days.dates if missing not in unchanged_days):
         day_alone = Days((missing,))
         written, done = retry(_fetch, contract, source, day_alone, replace)
         if not done.dates:
@@ -204,22 +204,22 @@ class WithdrawalGuard:
             rows = with_rows(rows, contract, other_rows)
         other_days = [] if other_rows is None else other_rows[str(contract.day_column)].to_pylist()
         hooks = _WithdrawalHooks(self, contract, days, Counter(other_days))
-        kept = days
+        replaced_days = days
         try:
             written = self.engine.replace(contract, rows, days, hooks)
         except _LostDaysError as lost:
-            kept = Days.from_dates(set(days.dates) - set(lost.days.dates))
-            rows = rows.filter(kept.contain(rows[contract.day_column]))
-            written = self.engine.replace(contract, rows, kept) if kept.dates else Written(0, "")
-        self._note(contract, hooks, days, kept)
-        self.engine.loaded.note(contract, kept, hooks.delivered)
-        return written, kept
+            replaced_days = Days.from_dates(set(days.dates) - set(lost.days.dates))
+            rows = rows.filter(replaced_days.contain(rows[contract.day_column]))
+            written = self.engine.replace(contract, rows, replaced_days) if replaced_days.dates else Written(0, "")
+        self._note(contract, hooks, days, replaced_days)
+        self.engine.loaded.note(contract, replaced_days, hooks.delivered)
+        return written, replaced_days
 
-    def _note(self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, kept: Days) -> None:
+    def _note(self, contract: type[Table], hooks: "_WithdrawalHooks", days: Days, replaced_days: Days) -> None:
         """Record which days are held and which are withdrawn; remove the records of days that have rows again."""
         name, now = contract.qualified_name(), datetime.now(UTC).replace(tzinfo=None)
-        gone = [day for day in kept.dates if hooks.stored.get(day) and not hooks.delivered.get(day)]
-        held = sorted(set(days.dates) - set(kept.dates))
+        gone = [day for day in replaced_days.dates if hooks.stored.get(day) and not hooks.delivered.get(day)]
+        held = sorted(set(days.dates) - set(replaced_days.dates))
         since = [*((day, None) for day in held), *((day, now) for day in gone)]
         fresh = [
             {
@@ -232,7 +232,7 @@ class WithdrawalGuard:
             }
             for day, gone_at in since
         ]
-        settled = {*held, *gone, *(day for day in kept.dates if hooks.delivered.get(day))}
+        settled = {*held, *gone, *(day for day in replaced_days.dates if hooks.delivered.get(day))}
         noted = noted_days(self.engine, Withdrawals, name) & settled
         if fresh or noted:
             renew_notes(self.engine, Withdrawals, name, Days.from_dates({*noted, *held, *gone}), fresh)
@@ -310,9 +310,9 @@ def leaving_out(engine: Engine, people: ErasedPeopleFilter, replace: Replace) ->
 
     def replaced(contract: type[Table], rows: ir.Table, days: Days) -> tuple[Written, Days]:
         rows, counts = people.left_out(contract, rows)
-        written, kept = replace(contract, rows, days)
-        note_counts(engine, contract, counts, kept)
-        return written, kept
+        written, replaced_days = replace(contract, rows, days)
+        note_counts(engine, contract, counts, replaced_days)
+        return written, replaced_days
 
     return replaced
 

@@ -187,11 +187,11 @@ class _Shape:
     """The shape of an expression: its operations, each with the numbers of those it is made of, and its dates."""
 
     def __init__(self, root: Node, dates: Mapping[Node, date]) -> None:
-        self._given = dates
+        self._date_literals = dates
         self._numbers: dict[Node, int] = {}
         self._lines: list[str] = []
         self._dates: dict[date, int] = {}
-        self.places: dict[Node, int] = {}
+        self.positions: dict[Node, int] = {}
         self._visit(root)
 
     @property
@@ -224,8 +224,8 @@ class _Shape:
         kind = type(node)
         if isinstance(node, ops.Literal) and type(node.value) is date:
             return f"Literal {node.dtype} {self._date(node, node.value)}"
-        if node in self._given:
-            return f"Literal {node.dtype} {self._date(node, self._given[node])}"
+        if node in self._date_literals:
+            return f"Literal {node.dtype} {self._date(node, self._date_literals[node])}"
         if isinstance(node, ops.ScalarUDF) and node.__input_type__ is InputType.BUILTIN:
             arguments = [self._key(argument, missing) for argument in node.__args__]
             return f"Builtin {node.__udf_namespace__!r} {node.__func_name__} {node.dtype} {' '.join(arguments)}"
@@ -239,7 +239,7 @@ class _Shape:
         if value >= FIRST_STAND_IN:
             raise _NotKept
         number = self._dates.setdefault(value, len(self._dates))
-        self.places[node] = number
+        self.positions[node] = number
         return number
 
     def _key(self, value: object, missing: list[Node]) -> str:
@@ -292,7 +292,7 @@ class Statements:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._kept: dict[bytes, str] = {}
+        self._statements: dict[bytes, str] = {}
         self._file: sqlite3.Connection | None = None
         self._path: Path | None = None
         self._lock = threading.Lock()
@@ -300,7 +300,7 @@ class Statements:
 
     def __len__(self) -> int:
         """Return the number of statements in memory."""
-        return len(self._kept)
+        return len(self._statements)
 
     def sql(self, rows: ir.Table, kind: str, write: Write, params: Mapping[ir.Scalar, date] | None = None) -> str:
         """Return the statement that computes rows, written only if none is kept.
@@ -317,9 +317,9 @@ class Statements:
         except _NotKept:
             return write(_with_dates(rows, dates))
         key = blake2b(repr((MADE_WITH, kind, shape.text)).encode(), digest_size=16).digest()
-        template = self._kept.get(key) or self._read(key)
+        template = self._statements.get(key) or self._read(key)
         if template is None:
-            stand_ins = {node: FIRST_STAND_IN + timedelta(days=number) for node, number in shape.places.items()}
+            stand_ins = {node: FIRST_STAND_IN + timedelta(days=number) for node, number in shape.positions.items()}
             template = write(_with_dates(rows, stand_ins))
             if not _has_all_places(template, len(shape.dates)):
                 return write(_with_dates(rows, dates))
@@ -356,15 +356,15 @@ class Statements:
             if self._file and (row := self._file.execute("SELECT sql FROM statement WHERE key = ?", [key]).fetchone()):
                 sealed, _, template = str(row[0]).partition("\n")
                 if sealed == _seal(key, template):
-                    self._kept[key] = template
+                    self._statements[key] = template
                     return template
         return None
 
     def _keep(self, key: bytes, template: str) -> None:
         with self._lock, suppress(sqlite3.Error):
-            if len(self._kept) >= MOST:
-                self._kept.clear()
-            self._kept[key] = template
+            if len(self._statements) >= MOST:
+                self._statements.clear()
+            self._statements[key] = template
             if self._file:
                 sealed = f"{_seal(key, template)}\n{template}"
                 self._file.execute("INSERT OR REPLACE INTO statement VALUES (?, ?)", [key, sealed])

@@ -437,4 +437,4 @@ def test_who_signed_in_days_ago_is_known_by_what_is_published_and_in_no_kept_sta
     with served(build_app(Settings(home=home, events=str(folder)))) as api:
         answer = api.get("/analytics/realtime").json()
     assert [window["visitor_count"] for window in answer["windows"]] == [1, 1]
-    assert not [sql for sql in STATEMENTS._kept.values() if "laptop-4711" in sql]  # noqa: SLF001 (what is on disk, too)
+    assert not [sql for sql in STATEMENTS._statements.values() if "laptop-4711" in sql]  # noqa: SLF001 (what is on disk, too)

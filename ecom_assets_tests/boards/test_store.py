@@ -167,7 +167,7 @@ def test_every_kind_of_question_comes_back_as_it_was_saved(
     kind: str, model: type[Question], example: dict[str, object]
 ) -> None:
     asked = model.from_mapping({**example, "last": "30d"})
-    saved = SavedQuestion.of_question(kind, asked, name="Kept")
+    saved = SavedQuestion.from_question(kind, asked, name="Kept")
     saved.check()
     assert SavedQuestion.from_mapping(saved.to_file()).question == asked
 

@@ -71,8 +71,8 @@ def client_of_boards(settings: Settings, tmp_path_factory: pytest.TempPathFactor
 def desk(client_of_boards: tuple[Client, Settings]) -> Desk:
     client, settings = client_of_boards
     store = BoardStore(settings)
-    if isinstance(store.place, Path):
-        for path in store.place.parent.iterdir():
+    if isinstance(store.address, Path):
+        for path in store.address.parent.iterdir():
             path.unlink()
     return Desk(client, store)
 

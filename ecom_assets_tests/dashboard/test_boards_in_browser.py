@@ -36,7 +36,7 @@ def shop(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def desk(shop: tuple[Client, BoardStore]) -> tuple[Client, BoardStore]:
     """The same, with an empty store."""
-    database = shop[1].place
+    database = shop[1].address
     assert isinstance(database, Path)
     for path in database.parent.glob("boards.sqlite*"):
         path.unlink()

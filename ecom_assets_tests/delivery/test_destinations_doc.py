@@ -51,7 +51,7 @@ def test_every_reason_is_on_the_page_and_no_other() -> None:
 def limits(name: str, **settings: str) -> Limits:
     """Return what a tool takes of events."""
     tool = TOOLS[name]
-    actual: Limits = tool.events.limits(tool.own(Settings(**settings)))  # type: ignore[arg-type]  # pydantic reads them
+    actual: Limits = tool.events.limits(tool.tool_settings(Settings(**settings)))  # type: ignore[arg-type]  # pydantic reads them
     return actual
 
 

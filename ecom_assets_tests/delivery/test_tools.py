@@ -76,7 +76,7 @@ def test_regions_have_their_addresses(region: str, hosts: tuple[str, ...]) -> No
     chosen = {f"{name}_region": region for name in ("amplitude", "heap", "mixpanel", "ga4")}
     settings = Settings(**chosen)  # type: ignore[arg-type]  # pydantic reads them
     names = ("amplitude", "heap", "mixpanel", "ga4")
-    assert tuple(TOOLS[name].address(TOOLS[name].own(settings)) for name in names) == tuple(
+    assert tuple(TOOLS[name].address(TOOLS[name].tool_settings(settings)) for name in names) == tuple(
         f"https://{host}" for host in hosts
     )
     assert MixpanelSettings(mixpanel_region="in").mixpanel_address == "https://api-in.mixpanel.com"

@@ -122,7 +122,7 @@ def histories(draw: st.DrawFn) -> list[Seen]:
 def test_the_expressions_find_whom_plain_python_finds(
     events: list[Seen], name: str, days: tuple[int, int], few_runs: int
 ) -> None:
-    rule = PRESETS[name].within(*days)
+    rule = PRESETS[name].with_days(*days)
     with pytest.MonkeyPatch.context() as patch:
         # A device with more runs on a day is asked in another way.
         patch.setattr("ecom_assets.identity.visitors.FEW_RUNS", few_runs)

@@ -14,7 +14,7 @@ from ecom_assets.questions.answer import Kind, answer
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.portable import has_kernels
-from ecom_assets.tables.queries import Extent, KnownDays, Period, within
+from ecom_assets.tables.queries import Extent, KnownDays, Period, events_in_period
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
 
@@ -84,7 +84,7 @@ class EventsInEngine:
 
     def extent(self, period: Period | None) -> Extent:
         """Return how many events a period has."""
-        events = within(self.table, period)
+        events = events_in_period(self.table, period)
         days = events.event_date
         ends = events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())
         (row,) = self.con.to_pyarrow(ends).to_pylist()

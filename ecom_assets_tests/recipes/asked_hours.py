@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from ecom_assets.all_questions import QUESTIONS, Listed
+from ecom_assets.all_questions import QUESTIONS, QuestionEntry
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.recipes.week_hours import answer
 
-LINE = {"week-hours": Listed("week_hours.answer.WEEK_HOURS", "Count the events of each hour of the week.")}
+LINE = {"week-hours": QuestionEntry("week_hours.answer.WEEK_HOURS", "Count the events of each hour of the week.")}
 
 
 def ecom(*arguments: str) -> str:

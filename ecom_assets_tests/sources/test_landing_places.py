@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.events import events_place
+from ecom_assets.sources.events import event_paths
 from ecom_assets.sources.files import formats
-from ecom_assets.sources.files.formats import IGNORED, find_files, is_ignored, joined_places, split_places
-from ecom_assets.sources.order_reports.source import orders_place
+from ecom_assets.sources.files.formats import IGNORED, find_files, is_ignored, join_paths, split_paths
+from ecom_assets.sources.order_reports.source import order_paths
 from ecom_assets_tests.command import FEW_SALES, FEW_TABLES, SMALL, ecom
 from ecom_assets_tests.hypothesis_settings import examples
 from ecom_assets_tests.rights import without_rights
@@ -133,13 +133,13 @@ def test_nothing_is_opened_of_what_is_ignored(landing: Path) -> None:
 @examples(100)
 @given(st.lists(st.text("ab, /*", min_size=1, max_size=6).map(str.strip).filter(bool)))
 def test_paths_with_commas_come_back_as_they_were(paths: list[str]) -> None:
-    assert split_places(joined_places(paths)) == paths
+    assert split_paths(join_paths(paths)) == paths
 
 
 def test_the_settings_of_events_and_orders_hold_several_paths() -> None:
     settings = Settings(events=r"landing , more/a\,b.csv,", orders=r"x\,y.csv,z")
-    assert events_place(settings) == ["landing", "more/a,b.csv"]
-    assert orders_place(settings) == ["x,y.csv", "z"]
+    assert event_paths(settings) == ["landing", "more/a,b.csv"]
+    assert order_paths(settings) == ["x,y.csv", "z"]
 
 
 @pytest.mark.slow

@@ -179,7 +179,7 @@ def test_a_large_damaged_file_keeps_its_count_on_every_number_of_threads(tmp_pat
 
 
 def test_the_shipped_layout_is_the_one_of_the_fixture() -> None:
-    assert {name for name, _ in load_mapping("ecommerce").given()} >= set(HEADER.split(","))
+    assert {name for name, _ in load_mapping("ecommerce").mapped()} >= set(HEADER.split(","))
 
 
 def test_looking_for_damage_leaves_the_callers_transaction_alone(tmp_path: Path) -> None:

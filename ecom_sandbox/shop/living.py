@@ -146,7 +146,7 @@ class LivingShop:
         """Write the order lines of the days from `begin` on, a file for each day."""
         first_line = _month_index(shop.cast.first_day) * _LINES_PER_MONTH
         report = OrderLineBuilder(shop.world, shop.columns, first_line)
-        lines = pa.concat_tables([report.lines(some) for some in orders])
+        lines = pa.concat_tables([report.lines(rows) for rows in orders])
         day_of_line = pc.cast(lines["date_time"], pa.date32())
         for day in pc.unique(day_of_line).to_pylist():
             if day >= begin:

@@ -39,7 +39,9 @@ def ids_of_people(events: pa.Table) -> pa.Table:
     people = events.filter(pc.invert(events["is_bot"])).group_by("person_id")
     ids = people.aggregate([("user_id", "distinct"), ("anonymous_id", "distinct")])
     lists = {
-        name: pa.array([sorted(filter(None, some)) for some in ids[column].to_pylist()], pa.list_(pa.string()))
+        name: pa.array(
+            [sorted(filter(None, ids_of_person)) for ids_of_person in ids[column].to_pylist()], pa.list_(pa.string())
+        )
         for name, column in (("user_ids", "user_id_distinct"), ("anonymous_ids", "anonymous_id_distinct"))
     }
     return pa.table({"person_id": ids["person_id"], **lists}).sort_by("person_id")
@@ -60,7 +62,7 @@ def _shops(folder: Path, truth: Truth) -> Iterator[Shop]:
 
 def _people_in(shop: Shop) -> pa.Table:
     """Return the people of one simulation's events."""
-    rows: Rows = joined([some.arrived[some.arrived["flaw"] == 0] for some in shop.simulate()])
+    rows: Rows = joined([batch.arrived[batch.arrived["flaw"] == 0] for batch in shop.simulate()])
     rows = rows[np.unique(rows["number"], return_index=True)[1]]
     return pa.table(
         {

@@ -49,14 +49,14 @@ _CONTEXT: Final = get_context("forkserver")  # a fork of the server itself would
 
 
 @dataclass(frozen=True)
-class Asked:
+class AdHocRequest:
     """A request for an answer: its ASGI scope, as far as it can be sent, and its body."""
 
     scope: dict[str, Any]
     body: bytes
 
     @classmethod
-    def from_request(cls, scope: Scope, body: bytes, names: tuple[str, ...]) -> "Asked":
+    def from_request(cls, scope: Scope, body: bytes, names: tuple[str, ...]) -> "AdHocRequest":
         """Return the request of a scope, with the entries of an application that are named besides `OF_REQUEST`."""
         return cls({name: scope[name] for name in (*OF_REQUEST, *names) if name in scope}, body)
 
@@ -89,7 +89,7 @@ class Worker:
         finally:
             child_connection.close()
 
-    def ask(self, request: Asked) -> WholeResponse:
+    def ask(self, request: AdHocRequest) -> WholeResponse:
         """Return the answer to a question.
 
         Raises:
@@ -134,18 +134,18 @@ def work(make_app: MakeApp, settings: Settings, connection: Connection) -> None:
             connection.send(answer)
 
 
-def _next(connection: Connection, app: Starlette) -> Asked | None:
+def _next(connection: Connection, app: Starlette) -> AdHocRequest | None:
     """Return the next question; None if the server is gone."""
     if not connection.poll(IDLE_S):
         app.state.store.close()
     try:
-        request: Asked = connection.recv()
+        request: AdHocRequest = connection.recv()
     except EOFError:
         return None
     return request
 
 
-async def _answer(app: Starlette, request: Asked) -> WholeResponse:
+async def _answer(app: Starlette, request: AdHocRequest) -> WholeResponse:
     answered, scope = WholeResponse(), dict(request.scope)
     messages = [{"type": "http.request", "body": request.body, "more_body": False}]
 
@@ -312,15 +312,15 @@ class AdHocQuestions:
     async def _response(self, scope: Scope, body: bytes) -> Response:
         try:
             async with self._turns.turn(_name_of(scope)):
-                answered = await self._answer(Asked.from_request(scope, body, self._ad_hoc.state))
+                answered = await self._answer(AdHocRequest.from_request(scope, body, self._ad_hoc.state))
         except TooManyQuestionsError:
             return self._ad_hoc.refuse(self._too_many(), scope)
         except WorkerEndedError as error:
-            return self._ad_hoc.refuse(self._too_long() if error.is_out_of_time else _ended(), scope)
+            return self._ad_hoc.refuse(self._too_long() if error.is_out_of_time else _lost_question(), scope)
         scope.update(answered.noted)
         return answered.response()
 
-    async def _answer(self, request: Asked) -> WholeResponse:
+    async def _answer(self, request: AdHocRequest) -> WholeResponse:
         loop = asyncio.get_running_loop()
         self._idle = [worker for worker in self._idle if worker.is_alive()]
         start = partial(Worker, self._ad_hoc.make_app, self._settings)
@@ -349,7 +349,7 @@ class AdHocQuestions:
         return RequestRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "question_too_long", detail)
 
 
-def _ended() -> RequestRefusal:
+def _lost_question() -> RequestRefusal:
     detail = "The process that computed the answer ended; ask again, about fewer days if it happens again."
     return RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "question_lost", detail, {"retry-after": RETRY_S})
 

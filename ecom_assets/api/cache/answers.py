@@ -49,9 +49,9 @@ class CachedAnswer:
         return json.dumps(head).encode() + b"\n" + self.body
 
     @classmethod
-    def from_bytes(cls, kept: bytes) -> "CachedAnswer | None":
+    def from_bytes(cls, serialized: bytes) -> "CachedAnswer | None":
         """Return the answer from the bytes in Redis; None if `to_bytes` did not write them."""
-        line, newline, body = kept.partition(b"\n")
+        line, newline, body = serialized.partition(b"\n")
         try:
             head = json.loads(line)
             headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head["headers"]]
@@ -165,12 +165,12 @@ class RedisAnswers:
             return None
         try:
             async with asyncio.timeout(self._timeout_s):
-                kept = await self._redis.get(_name(key))
+                stored = await self._redis.get(_name(key))
         except Exception as error:  # noqa: BLE001 (whatever fails, the answer is computed instead)
             self._failed(error)
             return None
         self._breaker.worked()
-        return CachedAnswer.from_bytes(kept) if isinstance(kept, bytes) else None
+        return CachedAnswer.from_bytes(stored) if isinstance(stored, bytes) else None
 
     def put(self, key: str, answer: CachedAnswer) -> None:
         """Store an answer in the background."""
@@ -188,10 +188,10 @@ class RedisAnswers:
         except Exception as error:  # noqa: BLE001 (the cache is closed in any case)
             self._failed(error)
 
-    async def _put(self, name: str, kept: bytes) -> None:
+    async def _put(self, name: str, serialized: bytes) -> None:
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._redis.set(name, kept, ex=LIFETIME_S)
+                await self._redis.set(name, serialized, ex=LIFETIME_S)
         except Exception as error:  # noqa: BLE001 (as above)
             self._failed(error)
 
@@ -248,7 +248,7 @@ class AnswerCache:
         self._version = version
         self._memory = memory
         self._redis = redis
-        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._in_progress: dict[str, asyncio.Future[None]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a cached response, or pass the request on and cache the response."""
@@ -268,13 +268,15 @@ class AnswerCache:
             await self._find_or_make(key, if_none_match, scope, receive, send)
 
     async def _find_or_make(self, key: str, if_none_match: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        while (other := self._under_way.get(key)) is not None:  # equal requests at the same time: only one is computed
+        while (
+            other := self._in_progress.get(key)
+        ) is not None:  # equal requests at the same time: only one is computed
             await asyncio.shield(other)
             if (result := self._memory.get(key)) is not None:
                 scope[CACHE] = "hit"
                 await _send_kept(result, if_none_match, scope, send)
                 return
-        ended = self._under_way[key] = asyncio.get_running_loop().create_future()
+        ended = self._in_progress[key] = asyncio.get_running_loop().create_future()
         try:
             result = await self._redis.get(key) if self._redis else None
             if result is not None:
@@ -284,16 +286,16 @@ class AnswerCache:
             else:
                 await self._make(key, scope, receive, send)
         finally:
-            del self._under_way[key]
+            del self._in_progress[key]
             ended.set_result(None)
 
     async def _make(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
         # The app sees only the encoding in the key, so a client without gzip never gets a compressed response.
         other_headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         scope["headers"] = [*other_headers, (b"accept-encoding", scope[_PACKED])]
-        kept = _Recording(send)
-        await self._app(scope, receive, kept.send)
-        answer = kept.answer(getattr(scope.get("route"), "path", ""))
+        recording = _Recording(send)
+        await self._app(scope, receive, recording.send)
+        answer = recording.answer(getattr(scope.get("route"), "path", ""))
         if answer is not None:
             scope[CACHE] = "miss"
             self._memory.put(key, answer)

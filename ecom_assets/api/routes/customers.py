@@ -15,7 +15,7 @@ from ecom_assets.api.parameters import (
     Sliced,
     SoldAnswer,
     change_of,
-    of,
+    field_from,
     row_of,
 )
 from ecom_assets.api.problems import documented
@@ -43,8 +43,8 @@ class CustomerValue(row_of(measures_of(ValueMeasures), are_known=False)):  # typ
     """The value of all customers as of the newest day."""
 
     customer_count: int = Field(description="Customers with an order, of all time", examples=[276])
-    no_model_reason: str | None = of(LifetimeValue.no_model_reason)
-    no_order_value_reason: str | None = of(LifetimeValue.no_order_value_reason)
+    no_model_reason: str | None = field_from(LifetimeValue.no_model_reason)
+    no_order_value_reason: str | None = field_from(LifetimeValue.no_order_value_reason)
 
 
 class CustomerNumbersAnswer(SoldAnswer):
@@ -59,9 +59,9 @@ class CustomerNumbersAnswer(SoldAnswer):
 class Segment(BaseModel):
     """Customers with similar recency, frequency and value of their orders (RFM)."""
 
-    segment: str = of(CustomerSegments.segment)
-    order_count: int = of(CustomerSegments.order_count)
-    revenue_amount: Money = of(CustomerSegments.revenue_amount)
+    segment: str = field_from(CustomerSegments.segment)
+    order_count: int = field_from(CustomerSegments.order_count)
+    revenue_amount: Money = field_from(CustomerSegments.revenue_amount)
     customer_count: int = number("Customers", "count", "Its customers", examples=[17])
     customer_share: float | None = number("Share", "rate", "Its part of all customers", examples=[0.06])
     revenue_share: float | None = number("Share of revenue", "rate", "Its part of all revenue", examples=[0.2])
@@ -94,7 +94,7 @@ class ProfilesParameters(Sliced):
 class ProfilesAnswer(Answer):
     """The current customers by tier, engagement, market and data quality."""
 
-    as_of_date: date = of(CustomerProfiles.as_of_date)
+    as_of_date: date = field_from(CustomerProfiles.as_of_date)
     total_count: int = Field(description="How many rows there are", examples=[14])
     profiles: list[Profile] = Field(description="By dimension; known values that no customer has are 0")
 

@@ -15,7 +15,7 @@ from ecom_assets.api.parameters import (
     Paged,
     PagedDaysParameters,
     change_of,
-    of,
+    field_from,
     row_of,
 )
 from ecom_assets.api.problems import documented
@@ -55,8 +55,8 @@ ProductChange = change_of("ProductChange", ProductNumbers, product_view_count=0.
 class ProductName(BaseModel):
     """The id, name and category of a product."""
 
-    product_id: str = of(ProductPerformance.product_id)
-    product_category: str | None = of(ProductPerformance.product_category)
+    product_id: str = field_from(ProductPerformance.product_id)
+    product_category: str | None = field_from(ProductPerformance.product_category)
     product_name: str | None = Field(description="Its name, where an order line has it", examples=["Black boots"])
 
 
@@ -88,13 +88,13 @@ class TopParameters(PagedDaysParameters):
 class ProductDay(ProductNumbers):
     """The numbers of a product on one day."""
 
-    event_date: date = of(ProductPerformance.event_date)
+    event_date: date = field_from(ProductPerformance.event_date)
 
 
 class Related(ProductName):
     """A product that is bought together with another one."""
 
-    product_category: str | None = of(Item.item_category)
+    product_category: str | None = field_from(Item.item_category)
     order_count: int = number("Orders with both", "count", "Orders with both", examples=[4])
     order_share: float | None = number(
         "Of its orders", "rate", "These among the orders of the product", examples=[0.33]
@@ -118,7 +118,7 @@ class Category(
 ):
     """The sales and the traffic of a category."""
 
-    product_category: str = of(CategoryPerformance.product_category)
+    product_category: str = field_from(CategoryPerformance.product_category)
     revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
     revenue_change: float | None = Field(description=CHANGE)
 
@@ -138,7 +138,7 @@ class CategoriesAnswer(MaybeSoldAnswer):
 class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model of a function
     """A product whose stock needs attention."""
 
-    alert: product_queries.Kind = of(InventoryAlerts.alert)
+    alert: product_queries.Kind = field_from(InventoryAlerts.alert)
 
 
 class AlertsParameters(Paged):

@@ -232,8 +232,8 @@ class ItemNames:
         unknown = sorted(ids - self._names.keys())
         if unknown and Item.qualified_name() in reading.published.tables:
             items = reading.table(Item)
-            found = reading.rows(items.filter(items.item_id.isin(unknown)).select("item_id", "item_name"))
-            self._names |= dict.fromkeys(unknown) | {row["item_id"]: row["item_name"] for row in found}
+            rows = reading.rows(items.filter(items.item_id.isin(unknown)).select("item_id", "item_name"))
+            self._names |= dict.fromkeys(unknown) | {row["item_id"]: row["item_name"] for row in rows}
 
 
 @router.get(

@@ -28,7 +28,7 @@ from ecom_assets.sources.site_lists import with_channels
 from ecom_assets.sources.visitor_segments import visitor_segment
 from ecom_assets.tables.days import ONE_DAY, Days, day_of
 from ecom_assets.tables.portable import dialect_of
-from ecom_assets.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, require, within
+from ecom_assets.tables.queries import EVENTS, NOTHING, Extent, KnownDays, Period, events_in_period, require
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
 NOT_PUBLISHED = {"session_id": "source_session_id"}
@@ -198,7 +198,7 @@ class PublishedEvents:
             QuestionTooLargeError: They are more than ECOM_ADHOC_MOST_EVENTS.
         """
         reading = self.source.reading
-        result = Extent.from_events(reading, within(self._in_zone(reading.events()), period))
+        result = Extent.from_events(reading, events_in_period(self._in_zone(reading.events()), period))
         most = self.source.settings.adhoc_most_events
         if result.event_count > most:
             raise QuestionTooLargeError(

@@ -46,7 +46,7 @@ class Cancellation:
     def __init__(self) -> None:
         """Start without queries."""
         self._lock = threading.Lock()
-        self._under_way: list[Callable[[], object]] = []
+        self._in_progress: list[Callable[[], object]] = []
         self.is_over = False
 
     @contextmanager
@@ -59,18 +59,18 @@ class Cancellation:
         with self._lock:
             if self.is_over:
                 raise QuestionTooLargeError("The response took too long; ask for fewer days or fewer steps.")
-            self._under_way.append(interrupt)
+            self._in_progress.append(interrupt)
         try:
             yield
         finally:
             with self._lock:
-                self._under_way.remove(interrupt)
+                self._in_progress.remove(interrupt)
 
     def end(self) -> None:
         """Cancel the running queries, and refuse new ones."""
         with self._lock:
             self.is_over = True
-            for interrupt in self._under_way:
+            for interrupt in self._in_progress:
                 # A query that has just ended, or whose connection is lost, cannot be cancelled.
                 with suppress(Exception):
                     interrupt()

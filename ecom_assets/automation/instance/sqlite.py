@@ -121,7 +121,7 @@ def patient_history() -> Iterator[None]:
     A killed process loses nothing, the system has it already. A power cut can lose the newest events, never the file:
     that is what SQLite promises of `synchronous = NORMAL` with a write-ahead log.
     """
-    kept: dict[str, sqlite3.Connection] = {}
+    connections: dict[str, sqlite3.Connection] = {}
 
     def connected(connection: Any, _record: object) -> None:  # noqa: ANN401 (whatever driver an engine has)
         if not isinstance(connection, sqlite3.Connection):
@@ -131,14 +131,14 @@ def patient_history() -> Iterator[None]:
         if path:
             # As long as one connection has the log open, the others need not write it back as they close. It opens
             # the log when it reads, and there may have been none when it read before.
-            if path not in kept:
-                kept[path] = sqlite3.connect(path, check_same_thread=False)
-            kept[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if path not in connections:
+                connections[path] = sqlite3.connect(path, check_same_thread=False)
+            connections[path].execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     event.listen(Engine, "connect", connected)
     try:
         yield
     finally:
         event.remove(Engine, "connect", connected)
-        for connection in kept.values():
+        for connection in connections.values():
             connection.close()

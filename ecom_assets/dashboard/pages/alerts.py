@@ -131,10 +131,10 @@ def question_names(settings: Settings) -> dict[str, str]:
 
 def _begun(view: View) -> dict[str, Any]:
     """Return the fields of a new alert: of the number that the address names."""
-    of = f"question:{view.filters.question}" if view.filters.question else f"measure:{view.filters.measure}"
+    subject = f"question:{view.filters.question}" if view.filters.question else f"measure:{view.filters.measure}"
     empty = dict.fromkeys((*FIELDS, *LISTS), "")
     usual = {"when": "unexpected", "every": "day", "compared_with": "week_before"}
-    return {**empty, **usual, "of": of, "value": view.filters.value, "webhooks": ()}
+    return {**empty, **usual, "of": subject, "value": view.filters.value, "webhooks": ()}
 
 
 def _form_values(view: View, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -260,8 +260,8 @@ def _is_custom(form: Any) -> bool:  # noqa: ANN401 (the fields of a form)
 
 def _tiles_of(form: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 (as above)
     """Yield the tiles of the form in the order of their places; those marked as removed are left out."""
-    kept = [number for number in _counted(form) if form.get(f"remove-{number}") != "yes"]
-    for number in sorted(kept, key=lambda number: (_place_number(form.get(f"place-{number}", "")), number)):
+    remaining = [number for number in _counted(form) if form.get(f"remove-{number}") != "yes"]
+    for number in sorted(remaining, key=lambda number: (_place_number(form.get(f"place-{number}", "")), number)):
         kind, _, name = form.get(f"of-{number}", "").partition(":")
         fields = {field: form.get(f"{field}-{number}", "").strip() for field in ("name", "show", "section", "width")}
         yield {kind: name, **{field: value for field, value in fields.items() if value}}

@@ -140,7 +140,7 @@ def save_question(request: ActionRequest) -> ActionResult:
     is_new = not slug or form.get("as_new") == "yes"
     owner = sender_of(request) if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
     asked = kind.builder.question(filters)
-    item = SavedQuestion.of_question(kind.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
+    item = SavedQuestion.from_question(kind.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
     saved = (
         store.save_new(item, sender_of(request))
         if is_new
@@ -248,24 +248,24 @@ class VersionsChoices(PageParameters):
 def versions(view: View) -> Block:
     """Return all versions of what the address names, each with what changed and a way back to it."""
     kind = KIND_OF[view.filters.kind]
-    found = BoardStore(view.context.settings).versions(kind, view.filters.id)
-    if not found:
+    saved_versions = BoardStore(view.context.settings).versions(kind, view.filters.id)
+    if not saved_versions:
         raise UsageError(f"There is nothing of the id {view.filters.id!r}; open it from the list of Boards.")
-    before = [version.content for version in found[1:]] + [{}]
+    before = [version.content for version in saved_versions[1:]] + [{}]
     rows = [
         {
             "version": version,
             "changed": differing(in_file(earlier), in_file(version.content)),
             "yaml": WITHHELD if is_withheld(view, version) else yaml_of(version),
         }
-        for version, earlier in zip(found, before, strict=True)
+        for version, earlier in zip(saved_versions, before, strict=True)
     ]
     return Custom("version_list.html", {"rows": rows, "kind": kind.KIND, "id": view.filters.id})
 
 
 def _name_of(view: View) -> str:
-    found = BoardStore(view.context.settings).versions(KIND_OF[view.filters.kind], view.filters.id)
-    return f"Versions of “{_title(found[0])}”" if found else "Versions"
+    saved_versions = BoardStore(view.context.settings).versions(KIND_OF[view.filters.kind], view.filters.id)
+    return f"Versions of “{_title(saved_versions[0])}”" if saved_versions else "Versions"
 
 
 WRITE: Final = Scope.WRITE

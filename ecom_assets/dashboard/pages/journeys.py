@@ -42,11 +42,11 @@ class JourneyFilters(Filters):
 def flow(view: View) -> Block:
     """Return the flows as a diagram."""
     flows, columns = _around(view) if view.filters.view == "around_a_step" else _from_beginning(view)
-    kept = _without_small(flows, view.filters.least)
-    if not kept:
+    shown = _without_small(flows, view.filters.least)
+    if not shown:
         return Chart({}, [], FLOWS, "", empty="There are no journeys in these days.")
-    rows, nodes = sankey.rows_of(kept, columns)
-    left_out = sum(edge.count for edge in flows) - sum(edge.count for edge in kept)
+    rows, nodes = sankey.rows_of(shown, columns)
+    left_out = sum(edge.count for edge in flows) - sum(edge.count for edge in shown)
     return Chart(
         sankey.spec_of(nodes),
         rows,
@@ -65,7 +65,7 @@ def _from_beginning(view: View) -> tuple[list[Flow], int]:
         for place in range(DEPTH)
         for row in _transitions(view, place)
     ]
-    return _together(flows, DEPTH + 1), DEPTH + 1
+    return _with_rare_names_merged(flows, DEPTH + 1), DEPTH + 1
 
 
 def _around(view: View) -> tuple[list[Flow], int]:
@@ -75,7 +75,7 @@ def _around(view: View) -> tuple[list[Flow], int]:
     counts = [(row, row["transition_count"], row["converted_transition_count"]) for row in rows]
     before = [Flow(0, row["from_step"], step, n, with_it) for row, n, with_it in counts if row["to_step"] == step]
     after = [Flow(1, step, row["to_step"], n, with_it) for row, n, with_it in counts if row["from_step"] == step]
-    return _together([*before, *after], 3), 3
+    return _with_rare_names_merged([*before, *after], 3), 3
 
 
 def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
@@ -84,19 +84,19 @@ def _transitions(view: View, place: int | None) -> list[dict[str, Any]]:
     return rows
 
 
-def _together(flows: list[Flow], columns: int) -> list[Flow]:
+def _with_rare_names_merged(flows: list[Flow], columns: int) -> list[Flow]:
     """Return flows in which the rarer names of each column are one."""
-    kept = []
+    largest = []
     for column in range(columns):
         sizes: Counter[str] = Counter()
         for edge in flows:
             if column in {edge.column, edge.column + 1}:
                 sizes[edge.source if edge.column == column else edge.target] += edge.count
-        kept.append(set(sorted(sizes, key=lambda name: (-sizes[name], name))[:BRANCHES]))
+        largest.append(set(sorted(sizes, key=lambda name: (-sizes[name], name))[:BRANCHES]))
     sums: dict[tuple[int, str, str], tuple[int, int]] = {}
     for edge in flows:
-        source = edge.source if edge.source in kept[edge.column] else OTHERS_LABEL
-        target = edge.target if edge.target in kept[edge.column + 1] else OTHERS_LABEL
+        source = edge.source if edge.source in largest[edge.column] else OTHERS_LABEL
+        target = edge.target if edge.target in largest[edge.column + 1] else OTHERS_LABEL
         count, converted = sums.get((edge.column, source, target), (0, 0))
         sums[edge.column, source, target] = count + edge.count, converted + edge.converted
     return [Flow(*key, *counts) for key, counts in sums.items()]

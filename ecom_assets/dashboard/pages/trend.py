@@ -142,9 +142,9 @@ def _name(line: dict[str, Any], *, is_formula: bool, is_only: bool) -> str:
     if is_formula:
         label = "Formula"
     else:
-        of = f" of {in_words(line['of']).lower()}" if line.get("of") else ""
+        measured = f" of {in_words(line['of']).lower()}" if line.get("of") else ""
         measure = MEASURE.labels[line["measure"]].lower()
-        label = f"{line['name']} · {line['event_type'] or 'anything'} ({measure}{of})"
+        label = f"{line['name']} · {line['event_type'] or 'anything'} ({measure}{measured})"
     return label if values is None else str(values) if is_only else f"{label}, {values}"
 
 

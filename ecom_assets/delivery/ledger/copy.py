@@ -151,11 +151,11 @@ def restore(store: Database, engine: Engine) -> Restored:
     create_tables(store)
     done = Restored()
     with store.transaction():
-        taken = {number for (number,) in store.rows("SELECT number FROM batches")}
+        known_numbers = {number for (number,) in store.rows("SELECT number FROM batches")}
         days = engine.table(Deliveries).select("record_date").distinct().to_pyarrow().to_pylist()
         for day in sorted(row["record_date"] for row in days):
             for batch in _batches(engine, day):
-                _bring_back(store, batch, taken, done)
+                _bring_back(store, batch, known_numbers, done)
         if done.batch_count:
             store.rows(store.spelling["next_number"])
         done.day_count = _bring_back_days(store, engine)
@@ -171,19 +171,19 @@ def _batches(engine: Engine, day: date) -> Iterator[list[Row]]:
         yield list(batch)
 
 
-def _bring_back(store: Database, batch: list[Row], taken: set[int], done: Restored) -> None:
+def _bring_back(store: Database, batch: list[Row], known_numbers: set[int], done: Restored) -> None:
     """Add a batch under its number, or only the records that the ledger lacks if the number is taken."""
     first = batch[0]
     identity, number = identity_of(store, first["destination"], first["account"], token=1), first["batch_number"]
-    if number in taken:
+    if number in known_numbers:
         query = "SELECT record_ids FROM batches WHERE destination_id = ? AND day = ?"
         batches = store.rows(query, (identity, first["record_date"].isoformat()))
         record_ids = {record_id for (ids,) in batches for record_id in json.loads(ids)}
         batch = [row for row in batch if row["record_id"] not in record_ids]
-        number = max(taken) + 1
+        number = max(known_numbers) + 1
     if not batch:
         return
-    taken.add(number)
+    known_numbers.add(number)
     _add(store, identity, number, batch)
     done.batch_count += 1
     done.record_count += len(batch)

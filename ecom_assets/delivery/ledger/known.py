@@ -142,7 +142,7 @@ class KnownRecords:
 def _sent(batches: list[Batch]) -> pa.Table:
     """Return the records of batches. All at once: a ledger of GA4 has a batch per person."""
     ids = [json.loads(batch[-2]) for batch in batches]
-    sizes = [len(some) for some in ids]
+    sizes = [len(batch_ids) for batch_ids in ids]
     columns = [
         pa.array(np.repeat(np.array([batch[0] for batch in batches], dtype="int64"), sizes)),
         pa.array(np.concatenate([np.arange(size) for size in sizes])),
@@ -156,10 +156,10 @@ def _exceptions(store: Database, numbers: list[int]) -> list[tuple[Any, ...]]:
     """Return the records of some batches whose outcome is not that of their batch."""
     result: list[tuple[Any, ...]] = []
     for start in range(0, len(numbers), PAGE):
-        some = numbers[start : start + PAGE]
-        marks = ", ".join("?" for _ in some)
+        page = numbers[start : start + PAGE]
+        marks = ", ".join("?" for _ in page)
         query = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
-        result += store.rows(query, some)
+        result += store.rows(query, page)
     return result
 
 

@@ -10,7 +10,7 @@ from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.ledger.copy import noted_days, refuse_emptier
 from ecom_assets.delivery.ledger.ledger import DeliveryLedger
-from ecom_assets.delivery.ledger.store import ledger_place, open_store
+from ecom_assets.delivery.ledger.store import ledger_address, open_store
 from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database
 from ecom_assets.tables.days import Days
@@ -69,7 +69,7 @@ class DeliveryContext:
             DeliveryError: It has fewer records: it was lost, or replaced by an old one.
         """
         if not self._is_compared:
-            address = ledger_place(self.settings)
+            address = ledger_address(self.settings)
             is_lost = isinstance(address, Path) and not address.exists()
             refuse_emptier(None if is_lost else self.ledger.store, engine, address)
             self._is_compared = True
@@ -77,7 +77,7 @@ class DeliveryContext:
     @property
     def store_if_any(self) -> Database | None:
         """Return the ledger's database, or None if nothing was ever delivered."""
-        address = ledger_place(self.settings)
+        address = ledger_address(self.settings)
         is_there = {"ledger", "destinations"} & set(vars(self)) or not isinstance(address, Path) or address.exists()
         return self.ledger.store if is_there else None
 

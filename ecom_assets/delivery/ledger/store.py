@@ -11,7 +11,7 @@ from ecom_assets.errors import DeliveryError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
-from ecom_assets.state.database import Database, PostgresDatabase, SqliteDatabase, StateKind, state_place
+from ecom_assets.state.database import Database, PostgresDatabase, SqliteDatabase, StateKind, state_address
 
 TABLES = (
     # The token increases with each new writer, so that a paused writer cannot continue after another has taken over.
@@ -111,9 +111,9 @@ def listed_in_postgres(url: str, table: str, columns: str) -> list[tuple[Any, ..
         raise DeliveryError(f"The ledger of deliveries in {address} cannot be read ({message}).") from None
 
 
-def ledger_place(settings: Settings) -> Path | str:
+def ledger_address(settings: Settings) -> Path | str:
     """Return the ledger's file, or the URL of the Postgres database that has it."""
-    return state_place(settings, settings.ledger_url.get_secret_value(), default_file(settings))
+    return state_address(settings, settings.ledger_url.get_secret_value(), default_file(settings))
 
 
 def default_file(settings: Settings) -> Path:
@@ -127,7 +127,7 @@ def open_store(settings: Settings) -> Database:
     Raises:
         DeliveryError: It cannot be opened, or it is new and an earlier ledger exists in another place.
     """
-    address = ledger_place(settings)
+    address = ledger_address(settings)
     if isinstance(address, Path):
         return SqliteStore(address)
     store = PostgresStore(address)

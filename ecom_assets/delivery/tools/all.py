@@ -29,7 +29,7 @@ NAMES = tuple(name for tool in TOOLS.values() for name in tool.feeds())
 def set_tools(settings: Settings) -> set[str]:
     """Return the configured tools; for the sandbox shop, the tools with a stand-in."""
     if settings.has_own_data:
-        return {name for name, tool in TOOLS.items() if tool.is_set(tool.own(settings))}
+        return {name for name, tool in TOOLS.items() if tool.is_set(tool.tool_settings(settings))}
     return {name for name, tool in TOOLS.items() if tool.has_stand_in}
 
 
@@ -57,7 +57,7 @@ def destinations(settings: Settings) -> dict[str, HttpDestination]:
         currency=settings.known_currency or None,
         cart_value=settings.cart_value,
     )
-    tools = [tool for tool in TOOLS.values() if tool.is_set(tool.own(settings))]
+    tools = [tool for tool in TOOLS.values() if tool.is_set(tool.tool_settings(settings))]
     return {name: made for tool in tools for name, made in tool.open(settings, choices).items()}
 
 

@@ -25,11 +25,11 @@ from ecom_assets.funnels.kernel.passes import (
     Part,
     StepTimes,
     batches_of,
+    concatenated,
     entries_of,
     step_times,
     times_by_period,
     times_of_part,
-    together,
 )
 from ecom_assets.funnels.matching import MAX_OVERLAPPING, Matching
 from ecom_assets.funnels.steps import FunnelStep
@@ -64,7 +64,7 @@ def funnel_times(
             than six overlapping conditions make an exact answer too expensive.
     """
     with gathered(con, events_sql, funnel, unit) as (table, plan, _):
-        return together(list(batched(con, table, plan, step_times)), plan.steps)
+        return concatenated(list(batched(con, table, plan, step_times)), plan.steps)
 
 
 def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funnel, unit: str, table: str) -> None:
@@ -82,7 +82,7 @@ def store_entries(con: duckdb.DuckDBPyConnection, events_sql: str, funnel: Funne
         names = ("place", "began", "ended")
         columns = zip(*rows, strict=True) if rows else [()] * len(names)
         entries = {
-            name: np.concatenate([np.zeros(0, np.int64), *some]) for name, some in zip(names, columns, strict=True)
+            name: np.concatenate([np.zeros(0, np.int64), *chunks]) for name, chunks in zip(names, columns, strict=True)
         }
         con.register("given_entries", entries)
         con.execute(f"""
@@ -112,7 +112,7 @@ def times_of_periods(
             return None
         parts = list(batched(con, table, plan, partial(times_by_period, bounds=bounds)))
     periods = zip(*parts, strict=True) if parts else [() for _ in bounds]
-    return [together(times, plan.steps) for times in periods]
+    return [concatenated(times, plan.steps) for times in periods]
 
 
 def event_code(funnel: Funnel) -> tuple[str, FunnelPlan]:
@@ -127,7 +127,7 @@ def times_of_parts(parts: Iterable[Part], steps: int, workers: int) -> StepTimes
     """Return the times as `funnel_times` does, of packed events that are in memory and sorted."""
     with ThreadPoolExecutor(max_workers=workers) as pool:
         batches = (batch for part in parts for batch in batches_of(part, BATCH_EVENTS))
-        return together(list(pool.map(times_of_part, batches)), steps)
+        return concatenated(list(pool.map(times_of_part, batches)), steps)
 
 
 def can_count(funnel: Funnel) -> bool:

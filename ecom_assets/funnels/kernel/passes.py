@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ecom_assets.tables.packed import Ints, Packing, Sorted, sorted_parts
 
-Taken = list[tuple[Ints, Ints]]
+StepAttempts = list[tuple[Ints, Ints]]
 """Per step, the numbers of the attempts that took it (from 0, rising), and when."""
 
 
@@ -83,7 +83,7 @@ def step_times(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> 
     Raises:
         WorkError: The events of one unit span more time than a 64-bit number holds, which is over a century.
     """
-    return together([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
+    return concatenated([times_of_part(part) for part in sorted_parts(packed, units, unit_count, plan)], plan.steps)
 
 
 def times_by_period(
@@ -97,7 +97,7 @@ def times_by_period(
     at which the last one ends, in microseconds.
     """
     parts = [_times_by_period(part, bounds) for part in sorted_parts(packed, units, unit_count, plan)]
-    return [together(times, plan.steps) for times in zip(*parts, strict=True)]
+    return [concatenated(times, plan.steps) for times in zip(*parts, strict=True)]
 
 
 def entries_of(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> tuple[int, Ints, Ints, Ints]:
@@ -107,13 +107,13 @@ def entries_of(packed: Ints, units: Ints, unit_count: int, plan: FunnelPlan) -> 
     `step_times`.
     """
     rows = [_entries_of_part(part) for part in sorted_parts(packed, units, unit_count, plan) if len(part.keys)]
-    entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *some]) for some in zip(*rows, strict=True))
+    entered, began, ended = (np.concatenate([np.zeros(0, np.int64), *arrays]) for arrays in zip(*rows, strict=True))
     return unit_count, entered, began, ended
 
 
 def _entries_of_part(part: Part) -> tuple[Ints, Ints, Ints]:
-    taken = attempts_of(part)
-    (attempts, began), (converted, ended) = taken[0], taken[-1]
+    step_attempts = attempts_of(part)
+    (attempts, began), (converted, ended) = step_attempts[0], step_attempts[-1]
     last = np.full(int(attempts.max(initial=-1)) + 1, -1, np.int64)
     last[converted] = part.times_us(ended)
     return (began >> part.time_bits) + part.first_unit, part.times_us(began), last[attempts]
@@ -125,10 +125,10 @@ def _times_by_period(part: Part, bounds: Sequence[int]) -> list[StepTimes]:
     periods = np.searchsorted(np.array(bounds), part.times_us(starts), side="right") - 1
     is_inside = (periods >= 0) & (periods < len(bounds) - 1)
     starts, periods = starts[is_inside], periods[is_inside]
-    taken, units = _followed(starts, codes, times, part.plan), starts >> part.time_bits
-    longest = _of_longest(taken, units * len(bounds) + periods)
+    step_attempts, units = _followed(starts, codes, times, part.plan), starts >> part.time_bits
+    longest = _of_longest(step_attempts, units * len(bounds) + periods)
     each = _step_times(longest, part.resolution)
-    whole = _step_times(_of_longest(taken, units), part.resolution)
+    whole = _step_times(_of_longest(step_attempts, units), part.resolution)
     return [whole, *_by_period(each, [periods[attempts] for attempts, _ in longest], len(bounds) - 1)]
 
 
@@ -151,7 +151,7 @@ def _by_period(times: StepTimes, periods: Sequence[Ints], period_count: int) -> 
 def times_of_part(part: Part) -> StepTimes:
     """Return the times of the longest attempt of each unit in a part."""
     if not len(part.keys):
-        return together([], part.plan.steps)
+        return concatenated([], part.plan.steps)
     return _step_times(attempts_of(part), part.resolution)
 
 
@@ -167,7 +167,7 @@ def batches_of(part: Part, at_most: int) -> Iterator[Part]:
         first = end
 
 
-def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
+def concatenated(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     """Concatenate the times of several sets of units."""
     none = np.zeros(0, np.int64)
     return StepTimes(
@@ -176,28 +176,28 @@ def together(parts: Sequence[StepTimes], steps: int) -> StepTimes:
     )
 
 
-def attempts_of(part: Part) -> Taken:
+def attempts_of(part: Part) -> StepAttempts:
     """Return the longest attempt of each unit."""
     return _attempts_by_moment(part) if part.plan.weights else _attempts_by_event(part)
 
 
-def _attempts_by_event(part: Part) -> Taken:
+def _attempts_by_event(part: Part) -> StepAttempts:
     """Follow only the attempts that are counted: their starts are known from where the longest chains end first."""
     codes, times = codes_of(part.keys, part.plan), part.keys >> part.plan.scale_bits
     return _followed(_counted_starts(codes, times, part), codes, times, part.plan)
 
 
-def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> Taken:
+def _followed(starts: Ints, codes: npt.NDArray[np.int8], times: Ints, plan: FunnelPlan) -> StepAttempts:
     """Return which attempts take each step, and when: at the first event of the step after the previous one."""
     _, *later_codes = order_of(plan)
     attempts, at = np.arange(len(starts)), starts
-    taken = [(attempts, at)]
+    step_attempts = [(attempts, at)]
     for code in later_codes:
         candidates = times[codes == code]
         result = np.searchsorted(candidates, at, side="right" if plan.is_descending else "left")
         attempts, at = _in_time(attempts, _at_or_never(candidates, result), starts, plan)
-        taken.append((attempts, at))
-    return taken
+        step_attempts.append((attempts, at))
+    return step_attempts
 
 
 def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Ints:
@@ -216,7 +216,7 @@ def _counted_starts(codes: npt.NDArray[np.int8], times: Ints, part: Part) -> Int
     return starts_counted
 
 
-def _attempts_by_moment(part: Part) -> Taken:
+def _attempts_by_moment(part: Part) -> StepAttempts:
     """Follow attempts where events match several steps: simultaneous events serve several steps if they suffice.
 
     `funnels/chains.py` has the definition.
@@ -226,7 +226,7 @@ def _attempts_by_moment(part: Part) -> Taken:
     starts = at = moments[counts[plan.owns[0]] > 0]
     attempts = np.arange(len(starts))
     served = np.zeros(len(starts), np.int64)
-    taken = [(attempts, at)]
+    step_attempts = [(attempts, at)]
     for step in range(2, plan.steps + 1):
         positions = np.searchsorted(moments, at)
         can_stay = np.ones(len(at), bool)
@@ -237,8 +237,8 @@ def _attempts_by_moment(part: Part) -> Taken:
         served = np.where(can_stay, served, step - 1)
         kept, now = _in_time(np.arange(len(at)), np.where(can_stay, at, later), starts[attempts], plan)
         attempts, at, served = attempts[kept], now, served[kept]
-        taken.append((attempts, at))
-    return _of_longest(taken, starts >> part.time_bits)
+        step_attempts.append((attempts, at))
+    return _of_longest(step_attempts, starts >> part.time_bits)
 
 
 def _needed(counts: Ints, overlap: Overlap) -> Ints:
@@ -247,26 +247,26 @@ def _needed(counts: Ints, overlap: Overlap) -> Ints:
     return latest_first[np.minimum(counts, len(overlap.overlapping_steps))]
 
 
-def _of_longest(taken: Taken, units: Ints) -> Taken:
+def _of_longest(step_attempts: StepAttempts, units: Ints) -> StepAttempts:
     """Return the first of each unit's longest attempts; attempts are sorted by their `units` and starts."""
     level = np.zeros(len(units), np.int64)
-    for attempts, _ in taken:
+    for attempts, _ in step_attempts:
         level[attempts] += 1
     firsts = np.flatnonzero(np.diff(units, prepend=-1))
     sizes = np.diff(firsts, append=len(units))
     is_longest = level == np.repeat(np.maximum.reduceat(level, firsts), sizes)
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(is_longest)))[firsts]
     is_counted = is_longest & (np.cumsum(is_longest) - np.repeat(before, sizes) == 1)
-    return [(attempts[is_counted[attempts]], times[is_counted[attempts]]) for attempts, times in taken]
+    return [(attempts[is_counted[attempts]], times[is_counted[attempts]]) for attempts, times in step_attempts]
 
 
-def _step_times(taken: Taken, resolution: int) -> StepTimes:
+def _step_times(step_attempts: StepAttempts, resolution: int) -> StepTimes:
     """Return the times of attempts, all of which are counted."""
-    attempts, starts = taken[0]
+    attempts, starts = step_attempts[0]
     at = np.zeros(int(attempts.max(initial=-1)) + 1, np.int64)
     at[attempts] = starts
     began, from_previous, from_start = at.copy(), [], []
-    for every, now in taken:
+    for every, now in step_attempts:
         from_previous.append((now - at[every]) * resolution)
         from_start.append((now - began[every]) * resolution)
         at[every] = now
@@ -274,8 +274,8 @@ def _step_times(taken: Taken, resolution: int) -> StepTimes:
 
 
 def _in_time(attempts: Ints, at: Ints, starts: Ints, plan: FunnelPlan) -> tuple[Ints, Ints]:
-    kept = at - starts[attempts] <= plan.window
-    return attempts[kept], at[kept]
+    is_in_time = at - starts[attempts] <= plan.window
+    return attempts[is_in_time], at[is_in_time]
 
 
 def _at_or_never(candidates: Ints, positions: Ints) -> Ints:

@@ -20,7 +20,7 @@ from ecom_assets.sources.customer_api.records import (
     read_record,
 )
 from ecom_assets.sources.files.damage import with_encoding
-from ecom_assets.sources.files.formats import InputFile, find_files, head_of, require_text, split_places
+from ecom_assets.sources.files.formats import InputFile, find_files, head_of, require_text, split_paths
 from ecom_assets.sources.files.shape import RowShape
 from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import UTF_8, blocks_of, lines_of, marked_encoding
@@ -61,7 +61,7 @@ class FileCustomers:
                 )
             landed = enumerate(landed_customers(stream_folder(self.settings, "customers"), day), start=1)
             return [read_record(record, 1, position, mapping) for position, record in landed]
-        files = unpacked(find_files(split_places(self.settings.customers)), keeps_arrays=True)
+        files = unpacked(find_files(split_paths(self.settings.customers)), keeps_arrays=True)
         return [record for page, file in enumerate(files, 1) for record in customer_records(file, page, mapping)]
 
 

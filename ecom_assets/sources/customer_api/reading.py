@@ -18,7 +18,7 @@ from ecom_assets.sources.customer_api.records import (
     load_customer_mapping,
     value_at,
 )
-from ecom_assets.sources.files.formats import joined_places
+from ecom_assets.sources.files.formats import join_paths
 from ecom_assets.sources.files.reading import PREVIEW_ROWS, NotClean
 from ecom_assets.sources.mapping_file import shipped_in
 
@@ -51,7 +51,7 @@ class CustomerFileReading:
         Raises:
             EcomError: There are no files or customers in them, or they do not match the mapping.
         """
-        own = {"customers": joined_places(paths), "customers_mapping": mapping}
+        own = {"customers": join_paths(paths), "customers_mapping": mapping}
         files = FileCustomers(settings.model_copy(update=own))
         records = files.records()
         if not records:

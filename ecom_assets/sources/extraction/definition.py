@@ -161,7 +161,7 @@ def filled(value: Any, variable: Callable[[str], str | None]) -> Any:  # noqa: A
         return {name: filled(member, variable) for name, member in value.items()}
     if isinstance(value, list):
         return [filled(member, variable) for member in value]
-    return _VARIABLE.sub(lambda match: _of(match[1], variable), value) if isinstance(value, str) else value
+    return _VARIABLE.sub(lambda match: _required(match[1], variable), value) if isinstance(value, str) else value
 
 
 def variables_in(value: Any) -> list[str]:  # noqa: ANN401 (as above)
@@ -172,7 +172,7 @@ def variables_in(value: Any) -> list[str]:  # noqa: ANN401 (as above)
     return list(dict.fromkeys(_VARIABLE.findall(value))) if isinstance(value, str) else []
 
 
-def _of(name: str, variable: Callable[[str], str | None]) -> str:
+def _required(name: str, variable: Callable[[str], str | None]) -> str:
     result = (variable(name) or "").strip()
     if not result:
         raise SettingError(f"{name} is not set; set it in the environment or in .env, since the extract needs it.")

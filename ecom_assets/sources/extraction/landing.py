@@ -117,25 +117,25 @@ class LandingFolder:
 
     def land(self, resource: str, documents: Sequence[ApiDocument], day: date, cursor: Cursor | None) -> Landed:
         """Keep documents that are newer than what is there, and that all up to `cursor` were read, if it is given."""
-        stored = {key: self._there(resource, key) for key in {document.id for document in documents}}
+        stored = {key: self._stored_version(resource, key) for key in {document.id for document in documents}}
         newest = dict(stored)
         for document in documents:
             before = newest[document.id]
             if before is None or document.is_newer_than(before):
                 newest[document.id] = document
-        kept = [
+        newer = [
             document
             for key, document in newest.items()
             if isinstance(document, ApiDocument) and document is not stored[key]
         ]
         with self._state:
-            if kept:
-                self._keep(resource, kept, day)
+            if newer:
+                self._keep(resource, newer, day)
             if cursor is not None:
                 self._state.execute("REPLACE INTO cursors VALUES (?, ?)", [resource, json.dumps(cursor)])
         self._rewrite_outdated()
-        changed = sum(stored[document.id] is not None for document in kept)
-        return Landed(len(kept) - changed, changed)
+        changed = sum(stored[document.id] is not None for document in newer)
+        return Landed(len(newer) - changed, changed)
 
     def _keep(self, resource: str, documents: Sequence[ApiDocument], day: date) -> None:
         number = self._next_number()
@@ -153,7 +153,7 @@ class LandingFolder:
         rows = [(resource, item.id, json.dumps(item.version), item.digest, number) for item in documents]
         self._state.executemany("REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", rows)
 
-    def _there(self, resource: str, key: str) -> Version | None:
+    def _stored_version(self, resource: str, key: str) -> Version | None:
         query = "SELECT version, digest FROM documents WHERE resource = ? AND id = ?"
         row = self._state.execute(query, [resource, key]).fetchone()
         return Version(json.loads(row[0]), row[1]) if row else None
@@ -190,12 +190,12 @@ class LandingFolder:
                 self._state.execute("UPDATE files SET is_outdated = 0 WHERE number = ?", [number])
 
     def _rewrite(self, path: Path, number: int) -> None:
-        asked = "SELECT digest FROM documents WHERE file = ?"
-        digests = {digest for (digest,) in self._state.execute(asked, [number])}
+        query = "SELECT digest FROM documents WHERE file = ?"
+        digests = {digest for (digest,) in self._state.execute(query, [number])}
         lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if _digest(line) in digests] or [NO_DOCUMENTS]
+        kept_lines = [line for line in lines if _digest(line) in digests] or [NO_DOCUMENTS]
         with replacing_text(path) as file:
-            file.writelines(f"{line}\n" for line in kept)
+            file.writelines(f"{line}\n" for line in kept_lines)
 
 
 def _digest(text: str) -> str:

@@ -328,8 +328,8 @@ class FileEvents:
     def _clean_rows(self, name: str, rows: str) -> ir.Table:
         received = temporary(self.con, f"{name}_received", rows, "VIEW")
         classified = clean.classify(received, self.rule, self._days)
-        kept = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
-        return temporary(self.con, name, self.con.compile(kept))
+        clean_rows = classified.filter(classified.reject_reason.isnull()).drop("reject_reason", "accounted_date")
+        return temporary(self.con, name, self.con.compile(clean_rows))
 
     @property
     def _has_alike_copies(self) -> bool:
@@ -346,8 +346,8 @@ class FileEvents:
             return clean.unique_copies(copies, self._duplicates)
         again = self.received().semi_join(self._duplicates.select("event_id").distinct(), "event_id")
         rows = clean.classify(again, self.rule, self._days)
-        whole = self._kept(REPEATED_ROWS, rows.filter(rows.reject_reason.isnull()).select(*ALL_COLUMNS))
-        duplicates = self._kept(REPEATED, clean.surplus_copies(whole, self.rule))
+        whole = self._as_temporary(REPEATED_ROWS, rows.filter(rows.reject_reason.isnull()).select(*ALL_COLUMNS))
+        duplicates = self._as_temporary(REPEATED, clean.surplus_copies(whole, self.rule))
         first = clean.first_of_copies(whole, duplicates).select(*copies.columns)
         return union_all(copies.anti_join(duplicates, ["event_date", "event_id"]), first)
 
@@ -366,7 +366,7 @@ class FileEvents:
     def _classified(self) -> ir.Table:
         """Return every row, with the reason if it is rejected."""
         # Kept, because parsing texts is expensive: they are read once for the answer, for its copies and for `rows`.
-        return self._kept(ROWS, self.classified().select(*self.columns, "reject_reason"))
+        return self._as_temporary(ROWS, self.classified().select(*self.columns, "reject_reason"))
 
     @cached_property
     def _copies(self) -> ir.Table:
@@ -379,9 +379,9 @@ class FileEvents:
     @cached_property
     def _duplicates(self) -> ir.Table:
         """Return the rows of `DuplicateEvents`; with few columns, which copy of an event stays is not known yet."""
-        return self._kept(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
+        return self._as_temporary(DUPLICATES, clean.surplus_copies(self._copies, self.rule))
 
-    def _kept(self, name: str, rows: ir.Table) -> ir.Table:
+    def _as_temporary(self, name: str, rows: ir.Table) -> ir.Table:
         return temporary(self.con, name, self.con.compile_streaming(rows))
 
     def classified(self) -> ir.Table:

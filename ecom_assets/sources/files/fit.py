@@ -23,7 +23,7 @@ _EPOCH_LENGTHS = {10: "epoch_s", 13: "epoch_ms", 16: "epoch_us"}
 
 def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
     """Return the columns of the file that each field of a mapping, and each condition that leaves rows out, uses."""
-    used = {name: tuple(dict.fromkeys(_origins(mapping, name, field))) for name, field in mapping.given()}
+    used = {name: tuple(dict.fromkeys(_origins(mapping, name, field))) for name, field in mapping.mapped()}
     for name, condition in mapping.leave_out.items():
         key = f"{LEFT_OUT}.{name}"
         referred = _references(mapping, key, condition.expression) if condition.expression else []
@@ -33,7 +33,7 @@ def columns_used(mapping: RecordMapping) -> dict[str, tuple[str, ...]]:
 
 def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, used: dict[str, tuple[str, ...]]) -> None:
     """Raise MappingError unless the engine accepts every expression over text columns."""
-    values = {name: field_sql(mapping, name) for name, field in mapping.given() if not getattr(field, "hash_of", None)}
+    values = {name: field_sql(mapping, name) for name, field in mapping.mapped() if not getattr(field, "hash_of", None)}
     values |= {f"{LEFT_OUT}.{name}": condition.sql for name, condition in mapping.leave_out.items()}
     for name, value in values.items():
         columns = [f"NULL::VARCHAR AS {ident(column)}" for column in {*used[name], *ADDED}]
@@ -54,7 +54,7 @@ def check_fit(file: InputFile, result: FileColumns, mapping: RecordMapping, used
     fit.check_exact()
     if fit.unknown and mapping.other_columns == "refuse":
         raise MappingError(unknown_column(file, fit.unknown[0], mapping))
-    for name, field in mapping.given():
+    for name, field in mapping.mapped():
         if field.column in result.columns:
             fit.check_type(name, field, field.column)
 
@@ -107,8 +107,8 @@ class _Fit:
 
     def check_exact(self) -> None:
         """Raise MappingError for columns whose values would be rounded, so that different ids would become equal."""
-        kept = self.unknown if self.mapping.other_columns == "properties" else []
-        for column in (*(column for columns in self.used.values() for column in columns), *kept):
+        property_columns = self.unknown if self.mapping.other_columns == "properties" else []
+        for column in (*(column for columns in self.used.values() for column in columns), *property_columns):
             value = self.found.columns.get(column)
             if value and value.kind == "inexact":
                 raise MappingError(

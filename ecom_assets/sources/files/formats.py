@@ -24,18 +24,18 @@ from ecom_assets.tables.values import is_plausible
 _SEPARATOR = re.compile(r"(?<!\\),")
 
 
-def split_places(setting: str) -> list[str]:
+def split_paths(setting: str) -> list[str]:
     r"""Return the paths that a setting names.
 
-    >>> split_places(r"landing, more/a\,b.csv")
+    >>> split_paths(r"landing, more/a\,b.csv")
     ['landing', 'more/a,b.csv']
     """
     parts = (part.strip().replace("\\,", ",") for part in _SEPARATOR.split(setting))
     return [part for part in parts if part]
 
 
-def joined_places(paths: Iterable[str]) -> str:
-    """Return paths as one setting, which `split_places` splits again."""
+def join_paths(paths: Iterable[str]) -> str:
+    """Return paths as one setting, which `split_paths` splits again."""
     return ",".join(path.replace(",", "\\,") for path in paths)
 
 

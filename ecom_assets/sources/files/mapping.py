@@ -250,7 +250,7 @@ class RecordMapping(_MappingPart):
 
     def in_zone(self, zone: str) -> Self:
         """Return the mapping with a time zone for times of which only the shop knows the zone."""
-        times = {name: field for name, field in self.given() if getattr(field, "timezone", "") == OF_SHOP}
+        times = {name: field for name, field in self.mapped() if getattr(field, "timezone", "") == OF_SHOP}
         fields = {name: field.model_copy(update={"timezone": zone}) for name, field in times.items()}
         return self.model_copy(update={"fields": self.fields.model_copy(update=fields)}) if fields else self
 
@@ -266,7 +266,7 @@ class RecordMapping(_MappingPart):
     @property
     def knows_rows(self) -> bool:
         """Return whether a field depends on which row of its record it is in."""
-        return bool(self.shape) or any(field.by_row or field.shared_by for _, field in self.given())
+        return bool(self.shape) or any(field.by_row or field.shared_by for _, field in self.mapped())
 
     @property
     def numerals(self) -> Numerals:
@@ -289,7 +289,7 @@ class RecordMapping(_MappingPart):
         """Return the platform's names of the source's values, by field."""
         return {}
 
-    def given(self) -> Iterator[tuple[str, SourceField]]:
+    def mapped(self) -> Iterator[tuple[str, SourceField]]:
         """Yield the fields that this mapping fills, with their names."""
         for name in type(self.fields).model_fields:
             source_field = getattr(self.fields, name)
@@ -307,7 +307,7 @@ class RecordMapping(_MappingPart):
             return True
         if isinstance(source_field, IdField) and source_field.hash_of and source_field.optional is None:
             return any(
-                other.column == column and self.may_lack(other_name, column) for other_name, other in self.given()
+                other.column == column and self.may_lack(other_name, column) for other_name, other in self.mapped()
             )
         if isinstance(source_field.optional, tuple):
             return any(fnmatchcase(column, pattern) for pattern in source_field.optional)

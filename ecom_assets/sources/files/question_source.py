@@ -33,7 +33,7 @@ from ecom_assets.sources.site_lists import with_channels
 from ecom_assets.sources.visitor_segments import visitor_segment, visitor_segment_of_text
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import ONE_DAY, Days
-from ecom_assets.tables.queries import Extent, KnownDays, Period, within
+from ecom_assets.tables.queries import Extent, KnownDays, Period, events_in_period
 from ecom_assets.visitor_segments.segment import VisitorSegment
 from ecom_assets.warehouse.local import connect, keep_within, temporary
 from ecom_assets.warehouse.sql_text import date_literal, day_in_zone, select, text
@@ -349,7 +349,7 @@ class OpenFileEvents:
         if period is None:
             # Known once the rows are checked, which every answer waits for.
             return Extent(self.files.rows.counted, self._ends["first"], self._ends["last"])
-        events = within(self._clean, period)
+        events = events_in_period(self._clean, period)
         days = events.event_date
         (row,) = (
             events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()).to_pyarrow().to_pylist()

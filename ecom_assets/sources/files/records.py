@@ -137,7 +137,7 @@ class RecordFiles:
             if f.path in arrivals and low <= arrivals[f.path].last and arrivals[f.path].first < high
         ]
         selects = [self._select(group) for group in _groups(landed)]
-        selects += [_within(self._select(group), first, end) for group in _groups(loose)]
+        selects += [_rows_between(self._select(group), first, end) for group in _groups(loose)]
         return " UNION ALL ".join(selects) if selects else self.no_rows_sql()
 
     def rows_sql(self, wanted: InputFile) -> str:
@@ -319,7 +319,7 @@ def _groups(layouts: Iterable[tuple[InputFile, Layout]]) -> list[list[tuple[Inpu
     return list(groups.values())
 
 
-def _within(rows: str, first: date | None, end: date | None) -> str:
+def _rows_between(rows: str, first: date | None, end: date | None) -> str:
     bounds = [f"received_date >= {date_literal(first)}"] if first else []
     bounds += [f"received_date < {date_literal(end)}"] if end else []
     return select("*", rows, " AND ".join(bounds)) if bounds else rows

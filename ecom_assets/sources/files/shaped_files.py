@@ -63,8 +63,8 @@ def _documents_of(line: str) -> list[object]:
 
 def as_json(row: FlatRow, needed: Iterable[str]) -> bytes:
     """Return the columns of a row that are needed as a line of JSON."""
-    kept = {name: row[name] for name in needed if row.get(name) is not None}
-    return _encoded(kept).encode(UTF_8, "replace")
+    needed_values = {name: row[name] for name in needed if row.get(name) is not None}
+    return _encoded(needed_values).encode(UTF_8, "replace")
 
 
 def without_apostrophe(cell: str) -> str:

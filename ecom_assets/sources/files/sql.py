@@ -78,8 +78,8 @@ class Layout:
 
     def others(self) -> list[str]:
         """Return the columns that go to `__other`, for files whose columns are all known in advance."""
-        kept = self.other_columns == "properties"
-        return [name for name in self.own() if name not in self.named] if kept else []
+        has_properties = self.other_columns == "properties"
+        return [name for name in self.own() if name not in self.named] if has_properties else []
 
     def moments(self) -> dict[str, str]:
         """Return the needed columns of a timestamp type, with their kind; `moment_name` names their raw copies."""

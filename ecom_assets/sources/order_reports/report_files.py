@@ -18,7 +18,7 @@ from ecom_assets.events.contracts import RawEvents
 from ecom_assets.orders.contracts import RawCustomerResearch, RawPriceLog, RawUserActivityLog
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import SANDBOX, received_rows
-from ecom_assets.sources.files.formats import joined_places
+from ecom_assets.sources.files.formats import join_paths
 from ecom_assets.sources.files.mapping import RecordKind, RecordMapping, fields_of, whole_number
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.order_reports.api import ACTIVITIES, PRICES, RESEARCH, history_path, report_path
@@ -226,7 +226,7 @@ TYPES_SHOWN = 20
 def with_activities(settings: Settings) -> Settings:
     """Return the settings with the stored activities as events; they are read as ECOM_EVENTS_MAPPING says, if set."""
     mapping = settings.events_mapping if "events_mapping" in settings.model_fields_set else ACTIVITIES
-    paths = joined_places([str(report_path(settings.home, ACTIVITIES).absolute())])
+    paths = join_paths([str(report_path(settings.home, ACTIVITIES).absolute())])
     return settings.model_copy(update={"events": paths, "events_mapping": mapping})
 
 

@@ -16,7 +16,7 @@ from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.extraction.landing import STATE
 from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.currency import Currencies
-from ecom_assets.sources.files.formats import in_landing_folders, split_places
+from ecom_assets.sources.files.formats import in_landing_folders, split_paths
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles, landing_days
 from ecom_assets.sources.landing import NATIVE_ORDERS, has_landed, is_stream, stream_folder
@@ -39,11 +39,11 @@ def has_orders(settings: Settings) -> bool:
     return bool(settings.orders or settings.order_api_url) or not settings.has_own_data
 
 
-def orders_place(settings: Settings) -> list[str]:
+def order_paths(settings: Settings) -> list[str]:
     """Return the configured paths of order files, or the folder where a stream lands."""
     if is_stream(settings, "orders"):
         return [str(stream_folder(settings, "orders"))]
-    return split_places(settings.orders)
+    return split_paths(settings.orders)
 
 
 def orders_mapping_name(settings: Settings) -> str:
@@ -57,7 +57,7 @@ def checks_days(settings: Settings) -> bool:
         return settings.order_gate == "day"
     if _come_one_by_one(settings):
         return False
-    return not settings.orders or all(in_landing_folders(path) for path in orders_place(settings))
+    return not settings.orders or all(in_landing_folders(path) for path in order_paths(settings))
 
 
 def has_order_reports(settings: Settings) -> bool:
@@ -67,7 +67,7 @@ def has_order_reports(settings: Settings) -> bool:
 
 def _come_one_by_one(settings: Settings) -> bool:
     """Return whether there is no report of orders: a stream, or what has changed in the API of a shop."""
-    paths = orders_place(settings)
+    paths = order_paths(settings)
     return is_stream(settings, "orders") or bool(paths and all((Path(path) / STATE).is_file() for path in paths))
 
 
@@ -90,7 +90,7 @@ def _first_report(settings: Settings) -> date | None:
     Files outside of landing folders must be opened for that, and a history is thousands of files.
     """
     try:
-        landed = landing_days(orders_place(settings), settings.timezone, settings.first_plausible_day)
+        landed = landing_days(order_paths(settings), settings.timezone, settings.first_plausible_day)
         if landed is not None:
             return landed[0]
         with duckdb.connect() as con:
@@ -115,7 +115,7 @@ def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFil
     if not has_landed(settings, "orders"):
         raise SourceError("No order of the stream in ECOM_ORDERS has landed yet; run `ecom stream --kind orders`.")
     mapping = load_order_mapping(orders_mapping_name(settings))
-    return RecordFiles.open(con, orders_place(settings), mapping, settings.timezone, settings.first_plausible_day)
+    return RecordFiles.open(con, order_paths(settings), mapping, settings.timezone, settings.first_plausible_day)
 
 
 def open_history(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFiles:

@@ -156,10 +156,10 @@ def _by_name(values: FileValues, field: str, usual_names: Sequence[str], matches
 
 
 def _free(values: FileValues, matches: Found) -> list[Value]:
-    taken = {match.value for match in matches.values()}
-    taken |= {value for value in values.values if value.joined and replace(value, joined="") in taken}
+    used_values = {match.value for match in matches.values()}
+    used_values |= {value for value in values.values if value.joined and replace(value, joined="") in used_values}
     # Columns of the file before members of nested objects.
-    return sorted((value for value in values.values if value not in taken), key=lambda value: len(value.path))
+    return sorted((value for value in values.values if value not in used_values), key=lambda value: len(value.path))
 
 
 def _fits(values: FileValues, field: str, value: Value) -> bool:

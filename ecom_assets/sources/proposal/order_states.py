@@ -102,7 +102,7 @@ def _has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]
     amount = matches.get("payment_amount") or matches.get("unit_price")
     is_below = f"{amount.value.column} LIKE '-%'" if amount else "false"
     line = [matches[name].value.column for name in ("order_id", "item_id") if name in matches]
-    if values.one(f"count(*) FILTER ({is_refund} AND {is_below})"):
+    if values.scalar(f"count(*) FILTER ({is_refund} AND {is_below})"):
         return True
     if not line:
         return False
@@ -110,4 +110,4 @@ def _has_rows_of_refunds(values: FileValues, matches: Found, refunded: list[str]
     refunds = f"{lines} FILTER ({is_refund})"
     sales = f"{lines} FILTER (NOT coalesce({is_refund}, false))"
     # Some lines can be twice in an order; refunds are rows of their own if most of them have a sale beside them.
-    return bool(values.one(f"2 * ({refunds} + {sales} - {lines}) >= {refunds}"))
+    return bool(values.scalar(f"2 * ({refunds} + {sales} - {lines}) >= {refunds}"))

@@ -116,11 +116,11 @@ class FileValues:
         files = [replace(file, encoding=encoding) for file in unpacked(find_files(paths))]
         lists = RecordLists.in_file(files[0])
         draft = {"delimiter": delimiter_of(files[0]), "encoding": encoding, **shape_keys(lists.records, spread)}
-        known_columns = columns_of(con, files[0], _whole(["?"], draft)).columns
+        known_columns = columns_of(con, files[0], _mapping_of_all_columns(["?"], draft)).columns
         columns = [name for name in known_columns if name]
         if not columns:
             raise SourceError(f"{files[0].name} has no columns that can be read; give CSV, JSON lines or Parquet.")
-        opened = RecordFiles.open(con, paths, _whole(columns, draft))
+        opened = RecordFiles.open(con, paths, _mapping_of_all_columns(columns, draft))
         rows = select("properties AS p", f"({opened.received_sql()})", "malformed_row IS NULL")
         con.execute(f"CREATE TEMP TABLE rows_of_file AS {rows}")
         values = tuple(
@@ -157,10 +157,10 @@ class FileValues:
 
     def _are_days(self, value: Value) -> bool:
         forms = self.time_formats(value)
-        has_clock = self.one(f"count(*) FILTER (contains({value.column}, ':'))")
+        has_clock = self.scalar(f"count(*) FILTER (contains({value.column}, ':'))")
         return bool(forms) and not has_clock and not forms[0].startswith("epoch")
 
-    def one(self, expression: str, *, where: str = "") -> Any:  # noqa: ANN401 (whatever the expression is)
+    def scalar(self, expression: str, *, where: str = "") -> Any:  # noqa: ANN401 (whatever the expression is)
         """Return the value of an aggregate."""
         ((result,),) = self._rows(select(expression, TABLE, where))
         return result
@@ -173,15 +173,15 @@ class FileValues:
 
     def filled(self, value: Value) -> int:
         """Return how many rows have a value."""
-        return int(self.one(f"count({value.column})"))
+        return int(self.scalar(f"count({value.column})"))
 
     def different(self, value: Value) -> int:
         """Return how many different values there are."""
-        return int(self.one(f"count(DISTINCT {value.column})"))
+        return int(self.scalar(f"count(DISTINCT {value.column})"))
 
     def are_unique(self, values: Sequence[Value]) -> bool:
         """Return whether no two rows have the same values, and every row has them."""
-        return bool(self.one(f"count(DISTINCT ({', '.join(value.column for value in values)}))") == self.row_count)
+        return bool(self.scalar(f"count(DISTINCT ({', '.join(value.column for value in values)}))") == self.row_count)
 
     def counts(self, value: Value, most: int = 200) -> list[tuple[str, int]]:
         """Return values with their number of rows, the most frequent first."""
@@ -190,7 +190,7 @@ class FileValues:
 
     def matching(self, value: Value, pattern: str) -> int:
         """Return how many values are as a whole of a pattern."""
-        return int(self.one(f"count(*) FILTER (regexp_full_match({value.column}, {text(pattern)}))"))
+        return int(self.scalar(f"count(*) FILTER (regexp_full_match({value.column}, {text(pattern)}))"))
 
     def are_emails(self, value: Value) -> bool:
         """Return whether all values are e-mail addresses."""
@@ -222,7 +222,7 @@ class FileValues:
     def has_zone(self, value: Value) -> bool:
         """Return whether all times have a zone or an offset of their own."""
         zoned = f"regexp_matches({value.column}, {text(ZONED)}) AND contains({value.column}, ':')"
-        return int(self.one(f"count(*) FILTER ({zoned})")) >= self.filled(value)
+        return int(self.scalar(f"count(*) FILTER ({zoned})")) >= self.filled(value)
 
     def number_forms(self, value: Value) -> list[str]:
         """Return the keys of `NUMBERS` that read the most values; one if all say the same, none for other text."""
@@ -238,7 +238,7 @@ class FileValues:
 
     def has_signs(self, value: Value) -> bool:
         """Return whether any amount has the sign or the code of a currency beside it."""
-        return bool(self.one(f"count(*) FILTER (regexp_matches({value.column}, '[\\p{{Sc}}A-Za-z]'))"))
+        return bool(self.scalar(f"count(*) FILTER (regexp_matches({value.column}, '[\\p{{Sc}}A-Za-z]'))"))
 
 
 def _reading(value: Value, form: str) -> str:
@@ -270,7 +270,7 @@ def shape_keys(records: str, spread: str) -> dict[str, Any]:
     return {**({"records": records} if records else {}), **({"rows": {"line": spread}} if spread else {})}
 
 
-def _whole(columns: Sequence[str], draft: dict[str, Any]) -> EventMapping:
+def _mapping_of_all_columns(columns: Sequence[str], draft: dict[str, Any]) -> EventMapping:
     """Return a mapping that keeps all columns, as JSON, of whatever rows."""
     members = ", ".join(f"{text(name)}, {ident(name)}" for name in columns)
     return EventMapping.model_validate({

@@ -14,12 +14,16 @@ from . import payload
 from .settings import ToySettings
 
 
-def _request(path: str, own: ToySettings, payloads: Texts) -> PostRequest:
-    return PostRequest(own.toy_url + path, payloads.between("[", "]"), params={"key": own.toy_key.get_secret_value()})
+def _request(path: str, settings: ToySettings, payloads: Texts) -> PostRequest:
+    return PostRequest(
+        settings.toy_url + path,
+        payloads.between("[", "]"),
+        params={"key": settings.toy_key.get_secret_value()},
+    )
 
 
 def _read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
-    return read_common(reply) or BatchResponse(BatchOutcome.TAKEN)
+    return read_common(reply) or BatchResponse(BatchOutcome.ACCEPTED)
 
 
 LIMITS = Limits(most_records=2, most_bytes=10_000)
@@ -30,11 +34,11 @@ TOOL = Tool(
     settings=ToySettings,
     needed=("toy_key",),
     account_settings="ECOM_TOY_KEY",
-    is_set=lambda own: bool(own.toy_key.get_secret_value()),
-    address=lambda own: own.toy_url,
-    project=lambda own: hashed(own.toy_key.get_secret_value()),
-    events=Feed(lambda _own: payload.EVENTS, partial(_request, "/events"), lambda _own: LIMITS),
-    users=Feed(lambda _own: payload.USERS, partial(_request, "/users"), lambda _own: LIMITS),
+    is_set=lambda settings: bool(settings.toy_key.get_secret_value()),
+    address=lambda settings: settings.toy_url,
+    project=lambda settings: hashed(settings.toy_key.get_secret_value()),
+    events=Feed(lambda _settings: payload.EVENTS, partial(_request, "/events"), lambda _settings: LIMITS),
+    users=Feed(lambda _settings: payload.USERS, partial(_request, "/users"), lambda _settings: LIMITS),
     read=_read,
     placeholders={"toy_key": SecretStr("dry-run")},
 )

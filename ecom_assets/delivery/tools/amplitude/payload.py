@@ -46,7 +46,7 @@ PROPERTIES = PropertyRule(
     name_length=TEXT_CHARACTERS,
     value_length=TEXT_CHARACTERS,
     levels=LEVELS - 1,
-    taken=frozenset(_OWN_PROPERTIES),
+    reserved=frozenset(_OWN_PROPERTIES),
 )
 _EVENT = {
     "user_id": json_value("known_user"),

@@ -15,26 +15,29 @@ from pydantic import SecretStr
 from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
 from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, hashed, taken
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, accepted, hashed
 from ecom_assets.delivery.tools.amplitude import payload as amplitude
 from ecom_assets.delivery.tools.amplitude.settings import AmplitudeSettings
 
 PATHS = {"http_v2": "/2/httpapi", "batch": "/batch"}
 IDENTIFY = "/identify"
-TAKEN, REFUSED, THROTTLED = 200, 400, 429
+ACCEPTED, REFUSED, THROTTLED = 200, 400, 429
 _NAMING = ("events_with_invalid_fields", "events_with_missing_fields", "events_with_invalid_id_lengths")
 _OUR_FAULT = ("api key", "request path", "request body")
 """What a 400 response mentions if no row caused it."""
 
 
-def _events_request(own: AmplitudeSettings, payloads: Texts) -> PostRequest:
-    return PostRequest(own.amplitude_address + PATHS[own.amplitude_api], payloads.between(_head(own), "]}"))
+def _events_request(settings: AmplitudeSettings, payloads: Texts) -> PostRequest:
+    return PostRequest(
+        settings.amplitude_address + PATHS[settings.amplitude_api],
+        payloads.between(_head(settings), "]}"),
+    )
 
 
-def _users_request(own: AmplitudeSettings, payloads: Texts) -> PostRequest:
-    key = own.amplitude_api_key.get_secret_value()
+def _users_request(settings: AmplitudeSettings, payloads: Texts) -> PostRequest:
+    key = settings.amplitude_api_key.get_secret_value()
     form = urlencode({"api_key": key, "identification": f"[{','.join(payloads)}]"})
-    return PostRequest(own.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
+    return PostRequest(settings.amplitude_address + IDENTIFY, form.encode(), "application/x-www-form-urlencoded")
 
 
 def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
@@ -49,8 +52,8 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     counted = reply.content().get("events_ingested")
     if isinstance(counted, int) and counted < len(payloads):
         partly = ("partly_counted", f"Amplitude took the request and counts {counted} of its {len(payloads)} events.")
-        return BatchResponse(BatchOutcome.TAKEN, taken_as=partly)
-    return BatchResponse(BatchOutcome.TAKEN)
+        return BatchResponse(BatchOutcome.ACCEPTED, taken_as=partly)
+    return BatchResponse(BatchOutcome.ACCEPTED)
 
 
 def _read_refused(reply: Reply, count: int) -> BatchResponse:
@@ -65,13 +68,13 @@ def _read_refused(reply: Reply, count: int) -> BatchResponse:
     silenced = _places(answer.get("silenced_events"), count)
     refused |= dict.fromkeys(silenced, ("silenced", f"Amplitude: {error}"))
     if refused:
-        return BatchResponse(BatchOutcome.AGAIN, refused=refused)
+        return BatchResponse(BatchOutcome.RETRY, refused=refused)
     # Identify says `invalid_api_key`, the others "Invalid API key: …".
     if answer.get("missing_field") == "api_key" or any(
         fault in error.lower().replace("_", " ") for fault in _OUR_FAULT
     ):
         return BatchResponse(BatchOutcome.NOT_ALLOWED, message=reply.message)
-    return BatchResponse(BatchOutcome.HALVED, message=reply.message)
+    return BatchResponse(BatchOutcome.SPLIT, message=reply.message)
 
 
 def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
@@ -92,7 +95,7 @@ def _read_throttled(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     waiting = frozenset(throttled) - postponed.keys()
     if not waiting and not postponed:
         return BatchResponse(BatchOutcome.LATER, message=reply.message)
-    return BatchResponse(BatchOutcome.AGAIN, waiting=frozenset(waiting), postponed=postponed, message=reply.message)
+    return BatchResponse(BatchOutcome.RETRY, waiting=frozenset(waiting), postponed=postponed, message=reply.message)
 
 
 def _places(listed: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitude says)
@@ -100,8 +103,8 @@ def _places(listed: Any, count: int) -> list[int]:  # noqa: ANN401 (what Amplitu
     return [position for position in positions if isinstance(position, int) and 0 <= position < count]
 
 
-def _head(own: AmplitudeSettings) -> str:
-    key, min_length = own.amplitude_api_key.get_secret_value(), own.amplitude_min_id_length
+def _head(settings: AmplitudeSettings) -> str:
+    key, min_length = settings.amplitude_api_key.get_secret_value(), settings.amplitude_min_id_length
     options = {} if min_length == amplitude.MIN_ID_LENGTH else {"options": {"min_id_length": min_length}}
     return f'{json.dumps({"api_key": key, **options})[:-1]}, "events": ['
 
@@ -110,16 +113,16 @@ DELETIONS = "/api/2/deletions/users"
 REQUESTER = "ecom_assets"
 
 
-def request_deletion(own: AmplitudeSettings, ids: Sequence[str], send: Send) -> str:
+def request_deletion(settings: AmplitudeSettings, ids: Sequence[str], send: Send) -> str:
     """Schedule the deletion of some users of the project; users that Amplitude does not know are ignored."""
     body = {"user_ids": list(ids), "requester": REQUESTER, "ignore_invalid_id": "true", "delete_from_org": "false"}
     request = PostRequest(
-        own.amplitude_deletion_address + DELETIONS,
+        settings.amplitude_deletion_address + DELETIONS,
         json.dumps(body).encode(),
-        user=own.amplitude_api_key.get_secret_value(),
-        password=own.amplitude_secret_key.get_secret_value(),
+        user=settings.amplitude_api_key.get_secret_value(),
+        password=settings.amplitude_secret_key.get_secret_value(),
     )
-    result = taken("Amplitude", send(request)).content()
+    result = accepted("Amplitude", send(request)).content()
     return f"job of {result.get('day', 'a day to come')}, {result.get('status', 'scheduled')}"
 
 
@@ -139,30 +142,30 @@ TOOL = Tool(
     settings=AmplitudeSettings,
     needed=("amplitude_api_key",),
     account_settings="ECOM_AMPLITUDE_API_KEY and ECOM_AMPLITUDE_REGION or _URL",
-    is_set=lambda own: bool(own.amplitude_api_key.get_secret_value()),
-    address=lambda own: own.amplitude_address,
-    project=lambda own: hashed(own.amplitude_api_key.get_secret_value()),
+    is_set=lambda settings: bool(settings.amplitude_api_key.get_secret_value()),
+    address=lambda settings: settings.amplitude_address,
+    project=lambda settings: hashed(settings.amplitude_api_key.get_secret_value()),
     events=Feed(
-        form=lambda own: amplitude.events(own.amplitude_min_id_length),
+        form=lambda settings: amplitude.events(settings.amplitude_min_id_length),
         request=_events_request,
-        limits=lambda own: EVENT_LIMITS[own.amplitude_api],
-        around_bytes=lambda own: len(_head(own)) + 2,
+        limits=lambda settings: EVENT_LIMITS[settings.amplitude_api],
+        around_bytes=lambda settings: len(_head(settings)) + 2,
         takes_gzip=True,
         joins_devices=True,
         repeat_window_s=WINDOW_S,
     ),
     users=Feed(
-        form=lambda own: amplitude.users(own.amplitude_min_id_length),
+        form=lambda settings: amplitude.users(settings.amplitude_min_id_length),
         request=_users_request,
-        limits=lambda _own: USER_LIMITS,
+        limits=lambda _settings: USER_LIMITS,
     ),
     read=read,
     placeholders={"amplitude_api_key": SecretStr("dry-run")},
     deletion=Deletion(
         needed=("amplitude_secret_key",),
         most=100,
-        ids=lambda _own, users, _anonymous: list(users),
-        ask=request_deletion,
+        ids=lambda _settings, users, _anonymous: list(users),
+        request_deletion=request_deletion,
         cannot="Amplitude deletes by user id or Amplitude id only; look up anonymous devices there.",
     ),
     has_stand_in=True,

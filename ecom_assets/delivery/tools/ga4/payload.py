@@ -76,7 +76,7 @@ PROPERTIES = PropertyRule(
     flags_as_text=True,
     name_pattern=NAME_PATTERN,
     forbidden_names=RESERVED_PREFIXES,
-    taken=frozenset(_OWN_PARAMETERS),
+    reserved=frozenset(_OWN_PARAMETERS),
 )
 _WITH_ITEMS = ("view_item", "add_to_cart", "remove_from_cart", "begin_checkout", "purchase", "refund")
 RESERVED_EVENTS = (

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
 from ecom_assets.delivery.payloads import Texts, cut_by
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, taken
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, accepted
 from ecom_assets.delivery.tools.ga4 import payload as ga4
 from ecom_assets.delivery.tools.ga4.settings import Ga4Settings
 
@@ -25,13 +25,16 @@ _EVENTS = ',"events":['
 _PURCHASE = f'{_EVENTS}{{"name":"purchase",'
 
 
-def _request(own: Ga4Settings, payloads: Texts) -> PostRequest:
-    params = {"measurement_id": own.ga4_measurement_id, "api_secret": own.ga4_api_secret.get_secret_value()}
-    return PostRequest(f"{own.ga4_address}/mp/collect", merged(payloads).encode(), params=params)
+def _request(settings: Ga4Settings, payloads: Texts) -> PostRequest:
+    params = {
+        "measurement_id": settings.ga4_measurement_id,
+        "api_secret": settings.ga4_api_secret.get_secret_value(),
+    }
+    return PostRequest(f"{settings.ga4_address}/mp/collect", merged(payloads).encode(), params=params)
 
 
-def _repeats(own: Ga4Settings) -> bool:
-    return own.ga4_unconfirmed == "at_least_once"
+def _repeats(settings: Ga4Settings) -> bool:
+    return settings.ga4_unconfirmed == "at_least_once"
 
 
 def is_purchase(payload: str) -> bool:
@@ -52,8 +55,8 @@ def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return BatchResponse(BatchOutcome.TAKEN, taken_as=UNCONFIRMED)
-    return BatchResponse(BatchOutcome.HALVED, message=reply.message)
+        return BatchResponse(BatchOutcome.ACCEPTED, taken_as=UNCONFIRMED)
+    return BatchResponse(BatchOutcome.SPLIT, message=reply.message)
 
 
 def _cut(payloads: pa.Table, *, most_records: int, most_bytes: int) -> Iterator[pa.Table]:
@@ -66,26 +69,26 @@ DELETIONS = "/analytics/v3/userDeletion/userDeletionRequests:upsert"
 USER, CLIENT = "USER_ID", "CLIENT_ID"
 
 
-def ids_of(_own: Ga4Settings, users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
+def ids_of(_settings: Ga4Settings, users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
     """Return ids with their type: users are sent as user and as client, anonymous visitors as client."""
     return [*(f"{USER} {user_id}" for user_id in users), *(f"{CLIENT} {user_id}" for user_id in (*users, *anonymous))]
 
 
-def request_deletion(own: Ga4Settings, ids: Sequence[str], send: Send) -> str:
+def request_deletion(settings: Ga4Settings, ids: Sequence[str], send: Send) -> str:
     """Request the deletion of an id; a repeated request moves the time up to which its data are deleted."""
     (user_key,) = ids
     kind, _, value = user_key.partition(" ")
     body = {
         "kind": "analytics#userDeletionRequest",
         "id": {"type": kind, "userId": value},
-        "propertyId": own.ga4_property_id,
+        "propertyId": settings.ga4_property_id,
     }
     request = PostRequest(
-        own.ga4_deletion_address + DELETIONS,
+        settings.ga4_deletion_address + DELETIONS,
         json.dumps(body).encode(),
-        bearer=own.ga4_deletion_token.get_secret_value(),
+        bearer=settings.ga4_deletion_token.get_secret_value(),
     )
-    result = taken("GA4", send(request)).content()
+    result = accepted("GA4", send(request)).content()
     return f"data until {result.get('deletionRequestTime', 'now')}, requested"
 
 
@@ -98,20 +101,20 @@ TOOL = Tool(
     settings=Ga4Settings,
     needed=("ga4_measurement_id", "ga4_api_secret"),
     account_settings="ECOM_GA4_MEASUREMENT_ID, ECOM_GA4_API_SECRET and ECOM_GA4_REGION or _URL",
-    is_set=lambda own: bool(own.ga4_measurement_id and own.ga4_api_secret.get_secret_value()),
-    address=lambda own: own.ga4_address,
-    project=lambda own: own.ga4_measurement_id,
+    is_set=lambda settings: bool(settings.ga4_measurement_id and settings.ga4_api_secret.get_secret_value()),
+    address=lambda settings: settings.ga4_address,
+    project=lambda settings: settings.ga4_measurement_id,
     confirms=False,  # it answers every request with 2xx and does not say what it accepted
     events=Feed(
-        form=lambda _own: ga4.EVENTS,
+        form=lambda _settings: ga4.EVENTS,
         request=_request,
-        limits=lambda _own: EVENT_LIMITS,
+        limits=lambda _settings: EVENT_LIMITS,
         cut=_cut,
         safe_to_repeat=_repeats,
-        repeatable=lambda own, payload: _repeats(own) or is_purchase(payload),
+        repeatable=lambda settings, payload: _repeats(settings) or is_purchase(payload),
         repeat_window_s=ga4.OLDEST_S,
     ),
-    users=Feed(form=lambda _own: ga4.USERS, request=_request, limits=lambda _own: USER_LIMITS, cut=_cut),
+    users=Feed(form=lambda _settings: ga4.USERS, request=_request, limits=lambda _settings: USER_LIMITS, cut=_cut),
     read=read,
     halves=(("ga4_measurement_id", "ga4_api_secret"),),
     placeholders={"ga4_measurement_id": "G-DRYRUN", "ga4_api_secret": SecretStr("dry-run")},
@@ -119,7 +122,7 @@ TOOL = Tool(
         needed=("ga4_property_id", "ga4_deletion_token"),
         most=1,
         ids=ids_of,
-        ask=request_deletion,
+        request_deletion=request_deletion,
     ),
     has_stand_in=True,
 )

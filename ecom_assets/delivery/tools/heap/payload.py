@@ -42,7 +42,7 @@ PROPERTIES = PropertyRule(
     joint=".",
     list_joint="||",
     flags_as_text=True,
-    taken=frozenset(_OWN_PROPERTIES),
+    reserved=frozenset(_OWN_PROPERTIES),
 )
 """Heap accepts numbers and texts. It would join a list with `||` and truncate it, so lists are joined and checked
 here."""

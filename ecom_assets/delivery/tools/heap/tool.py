@@ -13,7 +13,7 @@ from functools import partial
 from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
 from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, hashed, taken
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, accepted, hashed
 from ecom_assets.delivery.tools.heap import payload as heap
 from ecom_assets.delivery.tools.heap.settings import HeapSettings
 
@@ -21,9 +21,9 @@ _OUR_FAULT = re.compile(r"\bapp[_ -]?id\b|\benv(ironment)?[_ -]?id\b", re.IGNORE
 """What a 400 response mentions if no row caused it."""
 
 
-def _request(path: str, records: str, own: HeapSettings, payloads: Texts) -> PostRequest:
-    head = f'{{"app_id": {json.dumps(own.heap_app_id)}, "{records}": ['
-    return PostRequest(own.heap_address + path, payloads.between(head, "]}"))
+def _request(path: str, records: str, settings: HeapSettings, payloads: Texts) -> PostRequest:
+    head = f'{{"app_id": {json.dumps(settings.heap_app_id)}, "{records}": ['
+    return PostRequest(settings.heap_address + path, payloads.between(head, "]}"))
 
 
 def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
@@ -32,21 +32,23 @@ def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return BatchResponse(BatchOutcome.TAKEN)
+        return BatchResponse(BatchOutcome.ACCEPTED)
     is_about_us = _OUR_FAULT.search(reply.message) is not None
-    return BatchResponse(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.HALVED, message=reply.message)
+    return BatchResponse(BatchOutcome.NOT_ALLOWED if is_about_us else BatchOutcome.SPLIT, message=reply.message)
 
 
 TOKEN, USERS = "/api/public/v0/auth_token", "/api/public/v0/user_deletion"
 
 
-def request_deletion(own: HeapSettings, ids: Sequence[str], send: Send) -> str:
+def request_deletion(settings: HeapSettings, ids: Sequence[str], send: Send) -> str:
     """Submit some users, who are deleted in all environments of the account."""
-    address = own.heap_deletion_address
-    login = PostRequest(address + TOKEN, b"", user=own.heap_app_id, password=own.heap_api_key.get_secret_value())
-    token = str(taken("Heap", send(login)).content().get("access_token", ""))
+    address = settings.heap_deletion_address
+    login = PostRequest(
+        address + TOKEN, b"", user=settings.heap_app_id, password=settings.heap_api_key.get_secret_value()
+    )
+    token = str(accepted("Heap", send(login)).content().get("access_token", ""))
     body = json.dumps({"users": [{"identity": user_id} for user_id in ids]}).encode()
-    result = taken("Heap", send(PostRequest(address + USERS, body, bearer=token))).content()
+    result = accepted("Heap", send(PostRequest(address + USERS, body, bearer=token))).content()
     return f"request {result.get('deletion_request_id', 'without a number')}, pending"
 
 
@@ -62,19 +64,19 @@ TOOL = Tool(
     settings=HeapSettings,
     needed=("heap_app_id",),
     account_settings="ECOM_HEAP_APP_ID and ECOM_HEAP_REGION or _URL",
-    is_set=lambda own: bool(own.heap_app_id),
-    address=lambda own: own.heap_address,
-    project=lambda own: hashed(own.heap_app_id),
+    is_set=lambda settings: bool(settings.heap_app_id),
+    address=lambda settings: settings.heap_address,
+    project=lambda settings: hashed(settings.heap_app_id),
     events=Feed(
-        form=lambda _own: heap.EVENTS,
+        form=lambda _settings: heap.EVENTS,
         request=partial(_request, "/api/track", "events"),
-        limits=lambda _own: LIMITS,
+        limits=lambda _settings: LIMITS,
         repeat_window_s=WINDOW_S,
     ),
     users=Feed(
-        form=lambda _own: heap.USERS,
+        form=lambda _settings: heap.USERS,
         request=partial(_request, "/api/add_user_properties", "users"),
-        limits=lambda _own: LIMITS,
+        limits=lambda _settings: LIMITS,
     ),
     read=read,
     placeholders={"heap_app_id": "dry-run"},
@@ -82,8 +84,8 @@ TOOL = Tool(
     deletion=Deletion(
         needed=("heap_api_key",),
         most=10_000,
-        ids=lambda _own, users, anonymous: [*users, *anonymous],
-        ask=request_deletion,
+        ids=lambda _settings, users, anonymous: [*users, *anonymous],
+        request_deletion=request_deletion,
     ),
     has_stand_in=True,
 )

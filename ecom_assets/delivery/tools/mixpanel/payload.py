@@ -57,7 +57,7 @@ PROPERTIES = PropertyRule(
     in_bytes=True,
     levels=3,
     most_values=254,
-    taken=frozenset({*_OWN_PROPERTIES, "token", "ip", "$time"}),
+    reserved=frozenset({*_OWN_PROPERTIES, "token", "ip", "$time"}),
 )
 EVENT_TEXTS = "name, distinct_id, event_id, source_session_id, product_id, product_category, page, referrer"
 _NO_DEVICE = f"{forbidden_id('Mixpanel', 'device_id', FORBIDDEN_IDS).when} OR strlen(device_id) > {TEXT_BYTES}"

@@ -14,29 +14,29 @@ from pydantic import SecretStr
 from ecom_assets.delivery.batch_sender import BatchOutcome, BatchResponse, read_common
 from ecom_assets.delivery.payloads import Texts
 from ecom_assets.delivery.sender import Limits, PostRequest, Reply
-from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, hashed, taken
+from ecom_assets.delivery.tool import Deletion, Feed, Send, Tool, accepted, hashed
 from ecom_assets.delivery.tools.mixpanel import payload as mixpanel
 from ecom_assets.delivery.tools.mixpanel.settings import MixpanelSettings
 
-TAKEN = 200
+ACCEPTED = 200
 _OUR_FAULT = re.compile(r"credential|\btoken\b|project[_ ]id", re.IGNORECASE)
 """What an error mentions if no row caused it."""
 
 
-def _events_request(own: MixpanelSettings, payloads: Texts) -> PostRequest:
+def _events_request(settings: MixpanelSettings, payloads: Texts) -> PostRequest:
     return PostRequest(
-        f"{own.mixpanel_address}/import",
+        f"{settings.mixpanel_address}/import",
         payloads.between("[", "]"),
-        params={"strict": "1"} | ({"project_id": own.mixpanel_project_id} if own.mixpanel_project_id else {}),
-        user=own.mixpanel_service_user or own.mixpanel_token.get_secret_value(),
-        password=own.mixpanel_service_secret.get_secret_value() if own.mixpanel_service_user else "",
+        params={"strict": "1"} | ({"project_id": settings.mixpanel_project_id} if settings.mixpanel_project_id else {}),
+        user=settings.mixpanel_service_user or settings.mixpanel_token.get_secret_value(),
+        password=settings.mixpanel_service_secret.get_secret_value() if settings.mixpanel_service_user else "",
     )
 
 
-def _users_request(own: MixpanelSettings, payloads: Texts) -> PostRequest:
-    token = f'{{"$token":{json.dumps(own.mixpanel_token.get_secret_value())},'
+def _users_request(settings: MixpanelSettings, payloads: Texts) -> PostRequest:
+    token = f'{{"$token":{json.dumps(settings.mixpanel_token.get_secret_value())},'
     body = ",".join(token + payload[1:] for payload in payloads)
-    url = f"{own.mixpanel_address}/engage"
+    url = f"{settings.mixpanel_address}/engage"
     return PostRequest(url, f"[{body}]".encode(), params={"ip": "0", "strict": "1", "verbose": "1"})
 
 
@@ -49,17 +49,17 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     refused = _failed(answer.get("failed_records"), payloads)
     # The status of /engage is always 200, and its body has 1 or 0.
     is_yes = reply.body.strip() != b"0" and answer.get("status") != 0 and answer.get("error") is None
-    if reply.status == TAKEN and not refused and is_yes:
-        return BatchResponse(BatchOutcome.TAKEN)
+    if reply.status == ACCEPTED and not refused and is_yes:
+        return BatchResponse(BatchOutcome.ACCEPTED)
     if not refused and _OUR_FAULT.search(str(answer.get("error") or "")):
         return BatchResponse(BatchOutcome.NOT_ALLOWED, message=_message(reply))
     imported = answer.get("num_records_imported")
     if not refused and not imported:
-        return BatchResponse(BatchOutcome.HALVED, message=_message(reply))
+        return BatchResponse(BatchOutcome.SPLIT, message=_message(reply))
     if isinstance(imported, int) and imported < len(payloads) - len(refused):
         message = f"Mixpanel took {imported} of {len(payloads)} records and names {len(refused)} that it refused."
         return BatchResponse(BatchOutcome.UNCERTAIN, refused=refused, message=message)
-    return BatchResponse(BatchOutcome.TAKEN, refused=refused)
+    return BatchResponse(BatchOutcome.ACCEPTED, refused=refused)
 
 
 def _failed(records: Any, payloads: Sequence[str]) -> dict[int, tuple[str, str]]:  # noqa: ANN401 (what Mixpanel says)
@@ -87,21 +87,21 @@ def _message(reply: Reply) -> str:
 DELETIONS = "/api/app/data-deletions/v3.0"
 
 
-def request_deletion(own: MixpanelSettings, ids: Sequence[str], send: Send) -> str:
+def request_deletion(settings: MixpanelSettings, ids: Sequence[str], send: Send) -> str:
     """Create a task that deletes the events and profiles of some distinct ids."""
     request = PostRequest(
-        own.mixpanel_deletion_address + DELETIONS,
+        settings.mixpanel_deletion_address + DELETIONS,
         json.dumps({"distinct_ids": list(ids), "compliance_type": "GDPR"}).encode(),
-        params={"token": own.mixpanel_token.get_secret_value()},
-        bearer=own.mixpanel_gdpr_token.get_secret_value(),
+        params={"token": settings.mixpanel_token.get_secret_value()},
+        bearer=settings.mixpanel_gdpr_token.get_secret_value(),
     )
-    results = taken("Mixpanel", send(request)).content().get("results")
+    results = accepted("Mixpanel", send(request)).content().get("results")
     task = results.get("task_id") if isinstance(results, dict) else None
     return f"task {task or 'without a number'}, pending"
 
 
-def _ids_of(own: MixpanelSettings, users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
-    prefix = mixpanel.device_prefix(own.mixpanel_identity)
+def _ids_of(settings: MixpanelSettings, users: Sequence[str], anonymous: Sequence[str]) -> list[str]:
+    prefix = mixpanel.device_prefix(settings.mixpanel_identity)
     return [*users, *(prefix + device for device in anonymous)]
 
 
@@ -110,14 +110,14 @@ BASE_S, JITTER = 2.0, (0.5, 2.5)
 """Waits after 429, 502 and 503: 2 s, doubling up to 60 s, plus a random 1 to 5 s."""
 
 
-def _limits(own: MixpanelSettings, share: int) -> Limits:
-    return Limits(MOST_RECORDS // share, own.mixpanel_max_bytes // share, BASE_S, PER_S, BASE_S, JITTER)
+def _limits(settings: MixpanelSettings, share: int) -> Limits:
+    return Limits(MOST_RECORDS // share, settings.mixpanel_max_bytes // share, BASE_S, PER_S, BASE_S, JITTER)
 
 
-def _refusal(own: MixpanelSettings) -> str:
-    if own.mixpanel_service_user and not own.mixpanel_project_id:
+def _refusal(settings: MixpanelSettings) -> str:
+    if settings.mixpanel_service_user and not settings.mixpanel_project_id:
         return "ECOM_MIXPANEL_SERVICE_USER needs ECOM_MIXPANEL_PROJECT_ID; set the project's id, too."
-    if own.mixpanel_service_user and not own.mixpanel_token.get_secret_value():
+    if settings.mixpanel_service_user and not settings.mixpanel_token.get_secret_value():
         return (
             "ECOM_MIXPANEL_SERVICE_USER is set, but user properties go by ECOM_MIXPANEL_TOKEN; set the project's token."
         )
@@ -130,19 +130,23 @@ TOOL = Tool(
     settings=MixpanelSettings,
     needed=("mixpanel_token",),
     account_settings="ECOM_MIXPANEL_TOKEN (or the service account) and ECOM_MIXPANEL_REGION or _URL",
-    is_set=lambda own: bool(own.mixpanel_token.get_secret_value() or own.mixpanel_service_user),
-    address=lambda own: own.mixpanel_address,
-    project=lambda own: hashed(own.mixpanel_token.get_secret_value()),
+    is_set=lambda settings: bool(settings.mixpanel_token.get_secret_value() or settings.mixpanel_service_user),
+    address=lambda settings: settings.mixpanel_address,
+    project=lambda settings: hashed(settings.mixpanel_token.get_secret_value()),
     events=Feed(
-        form=lambda own: mixpanel.events(own.mixpanel_identity),
+        form=lambda settings: mixpanel.events(settings.mixpanel_identity),
         request=_events_request,
-        limits=lambda own: _limits(own, 1),
-        around_bytes=lambda _own: 2,
+        limits=lambda settings: _limits(settings, 1),
+        around_bytes=lambda _settings: 2,
         takes_gzip=True,
         joins_devices=True,
-        takes_sign_ins=lambda own: own.mixpanel_identity == "original",
+        takes_sign_ins=lambda settings: settings.mixpanel_identity == "original",
     ),
-    users=Feed(form=lambda _own: mixpanel.USERS, request=_users_request, limits=lambda own: _limits(own, 2)),
+    users=Feed(
+        form=lambda _settings: mixpanel.USERS,
+        request=_users_request,
+        limits=lambda settings: _limits(settings, 2),
+    ),
     read=read,
     halves=(("mixpanel_service_user", "mixpanel_service_secret"),),
     refusal=_refusal,
@@ -152,7 +156,7 @@ TOOL = Tool(
         most=1_999,
         per_s=1.0,
         ids=_ids_of,
-        ask=request_deletion,
+        request_deletion=request_deletion,
     ),
     has_stand_in=True,
 )

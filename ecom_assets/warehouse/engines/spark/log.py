@@ -107,8 +107,10 @@ class TableChange:
 
     def onto(self, newest: TableSnapshot) -> TableSnapshot:
         """Return the snapshot that results from the change."""
-        kept = {} if self.days is None else {day: files for day, files in newest.slices.items() if day not in self.days}
-        return replace(newest, slices=dict(sorted({**kept, **self.slices}.items())))
+        unchanged = (
+            {} if self.days is None else {day: files for day, files in newest.slices.items() if day not in self.days}
+        )
+        return replace(newest, slices=dict(sorted({**unchanged, **self.slices}.items())))
 
 
 class TableLog:
