@@ -251,7 +251,7 @@ _HASH = ibis.udf.scalar.builtin(_hash, name="hash", signature=(("string",), "uin
 class DuckDBDialect(Dialect):
     """DuckDB streams results, replaces tables in one statement, and reads tables of this process."""
 
-    joins_in_columns = has_text_hash = True
+    joins_in_columns = has_text_hash = has_kernels = True
 
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return DuckDB's own hash."""
