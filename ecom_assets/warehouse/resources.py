@@ -122,5 +122,7 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
 
 def _needing(definition: dg.ResourceDefinition, *keys: str) -> dg.ResourceDefinition:
     """Make a resource require other resources of the run: a class can only nest its own, which would open again."""
-    definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (Dagster allows this for functions only)
+    # Until ConfigurableResource takes `required_resource_keys`, as `dg.resource` does for functions. A
+    # `dg.ResourceDefinition` in its place would hide the fields from the page of resources.
+    definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (as above)
     return definition
