@@ -12,8 +12,8 @@ _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})|[\s\[\]]")
 _IN_SENTENCE = re.compile(r"(//[^\s:@]*):\S*@")
 _FIRST_WORD = re.compile(r"[A-Za-z][\w+.-]*[:/]+")
 _NAMED_SECRET = re.compile(r"\b(\w*(?:password|passwd|pwd|secret|token|key)\w*\s*[=:]\s*)[^\s&;,]+", re.IGNORECASE)
-_FILES = {"duckdb", "sqlite", "file", "spark"}
-"""Schemes whose path is a file path, in which @ has no special meaning."""
+FILE_SCHEMES = {"sqlite", "file"}
+"""Schemes whose path is a file path, in which @ has no special meaning; engines add theirs (see `EngineKind`)."""
 _SHOWN = ("host", "hostaddr", "port")
 """Query parameters of a Postgres URL that identify its server and are shown."""
 
@@ -33,7 +33,7 @@ def without_secrets(url: str) -> str:
     rest, _, query = url.strip()[scheme.end() :].partition("?")
     authority, slash, path = rest.partition("/")
     fitting = _AUTHORITY.fullmatch(authority.partition("#")[0])
-    is_file = scheme[1] in _FILES and not authority
+    is_file = scheme[1] in FILE_SCHEMES and not authority
     if fitting is None or "#" in authority or ("@" in path + query and not is_file):
         return f"{scheme[0]}…"
     user = fitting["user"]
@@ -48,7 +48,7 @@ def hides_its_password(url: str) -> bool:
     each program, and the rest stands in messages such as that there is no host of that name.
     """
     scheme = _SCHEME.match(url.strip())
-    if scheme is None or scheme[1] in _FILES:
+    if scheme is None or scheme[1] in FILE_SCHEMES:
         return True
     if without_secrets(url).endswith("://…"):
         return False

@@ -34,8 +34,9 @@ from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReport
 from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
 from ecom_assets.tables.received import NoSource
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.factory import engine_kinds
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
-from ecom_assets.warehouse.resources import Postgres, Warehouse, WarehouseIO, snowflake_resource
+from ecom_assets.warehouse.resources import Warehouse, WarehouseIO
 
 APIS: dict[str, type[SettingsResource]] = {
     "customer_api": CustomerApi,
@@ -48,8 +49,7 @@ APIS: dict[str, type[SettingsResource]] = {
 def service_resources(settings: Settings) -> dict[str, Any]:
     """Return the external services as Dagster's Resources page shows them, including those that are not configured."""
     return {
-        "snowflake": snowflake_resource(settings),
-        "postgres": Postgres.from_settings(settings),
+        **{kind.name: kind.resource(settings) for kind in engine_kinds() if kind.service},
         **tool_resources(settings),
         **{name: api.from_settings(settings) for name, api in APIS.items()},
     }
@@ -58,7 +58,7 @@ def service_resources(settings: Settings) -> dict[str, Any]:
 def with_services(settings: Settings, resources: Mapping[str, Any]) -> Settings:
     """Return the settings, updated with the values of resources that replace the platform's own."""
     for resource in resources.values():
-        if isinstance(resource, SettingsResource | Postgres):
+        if isinstance(resource, SettingsResource):
             settings = resource.applied_to(settings)
     return settings
 
@@ -88,8 +88,9 @@ def platform_resources(settings: Settings, progress: Progress, without_source: S
 
 def event_source_resource(settings: Settings) -> dg.ResourceDefinition:
     """Return the source of events as a resource."""
+    with_tables = {kind.name for kind in engine_kinds() if kind.has_event_tables}
 
-    @dg.resource(required_resource_keys={"warehouse", "snowflake"}, description="Where events come from.")
+    @dg.resource(required_resource_keys={"warehouse", *with_tables}, description="Where events come from.")
     def event_source(context: dg.InitResourceContext) -> Iterator[RawEventSource]:
         engine = context.resources.warehouse
         if not is_table(settings):

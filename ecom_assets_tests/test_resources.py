@@ -18,8 +18,8 @@ from ecom_assets.settings.resource import MASK
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.resources import CustomerApi
 from ecom_assets.tables.asset import asset_key
+from ecom_assets.warehouse.engines.postgres.service import Postgres
 from ecom_assets.warehouse.factory import new_engine
-from ecom_assets.warehouse.resources import Postgres
 from ecom_assets_tests.command import page_views
 from ecom_assets_tests.services import people
 from ecom_assets_tests.ui.served_ui import DAGSTER_S_OWN, loaded

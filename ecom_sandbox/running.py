@@ -1,9 +1,9 @@
 """All stand-ins for one sandbox shop, and the settings that connect the platform to them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -22,12 +22,12 @@ TRUTH, SERVED = "services_truth.json", "served"
 
 @dataclass(frozen=True)
 class Ports:
-    """The port of each stand-in; 0 means a free one. `receivers` are those of Amplitude, Heap, Mixpanel and GA4."""
+    """The port of each stand-in; 0 means a free one. `receivers` has those of the tools, by name."""
 
     customers: int = 0
     orders: int = 0
     catalogue: int = 0
-    receivers: tuple[int, int, int, int] = (0, 0, 0, 0)
+    receivers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from inspect import Parameter, signature
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -16,6 +17,7 @@ from ecom_assets.cli.options import Json, UntilParentEnds, day_of
 from ecom_assets.clock import now_utc
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import load_settings
+from ecom_sandbox.vendors.running import stand_ins
 
 
 def data(
@@ -55,27 +57,44 @@ def data(
         typer.echo(f"Written to {out}. Next: ecom run --events {out}/events", err=True)
 
 
+def _with_tool_ports(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with an option `--<tool>-port` for each tool with a stand-in, after the options of ports."""
+    parameters = [value for value in signature(command).parameters.values() if value.kind is not Parameter.VAR_KEYWORD]
+    index = next(i for i, parameter in enumerate(parameters) if parameter.name == "faults")
+    parameters[index:index] = [
+        Parameter(
+            f"{kind.tool}_port",
+            Parameter.KEYWORD_ONLY,
+            default=kind.default_port,
+            annotation=Annotated[int, typer.Option(help=f"Port of {kind.title}; 0 takes a free one.")],
+        )
+        for kind in stand_ins()
+    ]
+    command.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]  # typer reads it
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+@_with_tool_ports
 def up(
+    *,
     customer_port: Annotated[int, typer.Option(help="Port of the customer API; 0 takes a free one.")] = 8301,
     order_port: Annotated[int, typer.Option(help="Port of the order report API; 0 takes a free one.")] = 8302,
     catalogue_port: Annotated[int, typer.Option(help="Port of the catalogue API; 0 takes a free one.")] = 8303,
-    amplitude_port: Annotated[int, typer.Option(help="Port of Amplitude; 0 takes a free one.")] = 8304,
-    heap_port: Annotated[int, typer.Option(help="Port of Heap; 0 takes a free one.")] = 8305,
-    mixpanel_port: Annotated[int, typer.Option(help="Port of Mixpanel; 0 takes a free one.")] = 8306,
-    ga4_port: Annotated[int, typer.Option(help="Port of GA4; 0 takes a free one.")] = 8307,
     faults: Annotated[bool, typer.Option("--faults", help="Let everything go wrong now and then.")] = False,
     as_json: Json = False,
+    **tool_ports: int,
 ) -> None:
-    """Serve stand-ins of the three APIs over the sandbox shop, and of the four tools it delivers to, until Ctrl-C."""
+    """Serve stand-ins of the three APIs over the sandbox shop, and of the tools it delivers to, until Ctrl-C."""
     from ecom_assets.sandbox import ensure_sandbox  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.running import Ports, running_services  # noqa: PLC0415 (loads numpy and pyarrow)
     from ecom_sandbox.services.service import Faults  # noqa: PLC0415 (only this command serves)
 
-    settings = load_settings()
+    settings, ports = load_settings(), {name.removesuffix("_port"): port for name, port in tool_ports.items()}
     ensure_sandbox(settings)
     serving = running_services(
         settings.sandbox_folder,
-        ports=Ports(customer_port, order_port, catalogue_port, (amplitude_port, heap_port, mixpanel_port, ga4_port)),
+        ports=Ports(customer_port, order_port, catalogue_port, ports),
         faults=Faults.some_of_all() if faults else None,
     )
     with suppress(KeyboardInterrupt), serving as services:
@@ -83,7 +102,9 @@ def up(
         lines = [json.dumps(environment)] if as_json else [f"export {name}={environment[name]}" for name in environment]
         typer.echo("\n".join(lines))
         if not as_json:
-            typer.echo(_STEERING.format(**environment), err=True)
+            tools = services.receivers.all()
+            named = ", ".join(f"{tool.title} at {tool.url}" for tool in tools)
+            typer.echo(_STEERING.format(**environment, tools=named, tool=tools[0].url), err=True)
         Event().wait()
 
 
@@ -132,8 +153,7 @@ def _until_over(step: Callable[[], object], every_s: float, until_parent_ends: b
 
 _STEERING = (
     "Customers at {ECOM_CUSTOMER_API_URL}, order reports at {ECOM_ORDER_API_URL}, products with their stock at "
-    "{ECOM_CATALOGUE_API_URL}; Amplitude at {ECOM_AMPLITUDE_URL}, Heap at {ECOM_HEAP_URL}, Mixpanel at "
-    "{ECOM_MIXPANEL_URL}, GA4 at {ECOM_GA4_URL}; Ctrl-C stops all.\n"
+    "{ECOM_CATALOGUE_API_URL}; {tools}; Ctrl-C stops all.\n"
     "Faults at each, shown by GET and set by PUT: {ECOM_ORDER_API_URL}/control/faults; "
-    "what a tool has got: {ECOM_AMPLITUDE_URL}/control/held"
+    "what a tool has got: {tool}/control/held"
 )

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.dashboard.formats import Kind, in_words
-from ecom_assets.tables.contract import Column
+from ecom_assets.tables.contract import Column, Table
 
 WIDTH, HEIGHT, MARGIN = 120, 32, 3
 FEWEST: Final = 2
@@ -43,7 +43,7 @@ RIGHT: Final = {"count", "decimal", "money", "rate", "change", "seconds", "score
 class Why:
     """Which number a link to the page "Why a number" is about: a column of a table, where other columns have values."""
 
-    table: str
+    table: type[Table]
     column: str
     where: Mapping[str, str] = field(default_factory=dict)
 
@@ -257,7 +257,7 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
     row: type[BaseModel],
     name: str,
     *,
-    table: str,
+    table: type[Table],
     points: Sequence[Mapping[str, Any]] = (),
     href: str = "",
 ) -> Tile:

@@ -26,16 +26,19 @@ from ecom_assets.dashboard.blocks import (
 )
 from ecom_assets.dashboard.forms import Answer, outcome_of
 from ecom_assets.dashboard.page import DashboardPage, Section, View, all_pages
+from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.queries import daily_conversion
 from ecom_assets.questions.answer import Kind
-from ecom_assets.tables.contract import Format
+from ecom_assets.sales.contracts import RevenueDaily
+from ecom_assets.sessions.contracts import EngagementDaily
+from ecom_assets.tables.contract import Format, Table
 from ecom_assets.tables.queries import Period
 from ecom_assets.trends.question import ADDITIVE
 
 MOST_SERIES: Final = 4
 """The most series of a trend whose numbers a tile shows."""
-TABLES: Final[Mapping[Subject, str]] = {
-    "sales": "mart.revenue_daily", "sessions": "mart.engagement_daily", "conversion": "mart.cart_abandonment",
+TABLES: Final[Mapping[Subject, type[Table]]] = {
+    "sales": RevenueDaily, "sessions": EngagementDaily, "conversion": CartAbandonment,
 }  # fmt: skip
 
 
@@ -162,7 +165,7 @@ def _conversion(view: View, name: str) -> TileSource:
         measure.label, answer[name] if is_rate else answer["abandonment"][name], "rate", meaning(answer, name),
         previous=before.get(name) if is_rate else (before.get("abandonment") or {}).get(name),
         change=answer["change"][name], better=measure.better, trend=sparkline([day[name] for day in days]),
-        why=Why("mart.conversion_funnel", "unit_count", last_step) if is_rate else Why(TABLES["conversion"], name),
+        why=Why(ConversionFunnel, "unit_count", last_step) if is_rate else Why(TABLES["conversion"], name),
     )  # fmt: skip
     return tile, days, "event_date", "/analytics/conversion"
 

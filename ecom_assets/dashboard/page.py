@@ -277,10 +277,10 @@ class View:
 
         A number that no table holds, such as the distinct customers of a period, has none.
         """
-        if why is None or not is_explained(why.table, why.column):
+        if why is None or not is_explained(why.table.qualified_name(), why.column):
             return ""
         days = {name: self.ranges[0][name] for name in DATES} if self.ranges else {}
-        return address_of(WHY, {"table": why.table, "column": why.column, **days, **why.where})
+        return address_of(WHY, {"table": why.table.qualified_name(), "column": why.column, **days, **why.where})
 
     @cached_property
     def annotations(self) -> list[Annotation]:

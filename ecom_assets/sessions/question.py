@@ -12,12 +12,12 @@ from ecom_assets.questions.source import EventSource
 from ecom_assets.sessions.rule import PRESETS as RULES
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.tables.conditions import where_mapping
+from ecom_assets.tables.values import TOOLS
 
 RULE_LABELS: Final = {
+    **TOOLS,
     "ga4": "Google Analytics 4",
     "universal_analytics": "Universal Analytics",
-    "mixpanel": "Mixpanel",
-    "amplitude": "Amplitude",
     "snowplow": "Snowplow",
     "source": "Ids of the source",
 }

@@ -16,9 +16,9 @@ WRITTEN = (
     "api.log*", "api_audit.jsonl*", "api_keys*", "boards.sqlite*", "collector", "collector.log*", "dagster",
     "dashboard_secret", "dry_run", "ended_sessions", "erasure.key", "erasures", "exports", "http_cache", "landing.lock",
     "ledger.sqlite*", "operations.sqlite*", "order_reports", "own_data.json", "reading.tmp", "realtime.tmp", "samples",
-    "sandbox*", "serving", "spark", "statements.sqlite*", "ui_address", "warehouse.duckdb*",
+    "sandbox*", "serving", "statements.sqlite*", "ui_address",
 )  # fmt: skip
-"""What the platform writes into `ECOM_HOME`; a folder means everything in it."""
+"""What the platform writes into `ECOM_HOME` whatever the engine; a folder means everything in it."""
 
 
 def keep_private() -> None:
@@ -41,9 +41,16 @@ def open_to_others(folders: Iterable[Path]) -> list[Path]:
     return [path for folder in folders for path in _walked(folder) if _mode(path) & RIGHTS_OF_OTHERS]
 
 
+def written() -> tuple[str, ...]:
+    """Return the patterns of all that the platform and its engines write into `ECOM_HOME`."""
+    from ecom_assets.settings.subjects import engine_kinds  # noqa: PLC0415 (loads Pydantic, unlike `ecom --version`)
+
+    return (*WRITTEN, *(pattern for kind in engine_kinds() for pattern in kind.own_files))
+
+
 def platform_files_in(home: Path) -> list[Path]:
     """Return what there is of the platform in a folder that it may share with a person's own files."""
-    return sorted({path for pattern in WRITTEN for path in home.glob(pattern)})
+    return sorted({path for pattern in written() for path in home.glob(pattern)})
 
 
 def _walked(path: Path) -> Iterator[Path]:

@@ -43,6 +43,7 @@ from ecom_assets.settings.subjects import (
     PrivacySettings,
     SourceSettings,
     all_package_settings,
+    engine_kinds,
 )
 
 PREFIX = "ECOM_"
@@ -419,7 +420,9 @@ def _within_retention(settings: Settings) -> Settings:
 def written_paths(settings: Settings) -> list[Path]:
     """Return the files and folders that the platform has written, in `home` or where a setting moved them."""
     addresses = (settings.warehouse, *(url.get_secret_value() for url in (settings.ledger_url, settings.boards_url)))
-    moved = [Path(url.partition("://")[2]) for url in addresses if url.startswith(("duckdb://", "sqlite://"))]
+    files = {"sqlite", *(scheme for kind in engine_kinds() if kind.path_is == "file" for scheme in kind.schemes)}
+    parts = [url.partition("://") for url in addresses]
+    moved = [Path(path) for scheme, _, path in parts if scheme in files]
     beside = [path for file in moved for path in file.parent.glob(f"{file.name}*")]
     streams = [landing_of(settings.home, kind) for kind in STREAM_KINDS if getattr(settings, kind).startswith(STREAM)]
     landed = [path for folder in streams for path in folder.parent.glob(f"{folder.name}*")]

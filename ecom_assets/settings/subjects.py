@@ -41,6 +41,11 @@ def packages_in(folder: str) -> tuple[str, ...]:
     return tuple(result.name for result in iter_modules(import_module(folder).__path__) if result.ispkg)
 
 
+def engine_kinds() -> list[Any]:
+    """Return what the engines declare, by name; each is an `EngineKind` of `ecom_assets/warehouse/engines/`."""
+    return [import_module(f"{ENGINES}.{name}").ENGINE for name in packages_in(ENGINES)]
+
+
 def settings_of(package: str) -> type[PackageSettings] | None:
     """Return the `SETTINGS` in `settings.py` of a package, if it has some."""
     module = f"{package}.settings"

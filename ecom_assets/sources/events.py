@@ -10,6 +10,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.subjects import engine_kinds
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import split_paths
 from ecom_assets.sources.files.mapping import load_mapping
@@ -76,8 +77,8 @@ def mapping_name(settings: Settings) -> str:
 
 
 def is_table(settings: Settings) -> bool:
-    """Return whether events come from a Snowflake table (see `event_table.py`) instead of files."""
-    return settings.events.startswith("snowflake://")
+    """Return whether events come from a table of an engine (see `event_table.py`) instead of files."""
+    return any(kind.has_event_tables and kind.has_address(settings.events) for kind in engine_kinds())
 
 
 def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Sequence[str]) -> RecordFiles:

@@ -67,7 +67,7 @@ LOOKED_AT = 20
 def event_kinds(settings: Settings) -> set[str]:
     """Return the kinds of the source of events."""
     if is_table(settings):
-        return {"snowflake"}
+        return {settings.events.partition("://")[0]}
     if is_stream(settings):
         return {"kafka"}
     return _file_kinds(split_paths(settings.events)) if settings.events else {SANDBOX}

@@ -25,6 +25,8 @@ class Dialect:
     """Whether `IN (SELECT …)` is taken outside filters too."""
     has_text_hash: ClassVar[bool] = False
     """Whether there is `text_hash`."""
+    has_kernels: ClassVar[bool] = False
+    """Whether it is a DuckDB connection, whose SQL the fast kernels are written in."""
 
     def text_hash(self, text: ir.Value) -> ir.IntegerColumn:
         """Return a hash of a text: 64 bits without a sign."""
@@ -96,7 +98,7 @@ def ratio(part: ir.NumericValue, whole: ir.NumericValue) -> ir.FloatingValue:
 
 def has_kernels(con: SQLBackend) -> TypeGuard[DuckDB]:
     """Return whether a connection can run the fast kernels, which need DuckDB's SQL."""
-    return bool(con.name == "duckdb")
+    return dialect_of(con).has_kernels
 
 
 NO = ibis.literal(value=False)

@@ -179,7 +179,8 @@ class Engine(ABC):
 
     def rows_of(self, rows: ir.Table) -> list[dict[str, Any]]:
         """Return the rows of a small result; unlike Ibis by itself, the engine notices a lost connection or damage."""
-        self.con._run_pre_execute_hooks(rows)  # noqa: SLF001 (loads tables of this process, as no public method does alone)
+        # Until Ibis has a public method that loads tables of this process, without running an expression.
+        self.con._run_pre_execute_hooks(rows)  # noqa: SLF001 (as above)
         return self.query(self.compile(rows))
 
     @abstractmethod

@@ -1,19 +1,18 @@
 """The engines that there are, found by their folder, and the one that `ECOM_WAREHOUSE` names."""
 
-from importlib import import_module
 from typing import cast
 
 from ecom_assets.errors import SettingError
 from ecom_assets.redact_url import without_secrets
+from ecom_assets.settings import subjects
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.subjects import ENGINES, packages_in
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines import EngineKind
 
 
 def engine_kinds() -> list[EngineKind]:
     """Return what the engines declare, by name."""
-    return [import_module(f"{ENGINES}.{name}").ENGINE for name in packages_in(ENGINES)]
+    return subjects.engine_kinds()
 
 
 def engine_kind(settings: Settings) -> EngineKind:
@@ -24,7 +23,7 @@ def engine_kind(settings: Settings) -> EngineKind:
     """
     address, kinds = settings.warehouse_url, engine_kinds()
     for kind in kinds:
-        if _scheme(address) in kind.schemes:
+        if kind.has_address(address):
             return kind
     *forms, last = (kind.form or f"{kind.schemes[0]}://" for kind in kinds)
     raise SettingError(

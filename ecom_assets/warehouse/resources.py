@@ -2,76 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import dagster as dg
-from pydantic import PrivateAttr, SecretStr, create_model
+from pydantic import PrivateAttr, create_model
 
-from ecom_assets.errors import SettingError
 from ecom_assets.operations.run_notes import note_run
-from ecom_assets.settings.resource import SecretKeeper, SettingsResource, address, kind_in_dagster, setting, values_of
+from ecom_assets.settings.resource import SettingsResource, address, kind_in_dagster, setting, values_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.subjects import settings_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import engine_kind, engine_kinds, new_engine
 from ecom_assets.warehouse.io_manager import WarehouseIOManager
-
-POSTGRES = ("postgres://", "postgresql://")
-
-
-class Postgres(SecretKeeper):
-    """The Postgres of ECOM_WAREHOUSE, or else the one of ECOM_POSTGRES_URL, which the marts are published to.
-
-    Without an address nothing is in Postgres: set ECOM_POSTGRES_URL=postgres://USER:PASSWORD@HOST/DATABASE to publish
-    the marts there, or ECOM_WAREHOUSE to compute them there. Where Dagster's own storage lies is set in dagster.yaml.
-    """
-
-    url: str = address("Address, shown without its password (ECOM_WAREHOUSE or ECOM_POSTGRES_URL)")
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> "Postgres":
-        """Return the resource as it is set."""
-        is_warehouse = settings.warehouse.startswith(POSTGRES)
-        return cls(url=settings.warehouse if is_warehouse else settings.postgres_url.get_secret_value())
-
-    def applied_to(self, settings: Settings) -> Settings:
-        """Return the settings with this address in place of theirs."""
-        url = self.secret("url")
-        is_warehouse = settings.warehouse.startswith(POSTGRES)
-        return settings.model_copy(update={"warehouse": url} if is_warehouse else {"postgres_url": SecretStr(url)})
-
-
-class SnowflakeNotSet(SettingsResource):
-    """Snowflake is not in use. With it, this is dagster-snowflake's SnowflakeResource of the account.
-
-    Set ECOM_WAREHOUSE=snowflake://USER@ACCOUNT/DATABASE?warehouse=WAREHOUSE to compute there, or ECOM_EVENTS to read
-    events from a table there; and ECOM_SNOWFLAKE_PASSWORD, ECOM_SNOWFLAKE_PRIVATE_KEY_PATH or ECOM_SNOWFLAKE_TOKEN.
-    """
-
-    prefix: ClassVar[str] = "snowflake_"
-    password: str | None = setting("snowflake_password")
-    private_key_path: str | None = setting("snowflake_private_key_path")
-    private_key_password: str | None = setting("snowflake_private_key_password")
-    token: str | None = setting("snowflake_token")
-
-    def get_connection(self, raw_conn: bool = True) -> Any:  # noqa: ANN401, ARG002, FBT001, FBT002 (as dagster-snowflake's)
-        """Refuse: there is no account.
-
-        Raises:
-            SettingError: Always.
-        """
-        raise SettingError("Snowflake is not set; write ECOM_WAREHOUSE=snowflake://USER@ACCOUNT/DATABASE?warehouse=….")
-
-
-def snowflake_resource(settings: Settings) -> SecretKeeper:
-    """Return the Snowflake account in the settings; dagster-snowflake loads slowly, so import it only if needed."""
-    named = {"ECOM_WAREHOUSE": settings.warehouse, "ECOM_EVENTS": settings.events}
-    for name, url in named.items():
-        if url.startswith("snowflake://"):
-            from ecom_assets.warehouse.engines.snowflake.connection import SnowflakeAddress  # noqa: PLC0415 (as above)
-
-            return SnowflakeAddress.parse(url, settings, name).resource()
-    return SnowflakeNotSet.from_settings(settings)
 
 
 class _Warehouse(SettingsResource):
@@ -98,15 +40,15 @@ class _Warehouse(SettingsResource):
 
     def get_resource_definition(self) -> Any:  # noqa: ANN401 (Dagster's own type is not exported)
         """Return the Dagster definition, which requires the services that the warehouse can run in."""
-        return _needing(super().get_resource_definition(), *{kind.service for kind in engine_kinds() if kind.service})
+        return _needing(super().get_resource_definition(), *(kind.name for kind in engine_kinds() if kind.service))
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Engine]:
         """Open the engine, and close it when the run ends."""
         settings = self.applied_to(self.settings)
-        engine, service = new_engine(settings), engine_kind(settings).service
-        if service:
-            engine.connect_through(getattr(context.resources, service))
+        engine, kind = new_engine(settings), engine_kind(settings)
+        if kind.service:
+            engine.connect_through(getattr(context.resources, kind.name))
         engine.open()
         try:
             if engine.notice and context.log:
@@ -180,5 +122,7 @@ class WarehouseIO(dg.ConfigurableIOManagerFactory[WarehouseIOManager]):
 
 def _needing(definition: dg.ResourceDefinition, *keys: str) -> dg.ResourceDefinition:
     """Make a resource require other resources of the run: a class can only nest its own, which would open again."""
-    definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (Dagster allows this for functions only)
+    # Until ConfigurableResource takes `required_resource_keys`, as `dg.resource` does for functions. A
+    # `dg.ResourceDefinition` in its place would hide the fields from the page of resources.
+    definition._required_resource_keys = frozenset(keys)  # noqa: SLF001 (as above)
     return definition

@@ -15,7 +15,7 @@ from ecom_assets.attribution.contracts import CHANNELS
 from ecom_assets.customers.contracts import SEGMENTS
 from ecom_assets.definitions import build_definitions, without_source
 from ecom_assets.identity.rule import IdentityRule
-from ecom_assets.settings.home import WRITTEN
+from ecom_assets.settings.home import written
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.cli.summary_shapes import (
     SENT,
@@ -63,8 +63,8 @@ def test_each_file_of_the_home_is_kept_private_and_stands_in_the_page_of_operati
     page = Path("docs/operations.md").read_text(encoding="utf-8")
     names = {path.name.split("-")[0] for path in shop.home.iterdir()}  # SQLite keeps `-wal` and `-shm` beside a file
     assert names >= {"dagster", "ledger.sqlite", "operations.sqlite", "warehouse.duckdb"}
-    assert [name for name in names if not any(fnmatch(name, kind) for kind in WRITTEN)] == []
-    assert [name for name in [*names, *WRITTEN] if f"`{name.rstrip('*')}" not in page] == []
+    assert [name for name in names if not any(fnmatch(name, kind) for kind in written())] == []
+    assert [name for name in [*names, *written()] if f"`{name.rstrip('*')}" not in page] == []
 
 
 def test_the_run_ends_well_and_says_nothing_but_json_and_that_guests_share_an_id(shop: Shop) -> None:

@@ -106,7 +106,7 @@ class Shop:
         """Run a command with the shop's settings."""
         env = {
             "ECOM_EVENTS": str(self.events),
-            "ECOM_AMPLITUDE_URL": self.tools.amplitude.url,
+            "ECOM_AMPLITUDE_URL": self.tools["amplitude"].url,
             "ECOM_AMPLITUDE_API_KEY": "sandbox-amplitude-key",
             "ECOM_AMPLITUDE_MIN_ID_LENGTH": "1",
         }
@@ -115,7 +115,7 @@ class Shop:
     @property
     def sent(self) -> int:
         """How many events the tool took, repeated ones too."""
-        return self.tools.amplitude.held.taken_count
+        return self.tools["amplitude"].held.taken_count
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def test_mixpanel_s_original_id_merge_knows_devices_by_their_plain_ids(receivers
 
 @pytest.mark.slow
 def test_a_tool_that_stumbles_is_asked_again(receivers: Receivers) -> None:
-    receivers.mixpanel.script.faults = ReceiverFaults.read({"script": [500, "reset"]})
+    receivers["mixpanel"].script.faults = ReceiverFaults.read({"script": [500, "reset"]})
     sent(ToolRequests(settings_for(receivers), ANN), {})
     assert answer(receivers)["mixpanel"] == ["ann-4711", "$device:anon-s-9"]
 

@@ -28,7 +28,7 @@ OF_INPUT = "what became of received rows; the checks hold it to them"
 UNLOGGED = {
     **dict.fromkeys(("session_events", "session_days", "sessions", "journeys", "session_sources", "touches"), OF_ROWS),
     **dict.fromkeys(("first_touches", "conversions", "sales", "order_event_reconciliation"), OF_ROWS),
-    "identities": OF_ROWS,
+    **dict.fromkeys(("identities", "funnel_entries", "conversion_credit"), OF_ROWS),
     **dict.fromkeys(("event_accounting_daily", "quarantined_event_samples"), OF_INPUT),
     **dict.fromkeys(("order_accounting_daily", "quarantined_order_samples"), OF_INPUT),
     "returning_visitors_daily": "what cohorts are added up from; new visitors make it longer, and change no day",

@@ -6,7 +6,7 @@ By default, it refuses short ids, as was observed in production, but not documen
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl
 
 from ecom_sandbox.services.service import ServiceResponse
@@ -185,7 +185,7 @@ class AmplitudeReceiver(Receiver):
     Events are deduplicated by device and insert_id.
     """
 
-    tool = "amplitude"
+    tool, title, default_port = "amplitude", "Amplitude", 8304
     key = "sandbox-amplitude-key"
     repeat_window_s = DEDUP_S
 
@@ -206,6 +206,11 @@ class AmplitudeReceiver(Receiver):
         self._project = Rate(rates.project_per_s and int(rates.project_per_s * window_s), window_s)
         self._updates = Rate(rates.updates_per_hour, 3600.0)
         super().__init__(setup)
+
+    @classmethod
+    def without_rates(cls, setup: Setup) -> Self:
+        """Listen, and accept any number of records."""
+        return cls(setup, rates=AmplitudeRates.none())
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to it."""
@@ -419,3 +424,6 @@ def _event_entries(events: Sequence[Any]) -> list[Entry]:
         name, at = event.get("event_type"), event.get("time")
         entries.append(Entry("event", str(user or device), str(insert_id or ""), key, name, at))
     return entries
+
+
+STAND_IN = AmplitudeReceiver

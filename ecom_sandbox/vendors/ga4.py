@@ -171,7 +171,7 @@ NO_CONTENT = 204
 class Ga4Receiver(Receiver):
     """Serves `POST /mp/collect` and `/debug/mp/collect`, with measurement_id and api_secret in the query."""
 
-    tool = "ga4"
+    tool, title, default_port = "ga4", "GA4", 8307
     measurement_id, api_secret = "G-SANDBOX001", "sandbox-ga4-secret"
     takes_gzip = False
 
@@ -247,3 +247,6 @@ def _event_entry(body: dict[str, Any], event: object, user: str, at_s: float) ->
     micros = micros_of(body, event)
     shown = at_s * MICROS if micros is None else max(micros, (at_s - BACK_S) * MICROS)
     return Entry("event", user, record_id, key, name, int(shown))
+
+
+STAND_IN = Ga4Receiver

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from ecom_sandbox.services.service import ServiceResponse
 from ecom_sandbox.vendors.entries import Decision, Entry, Incoming, is_number, parsed
@@ -45,7 +45,7 @@ class HeapReceiver(Receiver):
     Events are deduplicated by idempotency_key.
     """
 
-    tool = "heap"
+    tool, title, default_port = "heap", "Heap", 8305
     app_id = "sandbox-heap-app"
     takes_gzip = False
 
@@ -55,6 +55,11 @@ class HeapReceiver(Receiver):
         self._users, self._app = Rate(rates.user_per_min, 60.0), Rate(rates.app_per_min, 60.0)
         self._singles = Rate(rates.single_per_30_s, 30.0)
         super().__init__(setup)
+
+    @classmethod
+    def without_rates(cls, setup: Setup) -> Self:
+        """Listen, and accept any number of records."""
+        return cls(setup, rates=HeapRates.none())
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to it."""
@@ -207,3 +212,6 @@ def _is_iso(value: object) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+STAND_IN = HeapReceiver

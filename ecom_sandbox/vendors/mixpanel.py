@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import parse_qsl
 
 from ecom_sandbox.services.service import ServiceRequest, ServiceResponse
@@ -157,7 +157,7 @@ class MixpanelReceiver(Receiver):
     Events are deduplicated by event, time, distinct_id and $insert_id; Mixpanel shows the newest copy.
     """
 
-    tool = "mixpanel"
+    tool, title, default_port = "mixpanel", "Mixpanel", 8306
     project = MixpanelProject()
 
     def __init__(
@@ -172,6 +172,11 @@ class MixpanelReceiver(Receiver):
         self.behaviour = behaviour or MixpanelBehaviour()
         self._bytes, self._events = Rate(rates.bytes_per_min, 60.0), Rate(rates.events_per_min, 60.0)
         super().__init__(setup)
+
+    @classmethod
+    def without_rates(cls, setup: Setup) -> Self:
+        """Listen, and accept any number of records."""
+        return cls(setup, rates=MixpanelRates.none())
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to it."""
@@ -330,3 +335,6 @@ def _profile_entries(updates: Sequence[Any]) -> list[Entry]:
         Entry("profile", user, user, None, properties=update.get("$set", {}))
         for user, update in zip(users, updates, strict=True)
     ]
+
+
+STAND_IN = MixpanelReceiver

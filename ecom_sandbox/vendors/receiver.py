@@ -197,6 +197,11 @@ class Receiver(Service):
 
     connection_class = ReceiverConnection
     tool: ClassVar[str]
+    """The name of its package in `ecom_assets/delivery/tools/`, and of its file here."""
+    title: ClassVar[str]
+    """The tool's name in messages."""
+    default_port: ClassVar[int]
+    """Its port beside the sandbox shop; the stand-ins are listed in this order."""
     takes_gzip: ClassVar[bool] = True
     repeat_window_s: ClassVar[float | None] = None
     """Seconds in which a repeated key is recognized; None: forever."""
@@ -217,6 +222,11 @@ class Receiver(Service):
         for received in received_in(request_log) if request_log else ():
             self._hold(self.taken_of(received), received.at_s)
         super().__init__(setup.port)
+
+    @classmethod
+    def without_rates(cls, setup: Setup) -> Self:
+        """Listen, and accept any number of records."""
+        return cls(setup)
 
     @abstractmethod
     def decide(self, incoming: Incoming) -> Decision:

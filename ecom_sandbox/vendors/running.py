@@ -1,31 +1,39 @@
-"""All four vendor stand-ins, and the settings that connect the platform to them."""
+"""The stand-ins of all tools that have one, and the settings that connect the platform to them."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 
-from ecom_sandbox.vendors.amplitude import AmplitudeRates, AmplitudeReceiver
+from ecom_assets.settings.subjects import TOOLS, packages_in
 from ecom_sandbox.vendors.faults import NO_FAULTS, RandomFaults, ReceiverFaults
-from ecom_sandbox.vendors.ga4 import Ga4Receiver
-from ecom_sandbox.vendors.heap import HeapRates, HeapReceiver
-from ecom_sandbox.vendors.mixpanel import MixpanelRates, MixpanelReceiver
 from ecom_sandbox.vendors.receiver import Receiver, Setup
+
+
+def stand_ins() -> list[type[Receiver]]:
+    """Return the stand-in of each tool that has the file `<tool>.py` here, in the order of their ports."""
+    modules = (f"{__package__}.{tool}" for tool in packages_in(TOOLS))
+    found: list[type[Receiver]] = [import_module(module).STAND_IN for module in modules if find_spec(module)]
+    return sorted(found, key=attrgetter("default_port"))
 
 
 @dataclass(frozen=True)
 class Receivers:
-    """The running stand-ins."""
+    """The running stand-ins, by the name of their tool."""
 
-    amplitude: AmplitudeReceiver
-    heap: HeapReceiver
-    mixpanel: MixpanelReceiver
-    ga4: Ga4Receiver
+    by_tool: Mapping[str, Receiver]
+
+    def __getitem__(self, tool: str) -> Receiver:
+        """Return the stand-in of a tool."""
+        return self.by_tool[tool]
 
     def all(self) -> tuple[Receiver, ...]:
-        """Return all four."""
-        return (self.amplitude, self.heap, self.mixpanel, self.ga4)
+        """Return all of them."""
+        return tuple(self.by_tool.values())
 
     def settings(self) -> dict[str, str]:
         """Return the settings that make the platform deliver to them, by their names in `Settings`."""
@@ -44,16 +52,16 @@ def some_faults() -> ReceiverFaults:
 @contextmanager
 def running_receivers(
     *,
-    ports: Sequence[int] = (0, 0, 0, 0),
+    ports: Mapping[str, int] | None = None,
     request_logs: Path | None = None,
     faults: ReceiverFaults = NO_FAULTS,
     has_rates: bool = True,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Receivers]:
-    """Run all four in this process.
+    """Run all of them in this process.
 
     Args:
-        ports: Those of Amplitude, Heap, Mixpanel and GA4; 0 means a free one.
+        ports: The port of each tool; 0, or none, means a free one.
         request_logs: The folder of their request logs (`amplitude.requests`, …), from which they continue; None: none.
         faults: The faults of each.
         has_rates: Whether the documented rate limits apply; a whole shop at once exceeds what Heap accepts in an hour.
@@ -62,14 +70,10 @@ def running_receivers(
     Raises:
         UsageError: A port is in use.
     """
-    tools = ("amplitude", "heap", "mixpanel", "ga4")
-    paths = [request_logs / f"{tool}.requests" if request_logs else None for tool in tools]
-    setups = [Setup(port, path, faults, clock) for port, path in zip(ports, paths, strict=True)]
-    rates = (None, None, None) if has_rates else (AmplitudeRates.none(), HeapRates.none(), MixpanelRates.none())
-    with (
-        AmplitudeReceiver(setups[0], rates=rates[0]) as amplitude,
-        HeapReceiver(setups[1], rates=rates[1]) as heap,
-        MixpanelReceiver(setups[2], rates=rates[2]) as mixpanel,
-        Ga4Receiver(setups[3]) as ga4,
-    ):
-        yield Receivers(amplitude, heap, mixpanel, ga4)
+    with ExitStack() as opened:
+        running: dict[str, Receiver] = {}
+        for kind in stand_ins():
+            request_log = request_logs / f"{kind.tool}.requests" if request_logs else None
+            setup = Setup((ports or {}).get(kind.tool, 0), request_log, faults, clock)
+            running[kind.tool] = opened.enter_context(kind(setup) if has_rates else kind.without_rates(setup))
+        yield Receivers(running)

@@ -5,6 +5,8 @@ from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 # Until Dagster stores events of a batch together on SQLite, as it does on Postgres, and planned ones on both.
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+
+# Until Dagster exports the argument with which it makes the classes that `dagster.yaml` names.
 from dagster._serdes import ConfigurableClassData
 
 __all__ = [

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from ecom_assets.api.routes import sales
-from ecom_assets.attribution.contracts import MODELS
+from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Why, meaning
@@ -41,7 +41,7 @@ def side_by_side(view: View) -> Block:
         csv=csv_address({"channels": rows}),
         height=max(160, 34 * len(order)),
         note="Dots far apart: the models disagree about this channel.",
-        why=Why("mart.channel_attribution", "revenue_amount"),
+        why=Why(ChannelAttribution, "revenue_amount"),
     )
 
 
@@ -67,7 +67,7 @@ def chosen(view: View) -> Block:
         CHANNELS,
         csv=view.csv("/analytics/revenue/by-channel", model=view.filters.model),
         definition=meaning(answer),
-        why=Why("mart.channel_attribution", "revenue_amount", {"model": view.filters.model}),
+        why=Why(ChannelAttribution, "revenue_amount", {"model": view.filters.model}),
     )
 
 

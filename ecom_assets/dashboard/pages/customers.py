@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from ecom_assets.api.routes import customers
+from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import (
     Block,
@@ -18,6 +19,7 @@ from ecom_assets.dashboard.blocks import (
     meaning,
 )
 from ecom_assets.dashboard.page import DashboardPage, Section, View
+from ecom_assets.sales.contracts import CustomerRetention, Sales
 
 SEGMENTS = TableColumn.from_fields(
     customers.Segment, "segment", "customer_count", "customer_share", "order_count", "revenue_amount", "revenue_share",
@@ -31,8 +33,8 @@ WEEKS = TableColumn.from_fields(
     "refunded_customers_count", "new_revenue_amount", "returning_revenue_amount",
 )  # fmt: skip
 WORTH: Final = {
-    "revenue_per_customer_amount": Why("mart.lifetime_value", "revenue_amount"),
-    "lifetime_value_amount": Why("mart.lifetime_value", "lifetime_value_amount"),
+    "revenue_per_customer_amount": Why(LifetimeValue, "revenue_amount"),
+    "lifetime_value_amount": Why(LifetimeValue, "lifetime_value_amount"),
     "churn_risk_rate": None,
     "at_risk_customer_count": None,
 }
@@ -49,7 +51,7 @@ NO_MODEL: Final = {
 def counts(view: View) -> Block:
     """Return new, returning and retained customers."""
     answer = view.answer(customers.customers)
-    tile = partial(compared_tile, answer, "customers", customers.CustomerNumbers, table="mart.sales")
+    tile = partial(compared_tile, answer, "customers", customers.CustomerNumbers, table=Sales)
     return Tiles([tile(name) for name in customers.CustomerNumbers.model_fields])
 
 
@@ -64,7 +66,7 @@ def weeks(view: View) -> Block:
         "New and returning customers of each week as stacked bars.",
         csv=view.csv("/analytics/customers/retention", limit=1000),
         definition=meaning(answer, "weeks"),
-        why=Why("mart.customer_retention", "customers_count"),
+        why=Why(CustomerRetention, "customers_count"),
         empty="No Monday of these days begins a week with orders; choose more days.",
     )
 
@@ -81,7 +83,7 @@ def segments(view: View) -> Block:
         height=290,
         definition=meaning(answer),
         note=f"Of all customers, as of {answer['range']['end_date']}.",
-        why=Why("mart.customer_segments", "segment"),
+        why=Why(CustomerSegments, "segment"),
     )
 
 
@@ -110,7 +112,7 @@ def profile(dimension: str, label: str, view: View) -> Block:
         height=130,
         definition=meaning(answer, dimension),
         note=f"Of all customers, as of {answer['as_of_date']}.",
-        why=Why("mart.customer_profiles", "customer_count"),
+        why=Why(CustomerProfiles, "customer_count"),
     )
 
 

@@ -22,8 +22,11 @@ from ecom_assets.dashboard.blocks import (
 from ecom_assets.dashboard.page import DashboardPage, Section, View
 from ecom_assets.dashboard.pages.sales import CHANGES
 from ecom_assets.errors import EcomError
+from ecom_assets.funnels.contracts import ConversionFunnel
 from ecom_assets.funnels.queries import daily_conversion
+from ecom_assets.sales.contracts import RevenueDaily
 from ecom_assets.sales.measures import HEADLINES
+from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.tables.queries import NoSourceError, Period
 
 POINTS = TableColumn.from_fields(sales.Point, "start_date", *HEADLINES)
@@ -58,7 +61,7 @@ def revenue(view: View) -> Block:
         "Revenue of each day as a line.",
         csv=view.csv("/analytics/revenue/trend"),
         definition=meaning(answer, "revenue_amount"),
-        why=Why("mart.revenue_daily", "revenue_amount"),
+        why=Why(RevenueDaily, "revenue_amount"),
     )
 
 
@@ -79,7 +82,7 @@ def _sales(view: View) -> list[Tile]:
     answer = view.answer(sales.sales)
     points = view.answer(sales.revenue_trend)["points"]
     numbers, href = sales.SalesNumbers, view.link("sales")
-    tile = partial(compared_tile, answer, "sales", numbers, table="mart.revenue_daily", points=points, href=href)
+    tile = partial(compared_tile, answer, "sales", numbers, table=RevenueDaily, points=points, href=href)
     return [tile(name) for name in HEADLINES]
 
 
@@ -95,7 +98,7 @@ def _conversion(view: View) -> list[Tile]:
             previous=(answer["previous"] or {}).get("conversion_rate"),
             change=answer["change"]["conversion_rate"],
             trend=sparkline(_conversion_by_day(view, answer["range"])),
-            why=Why("mart.conversion_funnel", "unit_count", last_step),
+            why=Why(ConversionFunnel, "unit_count", last_step),
         )
     ]
 
@@ -110,7 +113,7 @@ def _sessions(view: View) -> list[Tile]:
     answer = view.answer(behaviour.engagement, limit=1000)
     points = with_missing_days(answer["days"], answer["range"])
     numbers = behaviour.EngagementNumbers
-    tile = partial(compared_tile, answer, "engagement", numbers, table="mart.engagement_daily", points=points)
+    tile = partial(compared_tile, answer, "engagement", numbers, table=EngagementDaily, points=points)
     return [tile("session_conversion_rate"), tile("session_count"), tile("bounce_rate")]
 
 

@@ -9,6 +9,7 @@ from ecom_assets.api.routes import products
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tiles, compared_tile
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.products.contracts import ProductPerformance
 
 DAYS = TableColumn.from_fields(
     products.ProductDay, "event_date", "product_view_count", "add_to_cart_count", "purchase_count", "revenue_amount"
@@ -36,7 +37,7 @@ def _answer(view: View) -> dict[str, Any]:
 def numbers(view: View) -> Block:
     """Return the numbers of the product."""
     answer = _answer(view)
-    numbers, table = products.ProductNumbers, "mart.product_performance"
+    numbers, table = products.ProductNumbers, ProductPerformance
     tile = partial(compared_tile, answer, "product", numbers, table=table, points=answer["trend"])
     return Tiles([tile(name) for name in TILES])
 

@@ -7,6 +7,8 @@ from pydantic import Field
 from ecom_assets.api.routes import products
 from ecom_assets.dashboard.blocks import Block, Custom, DataTable, Several, TableColumn, Tile, Tiles, Why, meaning
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
+from ecom_assets.journeys.contracts import CategoryPerformance
+from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.queries import SortBy
 
 KINDS = {"out_of_stock": "Out of stock", "low": "Low", "overstock": "Overstocked", "dead": "Without a sale"}
@@ -57,7 +59,7 @@ def top(view: View) -> Block:
         note=f"{first + 1:,} to {last:,} of {count:,} products." if earlier or later else "",
         empty=f"No product has “{search}” in its name or id." if search else DataTable.empty,
         definition=meaning(answer, "revenue_amount"),
-        why=Why("mart.product_performance", "revenue_amount"),
+        why=Why(ProductPerformance, "revenue_amount"),
     )
     return Several((table, Custom("onward.html", {"links": (*earlier, *later)}))) if earlier or later else table
 
@@ -72,7 +74,7 @@ def categories(view: View) -> Block:
         note=f"And {left} more; the CSV has all." if left > 0 else "",
         csv=view.csv("/analytics/categories", limit=1000),
         definition=meaning(answer, "cart_rate", "purchase_rate"),
-        why=Why("mart.category_performance", "viewing_session_count"),
+        why=Why(CategoryPerformance, "viewing_session_count"),
     )
 
 
@@ -90,7 +92,7 @@ def stock(view: View) -> Block:
         csv=view.csv("/analytics/inventory/alerts", with_days=False, limit=1000),
         note=f"As of {answer['range']['end_date']}." + (f" And {left} more." if left > 0 else ""),
         empty="No product needs attention.",
-        why=Why("mart.inventory_alerts", "stock_count"),
+        why=Why(InventoryAlerts, "stock_count"),
     )
     return Several((Tiles(counts, compared=False), table))
 

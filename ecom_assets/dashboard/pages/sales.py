@@ -5,15 +5,17 @@ from functools import partial
 from pydantic import Field
 
 from ecom_assets.api.routes import products, sales
+from ecom_assets.attribution.contracts import ChannelAttribution
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Tiles, Why, compared_tile, meaning
 from ecom_assets.dashboard.charts import SHAPES, shape_of
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View
 from ecom_assets.dashboard.static_files import address_of_file
+from ecom_assets.sales.contracts import RevenueDaily
 from ecom_assets.sales.measures import HEADLINES
 from ecom_assets.sales.queries import ChannelDimension, Granularity, Level
 
-TABLE = "mart.revenue_daily"
+TABLE = RevenueDaily
 TILES = (*HEADLINES, "shipped_amount", "sold_item_count", "refund_count")
 POINTS = TableColumn.from_fields(sales.Point, "start_date", "end_date", HEADLINES[0], "refunded_amount", *HEADLINES[1:])
 CHANGES = TableColumn.from_fields(
@@ -125,7 +127,7 @@ def channels(view: View) -> Block:
         csv=view.csv("/analytics/revenue/by-channel", dimension=dimension),
         height=max(120, 26 * len(answer["channels"])),
         definition=meaning(answer),
-        why=Why("mart.channel_attribution", "revenue_amount"),
+        why=Why(ChannelAttribution, "revenue_amount"),
     )
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pkgutil import resolve_name
+from typing import Any, Literal
 
 from ecom_assets.optional_imports import packages_of
+from ecom_assets.redact_url import FILE_SCHEMES
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,12 @@ class EngineKind:
         schemes: The schemes of its addresses.
         creates: What makes the engine from the settings, as `module:name`, imported only when such an address is used.
         form: An address, for messages; default the first scheme.
-        service: The key of the Dagster resource that it connects through, if it has one.
+        service: What makes the Dagster resource that it connects through, as `module:name`, if it has one; the key of
+            the resource is the engine's name.
         has_one_writer: Whether only one process can write at a time, so that runs take turns.
+        path_is: What the path of an address names on this machine; empty: nothing.
+        own_files: Patterns of what it writes into `ECOM_HOME`.
+        has_event_tables: Whether ECOM_EVENTS can name a table in it.
     """
 
     package: str
@@ -26,11 +32,28 @@ class EngineKind:
     form: str = ""
     service: str = ""
     has_one_writer: bool = False
+    path_is: Literal["", "file", "folder"] = ""
+    own_files: tuple[str, ...] = ()
+    has_event_tables: bool = False
+
+    def __post_init__(self) -> None:
+        """Let messages show paths of its files in full: an @ in them ends no password."""
+        if self.path_is:
+            FILE_SCHEMES.update(self.schemes)
 
     @property
     def name(self) -> str:
         """Return the name of the engine."""
         return self.package.rpartition(".")[2]
+
+    def has_address(self, url: str) -> bool:
+        """Return whether an address is one of this engine."""
+        scheme, separator, _ = url.partition("://")
+        return bool(separator) and scheme in self.schemes
+
+    def resource(self, settings: Any) -> Any:  # noqa: ANN401 (a resource of Dagster, which this does not import)
+        """Return the Dagster resource that it connects through, as it is set."""
+        return resolve_name(f"{self.package}.{self.service}")(settings)
 
     def factory(self, scheme: str) -> Callable[..., object]:
         """Return what makes the engine from the settings.

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import UsageError
 from ecom_assets_tests.sandbox.vendors.audit import who_has_what
 from ecom_assets_tests.sandbox.vendors.vendor_requests import NOW_S, amplitude_event, basic, mixpanel_event, still
@@ -22,7 +23,7 @@ from ecom_sandbox.vendors.faults import STEPS, RandomFaults, ReceiverFaults, Ste
 from ecom_sandbox.vendors.mixpanel import IMPORT
 from ecom_sandbox.vendors.receiver import Held, Setup
 from ecom_sandbox.vendors.request_log import received_in
-from ecom_sandbox.vendors.running import running_receivers, some_faults
+from ecom_sandbox.vendors.running import running_receivers, some_faults, stand_ins
 
 TIMEOUT_S = 10
 
@@ -86,6 +87,14 @@ def test_a_429_says_when_to_come_back_if_so_scripted() -> None:
         assert post(receiver, 1).headers["Retry-After"] == "7"
         result = post(receiver, 1)
     assert (result.status_code, "Retry-After" in result.headers, result.json()["code"]) == (429, False, 429)
+
+
+def test_the_stand_ins_are_those_of_the_tools_that_say_so() -> None:
+    kinds = stand_ins()
+    assert {kind.tool: kind.title for kind in kinds} == {
+        name: tool.title for name, tool in TOOLS.items() if tool.has_stand_in
+    }
+    assert len({kind.default_port for kind in kinds}) == len(kinds)
 
 
 def test_each_tool_refuses_in_its_own_words() -> None:

@@ -8,4 +8,6 @@ ENGINE = EngineKind(
     creates="engine:DuckDBEngine.from_settings",
     form="duckdb:///path/to/file.duckdb",
     has_one_writer=True,
+    path_is="file",
+    own_files=("warehouse.duckdb*",),
 )

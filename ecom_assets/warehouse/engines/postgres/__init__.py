@@ -2,4 +2,9 @@
 
 from ecom_assets.warehouse.engines import EngineKind
 
-ENGINE = EngineKind(__name__, schemes=("postgres", "postgresql"), creates="engine:PostgresEngine", service="postgres")
+ENGINE = EngineKind(
+    __name__,
+    schemes=("postgres", "postgresql"),
+    creates="engine:PostgresEngine",
+    service="service:Postgres.from_settings",
+)

@@ -2,4 +2,10 @@
 
 from ecom_assets.warehouse.engines import EngineKind
 
-ENGINE = EngineKind(__name__, schemes=("snowflake",), creates="engine:SnowflakeEngine", service="snowflake")
+ENGINE = EngineKind(
+    __name__,
+    schemes=("snowflake",),
+    creates="engine:SnowflakeEngine",
+    service="service:snowflake_resource",
+    has_event_tables=True,
+)

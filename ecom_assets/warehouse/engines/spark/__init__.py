@@ -2,4 +2,6 @@
 
 from ecom_assets.warehouse.engines import EngineKind
 
-ENGINE = EngineKind(__name__, schemes=("spark",), creates="catalog:spark_engine")
+ENGINE = EngineKind(
+    __name__, schemes=("spark",), creates="catalog:spark_engine", path_is="folder", own_files=("spark",)
+)

@@ -216,7 +216,7 @@ class SparkBackend(Backend):  # type: ignore[misc]  # also
 
     def to_pyarrow(self, expr: ir.Expr, /, **options: Any) -> Any:  # noqa: ANN401 (a table, a column or a scalar)
         """Run an expression and return its result; `options` are those of Ibis."""
-        self._run_pre_execute_hooks(expr)
+        self._run_pre_execute_hooks(expr)  # until Ibis has a public method that loads tables of this process
         table = expr.as_table()
         with self.reading(expr), self._computed(table, **options) as result:
             rows = fetch(result)
