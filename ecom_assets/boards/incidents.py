@@ -5,17 +5,13 @@ each alert, so that evaluating twice is evaluating once.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from ecom_assets.boards.store import FILE, PostgresBoards, SqliteBoards
-from ecom_assets.clock import Clock, now_utc
-from ecom_assets.settings.settings import Settings
-from ecom_assets.state.database import Database, state_place
+from ecom_assets.boards.store import BoardsDatabase
+from ecom_assets.state.database import Database
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS incidents (
@@ -63,13 +59,10 @@ class WatchedState:
     watched_at: datetime
 
 
-class IncidentLog:
+class IncidentLog(BoardsDatabase):
     """The incidents of one installation; each call opens the database."""
 
-    def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
-        """Set where it is."""
-        self.place = state_place(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
-        self._now = now
+    TABLES: ClassVar = TABLES
 
     def incidents(self, alert: str | None = None, limit: int = 100) -> list[Incident]:
         """Return incidents, the newest first; of all alerts, or of one."""
@@ -136,13 +129,6 @@ class IncidentLog:
                 database.count(f"UPDATE incident_messages SET sent_at = ? {where}", (self._now().isoformat(), *key))  # noqa: S608 (of ours)
             else:
                 database.count(f"DELETE FROM incident_messages {where}", key)  # noqa: S608 (of ours)
-
-    @contextmanager
-    def _opened(self) -> Iterator[Database]:
-        opened = SqliteBoards(self.place) if isinstance(self.place, Path) else PostgresBoards(self.place)
-        with closing(opened) as database:
-            database.create(TABLES)
-            yield database
 
 
 def _record(database: Database, alert: str, period: datetime, finding: dict[str, Any] | None, now: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from ecom_assets.api.auth.callers import Scope
-from ecom_assets.boards.model import WIDTHS, Board, BoardTile, SavedQuestion
+from ecom_assets.boards.model import Board, BoardTile, SavedQuestion
 from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard.blocks import Block, Notice
@@ -317,4 +317,3 @@ TILE: Final = DashboardPage(
     is_ad_hoc=True,
 )
 PAGES: Final = (BOARD, TILE)
-WIDTH_NAMES: Final = dict(zip(WIDTHS, ("A third", "Half", "Two thirds", "The whole width"), strict=True))

@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from ecom_assets.clock import is_zone
 from ecom_assets.orders.orders import CHARGES
 from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Split, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
@@ -33,10 +33,8 @@ FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 
 def valid_zone(name: str) -> str:
     """Return the name if it is a time zone, else raise ValueError."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin") from error
+    if not is_zone(name):
+        raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin")
     return name
 
 

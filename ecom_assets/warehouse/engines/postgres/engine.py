@@ -271,17 +271,6 @@ class PostgresEngine(Engine):
                 self.execute(f"ALTER TABLE {row['holder']} DROP CONSTRAINT {self.quoted(row['conname'])}")
         super().drop(contract)
 
-    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Replace a table with another one of its layer, which takes its name and its foreign keys."""
-        self._ensure_noted(fresh)
-        with self.transaction():
-            self.drop(contract)
-            self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
-            self.refer_to(contract)
-            self.note_write(contract, None)
-            self._forget_writes(fresh)
-        self._ready.discard(fresh.qualified_name())
-
     def refer_to(self, contract: type[Table]) -> None:
         """Create the foreign keys that refer to a replaced table; existing rows are checked by the next run."""
         for table, column in contract.referred_by:
