@@ -45,32 +45,16 @@ COMMANDS: Final[Commands] = {
     **{name: f"ask.{name}" for name in QUESTIONS},
     "export": "export.export",
 }
-SANDBOX_COMMANDS: Final[Commands] = {
-    "data": "sandbox.data",
-    "up": "sandbox.up",
-    "live": "sandbox.live",
-}
-KEY_COMMANDS: Final[Commands] = {
-    "create": "api.create_key",
-    "list": "api.list_keys",
-    "revoke": "api.revoke_key",
-}
+SANDBOX_COMMANDS: Final[Commands] = {"data": "sandbox.data", "up": "sandbox.up", "live": "sandbox.live"}
+KEY_COMMANDS: Final[Commands] = {"create": "api.create_key", "list": "api.list_keys", "revoke": "api.revoke_key"}
 MAPPING_COMMANDS: Final[Commands] = {
     "init": "mapping.init",
     "list": "mapping.list_mappings",
     "show": "mapping.show",
     "check": "mapping.check",
 }
-LEDGER_COMMANDS: Final[Commands] = {
-    "restore": "ledger.restore",
-    "backup": "ledger.backup",
-    "reset": "ledger.reset",
-}
-BOARD_COMMANDS: Final[Commands] = {
-    "pull": "boards.pull",
-    "push": "boards.push",
-    "check": "boards.check",
-}
+LEDGER_COMMANDS: Final[Commands] = {"restore": "ledger.restore", "backup": "ledger.backup", "reset": "ledger.reset"}
+BOARD_COMMANDS: Final[Commands] = {"pull": "boards.pull", "push": "boards.push", "check": "boards.check"}
 PLAIN: Final[dict[str, Any]] = {
     "no_args_is_help": True,
     "add_completion": False,

@@ -127,6 +127,16 @@ def json_value(sql: str) -> str:
     return f"to_json({sql})::VARCHAR"
 
 
+EVENT_PROPERTIES = {
+    "event_id": json_value("event_id"),
+    "session_id": json_value("source_session_id"),
+    "product_id": json_value("product_id"),
+    "product_category": json_value("product_category"),
+    "page_url": json_value("page"),
+    "referrer_url": json_value("referrer"),
+}
+"""The SQL of the properties of an event that are no properties of its source, by the names that tools without their own
+names for them get."""
 MEASURES = {"characters": "length", "bytes": "strlen"}
 """The SQL functions of the length of a text, by unit."""
 

@@ -5,6 +5,7 @@ For field names and limits, see developers.heap.io/reference.
 
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
+    EVENT_PROPERTIES,
     TITLED,
     PayloadForm,
     Refusal,
@@ -26,12 +27,7 @@ TEXT_CHARACTERS = 1023
 RECORD_BYTES = 500_000
 """Our limit, which no record needs; Heap documents none."""
 _OWN_PROPERTIES = {
-    "event_id": json_value("event_id"),
-    "session_id": json_value("source_session_id"),
-    "product_id": json_value("product_id"),
-    "product_category": json_value("product_category"),
-    "page_url": json_value("page"),
-    "referrer_url": json_value("referrer"),
+    **EVENT_PROPERTIES,
     "amount": json_value("cart_amount"),
     "currency": json_value("CASE WHEN cart_amount IS NOT NULL THEN $currency END"),
 }
