@@ -20,7 +20,7 @@ from pydantic import (
 
 from ecom_assets.clock import is_zone
 from ecom_assets.orders.orders import CHARGES
-from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Split, Text
+from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.sources.files.text_blocks import known_encoding
 from ecom_assets.sources.files.usual_names import usual_event_types
@@ -345,20 +345,7 @@ def load(kind: type[Kind], name_or_path: str | Path) -> Kind:
     Raises:
         MappingError: There is no such mapping, or it is invalid.
     """
-    return load_mapping_file(kind, name_or_path, kind.kind.folder, partial(_keys_at, kind))
-
-
-def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
-    if not path:
-        return list(kind.model_fields)
-    if path[0] == "fields" and len(path) == 1:
-        fields = kind.model_fields["fields"].annotation
-        return list(getattr(fields, "model_fields", ()))
-    if path[0] == "fields":
-        field = [part for part in path if part not in {"by_row", "shared_by"}]
-        return list((Split if path[-1] == "split" else _model_of(kind.kind, field[1])).model_fields)
-    parts: dict[str, type[BaseModel]] = {"leave_out": RowCondition, "rows": KindOfRow}
-    return [field.alias or name for name, field in parts[path[0]].model_fields.items()] if path[0] in parts else []
+    return load_mapping_file(kind, name_or_path, kind.kind.folder)
 
 
 EVENT_FIELDS = (
