@@ -26,6 +26,7 @@ TABLES: Final = (
 )
 LOST_AFTER: Final = timedelta(minutes=10)
 """A message whose sending began so long ago, and did not end, is sent again: its process died."""
+_at = datetime.fromisoformat
 COLUMNS: Final = "alert, first_period, last_period, over_in, found_at, finding"
 
 
@@ -150,7 +151,3 @@ def _record(database: Database, alert: str, period: datetime, finding: dict[str,
 def _incident(row: Sequence[Any]) -> Incident:
     alert, first, last, over, found_at, finding = row
     return Incident(alert, _at(first), _at(last), _at(over) if over else None, _at(found_at), json.loads(finding))
-
-
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)
