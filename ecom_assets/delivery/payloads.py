@@ -180,6 +180,11 @@ def forbidden_id(tool: str, column: str, ids: Sequence[str], also: str = "false"
     return Refusal("forbidden_id", message, f"{column} IS NULL OR lower({column}) IN ({listed}) OR {also}")
 
 
+def id_length(reason: str, message: str, column: str, most: int) -> Refusal:
+    """Return the refusal of ids that are empty or longer than a tool takes, in characters."""
+    return Refusal(reason, message, f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {most}")
+
+
 def known_properties(segments: str) -> dict[str, str]:
     """Return the SQL of what is known of a user, by the name of the property; `segments` is that of their segments."""
     return {name: json_value(sql) for name, sql in {**USER_PROPERTIES, VISITOR_SEGMENTS: segments}.items()}

@@ -195,9 +195,9 @@ class StoreReading(ABC):
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result, in order, as dicts by column name."""
 
-    @abstractmethod
     def state(self, question: ir.Table) -> list[Row]:
         """Return the rows of a query without a period; all answers from this state may share them."""
+        return self.rows(question)
 
     def events(self) -> ir.Table:
         """Return clean events."""

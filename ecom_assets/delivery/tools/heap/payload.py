@@ -9,6 +9,7 @@ from ecom_assets.delivery.payloads import (
     TITLED,
     PayloadForm,
     Refusal,
+    id_length,
     json_object,
     json_value,
     known_properties,
@@ -45,11 +46,8 @@ here."""
 
 
 def _no_identity(column: str) -> Refusal:
-    return Refusal(
-        "identity",
-        f"The user's id must have 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity.",
-        f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {IDENTITY_CHARACTERS}",
-    )
+    message = f"The user's id must have 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity."
+    return id_length("identity", message, column, IDENTITY_CHARACTERS)
 
 
 EVENTS = PayloadForm(
