@@ -13,7 +13,7 @@ from ecom_assets.automation.jobs import schedule_status
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import compact, landing_folders
 from ecom_assets.sources.files.manifest import Manifest, read_manifest
-from ecom_assets.sources.landing_lock import changing_landing_files
+from ecom_assets.sources.landing import changing_landing_files
 
 COMPACTION: Final = "compaction"
 LANDING_FILES: Final = dg.AssetKey(["landing", "files"])

@@ -45,7 +45,7 @@ from ecom_assets.registry import ALL, MARTS, NOTES
 from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import remove_replaced
-from ecom_assets.sources.landing_lock import changing_landing_files
+from ecom_assets.sources.landing import changing_landing_files
 from ecom_assets.state.database import Database
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE

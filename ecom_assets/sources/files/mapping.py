@@ -23,8 +23,7 @@ from ecom_assets.orders.orders import CHARGES
 from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.files.usual_names import usual_event_types
-from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
+from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in, usual_event_types
 from ecom_assets.warehouse.sql_text import amount
 
 LEFT_OUT = "left_out"

@@ -9,8 +9,7 @@ from typing import Final
 
 import yaml
 
-from ecom_assets.sources.files.usual_names import usual_event_types
-from ecom_assets.sources.mapping_file import shipped_file
+from ecom_assets.sources.mapping_file import shipped_file, usual_event_types
 from ecom_assets.sources.proposal.values import EMAIL, FIRST, FileValues, Value
 
 MOST_EVENT_TYPES = 500
