@@ -25,6 +25,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def rewriting(path: Path) -> Iterator[Path]:
+    """Yield a temporary path as `replacing`, for a file that gets the mode and the times of the one that is there."""
+    before = path.stat()
+    with replacing(path) as fresh:
+        yield fresh
+        fresh.chmod(before.st_mode & 0o7777)
+        os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@contextmanager
 def replacing_text(path: Path, mode: int = 0o666) -> Iterator[IO[str]]:
     """Open a new text file that replaces `path` if the block succeeds; the umask applies to `mode`."""
     with replacing(path) as fresh, os.fdopen(_handle(fresh, mode), "w", encoding="utf-8") as file:

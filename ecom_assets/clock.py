@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Clock = Callable[[], datetime]
 
@@ -20,3 +20,12 @@ def now_utc_without_zone() -> datetime:
 def today_in(timezone: str, now: Clock = now_utc) -> date:
     """Return the current day in a time zone."""
     return now().astimezone(ZoneInfo(timezone)).date()
+
+
+def is_zone(name: str) -> bool:
+    """Return whether there is a time zone of this name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True

@@ -90,6 +90,11 @@ MOST_LISTED = 40
 CLOSEST = 3
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, for use in a sentence; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
 def nearest(word: object, candidates: Iterable[str]) -> str | None:
     """Return the known name closest to a word, ignoring case; None if none is close."""
     return next(iter(_closest(word, candidates, 1)), None)

@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+import signal
+import socket
+from collections.abc import Sequence
 from typing import Any, Final
 
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ecom_assets.api.middleware.request_log import json_lines
 from ecom_assets.api.problems import RETRY_S
 
 MOST_HEAD_BYTES: Final = 32_768
@@ -109,6 +113,51 @@ class BoundedConnection(HttpToolsProtocol):
 
 
 LOOK_AT_PARENT_S = 1.0
+
+
+def bounded_config(
+    app: Any,  # noqa: ANN401 (any application)
+    trusted_proxies: Sequence[str],
+    *,
+    client_timeout_s: float,
+    most_connections: int,
+    stop_s: int,
+    **own: Any,  # noqa: ANN401 (as uvicorn has them)
+) -> uvicorn.Config:
+    """Return a configuration of uvicorn: bounded connections, headers of trusted proxies only, and no access log."""
+    bounds = {"client_timeout_s": client_timeout_s, "most_connections": most_connections}
+    return uvicorn.Config(
+        app,
+        http=type("Connection", (BoundedConnection,), bounds),
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        timeout_graceful_shutdown=stop_s,
+        **own,
+    )
+
+
+def run_server(
+    config: uvicorn.Config, sockets: list[socket.socket] | None = None, *, until_parent_ends: bool = False
+) -> None:
+    """Run a server until SIGINT, SIGTERM or the end of the parent process; requests in progress are finished first."""
+    # uvicorn stops gracefully, and then raises the signal again for earlier handlers; the handlers set here ignore it.
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop_signal, lambda *_: None)
+    with json_lines(), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(uvicorn.Server(config), sockets, until_parent_ends=until_parent_ends))
+
+
+async def _serve(server: uvicorn.Server, sockets: list[socket.socket] | None, *, until_parent_ends: bool) -> None:
+    watching = asyncio.create_task(stop_with_parent(server)) if until_parent_ends else None
+    try:
+        await server.serve(sockets=sockets)
+    finally:
+        if watching is not None:
+            watching.cancel()
 
 
 async def stop_with_parent(server: uvicorn.Server) -> None:

@@ -84,7 +84,7 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
         if waits := _asked_lately(settings, seen, now) or _run_over(context.instance, first, last):
             return dg.SensorResult(skip_reason=waits)  # without a cursor: the files stay new
         requests = _requests(parts, [(path, result[path]) for path in fresh])
-        return dg.SensorResult(requests, cursor=_with(cursor, ASKED, now().isoformat()))
+        return dg.SensorResult(requests, cursor=json.dumps({**json.loads(cursor), ASKED: now().isoformat()}))
 
     return landing_files
 
@@ -151,10 +151,6 @@ def _cursor(files: list[InputFile], settled: list[InputFile], seen: dict[str, st
     mark = max([seen.get(MARK, ""), *(at.isoformat() for at in generated if at <= now())])
     kept = {ASKED: seen[ASKED]} if ASKED in seen else {}
     return json.dumps({**unsettled, **own, MARK: mark, **kept})
-
-
-def _with(cursor: str, name: str, value: str) -> str:
-    return json.dumps({**json.loads(cursor), name: value})
 
 
 def _asked_lately(settings: Settings, seen: dict[str, str], now: Clock) -> str:

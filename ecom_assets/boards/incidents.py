@@ -5,17 +5,13 @@ each alert, so that evaluating twice is evaluating once.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from ecom_assets.boards.store import FILE, PostgresBoards, SqliteBoards
-from ecom_assets.clock import Clock, now_utc
-from ecom_assets.settings.settings import Settings
-from ecom_assets.state.database import Database, state_address
+from ecom_assets.boards.store import BoardsDatabase
+from ecom_assets.state.database import Database
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS incidents (
@@ -30,6 +26,7 @@ TABLES: Final = (
 )
 LOST_AFTER: Final = timedelta(minutes=10)
 """A message whose sending began so long ago, and did not end, is sent again: its process died."""
+_at = datetime.fromisoformat
 COLUMNS: Final = "alert, first_period, last_period, over_in, found_at, finding"
 
 
@@ -63,13 +60,10 @@ class WatchedState:
     watched_at: datetime
 
 
-class IncidentLog:
+class IncidentLog(BoardsDatabase):
     """The incidents of one installation; each call opens the database."""
 
-    def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
-        """Set where it is."""
-        self.address = state_address(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
-        self._now = now
+    TABLES: ClassVar = TABLES
 
     def incidents(self, alert: str | None = None, limit: int = 100) -> list[Incident]:
         """Return incidents, the newest first; of all alerts, or of one."""
@@ -137,13 +131,6 @@ class IncidentLog:
             else:
                 database.count(f"DELETE FROM incident_messages {where}", key)  # noqa: S608 (of ours)
 
-    @contextmanager
-    def _opened(self) -> Iterator[Database]:
-        opened = SqliteBoards(self.address) if isinstance(self.address, Path) else PostgresBoards(self.address)
-        with closing(opened) as database:
-            database.create(TABLES)
-            yield database
-
 
 def _record(database: Database, alert: str, period: datetime, finding: dict[str, Any] | None, now: datetime) -> None:
     at = period.isoformat()
@@ -164,7 +151,3 @@ def _record(database: Database, alert: str, period: datetime, finding: dict[str,
 def _incident(row: Sequence[Any]) -> Incident:
     alert, first, last, over, found_at, finding = row
     return Incident(alert, _at(first), _at(last), _at(over) if over else None, _at(found_at), json.loads(finding))
-
-
-def _at(text: str) -> datetime:
-    return datetime.fromisoformat(text)

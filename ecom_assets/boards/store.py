@@ -93,13 +93,28 @@ class KeptVersion(Generic[K]):
         return self.change == "deleted"
 
 
-class BoardStore:
-    """The store of one installation; each call opens it, and each write is one transaction."""
+class BoardsDatabase:
+    """The database of what people keep, of one installation; each call opens it."""
+
+    TABLES: ClassVar[Sequence[str]]
 
     def __init__(self, settings: Settings, now: Clock = now_utc) -> None:
-        """Set where it is; the first write creates a file."""
+        """Set where it is; the first use creates a file."""
         self.address = state_address(settings, settings.boards_url.get_secret_value(), settings.home / FILE)
         self._now = now
+
+    @contextmanager
+    def _opened(self) -> Iterator[Database]:
+        opened = SqliteBoards(self.address) if isinstance(self.address, Path) else PostgresBoards(self.address)
+        with closing(opened) as database:
+            database.create(self.TABLES)
+            yield database
+
+
+class BoardStore(BoardsDatabase):
+    """The store of one installation; each call opens it, and each write, the first of which creates it, is atomic."""
+
+    TABLES: ClassVar = TABLES
 
     def newest(self, kind: type[K]) -> list[KeptVersion[K]]:
         """Return the newest version of each id that is not deleted, in the order of ids."""
@@ -142,10 +157,8 @@ class BoardStore:
     def changes(self, limit: int = 100) -> list[KeptVersion[Any]]:
         """Return the newest changes of anything, the newest first: the audit log."""
         kinds = {kind.KIND: kind for kind in KINDS}
-        with self._opened() as database:
-            order = "saved_at DESC, kind, slug, version DESC"
-            query = f"SELECT kind, {COLUMNS} FROM versions ORDER BY {order} LIMIT ?"  # noqa: S608 (of ours)
-            rows = database.rows(query, (limit,)) if database else []
+        order = "saved_at DESC, kind, slug, version DESC"
+        rows = self._rows(f"SELECT kind, {COLUMNS} FROM versions ORDER BY {order} LIMIT ?", (limit,))  # noqa: S608 (of ours)
         return [_version(kinds[name], row) for name, *row in rows if name in kinds]
 
     def save(self, slug: str, item: K, changed: int, saved_by: str) -> KeptVersion[K]:
@@ -212,9 +225,9 @@ class BoardStore:
         An id that has such a text gets another one. With `is_written` false nothing is changed. What was replaced is
         removed from disk as well.
         """
+        if not self._is_there:
+            return []
         with self._opened() as database:
-            if database is None:
-                return []
             rows = database.rows("SELECT kind, slug, version, content FROM versions ORDER BY kind, slug, version")
             contents = {(kind, slug, number): json.loads(content) for kind, slug, number, content in rows}
             # An id is made from a name, so a person in the name is in the id, and in the tiles that show it.
@@ -252,8 +265,8 @@ class BoardStore:
         at = self._now().astimezone(UTC)
         row = (kind.KIND, slug, number, json.dumps(content, ensure_ascii=False), change, saved_by, at.isoformat())
         if not is_behind:
-            with self._opened(is_made=True) as database, _require(database).transaction():
-                is_behind = _require(database).count(INSERT, row) != 1
+            with self._opened() as database, database.transaction():
+                is_behind = database.count(INSERT, row) != 1
         if is_behind:
             raise self._refusal(kind, slug, content, changed)
         return KeptVersion(kind, slug, number, content, change, saved_by, at)
@@ -274,21 +287,19 @@ class BoardStore:
         return ChangedMeanwhileError(message, None if newest.is_deleted else newest)
 
     def _select(self, kind: type[K], condition: str, parameters: Sequence[Any] = ()) -> list[KeptVersion[K]]:
-        with self._opened() as database:
-            query = f"SELECT {COLUMNS} FROM versions v WHERE kind = ? {condition} ORDER BY version DESC"  # noqa: S608 (of ours)
-            rows = database.rows(query, (kind.KIND, *parameters)) if database else []
-        return [_version(kind, row) for row in rows]
+        query = f"SELECT {COLUMNS} FROM versions v WHERE kind = ? {condition} ORDER BY version DESC"  # noqa: S608 (of ours)
+        return [_version(kind, row) for row in self._rows(query, (kind.KIND, *parameters))]
 
-    @contextmanager
-    def _opened(self, *, is_made: bool = False) -> Iterator[Database | None]:
-        """Open the database; None if nothing was ever saved, unless `is_made`."""
-        if isinstance(self.address, Path) and not self.address.exists() and not is_made:
-            yield None
-            return
-        opened = SqliteBoards(self.address) if isinstance(self.address, Path) else PostgresBoards(self.address)
-        with closing(opened) as database:
-            database.create(TABLES)
-            yield database
+    @property
+    def _is_there(self) -> bool:
+        """Return whether there is a database; a file is created by the first write."""
+        return not isinstance(self.address, Path) or self.address.exists()
+
+    def _rows(self, query: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        if not self._is_there:
+            return []
+        with self._opened() as database:
+            return database.rows(query, parameters)
 
 
 COLUMNS: Final = "slug, version, content, change, saved_by, saved_at"
@@ -317,11 +328,6 @@ def _replaced(value: Any, change: Callable[[str], str]) -> Any:  # noqa: ANN401 
 
 def _noun(kind: type[Kept]) -> str:
     return kind.CALLED.partition(" ")[2]
-
-
-def _require(database: Database | None) -> Database:
-    assert database is not None  # noqa: S101 (`is_made` opens it)
-    return database
 
 
 def _version(kind: type[K], row: Sequence[Any]) -> KeptVersion[K]:

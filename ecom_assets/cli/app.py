@@ -15,7 +15,7 @@ from typer import main
 from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined]  # it exports no such class elsewhere
 
 from ecom_assets.all_questions import QUESTIONS
-from ecom_assets.errors import EcomError, WorkError, did_you_mean
+from ecom_assets.errors import EcomError, WorkError, did_you_mean, first_line
 from ecom_assets.gc_tuning import loading
 
 Commands = Mapping[str, str]
@@ -45,32 +45,16 @@ COMMANDS: Final[Commands] = {
     **{name: f"ask.{name}" for name in QUESTIONS},
     "export": "export.export",
 }
-SANDBOX_COMMANDS: Final[Commands] = {
-    "data": "sandbox.data",
-    "up": "sandbox.up",
-    "live": "sandbox.live",
-}
-KEY_COMMANDS: Final[Commands] = {
-    "create": "api.create_key",
-    "list": "api.list_keys",
-    "revoke": "api.revoke_key",
-}
+SANDBOX_COMMANDS: Final[Commands] = {"data": "sandbox.data", "up": "sandbox.up", "live": "sandbox.live"}
+KEY_COMMANDS: Final[Commands] = {"create": "api.create_key", "list": "api.list_keys", "revoke": "api.revoke_key"}
 MAPPING_COMMANDS: Final[Commands] = {
     "init": "mapping.init",
     "list": "mapping.list_mappings",
     "show": "mapping.show",
     "check": "mapping.check",
 }
-LEDGER_COMMANDS: Final[Commands] = {
-    "restore": "ledger.restore",
-    "backup": "ledger.backup",
-    "reset": "ledger.reset",
-}
-BOARD_COMMANDS: Final[Commands] = {
-    "pull": "boards.pull",
-    "push": "boards.push",
-    "check": "boards.check",
-}
+LEDGER_COMMANDS: Final[Commands] = {"restore": "ledger.restore", "backup": "ledger.backup", "reset": "ledger.reset"}
+BOARD_COMMANDS: Final[Commands] = {"pull": "boards.pull", "push": "boards.push", "check": "boards.check"}
 PLAIN: Final[dict[str, Any]] = {
     "no_args_is_help": True,
     "add_completion": False,
@@ -205,19 +189,15 @@ def outside_fault(error: BaseException) -> str | None:
 
         if damaged := damaged_parquet(error):
             return damaged
-        return f"DuckDB says: {_first_line(error)}; fix that and run again, nothing was half-written."
+        return f"DuckDB says: {first_line(error)}; fix that and run again, nothing was half-written."
     if library in {"sqlite3", "sqlalchemy"}:
         from ecom_assets.settings.home import damage_in_use  # noqa: PLC0415 (needed in this case only)
 
         return damage_in_use() or (
-            f"Dagster's history in DAGSTER_HOME cannot be kept: {_first_line(error)}; see that its disk has space "
+            f"Dagster's history in DAGSTER_HOME cannot be kept: {first_line(error)}; see that its disk has space "
             "and may be written, then run again."
         )
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror}; fix that and run again."
     return outside_fault(error.__cause__) if error.__cause__ is not None else None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -41,7 +41,9 @@ def init(
             values[name] = _asked(name)
     load_settings(**values)  # refuses wrong ones before anything is written
     path = Path(SHOP_FILE)
-    replace_bytes(path, "".join(f"{name} = {_toml(value)}\n" for name, value in values.items()).encode())
+    # TOML writes texts, numbers, truths and lists as JSON does.
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False, default=str)}\n" for name, value in values.items()]
+    replace_bytes(path, "".join(lines).encode())
     still_open = [name for name in ASKED if name not in values]
     if as_json:
         typer.echo(json.dumps({"file": str(path), "settings": values, "not_set": still_open}))
@@ -62,8 +64,3 @@ def _asked(name: str) -> str:
             typer.echo(str(error), err=True)
         else:
             return answer
-
-
-def _toml(value: Any) -> str:  # noqa: ANN401 (any value of TOML that a setting takes)
-    """Return a value as TOML writes it; its texts, numbers, truths and lists are as in JSON."""
-    return json.dumps(value, ensure_ascii=False, default=str)

@@ -11,7 +11,7 @@ from ecom_assets.errors import UsageError
 from ecom_assets.privacy.retention_limits import expired, remove
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.compaction import remove_replaced
-from ecom_assets.sources.landing_lock import changing_landing_files
+from ecom_assets.sources.landing import changing_landing_files
 from ecom_assets.sources.presence import with_origin
 from ecom_assets.warehouse.factory import new_engine
 

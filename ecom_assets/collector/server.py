@@ -1,16 +1,13 @@
 """The server of the collector: uvicorn over bounded connections, on a port that several processes share."""
 
-import asyncio
 import resource
-import signal
 import socket
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 
-from ecom_assets.api.connections import BoundedConnection, stop_with_parent
-from ecom_assets.api.middleware.request_log import json_lines
+from ecom_assets.api.connections import bounded_config, run_server
 from ecom_assets.collector.app import Collector
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.settings import Settings
@@ -30,32 +27,18 @@ def serve_collector(settings: Settings, landing: Path, *, until_parent_ends: boo
     """
     collector = Collector(settings, landing)
     config = new_collect_config(settings, collector)
-    for stop_signal in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises the signal again for earlier handlers
-        signal.signal(stop_signal, lambda *_: None)
-    with (
-        listening(settings.collect_host, settings.collect_port) as listener,
-        json_lines(),
-        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
-    ):
-        runner.run(_serve(uvicorn.Server(config), listener, until_parent_ends=until_parent_ends))
+    with listening(settings.collect_host, settings.collect_port) as listener:
+        run_server(config, [listener], until_parent_ends=until_parent_ends)
 
 
 def new_collect_config(settings: Settings, collector: Collector) -> uvicorn.Config:
     """Return the configuration of uvicorn: as that of the API, with limits of its own."""
-    bounds = {
-        "client_timeout_s": settings.collect_client_timeout_s,
-        "most_connections": min(settings.collect_max_connections, _most_files() - OTHER_FILES),
-    }
-    return uvicorn.Config(
+    return bounded_config(
         collector,
-        http=type("CollectConnection", (BoundedConnection,), bounds),
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.collect_trusted_proxies),
-        forwarded_allow_ips=list(settings.collect_trusted_proxies),
-        timeout_graceful_shutdown=STOP_S,
+        settings.collect_trusted_proxies,
+        client_timeout_s=settings.collect_client_timeout_s,
+        most_connections=min(settings.collect_max_connections, _most_files() - OTHER_FILES),
+        stop_s=STOP_S,
     )
 
 
@@ -85,12 +68,3 @@ def _most_files() -> int:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return hard
-
-
-async def _serve(server: uvicorn.Server, listener: socket.socket, *, until_parent_ends: bool) -> None:
-    watching = asyncio.create_task(stop_with_parent(server)) if until_parent_ends else None
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        if watching is not None:
-            watching.cancel()

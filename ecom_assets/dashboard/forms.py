@@ -417,10 +417,15 @@ def correct_first() -> Notice:
 
 def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[View], Block]:
     """Return a section that `build` makes from the answer, once for each identity rule, or a notice without one."""
+    return answered_in(builder, lambda _view, answer: build(answer))
+
+
+def answered_in(builder: Builder, build: Callable[[View, Answer], Block]) -> Callable[[View], Block]:
+    """Return such a section that `build` makes from the view and the answer."""
 
     def section(view: View) -> Block:
         answers = context(view, builder).answers
-        blocks = [build(answer) for answer in answers]
+        blocks = [build(view, answer) for answer in answers]
         if not blocks:
             return correct_first()
         if len(blocks) == 1 or (isinstance(blocks[0], Notice) and blocks[0] == blocks[1]):
@@ -429,6 +434,11 @@ def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[Vi
         return Several([part for pair in zip(headings, blocks, strict=True) for part in pair])
 
     return section
+
+
+def change(now: float | None, before: float | None) -> float | None:
+    """Return by which share a number changed; None where it cannot be said."""
+    return (now - before) / before if now is not None and before else None
 
 
 def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> DashboardPage:  # noqa: ANN401 (fields of `DashboardPage`)

@@ -127,6 +127,16 @@ def json_value(sql: str) -> str:
     return f"to_json({sql})::VARCHAR"
 
 
+EVENT_PROPERTIES = {
+    "event_id": json_value("event_id"),
+    "session_id": json_value("source_session_id"),
+    "product_id": json_value("product_id"),
+    "product_category": json_value("product_category"),
+    "page_url": json_value("page"),
+    "referrer_url": json_value("referrer"),
+}
+"""The SQL of the properties of an event that are no properties of its source, by the names that tools without their own
+names for them get."""
 MEASURES = {"characters": "length", "bytes": "strlen"}
 """The SQL functions of the length of a text, by unit."""
 
@@ -168,6 +178,11 @@ def forbidden_id(tool: str, column: str, ids: Sequence[str], also: str = "false"
     message = f"{tool} refuses this user id, because many trackers send it where they know none."
     listed = ", ".join(map(text, ids))
     return Refusal("forbidden_id", message, f"{column} IS NULL OR lower({column}) IN ({listed}) OR {also}")
+
+
+def id_length(reason: str, message: str, column: str, most: int) -> Refusal:
+    """Return the refusal of ids that are empty or longer than a tool takes, in characters."""
+    return Refusal(reason, message, f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {most}")
 
 
 def known_properties(segments: str) -> dict[str, str]:

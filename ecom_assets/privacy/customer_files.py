@@ -1,16 +1,21 @@
-"""Remove a person from exported files of customers; all other records and line ends stay byte for byte.
+"""Remove a person from exported files of customers, and from those that a stream brought.
+
+All other records and line ends stay byte for byte.
 
 Whose a record is, is decided by the mapping of customers, as when the file is read.
 """
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ecom_assets.atomic_files import replacing
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ecom_assets.atomic_files import rewriting
 from ecom_assets.errors import SourceError
 from ecom_assets.privacy.landing_files import FileRecords, text_records, write_records
 from ecom_assets.privacy.person import Person
@@ -22,7 +27,7 @@ from ecom_assets.sources.files.shape import RowShape
 from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, marked_encoding
 from ecom_assets.sources.files.unpacked import unpacked
-from ecom_assets.sources.landing import is_stream
+from ecom_assets.sources.landing import is_stream, stream_folder
 
 
 def find_customer_records(settings: Settings, person: Person) -> Iterator[FileRecords]:
@@ -48,11 +53,8 @@ def remove_customer_records(settings: Settings, person: Person) -> Iterator[File
                 f"{shown_path} has {count:,} records of this person and cannot be changed in place;"
                 " export it again without them, or write one customer per line (`jq -c '.[]'`), and erase again"
             )
-        before = path.stat()
-        with replacing(path) as fresh:
+        with rewriting(path) as fresh:
             write_records(customers.file, fresh, (record for record, is_theirs in customers.records() if not is_theirs))
-            fresh.chmod(before.st_mode & 0o7777)
-            os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))
         yield FileRecords(str(path), count)
 
 
@@ -119,3 +121,32 @@ def _object_in(line: str) -> object:
         return json.loads(line)
     except ValueError:
         return None
+
+
+def find_customers(settings: Settings, person: Person) -> list[FileRecords]:
+    """Return the landed files that have records of the person, and how many these are."""
+    return [FileRecords(str(path), pc.sum(is_theirs).as_py()) for path, _, is_theirs in _naming(settings, person)]
+
+
+def remove_customers(settings: Settings, person: Person) -> Iterator[FileRecords]:
+    """Take the person's records out of landed files, each in one step that keeps its time; yield the changed files.
+
+    A file stays even if nothing is left in it: from its footer a stream reads how far it came.
+    """
+    for path, table, is_theirs in _naming(settings, person):
+        with rewriting(path) as fresh:
+            pq.write_table(table.filter(pc.invert(is_theirs)), fresh, compression="zstd")
+        yield FileRecords(str(path), pc.sum(is_theirs).as_py())
+
+
+def _naming(settings: Settings, person: Person) -> Iterator[tuple[Path, pa.Table, pa.ChunkedArray]]:
+    """Yield each file that names the person, its rows, and which of them are the person's."""
+    folder = stream_folder(settings, "customers")
+    if not is_stream(settings, "customers") or not list(folder.glob("*/*.parquet")):
+        return
+    users = pa.array(sorted({user.strip() for user in person.users}), pa.string())
+    for file in find_files([folder]):
+        table = pq.read_table(file.path, partitioning=None)
+        is_theirs = pc.is_in(pc.utf8_trim_whitespace(table["customer_id"]), value_set=users)
+        if pc.any(is_theirs).as_py():
+            yield Path(file.path), table, is_theirs

@@ -1,11 +1,11 @@
 """Dead letters beside landing folders: what was refused is kept as it came, so a person can be named anywhere in it."""
 
-import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecom_assets.atomic_files import replacing
@@ -20,25 +20,13 @@ from ecom_assets.sources.landing import dead_letter_folder, stream_folders
 
 def find_letters(settings: Settings, person: Person) -> list[FileRecords]:
     """Return the files with letters that name the person, and how many these are."""
-    pattern = pattern_of(person)
-    if pattern is None:
-        return []
-    result = []
-    for path, _ in letter_files(settings):
-        if count := sum(_naming(pq.read_table(path, partitioning=None), pattern)):
-            result.append(FileRecords(str(path), count))
-    return result
+    return [FileRecords(str(path), sum(names)) for path, _, names in _naming(settings, person)]
 
 
 def remove_letters(settings: Settings, person: Person) -> None:
     """Take the letters that name the person out of their files."""
-    pattern = pattern_of(person)
-    if pattern is None:
-        return
-    for file in find_letters(settings, person):
-        path = Path(file.path)
-        table = pq.read_table(path, partitioning=None)
-        rest = table.filter(pa.array([not names for names in _naming(table, pattern)]))
+    for path, letters, names in _naming(settings, person):
+        rest = letters.filter(pc.invert(pa.array(names)))
         if not len(rest):
             path.unlink()
             continue
@@ -58,5 +46,13 @@ def letter_files(settings: Settings) -> Iterator[tuple[Path, date]]:
                 yield from ((path, day) for path in sorted(day_folder.glob("*.parquet")))
 
 
-def _naming(letters: pa.Table, pattern: re.Pattern[bytes]) -> list[bool]:
-    return [bool(value and pattern.search(value)) for value in letters["value"].to_pylist()]
+def _naming(settings: Settings, person: Person) -> Iterator[tuple[Path, pa.Table, list[bool]]]:
+    """Yield each file that names the person, its letters, and which of them do."""
+    pattern = pattern_of(person)
+    if pattern is None:
+        return
+    for path, _ in letter_files(settings):
+        letters = pq.read_table(path, partitioning=None)
+        names = [bool(value and pattern.search(value)) for value in letters["value"].to_pylist()]
+        if any(names):
+            yield path, letters, names

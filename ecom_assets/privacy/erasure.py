@@ -16,11 +16,15 @@ from ecom_assets.delivery.ledger.ledger import DeliveryLedger
 from ecom_assets.delivery.ledger.store import ledger_address, open_store
 from ecom_assets.errors import WorkError
 from ecom_assets.orders.held_days import held_days
-from ecom_assets.privacy import erased_people, kept_items, other_files
-from ecom_assets.privacy.customer_files import find_customer_records, remove_customer_records
+from ecom_assets.privacy import erased_people, other_files
+from ecom_assets.privacy.customer_files import (
+    find_customer_records,
+    find_customers,
+    remove_customer_records,
+    remove_customers,
+)
 from ecom_assets.privacy.dead_letters import find_letters, remove_letters
 from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
-from ecom_assets.privacy.landed_customers import find_customers, remove_customers
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
 from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
 from ecom_assets.privacy.other_files import NamingFiles
@@ -41,7 +45,7 @@ from ecom_assets.registry import ALL, MARTS, NOTES
 from ecom_assets.serving.places import publication_target, serves_postgres
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import remove_replaced
-from ecom_assets.sources.landing_lock import changing_landing_files
+from ecom_assets.sources.landing import changing_landing_files
 from ecom_assets.state.database import Database
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
@@ -304,7 +308,7 @@ class Erasure:
             notes.append(
                 f"{count} known users were seen in the sessions that were named; they are erased by --customer."
             )
-        prefix = kept_items.PREFIX
+        prefix = other_files.KEPT_PREFIX
         if named := [name.removeprefix(prefix) for name in results["other_files"] if name.startswith(prefix)]:
             notes.append(
                 f"{', '.join(named)} had an id of the person, which is masked in all versions; see on the dashboard "

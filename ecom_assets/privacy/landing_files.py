@@ -8,7 +8,6 @@ import codecs
 import csv
 import gzip
 import io
-import os
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ecom_assets.atomic_files import replacing
+from ecom_assets.atomic_files import rewriting
 from ecom_assets.errors import SourceError
 from ecom_assets.privacy.erased_people import words_of
 from ecom_assets.privacy.person import Person
@@ -82,11 +81,8 @@ def remove_records(files: RecordFiles, person: Person) -> Iterator[FileRecords]:
                 "JSON array: `jq -c '.[]'`), put what is in it in its place, and erase again"
             )
         path = Path(file.path).resolve()
-        before = path.stat()
-        with replacing(path) as fresh:
+        with rewriting(path) as fresh:  # an arrival day can come from its time
             finder.write_rest(fresh)
-            fresh.chmod(before.st_mode & 0o7777)
-            os.utime(fresh, ns=(before.st_atime_ns, before.st_mtime_ns))  # an arrival day can come from it
         if not path.stat().st_size:
             path.unlink()  # an empty file is refused; one without this person would not have been delivered
         yield FileRecords(file.path, count)

@@ -1,15 +1,16 @@
-"""Files in ECOM_HOME that can name a person beside tables: caches, payloads, logs, files that were set aside."""
+"""What can name a person beside tables: caches, payloads, logs, files that were set aside, and what people keep."""
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from ecom_assets.atomic_files import replacing
+from ecom_assets.boards.store import BoardStore
 from ecom_assets.http.response_cache import FOLDER as HTTP_CACHE
-from ecom_assets.privacy.kept_items import file_of_items, items_naming, mask_items
 from ecom_assets.privacy.pending import FOLDER
 from ecom_assets.privacy.person import IN_WORDS, Person
 from ecom_assets.settings.settings import Settings
@@ -24,6 +25,8 @@ LOGS = ("api.log*", "api_audit.jsonl*")
 """Logs: the lines that name the person are removed."""
 ELSEWHERE = ("sandbox", ORDER_REPORTS, FOLDER, "erasure.key")
 """The simulated shop's files and order reports are handled as landing files, and receipts have no ids."""
+KEPT_PREFIX: Final = "saved: "
+"""Leads the names of these among files and addresses, as in `saved: questions/one-person`."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,8 @@ def naming(settings: Settings, person: Person) -> NamingFiles:
     pattern = pattern_of(person)
     paths = {path for path in _files(settings.home) if pattern is not None and _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
-    items = items_naming(settings, pattern) if pattern else []
-    cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *file_of_items(settings)}
+    items = _items_naming(settings, pattern) if pattern else []
+    cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *_file_of_items(settings)}
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
     return NamingFiles(
         *(sorted(map(str, paths_of_kind)) for paths_of_kind in ({*cleaned, *items}, tables, paths - cleaned - tables))
@@ -68,7 +71,7 @@ def clean(settings: Settings, person: Person) -> list[str]:
             if _has(path, pattern) or _has(_wal_of(path), pattern):
                 clean_file(path, pattern)
                 changed.append(path)
-    return sorted([*map(str, changed), *mask_items(settings, pattern)])
+    return sorted([*map(str, changed), *_mask_items(settings, pattern)])
 
 
 def _caches(settings: Settings) -> list[Path]:
@@ -144,3 +147,24 @@ def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:
     except FileNotFoundError:  # a file that another process has just removed
         return False
     return False
+
+
+def _items_naming(settings: Settings, pattern: re.Pattern[bytes]) -> list[str]:
+    """Return what has an id of a person in any of its versions."""
+    return [f"{KEPT_PREFIX}{name}" for name in BoardStore(settings).rewrite(_mask(pattern), is_written=False)]
+
+
+def _mask_items(settings: Settings, pattern: re.Pattern[bytes]) -> list[str]:
+    """Mask the ids of a person in every version, and return what had one."""
+    return [f"{KEPT_PREFIX}{name}" for name in BoardStore(settings).rewrite(_mask(pattern))]
+
+
+def _file_of_items(settings: Settings) -> list[Path]:
+    """Return the file of the store, and of its log of changes; none if it lies in Postgres."""
+    location = BoardStore(settings).address
+    return [location, Path(f"{location}-wal")] if isinstance(location, Path) else []
+
+
+def _mask(pattern: re.Pattern[bytes]) -> Callable[[str], str]:
+    in_text = re.compile(pattern.pattern.decode())
+    return lambda text: in_text.sub(HIDDEN, text)

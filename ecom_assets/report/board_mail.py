@@ -29,6 +29,7 @@ from ecom_assets.dashboard.static_files import all_files
 from ecom_assets.errors import MailError, SettingError, WorkError
 from ecom_assets.report.page import print_pdf
 from ecom_assets.settings.settings import Settings
+from ecom_assets.watching.messages import picture_of
 
 MOST_ROWS: Final = 12
 """Rows of a table in a message; the dashboard has them all."""
@@ -140,24 +141,18 @@ def _table(rows: Any, columns: Any, currency: str) -> str:  # noqa: ANN401 (as t
 
 def chart_picture(chart: Chart, currency: str) -> bytes | None:
     """Return a chart as a PNG; None without the extra `pictures`, or if it cannot be drawn without a browser."""
-    try:
-        import vl_convert  # noqa: PLC0415 (an extra)
-    except ModuleNotFoundError:
-        return None
     spec = _themed(dict(chart.spec))
     rows = plain(chart.rows)
-    result: bytes | None = None
+    if "/vega/" in spec.get("$schema", ""):
+        spec = {**spec, "data": [{"name": "table", "values": rows}, *spec.get("data", [])], "width": 640}
+    else:
+        sign = {"name": "currencySign", "value": sign_of(currency)}
+        size = {"width": 640, "height": chart.height, "background": "white"}
+        more = {"params": [sign, *spec.get("params", [])], "data": spec.get("data") or {"values": rows}}
+        spec = {**size, **spec, **more}
     with suppress(ValueError):  # what Vega says of a specification that needs more than there is here
-        if "/vega/" in spec.get("$schema", ""):
-            spec = {**spec, "data": [{"name": "table", "values": rows}, *spec.get("data", [])], "width": 640}
-            result = vl_convert.vega_to_png(spec, scale=2)
-        else:
-            sign = {"name": "currencySign", "value": sign_of(currency)}
-            size = {"width": 640, "height": chart.height, "background": "white"}
-            more = {"params": [sign, *spec.get("params", [])], "data": spec.get("data") or {"values": rows}}
-            spec = {**size, **spec, **more}
-            result = vl_convert.vegalite_to_png(spec, scale=2)
-    return result
+        return picture_of(spec)
+    return None
 
 
 def _themed(value: Any) -> Any:  # noqa: ANN401 (any part of a specification)

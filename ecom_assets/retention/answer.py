@@ -1,7 +1,6 @@
 """The answer to custom retention: its cohorts with who came back, and who they are in one cell."""
 
 from datetime import date
-from functools import partial
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
@@ -103,10 +102,6 @@ def compute(question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
     }
 
 
-def _compute_who(listed: CellList, question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
-    return who_answer(_query(question, data), listed, _whole_until(question, data))
-
-
 def _query(question: RetentionQuestion, data: QuestionData) -> RetentionQuery:
     is_of_orders = data.source.of_orders
     rule = _of_orders(question) if is_of_orders else question
@@ -149,7 +144,7 @@ def who_of(listed: CellList) -> Kind[RetentionQuestion, RetentionWhoAnswer]:
         "retention_who",
         RetentionQuestion,
         RetentionWhoAnswer,
-        partial(_compute_who, listed),
+        lambda question, data: who_answer(_query(question, data), listed, _whole_until(question, data)),
         "Who is in a cell of retention",
         lists=("who",),
     )

@@ -3,7 +3,7 @@
 What the numbers over them mean is in `events/realtime.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -33,6 +33,7 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.landing import has_landed
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import NoSourceError
+from ecom_assets.tables.values import in_parts
 from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.raw_slices import ErasedPeopleFilter
 from ecom_assets.warehouse.sql_text import day_in_zone, select
@@ -155,7 +156,7 @@ class LiveEvents:
         missing = [file for file in newest.files if file not in held]
         due = _within(missing, MOST_BYTES)
         reading.left_out_count = len(missing) - len(due)
-        for files in _slices(due, AT_ONCE):
+        for files in in_parts(due, AT_ONCE):
             self._insert(con, files, naive_since, reading)
         reading.read_count = sum(map(len, self._batches.values()))
         return reading
@@ -279,8 +280,3 @@ def _within(files: Sequence[FreshFile], most_bytes: int) -> list[FreshFile]:
             break
         result.append(file)
     return result
-
-
-def _slices(files: Sequence[FreshFile], size: int) -> Iterator[Sequence[FreshFile]]:
-    for start in range(0, len(files), size):
-        yield files[start : start + size]

@@ -28,8 +28,7 @@ from ecom_assets.sources.files.manifest import (
     read_manifest,
     write_manifest,
 )
-from ecom_assets.sources.landing import stream_folders
-from ecom_assets.sources.landing_lock import changing_landing_files
+from ecom_assets.sources.landing import changing_landing_files, stream_folders
 from ecom_assets.sources.order_reports.source import has_events
 from ecom_assets.sources.stream_ledger import is_settled, ledgers, settle_ledgers
 from ecom_assets.warehouse.local import plain_connection

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import duckdb
 import orjson
@@ -34,6 +34,7 @@ LINE: Final = "__line"
 """The column with a line's number, which `received_at` carries through the mapping: rows may change their order."""
 INSTANT: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 _LINE_ENDS: Final = bytes.maketrans(b"\r\n", b"  ")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -85,40 +86,26 @@ class MessageMapper:
 
     def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
         """Return the rows of messages; see `Mapper`."""
-        refused = dict(reasons or {})
-        lines: list[bytes] = []
-        of_message: list[int] = []
-        for position, value in enumerate(values):
-            if position in refused:
-                continue
-            if self._shape:
-                own = self._lines_of(value, self._shape, len(lines))
-                if own:
-                    lines += own
-                    of_message += [position] * len(own)
-                else:
-                    refused[position] = UNREADABLE if value and own is None else EMPTY
-            elif (line := _line(value)) is not None:
-                lines.append(line)
-                of_message.append(position)
-            else:
-                refused[position] = UNREADABLE if value else EMPTY
+        lines, of_message, refused = _made_of(values, reasons, self._lines_of)
         tables, positions = self._mapped(lines, of_message, refused)
         table = pa.concat_tables(tables) if tables else self._schema.empty_table()
         return MessageRows(table, positions, refused)
 
-    def _lines_of(self, value: bytes | None, shape: RowShape, number: int) -> list[bytes] | None:
-        """Return the lines of a message, the first of which has a number; None if it cannot be read."""
+    def _lines_of(self, value: bytes, number: int) -> list[bytes] | str:
+        """Return the lines of a message, the first of which has a number, or why it has none."""
+        if self._shape is None:
+            line = _line(value)
+            return UNREADABLE if line is None else [line]
         try:
-            documents = [*documents_in((value or b"").decode())]
+            documents = [*documents_in(value.decode())]
         except (ValueError, RecursionError):
-            return None
-        records = [record for document in documents for record in records_in(document, shape)]
+            return UNREADABLE
+        records = [record for document in documents for record in records_in(document, self._shape)]
         lines: list[bytes] = []
         for group, record in enumerate(records, start=number):
             if not isinstance(record, dict):
-                return None
-            lines += [as_json(row, self._columns) for row in rows_of(record, shape, group)]
+                return UNREADABLE
+            lines += [as_json(row, self._columns) for row in rows_of(record, self._shape, group)]
         return lines
 
     def _mapped(
@@ -200,24 +187,13 @@ class CustomerMapper:
 
     def rows(self, values: Sequence[bytes | None], reasons: Mapping[int, str] | None = None) -> MessageRows:
         """Return the rows of messages; see `Mapper`."""
-        refused = dict(reasons or {})
-        rows: list[dict[str, str]] = []
-        positions: list[int] = []
-        for position, value in enumerate(values):
-            if position in refused:
-                continue
-            own = self._rows_of(value)
-            if isinstance(own, str):
-                refused[position] = own
-                continue
-            rows += own
-            positions += [position] * len(own)
+        rows, positions, refused = _made_of(values, reasons, self._rows_of)
         return MessageRows(pa.Table.from_pylist(rows, schema=LANDED_CUSTOMERS), positions, refused)
 
-    def _rows_of(self, value: bytes | None) -> list[dict[str, str]] | str:
+    def _rows_of(self, value: bytes, _number: int) -> list[dict[str, str]] | str:
         """Return the customers of a message, or why it has none."""
         try:
-            records = [*records_in(orjson.loads(value), self._shape)] if value else []
+            records = [*records_in(orjson.loads(value), self._shape)]
         except orjson.JSONDecodeError:
             return UNREADABLE
         rows = []
@@ -226,13 +202,33 @@ class CustomerMapper:
             if fault:
                 return NO_ID
             rows.append({"customer_id": customer_id, "payload": json.dumps(record)})
-        return rows or EMPTY
+        return rows
 
 
-def _line(value: bytes | None) -> bytes | None:
+def _made_of(
+    values: Sequence[bytes | None], reasons: Mapping[int, str] | None, read: Callable[[bytes, int], list[T] | str]
+) -> tuple[list[T], list[int], dict[int, str]]:
+    """Return what `read` makes of messages, the position of each one's message, and why the others have none.
+
+    `read` gets a message, and how many were made before it; it returns what it made, or why it cannot read it.
+    """
+    made: list[T] = []
+    positions: list[int] = []
+    refused = dict(reasons or {})
+    for position, value in enumerate(values):
+        if position in refused:
+            continue
+        own = (read(value, len(made)) if value else EMPTY) or EMPTY
+        if isinstance(own, str):
+            refused[position] = own
+        else:
+            made += own
+            positions += [position] * len(own)
+    return made, positions, refused
+
+
+def _line(value: bytes) -> bytes | None:
     """Return a JSON object on one line; None if the value is none."""
-    if not value:
-        return None
     try:
         if not isinstance(orjson.loads(value), dict):
             return None

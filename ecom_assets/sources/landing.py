@@ -10,7 +10,7 @@ applied before. Customers land as they came. Dead letters are beside the folder,
 import os
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecom_assets.atomic_files import sync_file, sync_folder
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import UsageError, WorkError
+from ecom_assets.file_lock import file_lock
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamKind, landing_of
 from ecom_assets.sources.files.formats import split_paths
@@ -212,3 +213,20 @@ def _is_folder(configured: str) -> bool:
     path = Path(configured)
     is_local = "://" not in configured and not _PATTERN_SIGNS & set(configured)
     return is_local and not path.is_file() and (path.is_dir() or not path.suffix)
+
+
+def changing_landing_files(home: Path, *, waits: bool = True) -> AbstractContextManager[None]:
+    """Hold the lock of what changes or removes landing files: compaction, `ecom retain` and `ecom erase`.
+
+    All of them must share one ECOM_HOME.
+
+    Args:
+        home: The folder of the platform.
+        waits: Wait for another holder instead of raising.
+
+    Raises:
+        WorkError: Another process holds it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    busy = WorkError("Landing files are being compacted, erased from or removed by another process; try again later.")
+    return file_lock(home / "landing.lock", None if waits else 0.0, busy)

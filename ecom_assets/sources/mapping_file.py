@@ -2,14 +2,15 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from ecom_assets.errors import DefinitionError, MappingError, nearest
 
@@ -66,8 +67,20 @@ def shipped_rows(name: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
+@cache
+def usual_event_types() -> dict[str, str]:
+    """Return the platform's event types by the names that senders usually give them, as written and in snake_case."""
+    listed: dict[str, list[str]] = yaml.safe_load(shipped_file("usual_event_types.yaml"))
+    return {
+        form: ours
+        for ours, names in listed.items()
+        for name in names
+        for form in (name, name.lower().replace(" ", "_"))
+        if form != ours
+    }
+
+
 Model = TypeVar("Model", bound=BaseModel)
-KeysAt = Callable[[Sequence[str]], Sequence[str]]
 
 
 def shipped_in(folder: str) -> list[str]:
@@ -81,14 +94,13 @@ def is_path(name_or_path: str) -> bool:
     return Path(name_or_path).suffix in {".yaml", ".yml"} or "/" in name_or_path
 
 
-def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str, keys_at: KeysAt) -> Model:
+def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str) -> Model:
     """Return a shipped mapping by name, or a custom one by the path of its YAML file.
 
     Args:
         model: The class of the mapping.
         name_or_path: A name, or a path that ends in `.yaml` or `.yml` or contains a slash.
         folder: The folder of the shipped mappings of this kind, beside this module.
-        keys_at: Returns the allowed keys at a path, to suggest one if a key is misspelled.
 
     Raises:
         MappingError: There is no such mapping, or it is invalid.
@@ -99,7 +111,7 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str,
             body = Path(name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise MappingError(f"the mapping {name} cannot be read ({_reason(error)}); check the path") from error
-        return _parse(model, body, name, folder, keys_at)
+        return _parse(model, body, name, folder)
     shipped = shipped_in(folder)
     if name not in shipped:
         hint = bracketed_guess(name, shipped)
@@ -112,7 +124,7 @@ def load_mapping_file(model: type[Model], name_or_path: str | Path, folder: str,
 
 @cache
 def _shipped_mapping(model: type[BaseModel], name: str, folder: str) -> Any:  # noqa: ANN401 (one of `model`)
-    return _validated(model, shipped_content(folder, name), f"{name}.yaml", folder, lambda _path: ())
+    return _validated(model, shipped_content(folder, name), f"{name}.yaml", folder)
 
 
 @cache
@@ -171,7 +183,7 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _parse(model: type[Model], body: str, where: str, folder: str, keys_at: KeysAt) -> Model:
+def _parse(model: type[Model], body: str, where: str, folder: str) -> Model:
     try:
         content = definition_from(body)
     except TooDeepError as error:
@@ -182,30 +194,52 @@ def _parse(model: type[Model], body: str, where: str, folder: str, keys_at: Keys
         raise MappingError(f"{where} is not valid YAML{line}; fix the indentation or the quotes there") from error
     if not isinstance(content, dict):
         raise MappingError(f"{where} is not a mapping: it must hold `name:` and `fields:`, see docs/mappings.md")
-    return _validated(model, content, where, folder, keys_at)
+    return _validated(model, content, where, folder)
 
 
-def _validated(model: type[Model], content: Mapping[str, Any], where: str, folder: str, keys_at: KeysAt) -> Model:
+def _validated(model: type[Model], content: Mapping[str, Any], where: str, folder: str) -> Model:
     name = content.get("name", Path(where).name.split(".")[0])
     content = {**_extended(content, where, folder), "name": name}
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise MappingError(f"{where}: {_sentence(error, keys_at)}; see docs/mappings.md") from error
+        raise MappingError(f"{where}: {_sentence(error, model)}; see docs/mappings.md") from error
 
 
-def _sentence(error: ValidationError, keys_at: KeysAt) -> str:
+def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     # An unknown key is usually a misspelling of the key that is then missing, so it is reported first.
     first: Any = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     key = ".".join(path) or "the mapping"
     if first["type"] == "extra_forbidden":
         inside = f" under `{'.'.join(path[:-1])}`" if path[:-1] else ""
-        keys = [*keys_at(path[:-1]), *([] if path[:-1] else [EXTENDS])]
+        keys = [*_keys_at(model, path[:-1]), *([] if path[:-1] else [EXTENDS])]
         return f"unknown key {path[-1]!r}{inside}{bracketed_guess(path[-1], keys)}"
     if first["type"] == "missing":
         return f"`{key}` is missing"
     return f"`{key}`: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
+    """Return the keys that a mapping may have at a path, to suggest one if a key is misspelled."""
+    models = [model]
+    for part in path:
+        fields = [field for one in models for name, field in one.model_fields.items() if part in {name, field.alias}]
+        of_kind = [one for one in models if "kind" in one.model_fields and part == _only(one.model_fields["kind"])]
+        # A part that is neither is a name in a mapping of names, or a place in a list.
+        models = [inner for field in fields for inner in _models_in(field.annotation)] or of_kind or models
+    return [field.alias or name for one in models for name, field in one.model_fields.items()]
+
+
+def _only(field: FieldInfo) -> object:
+    return next(iter(get_args(field.annotation)), None)
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

@@ -24,7 +24,6 @@ _HEAD: Final = struct.Struct(">bI")
 UNKNOWN_SCHEMA: Final = "unknown_schema"
 UNDECODABLE: Final = "undecodable"
 NOT_FOUND: Final = 404
-MOST_CLIENT_ERRORS: Final = 500
 REGISTRY_TIMEOUT_S: Final = 10
 
 Lines = tuple[list[bytes | None], dict[int, str]]

@@ -5,15 +5,16 @@ This module imports nothing heavy, because the `ecom` command reads a definition
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 
+T = TypeVar("T")
 Scalar = str | int | float | bool
 JSON_COLUMN: Final = "properties"
 """The column of JSON text, whose keys can be named as `properties.key`."""
@@ -352,3 +353,9 @@ def with_preset(presets: Mapping[str, Preset], raw: Mapping[str, Any], question:
             f"{TOOLS[str(name)]} has no {question} that a preset could follow; known are {has_presets}."
         )
     raise DefinitionError(f"The preset {name!r} of {question} is unknown; {did_you_mean(name, presets)}.")
+
+
+def in_parts(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield values in parts of at most a size, in their order."""
+    for first in range(0, len(values), size):
+        yield values[first : first + size]

@@ -456,14 +456,18 @@ class Engine(ABC):
         self._forget_writes(contract)
 
     def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Replace a table with another one of its layer, which takes its name, in one transaction."""
+        """Replace a table with another one of its layer, which takes its name and foreign keys, in one transaction."""
         self._ensure_noted(fresh)
         with self.transaction():
-            self.execute(f"DROP TABLE {self.name_of(contract)}")
+            self.drop(contract)
             self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
+            self.refer_to(contract)
             self.note_write(contract, None)
             self._forget_writes(fresh)
         self._ready.discard(fresh.qualified_name())
+
+    def refer_to(self, contract: type[Table]) -> None:  # noqa: B027 (only some engines have foreign keys)
+        """Create the foreign keys that refer to a replaced table, where the engine has some."""
 
     def row_count(self, contract: type[Table]) -> int:
         """Return the number of rows of the whole table."""

@@ -114,7 +114,7 @@ class IncidentMessage:
         if self.causes:
             parts += ["", f"{self.cause_title}:", *(f"  {line}" for line in self.causes)]
         message = new_message(sender, recipients, self.headline, name, "\n".join([*parts, "", self.link, ""]))
-        picture = chart_png(self.incident.finding)
+        picture = picture_of(chart_spec(self.incident.finding))
         message.add_alternative(self._html(has_picture=picture is not None), subtype="html")
         if picture is not None:
             html = message.get_payload()[1]  # type: ignore[index]  # the alternative that was just added
@@ -232,13 +232,14 @@ def sparkline(points: Sequence[Mapping[str, Any]]) -> str:
     return "".join(" " if point["value"] is None else BARS[round((point["value"] - least) / step)] for point in points)
 
 
-def chart_png(finding: Mapping[str, Any]) -> bytes | None:
-    """Return the chart of a finding as a PNG; None without the extra `pictures`."""
+def picture_of(spec: dict[str, Any]) -> bytes | None:
+    """Return the chart of a Vega or Vega-Lite specification as a PNG; None without the extra `pictures`."""
     try:
         import vl_convert  # noqa: PLC0415 (an extra)
     except ModuleNotFoundError:
         return None
-    result: bytes = vl_convert.vegalite_to_png(chart_spec(finding), scale=2)
+    draw = vl_convert.vega_to_png if "/vega/" in spec.get("$schema", "") else vl_convert.vegalite_to_png
+    result: bytes = draw(spec, scale=2)
     return result
 
 

@@ -10,8 +10,8 @@ from ecom_assets.identity.links import aliases_in_order, identity_aliases, merge
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.sandbox.people_in_files import people_of_events
 from ecom_assets_tests.sandbox.shop_recount import Recount
-from ecom_sandbox.shop.who import people_of_events
 
 VARIANTS: Mapping[str, IdentityRule] = {
     "stitched": IdentityRule(),

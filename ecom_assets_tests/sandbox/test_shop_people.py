@@ -8,9 +8,9 @@ import duckdb
 import pytest
 
 from ecom_assets_tests.command import ecom
+from ecom_assets_tests.sandbox.people_in_files import ids_of_people, people_of_events
 from ecom_assets_tests.sandbox.shop_recount import CHECKED, Recount
 from ecom_sandbox.shop.living import LivingShop
-from ecom_sandbox.shop.who import ids_of_people, people_of_events
 
 pytestmark = pytest.mark.xdist_group("shop_month")
 STEPS = ["page_view", "product_view", "add_to_cart", "checkout_start", "purchase"]

@@ -23,7 +23,7 @@ from ecom_assets.sources.compaction import compact, remove_replaced
 from ecom_assets.sources.files.formats import find_files, newest_files
 from ecom_assets.sources.files.manifest import NAME, read_manifest
 from ecom_assets.sources.files.mapping import EVENT_FIELDS
-from ecom_assets.sources.landing_lock import changing_landing_files
+from ecom_assets.sources.landing import changing_landing_files
 
 DAY = "2026-03-05"
 LANDED_AT = datetime(2026, 3, 5, 12, 0, tzinfo=UTC).timestamp()

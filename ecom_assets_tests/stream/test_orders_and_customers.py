@@ -9,7 +9,7 @@ import pytest
 
 from ecom_assets.definitions import checks
 from ecom_assets.errors import MappingError, SourceError
-from ecom_assets.privacy.landed_customers import find_customers, remove_customers
+from ecom_assets.privacy.customer_files import find_customers, remove_customers
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import compact, remove_replaced

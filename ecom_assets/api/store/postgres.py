@@ -159,10 +159,6 @@ class PostgresReading(StoreReading):
         with self._cancellation.during(self._engine.con.con.cancel_safe):
             return self._engine.query(sql)
 
-    def state(self, question: ir.Table) -> list[Row]:
-        """Return the rows of a query without a period; they are not cached, as the next request may read newer data."""
-        return self.rows(question)
-
     def events(self) -> ir.Table:
         """Return clean events; the columns that are not published are null."""
         return _as_clean(self.table(SessionEvents))

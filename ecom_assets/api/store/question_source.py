@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis.expr.types as ir
 from ibis.backends.sql import SQLBackend
@@ -16,6 +15,7 @@ from ecom_assets.api.auth.callers import require_personal
 from ecom_assets.api.store.store import PublishedTables, StoreReading
 from ecom_assets.attribution.contracts import Touches
 from ecom_assets.attribution.session_columns import READS, direct_warnings, named_of, with_stored_columns
+from ecom_assets.clock import is_zone
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.clean import OF_IDENTITY
 from ecom_assets.identity.contracts import ERASED, MergedUsers, SharedIds
@@ -256,8 +256,6 @@ def check_zone(timezone: str) -> str:
     Raises:
         DefinitionError: There is no such zone.
     """
-    try:
-        ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise DefinitionError(f"{timezone!r} is not an IANA time zone; write one such as Europe/Berlin.") from error
+    if not is_zone(timezone):
+        raise DefinitionError(f"{timezone!r} is not an IANA time zone; write one such as Europe/Berlin.")
     return timezone

@@ -195,17 +195,17 @@ class StoreReading(ABC):
     def rows(self, question: ir.Table, period: Period | None = None) -> list[Row]:
         """Return the rows of a small result, in order, as dicts by column name."""
 
-    @abstractmethod
     def state(self, question: ir.Table) -> list[Row]:
         """Return the rows of a query without a period; all answers from this state may share them."""
+        return self.rows(question)
 
-    @abstractmethod
     def events(self) -> ir.Table:
         """Return clean events."""
+        return self.table(CleanEvents)
 
-    @abstractmethod
     def events_in(self, con: SQLBackend) -> ir.Table:
         """Return the same events for a query on a connection of `adhoc`."""
+        return con.table(CleanEvents.name, database=CleanEvents.layer)
 
     @abstractmethod
     def adhoc(self) -> AbstractContextManager[SQLBackend]:
@@ -388,14 +388,6 @@ class SnapshotReading(StoreReading):
         with contextlib.closing(self._opened.con.con.cursor()) as cursor, self._cancellation.during(cursor.interrupt):
             cursor.execute(sql)
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    def events(self) -> ir.Table:
-        """Return clean events."""
-        return self.table(CleanEvents)
-
-    def events_in(self, con: SQLBackend) -> ir.Table:
-        """Return the same events on another connection."""
-        return con.table(CleanEvents.name, database=CleanEvents.layer)
 
     @contextlib.contextmanager
     def adhoc(self) -> Iterator[Backend]:

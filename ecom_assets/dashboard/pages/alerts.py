@@ -26,6 +26,7 @@ from ecom_assets.dashboard.page import (
 )
 from ecom_assets.dashboard.pages.boards import sender_of, store_of, version_number
 from ecom_assets.errors import DefinitionError, UsageError
+from ecom_assets.questions.fields import commas
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.subjects import webhooks_of
 from ecom_assets.tables.contract import Format
@@ -85,7 +86,7 @@ def save_mail(request: ActionRequest) -> ActionResult:
     fields = {
         "board": sent.get("board", ""),
         "every": sent.get("every", "week"),
-        "emails": _parts(sent.get("emails", "")),
+        "emails": commas(sent.get("emails", "")),
     }
     mail = BoardMail.from_mapping({**fields, **({"at": sent["at"]} if sent.get("at") else {})})
     board = store_of(request).get(Board, mail.board).item
@@ -294,7 +295,7 @@ def save(request: ActionRequest) -> ActionResult:
     sent, store = request.form, store_of(request)
     kind, _, name = sent.get("of", "").partition(":")
     fields: dict[str, Any] = {field: value for field in FIELDS if (value := sent.get(field, "").strip())}
-    fields |= {field: _parts(sent.get(field, "")) for field in LISTS if sent.get(field, "").strip()}
+    fields |= {field: commas(sent.get(field, "")) for field in LISTS if sent.get(field, "").strip()}
     fields["webhooks"] = sorted(field.removeprefix(HOOK) for field in sent if field.startswith(HOOK))
     if kind not in {"question", "measure"} or not name:
         raise UsageError("This form names no number to watch; choose one, and save again.")
@@ -322,10 +323,6 @@ def switch(request: ActionRequest) -> ActionResult:
     store.save(slug, alert, version_number(sent.get("version", "")), sender_of(request))
     outcome = "is watched from now on; its first look is at the newest period" if is_on else "is not watched any more"
     return ActionResult(f"“{alert.name}” {outcome}.", alert_address(slug))
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _limit(text: str) -> float:

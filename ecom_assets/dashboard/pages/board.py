@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from ecom_assets.api.auth.callers import Scope
-from ecom_assets.boards.model import WIDTHS, Board, BoardTile, SavedQuestion
+from ecom_assets.boards.model import Board, BoardTile, SavedQuestion
 from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard.blocks import Block, Notice
@@ -244,7 +244,11 @@ def save(request: ActionRequest) -> ActionResult:
     if not version.isdecimal():
         raise UsageError("This form does not say which version it changes; open the board again, and try once more.")
     own = {name: form.get(name, "").strip() for name in ("name", "description", "owner", "segment", "time_range")}
-    days = {name: form.get(name) or None for name in ("start_date", "end_date")} if _is_custom(form) else {}
+    days = (
+        {name: form.get(name) or None for name in ("start_date", "end_date")}
+        if form.get("time_range") == "custom"
+        else {}
+    )
     where = lines_of(form.get("where", ""))
     tiles = [*_tiles_of(form), *_added(form)]
     filled = {name: value for name, value in own.items() if value}
@@ -252,10 +256,6 @@ def save(request: ActionRequest) -> ActionResult:
     saved = store.save(slug, board, int(version), sender_of(request))
     edit = {"edit": "yes"} if _added(form) else {}
     return ActionResult(f"“{board.name}” is saved as version {saved.number}.", board_address(slug, **edit))
-
-
-def _is_custom(form: Any) -> bool:  # noqa: ANN401 (the fields of a form)
-    return bool(form.get("time_range") == "custom")
 
 
 def _tiles_of(form: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 (as above)
@@ -317,4 +317,3 @@ TILE: Final = DashboardPage(
     is_ad_hoc=True,
 )
 PAGES: Final = (BOARD, TILE)
-WIDTH_NAMES: Final = dict(zip(WIDTHS, ("A third", "Half", "Two thirds", "The whole width"), strict=True))

@@ -1,7 +1,6 @@
 """Funnel builder: steps, window, order, unit, breakdown and exclusions; over time, times, and who is at each step."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, ClassVar, Final
 
 from ecom_assets.api.auth.callers import Scope
@@ -14,7 +13,9 @@ from ecom_assets.dashboard.forms import (
     Answer,
     Builder,
     answered,
+    answered_in,
     break_down_by,
+    change,
     context,
     correct_first,
     question_page,
@@ -62,12 +63,8 @@ class FunnelChart(Chart):
     template: ClassVar[str] = "funnel.html"
 
 
-def steps(view: View) -> Block:
+def steps(view: View, answer: Answer) -> Block:
     """Return the steps as bars with shares, times and those who dropped off, each leading on to who they are."""
-    return answered(BUILDER, partial(_bars, view))(view)
-
-
-def _bars(view: View, answer: Answer) -> Block:
     before = answer["before"]["steps"] if answer["before"] else []
     rows = [
         _step(view, answer, position, before[position] if before else None) for position in range(len(answer["steps"]))
@@ -125,7 +122,7 @@ def totals(answer: Answer) -> Block:
     now, before = _totals_of(answer), _totals_of(answer["before"]) if answer["before"] else {}
     return Tiles(
         tuple(
-            Tile(label, now[label], kind, meaning, before.get(label), _change(now[label], before.get(label)), better)
+            Tile(label, now[label], kind, meaning, before.get(label), change(now[label], before.get(label)), better)
             for label, kind, meaning, better in TOTALS
         ),
         compared=bool(before),
@@ -147,20 +144,12 @@ def _totals_of(answer: Answer) -> dict[str, Any]:
     return {label: value for (label, *_), value in zip(TOTALS, values, strict=True)}
 
 
-def _change(now: float | None, before: float | None) -> float | None:
-    return (now - before) / before if now is not None and before else None
-
-
 MOST_LINES: Final = 6
 """Values of the breakdown that are drawn over time: more lines hide each other."""
 
 
-def over_time(view: View) -> Block:
+def over_time(view: View, answer: Answer) -> Block:
     """Return the conversion of those who entered in each period, or links to it."""
-    return answered(BUILDER, partial(_over_time, view))(view)
-
-
-def _over_time(view: View, answer: Answer) -> Block:
     if not answer["cohorts"]:
         periods = (("day", "Day by day"), ("week", "Week by week"), ("month", "Month by month"))
         links = [{"label": label, "href": view.here(over=period)} for period, label in periods]
@@ -203,12 +192,8 @@ WATCH: Final = TableColumn("watch", "If worse", href="watch_href")
 """The link that watches a value of the breakdown, where the question is saved."""
 
 
-def breakdown(view: View) -> Block:
+def breakdown(view: View, answer: Answer) -> Block:
     """Return each value of the breakdown, or links that break down by what events have."""
-    return answered(BUILDER, partial(_values_of, view))(view)
-
-
-def _values_of(view: View, answer: Answer) -> Block:
     if not answer["breakdown"]:
         return break_down_by(view)
     count = len(answer["steps"])
@@ -285,9 +270,9 @@ PAGE = question_page(
     BUILDER,
     (
         Section("Totals", answered(BUILDER, totals), is_titled=False),
-        Section("Steps", steps, width="half"),
-        Section("Breakdown", breakdown, width="half"),
-        Section("Over time", over_time, width="half"),
+        Section("Steps", answered_in(BUILDER, steps), width="half"),
+        Section("Breakdown", answered_in(BUILDER, breakdown), width="half"),
+        Section("Over time", answered_in(BUILDER, over_time), width="half"),
         Section("Time to convert", answered(BUILDER, times), width="half"),
         Section("Who is at a step", who),
     ),

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -13,7 +12,16 @@ from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, TableColumn
 from ecom_assets.dashboard.form_inputs import FormInput
 from ecom_assets.dashboard.formats import DASH
-from ecom_assets.dashboard.forms import Answer, Builder, answered, break_down_by, context, correct_first, question_page
+from ecom_assets.dashboard.forms import (
+    Answer,
+    Builder,
+    answered,
+    answered_in,
+    break_down_by,
+    context,
+    correct_first,
+    question_page,
+)
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.dashboard.pages.person import columns_of_people, people
 from ecom_assets.retention.answer import RETENTION, InCell, RetentionCohort, RetentionTotal
@@ -46,11 +54,6 @@ class CohortTable(Chart):
     periods: Sequence[str] = ()
     lines: Sequence[Mapping[str, Any]] = ()
     """The average, then each cohort: its name, size and cells."""
-
-
-def cohorts(view: View) -> Block:
-    """Return the table of the cohorts, by each identity rule that is asked."""
-    return answered(BUILDER, partial(cohort_table, view))(view)
 
 
 def cohort_table(view: View, answer: Answer) -> Block:
@@ -144,12 +147,8 @@ def totals(answer: Answer) -> Block:
     return DataTable(answer["totals"], TOTALS, definition="Sums over the cohorts that are complete in the period.")
 
 
-def breakdown(view: View) -> Block:
+def breakdown(view: View, answer: Answer) -> Block:
     """Return the share of each value in each period, or links that break down by what events have."""
-    return answered(BUILDER, partial(_values_of, view))(view)
-
-
-def _values_of(view: View, answer: Answer) -> Block:
     parts = answer["breakdown"]
     if not parts:
         return break_down_by(view)
@@ -195,10 +194,10 @@ def who(view: View) -> Block:
 PAGE = question_page(
     BUILDER,
     (
-        Section("Cohorts", cohorts),
+        Section("Cohorts", answered_in(BUILDER, cohort_table)),
         Section("Who is in a cell", who),
         Section("All cohorts", answered(BUILDER, totals)),
-        Section("Breakdown", breakdown),
+        Section("Breakdown", answered_in(BUILDER, breakdown)),
     ),
     path="retention",
     title="Retention",

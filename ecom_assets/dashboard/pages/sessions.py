@@ -5,7 +5,7 @@ from typing import Any, Final
 from ecom_assets.api.routes import behaviour
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Notice, TableColumn, Tile, Tiles, format_of, with_missing_days
-from ecom_assets.dashboard.forms import Answer, Builder, answered, context, correct_first, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, answered, change, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.sessions.answer import SESSIONS, SessionsAnswer
 from ecom_assets.tables.conditions import EVERYTHING
@@ -31,15 +31,11 @@ def totals(answer: Answer) -> Block:
     tiles = [
         Tile.from_field(
             SessionsAnswer, name, answer[name], previous=before.get(name), better=better,
-            change=_change(answer[name], before.get(name)),
+            change=change(answer[name], before.get(name)),
         )
         for name, better in BETTER.items()
     ]  # fmt: skip
     return Tiles(tuple(tiles), compared=bool(before))
-
-
-def _change(now: float | None, before: float | None) -> float | None:
-    return (now - before) / before if now is not None and before else None
 
 
 def by_day(view: View) -> Block:

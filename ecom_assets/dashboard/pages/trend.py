@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, TableColumn
 from ecom_assets.dashboard.formats import Kind, formatted, in_words
-from ecom_assets.dashboard.forms import Answer, Builder, answered, break_down_by, context, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, answered_in, break_down_by, context, question_page
 from ecom_assets.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.tables.days import next_start
 from ecom_assets.trends.answer import TREND, StickyVisitors
@@ -24,12 +23,8 @@ COLOURS: Final = 12
 """The colours of the theme: more lines differ by their dashes, which then mean nothing else."""
 
 
-def chart(view: View) -> Block:
+def chart(view: View, answer: Answer) -> Block:
     """Return the answer as the chart of its kind."""
-    return answered(BUILDER, partial(_chart, view))(view)
-
-
-def _chart(view: View, answer: Answer) -> Block:
     if answer.get("stickiness"):
         return _stickiness(answer)
     if answer.get("lifecycle"):
@@ -223,7 +218,7 @@ BUILDER: Final = Builder(
 )
 PAGE = question_page(
     BUILDER,
-    (Section("Trend", chart), Section("Breakdown", break_down_by)),
+    (Section("Trend", answered_in(BUILDER, chart)), Section("Breakdown", break_down_by)),
     path="trend",
     title="Trends",
     position=40,

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.payloads import hashes_of
 from ecom_assets.state.database import Database
+from ecom_assets.tables.values import in_parts
 
 PAGE = 50
 """How many batches are read at a time."""
@@ -155,8 +156,7 @@ def _sent(batches: list[Batch]) -> pa.Table:
 def _exceptions(store: Database, numbers: list[int]) -> list[tuple[Any, ...]]:
     """Return the records of some batches whose outcome is not that of their batch."""
     result: list[tuple[Any, ...]] = []
-    for start in range(0, len(numbers), PAGE):
-        page = numbers[start : start + PAGE]
+    for page in in_parts(numbers, PAGE):
         marks = ", ".join("?" for _ in page)
         query = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
         result += store.rows(query, page)

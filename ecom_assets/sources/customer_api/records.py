@@ -177,9 +177,6 @@ class OnePage(_ApiPart):
 
 
 Paging = Annotated[NumberedPages | OffsetPages | LinkedPages | CursorPages | OnePage, Field(discriminator="kind")]
-_KINDS: dict[str, type[_ApiPart]] = {
-    "page": NumberedPages, "offset": OffsetPages, "next_link": LinkedPages, "cursor": CursorPages, "none": OnePage,
-}  # fmt: skip
 
 
 class KeyHeader(_ApiPart):
@@ -247,7 +244,7 @@ def load_customer_mapping(name_or_path: str | Path) -> CustomerMapping:
     Raises:
         MappingError: There is no such mapping, or it is invalid.
     """
-    return load_mapping_file(CustomerMapping, name_or_path, FOLDER, _keys_at)
+    return load_mapping_file(CustomerMapping, name_or_path, FOLDER)
 
 
 def mapping_of(settings: Settings) -> CustomerMapping:
@@ -269,19 +266,6 @@ def value_at(value: Any, path: str) -> Any:  # noqa: ANN401 (JSON is what it is)
         else:
             return MISSING
     return value
-
-
-def _keys_at(path: Sequence[str]) -> Sequence[str]:
-    if not path:
-        return list(CustomerMapping.model_fields)
-    if path[0] == "paging":
-        return list(_KINDS.get(path[-1], _ApiPart).model_fields)
-    if path[0] == "key":
-        return list(KeyHeader.model_fields)
-    if len(path) == 1:
-        return list(CustomerFields.model_fields)
-    times = path[-1].endswith("_at")
-    return list((ApiTime if times else ApiScore if path[-1] == "engagement_score" else ApiField).model_fields)
 
 
 _NOT_STORABLE = re.compile("[\\0\\ud800-\\udfff]")

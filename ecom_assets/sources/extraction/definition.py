@@ -1,7 +1,7 @@
 """What is asked of a REST API: YAML in the words of dlt's `rest_api` source, of which these parts are taken."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -134,21 +134,7 @@ def load_extract(name_or_path: str) -> Extract:
     Raises:
         MappingError: There is none, or it is invalid.
     """
-    return load_mapping_file(Extract, name_or_path, FOLDER, _keys_at)
-
-
-def _keys_at(path: Sequence[str]) -> Sequence[str]:
-    model: dict[str, type[BaseModel]] = {
-        "": Extract,
-        "client": ApiClient,
-        "resources": ApiResource,
-        "endpoint": ExtractEndpoint,
-        "nested": NestedLists,
-        "incremental": Incremental,
-    }
-    named = [part for part in path if part in model]
-    fields = model[named[-1] if named else ""].model_fields
-    return [field.alias or name for name, field in fields.items()]
+    return load_mapping_file(Extract, name_or_path, FOLDER)
 
 
 def filled(value: Any, variable: Callable[[str], str | None]) -> Any:  # noqa: ANN401 (any value of YAML)

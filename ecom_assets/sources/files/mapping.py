@@ -6,7 +6,6 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
@@ -19,12 +18,12 @@ from pydantic import (
     model_validator,
 )
 
+from ecom_assets.clock import is_zone
 from ecom_assets.orders.orders import CHARGES
-from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Split, Text
+from ecom_assets.sources.files.plain import Numerals, Operations, RowCondition, Text
 from ecom_assets.sources.files.shape import ADDED, LINES, WHOLE, RowKind, RowShape
 from ecom_assets.sources.files.text_blocks import known_encoding
-from ecom_assets.sources.files.usual_names import usual_event_types
-from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in
+from ecom_assets.sources.mapping_file import load_mapping_file, shipped_in, usual_event_types
 from ecom_assets.warehouse.sql_text import amount
 
 LEFT_OUT = "left_out"
@@ -33,10 +32,8 @@ FORMATS = ("iso", "epoch_s", "epoch_ms", "epoch_us")
 
 def valid_zone(name: str) -> str:
     """Return the name if it is a time zone, else raise ValueError."""
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin") from error
+    if not is_zone(name):
+        raise ValueError(f"{name!r} is not a time zone; give one like UTC or Europe/Berlin")
     return name
 
 
@@ -347,20 +344,7 @@ def load(kind: type[Kind], name_or_path: str | Path) -> Kind:
     Raises:
         MappingError: There is no such mapping, or it is invalid.
     """
-    return load_mapping_file(kind, name_or_path, kind.kind.folder, partial(_keys_at, kind))
-
-
-def _keys_at(kind: type[RecordMapping], path: Sequence[str]) -> list[str]:
-    if not path:
-        return list(kind.model_fields)
-    if path[0] == "fields" and len(path) == 1:
-        fields = kind.model_fields["fields"].annotation
-        return list(getattr(fields, "model_fields", ()))
-    if path[0] == "fields":
-        field = [part for part in path if part not in {"by_row", "shared_by"}]
-        return list((Split if path[-1] == "split" else _model_of(kind.kind, field[1])).model_fields)
-    parts: dict[str, type[BaseModel]] = {"leave_out": RowCondition, "rows": KindOfRow}
-    return [field.alias or name for name, field in parts[path[0]].model_fields.items()] if path[0] in parts else []
+    return load_mapping_file(kind, name_or_path, kind.kind.folder)
 
 
 EVENT_FIELDS = (

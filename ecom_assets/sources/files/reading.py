@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 import ibis.expr.types as ir
-from ibis.backends.duckdb import Backend
 
 from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.settings.settings import Settings, load_settings
@@ -62,10 +61,6 @@ class FileReading:
         """Return whether the rows are events, not order lines."""
         return isinstance(self.files, FileEvents)
 
-    @property
-    def _con(self) -> Backend:
-        return self.files.con
-
     @cached_property
     def rows(self) -> FileRowCounts:
         """Return the number of rows, and of those that are not clean, by reason."""
@@ -93,7 +88,7 @@ class FileReading:
     @cached_property
     def _read(self) -> ir.Table:
         rows = self.files.classified().select(*SHOWN[self.is_events], "malformed_row", "reject_reason")
-        return temporary(self._con, READ, self._con.compile(rows))
+        return temporary(self.files.con, READ, self.files.con.compile(rows))
 
     @cached_property
     def event_types(self) -> list[tuple[str, str, int]]:
@@ -102,11 +97,11 @@ class FileReading:
             return []
         mapping = self.files.mapping
         own: RecordMapping = mapping.model_copy(update={"event_types": {}})
-        files = RecordFiles.open(self._con.con, [file.path for file in self.files.files.files()], own)
+        files = RecordFiles.open(self.files.con.con, [file.path for file in self.files.files.files()], own)
         rows = select(
             "event_type, count(*)", f"({files.received_sql()})", "event_type IS NOT NULL", group_by="event_type"
         )
-        counted = self._con.con.execute(f"{rows} ORDER BY 2 DESC, 1").fetchall()
+        counted = self.files.con.con.execute(f"{rows} ORDER BY 2 DESC, 1").fetchall()
         return [(source_name, mapping.translate(source_name), count) for source_name, count in counted]
 
     @cached_property
@@ -130,5 +125,5 @@ class FileReading:
         return [as_read, as_text, *other_columns]
 
     def _fetched(self, rows: ir.Table) -> list[dict[str, Any]]:
-        result: list[dict[str, Any]] = self._con.to_pyarrow(rows).to_pylist()
+        result: list[dict[str, Any]] = self.files.con.to_pyarrow(rows).to_pylist()
         return result

@@ -29,7 +29,8 @@ def unpacked(files: Iterable[InputFile], *, keeps_arrays: bool = False) -> Itera
 def _members(file: InputFile) -> Iterator[InputFile]:
     try:
         with zipfile.ZipFile(file.path) as archive:
-            inside = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_skipped(entry.filename)]
+            entries = (entry for entry in archive.infolist() if not entry.is_dir())
+            inside = [entry for entry in entries if not any(map(is_ignored, PurePosixPath(entry.filename).parts))]
             if not inside:
                 raise SourceError(f"{file.name} holds no files; deliver it again or remove it")
             for entry in inside:
@@ -38,10 +39,6 @@ def _members(file: InputFile) -> Iterator[InputFile]:
         raise SourceError(
             f"{file.name} is a zip archive that is damaged, cut off or encrypted ({error}); deliver it again"
         ) from error
-
-
-def _is_skipped(name: str) -> bool:
-    return any(is_ignored(part) for part in PurePosixPath(name).parts)
 
 
 def _member(file: InputFile, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> InputFile:

@@ -9,6 +9,7 @@ from ecom_assets.sources.files.shape import ADDED
 from ecom_assets.sources.files.text_blocks import UTF_8
 from ecom_assets.sources.proposal.fields import (
     NUMBERS_OF,
+    TIMES,
     UNIT_PRICE,
     FoundField,
     MappingKind,
@@ -271,3 +272,26 @@ def file_lines(values: FileValues) -> list[str]:
     if values.lists.records:
         lines.append(f"records: {quoted(values.lists.records)}")
     return lines
+
+
+@dataclass
+class CustomerDraft(Draft):
+    """A mapping of customers that is being written."""
+
+    def lines(self) -> list[str]:
+        """Return the lines of the mapping."""
+        self.complete(["id"])
+        fields = [self._customer_field(name) for name in dict.fromkeys(["id", *self.found])]
+        return [*file_lines(self.values), "fields:", *fields]
+
+    def _customer_field(self, name: str) -> str:
+        if name not in self.found:
+            return self.marked(f'  {name}: "?"', name)
+        value = self.found[name].value
+        options = [] if name == "id" else ["optional: true"]
+        if name == "id" and self.values.are_emails(value):
+            options.append("lower: true")
+        if name in TIMES:
+            options += self.time_options(value)
+        path = f"path: {quoted('.'.join(value.path))}"
+        return self.marked(f"  {name}: {{{', '.join([path, *options])}}}", FORMAT, ZONE)

@@ -9,8 +9,7 @@ from typing import Final
 
 import yaml
 
-from ecom_assets.sources.files.usual_names import usual_event_types
-from ecom_assets.sources.mapping_file import shipped_file
+from ecom_assets.sources.mapping_file import shipped_file, usual_event_types
 from ecom_assets.sources.proposal.values import EMAIL, FIRST, FileValues, Value
 
 MOST_EVENT_TYPES = 500
@@ -172,24 +171,16 @@ def _fits(values: FileValues, field: str, value: Value) -> bool:
     return check is None or check(values, value)
 
 
-def _is_type(values: FileValues, value: Value) -> bool:
-    return values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value)
-
-
 def _is_number(values: FileValues, value: Value) -> bool:
     # The amount of the first item is not that of all.
     return FIRST not in value.path and bool(values.number_forms(value))
 
 
-def _is_unique(values: FileValues, value: Value) -> bool:
-    return values.different(value) == values.row_count
-
-
 _CHECKS: Final[Mapping[str, Callable[[FileValues, Value], bool]]] = {
     **dict.fromkeys(TIMES, lambda values, value: bool(values.time_formats(value))),
     **dict.fromkeys(NUMBERS_OF, _is_number),
-    **dict.fromkeys(("event_id", "uniq_id"), _is_unique),
-    "event_type": _is_type,
+    **dict.fromkeys(("event_id", "uniq_id"), lambda values, value: values.different(value) == values.row_count),
+    "event_type": lambda values, value: values.different(value) <= MOST_EVENT_TYPES and not values.time_formats(value),
     "currency": lambda values, value: values.matching(value, "[A-Za-z]{3}") == values.filled(value),
     "email": lambda values, value: values.matching(value, EMAIL) > values.filled(value) / 2,
 }

@@ -14,8 +14,7 @@ from ecom_assets.sources.customer_api.reading import CustomerFileReading
 from ecom_assets.sources.files.formats import InputFile, find_files
 from ecom_assets.sources.files.reading import FileReading
 from ecom_assets.sources.files.unpacked import unpacked
-from ecom_assets.sources.proposal.customers import CustomerDraft
-from ecom_assets.sources.proposal.draft import Draft
+from ecom_assets.sources.proposal.draft import CustomerDraft, Draft
 from ecom_assets.sources.proposal.encodings import encoding_question, possible_encodings
 from ecom_assets.sources.proposal.fields import MappingKind, item_field_count, kind_of
 from ecom_assets.sources.proposal.lists import ItemList, RecordLists

@@ -5,6 +5,7 @@ For field names, limits and forbidden ids, see amplitude.com/docs/apis/analytics
 
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
+    EVENT_PROPERTIES,
     SEGMENT_LIST,
     TITLED,
     USER_PROPERTIES,
@@ -32,15 +33,7 @@ RESERVED_EVENTS = ("[amplitude]", "$identify", "$groupidentify")
 """Prefixes of the names of Amplitude's own events, in lower case."""
 RECORD_BYTES = 500_000
 """Our limit, which no record needs; Amplitude limits requests to 1 MB or 20 MB."""
-_OWN_PROPERTIES = {
-    "event_id": json_value("event_id"),
-    "session_id": json_value("source_session_id"),
-    "product_id": json_value("product_id"),
-    "product_category": json_value("product_category"),
-    "page_url": json_value("page"),
-    "referrer_url": json_value("referrer"),
-    "amount": json_value("CASE WHEN revenue IS NULL THEN cart_amount END"),
-}
+_OWN_PROPERTIES = {**EVENT_PROPERTIES, "amount": json_value("CASE WHEN revenue IS NULL THEN cart_amount END")}
 PROPERTIES = PropertyRule(
     most=1000,
     name_length=TEXT_CHARACTERS,

@@ -12,6 +12,7 @@ from ecom_assets.delivery.payloads import (
     PayloadForm,
     Refusal,
     any_longer,
+    id_length,
     json_object,
     json_value,
     names_as,
@@ -95,11 +96,8 @@ _HAS_RESERVED_PREFIX = " OR ".join(f"starts_with(lower(name), {text(prefix)})" f
 
 
 def _client_id(column: str) -> Refusal:
-    return Refusal(
-        "client_id",
-        f"The person's id must have 1 to {ID_CHARACTERS} characters.",
-        f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {ID_CHARACTERS}",
-    )
+    message = f"The person's id must have 1 to {ID_CHARACTERS} characters."
+    return id_length("client_id", message, column, ID_CHARACTERS)
 
 
 EVENTS = PayloadForm(

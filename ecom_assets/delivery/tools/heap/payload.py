@@ -5,9 +5,11 @@ For field names and limits, see developers.heap.io/reference.
 
 from ecom_assets.delivery.event_properties import PropertyRule
 from ecom_assets.delivery.payloads import (
+    EVENT_PROPERTIES,
     TITLED,
     PayloadForm,
     Refusal,
+    id_length,
     json_object,
     json_value,
     known_properties,
@@ -26,12 +28,7 @@ TEXT_CHARACTERS = 1023
 RECORD_BYTES = 500_000
 """Our limit, which no record needs; Heap documents none."""
 _OWN_PROPERTIES = {
-    "event_id": json_value("event_id"),
-    "session_id": json_value("source_session_id"),
-    "product_id": json_value("product_id"),
-    "product_category": json_value("product_category"),
-    "page_url": json_value("page"),
-    "referrer_url": json_value("referrer"),
+    **EVENT_PROPERTIES,
     "amount": json_value("cart_amount"),
     "currency": json_value("CASE WHEN cart_amount IS NOT NULL THEN $currency END"),
 }
@@ -49,11 +46,8 @@ here."""
 
 
 def _no_identity(column: str) -> Refusal:
-    return Refusal(
-        "identity",
-        f"The user's id must have 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity.",
-        f"{column} IS NULL OR length({column}) NOT BETWEEN 1 AND {IDENTITY_CHARACTERS}",
-    )
+    message = f"The user's id must have 1 to {IDENTITY_CHARACTERS} characters that Heap takes as an identity."
+    return id_length("identity", message, column, IDENTITY_CHARACTERS)
 
 
 EVENTS = PayloadForm(

@@ -20,7 +20,7 @@ import pyarrow as pa
 from ibis.common.exceptions import TableNotFound
 
 from ecom_assets.atomic_files import sync_file, sync_folder
-from ecom_assets.errors import SettingError, WarehouseError
+from ecom_assets.errors import SettingError, WarehouseError, first_line
 from ecom_assets.redact_url import scrubbed, without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -338,7 +338,7 @@ class DuckDBEngine(Engine):
                     return self._rebuild(error)
                 if not any(sign in message for sign in HELD):
                     raise WarehouseError(
-                        f"{self.path} cannot be opened: {_first_line(error)}; fix that, or set ECOM_HOME."
+                        f"{self.path} cannot be opened: {first_line(error)}; fix that, or set ECOM_HOME."
                     ) from error
                 turn.wait(error)
 
@@ -379,9 +379,9 @@ class DuckDBEngine(Engine):
         try:
             yield
         except duckdb.ConstraintException as error:
-            raise broken_contract(_first_line(error)) from error
+            raise broken_contract(first_line(error)) from error
         except duckdb.Error as error:
-            message, advice = _first_line(error), "nothing was changed."
+            message, advice = first_line(error), "nothing was changed."
             if "Corrupt database file" in message or (DAMAGED[1] in message and str(self.path) in message):
                 self.damage_note.touch()
                 advice = "run `ecom run` again: the file is set aside and rebuilt."
@@ -411,7 +411,3 @@ def _remove_left_overs(path: Path) -> None:
             left_over.unlink(missing_ok=True)
         except (ValueError, PermissionError):
             continue
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")

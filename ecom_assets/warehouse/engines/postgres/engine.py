@@ -21,7 +21,7 @@ import sqlglot.expressions as sge
 from ibis.backends.postgres import Backend
 from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
-from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.errors import ConnectionLostError, WarehouseError, first_line
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.resource import SecretKeeper
 from ecom_assets.settings.settings import Settings
@@ -176,7 +176,7 @@ class PostgresEngine(Engine):
             self.con = ibis.postgres.from_connection(self._connect())
             self.con.compiler = PortablePostgresCompiler()
         except psycopg.Error as error:
-            message = _message_of(error).replace(self._url, self.address)  # libpq quotes one that it cannot read
+            message = first_line(error).replace(self._url, self.address)  # libpq quotes one that it cannot read
             raise WarehouseError(
                 f"{self.address} cannot be opened: {message}; correct {self._setting}, or start the server."
             ) from (None if self._url in str(error) else error)
@@ -271,17 +271,6 @@ class PostgresEngine(Engine):
                 self.execute(f"ALTER TABLE {row['holder']} DROP CONSTRAINT {self.quoted(row['conname'])}")
         super().drop(contract)
 
-    def put_in_place(self, fresh: type[Table], contract: type[Table]) -> None:
-        """Replace a table with another one of its layer, which takes its name and its foreign keys."""
-        self._ensure_noted(fresh)
-        with self.transaction():
-            self.drop(contract)
-            self.execute(f"ALTER TABLE {self.name_of(fresh)} RENAME TO {self.quoted(contract.name)}")
-            self.refer_to(contract)
-            self.note_write(contract, None)
-            self._forget_writes(fresh)
-        self._ready.discard(fresh.qualified_name())
-
     def refer_to(self, contract: type[Table]) -> None:
         """Create the foreign keys that refer to a replaced table; existing rows are checked by the next run."""
         for table, column in contract.referred_by:
@@ -330,17 +319,17 @@ class PostgresEngine(Engine):
         try:
             yield
         except psycopg.IntegrityError as error:
-            raise broken_contract(_message_of(error)) from error
+            raise broken_contract(first_line(error)) from error
         except psycopg.Error as error:
             if self.con.con.closed or error.sqlstate in GONE:
                 raise ConnectionLostError(
-                    f"{self.address}: the connection was lost ({_message_of(error)}); nothing was changed, run "
+                    f"{self.address}: the connection was lost ({first_line(error)}); nothing was changed, run "
                     "again when the server is back."
                 ) from error
             advice = "nothing was changed; fix the error above, and run again."
             if isinstance(error, psycopg.errors.InsufficientPrivilege):
                 advice = f"nothing was changed; grant the right to the user of {self._setting}, and run again."
-            raise WarehouseError(f"{self.address}: {_message_of(error)}; {advice}") from error
+            raise WarehouseError(f"{self.address}: {first_line(error)}; {advice}") from error
 
 
 def _as_csv(batch: pa.RecordBatch) -> memoryview:
@@ -354,8 +343,3 @@ def _as_csv(batch: pa.RecordBatch) -> memoryview:
     options = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
     pa_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=batch.schema.names), sink, options)
     return sink.getbuffer()
-
-
-def _message_of(error: psycopg.Error) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines or [type(error).__name__])[0].rstrip(".")
