@@ -37,12 +37,13 @@ IN_WORDS: Final = {
     "country": "{}",
 }
 FACTORS: Final = {
-    "session_count": "Sessions",
+    "session_count": SessionMeasures.session_count.label,
     "orders_per_session": "Orders per session",
-    "revenue_per_order": "Revenue per order",
-    "customer_count": "Customers",
+    "revenue_per_order": SalesMeasures.average_order_value.label,
+    "customer_count": CustomerMeasures.customer_count.label,
     "orders_per_customer": "Orders per customer",
 }
+"""What the factors of revenue are called; those that are measures as their measures are."""
 NAMES: Final = {"(none)": "not known", "other": "not known", "(others)": "all others"}
 RESTS: Final = {"device": "orders unlike their purchase events"}
 """What a dimension's remainder is: `device` is known of purchase events, and revenue is that of orders."""

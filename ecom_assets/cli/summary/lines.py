@@ -4,10 +4,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecom_assets.automation.alerts import held_line
+from ecom_assets.customers.measures import ValueMeasures
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.journeys.text import path_line
 from ecom_assets.orders.waiting_days import waiting_sentence
 from ecom_assets.questions.chart import funnel_chart, percent
+from ecom_assets.sales.measures import SalesMeasures
+from ecom_assets.sessions.measures import SessionMeasures
+from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import provisional_lines
 
 LOSSES: Final = ("very_few_were_refused", "reasons_are_usual")
@@ -77,10 +81,12 @@ def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
     of_whom = f"of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions"
     lines = [f"  {sessions['events']:,} clean events {of_whom}"]
     if sessions["sessions"]:
-        lines.append(
-            f"  bounce rate {percent(sessions['bounce_rate']).strip()}, {sessions['pages_per_session']:.1f} pages per "
-            f"session, median {sessions['median_duration_s']:.0f} s"
-        )
+        numbers = [
+            _named(SessionMeasures.bounce_rate, percent(sessions["bounce_rate"]).strip()),
+            _named(SessionMeasures.pages_per_session, f"{sessions['pages_per_session']:.1f}"),
+            _named(SessionMeasures.median_duration_s, f"{sessions['median_duration_s']:.0f} s"),
+        ]
+        lines.append(f"  {', '.join(numbers)}")
     return lines + _funnel_lines(summary["funnels"])
 
 
@@ -123,13 +129,15 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     without = [*_held_lines(sales["held_order_days"]), *_waiting_lines(sales["waiting_lines"])]
     if not sales["orders"] and week is None:
         return ["", "No sales on these days", *without]
-    amounts = f"shipped {_shown(sales['shipped_amount'])}, refunded {_shown(sales['refunded_amount'])}"
-    average = f"{_shown(sales['average_order_value'])} per order"
+    amounts = [
+        _named(measure, _shown(sales[measure.name]))
+        for measure in (SalesMeasures.shipped_amount, SalesMeasures.refunded_amount, SalesMeasures.average_order_value)
+    ]
     lines = [
         "",
         "Sales" if sales["source"] == "orders" else "Sales, from purchase events",
         f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items",
-        f"  revenue {_shown(sales['revenue_amount'])}: {amounts}; {average}",
+        f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: {', '.join(amounts)}",
         *without,
     ]
     if week is not None:
@@ -231,7 +239,8 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     to_come = f"{value['expected_orders']:,.0f} orders in {value['horizon_days']} days"
     lines.append(f"  {value['expected_alive']:,.0f} are expected to order again; {to_come}")
     if value["lifetime_value_amount"] is not None:
-        lines.append(f"  expected value of {value['value_months']} months {float(value['lifetime_value_amount']):,.2f}")
+        amount = f"of {value['value_months']} months {float(value['lifetime_value_amount']):,.2f}"
+        lines.append(f"  {_named(ValueMeasures.lifetime_value_amount, amount)}")
     return lines
 
 
@@ -379,6 +388,11 @@ def plain(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return "none" if value is None else str(value)
+
+
+def _named(measure: Column, value: str) -> str:
+    """Return a value with what its measure is called."""
+    return f"{measure.label.lower()} {value}"
 
 
 def _shown(amount: str | None) -> str:
