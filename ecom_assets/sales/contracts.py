@@ -7,10 +7,6 @@ from ecom_assets.orders.contracts import STATUSES, UserOrderLog
 from ecom_assets.sales.measures import ChargeMeasures, SalesMeasures
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, received_amount, text
 
-AN_ORDER = "Orders, an order being the lines of one order id on one day"
-"""What is counted as an order everywhere: METRICS \"What an order is\"."""
-
-
 PLACE = "Where the properties have it, else `unknown`; `(all)` where it is summed"
 
 
@@ -68,10 +64,10 @@ class Customer(Table):
     city_id = text("City of the latest line")
     first_order_date = day("Day of the first shipped line; null if all were refunds", nullable=True)
     last_order_date = day("Day of the last shipped line; null if all were refunds", nullable=True)
-    order_count = count(f"{AN_ORDER}, with a shipped line", unit="orders")
-    shipped_amount = amount("Σ shipped", at_least=0)
-    refunded_amount = amount("Σ refunded, negative", at_most=0)
-    revenue_amount = amount("Shipped less refunded")
+    order_count = SalesMeasures.order_count
+    shipped_amount = SalesMeasures.shipped_amount
+    refunded_amount = SalesMeasures.refunded_amount
+    revenue_amount = SalesMeasures.revenue_amount
 
 
 class Calendar(Table):
