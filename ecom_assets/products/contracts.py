@@ -77,7 +77,7 @@ class InventoryAlerts(Table):
     )
     days_of_cover = Column(
         "float64",
-        "For how many days the stock lasts if as many are sold a day; null if none was sold",
+        "For how many days the stock lasts if as many are sold a day; not known if none was sold",
         "days",
         nullable=True,
         example=6.0,

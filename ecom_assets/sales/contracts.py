@@ -179,10 +179,10 @@ class CustomerRetention(Table):
     iso_week_number = Column("int64", "Number of the week in that year", at_least=1, at_most=53, example=5)
     item_category = Column(
         "string",
-        "Category of the lines; where they have none the item, see mart.item; `(all)` for the total",
+        "Category of the lines; where they have none the item; `(all)` for the total",
         example="(all)",
     )
-    city_id = Column("string", "City of the lines, see mart.city; `(all)` for the total", example="(all)")
+    city_id = Column("string", "City of the lines; `(all)` for the total", example="(all)")
     customers_count = count("Customers who ordered: with a shipped line", "Customers", unit="customers", example=81)
     new_customers_count = count(
         "Of these, those whose first ever order falls in this week", "New customers", unit="customers", example=62
