@@ -17,7 +17,6 @@ from urllib.parse import parse_qsl
 
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, create_model
-from pydantic.fields import FieldInfo
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.auth.callers import VERSION_PREFIX
@@ -26,10 +25,10 @@ from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, range_of
+from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, field_of, range_of
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
-from ecom_assets.tables.contract import TEXT_FORMATS, Column
+from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut
 
 VERSION: Final = version("ecom-assets")
@@ -260,19 +259,6 @@ CHANGE = "From that to this; null where that is zero, or the data do not hold al
 SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
 
 
-def field_from(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
-    """Return a field with the label, meaning, unit, format and example of a contract's column."""
-    unit = f" [{column.unit}]" if column.unit else ""
-    field: FieldInfo = Field(
-        title=column.label or None,
-        description=f"{column.description}{unit}",
-        examples=None if column.example is None else [column.example],
-        json_schema_extra={"format": column.shown_as} if column.shown_as not in TEXT_FORMATS else None,
-    )
-    field.metadata.append(column)
-    return field
-
-
 def row_of(
     columns: Mapping[str, Column], *, only: Sequence[str] = (), without: Sequence[str] = (), are_known: bool = True
 ) -> type[BaseModel]:
@@ -281,7 +267,7 @@ def row_of(
     for name in only or columns:
         column = columns[name]
         kind = Money if column.shown_as == "money" else TYPES[column.type.partition("(")[0]]
-        fields[name] = (kind if are_known and not column.nullable else kind | None, field_from(column))
+        fields[name] = (kind if are_known and not column.nullable else kind | None, field_of(column))
     return create_model("Row", **{name: field for name, field in fields.items() if name not in without})
 
 

@@ -2,13 +2,15 @@
 
 from typing import Any
 
+from ecom_assets.tables.formats import percent
+
 
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return a line for each event type or value: its odds ratio with the interval, and the counts."""
     converted, not_converted = answer["converted_count"], answer["other_count"]
     steps = " > ".join(step["event_type"] for step in answer["definition"]["funnel"]["steps"])
     entered = converted + not_converted
-    share = f" ({converted / entered:.1%})" if entered else ""
+    share = f" ({percent(converted / entered)})" if entered else ""
     result = [f"{steps}: of {entered:,} visitors who entered, {converted:,} converted{share}"]
     rows = answer["correlations"]
     if not rows:

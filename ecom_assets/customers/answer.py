@@ -7,14 +7,16 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 from ecom_assets.customers.contracts import LifetimeValue
+from ecom_assets.customers.measures import ValueMeasures
 from ecom_assets.customers.purchases import Purchases
 from ecom_assets.customers.queries import segment_totals, value_totals
 from ecom_assets.customers.question import CustomerQuestion, SegmentsQuestion, ValueQuestion
 from ecom_assets.customers.segments import customer_segments
 from ecom_assets.customers.value import ValueModels, ValueRule, histories, lifetime_value, value_correlation
 from ecom_assets.customers.value_models import ModelFit, NoFit
-from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.answer import Kind, QuestionAnswer, field_of, number
 from ecom_assets.questions.source import QuestionData
+from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 
@@ -34,8 +36,8 @@ class SegmentCustomers(BaseModel):
     segment: str = Field(description="Its name", examples=["Champions"])
     customers: int = number("Customers", "count", "Customers in it")
     share: float | None = number("Share", "rate", "Its part of all customers; null without any")
-    orders: int = number("Orders", "count", "Their orders")
-    revenue_amount: str = number("Revenue", "money", "What they paid, less refunds")
+    orders: int = field_of(SalesMeasures.order_count)
+    revenue_amount: str = field_of(SalesMeasures.revenue_amount)
     mean_recency_days: float | None = number("Recency", "decimal", "Mean days since the last order; null without any")
 
 
@@ -70,7 +72,11 @@ class ValueAnswer(FittedModel, BuyersAnswer):
     repeat_customers: int = number("Came again", "count", "Those of them with an order on another day")
     expected_alive: float | None = number("Alive", "decimal", "How many are expected to order again")
     expected_orders: float | None = number("Orders", "decimal", "Orders that are expected within the horizon")
-    lifetime_value_amount: str | None = number("Value", "money", "What they are expected to bring, discounted")
+    lifetime_value_amount: str | None = number(
+        ValueMeasures.lifetime_value_amount.label,
+        "money",
+        "The revenue that they are expected to bring in the time ahead, discounted; the sum over customers",
+    )
 
 
 def compute_segments(question: SegmentsQuestion, data: QuestionData) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Contracts of customers: records as received, quarantined and clean, segments, and lifetime value."""
 
+from dataclasses import replace
+
+from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, seconds, text
 
 SEGMENTS = (
@@ -38,8 +41,8 @@ class CustomerSegments(Table):
     as_of_date = day("The newest day in the data, from whose end the row looks back")
     last_order_date = day("Day of the last order")
     recency_days = count("From last_order_date to as_of_date", unit="days")
-    order_count = count("Orders", "Orders", unit="orders", example=41)
-    revenue_amount = amount("Shipped less refunded", "Revenue")
+    order_count = replace(SalesMeasures.order_count, example=41)
+    revenue_amount = SalesMeasures.revenue_amount
     recency_score = _score("5 for those who ordered last; ties share a score")
     frequency_score = _score("5 for those with most orders; ties share a score")
     monetary_score = _score("5 for those with most revenue; ties share a score")

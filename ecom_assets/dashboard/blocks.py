@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ecom_assets.dashboard.formats import Kind, in_words
-from ecom_assets.tables.contract import Column, Table
+from ecom_assets.questions.answer import column_of
+from ecom_assets.tables.contract import Table
 
 WIDTH, HEIGHT, MARGIN = 120, 32, 3
 FEWEST: Final = 2
@@ -79,8 +80,10 @@ class Tile:
     def from_field(cls, model: type[BaseModel], name: str, value: Any, definition: str = "", **more: Any) -> "Tile":  # noqa: ANN401 (any number, and as its attributes)
         """Return the tile of a number of an answer, as its model declares it."""
         field = model.model_fields[name]
-        definition = definition or f"{str(field.description).partition(';')[0]}."
-        return cls(str(field.title), value, format_of(field), definition, **more)
+        column = column_of(field)
+        definition = definition or f"{(column or field).description}".partition(";")[0] + "."
+        better = column.better if column else "up"
+        return cls(str(field.title), value, format_of(field), definition, **{"better": better, **more})
 
     @property
     def direction(self) -> str:
@@ -266,7 +269,6 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
     The answer has the number in its field `part`, as the model `row` declares it, and besides `previous`, `change` and
     `definition`; the number is counted from `table`, and `points` are its values over time.
     """
-    columns = (data for data in row.model_fields[name].metadata if isinstance(data, Column))
     return Tile.from_field(
         row,
         name,
@@ -274,7 +276,6 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
         meaning(answer, name),
         previous=(answer["previous"] or {}).get(name),
         change=answer["change"].get(name),
-        better=next((column.better for column in columns), "up"),
         trend=sparkline([point[name] for point in points]),
         why=Why(table, name),
         href=href,

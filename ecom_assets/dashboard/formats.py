@@ -5,10 +5,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from ecom_assets.tables import formats
 from ecom_assets.tables.contract import TEXT_FORMATS, Format
+from ecom_assets.tables.formats import MINUS
 
 Kind = Format
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+DASH = "\N{EN DASH}"
 UNKNOWN: Final = DASH
 SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "CHF": "CHF ", "SEK": "SEK ", "PLN": "PLN "}
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
@@ -26,7 +28,7 @@ def formatted(value: Any, kind: Kind, currency: str = "") -> str:  # noqa: ANN40
 
 def money(amount: Decimal, currency: str) -> str:
     """Return an amount with the sign of its currency: €1,234.50."""
-    return f"{MINUS if amount < 0 else ''}{sign_of(currency)}{abs(amount):,.2f}"
+    return f"{MINUS if amount < 0 else ''}{sign_of(currency)}{formats.amount(abs(amount))}"
 
 
 def sign_of(currency: str) -> str:
@@ -70,17 +72,13 @@ def _seconds(value: float) -> str:
     return f"{value / _DAY_S:.1f} d"
 
 
-def _change(value: float) -> str:
-    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{abs(value):.1%}"
-
-
 _FORMATS: Final[dict[str, Callable[[Any], str]]] = {
     "text": str,
     "count": lambda value: f"{value:,.0f}",
     "decimal": lambda value: f"{value:,.1f}",
     "score": lambda value: f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}",  # noqa: PLR2004 (without an exponent)
-    "rate": lambda value: f"{value:.1%}" if value >= 0.1 or value == 0 else f"{value:.2%}",  # noqa: PLR2004 (small shares need a digit more)
-    "change": _change,
+    "rate": formats.rate,
+    "change": formats.change,
     "date": lambda value: value.isoformat() if isinstance(value, date) else str(value),
     "instant": _instant,
     "seconds": _seconds,

@@ -17,6 +17,7 @@ from ecom_assets.atomic_files import replacing_text
 from ecom_assets.customers.contracts import CUSTOMER_FILE_FIELDS, QUALITY_BANDS, Customers
 from ecom_assets.customers.queries import customer_counts
 from ecom_assets.errors import DeliveryError, SettingError, did_you_mean
+from ecom_assets.tables.formats import percent
 from ecom_assets.warehouse.sql_text import text
 
 BATCH_ROWS = 20_000
@@ -165,7 +166,7 @@ def _report(summary: dict[str, Any]) -> str:
 
 
 def _share(number: int, total: int) -> str:
-    return f"{number / total:6.1%}" if total else ""
+    return f"{percent(number / total):>6}" if total else ""
 
 
 MEMORY = "400MB"

@@ -1,6 +1,7 @@
 """Contracts of events: as received, quarantined, surplus and clean."""
 
 from ecom_assets.tables.contract import Table, count, day, flag, instant, received_amount, text
+from ecom_assets.tables.received import RowCounts
 
 EVENT_TYPES = (
     "page_view",
@@ -91,7 +92,7 @@ class DuplicateEvents(Table):
     last_received_date = day("When the last copy of this day arrived")
 
 
-class EventAccountingDaily(Table):
+class EventAccountingDaily(RowCounts, Table):
     """One row per day with received events: how many rows came, and what became of them."""
 
     layer = "mart"
@@ -99,10 +100,6 @@ class EventAccountingDaily(Table):
     day_column = "accounted_date"
 
     accounted_date = day("The day that the rows count for: their own where it may, else the day they arrived")
-    received_count = count("Rows received", "Received", unit="rows")
-    clean_count = count("Of these, clean events", "Clean", unit="rows")
-    quarantined_count = count("Of these, quarantined", "Quarantined", unit="rows")
-    surplus_count = count("Of these, surplus copies", "Surplus copies", unit="rows")
 
 
 class QuarantinedEventSamples(ReceivedEvent):

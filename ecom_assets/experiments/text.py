@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ecom_assets.questions.chart import BAR_WIDTH, bar, duration
+from ecom_assets.tables.formats import percent
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
@@ -27,7 +28,7 @@ def _metric_lines(variants: Sequence[dict[str, Any]], metric: str, question: dic
     for variant in variants:
         value, chance = variant[metric]["value"], variant[metric]["probability_best"]
         parts = [f"{variant['converted_count']:,} of {variant['unit_count']:,}"] if metric == "conversion" else []
-        parts += [] if chance is None else [f"best {chance:.1%}"]
+        parts += [] if chance is None else [f"best {percent(chance)}"]
         shown = f"{bar(value, largest):{BAR_WIDTH}} {_value(value, metric):>9}  {', '.join(parts)}"
         lines.append(f"  {variant['variant']:{width}} {shown}".rstrip())
     for variant in variants:
@@ -46,7 +47,7 @@ def _comparison(variant: str, compared: dict[str, Any], metric: str, question: d
         lines.append(f"    sequential interval {level}: {ends}, p {compared['p_value']:.2g}")
     if compared["credible"]:
         ends = _ends(compared["credible"], metric)
-        lines.append(f"    credible interval {level}: {ends}, better with {compared['probability_better']:.1%}")
+        lines.append(f"    credible interval {level}: {ends}, better with {percent(compared['probability_better'])}")
     return lines
 
 

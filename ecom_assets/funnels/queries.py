@@ -33,14 +33,13 @@ ABANDONMENT: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
 DEFINITION: Final = {
     **meanings(measures_of(ConversionMeasures)),
     **meanings(measures_of(CartMeasures)),
-    "funnel": "The daily funnel of mart.conversion_funnel: units by the day on which they started, in order of steps",
-    "abandonment": "Per session: carts (sessions with an add_to_cart) without a purchase in the session; checkouts "
-    "(sessions with a checkout_start) in the same way",
+    "funnel": "How many visits, or visitors, came to each step, by the day on which they began",
+    "abandonment": "Visits that filled a cart, or began to check out, and those of them that bought nothing",
     **meanings(measures_of(CartAmounts)),
     "change": CHANGE,
-    "device": "From the user agent of the session's first event; `other` if it does not say which",
-    "channel": "The session's, see mart.touches; `(none)` without one",
-    "category": "The first that the session saw; `(none)` without one",
+    "device": "What the visit was made on; `other` where it is not known",
+    "channel": "Where the visit came from; `(none)` where it is not known",
+    "category": "The first category that the visit saw; `(none)` without one",
 }
 
 

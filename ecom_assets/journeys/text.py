@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ecom_assets.questions.chart import percent
+
 
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return the number of sessions, the paths of all of them, with a purchase and without, and the transitions."""
@@ -27,4 +29,4 @@ def path_line(path: dict[str, Any], *, is_cut_before: bool = False) -> str:
     """Return a path as a line of text, with an ellipsis where it is cut: at its end, or before it."""
     cut = ["…"] if path["is_cut"] else []
     steps = " → ".join([*cut, *path["path"]] if is_cut_before else [*path["path"], *cut]) or "(no step)"
-    return f"  {path['sessions']:>9,} {path['share']:6.1%}  {steps}"
+    return f"  {path['sessions']:>9,} {percent(path['share'])}  {steps}"

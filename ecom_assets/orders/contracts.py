@@ -1,6 +1,7 @@
 """Contracts of order lines: as received, quarantined, surplus and clean; held days and their releases."""
 
 from ecom_assets.tables.contract import Column, Table, count, day, instant, received_amount, text
+from ecom_assets.tables.received import RowCounts
 
 STATUSES = ("shipped", "refunded")
 ORDER_REJECT_REASONS = (
@@ -109,7 +110,17 @@ class DuplicateOrders(Table):
     kept_order_date = day("The day of the order by the copy that stays")
 
 
-class OrderAccountingDaily(Table):
+class LineCounts(RowCounts):
+    """How many order lines were received, and what became of them: some wait, or are held back."""
+
+    held_count = count("Of these, held back with their day", "Held", unit="rows", better="down", example=0)
+    waiting_count = count(
+        "Of these, waiting until the day they were ordered on is loaded", "Waiting", unit="rows", better="down",
+        example=0,
+    )  # fmt: skip
+
+
+class OrderAccountingDaily(LineCounts, Table):
     """One row per day with received order lines: how many lines came, and what became of them."""
 
     layer = "mart"
@@ -117,14 +128,6 @@ class OrderAccountingDaily(Table):
     day_column = "received_date"
 
     received_date = day("The day on which the lines arrived", "Day")
-    received_count = count("Lines received", "Received", unit="rows", example=461)
-    clean_count = count("Of these, clean lines that count", "Clean", unit="rows", example=450)
-    quarantined_count = count("Of these, quarantined", "Quarantined", unit="rows", example=6)
-    surplus_count = count("Of these, surplus copies", "Surplus copies", unit="rows", example=5)
-    held_count = count("Of these, held back with their day", "Held", unit="rows", example=0)
-    waiting_count = count(
-        "Of these, waiting until the day they were ordered on is loaded", "Waiting", unit="rows", example=0
-    )
 
 
 class QuarantinedOrderSamples(ReceivedOrder):

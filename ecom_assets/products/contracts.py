@@ -68,7 +68,7 @@ class InventoryAlerts(Table):
     sales_days_count = count("How many days these are", unit="days", example=28)
     daily_sold_items = Column(
         "float64",
-        "sold_item_count ÷ sales_days_count",
+        "How many were sold a day, on average of the days that count",
         "items per day",
         nullable=True,
         at_least=0,
@@ -77,7 +77,7 @@ class InventoryAlerts(Table):
     )
     days_of_cover = Column(
         "float64",
-        "stock_count ÷ daily_sold_items; null if none was sold",
+        "For how many days the stock lasts if as many are sold a day; not known if none was sold",
         "days",
         nullable=True,
         example=6.0,

@@ -13,10 +13,10 @@ def view_count(description: str, label: str, *, unit: str = "events", **more: An
     return count(meaning, label, unit=unit, nullable=True, **more)
 
 
-def sold_count(description: str, label: str, *, unit: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
+def sold_count(sold: Column, description: str, **more: Any) -> Column:  # noqa: ANN401 (as `Column`)
     """A count of what was sold, which events without a product do not have."""
     unknown = "not known on a day of whose purchase and refund events none names a product"
-    return count(f"{description}; {unknown}", label, unit=unit, nullable=True, **more)
+    return replace(sold, description=f"{description}; {unknown}", nullable=True, **more)
 
 
 class ViewMeasures:
@@ -40,16 +40,15 @@ class SoldMeasures:
     """What was sold of a product, and paid back."""
 
     purchase_count = sold_count(
-        "Orders with it that were not all paid back; without orders, purchase events", "Purchases", unit="orders",
-        example=12,
+        SalesMeasures.order_count, "Orders with it that were not all paid back; without orders, purchase events",
+        label="Purchases", example=12,
     )  # fmt: skip
     sold_item_count = sold_count(
-        "How many were sold; without orders, one per purchase event", "Items sold", unit="items", example=15
+        SalesMeasures.sold_item_count, "How many were sold; without orders, one per purchase event", example=15
     )
     refunded_item_count = sold_count(
-        "How many were paid back; without orders, one per refund event", "Items refunded", unit="items",
-        better="down", example=1,
-    )  # fmt: skip
+        SalesMeasures.refunded_item_count, "How many were paid back; without orders, one per refund event", example=1
+    )
     shipped_amount = replace(SalesMeasures.shipped_amount, nullable=True, example="1197.00")
     refunded_amount = replace(SalesMeasures.refunded_amount, nullable=True, example="-79.80")
     revenue_amount = replace(SalesMeasures.revenue_amount, nullable=True, example="1117.20")

@@ -11,10 +11,10 @@ import ibis.expr.types as ir
 
 from ecom_assets.products.contracts import ProductPerformance
 from ecom_assets.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
-from ecom_assets.sales.sales import added_up
+from ecom_assets.sales.sales import added_up, sales_of_events
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.measures import measures_of, with_ratios
+from ecom_assets.tables.measures import aggregates, measures_of, with_ratios
 from ecom_assets.tables.portable import union_all
 
 ORDERS, EVENTS = "orders", "events"
@@ -123,26 +123,19 @@ def _performance(events: ir.Table) -> ir.Table:
 def _sold(sold: ir.Table, days: Days) -> ir.Table:
     """Return sales from order lines."""
     sold = sold.filter(days.contain(sold.order_date))
-    result = added_up(sold, ["order_date", "item_id"])
+    result = added_up(sold, ["order_date", "item_id"], SoldMeasures)
     result = result.mutate(**{PRICED: ibis.literal(1, "int64")})
-    return _completed(result.rename(event_date="order_date", product_id="item_id", purchase_count="order_count"))
+    return _completed(result.rename(event_date="order_date", product_id="item_id"))
 
 
 def _bought(events: ir.Table) -> ir.Table:
     """Return sales from events of purchases and refunds."""
-    events = events.filter(events.event_type.isin(OF_SALES))
-    is_refund = events.event_type == "refund"
-    money = events.cart_amount.fill_null(ibis.literal(0, MONEY)).cast(MONEY)
-    nothing = ibis.literal(0, MONEY)
-    rows = events.group_by("event_date", "product_id").agg(
-        product_category=events.product_category.min(),
-        purchase_count=is_refund.ifelse(0, 1).sum(),
-        sold_item_count=is_refund.ifelse(0, 1).sum(),
-        refunded_item_count=is_refund.ifelse(1, 0).sum(),
-        shipped_amount=is_refund.ifelse(nothing, money).sum().cast(MONEY),
-        refunded_amount=is_refund.ifelse(-money, nothing).sum().cast(MONEY),
-        revenue_amount=is_refund.ifelse(-money, money).sum().cast(MONEY),
-        **{PRICED: events.cart_amount.count()},
+    sold = sales_of_events(events)
+    sold = sold.mutate(revenue_amount=sold.revenue_amount.fill_null(ibis.literal(0, MONEY)))
+    rows = sold.group_by("event_date", "product_id").agg(
+        product_category=sold.product_category.min(),
+        **aggregates(sold, SoldMeasures),
+        **{PRICED: sold.cart_amount.count()},
     )
     return _completed(rows)
 

@@ -37,7 +37,7 @@ OUTCOMES: Final = ("clean_count", "quarantined_count", "surplus_count", "held_co
 COUNTS: Final = ("received_count", *OUTCOMES)
 DEFINITION: Final = {
     **{name: OrderAccountingDaily.columns[name].description for name in COUNTS},
-    "residue_count": "received - clean - quarantined - surplus - held - waiting: anything but 0 means lost rows",
+    "residue_count": "Received rows that are in no table: anything but 0 means that rows were lost",
     "sources": "Sums over the days of the range: of events by the day that they count for, of order lines by arrival",
     "reasons": "Quarantined rows by reason, the most frequent first",
     "days": "A row per day and source, in order",

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.fields import FieldInfo
 
 from ecom_assets.errors import SourceError
 from ecom_assets.events.missing import missing_type_warnings
@@ -14,6 +15,7 @@ from ecom_assets.identity.rule import TOOL_RULES, IdentityRule
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
+from ecom_assets.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.tables.days import Ends
 from ecom_assets.tables.queries import (
     EVENTS,
@@ -47,6 +49,24 @@ ABOUT_THE_NUMBERS: Final = ("range", "definition", "explain")
 def number(label: str, format: str, meaning: str, **field: Any) -> Any:  # noqa: A002, ANN401 (as pydantic's `Field`)
     """Declare a number of an answer: what it is called, how it is shown, and what it means."""
     return Field(title=label, description=meaning, json_schema_extra={"format": format}, **field)
+
+
+def field_of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return a field with the label, meaning, unit, format and example of a measure, or of a contract's column."""
+    unit = f" [{column.unit}]" if column.unit else ""
+    field: FieldInfo = Field(
+        title=column.label or None,
+        description=f"{column.description}{unit}",
+        examples=None if column.example is None else [column.example],
+        json_schema_extra={"format": column.shown_as} if column.shown_as not in TEXT_FORMATS else None,
+    )
+    field.metadata.append(column)
+    return field
+
+
+def column_of(field: FieldInfo) -> Column | None:
+    """Return the measure or column that a field is declared by; None without one."""
+    return next((data for data in field.metadata if isinstance(data, Column)), None)
 
 
 class SourceDays(BaseModel):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ecom_assets.tables import formats
+
 BAR_WIDTH = 30
 
 
@@ -32,8 +34,8 @@ def funnel_chart(steps: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """Return a share as a percentage."""
-    return "    -" if share is None else f"{share:6.1%}"
+    """Return a share as a percentage, aligned with others."""
+    return "    -" if share is None else f"{formats.percent(share):>6}"
 
 
 UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))

@@ -49,9 +49,11 @@ class OrderEventReconciliationDaily(Table):
     order_count = count("Orders and refunds in the order log", unit="orders")
     event_count = count("Purchase and refund events", unit="events")
     matched_count = count("Orders and refunds with an event of the same day and amount", unit="orders")
-    order_amount = amount("Σ of the order log, refunds negative")
-    event_amount = amount("Σ of the events, refunds negative")
-    difference_amount = amount("order_amount less event_amount; the six amounts below add up to it")
+    order_amount = amount("What the order lines of the day come to, refunds subtracted")
+    event_amount = amount("What the purchase and refund events of the day come to, refunds subtracted")
+    difference_amount = amount(
+        "How much more the order lines come to than the events; the amounts of the six causes add up to it"
+    )
     missing_event_count = count("Orders without an event", unit="differences")
     missing_event_amount = amount("Their sum")
     missing_order_count = count("Purchase events without an order", unit="differences")

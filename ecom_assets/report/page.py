@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ecom_assets.errors import WorkError
 from ecom_assets.report import wording
+from ecom_assets.tables import formats
 from ecom_assets.tables.queries import ZERO, Row
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -33,7 +34,7 @@ def render_page(report: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("number", "money", "signed_money", "percent", "change", "points", "factor", "part_name"):
+    for name in ("number", "money", "signed_money", "rate", "change", "points", "factor", "part_name"):
         environment.filters[name] = getattr(wording, name)
     causes, has_days = report["causes"], any(day["revenue_amount"] is not None for day in report["days"])
     return environment.get_template("report.html").render(
@@ -116,7 +117,7 @@ def daily_chart(days: Sequence[dict[str, Any]], currency: str) -> DailyChart:
             x = LEFT + step * (position + 0.5 + (number - 1) * BAR_SHARE)
             top, bottom = sorted((y_of(float(day[name])), y_of(0.0)))
             when = day["date"] if number else "the week before"
-            label = f"{day['date']:%A}, {when}: {day[name]:,.2f} {currency}".strip()
+            label = f"{day['date']:%A}, {when}: {formats.amount(day[name])} {currency}".strip()
             bars[name].append(Bar(round(x, 2), top, round(step * BAR_SHARE - 2, 2), round(bottom - top, 2), label))
     middles = [round(LEFT + step * (position + 0.5), 2) for position in range(len(days))]
     labels = [(x, f"{day['date']:%a} {day['date'].day}") for x, day in zip(middles, days, strict=True)]

@@ -10,6 +10,8 @@ from ecom_assets.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.report.causes import REST
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.measures import SessionMeasures
+from ecom_assets.tables import formats
+from ecom_assets.tables.formats import change, rate
 from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.queries import provisional_lines
 
@@ -37,12 +39,13 @@ IN_WORDS: Final = {
     "country": "{}",
 }
 FACTORS: Final = {
-    "session_count": "Sessions",
+    "session_count": SessionMeasures.session_count.label,
     "orders_per_session": "Orders per session",
-    "revenue_per_order": "Revenue per order",
-    "customer_count": "Customers",
+    "revenue_per_order": SalesMeasures.average_order_value.label,
+    "customer_count": CustomerMeasures.customer_count.label,
     "orders_per_customer": "Orders per customer",
 }
+"""What the factors of revenue are called; those that are measures as their measures are."""
 NAMES: Final = {"(none)": "not known", "other": "not known", "(others)": "all others"}
 RESTS: Final = {"device": "orders unlike their purchase events"}
 """What a dimension's remainder is: `device` is known of purchase events, and revenue is that of orders."""
@@ -50,7 +53,6 @@ SUBJECTS: Final = {"sales": "Sales", "customers": "Customers", "visits": "Visits
 RECEIVED: Final = {"events": "Events", "orders": "Order lines"}
 SOURCES: Final = {"orders": "order lines", "purchase_events": "purchase events", "events": "events"}
 UNKNOWN: Final = "not known"
-MINUS: Final = "\N{MINUS SIGN}"
 
 
 def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: ANN401 (a count, an amount or a share)
@@ -58,12 +60,12 @@ def number(name: str, value: Any, currency: str | None = None) -> str:  # noqa: 
     if value is None:
         return UNKNOWN
     shown_as = MEASURES[name].shown_as
-    return percent(value) if shown_as == "rate" else money(value, currency) if shown_as == "money" else f"{value:,}"
+    return rate(value) if shown_as == "rate" else money(value, currency) if shown_as == "money" else f"{value:,}"
 
 
 def money(amount: Decimal | None, currency: str | None = None) -> str:
     """Write an amount, exact to the cent."""
-    return UNKNOWN if amount is None else f"{amount:,.2f} {currency or ''}".strip().replace("-", MINUS)
+    return UNKNOWN if amount is None else formats.with_minus(f"{formats.amount(amount)} {currency or ''}".strip())
 
 
 def signed_money(amount: Decimal, currency: str | None = None) -> str:
@@ -71,19 +73,9 @@ def signed_money(amount: Decimal, currency: str | None = None) -> str:
     return f"{'+' if amount > 0 else ''}{money(amount, currency)}"
 
 
-def percent(share: float) -> str:
-    """Write a share in percent."""
-    return f"{share * 100:,.1f} %".replace("-", MINUS)
-
-
-def change(share: float | None) -> str:
-    """Write a relative change with its sign; a hyphen where it is not known."""
-    return "-" if share is None else f"{'+' if share > 0 else ''}{percent(share)}"
-
-
 def points(difference: Decimal) -> str:
     """Write a difference of shares in percentage points."""
-    return f"{'+' if difference > 0 else ''}{difference * 100:,.3f}".replace("-", MINUS)
+    return formats.with_minus(f"{'+' if difference > 0 else ''}{difference * 100:,.3f}")
 
 
 def factor(name: str, value: float, currency: str | None) -> str:

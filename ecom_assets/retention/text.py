@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ecom_assets.tables.formats import amount, percent
+
 SHOWN_CELLS: Final = 13
 
 
@@ -33,10 +35,10 @@ def lines(answer: dict[str, Any]) -> list[str]:
 def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
     """Return a line per total, and one per value of the breakdown with its share."""
     sums, parts = answer["totals"], answer["breakdown"]
-    result = [_line("whole", "share", [_share(total["rate"]) for total in sums], width)]
+    result = [_line("whole", "share", [percent(total["rate"]) for total in sums], width)]
     for key, name in (("lifetime_value", "revenue"), ("sum_per_visitor", "sum")):
         if any(total[key] is not None for total in sums):
-            result.append(_line("per head", name, [_money(total[key]) for total in sums], width))
+            result.append(_line("per head", name, [amount(total[key]) for total in sums], width))
     if not parts:
         return result
     width = max(width, *(len(part["value"]) for part in parts))
@@ -44,17 +46,9 @@ def _total_lines(answer: dict[str, Any], width: int) -> list[str]:
     result.append(f"Of whole cohorts, by {by if isinstance(by, str) else ', '.join(by)}")
     for part in parts:
         size = sum(cohort["size"] for cohort in part["cohorts"])
-        result.append(_line(part["value"], f"{size:,}", [_share(total["rate"]) for total in part["totals"]], width))
+        result.append(_line(part["value"], f"{size:,}", [percent(total["rate"]) for total in part["totals"]], width))
     return result
 
 
 def _line(name: str, label: str, values: Sequence[str], width: int) -> str:
     return (f"{name:{width}} {label:>9} " + "".join(f"{value:>7} " for value in values[:SHOWN_CELLS])).rstrip()
-
-
-def _share(rate: float | None) -> str:
-    return "-" if rate is None else f"{rate:.1%}"
-
-
-def _money(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.2f}"

@@ -7,10 +7,6 @@ from ecom_assets.orders.contracts import STATUSES, UserOrderLog
 from ecom_assets.sales.measures import ChargeMeasures, SalesMeasures
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, received_amount, text
 
-AN_ORDER = "Orders, an order being the lines of one order id on one day"
-"""What is counted as an order everywhere: METRICS \"What an order is\"."""
-
-
 PLACE = "Where the properties have it, else `unknown`; `(all)` where it is summed"
 
 
@@ -68,10 +64,10 @@ class Customer(Table):
     city_id = text("City of the latest line")
     first_order_date = day("Day of the first shipped line; null if all were refunds", nullable=True)
     last_order_date = day("Day of the last shipped line; null if all were refunds", nullable=True)
-    order_count = count(f"{AN_ORDER}, with a shipped line", unit="orders")
-    shipped_amount = amount("Σ shipped", at_least=0)
-    refunded_amount = amount("Σ refunded, negative", at_most=0)
-    revenue_amount = amount("Shipped less refunded")
+    order_count = SalesMeasures.order_count
+    shipped_amount = SalesMeasures.shipped_amount
+    refunded_amount = SalesMeasures.refunded_amount
+    revenue_amount = SalesMeasures.revenue_amount
 
 
 class Calendar(Table):
@@ -183,10 +179,10 @@ class CustomerRetention(Table):
     iso_week_number = Column("int64", "Number of the week in that year", at_least=1, at_most=53, example=5)
     item_category = Column(
         "string",
-        "Category of the lines; where they have none the item, see mart.item; `(all)` for the total",
+        "Category of the lines; where they have none the item; `(all)` for the total",
         example="(all)",
     )
-    city_id = Column("string", "City of the lines, see mart.city; `(all)` for the total", example="(all)")
+    city_id = Column("string", "City of the lines; `(all)` for the total", example="(all)")
     customers_count = count("Customers who ordered: with a shipped line", "Customers", unit="customers", example=81)
     new_customers_count = count(
         "Of these, those whose first ever order falls in this week", "New customers", unit="customers", example=62

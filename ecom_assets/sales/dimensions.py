@@ -10,8 +10,8 @@ import ibis.expr.types as ir
 
 from ecom_assets.orders.orders import order_key
 from ecom_assets.sales.contracts import Calendar, City, Customer, Item, ItemPrices
-from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table, iso_week_number, iso_year_number, month_start, start_of_week
+from ecom_assets.tables.measures import aggregates
 from ecom_assets.tables.places import Places
 from ecom_assets.tables.portable import first_of_each
 
@@ -82,17 +82,14 @@ def customer(lines: ir.Table) -> ir.Table:
     """Return one row per customer of `UserOrderLog`."""
     latest = _latest(lines, "customer_id", ("first_name", "last_name", "city_id"))
     is_shipped = lines.status == "shipped"
-    zero = ibis.literal(0, MONEY)
-    sums = lines.group_by("customer_id").agg(
-        first_order_date=lines.order_date.min(where=is_shipped),
-        last_order_date=lines.order_date.max(where=is_shipped),
-        order_count=order_key(lines).nunique(where=is_shipped),
-        shipped_amount=lines.payment_amount.sum(where=is_shipped).fill_null(zero).cast(MONEY),
-        refunded_amount=(-lines.payment_amount).sum(where=~is_shipped).fill_null(zero).cast(MONEY),
+    paid = is_shipped.ifelse(lines.payment_amount, -lines.payment_amount)
+    sold = lines.mutate(order_key=order_key(lines), revenue_amount=paid)
+    sums = sold.group_by("customer_id").agg(
+        first_order_date=sold.order_date.min(where=is_shipped),
+        last_order_date=sold.order_date.max(where=is_shipped),
+        **aggregates(sold, Customer),
     )
-    joined = latest.join(sums, "customer_id")
-    net = (joined.shipped_amount + joined.refunded_amount).cast(MONEY)
-    return joined.mutate(revenue_amount=net).select(*Customer.columns)
+    return latest.join(sums, "customer_id").select(*Customer.columns)
 
 
 def _latest(lines: ir.Table, key: str, attributes: Sequence[str]) -> ir.Table:

@@ -96,18 +96,22 @@ def purchases_and_refunds(events: ir.Table) -> ir.Table:
 
 
 def purchase_totals(events: ir.Table, unit: Sequence[str]) -> ir.Table:
-    """Return the measures of purchases and refunds per unit, each an order of one item; see `_measured`."""
+    """Return the measures of purchases and refunds per unit."""
+    return _measured(sales_of_events(events), unit)
+
+
+def sales_of_events(events: ir.Table) -> ir.Table:
+    """Return purchases and refunds as sales, each an order of one item; see `_measured`."""
     events = events.filter(events.event_type.isin([PURCHASE, REFUND]))
     is_refund = events.event_type == REFUND
     money = events.cart_amount.cast(MONEY)
-    rows = events.mutate(
+    return events.mutate(
         order_key=events.event_id,
         customer_id=events.visitor_id,
         status=is_refund.ifelse("refunded", "shipped"),
         quantity=is_refund.ifelse(-1, 1),
         revenue_amount=is_refund.ifelse(-money, money),
     )
-    return _measured(rows, unit)
 
 
 def _named(properties: ir.StringColumn, names: Sequence[str]) -> ir.StringValue:

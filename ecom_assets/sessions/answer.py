@@ -7,10 +7,11 @@ from ibis.backends.sql import SQLBackend
 from pydantic import Field
 
 from ecom_assets.identity.queries import device_warnings
-from ecom_assets.questions.answer import Kind, QuestionAnswer, number
+from ecom_assets.questions.answer import Kind, QuestionAnswer, field_of, number
 from ecom_assets.questions.source import Keep, QuestionData
 from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.sessions.kernel import can_count, session_sums
+from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.sessions.queries import session_totals, totals_of
 from ecom_assets.sessions.question import SessionQuestion, known_session_rule
 from ecom_assets.sessions.sessions import whole_sessions
@@ -25,13 +26,11 @@ class SessionsAnswer(QuestionAnswer):
 
     events: int = Field(description="Events in the sessions")
     visitors: int = number("Visitors", "count", "Different visitors in them")
-    sessions: int = number("Sessions", "count", "Those that started on the days")
-    engaged_sessions: int = number("Engaged", "count", "With a key event, two views, or longer than 10 s")
-    bounce_rate: float | None = number("Bounce rate", "rate", "Share of the others; null without sessions")
-    pages_per_session: float | None = number("Pages per session", "decimal", "Views per session; null without sessions")
-    median_duration_s: float | None = number(
-        "Median length", "seconds", "From the first event to the last; null without sessions"
-    )
+    sessions: int = field_of(SessionMeasures.session_count)
+    engaged_sessions: int = field_of(SessionMeasures.engaged_session_count)
+    bounce_rate: float | None = field_of(SessionMeasures.bounce_rate)
+    pages_per_session: float | None = field_of(SessionMeasures.pages_per_session)
+    median_duration_s: float | None = field_of(SessionMeasures.median_duration_s)
 
 
 def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:

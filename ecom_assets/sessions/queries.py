@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.sessions.measures import SessionMeasures
-from ecom_assets.tables.measures import completed, sums
+from ecom_assets.tables.measures import aggregates, completed, sums
 from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import (
     CHANGE,
@@ -52,11 +52,12 @@ def sessions_of(reading: Reading, period: Period) -> dict[str, Any]:
 
 def session_totals(sessions: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:
     """Return the totals of rows of `Sessions`; shares are null if there are no sessions."""
+    counts = aggregates(sessions, SessionMeasures)
     rows = sessions.agg(
         events=sessions.event_count.sum().fill_null(0),
         visitors=sessions.visitor_id.nunique(),
-        sessions=sessions.count(),
-        engaged_sessions=sessions.is_engaged.ifelse(1, 0).sum().fill_null(0),
+        sessions=counts["session_count"],
+        engaged_sessions=counts["engaged_session_count"],
         views=sessions.view_count.sum().fill_null(0),
         median_duration_s=sessions.duration_s.median(),
     )

@@ -301,7 +301,7 @@ def events_in_period(events: ir.Table, period: Period | None) -> ir.Table:
 DECIMALS = 6
 """Decimal places of shares and means: precise enough for one in a million, and equal on every engine."""
 CHANGE = (
-    "(this period minus the one before) ÷ |the one before|; null where that is zero, and where the data do not hold "
+    "By what share the number changed from the period before; null where that was zero, and where the data do not hold "
     "all days of both (range.data, range.previous_data)"
 )
 

@@ -16,11 +16,20 @@ import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, SourceError
-from ecom_assets.tables.contract import MONEY, Table
+from ecom_assets.tables.contract import MONEY, Table, count
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import union_all
 
 NO_DAYS = Days(())
+
+
+class RowCounts:
+    """How many rows a source sent, and what became of them."""
+
+    received_count = count("Rows received", "Received", unit="rows", example=461)
+    clean_count = count("Of these, clean rows that count", "Clean", unit="rows", example=450)
+    quarantined_count = count("Of these, quarantined", "Quarantined", unit="rows", better="down", example=6)
+    surplus_count = count("Of these, surplus copies", "Surplus copies", unit="rows", better="down", example=5)
 
 
 @dataclass(frozen=True)

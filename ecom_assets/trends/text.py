@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ecom_assets.questions.chart import bar, by_text
+from ecom_assets.tables.formats import number
 from ecom_assets.trends.trend import STATES
 
 SHOWN_COLUMNS = 6
@@ -60,29 +61,29 @@ def _starts(answer: dict[str, Any], count: int) -> list[str]:
 
 
 def _bars(line: _TextLine, answer: dict[str, Any]) -> list[str]:
-    width = max(len(_number(value)) for value in line.values)
+    width = max(len(number(value)) for value in line.values)
     largest = max((value for value in line.values if value is not None), default=0) or 1
     return [
-        f"{start} {_number(value):>{width}}  {bar(value, largest)}".rstrip()
+        f"{start} {number(value):>{width}}  {bar(value, largest)}".rstrip()
         for start, value in zip(_starts(answer, len(line.values)), line.values, strict=True)
     ]
 
 
 def _columns(shown: Sequence[_TextLine], answer: dict[str, Any]) -> list[str]:
-    widths = [max(len(line.title), *(len(_number(value)) for value in line.values)) for line in shown]
+    widths = [max(len(line.title), *(len(number(value)) for value in line.values)) for line in shown]
     margin = " " * (len(_starts(answer, 1)[0]) + 1)
     result = [margin + "  ".join(f"{line.title:>{width}}" for line, width in zip(shown, widths, strict=True))]
     rows = list(zip(*(line.values for line in shown), strict=True))
     for start, values in zip(_starts(answer, len(rows)), rows, strict=True):
         result.append(
-            f"{start} " + "  ".join(f"{_number(value):>{width}}" for value, width in zip(values, widths, strict=True))
+            f"{start} " + "  ".join(f"{number(value):>{width}}" for value, width in zip(values, widths, strict=True))
         )
     return result
 
 
 def _rows(shown: Sequence[_TextLine]) -> list[str]:
     width = max(len(line.title) for line in shown)
-    ends = [(_number(line.values[0]), _number(line.values[-1])) for line in shown]
+    ends = [(number(line.values[0]), number(line.values[-1])) for line in shown]
     first, last = (max(len(end[position]) for end in ends) for position in (0, 1))
     return [
         f"{line.title:{width}}  {start:>{first}}  {_sparkline(line.values)}  {end:>{last}}"
@@ -138,9 +139,3 @@ def _title(answer: dict[str, Any]) -> str:
     span = f"{definition['first_date']} to {definition['last_date']}"
     title = f"{', '.join(names)} per {definition['period']}, {', '.join([*more, span])}"
     return title if kind == "stickiness" else f"{title}; * is not whole"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value == round(value) else f"{value:,.2f}"

@@ -15,6 +15,7 @@ from statistics import fmean, median
 from typing import Final
 
 from ecom_assets.boards.model import USUAL_SPREADS, NumberAlert
+from ecom_assets.tables import formats
 
 WEEKS: Final = 8
 """How many weeks before are looked at for what is expected."""
@@ -118,14 +119,13 @@ class ValueFormat:
 
     is_rate: bool = False
     is_count: bool = False
-    decimals: int = 2
     currency: str = ""
 
     def __call__(self, value: float) -> str:
         """Return a value as a text."""
         if self.is_rate:
-            return f"{100 * value:.1f}%"
-        text = f"{value:,.0f}" if self.is_count and value == int(value) else f"{value:,.{self.decimals}f}"
+            return formats.rate(value)
+        text = formats.number(value) if self.is_count else formats.amount(value)
         return f"{text} {self.currency}".strip()
 
 

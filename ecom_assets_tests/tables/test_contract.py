@@ -53,6 +53,11 @@ def is_narrow(column: Column) -> bool:
     return column.unit == "money" and column.type == AMOUNT
 
 
+@pytest.mark.parametrize("contract", ALL, ids=[contract.qualified_name() for contract in ALL])
+def test_what_a_column_means_is_a_sentence_and_no_formula(contract: type[Table]) -> None:
+    assert not [name for name, column in contract.columns.items() if set("÷Σ") & set(column.description)]
+
+
 def test_a_sum_of_whole_numbers_arrives_as_the_number_that_it_is() -> None:
     con = connect()
     numbers = pa.table({"day": [1, 1, 2], "n": pa.array([3, 4, 2**40], pa.int64())})

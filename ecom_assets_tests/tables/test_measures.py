@@ -10,8 +10,13 @@ import pyarrow as pa
 import pytest
 
 import ecom_assets
+from ecom_assets.dashboard.formats import formatted
+from ecom_assets.report import wording
+from ecom_assets.sessions.answer import SessionsAnswer
+from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.contract import Aggregate, Column, Ratio, amount, count, per_unit, rate
 from ecom_assets.tables.measures import aggregates, completed, measures_of, summable, summed
+from ecom_assets.watching.rule import ValueFormat
 
 PAID, BACK = {"status": "shipped"}, {"status": "refunded"}
 
@@ -99,3 +104,17 @@ def test_every_measure_is_named_and_explained_in_a_shop_owner_s_words() -> None:
     for name, measure in measures:
         assert measure.label, name
         assert not re.search(r"\w_\w|[÷Σ`]", f"{measure.label} {measure.description}"), f"{name}: no names of columns"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0284, 0.1, 0.293, 1.0])
+def test_a_share_is_the_same_text_on_pages_in_the_report_and_in_alerts(share: float) -> None:
+    texts = {formatted(share, "rate"), wording.number("bounce_rate", share), ValueFormat(is_rate=True)(share)}
+    assert len(texts) == 1
+
+
+def test_answers_of_files_call_numbers_what_the_measures_are_called() -> None:
+    numbers = {"sessions": "session_count", "engaged_sessions": "engaged_session_count", "bounce_rate": "bounce_rate"}
+    for field, name in numbers.items():
+        measure = measures_of(SessionMeasures)[name]
+        assert SessionsAnswer.model_fields[field].title == measure.label
+        assert str(SessionsAnswer.model_fields[field].description).startswith(measure.description)

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import PREVIOUS, Context, Paged, PagedDaysParameters, change_of, field_from, row_of
+from ecom_assets.api.parameters import PREVIOUS, Context, Paged, PagedDaysParameters, change_of, row_of
 from ecom_assets.api.problems import documented
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.queries import Dimension
-from ecom_assets.questions.answer import Answer, number
+from ecom_assets.questions.answer import Answer, field_of, number
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.contracts import RetentionCohorts
 from ecom_assets.retention.queries import CohortsBy, Length
@@ -117,7 +117,7 @@ def searches(context: Context, parameters: Annotated[PagedDaysParameters, Query(
 class VisitorSegmentCounts(BaseModel):
     """A declared group of visitors in a period."""
 
-    segment: str = field_from(VisitorSegmentsDaily.segment)
+    segment: str = field_of(VisitorSegmentsDaily.segment)
     visitor_count: int | None = Field(description=segment_queries.DEFINITION["visitor_count"], examples=[412])
     entered_count: int | None = Field(description=segment_queries.DEFINITION["entered_count"], examples=[90])
     left_count: int | None = Field(description=segment_queries.DEFINITION["left_count"], examples=[41])
@@ -183,7 +183,7 @@ class CohortPeriod(
 ):
     """A cohort in one of the periods since its start."""
 
-    lifetime_value: float = field_from(RetentionCohorts.lifetime_value)
+    lifetime_value: float = field_of(RetentionCohorts.lifetime_value)
 
 
 class CohortsParameters(Paged):
@@ -196,8 +196,8 @@ class CohortsParameters(Paged):
 class CohortsAnswer(Answer):
     """The cohorts of visitors."""
 
-    cohort_by: CohortsBy = field_from(RetentionCohorts.cohort_by)
-    period: Length = field_from(RetentionCohorts.period)
+    cohort_by: CohortsBy = field_of(RetentionCohorts.cohort_by)
+    period: Length = field_of(RetentionCohorts.period)
     total_count: int = Field(description="How many rows there are", examples=[15])
     cohorts: list[CohortPeriod] = Field(description="By the start of the cohort, then by period")
 

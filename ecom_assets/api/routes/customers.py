@@ -15,14 +15,13 @@ from ecom_assets.api.parameters import (
     Sliced,
     SoldAnswer,
     change_of,
-    field_from,
     row_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
 from ecom_assets.customers.contracts import CustomerProfiles, CustomerSegments, LifetimeValue
 from ecom_assets.customers.measures import CustomerMeasures, ValueMeasures
-from ecom_assets.questions.answer import Answer, Money, number
+from ecom_assets.questions.answer import Answer, Money, field_of, number
 from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import CustomerRetention
 from ecom_assets.sales.coverage import sales_source
@@ -43,8 +42,8 @@ class CustomerValue(row_of(measures_of(ValueMeasures), are_known=False)):  # typ
     """The value of all customers as of the newest day."""
 
     customer_count: int = Field(description="Customers with an order, of all time", examples=[276])
-    no_model_reason: str | None = field_from(LifetimeValue.no_model_reason)
-    no_order_value_reason: str | None = field_from(LifetimeValue.no_order_value_reason)
+    no_model_reason: str | None = field_of(LifetimeValue.no_model_reason)
+    no_order_value_reason: str | None = field_of(LifetimeValue.no_order_value_reason)
 
 
 class CustomerNumbersAnswer(SoldAnswer):
@@ -59,9 +58,9 @@ class CustomerNumbersAnswer(SoldAnswer):
 class Segment(BaseModel):
     """Customers with similar recency, frequency and value of their orders (RFM)."""
 
-    segment: str = field_from(CustomerSegments.segment)
-    order_count: int = field_from(CustomerSegments.order_count)
-    revenue_amount: Money = field_from(CustomerSegments.revenue_amount)
+    segment: str = field_of(CustomerSegments.segment)
+    order_count: int = field_of(CustomerSegments.order_count)
+    revenue_amount: Money = field_of(CustomerSegments.revenue_amount)
     customer_count: int = number("Customers", "count", "Its customers", examples=[17])
     customer_share: float | None = number("Share", "rate", "Its part of all customers", examples=[0.06])
     revenue_share: float | None = number("Share of revenue", "rate", "Its part of all revenue", examples=[0.2])
@@ -94,7 +93,7 @@ class ProfilesParameters(Sliced):
 class ProfilesAnswer(Answer):
     """The current customers by tier, engagement, market and data quality."""
 
-    as_of_date: date = field_from(CustomerProfiles.as_of_date)
+    as_of_date: date = field_of(CustomerProfiles.as_of_date)
     total_count: int = Field(description="How many rows there are", examples=[14])
     profiles: list[Profile] = Field(description="By dimension; known values that no customer has are 0")
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, field_from, row_of
+from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, row_of
 from ecom_assets.api.problems import documented
 from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.funnels.queries import By, Unit
-from ecom_assets.questions.answer import Answer, Money
+from ecom_assets.questions.answer import Answer, Money, field_of
 from ecom_assets.tables.measures import measures_of
 
 router = APIRouter(tags=["conversion"])
@@ -30,23 +30,23 @@ class LeftBehind(row_of(measures_of(CartMeasures), are_known=False)):  # type: i
 class Abandonment(LeftBehind):
     """The carts and checkouts of sessions, with the amounts of the carts."""
 
-    cart_amount: Money | None = field_from(CartAbandonment.cart_amount)
-    abandoned_cart_amount: Money | None = field_from(CartAbandonment.abandoned_cart_amount)
+    cart_amount: Money | None = field_of(CartAbandonment.cart_amount)
+    abandoned_cart_amount: Money | None = field_of(CartAbandonment.abandoned_cart_amount)
 
 
 class Funnelled(BaseModel):
     """A funnel and the carts of a period."""
 
     steps: list[ConversionStep] = Field(description="The steps in order; none where nobody came")
-    conversion_rate: float | None = field_from(ConversionMeasures.conversion_rate)
+    conversion_rate: float | None = field_of(ConversionMeasures.conversion_rate)
     abandonment: Abandonment = Field(description="Of sessions")
 
 
 class ConversionChange(BaseModel):
     """The relative change of each rate; null after a zero, or if not all days of both periods are known."""
 
-    cart_abandonment_rate: float | None = field_from(CartAbandonment.cart_abandonment_rate)
-    checkout_abandonment_rate: float | None = field_from(CartAbandonment.checkout_abandonment_rate)
+    cart_abandonment_rate: float | None = field_of(CartAbandonment.cart_abandonment_rate)
+    checkout_abandonment_rate: float | None = field_of(CartAbandonment.checkout_abandonment_rate)
     conversion_rate: float | None = Field(description="Of the funnel", examples=[0.1])
 
 
@@ -55,14 +55,14 @@ class ConversionPart(LeftBehind):
 
     value: str = Field(description="The device, channel or category", examples=["mobile"])
     steps: list[ConversionStep] = Field(description="The steps in order")
-    conversion_rate: float | None = field_from(ConversionMeasures.conversion_rate)
+    conversion_rate: float | None = field_of(ConversionMeasures.conversion_rate)
 
 
 class ConversionAnswer(Answer, Funnelled):
     """A funnel and the carts of a period."""
 
-    funnel_name: str = field_from(ConversionFunnel.funnel_name)
-    unit: Unit = field_from(ConversionFunnel.unit)
+    funnel_name: str = field_of(ConversionFunnel.funnel_name)
+    unit: Unit = field_of(ConversionFunnel.unit)
     by: By | None = Field(description="What the breakdown is by")
     previous: Funnelled | None = Field(description=PREVIOUS)
     change: ConversionChange = Field(description="From that to this")

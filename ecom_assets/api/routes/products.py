@@ -15,7 +15,6 @@ from ecom_assets.api.parameters import (
     Paged,
     PagedDaysParameters,
     change_of,
-    field_from,
     row_of,
 )
 from ecom_assets.api.problems import documented
@@ -26,7 +25,7 @@ from ecom_assets.products import queries as product_queries
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.measures import ProductMeasures
 from ecom_assets.products.queries import SortBy
-from ecom_assets.questions.answer import Answer, number
+from ecom_assets.questions.answer import Answer, field_of, number
 from ecom_assets.sales.contracts import Item
 from ecom_assets.sales.coverage import SalesSource
 from ecom_assets.tables.measures import measures_of, summable
@@ -55,8 +54,8 @@ ProductChange = change_of("ProductChange", ProductNumbers, product_view_count=0.
 class ProductName(BaseModel):
     """The id, name and category of a product."""
 
-    product_id: str = field_from(ProductPerformance.product_id)
-    product_category: str | None = field_from(ProductPerformance.product_category)
+    product_id: str = field_of(ProductPerformance.product_id)
+    product_category: str | None = field_of(ProductPerformance.product_category)
     product_name: str | None = Field(description="Its name, where an order line has it", examples=["Black boots"])
 
 
@@ -88,13 +87,13 @@ class TopParameters(PagedDaysParameters):
 class ProductDay(ProductNumbers):
     """The numbers of a product on one day."""
 
-    event_date: date = field_from(ProductPerformance.event_date)
+    event_date: date = field_of(ProductPerformance.event_date)
 
 
 class Related(ProductName):
     """A product that is bought together with another one."""
 
-    product_category: str | None = field_from(Item.item_category)
+    product_category: str | None = field_of(Item.item_category)
     order_count: int = number("Orders with both", "count", "Orders with both", examples=[4])
     order_share: float | None = number(
         "Of its orders", "rate", "These among the orders of the product", examples=[0.33]
@@ -118,7 +117,7 @@ class Category(
 ):
     """The sales and the traffic of a category."""
 
-    product_category: str = field_from(CategoryPerformance.product_category)
+    product_category: str = field_of(CategoryPerformance.product_category)
     revenue_share: float | None = Field(description="Its part of all revenue", examples=[0.2])
     revenue_change: float | None = Field(description=CHANGE)
 
@@ -138,7 +137,7 @@ class CategoriesAnswer(MaybeSoldAnswer):
 class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model of a function
     """A product whose stock needs attention."""
 
-    alert: product_queries.Kind = field_from(InventoryAlerts.alert)
+    alert: product_queries.Kind = field_of(InventoryAlerts.alert)
 
 
 class AlertsParameters(Paged):

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from ecom_assets.api.parameters import Context, PagedDaysParameters, field_from, row_of
+from ecom_assets.api.parameters import Context, PagedDaysParameters, row_of
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
-from ecom_assets.questions.answer import Answer
+from ecom_assets.questions.answer import Answer, field_of
 from ecom_assets.reconciliation import queries as reconciliation_queries
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 
@@ -32,7 +32,7 @@ class DeliveredCounts(
 class ReconciledDay(ReconciledNumbers):
     """The orders of a day compared with its events."""
 
-    reconciled_date: date = field_from(OrderEventReconciliationDaily.reconciled_date)
+    reconciled_date: date = field_of(OrderEventReconciliationDaily.reconciled_date)
 
 
 class ReconciliationAnswer(Answer):
@@ -46,10 +46,10 @@ class ReconciliationAnswer(Answer):
 class DeliveredDay(DeliveredCounts):
     """The outcomes of a day's records at one destination."""
 
-    reconciled_date: date = field_from(ReconciliationDaily.reconciled_date)
-    destination: str = field_from(ReconciliationDaily.destination)
-    account: str = field_from(ReconciliationDaily.account)
-    newest_batch_number: int = field_from(ReconciliationDaily.newest_batch_number)
+    reconciled_date: date = field_of(ReconciliationDaily.reconciled_date)
+    destination: str = field_of(ReconciliationDaily.destination)
+    account: str = field_of(ReconciliationDaily.account)
+    newest_batch_number: int = field_of(ReconciliationDaily.newest_batch_number)
 
 
 class DeliveriesParameters(PagedDaysParameters):

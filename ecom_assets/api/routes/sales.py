@@ -15,13 +15,12 @@ from ecom_assets.api.parameters import (
     SlicedOfDays,
     SoldAnswer,
     change_of,
-    field_from,
     row_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
-from ecom_assets.questions.answer import Money, number
+from ecom_assets.questions.answer import Money, field_of, number
 from ecom_assets.sales import queries as sales_queries
 from ecom_assets.sales.contracts import City
 from ecom_assets.sales.coverage import sales_source
@@ -76,11 +75,11 @@ class RevenueTrendAnswer(SoldAnswer):
 class Channel(BaseModel):
     """The orders and revenue credited to a channel."""
 
-    channel: str = field_from(ChannelAttribution.channel)
+    channel: str = field_of(ChannelAttribution.channel)
     order_count: float | None = number(
         "Orders", "decimal", "Orders credited; a model may credit parts of them", examples=[62.0]
     )
-    revenue_amount: Money | None = field_from(ChannelAttribution.revenue_amount)
+    revenue_amount: Money | None = field_of(ChannelAttribution.revenue_amount)
     revenue_share: float | None = number("Share", "rate", "Its part of the revenue of all channels", examples=[0.195])
     previous_revenue_amount: Money | None = number("Before", "money", PREVIOUS)
     revenue_change: float | None = number("Change", "change", CHANGE, examples=[0.1])
@@ -103,7 +102,7 @@ class ChannelsAnswer(SoldAnswer):
     channel_data: Coverage | None = Field(
         description="How much of the period names a channel; null where nothing was sold", examples=["whole"]
     )
-    unit: str = field_from(ChannelAttribution.unit)
+    unit: str = field_of(ChannelAttribution.unit)
     total_count: int = Field(description="How many channels there are", examples=[9])
     channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
 
@@ -111,10 +110,10 @@ class ChannelsAnswer(SoldAnswer):
 class SalesPlace(SalesNumbers):
     """The sales of a place; fields that are finer than the level are null."""
 
-    region: str | None = field_from(City.region)
-    city_id: str | None = field_from(City.city_id)
-    city_name: str | None = field_from(City.city_name)
-    country: str = field_from(City.country)
+    region: str | None = field_of(City.region)
+    city_id: str | None = field_of(City.city_id)
+    city_name: str | None = field_of(City.city_name)
+    country: str = field_of(City.country)
     revenue_share: float | None = number("Share", "rate", "Its part of the revenue of all places", examples=[0.2])
 
 

@@ -1,13 +1,19 @@
 """The summary of a run as text: lines for each part of what `cli/summary/run.py` returns."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from ecom_assets.automation.alerts import held_line
+from ecom_assets.customers.measures import ValueMeasures
 from ecom_assets.funnels.daily import DEFAULT_NAME
 from ecom_assets.journeys.text import path_line
 from ecom_assets.orders.waiting_days import waiting_sentence
 from ecom_assets.questions.chart import funnel_chart, percent
+from ecom_assets.sales.measures import SalesMeasures
+from ecom_assets.sessions.measures import SessionMeasures
+from ecom_assets.tables import formats
+from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import provisional_lines
 
 LOSSES: Final = ("very_few_were_refused", "reasons_are_usual")
@@ -77,10 +83,12 @@ def _behaviour_lines(summary: Mapping[str, Any]) -> list[str]:
     of_whom = f"of {sessions['visitors']:,} visitors in {sessions['sessions']:,} sessions"
     lines = [f"  {sessions['events']:,} clean events {of_whom}"]
     if sessions["sessions"]:
-        lines.append(
-            f"  bounce rate {percent(sessions['bounce_rate']).strip()}, {sessions['pages_per_session']:.1f} pages per "
-            f"session, median {sessions['median_duration_s']:.0f} s"
-        )
+        numbers = [
+            _named(SessionMeasures.bounce_rate, formats.percent(sessions["bounce_rate"])),
+            _named(SessionMeasures.pages_per_session, f"{sessions['pages_per_session']:.1f}"),
+            _named(SessionMeasures.median_duration_s, f"{sessions['median_duration_s']:.0f} s"),
+        ]
+        lines.append(f"  {', '.join(numbers)}")
     return lines + _funnel_lines(summary["funnels"])
 
 
@@ -99,7 +107,7 @@ def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[
     """Return the lines of retention and of abandoned carts; none if nothing is complete yet."""
     lines = []
     for period, rates in cohorts.items():
-        shares = [f"{period} {cohort['period']} {percent(cohort['rate']).strip()}" for cohort in rates]
+        shares = [f"{period} {cohort['period']} {formats.percent(cohort['rate'])}" for cohort in rates]
         lines += [f"  {', '.join(shares)}"] if shares else []
     if lines:
         lines = ["", "New visitors who came back on that day, in that week or month", *lines]
@@ -111,7 +119,7 @@ def _retention_lines(cohorts: dict[str, list[dict[str, Any]]], carts: list[dict[
 
 def _cart_line(cart: Mapping[str, Any]) -> str:
     name = HORIZONS.get(cart["horizon_s"], f"{cart['horizon_s']} s")
-    worth = "unknown" if cart["abandoned_amount"] is None else f"{float(cart['abandoned_amount']):,.2f}"
+    worth = "unknown" if cart["abandoned_amount"] is None else _shown(cart["abandoned_amount"])
     left = f"{cart['abandoned']:>9,} of {cart['carts']:>9,} {percent(cart['rate'])}, worth {worth}"
     recovered = "" if cart["recovered"] is None else f"; {cart['recovered']:,} were paid for after the visit"
     return f"  {name:15} {left}{recovered}"
@@ -123,13 +131,15 @@ def _sales_lines(summary: Mapping[str, Any]) -> list[str]:
     without = [*_held_lines(sales["held_order_days"]), *_waiting_lines(sales["waiting_lines"])]
     if not sales["orders"] and week is None:
         return ["", "No sales on these days", *without]
-    amounts = f"shipped {_shown(sales['shipped_amount'])}, refunded {_shown(sales['refunded_amount'])}"
-    average = f"{_shown(sales['average_order_value'])} per order"
+    amounts = [
+        _named(measure, _shown(sales[measure.name]))
+        for measure in (SalesMeasures.shipped_amount, SalesMeasures.refunded_amount, SalesMeasures.average_order_value)
+    ]
     lines = [
         "",
         "Sales" if sales["source"] == "orders" else "Sales, from purchase events",
-        f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items",
-        f"  revenue {_shown(sales['revenue_amount'])}: {amounts}; {average}",
+        f"  {sales['orders']:,} orders of {sales['customers']:,} customers, {sales['items_sold']:,} items sold",
+        f"  {_named(SalesMeasures.revenue_amount, _shown(sales['revenue_amount']))}: {', '.join(amounts)}",
         *without,
     ]
     if week is not None:
@@ -231,7 +241,8 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     to_come = f"{value['expected_orders']:,.0f} orders in {value['horizon_days']} days"
     lines.append(f"  {value['expected_alive']:,.0f} are expected to order again; {to_come}")
     if value["lifetime_value_amount"] is not None:
-        lines.append(f"  expected value of {value['value_months']} months {float(value['lifetime_value_amount']):,.2f}")
+        amount = f"of {value['value_months']} months {_shown(value['lifetime_value_amount'])}"
+        lines.append(f"  {_named(ValueMeasures.lifetime_value_amount, amount)}")
     return lines
 
 
@@ -266,7 +277,7 @@ def _product_lines(summary: Mapping[str, Any]) -> list[str]:
     search = summary["search"]
     if search and search["searches"]:
         terms = ", ".join(f"{term['search_term']} {term['searches']:,}" for term in search["top_terms"])
-        clicked = percent(search["click_rate"]).strip()
+        clicked = formats.percent(search["click_rate"])
         lines += ["", f"Searches: {search['searches']:,}, {clicked} with a product viewed after; most for {terms}"]
     stock = summary["inventory"]
     if stock is None:
@@ -381,11 +392,13 @@ def plain(value: object) -> str:
     return "none" if value is None else str(value)
 
 
+def _named(measure: Column, value: str) -> str:
+    """Return a value with what its measure is called."""
+    return f"{measure.label.lower()} {value}"
+
+
 def _shown(amount: str | None) -> str:
-    if amount is None:
-        return "-"
-    whole, _, cents = amount.partition(".")
-    return f"{int(whole):,}.{cents}" if not whole.startswith("-0") else amount
+    return formats.amount(None if amount is None else Decimal(amount))
 
 
 def _row(row: Mapping[str, Any]) -> str:
@@ -393,4 +406,4 @@ def _row(row: Mapping[str, Any]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "nothing" if value is None else f"{value:,.2f}".removesuffix(".00")
+    return "nothing" if value is None else formats.number(value)

@@ -1,6 +1,6 @@
 """Sessions builder: how many, how long and how engaged, by the rule of any tool; by day where they are stored."""
 
-from typing import Any, Final
+from typing import Final
 
 from ecom_assets.api.routes import behaviour
 from ecom_assets.dashboard import charts
@@ -10,11 +10,10 @@ from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.sessions.answer import SESSIONS, SessionsAnswer
 from ecom_assets.tables.conditions import EVERYTHING
 
-BETTER: Final[dict[str, Any]] = {
-    "sessions": "up", "visitors": "up", "engaged_sessions": "up", "bounce_rate": "down", "pages_per_session": "up",
-    "median_duration_s": "up",
-}  # fmt: skip
-"""The numbers of the tiles, with the direction of a change that is good."""
+NUMBERS: Final = (
+    "sessions", "visitors", "engaged_sessions", "bounce_rate", "pages_per_session", "median_duration_s",
+)  # fmt: skip
+"""The numbers of the tiles."""
 DAYS: Final = (
     TableColumn("event_date", "Day", "date"),
     *TableColumn.from_fields(behaviour.EngagementDay, "session_count", "engaged_session_count", "bounce_rate"),
@@ -30,10 +29,10 @@ def totals(answer: Answer) -> Block:
     before = answer["before"] or {}
     tiles = [
         Tile.from_field(
-            SessionsAnswer, name, answer[name], previous=before.get(name), better=better,
+            SessionsAnswer, name, answer[name], previous=before.get(name),
             change=change(answer[name], before.get(name)),
         )
-        for name, better in BETTER.items()
+        for name in NUMBERS
     ]  # fmt: skip
     return Tiles(tuple(tiles), compared=bool(before))
 
