@@ -182,7 +182,10 @@ def _part_lines(part: Answer) -> Iterator[str]:
         )
         yield from _grid(received["rows"], None)
         if received["sign_ins"]:
-            yield from ["", "  Events without a user belong to the user who signed in on their device:"]
+            yield from [
+                "",
+                "  Events that belong to a user by another event, a sign-in on their device or an alias of their user:",
+            ]
             yield from _grid(received["sign_ins"], list(SIGN_IN_COLUMNS))
 
 

@@ -16,9 +16,9 @@ from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.explain.notes import Notes
 from ecom_assets.explain.question import MOST_ADDED, TRACES, RowsQuestion
 from ecom_assets.explain.walk import Level, as_number, walk
-from ecom_assets.identity.contracts import SharedIds
+from ecom_assets.identity.contracts import IdentityAliases, MergedUsers, SharedIds
 from ecom_assets.identity.rule import IdentityRule
-from ecom_assets.identity.sign_ins import STEPS, deciding_sign_ins
+from ecom_assets.identity.sign_ins import ALIASED, STEPS, deciding_aliases, deciding_sign_ins
 from ecom_assets.questions.source import StoredTables
 from ecom_assets.reconciliation.contracts import Restatements
 from ecom_assets.tables.conditions import columns_of
@@ -257,24 +257,31 @@ def _received(page: list[Row], level: Level, question: RowsQuestion) -> list[Row
 
 
 def _sign_ins(shown: ir.Table, page: list[Row], question: RowsQuestion, reader: ExplainReader) -> list[Row]:
-    """Return the sign-ins that decided to whom those of the received events belong that have no user of their own."""
+    """Return the events that decided to whom those of the received events belong that do not say it themselves."""
     is_of_events = {"event_id", "event_date"} <= set(shown.columns)
     if not (page and is_of_events and reader.has(CleanEvents) and reader.has(SharedIds)):
         return []
     days = Days.from_dates(row["event_date"] for row in page if row["event_date"])
+    events = reader.table(CleanEvents)
+    found = events.filter(days.contain(events.event_date)).semi_join(shown, ["event_date", "event_id"])
+    found = reader.keep(found)
+    decided: list[Row] = []
+    if reader.ask(found.filter(found.joined_by.isin(list(STEPS))).limit(1)):
+        decided += reader.ask(_deciding_sign_ins(found, days, reader))
+    if reader.has(MergedUsers) and reader.ask(reader.table(MergedUsers).limit(1)):
+        decided += reader.ask(deciding_aliases(found, reader.table(MergedUsers), reader.table(IdentityAliases)))
+    decided.sort(key=lambda row: (row["event_at"], row["event_id"], row["joined_by"]))
+    rows = [json_row(row, CleanEvents, is_personal=question.is_personal) for row in decided]
+    return [row | {"why": STEPS.get(row["joined_by"], ALIASED)} for row in rows]
+
+
+def _deciding_sign_ins(found: ir.Table, days: Days, reader: ExplainReader) -> ir.Table:
     rule: IdentityRule = reader.rules["identity_rule"]
     events = reader.table(CleanEvents)
-    joined_events = events.filter(days.contain(events.event_date), events.joined_by.isin(list(STEPS)))
-    joined_events = reader.keep(joined_events.semi_join(shown, ["event_date", "event_id"]))
-    if not reader.ask(joined_events.limit(1)):
-        return []
     if rule.days_around is not None:
         before, after = rule.days_around
         events = events.filter(days.widened(before=before, after=after).contain(events.event_date))
-    result = deciding_sign_ins(joined_events, events, reader.table(SharedIds), rule)
-    rows = reader.ask(result.order_by(["event_at", "event_id"]))
-    shown = [json_row(row, CleanEvents, is_personal=question.is_personal) for row in rows]
-    return [row | {"why": STEPS[row["joined_by"]]} for row in shown]
+    return deciding_sign_ins(found, events, reader.table(SharedIds), rule)
 
 
 def _adds_up(value: Any, down: list[Row]) -> bool | None:  # noqa: ANN401 (a number of any type)

@@ -1,4 +1,4 @@
-"""The sign-in that decided to whom an event belongs: which event, when, on which device, by which user."""
+"""The event that decided to whom another one belongs: a sign-in on its device, or an alias of its user."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ecom_assets.identity.links import IDENTIFY, device_of, may_link
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import visitor_of_user
-from ecom_assets.tables.portable import first_of_each
+from ecom_assets.tables.portable import first_of_each, union_all
 
 STEPS: Final = {
     "last_user_of_visit": "signed in before it in the same visit",
@@ -43,6 +43,29 @@ def deciding_sign_ins(events_in_question: ir.Table, events: ir.Table, shared: ir
     pairs = decided.join(seen, decided.device_id == seen.seen_device)
     chosen, order = _of_session(pairs) if rule.owner == "source_session" else _of_device(pairs, rule)
     return first_of_each(chosen, ["event_date", "event_id"], order).select(*SIGN_IN)
+
+
+ALIASED: Final = "is the user's id by an alias"
+"""What the user whom an event belongs to did, if it carries another user."""
+
+
+def deciding_aliases(events_in_question: ir.Table, merged: ir.Table, aliases: ir.Table) -> ir.Table:
+    """Return the last alias that names the user of each event that belongs to another user, as `SIGN_IN`.
+
+    `merged` and `aliases` are all rows of `MergedUsers` and `IdentityAliases`.
+    """
+    others = merged.filter(merged.visitor_user_id != merged.user_id).select("user_id", "visitor_user_id")
+    decided = events_in_question.join(others, "user_id")
+    decided = decided.select(
+        "event_date", "event_id", "event_at", "joined_by", "device_id", user_id="visitor_user_id", named_user="user_id"
+    )
+    names = ("user_id", "previous_id")
+    named = union_all(
+        *(aliases.select(sign_in_user=name, sign_in_event_id="event_id", sign_in_at="event_at") for name in names)
+    )
+    pairs = decided.join(named, decided.named_user == named.sign_in_user)
+    last = [pairs.sign_in_at.desc(), pairs.sign_in_event_id.desc()]
+    return first_of_each(pairs, ["event_date", "event_id"], last).select(*SIGN_IN)
 
 
 def _device(events: ir.Table, rule: IdentityRule) -> ir.StringValue:

@@ -98,6 +98,16 @@ def test_the_sign_in_that_decided_is_named_with_its_device_and_time(shop: Platfo
         ]
 
 
+def test_the_alias_that_joins_an_event_s_user_with_another_is_named(shop: Platform) -> None:
+    question = RowsQuestion(
+        table_named("mart.identities"), parse_where(["visitor_id = annie", "id_value = anna"]), "event_count"
+    )
+    (part,) = explain(question, reader_of(shop.engine, shop.settings))["number"]["down"]
+    assert [
+        (row["event_id"], row["user_id"], row["sign_in_event_id"], row["why"]) for row in part["received"]["sign_ins"]
+    ] == [("anna ann", HIDDEN, "annie anna", "is the user's id by an alias")]
+
+
 def test_events_that_no_other_event_decided_about_name_no_sign_in(shop: Platform) -> None:
     question = RowsQuestion(table_named("mart.identities"), parse_where(["visitor_id = carl"]), "event_count", 10)
     assert [

@@ -163,7 +163,7 @@ def _received_page(view: View, part: Row) -> list[Block]:
     blocks: list[Block] = [_table_of(part["rows"], note), Custom("why_pages.html", pages)]
     if part["sign_ins"]:
         columns = [TableColumn(name, label, is_on_one_line=True) for name, label in SIGN_IN_COLUMNS.items()]
-        note = "Events without a user belong to the user who signed in on their device."
+        note = "Events that belong to a user by another event: a sign-in on their device, or an alias of their user."
         blocks.append(DataTable(part["sign_ins"], columns, note=note))
     return blocks
 
