@@ -6,7 +6,7 @@ from pydantic import ConfigDict, model_validator
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.definition import Funnel
-from ecom_assets.questions.fields import Count, Name, Share, column, commas, field
+from ecom_assets.questions.fields import Count, Name, Share, column, commas, confidence_field, field
 from ecom_assets.questions.model import Question
 from ecom_assets.tables.values import check_column
 
@@ -37,9 +37,7 @@ class CorrelationQuestion(Question):
         group="by", suggests="columns",
     )  # fmt: skip
     limit: Count = field(20, "Show at most", "How many event types and values to show", ge=1, le=1_000, hint="20")
-    confidence: Share = field(
-        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95", group="counting"
-    )
+    confidence: Share = confidence_field()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

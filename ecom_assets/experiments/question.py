@@ -18,6 +18,7 @@ from ecom_assets.questions.fields import (
     Share,
     column,
     commas,
+    confidence_field,
     field,
     where_field,
 )
@@ -155,10 +156,7 @@ class ExperimentQuestion(Question):
         "the first", group="counting",
     )  # fmt: skip
     where: Conditions = where_field()
-    confidence: Share = field(
-        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95",
-        group="counting",
-    )  # fmt: skip
+    confidence: Share = confidence_field()
     planned_units: Count = field(
         5_000, "Planned visitors", "Units at which the sequential interval is narrowest", ge=1,
         le=1_000_000_000, hint="5000", group="counting",

@@ -307,6 +307,13 @@ Conditions = Annotated[Where, _AsWhere()]
 WHERE_HELP: Final = "What must hold of an event, such as `cart_amount > 20` or {column, operator, value}"
 
 
+def confidence_field() -> Any:  # noqa: ANN401 (as `field`)
+    """Return the field of the confidence level of intervals, a share."""
+    return field(
+        0.95, "Confidence", "Confidence level of the intervals", ge=0.5, le=0.9999, hint="0.95", group="counting"
+    )
+
+
 def where_field(label: str = "Only events where", help: str = WHERE_HELP, **shown: Any) -> Any:  # noqa: A002, ANN401 (as `field`)
     """Declare conditions of a question, which hold of every event by default."""
     usual: dict[str, Any] = {"group": "filter", "hint": "product_category = Shoes", "width": 2, "parts": lines_of}

@@ -1,9 +1,12 @@
 """Contracts of retention: returning visitors by day, and cohorts. Customers by week are in `sales/contracts.py`."""
 
+from typing import Literal, get_args
+
 from ecom_assets.tables.contract import Column, Ratio, Table, amount, count, day, flag, rate, text
 
-COHORTS_BY = ("first_activity", "first_purchase")
-PERIODS = ("day", "week", "month")
+CohortsBy = Literal["first_activity", "first_purchase"]
+Length = Literal["day", "week", "month"]
+COHORTS_BY, PERIODS = get_args(CohortsBy), get_args(Length)
 COHORTED = "first_activity counts every day with an event, first_purchase every day with a purchase"
 
 

@@ -1,14 +1,12 @@
 """Queries about retention: the cohorts of the platform. Custom retention is in `retention/counting.py`."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from ecom_assets.retention.contracts import RetentionCohorts
+from ecom_assets.retention.contracts import CohortsBy, Length, RetentionCohorts
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.queries import DECIMALS, Page, Reading, Row, page_of
 
-CohortsBy = Literal["first_activity", "first_purchase"]
-Length = Literal["day", "week", "month"]
 COLUMNS: Final = tuple(name for name in RetentionCohorts.columns if name not in {"cohort_by", "period"})
 DEFINITION: Final = {name: column.description for name, column in RetentionCohorts.columns.items()} | {
     "cohorts": "A row per cohort and period since its start, of all time, in this order",

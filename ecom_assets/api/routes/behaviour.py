@@ -12,8 +12,7 @@ from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.queries import Dimension
 from ecom_assets.questions.answer import Answer, field_of, number
 from ecom_assets.retention import queries as retention_queries
-from ecom_assets.retention.contracts import RetentionCohorts
-from ecom_assets.retention.queries import CohortsBy, Length
+from ecom_assets.retention.contracts import CohortsBy, Length, RetentionCohorts
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.sessions.measures import SessionMeasures
