@@ -114,8 +114,10 @@ def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.BooleanVa
 def identity_aliases(events: ir.Table, rule: IdentityRule) -> ir.Table:
     """Return the rows of `IdentityAliases` for clean events; an alias without two ids that differ joins nobody."""
     named = events.filter(events.event_type == ALIAS, events.user_id.notnull(), may_link(events, rule))
-    previous = (text_of(named, f"properties.{name}").nullif("") for name in PREVIOUS_IDS)
-    named = named.mutate(previous_id=ibis.coalesce(*previous))
+    document = named.properties.cast("json")
+    values = [document[name] for name in PREVIOUS_IDS]
+    texts = [text for value in values for text in (value.str.nullif(""), value.int.cast("string"))]
+    named = named.mutate(previous_id=ibis.coalesce(*texts))
     joined = named.filter(named.previous_id.notnull(), named.previous_id != named.user_id)
     joined = joined.filter(~is_placeholder(joined.previous_id), ~is_placeholder(joined.user_id))
     return joined.select(*IdentityAliases.columns)
