@@ -49,8 +49,8 @@ from ecom_assets.sources.presence import (
     stored_sources,
 )
 from ecom_assets.tables.asset import PUBLICATION, asset_key
-from ecom_assets.tables.check import HELD_DAYS, RANGE_END, RANGE_START
-from ecom_assets.tables.days import DayRange, Days
+from ecom_assets.tables.check import HELD_DAYS, PARTS, RANGE_END, RANGE_START
+from ecom_assets.tables.days import DayRange, Days, spans_text
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.raw_slices import raw_days
 
@@ -259,8 +259,9 @@ class PlatformRun:
         before = [key for key in self.chosen if key.path[0] not in {"serving", "export"}]
         outcomes: list[RunOutcome] = []
         *earlier, last = self.parts or [self.days]
-        runs = [replace(self, days=part, chosen=before) for part in earlier]
-        for run in (*runs, replace(self, days=last, tags=deliver_also(earlier))):
+        tags = {PARTS: spans_text(self.parts)} if earlier else {}
+        runs = [replace(self, days=part, chosen=before, tags=tags) for part in earlier]
+        for run in (*runs, replace(self, days=last, tags=tags | deliver_also(earlier))):
             if not run.chosen:
                 continue
             outcomes.append(run.materialize_part())

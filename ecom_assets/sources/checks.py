@@ -22,7 +22,15 @@ from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import LARGE_SHARE, NO_FAULT, FileRows, SourceGate, latest_count, usual_count
+from ecom_assets.tables.received import (
+    LARGE_SHARE,
+    NO_DAYS,
+    NO_FAULT,
+    FileRows,
+    SourceGate,
+    latest_count,
+    usual_count,
+)
 from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
 from ecom_assets.warehouse.raw_slices import kind_of
 
@@ -234,6 +242,8 @@ class _SourceChecks:
             tables=(self.source.raw, contract),
             blocking=not warns,
             warns=warns,
+            source="" if warns else self.source.resource,
+            sees_parts=not (warns or self.source.brings_all),
         )
 
     def _check_absent(self, days: Days | None, absent: ir.Table) -> CheckResult:
@@ -322,16 +332,35 @@ class _SourceChecks:
         evidence = {"sentence": sentence}
         return CheckResult(len(fallen), looked_at, examples[:EXAMPLES], observed=count, limit=least, metadata=evidence)
 
-    def _check_refused(self, days: Days | None, raw: ir.Table, refused: ir.Table, *, warns: bool) -> CheckResult:
-        """Compare the rows of a quarantine, or the raw rows with a reason, with those that were received."""
+    def _check_refused(  # noqa: PLR0913 (each is a table, the source, or days)
+        self,
+        days: Days | None,
+        raw: ir.Table,
+        refused: ir.Table,
+        files: RowCountSource | None = None,
+        *,
+        warns: bool,
+        parts: Days | None = None,
+    ) -> CheckResult:
+        """Compare the rows of a quarantine, or the raw rows with a reason, with those that were received.
+
+        With the `parts` of a run that is split, those before this one count too, and what the files have for the later
+        ones: a few bad rows far from all others are a part of their own, and few of the run's rows.
+        """
         source = self.source
         quarantine = source.quarantine or source.raw
+        later = NO_DAYS
+        if days and parts:
+            later = Days.from_dates(day for day in parts.dates if day >= days.end)
+            days = Days.from_dates(day for day in parts.dates if day < days.end)
         if quarantine is source.raw:
             refused = refused.filter(refused.reject_reason.notnull())
         refused = refused.filter(refused.reject_reason.notin(NO_FAULT))
         count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
         received = self._received_rows(raw, days)
         share = self.gate.refused_share
+        if later.dates and self.gate.is_refused(received, count):
+            received += sum(_in_files((files and files.file_rows(later)) or (), later).values())
         limit = int(received * (LARGE_SHARE if warns else share))
         if not (count > limit if warns else self.gate.is_refused(received, count)):
             return CheckResult(0, received, observed=count, limit=limit)
