@@ -27,6 +27,7 @@ from ecom_assets.delivery.assets import deliver_also
 from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
 from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
 from ecom_assets.registry import ALL, NOTES, RAW
+from ecom_assets.rules import require_rules
 from ecom_assets.sandbox import ensure_sandbox
 from ecom_assets.serving.history import last_publication, require_rebuild
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
@@ -219,6 +220,7 @@ class PlatformRun:
     ) -> "PlatformRun":
         """Check the request and the files before anything is written."""
         settings = settings_of(own)
+        require_rules(settings)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(quiet=quiet)
         new_engine(settings)
