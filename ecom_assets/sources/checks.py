@@ -349,10 +349,7 @@ class _SourceChecks:
         """
         source = self.source
         quarantine = source.quarantine or source.raw
-        later = NO_DAYS
-        if days and parts:
-            later = Days.from_dates(day for day in parts.dates if day >= days.end)
-            days = Days.from_dates(day for day in parts.dates if day < days.end)
+        days, later = _split(parts, days) if days and parts else (days, NO_DAYS)
         if quarantine is source.raw:
             refused = refused.filter(refused.reject_reason.notnull())
         refused = refused.filter(refused.reject_reason.notin(NO_FAULT))
@@ -365,15 +362,18 @@ class _SourceChecks:
         if not (count > limit if warns else self.gate.is_refused(received, count)):
             return CheckResult(0, received, observed=count, limit=limit)
         allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={share:g} allows"
-        reasons = self._reasons(refused, days)
-        most = max(sorted(reasons), key=lambda reason: reasons[reason])
         sentence = (
             f"Of {received:,} rows of {source.noun}, {count:,} ({count / received:.0%}) were refused{allowed}; "
-            f"{quarantine.qualified_name()} has the reasons, most often ({reasons[most]:,}) {most}. "
-            f"{sentence_of(most)} Fix the source or its mapping, and run again."
+            f"{quarantine.qualified_name()} has the reasons, {self._most_often(refused, days)}"
         ).replace("  ", " ")
         examples = [{"days": _span(days)}] if days else []
         return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
+
+    def _most_often(self, refused: ir.Table, days: Days | None) -> str:
+        reasons = self._reasons(refused, days)
+        most = max(sorted(reasons), key=lambda reason: reasons[reason])
+        remedy = "Fix the source or its mapping, and run again."
+        return f"most often ({reasons[most]:,}) {most}. {sentence_of(most)} {remedy}"
 
     def _check_reasons(self, days: Days | None, raw: ir.Table, refused: ir.Table) -> CheckResult:
         """Compare the share that each reason takes of the rows of the run's days with that of the days before."""
@@ -439,6 +439,12 @@ class _SourceChecks:
         near = raw.filter(day >= days.first - LOOK_BACK, day < days.end)
         rows = near.group_by(counted_day=day).agg(number=near.count()).to_pyarrow().to_pylist()
         return {row["counted_day"]: int(row["number"]) for row in rows}
+
+
+def _split(parts: Days, days: Days) -> tuple[Days, Days]:
+    """Return the days of all parts of a run until the end of one part's days, and those after it."""
+    until, after = ([day for day in parts.dates if (day < days.end) == is_before] for is_before in (True, False))
+    return Days.from_dates(until), Days.from_dates(after)
 
 
 def _received_dates(rows: ir.Table) -> set[date]:
