@@ -4,11 +4,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.clock import now_utc
 from ecom_assets.customers.customers import CustomerRule, MarketSegments
 from ecom_assets.customers.value import ValueRule
-from ecom_assets.errors import DefinitionError
+from ecom_assets.errors import DefinitionError, SettingError, SourceError
 from ecom_assets.events.clean import CleaningRule
 from ecom_assets.funnels.carts import CartRule
 from ecom_assets.funnels.daily import DEFAULT_NAME, UNITS, DailyFunnel
@@ -25,13 +27,15 @@ from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.settings.settings import PREFIX, Settings, about_setting
 from ecom_assets.sources.customer_api.records import CustomerMapping, load_customer_mapping, mapping_of
 from ecom_assets.sources.events import mapping_name
-from ecom_assets.sources.files.mapping import load_mapping
+from ecom_assets.sources.files.currency import rates_sql
+from ecom_assets.sources.files.mapping import load_mapping, load_order_mapping
 from ecom_assets.sources.first_partition import remembered_paths
 from ecom_assets.sources.known_places import known_places
 from ecom_assets.sources.mapping_file import definition_in
 from ecom_assets.sources.market_segments import market_segments
 from ecom_assets.sources.order_reports.source import checked_days
 from ecom_assets.sources.site_lists import channel_rule
+from ecom_assets.sources.stock import require_catalogue
 from ecom_assets.sources.visitor_segments import read_visitor_segments
 from ecom_assets.tables.places import ReadPlaces
 from ecom_assets.tables.received import SourceGate
@@ -72,6 +76,28 @@ def rules(settings: Settings) -> dict[str, Any]:
         "week_start": settings.week_start,
         "cart_rule": CartRule(cart_value=settings.cart_value),
     }
+
+
+def require_rules(settings: Settings) -> None:
+    """Raise the error of a setting whose rule cannot be made, or whose file cannot be read, before anything is begun.
+
+    Raises:
+        SettingError: The sentence says what is wrong, and what to do.
+        MappingError: There is no such mapping, or it is invalid.
+    """
+    rules(settings)
+    load_mapping(settings.events_mapping)
+    load_order_mapping(settings.orders_mapping)
+    for name in (settings.customers_mapping, settings.customer_api_mapping):
+        load_customer_mapping(name)
+    try:
+        if settings.catalogue:
+            require_catalogue(settings.catalogue)
+        if settings.rates:
+            with duckdb.connect() as con:
+                rates_sql(con, settings.rates)
+    except SourceError as error:
+        raise SettingError(str(error)) from error
 
 
 def source_gate(settings: Settings) -> SourceGate:

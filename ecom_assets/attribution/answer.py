@@ -45,7 +45,9 @@ class CreditedChannel(BaseModel):
 
     channel: str = Field(description="Its name; (none) of purchases without a visit", examples=["Email"])
     credit: float = number("Purchases", "decimal", "Purchases that it is credited with")
-    revenue: float = number("Revenue", "decimal", "What they brought, less refunds")
+    revenue: float | None = number(
+        "Revenue", "decimal", "What they brought, less refunds; null where no purchase of the data has an amount"
+    )
     removal_effect: float | None = Field(None, description="With markov: share of conversions lost without it")
 
 
@@ -87,12 +89,16 @@ def compute(question: AttributionQuestion, data: QuestionData, *, lists: SourceL
     bought = rows_between(result.bought, "converted_date", data.days)
     counted = bought.agg(conversions=bought.is_refund.ifelse(0, 1).sum().fill_null(0))
     conversions = int(con.to_pyarrow(counted).to_pylist()[0]["conversions"])
+    has_money = int(con.to_pyarrow(result.bought.revenue_amount.count()).as_py()) > 0
     of_channels = {"source_lists": lists.version, "ai_assistants": channels.ai_assistants}
     return {
         "model": question.model,
         "definition": {**question.to_mapping(), **of_channels, **days_definition(data.days)},
         "conversions": conversions,
-        "channels": _credit(con, result, question.model, question.rule) if conversions else [],
+        "channels": [
+            row if has_money else row | {"revenue": None}
+            for row in (_credit(con, result, question.model, question.rule) if conversions else [])
+        ],
         "notes": ([] if conversions else [NO_PURCHASES]) + ([] if result.has_addresses else [NO_ADDRESSES]),
     }
 

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from ecom_assets.tables.formats import amount
+
 
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return the number of purchases, and a line for each channel with its credit and revenue."""
     result = [f"{answer['conversions']:,} purchases, by {answer['model']}"]
-    result += [f"  {row['channel']:26} {row['credit']:>14,.2f} {row['revenue']:>16,.2f}" for row in answer["channels"]]
+    result += [
+        f"  {row['channel']:26} {row['credit']:>14,.2f} {amount(row['revenue']):>16}" for row in answer["channels"]
+    ]
     return [*result, *answer["notes"]]

@@ -19,7 +19,7 @@ from ecom_assets.errors import EcomError
 from ecom_assets.operations.requests import OperationsStore
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
-from ecom_assets.rules import segments_of
+from ecom_assets.rules import require_rules, segments_of
 from ecom_assets.settings.home import damage_of, open_to_others
 from ecom_assets.settings.settings import Settings, load_settings, written_paths
 from ecom_assets.sources.customer_api.records import mapping_of
@@ -32,6 +32,7 @@ from ecom_assets.warehouse.factory import new_engine
 
 LEAST_FREE_BYTES = 1_000_000_000
 """With less free space, a run over a few million events can fill the disk."""
+WRONG_SETTING = "correct the environment or .env"
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ def diagnose() -> list[Finding]:
     try:
         settings = load_settings()
     except EcomError as error:
-        return [Finding("settings", ok=False, found=str(error), fix="correct the environment or .env")]
+        return [Finding("settings", ok=False, found=str(error), fix=WRONG_SETTING)]
     looks: dict[str, Callable[[Settings], str | Problem]] = {
+        "settings": _settings,
         "versions": _versions,
         "disk": _disk,
         "privacy": _privacy,
@@ -87,11 +89,7 @@ def diagnose() -> list[Finding]:
         "publishing": _publishing,
         "api": _api,
     }
-    summary = f"{len(Settings.model_fields)} known, all well"
-    return [
-        Finding("settings", ok=True, found=summary),
-        *(_finding(name, look, settings) for name, look in looks.items()),
-    ]
+    return [_finding(name, look, settings) for name, look in looks.items()]
 
 
 def _finding(subject: str, look: Callable[[Settings], str | Problem], settings: Settings) -> Finding:
@@ -102,6 +100,14 @@ def _finding(subject: str, look: Callable[[Settings], str | Problem], settings: 
     if isinstance(result, str):
         return Finding(subject, ok=True, found=result)
     return Finding(subject, ok=False, found=result.detail, fix=result.fix)
+
+
+def _settings(settings: Settings) -> str | Problem:
+    try:
+        require_rules(settings)
+    except EcomError as error:
+        return Problem(str(error), WRONG_SETTING)
+    return f"{len(Settings.model_fields)} known, all well"
 
 
 def _versions(_settings: Settings) -> str | Problem:

@@ -27,6 +27,7 @@ from ecom_assets.delivery.assets import deliver_also
 from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
 from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
 from ecom_assets.registry import ALL, NOTES, RAW
+from ecom_assets.rules import require_rules
 from ecom_assets.sandbox import ensure_sandbox
 from ecom_assets.serving.history import last_publication, require_rebuild
 from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
@@ -49,8 +50,8 @@ from ecom_assets.sources.presence import (
     stored_sources,
 )
 from ecom_assets.tables.asset import PUBLICATION, asset_key
-from ecom_assets.tables.check import HELD_DAYS, RANGE_END, RANGE_START
-from ecom_assets.tables.days import DayRange, Days
+from ecom_assets.tables.check import HELD_DAYS, PARTS, RANGE_END, RANGE_START
+from ecom_assets.tables.days import DayRange, Days, spans_text
 from ecom_assets.warehouse.factory import new_engine
 from ecom_assets.warehouse.raw_slices import raw_days
 
@@ -219,6 +220,7 @@ class PlatformRun:
     ) -> "PlatformRun":
         """Check the request and the files before anything is written."""
         settings = settings_of(own)
+        require_rules(settings)
         logging.getLogger("dagster").setLevel(logging.CRITICAL)
         progress = RunProgress(quiet=quiet)
         new_engine(settings)
@@ -259,8 +261,9 @@ class PlatformRun:
         before = [key for key in self.chosen if key.path[0] not in {"serving", "export"}]
         outcomes: list[RunOutcome] = []
         *earlier, last = self.parts or [self.days]
-        runs = [replace(self, days=part, chosen=before) for part in earlier]
-        for run in (*runs, replace(self, days=last, tags=deliver_also(earlier))):
+        tags = {PARTS: spans_text(self.parts)} if earlier else {}
+        runs = [replace(self, days=part, chosen=before, tags=tags) for part in earlier]
+        for run in (*runs, replace(self, days=last, tags=tags | deliver_also(earlier))):
             if not run.chosen:
                 continue
             outcomes.append(run.materialize_part())

@@ -92,9 +92,11 @@ def ui(
 ) -> None:
     """Serve Dagster's UI with its daemon, so that schedules and sensors run, and the HTTP API beside them."""
     from ecom_assets.automation.ui_address import remember_address  # noqa: PLC0415 (loads pydantic)
+    from ecom_assets.rules import require_rules  # noqa: PLC0415 (loads Ibis)
     from ecom_assets.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
+    require_rules(settings)
     if message := take_own_data(settings):
         settings = load_settings()
         typer.echo(message)

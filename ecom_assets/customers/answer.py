@@ -37,7 +37,7 @@ class SegmentCustomers(BaseModel):
     customers: int = number("Customers", "count", "Customers in it")
     share: float | None = number("Share", "rate", "Its part of all customers; null without any")
     orders: int = field_of(SalesMeasures.order_count)
-    revenue_amount: str = field_of(SalesMeasures.revenue_amount)
+    revenue_amount: str | None = field_of(SalesMeasures.revenue_amount)
     mean_recency_days: float | None = number("Recency", "decimal", "Mean days since the last order; null without any")
 
 
@@ -85,7 +85,7 @@ def compute_segments(question: SegmentsQuestion, data: QuestionData) -> dict[str
     result = customer_segments(purchases, question.scores)
     if data.keep:
         data.keep(result.order_by("customer_id"))
-    return {**facts, **segment_totals(result, data.fetch())}
+    return {**facts, **segment_totals(result, data.fetch(), has_money=_has_money(data))}
 
 
 def compute_value(question: ValueQuestion, data: QuestionData) -> dict[str, Any]:
@@ -127,6 +127,15 @@ def _purchases(
     )
     (newest,) = data.fetch()(as_of)
     return Purchases(orders, as_of), {"definition": rule | source, "as_of_date": newest["as_of_date"]}
+
+
+def _has_money(data: QuestionData) -> bool:
+    """Return whether revenue is known: order lines always have amounts, purchase events if at least one has one."""
+    if data.source.of_orders:
+        return True
+    events = data.all_events
+    paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
+    return bool(data.fetch()(paid.select("event_id").limit(1)))
 
 
 def _of_model(name: str, fitted: ModelFit[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:

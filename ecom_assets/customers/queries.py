@@ -29,7 +29,7 @@ from ecom_assets.customers.contracts import (
 from ecom_assets.customers.measures import AT_RISK_BELOW, CustomerMeasures, ValueMeasures
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
-from ecom_assets.sales.coverage import ORDERS, sales_source
+from ecom_assets.sales.coverage import ORDERS, knows_revenue, sales_source
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.measures import meanings, measures_of
 from ecom_assets.tables.portable import can_be_null, rows_of
@@ -64,7 +64,8 @@ DEFINITION: Final = {
 }
 SEGMENTS_DEFINITION: Final = {
     "segment": "RFM: scores of recency, frequency and money from 1 to 5 by percent rank, 125 codes in 11 segments",
-    "revenue_amount": CustomerSegments.columns["revenue_amount"].description,
+    "revenue_amount": f"{CustomerSegments.columns['revenue_amount'].description}; null where no purchase of the data "
+    "has an amount",
 }
 PROFILES_DEFINITION: Final = {
     **{name: Customers.columns[name].description for name in PROFILE_DIMENSIONS},
@@ -117,7 +118,9 @@ def value(reading: Reading) -> Row:
     count, alive, lifetime = int(result["customer_count"]), result["alive_sum"], result["lifetime_sum"]
     return {
         "customer_count": count,
-        "revenue_per_customer_amount": mean(past["revenue"] or ZERO, int(past["customers"])),
+        "revenue_per_customer_amount": mean(past["revenue"] or ZERO, int(past["customers"]))
+        if knows_revenue(reading)
+        else None,
         "lifetime_value_amount": None if lifetime is None else mean(Decimal(lifetime), count),
         "churn_risk_rate": None if alive is None else round(1 - float(alive) / count, DECIMALS),
         "at_risk_customer_count": None if alive is None else int(result["at_risk_customer_count"]),
@@ -132,11 +135,12 @@ def segments(reading: Reading) -> list[Row]:
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
     """
-    sales_source(reading)
+    is_known = knows_revenue(reading)
     rows = _by_segment(reading.table(CustomerSegments), reading.rows)
     customers_of_all = sum(row["customer_count"] for row in rows.values())
     revenue_of_all = sum((row["revenue_amount"] for row in rows.values()), ZERO)
-    return [_segment(name, rows.get(name), customers_of_all, revenue_of_all) for name in SEGMENTS]
+    unknown = {} if is_known else dict.fromkeys(("revenue_amount", "revenue_share"))
+    return [_segment(name, rows.get(name), customers_of_all, revenue_of_all) | unknown for name in SEGMENTS]
 
 
 def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Row]:
@@ -200,10 +204,11 @@ def _bought(reading: Reading) -> tuple[ir.Table, ir.Table]:
     return bought, bought.group_by("customer_id").agg(first_order_date=bought.order_date.min())
 
 
-def segment_totals(segmented: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any]:
+def segment_totals(segmented: ir.Table, fetch: Fetch = rows_of, *, has_money: bool = True) -> dict[str, Any]:
     """Return the numbers of each segment, including empty ones.
 
-    Means are null for an empty segment, and shares if there are no customers at all.
+    Means are null for an empty segment, shares if there are no customers at all, and revenue if no purchase has an
+    amount.
     """
     result = _by_segment(segmented, fetch)
     customers = sum(row["customer_count"] for row in result.values())
@@ -215,7 +220,7 @@ def segment_totals(segmented: ir.Table, fetch: Fetch = rows_of) -> dict[str, Any
                 "customers": int(row.get("customer_count", 0)),
                 "share": row["customer_count"] / customers if row else (0.0 if customers else None),
                 "orders": int(row.get("order_count", 0)),
-                "revenue_amount": f"{row.get('revenue_amount', 0):.2f}",
+                "revenue_amount": f"{row.get('revenue_amount', 0):.2f}" if has_money else None,
                 "mean_recency_days": int(row["recency_days_sum"]) / row["customer_count"] if row else None,
             }
             for name, row in ((name, result.get(name, {})) for name in SEGMENTS)

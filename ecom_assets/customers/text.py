@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ecom_assets.tables.formats import UNKNOWN
+
 
 def lines(answer: dict[str, Any]) -> list[str]:
     """Return a line for each segment, or the models of value and what they expect."""
@@ -15,7 +17,7 @@ def _segment_lines(answer: dict[str, Any]) -> list[str]:
         f"{answer['customers']:,} customers at the end of {answer['as_of_date']}",
         *(
             f"  {row['segment']:18} {row['customers']:>9,} {row['share']:>6.1%} {row['orders']:>9,} orders "
-            f"{row['revenue_amount']:>16}"
+            f"{row['revenue_amount'] or UNKNOWN:>16}"
             for row in answer["segments"]
         ),
     ]

@@ -5,7 +5,6 @@ See docs/adr/0016.
 
 import time
 from collections.abc import Iterable
-from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -33,7 +32,7 @@ from ecom_assets.sessions.contracts import Sessions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.asset import Reads, TableAsset, asset_key, days_of, invalidation, subject_of, table_asset
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.days import Days, days_of_spans, spans_text
 from ecom_assets.visitor_segments.contracts import VisitorSegments
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.io_manager import Progress
@@ -72,15 +71,14 @@ def tool_exports(daily: dg.PartitionsDefinition, progress: Progress, pool: str |
 
 def deliver_also(parts: Iterable[Days]) -> dict[str, str]:
     """Return the run tag that has the events of further days delivered, each part of which has no gaps."""
-    spans = [f"{part.first}/{part.dates[-1]}" for part in parts]
-    return {DELIVER_ALSO: ",".join(spans)} if spans else {}
+    spans = spans_text(parts)
+    return {DELIVER_ALSO: spans} if spans else {}
 
 
 def _delivered_days(context: dg.AssetExecutionContext) -> Days:
     """Return the days of the step, and those that its run delivers besides."""
-    spans = [span.split("/") for span in context.run.tags.get(DELIVER_ALSO, "").split(",") if span]
-    also = [Days.between(date.fromisoformat(first), date.fromisoformat(last) + ONE_DAY) for first, last in spans]
-    return Days.from_dates(day for part in (days_of(context), *also) for day in part.dates)
+    also = days_of_spans(context.run.tags.get(DELIVER_ALSO, ""))
+    return Days.from_dates([*days_of(context).dates, *also.dates])
 
 
 def _tool_export(  # noqa: PLR0913, PLR0917 (what Dagster needs)

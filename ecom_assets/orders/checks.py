@@ -1,7 +1,8 @@
 """Checks of orders: gates in front of what is built on them, held days, and the accounting of lines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -67,7 +68,22 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
     of_run = [row for row in listed if days is None or row["held_date"] in days.dates]
     looked_at = len(days.dates) if days else len(listed)
     every = {HELD_DAYS: dg.MetadataValue.json([held_day_entry(row) for row in listed])}
-    return CheckResult(len(of_run), looked_at, [held_day_entry(row) for row in of_run[:EXAMPLES]], metadata=every)
+    evidence = every | ({"sentence": _held_sentence(of_run)} if of_run else {})
+    return CheckResult(len(of_run), looked_at, [held_day_entry(row) for row in of_run[:EXAMPLES]], metadata=evidence)
+
+
+def _held_sentence(held: Sequence[Mapping[str, Any]]) -> str:
+    first = held[0]
+    day, limit = first["held_date"], first["limit_count"]
+    more = f" (and {len(held) - 1:,} more days, which `ecom status` lists)" if len(held) > 1 else ""
+    remedy = f"load a report of more customers, or let the day in with `ecom release orders {day}`"
+    if first["reason"] == "report_missing":
+        why = "no report of it came"
+        remedy = f"load its report, or let the day in with `ecom release orders {day}`"
+    else:
+        why = f"its report has {first['observed_count']:,} customers, and {limit:,} or fewer are too few"
+        remedy += "; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower"
+    return f"The order lines of {day}{more} are held back and count nowhere: {why}; {remedy}."
 
 
 @check(

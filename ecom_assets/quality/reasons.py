@@ -5,8 +5,9 @@ from typing import Final
 TIME: Final = "The time is missing or in a form that is not read; give its `format` in the mapping, or correct the file"
 AMOUNT: Final = "is more than ECOM_MAX_AMOUNT, so one row would outweigh all others; raise the setting if it is right"
 SENTENCES: Final = {
-    "malformed_row": "The line cannot be split into the columns of the file, or is not of the mapping's `encoding`; it "
-    "is kept as it came: correct the encoding, or deliver it again with as many values as the header has",
+    "malformed_row": "The line cannot be split into the columns of the file, is longer than 16 MB, or is not of the "
+    "mapping's `encoding`; it is kept as it came, a long one its first megabyte: correct the encoding, or deliver it "
+    "again, shorter, or with as many values as the header has",
     "implausible_date": "The date is before 2009-12-01 or after 2099, as of a clock that was never set; correct it, or "
     "set ECOM_FIRST_DAY if the data are that old",
     "missing_event_id": "There is no event id; fill it, or let the mapping make one (`hash_of`)",

@@ -4,26 +4,37 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecom_assets.retention.contracts import CohortsBy, Length, RetentionCohorts
-from ecom_assets.sessions.contracts import SessionEvents
+from ecom_assets.sessions.queries import has_paid_events
 from ecom_assets.tables.queries import DECIMALS, Page, Reading, Row, page_of
 
 COLUMNS: Final = tuple(name for name in RetentionCohorts.columns if name not in {"cohort_by", "period"})
-DEFINITION: Final = {name: column.description for name, column in RetentionCohorts.columns.items()} | {
+AMOUNTS: Final = ("revenue_amount", "cumulative_revenue_amount", "lifetime_value")
+DEFINITION: Final = {
+    **{name: column.description for name, column in RetentionCohorts.columns.items()},
+    **{
+        name: f"{RetentionCohorts.columns[name].description}; null where no purchase event of the data has an amount"
+        for name in AMOUNTS
+    },
     "cohorts": "A row per cohort and period since its start, of all time, in this order",
 }
 
 
-def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) -> dict[str, Any]:
-    """Return cohorts by their start, each period by period, and how many rows there are."""
+def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page, *, has_money: bool) -> dict[str, Any]:
+    """Return cohorts by their start, each period by period, and how many rows there are.
+
+    Amounts are null unless the data `has_money`: at least one purchase event has an amount.
+    """
     table = reading.table(RetentionCohorts)
     rows = table.filter(table.cohort_by == cohort_by, table.period == period).select(*COLUMNS)
     result, total = page_of(reading, rows, ["cohort_date", "period_number"], page)
+    unknown = {} if has_money else dict.fromkeys(AMOUNTS)
     return {
         "cohort_by": cohort_by,
         "period": period,
         "total_count": total,
         "cohorts": [
             {name: round(value, DECIMALS) if isinstance(value, float) else value for name, value in row.items()}
+            | unknown
             for row in result
         ],
     }
@@ -38,9 +49,7 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
 
     The lifetime value is null if no purchase event has an amount.
     """
-    events = reading.table(SessionEvents)
-    paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
-    has_money = bool(reading.state(paid.select("event_id").limit(1)))
+    has_money = has_paid_events(reading)
     rows = reading.table(RetentionCohorts)
     rows = rows.filter(rows.cohort_by == "first_activity", rows.is_complete)
     sums = rows.group_by("period", "period_number").agg(

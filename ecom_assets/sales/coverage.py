@@ -45,10 +45,17 @@ def find_sales_source(reading: Reading) -> SalesSource | None:
 
 def knows_revenue(reading: Reading) -> bool:
     """Return whether sales have amounts: order lines always do, purchase events if at least one has an amount."""
-    if sales_source(reading) == ORDERS:
-        return True
+    return sales_source(reading) == ORDERS or _has_amounts(reading, "revenue_amount")
+
+
+def knows_purchase_amounts(reading: Reading) -> bool:
+    """Return whether at least one purchase event has an amount, for revenue that is counted from events only."""
+    return _has_amounts(reading, "shipped_amount")
+
+
+def _has_amounts(reading: Reading, name: str) -> bool:
     days = reading.table(PurchaseRevenueDaily)
-    return bool(reading.state(days.filter(days.revenue_amount.notnull()).select("event_date").limit(1)))
+    return bool(reading.state(days.filter(days[name].notnull()).select("event_date").limit(1)))
 
 
 def require_orders(reading: Reading) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.sessions.contracts import EngagementDaily, Sessions
+from ecom_assets.sessions.contracts import EngagementDaily, SessionEvents, Sessions
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.measures import aggregates, completed, sums
 from ecom_assets.tables.portable import rows_of
@@ -75,3 +75,10 @@ def totals_of(row: Row) -> dict[str, Any]:
         "pages_per_session": views / count if count else None,
         "median_duration_s": row["median_duration_s"],
     }
+
+
+def has_paid_events(reading: Reading) -> bool:
+    """Return whether at least one purchase event has an amount; without, revenue of events is unknown."""
+    events = reading.table(SessionEvents)
+    paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
+    return bool(reading.state(paid.select("event_id").limit(1)))

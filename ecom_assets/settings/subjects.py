@@ -227,7 +227,8 @@ class GateSettings(BaseSettings):
     gate_least_rows: int = Field(
         100,
         ge=1,
-        description="Number of rows of a day below which these shares are not checked, because they may be chance",
+        description="Number of rows below which these shares are not checked, because they may be chance; a run of "
+        "fewer rows is stopped only if all of them are quarantined",
     )
     max_days: int = Field(
         1830, ge=1, description="Days that the data may span before a run over all of them is asked for by --from, --to"

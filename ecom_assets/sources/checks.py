@@ -22,7 +22,15 @@ from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import LARGE_SHARE, NO_FAULT, FileRows, SourceGate, latest_count, usual_count
+from ecom_assets.tables.received import (
+    LARGE_SHARE,
+    NO_DAYS,
+    NO_FAULT,
+    FileRows,
+    SourceGate,
+    latest_count,
+    usual_count,
+)
 from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
 from ecom_assets.warehouse.raw_slices import kind_of
 
@@ -234,6 +242,8 @@ class _SourceChecks:
             tables=(self.source.raw, contract),
             blocking=not warns,
             warns=warns,
+            source="" if warns else self.source.resource,
+            sees_parts=not (warns or self.source.brings_all),
         )
 
     def _check_absent(self, days: Days | None, absent: ir.Table) -> CheckResult:
@@ -322,29 +332,48 @@ class _SourceChecks:
         evidence = {"sentence": sentence}
         return CheckResult(len(fallen), looked_at, examples[:EXAMPLES], observed=count, limit=least, metadata=evidence)
 
-    def _check_refused(self, days: Days | None, raw: ir.Table, refused: ir.Table, *, warns: bool) -> CheckResult:
-        """Compare the rows of a quarantine, or the raw rows with a reason, with those that were received."""
+    def _check_refused(  # noqa: PLR0913 (each is a table, the source, or days)
+        self,
+        days: Days | None,
+        raw: ir.Table,
+        refused: ir.Table,
+        files: RowCountSource | None = None,
+        *,
+        warns: bool,
+        parts: Days | None = None,
+    ) -> CheckResult:
+        """Compare the rows of a quarantine, or the raw rows with a reason, with those that were received.
+
+        With the `parts` of a run that is split, those before this one count too, and what the files have for the later
+        ones: a few bad rows far from all others are a part of their own, and few of the run's rows.
+        """
         source = self.source
         quarantine = source.quarantine or source.raw
+        days, later = _split(parts, days) if days and parts else (days, NO_DAYS)
         if quarantine is source.raw:
             refused = refused.filter(refused.reject_reason.notnull())
         refused = refused.filter(refused.reject_reason.notin(NO_FAULT))
         count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
         received = self._received_rows(raw, days)
         share = self.gate.refused_share
+        if later.dates and self.gate.is_refused(received, count):
+            received += sum(_in_files((files and files.file_rows(later)) or (), later).values())
         limit = int(received * (LARGE_SHARE if warns else share))
         if not (count > limit if warns else self.gate.is_refused(received, count)):
             return CheckResult(0, received, observed=count, limit=limit)
         allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={share:g} allows"
-        reasons = self._reasons(refused, days)
-        most = max(sorted(reasons), key=lambda reason: reasons[reason])
         sentence = (
             f"Of {received:,} rows of {source.noun}, {count:,} ({count / received:.0%}) were refused{allowed}; "
-            f"{quarantine.qualified_name()} has the reasons, most often ({reasons[most]:,}) {most}. "
-            f"{sentence_of(most)} Fix the source or its mapping, and run again."
+            f"{quarantine.qualified_name()} has the reasons, {self._most_often(refused, days)}"
         ).replace("  ", " ")
         examples = [{"days": _span(days)}] if days else []
         return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
+
+    def _most_often(self, refused: ir.Table, days: Days | None) -> str:
+        reasons = self._reasons(refused, days)
+        most = max(sorted(reasons), key=lambda reason: reasons[reason])
+        remedy = "Fix the source or its mapping, and run again."
+        return f"most often ({reasons[most]:,}) {most}. {sentence_of(most)} {remedy}"
 
     def _check_reasons(self, days: Days | None, raw: ir.Table, refused: ir.Table) -> CheckResult:
         """Compare the share that each reason takes of the rows of the run's days with that of the days before."""
@@ -410,6 +439,12 @@ class _SourceChecks:
         near = raw.filter(day >= days.first - LOOK_BACK, day < days.end)
         rows = near.group_by(counted_day=day).agg(number=near.count()).to_pyarrow().to_pylist()
         return {row["counted_day"]: int(row["number"]) for row in rows}
+
+
+def _split(parts: Days, days: Days) -> tuple[Days, Days]:
+    """Return the days of all parts of a run until the end of one part's days, and those after it."""
+    until, after = ([day for day in parts.dates if (day < days.end) == is_before] for is_before in (True, False))
+    return Days.from_dates(until), Days.from_dates(after)
 
 
 def _received_dates(rows: ir.Table) -> set[date]:

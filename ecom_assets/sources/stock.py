@@ -4,10 +4,12 @@ A catalogue lists current stock, not past stock, so its rows belong to one day: 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -64,30 +66,50 @@ class FileStock:
         Raises:
             SourceError: The file is missing or unreadable, or has stock but no product ids.
         """
-        rows = duckdb.connect()
-        source = catalogue_rows(self._path)
-        try:
-            columns = [row[0] for row in rows.execute(f"DESCRIBE {select('*', source)}").fetchall()]
+        with _readable(self._path) as rows:
+            columns = catalogue_columns(rows, self._path)
             if "stock" not in columns:
                 return no_stock(f"{self._path} has no column stock")
-            if "product_id" not in columns:
-                raise SourceError(
-                    f"The catalogue {self._path} has a column stock but no column product_id; "
-                    "rename the column with the id of the product to product_id."
-                )
             present = [name for name in (*REQUIRED, *OPTIONAL) if name in columns]
             listed = [f"{ident(name)}::VARCHAR AS {ident(name)}" for name in present]
-            result = rows.execute(select(listed, source)).fetchall()
-        except duckdb.Error as error:
-            raise SourceError(
-                f"The catalogue {self._path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the "
-                "columns product_id and stock."
-            ) from error
-        finally:
-            rows.close()
+            result = rows.execute(select(listed, catalogue_rows(self._path))).fetchall()
         records = (dict(zip(present, row, strict=True)) for row in result)
         day = days.dates[-1]
         return SliceOutput(stock_rows(records, day, self._path), Days((day,)), {"stock_day": str(day)})
+
+
+def require_catalogue(path: Path) -> None:
+    """Look at the columns of the file of `ECOM_CATALOGUE`.
+
+    Raises:
+        SourceError: The file is missing or unreadable, or has stock but no product ids.
+    """
+    with _readable(str(path)) as rows:
+        catalogue_columns(rows, str(path))
+
+
+def catalogue_columns(con: duckdb.DuckDBPyConnection, path: str) -> list[str]:
+    """Return the columns of a catalogue; one with stock has product ids, else SourceError."""
+    columns = [row[0] for row in con.execute(f"DESCRIBE {select('*', catalogue_rows(path))}").fetchall()]
+    if "stock" in columns and "product_id" not in columns:
+        raise SourceError(
+            f"The catalogue {path} has a column stock but no column product_id; "
+            "rename the column with the id of the product to product_id."
+        )
+    return columns
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Read the catalogue of a path inside the block."""
+    try:
+        with duckdb.connect() as con:
+            yield con
+    except duckdb.Error as error:
+        raise SourceError(
+            f"The catalogue {path} cannot be read; give ECOM_CATALOGUE a CSV or Parquet file with the "
+            "columns product_id and stock."
+        ) from error
 
 
 @dataclass(frozen=True)

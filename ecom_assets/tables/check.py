@@ -20,12 +20,15 @@ import ibis.expr.types as ir
 
 from ecom_assets.tables.asset import TableAsset, asset_key
 from ecom_assets.tables.contract import HIDDEN, Column, Table
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import Days, days_of_spans
 from ecom_assets.tables.portable import has_kernels, union_all
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 PARTITION = "dagster/partition"
+PARTS = "ecom/parts"
+"""Tag of each of the runs that a run is split into where weeks have no rows: the days of all of them, as
+`2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
 EXAMPLES = 5
 NO_DAYS = Days(())
 HELD_DAYS = "held_days"
@@ -88,7 +91,8 @@ class TableCheck:
 
     `function` takes the run's days, the `tables`, and the resource `source` if there is one. A check that `warns` does
     not fail the run. With `raw`, it looks only at days that a run has loaded into that table: the others were not
-    computed, see `TableAsset.raw`.
+    computed, see `TableAsset.raw`. If it `sees_parts`, the function also takes `parts`: the days of all parts of a run
+    that is split, else None.
     """
 
     contract: type[Table]
@@ -100,6 +104,7 @@ class TableCheck:
     warns: bool = False
     source: str = ""
     raw: type[Table] | None = None
+    sees_parts: bool = False
 
     @property
     def other_tables(self) -> frozenset[type[Table]]:
@@ -123,13 +128,15 @@ class TableCheck:
         outcome = self.function(days, *parameters)
         return counted([outcome])[0] if isinstance(outcome, BrokenRows) else outcome
 
-    def begin(self, days: Days | None, resources: Any) -> CheckResult | BrokenRows:  # noqa: ANN401 (Dagster makes the type)
-        """Return the result with the resources of a step, or the rows whose number is the result."""
+    def begin(self, tags: Mapping[str, str], resources: Any) -> CheckResult | BrokenRows:  # noqa: ANN401 (Dagster makes the type)
+        """Return the result with the tags of a run and resources of a step, or the rows whose number is the result."""
+        days = days_of_run(tags)
         tables = [resources.warehouse.readable(table) for table in self.tables]
         sources = [getattr(resources, self.source)] if self.source else []
         if self.raw:
             days = resources.warehouse.loaded_days(self.raw, days)
-        return CheckResult(0, 0) if days == NO_DAYS else self.function(days, *tables, *sources)
+        parts = {"parts": days_of_spans(tags[PARTS])} if self.sees_parts and PARTS in tags else {}
+        return CheckResult(0, 0) if days == NO_DAYS else self.function(days, *tables, *sources, **parts)
 
     def reported(self, result: CheckResult) -> dg.AssetCheckResult:
         """Return a result as Dagster keeps it."""
@@ -309,7 +316,7 @@ def _step(checks: Sequence[TableCheck], number: int, pool: str | None) -> dg.Ass
         begun: dict[TableCheck, CheckResult | BrokenRows] = {}
         for check in (check for check in checks if check.name in selected):
             with _noting(errors):
-                begun[check] = check.begin(days_of_run(context.run.tags), context.resources)
+                begun[check] = check.begin(context.run.tags, context.resources)
         for check, result in _finished(begun, errors).items():
             yield check.reported(result)
         if errors:

@@ -80,6 +80,17 @@ def listed_days(days: Days) -> str:
     return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in runs)
 
 
+def spans_text(parts: Iterable[Days]) -> str:
+    """Return parts of a run, none of which has gaps, as a tag: `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
+    return ",".join(f"{part.first}/{part.dates[-1]}" for part in parts)
+
+
+def days_of_spans(text: str) -> Days:
+    """Return the days of parts from such a tag."""
+    spans = [map(date.fromisoformat, span.split("/")) for span in text.split(",") if span]
+    return Days.from_dates(day for first, last in spans for day in Days.between(first, last + ONE_DAY).dates)
+
+
 CLOCK_CHANGE_S: Final = 3 * 3600
 """The most by which clocks can go forward, which can move the end of a time to a later day."""
 

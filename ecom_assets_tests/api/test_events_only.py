@@ -3,6 +3,7 @@
 Recomputed from the events' file in plain Python.
 """
 
+import csv
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from ecom_assets.api.app import create_app
+from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.report.report import build_report
 from ecom_assets.report.weekly import Week
 from ecom_assets.settings.settings import Settings
@@ -20,6 +22,7 @@ from ecom_assets_tests.api.conftest import Api, served
 from ecom_assets_tests.api.plain_shop import PlainShop, Row
 from ecom_assets_tests.api.shop_files import DAYS, FIRST, write_shop
 from ecom_assets_tests.api.small_run import run
+from ecom_assets_tests.command import ecom
 
 pytestmark = pytest.mark.xdist_group("api_events_only")
 WEEK = 7
@@ -118,6 +121,53 @@ def test_products_that_no_purchase_names_have_no_sales_instead_of_none(api: Api)
     assert answer["source"] == "purchase_events"
     assert answer["products"][0]["product_view_count"] > 0
     assert {product["revenue_amount"] for product in answer["products"]} == {None}
+
+
+@pytest.fixture(scope="module")
+def without_amounts(folder: Path) -> Path:
+    """The same events, none of which has an amount."""
+    with (folder / "files" / "events.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    events = folder / "without_amounts.csv"
+    with events.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(row | {"cart_value": ""} for row in rows)
+    return events
+
+
+def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(folder: Path, without_amounts: Path) -> None:
+    settings = Settings(home=folder / "unpaid", events=str(without_amounts))
+    run(settings, Days.between(FIRST.date(), FIRST.date() + DAYS * ONE_DAY))
+    with served(build_dashboard_app(settings)) as api:
+        cohorts = api.json("/analytics/cohorts", cohort_by="first_purchase", period="day")["cohorts"]
+        assert cohorts[0]["visitor_count"] > 0
+        amounts = ("revenue_amount", "cumulative_revenue_amount", "lifetime_value")
+        assert {row[name] for row in cohorts for name in amounts} == {None}
+        value = api.json("/analytics/customers")["value"]
+        assert (value["customer_count"] > 0, value["revenue_per_customer_amount"]) == (True, None)
+        segments = api.json("/analytics/customers/segments")["segments"]
+        assert sum(row["order_count"] for row in segments) > 0
+        assert {row[name] for row in segments for name in ("revenue_amount", "revenue_share")} == {None}
+        credited = api.post("/analytics/attribution", {}).json()
+        assert (credited["conversions"] > 0, {row["revenue"] for row in credited["channels"]}) == (True, {None})
+        page = api.get("/dashboard/customers")
+        assert (page.status_code, ">0.00<" in page.text) == (200, False)
+
+
+@pytest.mark.parametrize(("command", "rows", "name"), [("attribution", "channels", "revenue"),
+                                                       ("segments", "segments", "revenue_amount")])  # fmt: skip
+def test_so_it_is_in_answers_over_files(  # noqa: PLR0913, PLR0917 (fixtures and parameters)
+    home: Path, folder: Path, without_amounts: Path, command: str, rows: str, name: str
+) -> None:
+    answers = {
+        file: ecom(command, "--events", file, "--json", home=home).json
+        for file in (folder / "files" / "events.csv", without_amounts)
+    }
+    known, unknown = answers.values()
+    assert all(row[name] is not None for row in known[rows])
+    assert {row[name] for row in unknown[rows]} == {None}
+    assert ecom(command, "--events", without_amounts, home=home).exit_code == 0
 
 
 @pytest.mark.parametrize(

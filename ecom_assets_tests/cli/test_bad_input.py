@@ -222,6 +222,37 @@ def test_a_wrong_setting_is_a_finding_of_doctor(home: Path, tmp_path: Path) -> N
     assert "FAIL settings   ECOM_LATE_DAYS='many' is wrong" in result.out
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("ECOM_IDENTITY", "x", "ECOM_IDENTITY: There is no identity rule 'x'; "),
+        ("ECOM_SESSION_RULE", "x", "ECOM_SESSION_RULE: There is no session rule 'x'; "),
+        ("ECOM_FUNNEL_WINDOW", "7x", "ECOM_FUNNEL_WINDOW: The duration '7x' is not understood; "),
+        ("ECOM_FUNNELS", "nope.yaml", "ECOM_FUNNELS: nope.yaml cannot be read"),
+        ("ECOM_VISITOR_SEGMENTS", "nope.yaml", "ECOM_VISITOR_SEGMENTS: nope.yaml cannot be read"),
+        ("ECOM_CITIES", "nope.csv", "ECOM_CITIES: nope.csv cannot be read"),
+        ("ECOM_MARKET_SEGMENTS", "nope.yaml", "ECOM_MARKET_SEGMENTS: nope.yaml cannot be read"),
+        ("ECOM_EVENTS_MAPPING", "zzz", "there is no mapping 'zzz'; "),
+        ("ECOM_ORDERS_MAPPING", "zzz", "there is no mapping 'zzz'; "),
+        ("ECOM_CUSTOMERS_MAPPING", "zzz", "there is no mapping 'zzz'; "),
+        ("ECOM_CATALOGUE", "nope.csv", "The catalogue nope.csv cannot be read; give ECOM_CATALOGUE"),
+        ("ECOM_RATES", "nope.csv", "ECOM_RATES: nope.csv cannot be read"),
+    ],
+)
+def test_a_setting_whose_rule_cannot_be_made_is_refused_at_start_by_all_in_the_same_sentence(
+    home: Path, tmp_path: Path, setting: str, value: str, sentence: str
+) -> None:
+    env = {setting: value}
+    found = ecom("doctor", "--json", home=home, cwd=tmp_path, env=env)
+    (settings,) = [row for row in found.json if row["subject"] == "settings"]
+    assert (found.exit_code, settings["ok"]) == (1, False)
+    assert settings["found"].startswith(sentence)
+    for command in ("run", "api", "ui"):
+        refused = ecom(command, home=home, cwd=tmp_path, env=env)
+        assert (refused.exit_code, refused.sentence) == (2, settings["found"]), command
+    assert not home.exists()
+
+
 def test_doctor_finds_events_that_do_not_fit(home: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("event_id\n1\n")
     result = ecom("doctor", home=home, env={"ECOM_EVENTS": str(tmp_path / "bad.csv")})

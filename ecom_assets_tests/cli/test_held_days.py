@@ -61,6 +61,12 @@ def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: P
         "no_order_day_is_held",
         1,
     )
+    assert failed["sentence"] == (
+        f"The order lines of {BAD} are held back and count nowhere: its report has 2 customers, and 3 or fewer are too "
+        f"few; load a report of more customers, or let the day in with `ecom release orders {BAD}`; for a small shop, "
+        "set ECOM_ORDER_CUSTOMERS_OVER lower."
+    )
+    assert failed["sentence"] in first.err
     assert sold(home) == [("2026-03-02", 4)], "the neighbour goes on"
     night = ecom(*RUN, "--orders", reports, home=home)
     assert sold(home) == [(day, 4) for day in GOOD], "it does not come in the next night"

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 
 from ecom_assets_tests.command import HEADER, CommandResult, ecom
@@ -159,6 +160,22 @@ def test_most_rows_of_a_source_refused_stop_what_is_built_on_them_in_one_sentenc
         "Of 3 rows of events, 3 (100%) were refused, "
         "more than ECOM_GATE_REFUSED_SHARE=0.5 allows; staging.quarantined_events has the reasons"
     ) in result.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bad_day", ["2025-10-01", "2026-06-01"])
+def test_one_bad_row_alone_in_its_file_and_far_from_all_others_fails_no_run(
+    landing: Path, home: Path, bad_day: str
+) -> None:
+    land(landing, bad_day, rows=1)
+    bad = landing / f"received_date={bad_day}" / "events.csv"
+    bad.write_text(bad.read_text().replace(f"{bad_day}T10:00:00Z", "yesterday"))
+    result = run(landing, home, select=f'{SERVED} or key:"mart/event_accounting_daily"')
+    assert (result.exit_code, clean_count(result)) == (0, 12), result.err
+    with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as con:
+        counts = con.execute("SELECT sum(received_count), sum(quarantined_count) FROM mart.event_accounting_daily")
+        assert counts.fetchone() == (13, 1)
+    assert built_on(home)["raw.events"][0] == min([bad_day, bad_day], ["2026-01-01", "2026-01-03"])
 
 
 def built_on(home: Path) -> dict[str, list[list[str]]]:

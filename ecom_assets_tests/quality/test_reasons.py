@@ -6,6 +6,7 @@ from ecom_assets.events.contracts import REJECT_REASONS
 from ecom_assets.orders.contracts import ORDER_REJECT_REASONS
 from ecom_assets.quality.reasons import SENTENCES, sentence_of
 from ecom_assets.sources.files.records import rows_line
+from ecom_assets.sources.files.text_blocks import MAX_LINE_BYTES
 
 
 def test_every_reason_says_what_it_means_and_what_to_do() -> None:
@@ -30,3 +31,7 @@ def test_a_reason_that_keeps_most_rows_out_is_explained_beside_the_number(
 ) -> None:
     rows = {"read": refused + counted, "counted": counted, "rejected": {reason: refused}}
     assert rows_line(rows).splitlines()[1:] == [f"  {reason}: {sentence_of(reason)}" for reason in explained]
+
+
+def test_a_line_that_is_too_long_finds_its_limit_in_the_sentence() -> None:
+    assert f"longer than {MAX_LINE_BYTES >> 20} MB" in sentence_of("malformed_row")

@@ -234,6 +234,54 @@ def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSourc
     assert refused(source, 0, 0).broken_count == 0
 
 
+FAR = MONDAY + timedelta(days=200)
+
+
+class Files:
+    """A file with some rows of each of two days that are far from each other."""
+
+    def __init__(self, first: int, last: int) -> None:
+        self.rows = {MONDAY: first, FAR: last}
+
+    def file_rows(self, _days: Days | None) -> list[FileRows]:
+        """Return its rows, whatever the days."""
+        return [FileRows("a.csv", sum(self.rows.values()), self.rows)]
+
+
+@pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
+@pytest.mark.parametrize(
+    ("part", "good", "bad", "stops"),
+    [
+        (MONDAY, {FAR: 12}, {MONDAY: 1}, False),  # the bad row comes first, and the good ones are not loaded yet
+        (FAR, {MONDAY: 12}, {FAR: 1}, False),
+        (FAR, {}, {MONDAY: 2, FAR: 1}, True),
+        (FAR, {MONDAY: 100}, {FAR: 100}, False),
+        (FAR, {MONDAY: 100}, {FAR: 101}, True),
+    ],
+)
+def test_the_rows_of_all_parts_of_a_run_that_is_split_count_together(
+    source: GatedSource, part: date, good: dict[date, int], bad: dict[date, int], *, stops: bool
+) -> None:
+    came = {day: good.get(day, 0) + bad.get(day, 0) for day in (MONDAY, FAR)}
+    rows = [
+        {"received_date": day, "event_date": day, "event_at": datetime(day.year, day.month, day.day, 12)}  # noqa: DTZ001 (UTC, as tables have it)
+        for day, count in came.items() if day <= part for _ in range(count)
+    ]  # fmt: skip
+    kinds = {"received_date": "date", "event_date": "date", "event_at": "timestamp(6)"}
+    assert source.quarantine
+    column = str(source.quarantine.day_column)
+    reasons = [{column: day, "reject_reason": "too_late"} for day, count in bad.items() for _ in range(count)]
+    result = check_of(source, "few_were_refused").function(
+        Days((part,)),
+        ibis.memtable(rows, schema=ibis.schema(kinds)),
+        ibis.memtable(reasons, schema=ibis.schema({column: "date", "reject_reason": "string"})),
+        Files(came[MONDAY], came[FAR]),
+        parts=Days((MONDAY, FAR)),
+    )
+    assert isinstance(result, CheckResult)
+    assert bool(result.broken_count) == stops
+
+
 @pytest.mark.parametrize("source", [source for source in SOURCES if source.quarantine], ids=lambda source: source.noun)
 def test_more_than_a_twentieth_refused_is_a_warning(source: GatedSource) -> None:
     for received, count, broken in ((200, 10, 0), (200, 11, 1), (12, 1, 1), (12, 12, 1), (0, 0, 0)):

@@ -10,9 +10,10 @@ from ecom_assets.api.problems import documented
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
 from ecom_assets.journeys.queries import Dimension
-from ecom_assets.questions.answer import Answer, field_of, number
+from ecom_assets.questions.answer import Answer, Money, field_of, number
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.contracts import CohortsBy, Length, RetentionCohorts
+from ecom_assets.sales.coverage import knows_purchase_amounts
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.sessions.measures import SessionMeasures
@@ -182,7 +183,9 @@ class CohortPeriod(
 ):
     """A cohort in one of the periods since its start."""
 
-    lifetime_value: float = field_of(RetentionCohorts.lifetime_value)
+    revenue_amount: Money | None = field_of(RetentionCohorts.revenue_amount)
+    cumulative_revenue_amount: Money | None = field_of(RetentionCohorts.cumulative_revenue_amount)
+    lifetime_value: float | None = field_of(RetentionCohorts.lifetime_value)
 
 
 class CohortsParameters(Paged):
@@ -204,5 +207,8 @@ class CohortsAnswer(Answer):
 @router.get("/analytics/cohorts", response_model=CohortsAnswer, summary="Cohorts of visitors and who came back")
 def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()]) -> dict[str, Any]:
     """Return, for each cohort of a day, week or month, how many visitors came back, and their revenue so far."""
-    result = retention_queries.cohorts(context.reading, parameters.cohort_by, parameters.period, parameters.page)
+    has_money = knows_purchase_amounts(context.reading)
+    result = retention_queries.cohorts(
+        context.reading, parameters.cohort_by, parameters.period, parameters.page, has_money=has_money
+    )
     return context.answer(parameters, retention_queries.DEFINITION, result, "events")

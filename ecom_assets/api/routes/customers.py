@@ -60,7 +60,7 @@ class Segment(BaseModel):
 
     segment: str = field_of(CustomerSegments.segment)
     order_count: int = field_of(CustomerSegments.order_count)
-    revenue_amount: Money = field_of(CustomerSegments.revenue_amount)
+    revenue_amount: Money | None = field_of(CustomerSegments.revenue_amount)
     customer_count: int = number("Customers", "count", "Its customers", examples=[17])
     customer_share: float | None = number("Share", "rate", "Its part of all customers", examples=[0.06])
     revenue_share: float | None = number("Share of revenue", "rate", "Its part of all revenue", examples=[0.2])

@@ -30,7 +30,7 @@ from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.queries import has_purchases, lines_by_category, newest_customer_week, sales_totals
 from ecom_assets.serving.reading import WarehouseReading
-from ecom_assets.sessions.queries import sessions_of
+from ecom_assets.sessions.queries import has_paid_events, sessions_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.records import mapping_of
 from ecom_assets.sources.order_reports.report_files import activity_types, has_report
@@ -130,7 +130,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "retention": _customer_week(reading, period),
         "channels": _channels(reading, period, unit, has_money=not sales or sales["revenue_amount"] is not None),
         "customers": _customers(reading, period, settings),
-        "segments": _segments(reading, source),
+        "segments": _segments(reading, source, has_money=source != PURCHASES or has_paid_events(reading)),
         "reconciliation": _differences(reading, period),
         "restatements": _restatements(reading, outcome.run_ids),
         "journeys": journey_totals(reading, period, TOP_PATHS),
@@ -270,9 +270,9 @@ def _customers(reading: Reading, period: Period, settings: Settings) -> dict[str
     }
 
 
-def _segments(reading: Reading, source: SalesSource | None) -> dict[str, Any] | None:
+def _segments(reading: Reading, source: SalesSource | None, *, has_money: bool) -> dict[str, Any] | None:
     """Return customers by segment, and their expected value; None if there is no customer and no source of sales."""
-    result = segment_totals(reading.table(CustomerSegments), reading.state)
+    result = segment_totals(reading.table(CustomerSegments), reading.state, has_money=has_money)
     if not result["customers"] and source is None:
         return None
     value = expected_value(reading)

@@ -131,7 +131,7 @@ class Currencies:
 
     def _require_rates(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str, noun: str) -> None:
         """Raise SourceError unless there is a rate for each row, which has a `currency` and an `order_date`."""
-        joined = self._joined(_rates_sql(con, path), rows, "l.currency", "l.order_date")
+        joined = self._joined(rates_sql(con, path), rows, "l.currency", "l.order_date")
         is_lacking = f"l.currency <> {text(self.target)} AND r.rate IS NULL"
         lacking = select("l.currency, min(l.order_date), count(*)", joined, is_lacking, group_by="l.currency")
         if missing := con.execute(lacking).fetchall():
@@ -139,14 +139,14 @@ class Currencies:
             raise SourceError(f"{path} has no rate for {each}; add the rates, each the worth of one in {self.target}.")
 
     def _with_converted_events(self, con: duckdb.DuckDBPyConnection, path: Path, own_day: str, rows: str) -> str:
-        joined = self._joined(_rates_sql(con, path), rows, f"l.{CURRENCY}", own_day)
+        joined = self._joined(rates_sql(con, path), rows, f"l.{CURRENCY}", own_day)
         is_foreign = f"l.{CURRENCY} <> {text(self.target)}"
         amount = f"CASE WHEN {is_foreign} THEN round(l.cart_amount * r.rate, 2) ELSE l.cart_amount END"
         return select(f"l.* EXCLUDE ({CURRENCY}) REPLACE (({amount})::DECIMAL(18, 2) AS cart_amount)", joined)
 
     def _converted(self, con: duckdb.DuckDBPyConnection, path: Path, rows: str) -> str:
         self._require_rates(con, path, select("*", rows, _COUNTS), "lines")
-        joined = self._joined(_rates_sql(con, path), rows, "l.currency", "l.order_date")
+        joined = self._joined(rates_sql(con, path), rows, "l.currency", "l.order_date")
         is_foreign = f"l.currency <> {text(self.target)}"
         amounts = [f"CASE WHEN {is_foreign} THEN round(l.{name} * r.rate, 2) ELSE l.{name} END" for name in AMOUNTS]
         replaced = [f"({sql})::DECIMAL(18, 2) AS {name}" for name, sql in zip(AMOUNTS, amounts, strict=True)]
@@ -174,7 +174,7 @@ def _may_have_currency(files: RecordFiles) -> bool:
     return any(field.column in dict(layout.columns) or layout.format == "ndjson" for _, layout in files.layouts)
 
 
-def _rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
+def rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
     """Return the SELECT of rates: `rate_date`, `currency`, and `rate`, the worth of one unit.
 
     Raises:
