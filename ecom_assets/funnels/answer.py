@@ -154,7 +154,7 @@ class WhoAnswer(QuestionAnswer):
 
     step: int = Field(description="Of this step")
     count: int = Field(description="How many they are")
-    total_count: int = Field(description="How many are listed")
+    total_count: int = Field(description="How many the whole list has: all of them")
     who: list[AtStep] = Field(description="By visitor")
 
 
@@ -378,7 +378,7 @@ def _listed_by(con: SQLBackend, funnel: Funnel, listed: StepList, values: dict[s
             following = next((n for n in funnel.required_steps if n > listed.step), None)
             rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
-        values["count"] = int(con.to_pyarrow(rows.count()).as_py())
+        values["count"] = values["total_count"] = int(con.to_pyarrow(rows.count()).as_py())
         values["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()
 
     return keep

@@ -11,7 +11,7 @@ from ecom_assets.events.contracts import EventAccountingDaily, QuarantinedEventS
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.orders.queries import held_days
 from ecom_assets.tables.contract import HIDDEN, Table
-from ecom_assets.tables.queries import Period, Reading, Row, in_period
+from ecom_assets.tables.queries import Page, Period, Reading, Row, in_period, page_of
 
 RowSource = Literal["events", "orders"]
 
@@ -102,8 +102,8 @@ class Wanted:
     limit: int = 20
 
 
-def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool) -> list[Row]:
-    """Return sample rows that were quarantined in a period, the newest day first.
+def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool) -> dict[str, Any]:
+    """Return sample rows that were quarantined in a period, the newest day first, and how many there are.
 
     Personal data are replaced unless they may be seen.
     """
@@ -111,12 +111,14 @@ def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may
     rows = _in_period(reading, tables.samples, tables.day)
     if wanted.reason is not None:
         rows = rows.filter(rows.reject_reason == wanted.reason)
-    ordered = rows.order_by([rows[tables.day].desc(), "reject_reason", "sample_number"]).limit(wanted.limit)
+    order = [rows[tables.day].desc(), "reject_reason", "sample_number"]
+    samples, total = page_of(reading, rows, order, Page(wanted.limit), period)
     personal = set() if may_see_people else {name for name, column in tables.samples.columns.items() if column.pii}
-    return [
+    shown = [
         {name: HIDDEN if name in personal and value is not None else value for name, value in row.items()}
-        for row in reading.rows(ordered, period)
+        for row in samples
     ]
+    return {"total_count": total, "samples": shown}
 
 
 def _in_period(reading: Reading, contract: type[Table], day: str) -> ir.Table:

@@ -371,10 +371,13 @@ def page_of(
 
 
 def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) -> dict[str, Any]:
-    """Return an answer with a page of its list, and the number of rows in the whole list."""
+    """Return an answer with a page of its list, and the number of rows in the whole list.
+
+    An answer whose list has only the first rows says their number itself.
+    """
     rows = answer[name]
     last = None if limit is None else offset + limit
-    return {**answer, "total_count": len(rows), name: rows[offset:last]}
+    return {"total_count": len(rows), **answer, name: rows[offset:last]}
 
 
 EVENTS: Final[Literal["events"]] = "events"

@@ -64,3 +64,9 @@ def test_a_sample_row_is_as_it_came_but_hides_people_without_the_scope(settings:
 
 def test_no_day_of_this_shop_is_held(api: Api) -> None:
     assert api.json(f"{PATH}/held-days")["held_days"] == []
+
+
+def test_a_page_of_samples_says_how_many_there_are(api: Api) -> None:
+    answer, response = (api.get(f"{PATH}/samples", None, **ALL_DAYS, limit=1, format=form) for form in ("json", "csv"))
+    assert (len(answer.json()["samples"]), answer.json()["total_count"]) == (1, 2)
+    assert response.headers["x-total-count"] == "2"

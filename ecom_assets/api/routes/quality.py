@@ -70,6 +70,7 @@ class SamplesParameters(DaysParameters):
 class SamplesAnswer(Answer):
     """Sample rows that were quarantined."""
 
+    total_count: int = Field(description="How many sample rows there are", examples=[5])
     samples: list[dict[str, Any]] = Field(description=queries.SAMPLES_DEFINITION["samples"])
 
 
@@ -79,10 +80,10 @@ def quarantined_samples(context: Context, parameters: Annotated[SamplesParameter
     context.do_not_keep()  # what one caller may see, another may not
     period = context.period(parameters)
     wanted = queries.Wanted(parameters.source, parameters.reason, parameters.limit)
-    rows = queries.quarantined_samples(
+    result = queries.quarantined_samples(
         context.reading, period, wanted, may_see_people=may_see_people(context.request.scope)
     )
-    return context.answer(parameters, queries.SAMPLES_DEFINITION, {"samples": rows}, period)
+    return context.answer(parameters, queries.SAMPLES_DEFINITION, result, period)
 
 
 class HeldOrderDay(row_of(HeldOrderDays.columns)):  # type: ignore[misc]  # a model of a function
