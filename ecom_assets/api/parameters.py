@@ -29,7 +29,7 @@ from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, field
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Column
-from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut
+from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut, with_unknown_total
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
@@ -180,7 +180,7 @@ class RequestContext:
             "data_version": reading.published.data_version,
             "currency": reading.currency or None,
             "definition": dict(definition),
-            **numbers,
+            **(with_unknown_total(numbers) if isinstance(covered, Period) and covered.data == "none" else numbers),
             "explain": self.explained() if parameters.explain else None,
         }
 
