@@ -65,7 +65,7 @@ class RetentionPart(BaseModel):
 class RetentionAnswer(QuestionAnswer):
     """The result of custom retention."""
 
-    total_count: int = Field(description="How many cohorts there are")
+    total_count: int | None = Field(description="How many cohorts there are")
     cohorts: list[RetentionCohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
     breakdown: list[RetentionPart] = Field([], description="By value, those with most visitors first")
@@ -83,7 +83,7 @@ class RetentionWhoAnswer(QuestionAnswer):
     cohort: str = Field(description="Of this cohort")
     period: str | None = Field(description="Of this period; null for the whole cohort")
     count: int = Field(description="How many they are")
-    total_count: int = Field(description="How many the whole list has: all of them")
+    total_count: int | None = Field(description="How many the whole list has: all of them")
     who: list[InCell] = Field(description="In order of their ids")
 
 
