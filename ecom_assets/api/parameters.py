@@ -214,11 +214,20 @@ class RequestContext:
         }
 
 
-def request_context(request: Request, response: Response) -> Iterator[RequestContext]:
-    """Open the published data for a request, or stop if the caller already has the current answer."""
+def refuse_repeated(request: Request) -> None:
+    """Refuse a query that gives a parameter several times, of which only one would count.
+
+    Raises:
+        DefinitionError: It names the first of them.
+    """
     counts = Counter(name for name, _ in request.query_params.multi_items())
     if twice := [name for name, count in counts.items() if count > 1]:
         raise DefinitionError(f"{twice[0]} is given {counts[twice[0]]} times; give it once.")
+
+
+def request_context(request: Request, response: Response) -> Iterator[RequestContext]:
+    """Open the published data for a request, or stop if the caller already has the current answer."""
+    refuse_repeated(request)
     store: PublishedStore = request.app.state.store
     with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":

@@ -43,6 +43,8 @@ PeriodStart = Annotated[
     str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
 ]
 """The first day of a period; of an hour its start, with the zone's offset."""
+ORDERS: Final = "orders"
+"""What a range calls order lines, which a question may be asked of in place of events."""
 UNKNOWN: Final = "Nothing is known of these days."
 """What people read in place of numbers that are null because the data hold none of the days."""
 ABOUT_THE_NUMBERS: Final = ("range", "definition", "explain")
@@ -196,13 +198,13 @@ class QuestionAnswer(Answer):
     @property
     def days_are_known(self) -> bool:
         """Whether the data hold one of these days."""
-        event_range = self.range.sources[EVENTS]
+        (known_range,) = self.range.sources.values()
         first, last = self.days
         return (
-            event_range.known_from is not None
-            and event_range.known_to is not None
-            and first <= event_range.known_to
-            and (last >= event_range.known_from)
+            known_range.known_from is not None
+            and known_range.known_to is not None
+            and first <= known_range.known_to
+            and (last >= known_range.known_from)
         )
 
 
@@ -461,7 +463,7 @@ def _days_of(question: Question, data: QuestionData) -> dict[str, Any]:
         period = data.extent.period(newest)
     else:
         period = _period(data.days, opened, question.time_range or "custom")
-    period = replace(period, known={EVENTS: opened.known})
+    period = replace(period, known={ORDERS if data.source.of_orders else EVENTS: opened.known})
     return {"range": range_of(period, opened.timezone, data.source.known_at), "data_as_of": newest}
 
 
