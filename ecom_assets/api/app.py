@@ -13,10 +13,11 @@ from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecom_assets.api.adhoc.questions import AdHoc, AdHocQuestions, question_paths
-from ecom_assets.api.auth.callers import PAGE_FILES, VERSION_PREFIX, document_security
+from ecom_assets.api.auth.callers import DOCUMENTATION, PAGE_FILES, VERSION_PREFIX, document_security
 from ecom_assets.api.auth.guard import AuditLog, Credentials, Guard, RateLimits, is_loopback_name
 from ecom_assets.api.auth.keys import KeyFile, KeyRing
 from ecom_assets.api.auth.tokens import TokenReader
@@ -154,6 +155,12 @@ def build_stack(
     return ApiStack(RequestLog(Head(inner), app.state.metrics), app, audit, redis, provider)
 
 
+def _version_documentation(app: FastAPI) -> None:
+    """Serve the documentation with the version in its path too, as all other routes are."""
+    for route in [route for route in app.routes if isinstance(route, Route) and route.path in DOCUMENTATION]:
+        app.add_api_route(f"{VERSION_PREFIX}{route.path}", route.endpoint, include_in_schema=False, response_model=None)
+
+
 def _redis(settings: Settings) -> RedisAnswers | None:
     url = settings.redis_url.get_secret_value()
     return RedisAnswers(url, settings.redis_timeout_s) if url else None
@@ -239,6 +246,7 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
             responses=REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV,
         )
         app.include_router(router, include_in_schema=False)
+    _version_documentation(app)
     handle_errors(app)
     # the innermost first
     app.add_middleware(RewrittenAnswers, parameter=("fields", "numbers"), rewrite=numbers_alone)

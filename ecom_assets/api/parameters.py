@@ -29,7 +29,7 @@ from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, field
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Column
-from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut
+from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut, with_unknown_total
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
@@ -180,7 +180,7 @@ class RequestContext:
             "data_version": reading.published.data_version,
             "currency": reading.currency or None,
             "definition": dict(definition),
-            **numbers,
+            **(with_unknown_total(numbers) if isinstance(covered, Period) and covered.data == "none" else numbers),
             "explain": self.explained() if parameters.explain else None,
         }
 
@@ -214,11 +214,20 @@ class RequestContext:
         }
 
 
-def request_context(request: Request, response: Response) -> Iterator[RequestContext]:
-    """Open the published data for a request, or stop if the caller already has the current answer."""
+def refuse_repeated(request: Request) -> None:
+    """Refuse a query that gives a parameter several times, of which only one would count.
+
+    Raises:
+        DefinitionError: It names the first of them.
+    """
     counts = Counter(name for name, _ in request.query_params.multi_items())
     if twice := [name for name, count in counts.items() if count > 1]:
         raise DefinitionError(f"{twice[0]} is given {counts[twice[0]]} times; give it once.")
+
+
+def request_context(request: Request, response: Response) -> Iterator[RequestContext]:
+    """Open the published data for a request, or stop if the caller already has the current answer."""
+    refuse_repeated(request)
     store: PublishedStore = request.app.state.store
     with store.reading(request.scope.get(IN_SCOPE)) as reading:
         if request.method == "GET":
@@ -303,6 +312,8 @@ NOT_THE_LIST: Final = {"explain", "definition", "range", "rows", "total_count", 
 """Fields of every answer that are not rows of its list."""
 PREFERRED: Final = ("breakdown", "stickiness", "lifecycle")
 """Lists that an answer has instead of its first one, if they have rows."""
+COUNTED: Final = ("cohorts", "breakdown")
+"""Lists that `total_count` counts wherever an answer has them, even if another list has the rows of CSV."""
 SPREAD: Final = {"steps", "cohorts", "visitors"}
 """Lists of objects inside a row that become rows per object; other lists of objects beside them are left out."""
 FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -376,9 +387,20 @@ def numbers_alone(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 def as_csv(body: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     """Return the list of an answer as CSV, and how many rows there are in a header."""
     answer = json.loads(body, parse_float=str)
-    count = answer.get("total_count")
+    count = _total_of(answer)
     total = {} if count is None else {TOTAL_HEADER.encode(): str(count).encode()}
     return csv_of(answer).encode(), {b"content-type": MEDIA_TYPE.encode(), **total}
+
+
+def _total_of(answer: Row) -> int | None:
+    """Return how many rows the list that CSV has is of as a whole; None without a list, and where it is not known."""
+    name = _name_of_list(answer)
+    if name is None:
+        return None
+    counted = next((other for other in COUNTED if isinstance(answer.get(other), list)), name)
+    # A list of which no page can be requested comes whole.
+    total: int | None = answer["total_count"] if name == counted and "total_count" in answer else len(answer[name])
+    return total
 
 
 def csv_of(answer: Row) -> str:
@@ -396,15 +418,22 @@ def csv_of(answer: Row) -> str:
 
 
 def _list_of(answer: Row) -> list[Row]:
-    """Return the list of an answer: one of `PREFERRED` if it has rows, else its first list of objects."""
+    """Return the list of an answer; without one, its numbers as the only row."""
+    name = _name_of_list(answer)
+    if name is None:
+        return [{name: value for name, value in answer.items() if name not in {*NOT_THE_LIST, "rows"}}]
+    rows: list[Row] = answer[name]
+    return rows
+
+
+def _name_of_list(answer: Row) -> str | None:
+    """Return the list of an answer: one of `PREFERRED` if it has rows, else its first list of objects, if any."""
     lists = {
         name: value
         for name, value in answer.items()
         if isinstance(value, list) and name not in NOT_THE_LIST and all(isinstance(item, dict) for item in value)
     }
-    if lists:
-        return next((lists[name] for name in PREFERRED if lists.get(name)), next(iter(lists.values())))
-    return [{name: value for name, value in answer.items() if name not in {*NOT_THE_LIST, "rows"}}]
+    return next((name for name in PREFERRED if lists.get(name)), next(iter(lists), None))
 
 
 def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
@@ -415,7 +444,7 @@ def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
     inside = next((name for name, value in row.items() if name in SPREAD and isinstance(value, list)), None)
     series = [name for name, value in row.items() if isinstance(value, list) and value and not _has_objects(value)]
     if inside is not None:
-        other_fields = {name: value for name, value in row.items() if not _has_objects(value)}
+        other_fields = dict(_beside(row))
         for part in row[inside]:
             yield from _spread({**other_fields, **part})
     elif series:
@@ -425,6 +454,18 @@ def _spread(row: Row, periods: Sequence[str] = ()) -> Iterator[Row]:
             yield {**other_fields, "period": period, **{name: (row[name] + [None] * (n + 1))[n] for name in series}}
     else:
         yield row
+
+
+def _beside(row: Row) -> Iterator[tuple[str, Any]]:
+    """Yield what each of a row's parts has in common: several values of a breakdown have a column each, from `….1` on.
+
+    A single value stands in `value` already.
+    """
+    for name, value in row.items():
+        if not isinstance(value, list):
+            yield name, value
+        elif len(value) > 1 and not _has_objects(value):
+            yield from ((f"{name}.{n}", item) for n, item in enumerate(value, 1))
 
 
 def _has_objects(value: Any) -> bool:  # noqa: ANN401 (any JSON value)

@@ -55,7 +55,7 @@ class AttributionAnswer(QuestionAnswer):
     """The result of custom attribution."""
 
     model: str = Field(description="The model", examples=["time_decay"])
-    conversions: int = Field(description="Purchases")
+    conversions: int | None = Field(description="Purchases")
     channels: list[CreditedChannel] = Field(description="Most credit first")
     notes: list[str] = Field(description="What there is no credit for, a sentence each")
 

@@ -16,7 +16,7 @@ from ecom_assets.all_questions import QUESTIONS, question_named
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.questions.answer import Kind, answer, visitors_by
+from ecom_assets.questions.answer import UNKNOWN, Kind, answer, is_unknown, visitors_by
 from ecom_assets.questions.fields import DURATIONS, UNITS
 from ecom_assets.questions.model import Question, QuestionField, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
@@ -123,7 +123,7 @@ class FileCommand:
         provisional = provisional_lines(document["range"]["provisional_from"])
         print_answer(
             document,
-            lambda: [*_compared_lines(text.lines, document), *provisional, *written],
+            lambda: [*_compared_lines(_lines_of(text.lines), document), *provisional, *written],
             as_json=options["as_json"],
         )
 
@@ -181,6 +181,14 @@ class FileCommand:
             if field.name in values and field.input.needs and not values.get(field.input.needs[0]):
                 needed, why = options[field.input.needs[0]], field.input.needs[1]
                 raise UsageError(f"{options[field.name]} {why}; give {needed}, or leave it out.")
+
+
+def _lines_of(lines: Callable[[dict[str, Any]], list[str]]) -> Callable[[dict[str, Any]], list[str]]:
+    """Return a function for the lines of an answer: only a sentence where nothing is known of its days.
+
+    A trend has lines then, too, because the period before it may be known.
+    """
+    return lambda document: [UNKNOWN] if is_unknown(document) and not document.get("series") else lines(document)
 
 
 def _compared_lines(lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]) -> list[str]:

@@ -86,15 +86,16 @@ def explain_command(
         raise WorkError(f"There is no warehouse yet at {engine.address}; run `ecom run`.")
     with closing(engine.open()):
         answer = explain(question, reader_of(engine, settings))
-    typer.echo(json.dumps(answer) if as_json else "\n".join(_lines(answer, with_sql=sql)))
+    typer.echo(json.dumps(answer) if as_json else "\n".join(lines_of(answer, with_sql=sql)))
 
 
-def _lines(answer: Answer, *, with_sql: bool) -> Iterator[str]:
+def lines_of(answer: Answer, *, with_sql: bool) -> Iterator[str]:
+    """Yield the lines of an answer in a terminal."""
     table, made = answer["table"], answer["made_of"]
     yield f"{table['name']}: {table['grain']}"
     if table["definition"]:
         yield f"Defined in {table['definition']}"
-    yield from _made_lines(made)
+    yield from _made_lines(made, has_rows=answer["row_count"] > 0)
     number = answer.get("number")
     yield ""
     yield f"{answer['row_count']:,} {'row meets' if answer['row_count'] == 1 else 'rows meet'} the conditions:"
@@ -112,7 +113,7 @@ def _lines(answer: Answer, *, with_sql: bool) -> Iterator[str]:
         ]
 
 
-def _made_lines(made: Answer) -> Iterator[str]:
+def _made_lines(made: Answer, *, has_rows: bool) -> Iterator[str]:
     for run in made["runs"][:SHOWN_RUNS]:
         days = f", {run['day_count']} days of these rows" if run["day_count"] > 1 else ""
         yield (
@@ -121,7 +122,9 @@ def _made_lines(made: Answer) -> Iterator[str]:
         )
     if len(made["runs"]) > SHOWN_RUNS:
         yield f"… and by {len(made['runs']) - SHOWN_RUNS} runs more (see --json)"
-    if not made["runs"]:
+    if not has_rows:
+        yield "There are no such rows, so no run wrote them."
+    elif not made["runs"]:
         yield "Which runs wrote these rows was not noted; a run with this version notes it."
     if made["upstream"]:
         yield f"Computed from {', '.join(upstream['table'] for upstream in made['upstream'])}"

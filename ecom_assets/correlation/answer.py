@@ -42,8 +42,8 @@ class Correlated(BaseModel):
 class CorrelationAnswer(QuestionAnswer):
     """The result of a correlation."""
 
-    converted_count: int = number("Converted", "count", "Visitors who converted")
-    other_count: int = number("Did not", "count", "Visitors who entered and did not convert")
+    converted_count: int | None = number("Converted", "count", "Visitors who converted")
+    other_count: int | None = number("Did not", "count", "Visitors who entered and did not convert")
     correlations: list[Correlated] = Field(description="The strongest first, those with too few data last")
 
 

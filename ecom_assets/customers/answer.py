@@ -27,16 +27,16 @@ class BuyersAnswer(QuestionAnswer):
     """The fields of both answers."""
 
     as_of_date: date | None = Field(description="The day at whose end customers are looked at; null without any data")
-    customers: int = number("Customers", "count", "Those with an order")
+    customers: int | None = number("Customers", "count", "Those with an order")
 
 
 class SegmentCustomers(BaseModel):
     """A segment and its customers."""
 
     segment: str = Field(description="Its name", examples=["Champions"])
-    customers: int = number("Customers", "count", "Customers in it")
+    customers: int | None = number("Customers", "count", "Customers in it")
     share: float | None = number("Share", "rate", "Its part of all customers; null without any")
-    orders: int = field_of(SalesMeasures.order_count)
+    orders: int | None = field_of(SalesMeasures.order_count)
     revenue_amount: str | None = field_of(SalesMeasures.revenue_amount)
     mean_recency_days: float | None = number("Recency", "decimal", "Mean days since the last order; null without any")
 
@@ -69,7 +69,7 @@ class ValueAnswer(FittedModel, BuyersAnswer):
     """What to expect of customers; the model is that of their orders."""
 
     order_value: OrderValue = Field(description="The model of what an order is worth")
-    repeat_customers: int = number("Came again", "count", "Those of them with an order on another day")
+    repeat_customers: int | None = number("Came again", "count", "Those of them with an order on another day")
     expected_alive: float | None = number("Alive", "decimal", "How many are expected to order again")
     expected_orders: float | None = number("Orders", "decimal", "Orders that are expected within the horizon")
     lifetime_value_amount: str | None = number(

@@ -24,7 +24,7 @@ from ecom_assets.dashboard.blocks import (
     sparkline,
     with_missing_days,
 )
-from ecom_assets.dashboard.forms import Answer, outcome_of
+from ecom_assets.dashboard.forms import Answer, outcome_of, unknown_notice
 from ecom_assets.dashboard.page import DashboardPage, Section, View, all_pages
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
 from ecom_assets.funnels.queries import daily_conversion
@@ -66,6 +66,8 @@ def question_tile(view: View, board: Board, tile: BoardTile, saved: SavedQuestio
     answer, sections = own.outcome.answer, sections_of(saved.declared)
     view.ranges.append(answer["range"])
     own.ranges.append(answer["range"])
+    if unknown := unknown_notice(answer):
+        return unknown
     if tile.show == "number":
         return _numbers(saved.kind, answer) or _first(own, sections, Tiles) or _as_table(sections[0].build(own))
     if tile.section:

@@ -39,7 +39,7 @@ from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.dashboard.saving import saving
 from ecom_assets.errors import EcomError
 from ecom_assets.events.queries import event_types
-from ecom_assets.questions.answer import Kind, QuestionAnswer, visitors_by
+from ecom_assets.questions.answer import UNKNOWN, Kind, QuestionAnswer, is_unknown, visitors_by
 from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value
 from ecom_assets.questions.values import documents_of, key_counts
@@ -415,6 +415,14 @@ def correct_first() -> Notice:
     return Notice("Complete the question and press Ask; then the answer is shown here.", is_shown_once=True)
 
 
+def unknown_notice(answer: Answer) -> Notice | None:
+    """Return what the page says where nothing is known of the days; None where it can show the answer.
+
+    A trend is shown in any case, because the period before it may be known.
+    """
+    return Notice(UNKNOWN, is_shown_once=True) if is_unknown(answer) and not answer.get("series") else None
+
+
 def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[View], Block]:
     """Return a section that `build` makes from the answer, once for each identity rule, or a notice without one."""
     return answered_in(builder, lambda _view, answer: build(answer))
@@ -425,7 +433,7 @@ def answered_in(builder: Builder, build: Callable[[View, Answer], Block]) -> Cal
 
     def section(view: View) -> Block:
         answers = context(view, builder).answers
-        blocks = [build(view, answer) for answer in answers]
+        blocks = [unknown_notice(answer) or build(view, answer) for answer in answers]
         if not blocks:
             return correct_first()
         if len(blocks) == 1 or (isinstance(blocks[0], Notice) and blocks[0] == blocks[1]):

@@ -102,10 +102,12 @@ class VariantCounts(BaseModel):
     """A variant, its units and its metrics."""
 
     variant: str = Field(description="Its name", examples=["test"])
-    unit_count: int = number("Visitors", "count", "Visitors that were exposed to it, and count")
+    unit_count: int | None = number("Visitors", "count", "Visitors that were exposed to it, and count")
     expected_share: float = number("Expected share", "rate", "Share of units that was planned")
-    converted_count: int = number("Converted", "count", "Units with a goal event at or after their first exposure")
-    open_count: int = number("Open", "count", "Units whose time for a goal is not over at the newest event")
+    converted_count: int | None = number(
+        "Converted", "count", "Units with a goal event at or after their first exposure"
+    )
+    open_count: int | None = number("Open", "count", "Units whose time for a goal is not over at the newest event")
     amount: float | None = Field(description="Sum of the amount; null where none is requested")
     conversion: Metric = Field(description="Share of units that converted")
     mean: Metric | None = Field(description="Amount per unit; null where none is requested")
@@ -123,9 +125,9 @@ class ExperimentSplit(BaseModel):
 class ExperimentAnswer(QuestionAnswer):
     """The result of an experiment."""
 
-    total_count: int = Field(description="How many variants there are")
+    total_count: int | None = Field(description="How many variants there are")
     variants: list[VariantCounts] = Field(description="The control first, the others by name or as listed")
-    mixed_count: int = number("Saw several", "count", "Units exposed to several variants")
+    mixed_count: int | None = number("Saw several", "count", "Units exposed to several variants")
     sample_ratio: ExperimentSplit | None = Field(description="Null with fewer than two variants")
     warnings: list[str] = Field(description="Reasons to doubt the comparison, a sentence each")
 

@@ -79,7 +79,7 @@ class FunnelStepAnswer(BaseModel):
     optional: bool | None = Field(
         None, exclude_if=lambda value: value is None, description="True for a step that need not be taken; else absent"
     )
-    count: int = number("Count", "count", "Units that got there")
+    count: int | None = number("Count", "count", "Units that got there")
     conversion_from_start: float | None = number("Of step 1", "rate", "Share of those at step 1")
     conversion_from_previous: float | None = number(
         "Of the step before", "rate", "Share of those at the step before that has to be taken"
@@ -117,7 +117,7 @@ class ConversionTimes(BaseModel):
 
     from_step: int = Field(description="The earlier step")
     to_step: int = Field(description="The later step")
-    count: int = Field(description="Units that took both")
+    count: int | None = Field(description="Units that took both")
     average_s: float | None = Field(description="Mean of the seconds")
     median_s: float | None = Field(description="Median of the seconds")
     p90_s: float | None = Field(description="90th percentile of the seconds")
@@ -128,7 +128,9 @@ class FunnelAnswer(QuestionAnswer):
     """The result of a custom funnel."""
 
     steps: list[FunnelStepAnswer] = Field(description="The steps in order")
-    total_count: int = Field(description="How many values the breakdown has, or with `over` how many cohorts there are")
+    total_count: int | None = Field(
+        description="How many values the breakdown has, or with `over` how many cohorts there are"
+    )
     breakdown: list[FunnelPart] = Field(description="By value, the most frequent first")
     entries: Entered | None = Field(None, description="Days of entry, where they or cohorts are requested")
     cohorts: list[CohortOfEntry] | None = Field(None, description="By period of entry, with `over`")
@@ -153,8 +155,8 @@ class WhoAnswer(QuestionAnswer):
     """Who is at a step of a custom funnel."""
 
     step: int = Field(description="Of this step")
-    count: int = Field(description="How many they are")
-    total_count: int = Field(description="How many are listed")
+    count: int | None = Field(description="How many they are")
+    total_count: int | None = Field(description="How many the whole list has: all of them")
     who: list[AtStep] = Field(description="By visitor")
 
 
@@ -378,7 +380,7 @@ def _listed_by(con: SQLBackend, funnel: Funnel, listed: StepList, values: dict[s
             following = next((n for n in funnel.required_steps if n > listed.step), None)
             rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
-        values["count"] = int(con.to_pyarrow(rows.count()).as_py())
+        values["count"] = values["total_count"] = int(con.to_pyarrow(rows.count()).as_py())
         values["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()
 
     return keep

@@ -63,8 +63,8 @@ class CountedPath(BaseModel):
 class OwnJourneysAnswer(QuestionAnswer):
     """The result of custom journeys."""
 
-    sessions: int = number("Sessions", "count", "Those that started on the days, and have the chosen step")
-    converted_sessions: int = number("With a purchase", "count", "Of these, those with a purchase")
+    sessions: int | None = number("Sessions", "count", "Those that started on the days, and have the chosen step")
+    converted_sessions: int | None = number("With a purchase", "count", "Of these, those with a purchase")
     transitions: list[CountedTransition] = Field(description="The most frequent first, ties by their steps")
     steps: list[PlacedTransition] = Field(description="The same by place")
     top_paths: list[CountedPath] = Field(description="The most frequent paths of all sessions")

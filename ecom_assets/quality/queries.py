@@ -11,7 +11,7 @@ from ecom_assets.events.contracts import EventAccountingDaily, QuarantinedEventS
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.orders.queries import held_days
 from ecom_assets.tables.contract import HIDDEN, Table
-from ecom_assets.tables.queries import Period, Reading, Row, in_period
+from ecom_assets.tables.queries import KnownDays, Page, Period, Reading, Row, if_known, in_period, page_of
 
 RowSource = Literal["events", "orders"]
 
@@ -38,7 +38,8 @@ COUNTS: Final = ("received_count", *OUTCOMES)
 DEFINITION: Final = {
     **{name: OrderAccountingDaily.columns[name].description for name in COUNTS},
     "residue_count": "Received rows that are in no table: anything but 0 means that rows were lost",
-    "sources": "Sums over the days of the range: of events by the day that they count for, of order lines by arrival",
+    "sources": "Sums over the days of the range: of events by the day that they count for, of order lines by arrival; "
+    "null where no day of the range is between the first and the last row of the source",
     "reasons": "Quarantined rows by reason, the most frequent first",
     "days": "A row per day and source, in order",
 }
@@ -50,6 +51,25 @@ SAMPLES_DEFINITION: Final = {
 HELD_DEFINITION: Final = {name: column.description for name, column in HeldOrderDays.columns.items()}
 
 
+def known_days(reading: Reading) -> dict[str, KnownDays]:
+    """Return the days from the first to the last row that was received of each source.
+
+    A day whose rows are all quarantined is known here, even after the last day of clean rows. A source of which nothing
+    was received ever has no days, and is left out if there is another one.
+    """
+    days_by_source: dict[str, KnownDays] = {}
+    for source, tables in SOURCES.items():
+        day = reading.table(tables.daily)[tables.day]
+        (ends,) = reading.state(day.as_table().agg(first=day.min(), last=day.max()))
+        clean = reading.known.get(source, KnownDays())
+        firsts, lasts = (
+            [end for end in pair if end] for pair in ((ends["first"], clean.first), (ends["last"], clean.last))
+        )
+        if firsts and lasts:
+            days_by_source[source] = KnownDays(min(firsts), max(lasts))
+    return days_by_source or {source: KnownDays() for source in SOURCES}
+
+
 def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
     """Return the outcomes of the received rows of a period: per source, per day, and by reject reason."""
     days = [row for source in SOURCES for row in _days(reading, source, period)]
@@ -57,9 +77,9 @@ def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
     sources = []
     for source in SOURCES:
         source_days = [row for row in days if row["source"] == source]
-        sources.append(
-            _with_residue({"source": source, **{column: sum(row[column] for row in source_days) for column in COUNTS}})
-        )
+        sums = _with_residue({column: sum(row[column] for row in source_days) for column in COUNTS})
+        known = period.for_source(source) if source in period.known else period
+        sources.append({"source": source, **if_known(sums, known)})
     reasons = [row for source in SOURCES for row in _reasons(reading, source, period)]
     reasons.sort(key=lambda row: (-row["row_count"], row["source"], row["reject_reason"]))
     return {"days": days, "sources": sources, "reasons": reasons}
@@ -102,8 +122,8 @@ class Wanted:
     limit: int = 20
 
 
-def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool) -> list[Row]:
-    """Return sample rows that were quarantined in a period, the newest day first.
+def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may_see_people: bool) -> dict[str, Any]:
+    """Return sample rows that were quarantined in a period, the newest day first, and how many there are.
 
     Personal data are replaced unless they may be seen.
     """
@@ -111,12 +131,14 @@ def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may
     rows = _in_period(reading, tables.samples, tables.day)
     if wanted.reason is not None:
         rows = rows.filter(rows.reject_reason == wanted.reason)
-    ordered = rows.order_by([rows[tables.day].desc(), "reject_reason", "sample_number"]).limit(wanted.limit)
+    order = [rows[tables.day].desc(), "reject_reason", "sample_number"]
+    samples, total = page_of(reading, rows, order, Page(wanted.limit), period)
     personal = set() if may_see_people else {name for name, column in tables.samples.columns.items() if column.pii}
-    return [
+    shown = [
         {name: HIDDEN if name in personal and value is not None else value for name, value in row.items()}
-        for row in reading.rows(ordered, period)
+        for row in samples
     ]
+    return {"total_count": total, "samples": shown}
 
 
 def _in_period(reading: Reading, contract: type[Table], day: str) -> ir.Table:

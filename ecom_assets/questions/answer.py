@@ -1,10 +1,11 @@
 """The answer to an ad-hoc question: its typed model, and the one function that computes it from a source of events."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Generic, TypeVar
+from types import NoneType
+from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.fields import FieldInfo
@@ -42,6 +43,10 @@ PeriodStart = Annotated[
     str, WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]})
 ]
 """The first day of a period; of an hour its start, with the zone's offset."""
+ORDERS: Final = "orders"
+"""What a range calls order lines, which a question may be asked of in place of events."""
+UNKNOWN: Final = "Nothing is known of these days."
+"""What people read in place of numbers that are null because the data hold none of the days."""
 ABOUT_THE_NUMBERS: Final = ("range", "definition", "explain")
 """The fields of answers that say what the numbers are; the API leaves them out with `fields=numbers`."""
 
@@ -193,18 +198,19 @@ class QuestionAnswer(Answer):
     @property
     def days_are_known(self) -> bool:
         """Whether the data hold one of these days."""
-        event_range = self.range.sources[EVENTS]
+        (known_range,) = self.range.sources.values()
         first, last = self.days
         return (
-            event_range.known_from is not None
-            and event_range.known_to is not None
-            and first <= event_range.known_to
-            and (last >= event_range.known_from)
+            known_range.known_from is not None
+            and known_range.known_to is not None
+            and first <= known_range.known_to
+            and (last >= known_range.known_from)
         )
 
 
 Q = TypeVar("Q", bound=Question)
 A = TypeVar("A", bound=QuestionAnswer)
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -219,7 +225,8 @@ class Kind(Generic[Q, A]):
         summary: What it is, in a few words.
         tool: The name of the tool for assistants, if it is not `name`.
         lists: The lists of the answer that come a page at a time: the first of them that has rows.
-        without: What is missing where there is no event, as an end of a sentence; empty if all numbers are 0 then.
+        without: What is missing where there is no event at all, as an end of a sentence; empty if all numbers are 0
+            then. They are null where there are events, but none of the days is known.
         of_orders: Whether the command takes order lines too, in place of events.
         takes_empty: Whether files of orders without a line are answered too, with 0 everywhere.
         has_route: Whether the API and the dashboard have it too, not only the command.
@@ -285,7 +292,9 @@ def answer(
         data = replace(_data_of(question, source, opened, segment, keep), begun=begun)
         numbers = kind.compute(question, data)
         numbers["definition"] |= _asked_of(segment, identity)
-        return kind.answer.model_validate(_document(kind, question, data, numbers, page))
+        result = kind.answer.model_validate(_document(kind, question, data, numbers, page))
+        are_unknown = result.range.data == "none" and opened.known.first is not None
+        return _without_numbers(result) if are_unknown else result
 
 
 def _document(
@@ -331,6 +340,46 @@ def _beside_other_days(
         warning = f"The data hold none of {first} to {last}, so there is nothing to compare with."
         return own.model_copy(update={"warnings": [*own.warnings, warning]})
     return own.model_copy(update={"before": other.model_dump(mode="json", by_alias=True)})
+
+
+def is_unknown(document: Mapping[str, Any]) -> bool:
+    """Return whether the numbers of an answer are null, because the data hold none of its days.
+
+    Without any event at all they are 0: files are all the data that there is.
+    """
+    rows = document["rows"]
+    return document["range"]["data"] == "none" and (rows is None or rows["counted"] > 0)
+
+
+def _without_numbers(result: A) -> A:
+    """Return an answer without the numbers that nothing is known of.
+
+    What its rows are called stays where the question names them, such as steps and series.
+    """
+    unknown = _unknown_part(result, kept=QuestionAnswer.model_fields.keys())
+    return unknown.model_copy(update={"total_count": result.total_count or None})
+
+
+def _unknown_part(part: M, kept: Collection[str] = ()) -> M:
+    fields = type(part).model_fields
+    return part.model_copy(
+        update={name: _unknown(getattr(part, name), info) for name, info in fields.items() if name not in kept}
+    )
+
+
+def _unknown(value: Any, info: FieldInfo) -> Any:  # noqa: ANN401 (the value of any field)
+    """Return a field's value without its numbers; those that cannot be null say what a row is, such as a step's.
+
+    Lists of numbers by period know themselves which of them are null, as those of the period before may be known.
+    """
+    if isinstance(value, BaseModel):
+        return _unknown_part(value)
+    if isinstance(value, list):
+        return [_unknown_part(item) if isinstance(item, BaseModel) else item for item in value]
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    extra = info.json_schema_extra
+    is_number = is_number or (isinstance(extra, dict) and extra.get("format") == "money")
+    return None if is_number and NoneType in get_args(info.annotation) else value
 
 
 def visitors_by(document: Mapping[str, Any]) -> str:
@@ -414,7 +463,7 @@ def _days_of(question: Question, data: QuestionData) -> dict[str, Any]:
         period = data.extent.period(newest)
     else:
         period = _period(data.days, opened, question.time_range or "custom")
-    period = replace(period, known={EVENTS: opened.known})
+    period = replace(period, known={ORDERS if data.source.of_orders else EVENTS: opened.known})
     return {"range": range_of(period, opened.timezone, data.source.known_at), "data_as_of": newest}
 
 

@@ -1,6 +1,7 @@
 """The answer to custom retention: its cohorts with who came back, and who they are in one cell."""
 
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
@@ -64,7 +65,7 @@ class RetentionPart(BaseModel):
 class RetentionAnswer(QuestionAnswer):
     """The result of custom retention."""
 
-    total_count: int = Field(description="How many cohorts there are")
+    total_count: int | None = Field(description="How many cohorts there are")
     cohorts: list[RetentionCohort] = Field(description="By start")
     totals: list[RetentionTotal] = Field(description="By period")
     breakdown: list[RetentionPart] = Field([], description="By value, those with most visitors first")
@@ -82,7 +83,7 @@ class RetentionWhoAnswer(QuestionAnswer):
     cohort: str = Field(description="Of this cohort")
     period: str | None = Field(description="Of this period; null for the whole cohort")
     count: int = Field(description="How many they are")
-    total_count: int = Field(description="How many are listed")
+    total_count: int | None = Field(description="How many the whole list has: all of them")
     who: list[InCell] = Field(description="In order of their ids")
 
 
@@ -138,13 +139,18 @@ RETENTION: Final = Kind(
 )
 
 
+def _compute_who(listed: CellList, question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
+    answer = who_answer(_query(question, data), listed, _whole_until(question, data))
+    return answer | {"total_count": answer["count"]}  # the list itself has the first of them only
+
+
 def who_of(listed: CellList) -> Kind[RetentionQuestion, RetentionWhoAnswer]:
     """Return the kind of question that asks who is in a cell."""
     return Kind(
         "retention_who",
         RetentionQuestion,
         RetentionWhoAnswer,
-        lambda question, data: who_answer(_query(question, data), listed, _whole_until(question, data)),
+        partial(_compute_who, listed),
         "Who is in a cell of retention",
         lists=("who",),
     )

@@ -24,10 +24,10 @@ from ecom_assets.tables.portable import has_kernels, union_all
 class SessionsAnswer(QuestionAnswer):
     """The totals of custom sessions."""
 
-    events: int = Field(description="Events in the sessions")
-    visitors: int = number("Visitors", "count", "Different visitors in them")
-    sessions: int = field_of(SessionMeasures.session_count)
-    engaged_sessions: int = field_of(SessionMeasures.engaged_session_count)
+    events: int | None = Field(description="Events in the sessions")
+    visitors: int | None = number("Visitors", "count", "Different visitors in them")
+    sessions: int | None = field_of(SessionMeasures.session_count)
+    engaged_sessions: int | None = field_of(SessionMeasures.engaged_session_count)
     bounce_rate: float | None = field_of(SessionMeasures.bounce_rate)
     pages_per_session: float | None = field_of(SessionMeasures.pages_per_session)
     median_duration_s: float | None = field_of(SessionMeasures.median_duration_s)

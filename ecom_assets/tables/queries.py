@@ -335,6 +335,11 @@ def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
     return dict(numbers) if period.data != "none" else dict.fromkeys(numbers)
 
 
+def with_unknown_total(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of days of which none is known: how many rows an empty list would have is not known either."""
+    return {name: (value or None) if name == "total_count" else value for name, value in numbers.items()}
+
+
 def revenue_compared(now: Decimal | None, before: Decimal | None, period: Period) -> dict[str, Any]:
     """Return the earlier revenue and its change, as fields of a row in a list."""
     name = "revenue_amount"
@@ -371,10 +376,13 @@ def page_of(
 
 
 def cut(answer: Mapping[str, Any], name: str, limit: int | None, offset: int) -> dict[str, Any]:
-    """Return an answer with a page of its list, and the number of rows in the whole list."""
+    """Return an answer with a page of its list, and the number of rows in the whole list.
+
+    An answer whose list has only the first rows says their number itself.
+    """
     rows = answer[name]
     last = None if limit is None else offset + limit
-    return {**answer, "total_count": len(rows), name: rows[offset:last]}
+    return {"total_count": len(rows), **answer, name: rows[offset:last]}
 
 
 EVENTS: Final[Literal["events"]] = "events"

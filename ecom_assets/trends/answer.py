@@ -42,8 +42,8 @@ class StickyVisitors(BaseModel):
     """The visitors who did something in a number of periods."""
 
     period_count: int = number("Periods", "count", "In so many periods", examples=[3])
-    exactly: int = number("Exactly", "count", "Visitors who did it in so many periods")
-    at_least: int = number("At least", "count", "Visitors who did it in so many periods or more")
+    exactly: int | None = number("Exactly", "count", "Visitors who did it in so many periods")
+    at_least: int | None = number("At least", "count", "Visitors who did it in so many periods or more")
 
 
 class OfVisitors(BaseModel):
@@ -59,7 +59,7 @@ class Stickiness(OfVisitors):
     """In how many periods visitors did something, for a series and a value of its breakdown."""
 
     breakdown: str | None = Field(description="The value; null where none are compared")
-    visitor_count: int = number("Visitors", "count", "Visitors who did it at all")
+    visitor_count: int | None = number("Visitors", "count", "Visitors who did it at all")
     visitors: list[StickyVisitors] = Field(description="From one period to all of the range")
 
 
@@ -79,7 +79,7 @@ class TrendAnswer(QuestionAnswer):
 
     periods: list[PeriodStart] = Field(description="First day of each period; start of each hour")
     complete: list[bool] = Field(description="Whether all of its days are in the range and can no longer grow")
-    total_count: int = Field(description="How many lines there are")
+    total_count: int | None = Field(description="How many lines there are")
     series: list[Line] = Field(description="By series, then by value, the most frequent first")
     formula: list[FormulaLine] | None = Field(description="By value; null where no formula is requested")
     stickiness: list[Stickiness] | None = Field(None, description="By series, then by value; null for another kind")

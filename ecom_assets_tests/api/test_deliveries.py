@@ -67,6 +67,8 @@ def test_a_page_a_day_and_a_destination_can_be_asked_for(api: Api, shop: Deliver
     assert page["totals"]["due_count"] == 5, "of all rows"
     assert api.json(PATH, start_date=TUESDAY, end_date=TUESDAY)["totals"]["due_count"] == 1
     assert api.json(PATH, destination="heap_users")["total_count"] == 0
+    beyond = api.json(PATH, start_date="2099-01-01", end_date="2099-01-31")
+    assert (beyond["range"]["data"], beyond["total_count"], {*beyond["totals"].values()}) == ("none", None, {None})
 
 
 def test_no_one_s_record_is_named(api: Api, shop: DeliveredShop) -> None:

@@ -201,7 +201,12 @@ def test_an_answer_is_what_the_files_come_to(api: Api, shop: PlainShop, case: st
     path, parameters, expected = OF_DAYS[case]
     span, question = days_of(shop, days)
     answer = api.json(path, **parameters, **question)
-    assert without_envelope(answer) == expected(shop, span)
+    wanted = expected(shop, span)
+    if not any(span.within(shop.known(source)) for source in ("events", "orders")):
+        wanted |= {
+            name: wanted[name] or None for name in ("total_count",) if name in wanted
+        }  # an empty list may be any
+    assert without_envelope(answer) == wanted
 
 
 def test_the_trend_by_the_hour_is_what_the_files_come_to(api: Api, shop: PlainShop) -> None:

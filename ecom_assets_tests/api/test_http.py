@@ -236,9 +236,14 @@ def test_a_body_that_is_no_text_is_refused(api: Api) -> None:
     assert detail == "The body is not JSON in UTF-8, or nests too deeply; correct it."
 
 
-@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+@pytest.mark.parametrize("page", ["/docs", "/redoc", "/v1/docs", "/v1/redoc"])
 def test_the_pages_that_describe_the_api_come_from_it_alone(api: Api, page: str) -> None:
     answer = api.get(page)
     named = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
     assert named
     assert {api.get(name).status_code for name in named} == {200}
+
+
+def test_the_document_of_the_api_has_its_version_in_its_path_too(api: Api) -> None:
+    assert api.json("/v1/openapi.json") == api.json("/openapi.json")
+    assert api.get("/v1/docs/oauth2-redirect").status_code == 200

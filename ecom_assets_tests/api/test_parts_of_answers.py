@@ -137,3 +137,65 @@ def test_hours_add_up_to_the_orders_of_their_day(api: Api, shop: PlainShop) -> N
         for period in ("hour", "day")
     )
     assert by_hour == by_day == shop.sales(span)["order_count"]
+
+
+NOT_KNOWN = {"start_date": "2099-01-01", "end_date": "2099-01-10"}
+NAMES_OF_ROWS = {"step", "from_step", "to_step", "period_count", "event_count", "expected_share"}
+"""Numbers that say what a row is, or what was looked at."""
+ASKED: dict[str, dict[str, object]] = {
+    "funnel": {"steps": ["product_view", "purchase"], "time_to_convert": {"from": 1, "to": 2}},
+    "trend": {"series": ["*", "purchase:sum(cart_amount)"]},
+    "trend?kind=stickiness": {"series": ["*"], "kind": "stickiness"},
+    "trend?kind=lifecycle": {"series": ["*"], "kind": "lifecycle"},
+    "retention": {"period": "week"},
+    "sessions": {},
+    "journeys": {},
+    "correlation": {"funnel": {"steps": ["product_view", "purchase"]}},
+    "attribution": {"model": "linear"},
+    "experiment": {
+        "variant": "product_category",
+        "goal": "purchase",
+        "control": "Hats",
+        "shares": {"Hats": 50, "Shoes": 50},
+    },
+}
+
+
+def numbers_in(value: object) -> list[float]:
+    """Return all numbers of an answer that are not the names of its rows."""
+    if isinstance(value, dict):
+        return [number for name, part in value.items() if name not in NAMES_OF_ROWS for number in numbers_in(part)]
+    if isinstance(value, list):
+        return [number for part in value for number in numbers_in(part)]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("question", ASKED)
+def test_a_question_about_days_beyond_the_data_has_no_number(api: Api, question: str) -> None:
+    response = api.post(f"/analytics/{question.partition('?')[0]}", {**ASKED[question], **NOT_KNOWN})
+    answer = response.json()
+    assert answer["range"]["data"] == "none", response.text
+    assert "nothing is known of 2099-01-01 to 2099-01-10" in answer["warnings"][0]
+    lists = [value for value in answer.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    parts = {name: part for name, part in answer.items() if name not in {"range", "definition", "total_count"}}
+    assert numbers_in(parts) == []
+    assert answer["total_count"] in ({None} if not lists else {None, *map(len, lists)})
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize(
+    "path", [*sorted(CSV_LISTS), "/analytics/values", "/analytics/quality", "/analytics/quality/samples"]
+)
+def test_an_empty_list_of_days_beyond_the_data_may_have_any_number_of_rows(api: Api, path: str) -> None:
+    response = api.get(path, None, **NOT_KNOWN)
+    if response.status_code == 422:
+        return  # a state, which has no days
+    answer = response.json()
+    assert answer["range"]["data"] == "none"
+    listed = max(len(value) for value in answer.values() if isinstance(value, list))
+    assert answer["total_count"] == (None if path not in NAMED_BY_REQUEST else listed)
+
+
+NAMED_BY_REQUEST = {"/analytics/revenue/trend", "/analytics/products/p0", "/analytics/visitor-segments"}
+"""Lists whose rows the request names, or the settings do."""

@@ -64,3 +64,20 @@ def test_a_sample_row_is_as_it_came_but_hides_people_without_the_scope(settings:
 
 def test_no_day_of_this_shop_is_held(api: Api) -> None:
     assert api.json(f"{PATH}/held-days")["held_days"] == []
+
+
+def test_days_of_which_no_row_was_received_are_not_known(api: Api) -> None:
+    days = {"start_date": "2099-01-01", "end_date": "2099-01-31"}
+    reported, samples = api.json(PATH, **days), api.json(f"{PATH}/samples", **days)
+    for answer in (reported, samples):
+        assert {answer["range"][name] for name in ("known_from", "known_to")} == {None}
+        assert (answer["range"]["data"], answer["total_count"]) == ("none", None)
+    assert (reported["days"], reported["reasons"], samples["samples"]) == ([], [], [])
+    assert {value for row in reported["sources"] for name, value in row.items() if name != "source"} == {None}
+    assert api.json(PATH)["range"]["sources"].keys() == {"events", "orders"}
+
+
+def test_a_page_of_samples_says_how_many_there_are(api: Api) -> None:
+    answer, response = (api.get(f"{PATH}/samples", None, **ALL_DAYS, limit=1, format=form) for form in ("json", "csv"))
+    assert (len(answer.json()["samples"]), answer.json()["total_count"]) == (1, 2)
+    assert response.headers["x-total-count"] == "2"

@@ -372,6 +372,9 @@ def test_the_route_states_range_lag_currency_and_definition(live: Running, landi
     assert "Visitors who put something" in reported["definition"]["open_cart_count"]
     assert {"start_at", "end_at", "timezone"} == set(reported["range"])
     assert reported["explain"] is None
+    repeated = live.get("/analytics/realtime?limit=5&limit=6")
+    assert (repeated.status_code, repeated.json()["detail"]) == (422, "limit is given 2 times; give it once.")
+    assert live.get("/analytics/realtime?format=csv").headers["x-total-count"] == "2", "windows"
     explained = live.get("/analytics/realtime?explain=true").json()["explain"]
     assert explained["tables"][0]["dagster_url"].endswith("/assets/raw/events")
     assert "live_events" in explained["sql"][-1]

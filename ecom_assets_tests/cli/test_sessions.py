@@ -131,6 +131,9 @@ def test_sessions_of_some_days_and_of_some_events(home: Path, events: Path) -> N
     assert later.err == (
         "ecom: warning: The data are of 2026-01-01 to 2026-01-03, so nothing is known of days from 2027-01-01 on.\n"
     )
+    assert later.out.startswith("Nothing is known of these days.\n")
+    unknown = ecom("sessions", "--events", events, "--from", "2027-01-01", "--json", home=home).json
+    assert {unknown[name] for name in ("events", "visitors", "sessions", "engaged_sessions", "bounce_rate")} == {None}
 
 
 # Ann's source session s1 is silent for an hour; s2 begins at the very second at which s3 of hers does, elsewhere.

@@ -128,6 +128,7 @@ def test_a_file_without_a_row_is_answered_with_nobody(home: Path, tmp_path: Path
     assert (result.exit_code, result.err) == (0, "")
     assert (result.json["customers"], result.json["as_of_date"]) == (0, None)
     assert "NaN" not in result.out
+    assert list(result.json["range"]["sources"]) == ["orders"]
     assert ecom(command, "--orders", tmp_path / "o.csv", home=home).out == "Nobody ordered.\nRows: 0 read\n"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ecom_assets.cli.explain import reader_of
+from ecom_assets.cli.explain import lines_of, reader_of
 from ecom_assets.errors import DefinitionError
 from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.explain.answer import explain
@@ -49,6 +49,13 @@ def why(shop: Platform, table: str, column: str = "", *where: str, **more: Any) 
     """Return why a number is what it is."""
     question = RowsQuestion(table_named(table), parse_where(where), column, **more)
     return explain(question, reader_of(shop.engine, shop.settings))
+
+
+def test_where_there_is_no_row_it_says_so_and_blames_no_run(shop: Platform) -> None:
+    shown = "\n".join(lines_of(why(shop, "raw.events", "", "event_id = nobody"), with_sql=False))
+    assert "There are no such rows, so no run wrote them.\n" in shown
+    assert "not noted" not in shown
+    assert "no such rows" not in "\n".join(lines_of(why(shop, "raw.events"), with_sql=False))
 
 
 def down(actual: Row) -> list[tuple[str, int, Any]]:

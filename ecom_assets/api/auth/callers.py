@@ -47,8 +47,9 @@ PAGE_FILES = "/page-files"
 HEALTH_PATHS = frozenset({"/health", "/health/live", "/health/ready"})
 """Paths without a rate limit: load balancers request them often, and must not be refused because of other clients."""
 _FILES = ("favicon.png", "redoc.standalone.js", "swagger-ui-bundle.js", "swagger-ui.css")
-_DOCUMENTATION = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
-OPEN_PATHS = HEALTH_PATHS | _DOCUMENTATION | {f"{PAGE_FILES}/{name}" for name in _FILES}
+DOCUMENTATION = {"/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+"""Paths of the pages that describe the API, and of their document."""
+OPEN_PATHS = HEALTH_PATHS | DOCUMENTATION | {f"{PAGE_FILES}/{name}" for name in _FILES}
 """Paths that need no key: the documentation and the health checks, without any number of the shop."""
 DASHBOARD_LOGIN, DASHBOARD_FILES = "/dashboard/login", "/dashboard/static/"
 """The login of the dashboard, and what its files begin with: open also."""

@@ -42,7 +42,7 @@ class EngagementAnswer(Answer):
     engagement: EngagementNumbers = Field(description="Of the period")
     previous: EngagementNumbers | None = Field(description=PREVIOUS)
     change: EngagementChange = Field(description="From that to this")  # type: ignore[valid-type]  # a model of a function
-    total_count: int = Field(description="How many days there are", examples=[30])
+    total_count: int | None = Field(description="How many days there are; null where no day is known", examples=[30])
     days: list[EngagementDay] = Field(description="Days on which anybody came, in order")
 
 
@@ -81,7 +81,9 @@ class JourneysAnswer(Answer):
 
     dimension: Dimension = Field(description="What a step is")
     place: int | None = Field(description="After how many steps; null for all places")
-    total_count: int = Field(description="How many pairs of steps there are", examples=[41])
+    total_count: int | None = Field(
+        description="How many pairs of steps there are; null where no day is known", examples=[41]
+    )
     transitions: list[Transition] = Field(description="The most frequent first, ties by their steps")
 
 
@@ -94,7 +96,7 @@ class Search(
 class SearchesAnswer(Answer):
     """The search terms of a period."""
 
-    total_count: int = Field(description="How many terms there are", examples=[112])
+    total_count: int | None = Field(description="How many terms there are; null where no day is known", examples=[112])
     searches: list[Search] = Field(description="The most searched first, ties by term")
 
 
@@ -144,7 +146,7 @@ class VisitorSegmentDaysAnswer(Answer):
     """The declared visitor segments, day by day."""
 
     segment: str | None = Field(description="The requested segment; null for all")
-    total_count: int = Field(description="How many rows there are", examples=[90])
+    total_count: int | None = Field(description="How many rows there are; null where no day is known", examples=[90])
     days: list[VisitorSegmentDay] = Field(description="By day and name; days before and after the events are left out")
 
 

@@ -112,7 +112,7 @@ class WeeksParameters(PagedDaysParameters):
 class CustomerWeeksAnswer(Answer):
     """The customers by week."""
 
-    total_count: int = Field(description="How many weeks there are", examples=[5])
+    total_count: int | None = Field(description="How many weeks there are; null where no day is known", examples=[5])
     weeks: list[CustomerWeek] = Field(description="Weeks whose Monday is in the range, in order")
 
 

@@ -66,7 +66,9 @@ class ConversionAnswer(Answer, Funnelled):
     by: By | None = Field(description="What the breakdown is by")
     previous: Funnelled | None = Field(description=PREVIOUS)
     change: ConversionChange = Field(description="From that to this")
-    total_count: int = Field(description="How many values the breakdown has", examples=[4])
+    total_count: int | None = Field(
+        description="How many values the breakdown has; null where no day is known", examples=[4]
+    )
     breakdown: list[ConversionPart] = Field(description="By device, channel or category, most at step 1 first")
 
 

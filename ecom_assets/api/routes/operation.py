@@ -240,7 +240,7 @@ class DeadLettersParameters(SlicedOfDays):
 class DeadLettersAnswer(Answer):
     """What could not be delivered."""
 
-    total_count: int = Field(description="How many groups there are", examples=[3])
+    total_count: int | None = Field(description="How many groups there are; null where no day is known", examples=[3])
     dead_letters: list[DeadLetterGroup] = Field(description=delivery_queries.DEAD_DEFINITION["dead_letters"])
 
 

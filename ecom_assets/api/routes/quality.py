@@ -1,5 +1,6 @@
 """Routes for data quality: what became of received rows, sample rows that were quarantined, and held days."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Annotated, Any
 
@@ -7,28 +8,33 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import may_see_people
-from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, SlicedOfDays, row_of
+from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, RequestContext, SlicedOfDays, row_of
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
 from ecom_assets.questions.answer import Answer, number
+from ecom_assets.tables.queries import Period
 
 router = APIRouter(tags=["quality"])
 SOURCE = "Whose rows: `events` by the day that they count for, `orders` by the day on which lines arrived"
 
 
 class ReceivedRowCounts(
+    row_of(OrderAccountingDaily.columns, without=("received_date",), are_known=False)  # type: ignore[misc]  # a model of a function
+):
+    """What became of received rows; null where no day of the range is known."""
+
+    source: RowSource = Field(description=SOURCE)
+    residue_count: int | None = number("Lost", "count", queries.DEFINITION["residue_count"], examples=[0])
+
+
+class DayCounts(
     row_of(OrderAccountingDaily.columns, without=("received_date",))  # type: ignore[misc]  # a model of a function
 ):
-    """What became of received rows."""
+    """What became of the received rows of a day."""
 
     source: RowSource = Field(description=SOURCE)
     residue_count: int = number("Lost", "count", queries.DEFINITION["residue_count"], examples=[0])
-
-
-class DayCounts(ReceivedRowCounts):
-    """What became of the received rows of a day."""
-
     accounted_date: date = number("Day", "date", "The day")
 
 
@@ -45,16 +51,23 @@ class Reason(BaseModel):
 class QualityAnswer(Answer):
     """What became of received rows, and why rows were quarantined."""
 
-    total_count: int = Field(description="How many days and sources there are", examples=[60])
+    total_count: int | None = Field(
+        description="How many days and sources there are; null where no day is known", examples=[60]
+    )
     days: list[DayCounts] = Field(description=queries.DEFINITION["days"])
     sources: list[ReceivedRowCounts] = Field(description=queries.DEFINITION["sources"])
     reasons: list[Reason] = Field(description=queries.DEFINITION["reasons"])
 
 
+def _period(context: RequestContext, parameters: DaysParameters) -> Period:
+    """Return the requested days; a named range ends on the newest day in the data, as rows of any source count."""
+    return replace(context.period(parameters), known=queries.known_days(context.reading))
+
+
 @router.get("/analytics/quality", response_model=QualityAnswer, summary="Received rows by outcome")
 def row_accounting(context: Context, parameters: Annotated[SlicedOfDays, Query()]) -> dict[str, Any]:
     """Return what became of the received rows of each day and source, and the quarantined rows by reason."""
-    period = context.period(parameters)
+    period = _period(context, parameters)
     result = queries.row_accounting(context.reading, period)
     return context.answer(parameters, queries.DEFINITION, parameters.cut(result, "days"), period)
 
@@ -70,6 +83,9 @@ class SamplesParameters(DaysParameters):
 class SamplesAnswer(Answer):
     """Sample rows that were quarantined."""
 
+    total_count: int | None = Field(
+        description="How many sample rows there are; null where no day is known", examples=[5]
+    )
     samples: list[dict[str, Any]] = Field(description=queries.SAMPLES_DEFINITION["samples"])
 
 
@@ -77,12 +93,12 @@ class SamplesAnswer(Answer):
 def quarantined_samples(context: Context, parameters: Annotated[SamplesParameters, Query()]) -> dict[str, Any]:
     """Return the first rows of each day and reject reason; personal data needs the scope `personal`."""
     context.do_not_keep()  # what one caller may see, another may not
-    period = context.period(parameters)
+    period = _period(context, parameters)
     wanted = queries.Wanted(parameters.source, parameters.reason, parameters.limit)
-    rows = queries.quarantined_samples(
+    result = queries.quarantined_samples(
         context.reading, period, wanted, may_see_people=may_see_people(context.request.scope)
     )
-    return context.answer(parameters, queries.SAMPLES_DEFINITION, {"samples": rows}, period)
+    return context.answer(parameters, queries.SAMPLES_DEFINITION, result, period)
 
 
 class HeldOrderDay(row_of(HeldOrderDays.columns)):  # type: ignore[misc]  # a model of a function

@@ -12,12 +12,12 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecom_assets.api.parameters import MOST_ROWS, Parameters
+from ecom_assets.api.parameters import MOST_ROWS, Parameters, refuse_repeated
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.store import (
     NothingPublishedError,
@@ -238,6 +238,7 @@ class ItemNames:
 
 @router.get(
     "/analytics/realtime",
+    dependencies=[Depends(refuse_repeated)],
     response_model=RealTimeAnswer,
     responses=documented(409),
     summary="The last 5 and 30 minutes",
@@ -271,7 +272,7 @@ def realtime(
     }
 
 
-@router.get(STREAM, include_in_schema=False)
+@router.get(STREAM, include_in_schema=False, dependencies=[Depends(refuse_repeated)])
 async def realtime_stream(request: Request, parameters: Annotated[RealTimeParameters, Query()]) -> Response:
     """Return the same document as a stream of server-sent events: one whenever its numbers change."""
     first = await run_in_threadpool(_document, request, parameters)  # an error has its own status

@@ -13,6 +13,7 @@ from ecom_assets.delivery.contracts import ReconciliationDaily
 from ecom_assets.questions.answer import Answer, field_of
 from ecom_assets.reconciliation import queries as reconciliation_queries
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
+from ecom_assets.tables.queries import if_known
 
 router = APIRouter(tags=["reconciliation"], responses=documented(409))
 
@@ -39,7 +40,7 @@ class ReconciliationAnswer(Answer):
     """Orders compared with purchase and refund events."""
 
     reconciliation: ReconciledNumbers = Field(description="Of the period")
-    total_count: int = Field(description="How many days there are", examples=[30])
+    total_count: int | None = Field(description="How many days there are; null where no day is known", examples=[30])
     days: list[ReconciledDay] = Field(description="Days with an order or a purchase or refund event, in order")
 
 
@@ -62,7 +63,7 @@ class DeliveriesAnswer(Answer):
     """The outcomes of deliveries."""
 
     totals: DeliveredCounts = Field(description="Sums over days and destinations")
-    total_count: int = Field(description="How many rows there are", examples=[60])
+    total_count: int | None = Field(description="How many rows there are; null where no day is known", examples=[60])
     deliveries: list[DeliveredDay] = Field(description="By day, destination and account")
 
 
@@ -80,4 +81,6 @@ def deliveries(context: Context, parameters: Annotated[DeliveriesParameters, Que
     context.do_not_keep()  # the ledger changes between publications
     period = context.period(parameters, "events")
     result = delivery_queries.deliveries(context.settings, period, parameters.destination)
+    if not result["deliveries"]:
+        result["totals"] = if_known(result["totals"], period)
     return context.answer(parameters, delivery_queries.DEFINITION, parameters.cut(result, "deliveries"), period)

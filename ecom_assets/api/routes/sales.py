@@ -103,7 +103,7 @@ class ChannelsAnswer(SoldAnswer):
         description="How much of the period names a channel; null where nothing was sold", examples=["whole"]
     )
     unit: str = field_of(ChannelAttribution.unit)
-    total_count: int = Field(description="How many channels there are", examples=[9])
+    total_count: int | None = Field(description="How many channels there are; null where no day is known", examples=[9])
     channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
 
 

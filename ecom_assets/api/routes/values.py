@@ -46,7 +46,7 @@ class ValuesAnswer(Answer):
 
     column: str = Field(description="As requested")
     event_type: str | None = Field(description="As requested; null for all events")
-    total_count: int = Field(description="How many values there are", examples=[3])
+    total_count: int | None = Field(description="How many values there are; null where no day is known", examples=[3])
     values: list[ColumnValue] = Field(description="The most frequent first, ties by value")
 
 

@@ -19,6 +19,7 @@ from ecom_assets.dashboard.forms import (
     context,
     correct_first,
     question_page,
+    unknown_notice,
 )
 from ecom_assets.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.dashboard.pages.person import columns_of_people, people
@@ -253,6 +254,8 @@ def who(view: View) -> Block:
     outcome = context(view, BUILDER)
     if not outcome.answer:
         return correct_first()
+    if unknown := unknown_notice(outcome.answer):
+        return unknown
     if not view.filters.who.strip():
         return Notice("Choose a step above, or one under “List the visitors”; it needs the scope personal.", "info")
     parameters = ad_hoc.FunnelWhoParameters.model_validate(

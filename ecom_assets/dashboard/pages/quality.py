@@ -67,7 +67,8 @@ class QualityFilters(Filters):
 def totals(view: View) -> Block:
     """Return the numbers of received rows and of their outcomes, over both sources."""
     sources = view.answer(quality.row_accounting, limit=1)["sources"]
-    sums = {name: sum(source[name] for source in sources) for name in COUNTS}
+    known = {name: [source[name] for source in sources if source[name] is not None] for name in COUNTS}
+    sums = {name: sum(counts) if counts else None for name, counts in known.items()}
     tiles, lost = Tiles.from_fields(quality.ReceivedRowCounts, sums, COUNTS), sums["residue_count"]
     if not lost:
         return tiles

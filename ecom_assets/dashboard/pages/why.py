@@ -22,6 +22,7 @@ Row = dict[str, Any]
 KINDS: Final[dict[str | None, Kind]] = {"money": "money", "share": "rate", "s": "seconds"}
 MOST_LENGTH: Final = 36
 """The most characters of a cell of received rows."""
+NOT_NOTED: Final = "Which runs wrote these rows was not noted."
 NO_NUMBER: Final = "Choose a number of the list."
 
 
@@ -195,7 +196,8 @@ def made_of(view: View) -> Block:
     """Return the runs that wrote the rows, the tables that the newest run read, and its SQL."""
     if not view.filters.table:
         return Notice(NO_NUMBER)
-    made = answer_of(view)["made_of"]
+    answer = answer_of(view)
+    made = answer["made_of"]
     runs = [
         TableColumn("run_id", "Dagster run", href="href"), TableColumn("written_at", "At (UTC)", "instant"),
         TableColumn("code_version", "Code"),
@@ -206,7 +208,7 @@ def made_of(view: View) -> Block:
     upstream = [{**table, "columns": ", ".join(table["columns"])} for table in made["upstream"]]
     return Several(
         [
-            DataTable(written, runs, empty="Which runs wrote these rows was not noted."),
+            DataTable(written, runs, empty=NOT_NOTED if answer["row_count"] else "There are no such rows."),
             DataTable(
                 upstream, [TableColumn("table", "Read from"), TableColumn("columns", "Columns")], empty="Not noted."
             ),
