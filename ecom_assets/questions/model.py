@@ -33,7 +33,7 @@ from ecom_assets.questions.fields import (
 )
 from ecom_assets.tables.conditions import Condition, Group, columns_of, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
-from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, Period, TimeRange
+from ecom_assets.tables.queries import Period, TimeRange
 from ecom_assets.tables.values import TOOLS, Preset, with_preset
 
 
@@ -326,8 +326,6 @@ class Question(Definition):
         Raises:
             DefinitionError: They cannot be combined, or are of another age.
         """
-        if strange := [day for day in (self.start_date, self.end_date) if day and not FIRST_DATE <= day <= LAST_DATE]:
-            raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {strange[0]}.")
         return DayRange.read(self.start_date, self.end_date, self.last, ("start_date", "end_date"))
 
     def as_of(self, newest: date) -> date:
