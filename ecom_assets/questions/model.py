@@ -25,6 +25,7 @@ from ecom_assets.questions.fields import (
     AS_TEXT,
     EVENT_TYPE,
     Choices,
+    Day,
     FieldInput,
     FormGroup,
     Name,
@@ -276,10 +277,10 @@ class Question(Definition):
         None, "Compare with", "Other days beside these: as many before them, or the same weekdays a year before",
         group="days",
     )  # fmt: skip
-    start_date: date | None = field(
+    start_date: Day | None = field(
         None, "From", "First day, YYYY-MM-DD; the first of the data if not given", is_date=True, group="days"
     )
-    end_date: date | None = field(
+    end_date: Day | None = field(
         None, "To", "Last day, YYYY-MM-DD, included; the newest of the data if not given", is_date=True, group="days"
     )
     timezone: str | None = field(

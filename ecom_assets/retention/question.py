@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -17,6 +16,7 @@ from ecom_assets.questions.fields import (
     Conditions,
     Count,
     CountOrNone,
+    Day,
     Name,
     breakdown,
     column,
@@ -204,7 +204,7 @@ class RetentionQuestion(Question):
         10, "Group remaining values as Other after", "How many values of `by` to show; the others are (other)", ge=1,
         le=1_000, group="breakdown", hint="10", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
-    whole_until: date | None = field(
+    whole_until: Day | None = field(
         None, "Data are whole until", "Last day of which the data are whole; the day before the newest if not given",
         group="calendar", is_date=True,
     )  # fmt: skip
