@@ -172,6 +172,9 @@ def test_wrong_words_are_answered_with_usage(home: Path, arguments: tuple[str, .
         (("trend", *OWN, "--formula", "1e999*A"), "The formula '1e999*A' has a number above 1e+300"),
         (("trend", *OWN, "--timezone", "localtime"), "--timezone 'localtime' is wrong: is not an IANA time zone"),
         (("trend", *OWN, "--timezone", "posix/Europe/Berlin"), "--timezone 'posix/Europe/Berlin' is wrong: is not"),
+        (("trend", *OWN, "--last", "0d"), "--last '0d' is not of 1 to 36,600 whole days; write d (days) or w (weeks)"),
+        (("trend", *OWN, "--compare", "before"), "`compare` needs days that begin somewhere"),
+        (("segments", *OWN, "--orders-mapping", "shopify"), "--orders-mapping is of order lines; give --orders PATH"),
         (("trend", "--events", ""), "--events is empty, as a variable that is not set leaves it; give it a value."),
         (("trend", "--events="), "--events is empty"),
         (("trend", *OWN, ""), "A path is empty"),
@@ -267,6 +270,37 @@ def test_the_message_about_session_rules_names_every_preset(home: Path, events: 
     result = ecom("sessions", "--events", events, "--rule", "xyzzy", home=home)
     assert all(name in result.sentence for name in PRESETS)
     assert Settings.model_fields["session_rule"].default in PRESETS
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "sentence"),
+    [
+        ("funnel", None, "{file} cannot be read (No such file or directory); check the path."),
+        ("funnel", "steps: [page_view\norder: any\n", "at line 2, column 6; correct it there."),
+        (
+            "funnel",
+            "steps: [page_view]\norder: any\norder: exact\n",
+            "the key 'order' is given twice at line 3, column 1",
+        ),
+        (
+            "funnel",
+            '{"steps": ["page_view"], "steps": ["a"]}',
+            "the key 'steps' is given twice; leave one of them out.",
+        ),
+        ("segments", "- a\n", "{file} holds no segments definition; begin it with `session_rule:`."),
+        ("retention", "- a\n", "{file} holds no retention definition; begin it with `start:`."),
+        ("trend", "timezone: Mars/Olympus\n", "`timezone` in {file} is 'Mars/Olympus', which is not an IANA time zone"),
+    ],
+)
+def test_a_wrong_definition_file_is_named_with_the_place(
+    home: Path, events: Path, command: str, text: str | None, sentence: str
+) -> None:
+    file = home.parent / "definition.yaml"
+    if text is not None:
+        file.write_text(text)
+    result = ecom(command, "--events", events, "--definition", file, home=home)
+    assert result.exit_code == 2
+    assert sentence.format(file=file) in result.sentence
 
 
 DEEP = (
