@@ -342,14 +342,22 @@ class Question(Definition):
         """Whether it says where its days begin."""
         return self.time_range is not None or self.start_date is not None or self.last is not None
 
+    def check_compared(self) -> None:
+        """Refuse a comparison of all days, before which there are none.
+
+        Raises:
+            DefinitionError: Other days are to stand beside those of the question, which begin nowhere.
+        """
+        if self.compare and not self.has_first_day:
+            raise DefinitionError("`compare` needs days that begin somewhere; choose how many days, or the first one.")
+
     def compared_days(self, first: date, last: date) -> tuple[date, date]:
         """Return the days that those from a first to a last one, its own, are compared with.
 
         Raises:
             DefinitionError: It is about all days, before which there are none.
         """
-        if not self.has_first_day:
-            raise DefinitionError("`compare` needs days that begin somewhere; choose how many days, or the first one.")
+        self.check_compared()
         back = YEAR_OF_WEEKS if self.compare == A_YEAR_BEFORE else last - first + timedelta(days=1)
         return first - back, last - back
 
@@ -361,6 +369,10 @@ class Question(Definition):
         """
         if self.time_range is None or (self.time_range == "custom" and self.last):
             return self.days.within(newest)
+        if self.last:
+            raise DefinitionError(
+                f"`last` and time_range={self.time_range} both say where the days begin; leave one of them out."
+            )
         period = Period.from_range(newest, self.time_range, self.start_date, self.end_date)
         return period.start_date, period.end_date
 

@@ -92,6 +92,7 @@ def compute(question: TrendQuestion, data: QuestionData) -> dict[str, Any]:
     Raises:
         DefinitionError: The definition does not fit the events or the days.
     """
+    question.check_compared()
     opened = data.opened
     days = TrendRange.between(data.event_days, data.days, opened.timezone, opened.newest_at, opened.known.missing)
     answer = partial(trend_answer, data.con, data.all_events, question, source_names=data.source.source_names)
