@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.identity.rule import RULES
-from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, YEAR_OF_WEEKS, Compare
+from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, NEEDS_FIRST_DAY, YEAR_OF_WEEKS, Compare
 from ecom_assets.questions.fields import (
     AS_TEXT,
     EVENT_TYPE,
@@ -342,22 +342,14 @@ class Question(Definition):
         """Whether it says where its days begin."""
         return self.time_range is not None or self.start_date is not None or self.last is not None
 
-    def check_compared(self) -> None:
-        """Refuse a comparison of all days, before which there are none.
-
-        Raises:
-            DefinitionError: Other days are to stand beside those of the question, which begin nowhere.
-        """
-        if self.compare and not self.has_first_day:
-            raise DefinitionError("`compare` needs days that begin somewhere; choose how many days, or the first one.")
-
     def compared_days(self, first: date, last: date) -> tuple[date, date]:
         """Return the days that those from a first to a last one, its own, are compared with.
 
         Raises:
             DefinitionError: It is about all days, before which there are none.
         """
-        self.check_compared()
+        if not self.has_first_day:
+            raise DefinitionError(NEEDS_FIRST_DAY)
         back = YEAR_OF_WEEKS if self.compare == A_YEAR_BEFORE else last - first + timedelta(days=1)
         return first - back, last - back
 
