@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Clock = Callable[[], datetime]
+OF_SYSTEM: Final = frozenset({"localtime", "posixrules"})
+"""Files beside the time zones, which Python opens as zones; the folders posix and right have copies of all zones."""
 
 
 def now_utc() -> datetime:
@@ -23,7 +26,9 @@ def today_in(timezone: str, now: Clock = now_utc) -> date:
 
 
 def is_zone(name: str) -> bool:
-    """Return whether there is a time zone of this name."""
+    """Return whether there is a time zone of this name, which engines know too."""
+    if name in OF_SYSTEM or name.startswith(("posix/", "right/")):
+        return False
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -103,6 +103,8 @@ def nearest(word: object, candidates: Iterable[str]) -> str | None:
 def did_you_mean(word: object, candidates: Iterable[str]) -> str:
     """Return the end of an error message: the closest known name, and all known names if they are not too many."""
     names = list(candidates)
+    if not names:
+        return "there are none"
     if len(names) > MOST_LISTED:
         close = " or ".join(map(repr, _closest(word, names, CLOSEST)))
         return (

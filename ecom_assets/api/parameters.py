@@ -26,6 +26,7 @@ from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, field_of, range_of
+from ecom_assets.questions.fields import Day
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Column
@@ -69,8 +70,8 @@ class DaysParameters(Parameters):
         None,
         description="Days to the newest in the data: 1, 7, 30 (month, default), 90, 365, or start_date to end_date",
     )
-    start_date: date | None = Field(None, description="First day, YYYY-MM-DD")
-    end_date: date | None = Field(None, description="Last day, YYYY-MM-DD, included")
+    start_date: Day | None = Field(None, description="First day, YYYY-MM-DD")
+    end_date: Day | None = Field(None, description="Last day, YYYY-MM-DD, included")
 
 
 class Sliced(Parameters):

@@ -1,7 +1,8 @@
 """Errors as RFC 9457 problem documents."""
 
 import http
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -22,7 +23,7 @@ from ecom_assets.api.auth.callers import Scope as KeyScope
 from ecom_assets.api.store.store import NothingPublishedError, UnreadableError, public_sentence
 from ecom_assets.boards.store import ChangedMeanwhileError, NotKeptError
 from ecom_assets.delivery.queries import NoLedgerError
-from ecom_assets.errors import EcomError, MappingError, SettingError, UsageError, WorkError
+from ecom_assets.errors import EcomError, MappingError, SettingError, UsageError, WorkError, nearest
 from ecom_assets.questions.source import QuestionTooLargeError
 from ecom_assets.tables.queries import NoSourceError
 
@@ -124,12 +125,22 @@ def handle_errors(app: FastAPI) -> None:
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 (registered for this type only)
     is_json = "json" in request.headers.get("content-type", "")
-    flaws = [_flaw(detail, is_json=is_json) for detail in error.errors()]
-    details = "; ".join(f"{flaw.place}: {flaw.detail}" for flaw in flaws)
-    return problem(request, 422, f"The request is not one that can be answered: {details}.", errors=flaws)
+    details = error.errors()
+    known = _parameters_of(request) if any(detail["type"] == "extra_forbidden" for detail in details) else []
+    flaws = [_flaw(detail, known, is_json=is_json) for detail in details]
+    listed = "; ".join(f"{flaw.place}: {flaw.detail}" for flaw in flaws)
+    return problem(request, 422, f"The request is not one that can be answered: {listed}.", errors=flaws)
 
 
-def _flaw(error: Mapping[str, Any], *, is_json: bool) -> Flaw:
+def _parameters_of(request: Request) -> list[str]:
+    """Return the names of the parameters that the query of a request can have."""
+    path, described = str(getattr(request.scope.get("route"), "path", "")), request.app.openapi()["paths"]
+    methods = described.get(path) or described.get(f"{VERSION_PREFIX}{path}") or {}
+    listed = methods.get("get" if request.method == "HEAD" else request.method.lower(), {}).get("parameters", ())
+    return [parameter["name"] for parameter in listed if parameter["in"] == "query"]
+
+
+def _flaw(error: Mapping[str, Any], parameters: Sequence[str], *, is_json: bool) -> Flaw:
     location = [str(part) for part in error["loc"]]
     detail, kind = str(error["msg"]).replace("tuple", "list").replace("Tuple", "List"), error["type"]
     if location[0] == "body" and not is_json:
@@ -137,8 +148,16 @@ def _flaw(error: Mapping[str, Any], *, is_json: bool) -> Flaw:
     elif kind == "json_invalid":
         location, detail = location[:1], f"It is not JSON at character {error['loc'][-1]}: {error['ctx']['error']}"
     elif kind == "extra_forbidden":
-        detail = "Nothing of this name can be given here; /docs lists what can"
+        known = parameters if location[0] == "query" else ()
+        detail = f"Nothing of this name can be given here{_guess(location[-1], known)}; /docs lists what can"
+    elif kind == "literal_error":
+        detail += _guess(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
     return Flaw(place=".".join(location), detail=detail)
+
+
+def _guess(word: object, known: Iterable[str]) -> str:
+    near = nearest(word, known)
+    return f" (did you mean {near!r}?)" if near else ""
 
 
 def _refused(request: Request, error: Exception) -> Response:

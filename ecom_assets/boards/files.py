@@ -16,6 +16,7 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.boards.model import KINDS, LONGEST_SLUG, SLUG, Board, Kept, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion, differing
 from ecom_assets.errors import DefinitionError, EcomError, UsageError, did_you_mean
+from ecom_assets.sources.mapping_file import definition_from
 
 VERSION: Final = "version"
 LOCAL: Final = "form"
@@ -182,7 +183,7 @@ def _read(path: Path, kind: type[Kept]) -> KeptFile:
             f"The name of the file is the id: lower-case letters, digits and hyphens, at most {LONGEST_SLUG}."
         )
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = definition_from(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DefinitionError(f"It is not YAML: {' '.join(str(error).split())}.") from error
     if not isinstance(raw, dict):

@@ -13,7 +13,7 @@ from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.questions.answer import Kind
-from ecom_assets.questions.fields import Choices
+from ecom_assets.questions.fields import Choices, Day
 from ecom_assets.questions.model import Question, QuestionPart
 from ecom_assets.tables.conditions import Group, parse_where
 from ecom_assets.tables.queries import Period, TimeRange
@@ -178,8 +178,8 @@ class Board(Kept):
     description: str = Field("", max_length=2_000, description="What it is for, in a few sentences")
     owner: str = Field("", max_length=120, description="Who looks after it; by default who saved it first")
     time_range: TimeRange = Field("month", description="The days of all tiles, up to the newest")
-    start_date: date | None = Field(None, description="First day where `time_range` is `custom`")
-    end_date: date | None = Field(None, description="Last day of it, included")
+    start_date: Day | None = Field(None, description="First day where `time_range` is `custom`")
+    end_date: Day | None = Field(None, description="Last day of it, included")
     where: tuple[ConditionText, ...] = Field(
         (), max_length=20, description="What must hold of the events of all questions on it",
         examples=[["page_url contains /sale"]],
@@ -223,7 +223,7 @@ class Annotation(Kept):
     KIND: ClassVar[str] = "annotations"
     CALLED: ClassVar[str] = "an annotation"
 
-    day: date = Field(description="The day", examples=["2026-03-03"])
+    day: Day = Field(description="The day", examples=["2026-03-03"])
     text: str = Field(min_length=1, max_length=280, description="What happened", examples=["Spring sale began"])
 
     @property

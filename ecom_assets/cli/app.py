@@ -7,15 +7,16 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, NoReturn
 
 import typer
 from typer import main
-from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined]  # it exports no such class elsewhere
+from typer.core import CompletionItem, TyperCommand, TyperGroup  # type: ignore[attr-defined]  # it exports no such class elsewhere
 
 from ecom_assets.all_questions import QUESTIONS
-from ecom_assets.errors import EcomError, WorkError, did_you_mean, first_line
+from ecom_assets.errors import EcomError, UsageError, WorkError, did_you_mean, first_line
 from ecom_assets.gc_tuning import loading
 
 Commands = Mapping[str, str]
@@ -66,12 +67,33 @@ INTERRUPTED = 130
 """The exit code that shells expect of a program stopped by Ctrl-C, and that Typer uses."""
 
 
+PATHS: Final = frozenset(
+    {"events", "more", "orders", "customers", "files", "mapping", "definition", "out", "folder", "to"}
+)
+"""The last words of the names of parameters that take paths; `--to` takes days and addresses too."""
+
+
+class _PathCheckingCommand(TyperCommand):
+    """A command that refuses empty paths: read as the working folder, one would stand for all of its files."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments as typed: what they are converted to does not show that a path was empty."""
+        paths = {name for path in self.params if str(path.name).split("_")[-1] in PATHS for name in path.opts}
+        for before, argument in pairwise(("", *args)):
+            option = argument.removesuffix("=") if argument else before
+            if option in paths and argument in {"", f"{option}="}:
+                raise UsageError(f"{option} is empty, as a variable that is not set leaves it; give it a value.")
+            if not argument and "more" in paths and not before.startswith("-"):
+                raise UsageError("A path is empty, as a variable that is not set leaves it; name a file.")
+        return super().parse_args(ctx, args)
+
+
 def load_command(import_path: str, name: str) -> Any:
     """Import the function of a command and return the command."""
     module, function = import_path.split(".")
     single = typer.Typer(**PLAIN | {"no_args_is_help": False})
     with loading():
-        single.command(name)(getattr(import_module(f"ecom_assets.cli.{module}"), function))
+        single.command(name, cls=_PathCheckingCommand)(getattr(import_module(f"ecom_assets.cli.{module}"), function))
     return main.get_command(single)
 
 

@@ -1,5 +1,6 @@
 """The commands of ad-hoc questions over files: their options are the fields of the question, and its help is theirs."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,6 +16,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.all_questions import QUESTIONS, question_named
 from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
+from ecom_assets.clock import is_zone
 from ecom_assets.errors import SourceError, UsageError
 from ecom_assets.questions.answer import UNKNOWN, Kind, answer, is_unknown, visitors_by
 from ecom_assets.questions.fields import DURATIONS, UNITS
@@ -138,6 +140,8 @@ class FileCommand:
         if self.kind.of_orders and bool(own.events) == bool(own.orders):
             called = self.kind.name.capitalize()
             raise UsageError(f"{called} needs either events or orders; give one of --events PATH and --orders PATH.")
+        if own.orders_mapping and not own.orders:
+            raise UsageError("--orders-mapping is of order lines; give --orders PATH, or leave it out.")
         if not own.orders:
             settings = load_settings(events_mapping=own.events_mapping, timezone=timezone)
             return EventFileSource(FileEvents.open(own.events, settings))
@@ -167,9 +171,14 @@ class FileCommand:
         if own := [options[name] for name in values if name not in kind.scope()]:
             raise UsageError(f"--definition says what {', '.join(own)} would; leave one of them out.")
         needed_first = next(field.path[0] for field in self.fields.values())
-        analysis = kind.CALLED.partition(" ")[2].removesuffix(" definition")
+        analysis = re.sub(r"^(an?|the) | definition$", "", kind.CALLED)
         read = read_definition(definition, analysis, needed_first)
         of_file: Question = kind.from_command(raw, read)
+        if "timezone" not in raw and of_file.timezone is not None and not is_zone(of_file.timezone):
+            raise UsageError(
+                f"`timezone` in {definition} is {of_file.timezone!r}, which is not an IANA time zone; write one such "
+                "as Europe/Berlin."
+            )
         return of_file
 
     def _check_needed(self, values: Mapping[str, Any], options: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """Options that several commands share, and how their values are parsed."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -196,6 +197,8 @@ def read_days(first: str | None, to: str | None, last: str | None = None) -> Day
     try:
         return DayRange(None, days.last, parse_days(last))
     except DefinitionError as error:
+        if re.fullmatch(r"\s*\d{1,12}\s*[dw]\s*", last):
+            raise UsageError(f"--last {error}") from error
         raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.") from error
 
 

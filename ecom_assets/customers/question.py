@@ -1,13 +1,12 @@
 """The questions of segments and of value: the customers of orders, or of purchase events, as of a day."""
 
-from datetime import date
 from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import model_validator
 
 from ecom_assets.customers.segments import SCORES
 from ecom_assets.customers.value import ValueRule
-from ecom_assets.questions.fields import Choices, field
+from ecom_assets.questions.fields import Choices, Day, field
 from ecom_assets.questions.model import Question
 from ecom_assets.sessions.question import SESSION_RULE
 
@@ -26,7 +25,7 @@ class CustomerQuestion(Question):
         "ga4", "Session rule",
         "How events are cut into sessions; a purchase counts on the day on which its session started", group="calendar",
     )  # fmt: skip
-    end_date: date | None = field(
+    end_date: Day | None = field(
         None, "As of", "Look at customers at the end of this day, YYYY-MM-DD; the newest day in the data if not given",
         alias="as_of", is_date=True,
     )  # fmt: skip

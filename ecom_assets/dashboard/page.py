@@ -25,6 +25,7 @@ from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.dashboard.sessions import PREFIX, token_of
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.explain.question import is_explained
+from ecom_assets.questions.fields import Day
 from ecom_assets.tables.queries import Period, TimeRange
 
 Group = Literal["Shop", "Behaviour", "Operation"]
@@ -63,8 +64,8 @@ class Filters(PageParameters):
     """Choices that start over with another one, such as the page of a list."""
 
     time_range: TimeRange | None = Field(None, title="Days")
-    start_date: date | None = Field(None, title="From")
-    end_date: date | None = Field(None, title="To")
+    start_date: Day | None = Field(None, title="From")
+    end_date: Day | None = Field(None, title="To")
 
     @property
     def days(self) -> dict[str, str]:

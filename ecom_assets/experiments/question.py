@@ -1,6 +1,5 @@
 """The question of an experiment: which variants are compared, and in what."""
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -31,6 +30,9 @@ ANYTHING: Final = "*"
 """The event type of a goal or an exposure that any event can be."""
 MIN_VARIANTS: Final = 2
 MAX_VARIANTS: Final = 20
+MIN_SHARE: Final = 0.000_001
+MAX_SHARE: Final = 1_000_000_000
+"""The bounds of a planned share: greater or smaller ones leave the range of numbers when they are added or divided."""
 MAX_WITHIN_S: Final = 100 * 366 * 86_400
 SEVERAL: Final = Choices(
     "treatment of those who saw several variants", {"exclude": "are left out", "first": "count for the first"}
@@ -177,8 +179,11 @@ class ExperimentQuestion(Question):
                 f"An experiment has {MIN_VARIANTS} to {MAX_VARIANTS} variants, not {len(shares)}; list their shares."
             )
         for name, share in shares.items():
-            if not 0 < share < math.inf:
-                raise DefinitionError(f"The share of the variant {name!r} cannot be {share}; give a number above 0.")
+            if not MIN_SHARE <= share <= MAX_SHARE:
+                raise DefinitionError(
+                    f"The share of the variant {name!r} cannot be {share}; give a number above 0, of at least "
+                    f"{MIN_SHARE:f} and at most {MAX_SHARE:,}."
+                )
         if self.control not in shares:
             raise DefinitionError(f"The control {self.control!r} has no share; {did_you_mean(self.control, shares)}.")
 

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.steps import TimeToConvert
-from ecom_assets.questions.fields import commas, field, lines_of
+from ecom_assets.questions.fields import Day, commas, field, lines_of
 from ecom_assets.questions.model import Question
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.tables.columns import EVERY, OCCURRENCES
@@ -93,16 +93,16 @@ class FunnelQuestion(Funnel, Question):
         }
     )
 
-    start_date: date | None = Field(None, description="First day whose events are looked at; default all")
-    end_date: date | None = Field(None, description="Last of them, included")
+    start_date: Day | None = Field(None, description="First day whose events are looked at; default all")
+    end_date: Day | None = Field(None, description="Last of them, included")
     session_rule: SessionRuleName = session_rule_field(
         "When a session ends, for per=session; default as the preset or the settings say"
     )
-    first: date | None = field(
+    first: Day | None = field(
         None, "Entered from", "First day of entry, YYYY-MM-DD; later steps may follow any time", alias="from",
         is_date=True, group="days", about=("from", "first"), address="start_date",
     )  # fmt: skip
-    last_day: date | None = field(
+    last_day: Day | None = field(
         None, "Entered to", "Last day of entry, YYYY-MM-DD, included", alias="to", is_date=True, group="days",
         about=("to",), address="end_date",
     )  # fmt: skip

@@ -18,6 +18,7 @@ from ecom_assets.tables.values import Preset
 BY: Final = Choices("step of a journey", {"page_type": "Event types", "category": "Categories", "page": "Pages"})
 MOST_STEPS: Final = 40
 MAX_PATTERNS: Final = 100
+MAX_COUNT: Final = 1_000_000_000
 PRESETS: Final[Mapping[str, Preset]] = {
     # docs/metrics/journeys.md "Journeys": the first five steps of a session, and the fifty most frequent transitions
     "posthog": {"most_steps": 5, "top": 50, "session_rule": "source"},
@@ -59,7 +60,7 @@ class JourneyQuestion(Question):
     )  # fmt: skip
     min_count: Count = field(
         1, "Transitions taken at least", "Show transitions taken at least so many times",
-        ge=1, hint="1", group="counting",
+        ge=1, le=MAX_COUNT, hint="1", group="counting",
     )  # fmt: skip
     top: Count = field(
         10, "Most paths", "How many of the most frequent paths to show: of all sessions, with a purchase and without",

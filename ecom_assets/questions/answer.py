@@ -17,10 +17,9 @@ from ecom_assets.questions.identity import identity_rule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.contract import TEXT_FORMATS, Column
-from ecom_assets.tables.days import Ends
+from ecom_assets.tables.days import FIRST_DATE, Ends
 from ecom_assets.tables.queries import (
     EVENTS,
-    FIRST_DATE,
     Coverage,
     Period,
     TimeRange,

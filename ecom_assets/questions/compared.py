@@ -10,6 +10,7 @@ from ecom_assets.questions.fields import Choices
 BEFORE, A_YEAR_BEFORE = "before", "year"
 COMPARE: Final = Choices("comparison", {BEFORE: "Period before", A_YEAR_BEFORE: "Same weekdays a year before"})
 YEAR_OF_WEEKS: Final = timedelta(weeks=52)
+NEEDS_FIRST_DAY: Final = "`compare` needs days that begin somewhere; choose how many days, or the first one."
 LAST_DAYS: Final = {
     "": "All days",
     "1d": "Newest day",

@@ -4,15 +4,17 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainSerializer
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.tables.conditions import EVERYTHING, Condition, Group, Where, where_from
@@ -247,6 +249,22 @@ CountOrNone = Annotated[int | None, BeforeValidator(_no_boolean)]
 """The same, or nothing."""
 Share = Annotated[float, BeforeValidator(_no_boolean)]
 """A number; `true` is none."""
+
+
+def _day_of(value: object) -> date:
+    """Return a day as people write it: pydantic also takes seconds since 1970, and times at midnight."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+            return date.fromisoformat(value)
+    except ValueError:
+        pass  # such as 30 February
+    raise PydanticCustomError("date_text", "It is not a date; use YYYY-MM-DD, such as 2026-01-31")
+
+
+Day = Annotated[date, BeforeValidator(_day_of)]
+"""A day, which is given as YYYY-MM-DD."""
 
 
 def column(field_name: str, check: Callable[[str, object], None]) -> BeforeValidator:

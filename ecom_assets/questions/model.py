@@ -20,11 +20,12 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.identity.rule import RULES
-from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, YEAR_OF_WEEKS, Compare
+from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, NEEDS_FIRST_DAY, YEAR_OF_WEEKS, Compare
 from ecom_assets.questions.fields import (
     AS_TEXT,
     EVENT_TYPE,
     Choices,
+    Day,
     FieldInput,
     FormGroup,
     Name,
@@ -33,7 +34,7 @@ from ecom_assets.questions.fields import (
 )
 from ecom_assets.tables.conditions import Condition, Group, columns_of, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
-from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, Period, TimeRange
+from ecom_assets.tables.queries import Period, TimeRange
 from ecom_assets.tables.values import TOOLS, Preset, with_preset
 
 
@@ -276,10 +277,10 @@ class Question(Definition):
         None, "Compare with", "Other days beside these: as many before them, or the same weekdays a year before",
         group="days",
     )  # fmt: skip
-    start_date: date | None = field(
+    start_date: Day | None = field(
         None, "From", "First day, YYYY-MM-DD; the first of the data if not given", is_date=True, group="days"
     )
-    end_date: date | None = field(
+    end_date: Day | None = field(
         None, "To", "Last day, YYYY-MM-DD, included; the newest of the data if not given", is_date=True, group="days"
     )
     timezone: str | None = field(
@@ -326,8 +327,6 @@ class Question(Definition):
         Raises:
             DefinitionError: They cannot be combined, or are of another age.
         """
-        if strange := [day for day in (self.start_date, self.end_date) if day and not FIRST_DATE <= day <= LAST_DATE]:
-            raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {strange[0]}.")
         return DayRange.read(self.start_date, self.end_date, self.last, ("start_date", "end_date"))
 
     def as_of(self, newest: date) -> date:
@@ -350,7 +349,7 @@ class Question(Definition):
             DefinitionError: It is about all days, before which there are none.
         """
         if not self.has_first_day:
-            raise DefinitionError("`compare` needs days that begin somewhere; choose how many days, or the first one.")
+            raise DefinitionError(NEEDS_FIRST_DAY)
         back = YEAR_OF_WEEKS if self.compare == A_YEAR_BEFORE else last - first + timedelta(days=1)
         return first - back, last - back
 
@@ -362,6 +361,10 @@ class Question(Definition):
         """
         if self.time_range is None or (self.time_range == "custom" and self.last):
             return self.days.within(newest)
+        if self.last:
+            raise DefinitionError(
+                f"`last` and time_range={self.time_range} both say where the days begin; leave one of them out."
+            )
         period = Period.from_range(newest, self.time_range, self.start_date, self.end_date)
         return period.start_date, period.end_date
 

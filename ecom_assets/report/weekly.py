@@ -16,10 +16,8 @@ from ecom_assets.quality.queries import held, row_accounting
 from ecom_assets.report.causes import conversion_causes, of_sources, order_value_causes, revenue_causes, revenue_factors
 from ecom_assets.sales.queries import customer_weeks, revenue_trend, sales
 from ecom_assets.sessions.queries import engagement
-from ecom_assets.tables.days import ONE_DAY
+from ecom_assets.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY
 from ecom_assets.tables.queries import (
-    FIRST_DATE,
-    LAST_DATE,
     NoOrdersError,
     NoSourceError,
     Page,

@@ -359,6 +359,8 @@ def who_answer(question: RetentionQuery, listed: CellList, whole_until: date | N
 
 
 def _check_cell(answer: Mapping[str, Any], listed: CellList) -> None:
+    if listed.value is not None and "breakdown" not in answer:
+        raise DefinitionError("`value` is one of a breakdown, and `by` names none; give `by`, or leave `value` out.")
     parts = {part["value"]: part for part in answer.get("breakdown", ())}
     if listed.value is not None and listed.value not in parts:
         raise DefinitionError(f"No value {listed.value!r} stands by itself; {did_you_mean(listed.value, parts)}.")

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import date
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -17,6 +16,7 @@ from ecom_assets.questions.fields import (
     Conditions,
     Count,
     CountOrNone,
+    Day,
     Name,
     breakdown,
     column,
@@ -28,6 +28,7 @@ from ecom_assets.questions.fields import (
 from ecom_assets.questions.model import Question, preset_field, presets_of
 from ecom_assets.tables.columns import MAX_TIMES
 from ecom_assets.tables.conditions import EVERYTHING, Where, columns_of, number_columns_of
+from ecom_assets.tables.days import check_age
 from ecom_assets.tables.values import (
     Preset,
     binned_columns,
@@ -203,7 +204,7 @@ class RetentionQuestion(Question):
         10, "Group remaining values as Other after", "How many values of `by` to show; the others are (other)", ge=1,
         le=1_000, group="breakdown", hint="10", needs=("by", "sets how many values of --by are shown"),
     )  # fmt: skip
-    whole_until: date | None = field(
+    whole_until: Day | None = field(
         None, "Data are whole until", "Last day of which the data are whole; the day before the newest if not given",
         group="calendar", is_date=True,
     )  # fmt: skip
@@ -236,9 +237,10 @@ class RetentionQuestion(Question):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        """Refuse brackets that overlap, and periods without a fixed length on the rolling clock."""
+        """Refuse brackets that overlap, a day of another age, and periods of no fixed length on the rolling clock."""
         if self.mode == "bracket":
             _check_brackets(self.brackets)
+        check_age(self.whole_until)
         if self.clock == "rolling" and self.period not in ROLLING_S:
             raise DefinitionError(
                 f"A {self.period} has no fixed length, so the rolling clock has none; ask with the calendar clock, or "

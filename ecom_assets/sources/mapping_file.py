@@ -26,6 +26,42 @@ class TooDeepError(yaml.YAMLError):
         super().__init__("its lists or objects are nested hundreds of levels deep")
 
 
+class _DoubleKeyError(yaml.YAMLError):
+    """An object has a key twice, of which the parsers would silently take the last."""
+
+    def __init__(self, key: str, where: str = "") -> None:
+        """Name the key."""
+        super().__init__(f"the key {key!r} is given twice{where}; leave one of them out")
+
+
+class _DefinitionLoader(yaml.SafeLoader):
+    """The loader of people's files."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:  # noqa: ANN401 (as the class above it)
+        """Read an object; a key that it has twice is refused."""
+        node = super().compose_mapping_node(anchor)
+        known = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in known:
+                raise _DoubleKeyError(key.value, _position(key.start_mark))
+            known.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+        return node
+
+
+def _position(mark: Any) -> str:  # noqa: ANN401 (a mark of PyYAML, which has no public type)
+    return f" at line {mark.line + 1}, column {mark.column + 1}"
+
+
+def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of JSON; a key that it has twice is refused."""
+    result: dict[str, object] = {}
+    for key, value in pairs:
+        if key in result:
+            raise _DoubleKeyError(key)
+        result[key] = value
+    return result
+
+
 def definition_from(text: str) -> object:
     """Parse a definition, YAML or JSON.
 
@@ -33,13 +69,13 @@ def definition_from(text: str) -> object:
     that no text may hold.
 
     Raises:
-        YAMLError: It is neither YAML nor JSON, or nested too deeply.
+        YAMLError: It is neither YAML nor JSON, nested too deeply, or has a key twice.
     """
     try:
         try:
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=_once)
         except ValueError:
-            return yaml.safe_load(text)
+            return yaml.load(text, Loader=_DefinitionLoader)  # noqa: S506 (a safe one)
     except RecursionError:
         raise TooDeepError from None
 
@@ -52,8 +88,17 @@ def definition_in(path: Path) -> object:
     """
     try:
         return definition_from(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {str(error).splitlines()[0]}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError(f"{path} cannot be read ({_reason(error)}); check the path.") from error
+    except yaml.YAMLError as error:
+        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {_fault(error)}.") from error
+
+
+def _fault(error: yaml.YAMLError) -> str:
+    """Return what is wrong with a text, and where if it is known."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        return f"{error.problem}{_position(error.problem_mark)}; correct it there"
+    return str(error).splitlines()[0]
 
 
 def shipped_file(name: str) -> str:
@@ -186,7 +231,7 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 def _parse(model: type[Model], body: str, where: str, folder: str) -> Model:
     try:
         content = definition_from(body)
-    except TooDeepError as error:
+    except (TooDeepError, _DoubleKeyError) as error:
         raise MappingError(f"{where} is not a mapping: {error}; see docs/mappings.md") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

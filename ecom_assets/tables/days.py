@@ -21,6 +21,9 @@ from ecom_assets.tables.portable import union_all
 from ecom_assets.tables.values import FIRST_PLAUSIBLE, WEEKDAYS, parse_days
 
 ONE_DAY = timedelta(days=1)
+FIRST_DATE: Final = date(1900, 1, 1)
+LAST_DATE: Final = date(2200, 12, 31)
+"""The first and the last day that can be asked for."""
 
 
 @dataclass(frozen=True)
@@ -311,6 +314,16 @@ def is_implausible(moment: ir.TimestampColumn, first_day: date = FIRST_PLAUSIBLE
     return ((moment < first) | (moment >= end)).fill_null(ibis.literal(value=False))
 
 
+def check_age(*days: date | None) -> None:
+    """Refuse days that no data are of, with which dates cannot be computed.
+
+    Raises:
+        DefinitionError: A day is of another age.
+    """
+    if strange := [day for day in days if day and not FIRST_DATE <= day <= LAST_DATE]:
+        raise DefinitionError(f"Days from {FIRST_DATE} to {LAST_DATE} can be asked for, not {strange[0]}.")
+
+
 Ends = tuple[date | None, date | None]
 """The first and the last day; None where there is no such end."""
 
@@ -341,8 +354,9 @@ class DayRange:
         `names` are what the first and the last day are called.
 
         Raises:
-            DefinitionError: They cannot be combined, or the length is not whole days.
+            DefinitionError: They cannot be combined, are of another age, or the length is not whole days.
         """
+        check_age(first, last)
         if first and last and last < first:
             raise DefinitionError(f"{names[0]}={first} is after {names[1]}={last}; swap them.")
         if length is None:

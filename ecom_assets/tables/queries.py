@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.errors import DefinitionError, EcomError
 from ecom_assets.tables.contract import Table
-from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.days import FIRST_DATE, LAST_DATE, ONE_DAY, Days
 
 TimeRange = Literal["today", "week", "month", "quarter", "year", "custom"]
 Coverage = Literal["whole", "part", "none"]
@@ -29,8 +29,6 @@ START, END, BEFORE_START, EARLIER_START = PARAMETERS = tuple(ibis.param("date") 
 Queries use these parameters instead of literal dates, so that the same query serves every range. `Reading.rows` binds
 them.
 """
-FIRST_DATE: Final = date(1900, 1, 1)
-LAST_DATE: Final = date(2200, 12, 31)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import Final
 from ecom_assets.errors import DefinitionError, did_you_mean
 
 MAX_LENGTH: Final = 200
+MAX_SIZE: Final = 1e300
+"""The greatest size of numbers and results, which can still be multiplied to be drawn; above it results are unknown."""
 _OPERATIONS: Final[Mapping[type[ast.operator], Callable[[float, float], float]]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -35,6 +37,9 @@ class Formula:
             ) from error
         if len(self.text) > MAX_LENGTH:
             raise DefinitionError(f"The formula is longer than {MAX_LENGTH} characters; shorten it.")
+        numbers = [part.value for part in ast.walk(self._tree) if isinstance(part, ast.Constant)]
+        if any(abs(value) > MAX_SIZE for value in numbers if isinstance(value, int | float)):
+            raise DefinitionError(f"The formula {self.text!r} has a number above {MAX_SIZE:g}; write a smaller one.")
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -53,9 +58,10 @@ class Formula:
     def value(self, values: Mapping[str, float | None]) -> float | None:
         """Return the result for the values of the series in one period; None if it is unknown."""
         try:
-            return _evaluated(self._tree, values)
+            result = _evaluated(self._tree, values)
         except (_UnknownError, ZeroDivisionError, OverflowError):
             return None
+        return result if abs(result) <= MAX_SIZE else None
 
 
 class _UnknownError(Exception):

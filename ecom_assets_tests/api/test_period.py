@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
-from ecom_assets.tables.days import hours_of
-from ecom_assets.tables.queries import FIRST_DATE, LAST_DATE, LENGTHS, MOST_DAYS, Period, changes, share
+from ecom_assets.tables.days import FIRST_DATE, LAST_DATE, hours_of
+from ecom_assets.tables.queries import LENGTHS, MOST_DAYS, Period, changes, share
 from ecom_assets_tests.hypothesis_settings import examples
 
 NEWEST = date(2026, 3, 1)

@@ -26,6 +26,9 @@ EXPERIMENT: dict[str, Any] = {"variant": "product_category", "goal": "purchase",
 BOUGHT: dict[str, Any] = {"steps": ["product_view", "purchase"]}
 
 
+IN_DAYS = "Days from 1900-01-01 to 2200-12-31 can be asked for"
+
+
 def nested(levels: int) -> dict[str, Any]:
     """Return a condition so many levels deep."""
     return {"any_of": [nested(levels - 1)]} if levels else {"cart_amount": 1}
@@ -36,6 +39,26 @@ def nested(levels: int) -> dict[str, Any]:
     [
         ("trend", {"series": ["purchase:summ(cart_amount)"]}, "did you mean 'sum'"),
         ("trend", {"series": ["purchase"], "formula": "A / C"}, "names the series C"),
+        ("trend", {"series": ["purchase"], "formula": "1e999*A"}, "has a number above 1e+300"),
+        ("trend", {"start_date": 0}, "body.start_date: It is not a date; use YYYY-MM-DD, such as 2026-01-31"),
+        ("sessions", {"end_date": "2026-01-10T00:00:00"}, "It is not a date; use YYYY-MM-DD"),
+        ("funnel", {**BOUGHT, "from": "20260101"}, "It is not a date; use YYYY-MM-DD"),
+        ("retention", {"whole_until": "2026-02-30"}, "It is not a date; use YYYY-MM-DD"),
+        ("trend", {"time_range": "week", "last": "20d"}, "`last` and time_range=week both say where the days begin"),
+        ("journeys", {"time_range": "today", "last": "20d"}, "both say where the days begin; leave one of them out"),
+        ("trend", {"time_range": "wek"}, "(did you mean 'week'?)"),
+        ("trend", {"compare": "before"}, "`compare` needs days that begin somewhere"),
+        ("retention/who?cohort=2026-01-05&value=zz", {}, "`by` names none; give `by`, or leave `value` out"),
+        ("trend", {"timezone": "localtime"}, "'localtime' is not an IANA time zone"),
+        ("funnel", {**BOUGHT, "to": "9999-12-31"}, IN_DAYS),
+        ("funnel", {**BOUGHT, "from": "9999-12-31"}, IN_DAYS),
+        ("funnel", {**BOUGHT, "end_date": "9999-12-31"}, IN_DAYS),
+        ("funnel", {**BOUGHT, "start_date": "0001-01-01"}, IN_DAYS),
+        ("funnel/who", {**BOUGHT, "to": "9999-12-31"}, IN_DAYS),
+        ("retention", {"whole_until": "9999-12-31"}, IN_DAYS),
+        ("journeys", {"min_count": 10**20}, "than or equal to 1000000000"),
+        ("experiment", {**EXPERIMENT, "shares": {"Hats": 1e308, "Shoes": 1e308}}, "cannot be 1e+308"),
+        ("experiment", {**EXPERIMENT, "shares": {"Hats": 1, "Shoes": 1e-320}}, "at least 0.000001"),
         ("trend", {"series": ["*"], "where": [nested(30)]}, "more than 10 deep"),
         ("trend", {"series": ["*"], "where": [{"any_of": ["cart_amount > 1"] * 300}]}, "more than 200 conditions"),
         ("trend", {"series": ["*"], "where": ["page_url matches (?=a)"]}, "RE2's syntax"),

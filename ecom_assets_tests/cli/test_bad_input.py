@@ -13,6 +13,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.command import HEADER, ecom, page_views
 
 UNTYPED = HEADER.replace("event_type,", "") + "\ne1,ann,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"
+OWN = ("--events", "own.csv")
 GOOD_ROW = "e1,ann,page_view,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"
 
 
@@ -146,6 +147,41 @@ def test_wrong_words_are_answered_with_usage(home: Path, arguments: tuple[str, .
         (("sessions", "--events", "own.csv", "--idle", "25h"), "An idle timeout of 90000 s cannot be"),
         (("sessions", "--events", "own.csv", "--out", "x.txt"), "--out x.txt is neither .parquet nor .csv"),
         (("funnel", "--events", "own.csv"), "A funnel needs either --steps or --definition FILE"),
+        (("funnel", *OWN, "--steps", "page_view,purchase", "--to", "9999-12-31"), "Days from 1900-01-01 to 2200-12-31"),
+        (("funnel", *OWN, "--steps", "page_view", "--from", "0001-01-01"), "Days from 1900-01-01 to 2200-12-31"),
+        (("retention", *OWN, "--whole-until", "9999-12-31"), "Days from 1900-01-01 to 2200-12-31"),
+        (
+            ("journeys", *OWN, "--min-count", f"1{'0' * 20}"),
+            "`min_count` of a journey definition is at most 1000000000",
+        ),
+        (
+            (
+                "experiment",
+                *OWN,
+                "--variant",
+                "page_url",
+                "--goal",
+                "x",
+                "--share",
+                "control=1e308",
+                "--share",
+                "b=1e308",
+            ),
+            "The share of the variant 'control' cannot be 1e+308; give a number above 0",
+        ),
+        (("trend", *OWN, "--formula", "1e999*A"), "The formula '1e999*A' has a number above 1e+300"),
+        (("trend", *OWN, "--timezone", "localtime"), "--timezone 'localtime' is wrong: is not an IANA time zone"),
+        (("trend", *OWN, "--timezone", "posix/Europe/Berlin"), "--timezone 'posix/Europe/Berlin' is wrong: is not"),
+        (("trend", *OWN, "--last", "0d"), "--last '0d' is not of 1 to 36,600 whole days; write d (days) or w (weeks)"),
+        (("trend", *OWN, "--compare", "before"), "`compare` needs days that begin somewhere"),
+        (("segments", *OWN, "--orders-mapping", "shopify"), "--orders-mapping is of order lines; give --orders PATH"),
+        (("trend", "--events", ""), "--events is empty, as a variable that is not set leaves it; give it a value."),
+        (("trend", "--events="), "--events is empty"),
+        (("trend", *OWN, ""), "A path is empty"),
+        (("value", "--orders", ""), "--orders is empty"),
+        (("run", *OWN, "--events-mapping", ""), "--events-mapping is empty"),
+        (("sessions", *OWN, "--out", ""), "--out is empty"),
+        (("trend", *OWN, "--definition", ""), "--definition is empty"),
         (("sandbox", "data", "--out", "shop", "--days", "0"), "`days` is 0"),
         (("sandbox", "data", "--out", "shop", "--from", "now"), "--from 'now' is not a date"),
         (("sandbox", "data", "--out", "full"), "{folder}/full holds files that are not a simulated shop"),
@@ -265,6 +301,37 @@ def test_the_message_about_session_rules_names_every_preset(home: Path, events: 
     result = ecom("sessions", "--events", events, "--rule", "xyzzy", home=home)
     assert all(name in result.sentence for name in PRESETS)
     assert Settings.model_fields["session_rule"].default in PRESETS
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "sentence"),
+    [
+        ("funnel", None, "{file} cannot be read (No such file or directory); check the path."),
+        ("funnel", "steps: [page_view\norder: any\n", "at line 2, column 6; correct it there."),
+        (
+            "funnel",
+            "steps: [page_view]\norder: any\norder: exact\n",
+            "the key 'order' is given twice at line 3, column 1",
+        ),
+        (
+            "funnel",
+            '{"steps": ["page_view"], "steps": ["a"]}',
+            "the key 'steps' is given twice; leave one of them out.",
+        ),
+        ("segments", "- a\n", "{file} holds no segments definition; begin it with `session_rule:`."),
+        ("retention", "- a\n", "{file} holds no retention definition; begin it with `start:`."),
+        ("trend", "timezone: Mars/Olympus\n", "`timezone` in {file} is 'Mars/Olympus', which is not an IANA time zone"),
+    ],
+)
+def test_a_wrong_definition_file_is_named_with_the_place(
+    home: Path, events: Path, command: str, text: str | None, sentence: str
+) -> None:
+    file = home.parent / "definition.yaml"
+    if text is not None:
+        file.write_text(text)
+    result = ecom(command, "--events", events, "--definition", file, home=home)
+    assert result.exit_code == 2
+    assert sentence.format(file=file) in result.sentence
 
 
 DEEP = (

@@ -94,7 +94,7 @@ def test_a_type_that_no_event_has_is_warned_of(home: Path) -> None:
             "No visitor segment 'loyal' is declared; set ECOM_VISITOR_SEGMENTS to a file",
         ),
         ("segments.yaml", None, "segments.yaml declares loyal, lookers; write segments.yaml#NAME for one of them."),
-        ("absent.yaml", None, "absent.yaml cannot be read as YAML or JSON: [Errno 2] No such file or directory: "),
+        ("absent.yaml", None, "absent.yaml cannot be read (No such file or directory); check the path."),
         ("odd.yaml", "purchase", "odd.yaml declares no visitor segments; give 1 to 200 names, each with its"),
         ("odd.yaml", "5: {did: purchase}", "odd.yaml names a visitor segment 5; a name is a text."),
         (

@@ -228,6 +228,22 @@ def test_an_address_without_steps_says_so_beside_the_first_step_and_once_below(c
     assert asked.one("main").text.count("Complete the question and") == 1
 
 
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("funnel?step1=page_view&step2=purchase&end_date=9999-12-31", "Days from 1900-01-01 to 2200-12-31"),
+        ("retention?whole_until=9999-12-31", "Days from 1900-01-01 to 2200-12-31"),
+        ("paths?min_count=100000000000000000000", "at most 1000000000"),
+    ],
+)
+def test_a_number_or_a_day_that_is_too_great_is_refused_on_the_page(
+    client: Client, address: str, sentence: str
+) -> None:
+    response = client.get(f"/dashboard/{address}")
+    assert response.status_code < 500
+    assert sentence in read(response.text).one("main").text
+
+
 def test_a_filter_that_a_page_lacks_is_named_with_a_way_back(client: Client) -> None:
     response = client.get("/dashboard/funnel?overr=week")
     shown = read(response.text)

@@ -310,6 +310,11 @@ def test_a_formula_that_is_more_than_arithmetic_is_refused(text: str) -> None:
         Formula(text)
 
 
+@pytest.mark.parametrize("text", ["A * 1e200 * 1e200", "A * 1e300", "A * 1e200 * 1e200 / (A * 1e200 * 1e200)"])
+def test_a_result_that_leaves_the_range_of_numbers_is_unknown(text: str) -> None:
+    assert Formula(text).value({"A": 7}) is None
+
+
 def test_a_formula_names_series_that_are_there() -> None:
     with pytest.raises(DefinitionError, match="names the series C"):
         make_trend((make_series(None), make_series("purchase")), formula="A / C")

@@ -15,9 +15,9 @@ import pytest
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import session_events
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import LAST_DATE, Days
 from ecom_assets.tables.portable import schema_of
-from ecom_assets.tables.queries import LAST_DATE, Period, with_previous
+from ecom_assets.tables.queries import Period, with_previous
 from ecom_assets.warehouse import sql_text as module
 from ecom_assets.warehouse.local import OF_IBIS, complexity, connect
 from ecom_assets.warehouse.sql_text import Statements, Write

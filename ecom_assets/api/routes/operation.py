@@ -21,6 +21,7 @@ from ecom_assets.operations.requests import RELEASE, RETRY, Requests
 from ecom_assets.operations.requests import OperationRequest as RunRequest
 from ecom_assets.quality import queries as quality_queries
 from ecom_assets.questions.answer import Answer, InUtc, number
+from ecom_assets.questions.fields import Day
 from ecom_assets.registry import ALL
 from ecom_assets.tables.queries import Period
 
@@ -299,7 +300,7 @@ class ReleaseBody(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"day": "2026-03-03"}]})
 
     source: str = Field("orders", max_length=50, description="Whose day")
-    day: date = Field(description="The held day of arrival, YYYY-MM-DD")
+    day: Day = Field(description="The held day of arrival, YYYY-MM-DD")
 
 
 class RetryBody(BaseModel):
@@ -308,8 +309,8 @@ class RetryBody(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"destination": "amplitude_events"}]})
 
     destination: str = Field(max_length=200, description="The destination, such as amplitude_events")
-    start_date: date | None = Field(None, description="First day of the records; default the first of the data")
-    end_date: date | None = Field(None, description="Last day of the records; default the newest of the data")
+    start_date: Day | None = Field(None, description="First day of the records; default the first of the data")
+    end_date: Day | None = Field(None, description="Last day of the records; default the newest of the data")
 
 
 @runs_router.post(
