@@ -240,11 +240,8 @@ def build_app(settings: Settings, store: PublishedStore | None = None) -> FastAP
     app.state.recent_reading = realtime.RecentReading(settings, app.state.store)
     app.state.endpoints = operation.endpoints_of(ROUTERS)
     for router in ROUTERS:
-        app.include_router(
-            router,
-            prefix=VERSION_PREFIX,
-            responses=REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV,
-        )
+        responses = REFUSALS if router in WITHOUT_CSV else REFUSALS | CSV
+        app.include_router(router, prefix=VERSION_PREFIX, responses=responses)
         app.include_router(router, include_in_schema=False)
     _version_documentation(app)
     handle_errors(app)

@@ -18,15 +18,7 @@ from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.tables.days import FIRST_DATE, Ends
-from ecom_assets.tables.queries import (
-    EVENTS,
-    Coverage,
-    Period,
-    TimeRange,
-    cut,
-    events_in_period,
-    unfinished_day,
-)
+from ecom_assets.tables.queries import EVENTS, Coverage, Period, TimeRange, cut, events_in_period, unfinished_day
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"

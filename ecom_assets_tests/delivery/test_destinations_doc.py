@@ -18,6 +18,7 @@ from ecom_assets_tests.markdown import ROOT, section
 PAGE = "docs/destinations.md"
 DELIVERY = ROOT / "ecom_assets" / "delivery"
 MODULES = [DELIVERY / "tools" / name / "payload.py" for name in TOOLS]
+REFUSING = {"Refusal", "_UnfitError", "id_length"}
 SHARED = [DELIVERY / f"{name}.py" for name in ("event_properties", "payloads")]
 
 
@@ -37,7 +38,7 @@ def test_the_purchase_of_the_page_becomes_what_the_page_says(position: int, name
 def reasons_in(path: Path) -> set[str]:
     """Return the first text of each refusal in a module."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    named = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in {"Refusal", "_UnfitError"}]
+    named = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in REFUSING]
     firsts = [call.args[0] for call in named if call.args]
     return {str(first.value) for first in firsts if isinstance(first, ast.Constant)} - {"None"}
 

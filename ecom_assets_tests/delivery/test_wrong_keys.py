@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def deliver(home: Path, tools: Receivers, tool: str, keys: dict[str, str]) -> CommandResult:
-    address = {"ECOM_EVENTS": str(home.parent / "clicks.csv"), f"ECOM_{tool.upper()}_URL": getattr(tools, tool).url}
+    address = {"ECOM_EVENTS": str(home.parent / "clicks.csv"), f"ECOM_{tool.upper()}_URL": tools[tool].url}
     return ecom("export", "--to", tool, "--json", home=home, env={**address, **keys})
 
 
@@ -58,7 +58,7 @@ def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(home: Path, tools
     right = deliver(home, tools, tool, RIGHT[tool])
     answer = right.json["deliveries"][f"{tool}_events"]
     assert (right.exit_code, answer["delivered"], answer["rejected"]) == (0, USERS, 0), right.err
-    assert getattr(tools, tool).held.counted_count == USERS
+    assert tools[tool].held.counted_count == USERS
 
 
 @pytest.mark.sampled(1)
@@ -67,7 +67,7 @@ def test_a_wrong_key_makes_no_dead_letter_and_everything_waits(home: Path, tools
 def test_a_wrong_key_makes_no_dead_letters_however_few_go_together(tools: Receivers, tool: str, count: int) -> None:
     (setting,) = RIGHT[tool]
     wrong = {setting.removeprefix("ECOM_").lower(): "mistyped-key"}
-    destination = tool_at(f"{tool}_users", getattr(tools, tool).url, **wrong)
+    destination = tool_at(f"{tool}_users", tools[tool].url, **wrong)
     rows = users(*({"customer_id": f"user-{n:02}", "segment": "Loyal"} for n in range(count)))
     answers = destination.send(one_batch(destination, rows))
     assert {(answer.state, answer.reason) for answer in answers} == {(DeliveryState.POSTPONED, "not_allowed")}
