@@ -34,7 +34,7 @@ from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.asset import Following, Invalidation, Reads, TableAsset, asset_key, invalidation, table_asset
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import has_kernels, schema_of, stored, union_all
+from ecom_assets.tables.portable import dialect_of, has_kernels, schema_of, stored, union_all
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets.warehouse.engine import Engine
 
@@ -216,7 +216,8 @@ def changed_visitor_days(
         now = KnownIds(links, shared_now, merged_now)
         ids = changed_ids(before, now, warehouse.rows_of)
         events = warehouse.table(CleanEvents)
-        changed = changed_visitors(events, ids, now, identity_rule, days, warehouse.rows_of)
+        keep = partial(dialect_of(warehouse.con).kept, warehouse.con)
+        changed = changed_visitors(events, ids, now, identity_rule, days, warehouse.rows_of, keep)
         rows |= dict(_noted(changed, rows, days))
         warning = ids.sentence(_event_counts(changed))
     notes = ([row[name] for name in ChangedVisitorDays.columns] for _, row in sorted(rows.items()))
@@ -269,8 +270,11 @@ def shared(
     _, too_large = groups_of(aliases, users, rule, warehouse)
     of_groups = [("user", user, "group_users", len(users)) for users in too_large for user in users]
     devices = linking.users_of_devices(links.filter(links.user_id.notnull()))
-    counted = ((row["device_id"], row["is_device"], row["reached_count"]) for row in warehouse.rows_of(devices))
-    return table_of(SharedIds, [*rows, *of_groups, *linking.erased_devices(counted, unlinked_ids)])
+
+    def users_of_each() -> list[tuple[str, bool, int]]:
+        return [(row["device_id"], row["is_device"], row["reached_count"]) for row in warehouse.rows_of(devices)]
+
+    return table_of(SharedIds, [*rows, *of_groups, *linking.erased_devices(users_of_each, unlinked_ids)])
 
 
 @table_asset(MergedUsers, deps=(changed_visitor_days.key,), identity_aliases=EVERY_ALIAS, shared_ids=SharedIds)

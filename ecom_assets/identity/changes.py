@@ -21,11 +21,15 @@ from ecom_assets.identity.visitors import KnownIds, with_visitors
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.portable import can_be_null, conform, union_all
 
+READ = ("event_date", "event_at", "event_id", "user_id", "device_id", "source_session_id", "visitor_id", "joined_by")
+"""What is read of stored events to find their visitors by given links."""
 COMPARED = tuple(name for name in IdentityLinks.columns if name != "event_count")
 
 
 Fetched = Callable[[ir.Table], list[dict[str, Any]]]
 """Returns the rows of a small result."""
+Kept = Callable[[str, ir.Table], ir.Table]
+"""Stores rows under a name, if that costs less than to compute them again, and returns them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class ChangedVisitor(NamedTuple):
 
 
 def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known of ids, or a definition)
-    events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days, fetch: Fetched
+    events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days, fetch: Fetched, keep: Kept
 ) -> list[ChangedVisitor]:
     """Return the visitors who gained or lost a stored event, by day; also of events joined by another step.
 
@@ -98,9 +102,12 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
         rule: The identity rule.
         days: The days of the run, whose links are new.
         fetch: Returns the rows of a small result.
+        keep: Stores rows that are read several times under a name, if that costs less, and returns them.
     """
-    affected_events, devices = _affected_events(events, changed, now, rule, days)
-    moved = _moved(affected_events, KnownIds(now.links.semi_join(devices, "device_id"), now.shared, now.merged), rule)
+    devices = keep("affected_devices", _affected_devices(changed, now, _changed_devices(events, now.links, rule, days)))
+    links = keep("affected_links", now.links.semi_join(devices, "device_id"))
+    affected_events = keep("affected_events", _affected_events(events, devices, changed, now, rule, days))
+    moved = _moved(affected_events, KnownIds(links, now.shared, now.merged), rule)
     moves = [Move(row["event_date"], row["before"], row["after"], int(row["event_count"])) for row in fetch(moved)]
     if not moves:
         return []
@@ -112,33 +119,35 @@ def changed_visitors(  # noqa: PLR0913, PLR0917 (each is a table, what is known 
     return [ChangedVisitor(day, visitor, count, day in regrouped) for (day, visitor), count in sorted(gained.items())]
 
 
-def _affected_events(
-    events: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days
-) -> tuple[ir.Table, ir.Table]:
-    """Return the stored events whose visitor can be another now, and the devices whose links decide."""
-    linked = now.links.select("event_date").distinct()
-    near = events.semi_join(linked, "event_date")
+def _affected_devices(changed: ChangedIds, now: KnownIds, of_run: ir.Table) -> ir.Table:
+    """Return the devices whose events can have another visitor now: those whose links changed, and those of ids."""
     users, devices = changed.users, changed.devices
-    affected = _changed_devices(events, now.links, rule, days)
-    if users or devices:
-        of_ids = now.links.filter(now.links.user_id.isin(users) | now.links.device_id.isin(devices))
-        affected = union_all(affected, of_ids.select("device_id")).distinct()
-    elif rule.days_around:
+    if not (users or devices):
+        return of_run
+    of_ids = now.links.filter(now.links.user_id.isin(users) | now.links.device_id.isin(devices))
+    return union_all(of_run, of_ids.select("device_id")).distinct()
+
+
+def _affected_events(  # noqa: PLR0913, PLR0917 (as `changed_visitors`)
+    events: ir.Table, devices: ir.Table, changed: ChangedIds, now: KnownIds, rule: IdentityRule, days: Days
+) -> ir.Table:
+    """Return the stored events whose visitor can be another now."""
+    linked = now.links.select("event_date").distinct()
+    near = events.select(*READ).semi_join(linked, "event_date")
+    users = changed.users
+    if rule.days_around and not (users or changed.devices):
         # A sign-in reaches as far back as the rule looks ahead, and as far ahead as it looks back.
         earlier, later = rule.days_around
         near = near.filter(days.widened(before=later, after=earlier).contain(near.event_date))
-    on_device = near.semi_join(affected, device_of(near) == affected.device_id)
+    on_device = near.semi_join(devices, device_of(near) == devices.device_id)
     if rule.owner != "last_user":
         on_device = on_device.filter(on_device.user_id.isnull())
-    affected_events = union_all(on_device, near.filter(near.user_id.isin(users))) if users else on_device
-    return affected_events, affected
+    return union_all(on_device, near.filter(near.user_id.isin(users))) if users else on_device
 
 
 def _moved(affected_events: ir.Table, known_ids: KnownIds, rule: IdentityRule) -> ir.Table:
     """Return how many of some stored events are whose now, and whose they were before, where that changed."""
-    affected_events = affected_events.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by").drop(
-        "session_device_id"
-    )
+    affected_events = affected_events.rename(stored_visitor_id="visitor_id", stored_joined_by="joined_by")
     resolved = with_visitors(affected_events, known_ids, rule)
     is_moved = (resolved.visitor_id != resolved.stored_visitor_id) | (resolved.joined_by != resolved.stored_joined_by)
     moved = resolved.filter(is_moved)

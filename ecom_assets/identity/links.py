@@ -142,13 +142,16 @@ UnlinkedIds = Callable[[Iterable[str]], set[str]]
 
 
 def erased_devices(
-    users: Iterable[tuple[str, bool, int]], unlinked_ids: UnlinkedIds
+    users: Callable[[], Iterable[tuple[str, bool, int]]], unlinked_ids: UnlinkedIds
 ) -> Iterator[tuple[str, str, str, int]]:
-    """Yield the rows of `SharedIds` of devices that an erased person used, too; `users` are of `users_of_devices`."""
+    """Yield the rows of `SharedIds` of devices that an erased person used, too.
+
+    `users` returns the rows of `users_of_devices`, which are many, and read only if there are such devices.
+    """
     by_id: dict[str, tuple[str, int]] = {}
 
-    def ids() -> Iterator[str]:  # read only if there are such devices
-        for device, is_device, count in users:
+    def ids() -> Iterator[str]:
+        for device, is_device, count in users():
             by_id[device] = ("device" if is_device else "source_session", int(count))
             yield device
 

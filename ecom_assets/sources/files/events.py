@@ -262,7 +262,8 @@ class FileEvents:
 
         seen = events.filter(events.user_id.notnull(), device_of(events).notnull())
         seen = seen.mutate(is_device=seen.device_id.notnull(), device_id=device_of(seen))
-        rows = erased_devices(fetched(self.con, users_of_devices(seen)), partial(unlinked_ids, self.settings))
+        users = partial(fetched, self.con, users_of_devices(seen))
+        rows = erased_devices(users, partial(unlinked_ids, self.settings))
         kinds = "id_kind VARCHAR, id_value VARCHAR, reason VARCHAR, reached_count BIGINT"
         return self._filled(UNLINKED, kinds, list(rows))
 
