@@ -57,17 +57,17 @@ def journey_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir
 def event_steps(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return the steps of sessions as `journey_steps` does, with the `event_id` of the first event of each."""
     steps = _changes_of_step(events, sessions, rule)
-    in_order = ibis.window(group_by=list(JOURNEY), order_by=EVENT_ORDER)
+    in_order = ibis.window(group_by=list(JOURNEY), order_by="nth")
     return steps.mutate(
         place=ibis.row_number().over(in_order).cast("int64"),
         next_step=steps.step.lead().over(in_order).fill_null(EXIT),
-    ).drop("is_event")
+    ).drop("is_event", "nth")
 
 
 def journeys(events: ir.Table, sessions: ir.Table, rule: JourneyRule) -> ir.Table:
     """Return one row per session and dimension from the events of sessions and the result of `session_starts`."""
     steps = _changes_of_step(events, sessions, rule, "session_id", "started_date", "is_converted", "is_bot")
-    rows = paths_of(steps, rule, EVENT_ORDER)
+    rows = paths_of(steps, rule, ("nth",))
     return rows.rename(started_at="session_started_at").select(*Journeys.columns)
 
 
@@ -108,11 +108,14 @@ def counted_transitions(steps: ir.Table, rule: JourneyRule, *unit: str) -> ir.Ta
 
 
 def _changes_of_step(events: ir.Table, sessions: ir.Table, rule: JourneyRule, *session_columns: str) -> ir.Table:
-    """Return the start of each session, with some of its columns, and its events without repeats in a row."""
+    """Return the start of each session, with some of its columns, and its events without repeats in a row.
+
+    `nth` is their order, since an order by texts takes twice as long as one by numbers.
+    """
     rows = [part for dimension in rule.dimensions for part in _rows(events, sessions, dimension, session_columns)]
     steps = union_all(*rows)
     in_order = ibis.window(group_by=list(JOURNEY), order_by=EVENT_ORDER)
-    steps = steps.mutate(previous=steps.step.lag().over(in_order))
+    steps = steps.mutate(previous=steps.step.lag().over(in_order), nth=ibis.row_number().over(in_order))
     return steps.filter(steps.previous.isnull() | (steps.step != steps.previous)).drop("previous")
 
 
