@@ -751,6 +751,7 @@ CREATE TABLE "mart"."conversion_credit" (
   "j_revenue_amount" DECIMAL(38, 2) NOT NULL,
   "time_decay_credit" DECIMAL(18, 9) NOT NULL,
   "time_decay_revenue_amount" DECIMAL(38, 2) NOT NULL,
+  "definition_hash" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund", "channel")
 );
 
@@ -816,6 +817,7 @@ CREATE TABLE "mart"."funnel_entries" (
   "visitor_id" text COLLATE "C" NOT NULL,
   "product_category" text COLLATE "C" NOT NULL,
   "last_step" BIGINT NOT NULL,
+  "definition_hash" text COLLATE "C" NOT NULL,
   PRIMARY KEY ("funnel_name", "cohort_date", "unit", "unit_id")
 );
 

@@ -120,9 +120,21 @@ def _chains(counted: list[dict[str, Any]]) -> Iterator[Chain]:
         yield day, unit, removal_effects(steps, UNITS_OF_ONE)
 
 
+@invalidation(conversions=Conversions, conversion_credit=contracts.ConversionCredit)
+def days_of_another_rule(
+    conversions: ir.Table, conversion_credit: ir.Table, attribution_rule: AttributionRule, days: Days
+) -> ir.Table:
+    """Return the days with conversions of which none has credit by the rule of now."""
+    current = conversion_credit.definition_hash == attribution_rule.definition_hash
+    credited = conversion_credit.filter(current, days.contain(conversion_credit.converted_date))
+    converted = conversions.filter(days.contain(conversions.converted_date)).select(day="converted_date").distinct()
+    return converted.anti_join(credited, converted.day == credited.converted_date)
+
+
 @table_asset(
     contracts.ConversionCredit,
     follows="visitors",
+    outdated_by=days_of_another_rule,
     conversions=EVERY_CONVERSION,
     touches=EVERY_TOUCH,
     invalidated_by=days_of_changed_attribution,

@@ -97,11 +97,10 @@ class SessionColumns(Table, abstract=True):
     )  # fmt: skip
 
 
-class Conversions(Table):
-    """One row per purchase or refund event, and per order or refund of order lines: what credit is given for."""
+class _OfConversion(Table, abstract=True):
+    """What credit is given for: a purchase or refund event, or an order or refund of order lines."""
 
     layer = "mart"
-    key = ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
     day_column = "converted_date"
 
     converted_date = day("The day of the purchase, or of the refund")
@@ -109,6 +108,13 @@ class Conversions(Table):
     conversion_id = text("The event, or the order", pii=True)
     visitor_id = text("Who; the customer of an order", pii=True)
     is_refund = flag("Whether money was paid back; such a row takes back revenue, and no conversion")
+
+
+class Conversions(_OfConversion):
+    """One row per purchase or refund event, and per order or refund of order lines: what credit is given for."""
+
+    key = ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund")
+
     converted_at = instant("When")
     revenue_amount = amount("What was paid; negative for a refund, null where an event has no amount", nullable=True)
 
@@ -121,18 +127,11 @@ def _credited(how: str) -> tuple[Column, Column]:
     return part, amount(f"Its part of the revenue {how}; negative of a refund")
 
 
-class ConversionCredit(Table):
+class ConversionCredit(_OfConversion):
     """One row per conversion or refund and channel of its touches: what each model that shares touches gives it."""
 
-    layer = "mart"
-    key = ("converted_date", "unit", "conversion_id", "visitor_id", "is_refund", "channel")
-    day_column = "converted_date"
+    key = (*Conversions.key, "channel")
 
-    converted_date = day("The day of the purchase, or of the refund")
-    unit = text("`purchase`: an event; `order`: the lines of one order", one_of=UNITS)
-    conversion_id = text("The event, or the order", pii=True)
-    visitor_id = text("Who; the customer of an order", pii=True)
-    is_refund = flag("Whether money was paid back; such a row takes back revenue, and no conversion")
     channel = text("The channel; `(none)` for a conversion without a touch", one_of=(*CHANNELS, NO_CHANNEL))
     bought_date = day(
         "The day of the purchase, also of a refund; null of a refund whose purchase is not known", nullable=True
@@ -144,6 +143,7 @@ class ConversionCredit(Table):
     position_credit, position_revenue_amount = _credited("if the first and the last touch get 40 % each")
     j_credit, j_revenue_amount = _credited("if the first touch gets 20 % and the last 60 %")
     time_decay_credit, time_decay_revenue_amount = _credited("if later touches get more")
+    definition_hash = text("Which rule of attribution the row follows; it differs if the rule does")
 
 
 class ChannelRemovalEffects(Table):

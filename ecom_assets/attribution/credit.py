@@ -1,7 +1,7 @@
 """The attribution rule, and the credit of channels for conversions by it: METRICS "Attribution"."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import ibis
 import ibis.expr.types as ir
@@ -12,6 +12,7 @@ from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.portable import NO, first_of_each, union_all
+from ecom_assets.tables.values import hash_of
 
 ONE_DAY_S = 86_400
 SHAPES = {"position": (40, 40), "j": (20, 60)}
@@ -38,6 +39,11 @@ class AttributionRule:
     two_touches: str = "normalised"
     refund_days: int = 90
     period_days: int = 30
+
+    @property
+    def definition_hash(self) -> str:
+        """Return a short text that differs if the rule does."""
+        return hash_of(asdict(self))
 
     @property
     def lookback_days(self) -> int:
@@ -286,7 +292,8 @@ def conversion_credit(conversions: ir.Table, touches: ir.Table, rule: Attributio
     for model in SHARING:
         parts[f"{model}_credit"] = _as_credit(units[f"credit_{model}"])
         parts[f"{model}_revenue_amount"] = _as_money(units[f"cents_{model}"])
-    return units.mutate(**parts).select(*ConversionCredit.columns)
+    definition_hash = ibis.literal(rule.definition_hash)
+    return units.mutate(**parts, definition_hash=definition_hash).select(*ConversionCredit.columns)
 
 
 def channel_attribution(credited: ir.Table, effects: ir.Table) -> ir.Table:

@@ -7,6 +7,7 @@ over all of history: see docs/adr/0003.
 from collections.abc import Sequence
 
 import ibis.expr.types as ir
+from ibis import or_
 
 from ecom_assets.attribution.assets import EVERY_TOUCH
 from ecom_assets.events.contracts import CleanEvents
@@ -18,7 +19,7 @@ from ecom_assets.sessions.assets import ALL_FRAGMENTS, days_of_changed_sessions
 from ecom_assets.sessions.contracts import SessionDays, SessionEvents, Sessions
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.tables.asset import Reads, asset_key, invalidation, table_asset
-from ecom_assets.tables.days import Days
+from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.portable import union_all
 
 
@@ -56,9 +57,19 @@ def days_of_changed_cohorts(
     return _reaching(session_days, session_rule, days, window_days(funnels))
 
 
+@invalidation(funnel_entries=FunnelEntries)
+def days_of_other_funnels(funnel_entries: ir.Table, funnels: Sequence[DailyFunnel], days: Days) -> ir.Table:
+    """Return the days on which a funnel has no entry by its definition of now, such as those before it was declared."""
+    entries = funnel_entries.filter(days.contain(funnel_entries.cohort_date))
+    current = [entries.definition_hash == funnel.definition_hash for funnel in funnels]
+    counted = entries.filter(or_(*current)).group_by(day="cohort_date").agg(n=lambda rows: rows.funnel_name.nunique())
+    return day_table(days).anti_join(counted.filter(counted.n == len(funnels)), "day")
+
+
 @table_asset(
     FunnelEntries,
     follows="visitors",
+    outdated_by=days_of_other_funnels,
     session_events=Reads(SessionEvents, whole=True),
     session_days=ALL_FRAGMENTS,
     sessions=Reads(Sessions, whole=True),

@@ -54,6 +54,7 @@ class FunnelEntries(Table):
     visitor_id = text("Who", pii=True)
     product_category = text("First category seen in the attempt, `(none)` without one")
     last_step = count("Place of the last step that was reached, from 1", unit="place", example=2)
+    definition_hash = text("Which definition of the funnel the row follows; it differs if the definition does")
 
 
 class ConversionFunnel(Table):

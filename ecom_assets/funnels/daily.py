@@ -19,7 +19,7 @@ from ecom_assets.sessions.sessions import SESSION, UNIT, events_of_sessions, is_
 from ecom_assets.tables.columns import meeting
 from ecom_assets.tables.days import Days, days_after
 from ecom_assets.tables.portable import first_of_each, ratio, union_all
-from ecom_assets.tables.values import json_path
+from ecom_assets.tables.values import hash_of, json_path
 
 ALL_CATEGORIES = "(all)"
 NO_CATEGORY = "(none)"
@@ -58,6 +58,11 @@ class DailyFunnel:
         if self.funnel.order not in EARLIEST and "visitor" in self.units:
             values = ", ".join(EARLIEST)
             raise DefinitionError(f"{subject} has the order {self.funnel.order!r}; use {values}, or count per session.")
+
+    @property
+    def definition_hash(self) -> str:
+        """A short text that differs if the definition does."""
+        return hash_of(self.name, self.funnel.to_mapping(), self.units)
 
     def check_columns(self, columns: Collection[str]) -> None:
         """Refuse conditions and held columns that are missing from the events table.
@@ -123,7 +128,11 @@ def funnel_entries(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
         if "visitor" in daily.units:
             of_visitors = visitor_levels(relevant, fragments, days, daily)
             units.append(of_visitors.mutate(unit=ibis.literal("visitor"), unit_id=of_visitors.visitor_id))
-        parts += [rows.mutate(funnel_name=ibis.literal(daily.name)).rename(last_step="level") for rows in units]
+        named = {"funnel_name": daily.name, "definition_hash": daily.definition_hash}
+        parts += [
+            rows.mutate(**{name: ibis.literal(value) for name, value in named.items()}).rename(last_step="level")
+            for rows in units
+        ]
     return union_all(*(rows.select(*FunnelEntries.columns) for rows in parts))
 
 

@@ -188,6 +188,9 @@ class TableAsset:
     """What is computed again where the run changed visitors of other days."""
     only_visitors: Invalidation | None = None
     """Returns, in `visitor_id`, whose rows change on the days of `widened_by`; None for whole days."""
+    outdated_by: Invalidation | None = None
+    """Returns which of these days have no rows by the definition of now: they are computed as a whole, since what is
+    counted from them would be too little with the rows of some visitors."""
 
     @property
     def key(self) -> dg.AssetKey:
@@ -253,10 +256,13 @@ class TableAsset:
     def _with_visitors(self, run: Days, wider: Days, parameters: Mapping[str, Any], warehouse: Tables) -> SliceOutput:
         """Return the table on the days of a run, and the rows of the visitors concerned on the others."""
         assert self.only_visitors is not None  # noqa: S101 (the caller looks)
-        own = self._of_days(run, parameters, warehouse)
-        output = own if isinstance(own, SliceOutput) else SliceOutput(own, run)
         days = self.invalidated_by.days(wider, parameters, warehouse) if self.invalidated_by else wider
         days = warehouse.loaded_days(self.raw, days) if self.raw else days
+        if self.outdated_by and days.dates:
+            outdated = self.outdated_by.rows(days, parameters, warehouse).day.to_pyarrow().to_pylist()
+            run = Days.from_dates([*run.dates, *outdated])
+        own = self._of_days(run, parameters, warehouse)
+        output = own if isinstance(own, SliceOutput) else SliceOutput(own, run)
         changed = Days.from_dates(set(days.dates) - set(output.days.dates))
         if not changed.dates:
             return output
@@ -339,13 +345,14 @@ def _not_loaded(raw: type[Table] | None, days: Days) -> str:
     )
 
 
-def table_asset(
+def table_asset(  # noqa: PLR0913 (each is declared by name)
     contract: type[Table],
     *,
     invalidated_by: Invalidation | None = None,
     automation: Condition | None = None,
     deps: tuple[dg.AssetKey, ...] = (),
     follows: Following = "days",
+    outdated_by: Invalidation | None = None,
     **reads: Reads | type[Table],
 ) -> Callable[[Callable[..., Any]], TableAsset]:
     """Declare that the function computes the table of `contract` from the tables of `reads` only.
@@ -356,7 +363,9 @@ def table_asset(
     `TableAsset` for the others.
     """
     ins = {name: read if isinstance(read, Reads) else Reads(read) for name, read in reads.items()}
-    return lambda function: TableAsset(function, contract, ins, invalidated_by, deps, automation, follows=follows)
+    return lambda function: TableAsset(
+        function, contract, ins, invalidated_by, deps, automation, follows=follows, outdated_by=outdated_by
+    )
 
 
 def _of_visitors(rows: ir.Table, visitors: ir.Table) -> ir.Table:

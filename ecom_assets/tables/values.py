@@ -3,12 +3,14 @@
 This module imports nothing heavy, because the `ecom` command reads a definition before it starts an engine.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from hashlib import sha256
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
@@ -353,6 +355,11 @@ def with_preset(presets: Mapping[str, Preset], raw: Mapping[str, Any], question:
             f"{TOOLS[str(name)]} has no {question} that a preset could follow; known are {has_presets}."
         )
     raise DefinitionError(f"The preset {name!r} of {question} is unknown; {did_you_mean(name, presets)}.")
+
+
+def hash_of(*parts: object) -> str:
+    """Return a short text that differs if what a definition is made of does."""
+    return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def in_parts(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:

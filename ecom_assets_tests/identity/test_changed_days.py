@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from ecom_assets.attribution.contracts import ChannelAttribution
+from ecom_assets.attribution.credit import AttributionRule
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.contracts import ConversionByDimension, ConversionFunnel
+from ecom_assets.funnels.daily import DailyFunnel
 from ecom_assets.identity.changes import Held, Move, regrouped_days
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.reconciliation.contracts import Restatements
@@ -15,7 +19,8 @@ from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
-from ecom_assets_tests.platform import Platform
+from ecom_assets_tests.funnels.definitions import funnel_of
+from ecom_assets_tests.platform import Platform, ShopPlatform
 
 DAY_TWO = DAY_ONE + timedelta(days=1)
 BOTH = Days((DAY_ONE, DAY_TWO))
@@ -290,3 +295,41 @@ def test_a_visitor_of_links_that_came_in_between_waits_for_its_own_run(shop: Pla
     assert {row["visitor_id"] for row in shop.rows(Sessions)} == {"anon-d1", "ben"}, "nobody is lost meanwhile"
     shop.run(Days((DAY_ONE,)), only=TO_SESSIONS)
     assert [row["visitor_id"] for row in shop.rows(Sessions)] == ["ben", "eva"]
+
+
+VIEW, BUY = funnel_of(["page_view", "purchase"]), funnel_of(["page_view", "add_to_cart"])
+BEFORE = {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", VIEW)], "attribution_rule": AttributionRule()}
+CHANGED = [
+    {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("c", VIEW)]},
+    {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", BUY)]},
+    {"attribution_rule": AttributionRule(lookback_s=3600)},
+]
+MAIL = "https://shop.example/?utm_source=letter&utm_medium=email"
+COUNTED = (ConversionFunnel, ConversionByDimension, ChannelAttribution)
+
+
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("changed", CHANGED, ids=["a new funnel", "another funnel of the name", "another look-back"])
+def test_a_day_that_a_sign_in_changes_is_counted_by_the_definitions_of_now(changed: dict[str, Any]) -> None:
+    """No sign-in changes the rows of Cara, who was there, too: they must not stay by the old definitions."""
+    bought = {"event_type": "purchase", "cart_amount": 10}
+    rows = [
+        event("1", "09:00", "d1", page_url=MAIL), event("2", "15:00", "d1", **bought),
+        event("3", "09:00", "d2", "cara", page_url=MAIL), event("4", "15:00", "d2", "cara", **bought),
+    ]  # fmt: skip
+    sign_in = event("5", "+12 09:00", "d1", "ben")
+    days = Days.between(DAY_ONE, DAY_ONE + timedelta(days=14))
+    runs = (BEFORE, [(rows, days), ([*rows, sign_in], Days.from_dates([sign_in["received_date"]]))])
+    fresh = (BEFORE | changed, [([*rows, sign_in], days)])
+    answers = []
+    for definitions, received_rows in (runs, fresh):
+        shop = ShopPlatform(**definitions)
+        for arrived, of_run in received_rows:
+            shop.receive(arrived, of_run)
+            shop.run(of_run)
+            _ = shop.engine
+            shop.rules |= changed
+        answers.append({table.name: shop.by_day(table).get(DAY_ONE) for table in COUNTED})
+        shop.close()
+    assert answers[0] == answers[1]
+    assert all(answers[0].values())
