@@ -19,8 +19,7 @@ from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.identity.links import (
     ALIAS,
-    aliases_in_order,
-    device_of,
+    alias_events,
     erased_devices,
     identity_aliases,
     merged_rows,
@@ -260,9 +259,7 @@ class FileEvents:
         """Return the rows of `SharedIds` of devices that an erased person used, too."""
         from ecom_assets.privacy.erased_people import unlinked_ids  # noqa: PLC0415 (loads the ledger)
 
-        seen = events.filter(events.user_id.notnull(), device_of(events).notnull())
-        seen = seen.mutate(is_device=seen.device_id.notnull(), device_id=device_of(seen))
-        users = partial(fetched, self.con, users_of_devices(seen))
+        users = partial(fetched, self.con, users_of_devices(sign_ins(events, self.identity)))
         rows = erased_devices(users, partial(unlinked_ids, self.settings))
         kinds = "id_kind VARCHAR, id_value VARCHAR, reason VARCHAR, reached_count BIGINT"
         return self._filled(UNLINKED, kinds, list(rows))
@@ -290,7 +287,8 @@ class FileEvents:
             received = self.received()
             rows = clean.classify(received.filter(received.event_type == ALIAS), self.rule, self._days)
             rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
-            pairs = list(fetched(self.con, aliases_in_order(identity_aliases(rows, self.identity))))
+            aliases = identity_aliases(fetched(self.con, alias_events(rows, self.identity)))
+            pairs = [(user, previous) for *_, user, previous in aliases]
             pairs = of_persons(pairs, self._shared_users(events, pairs))
         groups, _ = merged_users(pairs, self.identity.group_users)
         columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"
