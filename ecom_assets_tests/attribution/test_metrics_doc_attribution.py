@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from ecom_assets.attribution.checks import channels_add_up_to_the_conversion
 from ecom_assets.attribution.contracts import (
     CHANNELS,
     MODELS,
@@ -67,6 +68,27 @@ def test_a_single_purchase_says_which_channels_led_to_it(platform: ShopPlatform)
             r for r in platform.rows(Conversions) if (r["visitor_id"], r["is_refund"]) == ("anna", is_refund)
         ]
         assert {row["conversion_id"] for row in rows.values()} == {purchase["conversion_id"]}
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        "DELETE FROM mart.conversion_credit WHERE channel = 'Direct'",
+        "DELETE FROM mart.conversion_credit WHERE is_refund",
+        "UPDATE mart.conversion_credit SET j_credit = j_credit * 2",
+        "UPDATE mart.conversion_credit SET conversion_id = 'x' || conversion_id",
+        "UPDATE mart.conversion_credit SET first_revenue_amount = first_revenue_amount + 0.01 WHERE NOT is_refund",
+    ],
+)
+def test_a_conversion_whose_parts_do_not_add_up_is_seen(platform: ShopPlatform, defect: str) -> None:
+    _, done = tables("Attribution")
+    bought(platform, done)
+    check, days = channels_add_up_to_the_conversion, None
+    assert check.evaluate(days, *(platform.table(table) for table in check.tables)).broken_count == 0
+    platform.engine.execute("BEGIN TRANSACTION")
+    platform.engine.execute(defect)
+    assert check.evaluate(days, *(platform.table(table) for table in check.tables)).broken_count > 0
+    platform.engine.execute("ROLLBACK")
 
 
 def line_of(rows: list[Row], model: str) -> Line:
