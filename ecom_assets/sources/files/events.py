@@ -158,7 +158,7 @@ class FileEvents:
     def _coded_by(self, identity: IdentityRule) -> CodedFiles | None:
         if not (self.files.is_parquet and self.rule == DEFAULT_RULE):
             return None
-        if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
+        if self._may_hold_erased or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
         return CodedFiles(self.con.con, self.files, self.settings.late_days, identity)
 
@@ -249,11 +249,15 @@ class FileEvents:
         if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
             rule = replace(rule, owner="user_or_device")
         merged = self._merged(events) if rule.joins_aliases else events
-        unlinked = self._unlinked(events) if rule.has_links and may_hold_erased(self.settings) else None
+        unlinked = self._unlinked(events) if rule.has_links and self._may_hold_erased else None
         rows = with_visitors_of_all(events, merged, rule, names_step=self.names_step, unlinked=unlinked)
         rows = rows.select(*columns)
         # Questions read events several times, and finding their visitors by links takes longer than most questions.
         return stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
+
+    @cached_property
+    def _may_hold_erased(self) -> bool:
+        return may_hold_erased(self.settings)
 
     def _unlinked(self, events: ir.Table) -> ir.Table:
         """Return the rows of `SharedIds` of devices that an erased person used, too."""
