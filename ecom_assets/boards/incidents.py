@@ -57,7 +57,6 @@ class WatchedState:
 
     last_period: datetime
     sentence: str
-    watched_at: datetime
 
 
 class IncidentLog(BoardsDatabase):
@@ -76,8 +75,8 @@ class IncidentLog(BoardsDatabase):
     def state(self, alert: str) -> WatchedState | None:
         """Return how far an alert was evaluated; None if it never was."""
         with self._opened() as database:
-            rows = database.rows("SELECT last_period, sentence, watched_at FROM watched WHERE alert = ?", (alert,))
-        return next((WatchedState(_at(last), sentence, _at(at)) for last, sentence, at in rows), None)
+            rows = database.rows("SELECT last_period, sentence FROM watched WHERE alert = ?", (alert,))
+        return next((WatchedState(_at(last), sentence) for last, sentence in rows), None)
 
     def record(self, alert: str, findings: Sequence[tuple[datetime, dict[str, Any] | None]], sentence: str) -> None:
         """Write what an alert said of new periods, in order: what was found, or None where all was well."""

@@ -1,21 +1,30 @@
-"""What people keep: saved questions, boards of tiles, annotations, and which board is the first screen."""
+"""What people keep: saved questions, boards of tiles, annotations, and which board is the first screen.
+
+Tiles and alerts are of saved questions or the shop's numbers, which are measures of the marts as subjects declare them.
+"""
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ecom_assets.all_questions import QUESTIONS, question_named
-from ecom_assets.boards.shop_numbers import shop_numbers
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.events.contracts import CleanEvents
+from ecom_assets.funnels.measures import CartMeasures, ConversionMeasures
 from ecom_assets.questions.answer import Kind
 from ecom_assets.questions.fields import Choices, Day
 from ecom_assets.questions.model import Question, QuestionPart
+from ecom_assets.sales.measures import SalesMeasures
+from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.conditions import Group, parse_where
+from ecom_assets.tables.contract import Column
+from ecom_assets.tables.measures import measures_of, summable
 from ecom_assets.tables.queries import Period, TimeRange
 
 
@@ -32,11 +41,35 @@ Title = Annotated[str, Field(min_length=1, max_length=120)]
 ConditionText = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_condition)]
 """A condition as it is written in one line, such as `page_url contains /sale`."""
 Width = Literal["third", "half", "two-thirds", "full"]
-WIDTHS: Final[tuple[Width, ...]] = ("third", "half", "two-thirds", "full")
-"""How much of the page's width a tile takes, the narrowest first."""
+"""How much of the page's width a tile takes."""
 MOST_TILES: Final = 40
 PERSONAL: Final = frozenset(name for name, column in CleanEvents.columns.items() if column.pii) | {"session_id"}
 """Columns of events with personal data."""
+Subject = Literal["sales", "sessions", "conversion"]
+CART_RATES: Final = ("cart_abandonment_rate", "checkout_abandonment_rate")
+
+
+@dataclass(frozen=True)
+class ShopNumber:
+    """A number of the shop: what it is about, and its measure, with its label, format and meaning."""
+
+    subject: Subject
+    measure: Column
+
+
+@cache
+def shop_numbers() -> Mapping[str, ShopNumber]:
+    """Return the numbers by name, those of sales first."""
+    carts = {name: measures_of(CartMeasures)[name] for name in CART_RATES}
+    conversion = {**measures_of(ConversionMeasures), **carts}
+    subjects: Mapping[Subject, Mapping[str, Column]] = {
+        "sales": summable(SalesMeasures), "sessions": summable(SessionMeasures), "conversion": conversion,
+    }  # fmt: skip
+    return {
+        name: ShopNumber(subject, measure)
+        for subject, measures in subjects.items()
+        for name, measure in measures.items()
+    }
 
 
 def slug_of(name: str) -> str:
@@ -68,15 +101,25 @@ class Kept(QuestionPart):
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-class SavedQuestion(Kept):
+class NamedKept(Kept):
+    """What people keep under a name, with a description of what it is for, and who looks after it."""
+
+    name: Title = Field(description="What lists call it", examples=["Checkout on phones"])
+    description: str = Field("", max_length=2_000, description="What it is for, in a few sentences")
+    owner: str = Field("", max_length=120, description="Who looks after it; by default who saved it first")
+
+    @property
+    def title(self) -> str:
+        """Return its name."""
+        return self.name
+
+
+class SavedQuestion(NamedKept):
     """A question that was saved from a builder, the API or a file."""
 
     KIND: ClassVar[str] = "questions"
     CALLED: ClassVar[str] = "a saved question"
 
-    name: Title = Field(description="What lists call it", examples=["Checkout on phones"])
-    description: str = Field("", max_length=2_000, description="What it is for, in a few sentences")
-    owner: str = Field("", max_length=120, description="Who looks after it; by default who saved it first")
     kind: Annotated[
         str, Choices("kind of question", {name: question_kind.summary for name, question_kind in QUESTIONS.items()})
     ] = Field(description="Which question it is", examples=["funnel"])
@@ -90,11 +133,6 @@ class SavedQuestion(Kept):
         max_length=8_000,
         description="The query of the builder's address that it was saved from; files leave it out",
     )
-
-    @property
-    def title(self) -> str:
-        """Return its name."""
-        return self.name
 
     @property
     def declared(self) -> Kind[Any, Any]:
@@ -168,15 +206,13 @@ class BoardTile(QuestionPart):
         return self
 
 
-class Board(Kept):
+class Board(NamedKept):
     """A page of tiles, with one range of days and filters for all."""
 
     KIND: ClassVar[str] = "boards"
     CALLED: ClassVar[str] = "a board"
 
     name: Title = Field(description="What lists call it", examples=["Checkout"])
-    description: str = Field("", max_length=2_000, description="What it is for, in a few sentences")
-    owner: str = Field("", max_length=120, description="Who looks after it; by default who saved it first")
     time_range: TimeRange = Field("month", description="The days of all tiles, up to the newest")
     start_date: Day | None = Field(None, description="First day where `time_range` is `custom`")
     end_date: Day | None = Field(None, description="Last day of it, included")
@@ -186,11 +222,6 @@ class Board(Kept):
     )  # fmt: skip
     segment: str | None = Field(None, max_length=500, description="Only visitors of this declared segment")
     tiles: tuple[BoardTile, ...] = Field((), max_length=MOST_TILES, description="The tiles, in order")
-
-    @property
-    def title(self) -> str:
-        """Return its name."""
-        return self.name
 
     def check(self) -> None:
         """Raise if the days do not go together.
@@ -255,7 +286,7 @@ USUAL_SPREADS: Final = 4.0
 """How many times its usual spread a number may be off before it is unexpected, unless an alert says another bound."""
 
 
-class NumberAlert(Kept):
+class NumberAlert(NamedKept):
     """A number that is watched: of a saved question, or of the shop; and when it is worth a message."""
 
     KIND: ClassVar[str] = "alerts"
@@ -263,7 +294,6 @@ class NumberAlert(Kept):
 
     name: Title = Field(description="What messages call it", examples=["Checkout on phones"])
     description: str = Field("", max_length=2_000, description="What to do about it, for those who get the message")
-    owner: str = Field("", max_length=120, description="Who looks after it; by default who saved it first")
     question: Slug | None = Field(None, description="The id of a saved question", examples=["checkout-on-phones"])
     measure: str | None = Field(None, max_length=60, description="A number of the shop, by its name")
     number: str = Field(
@@ -294,11 +324,6 @@ class NumberAlert(Kept):
         "happens in them is sent when they are over", examples=["22:00-07:00"],
     )  # fmt: skip
     is_on: bool = Field(default=False, description="Whether it is watched; look at its back-test first")
-
-    @property
-    def title(self) -> str:
-        """Return its name."""
-        return self.name
 
     @model_validator(mode="after")
     def _check(self) -> Self:

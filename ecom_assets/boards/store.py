@@ -6,7 +6,7 @@ differs. The versions are the audit log.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,15 +16,31 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeVar
 from uuid import uuid4
 
 from ecom_assets.boards.model import KINDS, Kept, slug_of
-from ecom_assets.boards.shipped import SHIPPED, SHIPPED_AT
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.sales.measures import HEADLINES
 from ecom_assets.settings.settings import Settings
 from ecom_assets.state.database import Database, PostgresDatabase, SqliteDatabase, StateKind, state_address
 
 FILE: Final = "boards.sqlite"
 SHIPPED_BY: Final = "ecom_assets"
 """Who saved what is shipped, until somebody changes it."""
+SHIPPED_AT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+SHOP: Final = {
+    "name": "The shop in numbers",
+    "description": "Sales, visits and what came of them. Change it as you like: earlier versions stay.",
+    "tiles": [
+        *({"measure": name, "show": "number", "width": "third"} for name in HEADLINES),
+        {"measure": "revenue_amount", "width": "full"},
+        {"measure": "session_count"},
+        {"measure": "conversion_rate"},
+        {"measure": "bounce_rate", "show": "number", "width": "third"},
+        {"measure": "cart_abandonment_rate", "show": "number", "width": "third"},
+        {"measure": "refund_count", "show": "number", "width": "third"},
+    ],
+}
+SHIPPED: Final[Mapping[str, Mapping[str, dict[str, Any]]]] = {"boards": {"shop": SHOP}}
+"""What is shipped, by kind and id, as files have it: version 0, until somebody changes or deletes it."""
 BOARDS: Final = StateKind("The store of boards", "nothing was read or saved", "ECOM_BOARDS_URL", "boards")
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS versions (

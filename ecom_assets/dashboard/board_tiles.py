@@ -6,8 +6,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from ecom_assets.api.routes import behaviour, funnels, sales
-from ecom_assets.boards.model import Board, BoardTile, SavedQuestion
-from ecom_assets.boards.shop_numbers import Subject, shop_numbers
+from ecom_assets.boards.model import Board, BoardTile, SavedQuestion, Subject, shop_numbers
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import (
     Block,

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from ecom_assets.boards.model import NumberAlert
-from ecom_assets.boards.shop_numbers import shop_numbers
+from ecom_assets.boards.model import NumberAlert, shop_numbers
 from ecom_assets.errors import EcomError
 from ecom_assets.funnels.queries import By, conversion
 from ecom_assets.funnels.question import FunnelQuestion

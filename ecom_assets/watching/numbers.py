@@ -11,8 +11,7 @@ from starlette.requests import Request
 
 from ecom_assets.api.store.question_source import TableSource
 from ecom_assets.api.store.store import StoreReading
-from ecom_assets.boards.model import Every, NumberAlert, SavedQuestion
-from ecom_assets.boards.shop_numbers import shop_numbers
+from ecom_assets.boards.model import Every, NumberAlert, SavedQuestion, shop_numbers
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels.queries import conversion, daily_conversion
 from ecom_assets.questions.answer import answer

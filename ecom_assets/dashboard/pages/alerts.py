@@ -8,8 +8,7 @@ from pydantic import Field
 
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.boards.incidents import IncidentLog
-from ecom_assets.boards.model import USUAL_SPREADS, Board, BoardMail, NumberAlert, SavedQuestion
-from ecom_assets.boards.shop_numbers import shop_numbers
+from ecom_assets.boards.model import USUAL_SPREADS, Board, BoardMail, NumberAlert, SavedQuestion, shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn

@@ -9,8 +9,7 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from ecom_assets.api.auth.callers import Scope
-from ecom_assets.boards.model import Board, BoardTile, SavedQuestion
-from ecom_assets.boards.shop_numbers import shop_numbers
+from ecom_assets.boards.model import Board, BoardTile, SavedQuestion, shop_numbers
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard.blocks import Block, Notice
 from ecom_assets.dashboard.board_tiles import measure_tile, question_tile, sections_of
