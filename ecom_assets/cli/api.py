@@ -1,5 +1,6 @@
-"""`ecom api`, `ecom dashboard` and `ecom api-key`: serve the HTTP API and the dashboard; manage its keys."""
+"""`ecom api`, `ecom dashboard`, `ecom mcp` and `ecom api-key`: serve programs, people and assistants; manage keys."""
 
+import asyncio
 import json
 import threading
 import webbrowser
@@ -13,6 +14,7 @@ from ecom_assets.api.auth.keys import ApiKey, KeyFile
 from ecom_assets.cli.options import Host, Json, Port, UntilParentEnds
 from ecom_assets.cli.ui import prepare_server, take_own_data
 from ecom_assets.errors import UsageError, did_you_mean
+from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings, load_settings
 
 OPENS_AFTER_S = 2.0
@@ -63,6 +65,36 @@ def _serve(settings: Settings, *, until_parent_ends: bool = False) -> None:
     from ecom_assets.dashboard.app import build_dashboard_stack  # noqa: PLC0415 (loads FastAPI)
 
     serve(settings, build_dashboard_stack(settings), until_parent_ends=until_parent_ends)
+
+
+def mcp(
+    http: Annotated[bool, typer.Option("--http", help="Serve over HTTP, with the API's keys, until Ctrl-C.")] = False,
+    host: Host = None,
+    port: Port = None,
+    personal: Annotated[
+        bool, typer.Option("--personal", help="Let questions over stdio be about single people.")
+    ] = False,
+) -> None:
+    """Answer an assistant's questions by the Model Context Protocol, over stdio or HTTP; nothing is written."""
+    if not http and (host is not None or port is not None):
+        given = "host" if host is not None else "port"
+        raise UsageError(f"--{given} goes with --http only; over stdio there is no address.")
+    if http and personal:
+        raise UsageError("--personal is for stdio; over HTTP, use a key with the scope personal.")
+    settings = load_settings(api_host=host, api_port=port)
+    with packages_of("mcp", "ecom mcp"):
+        from ecom_assets.api.mcp.server import PATH, build_http, serve_stdio  # noqa: PLC0415 (needs the extra)
+    from ecom_assets.api.middleware.request_log import json_lines  # noqa: PLC0415 (loads FastAPI)
+    from ecom_assets.api.server import serve  # noqa: PLC0415 (loads FastAPI)
+
+    if not http:
+        with json_lines():
+            asyncio.run(serve_stdio(settings, sees_people=personal))
+        return
+    prepare_server("MCP server", settings)
+    address = f"http://{settings.api_host}:{settings.api_port}"
+    typer.echo(f"Assistants are answered at {address}{PATH}, and the API at {address}; stop it with Ctrl-C.", err=True)
+    serve(settings, stack=build_http(settings))
 
 
 def create_key(
