@@ -11,14 +11,7 @@ import dagster as dg
 from ecom_assets.attribution.assets import CREDIT_ASSETS, TOUCH_ASSETS, conversions, first_touches
 from ecom_assets.attribution.checks import ATTRIBUTION_CHECKS
 from ecom_assets.automation.alerts import Alerts, alert_sensor
-from ecom_assets.automation.compaction import (
-    LANDING_FILES,
-    compaction_asset,
-    compaction_job,
-    compaction_schedule,
-)
 from ecom_assets.automation.expectations import expected_assets
-from ecom_assets.automation.extraction import extraction_job, extraction_schedule
 from ecom_assets.automation.jobs import (
     EVERYTHING,
     ManualJobs,
@@ -27,6 +20,14 @@ from ecom_assets.automation.jobs import (
     explain_missing_partition,
     nightly_schedule,
     source_job,
+)
+from ecom_assets.automation.landing import (
+    LANDING_FILES,
+    compaction_asset,
+    compaction_job,
+    compaction_schedule,
+    extraction_job,
+    extraction_schedule,
 )
 from ecom_assets.automation.sensors import arrival_sensor, automation_condition_sensor, request_sensor
 from ecom_assets.clock import today_in
@@ -55,8 +56,7 @@ from ecom_assets.products.checks import PRODUCT_CHECKS
 from ecom_assets.reconciliation.assets import RECONCILIATION_ASSETS, restatements
 from ecom_assets.reconciliation.checks import RECONCILIATION_CHECKS
 from ecom_assets.registry import ALL, BY_KEY, MARTS, PUBLISHED
-from ecom_assets.report.board_jobs import board_job, board_sensor
-from ecom_assets.report.report import report_job, report_schedule
+from ecom_assets.report.report import board_job, board_sensor, report_job, report_schedule
 from ecom_assets.resources import platform_resources, with_services
 from ecom_assets.retention.assets import RETENTION_ASSETS
 from ecom_assets.retention.checks import RETENTION_CHECKS

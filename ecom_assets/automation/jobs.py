@@ -36,6 +36,17 @@ def everything_job(skipped: Collection[dg.AssetKey] = ()) -> Any:  # noqa: ANN40
     )
 
 
+def job_of_steps(name: str, description: str, *steps: dg.OpDefinition) -> dg.JobDefinition:
+    """Return the job that runs steps in its own process, none of which needs another one."""
+
+    @dg.job(name=name, description=description, executor_def=dg.in_process_executor)
+    def job() -> None:
+        for step in steps:
+            step()
+
+    return job
+
+
 def source_job(name: str, source: dg.AssetKey, left_out: Collection[dg.AssetKey]) -> Any:  # noqa: ANN401 (as above)
     """Return the job that loads `source` and computes everything downstream, except the assets `left_out`."""
     return dg.define_asset_job(
@@ -234,13 +245,9 @@ class ManualJobs:
             context.add_output_metadata({RUN_ID: run(context, config)})
 
         start.__annotations__ = {"context": dg.OpExecutionContext, "config": config, "return": None}
-        op = dg.op(name=f"{name}_run", description=description, pool=self.pool)(start)
-
-        @dg.job(name=name, description=description, executor_def=dg.in_process_executor)
-        def job() -> None:
-            op()
-
-        return job
+        return job_of_steps(
+            name, description, dg.op(name=f"{name}_run", description=description, pool=self.pool)(start)
+        )
 
     def _yesterday(self, context: dg.OpExecutionContext, config: YesterdayConfig) -> str:
         late_days = self.settings.late_days if config.late_days is None else config.late_days

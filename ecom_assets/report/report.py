@@ -1,15 +1,23 @@
-"""The report: built from what is published and what runs noted, sent by e-mail, and its job and schedule."""
+"""The report, built from what is published and what runs noted, sent by e-mail by its job and schedule.
+
+The job that sends a board, and the sensor that knows when one is due, are here too; `board_mail.py` writes its message.
+"""
 
 from collections.abc import Mapping
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from ecom_assets.api.store.served_data import open_store
-from ecom_assets.automation.jobs import day_of, schedule_status
+from ecom_assets.automation.jobs import day_of, job_of_steps, schedule_status
 from ecom_assets.automation.mail import MailServer, new_message
+from ecom_assets.boards.model import BoardMail
+from ecom_assets.boards.store import BoardStore
+from ecom_assets.clock import Clock, now_utc
 from ecom_assets.errors import SettingError
 from ecom_assets.operations.queries import failing_checks
 from ecom_assets.report.page import render_page
@@ -111,15 +119,7 @@ def report_job(settings: Settings) -> dg.JobDefinition:
         context.log.info(line)
         return line
 
-    @dg.job(
-        name=NAME,
-        executor_def=dg.in_process_executor,
-        description="Sends the report of a week to ECOM_REPORT_EMAIL.",
-    )
-    def weekly_report() -> None:
-        sent()
-
-    return weekly_report
+    return job_of_steps(NAME, "Sends the report of a week to ECOM_REPORT_EMAIL.", sent)
 
 
 def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
@@ -138,3 +138,67 @@ def report_schedule(settings: Settings) -> dg.ScheduleDefinition:
         return dg.RunRequest(run_key=week, run_config={"ops": {"send_report": {"config": {"week": week}}}})
 
     return mondays
+
+
+SEND: Final = "send_board"
+INTERVAL_S: Final = 60
+
+
+def due_at(mail: BoardMail, now: datetime, timezone: str) -> datetime:
+    """Return the newest instant at which a board was due, in UTC: each day, each Monday, or on the first of a month."""
+    zone = ZoneInfo(timezone)
+    hour, minute = map(int, mail.at.split(":"))
+    day = now.astimezone(zone).date()
+    while True:
+        is_day = mail.every == "day" or (day.weekday() == 0 if mail.every == "week" else day.day == 1)
+        due = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone).astimezone(UTC)
+        if is_day and due <= now:
+            return due
+        day -= timedelta(days=1)
+
+
+class BoardConfig(dg.Config):
+    """Which e-mail of a board to send, and when it was due."""
+
+    mail: str
+    due: str
+
+
+def board_job(settings: Settings) -> dg.JobDefinition:
+    """Return the job that sends a board."""
+
+    @dg.op(name="send", retry_policy=AGAIN, description="Reads what is published, and sends the board.")
+    def send(context: dg.OpExecutionContext, config: BoardConfig) -> None:
+        from ecom_assets.report.board_mail import send_board  # noqa: PLC0415 (loads the dashboard)
+
+        context.log.info(send_board(settings, config.mail, datetime.fromisoformat(config.due)))
+
+    return job_of_steps(SEND, "Sends a board by e-mail.", send)
+
+
+def board_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:
+    """Return the sensor that requests each e-mail of a board when it is due; the cursor is when it looked last."""
+
+    @dg.sensor(
+        name="board_mails",
+        job_name=SEND,
+        minimum_interval_seconds=INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Boards that are due by e-mail: sends each once.",
+    )
+    def boards(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        at = now()
+        looked_at = datetime.fromisoformat(context.cursor) if context.cursor else at
+        mails = [kept for kept in BoardStore(settings).newest(BoardMail) if kept.item.is_on]
+        due = [(kept.slug, due_at(kept.item, at, settings.timezone)) for kept in mails]
+        requests = [
+            dg.RunRequest(
+                run_key=f"{slug} {when.isoformat()}",
+                run_config={"ops": {"send": {"config": {"mail": slug, "due": when.isoformat()}}}},
+            )
+            for slug, when in due
+            if when > looked_at
+        ]
+        return dg.SensorResult(run_requests=requests, cursor=at.isoformat())
+
+    return boards

@@ -4,6 +4,7 @@ from contextlib import closing
 
 import dagster as dg
 
+from ecom_assets.automation.jobs import job_of_steps
 from ecom_assets.clock import Clock, now_utc
 from ecom_assets.settings.settings import Settings
 
@@ -23,11 +24,7 @@ def watch_job(settings: Settings) -> dg.JobDefinition:
             context.log.info(line)
         outcome.raise_failures()
 
-    @dg.job(name=WATCH, executor_def=dg.in_process_executor, description="Looks at the numbers that people watch.")
-    def watch_numbers() -> None:
-        look()
-
-    return watch_numbers
+    return job_of_steps(WATCH, "Looks at the numbers that people watch.", look)
 
 
 def watch_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefinition:

@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ecom_assets.automation.compaction import COMPACTION, LANDING_FILES, compaction_asset
 from ecom_assets.automation.jobs import EVERYTHING
+from ecom_assets.automation.landing import COMPACTION, LANDING_FILES, compaction_asset
 from ecom_assets.definitions import build_definitions
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.manifest import read_manifest, write_manifest

@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ecom_assets.automation.extraction import EXTRACTION, extraction_job, extraction_schedule
+from ecom_assets.automation.landing import EXTRACTION, extraction_job, extraction_schedule
 from ecom_assets.definitions import build_definitions
 from ecom_assets.errors import SettingError
 from ecom_assets.settings.settings import Settings

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from ecom_assets.boards.model import Board, BoardMail
 from ecom_assets.boards.store import BoardStore
 from ecom_assets.errors import SettingError
-from ecom_assets.report.board_jobs import board_sensor, due_at
 from ecom_assets.report.board_mail import send_board
+from ecom_assets.report.report import board_sensor, due_at
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.mail_server import mail_server
 

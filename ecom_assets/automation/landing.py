@@ -1,19 +1,76 @@
-"""Landing files as an asset that is merged hourly, with its checks, its job and its schedule."""
+"""Landing files: the nightly job that extracts from shops' APIs, and the asset whose small files are merged hourly.
 
+The checks of the asset see that no row is lost or counts twice.
+"""
+
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 import pyarrow.parquet as pq
 
-from ecom_assets.automation.jobs import schedule_status
+from ecom_assets.automation.jobs import job_of_steps, schedule_status
+from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import compact, landing_folders
+from ecom_assets.sources.extraction.running import extracts_of, run_extract
 from ecom_assets.sources.files.manifest import Manifest, read_manifest
 from ecom_assets.sources.landing import changing_landing_files
+
+EXTRACTION: Final = "extraction"
+
+
+def extraction_job(settings: Settings) -> dg.JobDefinition:
+    """Return the job, with a step per extract of ECOM_EXTRACTS; one that fails keeps no other from running.
+
+    Raises:
+        SettingError: ECOM_EXTRACTS is wrong.
+    """
+    description = "Lands what changed in the APIs of ECOM_EXTRACTS since the last time, for the job of orders."
+    steps = (_step(settings, source, folder) for source, folder in extracts_of(settings).items())
+    return job_of_steps(EXTRACTION, description, *steps)
+
+
+def _step(settings: Settings, source: str, folder: Path) -> dg.OpDefinition:
+    name = re.sub(r"[^A-Za-z0-9]+", "_", f"extract_{source.removesuffix('.yaml').removesuffix('.yml')}").strip("_")
+
+    @dg.op(name=name, description=f"What changed in the API of {source}, into {folder}.")
+    def extract(context: dg.OpExecutionContext) -> None:
+        try:
+            _, landed = run_extract(source, folder, settings)
+        except EcomError as error:
+            raise dg.Failure(str(error), metadata={"folder": str(folder)}, allow_retries=False) from error
+        for resource, each in landed.items():
+            context.log.info(f"{resource}: {each.new_count:,} new, {each.changed_count:,} in a newer version")
+        counts = {
+            f"{resource}/{kind}": value
+            for resource, each in landed.items()
+            for kind, value in (
+                ("new_count", each.new_count),
+                ("changed_count", each.changed_count),
+                ("read_up_to", "" if each.cursor is None else str(each.cursor)),
+            )
+        }
+        context.add_output_metadata({"folder": str(folder), **counts})
+
+    return extract
+
+
+def extraction_schedule(settings: Settings) -> dg.ScheduleDefinition:
+    """Return the nightly schedule, which is before that of orders, and on where ECOM_SCHEDULES says so."""
+    return dg.ScheduleDefinition(
+        name="daily_extraction",
+        job_name=EXTRACTION,
+        cron_schedule="10 0 * * *",
+        execution_timezone=settings.timezone,
+        default_status=schedule_status(settings, auto=False),
+        description="What changed in shops' APIs, so that it lies in its folder before orders are loaded.",
+    )
+
 
 COMPACTION: Final = "compaction"
 LANDING_FILES: Final = dg.AssetKey(["landing", "files"])
@@ -75,24 +132,16 @@ def compaction_schedule(settings: Settings) -> dg.ScheduleDefinition:
     )
 
 
-@dataclass(frozen=True)
+@dataclass
 class CompactionFindings:
     """How many merged files were looked at, and in a sentence each, what is wrong with them."""
 
     compared_count: int = 0
     """Merged files whose sources are all still there, so that rows can be counted on both sides."""
-    merged_count: int = 0
-    row_faults: tuple[str, ...] = ()
-    coverage_faults: tuple[str, ...] = ()
 
-    def __add__(self, other: "CompactionFindings") -> "CompactionFindings":
-        """Return both together."""
-        return CompactionFindings(
-            self.compared_count + other.compared_count,
-            self.merged_count + other.merged_count,
-            self.row_faults + other.row_faults,
-            self.coverage_faults + other.coverage_faults,
-        )
+    merged_count: int = 0
+    row_faults: list[str] = field(default_factory=list)
+    coverage_faults: list[str] = field(default_factory=list)
 
 
 def look_at_merged(settings: Settings) -> CompactionFindings:
@@ -101,26 +150,29 @@ def look_at_merged(settings: Settings) -> CompactionFindings:
     Raises:
         SourceError: A manifest cannot be read.
     """
-    result = CompactionFindings()
+    findings = CompactionFindings()
     with changing_landing_files(settings.home):
         for folder in landing_folders(settings):
-            result += _of_folder(folder, read_manifest(folder))
-    return result
+            _look_into(folder, read_manifest(folder), findings)
+    return findings
 
 
-def _of_folder(folder: Path, manifest: Manifest) -> CompactionFindings:
-    compared, row_faults, coverage_faults = 0, [], []
+def _look_into(folder: Path, manifest: Manifest, findings: CompactionFindings) -> None:
+    """Add what is found of one folder."""
+    findings.merged_count += len(manifest.merged)
     for name, entry in manifest.merged.items():
         merged, sources = folder / name, [folder / source for source in entry.sources]
         if not merged.exists():
-            coverage_faults.append(f"{merged} is missing; what it was made of does not count")
+            findings.coverage_faults.append(f"{merged} is missing; what it was made of does not count")
         elif sources and all(source.exists() for source in sources):
-            compared += 1
+            findings.compared_count += 1
             before, after = _row_count(sources), _row_count([merged])
-            row_faults += [f"{merged} has {after:,} rows, its sources {before:,}"] if before != after else []
+            if before != after:
+                findings.row_faults.append(f"{merged} has {after:,} rows, its sources {before:,}")
     uses = Counter(source for entry in manifest.merged.values() for source in entry.sources)
-    coverage_faults += [f"{folder / name} is in {uses[name]} merged files" for name in sorted(uses) if uses[name] > 1]
-    return CompactionFindings(compared, len(manifest.merged), tuple(row_faults), tuple(coverage_faults))
+    findings.coverage_faults += [
+        f"{folder / name} is in {uses[name]} merged files" for name in sorted(uses) if uses[name] > 1
+    ]
 
 
 def _row_count(paths: Sequence[Path]) -> int:
