@@ -250,7 +250,7 @@ def _lineage(settings: Settings) -> str | Problem:
 
 def _publishing(settings: Settings) -> str | Problem:
     from ecom_assets.registry import MARTS  # noqa: PLC0415 (loads Ibis)
-    from ecom_assets.serving.published import published_state  # noqa: PLC0415 (loads Dagster)
+    from ecom_assets.serving.places import published_state  # noqa: PLC0415 (loads Dagster)
 
     state = published_state(settings, MARTS)
     text = state.found or "none set; the marts stay in the warehouse"

@@ -4,7 +4,6 @@ What the numbers mean is in `events/realtime.py`; which events they are about, i
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -14,7 +13,7 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.events import realtime
 from ecom_assets.events.realtime import RealTimeRule
-from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
+from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.levels import funnel_levels
 from ecom_assets.journeys.journeys import page_of
 from ecom_assets.serving.earlier_links import PublishedLinks
@@ -92,18 +91,6 @@ class RealTime:
             "definition": DEFINITION | {"rule": asdict(rule), "most_bytes": MOST_BYTES},
             "questions": reading.questions,
         }
-
-
-def real_time(
-    settings: Settings,
-    now: datetime,
-    rule: RealTimeRule | None = None,
-    erased_people: ErasedPeopleFilter | None = None,
-) -> dict[str, Any]:
-    """Return what `RealTime.numbers` does, once, with the default funnel."""
-    steps = [{"event_type": event_type} for event_type in FIVE_STEPS]
-    with closing(RealTime(settings, rule or RealTimeRule(), Funnel.from_mapping({"steps": steps}))) as reader:
-        return reader.numbers(now, erased_people)
 
 
 @dataclass(frozen=True)

@@ -152,10 +152,13 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     """
     with _plain_errors(folder), _turn(folder):
         before = None if is_rewritten else _usable(folder)
-        result = _published(source, folder, tuple(contracts), origins, run_id, before, history, memory_limit)
+        writer = SnapshotWriter(source, folder, tuple(contracts), run_id, history, memory_limit)
+        result = writer.published(before, origins)
         known_days, held = source_days(source, empty_days), held_dates(source, order_rule)
         result = replace(result, source_days=known_days, held_days=held, built_on=built_on or {})
-        return _pointed(folder, result, is_alone=is_rewritten)
+        _point(folder, result)
+        _remove_old(folder, {result.file, before.file if before else result.file})
+        return result
 
 
 @contextlib.contextmanager
@@ -168,236 +171,203 @@ def _plain_errors(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _published(  # noqa: PLR0913, PLR0917 (what a publication is made of)
-    source: Engine,
-    folder: Path,
-    tables: tuple[type[Table], ...],
-    origins: Mapping[str, Origin],
-    run_id: str,
-    before: Snapshot | None,
-    history: "RunHistory | None",
-    memory_limit: str,
-) -> Snapshot:
-    """Write the snapshot's file, and return the content of its pointer."""
-    earlier_state = _noted_state(folder / before.file) if before else {}
-    source_state = {
-        table.qualified_name(): fingerprints(source, table, earlier_state.get(table.qualified_name()))
-        for table in tables
-    }
-    version = data_version(source_state)
-    name, written = f"marts-{version}-{run_id[:8]}.duckdb", 0
-    if before and before.data_version == version and set(before.tables) == set(source_state):
-        name = before.file
-    else:
-        fresh = folder / f"{name}{NEW}"
-        fresh.unlink(missing_ok=True)
-        if before:
-            shutil.copyfile(folder / before.file, fresh)
-        written = _bring(source, fresh, tables, source_state, history, memory_limit)
-        sync_file(fresh)
-        fresh.replace(folder / name)
-    served = {
-        table: ServedTable(
-            sum(table_snapshot.row_count for table_snapshot in result.values()),
-            data_version({table: result}),
-            origins.get(table, Origin()),
-        )
-        for table, result in source_state.items()
-    }
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Snapshot(name, version, now, run_id, served, written)
-
-
-def _pointed(folder: Path, snapshot: Snapshot, *, is_alone: bool) -> Snapshot:
-    """Make a snapshot the current one; remove even the last but one if it `is_alone`."""
-    before = None if is_alone else _usable(folder)
-    _point(folder, snapshot)
-    _remove_old(folder, {snapshot.file, before.file if before else snapshot.file})
-    return snapshot
-
-
-def _bring(  # noqa: PLR0913, PLR0917 (what a publication is made of)
-    source: Engine,
-    path: Path,
-    tables: tuple[type[Table], ...],
-    source_state: State,
-    history: "RunHistory | None",
-    memory_limit: str,
-) -> int:
-    """Write into the file at `path` the days in which it differs from `source_state`; return how many rows."""
-    with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
-        target_state = noted(target)
-        slices = list(_differing(target, tables, source_state, target_state))
-    attached = source.attached(path)
-    written = (
-        _copied(source, attached, slices, source_state) if attached else _fetched(source, path, slices, memory_limit)
-    )
-    with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
-        target.clear([PublishedSlices])
-        target.ensure(PublishedSlices)
-        target.take_in(PublishedSlices, notes_of(source_state).to_reader())
-        if history is None or source.has(WrittenSlices):
-            _copy_notes(source, target)
-        else:
-            _note_history(target, tables, source_state, target_state, history)
-    return written
-
-
-def _differing(
-    target: DuckDBEngine, tables: tuple[type[Table], ...], source_state: State, target_state: State
-) -> Iterator[tuple[type[Table], Days | None]]:
-    """Make the tables in `target`; yield those that differ from `source_state`, with the days that do, None for all."""
-    for table in tables:
-        stored = target_state.get(table.qualified_name(), {})
-        if changes(target, table):
-            target.drop(table)
-            stored = {}
-        target.ensure(table)
-        names, days = differing(table, source_state[table.qualified_name()], stored)
-        if names:
-            yield table, days
-
-
-def _rows(source: Engine, table: type[Table], days: Days | None) -> ir.Table:
-    rows = _without_names(source.readable(table), table)
-    if days is not None:
-        return rows.filter(days.contain(rows[table.day_column]))
-    # Sorted, so that a reader of few days reads few blocks.
-    return rows.order_by(table.day_column) if table.day_column else rows
-
-
-def _copied(
-    source: Engine,
-    attached: AbstractContextManager[str],
-    slices: Iterable[tuple[type[Table], Days | None]],
-    source_state: State,
-) -> int:
-    """Copy slices within the engine: in batches through Python, all rows of a table would be in memory at once."""
-    written = 0
-    with attached as file:
-        for table, days in slices:
-            name, columns = f"{file}.{source.name_of(table)}", source.columns_of(table)
-            wanted = _of_days(source_state[table.qualified_name()], days)
-            if days is not None and sum(rows.row_count for rows in wanted.values()) >= MANY_ROWS:
-                count, days = _with_changes(source, file, table, days, wanted)  # noqa: PLW2901 (what is left to copy)
-                written += count
-            if days is None or days.dates:
-                sql = source.compile(conform(_rows(source, table, days), table))
-                source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
-                written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
-    return written
-
-
+Slice = tuple[type[Table], Days | None]
+"""A table, and the days of it that differ; None for all."""
 MANY_ROWS: Final = 20_000
 """From so many rows on, those that are there already are looked for."""
+
+
+@dataclass(frozen=True)
+class SnapshotWriter:
+    """Writes the tables of the open warehouse into a file of the folder."""
+
+    source: Engine
+    folder: Path
+    tables: tuple[type[Table], ...]
+    run_id: str
+    history: "RunHistory | None"
+    memory_limit: str
+
+    def published(self, before: Snapshot | None, origins: Mapping[str, Origin]) -> Snapshot:
+        """Write the snapshot's file, and return the content of its pointer."""
+        earlier_state = _noted_state(self.folder / before.file) if before else {}
+        state = {
+            table.qualified_name(): fingerprints(self.source, table, earlier_state.get(table.qualified_name()))
+            for table in self.tables
+        }
+        version = data_version(state)
+        name, written = f"marts-{version}-{self.run_id[:8]}.duckdb", 0
+        if before and before.data_version == version and set(before.tables) == set(state):
+            name = before.file
+        else:
+            fresh = self.folder / f"{name}{NEW}"
+            fresh.unlink(missing_ok=True)
+            if before:
+                shutil.copyfile(self.folder / before.file, fresh)
+            written = self._bring(fresh, state)
+            sync_file(fresh)
+            fresh.replace(self.folder / name)
+        served = {
+            table: ServedTable(
+                sum(day.row_count for day in slices.values()),
+                data_version({table: slices}),
+                origins.get(table, Origin()),
+            )
+            for table, slices in state.items()
+        }
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return Snapshot(name, version, now, self.run_id, served, written)
+
+    def _bring(self, path: Path, state: State) -> int:
+        """Write into the file at `path` the days in which it differs from `state`; return how many rows."""
+        with self._opened(path) as target:
+            target_state = noted(target)
+            slices = list(self._differing(target, state, target_state))
+        attached = self.source.attached(path)
+        written = self._copied(attached, slices, state) if attached else self._fetched(path, slices)
+        with self._opened(path) as target:
+            target.clear([PublishedSlices])
+            target.ensure(PublishedSlices)
+            target.take_in(PublishedSlices, notes_of(state).to_reader())
+            if self.history is None or self.source.has(WrittenSlices):
+                self._copy_notes(target)
+            else:
+                self._note_history(target, state, target_state, self.history)
+        return written
+
+    def _opened(self, path: Path) -> AbstractContextManager[DuckDBEngine]:
+        return closing(DuckDBEngine(path, memory_limit=self.memory_limit).open())
+
+    def _differing(self, target: DuckDBEngine, state: State, target_state: State) -> Iterator[Slice]:
+        """Make the tables in `target`; yield those that differ from `state`, with the days that do."""
+        for table in self.tables:
+            stored = target_state.get(table.qualified_name(), {})
+            if changes(target, table):
+                target.drop(table)
+                stored = {}
+            target.ensure(table)
+            names, days = differing(table, state[table.qualified_name()], stored)
+            if names:
+                yield table, days
+
+    def _rows(self, table: type[Table], days: Days | None) -> ir.Table:
+        rows = _without_names(self.source.readable(table), table)
+        if days is not None:
+            return rows.filter(days.contain(rows[table.day_column]))
+        # Sorted, so that a reader of few days reads few blocks.
+        return rows.order_by(table.day_column) if table.day_column else rows
+
+    def _fetched(self, path: Path, slices: Iterable[Slice]) -> int:
+        """Write slices of another engine, a batch at a time."""
+        with self._opened(path) as target:
+            return sum(target.replace(table, self._rows(table, days), days).row_count for table, days in slices)
+
+    def _copied(self, attached: AbstractContextManager[str], slices: Iterable[Slice], state: State) -> int:
+        """Copy slices within the engine: in batches through Python, all rows of a table would be in memory at once."""
+        source, written = self.source, 0
+        with attached as file:
+            for table, days in slices:
+                name, columns = f"{file}.{source.name_of(table)}", source.columns_of(table)
+                wanted = _of_days(state[table.qualified_name()], days)
+                if days is not None and sum(rows.row_count for rows in wanted.values()) >= MANY_ROWS:
+                    count, days = self._with_changes(file, table, days, wanted)  # noqa: PLW2901 (what is left to copy)
+                    written += count
+                if days is None or days.dates:
+                    sql = source.compile(conform(self._rows(table, days), table))
+                    source.execute(f"DELETE FROM {name}{source.where(table, days)}")  # noqa: S608 (names come from contracts)
+                    written += source.insert(f"INSERT INTO {name} ({columns})\n{sql}")
+        return written
+
+    def _with_changes(self, file: str, table: type[Table], days: Days, wanted: Slices) -> tuple[int, Days]:
+        """Copy what changed of some days, what is likely first; return how many rows, and which days are left.
+
+        What is left are days with equal rows, which a hash cannot tell apart.
+        """
+        written, name = 0, f"{file}.{self.source.name_of(table)}"
+        for condition in self._likely_changes(file, table):
+            written += self._copied_rows(table, name, days, condition)
+            days = self._unequal_days(table, name, days, wanted)
+            if not days.dates:
+                break
+        return written, days
+
+    def _likely_changes(self, file: str, table: type[Table]) -> list[str]:
+        """Return, as conditions, which rows of days with many are looked at: of visitors of changed days, then all.
+
+        Of days on which few visitors changed, theirs are mostly all that differ.
+        """
+        if "visitor_id" not in table.columns or not self.source.has(ChangedVisitorDays):
+            return ["TRUE"]
+        changed, notes = self.source.name_of(ChangedVisitorDays), self.source.name_of(WrittenSlices)
+        of_changed = f"table_name = {text(ChangedVisitorDays.qualified_name())}"
+        of_changed_days = (
+            f"SELECT visitor_id FROM {changed} JOIN {notes} ON event_date >= first_date AND event_date < end_date "  # noqa: S608 (names come from contracts)
+            f"WHERE {of_changed} AND write_id NOT IN (SELECT write_id FROM {file}.{notes} WHERE {of_changed})"
+        )
+        return [f"visitor_id IN ({of_changed_days})", "TRUE"]
+
+    def _copied_rows(self, table: type[Table], name: str, days: Days, condition: str) -> int:
+        """Copy the rows of some days that are not there yet, and delete those that are no more; return how many came.
+
+        Only rows that meet the condition are looked at. They are compared by a hash, which takes a quarter of the time
+        of copying all rows.
+        """
+        source = self.source
+        columns, row = source.columns_of(table), source.row_hash(table)
+        sql = source.compile(conform(self._rows(table, days), table))
+        of_days = f"({source.where(table, days).removeprefix(' WHERE ')}) AND {condition}"
+        stored, fresh = f"SELECT {row} FROM {name} WHERE {of_days}", f"SELECT {row} FROM ({sql}) WHERE {condition}"  # noqa: S608 (names come from contracts)
+        source.execute(f"DELETE FROM {name} WHERE {of_days} AND {row} NOT IN ({fresh})")  # noqa: S608 (as above)
+        return source.insert(
+            f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) WHERE {condition} AND {row} NOT IN ({stored})"  # noqa: S608 (as above)
+        )
+
+    def _unequal_days(self, table: type[Table], name: str, days: Days, wanted: Slices) -> Days:
+        """Return the days whose copy is not as wanted, such as one with a row twice that it should have once."""
+        day, row = self.source.quoted(str(table.day_column)), self.source.row_hash(table)
+        counts = self.source.query(
+            f"SELECT {day} AS slice, count(*) AS row_count, sum({row}) AS hash_sum FROM {name}"  # noqa: S608 (as above)
+            f"{self.source.where(table, days)} GROUP BY 1"
+        )
+        present = {
+            str(each["slice"])[:10]: Fingerprint(int(each["row_count"]), str(int(each["hash_sum"]))) for each in counts
+        }
+        return Days.from_dates(each for each in days.dates if present.get(str(each)) != wanted.get(str(each)))
+
+    def _copy_notes(self, target: DuckDBEngine) -> None:
+        """Copy the records of writers: which runs wrote which days, and with which SQL."""
+        for contract in (WrittenSlices, Computations):
+            if self.source.has(contract):
+                rows = self.source.table(contract).select(*contract.columns).to_pyarrow_batches()
+                target.clear([contract])
+                target.ensure(contract)
+                target.take_in(contract, rows)
+
+    def _note_history(self, target: DuckDBEngine, state: State, target_state: State, history: "RunHistory") -> None:
+        """Note the runs that wrote the slices that differ from those before, or that have no note yet."""
+        target.ensure(WrittenSlices)
+        target.ensure(Computations)
+        for table in self.tables:
+            name = table.qualified_name()
+            where = f"WHERE table_name = {text(name)}"
+            stored = target.query(f"SELECT first_date FROM {target.name_of(WrittenSlices)} {where}")  # noqa: S608 (names come from contracts)
+            dates = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
+            before = target_state.get(name, {})
+            missing = sorted(day for day, rows in state[name].items() if before.get(day) != rows or day not in dates)
+            days = [date.fromisoformat(day) for day in missing] if table.day_column else []
+            if not missing:
+                continue
+            writes = history.writes(table, days)
+            firsts = ", ".join(f"DATE '{row['first_date']}'" for row in writes) or "NULL"
+            target.execute(f"DELETE FROM {target.name_of(WrittenSlices)} {where} AND first_date IN ({firsts})")  # noqa: S608 (as above)
+            target.execute(f"DELETE FROM {target.name_of(Computations)} {where}")  # noqa: S608 (as above)
+            for contract, rows in ((WrittenSlices, writes), (Computations, history.computations(table))):
+                target.take_in(contract, pa.Table.from_pylist(rows, schema_of(contract).to_pyarrow()).to_reader())
 
 
 def _of_days(slices: Slices, days: Days | None) -> Slices:
     """Return the slices of some days; none of all days, which are copied as they are."""
     return {name: slices[name] for name in map(str, days.dates) if name in slices} if days else {}
-
-
-def _likely_changes(source: Engine, file: str, table: type[Table]) -> list[str]:
-    """Return, as conditions, which rows of days with many are looked at: of visitors of changed days, then all.
-
-    Of days on which few visitors changed, theirs are mostly all that differ.
-    """
-    if "visitor_id" not in table.columns or not source.has(ChangedVisitorDays):
-        return ["TRUE"]
-    changed, notes = source.name_of(ChangedVisitorDays), source.name_of(WrittenSlices)
-    of_changed = f"table_name = {text(ChangedVisitorDays.qualified_name())}"
-    of_changed_days = (
-        f"SELECT visitor_id FROM {changed} JOIN {notes} ON event_date >= first_date AND event_date < end_date "  # noqa: S608 (names come from contracts)
-        f"WHERE {of_changed} AND write_id NOT IN (SELECT write_id FROM {file}.{notes} WHERE {of_changed})"
-    )
-    return [f"visitor_id IN ({of_changed_days})", "TRUE"]
-
-
-def _with_changes(source: Engine, file: str, table: type[Table], days: Days, wanted: Slices) -> tuple[int, Days]:
-    """Copy what changed of some days, what is likely first; return how many rows, and which days are left.
-
-    What is left are days with equal rows, which a hash cannot tell apart.
-    """
-    written, name = 0, f"{file}.{source.name_of(table)}"
-    for condition in _likely_changes(source, file, table):
-        written += _copied_rows(source, table, name, days, condition)
-        days = _unequal_days(source, table, name, days, wanted)
-        if not days.dates:
-            break
-    return written, days
-
-
-def _copied_rows(source: Engine, table: type[Table], name: str, days: Days, condition: str) -> int:
-    """Copy the rows of some days that are not there yet, and delete those that are no more; return how many came.
-
-    Only rows that meet the condition are looked at. They are compared by a hash, which takes a quarter of the time of
-    copying all rows.
-    """
-    columns, row = source.columns_of(table), source.row_hash(table)
-    sql = source.compile(conform(_rows(source, table, days), table))
-    of_days = f"({source.where(table, days).removeprefix(' WHERE ')}) AND {condition}"
-    stored, fresh = f"SELECT {row} FROM {name} WHERE {of_days}", f"SELECT {row} FROM ({sql}) WHERE {condition}"  # noqa: S608 (names come from contracts)
-    source.execute(f"DELETE FROM {name} WHERE {of_days} AND {row} NOT IN ({fresh})")  # noqa: S608 (as above)
-    return source.insert(
-        f"INSERT INTO {name} ({columns}) SELECT * FROM ({sql}) WHERE {condition} AND {row} NOT IN ({stored})"  # noqa: S608 (as above)
-    )
-
-
-def _unequal_days(source: Engine, table: type[Table], name: str, days: Days, wanted: Slices) -> Days:
-    """Return the days whose copy is not as wanted, such as one with a row twice that it should have once."""
-    day, row = source.quoted(str(table.day_column)), source.row_hash(table)
-    counts = source.query(
-        f"SELECT {day} AS slice, count(*) AS row_count, sum({row}) AS hash_sum FROM {name}"  # noqa: S608 (as above)
-        f"{source.where(table, days)} GROUP BY 1"
-    )
-    present = {
-        str(each["slice"])[:10]: Fingerprint(int(each["row_count"]), str(int(each["hash_sum"]))) for each in counts
-    }
-    return Days.from_dates(each for each in days.dates if present.get(str(each)) != wanted.get(str(each)))
-
-
-def _fetched(source: Engine, path: Path, slices: Iterable[tuple[type[Table], Days | None]], memory_limit: str) -> int:
-    """Write slices of another engine, a batch at a time."""
-    with closing(DuckDBEngine(path, memory_limit=memory_limit).open()) as target:
-        return sum(target.replace(table, _rows(source, table, days), days).row_count for table, days in slices)
-
-
-def _copy_notes(source: Engine, target: DuckDBEngine) -> None:
-    """Copy the records of writers: which runs wrote which days, and with which SQL."""
-    for contract in (WrittenSlices, Computations):
-        if source.has(contract):
-            rows = source.table(contract).select(*contract.columns).to_pyarrow_batches()
-            target.clear([contract])
-            target.ensure(contract)
-            target.take_in(contract, rows)
-
-
-def _note_history(
-    target: DuckDBEngine,
-    tables: tuple[type[Table], ...],
-    source_state: State,
-    target_state: State,
-    history: "RunHistory",
-) -> None:
-    """Note the runs that wrote the slices that differ from those before, or that have no note yet."""
-    target.ensure(WrittenSlices)
-    target.ensure(Computations)
-    for table in tables:
-        name = table.qualified_name()
-        where = f"WHERE table_name = {text(name)}"
-        stored = target.query(f"SELECT first_date FROM {target.name_of(WrittenSlices)} {where}")  # noqa: S608 (names come from contracts)
-        dates = {row["first_date"].isoformat() if table.day_column else WHOLE for row in stored}
-        before = target_state.get(name, {})
-        missing = sorted(day for day, rows in source_state[name].items() if before.get(day) != rows or day not in dates)
-        days = [date.fromisoformat(day) for day in missing] if table.day_column else []
-        if not missing:
-            continue
-        writes = history.writes(table, days)
-        firsts = ", ".join(f"DATE '{row['first_date']}'" for row in writes) or "NULL"
-        target.execute(f"DELETE FROM {target.name_of(WrittenSlices)} {where} AND first_date IN ({firsts})")  # noqa: S608 (as above)
-        target.execute(f"DELETE FROM {target.name_of(Computations)} {where}")  # noqa: S608 (as above)
-        for contract, rows in ((WrittenSlices, writes), (Computations, history.computations(table))):
-            target.take_in(contract, pa.Table.from_pylist(rows, schema_of(contract).to_pyarrow()).to_reader())
 
 
 def _without_names(rows: ir.Table, contract: type[Table]) -> ir.Table:

@@ -20,7 +20,7 @@ from ecom_assets.funnels.definition import FIVE_STEPS, Funnel
 from ecom_assets.privacy.erased_people import ErasedPeople, add
 from ecom_assets.serving import live_events
 from ecom_assets.serving.live_events import NotFilesError
-from ecom_assets.serving.realtime import RealTime, real_time
+from ecom_assets.serving.realtime import RealTime
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.formats import newest_files
 from ecom_assets.sources.files.records import RecordFiles
@@ -29,6 +29,7 @@ from ecom_assets_tests.api.conftest import served
 from ecom_assets_tests.api.plain_behaviour import Event, window_of
 from ecom_assets_tests.api.served import Running, serving
 from ecom_assets_tests.command import HEADER, ecom
+from ecom_assets_tests.serving.conftest import real_time
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 TYPES = ("page_view", "product_view", "add_to_cart", "purchase")

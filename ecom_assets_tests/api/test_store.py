@@ -15,7 +15,7 @@ from ecom_assets.errors import WarehouseError
 from ecom_assets.sales import queries as sales
 from ecom_assets.sales.contracts import Customer, PurchaseRevenueDaily, RevenueDaily
 from ecom_assets.serving import snapshot
-from ecom_assets.serving.snapshot import Origin, Snapshot, publish_snapshot
+from ecom_assets.serving.snapshot import Origin, Snapshot, SnapshotWriter, publish_snapshot
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.queries import NoOrdersError, Period
@@ -128,9 +128,10 @@ def test_a_dying_publication_leaves_the_old_one(tmp_path: Path, shop: Shop, monk
     shop.sell(10)
     shop.publish()
     shop.sell(99)
-    for function in ("_bring", "sync_file", "_point"):
+    steps = ((SnapshotWriter, "_bring"), (snapshot, "sync_file"), (snapshot, "_point"))
+    for owner, function in steps:
         with monkeypatch.context() as patch, closing(store_of(tmp_path)) as store:
-            patch.setattr(snapshot, function, _die)
+            patch.setattr(owner, function, _die)
             with pytest.raises(KeyboardInterrupt):
                 shop.publish("run-2")
             assert revenue(store) == "10.00"

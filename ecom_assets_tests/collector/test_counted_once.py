@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from ecom_assets.errors import SourceError
-from ecom_assets.serving.realtime import real_time
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import LANDED, day_folder, land, stream_file_name
 from ecom_assets_tests.collector.served import CollectClient, collect_settings, collecting
 from ecom_assets_tests.command import FEW_TABLES, ecom
+from ecom_assets_tests.serving.conftest import real_time
 
 Answer = dict[str, Any]
 

@@ -20,7 +20,6 @@ from ecom_assets.privacy import erased_people
 from ecom_assets.privacy.checks import absence_checks
 from ecom_assets.privacy.erased_people import DEVICE, SESSION, USER, ErasedPeople, open_key
 from ecom_assets.registry import ALL
-from ecom_assets.serving.realtime import real_time
 from ecom_assets.sessions.contracts import SessionDays
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -28,6 +27,7 @@ from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.warehouse.local import connect
 from ecom_assets_tests.command import HEADER, ecom
+from ecom_assets_tests.serving.conftest import real_time
 
 DAY = date(2026, 1, 1)
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)

@@ -4,10 +4,10 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ecom_assets.serving.realtime import real_time
 from ecom_assets.settings.settings import Settings
 from ecom_assets_tests.command import HEADER
 from ecom_assets_tests.markdown import section
+from ecom_assets_tests.serving.conftest import real_time
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from ecom_assets.identity.changes import ChangedVisitor
 from ecom_assets.identity.contracts import ChangedVisitorDays
 from ecom_assets.serving import snapshot as snapshot_module
 from ecom_assets.serving.fingerprints import Fingerprint, fingerprints
-from ecom_assets.serving.snapshot import Snapshot, publish_snapshot
+from ecom_assets.serving.snapshot import Snapshot, SnapshotWriter, publish_snapshot
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table, text
 from ecom_assets.tables.days import Days
@@ -103,13 +103,13 @@ def test_rows_of_visitors_of_changed_days_are_looked_at_first(
     noted: list[str], passes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked_at: list[Days] = []
-    copied_rows = snapshot_module._copied_rows  # noqa: SLF001 (how much it looks at shows nowhere else)
+    copied_rows = SnapshotWriter._copied_rows  # noqa: SLF001 (how much it looks at shows nowhere else)
 
-    def counting(source: Engine, table: type[Table], name: str, days: Days, condition: str) -> int:
+    def counting(writer: SnapshotWriter, table: type[Table], name: str, days: Days, condition: str) -> int:
         looked_at.append(days)
-        return copied_rows(source, table, name, days, condition)
+        return copied_rows(writer, table, name, days, condition)
 
-    monkeypatch.setattr(snapshot_module, "_copied_rows", counting)
+    monkeypatch.setattr(SnapshotWriter, "_copied_rows", counting)
     monkeypatch.setattr(snapshot_module, "MANY_ROWS", 1)
     with closing(new_engine(Settings(warehouse=f"duckdb:///{tmp_path}/source.duckdb")).open()) as source:
         note_changed(source, ONE, ["bob"])

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from ecom_assets.errors import SettingError, SourceError
-from ecom_assets.serving.realtime import real_time
 from ecom_assets.sources.event_table import EventTable
 from ecom_assets.sources.files.mapping import load_mapping
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.warehouse.engines.snowflake.engine import SnowflakeEngine
 from ecom_assets.warehouse.local import connect
+from ecom_assets_tests.serving.conftest import real_time
 from ecom_assets_tests.sources.event_table_rows import (
     DAYS,
     FIELDS,
