@@ -261,8 +261,7 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
     name: str,
     *,
     table: type[Table],
-    points: Sequence[Mapping[str, Any]] = (),
-    href: str = "",
+    points: Sequence[Row] = (),
 ) -> Tile:
     """Return the tile of a number that an answer compares with the period before.
 
@@ -278,5 +277,4 @@ def compared_tile(  # noqa: PLR0913 (what a tile says)
         change=answer["change"].get(name),
         trend=sparkline([point[name] for point in points]),
         why=Why(table, name),
-        href=href,
     )
