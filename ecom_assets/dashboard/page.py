@@ -20,8 +20,8 @@ from ecom_assets.api.parameters import DaysParameters, RequestContext, csv_of
 from ecom_assets.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.boards.model import Annotation
 from ecom_assets.dashboard import pages
-from ecom_assets.dashboard.annotations import annotations_of
 from ecom_assets.dashboard.blocks import Block, Why
+from ecom_assets.dashboard.charts import annotations_of
 from ecom_assets.dashboard.sessions import PREFIX, token_of
 from ecom_assets.errors import DefinitionError, did_you_mean
 from ecom_assets.explain.question import is_explained

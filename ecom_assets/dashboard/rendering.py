@@ -18,8 +18,8 @@ from ecom_assets.api.auth.callers import CALLER, ScopeNeededError
 from ecom_assets.api.store.store import public_sentence
 from ecom_assets.boards.model import Annotation
 from ecom_assets.dashboard import charts
-from ecom_assets.dashboard.annotations import marked, marks_of, sentence_of_marks
 from ecom_assets.dashboard.blocks import Block, Chart, Notice, Row
+from ecom_assets.dashboard.charts import marked, marks_of, sentence_of_marks
 from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of
 from ecom_assets.dashboard.page import GROUPS, DashboardPage, Filters, Section, View, all_pages
 from ecom_assets.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of

@@ -15,10 +15,9 @@ from pydantic import SecretStr
 from ecom_assets.api.app import build_stack
 from ecom_assets.boards.model import Annotation, Board, BoardTile, FirstScreen, NumberAlert, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion
-from ecom_assets.dashboard.annotations import marked, marks_of
 from ecom_assets.dashboard.app import build_dashboard_app
 from ecom_assets.dashboard.board_tiles import page_of
-from ecom_assets.dashboard.charts import coloured_bars, days_of_bars, lines, number, ranking
+from ecom_assets.dashboard.charts import coloured_bars, days_of_bars, lines, marked, marks_of, number, ranking
 from ecom_assets.dashboard.page import read_filters
 from ecom_assets.dashboard.pages.boards import question_address
 from ecom_assets.dashboard.sessions import SessionLogin

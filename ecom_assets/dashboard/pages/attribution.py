@@ -1,15 +1,18 @@
-"""Attribution: the revenue of channels under each model, side by side."""
+"""Attribution: the revenue of channels under each model, side by side; and with every choice of the command."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import Field
 
 from ecom_assets.api.routes import sales
+from ecom_assets.attribution.answer import CreditedChannel
 from ecom_assets.attribution.contracts import MODELS, ChannelAttribution
 from ecom_assets.attribution.queries import DEFAULT_MODEL, Model
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, DataTable, TableColumn, Why, meaning
+from ecom_assets.dashboard.forms import Answer, Builder, answered, question_page
 from ecom_assets.dashboard.page import DashboardPage, Filters, Section, View, csv_address
+from ecom_assets.sources.site_lists import ATTRIBUTION
 
 CHANNELS = TableColumn.from_fields(
     sales.Channel, "channel", "order_count", "previous_revenue_amount", "revenue_change", "revenue_share",
@@ -75,7 +78,7 @@ def _by_model(view: View) -> dict[str, dict[str, Any]]:
     return {model: view.answer(sales.revenue_by_channel, model=model) for model in MODELS}
 
 
-PAGE = DashboardPage(
+MODELS_PAGE: Final = DashboardPage(
     "attribution",
     "Attribution",
     position=50,
@@ -87,3 +90,33 @@ PAGE = DashboardPage(
         Section("Revenue by channel and model", compared),
     ),
 )
+
+
+def credited(answer: Answer) -> Block:
+    """Return the purchases that each channel is credited with, as bars."""
+    counted = f"{answer['conversions']:,} purchases, by {MODELS[answer['model']]}."
+    before = {row["channel"]: row["credit"] for row in answer["before"]["channels"]} if answer["before"] else {}
+    compared = (TableColumn("credit_before", "Purchases before", "decimal"),) if before else ()
+    return Chart(
+        charts.ranking("channel", "credit", kind="decimal", title="Purchases"),
+        [{**row, "credit_before": before.get(row["channel"], 0)} for row in answer["channels"]],
+        (*TableColumn.from_fields(CreditedChannel, "channel", "credit", "revenue"), *compared),
+        "Bars: the purchases that each channel is credited with.",
+        csv=csv_address(answer),
+        height=max(120, 28 * len(answer["channels"])),
+        note=" ".join([counted, *answer["notes"]]),
+        empty=" ".join(answer["notes"]),
+        definition="Each purchase event is shared out among the visits before it; the parts add up to one.",
+    )
+
+
+BUILDER: Final = Builder(ATTRIBUTION, {"last": "90d"})
+BUILDER_PAGE: Final = question_page(
+    BUILDER,
+    (Section("Channels", answered(BUILDER, credited)),),
+    path="credit",
+    title="Custom attribution",
+    position=70,
+    summary="Which channels purchase events are credited to, by a model and with choices of your own.",
+)
+PAGES: Final = (MODELS_PAGE, BUILDER_PAGE)
