@@ -129,14 +129,11 @@ def coloured_bars(x: Spec, y: Spec, colour: Spec, columns: Sequence["TableColumn
     return {"mark": {"type": "bar"}, "encoding": {"x": x, "y": y, "color": colour, "tooltip": tips(columns), **more}}
 
 
-def intervals(y: Spec, x: Spec, ends: tuple[str, str], columns: Sequence["TableColumn"], **more: Spec) -> list[Spec]:
-    """Return the layers of a point per name and a line from one to the other of two fields, its `ends`."""
-    low, high = ends
+def intervals(y: Spec, x: Spec, columns: Sequence["TableColumn"], **more: Spec) -> list[Spec]:
+    """Return the layers of a point per name and a line from the field `low` of its row to `high`."""
+    reach = {"y": y, "x": {**x, "field": "low"}, "x2": {"field": "high"}, **more}
     return [
-        {
-            "mark": {"type": "rule", "size": 3},
-            "encoding": {"y": y, "x": {**x, "field": low}, "x2": {"field": high}, **more},
-        },
+        {"mark": {"type": "rule", "size": 3}, "encoding": reach},
         {
             "mark": {"type": "point", "filled": True, "size": 80},
             "encoding": {"y": y, "x": x, "tooltip": tips(columns), **more},
@@ -347,10 +344,7 @@ def marked(spec: Mapping[str, Any], marks: Sequence[Annotation]) -> Mapping[str,
         return spec
     values = [{"noted_on": f"{note.day}T00:00:00", "noted": note.text} for note in marks]
     x = {name: axis[name] for name in ("type", "timeUnit") if name in axis} | {"field": "noted_on"}
-    tooltip = [
-        {"field": "noted_on", "type": "temporal", "title": "Day", "format": "%a %-d %b %Y"},
-        {"field": "noted", "type": "nominal", "title": "Noted"},
-    ]
+    tooltip = [day_tip("noted_on"), tip("noted", "text", "Noted")]
     line = {"type": "rule", "color": "theme.flag", "strokeDash": [4, 3], "strokeWidth": 1.5}
     head = {"type": "point", "shape": "triangle-down", "filled": True, "color": "theme.flag", "size": 90, "y": 2}
     layers = [{"mark": mark, "encoding": {"x": x, "tooltip": tooltip}} for mark in (line, {**head, "opacity": 1})]

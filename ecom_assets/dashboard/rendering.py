@@ -20,6 +20,7 @@ from ecom_assets.boards.model import Annotation
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Notice, Row
 from ecom_assets.dashboard.charts import marked, marks_of, sentence_of_marks
+from ecom_assets.dashboard.form_inputs import comparisons, conditions_of
 from ecom_assets.dashboard.formats import day_range, formatted, in_words, sign_of
 from ecom_assets.dashboard.page import GROUPS, DashboardPage, Filters, Section, View, all_pages
 from ecom_assets.dashboard.sessions import MESSAGE, PREFIX, message_for, token_of
@@ -112,26 +113,22 @@ class Choice:
     is_typed: bool = False
 
 
-def _is_typed(field: FieldInfo) -> bool:
-    """Return whether a choice declares that it is a text field."""
-    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("is_typed"))
-
-
 def choices_of(filters: BaseModel) -> list[Choice]:
     """Return the choices of a page but for its days: those with a `Literal` type are selects, the others are hidden."""
     return [
-        Choice(name, field.title or in_words(name), str(getattr(filters, name)), _options(field), _is_typed(field))
+        _choice(name, field, str(getattr(filters, name)))
         for name, field in type(filters).model_fields.items()
         if name not in {*Filters.DAYS, *getattr(filters, "FORGOTTEN", ())} and getattr(filters, name) is not None
     ]
 
 
-def _options(field: FieldInfo) -> tuple[tuple[str, str], ...]:
-    """Return the values of a `Literal` field, with their `labels` if it declares some."""
-    values = [value for value in get_args(field.annotation) if isinstance(value, str)]
-    extra = field.json_schema_extra
-    labels: Any = extra.get("labels", {}) if isinstance(extra, dict) else {}
-    return tuple((value, labels.get(value) or in_words(value)) for value in values)
+def _choice(name: str, field: FieldInfo, value: str) -> Choice:
+    """Return a choice; a field may declare that it `is_typed`, or the `labels` of its `Literal`."""
+    declared: Any = field.json_schema_extra or {}
+    labels = declared.get("labels", {})
+    values = [option for option in get_args(field.annotation) if isinstance(option, str)]
+    options = tuple((option, labels.get(option) or in_words(option)) for option in values)
+    return Choice(name, field.title or in_words(name), value, options, bool(declared.get("is_typed")))
 
 
 def _templates_of(block: Block) -> list[str]:
@@ -170,11 +167,7 @@ def _navigation(view: View | None) -> list[tuple[str, list[tuple[DashboardPage, 
 
 def _chart(block: Chart, marks: Sequence[Annotation], currency: str) -> Markup:
     spec = {**block.spec, "height": block.height, "description": block.description}
-    chart = {
-        "spec": marked(spec, marks),
-        "rows": charts.plain(block.rows),
-        "currencySign": sign_of(currency),
-    }
+    chart = {"spec": marked(spec, marks), "rows": charts.plain(block.rows), "currencySign": sign_of(currency)}
     return htmlsafe_json_dumps(chart, separators=(",", ":"), default=str)
 
 
@@ -205,6 +198,8 @@ TEMPLATES.globals.update(
     bar_width=_bar_width,
     marks_of=marks_of,
     sentence_of_marks=sentence_of_marks,
+    comparisons=comparisons,
+    conditions_of=conditions_of,
+    day_range=day_range,
 )
 TEMPLATES.filters.update(formatted=formatted, day_range=day_range, with_code=_with_code)
-TEMPLATES.globals["day_range"] = day_range

@@ -345,7 +345,6 @@ LIST: Final = DashboardPage(
     position=17,
     summary="Be told when a number changes: one message for each incident, with what contributed most.",
     asks=AlertsChoices,
-    has_comparison=False,
     has_lists=True,
     actions=(
         Action("save", save, Scope.WRITE),
@@ -364,7 +363,6 @@ ALERT: Final = DashboardPage(
     asks=AlertChoices,
     is_listed=False,
     is_ad_hoc=True,
-    has_comparison=False,
     has_lists=True,
     title_of=_heading,
 )

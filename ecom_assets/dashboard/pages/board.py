@@ -13,7 +13,6 @@ from ecom_assets.boards.model import Board, BoardTile, SavedQuestion, shop_numbe
 from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
 from ecom_assets.dashboard.blocks import Block, Notice
 from ecom_assets.dashboard.board_tiles import measure_tile, question_tile, sections_of
-from ecom_assets.dashboard.form_inputs import comparisons, conditions_of
 from ecom_assets.dashboard.forms import offered_by
 from ecom_assets.dashboard.page import (
     Action,
@@ -86,16 +85,6 @@ class BoardGrid(Block):
 
     offered: Mapping[str, Any]
     """What its forms offer to choose from, by the kind of field."""
-
-    @property
-    def comparisons(self) -> list[dict[str, str]]:
-        """The comparisons of conditions."""
-        return comparisons()
-
-    @staticmethod
-    def rows_of(where: str) -> list[dict[str, Any]] | None:
-        """Return conditions as rows of a form; None if rows cannot show them."""
-        return conditions_of(where) if where else []
 
     @property
     def blocks(self) -> list[Block]:
@@ -303,7 +292,6 @@ BOARD: Final = DashboardPage(
     asks=BoardChoices,
     is_listed=False,
     title_of=_heading,
-    has_comparison=True,
     has_lists=True,
     actions=(Action("save", save, Scope.WRITE), Action("undo", undo, Scope.WRITE)),
 )

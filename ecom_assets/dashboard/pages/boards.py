@@ -23,6 +23,7 @@ from ecom_assets.dashboard.page import (
     Section,
     View,
     address_of,
+    all_pages,
     read_filters,
 )
 from ecom_assets.dashboard.saving import builder_address, query_of
@@ -131,16 +132,17 @@ def _title(version: KeptVersion[Any]) -> str:
 def save_question(request: ActionRequest) -> ActionResult:
     """Save the question of a builder's form, and put it on a board if one is named."""
     form, store = request.form, store_of(request)
-    kind = next((page for page in _builders() if page.builder.kind.name == form.get("kind")), None)
-    if kind is None:
+    builders = (page for page in all_pages() if page.builder is not None)
+    page = next((page for page in builders if page.builder.kind.name == form.get("kind")), None)
+    if page is None:
         raise UsageError("This form names no question; open the page again, and save once more.")
-    filters = read_filters(kind.asks, parse_qsl(form.get("form", ""), keep_blank_values=True))
+    filters = read_filters(page.asks, parse_qsl(form.get("form", ""), keep_blank_values=True))
     about = {"name": form.get("name", "").strip(), "description": form.get("description", "").strip()}
     slug, changed = form.get("saved", ""), form.get("version", "")
     is_new = not slug or form.get("as_new") == "yes"
     owner = sender_of(request) if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
-    asked = kind.builder.question(filters)
-    item = SavedQuestion.from_question(kind.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
+    asked = page.builder.question(filters)
+    item = SavedQuestion.from_question(page.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
     saved = (
         store.save_new(item, sender_of(request))
         if is_new
@@ -150,14 +152,8 @@ def save_question(request: ActionRequest) -> ActionResult:
         return _put_on_board(store, saved, form["board"], sender_of(request))
     return ActionResult(
         f"“{item.name}” is saved. It is in the list of Boards, and can be put on any of them.",
-        builder_address(kind.path, item.form, saved),
+        builder_address(page.path, item.form, saved),
     )
-
-
-def _builders() -> list[DashboardPage]:
-    from ecom_assets.dashboard.page import all_pages  # noqa: PLC0415 (this page is one of them)
-
-    return [page for page in all_pages() if page.builder is not None]
 
 
 def _put_on_board(store: BoardStore, saved: KeptVersion[SavedQuestion], slug: str, caller: str) -> ActionResult:

@@ -54,7 +54,7 @@ def _spec() -> dict[str, Any]:
         "mark": {"type": "rule", "strokeDash": [4, 4], "opacity": 0.5},
         "encoding": {"x": {"datum": 1, "scale": scale}},
     }
-    return {"layer": [no_difference, *charts.intervals(y, x, ("low", "high"), COLUMNS[1:4], color=colour)]}
+    return {"layer": [no_difference, *charts.intervals(y, x, COLUMNS[1:4], color=colour)]}
 
 
 BUILDER: Final = Builder(

@@ -84,7 +84,7 @@ def _row(variant: dict[str, Any]) -> dict[str, Any]:
 
 def _spec() -> dict[str, Any]:
     rate = charts.number("conversion", "rate", axis={"format": ".1%"}, scale={"zero": False})
-    return {"layer": charts.intervals(charts.names("variant"), rate, ("low", "high"), TIPS)}
+    return {"layer": charts.intervals(charts.names("variant"), rate, TIPS)}
 
 
 BUILDER: Final = Builder(EXPERIMENT, {"goal": "purchase"})

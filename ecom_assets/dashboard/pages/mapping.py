@@ -237,7 +237,6 @@ PAGE = DashboardPage(
     summary="Upload a sample of a file: see how it is read, and get the mapping for it. It stays on this machine.",
     asks=MappingParameters,
     actions=(Action("upload", upload, Scope.WRITE, MAX_BYTES + 100_000), Action("delete", delete, Scope.WRITE)),
-    has_comparison=False,
     is_ad_hoc=True,
     needs_published=False,
     sections=(Section("A sample of a file", sample),),

@@ -126,7 +126,6 @@ PAGE: Final = DashboardPage(
     asks=PersonChoices,
     is_listed=False,
     is_ad_hoc=True,
-    has_comparison=False,
     title_of=_heading,
     summary="Everything that one visitor did, in order. Seen with the scope personal only.",
 )
