@@ -2,14 +2,13 @@
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from functools import cache
-from html import escape
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,14 +19,14 @@ from ecom_assets.api.store.store import StoreReading
 from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.boards.model import Board, BoardMail
 from ecom_assets.boards.store import BoardStore, KeptVersion
-from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Notice, Several, TableColumn, Tiles
+from ecom_assets.dashboard.blocks import Block, Chart, DataTable, Several
 from ecom_assets.dashboard.charts import plain
 from ecom_assets.dashboard.formats import day_range, formatted, sign_of
 from ecom_assets.dashboard.page import View
 from ecom_assets.dashboard.pages.board import BOARD, BoardChoices, contents_of
 from ecom_assets.dashboard.static_files import all_files
 from ecom_assets.errors import MailError, SettingError, WorkError
-from ecom_assets.report.page import print_pdf
+from ecom_assets.report.page import TEMPLATES, print_pdf
 from ecom_assets.settings.settings import Settings
 from ecom_assets.watching.messages import picture_of
 
@@ -36,30 +35,29 @@ MOST_ROWS: Final = 12
 VARIABLE: Final = re.compile(r"--([\w-]+):\s*(#[0-9a-fA-F]{3,8})")
 
 
-@dataclass
+@dataclass(frozen=True)
+class Picture(Block):
+    """A chart as a picture, which stands beside the page under its name."""
+
+    template: ClassVar[str] = "picture.html"
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
 class BoardPage:
     """A board as HTML whose pictures stand beside it, by their names."""
 
     name: str
     days: str
-    parts: list[str] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
+    currency: str
+    contents: Sequence[tuple[str, Block]]
+    pictures: Mapping[str, bytes]
 
     def html(self, address_of_picture: Mapping[str, str], link: str) -> str:
         """Return the page, with an address for each picture."""
-        body = "".join(self.parts)
-        for name, address in address_of_picture.items():
-            body = body.replace(f'src="{name}"', f'src="{address}"')
-        return (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><style>'
-            "body { font: 15px/1.5 sans-serif; color: #1a202c; max-width: 720px; margin: 0 auto; padding: 16px } "
-            "h1 { margin: 0 } h2 { font-size: 17px; margin: 24px 0 4px } table { border-collapse: collapse } "
-            "th, td { text-align: left; padding: 3px 12px 3px 0; border-bottom: 1px solid #e2e8f0 } "
-            "section { break-inside: avoid } .number { font-size: 26px; font-weight: bold } img { max-width: 100% } "
-            ".alone { display: inline-block; min-width: 210px; margin-right: 16px }"
-            f"</style></head><body><h1>{escape(self.name)}</h1><p>{escape(self.days)}</p>{body}"
-            f'<p><a href="{escape(link)}">Open in the dashboard</a></p></body></html>'
-        )
+        values = {"address_of_picture": address_of_picture, "most_rows": MOST_ROWS, "formatted": formatted}
+        return TEMPLATES.get_template("board.html").render(page=self, link=link, **values)
 
     @property
     def alone(self) -> Mapping[str, str]:
@@ -80,12 +78,10 @@ def board_page(settings: Settings, slug: str) -> BoardPage:
     board = BoardStore(settings).get(Board, slug).item
     with closing(open_store(settings)) as store, store.reading() as reading:
         view = View(BOARD, BoardChoices(board=slug), _context(settings, reading))
-        contents = list(contents_of(view))
+        pictures: dict[str, bytes] = {}
+        contents = [(name, _still(block, pictures, reading.currency)) for name, block in contents_of(view)]
         ranges = [(days["start_date"], days["end_date"]) for days in view.ranges]
-        page = BoardPage(board.name, day_range(*ranges[0]) if ranges else "")
-        for name, block in contents:
-            page.parts.append(_section(name, block, page, reading.currency))
-    return page
+        return BoardPage(board.name, day_range(*ranges[0]) if ranges else "", reading.currency, contents, pictures)
 
 
 def _context(settings: Settings, reading: StoreReading) -> RequestContext:
@@ -95,48 +91,18 @@ def _context(settings: Settings, reading: StoreReading) -> RequestContext:
     return RequestContext(Request({"type": "http", "app": app, "headers": [], "path": BOARD.address}), reading)
 
 
-def _section(name: str, block: Block, page: BoardPage, currency: str) -> str:
-    is_alone = isinstance(block, Tiles) and len(block.tiles) == 1
-    drawn = "".join(_drawn(block, page, currency))
-    return (
-        f'<section class="alone">{drawn}</section>'
-        if is_alone
-        else f"<section><h2>{escape(name)}</h2>{drawn}</section>"
-    )
-
-
-def _drawn(block: Block, page: BoardPage, currency: str) -> Iterator[str]:
+def _still(block: Block, pictures: dict[str, bytes], currency: str) -> Block:
+    """Return a block whose charts are pictures, which are added to the others, or tables where they cannot be drawn."""
     if isinstance(block, Several):
-        for inner in block.blocks:
-            yield from _drawn(inner, page, currency)
-    elif isinstance(block, Tiles):
-        for tile in block.tiles:
-            before = f" (before: {formatted(tile.previous, tile.kind, currency)})" if tile.previous is not None else ""
-            value = formatted(tile.value, tile.kind, currency)
-            yield f'<p>{escape(tile.label)}<br><span class="number">{escape(value)}</span>{escape(before)}</p>'
-    elif isinstance(block, Chart):
-        picture = chart_picture(block, currency) if block.rows else None
-        if picture is None:
-            yield _table(block.rows, block.columns, currency) if block.rows else f"<p>{escape(block.empty)}</p>"
-        else:
-            name = f"chart-{len(page.pictures) + 1}"
-            page.pictures[name] = picture
-            yield f'<p><img src="{name}" alt="{escape(block.description)}"></p>'
-    elif isinstance(block, DataTable):
-        yield _table(block.rows, block.columns, currency) if block.rows else f"<p>{escape(block.empty)}</p>"
-    elif isinstance(block, Notice):
-        yield f"<p>{escape(block.text)}</p>"
-
-
-def _table(rows: Any, columns: Any, currency: str) -> str:  # noqa: ANN401 (as the blocks have them)
-    shown: list[TableColumn] = list(columns)
-    head = "".join(f"<th>{escape(column.label)}</th>" for column in shown)
-    cells = (
-        "".join(f"<td>{escape(formatted(row[column.name], column.kind, currency))}</td>" for column in shown)
-        for row in rows[:MOST_ROWS]
-    )
-    more = f"<p>{len(rows) - MOST_ROWS:,} more in the dashboard.</p>" if len(rows) > MOST_ROWS else ""
-    return f"<table><tr>{head}</tr>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>{more}"
+        return Several([_still(inner, pictures, currency) for inner in block.blocks])
+    if not isinstance(block, Chart):
+        return block
+    picture = chart_picture(block, currency) if block.rows else None
+    if picture is None:
+        return DataTable(block.rows, block.columns, empty=block.empty)
+    name = f"chart-{len(pictures) + 1}"
+    pictures[name] = picture
+    return Picture(name, block.description)
 
 
 def chart_picture(chart: Chart, currency: str) -> bytes | None:

@@ -17,7 +17,15 @@ from ecom_assets.report import wording
 from ecom_assets.tables import formats
 from ecom_assets.tables.queries import ZERO, Row
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
+TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+WORDING: Final = ("number", "money", "signed_money", "rate", "change", "points", "factor", "part_name")
+TEMPLATES.filters.update({name: getattr(wording, name) for name in WORDING})
 MOST_PARTS: Final = 8
 """Parts of a dimension that are shown; the others are one row."""
 OTHERS_LABEL: Final = "(others)"
@@ -27,17 +35,8 @@ NOT_CARDS: Final = {"shipped_amount", "customer_count"}
 
 def render_page(report: Mapping[str, Any]) -> str:
     """Return the page of a report, see `weekly_report`."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("number", "money", "signed_money", "rate", "change", "points", "factor", "part_name"):
-        environment.filters[name] = getattr(wording, name)
     causes, has_days = report["causes"], any(day["revenue_amount"] is not None for day in report["days"])
-    return environment.get_template("report.html").render(
+    return TEMPLATES.get_template("report.html").render(
         report=report,
         cards=[pair for pair in report["numbers"].items() if pair[0] not in NOT_CARDS],
         chart=daily_chart(report["days"], report["currency"] or "") if has_days else None,
