@@ -22,6 +22,7 @@ from ecom_assets.sandbox import SandboxCustomers, SandboxOrders, SandboxStock, e
 from ecom_assets.serving.plots import plot_of
 from ecom_assets.settings.resource import SettingsResource
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.subjects import engine_kinds
 from ecom_assets.sources.customer_api.api import NO_CUSTOMERS, ApiCustomers, has_customers
 from ecom_assets.sources.customer_api.files import FileCustomers
 from ecom_assets.sources.day_spans import whole_days
@@ -34,7 +35,6 @@ from ecom_assets.sources.resources import CatalogueApi, CustomerApi, OrderReport
 from ecom_assets.sources.stock import NO_STOCK, ApiStock, FileStock, has_stock
 from ecom_assets.tables.received import NoSource
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import engine_kinds
 from ecom_assets.warehouse.io_manager import Progress, WarehouseIOManager
 from ecom_assets.warehouse.resources import Warehouse, WarehouseIO
 

@@ -4,15 +4,10 @@ from typing import cast
 
 from ecom_assets.errors import SettingError
 from ecom_assets.redact_url import without_secrets
-from ecom_assets.settings import subjects
 from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.subjects import engine_kinds
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.engines import EngineKind
-
-
-def engine_kinds() -> list[EngineKind]:
-    """Return what the engines declare, by name."""
-    return subjects.engine_kinds()
 
 
 def engine_kind(settings: Settings) -> EngineKind:
@@ -22,6 +17,7 @@ def engine_kind(settings: Settings) -> EngineKind:
         SettingError: No engine has the scheme of the address.
     """
     address, kinds = settings.warehouse_url, engine_kinds()
+    kind: EngineKind
     for kind in kinds:
         if kind.has_address(address):
             return kind
@@ -38,10 +34,6 @@ def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     Raises:
         SettingError: The address has an unknown scheme, or the packages of its engine are not installed.
     """
-    create = engine_kind(settings).factory(_scheme(settings.warehouse_url))
+    create = engine_kind(settings).factory(settings.warehouse_url.partition("://")[0])
     engine = cast("Engine", create(settings))
     return (engine.reading() if read_only else engine).noting_writes()
-
-
-def _scheme(address: str) -> str:
-    return address.partition("://")[0]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Protocol
 
@@ -66,8 +67,8 @@ def _trace(op: ops.Relation, traced: SourcesByRelation) -> Sources:
 
 
 def _of_value(value: ops.Node, traced: SourcesByRelation) -> set[Source]:
-    fields = value.find(ops.Field, filter=ops.Value)
-    return set().union(*(_of_relation(field.rel, traced)[field.name] for field in fields))
+    reads = value.find(ops.Field, filter=ops.Value)
+    return set().union(*(_of_relation(read.rel, traced)[read.name] for read in reads))
 
 
 LAYERS = ("raw", "staging", "mart", "export")
@@ -78,8 +79,8 @@ def stored_columns(table: ir.Table) -> dict[str, list[str]]:
     traced: SourcesByRelation = {}
     stored = table.op().find(ops.DatabaseTable)
     result = {f"{(table.namespace.database or '').lower()}.{table.name.lower()}": set[str]() for table in stored}
-    for field in table.op().find(ops.Field):
-        for layer, name, column in _of_relation(field.rel, traced)[field.name]:
+    for read in table.op().find(ops.Field):
+        for layer, name, column in _of_relation(read.rel, traced)[read.name]:
             result[f"{layer}.{name}"].add(column)
     return {name: sorted(columns) for name, columns in sorted(result.items()) if name.partition(".")[0] in LAYERS}
 
@@ -138,40 +139,29 @@ FREE_TEXT = ("properties",)
 """Columns in which a shop can put anything, including personal data."""
 
 
+@dataclass(eq=False)
 class WarehouseIOManager(dg.IOManager):
-    """Load inputs as lazy slices of tables, and replace slices with outputs."""
+    """Load inputs as lazy slices of tables, and replace slices with outputs.
 
-    def __init__(  # noqa: PLR0913, PLR0917 (each is one thing that it needs)
-        self,
-        engine: Engine,
-        contracts: Mapping[str, type[Table]],
-        progress: Progress = NO_PROGRESS,
-        gate: SourceGate = SourceGate(),  # noqa: B008 (it is frozen)
-        whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS,
-        change_log: Callable[[Engine, str], ChangeLog] | None = None,
-        erased_people: ErasedPeopleFilter | None = None,
-        plot: Plot = lambda _engine, _contract, _days: None,
-        without_source: Set[dg.AssetKey] = frozenset(),
-    ) -> None:
-        """Set the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log.
+    It has the open engine, the contracts by asset key (`layer/name`), the guards of raw tables, and the log. No warning
+    asks for the assets `without_source`.
+    """
 
-        No warning asks for the assets `without_source`.
-        """
-        self._erased_people = erased_people
-        self._plot = plot
-        self._without_source = without_source
-        self._gate = gate
-        self._whole_days = whole_days
-        self._progress = progress
-        self._engine = engine
-        self._contracts = contracts
-        self._change_log = change_log
-        self._log: ChangeLog | None = None
+    engine: Engine
+    contracts: Mapping[str, type[Table]]
+    progress: Progress = NO_PROGRESS
+    gate: SourceGate = field(default_factory=SourceGate)
+    whole_days: WholeDays = lambda _contract: NO_WHOLE_DAYS
+    change_log: Callable[[Engine, str], ChangeLog] | None = None
+    erased_people: ErasedPeopleFilter | None = None
+    plot: Plot = lambda _engine, _contract, _days: None
+    without_source: Set[dg.AssetKey] = frozenset()
+    _log: ChangeLog | None = field(default=None, init=False)
 
     def load_input(self, context: dg.InputContext) -> ir.Table:
         """Return the input's table, lazily: the partitions that the asset reads, or all of it."""
-        contract = self._contracts[context.asset_key.to_user_string()]
-        table = self._engine.table(contract)
+        contract = self.contracts[context.asset_key.to_user_string()]
+        table = self.engine.table(contract)
         metadata = context.definition_metadata or {}
         if contract.day_column is None or metadata.get(WHOLE_TABLE) or not context.has_asset_partitions:
             return table
@@ -179,9 +169,9 @@ class WarehouseIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: ir.Table | SliceOutput | DayByDay) -> None:
         """Replace the slice that the asset computed, and report what was written."""
-        contract = self._contracts[context.asset_key.to_user_string()]
-        self._progress.began(contract.qualified_name())
-        self._engine.run_id = context.run_id
+        contract = self.contracts[context.asset_key.to_user_string()]
+        self.progress.began(contract.qualified_name())
+        self.engine.run_id = context.run_id
         started = time.monotonic()
         rows, days = self._rows_and_days(context, contract, obj)
         metadata = dict(obj.metadata) if isinstance(obj, SliceOutput) else {}
@@ -193,16 +183,16 @@ class WarehouseIOManager(dg.IOManager):
         else:
             also = obj.also if isinstance(obj, SliceOutput) else None
             hooks = self._hooks(context, contract, days)
-            written = self._engine.replace(contract, rows, obj.days if also else days, hooks, also)
+            written = self.engine.replace(contract, rows, obj.days if also else days, hooks, also)
         took_s = time.monotonic() - started
-        self._progress.ended(contract.qualified_name(), written.row_count, took_s)
+        self.progress.ended(contract.qualified_name(), written.row_count, took_s)
         if self._log:
             metadata |= self._log.metadata(contract)
-        if not self._engine.notes_writes:
+        if not self.engine.notes_writes:
             metadata[CODE] = CODE_VERSION
-        metadata["dagster/row_count"] = self._engine.row_count(contract)
+        metadata["dagster/row_count"] = self.engine.row_count(contract)
         context.add_output_metadata({**metadata, "dagster/table_name": contract.qualified_name()})
-        note_computation(self._engine, contract, context.run_id, written.sql, stored_columns(rows))
+        note_computation(self.engine, contract, context.run_id, written.sql, stored_columns(rows))
         self._add_day_counts(context, contract)
         of_run = _of_run(days, written, took_s)
         context.log.info(f"{contract.qualified_name()}: {_in_words(of_run)}")
@@ -223,22 +213,22 @@ class WarehouseIOManager(dg.IOManager):
         """Replace the rows from a source, except on days whose rows the source has lost; see `raw_slices.py`."""
         is_allowed = context.step_context.get_tag(ALLOW_WITHDRAWAL) == "true"
         slices = obj if isinstance(obj, SliceOutput) else SliceOutput(rows, days)
-        guard = WithdrawalGuard(self._engine, self._gate, self._whole_days, context.run_id, is_allowed, slices.origin)
+        guard = WithdrawalGuard(self.engine, self.gate, self.whole_days, context.run_id, is_allowed, slices.origin)
         replace: Replace = guard.replace
-        if self._erased_people is not None:
-            replace = leaving_out(self._engine, self._erased_people, guard.replace)
+        if self.erased_people is not None:
+            replace = leaving_out(self.engine, self.erased_people, guard.replace)
         if isinstance(obj, DayByDay):
-            return replace_day_by_day(self._engine, contract, obj, replace)
+            return replace_day_by_day(self.engine, contract, obj, replace)
         written = replace(contract, rows, days)
-        note_absent(self._engine, contract, days, slices.absent, context.run_id)
+        note_absent(self.engine, contract, days, slices.absent, context.run_id)
         return written
 
     def _hooks(self, context: dg.OutputContext, contract: type[Table], days: Days | None) -> SliceHooks | None:
         """Return the hooks that log changes of published numbers, if the slice has such numbers."""
-        if days is None or not context.has_asset_partitions or self._change_log is None:
+        if days is None or not context.has_asset_partitions or self.change_log is None:
             return None
         if self._log is None or self._log.run_id != context.run_id:
-            self._log = self._change_log(self._engine, context.run_id)
+            self._log = self.change_log(self.engine, context.run_id)
         return self._log.hooks_for(contract, days, _days_of(context))
 
     @staticmethod
@@ -256,9 +246,9 @@ class WarehouseIOManager(dg.IOManager):
         """Show each day's own row count, where counting takes little time."""
         if not context.has_asset_partitions or len(context.asset_partition_keys) > DAYS_WITH_COUNTS:
             return
-        if not self._engine.notes_writes:  # as with notes, one more statement for each table is noticed there
+        if not self.engine.notes_writes:  # as with notes, one more statement for each table is noticed there
             return
-        counts = self._engine.day_counts(contract, _days_of(context))
+        counts = self.engine.day_counts(contract, _days_of(context))
         for key in context.asset_partition_keys:
             of_day = {"dagster/partition_row_count": counts.get(date.fromisoformat(key), 0)}
             context.step_context.add_asset_metadata(of_day, context.asset_key, key)
@@ -275,7 +265,7 @@ class WarehouseIOManager(dg.IOManager):
             return {}
         warning = f"{contract.qualified_name()}: {warning}"
         context.log.warning(warning)
-        self._progress.warn(warning)
+        self.progress.warn(warning)
         return {"warning": warning}
 
     def _no_rows_because(self, context: dg.OutputContext) -> str:
@@ -286,11 +276,11 @@ class WarehouseIOManager(dg.IOManager):
         layer, instance = context.step_context.job_def.asset_layer, context.step_context.instance
         missing = []
         upstream = layer.asset_graph.get(context.asset_key).parent_keys
-        for key in sorted(upstream - set(layer.selected_asset_keys) - self._without_source):
-            contract = self._contracts.get(key.to_user_string())
+        for key in sorted(upstream - set(layer.selected_asset_keys) - self.without_source):
+            contract = self.contracts.get(key.to_user_string())
             if contract is None or instance.get_latest_materialization_event(key):
                 continue
-            if not self._engine.has(contract) or self._engine.row_count(contract) == 0:
+            if not self.engine.has(contract) or self.engine.row_count(contract) == 0:
                 missing.append(contract.qualified_name())
         if not missing:
             return ""
@@ -313,7 +303,7 @@ class WarehouseIOManager(dg.IOManager):
         }
         listed = ["| column | made of |", "| --- | --- |"]
         listed += [f"| {name} | {', '.join(map('.'.join, sources))} |" for name, sources in lineage.items()]
-        plot = self._plot(self._engine, contract, days)
+        plot = self.plot(self.engine, contract, days)
         return {
             **({"plot": dg.MetadataValue.md(plot)} if plot else {}),
             "dagster/column_schema": column_schema(contract),
@@ -327,7 +317,7 @@ class WarehouseIOManager(dg.IOManager):
         newest = days if days is None or contract.day_column is None else Days(days.dates[-1:])
         # Dagster keeps metadata longer than the warehouse keeps the rows, so personal data are hidden.
         shown = {name: HIDDEN if column.pii or name in FREE_TEXT else None for name, column in contract.columns.items()}
-        records = self._engine.some_rows(contract, newest, PREVIEW_ROWS)
+        records = self.engine.some_rows(contract, newest, PREVIEW_ROWS)
         lines = [" | ".join(shown), " | ".join("---" for _ in shown)]
         lines += [" | ".join(shown[name] or _cell(name, value) for name, value in record.items()) for record in records]
         return "\n".join(f"| {line} |" for line in lines)

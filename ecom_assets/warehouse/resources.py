@@ -10,9 +10,9 @@ from pydantic import PrivateAttr, create_model
 from ecom_assets.operations.run_notes import note_run
 from ecom_assets.settings.resource import SettingsResource, address, kind_in_dagster, setting, values_of
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.subjects import settings_of
+from ecom_assets.settings.subjects import engine_kinds, settings_of
 from ecom_assets.warehouse.engine import Engine
-from ecom_assets.warehouse.factory import engine_kind, engine_kinds, new_engine
+from ecom_assets.warehouse.factory import engine_kind, new_engine
 from ecom_assets.warehouse.io_manager import WarehouseIOManager
 
 

@@ -177,10 +177,12 @@ class SnowflakeEngine(Engine):
         Raises:
             WarehouseError: The account cannot be reached, or refuses the user.
         """
-        self.con = PlainBackend.on_connection(
-            self._connection.enter_context(self.location.connected(self._account)), self.location
-        )
+        self.con = self._connected()
         return self
+
+    def _connected(self) -> PlainBackend:
+        connection = self._connection.enter_context(self.location.connected(self._account))
+        return PlainBackend.on_connection(connection, self.location)
 
     def close(self) -> None:
         """Give the connection back."""
@@ -190,9 +192,7 @@ class SnowflakeEngine(Engine):
     def reconnect(self) -> None:
         """Open a lost connection again; tables that were handed out use it from then on."""
         self.close()
-        self.con.con = PlainBackend.on_connection(
-            self._connection.enter_context(self.location.connected(self._account)), self.location
-        ).con
+        self.con.con = self._connected().con
 
     def table(self, contract: type[Table]) -> ir.Table:
         """Return the whole table, lazily, with the names of its contract."""
