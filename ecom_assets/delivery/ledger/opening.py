@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -17,35 +18,30 @@ from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.engine import Engine
 
 
+@dataclass(eq=False)
 class DeliveryContext:
-    """The destinations and the ledger of a run; each is opened on first use."""
+    """The destinations and the ledger of a run; each is opened on first use.
 
-    def __init__(
-        self,
-        settings: Settings,
-        opened: AbstractContextManager[Mapping[str, Destination]],
-        *,
-        sending_at: Clock = now_utc_without_zone,
-        retry_rejected: bool = False,
-        first_day: Callable[[], date] | None = None,
-    ) -> None:
-        """Create the delivery context; nothing is opened yet.
+    Attributes:
+        settings: The settings.
+        opened: Opens the destinations, by asset name.
+        sending_at: The time, in UTC without time zone, which decides whether a payload is too old for a tool.
+        retry_rejected: Whether records that a tool rejected are sent once more.
+        first_day: Returns the first day; days before it are delivered only if they were begun before.
+    """
 
-        `opened` returns the destinations by asset name. The time of `sending_at`, in UTC without time zone, decides
-        whether a payload is too old for a tool. Days before `first_day` are delivered only if they were begun before.
-        """
-        self.settings = settings
-        self.sending_at = sending_at
-        self.retry_rejected = retry_rejected
-        self._first_day = first_day
-        self._opened = opened
-        self._stack = ExitStack()
-        self._is_compared = False
+    settings: Settings
+    opened: AbstractContextManager[Mapping[str, Destination]]
+    sending_at: Clock = now_utc_without_zone
+    retry_rejected: bool = False
+    first_day: Callable[[], date] | None = None
+    _stack: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
+    _is_compared: bool = field(default=False, init=False, repr=False)
 
     @cached_property
     def destinations(self) -> Mapping[str, Destination]:
         """The configured destinations by asset name."""
-        return self._stack.enter_context(self._opened)
+        return self._stack.enter_context(self.opened)
 
     @cached_property
     def ledger(self) -> DeliveryLedger:
@@ -56,10 +52,10 @@ class DeliveryContext:
 
     def delivered_days(self, days: Days) -> Days:
         """Return those of the days whose records are delivered."""
-        if self._first_day is None:
+        if self.first_day is None:
             return days
         begun = set(noted_days(self.store_if_any)["reconciled_date"].to_pylist())
-        first = self._first_day()
+        first = self.first_day()
         return Days.from_dates(day for day in days.dates if day >= first or day in begun)
 
     def refuse_emptier(self, engine: Engine) -> None:
