@@ -7,10 +7,12 @@ distances are 0, their mean times 1.2533 (Iglewicz and Hoaglin 1993). It is no l
 a Poisson count, or of a share of so many; 2 % where that is not known.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from math import sqrt
+from operator import attrgetter
 from statistics import fmean, median
 from typing import Final
 
@@ -90,27 +92,15 @@ def findings(
     A period that has nothing to compare with yet is left out.
     """
     by_start = {point.starts_at: point for point in points if point.is_complete and point.value is not None}
-    shown = shown or ValueFormat()
-    results = (_finding(alert, point, by_start, shown) for _, point in sorted(by_start.items()))
+    rule = _Rule(alert, by_start, shown or ValueFormat())
+    results = (rule.finding(point) for _, point in sorted(by_start.items()))
     return [finding for finding in results if finding is not None]
 
 
 def episodes(findings: Sequence[AlertFinding]) -> list[Episode]:
     """Return the incidents that there would have been: the back-test of an alert."""
-    return list(_episodes(findings))
-
-
-def _episodes(findings: Sequence[AlertFinding]) -> Iterator[Episode]:
-    open_since: AlertFinding | None = None
-    last: AlertFinding | None = None
-    for finding in findings:
-        if finding.is_breach:
-            open_since, last = open_since or finding, finding
-        elif open_since is not None and last is not None:
-            yield Episode(open_since, last, is_over=True)
-            open_since = None
-    if open_since is not None and last is not None:
-        yield Episode(open_since, last, is_over=False)
+    runs = [list(run) for is_breach, run in groupby(findings, attrgetter("is_breach")) if is_breach]
+    return [Episode(run[0], run[-1], is_over=run[-1] is not findings[-1]) for run in runs]
 
 
 @dataclass(frozen=True)
@@ -129,73 +119,70 @@ class ValueFormat:
         return f"{text} {self.currency}".strip()
 
 
-def _finding(
-    alert: NumberAlert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: ValueFormat
-) -> AlertFinding | None:
-    if alert.when in {"above", "below"}:
-        return _by_bound(alert, point, shown)
-    if alert.when in {"rises", "falls"}:
-        return _by_change(alert, point, by_start)
-    return _by_history(alert, point, by_start, shown)
+@dataclass(frozen=True)
+class _Rule:
+    """An alert over the numbers that are known, by the begin of their period."""
 
+    alert: NumberAlert
+    by_start: Mapping[datetime, WatchedPoint]
+    shown: ValueFormat
 
-def _by_bound(alert: NumberAlert, point: WatchedPoint, shown: ValueFormat) -> AlertFinding:
-    value, limit = _value(point), alert.limit or 0.0
-    is_above = alert.when == "above"
-    is_breach = value > limit if is_above else value < limit
-    low, high = (None, limit) if is_above else (limit, None)
-    base = point.starts_at - timedelta(days=7)
-    return AlertFinding(point, is_breach, low, high, None, base, f"{alert.when} the bound of {shown(limit)}")
+    def finding(self, point: WatchedPoint) -> AlertFinding | None:
+        if self.alert.when in {"above", "below"}:
+            return self._by_bound(point)
+        return self._by_change(point) if self.alert.when in {"rises", "falls"} else self._by_history(point)
 
+    def _by_bound(self, point: WatchedPoint) -> AlertFinding:
+        value, limit = _value(point), self.alert.limit or 0.0
+        is_above = self.alert.when == "above"
+        is_breach = value > limit if is_above else value < limit
+        low, high = (None, limit) if is_above else (limit, None)
+        base = point.starts_at - timedelta(days=7)
+        reason = f"{self.alert.when} the bound of {self.shown(limit)}"
+        return AlertFinding(point, is_breach, low, high, None, base, reason)
 
-def _by_change(alert: NumberAlert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> AlertFinding | None:
-    is_week = alert.compared_with == "week_before"
-    base = by_start.get(point.starts_at - (timedelta(days=7) if is_week else LENGTHS[alert.every]))
-    if base is None or not base.value:
-        return None
-    value, before, limit = _value(point), base.value, alert.limit or 0.0
-    change, is_rise = value / before - 1, alert.when == "rises"
-    bound = before * (1 + limit if is_rise else 1 - limit)
-    is_breach = value > bound if is_rise else value < bound
-    low, high = (None, bound) if is_rise else (bound, None)
-    more = "more" if change >= 0 else "less"
-    reason = f"{abs(100 * change):.0f}% {more} than {when_of(base.starts_at, alert.every)}"
-    return AlertFinding(point, is_breach, low, high, before, base.starts_at, reason)
+    def _by_change(self, point: WatchedPoint) -> AlertFinding | None:
+        is_week = self.alert.compared_with == "week_before"
+        base = self.by_start.get(point.starts_at - (timedelta(days=7) if is_week else LENGTHS[self.alert.every]))
+        if base is None or not base.value:
+            return None
+        value, before, limit = _value(point), base.value, self.alert.limit or 0.0
+        change, is_rise = value / before - 1, self.alert.when == "rises"
+        bound = before * (1 + limit if is_rise else 1 - limit)
+        is_breach = value > bound if is_rise else value < bound
+        low, high = (None, bound) if is_rise else (bound, None)
+        more = "more" if change >= 0 else "less"
+        reason = f"{abs(100 * change):.0f}% {more} than {when_of(base.starts_at, self.alert.every)}"
+        return AlertFinding(point, is_breach, low, high, before, base.starts_at, reason)
 
+    def _by_history(self, point: WatchedPoint) -> AlertFinding | None:
+        sample = self._sample(point)
+        if len(sample) < FEWEST:
+            return None
+        usual = median(sample.values())
+        spread = (self.alert.limit or USUAL_SPREADS) * self._spread(point, usual)
+        low, high, value = usual - spread, usual + spread, _value(point)
+        low = max(low, 0.0) if min(sample.values()) >= 0 else low
+        weekday = f"{point.starts_at:%A}s" if self.alert.every != "week" else "weeks"
+        at = f" at {point.starts_at:%H:%M}" if self.alert.every == "hour" else ""
+        of_weeks = f"the last {len(sample)} {weekday}{at}"
+        reason = f"outside of {self.shown(low)} to {self.shown(high)}, which {of_weeks} let expect"
+        return AlertFinding(point, not low <= value <= high, low, high, usual, max(sample), reason)
 
-def _by_history(
-    alert: NumberAlert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], shown: ValueFormat
-) -> AlertFinding | None:
-    sample = _sample(point, by_start)
-    if len(sample) < FEWEST:
-        return None
-    usual = median(sample.values())
-    spread = (alert.limit or USUAL_SPREADS) * _spread(alert, point, by_start, usual, is_count=shown.is_count)
-    low, high, value = usual - spread, usual + spread, _value(point)
-    low = max(low, 0.0) if min(sample.values()) >= 0 else low
-    weekday = f"{point.starts_at:%A}s" if alert.every != "week" else "weeks"
-    at = f" at {point.starts_at:%H:%M}" if alert.every == "hour" else ""
-    reason = f"outside of {shown(low)} to {shown(high)}, which the last {len(sample)} {weekday}{at} let expect"
-    return AlertFinding(point, not low <= value <= high, low, high, usual, max(sample), reason)
+    def _sample(self, point: WatchedPoint) -> dict[datetime, float]:
+        """Return the values of the same weekday and hour in the weeks before."""
+        starts = [point.starts_at - timedelta(days=7 * number) for number in range(1, WEEKS + 1)]
+        return {start: _value(self.by_start[start]) for start in starts if start in self.by_start}
 
-
-def _sample(point: WatchedPoint, by_start: dict[datetime, WatchedPoint]) -> dict[datetime, float]:
-    """Return the values of the same weekday and hour in the weeks before."""
-    starts = [point.starts_at - timedelta(days=7 * number) for number in range(1, WEEKS + 1)]
-    return {start: _value(by_start[start]) for start in starts if start in by_start}
-
-
-def _spread(
-    alert: NumberAlert, point: WatchedPoint, by_start: dict[datetime, WatchedPoint], usual: float, *, is_count: bool
-) -> float:
-    """Return how far values of these weeks usually are from the median of their own weekday."""
-    weekdays = range(1 if alert.every == "week" else 7)
-    weekday_points = [replace(point, starts_at=point.starts_at - timedelta(days=number)) for number in weekdays]
-    samples = [list(_sample(weekday_point, by_start).values()) for weekday_point in weekday_points]
-    off = [abs(value - median(sample)) for sample in samples if len(sample) >= FEWEST for value in sample]
-    deviation = AS_NORMAL * median(off) or MEAN_AS_NORMAL * fmean(off)
-    by_chance = sqrt(max(usual * (1 - usual), 0.0) / point.size) if point.size else LEAST_SHARE * abs(usual)
-    return max(deviation, sqrt(abs(usual)) if is_count else by_chance)
+    def _spread(self, point: WatchedPoint, usual: float) -> float:
+        """Return how far values of these weeks usually are from the median of their own weekday."""
+        weekdays = range(1 if self.alert.every == "week" else 7)
+        weekday_points = [replace(point, starts_at=point.starts_at - timedelta(days=number)) for number in weekdays]
+        samples = [list(self._sample(weekday_point).values()) for weekday_point in weekday_points]
+        off = [abs(value - median(sample)) for sample in samples if len(sample) >= FEWEST for value in sample]
+        deviation = AS_NORMAL * median(off) or MEAN_AS_NORMAL * fmean(off)
+        by_chance = sqrt(max(usual * (1 - usual), 0.0) / point.size) if point.size else LEAST_SHARE * abs(usual)
+        return max(deviation, sqrt(abs(usual)) if self.shown.is_count else by_chance)
 
 
 def _value(point: WatchedPoint) -> float:

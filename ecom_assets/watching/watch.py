@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from ecom_assets.api.store.served_data import open_store
 from ecom_assets.api.store.store import StoreReading
 from ecom_assets.automation.mail import MailServer
-from ecom_assets.boards.incidents import Incident, IncidentLog
+from ecom_assets.boards.incidents import IncidentLog
 from ecom_assets.boards.model import NumberAlert, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion
 from ecom_assets.clock import Clock, now_utc
@@ -95,16 +95,14 @@ def watch(settings: Settings, now: Clock = now_utc) -> WatchOutcome:
     Raises:
         NothingPublishedError: Nothing is published yet.
     """
-    alerts = alerts_on(settings)
-    outcome, log = WatchOutcome(), IncidentLog(settings, now)
+    alerts, look = alerts_on(settings), _Look(settings, now, IncidentLog(settings, now))
     if alerts:
         with closing(open_store(settings)) as store, store.reading() as reading:
             for kept in alerts:
-                _collected(outcome, kept.item.name, partial(_evaluate, settings, kept, reading, log))
+                look.attempt(kept.item.name, partial(look.evaluate, kept, reading))
     for kept in alerts:
-        for incident in log.incidents(kept.slug):
-            _send(settings, kept, incident, log, now, outcome)
-    return outcome
+        look.send(kept)
+    return look.outcome
 
 
 def alerts_on(settings: Settings) -> list[KeptVersion[NumberAlert]]:
@@ -131,27 +129,6 @@ def is_quiet(hours: str | None, at: time) -> bool:
     return first <= at < end if first <= end else at >= first or at < end
 
 
-def _evaluate(settings: Settings, kept: KeptVersion[NumberAlert], reading: StoreReading, log: IncidentLog) -> str:
-    """Evaluate the periods that are complete and were not evaluated yet; of a new alert only the newest one."""
-    metric = watched(settings, kept.item, reading)
-    points = metric.points()
-    found = findings(kept.item, points, metric.shown)
-    state = log.state(kept.slug)
-    new = [finding for finding in found if finding.point.starts_at > state.last_period] if state else found[-1:]
-    if not new:
-        return _unchanged(metric, found)
-    evaluated: list[tuple[datetime, dict[str, object] | None]] = [
-        (
-            finding.point.starts_at,
-            finding_of(metric, finding, points, causes(metric, finding)) if finding.is_breach else None,
-        )
-        for finding in new
-    ]
-    sentence = _sentence(metric, new[-1])
-    log.record(kept.slug, evaluated, sentence)
-    return sentence
-
-
 def _sentence(metric: Watched, finding: AlertFinding) -> str:
     value, when = metric.shown(finding.point.value or 0.0), when_of(finding.point.starts_at, metric.alert.every)
     tail = finding.reason if finding.is_breach else "as expected"
@@ -166,32 +143,55 @@ def _unchanged(metric: Watched, earlier: Sequence[AlertFinding]) -> str:
     return f"{metric.title} cannot be evaluated yet: too few complete periods are known to compare with."
 
 
-def _send(  # noqa: PLR0913, PLR0917 (what a message is made from, and where what came of it is written)
-    settings: Settings,
-    kept: KeptVersion[NumberAlert],
-    incident: Incident,
-    log: IncidentLog,
-    now: Clock,
-    outcome: WatchOutcome,
-) -> None:
-    if is_quiet(kept.item.quiet, _local_time(settings, now)):
-        return
-    message = IncidentMessage(kept.slug, kept.item, incident, settings.dashboard_url.rstrip("/"))
-    for channel in log.unsent(incident, _channels(settings, kept.item)):
-        if not log.begin(incident, channel):
-            continue
-        is_sent = _collected(outcome, kept.item.name, partial(_deliver, settings, message, channel))
-        log.end(incident, channel, is_sent=is_sent)
+@dataclass(frozen=True)
+class _Look:
+    """A look at all watched numbers, with what it notes in the log and finds."""
 
+    settings: Settings
+    now: Clock
+    log: IncidentLog
+    outcome: WatchOutcome = field(default_factory=WatchOutcome)
 
-def _collected(outcome: WatchOutcome, name: str, act: Callable[[], str]) -> bool:
-    """Note what an action returns, or how it fails; return whether it did not."""
-    try:
-        outcome.lines.append(f"{name}: {act()}")
-    except EcomError as error:
-        outcome.failures.append(f"{name}: {error}")
-        return False
-    return True
+    def attempt(self, name: str, act: Callable[[], str]) -> bool:
+        """Note what an action returns, or how it fails; return whether it did not."""
+        try:
+            self.outcome.lines.append(f"{name}: {act()}")
+        except EcomError as error:
+            self.outcome.failures.append(f"{name}: {error}")
+            return False
+        return True
+
+    def evaluate(self, kept: KeptVersion[NumberAlert], reading: StoreReading) -> str:
+        """Evaluate the periods that are complete and were not evaluated yet; of a new alert only the newest one."""
+        metric = watched(self.settings, kept.item, reading)
+        points = metric.points()
+        found = findings(kept.item, points, metric.shown)
+        state = self.log.state(kept.slug)
+        new = [finding for finding in found if finding.point.starts_at > state.last_period] if state else found[-1:]
+        if not new:
+            return _unchanged(metric, found)
+        evaluated: list[tuple[datetime, dict[str, object] | None]] = [
+            (
+                finding.point.starts_at,
+                finding_of(metric, finding, points, causes(metric, finding)) if finding.is_breach else None,
+            )
+            for finding in new
+        ]
+        sentence = _sentence(metric, new[-1])
+        self.log.record(kept.slug, evaluated, sentence)
+        return sentence
+
+    def send(self, kept: KeptVersion[NumberAlert]) -> None:
+        """Send the messages of an alert that are owed, except in its quiet hours."""
+        if is_quiet(kept.item.quiet, _local_time(self.settings, self.now)):
+            return
+        for incident in self.log.incidents(kept.slug):
+            message = IncidentMessage(kept.slug, kept.item, incident, self.settings.dashboard_url.rstrip("/"))
+            for channel in self.log.unsent(incident, _channels(self.settings, kept.item)):
+                if not self.log.begin(incident, channel):
+                    continue
+                is_sent = self.attempt(kept.item.name, partial(_deliver, self.settings, message, channel))
+                self.log.end(incident, channel, is_sent=is_sent)
 
 
 def _channels(settings: Settings, alert: NumberAlert) -> list[str]:
