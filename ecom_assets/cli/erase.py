@@ -1,7 +1,6 @@
 """`ecom erase`: remove a person everywhere, and write a receipt; or show what there is, or prove that nothing is."""
 
 import json
-import logging
 import sys
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
@@ -12,11 +11,11 @@ import dagster as dg
 import typer
 
 from ecom_assets.cli.options import Events, Json, Mapping, Orders, OwnData, Permissions
-from ecom_assets.cli.platform_run import PlatformRun, settings_of, stored_days
+from ecom_assets.cli.platform_run import PlatformRun, ready_definitions, settings_of, stored_days
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.collector.segments import segments_folder, unsealed_bytes
 from ecom_assets.customers.assets import raw_customers
-from ecom_assets.definitions import build_definitions, without_source
+from ecom_assets.definitions import without_source
 from ecom_assets.delivery.assets import DELIVERY_TABLES
 from ecom_assets.delivery.tools.all import TOOLS
 from ecom_assets.errors import UsageError, WorkError, did_you_mean
@@ -27,7 +26,7 @@ from ecom_assets.privacy.pending import Pending, alone, pending_files, read_pend
 from ecom_assets.privacy.person import Person
 from ecom_assets.privacy.warehouse_rows import record_ids
 from ecom_assets.registry import RAW
-from ecom_assets.settings.settings import Settings, prepare_dagster_home
+from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.day_spans import parts_of
 from ecom_assets.sources.landing import landing_folder
 from ecom_assets.sources.presence import with_origin
@@ -141,9 +140,7 @@ def _recomputed(settings: Settings, progress: RunProgress, days: Days) -> str:
     Raises:
         WorkError: A table could not be computed, or a check failed.
     """
-    prepare_dagster_home(settings)
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
-    definitions = build_definitions(settings, progress=progress)
+    definitions = ready_definitions(settings, progress)
     graph = definitions.resolve_asset_graph()
     made = dg.AssetSelection.assets(raw_events.key, raw_user_order_log.key, raw_customers.key).downstream()
     exports = {key for key in graph.materializable_asset_keys if key.path[0] == "export"}

@@ -1,7 +1,6 @@
 """`ecom export`: deliver by a Dagster run of the exports, or write the payloads to files."""
 
 import json
-import logging
 import re
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,18 +10,17 @@ from typing import Annotated, Any
 import typer
 
 from ecom_assets.cli.options import Json, read_days
-from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
+from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definitions
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.cli.summary.lines import delivery_lines
 from ecom_assets.cli.summary.run import delivery_totals
-from ecom_assets.definitions import build_definitions
 from ecom_assets.delivery.assets import ACCEPTED, DELIVERY_TABLES, key_of
 from ecom_assets.delivery.pending import DryDestination, due_at
 from ecom_assets.delivery.tools.all import SETTING_OF, TOOLS, set_tools
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.resources import delivery_context_of, delivery_resource
-from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.presence import with_origin
 from ecom_assets.tables.days import DayRange, Days
 from ecom_assets.warehouse.engine import Engine
@@ -96,13 +94,11 @@ def _days(engine: Engine, settings: Settings, requested_days: DayRange) -> Days:
 
 
 def _delivered(settings: Settings, request: ExportRequest, days: Days, *, quiet: bool) -> RunOutcome:
-    prepare_dagster_home(settings)
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
     progress = RunProgress(quiet=quiet)
     if not settings.has_own_data and set(request.places) - {CUSTOMERS}:
         progress.say("This is the sandbox shop: its records go to stand-ins of the tools in this process.")
     delivery_context = delivery_resource(settings, retry_rejected=request.retries_dead_letters)
-    definitions = build_definitions(settings, progress=progress, resources={"delivery_context": delivery_context})
+    definitions = ready_definitions(settings, progress, delivery_context=delivery_context)
     chosen = [key_of(name) for name in request.names]
     if set(request.places) - {CUSTOMERS}:
         chosen += [asset.key for asset in DELIVERY_TABLES]

@@ -196,6 +196,13 @@ def _metadata_by_table(result: dg.ExecuteInProcessResult) -> dict[str, dict[str,
     }
 
 
+def ready_definitions(settings: Settings, progress: RunProgress, **resources: dg.ResourceDefinition) -> dg.Definitions:
+    """Return the definitions for a run in this process, with Dagster's home made and its log silenced."""
+    prepare_dagster_home(settings)
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    return build_definitions(settings, progress=progress, resources=resources)
+
+
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

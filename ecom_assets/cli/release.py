@@ -10,14 +10,14 @@ import dagster as dg
 import typer
 
 from ecom_assets.cli.options import Json, day_of
-from ecom_assets.cli.platform_run import PlatformRun, RunOutcome
+from ecom_assets.cli.platform_run import PlatformRun, RunOutcome, ready_definitions
 from ecom_assets.cli.progress import RunProgress
 from ecom_assets.clock import now_utc_without_zone
-from ecom_assets.definitions import build_definitions, without_source
+from ecom_assets.definitions import without_source
 from ecom_assets.errors import UsageError, did_you_mean
 from ecom_assets.orders.contracts import HeldOrderDays
 from ecom_assets.orders.held_days import ORDERS, release
-from ecom_assets.settings.settings import Settings, load_settings, prepare_dagster_home
+from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.presence import with_origin
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.days import Days
@@ -41,13 +41,9 @@ def release_command(
         held = release(engine, held_day, released_by, now_utc_without_zone())
     outcome = _computed(settings, held_day)
     released = {
-        "source": source,
-        "day": day,
-        "released_by": released_by,
-        "reason": held["reason"],
-        "run_id": outcome.run_id,
-    }
-    released |= {"rows": held["held_row_count"], "success": outcome.is_well}
+        "source": source, "day": day, "released_by": released_by, "reason": held["reason"], "run_id": outcome.run_id,
+        "rows": held["held_row_count"], "success": outcome.is_well,
+    }  # fmt: skip
     came = f"; its {held['held_row_count']:,} rows are in, by Dagster run {outcome.run_id}."
     later = "; its rows come in with the next run over that day, as this one failed."
     line = f"{day} is released for {source} by {released_by}{came if outcome.is_well else later}"
@@ -60,9 +56,8 @@ def release_command(
 
 def _computed(settings: Settings, day: date) -> RunOutcome:
     """Compute the day in all tables downstream of the held days."""
-    prepare_dagster_home(settings)
     progress = RunProgress(quiet=True)
-    definitions = build_definitions(settings, progress=progress)
+    definitions = ready_definitions(settings, progress)
     graph = definitions.resolve_asset_graph()
     downstream = dg.AssetSelection.assets(asset_key(HeldOrderDays)).downstream().resolve(graph)
     chosen = sorted(downstream & graph.materializable_asset_keys - without_source(settings))

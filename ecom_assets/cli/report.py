@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -44,7 +44,7 @@ def report(
         mail_server_of(settings)
     result = build_report(settings, chosen)
     if out is not None:
-        _write(result, out)
+        _write(render_page(result), out, f"the report of {result['week']}")
     if as_json:
         typer.echo(json.dumps(result, default=str))
     elif out is None and not send:
@@ -58,8 +58,7 @@ def _write_board(settings: Settings, slug: str, out: Path | None) -> None:
         raise UsageError("--board needs --out, a .html or .pdf file.")
     page = board_page(settings, slug)
     html = page.html(page.alone, f"{settings.dashboard_url.rstrip('/')}/dashboard/board?board={slug}")
-    replace_bytes(out, print_pdf(html) if out.suffix == ".pdf" else html.encode())
-    typer.echo(f"Wrote the board {slug} to {out}.", err=True)
+    _write(html, out, f"the board {slug}")
 
 
 def _require_writable(out: Path | None) -> None:
@@ -71,7 +70,6 @@ def _require_writable(out: Path | None) -> None:
         raise UsageError(f"--out {out} is in a folder that does not exist; make {out.parent}, or name another file.")
 
 
-def _write(values: dict[str, Any], out: Path) -> None:
-    page = render_page(values)
-    replace_bytes(out, print_pdf(page) if out.suffix == ".pdf" else page.encode())
-    typer.echo(f"Wrote the report of {values['week']} to {out}.", err=True)
+def _write(html: str, out: Path, title: str) -> None:
+    replace_bytes(out, print_pdf(html) if out.suffix == ".pdf" else html.encode())
+    typer.echo(f"Wrote {title} to {out}.", err=True)
