@@ -52,18 +52,9 @@ OPERATORS: Final[Mapping[str, str]] = {
     "not_matches": "does not match the pattern",
 }
 """What the form calls the comparisons of a condition."""
-NOT_CHOSEN: Final = frozenset(
-    {
-        "event_id",
-        "event_at",
-        "event_date",
-        "joined_by",
-        "session_device_id",
-        "received_date",
-        "source_file",
-        JSON_COLUMN,
-    }
-)
+NOT_CHOSEN: Final = frozenset({
+    "event_id", "event_at", "event_date", "joined_by", "session_device_id", "received_date", "source_file", JSON_COLUMN,
+})  # fmt: skip
 """Columns that no shop asks about: they can be typed."""
 USUAL_DURATIONS: Final = {
     "30m": "30 minutes", "1h": "1 hour", "1d": "1 day", "3d": "3 days", "7d": "7 days", "14d": "14 days",

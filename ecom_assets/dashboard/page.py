@@ -15,10 +15,11 @@ from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from ecom_assets.api.auth.callers import Scope, may, name_of_caller
+from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope, may, name_of_caller
 from ecom_assets.api.parameters import DaysParameters, RequestContext, csv_of
 from ecom_assets.api.store.store import IN_SCOPE, PublishedStore
 from ecom_assets.boards.model import Annotation
+from ecom_assets.boards.store import BoardStore
 from ecom_assets.dashboard import pages
 from ecom_assets.dashboard.blocks import Block, Why
 from ecom_assets.dashboard.charts import annotations_of
@@ -115,8 +116,13 @@ class ActionRequest:
 
     @property
     def caller(self) -> str:
-        """Return the name of the caller, for logs; empty where no keys are used."""
-        return name_of_caller(self.request.scope)
+        """Return the name of who sends the form."""
+        return name_of_caller(self.request.scope) or ON_THIS_MACHINE
+
+    @property
+    def board_store(self) -> BoardStore:
+        """Return the store of boards and saved questions."""
+        return BoardStore(self.request.app.state.settings)
 
     @contextmanager
     def request_context(self) -> Iterator[RequestContext]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from ecom_assets.api.auth.callers import Scope
 from ecom_assets.boards.incidents import IncidentLog
 from ecom_assets.boards.model import USUAL_SPREADS, Board, BoardMail, NumberAlert, SavedQuestion, shop_numbers
-from ecom_assets.boards.store import BoardStore, KeptVersion, NotKeptError
+from ecom_assets.boards.store import BoardStore, KeptVersion
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn
 from ecom_assets.dashboard.forms import offered_by
@@ -23,7 +23,7 @@ from ecom_assets.dashboard.page import (
     View,
     address_of,
 )
-from ecom_assets.dashboard.pages.boards import sender_of, store_of, version_number
+from ecom_assets.dashboard.pages.boards import version_number
 from ecom_assets.errors import DefinitionError, UsageError
 from ecom_assets.questions.fields import commas
 from ecom_assets.settings.settings import Settings
@@ -88,8 +88,8 @@ def save_mail(request: ActionRequest) -> ActionResult:
         "emails": commas(sent.get("emails", "")),
     }
     mail = BoardMail.from_mapping({**fields, **({"at": sent["at"]} if sent.get("at") else {})})
-    board = store_of(request).get(Board, mail.board).item
-    store_of(request).save_new(mail, sender_of(request))
+    board = request.board_store.get(Board, mail.board).item
+    request.board_store.save_new(mail, request.caller)
     return ActionResult(f"“{board.name}” is sent {EVERY_MAIL[mail.every]} at {mail.at}.", address_of("alerts", {}))
 
 
@@ -291,7 +291,7 @@ def form(view: View) -> Block:
 
 def save(request: ActionRequest) -> ActionResult:
     """Save an alert as its form says; a new one is off until its back-test was seen."""
-    sent, store = request.form, store_of(request)
+    sent, store = request.form, request.board_store
     kind, _, name = sent.get("of", "").partition(":")
     fields: dict[str, Any] = {field: value for field in FIELDS if (value := sent.get(field, "").strip())}
     fields |= {field: commas(sent.get(field, "")) for field in LISTS if sent.get(field, "").strip()}
@@ -303,23 +303,23 @@ def save(request: ActionRequest) -> ActionResult:
         fields["limit"] = _limit(fields["limit"])
     slug = sent.get("id", "")
     if not slug:
-        alert = NumberAlert.from_mapping({"owner": sender_of(request), **fields})
-        saved = store.save_new(alert, sender_of(request))
+        alert = NumberAlert.from_mapping({"owner": request.caller, **fields})
+        saved = store.save_new(alert, request.caller)
         sentence = f"“{alert.name}” is saved. Look at its back-test, then switch it on."
         return ActionResult(sentence, alert_address(saved.slug))
     is_on = store.get(NumberAlert, slug).item.is_on
     alert = NumberAlert.from_mapping({**fields, "is_on": is_on})
-    saved = store.save(slug, alert, version_number(sent.get("version", "")), sender_of(request))
+    saved = store.save(slug, alert, version_number(sent.get("version", "")), request.caller)
     return ActionResult(f"“{alert.name}” is saved as version {saved.number}.", alert_address(slug))
 
 
 def switch(request: ActionRequest) -> ActionResult:
     """Switch an alert on or off."""
-    sent, store = request.form, store_of(request)
+    sent, store = request.form, request.board_store
     slug = sent.get("id", "")
     is_on = sent.get("is_on") == "yes"
     alert = store.get(NumberAlert, slug).item.changed(is_on=is_on)
-    store.save(slug, alert, version_number(sent.get("version", "")), sender_of(request))
+    store.save(slug, alert, version_number(sent.get("version", "")), request.caller)
     outcome = "is watched from now on; its first look is at the newest period" if is_on else "is not watched any more"
     return ActionResult(f"“{alert.name}” {outcome}.", alert_address(slug))
 
@@ -332,10 +332,8 @@ def _limit(text: str) -> float:
 
 
 def _heading(view: View) -> str:
-    try:
-        return opened(view).item.name
-    except NotKeptError:
-        return "Alert"
+    version = BoardStore(view.context.settings).find(NumberAlert, view.filters.alert)
+    return version.item.name if version else "Alert"
 
 
 LIST: Final = DashboardPage(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
+from itertools import count, takewhile
 from typing import Any, ClassVar, Final
 
 from pydantic import Field
@@ -29,11 +29,10 @@ from ecom_assets.dashboard.pages.boards import (
     first_screen,
     is_withheld,
     question_address,
-    sender_of,
-    store_of,
+    version_number,
 )
 from ecom_assets.dashboard.rendering import sentence_of
-from ecom_assets.errors import DefinitionError, EcomError, UsageError
+from ecom_assets.errors import DefinitionError, EcomError
 from ecom_assets.questions.fields import lines_of
 from ecom_assets.sales.coverage import known_days
 from ecom_assets.tables.conditions import parse_where
@@ -226,11 +225,9 @@ def _period(view: View) -> Period:
 
 def save(request: ActionRequest) -> ActionResult:
     """Save a board as its form says, with a tile more if one was chosen."""
-    form, store = request.form, store_of(request)
+    form, store = request.form, request.board_store
     slug = form.get("id", "")
-    version = form.get("version", "")
-    if not version.isdecimal():
-        raise UsageError("This form does not say which version it changes; open the board again, and try once more.")
+    number = version_number(form.get("version", ""))
     own = {name: form.get(name, "").strip() for name in ("name", "description", "owner", "segment", "time_range")}
     days = (
         {name: form.get(name) or None for name in ("start_date", "end_date")}
@@ -241,29 +238,20 @@ def save(request: ActionRequest) -> ActionResult:
     tiles = [*_tiles_of(form), *_added(form)]
     filled = {name: value for name, value in own.items() if value}
     board = Board.from_mapping({**filled, **days, "name": own["name"], "where": where, "tiles": tiles})
-    saved = store.save(slug, board, int(version), sender_of(request))
+    saved = store.save(slug, board, number, request.caller)
     edit = {"edit": "yes"} if _added(form) else {}
     return ActionResult(f"“{board.name}” is saved as version {saved.number}.", board_address(slug, **edit))
 
 
 def _tiles_of(form: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 (as above)
     """Yield the tiles of the form in the order of their places; those marked as removed are left out."""
-    remaining = [number for number in _counted(form) if form.get(f"remove-{number}") != "yes"]
-    for number in sorted(remaining, key=lambda number: (_place_number(form.get(f"place-{number}", "")), number)):
+    numbers = takewhile(lambda number: f"of-{number}" in form, count())
+    remaining = [number for number in numbers if form.get(f"remove-{number}") != "yes"]
+    places = {number: form.get(f"place-{number}", "") for number in remaining}
+    for number in sorted(remaining, key=lambda number: int(places[number]) if places[number].isdecimal() else 0):
         kind, _, name = form.get(f"of-{number}", "").partition(":")
         fields = {field: form.get(f"{field}-{number}", "").strip() for field in ("name", "show", "section", "width")}
         yield {kind: name, **{field: value for field, value in fields.items() if value}}
-
-
-def _counted(form: Any) -> Iterator[int]:  # noqa: ANN401 (as above)
-    for number in count():
-        if f"of-{number}" not in form:
-            return
-        yield number
-
-
-def _place_number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
 
 
 def _added(form: Any) -> list[dict[str, str]]:  # noqa: ANN401 (as above)
@@ -276,7 +264,7 @@ def _added(form: Any) -> list[dict[str, str]]:  # noqa: ANN401 (as above)
 def undo(request: ActionRequest) -> ActionResult:
     """Restore the version before the newest one."""
     slug = request.form.get("id", "")
-    version = store_of(request).undo(Board, slug, sender_of(request))
+    version = request.board_store.undo(Board, slug, request.caller)
     return ActionResult(f"The last change is undone, by version {version.number}.", board_address(slug))
 
 

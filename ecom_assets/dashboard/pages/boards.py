@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from pydantic import Field
 
-from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
+from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes.boards import names_people
 from ecom_assets.boards.files import in_file, yaml_of
 from ecom_assets.boards.model import KINDS, Annotation, Board, BoardTile, FirstScreen, Kept, SavedQuestion
@@ -44,16 +44,6 @@ CHANGES: Final = (
     TableColumn("title", "Name", href="href"),
     TableColumn("number", "Version", "count"),
 )
-
-
-def store_of(request: ActionRequest) -> BoardStore:
-    """Return the store of the server."""
-    return BoardStore(request.request.app.state.settings)
-
-
-def sender_of(request: ActionRequest) -> str:
-    """Return who sends a form."""
-    return request.caller or ON_THIS_MACHINE
 
 
 def first_screen(store: BoardStore) -> str:
@@ -131,25 +121,24 @@ def _title(version: KeptVersion[Any]) -> str:
 
 def save_question(request: ActionRequest) -> ActionResult:
     """Save the question of a builder's form, and put it on a board if one is named."""
-    form, store = request.form, store_of(request)
+    form, store = request.form, request.board_store
     builders = (page for page in all_pages() if page.builder is not None)
     page = next((page for page in builders if page.builder.kind.name == form.get("kind")), None)
     if page is None:
         raise UsageError("This form names no question; open the page again, and save once more.")
     filters = read_filters(page.asks, parse_qsl(form.get("form", ""), keep_blank_values=True))
     about = {"name": form.get("name", "").strip(), "description": form.get("description", "").strip()}
-    slug, changed = form.get("saved", ""), form.get("version", "")
+    slug = form.get("saved", "")
     is_new = not slug or form.get("as_new") == "yes"
-    owner = sender_of(request) if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
+    owner = request.caller if is_new else store.get(SavedQuestion, slug).content.get("owner", "")
     asked = page.builder.question(filters)
     item = SavedQuestion.from_question(page.builder.kind.name, asked, **about, owner=owner, form=query_of(filters))
-    saved = (
-        store.save_new(item, sender_of(request))
-        if is_new
-        else store.save(slug, item, version_number(changed), sender_of(request))
-    )
+    if is_new:
+        saved = store.save_new(item, request.caller)
+    else:
+        saved = store.save(slug, item, version_number(form.get("version", "")), request.caller)
     if form.get("board"):
-        return _put_on_board(store, saved, form["board"], sender_of(request))
+        return _put_on_board(store, saved, form["board"], request.caller)
     return ActionResult(
         f"“{item.name}” is saved. It is in the list of Boards, and can be put on any of them.",
         builder_address(page.path, item.form, saved),
@@ -183,9 +172,8 @@ def version_number(text: str) -> int:
 def new_board(request: ActionRequest) -> ActionResult:
     """Make a board without tiles, and open it for changes."""
     name = request.form.get("name", "").strip()
-    board = store_of(request).save_new(
-        Board.from_mapping({"name": name, "owner": sender_of(request)}), sender_of(request)
-    )
+    new = Board.from_mapping({"name": name, "owner": request.caller})
+    board = request.board_store.save_new(new, request.caller)
     return ActionResult(f"“{name}” is there; add its first tile below.", board_address(board.slug, edit="yes"))
 
 
@@ -197,14 +185,14 @@ def board_address(slug: str, **choices: str) -> str:
 def note(request: ActionRequest) -> str:
     """Note something on a day."""
     day, text = request.form.get("day", ""), request.form.get("text", "").strip()
-    saved = store_of(request).save_new(Annotation.from_mapping({"day": day, "text": text}), sender_of(request))
+    saved = request.board_store.save_new(Annotation.from_mapping({"day": day, "text": text}), request.caller)
     return f"Noted on {saved.item.day}; charts over time that show the day mark it."
 
 
 def delete(request: ActionRequest) -> str:
     """Delete what a form names; its versions stay."""
     kind, slug = _named(request)
-    version = store_of(request).delete(kind, slug, version_number(request.form.get("version", "")), sender_of(request))
+    version = request.board_store.delete(kind, slug, version_number(request.form.get("version", "")), request.caller)
     return f"“{_title(version)}” is deleted; its versions stay, and each can be restored."
 
 
@@ -212,18 +200,16 @@ def restore(request: ActionRequest) -> str:
     """Write an earlier version again."""
     kind, slug = _named(request)
     number = version_number(request.form.get("number", ""))
-    version = store_of(request).restore(kind, slug, number, sender_of(request))
+    version = request.board_store.restore(kind, slug, number, request.caller)
     return f"Version {number} of “{_title(version)}” is restored, as version {version.number}."
 
 
 def choose_first(request: ActionRequest) -> str:
     """Choose the board that the dashboard begins with, for everybody."""
-    store, slug = store_of(request), request.form.get("board", "")
+    store, slug = request.board_store, request.form.get("board", "")
     name = store.get(Board, slug).item.name if slug else "Overview"
     versions = store.versions(FirstScreen, FirstScreen.SLUG)
-    store.save(
-        FirstScreen.SLUG, FirstScreen(board=slug or None), versions[0].number if versions else 0, sender_of(request)
-    )
+    store.save(FirstScreen.SLUG, FirstScreen(board=slug or None), versions[0].number if versions else 0, request.caller)
     return f"The dashboard now begins with “{name}”, for everybody."
 
 

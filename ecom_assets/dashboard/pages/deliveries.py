@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
+from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import operation, reconciliation
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, TableColumn, Tiles
@@ -145,7 +145,7 @@ def retry(sent: ActionRequest) -> str:
     with sent.request_context() as request_context:
         fields = {name: text for name in ("destination", "start_date", "end_date") if (text := sent.form.get(name))}
         body = operation.RetryBody.model_validate(fields)
-        made = operation.request_retry(request_context, body, sent.caller or ON_THIS_MACHINE)
+        made = operation.request_retry(request_context, body, sent.caller)
     return (
         f"The dead letters of {made.subject} from {made.first_day} to {made.last_day} are sent again by the next run "
         "over these days; where Dagster's daemon is on, that run starts within seconds."

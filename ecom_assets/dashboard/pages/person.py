@@ -13,15 +13,6 @@ from ecom_assets.dashboard.page import DashboardPage, PageParameters, Section, V
 from ecom_assets.tables.queries import EVENTS, require
 
 MOST: Final = 200
-SHOWN: Final = (
-    "event_at",
-    "event_type",
-    "product_id",
-    "product_category",
-    "cart_amount",
-    "page_url",
-    "source_session_id",
-)
 EVENT: Final = (
     TableColumn("event_at", "When (UTC)", "instant"),
     TableColumn("event_type", "What"),
@@ -31,6 +22,8 @@ EVENT: Final = (
     TableColumn("page_url", "Page"),
     TableColumn("source_session_id", "Session"),
 )
+SHOWN: Final = ("product_id", *(column.name for column in EVENT if column.name != "name"))
+"""The columns of events that these are made of."""
 
 
 class PersonChoices(PageParameters):

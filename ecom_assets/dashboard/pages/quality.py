@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ecom_assets.api.auth.callers import ON_THIS_MACHINE, Scope
+from ecom_assets.api.auth.callers import Scope
 from ecom_assets.api.routes import operation, quality
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Custom, DataTable, Notice, Several, TableColumn, Tiles
@@ -43,15 +43,9 @@ HELD_REASONS: Final = {
 SAMPLE_COLUMNS: Final = {
     "events": ("event_id", "event_type", "event_timestamp", "user_id", "product_id", "cart_value", "source_file"),
     "orders": (
-        "uniq_id",
-        "date_time",
-        "customer_id",
-        "item_id",
-        "received_quantity",
-        "received_payment_amount",
-        "status",
+        "uniq_id", "date_time", "customer_id", "item_id", "received_quantity", "received_payment_amount", "status",
     ),
-}
+}  # fmt: skip
 """What is shown of a sample row; the CSV has all of its columns."""
 NEWEST: Final = 14
 """Rows of days and sources that are shown; the CSV has all."""
@@ -230,7 +224,7 @@ def release(sent: ActionRequest) -> str:
     """Record the request to release a held day; return a sentence on what happens next."""
     with sent.request_context() as request_context:
         body = operation.ReleaseBody.model_validate({name: sent.form.get(name) for name in ("source", "day")})
-        made = operation.request_release(request_context, body, sent.caller or ON_THIS_MACHINE)
+        made = operation.request_release(request_context, body, sent.caller)
     return (
         f"The release of {made.first_day} is recorded. The next run over that day lets its rows in; where Dagster's "
         "daemon is on, that run starts within seconds."
