@@ -53,6 +53,7 @@ CHECKS = {
     ACCEPTED: "The tool refused no key, token or project; if it does, everything waits.",
 }
 """The checks of each export, and what they hold it to."""
+COUNTS = ("due", "sent", "delivered", "rejected", "retried", "pending", "batches")
 BAR = 24
 DELIVER_ALSO = "ecom/deliver_also"
 """Tag of a run with further days whose events it delivers, as `2026-01-03/2026-01-05,2026-03-01/2026-03-01`."""
@@ -126,14 +127,8 @@ def _metadata(exported: Exported) -> dict[str, Any]:
     total = exported.total
     seconds = total.seconds or 1e-9
     return {
-        "due": total.due,
-        "sent": total.sent,
-        "delivered": total.delivered,
-        "rejected": total.rejected,
-        "retried": total.retried,
-        "pending": total.pending,
+        **{name: getattr(total, name) for name in COUNTS},
         "changed_after_delivery": total.changed,
-        "batches": total.batches,
         "bytes": total.byte_count,
         "seconds": round(total.seconds, 3),
         "records_per_s": round(total.sent / seconds),

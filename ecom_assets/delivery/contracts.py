@@ -1,5 +1,7 @@
 """Contracts of delivery: each record's state, dead letters, and the totals of a day."""
 
+from typing import ClassVar
+
 from ecom_assets.tables.contract import Table, count, day, instant, text
 
 OUTCOMES = ("delivered", "unconfirmed", "rejected", "refused", "in_doubt", "postponed", "under_way")
@@ -8,11 +10,11 @@ it; it cannot go and was never sent; nobody can know; the tool does not have it 
 DEAD = ("rejected", "refused")
 
 
-class Deliveries(Table):
-    """One row per record, destination and account in the ledger, with its newest outcome."""
+class DeliveredRecords(Table, abstract=True):
+    """Records of the ledger, with their newest outcome."""
 
     layer = "export"
-    key = ("record_date", "destination", "account", "record_id")
+    key: ClassVar[tuple[str, ...]] = ("record_date", "destination", "account", "record_id")
     day_column = "record_date"
 
     record_date = day("The day that the record is of; of users the day as of which they are sent")
@@ -23,6 +25,11 @@ class Deliveries(Table):
     reason = text("Why it is not delivered, a fixed code; null where it is", nullable=True)
     words = text("The same in the tool's words, or ours", nullable=True, pii=True)
     batch_number = count("The batch in which it went last, in the ledger", unit="place")
+
+
+class Deliveries(DeliveredRecords):
+    """One row per record, destination and account in the ledger, with its newest outcome."""
+
     attempt_count = count("Requests in which that batch held it; 0 without an answer", unit="requests")
     sending_count = count("Batches in which it went", unit="batches")
     intended_at = instant("When that batch was about to go")
@@ -33,21 +40,10 @@ class Deliveries(Table):
     )
 
 
-class DeadLetters(Table):
+class DeadLetters(DeliveredRecords):
     """One row per record that a destination has refused, or that cannot go there."""
 
-    layer = "export"
-    key = ("record_date", "destination", "account", "record_id")
-    day_column = "record_date"
-
-    record_date = day("The day that the record is of; of users the day as of which they are sent")
-    destination = text("The asset that delivers it")
-    account = text("Which account of the tool")
-    record_id = text("What the tool knows the record by", pii=True)
     outcome = text("Whether the tool refused it, or it was never sent", one_of=DEAD)
-    reason = text("Why, a fixed code", nullable=True)
-    words = text("The same in the tool's words, or ours", nullable=True, pii=True)
-    batch_number = count("The batch in which it went last, in the ledger", unit="place")
 
 
 class ReconciliationDaily(Table):

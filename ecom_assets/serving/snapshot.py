@@ -153,9 +153,8 @@ def publish_snapshot(  # noqa: PLR0913, PLR0917 (what a publication is made of)
     with _plain_errors(folder), _turn(folder):
         before = None if is_rewritten else _usable(folder)
         writer = SnapshotWriter(source, folder, tuple(contracts), run_id, history, memory_limit)
-        result = writer.published(before, origins)
-        known_days, held = source_days(source, empty_days), held_dates(source, order_rule)
-        result = replace(result, source_days=known_days, held_days=held, built_on=built_on or {})
+        days, held = source_days(source, empty_days), held_dates(source, order_rule)
+        result = replace(writer.published(before, origins), source_days=days, held_days=held, built_on=built_on or {})
         _point(folder, result)
         _remove_old(folder, {result.file, before.file if before else result.file})
         return result

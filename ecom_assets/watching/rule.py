@@ -92,7 +92,7 @@ def findings(
     A period that has nothing to compare with yet is left out.
     """
     by_start = {point.starts_at: point for point in points if point.is_complete and point.value is not None}
-    rule = _Rule(alert, by_start, shown or ValueFormat())
+    rule = _AlertRule(alert, by_start, shown or ValueFormat())
     results = (rule.finding(point) for _, point in sorted(by_start.items()))
     return [finding for finding in results if finding is not None]
 
@@ -120,7 +120,7 @@ class ValueFormat:
 
 
 @dataclass(frozen=True)
-class _Rule:
+class _AlertRule:
     """An alert over the numbers that are known, by the begin of their period."""
 
     alert: NumberAlert
