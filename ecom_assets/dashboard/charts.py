@@ -100,12 +100,7 @@ def period_lines(*, has_time: bool, kind: str, has_points: bool, has_before: boo
             "encoding": {**ahead, "y": top, "y2": {"field": "next_value"}, "strokeDash": dashes},
         },
         {
-            "mark": {
-                "type": "point",
-                "filled": True,
-                "size": 22,
-                "opacity": 1 if has_points else 0,
-            },
+            "mark": {"type": "point", "filled": True, "size": 22, "opacity": 1 if has_points else 0},
             "encoding": {"y": top, "color": colour, "tooltip": tooltip, "href": {"field": "onward"}},
         },
     ]
@@ -187,27 +182,16 @@ def world(rows: Sequence[Mapping[str, Any]], shapes: str, value: str) -> Spec:
 
 def dots(name: str, value: str, series: str) -> Spec:
     """Return a row of dots per name, a colour per series: how far apart the series are."""
+    x, colour = number(value, "money"), {"field": series, "type": "nominal", "sort": None}
+    tooltip = [tip(name, "text", "Channel"), tip(series, "text", "Model"), tip(value, "money", "Revenue")]
+    span = {"x": {**x, "aggregate": "min"}, "x2": {"field": value, "aggregate": "max"}}
     return {
         "encoding": {"y": names(name, axis=NAME_AXIS)},
         "layer": [
-            {
-                "mark": {"type": "rule", "color": "theme.line", "strokeWidth": 3},
-                "encoding": {
-                    "x": {**number(value, "money"), "aggregate": "min"},
-                    "x2": {"field": value, "aggregate": "max"},
-                },
-            },
+            {"mark": {"type": "rule", "color": "theme.line", "strokeWidth": 3}, "encoding": span},
             {
                 "mark": {"type": "point", "filled": True, "size": 70, "opacity": 0.9},
-                "encoding": {
-                    "x": number(value, "money"),
-                    "color": {"field": series, "type": "nominal", "sort": None},
-                    "tooltip": [
-                        tip(name, "text", "Channel"),
-                        tip(series, "text", "Model"),
-                        tip(value, "money", "Revenue"),
-                    ],
-                },
+                "encoding": {"x": x, "color": colour, "tooltip": tooltip},
             },
         ],
     }

@@ -39,6 +39,7 @@ TURN = (
 NOTES: tuple[type[Table], ...] = (PublishedSlices, Publication)
 Row = dict[str, Any]
 Contracts = Iterable[type[Table]]
+Slices = dict[str, Fingerprint]
 
 
 @dataclass(frozen=True)
@@ -90,17 +91,15 @@ def _published(
         target.on_step("publication_begun")
         _make_tables(target, (*NOTES, *tables))
         target_state = noted(target)
-        source_state = {
-            table.qualified_name(): fingerprints(source, table, target_state.get(table.qualified_name()))
-            for table in tables
-        }
+        by_name = {table.qualified_name(): table for table in tables}
+        source_state = {name: fingerprints(source, table, target_state.get(name)) for name, table in by_name.items()}
         written = {
-            table.qualified_name(): _bring(source, target, table, source_state, target_state)
-            for table in tables
-            if source_state[table.qualified_name()] != target_state.get(table.qualified_name(), {})
+            name: _bring(source, target, table, source_state[name], target_state.get(name, {}))
+            for name, table in by_name.items()
+            if source_state[name] != target_state.get(name, {})
         }
-        _note_versions(target, tables, source_state, target_state)
-        _require_unmoved(source, tables, source_state)
+        _note_versions(target, by_name, source_state, target_state)
+        _require_unmoved(source, by_name, source_state)
         published = Published(
             data_version(source_state), {name: _rows(slices) for name, slices in source_state.items()}, written
         )
@@ -112,16 +111,9 @@ def _published(
     return published
 
 
-def _bring(
-    source: Engine,
-    target: PostgresEngine,
-    table: type[Table],
-    source_state: Mapping[str, Any],
-    target_state: Mapping[str, Any],
-) -> int:
+def _bring(source: Engine, target: PostgresEngine, table: type[Table], wanted: Slices, before: Slices) -> int:
     """Replace the slices of a table that differ; return how many rows were written."""
-    wanted = source_state[table.qualified_name()]
-    names, days = differing(table, wanted, target_state.get(table.qualified_name(), {}))
+    names, days = differing(table, wanted, before)
     target.execute(f"DELETE FROM {target.name_of(table)}{target.where(table, days)}")  # noqa: S608 (names come from contracts)
     target.on_step("slices_removed")
     rows = source.readable(table)
@@ -175,15 +167,11 @@ def _require_ours(target: PostgresEngine, table: type[Table]) -> None:
         )
 
 
-def _require_unmoved(source: Engine, tables: Contracts, source_state: State) -> None:
+def _require_unmoved(source: Engine, by_name: Mapping[str, type[Table]], source_state: State) -> None:
     """Check that the copied rows are of one state, if others can write meanwhile."""
     if source.has_one_writer:
         return
-    if any(
-        fingerprints(source, table, source_state[name]) != source_state[name]
-        for table in tables
-        for name in [table.qualified_name()]
-    ):
+    if any(fingerprints(source, table, source_state[name]) != source_state[name] for name, table in by_name.items()):
         raise _moved(source)
 
 
@@ -204,13 +192,15 @@ def _note_slices(target: PostgresEngine, table: type[Table], slices: Mapping[str
     target.take_in(PublishedSlices, notes_of({name: present}).to_reader())
 
 
-def _note_versions(target: PostgresEngine, tables: Contracts, source_state: State, target_state: State) -> None:
+def _note_versions(
+    target: PostgresEngine, by_name: Mapping[str, type[Table]], source_state: State, target_state: State
+) -> None:
     """Note the versions of slices that were written again with the same rows, so that they are not read again."""
-    for table in tables:
-        before = target_state.get(table.qualified_name(), {})
+    for table_name, table in by_name.items():
+        before = target_state.get(table_name, {})
         same = {
             name: result
-            for name, result in source_state[table.qualified_name()].items()
+            for name, result in source_state[table_name].items()
             if result == before.get(name) and result.version != before[name].version
         }
         if same:
@@ -240,5 +230,5 @@ def _note(target: PostgresEngine, published: Published, run_id: str, notes: Row)
     target.take_in(Publication, result.to_reader())
 
 
-def _rows(slices: Mapping[str, Fingerprint]) -> int:
+def _rows(slices: Slices) -> int:
     return sum(result.row_count for result in slices.values())

@@ -190,10 +190,8 @@ class SnapshotWriter:
     def published(self, before: Snapshot | None, origins: Mapping[str, Origin]) -> Snapshot:
         """Write the snapshot's file, and return the content of its pointer."""
         earlier_state = _noted_state(self.folder / before.file) if before else {}
-        state = {
-            table.qualified_name(): fingerprints(self.source, table, earlier_state.get(table.qualified_name()))
-            for table in self.tables
-        }
+        by_name = {table.qualified_name(): table for table in self.tables}
+        state = {name: fingerprints(self.source, table, earlier_state.get(name)) for name, table in by_name.items()}
         version = data_version(state)
         name, written = f"marts-{version}-{self.run_id[:8]}.duckdb", 0
         if before and before.data_version == version and set(before.tables) == set(state):
