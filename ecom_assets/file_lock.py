@@ -1,4 +1,4 @@
-"""Locks between the processes of one machine; that of a process is freed when it ends, however it ends."""
+"""Locks between the processes of one machine, each freed when its process ends, however it ends; and who has ended."""
 
 import fcntl
 import os
@@ -42,3 +42,14 @@ def try_lock(handle: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def has_ended(process_id: str) -> bool:
+    """Return whether a process of this machine has ended; what is no process id names none that has."""
+    try:
+        os.kill(int(process_id), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, PermissionError):
+        pass
+    return False

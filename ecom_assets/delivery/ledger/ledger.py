@@ -21,6 +21,7 @@ from ecom_assets.clock import Clock, now_utc_without_zone
 from ecom_assets.delivery.destination import DeliveryResult, DeliveryState, Destination
 from ecom_assets.delivery.ledger.store import create_tables
 from ecom_assets.errors import DeliveryError
+from ecom_assets.file_lock import has_ended
 from ecom_assets.state.database import Database
 
 WAIT_S = 0.2
@@ -286,16 +287,8 @@ def most_common(outcomes: Sequence[Outcome]) -> Outcome:
 
 def _is_dead(holder: str | None) -> bool:
     """Return whether a writer was a process of this machine that no longer exists."""
-    host, _, pid = (holder or "").rpartition(" ")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
+    host, _, process_id = (holder or "").rpartition(" ")
+    return host == socket.gethostname() and has_ended(process_id)
 
 
 def _text(at: datetime | date) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +22,7 @@ from ibis.common.exceptions import TableNotFound
 
 from ecom_assets.atomic_files import sync_file, sync_folder
 from ecom_assets.errors import SettingError, WarehouseError, first_line
+from ecom_assets.file_lock import has_ended
 from ecom_assets.redact_url import scrubbed, without_secrets
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
@@ -41,13 +43,14 @@ REPORTED_AFTER_S = 1.0
 """Waiting that a person notices, and that is reported."""
 
 
+@dataclass
 class Turn:
-    """A process's turn at a file, which it waits for."""
+    """A process's turn at a file, which it waits for, at most for `patience_s` seconds."""
 
-    def __init__(self, path: Path, patience_s: float) -> None:
-        """Start to wait, at most for `patience_s` seconds."""
-        self._path, self._patience_s = path, patience_s
-        self._began, self._is_reported = time.monotonic(), False
+    path: Path
+    patience_s: float
+    began: float = field(default_factory=time.monotonic)
+    is_reported: bool = False
 
     def wait(self, refusal: duckdb.Error) -> None:
         """Wait a little for the process that has the file open; report it once.
@@ -55,18 +58,18 @@ class Turn:
         Raises:
             WarehouseError: The patience is over.
         """
-        waited_s = time.monotonic() - self._began
-        if waited_s > self._patience_s:
+        waited_s = time.monotonic() - self.began
+        if waited_s > self.patience_s:
             holder = holder_in(str(refusal))
             raise WarehouseError(
-                f"{self._path} is in use by {holder}; wait for its run to end, or stop it."
+                f"{self.path} is in use by {holder}; wait for its run to end, or stop it."
             ) from refusal
-        if waited_s > REPORTED_AFTER_S and not self._is_reported:
-            self._is_reported = True
+        if waited_s > REPORTED_AFTER_S and not self.is_reported:
+            self.is_reported = True
             # To standard error, so that a run of the daemon has it in its log too.
             sys.stderr.write(
-                f"ecom: waiting for {self._path}, which is in use by {holder_in(str(refusal))}; for "
-                f"{self._patience_s:g} s at most (ECOM_WAREHOUSE_PATIENCE_S).\n"
+                f"ecom: waiting for {self.path}, which is in use by {holder_in(str(refusal))}; for "
+                f"{self.patience_s:g} s at most (ECOM_WAREHOUSE_PATIENCE_S).\n"
             )
             sys.stderr.flush()
         time.sleep(LOOK_S)
@@ -405,9 +408,5 @@ def _name_once(fresh: Path, path: Path) -> None:
 def _remove_left_overs(path: Path) -> None:
     """Remove the files of processes that were killed while they created the warehouse."""
     for left_over in path.parent.glob(f"{path.name}.new-*"):
-        try:
-            os.kill(int(left_over.name.rpartition("-")[2].partition(".")[0]), 0)
-        except ProcessLookupError:
+        if has_ended(left_over.name.rpartition("-")[2].partition(".")[0]):
             left_over.unlink(missing_ok=True)
-        except (ValueError, PermissionError):
-            continue

@@ -19,6 +19,7 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from ecom_assets.errors import SettingError, WarehouseError
+from ecom_assets.file_lock import has_ended
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.spark.settings import SparkSettings
 
@@ -215,12 +216,8 @@ def _scratch(address: SparkAddress) -> Path:
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         for left_over in scratch.parent.iterdir():
-            try:
-                os.kill(int(left_over.name), 0)
-            except ProcessLookupError:
+            if has_ended(left_over.name):
                 shutil.rmtree(left_over, ignore_errors=True)
-            except (ValueError, PermissionError):
-                continue
     except OSError as error:
         raise WarehouseError(
             f"{address.folder} cannot be written: {error.strerror}; fix that, or name another folder in ECOM_WAREHOUSE."
