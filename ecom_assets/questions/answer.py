@@ -476,22 +476,6 @@ def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any
         "provisional_from": unfinished_day(period, timezone, known_at),
         "previous_start_date": previous.start_date,
         "previous_end_date": previous.end_date,
-        **_known_of(period),
-        "sources": {name: _known_of(period.for_source(name)) for name in period.known},
-    }
-
-
-def _known_of(period: Period) -> dict[str, Any]:
-    known_days, previous = period.known_days, period.previous.known_days
-    return {
-        "data": period.data,
-        "known_from": known_days.first,
-        "known_to": known_days.last,
-        "held_days": known_days.held,
-        "missing_days": known_days.missing,
-        "previous_data": period.previous.data,
-        "previous_known_from": previous.first,
-        "previous_known_to": previous.last,
-        "previous_held_days": previous.held,
-        "previous_missing_days": previous.missing,
+        **period.coverage,
+        "sources": {name: period.for_source(name).coverage for name in period.known},
     }

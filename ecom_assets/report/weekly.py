@@ -27,7 +27,7 @@ from ecom_assets.tables.queries import (
     compared,
     if_known,
     require,
-    unfinished_day,
+    unfinished_day_of_sources,
 )
 
 _WRITTEN = re.compile(r"(\d{4})-W(\d{2})")
@@ -85,13 +85,8 @@ class Week:
 
 
 SALES: Final = (
-    "revenue_amount",
-    "order_count",
-    "average_order_value",
-    "sold_item_count",
-    "shipped_amount",
-    "refunded_amount",
-)
+    "revenue_amount", "order_count", "average_order_value", "sold_item_count", "shipped_amount", "refunded_amount",
+)  # fmt: skip
 CUSTOMERS: Final = {
     "customer_count": "customers_count",
     "new_customer_count": "new_customers_count",
@@ -111,6 +106,7 @@ def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[
     A number that is not known is None, with its reason under `missing`.
     """
     period = Period("custom", week.monday, week.sunday)
+    known_period = of_sources(reading, period, "sales", "events")
     numbers, missing = _numbers(reading, period)
     causes, received = _causes(reading, period, numbers), row_accounting(reading, period)
     return {
@@ -121,8 +117,8 @@ def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[
         "timezone": reading.timezone,
         "currency": reading.currency or None,
         "data_as_of": reading.newest_date,
-        "provisional_from": _provisional_from(reading, period, published_at),
-        "known": _known_by_source(reading, period),
+        "provisional_from": unfinished_day_of_sources(known_period, reading.timezone, published_at),
+        "known": {name: known_period.for_source(name).coverage for name in known_period.known},
         "numbers": numbers,
         "days": _days(reading, period),
         "causes": causes,
@@ -133,34 +129,6 @@ def weekly_report(reading: Reading, week: Week, published_at: datetime) -> dict[
         },
         "held_days": held(reading),
         "missing": missing,
-    }
-
-
-def _provisional_from(reading: Reading, period: Period, published_at: datetime) -> date | None:
-    """Return the day of the week that was not over, if a source has a part of it."""
-    known_period = of_sources(reading, period, "sales", "events")
-    periods = map(known_period.for_source, known_period.known)
-    unfinished = (unfinished_day(own, reading.timezone, published_at) for own in periods)
-    return next((day for day in unfinished if day), None)
-
-
-def _known_by_source(reading: Reading, period: Period) -> dict[str, Row]:
-    """Return how much of the week, and of the week before, each source has, and its held days."""
-    known_period = of_sources(reading, period, "sales", "events")
-    return {name: _known_of(known_period.for_source(name)) for name in known_period.known}
-
-
-def _known_of(period: Period) -> Row:
-    days = period.known_days
-    return {
-        "data": period.data,
-        "known_from": days.first,
-        "known_to": days.last,
-        "held_days": list(days.held),
-        "missing_days": list(days.missing),
-        "previous_data": period.previous.data,
-        "previous_held_days": list(period.previous.known_days.held),
-        "previous_missing_days": list(period.previous.known_days.missing),
     }
 
 

@@ -158,6 +158,23 @@ class Period:
         return "none" if all(coverage == "none" for coverage in result) else "part"
 
     @property
+    def coverage(self) -> dict[str, Any]:
+        """Return which of its days, and of the days before it, are known, held back or missing, as answers say it."""
+        known_days, previous = self.known_days, self.previous.known_days
+        return {
+            "data": self.data,
+            "known_from": known_days.first,
+            "known_to": known_days.last,
+            "held_days": known_days.held,
+            "missing_days": known_days.missing,
+            "previous_data": self.previous.data,
+            "previous_known_from": previous.first,
+            "previous_known_to": previous.last,
+            "previous_held_days": previous.held,
+            "previous_missing_days": previous.missing,
+        }
+
+    @property
     def known_days(self) -> KnownDays:
         """Return the first and last of its days that are known in every source; held and missing ones of any source."""
         sources = self.known.values()
@@ -200,6 +217,12 @@ def unfinished_day(period: Period, timezone: str, known_at: datetime) -> date | 
     """
     today, known_to = known_at.astimezone(ZoneInfo(timezone)).date(), period.known_days.last
     return today if known_to is not None and period.start_date <= today <= min(period.end_date, known_to) else None
+
+
+def unfinished_day_of_sources(period: Period, timezone: str, known_at: datetime) -> date | None:
+    """Return the same if any source has a part of the day."""
+    of_sources = map(period.for_source, period.known)
+    return next((day for own in of_sources if (day := unfinished_day(own, timezone, known_at))), None)
 
 
 def provisional_lines(day: date | str | None) -> list[str]:

@@ -38,7 +38,7 @@ from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.presence import given_sources, stored_sources
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.measures import summable
-from ecom_assets.tables.queries import Page, Period, Reading, Row, unfinished_day
+from ecom_assets.tables.queries import Page, Period, Reading, Row, unfinished_day_of_sources
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.factory import new_engine
 
@@ -115,14 +115,14 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     """Return the summary of the run, as `ecom run --json` prints it."""
     reading = WarehouseReading.from_engine(engine, settings, order_rule(settings), now_utc().date())
     period = Period("custom", outcome.days.first, outcome.days.dates[-1])
-    missing = _missing(engine, settings)
+    known_period, missing = replace(period, known=reading.known), _missing(engine, settings)
     source = ORDERS if "orders" not in missing else PURCHASES if has_purchases(reading) else None
     sales = _sales(reading, period, source) if source else None
     unit: Unit = "order" if source == ORDERS else "purchase"
     summary = {
         **_ended(outcome),
         "days": {"from": str(period.start_date), "to": str(period.end_date)},
-        "provisional_from": _provisional_from(reading, period),
+        "provisional_from": _text(unfinished_day_of_sources(known_period, reading.timezone, now_utc())),
         "missing_days": _missing_days(reading, period),
         "activity_types": activity_types(engine) if has_report(settings) else [],
         **_behaviour(reading, period),
@@ -154,13 +154,6 @@ def _missing(engine: Engine, settings: Settings) -> dict[str, str]:
     """Return the sources that are neither set nor stored, and the settings that add each."""
     present_sources = given_sources(settings) | stored_sources(engine)
     return {source: reason for source, reason in REASONS.items() if source not in present_sources}
-
-
-def _provisional_from(reading: Reading, period: Period) -> str | None:
-    """Return the day of the period that is not over, if events or orders have a part of it."""
-    of_sources = (replace(period, known={name: days}) for name, days in reading.known.items())
-    unfinished = (unfinished_day(own, reading.timezone, now_utc()) for own in of_sources)
-    return next((str(day) for day in unfinished if day), None)
 
 
 def _missing_days(reading: Reading, period: Period) -> dict[str, list[str]]:
