@@ -52,10 +52,10 @@ class BoardChoices(Filters):
 
 
 @dataclass(frozen=True)
-class PlacedTile:
-    """A tile with its place, name and content; `later` is the address of the content if it is asked for afterwards."""
+class ShownTile:
+    """A tile with its position, name and content; `later` is the address of a content that is asked for afterwards."""
 
-    place: int
+    position: int
     tile: BoardTile
     name: str
     block: Block | None
@@ -72,7 +72,7 @@ class BoardGrid(Block):
     template: ClassVar[str] = "board.html"
     version: KeptVersion[Board]
     board: Board
-    placed: Sequence[PlacedTile]
+    tiles: Sequence[ShownTile]
     is_edited: bool
     is_first: bool
     questions: Sequence[KeptVersion[SavedQuestion]]
@@ -88,20 +88,20 @@ class BoardGrid(Block):
     @property
     def blocks(self) -> list[Block]:
         """Return the blocks that are there already."""
-        return [placed.block for placed in self.placed if placed.block]
+        return [shown.block for shown in self.tiles if shown.block]
 
     @property
     def later(self) -> list[str]:
         """Return the templates of tiles that are still to come."""
-        return ["chart.html"] if any(placed.later for placed in self.placed) else []
+        return ["chart.html"] if any(shown.later for shown in self.tiles) else []
 
 
 @dataclass(frozen=True)
 class TileBody(Block):
-    """The content of one tile, whose ids are those of its place."""
+    """The content of one tile, whose ids are those of its position."""
 
     template: ClassVar[str] = "board_tile.html"
-    place: int
+    position: int
     inner: Block
 
     @property
@@ -149,33 +149,33 @@ def grid(view: View) -> Block:
     is_edited = bool(view.filters.edit) and view.may(Scope.WRITE) and not is_hidden
     numbers = [(name, number.measure.label) for name, number in shop_numbers().items()]
     conditions = [*board.where, *([f"segment {board.segment}"] if board.segment else [])]
-    placed = [_placed(view, board, position, saved) for position in range(len(board.tiles))]
+    tiles = [_shown_tile(view, board, position, saved) for position in range(len(board.tiles))]
     is_first = first_screen(store) == version.slug
     questions = list(saved.values())
     text = "the board's own conditions hold" if is_hidden else "; ".join(conditions)
-    return BoardGrid(version, board, placed, is_edited, is_first, questions, numbers, text, fault, offered_by(view))
+    return BoardGrid(version, board, tiles, is_edited, is_first, questions, numbers, text, fault, offered_by(view))
 
 
-def _placed(view: View, board: Board, position: int, saved: dict[str, KeptVersion[SavedQuestion]]) -> PlacedTile:
+def _shown_tile(view: View, board: Board, position: int, saved: dict[str, KeptVersion[SavedQuestion]]) -> ShownTile:
     tile = board.tiles[position]
     if tile.measure:
         name = tile.name or shop_numbers()[tile.measure].measure.label
         note = NOT_NARROWED if board.where or board.segment else ""
-        return PlacedTile(position, tile, name, _built(lambda: measure_tile(view, tile)), note=note)
+        return ShownTile(position, tile, name, _built(lambda: measure_tile(view, tile)), note=note)
     version = saved.get(str(tile.question))
     if version is None:
         lost = f"The question {tile.question!r} was deleted; restore it, or remove this tile."
         href = address_of("versions", {"kind": SavedQuestion.KIND, "id": tile.question})
-        return PlacedTile(position, tile, tile.name or str(tile.question), Notice(lost, "info"), href)
+        return ShownTile(position, tile, tile.name or str(tile.question), Notice(lost, "info"), href)
     try:
         href = "" if is_withheld(view, version) else question_address(version)
         titles = [section.title for section in sections_of(version.item.declared)]
     except EcomError as error:
-        return PlacedTile(position, tile, tile.name or version.slug, Notice(sentence_of(error), "bad"))
+        return ShownTile(position, tile, tile.name or version.slug, Notice(sentence_of(error), "bad"))
     choices: dict[str, Any] = {**view.filters.days, "board": view.filters.board, "tile": position}
     choices |= {name: getattr(view.filters, name) for name in ("where", "segment")}
     later = address_of("board-tile", choices)
-    return PlacedTile(position, tile, tile.name or version.item.name, None, href, later, sections=titles)
+    return ShownTile(position, tile, tile.name or version.item.name, None, href, later, sections=titles)
 
 
 def _built(build: Any) -> Block:  # noqa: ANN401 (returns a block)
