@@ -32,13 +32,7 @@ Answer = dict[str, Any]
 def reader_of(engine: Engine, settings: Settings) -> ExplainReader:
     """Return what reads the open warehouse for answers."""
     reading = WarehouseReading(engine, date.min, settings.timezone, settings.known_currency)
-    return ExplainReader(
-        reading,
-        _notes(engine, settings),
-        engine.has,
-        rules(settings),
-        keeper_on(engine.con),
-    )
+    return ExplainReader(reading, _notes(engine, settings), engine.has, rules(settings), keeper_on(engine.con))
 
 
 def _notes(engine: Engine, settings: Settings) -> Notes:

@@ -98,10 +98,8 @@ def compact_command(
         typer.echo(json.dumps(paths) if as_json else "\n".join(paths))
         return
     result = compact(settings)
-    if as_json:
-        typer.echo(json.dumps(result.as_json()))
-        return
-    typer.echo(
+    sentence = (
         f"{result.merged_count:,} files with {result.row_count:,} rows were merged into {result.made_count:,}, in "
         f"{result.folder_count:,} folders; {result.removed_count:,} replaced files were removed."
     )
+    typer.echo(json.dumps(result.as_json()) if as_json else sentence)

@@ -169,13 +169,8 @@ def _draw(rows: list[dict[str, Any]]) -> None:
     drawn = RichTable("table", "rows", "newest day", "last run (UTC)", "failing checks", box=None)
     for row in rows:
         count = "-" if row["rows"] is None else f"{row['rows']:,}"
-        drawn.add_row(
-            row["table"],
-            count,
-            row["newest_day"] or "-",
-            row["last_run_at"] or "never",
-            ", ".join(row["failing_checks"]) or "none",
-        )
+        failing = ", ".join(row["failing_checks"]) or "none"
+        drawn.add_row(row["table"], count, row["newest_day"] or "-", row["last_run_at"] or "never", failing)
     drawn.columns[1].justify = "right"
     console = Console()
     console.width = max(console.width, WIDTH)

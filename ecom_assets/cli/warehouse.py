@@ -73,10 +73,8 @@ def migrate_command(
             if planned_changes and yes:
                 migrate(engine, contract)
     planned = [change for result in plan.values() for change in result]
-    if as_json:
-        typer.echo(json.dumps({"changes": [asdict(change) for change in planned], "done": yes}))
-    else:
-        typer.echo("\n".join(_lines(planned, engine.address, done=yes)))
+    document = {"changes": [asdict(change) for change in planned], "done": yes}
+    typer.echo(json.dumps(document) if as_json else "\n".join(_lines(planned, engine.address, done=yes)))
 
 
 def _lines(planned: list[ColumnChange], address: str, *, done: bool) -> list[str]:
