@@ -39,7 +39,7 @@ from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.dashboard.saving import saving
 from ecom_assets.errors import EcomError
 from ecom_assets.events.queries import event_types
-from ecom_assets.questions.answer import UNKNOWN, Kind, QuestionAnswer, is_unknown, visitors_by
+from ecom_assets.questions.answer import Kind, answer_days, in_place_of_numbers, visitors_by
 from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value
 from ecom_assets.questions.values import documents_of, key_counts
@@ -258,14 +258,15 @@ def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
     """
     answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
     compared = builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True) if answer.compared else {}
-    return FormOutcome(answer.model_dump(by_alias=True), compared, question, _days_of(builder, question, answer))
+    document = answer.model_dump(by_alias=True)
+    return FormOutcome(document, compared, question, _days_of(builder, question, document))
 
 
-def _days_of(builder: Builder, question: Any, answer: QuestionAnswer) -> dict[str, Any]:  # noqa: ANN401 (as above)
-    is_compared = answer.before or (builder.kind.compares_itself and question.compare and question.has_first_day)
-    other = question.compared_days(*answer.days) if is_compared else (None, None)
+def _days_of(builder: Builder, question: Question, answer: Answer) -> dict[str, Any]:
+    days, is_compared = answer_days(answer), answer["before"] or (builder.kind.compares_itself and question.compare)
+    other = question.compared_days(*days) if is_compared else (None, None)
     names = (*DATES, "previous_start_date", "previous_end_date")
-    return dict(zip(names, (*answer.days, *other), strict=True))
+    return dict(zip(names, (*days, *other), strict=True))
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
@@ -416,11 +417,9 @@ def correct_first() -> Notice:
 
 
 def unknown_notice(answer: Answer) -> Notice | None:
-    """Return what the page says where nothing is known of the days; None where it can show the answer.
-
-    A trend is shown in any case, because the period before it may be known.
-    """
-    return Notice(UNKNOWN, is_shown_once=True) if is_unknown(answer) and not answer.get("series") else None
+    """Return what the page says where nothing is known of the days; None where it can show the answer."""
+    sentence = in_place_of_numbers(answer)
+    return Notice(sentence, is_shown_once=True) if sentence else None
 
 
 def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[View], Block]:

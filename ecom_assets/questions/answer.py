@@ -10,15 +10,25 @@ from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import DefinitionError, SourceError
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.identity.rule import TOOL_RULES, IdentityRule
+from ecom_assets.questions.compared import NEEDS_FIRST_DAY
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.tables.days import FIRST_DATE, Ends
-from ecom_assets.tables.queries import EVENTS, Coverage, Period, TimeRange, cut, events_in_period, unfinished_day
+from ecom_assets.tables.queries import (
+    EVENTS,
+    Coverage,
+    KnownDays,
+    Period,
+    TimeRange,
+    cut,
+    events_in_period,
+    unfinished_day,
+)
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
@@ -181,23 +191,6 @@ class QuestionAnswer(Answer):
         description="Reasons to doubt the answer, such as event types that no event has, a sentence each",
     )
 
-    @property
-    def days(self) -> tuple[date, date]:
-        """The first and the last day that other days are compared with."""
-        return self.range.start_date, self.range.end_date
-
-    @property
-    def days_are_known(self) -> bool:
-        """Whether the data hold one of these days."""
-        (known_range,) = self.range.sources.values()
-        first, last = self.days
-        return (
-            known_range.known_from is not None
-            and known_range.known_to is not None
-            and first <= known_range.known_to
-            and (last >= known_range.known_from)
-        )
-
 
 Q = TypeVar("Q", bound=Question)
 A = TypeVar("A", bound=QuestionAnswer)
@@ -267,6 +260,8 @@ def answer(
     Raises:
         EcomError: The question does not fit the events, or the source has none or refuses it.
     """
+    if question.compare and not question.has_first_day:
+        raise DefinitionError(NEEDS_FIRST_DAY)
     if question.compare and not kind.compares_itself:
         return _beside_other_days(kind, question, source, keep, page)
     if question.compare_identity:
@@ -283,26 +278,27 @@ def answer(
         data = replace(_data_of(question, source, opened, segment, keep), begun=begun)
         numbers = kind.compute(question, data)
         numbers["definition"] |= _asked_of(segment, identity)
-        result = kind.answer.model_validate(_document(kind, question, data, numbers, page))
-        are_unknown = result.range.data == "none" and opened.known.first is not None
-        return _without_numbers(result) if are_unknown else result
+        document = _document(kind, question, data, numbers, page)
+        result = kind.answer.model_validate(document)
+        return _without_numbers(result) if is_unknown(document) else result
 
 
 def _document(
     kind: Kind[Q, A], question: Q, data: QuestionData, numbers: dict[str, Any], page: tuple[int | None, int]
 ) -> dict[str, Any]:
     """Return the fields of an answer with these numbers."""
-    doubts = dict.fromkeys(
-        (*_unknown_days(data), *numbers.pop("warnings", ()), *_doubts(data), *data.opened.warnings())
-    )
-    return {
+    doubts, of_days = [*numbers.pop("warnings", ()), *_doubts(data)], _unknown_days(question, data)
+    of_source = data.opened.warnings()
+    document = {
         **_days_of(question, data),
         "definition": numbers.pop("definition"),
         "event_count": data.extent.event_count,
         **_page_of(numbers, kind.lists, page),
-        "warnings": list(doubts),
         **data.source.facts(),
     }
+    if is_unknown(document):  # then whatever else is said of events would be about days without any
+        doubts, document["notes"] = [], []
+    return document | {"warnings": list(dict.fromkeys((*of_days, *doubts, *of_source)))}
 
 
 def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]) -> A:
@@ -318,19 +314,31 @@ def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | N
 def _beside_other_days(
     kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]
 ) -> A:
-    """Return the answer with, in `before`, that for the days that it is compared with; None if none of them is known.
-
-    Raises:
-        DefinitionError: The question has no first day.
-    """
+    """Return the answer with, in `before`, that for the days that it is compared with, if one of them is known."""
     own = answer(kind, question.changed(compare=None), source, keep=keep, page=page)
-    days = question.compared_days(*own.days)
-    other = answer(kind, question.changed(compare=None).on_days(*days), source, page=page)
-    if not other.days_are_known:
-        first, last = other.days
+    first, last = question.compared_days(*answer_days(own.model_dump(include={"range", "entries"})))
+    other = answer(kind, question.changed(compare=None).on_days(first, last), source, page=page)
+    before = other.model_dump(mode="json", by_alias=True)
+    if not _has_known_day(before):
         warning = f"The data hold none of {first} to {last}, so there is nothing to compare with."
         return own.model_copy(update={"warnings": [*own.warnings, warning]})
-    return own.model_copy(update={"before": other.model_dump(mode="json", by_alias=True)})
+    return own.model_copy(update={"before": before})
+
+
+def answer_days(document: Mapping[str, Any]) -> tuple[date, date]:
+    """Return the first and the last day of an answer: those of entry into a funnel, where they are requested."""
+    entered, covered = document.get("entries"), document["range"]
+    ends = (entered["first_date"], entered["last_date"]) if entered else (covered["start_date"], covered["end_date"])
+    first, last = (date.fromisoformat(str(day)) for day in ends)
+    return first, last
+
+
+def in_place_of_numbers(document: Mapping[str, Any]) -> str:
+    """Return what people read in place of an answer that nothing is known of; empty where it can be shown.
+
+    A trend is shown in any case, because the period before it may be known.
+    """
+    return UNKNOWN if is_unknown(document) and not document.get("series") else ""
 
 
 def is_unknown(document: Mapping[str, Any]) -> bool:
@@ -338,8 +346,16 @@ def is_unknown(document: Mapping[str, Any]) -> bool:
 
     Without any event at all they are 0: files are all the data that there is.
     """
-    rows = document["rows"]
-    return document["range"]["data"] == "none" and (rows is None or rows["counted"] > 0)
+    rows = document.get("rows")
+    return not _has_known_day(document) and (rows is None or rows["counted"] > 0)
+
+
+def _has_known_day(document: Mapping[str, Any]) -> bool:
+    """Return whether the data hold one of the days of an answer, which may be a part of its range."""
+    (of_source,) = document["range"]["sources"].values()
+    first, last = (day and str(day) for day in (of_source["known_from"], of_source["known_to"]))
+    known_days = KnownDays.from_texts(first, last, list(map(str, of_source["missing_days"])))
+    return known_days.coverage(*answer_days(document)) != "none"
 
 
 def _without_numbers(result: A) -> A:
@@ -421,11 +437,12 @@ def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Perio
     return Period(name, first, days[1] or max(known_days.last or first, first))
 
 
-def _unknown_days(data: QuestionData) -> list[str]:
+def _unknown_days(question: Question, data: QuestionData) -> list[str]:
     """Return a sentence if there are no data of any of the days."""
-    (first, last), known_days = data.days, data.opened.known
-    if data.days == (None, None) or known_days.first is None or known_days.last is None:
+    known_days = data.opened.known
+    if known_days.first is None or known_days.last is None:
         return []
+    first, last = question.counted_days(known_days.last)
     if (first or known_days.first) <= known_days.last and (last or known_days.last) >= known_days.first:
         return []
     days = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"

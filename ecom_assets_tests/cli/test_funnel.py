@@ -276,6 +276,20 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         assert result.json["breakdown"] == []
 
 
+def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, events: Path) -> None:
+    later = (*STEPS, "--from", "2026-01-02", "--to", "2026-01-02")
+    shown = ecom("funnel", "--events", events, *later, "--compare", "before", home=home)
+    assert shown.err == (
+        "ecom: warning: The data are of 2026-01-01 to 2026-01-01, so nothing is known of 2026-01-02 to 2026-01-02.\n"
+    )
+    assert shown.out.startswith("2026-01-02 to 2026-01-02:\nNothing is known of these days.\n\n2026-01-01 to")
+    unknown = ecom("funnel", "--events", events, *later, "--compare", "before", "--json", home=home).json
+    assert [step["count"] for step in unknown["steps"]] == [None, None]
+    assert [step["count"] for step in unknown["before"]["steps"]] == [3, 2]
+    earlier = ecom("funnel", "--events", events, *STEPS, "--from", "2026-01-01", "--compare", "before", home=home)
+    assert "The data hold none of 2025-12-31 to 2025-12-31, so there is nothing to compare with." in earlier.err
+
+
 @pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
