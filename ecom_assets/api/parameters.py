@@ -181,7 +181,7 @@ class RequestContext:
             "data_version": reading.published.data_version,
             "currency": reading.currency or None,
             "definition": dict(definition),
-            **(with_unknown_total(numbers) if isinstance(covered, Period) and covered.data == "none" else numbers),
+            **(with_unknown_total(numbers) if isinstance(covered, Period) and covered.is_unknown else numbers),
             "explain": self.explained() if parameters.explain else None,
         }
 

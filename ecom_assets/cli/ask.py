@@ -18,7 +18,7 @@ from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.clock import is_zone
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.questions.answer import Kind, answer, answer_days, in_place_of_numbers, visitors_by
+from ecom_assets.questions.answer import Kind, answer, in_place_of_numbers, period_of, visitors_by
 from ecom_assets.questions.fields import DURATIONS, UNITS
 from ecom_assets.questions.model import Question, QuestionField, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
@@ -208,7 +208,8 @@ def _compared_lines(lines: Callable[[dict[str, Any]], list[str]], document: dict
 
 
 def _days_of(document: dict[str, Any]) -> str:
-    return " to ".join(map(str, answer_days(document)))
+    period = period_of(document)
+    return f"{period.start_date} to {period.end_date}"
 
 
 def _written(con: Backend, out: Path, rows: ir.Table) -> ir.Table:

@@ -39,7 +39,7 @@ from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.dashboard.saving import saving
 from ecom_assets.errors import EcomError
 from ecom_assets.events.queries import event_types
-from ecom_assets.questions.answer import Kind, answer_days, in_place_of_numbers, visitors_by
+from ecom_assets.questions.answer import Kind, in_place_of_numbers, period_of, visitors_by
 from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value
 from ecom_assets.questions.values import documents_of, key_counts
@@ -214,7 +214,7 @@ class FormOutcome:
     """The answer by the other identity rule; empty if none is asked."""
     question: Any = None
     days: Mapping[str, Any] = field(default_factory=dict)
-    """The days that the answer is about, and those that it is compared with, by the names of a range."""
+    """The days that the answer is about, which are known, and those that it is compared with, as a range has them."""
     sentence: str = ""
     about: str = ""
 
@@ -263,10 +263,12 @@ def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
 
 
 def _days_of(builder: Builder, question: Question, answer: Answer) -> dict[str, Any]:
-    days, is_compared = answer_days(answer), answer["before"] or (builder.kind.compares_itself and question.compare)
+    period, is_compared = period_of(answer), answer["before"] or (builder.kind.compares_itself and question.compare)
+    days, known_days = (period.start_date, period.end_date), period.known_days
     other = question.compared_days(*days) if is_compared else (None, None)
-    names = (*DATES, "previous_start_date", "previous_end_date")
-    return dict(zip(names, (*days, *other), strict=True))
+    names = (*DATES, "previous_start_date", "previous_end_date", "data", "known_from", "known_to", "missing_days")
+    known = (period.data, known_days.first, known_days.last, known_days.missing)
+    return dict(zip(names, (*days, *other, *known), strict=True))
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:

@@ -85,7 +85,7 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     return {
         "source": sold.source,
         "sort_by": sort_by,
-        "total_count": None if period.data == "none" else int(total),
+        "total_count": None if period.is_unknown else int(total),
         "products": products,
     }
 
@@ -134,7 +134,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
         "product_category": category or (item and item["item_category"]),
         "source": sold.source,
         "product": sold.numbers(current, period),
-        "previous": None if period.previous.data == "none" else sold.numbers(previous, period.previous),
+        "previous": None if period.previous.is_unknown else sold.numbers(previous, period.previous),
         "change": sold.changes(current, previous, period),
         "trend": [
             {"event_date": day, **sold.numbers(by_day.get(day), replace(period, start_date=day, end_date=day))}
@@ -255,7 +255,7 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
         _category(name, sold.get(name), looked.get(name), period, source or ORDERS) for name in {**sold, **looked}
     ]
     result.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
-    total = None if period.data == "none" else len(result)
+    total = None if period.is_unknown else len(result)
     answer = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
     return {**answer, "categories": result[offset : offset + limit]}
 

@@ -316,21 +316,27 @@ def _beside_other_days(
 ) -> A:
     """Return the answer with, in `before`, that for the days that it is compared with, if one of them is known."""
     own = answer(kind, question.changed(compare=None), source, keep=keep, page=page)
-    first, last = question.compared_days(*answer_days(own.model_dump(include={"range", "entries"})))
+    period = period_of(own.model_dump(include={"range", "entries"}))
+    first, last = question.compared_days(period.start_date, period.end_date)
     other = answer(kind, question.changed(compare=None).on_days(first, last), source, page=page)
     before = other.model_dump(mode="json", by_alias=True)
-    if not _has_known_day(before):
+    if period_of(before).is_unknown:
         warning = f"The data hold none of {first} to {last}, so there is nothing to compare with."
         return own.model_copy(update={"warnings": [*own.warnings, warning]})
     return own.model_copy(update={"before": before})
 
 
-def answer_days(document: Mapping[str, Any]) -> tuple[date, date]:
-    """Return the first and the last day of an answer: those of entry into a funnel, where they are requested."""
+def period_of(document: Mapping[str, Any]) -> Period:
+    """Return the days of an answer, and which are known: the days of entry into a funnel, where they are requested."""
     entered, covered = document.get("entries"), document["range"]
     ends = (entered["first_date"], entered["last_date"]) if entered else (covered["start_date"], covered["end_date"])
     first, last = (date.fromisoformat(str(day)) for day in ends)
-    return first, last
+    return Period("custom", first, last, {name: _known_days_of(days) for name, days in covered["sources"].items()})
+
+
+def _known_days_of(days: Mapping[str, Any]) -> KnownDays:
+    source = SourceDays.model_validate(days)
+    return KnownDays(source.known_from, source.known_to, tuple(source.held_days), missing=tuple(source.missing_days))
 
 
 def in_place_of_numbers(document: Mapping[str, Any]) -> str:
@@ -347,15 +353,7 @@ def is_unknown(document: Mapping[str, Any]) -> bool:
     Without any event at all they are 0: files are all the data that there is.
     """
     rows = document.get("rows")
-    return not _has_known_day(document) and (rows is None or rows["counted"] > 0)
-
-
-def _has_known_day(document: Mapping[str, Any]) -> bool:
-    """Return whether the data hold one of the days of an answer, which may be a part of its range."""
-    (of_source,) = document["range"]["sources"].values()
-    first, last = (day and str(day) for day in (of_source["known_from"], of_source["known_to"]))
-    known_days = KnownDays.from_texts(first, last, list(map(str, of_source["missing_days"])))
-    return known_days.coverage(*answer_days(document)) != "none"
+    return period_of(document).is_unknown and (rows is None or rows["counted"] > 0)
 
 
 def _without_numbers(result: A) -> A:

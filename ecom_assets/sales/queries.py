@@ -228,7 +228,7 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
         for row in rows
     ]
     places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level])))
-    total = None if period.data == "none" else len(places)
+    total = None if period.is_unknown else len(places)
     return {"source": source, "level": level, "total_count": total, "places": places[offset : offset + limit]}
 
 

@@ -158,6 +158,11 @@ class Period:
         return "none" if all(coverage == "none" for coverage in result) else "part"
 
     @property
+    def is_unknown(self) -> bool:
+        """Return whether no source has any of its days: then nothing is known of them, and no number is 0."""
+        return self.data == "none"
+
+    @property
     def known_days(self) -> KnownDays:
         """Return the first and last of its days that are known in every source; held and missing ones of any source."""
         sources = self.known.values()
@@ -323,14 +328,14 @@ def compared(
     days are missing, or to shrink because days have not happened yet.
     """
     return {
-        "previous": None if period.previous.data == "none" else dict(before),
+        "previous": None if period.previous.is_unknown else dict(before),
         "change": changes(now, before, names) if period.is_comparable else dict.fromkeys(names),
     }
 
 
 def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
     """Return the numbers of a period; None for each if none of its days is known, because unknown is not zero."""
-    return dict(numbers) if period.data != "none" else dict.fromkeys(numbers)
+    return dict.fromkeys(numbers) if period.is_unknown else dict(numbers)
 
 
 def with_unknown_total(numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -338,6 +338,7 @@ def test_a_page_of_days_beyond_the_data_says_that_nothing_is_known(client: Clien
     asked |= dict.fromkeys(("funnel", "correlation"), STEPS)
     actual = page(client, name, **asked.get(name, {}), start_date="2099-01-01", end_date="2099-01-10")
     assert "Nothing is known of these days." in actual.text
+    assert "The data hold none of these days" in actual.one("p", class_="covered").text
     assert "nothing is known of 2099-01-01 to 2099-01-10" in actual.text
 
 
