@@ -445,11 +445,6 @@ def answered_in(builder: Builder, build: Callable[[View, Answer], Block]) -> Cal
     return section
 
 
-def change(now: float | None, before: float | None) -> float | None:
-    """Return by which share a number changed; None where it cannot be said."""
-    return (now - before) / before if now is not None and before else None
-
-
 def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> DashboardPage:  # noqa: ANN401 (fields of `DashboardPage`)
     """Return the page of a question: its form, the sections of its answer, and its definition."""
     around = (Section("Question", form(builder)), *sections, Section("Definition", definition(builder)))
