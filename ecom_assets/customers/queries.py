@@ -29,7 +29,8 @@ from ecom_assets.customers.contracts import (
 from ecom_assets.customers.measures import AT_RISK_BELOW, CustomerMeasures, ValueMeasures
 from ecom_assets.sales.contracts import Customer, Sales
 from ecom_assets.sales.coverage import DEFINITION as SOURCE
-from ecom_assets.sales.coverage import ORDERS, knows_revenue, sales_source
+from ecom_assets.sales.coverage import ORDERS, sales_source
+from ecom_assets.sessions.queries import has_paid_events
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.measures import meanings, measures_of
 from ecom_assets.tables.portable import can_be_null, rows_of
@@ -119,7 +120,7 @@ def value(reading: Reading) -> Row:
     return {
         "customer_count": count,
         "revenue_per_customer_amount": mean(past["revenue"] or ZERO, int(past["customers"]))
-        if knows_revenue(reading)
+        if _knows_purchases(reading)
         else None,
         "lifetime_value_amount": None if lifetime is None else mean(Decimal(lifetime), count),
         "churn_risk_rate": None if alive is None else round(1 - float(alive) / count, DECIMALS),
@@ -135,12 +136,20 @@ def segments(reading: Reading) -> list[Row]:
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
     """
-    is_known = knows_revenue(reading)
+    is_known = _knows_purchases(reading)
     rows = _by_segment(reading.table(CustomerSegments), reading.rows)
     customers_of_all = sum(row["customer_count"] for row in rows.values())
     revenue_of_all = sum((row["revenue_amount"] for row in rows.values()), ZERO)
     unknown = {} if is_known else dict.fromkeys(("revenue_amount", "revenue_share"))
     return [_segment(name, rows.get(name), customers_of_all, revenue_of_all) | unknown for name in SEGMENTS]
+
+
+def _knows_purchases(reading: Reading) -> bool:
+    """Return whether it is known what customers bought for: order lines say it, purchase events if one has an amount.
+
+    Refunds among events are in no customer's revenue.
+    """
+    return sales_source(reading) == ORDERS or has_paid_events(reading.events(), reading.state)
 
 
 def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Row]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import ibis.expr.types as ir
 
-from ecom_assets.sessions.contracts import EngagementDaily, SessionEvents, Sessions
+from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.measures import aggregates, completed, sums
 from ecom_assets.tables.portable import rows_of
@@ -77,8 +77,7 @@ def totals_of(row: Row) -> dict[str, Any]:
     }
 
 
-def has_paid_events(reading: Reading) -> bool:
-    """Return whether at least one purchase event has an amount; without, revenue of events is unknown."""
-    events = reading.table(SessionEvents)
+def has_paid_events(events: ir.Table, fetch: Fetch) -> bool:
+    """Return whether at least one purchase event has an amount; without, what purchases come to is unknown, not 0."""
     paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
-    return bool(reading.state(paid.select("event_id").limit(1)))
+    return bool(fetch(paid.select("event_id").limit(1)))

@@ -13,7 +13,6 @@ from ecom_assets.journeys.queries import Dimension
 from ecom_assets.questions.answer import Answer, Money, field_of, number
 from ecom_assets.retention import queries as retention_queries
 from ecom_assets.retention.contracts import CohortsBy, Length, RetentionCohorts
-from ecom_assets.sales.coverage import knows_purchase_amounts
 from ecom_assets.sessions import queries as session_queries
 from ecom_assets.sessions.contracts import EngagementDaily
 from ecom_assets.sessions.measures import SessionMeasures
@@ -209,8 +208,5 @@ class CohortsAnswer(Answer):
 @router.get("/analytics/cohorts", response_model=CohortsAnswer, summary="Cohorts of visitors and who came back")
 def cohorts(context: Context, parameters: Annotated[CohortsParameters, Query()]) -> dict[str, Any]:
     """Return, for each cohort of a day, week or month, how many visitors came back, and their revenue so far."""
-    has_money = knows_purchase_amounts(context.reading)
-    result = retention_queries.cohorts(
-        context.reading, parameters.cohort_by, parameters.period, parameters.page, has_money=has_money
-    )
+    result = retention_queries.cohorts(context.reading, parameters.cohort_by, parameters.period, parameters.page)
     return context.answer(parameters, retention_queries.DEFINITION, result, "events")
