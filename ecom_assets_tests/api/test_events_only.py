@@ -185,14 +185,19 @@ def test_a_refund_with_an_amount_does_not_say_what_purchases_came_to(folder: Pat
 def test_so_it_is_in_answers_over_files(  # noqa: PLR0913, PLR0917 (fixtures and parameters)
     home: Path, folder: Path, without_amounts: Path, command: str, rows: str, name: str
 ) -> None:
-    answers = {
-        file: ecom(command, "--events", file, "--json", home=home).json
-        for file in (folder / "files" / "events.csv", without_amounts)
-    }
-    known, unknown = answers.values()
+    files = (folder / "files" / "events.csv", without_amounts)
+    known, unknown = (ecom(command, "--events", file, "--json", home=home).json for file in files)
     assert all(row[name] is not None for row in known[rows])
     assert {row[name] for row in unknown[rows]} == {None}
-    assert ecom(command, "--events", without_amounts, home=home).exit_code == 0
+    printed = (ecom(command, "--events", file, home=home).out for file in files)
+    known_amounts, unknown_amounts = ([line.split()[-1] for line in _indented(text)] for text in printed)
+    assert [float(text.replace(",", "")) for text in known_amounts] == [float(row[name]) for row in known[rows]]
+    assert unknown_amounts == ["-"] * len(unknown[rows])
+
+
+def _indented(text: str) -> list[str]:
+    """Return the lines of a list in the terminal."""
+    return [line for line in text.splitlines() if line.startswith("  ")]
 
 
 @pytest.mark.parametrize(

@@ -202,10 +202,9 @@ def test_an_answer_is_what_the_files_come_to(api: Api, shop: PlainShop, case: st
     span, question = days_of(shop, days)
     answer = api.json(path, **parameters, **question)
     wanted = expected(shop, span)
-    if not any(span.within(shop.known(source)) for source in ("events", "orders")):
-        wanted |= {
-            name: wanted[name] or None for name in ("total_count",) if name in wanted
-        }  # an empty list may be any
+    has_known_day = any(span.within(shop.known(source)) for source in ("events", "orders"))
+    if not has_known_day and wanted.get("total_count") == 0:
+        wanted["total_count"] = None  # how many rows there would be is not known either
     assert without_envelope(answer) == wanted
 
 
