@@ -260,29 +260,25 @@ class AnswerCache:
         if not version:
             await self._app(scope, receive, send)
             return
-        value = self._memory.get(key)
-        if value is not None:
-            scope[CACHE] = "hit"
-            await _send_kept(value, if_none_match, scope, send)
+        if (answer := self._memory.get(key)) is not None:
+            await _send_cached(answer, "hit", if_none_match, scope, send)
         else:
             await self._find_or_make(key, if_none_match, scope, receive, send)
 
     async def _find_or_make(self, key: str, if_none_match: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        while (
-            other := self._in_progress.get(key)
-        ) is not None:  # equal requests at the same time: only one is computed
+        # Once new data are published, many clients ask the same at once, and one computation serves them all. If its
+        # answer is not cached, such as an error, the next of them computes it, and the others wait again.
+        while (other := self._in_progress.get(key)) is not None:
             await asyncio.shield(other)
-            if (result := self._memory.get(key)) is not None:
-                scope[CACHE] = "hit"
-                await _send_kept(result, if_none_match, scope, send)
+            if (answer := self._memory.get(key)) is not None:
+                await _send_cached(answer, "hit", if_none_match, scope, send)
                 return
         ended = self._in_progress[key] = asyncio.get_running_loop().create_future()
         try:
-            result = await self._redis.get(key) if self._redis else None
-            if result is not None:
-                self._memory.put(key, result)
-                scope[CACHE] = "shared"
-                await _send_kept(result, if_none_match, scope, send)
+            answer = await self._redis.get(key) if self._redis else None
+            if answer is not None:
+                self._memory.put(key, answer)
+                await _send_cached(answer, "shared", if_none_match, scope, send)
             else:
                 await self._make(key, scope, receive, send)
         finally:
@@ -362,12 +358,13 @@ def _may_be_kept(headers: dict[bytes, bytes]) -> bool:
     return b"etag" in headers and varies <= _KNOWN_TO_VARY and not is_private
 
 
-async def _send_kept(result: CachedAnswer, if_none_match: bytes, scope: Scope, send: Send) -> None:
-    scope[ROUTE] = result.route
-    is_known = bool(if_none_match) and is_same(if_none_match, result.etag)
-    status, headers = (304, result.short_headers()) if is_known else (_OK, result.headers)
+async def _send_cached(answer: CachedAnswer, outcome: str, if_none_match: bytes, scope: Scope, send: Send) -> None:
+    """Send a cached answer, or 304 if the client has it; `outcome` is that of the look-up, for log and metrics."""
+    scope[CACHE], scope[ROUTE] = outcome, answer.route
+    is_known = bool(if_none_match) and is_same(if_none_match, answer.etag)
+    status, headers = (304, answer.short_headers()) if is_known else (_OK, answer.headers)
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
-    await send({"type": "http.response.body", "body": b"" if is_known else result.body})
+    await send({"type": "http.response.body", "body": b"" if is_known else answer.body})
 
 
 def is_same(if_none_match: bytes, etag: bytes) -> bool:
