@@ -19,8 +19,8 @@ from ecom_assets.funnels.answer import FUNNEL
 from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.answer import answer
 from ecom_assets.settings.settings import load_settings
-from ecom_assets.sources.files import coded_events
 from ecom_assets.sources.files import events as file_events
+from ecom_assets.sources.files import kept_checks
 from ecom_assets.sources.files.coded_events import CodedFiles
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.question_source import EventFileSource
@@ -71,7 +71,7 @@ FILES = st.lists(
 STEPS = st.sampled_from(
     (["page_view", "product_view", "purchase"], ["page_view", "own type"], ["purchase", "nothing"], ["page_view"])
 )
-KEPT_AT_ONCE = patch.object(coded_events, "TICK", timedelta(-1))
+KEPT_AT_ONCE = patch.object(kept_checks, "TICK", timedelta(-1))
 """As if files had been written a while ago."""
 
 

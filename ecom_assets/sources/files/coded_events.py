@@ -5,10 +5,9 @@ about time only for events outside the days of their file, the rule about placeh
 ids whose hash repeats, and the visitors of sessions only for sessions that have events without a user.
 """
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cache, cached_property
 from typing import Any, Final
 
@@ -18,7 +17,6 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 
-from ecom_assets.clock import now_utc
 from ecom_assets.events.clean import CleaningRule, as_clean_events, known_id, reject_rules, surplus_copies
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.funnels.kernel.passes import FunnelPlan, Part
@@ -27,13 +25,14 @@ from ecom_assets.identity.links import ALIAS
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import visitor_of_user, with_visitors_of_all
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
+from ecom_assets.sources.files.kept_checks import CheckedRows, KeptCheck
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.packed import Ints, Keying, sorted_parts
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import PortableDuckDBCompiler
-from ecom_assets.warehouse.sql_text import STATEMENTS, date_literal, key_of, select
+from ecom_assets.warehouse.sql_text import date_literal, select
 
 MOST_ROWS: Final = 30_000_000
 """The most rows to hold in memory as numbers, of 16 to 24 bytes each."""
@@ -62,8 +61,6 @@ NO_KEY = "0"
 """The key of every event if only the number of clean events is needed; keys then take one byte."""
 HAS_ESCAPED: Final = "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_with(user_id, 'user-')), false)"
 """Whether the visitors of some users are not called as these."""
-TICK: Final = timedelta(seconds=1)
-"""Longer than the clock of any usual file system stands still."""
 NUMBER = "number"
 """The column with the number of a visitor."""
 
@@ -118,7 +115,7 @@ class CodedEvents:
     units: Ints | None
     keying: Keying[FunnelPlan] | None
     unit_count: int
-    checked: "CheckedRows"
+    checked: CheckedRows
 
     def in_order(self, plan: FunnelPlan) -> Iterator[Part]:
         """Yield the events in order; their keys are overwritten."""
@@ -126,27 +123,6 @@ class CodedEvents:
             yield self.keying.sorted(self.keys, self.unit_count)
         elif self.units is not None:
             yield from sorted_parts(self.keys, self.units, self.unit_count, plan)
-
-
-@dataclass(frozen=True)
-class CheckedRows:
-    """The result of checking all rows: their number, the rejected ones by reason, and what some of the others need.
-
-    `has_anonymous`: some clean rows have no user. `has_repeated`: the hashes of some ids of clean rows repeat, which
-    the table `REPEATED_HASHES` has. `has_escaped`: the visitors of some users are not called as these.
-    """
-
-    read: int
-    rejected: dict[str, int]
-    surplus: int
-    has_anonymous: bool
-    has_repeated: bool
-    has_escaped: bool
-
-    @property
-    def has_special(self) -> bool:
-        """Whether there are events without a user, or with an id that may repeat."""
-        return self.has_anonymous or self.has_repeated
 
 
 @dataclass(frozen=True)
@@ -205,8 +181,8 @@ class CodedFiles:
             code: SQL for the code of an event, from 1; NULL for an event that is not needed.
             plan: How codes are packed, and the window.
         """
-        if self._kept is not None and not self._kept.has_special:
-            return self._events_of_checked(self._kept, code, plan)
+        if self._known and not self._known.has_special:
+            return self._events_of_checked(self._known, code, plan)
         if not self.is_plain:
             return None
         self._view_sure()
@@ -232,7 +208,7 @@ class CodedFiles:
             unit_count += int(uncoded_counts[-ANONYMOUS])  # as many as there can be
         ((has_escaped,),) = self.con.execute(select(HAS_ESCAPED, USERS)).fetchall()
         checked = CheckedRows(len(is_coded), rejected, surplus, without_user > 0, has_repeated, bool(has_escaped))
-        self._keep(checked)
+        self._kept.keep(checked)
         return CodedEvents(_ints(coded.keys), coded.units, keying, unit_count, checked)
 
     def _events_of_checked(self, checked: CheckedRows, code: str, plan: FunnelPlan) -> CodedEvents:
@@ -249,33 +225,20 @@ class CodedFiles:
     @cached_property
     def checked(self) -> CheckedRows | None:
         """What the check of all rows says, kept until a file changes; None if too many of them have no user."""
-        checked = self._kept or self._check()
-        if checked is not self._kept:
-            self._keep(checked)
+        checked = self._known or self._check()
+        if checked is not self._known:
+            self._kept.keep(checked)
         return checked
 
     @cached_property
-    def _kept(self) -> CheckedRows | None:
-        """What an earlier check of the same files said; None if there was none, or they have changed."""
-        kept = STATEMENTS.read(self._key)
-        return CheckedRows(**json.loads(kept)) if kept else None
-
-    def _keep(self, checked: CheckedRows | None) -> None:
-        # Another check needs the table of repeated hashes again; and a file may be written twice within a tick.
-        if checked and not checked.has_repeated and self._placed_at < now_utc() - TICK:
-            STATEMENTS.keep(self._key, json.dumps(asdict(checked)))
+    def _known(self) -> CheckedRows | None:
+        """What an earlier check said."""
+        return self._kept.read()
 
     @cached_property
-    def _key(self) -> bytes:
-        """What says the same of the rows as long as it is the same: the files, and how they are read and checked."""
-        found = [(file.path, file.size, file.modified_at, file.placed_at) for file in self.files.files()]
+    def _kept(self) -> KeptCheck:
         rows = self.files.sure_sql(self.late_days, is_dated=False)
-        return key_of(found, rows, default_rules(), self.late_days, self.identity)
-
-    @property
-    def _placed_at(self) -> datetime:
-        """When the newest file was put where it is."""
-        return max(file.placed_at for file in self.files.files())
+        return KeptCheck.of_files(self.files.files(), rows, self.late_days, self.identity)
 
     def _check(self) -> CheckedRows | None:
         if not self.is_plain:
@@ -301,7 +264,7 @@ class CodedFiles:
     def _find_users(self, plan: FunnelPlan, rows: str) -> tuple[int, Keying[FunnelPlan] | None]:
         """Number the users of rows, mark placeholder ids, and find how events can be packed."""
         # No clean event is of before 1990, nor of more than a day after its file came.
-        end = self._placed_at.date() + timedelta(days=3)
+        end = max(file.placed_at for file in self.files.files()).date() + timedelta(days=3)
         plausible = f"event_at BETWEEN TIMESTAMP '1989-12-01' AND {date_literal(end)}::TIMESTAMP"
         counted = """user_id, NULL::VARCHAR AS anonymous_id, NULL::VARCHAR AS session_id, count(*) AS row_count,
             min(us) AS first_us, max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms"""
