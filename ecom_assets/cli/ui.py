@@ -96,10 +96,10 @@ def ui(
     from ecom_assets.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
-    require_rules(settings)
     if message := take_own_data(settings):
         settings = load_settings()
         typer.echo(message)
+    require_rules(settings)
     ui_access_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
     require_history(prepare_dagster_home(settings), thorough=True)
     refuse_taken("UI", host, port)
