@@ -26,12 +26,12 @@ class TooDeepError(yaml.YAMLError):
         super().__init__("its lists or objects are nested hundreds of levels deep")
 
 
-class _DoubleKeyError(yaml.YAMLError):
+class DoubleKeyError(yaml.YAMLError):
     """An object has a key twice, of which the parsers would silently take the last."""
 
     def __init__(self, key: str, where: str = "") -> None:
         """Name the key."""
-        super().__init__(f"the key {key!r} is given twice{where}; leave one of them out")
+        super().__init__(f"the key {key!r} is given twice{where}; leave one of them out.")
 
 
 class _DefinitionLoader(yaml.SafeLoader):
@@ -43,7 +43,7 @@ class _DefinitionLoader(yaml.SafeLoader):
         known = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in known:
-                raise _DoubleKeyError(key.value, _position(key.start_mark))
+                raise DoubleKeyError(key.value, _position(key.start_mark))
             known.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
         return node
 
@@ -57,7 +57,7 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     result: dict[str, object] = {}
     for key, value in pairs:
         if key in result:
-            raise _DoubleKeyError(key)
+            raise DoubleKeyError(key)
         result[key] = value
     return result
 
@@ -90,11 +90,13 @@ def definition_in(path: Path) -> object:
         return definition_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{path} cannot be read ({_reason(error)}); check the path.") from error
+    except DoubleKeyError as error:
+        raise DefinitionError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
-        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {_fault(error)}.") from error
+        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {fault_of(error)}.") from error
 
 
-def _fault(error: yaml.YAMLError) -> str:
+def fault_of(error: yaml.YAMLError) -> str:
     """Return what is wrong with a text, and where if it is known."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"{error.problem}{_position(error.problem_mark)}; correct it there"
@@ -231,7 +233,9 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 def _parse(model: type[Model], body: str, where: str, folder: str) -> Model:
     try:
         content = definition_from(body)
-    except (TooDeepError, _DoubleKeyError) as error:
+    except DoubleKeyError as error:
+        raise MappingError(f"{where}: {error}") from error
+    except TooDeepError as error:
         raise MappingError(f"{where} is not a mapping: {error}; see docs/mappings.md") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

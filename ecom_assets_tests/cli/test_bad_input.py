@@ -339,12 +339,12 @@ def test_the_message_about_session_rules_names_every_preset(home: Path, events: 
         (
             "funnel",
             "steps: [page_view]\norder: any\norder: exact\n",
-            "the key 'order' is given twice at line 3, column 1",
+            "{file}: the key 'order' is given twice at line 3, column 1; leave one of them out.",
         ),
         (
             "funnel",
             '{"steps": ["page_view"], "steps": ["a"]}',
-            "the key 'steps' is given twice; leave one of them out.",
+            "{file}: the key 'steps' is given twice; leave one of them out.",
         ),
         ("segments", "- a\n", "{file} holds no segments definition; begin it with `session_rule:`."),
         ("retention", "- a\n", "{file} holds no retention definition; begin it with `start:`."),
