@@ -18,6 +18,7 @@ from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
 from ecom_assets.operations.run_notes import error_sentence, first_line
+from ecom_assets.orders.held_days import hold_reason
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
 
@@ -349,9 +350,8 @@ def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
 
 def held_line(day: dict[str, Any]) -> str:
     """Describe a held day: its reason, since when it is held, and how to release it."""
-    reason = f"{day['observed_count']:,} customers, {day['limit_count']:,} or fewer are too few"
-    if day["reason"] == "report_missing":
-        reason = "no report came"
     rows = f"{day['held_row_count']:,} rows wait since {day['held_since']} UTC"
     command = f"`ecom release {day['source']} {day['day']}`"
-    return f"Held back: {day['source']} of {day['day']} ({reason}); {rows}; better data let it in, or {command}"
+    return (
+        f"Held back: {day['source']} of {day['day']} ({hold_reason(day)}); {rows}; better data let it in, or {command}"
+    )
