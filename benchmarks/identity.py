@@ -107,7 +107,7 @@ def make_events(count: int) -> Path:
 def write_visitors(events: Path, file: Path, *, by_hand: bool) -> None:
     """Write the table `visitors`, event id and visitor, into a new DuckDB file."""
     from ecom_assets.identity.links import (  # noqa: PLC0415 (part of what is timed)
-        aliases_in_order,
+        alias_events,
         identity_aliases,
         identity_links,
         merged_rows,
@@ -121,7 +121,8 @@ def write_visitors(events: Path, file: Path, *, by_hand: bool) -> None:
     con, rule = connect(file), IdentityRule()
     con.raw_sql(f"CREATE TABLE events AS SELECT *, event_at::DATE AS event_date FROM '{events}'")
     found = con.table("events")
-    pairs = con.con.execute(con.compile(aliases_in_order(identity_aliases(found, rule)))).fetchall()
+    aliases = identity_aliases(con.con.execute(con.compile(alias_events(found, rule))).fetchall())
+    pairs = [(user, previous) for *_, user, previous in aliases]
     groups, _ = merged_users(pairs, rule.group_users)
     con.raw_sql("CREATE TABLE merged (user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT)")
     con.con.executemany("INSERT INTO merged VALUES (?, ?, ?)", list(merged_rows(groups)))

@@ -3,8 +3,8 @@
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.attribution.contracts import MODELS, ChannelAttribution, Conversions, Touches
-from ecom_assets.attribution.credit import CREDIT
+from ecom_assets.attribution.contracts import MODELS, ChannelAttribution, ConversionCredit, Conversions, Touches
+from ecom_assets.attribution.credit import CREDIT, SHARING
 from ecom_assets.orders.contracts import UserOrderLog
 from ecom_assets.sessions.contracts import SessionEvents, Sessions
 from ecom_assets.tables.check import BrokenRows, check, of_days
@@ -69,5 +69,23 @@ def credit_adds_up_to_conversions(days: Days | None, conversions: ir.Table, cred
     return BrokenRows(sums.filter((sums.credit_residue != 0) | (sums.money_residue != 0)), sums)
 
 
-ATTRIBUTION_CHECKS = [every_visit_is_a_touch, conversions_are_purchases_and_orders, credit_adds_up_to_conversions]
+@check(ConversionCredit, reads=(Conversions, ConversionCredit))
+def channels_add_up_to_the_conversion(days: Days | None, conversions: ir.Table, credited: ir.Table) -> BrokenRows:
+    """Of each conversion and model, the parts of all channels add up to the conversion and its revenue, exactly."""
+    bought, parts = of_days(conversions, "converted_date", days), of_days(credited, "converted_date", days)
+    names = [f"{model}_{part}" for model in SHARING for part in ("credit", "revenue_amount")]
+    sums = parts.group_by(*Conversions.key).agg(**{name: parts[name].sum() for name in names})
+    joined = bought.left_join(sums, list(Conversions.key)).select(bought, *(sums[name] for name in names))
+    whole, revenue = joined.is_refund.ifelse(0, 1), joined.revenue_amount.fill_null(0)
+    differs = (joined[name] != (whole if name.endswith("credit") else revenue) for name in names)
+    missing_is_wrong = ibis.or_(*differs).fill_null(ibis.literal(value=True))
+    return BrokenRows(joined.filter(missing_is_wrong).select(*Conversions.key), joined)
+
+
+ATTRIBUTION_CHECKS = [
+    every_visit_is_a_touch,
+    conversions_are_purchases_and_orders,
+    channels_add_up_to_the_conversion,
+    credit_adds_up_to_conversions,
+]
 """Every invariant of touches, conversions and credit."""

@@ -86,16 +86,18 @@ def link_assets(late_days: int) -> list[TableAsset]:
         return linking.identity_links(events, identity_rule)
 
     @table_asset(IdentityAliases, raw_events=accepted, duplicate_events=DuplicateEvents)
-    def identity_aliases(
+    def identity_aliases(  # noqa: PLR0913, PLR0917 (each is a table, a definition, or the warehouse)
         raw_events: ir.Table,
         duplicate_events: ir.Table,
         cleaning_rule: CleaningRule,
         identity_rule: IdentityRule,
+        warehouse: Engine,
         days: Days,
     ) -> ir.Table:
         """Find the events that say that two user ids are of one person."""
         events = clean.clean_events(raw_events, duplicate_events, cleaning_rule, days)
-        return linking.identity_aliases(events, identity_rule)
+        rows = warehouse.rows_of(linking.alias_events(events, identity_rule))
+        return table_of(IdentityAliases, linking.identity_aliases(row.values() for row in rows))
 
     return [identity_links, identity_aliases]
 

@@ -3,14 +3,17 @@
 Definitions: METRICS "Visitor". All orders end in the event id, so none has ties.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from ecom_assets.events.clean import NULL_LIKE_IDS
 from ecom_assets.events.contracts import IDENTITY_TYPES
-from ecom_assets.identity.contracts import ERASED, Identities, IdentityAliases, IdentityLinks
+from ecom_assets.identity.contracts import ERASED, Identities, IdentityLinks
 from ecom_assets.identity.rule import VISIT_TIMEOUT, IdentityRule
 from ecom_assets.tables.columns import text_of
 from ecom_assets.tables.portable import NO, first_of_each, union_all
@@ -26,6 +29,7 @@ ZEROS = "^[0-]+$"
 CONSENT = ("true", "granted", "yes", "1")
 """Values that mean yes, in lower case."""
 IDENTIFY, ALIAS = IDENTITY_TYPES
+ALIAS_EVENT = ("event_date", "event_id", "event_at", "user_id", "properties")
 PREVIOUS_IDS = ("previous_id", "previousId", "previous_user_id")
 """The properties of an event of type `alias` that have the user id until now; the first that has one counts."""
 
@@ -111,16 +115,33 @@ def is_gap(earlier: ir.TimestampValue, later: ir.TimestampValue) -> ir.BooleanVa
     return later > earlier + ibis.interval(seconds=int(VISIT_TIMEOUT.total_seconds()))
 
 
-def identity_aliases(events: ir.Table, rule: IdentityRule) -> ir.Table:
-    """Return the rows of `IdentityAliases` for clean events; an alias without two ids that differ joins nobody."""
-    named = events.filter(events.event_type == ALIAS, events.user_id.notnull(), may_link(events, rule))
-    document = named.properties.cast("json")
-    values = [document[name] for name in PREVIOUS_IDS]
-    texts = [text for value in values for text in (value.str.nullif(""), value.int.cast("string"))]
-    named = named.mutate(previous_id=ibis.coalesce(*texts))
-    joined = named.filter(named.previous_id.notnull(), named.previous_id != named.user_id)
-    joined = joined.filter(~is_placeholder(joined.previous_id), ~is_placeholder(joined.user_id))
-    return joined.select(*IdentityAliases.columns)
+def alias_events(events: ir.Table, rule: IdentityRule) -> ir.Table:
+    """Return the clean events that can join two users, in order of time, with the columns `ALIAS_EVENT`."""
+    named = events.filter(events.event_type == ALIAS, events.user_id.notnull(), events.properties.notnull())
+    named = named.filter(may_link(named, rule), ~is_placeholder(named.user_id))
+    return named.order_by(["event_at", "event_id"]).select(*ALIAS_EVENT)
+
+
+def identity_aliases(events: Iterable[Iterable[Any]]) -> list[tuple[Any, ...]]:
+    """Return the rows of `IdentityAliases` for rows of `alias_events`; one without two ids that differ joins nobody.
+
+    In Python, because engines read JSON differently, and some fail at text that is none.
+    """
+    named = ((*row, _previous_id(properties)) for *row, properties in events)
+    return [row for row in named if row[-1] not in {None, row[-2]}]
+
+
+def _previous_id(properties: str) -> str | None:
+    """Return the user id until now in properties, a text or a whole number; None without one."""
+    try:
+        document = json.loads(properties)
+    except (ValueError, RecursionError):
+        return None
+    values = (document.get(name) for name in PREVIOUS_IDS) if isinstance(document, dict) else ()
+    texts = (str(value) for value in values if isinstance(value, str | int) and not isinstance(value, bool))
+    result = next(filter(None, texts), None)
+    is_id = result is not None and result.lower() not in PLACEHOLDERS and not re.search(ZEROS, result)
+    return result if is_id else None
 
 
 def shared_ids(links: ir.Table, rule: IdentityRule) -> ir.Table:
@@ -234,6 +255,12 @@ Alias = tuple[str, str]
 def aliases_in_order(aliases: ir.Table) -> ir.Table:
     """Return rows of `IdentityAliases` as `merged_users` takes them."""
     return aliases.order_by(["event_at", "event_id"]).select("user_id", "previous_id")
+
+
+def joining(aliases: ir.Table, users: ir.Table) -> ir.Table:
+    """Return the rows of `IdentityAliases` of which both users are in a column `user_id`."""
+    previous = users.select(previous_id="user_id")
+    return aliases.semi_join(users, "user_id").semi_join(previous, "previous_id")
 
 
 def of_persons(aliases: Iterable[Alias], shared: Set[str]) -> list[Alias]:

@@ -6,7 +6,7 @@ from typing import Final
 import ibis
 import ibis.expr.types as ir
 
-from ecom_assets.identity.links import IDENTIFY, device_of, may_link
+from ecom_assets.identity.links import IDENTIFY, device_of, joining, may_link
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import visitor_of_user
 from ecom_assets.tables.portable import first_of_each, union_all
@@ -59,9 +59,9 @@ def deciding_aliases(events_in_question: ir.Table, merged: ir.Table, aliases: ir
     decided = decided.select(
         "event_date", "event_id", "event_at", "joined_by", "device_id", user_id="visitor_user_id", named_user="user_id"
     )
-    names = ("user_id", "previous_id")
+    names, joined = ("user_id", "previous_id"), joining(aliases, merged)
     named = union_all(
-        *(aliases.select(sign_in_user=name, sign_in_event_id="event_id", sign_in_at="event_at") for name in names)
+        *(joined.select(sign_in_user=name, sign_in_event_id="event_id", sign_in_at="event_at") for name in names)
     )
     pairs = decided.join(named, decided.named_user == named.sign_in_user)
     last = [pairs.sign_in_at.desc(), pairs.sign_in_event_id.desc()]

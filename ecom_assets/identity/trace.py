@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import Identities, IdentityAliases, IdentityLinks, MergedUsers, SharedIds
-from ecom_assets.identity.links import device_of, devices_within_days, merged_users, of_persons
+from ecom_assets.identity.links import device_of, devices_within_days, joining, merged_users, of_persons
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.portable import union_all
@@ -82,7 +82,7 @@ def _links_of_most_devices(context: TraceContext) -> ir.Table:
 def _aliases_of_merged(context: TraceContext) -> ir.Table:
     """Return the aliases of the users who are one person, once for each user that they name."""
     users = context.where(MergedUsers, visitor_user_id=context.row["visitor_user_id"])
-    return _named_users(context.table(IdentityAliases).semi_join(users, "user_id"))
+    return _named_users(joining(context.table(IdentityAliases), users))
 
 
 def _aliases_of_large_group(context: TraceContext) -> ir.Table:
@@ -95,7 +95,7 @@ def _aliases_of_large_group(context: TraceContext) -> ir.Table:
     pairs = of_persons(((row["user_id"], row["previous_id"]) for row in rows), {other["id_value"] for other in others})
     _, too_large = merged_users(pairs, rule.group_users)
     users = next((users for users in too_large if context.row["id_value"] in users), [])
-    return _named_users(aliases.filter(aliases.user_id.isin(users)))
+    return _named_users(aliases.filter(aliases.user_id.isin(users), aliases.previous_id.isin(users)))
 
 
 def _named_users(aliases: ir.Table) -> ir.Table:

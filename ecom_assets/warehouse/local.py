@@ -88,9 +88,10 @@ class PortableDuckDBCompiler(WholeKeys, DuckDBCompiler):  # type: ignore[misc]  
         return select
 
     def visit_JSONGetItem(self, op: ops.JSONGetItem, *, arg: Any, index: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
-        """Return the value of a key; of text as it is, which DuckDB would parse once more to cast it."""
+        """Return the value of a key; of text as it is, which DuckDB would parse once more to cast it, null if none."""
         is_text = isinstance(op.arg, ops.Cast) and op.arg.arg.dtype.is_string()
-        return super().visit_JSONGetItem(op, arg=arg.this if is_text else arg, index=index)
+        value = super().visit_JSONGetItem(op, arg=arg.this if is_text else arg, index=index)
+        return self.f.anon.TRY(value) if is_text else value  # TRY costs nothing, unlike a cast, unless text is no JSON
 
     def visit_UnwrapJSONInt64(self, _op: ops.UnwrapJSONInt64, *, arg: Any) -> Any:  # noqa: ANN401, N802 (as Ibis has it)
         """Return a whole number of 64 bits; null for a larger one, at which Ibis's cast would fail."""

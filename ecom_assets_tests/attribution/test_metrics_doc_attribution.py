@@ -5,7 +5,16 @@ from decimal import Decimal
 
 import pytest
 
-from ecom_assets.attribution.contracts import CHANNELS, MODELS, ChannelAttribution, ChannelRemovalEffects, Touches
+from ecom_assets.attribution.checks import channels_add_up_to_the_conversion
+from ecom_assets.attribution.contracts import (
+    CHANNELS,
+    MODELS,
+    ChannelAttribution,
+    ChannelRemovalEffects,
+    ConversionCredit,
+    Conversions,
+    Touches,
+)
 from ecom_assets_tests.builders import Row
 from ecom_assets_tests.markdown import Line
 from ecom_assets_tests.platform import ShopPlatform
@@ -43,6 +52,43 @@ def test_every_model_is_described_and_shares_the_example_as_the_page_says(platfo
     bought(platform, done)
     rows = platform.rows(ChannelAttribution)
     assert [line_of(rows, model) for model in MODELS] == expected
+
+
+def test_a_single_purchase_says_which_channels_led_to_it(platform: ShopPlatform) -> None:
+    """Anna came by Email, Direct and Organic Search, and buys for 30.00; a refund of 15.00 takes half of it back."""
+    _, done = tables("Attribution")
+    bought(platform, done)
+    of_anna = [row for row in platform.rows(ConversionCredit) if row["visitor_id"] == "anna"]
+    for is_refund, parts in ((False, ("12.00", "6.00", "12.00")), (True, ("-6.00", "-3.00", "-6.00"))):
+        rows = {row["channel"]: row for row in of_anna if row["is_refund"] == is_refund}
+        by_position = [str(rows[name]["position_revenue_amount"]) for name in ("Email", "Direct", "Organic Search")]
+        assert by_position == list(parts)
+        assert sum(row["position_credit"] for row in rows.values()) == (0 if is_refund else 1)
+        (purchase,) = [
+            r for r in platform.rows(Conversions) if (r["visitor_id"], r["is_refund"]) == ("anna", is_refund)
+        ]
+        assert {row["conversion_id"] for row in rows.values()} == {purchase["conversion_id"]}
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        "DELETE FROM mart.conversion_credit WHERE channel = 'Direct'",
+        "DELETE FROM mart.conversion_credit WHERE is_refund",
+        "UPDATE mart.conversion_credit SET j_credit = j_credit * 2",
+        "UPDATE mart.conversion_credit SET conversion_id = 'x' || conversion_id",
+        "UPDATE mart.conversion_credit SET first_revenue_amount = first_revenue_amount + 0.01 WHERE NOT is_refund",
+    ],
+)
+def test_a_conversion_whose_parts_do_not_add_up_is_seen(platform: ShopPlatform, defect: str) -> None:
+    _, done = tables("Attribution")
+    bought(platform, done)
+    check, days = channels_add_up_to_the_conversion, None
+    assert check.evaluate(days, *(platform.table(table) for table in check.tables)).broken_count == 0
+    platform.engine.execute("BEGIN TRANSACTION")
+    platform.engine.execute(defect)
+    assert check.evaluate(days, *(platform.table(table) for table in check.tables)).broken_count > 0
+    platform.engine.execute("ROLLBACK")
 
 
 def line_of(rows: list[Row], model: str) -> Line:

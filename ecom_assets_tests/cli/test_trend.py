@@ -283,3 +283,14 @@ def test_a_day_that_is_not_over_is_said_to_be_provisional(home: Path, tmp_path: 
     assert f"{now.date()} is not over: its numbers are provisional, and grow." in result.out.splitlines()
     before = ecom("trend", "--events", home.parent / "story.csv", "--series", "page_view", home=home)
     assert "provisional" not in before.out
+
+
+def test_properties_that_are_not_json_have_no_keys(home: Path, tmp_path: Path) -> None:
+    documents = ['"{""plan"": ""pro""}"', '"not json with ""plan"""', '"{""plan"": ""pr"', ""]
+    rows = [f"{n},u{n},page_view,2026-03-02T10:00:00Z,,,s,,,,{document}" for n, document in enumerate(documents)]
+    (tmp_path / "odd.csv").write_text("\n".join([f"{HEADER},properties", *rows]) + "\n")
+    arguments = ("trend", "--events", tmp_path / "odd.csv", "--series", "page_view", "--json")
+    by_plan = ecom(*arguments, "--by", "properties.plan", home=home).json["series"]
+    assert {line["breakdown"]: line["total"] for line in by_plan} == {"pro": 1, "(none)": 3}
+    (pro,) = ecom(*arguments, "--where", "properties.plan = pro", home=home).json["series"]
+    assert pro["total"] == 1

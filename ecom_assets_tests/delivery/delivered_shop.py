@@ -19,7 +19,7 @@ from ecom_assets.delivery.pending import due_at
 from ecom_assets.delivery.sending import Exported, export_as_requested
 from ecom_assets.events.contracts import CleanEvents
 from ecom_assets.identity.contracts import IdentityAliases, IdentityLinks, SharedIds
-from ecom_assets.identity.links import identity_aliases, identity_links, shared_ids
+from ecom_assets.identity.links import alias_events, identity_aliases, identity_links, shared_ids
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.reconciliation.contracts import OrderEventReconciliationDaily
 from ecom_assets.settings.settings import Settings
@@ -104,7 +104,11 @@ class DeliveredShop:
         rule, events = identity_rule(self.settings), self.engine.table(CleanEvents)
         links = identity_links(events, rule)
         self._replace(IdentityLinks, links.to_pyarrow())
-        self._replace(IdentityAliases, identity_aliases(events, rule).to_pyarrow())
+        found = alias_events(events, rule).to_pyarrow().to_pylist()
+        aliases = [
+            dict(zip(IdentityAliases.columns, row, strict=True)) for row in identity_aliases(map(dict.values, found))
+        ]
+        self._replace(IdentityAliases, as_table(aliases, IdentityAliases))
         self._replace(SharedIds, shared_ids(links, rule).to_pyarrow())
 
     def check(self, name: str) -> CheckResult:

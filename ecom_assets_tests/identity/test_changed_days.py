@@ -19,7 +19,7 @@ from ecom_assets.sessions.contracts import EngagementDaily, Sessions
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.received import SliceOutput
 from ecom_assets_tests.builders import DAY_ONE, Row, at, received
-from ecom_assets_tests.funnels.definitions import funnel_of
+from ecom_assets_tests.funnels.definitions import funnel_of, step_of
 from ecom_assets_tests.platform import Platform, ShopPlatform
 
 DAY_TWO = DAY_ONE + timedelta(days=1)
@@ -297,9 +297,12 @@ def test_a_visitor_of_links_that_came_in_between_waits_for_its_own_run(shop: Pla
     assert [row["visitor_id"] for row in shop.rows(Sessions)] == ["ben", "eva"]
 
 
-VIEW, BUY = funnel_of(["page_view", "purchase"]), funnel_of(["page_view", "add_to_cart"])
-BEFORE = {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", VIEW)], "attribution_rule": AttributionRule()}
-CHANGED = [
+VIEW, BUY = (funnel_of([step_of("page_view"), step_of(last)]) for last in ("purchase", "add_to_cart"))
+BEFORE: dict[str, Any] = {
+    "funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", VIEW)],
+    "attribution_rule": AttributionRule(),
+}
+CHANGED: list[dict[str, Any]] = [
     {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("c", VIEW)]},
     {"funnels": [DailyFunnel("a", VIEW), DailyFunnel("b", BUY)]},
     {"attribution_rule": AttributionRule(lookback_s=3600)},
@@ -312,7 +315,7 @@ COUNTED = (ConversionFunnel, ConversionByDimension, ChannelAttribution)
 @pytest.mark.parametrize("changed", CHANGED, ids=["a new funnel", "another funnel of the name", "another look-back"])
 def test_a_day_that_a_sign_in_changes_is_counted_by_the_definitions_of_now(changed: dict[str, Any]) -> None:
     """No sign-in changes the rows of Cara, who was there, too: they must not stay by the old definitions."""
-    bought = {"event_type": "purchase", "cart_amount": 10}
+    bought: dict[str, Any] = {"event_type": "purchase", "cart_amount": 10}
     rows = [
         event("1", "09:00", "d1", page_url=MAIL), event("2", "15:00", "d1", **bought),
         event("3", "09:00", "d2", "cara", page_url=MAIL), event("4", "15:00", "d2", "cara", **bought),

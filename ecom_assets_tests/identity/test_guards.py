@@ -164,6 +164,10 @@ def test_an_alias_takes_the_consent_that_a_link_takes(given: str, joined: set[st
         ('{"previousId": 456}', "456"),
         ('{"previous_id": "", "previous_user_id": "anna"}', "anna"),
         ('{"note": {"previous_id": "eve"}}', ""),
+        ('["previous_id"]', ""),
+        ('{"previous_id": "eve"', ""),
+        ("not json", ""),
+        ('{"previous_id": true}', ""),
         ('{"note": "say \\"previous_id\\": \\"eve\\""}', ""),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ecom_assets_tests.command import ecom
+from ecom_assets_tests.command import HEADER, ecom
 
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 """A Monday."""
@@ -223,3 +223,14 @@ def test_a_robot_that_carries_a_user_links_nobody_in_a_file(
     arguments = ("funnel", "--events", str(tmp_path / name), "--mapping", str(mapping), "--steps", "page_view,purchase")
     answer = ecom(*arguments, *where, "--json", home=home).json
     assert [step["count"] for step in answer["steps"]] == [2, 1]
+
+
+@pytest.mark.parametrize(("devices", "visitors"), [(49, 1), (50, 2)])
+def test_in_files_too_an_alias_of_a_user_on_50_devices_joins_nobody(
+    home: Path, tmp_path: Path, devices: int, visitors: int
+) -> None:
+    rows = [f"e{n},max,page_view,2026-03-02T10:00:00Z,,,,,,,d{n}," for n in range(devices)]
+    alias = 'a,ann,alias,2026-03-02T11:00:00Z,,,,,,,d,"{""previous_id"": ""max""}"'
+    (tmp_path / "own.csv").write_text("\n".join([f"{HEADER},anonymous_id,properties", *rows, alias]) + "\n")
+    result = ecom("sessions", "--events", tmp_path / "own.csv", "--json", home=home).json
+    assert result["visitors"] == visitors

@@ -39,7 +39,7 @@ def shop() -> Iterator[Platform]:
             *(event(f"till {user}", "12:00", "till", user) for user in ("carl", "dora", "emil")),
             event("till again", "12:30", "till", "emil"),
             *(event(f"max {device}", "12:00", device, "max") for device in ("m1", "m2")),
-            *aliases("anna ann", "annie anna"),
+            *aliases("anna ann", "annie anna", "max anna"),
             *aliases("p2 p1", "p3 p2", "p4 p3"),
             event("nobody", "12:00", "d9", "GUEST"),
         ],

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 
-from ecom_assets.identity.links import aliases_in_order, identity_aliases, merged_rows, merged_users
+from ecom_assets.identity.links import alias_events, identity_aliases, merged_rows, merged_users
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import with_visitors_of_all
 from ecom_assets.warehouse.local import connect
@@ -77,8 +77,9 @@ def found_by(shop: Recount, rule: IdentityRule) -> Found:
     con.con.register("clean", shop.con.sql(f"select {COLUMNS} from clean").to_arrow_table())
     con.con.register("who", people_of_events(shop.folder).select(["event_id", "person_id", "is_bot"]))
     clean = con.table("clean")
-    aliases = con.to_pyarrow(aliases_in_order(identity_aliases(clean, rule))).to_pylist()
-    groups, _ = merged_users([(row["user_id"], row["previous_id"]) for row in aliases], rule.group_users)
+    events = con.to_pyarrow(alias_events(clean, rule)).to_pylist()
+    aliases = identity_aliases(map(dict.values, events))
+    groups, _ = merged_users([(user, previous) for *_, user, previous in aliases], rule.group_users)
     merged = [dict(zip(MERGED.names, row, strict=True)) for row in merged_rows(groups)]
     con.con.register("merged", pa.Table.from_pylist(merged, schema=MERGED))
     con.con.execute(OWNED.format(rows=con.compile(with_visitors_of_all(clean, con.table("merged"), rule))))

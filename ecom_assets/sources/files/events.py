@@ -19,8 +19,7 @@ from ecom_assets.funnels.kernel.passes import StepTimes
 from ecom_assets.funnels.matching import Matching
 from ecom_assets.identity.links import (
     ALIAS,
-    aliases_in_order,
-    device_of,
+    alias_events,
     erased_devices,
     identity_aliases,
     merged_rows,
@@ -159,7 +158,7 @@ class FileEvents:
     def _coded_by(self, identity: IdentityRule) -> CodedFiles | None:
         if not (self.files.is_parquet and self.rule == DEFAULT_RULE):
             return None
-        if may_hold_erased(self.settings) or not 0 < self.files.row_count() <= MOST_ROWS:
+        if self._may_hold_erased or not 0 < self.files.row_count() <= MOST_ROWS:
             return None
         return CodedFiles(self.con.con, self.files, self.settings.late_days, identity)
 
@@ -250,19 +249,21 @@ class FileEvents:
         if rule.keeps_users and not fetched(self.con, nobody.select("user_id")):
             rule = replace(rule, owner="user_or_device")
         merged = self._merged(events) if rule.joins_aliases else events
-        unlinked = self._unlinked(events) if rule.has_links and may_hold_erased(self.settings) else None
+        unlinked = self._unlinked(events) if rule.has_links and self._may_hold_erased else None
         rows = with_visitors_of_all(events, merged, rule, names_step=self.names_step, unlinked=unlinked)
         rows = rows.select(*columns)
         # Questions read events several times, and finding their visitors by links takes longer than most questions.
         return stored(self.con, f"events_of_visitors_{token_hex(4)}", rows) if rule.has_links else rows
 
+    @cached_property
+    def _may_hold_erased(self) -> bool:
+        return may_hold_erased(self.settings)
+
     def _unlinked(self, events: ir.Table) -> ir.Table:
         """Return the rows of `SharedIds` of devices that an erased person used, too."""
         from ecom_assets.privacy.erased_people import unlinked_ids  # noqa: PLC0415 (loads the ledger)
 
-        seen = events.filter(events.user_id.notnull(), device_of(events).notnull())
-        seen = seen.mutate(is_device=seen.device_id.notnull(), device_id=device_of(seen))
-        users = partial(fetched, self.con, users_of_devices(seen))
+        users = partial(fetched, self.con, users_of_devices(sign_ins(events, self.identity)))
         rows = erased_devices(users, partial(unlinked_ids, self.settings))
         kinds = "id_kind VARCHAR, id_value VARCHAR, reason VARCHAR, reached_count BIGINT"
         return self._filled(UNLINKED, kinds, list(rows))
@@ -290,7 +291,8 @@ class FileEvents:
             received = self.received()
             rows = clean.classify(received.filter(received.event_type == ALIAS), self.rule, self._days)
             rows = clean.as_clean_events(rows.filter(rows.reject_reason.isnull()), self.rule)
-            pairs = list(fetched(self.con, aliases_in_order(identity_aliases(rows, self.identity))))
+            aliases = identity_aliases(fetched(self.con, alias_events(rows, self.identity)))
+            pairs = [(user, previous) for *_, user, previous in aliases]
             pairs = of_persons(pairs, self._shared_users(events, pairs))
         groups, _ = merged_users(pairs, self.identity.group_users)
         columns = "user_id VARCHAR, visitor_user_id VARCHAR, user_count BIGINT"

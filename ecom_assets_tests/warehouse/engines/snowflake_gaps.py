@@ -12,7 +12,7 @@ GAPS = {
     "waiting_writers": "It refuses a second writer at once; the stand-in lets it wait, as the service does.",
     "anti_joins": "It would run LEFT ANTI JOIN, which the service does not know.",
     "variants": "Its VARIANT keeps more of the text than the service's does.",
-    "variant_values": "It has no AS_VARCHAR, AS_DOUBLE and the like; the stand-in adds those of texts and integers.",
+    "variant_values": "It has no AS_VARCHAR, AS_INTEGER and the like, which take a value out of a VARIANT.",
     "parquet_types": "It ignores USE_LOGICAL_TYPE, without which the service reads instants from Parquet as numbers.",
 }
 """Name and reason."""

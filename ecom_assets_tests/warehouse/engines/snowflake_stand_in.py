@@ -41,14 +41,6 @@ LOCK_PATIENCE_S = 20.0
 """How long a writer waits for another."""
 
 
-VALUES_OF_VARIANTS = """
-    CREATE OR REPLACE TEMP MACRO as_varchar(value) AS CASE json_type(value) WHEN 'VARCHAR' THEN value ->> '$' END;
-    CREATE OR REPLACE TEMP MACRO as_integer(value) AS
-        CASE WHEN json_type(value) IN ('BIGINT', 'UBIGINT') THEN CAST(value ->> '$' AS BIGINT) END;
-"""
-"""Functions of the service that fakesnow lacks: texts and whole numbers out of a VARIANT."""
-
-
 @dataclass
 class Faults:
     """What is to go wrong."""
@@ -109,8 +101,6 @@ def run_in_turn(cursor: FakeSnowflakeCursor, statement: str, *args: Any, **kwarg
 
     DuckDB refuses it at once, and the transaction with it.
     """
-    if "AS_VARCHAR(" in statement:
-        cursor._duck_conn.execute(VALUES_OF_VARIANTS)  # noqa: SLF001 (fakesnow's connection to DuckDB)
     began = statement == "BEGIN"
     waits = getattr(cursor._conn, "has_just_begun", True)  # noqa: SLF001 (fakesnow's connection)
     deadline = time.monotonic() + LOCK_PATIENCE_S
