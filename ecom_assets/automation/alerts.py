@@ -17,7 +17,7 @@ from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
-from ecom_assets.operations.run_notes import error_sentence, first_line
+from ecom_assets.operations.run_notes import error_sentence, message_line
 from ecom_assets.orders.held_days import hold_reason
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
@@ -96,7 +96,7 @@ def step_sentence(event: dg.DagsterEvent) -> str:
 def run_sentence(event: dg.DagsterEvent) -> str:
     """Return what a run failed with that ended outside of any step: a resource could not be had."""
     data = event.event_specific_data  # none where the run's process was lost
-    return error_sentence(getattr(data, "error", None), event.message) if data else first_line(event.message)
+    return error_sentence(getattr(data, "error", None), event.message) if data else message_line(event.message)
 
 
 def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:

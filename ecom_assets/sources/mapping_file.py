@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ecom_assets.errors import DefinitionError, MappingError, nearest
+from ecom_assets.errors import DefinitionError, MappingError, first_line, nearest
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """For shipped files, of which commands read dozens: libyaml takes a tenth of the time, but words errors differently."""
@@ -100,7 +100,7 @@ def fault_of(error: yaml.YAMLError) -> str:
     """Return what is wrong with a text, and where if it is known."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"{error.problem}{_position(error.problem_mark)}; correct it there"
-    return str(error).splitlines()[0]
+    return first_line(error)
 
 
 def shipped_file(name: str) -> str:

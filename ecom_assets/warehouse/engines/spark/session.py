@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from ecom_assets.errors import SettingError, WarehouseError
+from ecom_assets.errors import SettingError, WarehouseError, first_line
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.spark.settings import SparkSettings
 
@@ -269,7 +269,7 @@ def _connected(address: SparkAddress) -> SparkSession:
         session: SparkSession = SparkSession.builder.remote(address.master).create()
         session.range(1).count()
     except (PySparkException, RuntimeError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise WarehouseError(f"{address.shown}: Spark Connect does not answer ({reason}); see that it runs.") from error
     return session
 
