@@ -95,6 +95,11 @@ def first_line(error: BaseException) -> str:
     return first_text_line(str(error), type(error).__name__).rstrip(".")
 
 
+def system_reason(error: BaseException) -> str:
+    """Return why the system refused something, without the number and the path; else the first line of the error."""
+    return getattr(error, "strerror", None) or first_line(error)
+
+
 def first_text_line(text: str, default: str) -> str:
     """Return the first line of a text; the default where it has none."""
     return (text.strip().splitlines() or [default])[0]

@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from ecom_assets.errors import SettingError, WarehouseError, first_line
+from ecom_assets.errors import SettingError, WarehouseError, first_line, system_reason
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.spark.settings import SparkSettings
 
@@ -280,10 +280,9 @@ def _require_listening(address: SparkAddress) -> None:
         with socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S):
             return
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise WarehouseError(
-            f"{address.shown}: nothing answers at {host}:{port} ({reason}); start Spark there, or correct "
-            "ECOM_WAREHOUSE."
+            f"{address.shown}: nothing answers at {host}:{port} ({system_reason(error)}); start Spark there, or "
+            "correct ECOM_WAREHOUSE."
         ) from error
 
 
