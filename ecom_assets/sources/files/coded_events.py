@@ -5,9 +5,10 @@ about time only for events outside the days of their file, the rule about placeh
 ids whose hash repeats, and the visitors of sessions only for sessions that have events without a user.
 """
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from functools import cache, cached_property
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import ibis.expr.types as ir
 import numpy as np
 import numpy.typing as npt
 
+from ecom_assets.clock import now_utc
 from ecom_assets.events.clean import CleaningRule, as_clean_events, known_id, reject_rules, surplus_copies
 from ecom_assets.events.contracts import RawEvents
 from ecom_assets.funnels.kernel.passes import FunnelPlan, Part
@@ -31,7 +33,7 @@ from ecom_assets.tables.packed import Ints, Keying, sorted_parts
 from ecom_assets.tables.portable import schema_of
 from ecom_assets.tables.values import FIRST_PLAUSIBLE
 from ecom_assets.warehouse.local import PortableDuckDBCompiler
-from ecom_assets.warehouse.sql_text import date_literal, select
+from ecom_assets.warehouse.sql_text import STATEMENTS, date_literal, key_of, select
 
 MOST_ROWS: Final = 30_000_000
 """The most rows to hold in memory as numbers, of 16 to 24 bytes each."""
@@ -60,6 +62,8 @@ NO_KEY = "0"
 """The key of every event if only the number of clean events is needed; keys then take one byte."""
 HAS_ESCAPED: Final = "coalesce(bool_or(starts_with(user_id, 'anon-') OR starts_with(user_id, 'user-')), false)"
 """Whether the visitors of some users are not called as these."""
+TICK: Final = timedelta(seconds=1)
+"""Longer than the clock of any usual file system stands still."""
 NUMBER = "number"
 """The column with the number of a visitor."""
 
@@ -201,9 +205,12 @@ class CodedFiles:
             code: SQL for the code of an event, from 1; NULL for an event that is not needed.
             plan: How codes are packed, and the window.
         """
+        if self._kept is not None and not self._kept.has_special:
+            return self._events_of_checked(self._kept, code, plan)
         if not self.is_plain:
             return None
-        users, keying = self._find_users(plan)
+        self._view_sure()
+        users, keying = self._find_users(plan, SURE)
         without_user = self._count(f"{SURE} WHERE user_id IS NULL")
         if without_user > MOST_ANONYMOUS:
             return None
@@ -224,12 +231,53 @@ class CodedFiles:
             coded += self._anonymous(key, code, users)
             unit_count += int(uncoded_counts[-ANONYMOUS])  # as many as there can be
         ((has_escaped,),) = self.con.execute(select(HAS_ESCAPED, USERS)).fetchall()
-        checked = CheckedRows(len(is_coded), rejected, surplus, without_user > 0, has_repeated, has_escaped)
+        checked = CheckedRows(len(is_coded), rejected, surplus, without_user > 0, has_repeated, bool(has_escaped))
+        self._keep(checked)
         return CodedEvents(_ints(coded.keys), coded.units, keying, unit_count, checked)
+
+    def _events_of_checked(self, checked: CheckedRows, code: str, plan: FunnelPlan) -> CodedEvents:
+        """Read only events that are needed, of rows that have a user and a unique id."""
+        view_direct(self.con, self.files, self.late_days, checked, is_dated=False)
+        needed = select("*", f"{DIRECT} AS t0", f"({code}) IS NOT NULL")
+        users, keying = self._find_users(plan, f"({needed})")
+        key = _key_sql(keying, code, plan)
+        columns = [f"{key} AS key", *([] if keying else [f"{NUMBER} AS unit"])]
+        events = self.con.execute(select(columns, f"({needed}) AS t0 JOIN {USERS} USING (user_id)")).fetchnumpy()
+        units = None if keying else _ints(events["unit"])
+        return CodedEvents(_ints(events["key"]), units, keying, users, checked)
 
     @cached_property
     def checked(self) -> CheckedRows | None:
-        """What the check of all rows says; None if too many of them have no user."""
+        """What the check of all rows says, kept until a file changes; None if too many of them have no user."""
+        checked = self._kept or self._check()
+        if checked is not self._kept:
+            self._keep(checked)
+        return checked
+
+    @cached_property
+    def _kept(self) -> CheckedRows | None:
+        """What an earlier check of the same files said; None if there was none, or they have changed."""
+        kept = STATEMENTS.read(self._key)
+        return CheckedRows(**json.loads(kept)) if kept else None
+
+    def _keep(self, checked: CheckedRows | None) -> None:
+        # Another check needs the table of repeated hashes again; and a file may be written twice within a tick.
+        if checked and not checked.has_repeated and self._placed_at < now_utc() - TICK:
+            STATEMENTS.keep(self._key, json.dumps(asdict(checked)))
+
+    @cached_property
+    def _key(self) -> bytes:
+        """What says the same of the rows as long as it is the same: the files, and how they are read and checked."""
+        found = [(file.path, file.size, file.modified_at, file.placed_at) for file in self.files.files()]
+        rows = self.files.sure_sql(self.late_days, is_dated=False)
+        return key_of(found, rows, default_rules(), self.late_days, self.identity)
+
+    @property
+    def _placed_at(self) -> datetime:
+        """When the newest file was put where it is."""
+        return max(file.placed_at for file in self.files.files())
+
+    def _check(self) -> CheckedRows | None:
         if not self.is_plain:
             return None
         self._view_sure()
@@ -248,18 +296,17 @@ class CodedFiles:
         rejected = dict(zip(default_rules(), counts[1:].tolist(), strict=False))
         hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
         surplus, has_repeated = self._surplus(hashes)
-        return CheckedRows(len(rows.keys), rejected, surplus, counts[-ANONYMOUS] > 0, has_repeated, has_escaped)
+        return CheckedRows(len(rows.keys), rejected, surplus, bool(counts[-ANONYMOUS]), has_repeated, bool(has_escaped))
 
-    def _find_users(self, plan: FunnelPlan) -> tuple[int, Keying[FunnelPlan] | None]:
-        """Number the users, mark placeholder ids, and find how events can be packed."""
-        self._view_sure()
+    def _find_users(self, plan: FunnelPlan, rows: str) -> tuple[int, Keying[FunnelPlan] | None]:
+        """Number the users of rows, mark placeholder ids, and find how events can be packed."""
         # No clean event is of before 1990, nor of more than a day after its file came.
-        end = max(file.placed_at for file in self.files.files()).date() + timedelta(days=3)
+        end = self._placed_at.date() + timedelta(days=3)
         plausible = f"event_at BETWEEN TIMESTAMP '1989-12-01' AND {date_literal(end)}::TIMESTAMP"
         counted = """user_id, NULL::VARCHAR AS anonymous_id, NULL::VARCHAR AS session_id, count(*) AS row_count,
             min(us) AS first_us, max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms"""
         times = f"CASE WHEN {plausible} THEN epoch_us(event_at) END AS us"
-        self._number_users(counted, f"({select(['user_id', times], SURE)})")
+        self._number_users(counted, f"({select(['user_id', times], rows)})")
         ((users, anonymous, first, last, in_ms),) = self.con.execute(f"""
             SELECT count(*), coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), coalesce(min(first_us), 0),
                 coalesce(max(last_us), 0), coalesce(bool_and(in_ms), true) FROM {USERS}
