@@ -14,6 +14,7 @@ from ecom_assets.errors import DeliveryError
 from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.privacy.person import Person
 from ecom_assets.settings.settings import Settings
+from ecom_assets.tables.values import batches_of
 
 Answers = dict[str, list[dict[str, Any]]]
 """The responses of each tool, by its name: one entry for each request."""
@@ -87,8 +88,7 @@ class ToolRequests:
         rule = HttpRule(tool.title, "", tool.secrets(settings), per_s=deletion.per_s, connections=1)  # one at a time
         with closing(Sender(rule)) as sender:
             send = patient(sender, patience(self.settings, Limits(1, 1)))
-            for first in range(id_count, len(ids), deletion.most):
-                id_batch = ids[first : first + deletion.most]
+            for id_batch in batches_of(ids[id_count:], deletion.most):
                 answer = deletion.request_deletion(settings, id_batch, send)
                 at = now_utc_without_zone().isoformat(sep=" ", timespec="seconds")
                 done.append({"id_count": len(id_batch), "answer": answer, "answered_at": at})

@@ -234,6 +234,7 @@ class _SourceChecks:
 
     def _few_were_refused(self, name: str, share: float, *, warns: bool) -> TableCheck:
         contract = self.source.quarantine or self.source.raw
+        sees_parts = not self.source.brings_all
         return TableCheck(
             contract=contract,
             name=name,
@@ -242,8 +243,8 @@ class _SourceChecks:
             tables=(self.source.raw, contract),
             blocking=not warns,
             warns=warns,
-            source="" if warns else self.source.resource,
-            sees_parts=not (warns or self.source.brings_all),
+            source=self.source.resource if sees_parts else "",
+            sees_parts=sees_parts,
         )
 
     def _check_absent(self, days: Days | None, absent: ir.Table) -> CheckResult:
@@ -356,10 +357,11 @@ class _SourceChecks:
         count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
         received = self._received_rows(raw, days)
         share = self.gate.refused_share
-        if later.dates and self.gate.is_refused(received, count):
+        exceeds = self._is_large if warns else self.gate.is_refused
+        if later.dates and exceeds(received, count):
             received += sum(_in_files((files and files.file_rows(later)) or (), later).values())
         limit = int(received * (LARGE_SHARE if warns else share))
-        if not (count > limit if warns else self.gate.is_refused(received, count)):
+        if not exceeds(received, count):
             return CheckResult(0, received, observed=count, limit=limit)
         allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={share:g} allows"
         sentence = (
@@ -368,6 +370,10 @@ class _SourceChecks:
         ).replace("  ", " ")
         examples = [{"days": _span(days)}] if days else []
         return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
+
+    @staticmethod
+    def _is_large(received: int, refused: int) -> bool:
+        return refused > int(received * LARGE_SHARE)
 
     def _most_often(self, refused: ir.Table, days: Days | None) -> str:
         reasons = self._reasons(refused, days)

@@ -15,7 +15,7 @@ from ecom_assets.orders.contracts import RawUserOrderLog
 from ecom_assets.products.contracts import RawStock
 from ecom_assets.settings.settings import PREFIX, Settings
 from ecom_assets.sources.customer_api.api import has_customers
-from ecom_assets.sources.events import SANDBOX, is_table
+from ecom_assets.sources.events import SANDBOX
 from ecom_assets.sources.files.formats import files_below, split_paths
 from ecom_assets.sources.first_partition import remembered_paths, remembered_sources
 from ecom_assets.sources.landing import is_stream
@@ -23,6 +23,7 @@ from ecom_assets.sources.order_reports.source import has_events, has_orders
 from ecom_assets.sources.stock import has_stock
 from ecom_assets.tables.contract import Table
 from ecom_assets.warehouse.engine import Engine
+from ecom_assets.warehouse.factory import event_table_kind
 
 EVENTS, ORDERS, CUSTOMERS, STOCK = "events", "orders", "customers", "stock"
 RAW_OF: Final[Mapping[str, type[Table]]] = {
@@ -66,8 +67,8 @@ LOOKED_AT = 20
 
 def event_kinds(settings: Settings) -> set[str]:
     """Return the kinds of the source of events."""
-    if is_table(settings):
-        return {settings.events.partition("://")[0]}
+    if engine := event_table_kind(settings.events):
+        return {engine.name}
     if is_stream(settings):
         return {"kafka"}
     return _file_kinds(split_paths(settings.events)) if settings.events else {SANDBOX}

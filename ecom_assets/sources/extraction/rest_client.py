@@ -14,7 +14,7 @@ from dlt.sources.helpers.rest_client.paginators import BasePaginator
 from dlt.sources.rest_api.config_setup import create_auth, create_paginator, register_auth, register_paginator
 from requests import PreparedRequest, Request, Response, Session
 
-from ecom_assets.errors import EcomError, MappingError, SourceError
+from ecom_assets.errors import EcomError, MappingError, SourceError, first_line
 from ecom_assets.http.session import Api, ApiSession, same_origin
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
@@ -117,9 +117,8 @@ class RestPages(AbstractContextManager["RestPages"]):
         except EcomError:
             raise
         except Exception as error:
-            message = str(error).strip().splitlines()[0]
             raise MappingError(
-                f"dlt does not take `client` of {definition.name}: {message}; see docs/extract.md"
+                f"dlt does not take `client` of {definition.name}: {first_line(error)}; see docs/extract.md"
             ) from error
 
     def __exit__(self, *error: object) -> None:
@@ -182,9 +181,8 @@ class RestPages(AbstractContextManager["RestPages"]):
         except EcomError:
             raise
         except (ValueError, LookupError, TypeError) as error:  # what is raised for an answer that lacks expected keys
-            message = str(error).strip().splitlines()[0]
             raise SourceError(
-                f"The answer to {path} is not what the extract expects: {message}; correct it."
+                f"The answer to {path} is not what the extract expects: {first_line(error)}; correct it."
             ) from error
 
     def _paginator(self, resource: ApiResource) -> BasePaginator:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import SourceError, first_line
 from ecom_assets.orders.orders import CHARGES
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.files.catalogue_rows import catalogue_rows
@@ -188,7 +188,7 @@ def rates_sql(con: duckdb.DuckDBPyConnection, path: Path) -> str:
         ).fetchall()
     except duckdb.Error as error:
         raise SourceError(
-            f"ECOM_RATES: {path} cannot be read ({str(error).splitlines()[0]}); give a CSV file with the columns date "
+            f"ECOM_RATES: {path} cannot be read ({first_line(error)}); give a CSV file with the columns date "
             "(2026-01-31), currency (USD) and rate (0.92)."
         ) from error
     if total != different or (least is not None and least <= 0):

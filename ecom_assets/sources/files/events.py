@@ -37,13 +37,13 @@ from ecom_assets.sources.files.coded_events import (
     DEFAULT_RULE,
     DIRECT,
     MOST_ROWS,
-    CheckedRows,
     CodedFiles,
     device_sql,
     repeated,
     view_direct,
 )
 from ecom_assets.sources.files.currency import Currencies
+from ecom_assets.sources.files.kept_checks import CheckedRows
 from ecom_assets.sources.files.mapping import EventMapping, load_mapping
 from ecom_assets.sources.files.records import DUPLICATE, FileRowCounts, RecordFiles
 from ecom_assets.tables.contract import Table

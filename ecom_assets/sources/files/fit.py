@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from ecom_assets.errors import MappingError
+from ecom_assets.errors import MappingError, first_line
 from ecom_assets.sources.files.columns import FileColumns, sample_of
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordMapping, SourceField, TimeField, load, shipped
@@ -41,9 +41,8 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, us
         try:
             con.execute(select([value, "__malformed"], select(columns, "(VALUES (0))")))
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
             raise MappingError(
-                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({reason}); fix it"
+                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({first_line(error)}); fix it"
             ) from error
 
 

@@ -16,7 +16,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.atomic_files import replacing
 from ecom_assets.attribution.session_columns import READS, direct_warnings, named_of
 from ecom_assets.clock import now_utc
-from ecom_assets.errors import SourceError, UsageError, WarehouseError
+from ecom_assets.errors import SourceError, UsageError, WarehouseError, first_line
 from ecom_assets.events.missing import SourceNames
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
@@ -408,6 +408,4 @@ def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
         with replacing(path) as fresh:
             con.raw_sql(f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})")
     except (duckdb.Error, OSError) as error:
-        raise WarehouseError(
-            f"{path} cannot be written: {str(error).splitlines()[0]}; choose another place."
-        ) from error
+        raise WarehouseError(f"{path} cannot be written: {first_line(error)}; choose another place.") from error

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ecom_assets.clock import is_zone
 from ecom_assets.errors import DefinitionError, UsageError
-from ecom_assets.sources.files.mapping import valid_zone
 
 OPEN: Final = "?"
 """What stands in a mapping for an answer that nobody has given: it is refused until it is replaced."""
@@ -56,13 +56,10 @@ class OpenQuestion:
         Raises:
             UsageError: It is not.
         """
-        if not self.choices:
-            try:
-                return valid_zone(answer)
-            except ValueError as error:
-                raise UsageError(f"{shown(answer)!r} is not a time zone; give {ZONES}.") from error
-        if answer not in self.choices:
+        if self.choices and answer not in self.choices:
             raise UsageError(f"{shown(answer)!r} is none of {', '.join(map(shown, self.choices))}.")
+        if not self.choices and not is_zone(answer):
+            raise UsageError(f"{shown(answer)!r} is not a time zone; give {ZONES}.")
         return answer
 
 
