@@ -23,8 +23,7 @@ from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.customer_api.records import CustomerMapping, mapping_of
 from ecom_assets.sources.files.damage import with_encoding
 from ecom_assets.sources.files.formats import InputFile, find_files, head_of, split_paths
-from ecom_assets.sources.files.shape import RowShape
-from ecom_assets.sources.files.shaped_files import shaped_records, without_apostrophe
+from ecom_assets.sources.files.shape import RowShape, shaped_records, without_apostrophe
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, marked_encoding
 from ecom_assets.sources.files.unpacked import unpacked
 from ecom_assets.sources.landing import is_stream, stream_folder

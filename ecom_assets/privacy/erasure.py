@@ -23,14 +23,12 @@ from ecom_assets.privacy.customer_files import (
     remove_customer_records,
     remove_customers,
 )
-from ecom_assets.privacy.dead_letters import find_letters, remove_letters
+from ecom_assets.privacy.deliveries import Answers, LedgerPerson, ToolRequests, count_records, hash_records
 from ecom_assets.privacy.erased_people import COLUMNS, KeyedHashes, open_key
 from ecom_assets.privacy.landing_files import FileRecords, find_records, landing_files, remove_records
-from ecom_assets.privacy.ledger_records import LedgerPerson, count_records, hash_records
-from ecom_assets.privacy.other_files import NamingFiles
+from ecom_assets.privacy.other_files import NamingFiles, find_letters, remove_letters
 from ecom_assets.privacy.pending import Pending, remove_pending, write_pending, write_receipt
 from ecom_assets.privacy.person import Person
-from ecom_assets.privacy.tool_requests import Answers, ToolRequests
 from ecom_assets.privacy.warehouse_rows import (
     RawRows,
     delete_left_rows,
@@ -188,12 +186,9 @@ class Erasure:
     def _clean_files(self) -> list[dict[str, Any]]:
         if not self.has_files:
             return []
-        with (
-            changing_landing_files(self.settings.home),
-            closing(plain_connection(self.settings.memory_limit)) as con,
-        ):
+        with changing_landing_files(self.settings.home), closing(plain_connection(self.settings.memory_limit)) as con:
             remove_replaced(self.settings)  # or what compaction still keeps for readers would keep the person
-            every = landing_files(con, self.settings, may_be_empty=_may_be_empty(self.settings))
+            every = landing_files(con, self.settings)
             removed = (file for files in every for file in remove_records(files, self._person))
             landed = remove_customers(self.settings, self._person)
             for file in chain(removed, landed, remove_customer_records(self.settings, self._person)):
@@ -374,19 +369,13 @@ def _files_to_clean(engine: Engine, naming: NamingFiles) -> list[str]:
     return sorted({*naming.cleaned, *map(str, engine.left_over_files())})
 
 
-def _may_be_empty(settings: Settings) -> bool:
-    """Return whether a landing folder without files is no fault: `ecom retain` may have removed all of them."""
-    return settings.retention_days is not None
-
-
 def _opened(settings: Settings) -> Engine:
     return new_engine(settings).open()
 
 
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
-        every = landing_files(con, settings, may_be_empty=_may_be_empty(settings))
-        records = [record for files in every for record in find_records(files, person)]
+        records = [record for files in landing_files(con, settings) for record in find_records(files, person)]
     customers = [*find_customers(settings, person), *find_customer_records(settings, person)]
     return [*records, *customers, *find_letters(settings, person)]
 

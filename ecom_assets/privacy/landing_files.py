@@ -331,12 +331,11 @@ def _member(name: str) -> str:
     return f"nullif(CASE WHEN json_valid(line) THEN {value} END, '')"
 
 
-def landing_files(
-    con: duckdb.DuckDBPyConnection, settings: Settings, *, may_be_empty: bool = False
-) -> Iterator[RecordFiles]:
+def landing_files(con: duckdb.DuckDBPyConnection, settings: Settings) -> Iterator[RecordFiles]:
     """Yield the files of each source that is files, checked against their mapping.
 
-    A place without files is an error unless it may be empty: it can be a disk that is not mounted.
+    A folder without files is an error, as it can be a disk that is not mounted, unless `ecom retain` may have removed
+    all of them.
 
     Raises:
         MappingError: A file does not match its mapping.
@@ -357,5 +356,5 @@ def landing_files(
     if activities.exists() and not are_activities(settings.events):
         opens.append(lambda: RecordFiles.open(con, [activities], activity_mapping(activities), settings.timezone))
     for files_of in opens:
-        with suppress(NoFilesError) if may_be_empty else nullcontext():
+        with nullcontext() if settings.retention_days is None else suppress(NoFilesError):
             yield files_of()

@@ -14,10 +14,8 @@ from ecom_assets.errors import SourceError, WorkError
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.landing import make_folder
-from ecom_assets.sources.stream_ledger import LedgerEntry, noted_topic_id
-from ecom_assets.stream.batch import MS_OF_S, Batch, Partition, PartitionReader
-from ecom_assets.stream.beginning import ASSIGN_PATIENCE_S, begin_partition
-from ecom_assets.stream.publishing import BatchPublisher, OvertakenError
+from ecom_assets.sources.stream_ledger import ASSIGN_PATIENCE_S, LedgerEntry, begin_partition, noted_topic_id
+from ecom_assets.stream.publishing import MS_OF_S, Batch, BatchPublisher, OvertakenError, Partition, PartitionReader
 from ecom_assets.stream.topic_ids import BrokerDownError, StreamTopics, TopicMissingError
 
 with packages_of("kafka", "`ecom stream`"):

@@ -26,12 +26,10 @@ from ecom_assets.settings.home import keep_private
 from ecom_assets.settings.settings import Settings
 from ecom_assets.settings.streaming import StreamKind
 from ecom_assets.sources.landing import address_of, make_folder
-from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger, ledger_folder
+from ecom_assets.sources.stream_ledger import LedgerEntry, PartitionLedger, begin_partition, ledger_folder
 from ecom_assets.stream.address import StreamAddress, client_settings, stream_landing
-from ecom_assets.stream.batch import MS_OF_S, Partition, PartitionReader
-from ecom_assets.stream.beginning import begin_partition
 from ecom_assets.stream.consumer import BYTES_OF_MB, WATERMARK_S
-from ecom_assets.stream.publishing import BatchPublisher
+from ecom_assets.stream.publishing import MS_OF_S, BatchPublisher, Partition, PartitionReader
 from ecom_assets.stream.running import opened_publisher
 from ecom_assets.stream.topic_ids import StreamTopics, ids_of_brokers
 

@@ -13,7 +13,7 @@ import duckdb
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of, require_text
 from ecom_assets.sources.files.mapping import RecordMapping
-from ecom_assets.sources.files.shaped_files import shaped_rows
+from ecom_assets.sources.files.shape import shaped_rows
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, as_utf_8, encoding_of_header, marked_encoding
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
 

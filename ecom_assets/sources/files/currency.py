@@ -11,9 +11,9 @@ import duckdb
 from ecom_assets.errors import SourceError
 from ecom_assets.orders.orders import CHARGES
 from ecom_assets.settings.settings import Settings
-from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.files.sql import CURRENCY
+from ecom_assets.sources.files.unpacked import catalogue_rows
 from ecom_assets.tables.days import Days
 from ecom_assets.warehouse.sql_text import day_in_zone, select, text
 

@@ -22,8 +22,7 @@ from isal import igzip
 
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile
-from ecom_assets.sources.files.shape import FlatRow, RowShape, grouped
-from ecom_assets.sources.files.shaped_files import as_json, csv_row, shaped_rows
+from ecom_assets.sources.files.shape import FlatRow, RowShape, as_json, csv_row, grouped, shaped_rows
 from ecom_assets.sources.files.sql import (
     HAS_TEXT,
     MAX_DEPTH,

@@ -14,11 +14,11 @@ from ecom_assets.errors import EcomError, SourceError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.events import received_rows
 from ecom_assets.sources.extraction.landing import STATE
-from ecom_assets.sources.files.catalogue_rows import catalogue_rows
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import in_landing_folders, split_paths
 from ecom_assets.sources.files.mapping import load_order_mapping
 from ecom_assets.sources.files.records import RecordFiles, landing_days
+from ecom_assets.sources.files.unpacked import catalogue_rows
 from ecom_assets.sources.landing import NATIVE_ORDERS, has_landed, is_stream, stream_folder
 from ecom_assets.sources.order_reports.api import fetch_increments, history_path, metrics_of, path_of
 from ecom_assets.tables.days import Days

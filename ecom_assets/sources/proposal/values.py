@@ -20,8 +20,7 @@ from ecom_assets.sources.files.formats import InputFile, find_files, head_of
 from ecom_assets.sources.files.mapping import EventMapping
 from ecom_assets.sources.files.plain import Numerals
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.files.shape import RowShape, at
-from ecom_assets.sources.files.shaped_files import shaped_records
+from ecom_assets.sources.files.shape import RowShape, at, shaped_records
 from ecom_assets.sources.files.sql import json_pointer
 from ecom_assets.sources.files.text_blocks import UTF_8, as_utf_8, marked_encoding
 from ecom_assets.sources.files.unpacked import unpacked
