@@ -22,15 +22,7 @@ from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import (
-    LARGE_SHARE,
-    NO_DAYS,
-    NO_FAULT,
-    FileRows,
-    SourceGate,
-    latest_count,
-    usual_count,
-)
+from ecom_assets.tables.received import LARGE_SHARE, NO_DAYS, NO_FAULT, FileRows, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
 from ecom_assets.warehouse.raw_slices import kind_of
 

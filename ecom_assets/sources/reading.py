@@ -209,7 +209,7 @@ class CustomerFileReading:
     def known_columns(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return which columns of the mapping any record has, and all that the mapping knows."""
         mapping = load_customer_mapping(self.files.settings.customers_mapping)
-        fields = [field for _, field in mapping.fields.given()]
+        fields = [field for _, field in mapping.fields.mapped()]
         paths = tuple(dict.fromkeys(path for field in fields for path in field.paths))
         sample = [json.loads(record.payload) for record in self.records[:1000]]
         has = [path for path in paths if any(value_at(record, path) is not MISSING for record in sample)]

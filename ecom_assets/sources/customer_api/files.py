@@ -116,7 +116,7 @@ def _lines(file: InputFile, mapping: CustomerMapping) -> Iterator[object]:
 def _check(file: InputFile, records: list[object], mapping: CustomerMapping) -> None:
     objects = [record for record in records if isinstance(record, dict)]
     columns = list(dict.fromkeys(name for record in objects[:1000] for name in record))
-    for name, field in mapping.fields.given():
+    for name, field in mapping.fields.mapped():
         if objects and not field.optional and all(field.value_in(record) is MISSING for record in objects):
             guess = bracketed_guess(field.paths[0], columns)
             raise MappingError(

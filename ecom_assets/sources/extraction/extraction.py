@@ -161,10 +161,7 @@ def extract_all(
 
 
 def run_extract(
-    source: str,
-    folder: Path,
-    settings: Settings,
-    done: Callable[[str, Landed], None] = lambda _name, _landed: None,
+    source: str, folder: Path, settings: Settings, done: Callable[[str, Landed], None] = lambda _name, _landed: None
 ) -> tuple[Extract, dict[str, Landed]]:
     """Land what changed since the last time, and return the definition and what landed, by resource.
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,7 +12,7 @@ import duckdb
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.formats import InputFile, check_parquet, head_of, require_text
 from ecom_assets.sources.files.mapping import RecordMapping
-from ecom_assets.sources.files.shape import shaped_rows
+from ecom_assets.sources.files.shape import json_in, shaped_rows
 from ecom_assets.sources.files.text_blocks import BYTE_ORDER_MARK, UTF_8, as_utf_8, encoding_of_header, marked_encoding
 from ecom_assets.warehouse.sql_text import ident, pattern_of, select, text
 
@@ -69,11 +68,14 @@ def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordM
     encoding = file.encoding or marked_encoding(head)
     text_head = _text_head(file, head, encoding)
     if file.format == "ndjson":
+        members: Iterable[Iterable[tuple[str, object]]]
         if mapping.shape:
             rows = islice(shaped_rows(replace(file, encoding=encoding), mapping.shape), _SAMPLE_LINES)
-            columns = _columns_in(row.items() for row in rows if isinstance(row, dict))
-            return FileColumns(columns, encoding=encoding)
-        return replace(_ndjson(text_head, mapping.explode), encoding=encoding)
+            members = (row.items() for row in rows if isinstance(row, dict))
+        else:
+            lines = [line for line in text_head.splitlines() if line.strip()]
+            members = (_members(line, mapping.explode) for line in lines[:_SAMPLE_LINES])
+        return FileColumns(_columns_in(members), encoding=encoding)
     delimiter = "\t" if ".tsv" in Path(file.path).suffixes else mapping.delimiter
     result = _csv(file, text_head, delimiter, mapping)
     header = delimiter.join(result.columns).encode(UTF_8, "surrogateescape")
@@ -147,11 +149,6 @@ def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tup
     return tuple(sample)
 
 
-def _ndjson(head: bytes, exploded: str | None) -> FileColumns:
-    lines = [line for line in head.splitlines() if line.strip()]
-    return FileColumns(_columns_in(_members(line, exploded) for line in lines[:_SAMPLE_LINES]))
-
-
 def _columns_in(rows: Iterable[Iterable[tuple[str, object]]]) -> dict[str, FileColumn]:
     columns: dict[str, FileColumn] = {}
     for row in rows:
@@ -166,16 +163,8 @@ def _columns_in(rows: Iterable[Iterable[tuple[str, object]]]) -> dict[str, FileC
     return columns
 
 
-def _json_in(line: bytes) -> object:
-    """Return the JSON of a line; None if it is damaged, which reading handles."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _members(line: bytes, exploded: str | None) -> Iterable[tuple[str, object]]:
-    row = _json_in(line)
+    row = json_in(line)
     if not isinstance(row, dict):
         return
     yield from row.items()

@@ -101,8 +101,8 @@ class Currencies:
         for name, total, count in amounts:
             before, number = totals.get(name, (Decimal(0), 0))
             totals[name] = before + total, number + count
-        if not self._is_one([(name, *amounts) for name, amounts in totals.items() if name is not None]):
-            named = [(name, *amounts) for name, amounts in totals.items()]
+        named = [(name, *sums) for name, sums in totals.items()]
+        if not self._is_one([row for row in named if row[0] is not None]):
             raise SourceError(self._refusal(named, "events", "event", remedy))
 
     def names_of_events(self, files: RecordFiles) -> frozenset[str]:
@@ -156,11 +156,7 @@ class Currencies:
 
 def with_currency(files: RecordFiles) -> RecordFiles:
     """Return files of events with the column `CURRENCY`, if their mapping says where it is."""
-    return replace(files, convert=_as_they_are) if getattr(files.mapping.fields, "currency", None) else files
-
-
-def _as_they_are(rows: str) -> str:
-    return rows
+    return replace(files, convert=lambda rows: rows) if getattr(files.mapping.fields, "currency", None) else files
 
 
 _COUNTS = "left_out IS NULL AND payment_amount IS NOT NULL AND order_date IS NOT NULL"

@@ -224,6 +224,14 @@ def _documents(file: InputFile) -> Iterator[object]:
         raise SourceError(f"{file.name} is not JSON to its end{where}; deliver it again") from error
 
 
+def json_in(line: str | bytes) -> object:
+    """Return the JSON of a line; None if it is damaged."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _documents_of(line: str) -> list[object]:
     """Return the documents of a line; none if it is damaged."""
     try:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from ecom_assets.errors import SourceError
 from ecom_assets.sources.files.damage import copies_folder
 from ecom_assets.sources.files.formats import InputFile, format_of, head_of, is_ignored
+from ecom_assets.sources.files.shape import json_in
 from ecom_assets.sources.files.text_blocks import (
     BYTE_ORDER_MARK,
     DAMAGED,
@@ -89,15 +90,7 @@ def _is_array(file: InputFile) -> bool:
     if not start.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"["):
         return False
     lines = [line for line in head_of(file).removeprefix(BYTE_ORDER_MARK).splitlines() if line.strip()]
-    return len(lines) == 1 or not _is_json(lines[0])
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
+    return len(lines) == 1 or json_in(lines[0]) is None
 
 
 def _lines(file: InputFile) -> InputFile:

@@ -46,11 +46,6 @@ def order_paths(settings: Settings) -> list[str]:
     return split_paths(settings.orders)
 
 
-def orders_mapping_name(settings: Settings) -> str:
-    """Return the name of the mapping of order files; what landed has the native one."""
-    return NATIVE_ORDERS if is_stream(settings, "orders") else settings.orders_mapping
-
-
 def checks_days(settings: Settings) -> bool:
     """Return whether each day of orders is checked separately: by default, if orders arrive as daily reports."""
     if settings.order_gate != "auto":
@@ -114,7 +109,8 @@ def open_orders(con: duckdb.DuckDBPyConnection, settings: Settings) -> RecordFil
     """
     if not has_landed(settings, "orders"):
         raise SourceError("No order of the stream in ECOM_ORDERS has landed yet; run `ecom stream --kind orders`.")
-    mapping = load_order_mapping(orders_mapping_name(settings))
+    # What landed has the native mapping.
+    mapping = load_order_mapping(NATIVE_ORDERS if is_stream(settings, "orders") else settings.orders_mapping)
     return RecordFiles.open(con, order_paths(settings), mapping, settings.timezone, settings.first_plausible_day)
 
 
@@ -187,12 +183,6 @@ class OrderReader:
         files = self._landed[0] if self._landed else self._open_landed(home, days or NO_DAYS)
         return files.file_rows(days) or None
 
-    def arrival_days(self, home: Path, days: Days) -> Days:
-        """Return those of `days` that have lines in the report that was loaded whole, and those after it."""
-        path = history_path(home)
-        report_days = self.files([path]).arrival_dates() if path.exists() else set()
-        return Days(tuple(day for day in days.dates if day in report_days or not report_days or day > max(report_days)))
-
     def _open_landed(self, home: Path, days: Days) -> RecordFiles:
         paths = [history_path(home), *(path_of(home, day) for day in days.dates)]
         self._landed[:] = [self.files([path for path in paths if path.exists()])]
@@ -258,8 +248,14 @@ class ApiOrders(_Orders):
         return self.reader.landed_rows(self.settings.home, days)
 
     def arrival_days(self, days: Days) -> Days:
-        """Return those of `days` that can have an increment: the API says only of days that it is asked about."""
-        return self.reader.arrival_days(self.settings.home, ended_days(self.settings.timezone, days, self.now))
+        """Return those of `days` that can have an increment: the API says only of days that it is asked about.
+
+        These have lines in the report that was loaded whole, or come after it.
+        """
+        path = history_path(self.settings.home)
+        in_report = self.reader.files([path]).arrival_dates() if path.exists() else set()
+        ended = ended_days(self.settings.timezone, days, self.now)
+        return Days(tuple(day for day in ended.dates if day in in_report or not in_report or day > max(in_report)))
 
 
 def categories_sql(con: duckdb.DuckDBPyConnection, catalogue: Path) -> str:
