@@ -52,14 +52,7 @@ from ecom_assets.collector.segments import (
     SegmentWriter,
     segments_folder,
 )
-from ecom_assets.collector.visitors import (
-    Device,
-    cookie_header,
-    country_lookup,
-    device_of,
-    kept_agent,
-    kept_properties,
-)
+from ecom_assets.collector.visitors import cookie_header, country_lookup, device_of, kept_agent, kept_properties
 from ecom_assets.settings.settings import Settings
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -228,18 +221,18 @@ class Collector:
         self, request: CollectRequest, reader: Reader, events: list[Any], around: Mapping[str, Any], caller: str
     ) -> CollectAnswer:
         self._quota.take(caller, request.address, len(events))
-        device = self._device(request, around) if reader is native_event else None
-        sender = self._sender(request, caller, device.device_id if device else "")
+        device_id = self._device(request, around) if reader is native_event else ""
+        sender = self._sender(request, caller, device_id)
         sent_at = around.get("sent_at") or around.get("sentAt")
         result = taken_events(events, reader, sent_at, sender, self.settings.collect_max_event_bytes)
         layout = SegmentLayout.NATIVE if reader is native_event else SegmentLayout.SEGMENT
         await self._commit(result.entries(sender.day(self._zone), layout))
         self.metrics.took(len(result.lines), [refused["reason"] for refused in result.refused])
         body = {"success": True, "accepted": len(result.lines), "refused": result.refused}
-        if device is None or not (result.uses_device and self.settings.collect_cookie_days):
+        if not (device_id and result.uses_device and self.settings.collect_cookie_days):
             return json_answer(body)
         is_secure = request.scope["scheme"] == "https"
-        cookie = cookie_header(device.device_id, self.settings.collect_cookie_days, is_secure=is_secure)
+        cookie = cookie_header(device_id, self.settings.collect_cookie_days, is_secure=is_secure)
         return json_answer(body, (b"set-cookie", cookie.encode()))
 
     async def _refuse_body(self, request: CollectRequest, refusal: EventRefusal, body: bytes) -> NoReturn:
@@ -269,10 +262,10 @@ class Collector:
             detail = "Events cannot be landed at present; send these again later."
             raise CollectRefusal(HTTPStatus.SERVICE_UNAVAILABLE, "unsealed", detail, RETRY_S)
 
-    def _device(self, request: CollectRequest, around: Mapping[str, Any]) -> Device | None:
-        """Return the id of the browser that sends events of its own; None for servers, and without consent."""
+    def _device(self, request: CollectRequest, around: Mapping[str, Any]) -> str:
+        """Return the id of the browser that sends events of its own; empty for servers, and without consent."""
         if around.get("consent") is False or not (request.origin or b"cookie" in request.headers):
-            return None
+            return ""
         return device_of(request.headers.get(b"cookie", b"").decode("latin-1"), around.get("device"))
 
     def _sender(self, request: CollectRequest, caller: str, device_id: str) -> EventSender:

@@ -11,6 +11,7 @@ Group commit: one thread appends what requests bring, and one flush makes it dur
 
 import asyncio
 import math
+import mmap
 import os
 import threading
 import time
@@ -28,7 +29,6 @@ from ecom_assets.file_lock import try_lock
 from ecom_assets.sources.landing import collector_file_name, day_folder, make_folder
 
 SUFFIX: Final = ".ndjson"
-BLOCK: Final = 65_536
 
 
 def segments_folder(home: Path) -> Path:
@@ -220,16 +220,10 @@ def _taken_lock(folder: Path, process_id: str) -> int | None:
 
 def _whole_lines(path: Path) -> int:
     """Return the length of a file up to its last whole line; a torn one was never acknowledged."""
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - BLOCK)
-            file.seek(start)
-            block = file.read(end - start)
-            if (last := block.rfind(b"\n")) >= 0:
-                return start + last + 1
-            end = start
-    return 0
+    if not path.stat().st_size:  # nothing can be mapped
+        return 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(b"\n") + 1
 
 
 RECENT_S: Final = 10.0
@@ -250,14 +244,6 @@ class _Waiting:
     size: int
     loop: asyncio.AbstractEventLoop
     answer: "asyncio.Future[None]"
-
-    def resolve(self, error: OSError | None) -> None:
-        if self.answer.done():  # its request was cancelled
-            return
-        if error is None:
-            self.answer.set_result(None)
-        else:
-            self.answer.set_exception(error)
 
 
 class GroupCommit:
@@ -330,4 +316,9 @@ class GroupCommit:
 
 def _resolve(group: Sequence[_Waiting], error: OSError | None) -> None:
     for waiting in group:
-        waiting.resolve(error)
+        if waiting.answer.done():  # its request was cancelled
+            continue
+        if error is None:
+            waiting.answer.set_result(None)
+        else:
+            waiting.answer.set_exception(error)

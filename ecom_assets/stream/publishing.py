@@ -156,11 +156,11 @@ class OvertakenError(WorkError):
 class BatchPublisher:
     """Writes batches into a landing folder."""
 
-    def __init__(self, landing: Path, mapper: Mapper, decoder: Decoder, mapping_name: str) -> None:
+    def __init__(self, landing: Path, mapper: Mapper, decode: Decoder, mapping_name: str) -> None:
         """Set the folder, and how messages become rows."""
         self.landing = landing
         self._mapper = mapper
-        self._decoder = decoder
+        self._decode = decode
         self._mapping_name = mapping_name
 
     def ledger(self, partition: Partition) -> PartitionLedger:
@@ -179,7 +179,7 @@ class BatchPublisher:
             OSError: The disk takes nothing; the batch can be published again.
             RegistryDownError: The schema registry does not answer.
         """
-        lines, reasons = self._decoder.lines(batch.values)
+        lines, reasons = self._decode(batch.values)
         rows = self._mapper.rows(lines, reasons)
         table = _positioned(rows, batch)
         is_same_topic()

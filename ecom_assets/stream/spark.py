@@ -10,7 +10,6 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -134,18 +133,17 @@ class LandingTask:
                 ledger.write(entry)
         first_day = self.settings.first_plausible_day
         reader = PartitionReader(partition, entry.next_offset, ZoneInfo(self.settings.timezone), first_day)
-        publish = partial(_publish_all, reader, publisher, topics)
+
+        def publish() -> None:
+            for batch in list(reader.batches):
+                publisher.publish(batch, lambda: topics.check(publisher.landing))
+                reader.published(batch)
+
         for _, _, offset, sent_ms, value in messages:
             reader.take(offset, sent_ms, value, int(time.time() * MS_OF_S), time.monotonic())
             if reader.size >= self.settings.stream_file_mb * BYTES_OF_MB:
                 publish()
         publish()
-
-
-def _publish_all(reader: PartitionReader, publisher: BatchPublisher, topics: StreamTopics) -> None:
-    for batch in list(reader.batches):
-        publisher.publish(batch, lambda: topics.check(publisher.landing))
-        reader.published(batch)
 
 
 def _begin_partitions(
