@@ -5,7 +5,7 @@ What was refused is kept as it came, as dead letters beside landing folders, so 
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -58,7 +58,7 @@ def naming(settings: Settings, person: Person) -> NamingFiles:
     pattern = pattern_of(person)
     paths = {path for path in _files(settings.home) if pattern is not None and _has(path, pattern)}
     logs, databases = _logs(settings), _databases(settings)
-    items = _items_naming(settings, pattern) if pattern else []
+    items = _items_naming(settings, pattern, are_masked=False) if pattern else []
     cleaned = paths & {*_caches(settings), *logs, *databases, *map(_wal_of, databases), *_file_of_items(settings)}
     tables = {path for path in paths - cleaned if path.suffix == ".duckdb"}
     return NamingFiles(
@@ -83,7 +83,7 @@ def clean(settings: Settings, person: Person) -> list[str]:
             if _has(path, pattern) or _has(_wal_of(path), pattern):
                 clean_file(path, pattern)
                 changed.append(path)
-    return sorted([*map(str, changed), *_mask_items(settings, pattern)])
+    return sorted([*map(str, changed), *_items_naming(settings, pattern, are_masked=True)])
 
 
 def _caches(settings: Settings) -> list[Path]:
@@ -161,25 +161,17 @@ def _has(path: Path, pattern: re.Pattern[bytes]) -> bool:
     return False
 
 
-def _items_naming(settings: Settings, pattern: re.Pattern[bytes]) -> list[str]:
-    """Return what has an id of a person in any of its versions."""
-    return [f"{KEPT_PREFIX}{name}" for name in BoardStore(settings).rewrite(_mask(pattern), is_written=False)]
-
-
-def _mask_items(settings: Settings, pattern: re.Pattern[bytes]) -> list[str]:
-    """Mask the ids of a person in every version, and return what had one."""
-    return [f"{KEPT_PREFIX}{name}" for name in BoardStore(settings).rewrite(_mask(pattern))]
+def _items_naming(settings: Settings, pattern: re.Pattern[bytes], *, are_masked: bool) -> list[str]:
+    """Return what has an id of a person in any of its versions, whose ids are masked if so wished."""
+    in_text = re.compile(pattern.pattern.decode())
+    names = BoardStore(settings).rewrite(lambda text: in_text.sub(HIDDEN, text), is_written=are_masked)
+    return [f"{KEPT_PREFIX}{name}" for name in names]
 
 
 def _file_of_items(settings: Settings) -> list[Path]:
     """Return the file of the store, and of its log of changes; none if it lies in Postgres."""
     location = BoardStore(settings).address
-    return [location, Path(f"{location}-wal")] if isinstance(location, Path) else []
-
-
-def _mask(pattern: re.Pattern[bytes]) -> Callable[[str], str]:
-    in_text = re.compile(pattern.pattern.decode())
-    return lambda text: in_text.sub(HIDDEN, text)
+    return [location, _wal_of(location)] if isinstance(location, Path) else []
 
 
 def find_letters(settings: Settings, person: Person) -> list[FileRecords]:
