@@ -143,9 +143,7 @@ class RawCustomers(Table):
         "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
     )
     has_engagement_score = Column(
-        "boolean",
-        "Whether the record has that field, valid or not; null in older rows",
-        nullable=True,
+        "boolean", "Whether the record has that field, valid or not; null in older rows", nullable=True
     )
     payload = text("The whole record exactly as it came, as JSON", pii=True)
     source = text("Where it came from: `sandbox`, or the API's address")
@@ -218,9 +216,7 @@ class Customers(Table):
         at_least=0,
     )
     recent_engaged_s = seconds("Time in the engaged ones of these; null where their number is", nullable=True)
-    engagement_score = Column(
-        "float64", "How engaged the API says the customer is", "points", nullable=True, at_least=0, at_most=100
-    )
+    engagement_score = RawCustomers.engagement_score
     engagement_source = text(
         "What the level is taken from: the customer's sessions or, without any, the API's score; null without both",
         nullable=True,

@@ -273,12 +273,7 @@ def clean_events(raw: ir.Table, duplicates: ir.Table, rule: CleaningRule, days: 
 
 
 def accounting(  # noqa: PLR0913, PLR0917 (each is a table or a definition)
-    days: Days | None,
-    late_days: int,
-    raw: ir.Table,
-    clean: ir.Table,
-    quarantined: ir.Table,
-    surplus: ir.Table,
+    days: Days | None, late_days: int, raw: ir.Table, clean: ir.Table, quarantined: ir.Table, surplus: ir.Table
 ) -> ir.Table:
     """Return one row per day, in `day`, with the four counts and their `residue`, which must be zero."""
     if days is not None:
