@@ -19,13 +19,7 @@ DAY_S: Final = 86_400
 LONGEST_AGENT: Final = 512
 _DEVICE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_BROWSERS: Final = (
-    ("edg", "Edge"),
-    ("opr", "Opera"),
-    ("firefox", "Firefox"),
-    ("chrome", "Chrome"),
-    ("safari", "Safari"),
-)
+_BROWSERS: Final = {"edg": "Edge", "opr": "Opera", "firefox": "Firefox", "chrome": "Chrome", "safari": "Safari"}
 _SYSTEMS: Final = ("iPhone", "iPad", "Android", "Windows NT", "Macintosh", "CrOS", "Linux")
 """In the words by which `funnels/daily.py` distinguishes computers, phones and tablets."""
 _V4_BITS, _V6_BITS = 24, 48
@@ -59,7 +53,7 @@ def kept_agent(settings: Settings, user_agent: str) -> str:
     lowered = user_agent.lower()
     if any(word in lowered for word in ROBOT_WORDS):
         return "bot"
-    browser = next((name for sign, name in _BROWSERS if sign in lowered), "")
+    browser = next((name for sign, name in _BROWSERS.items() if sign in lowered), "")
     system = next((name for name in _SYSTEMS if name.lower() in lowered), "")
     mobile = "Mobile" if "mobile" in lowered else ""
     return " ".join(part for part in (browser, system, mobile) if part)

@@ -4,16 +4,9 @@ from ecom_assets.tables.contract import Table, count, day, flag, instant, receiv
 from ecom_assets.tables.received import RowCounts
 
 EVENT_TYPES = (
-    "page_view",
-    "product_view",
-    "category_view",
-    "search",
-    "add_to_cart",
-    "remove_from_cart",
-    "checkout_start",
-    "purchase",
-    "refund",
-)
+    "page_view", "product_view", "category_view", "search", "add_to_cart", "remove_from_cart", "checkout_start",
+    "purchase", "refund",
+)  # fmt: skip
 """The event types that the platform's own numbers are about; every other well-formed type counts as an event, too."""
 IDENTITY_TYPES = ("identify", "alias")
 """The event types that say who somebody is."""

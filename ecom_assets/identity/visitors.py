@@ -225,9 +225,8 @@ def _with_sign_ins(events: ir.Table, runs: ir.Table) -> ir.Table:
     crowded = runs.filter(runs.run_number > FEW_RUNS).select("event_date", run_device="device_id").distinct()
     is_anonymous = events.user_id.isnull() & device_of(events).notnull()
     anonymous_events, other_events = events.filter(is_anonymous), events.filter(~is_anonymous)
-    anonymous_events = anonymous_events.mutate(
-        asked_device=device_of(anonymous_events)
-    )  # a column of its own, as in `_owned`
+    # A column of its own, as in `_owned`.
+    anonymous_events = anonymous_events.mutate(asked_device=device_of(anonymous_events))
     in_crowd = [anonymous_events.event_date == crowded.event_date, anonymous_events.asked_device == crowded.run_device]
     ends = ("first_seen_at", "first_event_id", "last_seen_at", "last_event_id")
     of_run = runs.select("event_date", *ends, *SIGN_INS, run_device="device_id")

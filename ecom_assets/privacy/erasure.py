@@ -361,11 +361,9 @@ def _opened(settings: Settings) -> Engine:
 def _files(settings: Settings, person: Person) -> list[FileRecords]:
     with closing(plain_connection(settings.memory_limit)) as con:
         records = [record for files in landing_files(con, settings) for record in find_records(files, person)]
-    customers = [
-        *customer_files.find_customers(settings, person),
-        *customer_files.find_customer_records(settings, person),
-    ]
-    return [*records, *customers, *find_letters(settings, person)]
+    landed = customer_files.find_customers(settings, person)
+    exported = customer_files.find_customer_records(settings, person)
+    return [*records, *landed, *exported, *find_letters(settings, person)]
 
 
 @contextmanager

@@ -95,17 +95,15 @@ def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
     counts: Counter[FileDay] = Counter()
     checked = set(days.dates) if days else None
     for file in files:
-        counts.update(
-            {(file.file, day): n for day, n in file.by_day.items() if n and (checked is None or day in checked)}
-        )
+        by_day = {day: n for day, n in file.by_day.items() if n and (checked is None or day in checked)}
+        counts.update({(file.file, day): n for day, n in by_day.items()})
     return counts
 
 
 def _by_file(rows: ir.Table, number: ir.IntegerScalar, days: Days | None) -> Counter[FileDay]:
     counts = of_days(rows, "received_date", days).group_by("source_file", "received_date").agg(number=number)
-    return Counter(
-        {(row["source_file"], row["received_date"]): int(row["number"]) for row in counts.to_pyarrow().to_pylist()}
-    )
+    listed = counts.to_pyarrow().to_pylist()
+    return Counter({(row["source_file"], row["received_date"]): int(row["number"]) for row in listed})
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:

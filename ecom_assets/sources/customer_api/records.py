@@ -430,10 +430,7 @@ def _values(customer: CustomerVersion) -> dict[str, Any]:
     for name in TIMES:
         value, instant = getattr(customer, f"{name}_at"), getattr(customer, f"{name}_instant")
         values |= {f"{name}_timestamp": value or None, f"{name}_at": instant and instant.replace(tzinfo=None)}
-    return values | {
-        "engagement_score": customer.engagement_score,
-        "has_engagement_score": customer.has_engagement_score,
-    }
+    return values | {name: getattr(customer, name) for name in ("engagement_score", "has_engagement_score")}
 
 
 def _tidy(text: str | None) -> str | None:

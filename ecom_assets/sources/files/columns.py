@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -50,8 +51,6 @@ class FileColumns:
     first_rows: tuple[dict[str, str], ...] = ()
     rounded: frozenset[str] = frozenset()
     encoding: str | None = None
-    has_header: bool = True
-    has_quotes: bool = True
 
 
 def columns_of(con: duckdb.DuckDBPyConnection, file: InputFile, mapping: RecordMapping) -> FileColumns:
@@ -115,16 +114,16 @@ def _csv(file: InputFile, head: bytes, delimiter: str, mapping: RecordMapping) -
     names = _known_names(names, mapping)
     first_rows = _csv_rows(rows, names, _FIRST_LINES)
     columns = {name: FileColumn("text", "text") for name in names}
-    return FileColumns(columns, delimiter, first_rows, has_header=not mapping.header, has_quotes=bool(mapping.quote))
+    return FileColumns(columns, delimiter, first_rows)
 
 
-def sample_of(file: InputFile, result: FileColumns) -> tuple[dict[str, str], ...]:
+def sample_of(file: InputFile, result: FileColumns, mapping: RecordMapping) -> tuple[dict[str, str], ...]:
     """Return rows of a CSV file from its beginning, more than `first_rows`; none of other files."""
     if not result.first_rows:
         return ()
     head = _text_head(file, head_of(file), result.encoding)
-    rows = _csv_reader(head, result.delimiter, has_quotes=result.has_quotes)
-    if result.has_header:
+    rows = _csv_reader(head, result.delimiter, has_quotes=bool(mapping.quote))
+    if not mapping.header:
         next(row for row in rows if row)
     return _csv_rows(rows, list(result.columns), _SAMPLE_LINES)
 
@@ -138,14 +137,9 @@ def _known_names(names: Sequence[str], mapping: RecordMapping) -> list[str]:
 
 def _csv_rows(rows: Iterable[list[str]], names: Sequence[str], most: int) -> tuple[dict[str, str], ...]:
     sample: list[dict[str, str]] = []
-    try:
-        for row in rows:
-            if len(row) == len(names):
-                sample.append(dict(zip(names, row, strict=True)))
-            if len(sample) == most:
-                break
-    except csv.Error:  # reading handles damaged lines; the sample is for hints only
-        pass
+    whole = (dict(zip(names, row, strict=True)) for row in rows if len(row) == len(names))
+    with suppress(csv.Error):  # reading handles damaged lines; the sample, of those before, is for hints only
+        sample.extend(islice(whole, most))
     return tuple(sample)
 
 

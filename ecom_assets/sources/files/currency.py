@@ -48,9 +48,8 @@ class Currencies:
         if not _may_have_currency(files):
             return rows
         con = files.con.cursor()
-        amounts = con.execute(
-            select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
-        ).fetchall()
+        totals = select("currency, sum(payment_amount), count(*)", rows, _COUNTS, group_by="currency")
+        amounts = con.execute(totals).fetchall()
         if self._is_one(amounts):
             return rows
         if self.rates is None or not self.target or None in {currency for currency, _, _ in amounts}:

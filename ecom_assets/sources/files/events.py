@@ -154,10 +154,9 @@ class FileEvents:
     @property
     def rule(self) -> CleaningRule:
         """Return the cleaning rule of `ecom run`."""
-        accepted = self.mapping.accepted_types(self.settings.event_types)
-        return CleaningRule(
-            accepted, self.settings.late_days, max_amount=self.settings.max_amount, timezone=self.settings.timezone
-        )
+        settings = self.settings
+        accepted = self.mapping.accepted_types(settings.event_types)
+        return CleaningRule(accepted, settings.late_days, max_amount=settings.max_amount, timezone=settings.timezone)
 
     @property
     def checked(self) -> CheckedRows | None:

@@ -391,9 +391,7 @@ def field_sql(mapping: RecordMapping, name: str) -> str:
     field: SourceField | None = getattr(mapping.fields, name)
     value = _value_sql(field, mapping.numerals, is_number=name in mapping.kind.numbers)
     if translations := mapping.translations().get(name):
-        pairs = " ".join(
-            f"WHEN {text(source_value)} THEN {text(translation)}" for source_value, translation in translations.items()
-        )
+        pairs = " ".join(f"WHEN {text(old)} THEN {text(new)}" for old, new in translations.items())
         return f"CASE {value} {pairs} ELSE {value} END"
     if name == "properties" and mapping.other_columns == "properties":
         return _with_others(value) if field else "__other"

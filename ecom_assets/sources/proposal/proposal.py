@@ -198,9 +198,8 @@ class MappingSearch:
         problems: dict[str, str] = {}
         while True:
             questions = self.proposal(result, mapping).questions
-            new = [
-                question for question in questions if question.key in answers and question.key not in result | problems
-            ]
+            left = answers.keys() - result.keys() - problems.keys()
+            new = [question for question in questions if question.key in left]
             if not new:
                 return result, problems
             try:
