@@ -265,8 +265,10 @@ def _etag(request: Request, reading: StoreReading) -> str:
 
 
 PREVIOUS = "Of the period before; null where the data hold no day of it"
-CHANGE = "From that to this; null where that is zero, or the data do not hold all days of both"
-SOURCE = "Where sales are counted: order lines, or purchase events where there are no order lines"
+SOURCE = (
+    "Where sales are counted: `orders` are order lines; `purchase_events`, where there is not a single order line, are "
+    "events of type purchase and refund: each purchase is one order of one item, worth its cart_value"
+)
 
 
 def row_of(

@@ -1,7 +1,7 @@
 """Numbers of journeys: transitions, the most frequent paths, and searches."""
 
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -14,11 +14,6 @@ from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, in_period, page_of, share
 
 Dimension = Literal["page_type", "category"]
-JOURNEY_DEFINITION: Final = {name: column.description for name, column in JourneyTransitions.columns.items()} | {
-    "step_share": "transition_count among all transitions from that step",
-    "conversion_rate": "converted_transition_count among transition_count",
-    "transitions": "The most frequent first, ties by their steps; of all places, unless one is named",
-}
 
 
 def journeys(reading: Reading, period: Period, dimension: Dimension, place: int | None, page: Page) -> dict[str, Any]:
@@ -52,11 +47,6 @@ def _transition(row: Row) -> Row:
         "step_share": share(count, int(row["from_step_count"])),
         "conversion_rate": share(converted, count),
     }
-
-
-SEARCH_DEFINITION: Final = {name: column.description for name, column in SearchPerformance.columns.items()} | {
-    "searches": "The most searched first, ties by term",
-}
 
 
 def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:

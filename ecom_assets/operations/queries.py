@@ -2,22 +2,9 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from ecom_assets.operations.requests import OperationsStore, Requests, Row
-
-CHECKS_DEFINITION: Final = {
-    "checks": "The newest result of each check that failed or warned when it was evaluated last, failures first",
-    "failing_since": "When the first of its failures in a row was evaluated",
-    "evaluated_count": "Checks with a result",
-}
-TABLES_DEFINITION: Final = {
-    "tables": "What runs noted of each table: when it was written last, and with what the last run failed, if it did",
-    "newest_date": "The newest day of its rows in what is published; null if it is not published or not cut by day",
-}
-REQUESTS_DEFINITION: Final = {
-    "requests": "Requests of people to runs, the newest first; a run over their days takes them",
-}
 
 
 def failing_checks(home: Path) -> dict[str, Any]:

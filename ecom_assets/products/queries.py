@@ -15,15 +15,13 @@ from ecom_assets.orders.queries import coverage
 from ecom_assets.products import performance
 from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance, RawStock
 from ecom_assets.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
-from ecom_assets.products.stock import InventoryRule, newest_stock
+from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Item, Sales
-from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
 from ecom_assets.sales.queries import NUMBERS, numbers, sales_by
-from ecom_assets.tables.measures import completed, meanings, measures_of, parts_of, summable, summed, sums
+from ecom_assets.tables.measures import completed, parts_of, summable, summed, sums
 from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
-    CHANGE,
     EVENTS,
     Period,
     Reading,
@@ -47,12 +45,6 @@ SORTED_BY: Final = {
     "views": "product_view_count",
 }
 MOST_RELATED: Final = 10
-PRODUCT_DEFINITION: Final = meanings(summable(ProductMeasures)) | {
-    "conversion": "purchases_per_view; products without a view come last",
-    "change": CHANGE,
-    **SOURCE,
-    "related": "Products of which a line was shipped in the same orders, of all time; the most frequent first",
-}
 
 
 def top_products(  # noqa: PLR0913 (each is a parameter of the request)
@@ -231,18 +223,6 @@ def _product_row(row: Row, sold: _Sold, period: Period) -> Row:
     }
 
 
-CATEGORY_DEFINITION: Final = (
-    meanings(measures_of(CategoryMeasures))
-    | {
-        "revenue_change": CHANGE,
-        "categories": "Categories as events carry them, and of what was sold; `(none)` has what was sold without one",
-        "category_data": "How much of what was sold has a category: all of it (whole), some, or nothing, where neither "
-        "the orders nor ECOM_CATALOGUE gave one; null where nothing was sold",
-    }
-    | SOURCE
-)
-
-
 def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue, then by sessions that viewed it."""
     source = find_sales_source(reading)
@@ -295,11 +275,6 @@ def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset
 def _alert_counts(reading: Reading) -> dict[str, int]:
     table = reading.table(InventoryAlerts)
     return {row["alert"]: int(row["n"]) for row in reading.rows(table.group_by("alert").agg(n=table.count()))}
-
-
-def definition() -> dict[str, Any]:
-    """Return the definition of an alert, with its thresholds."""
-    return {"alert": InventoryAlerts.columns["alert"].description, **vars(InventoryRule())}
 
 
 def stock_totals(reading: Reading) -> dict[str, Any]:

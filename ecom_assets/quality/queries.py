@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import ibis.expr.types as ir
 
 from ecom_assets.events.contracts import EventAccountingDaily, QuarantinedEventSamples
-from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily, QuarantinedOrderSamples
+from ecom_assets.orders.contracts import OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.orders.queries import held_days
 from ecom_assets.tables.contract import HIDDEN, Table
 from ecom_assets.tables.queries import KnownDays, Page, Period, Reading, Row, if_known, in_period, page_of
@@ -35,20 +35,6 @@ SOURCES: Final[Mapping[RowSource, Accounted]] = {
 }
 OUTCOMES: Final = ("clean_count", "quarantined_count", "surplus_count", "held_count", "waiting_count")
 COUNTS: Final = ("received_count", *OUTCOMES)
-DEFINITION: Final = {
-    **{name: OrderAccountingDaily.columns[name].description for name in COUNTS},
-    "residue_count": "Received rows that are in no table: anything but 0 means that rows were lost",
-    "sources": "Sums over the days of the range: of events by the day that they count for, of order lines by arrival; "
-    "null where no day of the range is between the first and the last row of the source",
-    "reasons": "Quarantined rows by reason, the most frequent first",
-    "days": "A row per day and source, in order",
-}
-SAMPLES_DEFINITION: Final = {
-    "samples": "The first rows of each day and reason, at most five, the newest day first; without the scope "
-    f"`personal`, what is personal data reads {HIDDEN}",
-    "row_count": "Rows of the day that were quarantined for this reason",
-}
-HELD_DEFINITION: Final = {name: column.description for name, column in HeldOrderDays.columns.items()}
 
 
 def known_days(reading: Reading) -> dict[str, KnownDays]:

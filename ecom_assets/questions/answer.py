@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 
@@ -47,8 +48,13 @@ def number(label: str, format: str, meaning: str, **field: Any) -> Any:  # noqa:
     return Field(title=label, description=meaning, json_schema_extra={"format": format}, **field)
 
 
-def field_of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
-    """Return a field with the label, meaning, unit, format and example of a measure, or of a contract's column."""
+def field_of(column: Column, null_where: str = "") -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return a field with the label, meaning, unit, format and example of a measure, or of a contract's column.
+
+    `null_where` says when it is null though the column is not.
+    """
+    if null_where:
+        column = replace(column, description=f"{column.description}; null where {null_where}")
     unit = f" [{column.unit}]" if column.unit else ""
     field: FieldInfo = Field(
         title=column.label or None,
@@ -63,6 +69,27 @@ def field_of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns
 def column_of(field: FieldInfo) -> Column | None:
     """Return the measure or column that a field is declared by; None without one."""
     return next((data for data in field.metadata if isinstance(data, Column)), None)
+
+
+def meaning_of(field: FieldInfo) -> str:
+    """Return what a field means: what the measure or column means that it is declared by, if there is one."""
+    return str((column_of(field) or field).description)
+
+
+def definition_of(answer: type[BaseModel], *names: str) -> dict[str, str]:
+    """Return what fields of an answer, or of its parts and rows, mean, by name; of several of a name, the first."""
+    fields = _fields_of(answer)
+    return {name: meaning_of(fields[name]) for name in names}
+
+
+@cache
+def _fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    result = dict(model.model_fields)
+    for name, field in model.model_fields.items():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if name not in ABOUT_THE_NUMBERS and isinstance(part, type) and issubclass(part, BaseModel):
+                result = _fields_of(part) | result
+    return result
 
 
 class SourceDays(BaseModel):

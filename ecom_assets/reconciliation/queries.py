@@ -19,10 +19,6 @@ from ecom_assets.tables.queries import ZERO, Page, Period, Reading, Row, if_know
 
 COLUMNS: Final = tuple(OrderEventReconciliationDaily.columns)
 NUMBERS: Final = OrderEventReconciliationDaily.numbers()
-DEFINITION: Final = {name: column.description for name, column in OrderEventReconciliationDaily.columns.items()} | {
-    "reconciliation": "Sums over the days of the range",
-    "days": "Days with an order or a purchase or refund event, in order",
-}
 
 
 def reconciliation(reading: Reading, period: Period, page: Page) -> dict[str, Any]:

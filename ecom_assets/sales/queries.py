@@ -15,7 +15,6 @@ from ecom_assets.funnels.daily import device
 from ecom_assets.orders.orders import ALL, NONE
 from ecom_assets.orders.queries import coverage
 from ecom_assets.sales.contracts import City, CustomerRetention, PurchaseRevenueDaily, RevenueDaily, Sales
-from ecom_assets.sales.coverage import DEFINITION as SOURCE
 from ecom_assets.sales.coverage import (
     ORDERS,
     SalesSource,
@@ -29,9 +28,8 @@ from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sales.sales import DIMENSIONS, PURCHASE, PURCHASE_DIMENSIONS, REFUND, added_up, purchase_totals
 from ecom_assets.sessions.contracts import SessionEvents
 from ecom_assets.tables.days import HOUR_S, ONE_DAY, day_start, hours_of
-from ecom_assets.tables.measures import completed, meanings, summable, summed, sums
+from ecom_assets.tables.measures import completed, summable, summed, sums
 from ecom_assets.tables.queries import (
-    CHANGE,
     ZERO,
     NoSourceError,
     Page,
@@ -53,7 +51,6 @@ from ecom_assets.tables.queries import (
 NUMBERS: Final = tuple(summable(SalesMeasures))
 Dimension = Literal["item_category", "sales_channel"]
 """The dimensions of sales; purchase events have only the category."""
-SALES_DEFINITION: Final = meanings(summable(SalesMeasures)) | {"change": CHANGE} | SOURCE
 
 
 def sales(reading: Reading, period: Period) -> dict[str, Any]:
@@ -122,12 +119,6 @@ def numbers(row: Row | None) -> Row:
 
 Granularity = Literal["hour", "day", "week", "month"]
 MOST_HOURLY_DAYS: Final = 31
-TREND_DEFINITION: Final = {
-    "points": "Every hour, day, ISO week or calendar month of the range, those without a sale too; weeks and months "
-    "that the range cuts hold only its days",
-    "data": "How many days of the part the data hold; where it is `none`, its numbers are null",
-    "hour": "From the start of the day in the reporting time zone; days on which clocks change have 23 or 25",
-}
 
 
 def revenue_trend(reading: Reading, period: Period, granularity: Granularity) -> list[Row]:
@@ -245,9 +236,6 @@ def _of_purchases(reading: Reading) -> ir.Table:
 
 
 CUSTOMER_WEEK_COLUMNS: Final = tuple(CustomerRetention.columns)
-CUSTOMER_WEEKS_DEFINITION: Final = {name: column.description for name, column in CustomerRetention.columns.items()} | {
-    "weeks": "Weeks whose Monday is in the range, each as a whole, in order; weeks without an order line have no row",
-}
 
 
 def customer_weeks(
@@ -306,16 +294,6 @@ ChannelDimension = Literal["marketing_channel", "sales_channel"]
 MARKETING_CHANNEL: Final[ChannelDimension] = "marketing_channel"
 SALES_CHANNEL: Final[Literal["sales_channel"]] = "sales_channel"
 CHANNEL_NUMBERS: Final = ("order_count", "revenue_amount", "revenue_share", "previous_revenue_amount", "revenue_change")
-CHANNEL_DEFINITION: Final = {
-    "channel": "GA4's default channel group of the sessions before the order",
-    "order_count": "Credit: over channels it adds up to the orders of the range",
-    "revenue_amount": "Credited revenue, net of refunds: over channels it adds up to the revenue of the range",
-    "revenue_change": CHANGE,
-    "channel_data": "How much of the range names a channel: all of it (whole), some, or nothing; `(none)` has "
-    "the rest; null where nothing was sold",
-    "unit": "What is credited: orders; where there are none in the data, purchase events",
-    **SOURCE,
-}
 
 
 def by_channel(reading: Reading, period: Period, model: Model) -> dict[str, Any]:
@@ -351,14 +329,6 @@ def by_sales_channel(reading: Reading, period: Period) -> dict[str, Any]:
     ]
     answer = {"source": ORDERS, "dimension": SALES_CHANNEL, "model": None, "unit": ORDER}
     return {**answer, "channel_data": coverage(result.items()), "channels": channels}
-
-
-SALES_CHANNEL_DEFINITION: Final = {
-    **CHANNEL_DEFINITION,
-    "channel": "Where it was sold, as the order line says: web, app, store, marketplace, or the shop's own names",
-    "order_count": "Orders with a line sold there; an order of two sales channels counts in both",
-    "revenue_amount": "Revenue, net of refunds: over sales channels it adds up to the revenue of the range",
-}
 
 
 def device_revenue(reading: Reading, period: Period) -> dict[str, Decimal | None]:

@@ -10,7 +10,6 @@ from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables.measures import aggregates, completed, sums
 from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import (
-    CHANGE,
     Fetch,
     Page,
     Period,
@@ -24,10 +23,6 @@ from ecom_assets.tables.queries import (
 )
 
 COLUMNS: Final = tuple(EngagementDaily.columns)
-DEFINITION: Final = {name: column.description for name, column in EngagementDaily.columns.items()} | {
-    "days": "Days on which anybody came; visitors of several days are in none of the sums, as one may come on each",
-    "change": CHANGE,
-}
 
 
 def engagement(reading: Reading, period: Period, page: Page) -> dict[str, Any]:

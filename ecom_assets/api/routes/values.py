@@ -1,6 +1,6 @@
 """The route of the values that a column has, from which forms let people choose."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -8,17 +8,11 @@ from pydantic import BaseModel, Field
 from ecom_assets.api.parameters import Context, PagedDaysParameters
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.question_source import TableSource
-from ecom_assets.questions.answer import Answer, number
+from ecom_assets.questions.answer import Answer, definition_of, number
 from ecom_assets.questions.values import MOST_DOCUMENTS, ValuesQuestion, column_values
 from ecom_assets.tables.values import check_column
 
 router = APIRouter(tags=["ad hoc"], responses=documented(409, 413))
-DEFINITION: Final = {
-    "value": "A value of the column as text; of `properties`, one of its keys as columns are named",
-    "kind": "What conditions compare it with: text, number or boolean; of other columns their type",
-    "event_count": "Events that have it; of the keys of properties, among the newest "
-    f"{MOST_DOCUMENTS:,} events with any",
-}
 
 
 class ValuesParameters(PagedDaysParameters):
@@ -36,9 +30,21 @@ class ValuesParameters(PagedDaysParameters):
 class ColumnValue(BaseModel):
     """A value that events have in a column."""
 
-    value: str = Field(title="Value", description=DEFINITION["value"], examples=["Shoes"])
-    kind: str = Field(description=DEFINITION["kind"], examples=["text"])
-    event_count: int = number("Events", "count", DEFINITION["event_count"], examples=[412])
+    value: str = Field(
+        title="Value",
+        description="A value of the column as text; of `properties`, one of its keys as columns are named",
+        examples=["Shoes"],
+    )
+    kind: str = Field(
+        description="What conditions compare it with: text, number or boolean; of other columns their type",
+        examples=["text"],
+    )
+    event_count: int = number(
+        "Events",
+        "count",
+        f"Events that have it; of the keys of properties, among the newest {MOST_DOCUMENTS:,} events with any",
+        examples=[412],
+    )
 
 
 class ValuesAnswer(Answer):
@@ -61,4 +67,4 @@ def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -
     numbers = {
         "column": parameters.column, "event_type": parameters.event_type, "total_count": count, "values": rows
     }  # fmt: skip
-    return context.answer(parameters, DEFINITION, numbers, period)
+    return context.answer(parameters, definition_of(ValuesAnswer, *ColumnValue.model_fields), numbers, period)
