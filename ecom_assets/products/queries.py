@@ -13,7 +13,7 @@ from ecom_assets.journeys.contracts import CategoryPerformance
 from ecom_assets.journeys.measures import CategoryMeasures
 from ecom_assets.orders.queries import coverage
 from ecom_assets.products import performance
-from ecom_assets.products.contracts import ALERTS, InventoryAlerts, ProductPerformance, RawStock
+from ecom_assets.products.contracts import ALERTS, Alert, InventoryAlerts, ProductPerformance, RawStock
 from ecom_assets.products.measures import ProductMeasures, SoldMeasures, ViewMeasures
 from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Item, Sales
@@ -23,6 +23,7 @@ from ecom_assets.tables.measures import completed, parts_of, summable, summed, s
 from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
     EVENTS,
+    Page,
     Period,
     Reading,
     Row,
@@ -52,9 +53,8 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     period: Period,
     sort_by: SortBy,
     category: str | None,
+    page: Page,
     *,
-    limit: int,
-    offset: int = 0,
     search: str = "",
 ) -> dict[str, Any]:
     """Return the top products of a period, sorted by a number, and the count of all products.
@@ -65,7 +65,8 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     rows, sold = table.filter(in_period(table.event_date)), _Sold.from_reading(reading)
     ranked = _ranked(reading, rows, sort_by, category, search)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
-    first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id).limit(limit, offset=offset)
+    first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id)
+    first = first.limit(page.limit, offset=page.offset)
     # Summing one number of all products, and then all numbers of the top ones, is several times faster than summing
     # all numbers of all products.
     sums = _added(rows.join(first, "product_id"), ["product_id", "number", "total_count"])
@@ -73,7 +74,16 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
     result = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
     total = result[0]["total_count"] if result else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
-    products = [{"rank_number": offset + n, **_product_row(row, sold, period)} for n, row in enumerate(result, start=1)]
+    products = [
+        {
+            "rank_number": rank,
+            "product_id": row["product_id"],
+            "product_name": row["item_name"],
+            "product_category": row["product_category"],
+            **sold.numbers(row, period),
+        }
+        for rank, row in enumerate(result, start=page.offset + 1)
+    ]
     return {
         "source": sold.source,
         "sort_by": sort_by,
@@ -104,7 +114,7 @@ def _ranked(reading: Reading, rows: ir.Table, sort_by: SortBy, category: str | N
 
 
 def _items(reading: Reading) -> ir.Table:
-    return reading.table(Item).select(item_id="item_id", item_name="item_name", item_category="item_category")
+    return reading.table(Item).select("item_id", "item_name", "item_category")
 
 
 def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any] | None:
@@ -138,7 +148,7 @@ def product(reading: Reading, period: Period, product_id: str) -> dict[str, Any]
 
 def related(reading: Reading, product_id: str) -> list[Row]:
     """Return the products shipped most often in the same orders; ties are sorted by id."""
-    sold, items = reading.table(Sales), reading.table(Item)
+    sold = reading.table(Sales)
     shipped = sold.filter(sold.status == "shipped")
     order = ["order_date", "order_id", "customer_id"]
     with_it = shipped.filter(shipped.item_id == product_id).select(*order).distinct()
@@ -146,20 +156,16 @@ def related(reading: Reading, product_id: str) -> list[Row]:
     counted = together.group_by("item_id").agg(order_count=together.count())
     # The product itself is in all of its orders and thus comes first; this extra row has the number of its orders.
     first = counted.order_by(counted.order_count.desc(), counted.item_id != product_id, counted.item_id)
-    named = first.limit(MOST_RELATED + 1).left_join(items, "item_id")
-    named = named.select("item_id", "item_name", "item_category", "order_count")
-    rows = reading.rows(named.order_by(named.order_count.desc(), named.item_id))
-    whole = max((row["order_count"] for row in rows if row["item_id"] == product_id), default=0)
+    named = first.limit(MOST_RELATED + 1).left_join(reading.table(Item), "item_id")
+    named = named.select(
+        "order_count", product_id="item_id", product_name="item_name", product_category="item_category"
+    )
+    rows = reading.rows(named.order_by(named.order_count.desc(), named.product_id))
+    whole = max((row["order_count"] for row in rows if row["product_id"] == product_id), default=0)
     return [
-        {
-            "product_id": row["item_id"],
-            "product_name": row["item_name"],
-            "product_category": row["item_category"],
-            "order_count": int(row["order_count"]),
-            "order_share": share(row["order_count"], whole),
-        }
+        {**row, "order_count": int(row["order_count"]), "order_share": share(row["order_count"], whole)}
         for row in rows
-        if row["item_id"] != product_id
+        if row["product_id"] != product_id
     ]
 
 
@@ -214,16 +220,7 @@ class _Sold:
         return period.for_source(self.source or ORDERS)
 
 
-def _product_row(row: Row, sold: _Sold, period: Period) -> Row:
-    return {
-        "product_id": row["product_id"],
-        "product_name": row["item_name"],
-        "product_category": row["product_category"],
-        **sold.numbers(row, period),
-    }
-
-
-def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0) -> dict[str, Any]:
+def categories(reading: Reading, period: Period) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue, then by sessions that viewed it."""
     source = find_sales_source(reading)
     sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
@@ -237,7 +234,7 @@ def categories(reading: Reading, period: Period, *, limit: int, offset: int = 0)
     result.sort(key=lambda row: (by_revenue(row), -(row["viewing_session_count"] or 0), row["product_category"]))
     total = None if period.data == "none" else len(result)
     answer = {"source": source, "category_data": coverage(sold.items()), "total_count": total}
-    return {**answer, "categories": result[offset : offset + limit]}
+    return {**answer, "categories": result}
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
@@ -251,11 +248,7 @@ def _category(name: str, sold: Row | None, looked: Row | None, period: Period, s
     }
 
 
-Kind = Literal["out_of_stock", "low", "overstock", "dead"]
-COLUMNS: Final = tuple(InventoryAlerts.columns)
-
-
-def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset: int = 0) -> dict[str, Any]:
+def inventory_alerts(reading: Reading, alert: Alert | None, page: Page) -> dict[str, Any]:
     """Return the alerts, sorted by urgency of the kind, then by days of cover, and the count of each kind.
 
     Raises:
@@ -267,14 +260,16 @@ def inventory_alerts(reading: Reading, alert: Kind | None, *, limit: int, offset
     chosen = table if alert is None else table.filter(table.alert == alert)
     urgency = ibis.cases(*((chosen.alert == name, rank) for rank, name in enumerate(ALERTS)))
     by_cover = [urgency, chosen.days_of_cover.asc(nulls_first=False), chosen.product_id]
-    rows = reading.rows(chosen.order_by(*by_cover).select(*COLUMNS).limit(limit, offset=offset))
-    total = sum(counts.values()) if alert is None else counts.get(alert, 0)
-    return {"counts": {name: counts.get(name, 0) for name in ALERTS}, "total_count": total, "alerts": rows}
+    rows = reading.rows(
+        chosen.order_by(*by_cover).select(*InventoryAlerts.columns).limit(page.limit, offset=page.offset)
+    )
+    return {"counts": counts, "total_count": counts[alert] if alert else sum(counts.values()), "alerts": rows}
 
 
 def _alert_counts(reading: Reading) -> dict[str, int]:
     table = reading.table(InventoryAlerts)
-    return {row["alert"]: int(row["n"]) for row in reading.rows(table.group_by("alert").agg(n=table.count()))}
+    counts = {row["alert"]: int(row["n"]) for row in reading.rows(table.group_by("alert").agg(n=table.count()))}
+    return {name: counts.get(name, 0) for name in ALERTS}
 
 
 def stock_totals(reading: Reading) -> dict[str, Any]:
@@ -284,9 +279,4 @@ def stock_totals(reading: Reading) -> dict[str, Any]:
     (counted,) = reading.state(stock.agg(as_of_date=stock.received_date.max(), products=stock.count()))
     unreadable = raw.filter(raw.reject_reason.notnull(), raw.received_date == raw.received_date.max().as_scalar())
     (lines,) = reading.state(unreadable.agg(n=unreadable.count()))
-    alerts = _alert_counts(reading)
-    return {
-        **counted,
-        "alerts": {name: alerts.get(name, 0) for name in ALERTS},
-        "unreadable_lines": int(lines["n"]),
-    }
+    return {**counted, "alerts": _alert_counts(reading), "unreadable_lines": int(lines["n"])}

@@ -194,8 +194,8 @@ PLACE_COLUMNS: Final = {
 """The columns that identify a place of each level."""
 
 
-def geography(reading: Reading, period: Period, level: Level, *, limit: int, offset: int = 0) -> dict[str, Any]:
-    """Return the sales of each place, highest revenue first, and the number of places.
+def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
+    """Return the sales of each place, highest revenue first.
 
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
@@ -219,8 +219,7 @@ def geography(reading: Reading, period: Period, level: Level, *, limit: int, off
         for row in rows
     ]
     places.sort(key=lambda row: (by_revenue(row), *(str(row[name]) for name in PLACE_COLUMNS[level])))
-    total = None if period.data == "none" else len(places)
-    return {"source": source, "level": level, "total_count": total, "places": places[offset : offset + limit]}
+    return {"source": source, "level": level, "places": places}
 
 
 def _of_purchases(reading: Reading) -> ir.Table:
@@ -235,9 +234,6 @@ def _of_purchases(reading: Reading) -> ir.Table:
     return rows.rename(order_date="event_date").mutate(city_id=ibis.null("string"))
 
 
-CUSTOMER_WEEK_COLUMNS: Final = tuple(CustomerRetention.columns)
-
-
 def customer_weeks(
     reading: Reading, period: Period, category: str | None, city_id: str | None, page: Page
 ) -> dict[str, Any]:
@@ -249,7 +245,7 @@ def customer_weeks(
     table = reading.table(CustomerRetention)
     rows = table.filter(
         in_period(table.week_start_date), table.item_category == (category or ALL), table.city_id == (city_id or ALL)
-    ).select(*CUSTOMER_WEEK_COLUMNS)
+    ).select(*CustomerRetention.columns)
     result, total = page_of(reading, rows, ["week_start_date"], page, period)
     if not result:
         require_orders(reading)

@@ -20,6 +20,7 @@ from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
 from ecom_assets.journeys.contracts import CategoryPerformance
 from ecom_assets.journeys.measures import CategoryMeasures
+from ecom_assets.products import contracts
 from ecom_assets.products import queries as product_queries
 from ecom_assets.products.contracts import InventoryAlerts, ProductPerformance
 from ecom_assets.products.measures import ProductMeasures
@@ -144,13 +145,13 @@ class CategoriesAnswer(MaybeSoldAnswer):
 class Alert(row_of(InventoryAlerts.columns)):  # type: ignore[misc]  # a model of a function
     """A product whose stock needs attention."""
 
-    alert: product_queries.Kind = field_of(InventoryAlerts.alert)
+    alert: contracts.Alert = field_of(InventoryAlerts.alert)
 
 
 class AlertsParameters(Paged):
     """Which alerts to return."""
 
-    alert: product_queries.Kind | None = Field(None, description="Only alerts of this kind")
+    alert: contracts.Alert | None = Field(None, description="Only alerts of this kind")
 
 
 class AlertsAnswer(Answer):
@@ -173,13 +174,7 @@ def top_products(context: Context, parameters: Annotated[TopParameters, Query()]
     """Return the top products by revenue, units, conversion or views."""
     period = context.period(parameters, "sales", "events")
     result = product_queries.top_products(
-        context.reading,
-        period,
-        parameters.sort_by,
-        parameters.category,
-        limit=parameters.limit,
-        offset=parameters.offset,
-        search=parameters.search,
+        context.reading, period, parameters.sort_by, parameters.category, parameters.page, search=parameters.search
     )
     return context.answer(parameters, DEFINITION, result, period)
 
@@ -209,7 +204,7 @@ def product(
 def categories(context: Context, parameters: Annotated[PagedDaysParameters, Query()]) -> dict[str, Any]:
     """Return the views, carts and sales of each category."""
     period = context.period(parameters, "sales", "events")
-    result = product_queries.categories(context.reading, period, limit=parameters.limit, offset=parameters.offset)
+    result = parameters.cut(product_queries.categories(context.reading, period), "categories")
     definition = {
         **meanings(measures_of(CategoryMeasures)),
         **definition_of(CategoriesAnswer, "revenue_change", "categories", "category_data", "source"),
@@ -225,8 +220,6 @@ def categories(context: Context, parameters: Annotated[PagedDaysParameters, Quer
 )
 def inventory_alerts(context: Context, parameters: Annotated[AlertsParameters, Query()]) -> dict[str, Any]:
     """Return the products that are out of stock, low, overstocked or without a sale for a long time."""
-    result = product_queries.inventory_alerts(
-        context.reading, parameters.alert, limit=parameters.limit, offset=parameters.offset
-    )
+    result = product_queries.inventory_alerts(context.reading, parameters.alert, parameters.page)
     definition = definition_of(AlertsAnswer, "alert") | vars(InventoryRule())
     return context.answer(parameters, definition, result, "stock")

@@ -200,7 +200,5 @@ def revenue_by_channel(context: Context, parameters: Annotated[ChannelsParameter
 def geographic(context: Context, parameters: Annotated[PlacesParameters, Query()]) -> dict[str, Any]:
     """Return the sales of each place."""
     period = context.period(parameters, "sales")
-    result = sales_queries.geography(
-        context.reading, period, parameters.level, limit=parameters.limit, offset=parameters.offset
-    )
+    result = parameters.cut(sales_queries.geography(context.reading, period, parameters.level), "places")
     return context.answer(parameters, DEFINITION, result, period)
