@@ -6,7 +6,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -233,34 +233,30 @@ _OF_THE_REQUEST = {b"x-request-id", b"date", b"server", b"connection"}
 _OK = 200
 
 
+@dataclass(frozen=True)
 class AnswerCache:
-    """ASGI middleware that caches responses to GET requests, if they have an ETag and may be stored."""
+    """ASGI middleware that caches responses to GET requests, if they have an ETag and may be stored.
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        version: Callable[[], Awaitable[str]],
-        memory: AnswersInMemory,
-        redis: RedisAnswers | None = None,
-    ) -> None:
-        """Wrap the app; `version` returns the version of its data, or an empty string if there are none."""
-        self._app = app
-        self._version = version
-        self._memory = memory
-        self._redis = redis
-        self._in_progress: dict[str, asyncio.Future[None]] = {}
+    `version` returns the version of the app's data, or an empty string if there are none.
+    """
+
+    app: ASGIApp
+    version: Callable[[], Awaitable[str]]
+    memory: AnswersInMemory
+    redis: RedisAnswers | None = None
+    _in_progress: dict[str, "asyncio.Future[None]"] = field(default_factory=dict)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a cached response, or pass the request on and cache the response."""
         if scope["type"] != "http" or scope["method"] != "GET" or is_stream(scope):
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
-        version = await self._version()
+        version = await self.version()
         if_none_match, key = _read(scope, version)
         if not version:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
-        value = self._memory.get(key)
+        value = self.memory.get(key)
         if value is not None:
             scope[CACHE] = "hit"
             await _send_kept(value, if_none_match, scope, send)
@@ -272,15 +268,15 @@ class AnswerCache:
             other := self._in_progress.get(key)
         ) is not None:  # equal requests at the same time: only one is computed
             await asyncio.shield(other)
-            if (result := self._memory.get(key)) is not None:
+            if (result := self.memory.get(key)) is not None:
                 scope[CACHE] = "hit"
                 await _send_kept(result, if_none_match, scope, send)
                 return
         ended = self._in_progress[key] = asyncio.get_running_loop().create_future()
         try:
-            result = await self._redis.get(key) if self._redis else None
+            result = await self.redis.get(key) if self.redis else None
             if result is not None:
-                self._memory.put(key, result)
+                self.memory.put(key, result)
                 scope[CACHE] = "shared"
                 await _send_kept(result, if_none_match, scope, send)
             else:
@@ -294,24 +290,24 @@ class AnswerCache:
         other_headers = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
         scope["headers"] = [*other_headers, (b"accept-encoding", scope[_PACKED])]
         recording = _Recording(send)
-        await self._app(scope, receive, recording.send)
+        await self.app(scope, receive, recording.send)
         answer = recording.answer(getattr(scope.get("route"), "path", ""))
         if answer is not None:
             scope[CACHE] = "miss"
-            self._memory.put(key, answer)
-            if self._redis:
-                self._redis.put(key, answer)
+            self.memory.put(key, answer)
+            if self.redis:
+                self.redis.put(key, answer)
 
 
+@dataclass
 class _Recording:
     """Passes a response on and keeps a copy."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._headers: Headers = []
-        self._body: list[bytes] = []
-        self._is_whole = False
-        self._may_be_kept = False
+    pass_on: Send
+    _headers: Headers = field(default_factory=list)
+    _body: list[bytes] = field(default_factory=list)
+    _is_whole: bool = False
+    _may_be_kept: bool = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -320,7 +316,7 @@ class _Recording:
         elif message["type"] == "http.response.body" and self._may_be_kept:
             self._body.append(message.get("body", b""))
             self._is_whole = not message.get("more_body", False)
-        await self._send(message)
+        await self.pass_on(message)
 
     def answer(self, route: str) -> CachedAnswer | None:
         """Return the copy if it is complete and may be cached, else None."""
