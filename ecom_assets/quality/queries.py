@@ -33,8 +33,8 @@ SOURCES: Final[Mapping[RowSource, Accounted]] = {
     "events": Accounted(EventAccountingDaily, QuarantinedEventSamples),
     "orders": Accounted(OrderAccountingDaily, QuarantinedOrderSamples),
 }
-OUTCOMES: Final = ("clean_count", "quarantined_count", "surplus_count", "held_count", "waiting_count")
-COUNTS: Final = ("received_count", *OUTCOMES)
+COUNTS: Final = OrderAccountingDaily.numbers()
+RECEIVED, *OUTCOMES = COUNTS
 
 
 def known_days(reading: Reading) -> dict[str, KnownDays]:
@@ -85,7 +85,7 @@ def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
 
 
 def _with_residue(row: Row) -> Row:
-    return {**row, "residue_count": row["received_count"] - sum(row[name] for name in OUTCOMES)}
+    return {**row, "residue_count": row[RECEIVED] - sum(row[name] for name in OUTCOMES)}
 
 
 def _reasons(reading: Reading, source: RowSource, period: Period) -> list[Row]:
