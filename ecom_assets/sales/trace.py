@@ -97,11 +97,11 @@ def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: A
     if of.is_sum and column:
         return Sum(to, (lambda context: counted(context).drop("sign")) if of.sign == -1 else counted, column)
     if column == "order_key":
-        return Count(to, _of_orders(counted))
+        return Count(to, of_orders(counted))
     return Count(to, counted, unit=column)
 
 
-def _of_orders(rows: RowsOf) -> RowsOf:
+def of_orders(rows: RowsOf) -> RowsOf:
     """Return order lines that count as the order that they are part of."""
 
     def with_orders(context: TraceContext) -> ir.Table:
@@ -173,9 +173,9 @@ WEEKS: Final[Mapping[str, Derivation]] = {
     "refunded_customers_count": _customers(_in_week(status="refunded")),
     "one_order_customers_count": _customers(_with_orders(several=False)),
     "several_orders_customers_count": _customers(_with_orders(several=True)),
-    "new_orders_count": Count(Sales, _of_orders(NEW)),
-    "returning_orders_count": Count(Sales, _of_orders(RETURNING)),
-    "refunded_orders_count": Count(Sales, _of_orders(_in_week(status="refunded"))),
+    "new_orders_count": Count(Sales, of_orders(NEW)),
+    "returning_orders_count": Count(Sales, of_orders(RETURNING)),
+    "refunded_orders_count": Count(Sales, of_orders(_in_week(status="refunded"))),
     "new_revenue_amount": Sum(Sales, NEW, "payment_amount"),
     "returning_revenue_amount": Sum(Sales, RETURNING, "payment_amount"),
     "refunded_amount": Sum(Sales, _in_week(status="refunded"), "payment_amount"),
