@@ -25,7 +25,7 @@ from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, field_of, range_of
+from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, SourceDays, field_of, range_of
 from ecom_assets.questions.fields import Day
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
@@ -34,13 +34,7 @@ from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut, 
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000
-OF_PREVIOUS: Final = (
-    "previous_data",
-    "previous_known_from",
-    "previous_known_to",
-    "previous_held_days",
-    "previous_missing_days",
-)
+OF_PREVIOUS: Final = tuple(name for name in SourceDays.model_fields if name.startswith("previous_"))
 """The fields that are null for a state as of a day, because it is not compared with an earlier one."""
 
 
@@ -269,6 +263,11 @@ SOURCE = (
     "Where sales are counted: `orders` are order lines; `purchase_events`, where there is not a single order line, are "
     "events of type purchase and refund: each purchase is one order of one item, worth its cart_value"
 )
+
+
+def total_of(rows: str, example: int) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return the field with the number of rows of some days, of which an answer may list a part."""
+    return Field(description=f"How many {rows} there are; null where no day is known", examples=[example])
 
 
 def row_of(

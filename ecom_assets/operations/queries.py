@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ecom_assets.operations.requests import OperationsStore, Requests, Row
+from ecom_assets.operations.requests import OperationsStore, Row
 
 
 def failing_checks(home: Path) -> dict[str, Any]:
@@ -24,8 +24,3 @@ def noted_tables(home: Path) -> dict[str, Row]:
     """Return what runs recorded of each table, by its name."""
     result = OperationsStore(home).rows("SELECT * FROM tables ORDER BY table_name")
     return {row["table_name"]: {**row, "is_written": bool(row["is_written"])} for row in result}
-
-
-def newest_requests(home: Path) -> list[Row]:
-    """Return the newest requests, the newest first."""
-    return [request.to_mapping() for request in Requests(home).newest()]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import PREVIOUS, Context, Paged, PagedDaysParameters, change_of, row_of
+from ecom_assets.api.parameters import PREVIOUS, Context, Paged, PagedDaysParameters, change_of, row_of, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.journeys import queries as journey_queries
 from ecom_assets.journeys.contracts import JourneyTransitions, SearchPerformance
@@ -44,7 +44,7 @@ class EngagementAnswer(Answer):
     engagement: EngagementNumbers = Field(description="Of the period")
     previous: EngagementNumbers | None = Field(description=PREVIOUS)
     change: EngagementChange = Field(description=CHANGE)  # type: ignore[valid-type]  # a model of a function
-    total_count: int | None = Field(description="How many days there are; null where no day is known", examples=[30])
+    total_count: int | None = total_of("days", 30)
     days: list[EngagementDay] = Field(
         description="Days on which anybody came, in order; visitors of several days are in none of the sums, as one "
         "may come on each"
@@ -87,9 +87,7 @@ class JourneysAnswer(Answer):
 
     dimension: Dimension = field_of(JourneyTransitions.dimension)
     place: int | None = field_of(JourneyTransitions.place, null_where="transitions of all places are counted")
-    total_count: int | None = Field(
-        description="How many pairs of steps there are; null where no day is known", examples=[41]
-    )
+    total_count: int | None = total_of("pairs of steps", 41)
     transitions: list[Transition] = Field(
         description="The most frequent first, ties by their steps; of all places, unless one is named"
     )
@@ -104,7 +102,7 @@ class Search(
 class SearchesAnswer(Answer):
     """The search terms of a period."""
 
-    total_count: int | None = Field(description="How many terms there are; null where no day is known", examples=[112])
+    total_count: int | None = total_of("terms", 112)
     searches: list[Search] = Field(description="The most searched first, ties by term")
 
 
@@ -164,7 +162,7 @@ class VisitorSegmentDaysAnswer(Answer):
     """The declared visitor segments, day by day."""
 
     segment: str | None = Field(description="The requested segment; null for all")
-    total_count: int | None = Field(description="How many rows there are; null where no day is known", examples=[90])
+    total_count: int | None = total_of("rows", 90)
     days: list[VisitorSegmentDay] = Field(description="By day and name; days before and after the events are left out")
 
 

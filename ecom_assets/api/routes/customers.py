@@ -1,7 +1,7 @@
 """Routes for customers: new, returning and retained customers, their value, segments and profiles."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -16,6 +16,7 @@ from ecom_assets.api.parameters import (
     SoldAnswer,
     change_of,
     row_of,
+    total_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.customers import queries as customer_queries
@@ -25,6 +26,7 @@ from ecom_assets.customers.contracts import (
     Customers,
     CustomerSegments,
     LifetimeValue,
+    ProfileDimension,
 )
 from ecom_assets.customers.measures import CustomerMeasures, ValueMeasures
 from ecom_assets.questions.answer import Answer, Money, definition_of, field_of, number
@@ -98,9 +100,7 @@ class Profile(row_of(CustomerProfiles.columns, without=("as_of_date",))):  # typ
 class ProfilesParameters(Sliced):
     """Which dimension to return, and which rows."""
 
-    dimension: Literal["customer_tier", "engagement_level", "market_segment", "quality_band"] | None = Field(
-        None, description="Only this dimension"
-    )
+    dimension: ProfileDimension | None = Field(None, description="Only this dimension")
 
 
 class ProfilesAnswer(Answer):
@@ -125,7 +125,7 @@ class WeeksParameters(PagedDaysParameters):
 class CustomerWeeksAnswer(Answer):
     """The customers by week."""
 
-    total_count: int | None = Field(description="How many weeks there are; null where no day is known", examples=[5])
+    total_count: int | None = total_of("weeks", 5)
     weeks: list[CustomerWeek] = Field(
         description="Weeks whose Monday is in the period, each as a whole, in order; weeks without an order line have "
         "no row"
@@ -159,7 +159,7 @@ def customer_segments(context: Context, parameters: JustSliced) -> dict[str, Any
 def customer_profiles(context: Context, parameters: Annotated[ProfilesParameters, Query()]) -> dict[str, Any]:
     """Return how many current customers have each tier, level of engagement, market segment and band of quality."""
     result = customer_queries.customer_profiles(context.reading, parameters.dimension)
-    definition = {name: Customers.columns[name].description for name in PROFILE_DIMENSIONS}
+    definition: dict[str, str] = {name: Customers.columns[name].description for name in PROFILE_DIMENSIONS}
     definition |= definition_of(ProfilesAnswer, "customer_count", "customer_share")
     return context.answer(parameters, definition, parameters.cut(result, "profiles"), "sales")
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, row_of
+from ecom_assets.api.parameters import PREVIOUS, Context, SlicedOfDays, row_of, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.funnels import queries as funnel_queries
 from ecom_assets.funnels.contracts import CartAbandonment, ConversionFunnel
@@ -78,9 +78,7 @@ class ConversionAnswer(Answer, Funnelled):
     by: By | None = Field(description="What the breakdown is by")
     previous: Funnelled | None = Field(description=PREVIOUS)
     change: ConversionChange = Field(description=CHANGE)
-    total_count: int | None = Field(
-        description="How many values the breakdown has; null where no day is known", examples=[4]
-    )
+    total_count: int | None = total_of("values of the breakdown", 4)
     breakdown: list[ConversionPart] = Field(description="By device, channel or category, most at step 1 first")
 
 

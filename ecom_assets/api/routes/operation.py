@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ecom_assets.api.auth.callers import may_see_people, require_write
 from ecom_assets.api.auth.guard import is_origin_of
 from ecom_assets.api.middleware.request_log import CONTENT_TYPE, ApiMetrics
-from ecom_assets.api.parameters import VERSION, Context, Formatted, JustSliced, RequestContext, SlicedOfDays
+from ecom_assets.api.parameters import VERSION, Context, Formatted, JustSliced, RequestContext, SlicedOfDays, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.served_data import ServedData
 from ecom_assets.delivery import queries as delivery_queries
@@ -259,7 +259,7 @@ class DeadLettersParameters(SlicedOfDays):
 class DeadLettersAnswer(Answer):
     """What could not be delivered."""
 
-    total_count: int | None = Field(description="How many groups there are; null where no day is known", examples=[3])
+    total_count: int | None = total_of("groups", 3)
     dead_letters: list[DeadLetterGroup] = Field(
         description="Records that a destination refused, or that cannot go there, by reason, most first"
     )
@@ -314,7 +314,8 @@ class RequestsAnswer(Answer):
 def newest_requests(context: Context, parameters: JustSliced) -> dict[str, Any]:
     """Return the newest 50 requests, and whether a run has taken them."""
     context.do_not_keep()
-    result = parameters.cut({"requests": queries.newest_requests(context.settings.home)}, "requests")
+    newest = [request.to_mapping() for request in Requests(context.settings.home).newest()]
+    result = parameters.cut({"requests": newest}, "requests")
     return context.answer(parameters, definition_of(RequestsAnswer, "requests"), result, "events")
 
 

@@ -15,6 +15,7 @@ from ecom_assets.api.parameters import (
     PagedDaysParameters,
     change_of,
     row_of,
+    total_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.api.routes.sales import SalesNumbers
@@ -70,9 +71,7 @@ class TopAnswer(MaybeSoldAnswer):
     """The top products by a number."""
 
     sort_by: SortBy = Field(description="By which number")
-    total_count: int | None = Field(
-        description="How many products there are; null where no day is known", examples=[480]
-    )
+    total_count: int | None = total_of("products", 480)
     products: list[TopProduct] = Field(description="The highest first, ties by id")
 
 
@@ -128,9 +127,7 @@ class Category(
 class CategoriesAnswer(MaybeSoldAnswer):
     """The categories of a period."""
 
-    total_count: int | None = Field(
-        description="How many categories there are; null where no day is known", examples=[12]
-    )
+    total_count: int | None = total_of("categories", 12)
     category_data: Coverage | None = Field(
         description="How much of what was sold has a category: all of it (whole), some, or nothing, where neither the "
         "orders nor ECOM_CATALOGUE gave one; null where nothing was sold",

@@ -8,7 +8,15 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from ecom_assets.api.auth.callers import may_see_people
-from ecom_assets.api.parameters import Context, DaysParameters, JustSliced, RequestContext, SlicedOfDays, row_of
+from ecom_assets.api.parameters import (
+    Context,
+    DaysParameters,
+    JustSliced,
+    RequestContext,
+    SlicedOfDays,
+    row_of,
+    total_of,
+)
 from ecom_assets.orders.contracts import HeldOrderDays, OrderAccountingDaily
 from ecom_assets.quality import queries
 from ecom_assets.quality.queries import RowSource
@@ -54,9 +62,7 @@ class Reason(BaseModel):
 class QualityAnswer(Answer):
     """What became of received rows, and why rows were quarantined."""
 
-    total_count: int | None = Field(
-        description="How many days and sources there are; null where no day is known", examples=[60]
-    )
+    total_count: int | None = total_of("days and sources", 60)
     days: list[DayCounts] = Field(description="A row per day and source, in order")
     sources: list[ReceivedRowCounts] = Field(
         description="Sums over the days of the period: of events by the day that they count for, of order lines by "
@@ -90,9 +96,7 @@ class SamplesParameters(DaysParameters):
 class SamplesAnswer(Answer):
     """Sample rows that were quarantined."""
 
-    total_count: int | None = Field(
-        description="How many sample rows there are; null where no day is known", examples=[5]
-    )
+    total_count: int | None = total_of("sample rows", 5)
     samples: list[dict[str, Any]] = Field(
         description="The first rows of each day and reason, at most five, the newest day first; without the scope "
         f"`personal`, what is personal data reads {HIDDEN}"

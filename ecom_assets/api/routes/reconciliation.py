@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from ecom_assets.api.parameters import Context, PagedDaysParameters, row_of
+from ecom_assets.api.parameters import Context, PagedDaysParameters, row_of, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.delivery import queries as delivery_queries
 from ecom_assets.delivery.contracts import ReconciliationDaily
@@ -40,7 +40,7 @@ class ReconciliationAnswer(Answer):
     """Orders compared with purchase and refund events."""
 
     reconciliation: ReconciledNumbers = Field(description="Sums over the days of the period")
-    total_count: int | None = Field(description="How many days there are; null where no day is known", examples=[30])
+    total_count: int | None = total_of("days", 30)
     days: list[ReconciledDay] = Field(description="Days with an order or a purchase or refund event, in order")
 
 
@@ -63,7 +63,7 @@ class DeliveriesAnswer(Answer):
     """The outcomes of deliveries."""
 
     totals: DeliveredCounts = Field(description="Sums over the days of the period and over destinations")
-    total_count: int | None = Field(description="How many rows there are; null where no day is known", examples=[60])
+    total_count: int | None = total_of("rows", 60)
     deliveries: list[DeliveredDay] = Field(description="A row per day, destination and account, in this order")
 
 

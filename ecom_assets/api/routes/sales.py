@@ -15,6 +15,7 @@ from ecom_assets.api.parameters import (
     SoldAnswer,
     change_of,
     row_of,
+    total_of,
 )
 from ecom_assets.api.problems import documented
 from ecom_assets.attribution.contracts import MODELS
@@ -132,7 +133,7 @@ class ChannelsAnswer(SoldAnswer):
     unit: str = Field(
         description="What is credited: orders; where there are none in the data, purchase events", examples=["order"]
     )
-    total_count: int | None = Field(description="How many channels there are; null where no day is known", examples=[9])
+    total_count: int | None = total_of("channels", 9)
     channels: list[Channel] = Field(description="Most revenue first; they add up to the revenue of the period")
 
 
@@ -156,7 +157,7 @@ class PlacesAnswer(SoldAnswer):
     """The sales by place."""
 
     level: Level = Field(description="What a place is")
-    total_count: int | None = Field(description="How many places there are; null where no day is known", examples=[9])
+    total_count: int | None = total_of("places", 9)
     places: list[SalesPlace] = Field(description="Most revenue first")
 
 

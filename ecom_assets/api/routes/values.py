@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from ecom_assets.api.parameters import Context, PagedDaysParameters
+from ecom_assets.api.parameters import Context, PagedDaysParameters, total_of
 from ecom_assets.api.problems import documented
 from ecom_assets.api.store.question_source import TableSource
 from ecom_assets.questions.answer import Answer, definition_of, number
@@ -52,7 +52,7 @@ class ValuesAnswer(Answer):
 
     column: str = Field(description="As requested")
     event_type: str | None = Field(description="As requested; null for all events")
-    total_count: int | None = Field(description="How many values there are; null where no day is known", examples=[3])
+    total_count: int | None = total_of("values", 3)
     values: list[ColumnValue] = Field(description="The most frequent first, ties by value")
 
 
@@ -64,7 +64,5 @@ def values(context: Context, parameters: Annotated[ValuesParameters, Query()]) -
     question = ValuesQuestion(parameters.column, parameters.event_type, parameters.search, parameters.page)
     source = TableSource(context.request, context.reading, context.settings)
     rows, count = column_values(source, period, question)
-    numbers = {
-        "column": parameters.column, "event_type": parameters.event_type, "total_count": count, "values": rows
-    }  # fmt: skip
+    numbers = {"column": parameters.column, "event_type": parameters.event_type, "total_count": count, "values": rows}
     return context.answer(parameters, definition_of(ValuesAnswer, *ColumnValue.model_fields), numbers, period)
