@@ -54,13 +54,9 @@ def _purchase_events(context: TraceContext) -> ir.Table:
     return context.where(CleanEvents, visitor_id=context.row["customer_id"], event_type="purchase")
 
 
-def _by_shop(of_orders: Derivation, of_events: Derivation) -> ByRow:
+def _by_shop(lines: Derivation, events: Derivation) -> ByRow:
     """Return how a number is traced: to order lines, or to purchases for a shop without a single line."""
-
-    def choose(context: TraceContext) -> Derivation:
-        return of_orders if context.ask(context.table(Sales).select("uniq_id").limit(1)) else of_events
-
-    return ByRow(choose)
+    return ByRow(lambda context: lines if context.ask(context.table(Sales).select("uniq_id").limit(1)) else events)
 
 
 ORDERS: Final = _by_shop(Count(Sales, of_orders(SHIPPED)), Count(CleanEvents, _purchase_events))

@@ -63,22 +63,12 @@ EVENT_COLUMNS: Final = dict(zip(PARTS, ("", "visitor_id", "", "cart_amount"), st
 
 def with_status(rows: RowsOf, status: str) -> RowsOf:
     """Return the rows of a status only, with their sign: refunds are subtracted."""
-
-    def filtered(context: TraceContext) -> ir.Table:
-        lines = signed(rows)(context)
-        return lines.filter(lines.status == status)
-
-    return filtered
+    return lambda context: signed(rows)(context).filter(lambda lines: lines.status == status)
 
 
 def signed(rows: RowsOf) -> RowsOf:
     """Return the same rows with their sign: refunds are subtracted."""
-
-    def with_sign(context: TraceContext) -> ir.Table:
-        lines = rows(context)
-        return lines.mutate(sign=(lines.status == "refunded").ifelse(-1, 1))
-
-    return with_sign
+    return lambda context: rows(context).mutate(sign=lambda lines: (lines.status == "refunded").ifelse(-1, 1))
 
 
 def sales_derivations(
@@ -103,12 +93,7 @@ def _derivation(to: type[Table], rows: RowsOf, columns: Mapping[str, str], of: A
 
 def of_orders(rows: RowsOf) -> RowsOf:
     """Return order lines that count as the order that they are part of."""
-
-    def with_orders(context: TraceContext) -> ir.Table:
-        lines = rows(context)
-        return lines.mutate(counted_as=order_key(lines))
-
-    return with_orders
+    return lambda context: rows(context).mutate(counted_as=order_key)
 
 
 def _of_key(*names: str) -> RowsOf:
