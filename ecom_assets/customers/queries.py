@@ -46,8 +46,8 @@ from ecom_assets.tables.queries import (
     Row,
     compared,
     if_known,
-    in_period,
     mean,
+    of_period,
     rejected_rows,
     share,
 )
@@ -286,8 +286,7 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
     table = reading.table(Customers)
     current = can_be_null(table.filter(table.is_current), ["as_of_date"])
     (row,) = reading.state(current.agg(as_of_date=current.as_of_date.max()))
-    raw = reading.table(RawCustomers)
-    raw = raw.filter(in_period(raw.received_date))
+    raw = of_period(reading, RawCustomers)
     (received,) = reading.rows(raw.agg(n=raw.count()), period)
     return {
         **row,

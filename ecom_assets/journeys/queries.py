@@ -11,7 +11,7 @@ from ecom_assets.journeys.journeys import steps_of, top_paths
 from ecom_assets.journeys.measures import SearchMeasures
 from ecom_assets.tables.measures import completed, sums
 from ecom_assets.tables.portable import rows_of
-from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, in_period, page_of, share
+from ecom_assets.tables.queries import Fetch, Page, Period, Reading, Row, in_period, of_period, page_of, share
 
 Dimension = Literal["page_type", "category"]
 
@@ -51,8 +51,7 @@ def _transition(row: Row) -> Row:
 
 def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
     """Return the terms searched in sessions that started in a period, and the number of terms."""
-    table = reading.table(SearchPerformance)
-    rows = table.filter(in_period(table.started_date))
+    rows = of_period(reading, SearchPerformance)
     terms = rows.group_by("search_term").agg(**sums(rows, SearchMeasures))
     order = [terms.search_count.desc(), terms.search_term]
     result, total = page_of(reading, terms, order, page, period)
@@ -61,8 +60,7 @@ def searches(reading: Reading, period: Period, page: Page) -> dict[str, Any]:
 
 def search_totals(reading: Reading, period: Period) -> Row:
     """Return the searches of a period, those followed by a product view, and their share; null without a search."""
-    table = reading.table(SearchPerformance)
-    rows = table.filter(in_period(table.started_date))
+    rows = of_period(reading, SearchPerformance)
     sums = rows.agg(search_count=rows.search_count.sum(), clicked_search_count=rows.clicked_search_count.sum())
     (result,) = reading.rows(sums, period)
     searched, clicked = (int(result[name] or 0) for name in ("search_count", "clicked_search_count"))

@@ -30,7 +30,7 @@ from ecom_assets.tables.queries import (
     by_revenue,
     changes,
     if_known,
-    in_period,
+    of_period,
     require,
     share,
     with_previous,
@@ -61,8 +61,7 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
 
     With `search`, only those whose name or id contains it, in upper or lower case.
     """
-    table = reading.table(ProductPerformance)
-    rows, sold = table.filter(in_period(table.event_date)), _Sold.from_reading(reading)
+    rows, sold = of_period(reading, ProductPerformance), _Sold.from_reading(reading)
     ranked = _ranked(reading, rows, sort_by, category, search)
     counted = ranked.mutate(total_count=ranked.count().over(ibis.window()))
     first = counted.order_by(counted.number.desc(nulls_first=False), counted.product_id)
@@ -224,8 +223,7 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
     """Return each category that was viewed or sold, sorted by revenue, then by sessions that viewed it."""
     source = find_sales_source(reading)
     sold = sales_by(reading, period.for_source(source), "item_category") if source else {}
-    table = reading.table(CategoryPerformance)
-    rows = table.filter(in_period(table.started_date))
+    rows = of_period(reading, CategoryPerformance)
     added = rows.group_by("product_category").agg(**sums(rows, CategoryMeasures))
     looked = {row["product_category"]: row for row in reading.rows(added, period)}
     result = [

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal
 
-import ibis.expr.types as ir
-
 from ecom_assets.events.contracts import EventAccountingDaily, QuarantinedEventSamples
 from ecom_assets.orders.contracts import OrderAccountingDaily, QuarantinedOrderSamples
 from ecom_assets.orders.queries import held_days
 from ecom_assets.tables.contract import HIDDEN, Table
-from ecom_assets.tables.queries import KnownDays, Page, Period, Reading, Row, if_known, in_period, page_of
+from ecom_assets.tables.queries import KnownDays, Page, Period, Reading, Row, if_known, of_period, page_of
 
 RowSource = Literal["events", "orders"]
 
@@ -73,7 +71,7 @@ def row_accounting(reading: Reading, period: Period) -> dict[str, Any]:
 
 def _days(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     tables = SOURCES[source]
-    rows = _in_period(reading, tables.daily, tables.day)
+    rows = of_period(reading, tables.daily)
     names = [name for name in COUNTS if name in tables.daily.columns]
     result = reading.rows(rows.select(tables.day, *names).order_by(tables.day), period)
     return [
@@ -90,7 +88,7 @@ def _with_residue(row: Row) -> Row:
 
 def _reasons(reading: Reading, source: RowSource, period: Period) -> list[Row]:
     tables = SOURCES[source]
-    rows = _in_period(reading, tables.samples, tables.day)
+    rows = of_period(reading, tables.samples)
     first = rows.filter(rows.sample_number == 1)
     day = first[tables.day]
     grouped = first.group_by("reject_reason").agg(
@@ -114,7 +112,7 @@ def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may
     Personal data are replaced unless they may be seen.
     """
     tables = SOURCES[wanted.source]
-    rows = _in_period(reading, tables.samples, tables.day)
+    rows = of_period(reading, tables.samples)
     if wanted.reason is not None:
         rows = rows.filter(rows.reject_reason == wanted.reason)
     order = [rows[tables.day].desc(), "reject_reason", "sample_number"]
@@ -125,11 +123,6 @@ def quarantined_samples(reading: Reading, period: Period, wanted: Wanted, *, may
         for row in samples
     ]
     return {"total_count": total, "samples": shown}
-
-
-def _in_period(reading: Reading, contract: type[Table], day: str) -> ir.Table:
-    rows = reading.table(contract)
-    return rows.filter(in_period(rows[day]))
 
 
 def held(reading: Reading) -> list[Row]:

@@ -40,6 +40,7 @@ from ecom_assets.tables.queries import (
     compared,
     if_known,
     in_period,
+    of_period,
     page_of,
     require,
     revenue_compared,
@@ -263,8 +264,7 @@ def newest_customer_week(reading: Reading, period: Period) -> Row | None:
 
 def lines_by_category(reading: Reading, period: Period) -> tuple[int, int]:
     """Return how many order lines a period has, and how many of them have no category."""
-    sold = reading.table(Sales)
-    sold = sold.filter(in_period(sold.order_date))
+    sold = of_period(reading, Sales)
     without = (sold.item_category == NONE).ifelse(1, 0).sum().fill_null(0)
     (row,) = reading.rows(sold.agg(line_count=sold.count(), without_count=without), period)
     return int(row["line_count"]), int(row["without_count"])
@@ -273,8 +273,7 @@ def lines_by_category(reading: Reading, period: Period) -> tuple[int, int]:
 def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
     """Return the numbers of a source's sales in a period, with the number of customers."""
     is_of_orders = source == ORDERS
-    table = reading.table(Sales if is_of_orders else SessionEvents)
-    sold = table.filter(in_period(table.order_date if is_of_orders else table.event_date)).mutate(whole=1)
+    sold = of_period(reading, Sales if is_of_orders else SessionEvents).mutate(whole=1)
     rows = reading.rows((added_up if is_of_orders else purchase_totals)(sold, ["whole"]), period)
     return numbers(rows[0] if rows else None) | {"customer_count": int(rows[0]["customer_count"]) if rows else 0}
 
