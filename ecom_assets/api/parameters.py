@@ -25,12 +25,12 @@ from ecom_assets.api.problems import NotModifiedError
 from ecom_assets.api.store.store import IN_SCOPE, NOTHING, NothingPublishedError, PublishedStore, StoreReading
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.errors import DefinitionError
-from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, SourceDays, field_of, range_of
+from ecom_assets.questions.answer import ABOUT_THE_NUMBERS, Answer, Money, SourceDays, field_of
 from ecom_assets.questions.fields import Day
 from ecom_assets.sales.coverage import SalesSource, Source, known_days
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Column
-from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut, with_unknown_total
+from ecom_assets.tables.queries import KnownDays, Page, Period, TimeRange, cut, range_of, with_unknown_total
 
 VERSION: Final = version("ecom-assets")
 MOST_ROWS: Final = 1_000

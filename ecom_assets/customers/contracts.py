@@ -111,7 +111,7 @@ SCORE = "engagement_score"
 """It costs points, too, where a record has it without a valid value, or where the API's mapping expects it."""
 
 
-class _Received(Table, abstract=True):
+class _FetchedRecord(Table, abstract=True):
     """A record of the customer API, by where it stood in a fetch."""
 
     key = ("received_date", "record_number")
@@ -123,7 +123,7 @@ class _Received(Table, abstract=True):
     page_position = count("Its place there, from 1", unit="place")
 
 
-class RawCustomers(_Received):
+class RawCustomers(_FetchedRecord):
     """One row per record of the customer API and day of a fetch, valid or not, copies included."""
 
     layer = "raw"
@@ -158,7 +158,7 @@ class RawCustomers(_Received):
     source = text("Where it came from: `sandbox`, or the API's address")
 
 
-class QuarantinedCustomers(_Received):
+class QuarantinedCustomers(_FetchedRecord):
     """One row per received record that is not a customer, with the reason."""
 
     layer = "staging"

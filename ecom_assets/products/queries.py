@@ -46,6 +46,7 @@ SORTED_BY: Final = {
     "views": "product_view_count",
 }
 MOST_RELATED: Final = 10
+NAMED: Final = ("product_id", "product_name", "product_category")
 
 
 def top_products(  # noqa: PLR0913 (each is a parameter of the request)
@@ -70,17 +71,13 @@ def top_products(  # noqa: PLR0913 (each is a parameter of the request)
     # all numbers of all products.
     sums = _added(rows.join(first, "product_id"), ["product_id", "number", "total_count"])
     named = sums.left_join(_items(reading), sums.product_id == _items(reading).item_id)
-    named = named.mutate(product_category=ibis.coalesce(named.product_category, named.item_category))
+    named = named.mutate(
+        product_category=ibis.coalesce(named.product_category, named.item_category), product_name=named.item_name
+    )
     result = reading.rows(named.order_by(named.number.desc(nulls_first=False), named.product_id), period)
     total = result[0]["total_count"] if result else reading.rows(ranked.agg(n=ranked.count()), period)[0]["n"]
     products = [
-        {
-            "rank_number": rank,
-            "product_id": row["product_id"],
-            "product_name": row["item_name"],
-            "product_category": row["product_category"],
-            **sold.numbers(row, period),
-        }
+        {"rank_number": rank, **{name: row[name] for name in NAMED}, **sold.numbers(row, period)}
         for rank, row in enumerate(result, start=page.offset + 1)
     ]
     return {

@@ -19,7 +19,7 @@ from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.tables.days import FIRST_DATE, Ends
-from ecom_assets.tables.queries import EVENTS, Coverage, Period, TimeRange, cut, events_in_period, unfinished_day
+from ecom_assets.tables.queries import EVENTS, Coverage, Period, TimeRange, cut, events_in_period, range_of
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
@@ -483,42 +483,3 @@ def _days_of(question: Question, data: QuestionData) -> dict[str, Any]:
         period = _period(data.days, opened, question.time_range or "custom")
     period = replace(period, known={ORDERS if data.source.of_orders else EVENTS: opened.known})
     return {"range": range_of(period, opened.timezone, data.source.known_at), "data_as_of": newest}
-
-
-def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
-    """Return the `Range` of an answer: the days that it covers, which of them are known, and which are not over.
-
-    Args:
-        period: The days.
-        timezone: Their time zone.
-        known_at: When the data were read or published.
-    """
-    previous = period.previous
-    return {
-        "time_range": period.time_range,
-        "start_date": period.start_date,
-        "end_date": period.end_date,
-        "day_count": period.day_count,
-        "timezone": timezone,
-        "provisional_from": unfinished_day(period, timezone, known_at),
-        "previous_start_date": previous.start_date,
-        "previous_end_date": previous.end_date,
-        **_known_of(period),
-        "sources": {name: _known_of(period.for_source(name)) for name in period.known},
-    }
-
-
-def _known_of(period: Period) -> dict[str, Any]:
-    known_days, previous = period.known_days, period.previous.known_days
-    return {
-        "data": period.data,
-        "known_from": known_days.first,
-        "known_to": known_days.last,
-        "held_days": known_days.held,
-        "missing_days": known_days.missing,
-        "previous_data": period.previous.data,
-        "previous_known_from": previous.first,
-        "previous_known_to": previous.last,
-        "previous_held_days": previous.held,
-        "previous_missing_days": previous.missing,
-    }
