@@ -18,7 +18,8 @@ from ecom_assets.products.measures import ProductMeasures, SoldMeasures, ViewMea
 from ecom_assets.products.stock import newest_stock
 from ecom_assets.sales.contracts import Item, Sales
 from ecom_assets.sales.coverage import ORDERS, PURCHASES, SalesSource, find_sales_source
-from ecom_assets.sales.queries import NUMBERS, numbers, sales_by
+from ecom_assets.sales.measures import SalesMeasures
+from ecom_assets.sales.queries import NUMBERS, sales_by
 from ecom_assets.tables.measures import completed, parts_of, summable, summed, sums
 from ecom_assets.tables.portable import can_be_null, ratio
 from ecom_assets.tables.queries import (
@@ -233,12 +234,13 @@ def categories(reading: Reading, period: Period) -> dict[str, Any]:
 
 
 def _category(name: str, sold: Row | None, looked: Row | None, period: Period, source: str) -> Row:
-    sales = {number: sold[number] for number in NUMBERS} if sold else if_known(numbers(None), period.for_source(source))
+    of_sales = period.for_source(source)
+    sales = {name: sold[name] for name in NUMBERS} if sold else if_known(completed(None, SalesMeasures), of_sales)
     return {
         "product_category": name,
         **if_known(completed(looked, CategoryMeasures), period.for_source(EVENTS)),
         **sales,
-        "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, period.for_source(source))[""],
+        "revenue_share": sold["revenue_share"] if sold else if_known({"": 0.0}, of_sales)[""],
         "revenue_change": sold["revenue_change"] if sold else None,
     }
 

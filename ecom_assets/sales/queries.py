@@ -62,7 +62,7 @@ def sales(reading: Reading, period: Period) -> dict[str, Any]:
     """
     rows = with_previous(daily_revenue(reading), "order_date")
     result = {row["is_current"]: row for row in reading.rows(added(rows, ["is_current"]), period)}
-    now, before = numbers(result.get(1)), numbers(result.get(0))
+    now, before = (completed(result.get(which), SalesMeasures) for which in (1, 0))
     return {
         "source": sales_source(reading),
         "sales": if_known(now, period),
@@ -83,7 +83,7 @@ def sales_by(reading: Reading, period: Period, dimension: Dimension) -> dict[str
     whole = revenue_of(current.values())
     answers = {}
     for value in {**current, **before}:
-        now, then = numbers(current.get(value)), numbers(before.get(value))
+        now, then = (completed(by_value.get(value), SalesMeasures) for by_value in (current, before))
         answers[value] = {
             **if_known(now, period),
             "revenue_share": share(now["revenue_amount"], whole),
@@ -111,11 +111,6 @@ def daily_revenue(reading: Reading, dimension: Dimension | None = None) -> ir.Ta
 def added(rows: ir.Table, unit: Sequence[str]) -> ir.Table:
     """Return the sums of daily rows per unit; an amount is null if no row has it."""
     return rows.group_by(*unit).agg(**sums(rows, SalesMeasures))
-
-
-def numbers(row: Row | None) -> Row:
-    """Return the measures of a row of sums; zeros without a row, as nothing was sold or refunded."""
-    return completed(row, SalesMeasures)
 
 
 Granularity = Literal["hour", "day", "week", "month"]
@@ -214,7 +209,7 @@ def geography(reading: Reading, period: Period, level: Level) -> dict[str, Any]:
     places = [
         {
             **{name: row.get(name) for name in PLACE_COLUMNS["city"]},
-            **numbers(row),
+            **completed(row, SalesMeasures),
             "revenue_share": share(row["revenue_amount"], whole),
         }
         for row in rows
@@ -275,7 +270,8 @@ def sales_totals(reading: Reading, period: Period, source: SalesSource) -> Row:
     is_of_orders = source == ORDERS
     sold = of_period(reading, Sales if is_of_orders else SessionEvents).mutate(whole=1)
     rows = reading.rows((added_up if is_of_orders else purchase_totals)(sold, ["whole"]), period)
-    return numbers(rows[0] if rows else None) | {"customer_count": int(rows[0]["customer_count"]) if rows else 0}
+    row = rows[0] if rows else None
+    return completed(row, SalesMeasures) | {"customer_count": int(row["customer_count"]) if row else 0}
 
 
 def has_purchases(reading: Reading) -> bool:
