@@ -104,14 +104,14 @@ class PagedDaysParameters(DaysParameters, Paged):
     """Which days to cover, and which rows of a long list to return."""
 
 
+@dataclass(frozen=True)
 class RequestContext:
-    """One request: the published data that it reads, and the fields that its answer shares with all answers."""
+    """One request: the published data that it reads, if there are any, and what its answer shares with all answers."""
 
-    def __init__(self, request: Request, reading: StoreReading | None, response: Response | None = None) -> None:
-        """Store the request, the published data if there are any, and the response with its headers if there is one."""
-        self.request = request
-        self._reading = reading
-        self._response = response
+    request: Request
+    _reading: StoreReading | None
+    _response: Response | None = None
+    """What the headers of the answer are set on, if that is sent."""
 
     @property
     def reading(self) -> StoreReading:

@@ -107,20 +107,20 @@ MOST_WRITES_UNDER_WAY = 100
 _log = structlog.get_logger("ecom_assets.api")
 
 
+@dataclass
 class CircuitBreaker:
     """Pauses calls to a service after several failures in a row; each pause is longer, up to a limit."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Set the clock, in seconds."""
-        self._now = now
-        self._failures = 0
-        self._pause_s = FIRST_PAUSE_S
-        self._closed_until = -float("inf")
+    now: Callable[[], float] = time.monotonic
+    """The clock, in seconds."""
+    _failures: int = 0
+    _pause_s: float = FIRST_PAUSE_S
+    _closed_until: float = -float("inf")
 
     @property
     def is_closed_to_us(self) -> bool:
         """Return whether calls are paused now."""
-        return self._now() < self._closed_until
+        return self.now() < self._closed_until
 
     def failed(self) -> bool:
         """Record a failure; return whether it starts a pause."""
@@ -128,7 +128,7 @@ class CircuitBreaker:
         if self._failures < FAILURES_IN_A_ROW:
             return False
         self._failures = FAILURES_IN_A_ROW - 1  # after the pause, one more failure starts the next
-        self._closed_until = self._now() + self._pause_s
+        self._closed_until = self.now() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
         return True
 
