@@ -30,7 +30,6 @@ router = APIRouter(tags=["operations"])
 runs_router = APIRouter(tags=["operations"])
 """What runs noted, and requests to runs."""
 _NO_STORE = {"Cache-Control": "no-store"}
-_NOT_READY = 503
 
 
 class Live(BaseModel):
@@ -49,7 +48,7 @@ class Health(Live):
 
 
 _UNREADY: dict[int | str, dict[str, Any]] = {
-    _NOT_READY: {"model": Health, "description": "There are no data, or they are not fresh"}
+    HTTPStatus.SERVICE_UNAVAILABLE: {"model": Health, "description": "There are no data, or they are not fresh"}
 }
 
 
@@ -73,7 +72,7 @@ async def ready(request: Request, response: Response) -> dict[str, Any]:
     await served.version()
     complaint, published = served.complaint, served.published
     response.headers.update(_NO_STORE)
-    response.status_code = _NOT_READY if complaint else 200
+    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE if complaint else 200
     return {
         "live": True,
         "ready": not complaint,
