@@ -1,7 +1,9 @@
 """Contracts of customers: records as received, quarantined and clean, segments, and lifetime value."""
 
 from dataclasses import replace
+from typing import Final, Literal, get_args
 
+from ecom_assets.attribution.contracts import FirstTouches
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.tables.contract import Column, Table, amount, count, day, flag, instant, rate, seconds, text
 
@@ -79,7 +81,6 @@ UNKNOWN = "unknown"
 """The value of a category that the data do not tell; numbers, names and times are null then."""
 ENGAGEMENT_LEVELS = ("high", "medium", "low")
 ACTIVITY_STATUSES = ("active", "inactive", UNKNOWN)
-ACQUISITION_CHANNELS = ("website", "mobile_app", "email_campaign")
 ENGAGEMENT_SOURCES = ("sessions", "api")
 CUSTOMER_TIERS = ("basic", "premium", "enterprise")
 QUALITY_BANDS = ("high", "medium", "low")
@@ -89,11 +90,9 @@ SCORE = "engagement_score"
 """It costs points, too, where a record has it without a valid value, or where the API's mapping expects it."""
 
 
-class RawCustomers(Table):
-    """One row per record of the customer API and day of a fetch, valid or not, copies included."""
+class _FetchedRecord(Table, abstract=True):
+    """A record of the customer API, by where it stood in a fetch."""
 
-    layer = "raw"
-    name = "customers"
     key = ("received_date", "record_number")
     day_column = "received_date"
 
@@ -101,6 +100,14 @@ class RawCustomers(Table):
     record_number = count("The record's place among those of the day, from 1", unit="place")
     page_number = count("The page it stood on, from 1", unit="place")
     page_position = count("Its place there, from 1", unit="place")
+
+
+class RawCustomers(_FetchedRecord):
+    """One row per record of the customer API and day of a fetch, valid or not, copies included."""
+
+    layer = "raw"
+    name = "customers"
+
     reject_reason = text("Why the record is not a customer; null if it is one", nullable=True)
     customer_id = text("The shop's id of the customer, the same as `user_id` of events", nullable=True, pii=True)
     is_number_id = Column(
@@ -128,20 +135,14 @@ class RawCustomers(Table):
     source = text("Where it came from: `sandbox`, or the API's address")
 
 
-class QuarantinedCustomers(Table):
+class QuarantinedCustomers(_FetchedRecord):
     """One row per received record that is not a customer, with the reason."""
 
     layer = "staging"
-    key = ("received_date", "record_number")
-    day_column = "received_date"
 
-    received_date = day("The day of the fetch from the API")
-    record_number = count("The record's place among those of the day, from 1", unit="place")
-    page_number = count("The page it stood on, from 1", unit="place")
-    page_position = count("Its place there, from 1", unit="place")
     reject_reason = text("Why it is not a customer; it quotes nothing of the record")
-    payload = text("The whole record exactly as it came, as JSON", pii=True)
-    source = text("Where it came from: `sandbox`, or the API's address")
+    payload = RawCustomers.payload
+    source = RawCustomers.source
 
 
 class DuplicateCustomers(Table):
@@ -151,7 +152,7 @@ class DuplicateCustomers(Table):
     key = ("received_date", "customer_id")
     day_column = "received_date"
 
-    received_date = day("The day of the fetch from the API")
+    received_date = RawCustomers.received_date
     customer_id = text("The customer who came more than once", pii=True)
     surplus_count = count("Copies that were left out", unit="rows")
 
@@ -203,7 +204,8 @@ class Customers(Table):
         one_of=(*ENGAGEMENT_LEVELS, UNKNOWN),
     )
     acquisition_channel = text(
-        "How they came first; unknown before their first event", one_of=(*ACQUISITION_CHANNELS, UNKNOWN)
+        "How they came first; unknown before their first event",
+        one_of=(*FirstTouches.acquisition_channel.one_of, UNKNOWN),
     )
     default_channel_group = text("GA4's channel of their first event; unknown before it")
     year_revenue_amount = amount(
@@ -219,7 +221,8 @@ class Customers(Table):
     quality_band = text("high from 90, medium from 70, low below", one_of=QUALITY_BANDS)
 
 
-PROFILE_DIMENSIONS = ("customer_tier", "engagement_level", "market_segment", "quality_band")
+ProfileDimension = Literal["customer_tier", "engagement_level", "market_segment", "quality_band"]
+PROFILE_DIMENSIONS: Final[tuple[ProfileDimension, ...]] = get_args(ProfileDimension)
 """The columns of `Customers` by which current customers are counted."""
 
 
