@@ -18,6 +18,8 @@ from measuring import ECOM, Result, Spent, costs, ratios, report, run_process, s
 from questions_clickhouse import CLICKHOUSE, FIVE
 
 TARGET, TARGET_PROPERTY = 2.0, 2.0
+HOME = "home"
+"""Where the command keeps statements, and what its check of the file said; nothing is kept where it does not exist."""
 LOYAL = "loyal:\n  - {did: purchase, at_least: 2, within: 30d}\n  - not: {did: search}\n"
 Answer = dict[str, Any]
 Rows = list[list[Any]]
@@ -218,7 +220,7 @@ def run_ecom(name: str, file: Path, folder: Path) -> tuple[Spent, Numbers]:
     segment.write_text(LOYAL)
     question = QUESTIONS[name]
     command = [part.replace("{segment}", str(segment)) for part in question.command]
-    spent = run_process([ECOM, *command, "--events", str(file), "--json"], {"ECOM_HOME": str(folder / "home")})
+    spent = run_process([ECOM, *command, "--events", str(file), "--json"], {"ECOM_HOME": str(folder / HOME)})
     return spent, question.ecom_numbers(json.loads(spent.printed))
 
 
@@ -253,6 +255,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, help="these questions")
+    parser.add_argument("--first", action="store_true", help="as the first question about the file: nothing is kept")
     parser.add_argument("--clickhouse", help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -263,6 +266,8 @@ def main() -> None:
     file = Path(run_process([sys.executable, str(maker), str(arguments.events)]).printed.splitlines()[-1])
     spent: dict[str, list[tuple[Spent, Spent]]] = {}
     with scratch() as folder:
+        if not arguments.first:
+            (folder / HOME).mkdir()
         for name in arguments.only or QUESTIONS:
             spent[name] = measure(name, file, folder, arguments.repetitions)
     for by_property, by_column in PROPERTIES.items():

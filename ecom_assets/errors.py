@@ -92,7 +92,17 @@ CLOSEST = 3
 
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, for use in a sentence; its kind where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return first_text_line(str(error), type(error).__name__).rstrip(".")
+
+
+def system_reason(error: BaseException) -> str:
+    """Return why the system refused something, without the number and the path; else the first line of the error."""
+    return getattr(error, "strerror", None) or first_line(error)
+
+
+def first_text_line(text: str, default: str) -> str:
+    """Return the first line of a text; the default where it has none."""
+    return (text.strip().splitlines() or [default])[0]
 
 
 def nearest(word: object, candidates: Iterable[str]) -> str | None:

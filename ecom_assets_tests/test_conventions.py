@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ecom_assets import registry
+from ecom_assets.errors import first_line
 
 pytestmark = pytest.mark.xdist_group("conventions")  # each file is parsed once
 ROOT = Path(__file__).parents[1]
@@ -136,6 +137,17 @@ def test_only_settings_reads_the_environment() -> None:
             and node.attr in {"environ", "getenv", "environb"}
         ]
         assert read == [], "settings/ is the only reader of the environment"
+
+
+def test_the_first_line_of_an_error_is_read_in_one_place() -> None:
+    assert [first_line(error) for error in (ValueError("a.\nb"), ValueError(), ValueError(" \n"))] == [
+        "a",
+        "ValueError",
+        "ValueError",
+    ]
+    reading = re.compile(r"str\(e\w*\)(?:\.strip\(\))?\.splitlines\(\)\[0\]")
+    found = [name_of(path) for path in SOURCES if reading.search(path.read_text(encoding="utf-8"))]
+    assert found == [], "an error can have no line: use first_line of errors.py"
 
 
 def test_pure_files_read_no_clock() -> None:

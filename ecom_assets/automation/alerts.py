@@ -17,7 +17,8 @@ from ecom_assets.automation.mail import MailServer, new_message
 from ecom_assets.automation.ui_address import dagster_address
 from ecom_assets.clock import Clock, now_utc, today_in
 from ecom_assets.errors import MailError, SettingError
-from ecom_assets.operations.run_notes import error_sentence, first_line
+from ecom_assets.operations.run_notes import error_sentence, message_line
+from ecom_assets.orders.held_days import hold_reason
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.check import HELD_DAYS, PARTITION, RANGE_END, RANGE_START
 
@@ -95,7 +96,7 @@ def step_sentence(event: dg.DagsterEvent) -> str:
 def run_sentence(event: dg.DagsterEvent) -> str:
     """Return what a run failed with that ended outside of any step: a resource could not be had."""
     data = event.event_specific_data  # none where the run's process was lost
-    return error_sentence(getattr(data, "error", None), event.message) if data else first_line(event.message)
+    return error_sentence(getattr(data, "error", None), event.message) if data else message_line(event.message)
 
 
 def _held_days(evaluation: dg.AssetCheckEvaluation) -> list[dict[str, Any]]:
@@ -349,9 +350,8 @@ def newest_results(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
 
 def held_line(day: dict[str, Any]) -> str:
     """Describe a held day: its reason, since when it is held, and how to release it."""
-    reason = f"{day['observed_count']:,} customers, {day['limit_count']:,} or fewer are too few"
-    if day["reason"] == "report_missing":
-        reason = "no report came"
     rows = f"{day['held_row_count']:,} rows wait since {day['held_since']} UTC"
     command = f"`ecom release {day['source']} {day['day']}`"
-    return f"Held back: {day['source']} of {day['day']} ({reason}); {rows}; better data let it in, or {command}"
+    return (
+        f"Held back: {day['source']} of {day['day']} ({hold_reason(day)}); {rows}; better data let it in, or {command}"
+    )

@@ -17,7 +17,7 @@ from ecom_assets.automation.jobs import job_of_steps, schedule_status
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.settings import Settings
 from ecom_assets.sources.compaction import compact, landing_folders
-from ecom_assets.sources.extraction.running import extracts_of, run_extract
+from ecom_assets.sources.extraction.extraction import extracts_of, run_extract
 from ecom_assets.sources.files.manifest import Manifest, read_manifest
 from ecom_assets.sources.landing import changing_landing_files
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -29,8 +29,8 @@ from ecom_assets.sources.landing import has_landed
 from ecom_assets.sources.presence import EVENTS
 from ecom_assets.sources.sandbox_shop import sandbox_days
 from ecom_assets.tables.asset import asset_key
-from ecom_assets.tables.check import RANGE_END, RANGE_START
-from ecom_assets.tables.days import ONE_DAY, Days
+from ecom_assets.tables.check import PARTS, RANGE_END, RANGE_START
+from ecom_assets.tables.days import ONE_DAY, Days, spans_text
 
 INTERVAL_S = 60
 TABLE_INTERVAL_S = 300
@@ -89,11 +89,13 @@ def landing_sensor(settings: Settings, *, now: Clock = now_utc) -> dg.SensorDefi
     return landing_files
 
 
-def _requests(parts: Iterable[Days], files: list[tuple[str, str]]) -> list[dg.RunRequest]:
-    """Return a request for each part, with a key by which Dagster runs the same files once."""
+def _requests(parts: Sequence[Days], files: list[tuple[str, str]]) -> list[dg.RunRequest]:
+    """Return a request for each part, with a key by which Dagster runs the same files once, and with all parts."""
     key = hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]
     spans = [(part.first, part.dates[-1]) for part in parts]
-    return [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
+    tags = {PARTS: spans_text(parts)} if len(parts) > 1 else {}
+    requests = [run_request(*span, run_key=f"{span[0]}-{span[1]}-{key}") for span in spans]
+    return [dg.RunRequest(run_key=request.run_key, tags={**request.tags, **tags}) for request in requests]
 
 
 def _last_day(settings: Settings, now: Clock) -> date:

@@ -16,7 +16,7 @@ from ecom_assets.atomic_files import replace_bytes
 from ecom_assets.boards.model import KINDS, LONGEST_SLUG, SLUG, Board, Kept, SavedQuestion
 from ecom_assets.boards.store import BoardStore, KeptVersion, differing
 from ecom_assets.errors import DefinitionError, EcomError, UsageError, did_you_mean
-from ecom_assets.sources.mapping_file import definition_from
+from ecom_assets.sources.mapping_file import DoubleKeyError, definition_from, fault_of
 
 VERSION: Final = "version"
 LOCAL: Final = "form"
@@ -184,8 +184,11 @@ def _read(path: Path, kind: type[Kept]) -> KeptFile:
         )
     try:
         raw = definition_from(path.read_text(encoding="utf-8"))
+    except DoubleKeyError as error:
+        raise DefinitionError(str(error)) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DefinitionError(f"It is not YAML: {' '.join(str(error).split())}.") from error
+        fault = fault_of(error) if isinstance(error, yaml.YAMLError) else str(error)
+        raise DefinitionError(f"It is not YAML: {fault}.") from error
     if not isinstance(raw, dict):
         raise DefinitionError(f"It maps {', '.join(kind.names())} to values; got {raw!r}.")
     version = raw.pop(VERSION, 0)

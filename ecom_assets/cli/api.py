@@ -52,10 +52,10 @@ def _ready(host: str | None, port: int | None) -> Settings:
     from ecom_assets.rules import require_rules  # noqa: PLC0415 (loads Ibis)
 
     settings = load_settings(api_host=host, api_port=port)
-    require_rules(settings)
     if message := take_own_data(settings):  # of which real time reads the newest
         settings = load_settings(api_host=host, api_port=port)
         typer.echo(message, err=True)
+    require_rules(settings)
     prepare_server("API", settings)
     return settings
 

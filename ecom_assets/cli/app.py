@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, NoReturn
 
@@ -77,15 +76,21 @@ class _PathCheckingCommand(TyperCommand):
     """A command that refuses empty paths: read as the working folder, one would stand for all of its files."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Read the arguments as typed: what they are converted to does not show that a path was empty."""
-        paths = {name for path in self.params if str(path.name).split("_")[-1] in PATHS for name in path.opts}
-        for before, argument in pairwise(("", *args)):
-            option = argument.removesuffix("=") if argument else before
-            if option in paths and argument in {"", f"{option}="}:
-                raise UsageError(f"{option} is empty, as a variable that is not set leaves it; give it a value.")
-            if not argument and "more" in paths and not before.startswith("-"):
-                raise UsageError("A path is empty, as a variable that is not set leaves it; name a file.")
+        """Parse the arguments twice: what values are converted to does not show that a path was empty."""
+        typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for parameter in self.params:
+            values = typed.get(parameter.name)
+            is_path = str(parameter.name).split("_")[-1] in PATHS and not ctx.resilient_parsing
+            if is_path and "" in (values if isinstance(values, list | tuple) else [values]):
+                raise UsageError(_empty_path(parameter))
         return super().parse_args(ctx, args)
+
+
+def _empty_path(parameter: Any) -> str:
+    if parameter.param_type_name == "option":
+        return f"{parameter.opts[0]} is empty, as a variable that is not set leaves it; give it a value."
+    kind = "folder" if parameter.name == "folder" else "file"
+    return f"A path is empty, as a variable that is not set leaves it; name a {kind}."
 
 
 def load_command(import_path: str, name: str) -> Any:

@@ -18,7 +18,7 @@ from ecom_assets.cli import options as shared
 from ecom_assets.cli.options import OwnData, day_of, is_typed, print_answer, read_days, read_definition
 from ecom_assets.clock import is_zone
 from ecom_assets.errors import SourceError, UsageError
-from ecom_assets.questions.answer import UNKNOWN, Kind, answer, is_unknown, visitors_by
+from ecom_assets.questions.answer import Kind, answer, in_place_of_numbers, period_of, visitors_by
 from ecom_assets.questions.fields import DURATIONS, UNITS
 from ecom_assets.questions.model import Question, QuestionField, definition_of, in_order
 from ecom_assets.settings.settings import load_settings
@@ -193,11 +193,8 @@ class FileCommand:
 
 
 def _lines_of(lines: Callable[[dict[str, Any]], list[str]]) -> Callable[[dict[str, Any]], list[str]]:
-    """Return a function for the lines of an answer: only a sentence where nothing is known of its days.
-
-    A trend has lines then, too, because the period before it may be known.
-    """
-    return lambda document: [UNKNOWN] if is_unknown(document) and not document.get("series") else lines(document)
+    """Return a function for the lines of an answer: only a sentence where nothing is known of its days."""
+    return lambda document: [sentence] if (sentence := in_place_of_numbers(document)) else lines(document)
 
 
 def _compared_lines(lines: Callable[[dict[str, Any]], list[str]], document: dict[str, Any]) -> list[str]:
@@ -211,10 +208,8 @@ def _compared_lines(lines: Callable[[dict[str, Any]], list[str]], document: dict
 
 
 def _days_of(document: dict[str, Any]) -> str:
-    """Return the days of an answer: those of entry, where they are requested."""
-    entered, covered = document.get("entries"), document["range"]
-    ends = (entered["first_date"], entered["last_date"]) if entered else (covered["start_date"], covered["end_date"])
-    return " to ".join(ends)
+    period = period_of(document)
+    return f"{period.start_date} to {period.end_date}"
 
 
 def _written(con: Backend, out: Path, rows: ir.Table) -> ir.Table:

@@ -21,11 +21,11 @@ from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.rules import require_rules, segments_of
 from ecom_assets.settings.home import damage_of, open_to_others
-from ecom_assets.settings.settings import Settings, load_settings, written_paths
+from ecom_assets.settings.settings import PREFIX, Settings, load_settings, written_paths
 from ecom_assets.sources.customer_api.records import mapping_of
 from ecom_assets.sources.events import event_paths, is_table, open_events, sandbox_is_missing
 from ecom_assets.sources.files.records import RecordFiles
-from ecom_assets.sources.first_partition import loaded_before
+from ecom_assets.sources.first_partition import loaded_before, paths_of_last_run
 from ecom_assets.sources.order_reports.source import open_orders, order_paths
 from ecom_assets.sources.presence import CUSTOMERS, EVENTS, ORDERS
 from ecom_assets.warehouse.factory import new_engine
@@ -33,6 +33,7 @@ from ecom_assets.warehouse.factory import new_engine
 LEAST_FREE_BYTES = 1_000_000_000
 """With less free space, a run over a few million events can fill the disk."""
 WRONG_SETTING = "correct the environment or .env"
+LOST_PATH = "put back what the last `ecom run` here read, or run again with other paths"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,16 @@ def _settings(settings: Settings) -> str | Problem:
         require_rules(settings)
     except EcomError as error:
         return Problem(str(error), WRONG_SETTING)
+    if remembered := paths_of_last_run(settings):  # which `ecom api` and `ecom ui` take, too
+        try:
+            require_rules(load_settings(**{_field_of(name): path for name, path in remembered.items()}))
+        except EcomError as error:
+            return Problem(str(error), LOST_PATH)
     return f"{len(Settings.model_fields)} known, all well"
+
+
+def _field_of(variable: str) -> str:
+    return variable.removeprefix(PREFIX).lower()
 
 
 def _versions(_settings: Settings) -> str | Problem:

@@ -181,6 +181,10 @@ class Permissions:
 NO_PERMISSIONS = Permissions()
 
 
+_DAYS_OR_WEEKS: Final = r"\s*\d{1,12}\s*[dw]\s*"
+"""How `--last` is written: a duration without its shorter units."""
+
+
 def read_days(first: str | None, to: str | None, last: str | None = None) -> DayRange:
     """Return the days of `--from`, `--to` and `--last`; those that are not given are taken from the data.
 
@@ -194,12 +198,12 @@ def read_days(first: str | None, to: str | None, last: str | None = None) -> Day
         return days
     if days.first:
         raise UsageError("--last and --from both say where the days begin; leave one of them out.")
+    if not re.fullmatch(_DAYS_OR_WEEKS, last):
+        raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.")
     try:
         return DayRange(None, days.last, parse_days(last))
     except DefinitionError as error:
-        if re.fullmatch(r"\s*\d{1,12}\s*[dw]\s*", last):
-            raise UsageError(f"--last {error}") from error
-        raise UsageError(f"--last {last!r} is not understood; write d (days) or w (weeks), such as 30d.") from error
+        raise UsageError(f"--last {error}") from error
 
 
 def day_of(value: str | None, option: str) -> date | None:

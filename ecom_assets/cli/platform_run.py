@@ -25,7 +25,7 @@ from ecom_assets.customers.assets import raw_customers
 from ecom_assets.definitions import build_definitions, lineage_of, without_source
 from ecom_assets.delivery.assets import deliver_also
 from ecom_assets.delivery.tools.all import SETTING_OF, set_tools
-from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError
+from ecom_assets.errors import EcomError, MailError, SettingError, UsageError, WarehouseError, first_line
 from ecom_assets.registry import ALL, NOTES, RAW
 from ecom_assets.rules import require_rules
 from ecom_assets.sandbox import ensure_sandbox
@@ -483,7 +483,7 @@ def _selected(definitions: dg.Definitions, select: str | None, skipped: set[dg.A
     except dg.DagsterInvariantViolationError:
         selection = dg.AssetSelection.keys(select)
     except Exception as error:
-        raise UsageError(f"--select {select!r} is not an asset selection: {str(error).splitlines()[0]}.") from error
+        raise UsageError(f"--select {select!r} is not an asset selection: {first_line(error)}.") from error
     chosen = sorted(selection.resolve(graph, allow_missing=True) - skipped)
     if not chosen:
         names = ", ".join(key.to_user_string() for key in everything)

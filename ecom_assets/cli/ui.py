@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ecom_assets.errors import EcomError, UsageError
+from ecom_assets.errors import EcomError, UsageError, system_reason
 from ecom_assets.settings.home import close_to_others, require_history
 from ecom_assets.settings.settings import Settings, hand_on, load_settings, prepare_dagster_home, written_paths
 
@@ -96,10 +96,10 @@ def ui(
     from ecom_assets.ui.guard import ui_access_of  # noqa: PLC0415 (loads Starlette)
 
     settings = load_settings()
-    require_rules(settings)
     if message := take_own_data(settings):
         settings = load_settings()
         typer.echo(message)
+    require_rules(settings)
     ui_access_of(host, settings)  # raises if unauthenticated requests from other machines would be let in
     require_history(prepare_dagster_home(settings), thorough=True)
     refuse_taken("UI", host, port)
@@ -131,7 +131,7 @@ def refuse_taken(server_name: str, host: str, port: int) -> None:
         with socket.create_server((host, port)):
             return
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"The {server_name} cannot listen at {host}:{port} ({reason}); give --host or --port another value."
+            f"The {server_name} cannot listen at {host}:{port} ({system_reason(error)}); give --host or --port another "
+            "value."
         ) from error

@@ -17,6 +17,7 @@ from ecom_assets.customers.value_models import ModelFit, NoFit
 from ecom_assets.questions.answer import Kind, QuestionAnswer, field_of, number
 from ecom_assets.questions.source import QuestionData
 from ecom_assets.sales.measures import SalesMeasures
+from ecom_assets.sessions.queries import has_paid_events
 from ecom_assets.sessions.rule import SessionRule
 from ecom_assets.sessions.sessions import whole_sessions
 
@@ -131,11 +132,7 @@ def _purchases(
 
 def _has_money(data: QuestionData) -> bool:
     """Return whether revenue is known: order lines always have amounts, purchase events if at least one has one."""
-    if data.source.of_orders:
-        return True
-    events = data.all_events
-    paid = events.filter(events.event_type == "purchase", events.cart_amount.notnull())
-    return bool(data.fetch()(paid.select("event_id").limit(1)))
+    return data.source.of_orders or has_paid_events(data.all_events, data.fetch())
 
 
 def _of_model(name: str, fitted: ModelFit[Any] | NoFit, names: tuple[str, ...]) -> dict[str, Any]:

@@ -26,16 +26,15 @@ from ecom_assets.customers.contracts import (
     QuarantinedCustomers,
     RawCustomers,
 )
-from ecom_assets.customers.measures import AT_RISK_BELOW, CustomerMeasures, ValueMeasures
+from ecom_assets.customers.measures import AT_RISK_BELOW, CustomerMeasures
 from ecom_assets.sales.contracts import Customer, Sales
-from ecom_assets.sales.coverage import DEFINITION as SOURCE
-from ecom_assets.sales.coverage import ORDERS, knows_revenue, sales_source
+from ecom_assets.sales.coverage import ORDERS, sales_source
+from ecom_assets.sessions.queries import has_paid_events
 from ecom_assets.tables.contract import MONEY
-from ecom_assets.tables.measures import meanings, measures_of
+from ecom_assets.tables.measures import measures_of
 from ecom_assets.tables.portable import can_be_null, rows_of
 from ecom_assets.tables.queries import (
     BEFORE_START,
-    CHANGE,
     DECIMALS,
     EARLIER_START,
     END,
@@ -48,30 +47,16 @@ from ecom_assets.tables.queries import (
     Row,
     compared,
     if_known,
-    in_period,
     mean,
+    of_period,
     rejected_rows,
     share,
 )
 
 COUNTS: Final = ("customer_count", "new_customer_count", "returning_customer_count")
 NUMBERS: Final = tuple(measures_of(CustomerMeasures))
-DEFINITION: Final = {
-    **SOURCE,
-    **meanings(measures_of(CustomerMeasures)),
-    **meanings(measures_of(ValueMeasures)),
-    "change": CHANGE,
-}
-SEGMENTS_DEFINITION: Final = {
-    "segment": "RFM: scores of recency, frequency and money from 1 to 5 by percent rank, 125 codes in 11 segments",
-    "revenue_amount": f"{CustomerSegments.columns['revenue_amount'].description}; null where no purchase of the data "
-    "has an amount",
-}
-PROFILES_DEFINITION: Final = {
-    **{name: Customers.columns[name].description for name in PROFILE_DIMENSIONS},
-    "customer_count": "Current customers with that value, as of the newest fetch from the customer API",
-    "customer_share": "Its part of all current customers",
-}
+
+
 MILLIONTHS: Final = "decimal(18, 6)"
 
 
@@ -119,7 +104,7 @@ def value(reading: Reading) -> Row:
     return {
         "customer_count": count,
         "revenue_per_customer_amount": mean(past["revenue"] or ZERO, int(past["customers"]))
-        if knows_revenue(reading)
+        if _knows_purchases(reading)
         else None,
         "lifetime_value_amount": None if lifetime is None else mean(Decimal(lifetime), count),
         "churn_risk_rate": None if alive is None else round(1 - float(alive) / count, DECIMALS),
@@ -135,12 +120,20 @@ def segments(reading: Reading) -> list[Row]:
     Raises:
         NoOrdersError: There are neither order lines nor purchase events.
     """
-    is_known = knows_revenue(reading)
+    is_known = _knows_purchases(reading)
     rows = _by_segment(reading.table(CustomerSegments), reading.rows)
     customers_of_all = sum(row["customer_count"] for row in rows.values())
     revenue_of_all = sum((row["revenue_amount"] for row in rows.values()), ZERO)
     unknown = {} if is_known else dict.fromkeys(("revenue_amount", "revenue_share"))
     return [_segment(name, rows.get(name), customers_of_all, revenue_of_all) | unknown for name in SEGMENTS]
+
+
+def _knows_purchases(reading: Reading) -> bool:
+    """Return whether it is known what customers bought for: order lines say it, purchase events if one has an amount.
+
+    Refunds among events are in no customer's revenue.
+    """
+    return sales_source(reading) == ORDERS or has_paid_events(reading.events(), reading.state)
 
 
 def _by_segment(segmented: ir.Table, fetch: Fetch) -> dict[str, Row]:
@@ -302,8 +295,7 @@ def customer_records(reading: Reading, segments: tuple[str, ...], period: Period
     table = reading.table(Customers)
     current = can_be_null(table.filter(table.is_current), ["as_of_date"])
     (row,) = reading.state(current.agg(as_of_date=current.as_of_date.max()))
-    raw = reading.table(RawCustomers)
-    raw = raw.filter(in_period(raw.received_date))
+    raw = of_period(reading, RawCustomers)
     (received,) = reading.rows(raw.agg(n=raw.count()), period)
     return {
         **row,

@@ -39,7 +39,7 @@ from ecom_assets.dashboard.rendering import sentence_of
 from ecom_assets.dashboard.saving import saving
 from ecom_assets.errors import EcomError
 from ecom_assets.events.queries import event_types
-from ecom_assets.questions.answer import UNKNOWN, Kind, QuestionAnswer, is_unknown, visitors_by
+from ecom_assets.questions.answer import Kind, in_place_of_numbers, period_of, visitors_by
 from ecom_assets.questions.fields import FormGroup, lines_of
 from ecom_assets.questions.model import Question, QuestionField, definition_of, fields_of, put_value
 from ecom_assets.questions.values import documents_of, key_counts
@@ -214,7 +214,7 @@ class FormOutcome:
     """The answer by the other identity rule; empty if none is asked."""
     question: Any = None
     days: Mapping[str, Any] = field(default_factory=dict)
-    """The days that the answer is about, and those that it is compared with, by the names of a range."""
+    """The days that the answer is about, which are known, and those that it is compared with, as a range has them."""
     sentence: str = ""
     about: str = ""
 
@@ -258,14 +258,17 @@ def outcome_of(view: View, builder: Builder, question: Question) -> FormOutcome:
     """
     answer = ask(view.context, builder.kind, question, Sliced.model_validate({"explain": True}))
     compared = builder.kind.answer.model_validate(answer.compared).model_dump(by_alias=True) if answer.compared else {}
-    return FormOutcome(answer.model_dump(by_alias=True), compared, question, _days_of(builder, question, answer))
+    document = answer.model_dump(by_alias=True)
+    return FormOutcome(document, compared, question, _days_of(builder, question, document))
 
 
-def _days_of(builder: Builder, question: Any, answer: QuestionAnswer) -> dict[str, Any]:  # noqa: ANN401 (as above)
-    is_compared = answer.before or (builder.kind.compares_itself and question.compare and question.has_first_day)
-    other = question.compared_days(*answer.days) if is_compared else (None, None)
-    names = (*DATES, "previous_start_date", "previous_end_date")
-    return dict(zip(names, (*answer.days, *other), strict=True))
+def _days_of(builder: Builder, question: Question, answer: Answer) -> dict[str, Any]:
+    period, is_compared = period_of(answer), answer["before"] or (builder.kind.compares_itself and question.compare)
+    days, known_days = (period.start_date, period.end_date), period.known_days
+    other = question.compared_days(*days) if is_compared else (None, None)
+    names = (*DATES, "previous_start_date", "previous_end_date", "data", "known_from", "known_to", "missing_days")
+    known = (period.data, known_days.first, known_days.last, known_days.missing)
+    return dict(zip(names, (*days, *other, *known), strict=True))
 
 
 def _field_of_sentence(builder: Builder, view: View, sentence: str) -> str:
@@ -416,11 +419,9 @@ def correct_first() -> Notice:
 
 
 def unknown_notice(answer: Answer) -> Notice | None:
-    """Return what the page says where nothing is known of the days; None where it can show the answer.
-
-    A trend is shown in any case, because the period before it may be known.
-    """
-    return Notice(UNKNOWN, is_shown_once=True) if is_unknown(answer) and not answer.get("series") else None
+    """Return what the page says where nothing is known of the days; None where it can show the answer."""
+    sentence = in_place_of_numbers(answer)
+    return Notice(sentence, is_shown_once=True) if sentence else None
 
 
 def answered(builder: Builder, build: Callable[[Answer], Block]) -> Callable[[View], Block]:
@@ -442,11 +443,6 @@ def answered_in(builder: Builder, build: Callable[[View, Answer], Block]) -> Cal
         return Several([part for pair in zip(headings, blocks, strict=True) for part in pair])
 
     return section
-
-
-def change(now: float | None, before: float | None) -> float | None:
-    """Return by which share a number changed; None where it cannot be said."""
-    return (now - before) / before if now is not None and before else None
 
 
 def question_page(builder: Builder, sections: Sequence[Section], **page: Any) -> DashboardPage:  # noqa: ANN401 (fields of `DashboardPage`)

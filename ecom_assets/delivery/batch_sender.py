@@ -56,7 +56,7 @@ class BatchResponse:
     postponed: Refusals = field(default_factory=dict)
     """Reason and message for each record that it accepts on another day."""
     message: str = ""
-    taken_as: tuple[str, str] = ("", "")
+    accepted_note: tuple[str, str] = ("", "")
     """Reason and message for the accepted records, if there is something to report."""
 
 
@@ -213,7 +213,7 @@ class BatchSender:
         match reading.outcome:
             case BatchOutcome.ACCEPTED:
                 protocol.sender.has_taken = True
-                self._answer_all(left, DeliveryState.DELIVERED, *reading.taken_as)
+                self._answer_all(left, DeliveryState.DELIVERED, *reading.accepted_note)
             case BatchOutcome.UNCERTAIN:
                 self._answer_all(left, DeliveryState.IN_DOUBT, NO_ANSWER, reading.message)
             case BatchOutcome.NOT_ALLOWED:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from ecom_assets.atomic_files import replacing_text
 from ecom_assets.customers.contracts import CUSTOMER_FILE_FIELDS, QUALITY_BANDS, Customers
 from ecom_assets.customers.queries import customer_counts
-from ecom_assets.errors import DeliveryError, SettingError, did_you_mean
+from ecom_assets.errors import DeliveryError, SettingError, did_you_mean, system_reason
 from ecom_assets.tables.formats import percent
 from ecom_assets.warehouse.sql_text import text
 
@@ -92,9 +92,8 @@ def write_customers(customers: ir.Table, path: Path, exported_at: datetime, layo
             with replacing_text(path.with_name(f"{path.stem}_summary.{end}")) as file:
                 file.write(content + "\n")
     except (OSError, duckdb.IOException) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
         raise DeliveryError(
-            f"{path} cannot be written ({reason}); make its folder writable, or give another file in "
+            f"{path} cannot be written ({system_reason(error)}); make its folder writable, or give another file in "
             "ECOM_CUSTOMERS_JSON."
         ) from error
     return CustomersFile(path, count, summary["total_customers"], path.stat().st_size, summary)

@@ -42,16 +42,16 @@ class Feed(Generic[S]):
     limits: Callable[[S], Limits]
     cut: Callable[..., Iterator[pa.Table]] = payloads.cut
     """Splits payloads into batches, by `most_records` and `most_bytes`."""
-    around_bytes: Callable[[S], int] = lambda _own: 0
+    around_bytes: Callable[[S], int] = lambda _settings: 0
     """Bytes that a request has in addition to its records."""
     takes_gzip: bool = False
     joins_devices: bool = False
     """Whether the tool joins a device to a user for good, by an event that has both or by a further record."""
-    takes_sign_ins: Callable[[S], bool] = lambda _own: False
+    takes_sign_ins: Callable[[S], bool] = lambda _settings: False
     """Whether it gets a further record for the first sign-in on each device."""
-    safe_to_repeat: Callable[[S], bool] = lambda _own: True
+    safe_to_repeat: Callable[[S], bool] = lambda _settings: True
     """Whether sending a record again within `repeat_window_s` creates no duplicate."""
-    repeatable: Callable[[S, str], bool] = lambda _own, _payload: True
+    repeatable: Callable[[S, str], bool] = lambda _settings, _payload: True
     """Whether a payload may be sent again when the tool may already have it."""
     repeat_window_s: float | None = None
     """For how many seconds the tool recognizes a repeated record; None: always."""
@@ -82,7 +82,7 @@ class Tool(Generic[S]):
     """Whether a success response means that the tool has the records."""
     halves: tuple[tuple[str, str], ...] = ()
     """Pairs of fields that must both be set or both be empty."""
-    refusal: Callable[[S], str] = lambda _own: ""
+    refusal: Callable[[S], str] = lambda _settings: ""
     """Another error in its settings, as a sentence; empty: none."""
     placeholders: Mapping[str, Any] = field(default_factory=dict)
     """Values that a dry run uses for required fields that are not set. They are not sent and are in no payload."""

@@ -137,11 +137,6 @@ class FunnelAnswer(QuestionAnswer):
     time_to_convert: ConversionTimes | None = Field(None, description="Between two steps, where it is requested")
     session_rule: str | None = Field(None, description="When a session ends, for a funnel per session; else null")
 
-    @property
-    def days(self) -> tuple[date, date]:
-        """The days of entry, where they are requested; else those of events."""
-        return (self.entries.first_date, self.entries.last_date) if self.entries else super().days
-
 
 class AtStep(BaseModel):
     """Somebody at a step, or a session."""
@@ -231,7 +226,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
         **parts,
         **({"entries": entries.as_json(funnel)} if entries else {}),
         **({"cohorts": _cohorts(counts, entries, cohorts, fast) if entries and cohorts else []} if funnel.over else {}),
-        "warnings": [*(entries.warnings() if entries else []), *_missing(counts, funnel, numbers, source_names)],
+        "warnings": _missing(counts, funnel, numbers, source_names),
     }
 
 
@@ -402,7 +397,7 @@ def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) 
         )
     values: dict[str, Any] = {}
     answer = _answer(question, data, _listed_by(data.con, question, listed, values))
-    return {"definition": answer["definition"], "step": listed.step, **values}
+    return {"definition": answer["definition"], "step": listed.step, **values, "entries": answer["entries"]}
 
 
 def compute(question: FunnelQuestion, data: QuestionData) -> dict[str, Any]:
@@ -424,6 +419,7 @@ def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> 
     # The days are fixed by all events, because those of a visitor segment may end earlier.
     newest = data.opened.known.last if data.segment else None
     first, last, count = (*entered.within(newest), None) if newest else (entered.first, entered.last, entered.day_count)
+    limits = EntryLimits(first, last, count, data.opened.timezone)
     result = funnel_answer(
         data.con,
         data.events,
@@ -431,10 +427,19 @@ def _answer(question: FunnelQuestion, data: QuestionData, keep: Keep | None) -> 
         rule=SessionRule.preset(rule) if rule else None,
         keep=keep,
         source_names=data.source.source_names,
-        limits=EntryLimits(first, last, count, data.opened.timezone),
+        limits=limits,
         times=data.begun,
     )
-    return result | {"session_rule": rule}
+    entries = result.get("entries") or _entries_of_nobody(question, data, limits)
+    return result | {"entries": entries, "session_rule": rule}
+
+
+def _entries_of_nobody(question: FunnelQuestion, data: QuestionData, limits: EntryLimits) -> dict[str, Any] | None:
+    """Return the days of entry that are asked for, where the visitor segment has no event to take them from."""
+    known_days, newest_at = data.opened.known, data.opened.newest_at
+    if not limits.is_given or known_days.first is None or known_days.last is None or newest_at is None:
+        return None
+    return Entries.from_limits((known_days.first, known_days.last), newest_at, limits).as_json(question)
 
 
 def begin(question: FunnelQuestion, opened: OpenEvents) -> StepTimes | None:

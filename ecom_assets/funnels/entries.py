@@ -45,36 +45,27 @@ class EntryLimits(DayRange):
 
 @dataclass(frozen=True)
 class Entries:
-    """The days on which units may enter, both included, and how far the data reach.
+    """The days on which units may enter, both included, and until when there are data.
 
     Attributes:
         first: The first day.
         last: The last day.
-        known_days: The first and the last day of the data.
         newest_at: The time of the newest event, in UTC.
         timezone: The time zone of the days.
     """
 
     first: date
     last: date
-    known_days: tuple[date, date]
     newest_at: datetime
     timezone: str = "UTC"
 
     @classmethod
     def from_limits(cls, known_days: tuple[date, date], newest_at: datetime, limits: EntryLimits) -> "Entries":
-        """Return the entries that are asked for; an end that is not given is that of the data."""
+        """Return the entries that are asked for; an end that is not given is that of the data, `known_days`."""
         entered = limits.within(known_days[1])
         first = entered[0] or min(known_days[0], entered[1] or known_days[0])
         naive = newest_at.astimezone(UTC).replace(tzinfo=None) if newest_at.tzinfo else newest_at
-        return cls(first, entered[1] or max(known_days[1], first), known_days, naive, limits.timezone)
-
-    def warnings(self) -> list[str]:
-        """Return a sentence if there are no data of any of the days."""
-        first, last = self.known_days
-        if self.first <= last and self.last >= first:
-            return []
-        return [f"The data are of {first} to {last}, so nobody entered from {self.first} to {self.last}."]
+        return cls(first, entered[1] or max(known_days[1], first), naive, limits.timezone)
 
     def are_complete(self, funnel: Funnel, end: datetime | None = None) -> bool:
         """Return whether the window of every entry before `end`, by default of all, is over in the data."""

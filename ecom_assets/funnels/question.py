@@ -14,7 +14,7 @@ from ecom_assets.questions.fields import Day, commas, field, lines_of
 from ecom_assets.questions.model import Question
 from ecom_assets.sessions.question import SessionRuleName, session_rule_field
 from ecom_assets.tables.columns import EVERY, OCCURRENCES
-from ecom_assets.tables.days import DayRange
+from ecom_assets.tables.days import DayRange, Ends
 
 TEXT_OPTIONS: Final[Mapping[str, FieldInfo]] = {
     "step_where": field(
@@ -148,6 +148,10 @@ class FunnelQuestion(Funnel, Question):
     def has_first_day(self) -> bool:
         """Whether it says where the days of entry, or those of events, begin."""
         return self.first is not None or super().has_first_day
+
+    def counted_days(self, newest: date) -> Ends:
+        """Return the first and the last day that numbers are of: those of entry, where they are given."""
+        return self.entry_days.within(newest) if self.entry_days.is_given else super().counted_days(newest)
 
     def on_days(self, first: date, last: date) -> Self:
         """Return the same funnel of those who entered on other days, or of the events of other days."""

@@ -23,13 +23,13 @@ def error_sentence(error: Any, message: str | None) -> str:  # noqa: ANN401 (Dag
     """Return the message of the platform's own error among the causes of an error, else that of the deepest cause."""
     while error is not None and error.cause is not None and error.cls_name not in OWN_ERRORS:
         error = error.cause
-    name, _, rest = first_line(error.message if error is not None else message).partition(": ")
+    name, _, rest = message_line(error.message if error is not None else message).partition(": ")
     return rest or name
 
 
-def first_line(text: str | None) -> str:
-    """Return the first line of a text."""
-    return ((text or "").strip().splitlines() or ["it failed"])[0]
+def message_line(message: str | None) -> str:
+    """Return the first line of a message of Dagster's."""
+    return errors.first_text_line(message or "", "it failed")
 
 
 EVALUATED: Final = {dg.DagsterEventType.ASSET_CHECK_EVALUATION}
@@ -103,9 +103,7 @@ def _tables(instance: dg.DagsterInstance, run_id: str) -> Iterator[Row]:
 
 def _table(name: str, timestamp: float, run_id: str, *, is_written: bool, sentence: str = "") -> Row:
     at = _instant(timestamp)
-    return {
-        "table_name": name, "is_written": is_written, "ended_at": at, "run_id": run_id, "sentence": sentence
-    }  # fmt: skip
+    return {"table_name": name, "is_written": is_written, "ended_at": at, "run_id": run_id, "sentence": sentence}
 
 
 def _instant(timestamp: float) -> str:

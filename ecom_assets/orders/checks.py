@@ -18,7 +18,7 @@ from ecom_assets.orders.contracts import (
     UserOrderLog,
     WaitingOrderDays,
 )
-from ecom_assets.orders.held_days import held_day_entry
+from ecom_assets.orders.held_days import held_day_entry, hold_reason
 from ecom_assets.orders.orders import classified_activities, classified_research, order_accounting
 from ecom_assets.tables.check import EXAMPLES, HELD_DAYS, BrokenRows, CheckResult, TableCheck, check, of_days
 from ecom_assets.tables.contract import Table
@@ -73,17 +73,15 @@ def no_order_day_is_held(days: Days | None, held: ir.Table) -> CheckResult:
 
 
 def _held_sentence(held: Sequence[Mapping[str, Any]]) -> str:
-    first = held[0]
-    day, limit = first["held_date"], first["limit_count"]
-    more = f" (and {len(held) - 1:,} more days, which `ecom status` lists)" if len(held) > 1 else ""
-    remedy = f"load a report of more customers, or let the day in with `ecom release orders {day}`"
-    if first["reason"] == "report_missing":
-        why = "no report of it came"
-        remedy = f"load its report, or let the day in with `ecom release orders {day}`"
-    else:
-        why = f"its report has {first['observed_count']:,} customers, and {limit:,} or fewer are too few"
+    first, *later = held
+    days = "day" if len(later) == 1 else "days"
+    more = f" (and {len(later):,} more {days}, which `ecom status` lists)" if later else ""
+    better = "its report" if first["reason"] == "report_missing" else "a report of more customers"
+    remedy = f"load {better}, or let the day in with `ecom release orders {first['held_date']}`"
+    if first["reason"] != "report_missing" and first["limit_count"]:
         remedy += "; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower"
-    return f"The order lines of {day}{more} are held back and count nowhere: {why}; {remedy}."
+    why = hold_reason(first)
+    return f"The order lines of {first['held_date']}{more} are held back and count nowhere: {why}; {remedy}."
 
 
 @check(

@@ -1,6 +1,6 @@
 """Which days of a source are held back, and the log of them: since when, and who released which."""
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -175,6 +175,14 @@ def held_day_entry(row: Row) -> Row:
     held_day = {"source": ORDERS, "day": str(row["held_date"]), "reason": row["reason"]}
     counts = {name: int(row[name]) for name in ("observed_count", "limit_count", "held_row_count")}
     return {**held_day, **counts, "held_since": row["held_at"].isoformat(timespec="seconds")}
+
+
+def hold_reason(day: Mapping[str, Any]) -> str:
+    """Return why a day is held back, as a part of a sentence about it."""
+    if day["reason"] == "report_missing":
+        return "no order report came"
+    customers = f"{day['observed_count']:,} customer{'' if day['observed_count'] == 1 else 's'}"
+    return f"its order report has {customers}, and {day['limit_count']:,} or fewer are too few"
 
 
 def release(engine: Engine, day: date, released_by: str, now: datetime) -> Row:

@@ -12,7 +12,7 @@ from ecom_assets.events.contracts import CleanEvents, RawEvents
 from ecom_assets.identity.contracts import MergedUsers
 from ecom_assets.identity.visitors import ANONYMOUS
 from ecom_assets.privacy.erased_people import COLUMNS, DEVICE, SESSION, UNLINKED, USER, among
-from ecom_assets.tables.values import in_parts
+from ecom_assets.tables.values import batches_of
 from ecom_assets.warehouse.engine import Engine
 
 _ESCAPED = re.compile(f"user-(?:user-)*{ANONYMOUS}")
@@ -182,7 +182,7 @@ def _distinct_ids(events: ir.Table, name: str, by: str, values: Sequence[str]) -
 
 def _distinct_rows(events: ir.Table, names: tuple[str, ...], by: str, values: Sequence[str]) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = []
-    for some in in_parts(values, AT_ONCE):
+    for some in batches_of(values, AT_ONCE):
         rows = events.filter(among(events, by, some)).select(*names).distinct()
         result += rows.to_pyarrow().to_pylist()
     return result

@@ -19,7 +19,7 @@ from ecom_assets.registry import ALL, NOTES
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.portable import NO
-from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, in_parts
+from ecom_assets.tables.values import FIRST_PLAUSIBLE, LAST_PLAUSIBLE, batches_of
 from ecom_assets.warehouse.engine import Engine
 from ecom_assets.warehouse.raw_slices import note_withdrawn
 
@@ -30,7 +30,6 @@ OWN_DAY: dict[type[Table], str] = {
 }
 """The day of what a row records, beside the day on which it arrived."""
 USERS = ("user_id", "customer_id", "visitor_user_id", "previous_id")
-SESSIONS = {RawEvents: ("session_id",)}
 TEXTS = ("malformed_row", "payload", "words")
 """Columns in which an id can be one word of many."""
 OF_EVENTS: tuple[type[Table], ...] = (RawEvents, CleanEvents)
@@ -102,7 +101,7 @@ def delete_left_rows(engine: Engine, person: Person, records: Iterable[str]) -> 
             f"{nobody if _is_of_nobody(table, name) else ''}{engine.quoted(name)} IN "
             f"({', '.join(map(engine.text_of, batch))})"
             for name, values in result.items()
-            for batch in in_parts(sorted(values), AT_ONCE)
+            for batch in batches_of(sorted(values), AT_ONCE)
         ]
         deleted[contract.qualified_name()] = int(
             table.count().to_pyarrow().as_py() - remaining.count().to_pyarrow().as_py()
@@ -191,7 +190,7 @@ def named_by(contract: type[Table], person: Person, records: Iterable[str] = ())
 def _present(table: ir.Table, name: str, wanted: set[str]) -> set[str]:
     """Return which of some values a column has; rows of others in the same session or device do not count."""
     result: set[str] = set()
-    for batch in in_parts(sorted(wanted), AT_ONCE):
+    for batch in batches_of(sorted(wanted), AT_ONCE):
         rows = table.filter(_has(table, name, batch)).select(name).distinct()
         result |= set(rows.to_pyarrow()[name].to_pylist())
     return result
@@ -244,6 +243,6 @@ def _conditions(engine: Engine, columns: PersonColumns, values: Mapping[str, set
     """Yield the SQL conditions of a person's rows in a raw table."""
     nobody = f"{engine.quoted(columns.user)} IS NULL AND "
     for name in (*columns.names, EVENT_ID):
-        for batch in in_parts(sorted(values[name]), AT_ONCE):
+        for batch in batches_of(sorted(values[name]), AT_ONCE):
             listed = ", ".join(map(engine.text_of, batch))
             yield f"{'' if name == columns.user else nobody}{engine.quoted(name)} IN ({listed})"

@@ -4,21 +4,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Final, Generic, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from ecom_assets.errors import SourceError
+from ecom_assets.errors import DefinitionError, SourceError
 from ecom_assets.events.missing import missing_type_warnings
 from ecom_assets.identity.rule import TOOL_RULES, IdentityRule
+from ecom_assets.questions.compared import NEEDS_FIRST_DAY
 from ecom_assets.questions.identity import identity_rule
 from ecom_assets.questions.model import Question
 from ecom_assets.questions.source import EventSource, Keep, OpenEvents, QuestionData
 from ecom_assets.tables.contract import TEXT_FORMATS, Column
 from ecom_assets.tables.days import FIRST_DATE, Ends
-from ecom_assets.tables.queries import EVENTS, Coverage, Period, TimeRange, cut, events_in_period, unfinished_day
+from ecom_assets.tables.queries import EVENTS, Coverage, KnownDays, Period, TimeRange, cut, events_in_period, range_of
 from ecom_assets.visitor_segments.segment import VisitorSegment, columns_named, event_types, in_segment
 
 CURRENCY: Final = "Of all amounts, by ISO 4217; null where ECOM_CURRENCY does not say it"
@@ -47,8 +49,13 @@ def number(label: str, format: str, meaning: str, **field: Any) -> Any:  # noqa:
     return Field(title=label, description=meaning, json_schema_extra={"format": format}, **field)
 
 
-def field_of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
-    """Return a field with the label, meaning, unit, format and example of a measure, or of a contract's column."""
+def field_of(column: Column, null_where: str = "") -> Any:  # noqa: ANN401 (pydantic's `Field` returns `Any`)
+    """Return a field with the label, meaning, unit, format and example of a measure, or of a contract's column.
+
+    `null_where` says when it is null though the column is not.
+    """
+    if null_where:
+        column = replace(column, description=f"{column.description}; null where {null_where}")
     unit = f" [{column.unit}]" if column.unit else ""
     field: FieldInfo = Field(
         title=column.label or None,
@@ -63,6 +70,27 @@ def field_of(column: Column) -> Any:  # noqa: ANN401 (pydantic's `Field` returns
 def column_of(field: FieldInfo) -> Column | None:
     """Return the measure or column that a field is declared by; None without one."""
     return next((data for data in field.metadata if isinstance(data, Column)), None)
+
+
+def meaning_of(field: FieldInfo) -> str:
+    """Return what a field means: what the measure or column means that it is declared by, if there is one."""
+    return str((column_of(field) or field).description)
+
+
+def definition_of(answer: type[BaseModel], *names: str) -> dict[str, str]:
+    """Return what fields of an answer, or of its parts and rows, mean, by name; of several of a name, the first."""
+    fields = _fields_of(answer)
+    return {name: meaning_of(fields[name]) for name in names}
+
+
+@cache
+def _fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    result = dict(model.model_fields)
+    for name, field in model.model_fields.items():
+        for part in (field.annotation, *get_args(field.annotation)):
+            if name not in ABOUT_THE_NUMBERS and isinstance(part, type) and issubclass(part, BaseModel):
+                result = _fields_of(part) | result
+    return result
 
 
 class SourceDays(BaseModel):
@@ -181,23 +209,6 @@ class QuestionAnswer(Answer):
         description="Reasons to doubt the answer, such as event types that no event has, a sentence each",
     )
 
-    @property
-    def days(self) -> tuple[date, date]:
-        """The first and the last day that other days are compared with."""
-        return self.range.start_date, self.range.end_date
-
-    @property
-    def days_are_known(self) -> bool:
-        """Whether the data hold one of these days."""
-        (known_range,) = self.range.sources.values()
-        first, last = self.days
-        return (
-            known_range.known_from is not None
-            and known_range.known_to is not None
-            and first <= known_range.known_to
-            and (last >= known_range.known_from)
-        )
-
 
 Q = TypeVar("Q", bound=Question)
 A = TypeVar("A", bound=QuestionAnswer)
@@ -267,6 +278,8 @@ def answer(
     Raises:
         EcomError: The question does not fit the events, or the source has none or refuses it.
     """
+    if question.compare and not question.has_first_day:
+        raise DefinitionError(NEEDS_FIRST_DAY)
     if question.compare and not kind.compares_itself:
         return _beside_other_days(kind, question, source, keep, page)
     if question.compare_identity:
@@ -283,26 +296,26 @@ def answer(
         data = replace(_data_of(question, source, opened, segment, keep), begun=begun)
         numbers = kind.compute(question, data)
         numbers["definition"] |= _asked_of(segment, identity)
-        result = kind.answer.model_validate(_document(kind, question, data, numbers, page))
-        are_unknown = result.range.data == "none" and opened.known.first is not None
-        return _without_numbers(result) if are_unknown else result
+        return _answer_of(kind, question, data, numbers, page)
 
 
-def _document(
+def _answer_of(
     kind: Kind[Q, A], question: Q, data: QuestionData, numbers: dict[str, Any], page: tuple[int | None, int]
-) -> dict[str, Any]:
-    """Return the fields of an answer with these numbers."""
-    doubts = dict.fromkeys(
-        (*_unknown_days(data), *numbers.pop("warnings", ()), *_doubts(data), *data.opened.warnings())
-    )
-    return {
+) -> A:
+    """Return the answer with these numbers, if its days are known."""
+    doubts, of_days = [*numbers.pop("warnings", ()), *_doubts(data)], _unknown_days(question, data)
+    of_source = data.opened.warnings()
+    document = {
         **_days_of(question, data),
         "definition": numbers.pop("definition"),
         "event_count": data.extent.event_count,
         **_page_of(numbers, kind.lists, page),
-        "warnings": list(doubts),
         **data.source.facts(),
     }
+    if not is_unknown(document):
+        return kind.answer.model_validate(document | {"warnings": [*dict.fromkeys((*of_days, *doubts, *of_source))]})
+    # Whatever else is said of events would be about days without any.
+    return _without_numbers(kind.answer.model_validate(document | {"warnings": [*of_days, *of_source], "notes": []}))
 
 
 def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]) -> A:
@@ -318,19 +331,37 @@ def _compared(kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | N
 def _beside_other_days(
     kind: Kind[Q, A], question: Q, source: EventSource, keep: Keep | None, page: tuple[int | None, int]
 ) -> A:
-    """Return the answer with, in `before`, that for the days that it is compared with; None if none of them is known.
-
-    Raises:
-        DefinitionError: The question has no first day.
-    """
+    """Return the answer with, in `before`, that for the days that it is compared with, if one of them is known."""
     own = answer(kind, question.changed(compare=None), source, keep=keep, page=page)
-    days = question.compared_days(*own.days)
-    other = answer(kind, question.changed(compare=None).on_days(*days), source, page=page)
-    if not other.days_are_known:
-        first, last = other.days
+    period = period_of(own.model_dump(include={"range", "entries"}))
+    first, last = question.compared_days(period.start_date, period.end_date)
+    other = answer(kind, question.changed(compare=None).on_days(first, last), source, page=page)
+    before = other.model_dump(mode="json", by_alias=True)
+    if period_of(before).is_unknown:
         warning = f"The data hold none of {first} to {last}, so there is nothing to compare with."
         return own.model_copy(update={"warnings": [*own.warnings, warning]})
-    return own.model_copy(update={"before": other.model_dump(mode="json", by_alias=True)})
+    return own.model_copy(update={"before": before})
+
+
+def period_of(document: Mapping[str, Any]) -> Period:
+    """Return the days of an answer, and which are known: the days of entry into a funnel, where they are requested."""
+    entered, covered = document.get("entries"), document["range"]
+    ends = (entered["first_date"], entered["last_date"]) if entered else (covered["start_date"], covered["end_date"])
+    first, last = (date.fromisoformat(str(day)) for day in ends)
+    return Period("custom", first, last, {name: _known_days_of(days) for name, days in covered["sources"].items()})
+
+
+def _known_days_of(days: Mapping[str, Any]) -> KnownDays:
+    source = SourceDays.model_validate(days)
+    return KnownDays(source.known_from, source.known_to, tuple(source.held_days), missing=tuple(source.missing_days))
+
+
+def in_place_of_numbers(document: Mapping[str, Any]) -> str:
+    """Return what people read in place of an answer that nothing is known of; empty where it can be shown.
+
+    A trend is shown in any case, because the period before it may be known.
+    """
+    return UNKNOWN if is_unknown(document) and not document.get("series") else ""
 
 
 def is_unknown(document: Mapping[str, Any]) -> bool:
@@ -338,8 +369,8 @@ def is_unknown(document: Mapping[str, Any]) -> bool:
 
     Without any event at all they are 0: files are all the data that there is.
     """
-    rows = document["rows"]
-    return document["range"]["data"] == "none" and (rows is None or rows["counted"] > 0)
+    rows = document.get("rows")
+    return period_of(document).is_unknown and (rows is None or rows["counted"] > 0)
 
 
 def _without_numbers(result: A) -> A:
@@ -421,11 +452,12 @@ def _period(days: Ends, opened: OpenEvents, name: TimeRange = "custom") -> Perio
     return Period(name, first, days[1] or max(known_days.last or first, first))
 
 
-def _unknown_days(data: QuestionData) -> list[str]:
+def _unknown_days(question: Question, data: QuestionData) -> list[str]:
     """Return a sentence if there are no data of any of the days."""
-    (first, last), known_days = data.days, data.opened.known
-    if data.days == (None, None) or known_days.first is None or known_days.last is None:
+    known_days = data.opened.known
+    if known_days.first is None or known_days.last is None:
         return []
+    first, last = question.counted_days(known_days.last)
     if (first or known_days.first) <= known_days.last and (last or known_days.last) >= known_days.first:
         return []
     days = f"{first} to {last}" if first and last else f"days from {first} on" if first else f"days up to {last}"
@@ -456,26 +488,3 @@ def _days_of(question: Question, data: QuestionData) -> dict[str, Any]:
         period = _period(data.days, opened, question.time_range or "custom")
     period = replace(period, known={ORDERS if data.source.of_orders else EVENTS: opened.known})
     return {"range": range_of(period, opened.timezone, data.source.known_at), "data_as_of": newest}
-
-
-def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
-    """Return the `Range` of an answer: the days that it covers, which of them are known, and which are not over.
-
-    Args:
-        period: The days.
-        timezone: Their time zone.
-        known_at: When the data were read or published.
-    """
-    previous = period.previous
-    return {
-        "time_range": period.time_range,
-        "start_date": period.start_date,
-        "end_date": period.end_date,
-        "day_count": period.day_count,
-        "timezone": timezone,
-        "provisional_from": unfinished_day(period, timezone, known_at),
-        "previous_start_date": previous.start_date,
-        "previous_end_date": previous.end_date,
-        **period.coverage,
-        "sources": {name: period.for_source(name).coverage for name in period.known},
-    }

@@ -20,7 +20,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.identity.rule import RULES
-from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, NEEDS_FIRST_DAY, YEAR_OF_WEEKS, Compare
+from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, YEAR_OF_WEEKS, Compare
 from ecom_assets.questions.fields import (
     AS_TEXT,
     EVENT_TYPE,
@@ -343,13 +343,7 @@ class Question(Definition):
         return self.time_range is not None or self.start_date is not None or self.last is not None
 
     def compared_days(self, first: date, last: date) -> tuple[date, date]:
-        """Return the days that those from a first to a last one, its own, are compared with.
-
-        Raises:
-            DefinitionError: It is about all days, before which there are none.
-        """
-        if not self.has_first_day:
-            raise DefinitionError(NEEDS_FIRST_DAY)
+        """Return the days that those from a first to a last one, its own, are compared with."""
         back = YEAR_OF_WEEKS if self.compare == A_YEAR_BEFORE else last - first + timedelta(days=1)
         return first - back, last - back
 
@@ -367,6 +361,10 @@ class Question(Definition):
             )
         period = Period.from_range(newest, self.time_range, self.start_date, self.end_date)
         return period.start_date, period.end_date
+
+    def counted_days(self, newest: date) -> Ends:
+        """Return the first and the last day that numbers are of; None for those of the data."""
+        return self.ends(newest)
 
 
 SCOPE: Final = frozenset(Question.model_fields)

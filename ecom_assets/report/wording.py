@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ecom_assets.customers.measures import CustomerMeasures
 from ecom_assets.funnels.measures import CartMeasures, ConversionMeasures
+from ecom_assets.orders.held_days import hold_reason
 from ecom_assets.report.causes import REST
 from ecom_assets.sales.measures import SalesMeasures
 from ecom_assets.sessions.measures import SessionMeasures
@@ -148,8 +149,7 @@ def caveats(report: Mapping[str, Any]) -> list[str]:
 
 def held_sentence(day: Mapping[str, Any]) -> str:
     """Return a sentence about a day of arrival that is held back, and what lets it in."""
-    why = "no report came" if day["reason"] == "report_missing" else f"{day['observed_count']:,} customers are too few"
-    command = f"ecom release {day['source']} {day['held_date']}"
+    why, command = hold_reason(day), f"ecom release {day['source']} {day['held_date']}"
     return (
         f"{day['held_row_count']:,} rows that arrived on {day['held_date']} are held back, as {why}; better data let "
         f"them in, or `{command}`."

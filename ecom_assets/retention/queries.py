@@ -1,6 +1,6 @@
 """Queries about retention: the cohorts of the platform. Custom retention is in `retention/counting.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ecom_assets.retention.contracts import CohortsBy, Length, RetentionCohorts
@@ -9,25 +9,17 @@ from ecom_assets.tables.queries import DECIMALS, Page, Reading, Row, page_of
 
 COLUMNS: Final = tuple(name for name in RetentionCohorts.columns if name not in {"cohort_by", "period"})
 AMOUNTS: Final = ("revenue_amount", "cumulative_revenue_amount", "lifetime_value")
-DEFINITION: Final = {
-    **{name: column.description for name, column in RetentionCohorts.columns.items()},
-    **{
-        name: f"{RetentionCohorts.columns[name].description}; null where no purchase event of the data has an amount"
-        for name in AMOUNTS
-    },
-    "cohorts": "A row per cohort and period since its start, of all time, in this order",
-}
 
 
-def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page, *, has_money: bool) -> dict[str, Any]:
+def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page) -> dict[str, Any]:
     """Return cohorts by their start, each period by period, and how many rows there are.
 
-    Amounts are null unless the data `has_money`: at least one purchase event has an amount.
+    Amounts are null if no purchase event of the data has one.
     """
     table = reading.table(RetentionCohorts)
     rows = table.filter(table.cohort_by == cohort_by, table.period == period).select(*COLUMNS)
     result, total = page_of(reading, rows, ["cohort_date", "period_number"], page)
-    unknown = {} if has_money else dict.fromkeys(AMOUNTS)
+    unknown = {} if _has_money(reading, result, "cumulative_revenue_amount") else dict.fromkeys(AMOUNTS)
     return {
         "cohort_by": cohort_by,
         "period": period,
@@ -40,6 +32,14 @@ def cohorts(reading: Reading, cohort_by: CohortsBy, period: Length, page: Page, 
     }
 
 
+def _has_money(reading: Reading, rows: Iterable[Row], amount: str) -> bool:
+    """Return whether purchases have amounts; if not, the table has 0 where the amount is unknown.
+
+    Only if all rows have 0, which may be what purchases came to, are the events searched for an amount.
+    """
+    return any(row[amount] for row in rows) or has_paid_events(reading.events(), reading.state)
+
+
 REPORTED_PERIODS: Final[Mapping[Length, tuple[int, ...]]] = {"day": (1, 7, 30), "week": (1, 4, 12), "month": (1, 3, 6)}
 """The days, weeks and months for which `retention_totals` reports retention."""
 
@@ -49,7 +49,6 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
 
     The lifetime value is null if no purchase event has an amount.
     """
-    has_money = has_paid_events(reading)
     rows = reading.table(RetentionCohorts)
     rows = rows.filter(rows.cohort_by == "first_activity", rows.is_complete)
     sums = rows.group_by("period", "period_number").agg(
@@ -57,7 +56,9 @@ def retention_totals(reading: Reading) -> dict[str, list[dict[str, Any]]]:
         returned=rows.returned_on_count.sum(),
         revenue=rows.cumulative_revenue_amount.sum(),
     )
-    result = {(row["period"], int(row["period_number"])): row for row in reading.state(sums)}
+    rows_of_periods = reading.state(sums)
+    has_money = _has_money(reading, rows_of_periods, "revenue")
+    result = {(row["period"], int(row["period_number"])): row for row in rows_of_periods}
     return {
         period: [_whole_cohorts(n, result[period, n], has_money=has_money) for n in periods if (period, n) in result]
         for period, periods in REPORTED_PERIODS.items()

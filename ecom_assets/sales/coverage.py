@@ -14,10 +14,6 @@ Source = Literal["sales", "events", "stock"]
 """`sales` are order lines, or purchase events if there are none."""
 ORDERS: Final[SalesSource] = "orders"
 PURCHASES: Final[SalesSource] = "purchase_events"
-DEFINITION: Final = {
-    "source": "Where sales are counted: `orders` are order lines; `purchase_events`, where there is not a single order "
-    "line, are events of type purchase and refund: each purchase is one order of one item, worth its cart_value"
-}
 
 
 def sales_source(reading: Reading) -> SalesSource:
@@ -44,18 +40,14 @@ def find_sales_source(reading: Reading) -> SalesSource | None:
 
 
 def knows_revenue(reading: Reading) -> bool:
-    """Return whether sales have amounts: order lines always do, purchase events if at least one has an amount."""
-    return sales_source(reading) == ORDERS or _has_amounts(reading, "revenue_amount")
+    """Return whether sales less refunds have amounts: order lines always do, events if a purchase or a refund has one.
 
-
-def knows_purchase_amounts(reading: Reading) -> bool:
-    """Return whether at least one purchase event has an amount, for revenue that is counted from events only."""
-    return _has_amounts(reading, "shipped_amount")
-
-
-def _has_amounts(reading: Reading, name: str) -> bool:
+    For what purchases alone come to, see `has_paid_events`: a refund's amount does not make it known.
+    """
+    if sales_source(reading) == ORDERS:
+        return True
     days = reading.table(PurchaseRevenueDaily)
-    return bool(reading.state(days.filter(days[name].notnull()).select("event_date").limit(1)))
+    return bool(reading.state(days.filter(days.revenue_amount.notnull()).select("event_date").limit(1)))
 
 
 def require_orders(reading: Reading) -> None:

@@ -33,7 +33,7 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.landing import has_landed
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.queries import NoSourceError
-from ecom_assets.tables.values import in_parts
+from ecom_assets.tables.values import batches_of
 from ecom_assets.warehouse.local import connect, keep_within
 from ecom_assets.warehouse.raw_slices import ErasedPeopleFilter
 from ecom_assets.warehouse.sql_text import day_in_zone, select
@@ -156,7 +156,7 @@ class LiveEvents:
         missing = [file for file in newest.files if file not in held]
         due = _within(missing, MOST_BYTES)
         reading.left_out_count = len(missing) - len(due)
-        for files in in_parts(due, AT_ONCE):
+        for files in batches_of(due, AT_ONCE):
             self._insert(con, files, naive_since, reading)
         reading.read_count = sum(map(len, self._batches.values()))
         return reading

@@ -68,7 +68,7 @@ def funnel_plot(reading: Reading, period: Period) -> str | None:
 
 def retention_plot(reading: Reading, _period: Period) -> str | None:
     """Return the newest weekly cohorts as a heat map of who came back in each week; what is incomplete is pale."""
-    rows = cohorts(reading, "first_activity", "week", Page(MOST_ROWS), has_money=False)["cohorts"]
+    rows = cohorts(reading, "first_activity", "week", Page(MOST_ROWS))["cohorts"]
     newest = sorted({row["cohort_date"] for row in rows})[-WEEKS:]
     shown = [row for row in rows if row["cohort_date"] in newest and 0 < row["period_number"] <= WEEKS]
     if not shown:

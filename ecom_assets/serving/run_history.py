@@ -14,7 +14,7 @@ import dagster as dg
 from ecom_assets.tables.asset import asset_key
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import ONE_DAY
-from ecom_assets.tables.values import in_parts
+from ecom_assets.tables.values import batches_of
 from ecom_assets.warehouse.day_notes import ALL_DAYS
 from ecom_assets.warehouse.io_manager import CODE
 
@@ -42,7 +42,7 @@ class RunHistory:
         if not (contract.day_column and newest):
             return [_write(contract, record) for record in self.instance.fetch_materializations(key, limit=1).records]
         ids = [newest[day.isoformat()] for day in days if day.isoformat() in newest]
-        filters = (dg.AssetRecordsFilter(asset_key=key, storage_ids=part) for part in in_parts(ids, AT_ONCE))
+        filters = (dg.AssetRecordsFilter(asset_key=key, storage_ids=part) for part in batches_of(ids, AT_ONCE))
         pages = [self.instance.fetch_materializations(keys, limit=AT_ONCE) for keys in filters]
         return [_write(contract, record) for page in pages for record in page.records]
 

@@ -22,15 +22,7 @@ from ecom_assets.quality.reasons import sentence_of
 from ecom_assets.tables.check import EXAMPLES, CheckResult, TableCheck, of_days
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.received import (
-    LARGE_SHARE,
-    NO_DAYS,
-    NO_FAULT,
-    FileRows,
-    SourceGate,
-    latest_count,
-    usual_count,
-)
+from ecom_assets.tables.received import LARGE_SHARE, NO_DAYS, NO_FAULT, FileRows, SourceGate, latest_count, usual_count
 from ecom_assets.warehouse.day_notes import AbsentDays, ErasedRows, Withdrawals
 from ecom_assets.warehouse.raw_slices import kind_of
 
@@ -103,17 +95,15 @@ def _in_files(files: Sequence[FileRows], days: Days | None) -> Counter[FileDay]:
     counts: Counter[FileDay] = Counter()
     checked = set(days.dates) if days else None
     for file in files:
-        counts.update(
-            {(file.file, day): n for day, n in file.by_day.items() if n and (checked is None or day in checked)}
-        )
+        by_day = {day: n for day, n in file.by_day.items() if n and (checked is None or day in checked)}
+        counts.update({(file.file, day): n for day, n in by_day.items()})
     return counts
 
 
 def _by_file(rows: ir.Table, number: ir.IntegerScalar, days: Days | None) -> Counter[FileDay]:
     counts = of_days(rows, "received_date", days).group_by("source_file", "received_date").agg(number=number)
-    return Counter(
-        {(row["source_file"], row["received_date"]): int(row["number"]) for row in counts.to_pyarrow().to_pylist()}
-    )
+    listed = counts.to_pyarrow().to_pylist()
+    return Counter({(row["source_file"], row["received_date"]): int(row["number"]) for row in listed})
 
 
 def _without_a_day(files: Sequence[FileRows]) -> list[dict[str, Any]]:
@@ -234,6 +224,7 @@ class _SourceChecks:
 
     def _few_were_refused(self, name: str, share: float, *, warns: bool) -> TableCheck:
         contract = self.source.quarantine or self.source.raw
+        sees_parts = not self.source.brings_all
         return TableCheck(
             contract=contract,
             name=name,
@@ -242,8 +233,8 @@ class _SourceChecks:
             tables=(self.source.raw, contract),
             blocking=not warns,
             warns=warns,
-            source="" if warns else self.source.resource,
-            sees_parts=not (warns or self.source.brings_all),
+            source=self.source.resource if sees_parts else "",
+            sees_parts=sees_parts,
         )
 
     def _check_absent(self, days: Days | None, absent: ir.Table) -> CheckResult:
@@ -356,10 +347,11 @@ class _SourceChecks:
         count = int(of_days(refused, quarantine.day_column, days).count().to_pyarrow().as_py())
         received = self._received_rows(raw, days)
         share = self.gate.refused_share
-        if later.dates and self.gate.is_refused(received, count):
+        exceeds = self._is_large if warns else self.gate.is_refused
+        if later.dates and exceeds(received, count):
             received += sum(_in_files((files and files.file_rows(later)) or (), later).values())
         limit = int(received * (LARGE_SHARE if warns else share))
-        if not (count > limit if warns else self.gate.is_refused(received, count)):
+        if not exceeds(received, count):
             return CheckResult(0, received, observed=count, limit=limit)
         allowed = "" if warns else f", more than ECOM_GATE_REFUSED_SHARE={share:g} allows"
         sentence = (
@@ -368,6 +360,10 @@ class _SourceChecks:
         ).replace("  ", " ")
         examples = [{"days": _span(days)}] if days else []
         return CheckResult(1, received, examples, observed=count, limit=limit, metadata={"sentence": sentence})
+
+    @staticmethod
+    def _is_large(received: int, refused: int) -> bool:
+        return refused > int(received * LARGE_SHARE)
 
     def _most_often(self, refused: ir.Table, days: Days | None) -> str:
         reasons = self._reasons(refused, days)

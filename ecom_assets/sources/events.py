@@ -10,7 +10,6 @@ from ibis.backends.duckdb import Backend
 
 from ecom_assets.errors import SourceError
 from ecom_assets.settings.settings import Settings
-from ecom_assets.settings.subjects import engine_kinds
 from ecom_assets.sources.files.currency import Currencies
 from ecom_assets.sources.files.formats import split_paths
 from ecom_assets.sources.files.mapping import load_mapping
@@ -18,6 +17,7 @@ from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.sources.landing import NATIVE, has_landed, is_stream, landing_folder
 from ecom_assets.tables.days import ONE_DAY, Days
 from ecom_assets.tables.received import FileRows
+from ecom_assets.warehouse.factory import event_table_kind
 from ecom_assets.warehouse.local import temporary
 from ecom_assets.warehouse.sql_text import day_in_zone, select, text
 
@@ -47,10 +47,7 @@ def days_to_compute(files: RecordFiles, late_days: int) -> Days:
     received_days = arrival_days(files)
     first, last = received_days.first, received_days.dates[-1]
     own = day_in_zone("event_at", files.timezone)
-    parts = [
-        files.received_sql(first, first + (late_days + 1) * ONE_DAY),
-        files.received_sql(last, last + ONE_DAY),
-    ]
+    parts = [files.received_sql(first, first + (late_days + 1) * ONE_DAY), files.received_sql(last, last + ONE_DAY)]
     rows = " UNION ALL ".join(f"SELECT event_at, received_date FROM ({part})" for part in parts)  # noqa: S608 (quoted by sql_text)
     result = files.con.execute(
         f"SELECT min(own), max(own) FROM (SELECT {own} AS own, received_date FROM ({rows})) "  # noqa: S608 (quoted by sql_text)
@@ -78,7 +75,7 @@ def mapping_name(settings: Settings) -> str:
 
 def is_table(settings: Settings) -> bool:
     """Return whether events come from a table of an engine (see `event_table.py`) instead of files."""
-    return any(kind.has_event_tables and kind.has_address(settings.events) for kind in engine_kinds())
+    return event_table_kind(settings.events) is not None
 
 
 def open_events(con: duckdb.DuckDBPyConnection, settings: Settings, paths: Sequence[str]) -> RecordFiles:

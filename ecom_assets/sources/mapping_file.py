@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from ecom_assets.errors import DefinitionError, MappingError, nearest
+from ecom_assets.errors import DefinitionError, MappingError, first_line, nearest
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """For shipped files, of which commands read dozens: libyaml takes a tenth of the time, but words errors differently."""
@@ -26,12 +26,12 @@ class TooDeepError(yaml.YAMLError):
         super().__init__("its lists or objects are nested hundreds of levels deep")
 
 
-class _DoubleKeyError(yaml.YAMLError):
+class DoubleKeyError(yaml.YAMLError):
     """An object has a key twice, of which the parsers would silently take the last."""
 
     def __init__(self, key: str, where: str = "") -> None:
         """Name the key."""
-        super().__init__(f"the key {key!r} is given twice{where}; leave one of them out")
+        super().__init__(f"the key {key!r} is given twice{where}; leave one of them out.")
 
 
 class _DefinitionLoader(yaml.SafeLoader):
@@ -41,10 +41,10 @@ class _DefinitionLoader(yaml.SafeLoader):
         """Read an object; a key that it has twice is refused."""
         node = super().compose_mapping_node(anchor)
         known = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in known:
-                raise _DoubleKeyError(key.value, _position(key.start_mark))
-            known.add((key.tag, key.value) if isinstance(key, yaml.ScalarNode) else id(key))
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in known:
+                raise DoubleKeyError(key.value, _position(key.start_mark))
+            known.add((key.tag, key.value))
         return node
 
 
@@ -52,12 +52,12 @@ def _position(mark: Any) -> str:  # noqa: ANN401 (a mark of PyYAML, which has no
     return f" at line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+def _object_of(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     """Return an object of JSON; a key that it has twice is refused."""
     result: dict[str, object] = {}
     for key, value in pairs:
         if key in result:
-            raise _DoubleKeyError(key)
+            raise DoubleKeyError(key)
         result[key] = value
     return result
 
@@ -73,7 +73,7 @@ def definition_from(text: str) -> object:
     """
     try:
         try:
-            return json.loads(text, object_pairs_hook=_once)
+            return json.loads(text, object_pairs_hook=_object_of)
         except ValueError:
             return yaml.load(text, Loader=_DefinitionLoader)  # noqa: S506 (a safe one)
     except RecursionError:
@@ -90,15 +90,17 @@ def definition_in(path: Path) -> object:
         return definition_from(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{path} cannot be read ({_reason(error)}); check the path.") from error
+    except DoubleKeyError as error:
+        raise DefinitionError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
-        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {_fault(error)}.") from error
+        raise DefinitionError(f"{path} cannot be read as YAML or JSON: {fault_of(error)}.") from error
 
 
-def _fault(error: yaml.YAMLError) -> str:
+def fault_of(error: yaml.YAMLError) -> str:
     """Return what is wrong with a text, and where if it is known."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         return f"{error.problem}{_position(error.problem_mark)}; correct it there"
-    return str(error).splitlines()[0]
+    return first_line(error)
 
 
 def shipped_file(name: str) -> str:
@@ -231,7 +233,9 @@ def _merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 def _parse(model: type[Model], body: str, where: str, folder: str) -> Model:
     try:
         content = definition_from(body)
-    except (TooDeepError, _DoubleKeyError) as error:
+    except DoubleKeyError as error:
+        raise MappingError(f"{where}: {error}") from error
+    except TooDeepError as error:
         raise MappingError(f"{where} is not a mapping: {error}; see docs/mappings.md") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -269,15 +273,20 @@ def _keys_at(model: type[BaseModel], path: Sequence[str]) -> list[str]:
     """Return the keys that a mapping may have at a path, to suggest one if a key is misspelled."""
     models = [model]
     for part in path:
-        fields = [field for one in models for name, field in one.model_fields.items() if part in {name, field.alias}]
-        of_kind = [one for one in models if "kind" in one.model_fields and part == _only(one.model_fields["kind"])]
-        # A part that is neither is a name in a mapping of names, or a place in a list.
+        fields = [field for name, field in _fields_of(models) if part in {name, field.alias}]
+        of_kind = [each for each in models if part == _only_value(each.model_fields.get("kind"))]
+        # A part that is neither is a name in a mapping of names, or a position in a list.
         models = [inner for field in fields for inner in _models_in(field.annotation)] or of_kind or models
-    return [field.alias or name for one in models for name, field in one.model_fields.items()]
+    return [field.alias or name for name, field in _fields_of(models)]
 
 
-def _only(field: FieldInfo) -> object:
-    return next(iter(get_args(field.annotation)), None)
+def _fields_of(models: Sequence[type[BaseModel]]) -> list[tuple[str, FieldInfo]]:
+    return [field for model in models for field in model.model_fields.items()]
+
+
+def _only_value(field: FieldInfo | None) -> object:
+    """Return the value of a field that can have a single one; None if there is no such field."""
+    return next(iter(get_args(field.annotation)), None) if field else None
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from ecom_assets.atomic_files import sync_folder
-from ecom_assets.errors import WorkError
+from ecom_assets.errors import WorkError, first_line
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
@@ -212,8 +212,8 @@ class PostgresDatabase(Database):
             try:
                 yield
             except self._error as error:
-                message = str(error).splitlines()[0] if str(error) else type(error).__name__
-                message = message.replace(self._url, self.address)  # libpq quotes the whole URL if it cannot parse it
+                # libpq quotes the whole URL if it cannot parse it.
+                message = first_line(error).replace(self._url, self.address)
                 raise self.KIND.error(
                     f"{self.KIND.called} in {self.address} cannot be used ({message}), so {self.KIND.lost}; see that "
                     "it can be reached, and try again."

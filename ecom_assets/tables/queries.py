@@ -175,6 +175,11 @@ class Period:
         }
 
     @property
+    def is_unknown(self) -> bool:
+        """Return whether no source has any of its days: then nothing is known of them, and no number is 0."""
+        return self.data == "none"
+
+    @property
     def known_days(self) -> KnownDays:
         """Return the first and last of its days that are known in every source; held and missing ones of any source."""
         sources = self.known.values()
@@ -223,6 +228,29 @@ def unfinished_day_of_sources(period: Period, timezone: str, known_at: datetime)
     """Return the same if any source has a part of the day."""
     of_sources = map(period.for_source, period.known)
     return next((day for own in of_sources if (day := unfinished_day(own, timezone, known_at))), None)
+
+
+def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any]:
+    """Return the `Range` of an answer: the days that it covers, which of them are known, and which are not over.
+
+    Args:
+        period: The days.
+        timezone: Their time zone.
+        known_at: When the data were read or published.
+    """
+    previous = period.previous
+    return {
+        "time_range": period.time_range,
+        "start_date": period.start_date,
+        "end_date": period.end_date,
+        "day_count": period.day_count,
+        "timezone": timezone,
+        "provisional_from": unfinished_day(period, timezone, known_at),
+        "previous_start_date": previous.start_date,
+        "previous_end_date": previous.end_date,
+        **period.coverage,
+        "sources": {name: period.for_source(name).coverage for name in period.known},
+    }
 
 
 def provisional_lines(day: date | str | None) -> list[str]:
@@ -346,14 +374,14 @@ def compared(
     days are missing, or to shrink because days have not happened yet.
     """
     return {
-        "previous": None if period.previous.data == "none" else dict(before),
+        "previous": None if period.previous.is_unknown else dict(before),
         "change": changes(now, before, names) if period.is_comparable else dict.fromkeys(names),
     }
 
 
 def if_known(numbers: Mapping[str, Any], period: Period) -> dict[str, Any]:
     """Return the numbers of a period; None for each if none of its days is known, because unknown is not zero."""
-    return dict(numbers) if period.data != "none" else dict.fromkeys(numbers)
+    return dict.fromkeys(numbers) if period.is_unknown else dict(numbers)
 
 
 def with_unknown_total(numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -425,6 +453,12 @@ def require(reading: Reading, source: Literal["events", "stock"]) -> None:
         raise NoSourceError(NEEDED[source])
 
 
+def of_period(reading: Reading, contract: type[Table]) -> ir.Table:
+    """Return the rows of a table on the days of the requested range."""
+    rows = reading.table(contract)
+    return rows.filter(in_period(rows[str(contract.day_column)]))
+
+
 def rejected_rows(
     reading: Reading, quarantined: type[Table], duplicates: type[Table], period: Period
 ) -> dict[str, Any]:
@@ -432,11 +466,7 @@ def rejected_rows(
 
     The first table has a column `reject_reason`, the second one `surplus_count`.
     """
-    rejected, surplus = (
-        table.filter(in_period(table[contract.day_column or ""]))
-        for contract in (quarantined, duplicates)
-        for table in [reading.table(contract)]
-    )
+    rejected, surplus = of_period(reading, quarantined), of_period(reading, duplicates)
     reasons = reading.rows(rejected.group_by("reject_reason").agg(n=rejected.count()), period)
     (copies,) = reading.rows(surplus.agg(n=surplus.surplus_count.sum()), period)
     ordered = sorted(reasons, key=lambda row: (-row["n"], row["reject_reason"]))

@@ -362,7 +362,7 @@ def hash_of(*parts: object) -> str:
     return sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
-def in_parts(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield values in parts of at most a size, in their order."""
+def batches_of(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield values in their order, in batches of at most `size`."""
     for first in range(0, len(values), size):
         yield values[first : first + size]

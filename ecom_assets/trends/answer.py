@@ -7,9 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from ecom_assets.errors import DefinitionError
 from ecom_assets.questions.answer import Kind, PeriodStart, QuestionAnswer, number
-from ecom_assets.questions.compared import NEEDS_FIRST_DAY
 from ecom_assets.questions.source import QuestionData
 from ecom_assets.trends.queries import trend_answer
 from ecom_assets.trends.question import TrendQuestion
@@ -94,8 +92,6 @@ def compute(question: TrendQuestion, data: QuestionData) -> dict[str, Any]:
     Raises:
         DefinitionError: The definition does not fit the events or the days.
     """
-    if question.compare and not question.has_first_day:
-        raise DefinitionError(NEEDS_FIRST_DAY)
     opened = data.opened
     days = TrendRange.between(data.event_days, data.days, opened.timezone, opened.newest_at, opened.known.missing)
     answer = partial(trend_answer, data.con, data.all_events, question, source_names=data.source.source_names)

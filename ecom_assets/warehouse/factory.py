@@ -28,6 +28,11 @@ def engine_kind(settings: Settings) -> EngineKind:
     )
 
 
+def event_table_kind(address: str) -> EngineKind | None:
+    """Return what the engine declares in which an address names a table of events; None if no engine reads it."""
+    return next((kind for kind in engine_kinds() if kind.has_event_tables and kind.has_address(address)), None)
+
+
 def new_engine(settings: Settings, *, read_only: bool = False) -> Engine:
     """Return the engine for the address in the settings, not yet opened; it notes which days it writes.
 

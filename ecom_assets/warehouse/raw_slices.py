@@ -25,6 +25,7 @@ from ecom_assets.tables.portable import conform, schema_of
 from ecom_assets.tables.received import SourceGate
 from ecom_assets.warehouse.day_notes import ErasedRows, Row, Withdrawals, noted_days, notes_of, renew_notes
 from ecom_assets.warehouse.engine import Engine, Written
+from ecom_assets.warehouse.factory import event_table_kind
 
 
 class FetchedDays(Table):
@@ -135,13 +136,16 @@ def _note(source: str, received: date, version: str, row_count: int) -> ir.Table
 
 
 SOURCE = "source"
-SCHEMES = {"http": "api", "https": "api", "snowflake": "table"}
 OTHER_ROWS = "rows_of_other_sources"
 
 
 def kind_of(origin: str) -> str:
     """Return the kind of a source, by its path or address."""
-    return SCHEMES.get(origin.partition("://")[0], "files") if "://" in origin else "files"
+    if "://" not in origin:
+        return "files"
+    if origin.startswith(("http://", "https://")):
+        return "api"
+    return "table" if event_table_kind(origin) else "files"
 
 
 def rows_of_others(engine: Engine, contract: type[Table], days: Days, origin: str) -> pa.Table | None:

@@ -316,14 +316,14 @@ class Statements:
             shape = _Shape(rows.op(), dates)
         except _NotKept:
             return write(_with_dates(rows, dates))
-        key = blake2b(repr((MADE_WITH, kind, shape.text)).encode(), digest_size=16).digest()
-        template = self._statements.get(key) or self._read(key)
+        key = key_of(kind, shape.text)
+        template = self.read(key)
         if template is None:
             stand_ins = {node: FIRST_STAND_IN + timedelta(days=number) for node, number in shape.positions.items()}
             template = write(_with_dates(rows, stand_ins))
             if not _has_all_places(template, len(shape.dates)):
                 return write(_with_dates(rows, dates))
-            self._keep(key, template)
+            self.keep(key, template)
         return _filled(template, shape.dates)
 
     def keep_in(self, path: Path) -> None:
@@ -351,23 +351,33 @@ class Statements:
             with self._lock:
                 self._has_files, self._path, self._file = before
 
-    def _read(self, key: bytes) -> str | None:
+    def read(self, key: bytes) -> str | None:
+        """Return the text that is kept under a key of `key_of`; None if there is none."""
+        if text := self._statements.get(key):
+            return text
         with self._lock, suppress(sqlite3.Error):
             if self._file and (row := self._file.execute("SELECT sql FROM statement WHERE key = ?", [key]).fetchone()):
-                sealed, _, template = str(row[0]).partition("\n")
-                if sealed == _seal(key, template):
-                    self._statements[key] = template
-                    return template
+                sealed, _, text = str(row[0]).partition("\n")
+                if sealed == _seal(key, text):
+                    self._statements[key] = text
+                    return text
         return None
 
-    def _keep(self, key: bytes, template: str) -> None:
+    def keep(self, key: bytes, text: str) -> None:
+        """Keep a text under a key of `key_of`; what it is made from must be in the key."""
         with self._lock, suppress(sqlite3.Error):
             if len(self._statements) >= MOST:
                 self._statements.clear()
-            self._statements[key] = template
+            self._statements[key] = text
             if self._file:
-                sealed = f"{_seal(key, template)}\n{template}"
-                self._file.execute("INSERT OR REPLACE INTO statement VALUES (?, ?)", [key, sealed])
+                self._file.execute(
+                    "INSERT OR REPLACE INTO statement VALUES (?, ?)", [key, f"{_seal(key, text)}\n{text}"]
+                )
+
+
+def key_of(*parts: object) -> bytes:
+    """Return the key of what follows from these parts, of which `repr` says everything."""
+    return blake2b(repr((MADE_WITH, *parts)).encode(), digest_size=16).digest()
 
 
 def _with_dates(rows: ir.Table, dates: Mapping[Node, date]) -> ir.Table:

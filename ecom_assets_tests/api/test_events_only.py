@@ -5,7 +5,7 @@ Recomputed from the events' file in plain Python.
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -129,11 +129,15 @@ def without_amounts(folder: Path) -> Path:
     with (folder / "files" / "events.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     events = folder / "without_amounts.csv"
-    with events.open("w", newline="") as file:
+    _write(events, [row | {"cart_value": ""} for row in rows])
+    return events
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
-        writer.writerows(row | {"cart_value": ""} for row in rows)
-    return events
+        writer.writerows(rows)
 
 
 def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(folder: Path, without_amounts: Path) -> None:
@@ -155,19 +159,45 @@ def test_revenue_that_no_event_knows_is_null_in_every_answer_and_never_0(folder:
         assert (page.status_code, ">0.00<" in page.text) == (200, False)
 
 
+def test_a_refund_with_an_amount_does_not_say_what_purchases_came_to(folder: Path, without_amounts: Path) -> None:
+    """Its day has a refund and no purchase, so purchases of that day came to 0; all others are still not known."""
+    with without_amounts.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    days = Days.between(FIRST.date(), FIRST.date() + 4 * ONE_DAY)
+    first = [row for row in rows if row["event_timestamp"] < str(days.dates[-1])]
+    at = f"{days.dates[-1]}T09:00:00Z"
+    refund = first[-1] | {"event_id": "refund", "event_type": "refund", "event_timestamp": at, "cart_value": "5.00"}
+    events = folder / "with_a_refund.csv"
+    _write(events, [*first, refund])
+    settings = Settings(home=folder / "refunded", events=str(events))
+    run(settings, days)
+    with served(create_app(settings)) as api:
+        assert api.json("/analytics/sales", time_range="today")["sales"]["shipped_amount"] == "0.00"
+        cohorts = api.json("/analytics/cohorts", cohort_by="first_purchase", period="day")["cohorts"]
+        assert {row["revenue_amount"] for row in cohorts} == {None}
+        assert api.json("/analytics/customers")["value"]["revenue_per_customer_amount"] is None
+        segments = api.json("/analytics/customers/segments")["segments"]
+        assert {row["revenue_amount"] for row in segments} == {None}
+
+
 @pytest.mark.parametrize(("command", "rows", "name"), [("attribution", "channels", "revenue"),
                                                        ("segments", "segments", "revenue_amount")])  # fmt: skip
 def test_so_it_is_in_answers_over_files(  # noqa: PLR0913, PLR0917 (fixtures and parameters)
     home: Path, folder: Path, without_amounts: Path, command: str, rows: str, name: str
 ) -> None:
-    answers = {
-        file: ecom(command, "--events", file, "--json", home=home).json
-        for file in (folder / "files" / "events.csv", without_amounts)
-    }
-    known, unknown = answers.values()
+    files = (folder / "files" / "events.csv", without_amounts)
+    known, unknown = (ecom(command, "--events", file, "--json", home=home).json for file in files)
     assert all(row[name] is not None for row in known[rows])
     assert {row[name] for row in unknown[rows]} == {None}
-    assert ecom(command, "--events", without_amounts, home=home).exit_code == 0
+    printed = (ecom(command, "--events", file, home=home).out for file in files)
+    known_amounts, unknown_amounts = ([line.split()[-1] for line in _indented(text)] for text in printed)
+    assert [float(text.replace(",", "")) for text in known_amounts] == [float(row[name]) for row in known[rows]]
+    assert unknown_amounts == ["-"] * len(unknown[rows])
+
+
+def _indented(text: str) -> list[str]:
+    """Return the lines of a list in the terminal."""
+    return [line for line in text.splitlines() if line.startswith("  ")]
 
 
 @pytest.mark.parametrize(

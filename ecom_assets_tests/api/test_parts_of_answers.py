@@ -140,10 +140,20 @@ def test_hours_add_up_to_the_orders_of_their_day(api: Api, shop: PlainShop) -> N
 
 
 NOT_KNOWN = {"start_date": "2099-01-01", "end_date": "2099-01-10"}
+NOT_ENTERED = {"from": "2099-01-01", "to": "2099-01-10"}
 NAMES_OF_ROWS = {"step", "from_step", "to_step", "period_count", "event_count", "expected_share"}
 """Numbers that say what a row is, or what was looked at."""
 ASKED: dict[str, dict[str, object]] = {
     "funnel": {"steps": ["product_view", "purchase"], "time_to_convert": {"from": 1, "to": 2}},
+    "funnel?of=entered": {
+        "steps": ["product_view", "purchase"],
+        "over": "day",
+        "by": "product_category",
+        **NOT_ENTERED,
+    },
+    "funnel?of=buyers": {"steps": ["product_view"], "segment": {"did": "purchase", "within": "30d"}, **NOT_ENTERED},
+    "funnel/who": {"steps": ["product_view", "purchase"], **NOT_KNOWN},
+    "funnel/who?of=entered": {"steps": ["product_view", "purchase"], **NOT_ENTERED},
     "trend": {"series": ["*", "purchase:sum(cart_amount)"]},
     "trend?kind=stickiness": {"series": ["*"], "kind": "stickiness"},
     "trend?kind=lifecycle": {"series": ["*"], "kind": "lifecycle"},
@@ -172,11 +182,17 @@ def numbers_in(value: object) -> list[float]:
 
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("question", ASKED)
-def test_a_question_about_days_beyond_the_data_has_no_number(api: Api, question: str) -> None:
-    response = api.post(f"/analytics/{question.partition('?')[0]}", {**ASKED[question], **NOT_KNOWN})
-    answer = response.json()
-    assert answer["range"]["data"] == "none", response.text
-    assert "nothing is known of 2099-01-01 to 2099-01-10" in answer["warnings"][0]
+def test_a_question_about_days_beyond_the_data_has_no_number_and_says_nothing_of_events(
+    api: Api, shop: PlainShop, question: str
+) -> None:
+    days = NOT_KNOWN if "from" not in ASKED[question] else {}
+    response = api.post(f"/analytics/{question.partition('?')[0]}", {**ASKED[question], **days})
+    answer, known = response.json(), shop.known("events")
+    assert answer["range"]["data"] == ("none" if days else "whole"), response.text
+    assert answer["warnings"] == [
+        f"The data are of {known.first} to {known.last}, so nothing is known of 2099-01-01 to 2099-01-10."
+    ]
+    assert answer.get("notes", []) == []
     lists = [value for value in answer.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     parts = {name: part for name, part in answer.items() if name not in {"range", "definition", "total_count"}}
     assert numbers_in(parts) == []

@@ -189,7 +189,8 @@ def test_the_page_needs_nothing_from_elsewhere_and_no_script(reports: dict[str, 
 
 
 def test_what_fails_and_what_is_held_is_on_the_page(reports: dict[str, Any]) -> None:
-    held = {"source": "orders", "held_date": "2026-01-20", "reason": "too_few_customers", "observed_count": 2}
+    held = {"source": "orders", "held_date": "2026-01-20", "reason": "too_few_customers", "observed_count": 2,
+            "limit_count": 3}  # fmt: skip
     failing = {"table": "mart.sales", "name": "sums_hold", "is_warning": False, "sentence": "Sales add up.",
                "observed": 7, "limit": 0}  # fmt: skip
     report = {
@@ -198,7 +199,8 @@ def test_what_fails_and_what_is_held_is_on_the_page(reports: dict[str, Any]) -> 
         "checks": {"evaluated": 9, "failing": [failing]},
     }
     for result in (render_page(report), "\n".join(text_lines(report))):
-        assert "5 rows that arrived on 2026-01-20 are held back, as 2 customers are too few" in result
+        why = "its order report has 2 customers, and 3 or fewer are too few"
+        assert f"5 rows that arrived on 2026-01-20 are held back, as {why}; better data" in result
         assert "ecom release orders 2026-01-20" in result
         assert "sums_hold: Sales add up." in result
         assert "checks held" not in result

@@ -397,7 +397,10 @@ def test_held_days_are_one_message_a_day_however_many_runs_see_them(
     assert run_orders(home, reports, mailbox.port, "--from", "2026-03-02", "--to", "2026-03-02").exit_code == 0
     [message] = mailbox.messages
     assert message["Subject"] == "[ecom] 1 day held back"
-    assert f"Held back: orders of {BAD} (2 customers, 3 or fewer are too few)" in message.get_content()
+    assert (
+        f"Held back: orders of {BAD} (its order report has 2 customers, and 3 or fewer are too few)"
+        in message.get_content()
+    )
     assert f"`ecom release orders {BAD}`" in message.get_content()
     monkeypatch.setattr(alerting, "today_in", lambda _timezone: date(2031, 1, 1))
     run_orders(home, reports, mailbox.port, "--from", "2026-03-02", "--to", "2026-03-02")

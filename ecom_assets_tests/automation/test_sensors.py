@@ -15,7 +15,7 @@ from ecom_assets.definitions import build_definitions
 from ecom_assets.settings.settings import Settings, load_settings
 from ecom_assets.sources.compaction import compact
 from ecom_assets.sources.first_partition import with_first_partition
-from ecom_assets.tables.check import RANGE_END, RANGE_START
+from ecom_assets.tables.check import PARTS, RANGE_END, RANGE_START
 from ecom_assets_tests.command import page_views
 
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -152,9 +152,26 @@ def test_a_stray_row_is_a_run_of_its_own_without_years_between(tmp_path: Path, i
     landing = Landing(tmp_path / "landing", instance, max_days=6000)
     landing.receive("2026-03-09", "2026-03-09")
     landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
-    values = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in landing.look().run_requests or []]
+    requests = landing.look().run_requests or []
+    values = [(request.tags[RANGE_START], request.tags[RANGE_END]) for request in requests]
     # A day before the rows, and the days after in which they may make others copies; up to today at most.
     assert values == [("2013-12-31", "2014-01-10"), ("2026-03-08", "2026-03-09")]
+    # Each run knows the days of all, so that a few bad rows far away do not count as all of the rows.
+    assert {request.tags[PARTS] for request in requests} == {"2013-12-31/2014-01-10,2026-03-08/2026-03-09"}
+    landing.receive("2026-03-10", "2026-03-10")
+    (request,) = landing.look().run_requests or ()
+    assert PARTS not in request.tags
+
+
+@pytest.mark.slow
+def test_a_bad_row_alone_in_its_file_and_far_away_stops_no_run(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    landing = Landing(tmp_path / "landing", instance, max_days=6000)
+    landing.receive("2026-03-09", *["2026-03-09"] * 30)
+    stray = landing.receive("2014-01-01", "2014-01-01", name="stray.csv")
+    stray.write_text(stray.read_text().replace("page_view", ""))
+    early, _late = landing.look().run_requests or ()
+    job = build_definitions(landing.settings).resolve_job_def("everything")
+    assert job.execute_in_process(instance=instance, tags=dict(early.tags)).success
 
 
 def test_a_span_that_nobody_can_mean_asks_for_no_run_and_says_so_until_it_is_gone(landing: Landing) -> None:

@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from ecom_assets.sessions.rule import PRESETS
-from ecom_assets.settings.settings import Settings
+from ecom_assets.settings.settings import Settings, load_settings
+from ecom_assets.sources.first_partition import remember_paths
 from ecom_assets_tests.command import HEADER, ecom, page_views
 
 UNTYPED = HEADER.replace("event_type,", "") + "\ne1,ann,2026-01-01T10:00:00Z,,,s1,https://shop.example/,,"
@@ -178,6 +179,16 @@ def test_wrong_words_are_answered_with_usage(home: Path, arguments: tuple[str, .
         (("trend", "--events", ""), "--events is empty, as a variable that is not set leaves it; give it a value."),
         (("trend", "--events="), "--events is empty"),
         (("trend", *OWN, ""), "A path is empty"),
+        (("trend", *OWN, "--series", "page_view", "--json", ""), "A path is empty"),
+        (("trend", *OWN, "--", ""), "A path is empty"),
+        (("mapping", "check", "--mapping", "ecommerce", ""), "A path is empty"),
+        (("mapping", "check", "--orders", "", "--mapping", "ecommerce"), "A path is empty"),
+        (("mapping", "init", ""), "A path is empty"),
+        (
+            ("boards", "pull", ""),
+            "A path is empty, as a variable that is not set leaves it; name a folder.",
+        ),
+        (("boards", "check", "--json", ""), "A path is empty"),
         (("value", "--orders", ""), "--orders is empty"),
         (("run", *OWN, "--events-mapping", ""), "--events-mapping is empty"),
         (("sessions", *OWN, "--out", ""), "--out is empty"),
@@ -289,6 +300,23 @@ def test_a_setting_whose_rule_cannot_be_made_is_refused_at_start_by_all_in_the_s
     assert not home.exists()
 
 
+def test_a_mapping_of_the_last_run_that_is_gone_is_refused_at_start_too(home: Path, events: Path) -> None:
+    gone = home.parent / "gone.yaml"
+    remember_paths(load_settings(home=home, events=str(events), events_mapping=str(gone)))
+    found = ecom("doctor", "--json", home=home)
+    (settings,) = [row for row in found.json if row["subject"] == "settings"]
+    assert (found.exit_code, settings["ok"]) == (1, False)
+    assert settings["found"].startswith(f"the mapping {gone} cannot be read")
+    assert settings["fix"] == "put back what the last `ecom run` here read, or run again with other paths"
+    for command in ("api", "dashboard", "ui"):
+        # Nothing can listen at that address, so a command that begins to serve ends too, with another sentence.
+        refused = ecom(command, "--host", "192.0.2.1", home=home)
+        assert (refused.exit_code, refused.sentence) == (2, settings["found"]), command
+    gone.write_text("extends: ecommerce\nname: own\n")
+    (settings,) = [row for row in ecom("doctor", "--json", home=home).json if row["subject"] == "settings"]
+    assert settings["ok"]
+
+
 def test_doctor_finds_events_that_do_not_fit(home: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("event_id\n1\n")
     result = ecom("doctor", home=home, env={"ECOM_EVENTS": str(tmp_path / "bad.csv")})
@@ -311,12 +339,12 @@ def test_the_message_about_session_rules_names_every_preset(home: Path, events: 
         (
             "funnel",
             "steps: [page_view]\norder: any\norder: exact\n",
-            "the key 'order' is given twice at line 3, column 1",
+            "{file}: the key 'order' is given twice at line 3, column 1; leave one of them out.",
         ),
         (
             "funnel",
             '{"steps": ["page_view"], "steps": ["a"]}',
-            "the key 'steps' is given twice; leave one of them out.",
+            "{file}: the key 'steps' is given twice; leave one of them out.",
         ),
         ("segments", "- a\n", "{file} holds no segments definition; begin it with `session_rule:`."),
         ("retention", "- a\n", "{file} holds no retention definition; begin it with `start:`."),

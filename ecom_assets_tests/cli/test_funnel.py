@@ -228,17 +228,6 @@ def test_help_names_every_unit_of_time(home: Path) -> None:
     assert "s (seconds), m (minutes), h (hours), d (days), w (weeks)" in shown
 
 
-@pytest.mark.sampled(1)
-@pytest.mark.parametrize("name", ["who.csv", "who.parquet"])
-def test_the_list_of_who_is_at_each_step_is_as_long_as_its_number(home: Path, events: Path, name: str) -> None:
-    path = events.with_name(name)
-    assert answer(home, events, "--who", str(path)) == [3, 2]
-    table = pyarrow.csv.read_csv(path) if name.endswith("csv") else pyarrow.parquet.read_table(path)
-    assert table.column_names == ["visitor_id", "step", "event_at", "event_id"]
-    actual = [(row["step"], row["visitor_id"], row["event_id"]) for row in table.to_pylist()]
-    assert actual == [(1, "ann", "a1"), (1, "bob", "b1"), (1, "cid", "c1"), (2, "ann", "a3"), (2, "bob", "b2")]
-
-
 def test_people_read_a_chart_with_times_and_the_breakdown(home: Path, events: Path) -> None:
     result = ecom("funnel", "--events", events, *STEPS, "--by", "product_category", "--limit", "1", home=home)
     assert "66.7% of previous,  66.7% of all, median 2.5 min" in result.out
@@ -274,6 +263,20 @@ def test_a_file_without_rows_but_clean_ones_is_a_funnel_of_zeros(home: Path, eve
         assert counts(result) == [0, 0]
         assert result.json["steps"][1]["conversion_from_start"] is None
         assert result.json["breakdown"] == []
+
+
+def test_days_of_entry_that_nothing_is_known_of_have_no_number(home: Path, events: Path) -> None:
+    later = (*STEPS, "--from", "2026-01-02", "--to", "2026-01-02")
+    shown = ecom("funnel", "--events", events, *later, "--compare", "before", home=home)
+    assert shown.err == (
+        "ecom: warning: The data are of 2026-01-01 to 2026-01-01, so nothing is known of 2026-01-02 to 2026-01-02.\n"
+    )
+    assert shown.out.startswith("2026-01-02 to 2026-01-02:\nNothing is known of these days.\n\n2026-01-01 to")
+    unknown = ecom("funnel", "--events", events, *later, "--compare", "before", "--json", home=home).json
+    assert [step["count"] for step in unknown["steps"]] == [None, None]
+    assert [step["count"] for step in unknown["before"]["steps"]] == [3, 2]
+    earlier = ecom("funnel", "--events", events, *STEPS, "--from", "2026-01-01", "--compare", "before", home=home)
+    assert "The data hold none of 2025-12-31 to 2025-12-31, so there is nothing to compare with." in earlier.err
 
 
 @pytest.mark.sampled(8)

@@ -62,9 +62,9 @@ def test_a_bad_day_is_held_on_every_run_and_comes_in_when_it_is_released(home: P
         1,
     )
     assert failed["sentence"] == (
-        f"The order lines of {BAD} are held back and count nowhere: its report has 2 customers, and 3 or fewer are too "
-        f"few; load a report of more customers, or let the day in with `ecom release orders {BAD}`; for a small shop, "
-        "set ECOM_ORDER_CUSTOMERS_OVER lower."
+        f"The order lines of {BAD} are held back and count nowhere: its order report has 2 customers, and 3 or fewer "
+        f"are too few; load a report of more customers, or let the day in with `ecom release orders {BAD}`; for a "
+        "small shop, set ECOM_ORDER_CUSTOMERS_OVER lower."
     )
     assert failed["sentence"] in first.err
     assert sold(home) == [("2026-03-02", 4)], "the neighbour goes on"
@@ -101,7 +101,10 @@ def test_status_lists_held_days_in_text_and_json(home: Path, reports: Path) -> N
     [day] = of_table(ecom("status", "--json", home=home), "staging.user_order_log")["held_days"]
     assert (day["day"], day["reason"], day["observed_count"], day["limit_count"]) == (BAD, "too_few_customers", 2, 3)
     text = ecom("status", home=home).out
-    assert f"Held back: orders of {BAD} (2 customers, 3 or fewer are too few); 2 rows wait since " in text
+    assert (
+        f"Held back: orders of {BAD} (its order report has 2 customers, and 3 or fewer are too few); 2 rows wait"
+        in text
+    )
     assert f"better data let it in, or `ecom release orders {BAD}`" in text
 
 

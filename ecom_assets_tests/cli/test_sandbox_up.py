@@ -54,11 +54,21 @@ def test_all_stand_ins_serve_until_ctrl_c(home: Path, monkeypatch: pytest.Monkey
     assert (held, chances) == ([0] * 4, [0.1] * 4)
 
 
-def test_a_port_that_is_taken_is_reported(home: Path) -> None:
+@pytest.mark.parametrize("name", ["customer", "amplitude"])
+def test_a_port_that_is_taken_is_reported(home: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        result = ecom("sandbox", "up", "--customer-port", str(port), home=home)
+        result = ecom("sandbox", "up", *FREE_PORTS, f"--{name}-port", str(port), home=home)
     assert (result.exit_code, result.sentence) == (
         2,
         f"Port {port} is not available (Address already in use); give another, or 0.",
+    )
+
+
+@pytest.mark.parametrize(("name", "port"), [("customer", "65536"), ("amplitude", "-1")])
+def test_a_number_that_is_no_port_is_reported(home: Path, name: str, port: str) -> None:
+    result = ecom("sandbox", "up", *FREE_PORTS, f"--{name}-port", port, home=home)
+    assert (result.exit_code, result.sentence) == (
+        2,
+        f"Port {port} is not available (bind(): port must be 0-65535); give another, or 0.",
     )

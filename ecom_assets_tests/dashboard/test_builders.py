@@ -330,11 +330,15 @@ def test_an_event_type_in_quotes_is_taken_as_it_is(client: Client) -> None:
     assert "a: b (visitors)" in table(section(series, "Trend"))[0][1]
 
 
-@pytest.mark.parametrize("name", ["trend", "retention", "paths", "sessions", "credit", "experiment"])
+@pytest.mark.parametrize(
+    "name", ["funnel", "trend", "retention", "paths", "sessions", "correlation", "credit", "experiment"]
+)
 def test_a_page_of_days_beyond_the_data_says_that_nothing_is_known(client: Client, name: str) -> None:
     asked = {"trend": {"series1": "purchase", "kind": "stickiness"}, "experiment": VARIANTS}
+    asked |= dict.fromkeys(("funnel", "correlation"), STEPS)
     actual = page(client, name, **asked.get(name, {}), start_date="2099-01-01", end_date="2099-01-10")
     assert "Nothing is known of these days." in actual.text
+    assert "The data hold none of these days" in actual.one("p", class_="covered").text
     assert "nothing is known of 2099-01-01 to 2099-01-10" in actual.text
 
 

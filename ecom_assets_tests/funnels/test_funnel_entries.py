@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 from ecom_assets.errors import DefinitionError
 from ecom_assets.funnels import answer as funnel_answers
-from ecom_assets.funnels.answer import ALL_DAYS, fast_times, funnel_answer
+from ecom_assets.funnels.answer import ALL_DAYS, FUNNEL, fast_times, funnel_answer
 from ecom_assets.funnels.chains import funnel_chains
 from ecom_assets.funnels.definition import CONSECUTIVE, EARLIEST, ORDERS, Funnel
 from ecom_assets.funnels.entries import COHORT, Entries, EntryLimits, by_cohort, cohorts_of, with_entries
+from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.funnels.report import bin_counts, step_answers, step_numbers, step_rows, time_numbers, took
 from ecom_assets.funnels.steps import FunnelStep
 from ecom_assets.tables.conditions import EVERYTHING, parse_where
@@ -41,6 +42,7 @@ from ecom_assets_tests.funnels.funnel_reference import (
 )
 from ecom_assets_tests.funnels.test_funnel_references import CONDITIONS, random_streams
 from ecom_assets_tests.hypothesis_settings import examples
+from ecom_assets_tests.questions.events_in_engine import answered
 
 EIGHT_HOURS = 8 * 3_600
 FIRST = EPOCH.date()
@@ -198,7 +200,7 @@ def _values(cohorts: Sequence[dict[str, Any]]) -> set[str]:
 def test_kernel_and_expression_agree_on_days(steps: tuple[FunnelStep, ...], within: int, order: str, seed: int) -> None:
     con = connect()
     events = con.create_table("events", clean(days_of_streams(seed, 60)))
-    range_of = Entries(DAYS[0], DAYS[1], (DAYS[0], DAYS[2]), EPOCH)
+    range_of = Entries(DAYS[0], DAYS[1], EPOCH)
     entered = with_entries(events, range_of)
     funnel = funnel_of(steps, within * EIGHT_HOURS, order)
     fast = fast_times(con, entered, funnel, ["visitor_id"])
@@ -233,13 +235,23 @@ def test_conversions_after_the_range_count_while_the_window_is_open() -> None:
     assert counts(actual["steps"]) == [1], "Bo's day is the last one of the data"
 
 
-def test_a_range_without_data_is_warned_of() -> None:
-    events = [Event("Ann", 0, "view"), Event("Ann", 1, "cart")]
-    actual = answer(events, funnel_of((step_of("view"), step_of("cart"))), EntryLimits(dt.date(2027, 1, 1), None))
-    assert counts(actual["steps"]) == [0, 0]
-    assert actual["warnings"][0] == (
-        "The data are of 2026-03-01 to 2026-03-01, so nobody entered from 2027-01-01 to 2027-01-01."
-    )
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        ({"from": "2027-01-01"}, "days from 2027-01-01 on"),
+        ({"to": "2026-02-01"}, "days up to 2026-02-01"),
+        ({"last": "2d", "to": "2026-02-01"}, "2026-01-31 to 2026-02-01"),
+    ],
+)
+def test_a_range_without_data_is_warned_of(days: dict[str, str], said: str) -> None:
+    events, con = [Event("Ann", 0, "view"), Event("Ann", 1, "cart")], connect()
+    question = FunnelQuestion.from_mapping({"steps": ["view", "cart", "toast"], **days})
+    actual = answered(FUNNEL, con, con.create_table("events", clean(events)), question)
+    assert [step["count"] for step in actual["steps"]] == [None, None, None]
+    assert actual["warnings"] == [f"The data are of 2026-03-01 to 2026-03-01, so nothing is known of {said}."]
+
+
+def test_without_events_there_is_no_cohort() -> None:
     assert answer([], funnel_of((step_of("view"),), over="day"))["cohorts"] == []
 
 
@@ -287,7 +299,7 @@ EVENTS = ibis.table(
 @pytest.mark.parametrize("dialect", ["duckdb", "postgres", "pyspark", "snowflake"])
 @pytest.mark.parametrize(("order", "over"), [("ordered", "hour"), ("any", "week"), ("exact", "month")])
 def test_cohorts_conditions_and_times_compile_for_every_engine(order: str, over: str, dialect: str) -> None:
-    entries = Entries(dt.date(2026, 3, 1), dt.date(2026, 3, 31), (DAYS[0], DAYS[2]), EPOCH, "Europe/Berlin")
+    entries = Entries(dt.date(2026, 3, 1), dt.date(2026, 3, 31), EPOCH, "Europe/Berlin")
     where = parse_where(["properties.plan matches ^pro or price between 1 and 2"])
     funnel = funnel_of(
         (step_of("view", {}, where), step_of("view")), order=order, over=over, where=parse_where(["price > 1"])

@@ -1,10 +1,13 @@
 """A question is declared once: what its model takes, refuses and says of itself."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 import pytest
 
+from ecom_assets.all_questions import question_named
 from ecom_assets.errors import DefinitionError
+from ecom_assets.questions.answer import answer
+from ecom_assets.questions.compared import NEEDS_FIRST_DAY
 from ecom_assets.questions.fields import Choices, Conditions, Count, Duration, EventType, commas, field, where_field
 from ecom_assets.questions.model import (
     Definition,
@@ -62,6 +65,15 @@ class Pair(Question):
 
     walk: Walk = field(..., "Walk", "The walk", only=("steps", "pace"))
     properties: tuple[str, ...] = field([], "Properties", "Which", option="--property", parts=commas)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("funnel", {"steps": ["a", "b"]}), ("trend", {"series": ["a"]}), ("sessions", {})]
+)
+def test_a_comparison_without_a_first_day_is_refused_before_an_event_is_read(name: str, asked: dict[str, Any]) -> None:
+    kind, unread = question_named(name), cast("Any", None)
+    with pytest.raises(DefinitionError, match=NEEDS_FIRST_DAY):
+        answer(kind, kind.question.from_mapping({**asked, "compare": "before"}), unread)
 
 
 def test_what_is_not_given_has_its_default_and_what_is_null_is_not_given() -> None:

@@ -1,13 +1,13 @@
 """The checks about order lines and sales: good data pass, and the one wrong row is found."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from ecom_assets.orders.checks import order_checks
-from ecom_assets.orders.contracts import PriceLog
+from ecom_assets.orders.contracts import HeldOrderDays, PriceLog
 from ecom_assets.orders.held_days import OrderGate
 from ecom_assets.sales.checks import SALES_CHECKS
 from ecom_assets.sales.contracts import Sales
@@ -152,6 +152,47 @@ def test_a_report_must_be_there(own_shop: OrderPlatform) -> None:
     own_shop.receive([], DAYS)
     result = evaluated(own_shop, ORDER_CHECKS[0])
     assert (result.broken_count, result.observed, result.limit) == (1, 0, 1)
+
+
+def held_sentence(observed: int, limit: int, *, others: int = 0, reason: str = "too_few_customers") -> str:
+    [check, *_] = order_checks(limit, by_day=True)
+    held = [
+        {
+            "held_date": MONDAY + timedelta(days=number),
+            "reason": reason,
+            "observed_count": observed,
+            "limit_count": limit,
+            "held_row_count": 2,
+            "held_at": datetime(2026, 3, 10),  # noqa: DTZ001 (UTC, as tables have it)
+        }
+        for number in reversed(range(1 + others))
+    ]
+    result = check.evaluate(DAYS, in_memory(held, HeldOrderDays))
+    assert result.broken_count == 1 + others
+    return str(result.metadata["sentence"])
+
+
+def test_the_sentence_about_a_day_without_a_report_names_no_limit() -> None:
+    assert held_sentence(0, 3, reason="report_missing") == (
+        "The order lines of 2026-03-09 are held back and count nowhere: no order report came; load its report, or let "
+        "the day in with `ecom release orders 2026-03-09`."
+    )
+
+
+def test_the_sentence_about_held_days_is_about_the_first_and_counts_the_others() -> None:
+    assert held_sentence(1, 3, others=1) == (
+        "The order lines of 2026-03-09 (and 1 more day, which `ecom status` lists) are held back and count nowhere: "
+        "its order report has 1 customer, and 3 or fewer are too few; load a report of more customers, or let the day "
+        "in with `ecom release orders 2026-03-09`; for a small shop, set ECOM_ORDER_CUSTOMERS_OVER lower."
+    )
+    assert " (and 2 more days, which `ecom status` lists) are held" in held_sentence(1, 3, others=2)
+
+
+def test_no_lower_limit_is_suggested_where_there_is_none() -> None:
+    assert held_sentence(0, 0).endswith(
+        "its order report has 0 customers, and 0 or fewer are too few; load a report of more customers, or let the day "
+        "in with `ecom release orders 2026-03-09`."
+    )
 
 
 @pytest.mark.slow

@@ -235,6 +235,7 @@ def test_more_than_half_refused_stops_and_so_do_all_of_twelve(source: GatedSourc
 
 
 FAR = MONDAY + timedelta(days=200)
+STOPS, WARNS = "few_were_refused", "very_few_were_refused"
 
 
 class Files:
@@ -250,17 +251,19 @@ class Files:
 
 @pytest.mark.parametrize("source", BY_DAY, ids=lambda source: source.noun)
 @pytest.mark.parametrize(
-    ("part", "good", "bad", "stops"),
+    ("part", "good", "bad", "broken"),
     [
-        (MONDAY, {FAR: 12}, {MONDAY: 1}, False),  # the bad row comes first, and the good ones are not loaded yet
-        (FAR, {MONDAY: 12}, {FAR: 1}, False),
-        (FAR, {}, {MONDAY: 2, FAR: 1}, True),
-        (FAR, {MONDAY: 100}, {FAR: 100}, False),
-        (FAR, {MONDAY: 100}, {FAR: 101}, True),
+        (MONDAY, {FAR: 12}, {MONDAY: 1}, {WARNS}),  # the bad row comes first, and the good ones are not loaded yet
+        (FAR, {MONDAY: 12}, {FAR: 1}, {WARNS}),
+        (MONDAY, {FAR: 300}, {MONDAY: 1}, set()),
+        (FAR, {MONDAY: 300}, {FAR: 1}, set()),
+        (FAR, {}, {MONDAY: 2, FAR: 1}, {STOPS, WARNS}),
+        (FAR, {MONDAY: 100}, {FAR: 100}, {WARNS}),
+        (FAR, {MONDAY: 100}, {FAR: 101}, {STOPS, WARNS}),
     ],
 )
 def test_the_rows_of_all_parts_of_a_run_that_is_split_count_together(
-    source: GatedSource, part: date, good: dict[date, int], bad: dict[date, int], *, stops: bool
+    source: GatedSource, part: date, good: dict[date, int], bad: dict[date, int], broken: set[str]
 ) -> None:
     came = {day: good.get(day, 0) + bad.get(day, 0) for day in (MONDAY, FAR)}
     rows = [
@@ -271,15 +274,18 @@ def test_the_rows_of_all_parts_of_a_run_that_is_split_count_together(
     assert source.quarantine
     column = str(source.quarantine.day_column)
     reasons = [{column: day, "reject_reason": "too_late"} for day, count in bad.items() for _ in range(count)]
-    result = check_of(source, "few_were_refused").function(
-        Days((part,)),
-        ibis.memtable(rows, schema=ibis.schema(kinds)),
-        ibis.memtable(reasons, schema=ibis.schema({column: "date", "reject_reason": "string"})),
-        Files(came[MONDAY], came[FAR]),
-        parts=Days((MONDAY, FAR)),
-    )
-    assert isinstance(result, CheckResult)
-    assert bool(result.broken_count) == stops
+    for name in (STOPS, WARNS):
+        check = check_of(source, name)
+        assert (check.sees_parts, check.source) == (True, source.resource)
+        result = check.function(
+            Days((part,)),
+            ibis.memtable(rows, schema=ibis.schema(kinds)),
+            ibis.memtable(reasons, schema=ibis.schema({column: "date", "reject_reason": "string"})),
+            Files(came[MONDAY], came[FAR]),
+            parts=Days((MONDAY, FAR)),
+        )
+        assert isinstance(result, CheckResult)
+        assert bool(result.broken_count) == (name in broken), name
 
 
 @pytest.mark.parametrize("source", [source for source in SOURCES if source.quarantine], ids=lambda source: source.noun)

@@ -67,6 +67,10 @@ def read_with(path: Path, **mapping: Any) -> list[Row]:
         ),
         ("fields: [", "not valid YAML at line 1"),
         ("just text", "is not a mapping"),
+        (
+            "name: a\nname: b\nfields: {}\n",
+            "mine.yaml: the key 'name' is given twice at line 2, column 1; leave one of them out.",
+        ),
     ],
 )
 def test_a_wrong_mapping_is_said_in_one_sentence(tmp_path: Path, body: str, result: str) -> None:

@@ -1,6 +1,8 @@
 """A funnel counted while files are checked says exactly what the full cleaning says, whatever the rows are like."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import timedelta
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -18,6 +20,7 @@ from ecom_assets.funnels.question import FunnelQuestion
 from ecom_assets.questions.answer import answer
 from ecom_assets.settings.settings import load_settings
 from ecom_assets.sources.files import events as file_events
+from ecom_assets.sources.files import kept_checks
 from ecom_assets.sources.files.coded_events import CodedFiles
 from ecom_assets.sources.files.events import FileEvents
 from ecom_assets.sources.files.question_source import EventFileSource
@@ -68,6 +71,8 @@ FILES = st.lists(
 STEPS = st.sampled_from(
     (["page_view", "product_view", "purchase"], ["page_view", "own type"], ["purchase", "nothing"], ["page_view"])
 )
+KEPT_AT_ONCE = patch.object(kept_checks, "TICK", timedelta(-1))
+"""As if files had been written a while ago."""
 
 
 @cache
@@ -101,10 +106,37 @@ def test_it_answers_as_the_full_cleaning_does(
         with patch.object(CodedFiles, "events", autospec=True, side_effect=CodedFiles.events) as read:
             quick = question(Path(made), steps, within)
         assert read.called is all(kind == "parquet" for _, kind, _ in files)
-        with patch.object(Keying, "for_span", return_value=None):  # as for more visitors and time than one number holds
+        with KEPT_AT_ONCE:
+            assert quick == question(Path(made), steps, within)
+            assert quick == question(Path(made), steps, within), "by the check that was kept, if it can be"
+            with patch.object(
+                Keying, "for_span", return_value=None
+            ):  # for more visitors and time than one number holds
+                assert quick == question(Path(made), steps, within)
+        with patch.object(Keying, "for_span", return_value=None):
             assert quick == question(Path(made), steps, within)
         with patch.object(file_events, "MOST_ROWS", 0):
             assert quick == question(Path(made), steps, within)
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_rows_are_checked_once_until_the_file_changes(tmp_path: Path, *, is_settled: bool) -> None:
+    file, steps = tmp_path / "a.parquet", ["page_view", "purchase"]
+    view = ("a", "ann", "page_view", "2025-03-10T10:00:00Z", *[None] * 7)
+    purchase = ("b", "ann", "purchase", "2025-03-10T10:01:00Z", *[None] * 7)
+    write(file, [view, purchase])
+    with patch.object(CodedFiles, "_surplus", autospec=True, side_effect=CodedFiles._surplus) as looked:  # noqa: SLF001
+        with KEPT_AT_ONCE if is_settled else nullcontext():
+            for _ in range(3):
+                assert [step["count"] for step in question(tmp_path, steps)["steps"]] == [1, 1]
+        assert looked.call_count == (1 if is_settled else 3), "a file may be written twice within a tick of its clock"
+        write(file, [view, view])
+        with KEPT_AT_ONCE:
+            again = question(tmp_path, steps)
+            assert question(tmp_path, steps) == again
+        assert [step["count"] for step in again["steps"]] == [1, 0]
+        assert again["rows"] == {"read": 2, "counted": 1, "rejected": {"duplicate": 1}}
+    assert looked.call_count == (3 if is_settled else 5), "which ids repeat is looked up each time"
 
 
 @pytest.mark.slow

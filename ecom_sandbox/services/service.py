@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 from urllib.parse import parse_qsl, urlsplit
 
-from ecom_assets.errors import UsageError
+from ecom_assets.errors import UsageError, system_reason
 
 HOST = "127.0.0.1"
 CONTROL = "/control/"
@@ -211,8 +211,8 @@ class Service(ABC):
         self._by_path: Counter[str] = Counter()
         try:
             self._server = _Server(self, port)
-        except OSError as error:
-            raise UsageError(f"Port {port} is not available ({error.strerror}); give another, or 0.") from error
+        except (OSError, OverflowError) as error:  # a number beyond 65535 overflows
+            raise UsageError(f"Port {port} is not available ({system_reason(error)}); give another, or 0.") from error
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 

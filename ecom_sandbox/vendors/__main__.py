@@ -14,15 +14,13 @@ from threading import Event
 from ecom_assets.errors import EcomError
 from ecom_assets.settings.home import keep_private
 from ecom_sandbox.vendors.faults import NO_FAULTS
-from ecom_sandbox.vendors.running import running_receivers, some_faults, stand_ins
+from ecom_sandbox.vendors.running import running_receivers, some_faults
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal ends the process, and return the exit code."""
-    tools = [kind.tool for kind in stand_ins()]
     parser = argparse.ArgumentParser(prog="python -m ecom_sandbox.vendors", description=__doc__)
     parser.add_argument("--request-logs", type=Path, help="folder of the request logs; without it nothing is written")
-    parser.add_argument("--ports", type=int, nargs=len(tools), metavar=tuple(tool.upper() for tool in tools))
     parser.add_argument("--no-rates", action="store_true", help="accept any number of records")
     parser.add_argument("--faults", action="store_true", help="let everything go wrong now and then")
     options = parser.parse_args(arguments)
@@ -31,10 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
     faults = some_faults() if options.faults else NO_FAULTS
-    ports = dict(zip(tools, options.ports or (), strict=False))
     try:
         with running_receivers(
-            ports=ports, request_logs=options.request_logs, faults=faults, has_rates=not options.no_rates
+            request_logs=options.request_logs, faults=faults, has_rates=not options.no_rates
         ) as running:
             sys.stdout.write(json.dumps(running.environment()) + "\n")
             sys.stdout.flush()

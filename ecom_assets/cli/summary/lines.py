@@ -15,6 +15,7 @@ from ecom_assets.sessions.measures import SessionMeasures
 from ecom_assets.tables import formats
 from ecom_assets.tables.contract import Column
 from ecom_assets.tables.queries import provisional_lines
+from ecom_assets.tables.values import batches_of
 
 LOSSES: Final = ("very_few_were_refused", "reasons_are_usual")
 """The checks whose warnings come before all numbers, since rows are missing from those."""
@@ -234,7 +235,7 @@ def _value_lines(lifetime: Mapping[str, Any]) -> list[str]:
     lines = [
         "",
         f"Customers by segment at the end of {value['as_of_date']}: {lifetime['customers']:,}",
-        *(f"  {', '.join(some[start : start + 6])}" for start in range(0, len(some), 6)),
+        *(f"  {', '.join(batch)}" for batch in batches_of(some, 6)),
     ]
     if value["no_model_reason"]:
         return [*lines, f"  no expected value: {value['no_model_reason'].replace('_', ' ')}"]

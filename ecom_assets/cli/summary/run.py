@@ -56,7 +56,7 @@ FILLED_BY: Final[dict[str, tuple[str, ...]]] = {
 
 def unfilled_columns(settings: Settings) -> dict[str, list[str]]:
     """Return what would fill each column of customers that nothing fills, by the name of the column."""
-    filled = {name for name, _ in mapping_of(settings).fields.given()}
+    filled = {name for name, _ in mapping_of(settings).fields.mapped()}
     filled |= {EVENTS_SETTING} if has_events(settings) else set()
     filled |= {ORDERS_SETTING} if has_orders(settings) else set()
     return {name: [*sources] for name, sources in FILLED_BY.items() if not filled.intersection(sources)}
@@ -119,6 +119,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
     source = ORDERS if "orders" not in missing else PURCHASES if has_purchases(reading) else None
     sales = _sales(reading, period, source) if source else None
     unit: Unit = "order" if source == ORDERS else "purchase"
+    has_money = source != PURCHASES or has_paid_events(reading.events(), reading.state)
     summary = {
         **_ended(outcome),
         "days": {"from": str(period.start_date), "to": str(period.end_date)},
@@ -130,7 +131,7 @@ def summarize(engine: Engine, settings: Settings, outcome: RunOutcome) -> dict[s
         "retention": _customer_week(reading, period),
         "channels": _channels(reading, period, unit, has_money=not sales or sales["revenue_amount"] is not None),
         "customers": _customers(reading, period, settings),
-        "segments": _segments(reading, source, has_money=source != PURCHASES or has_paid_events(reading)),
+        "segments": _segments(reading, source, has_money=has_money),
         "reconciliation": _differences(reading, period),
         "restatements": _restatements(reading, outcome.run_ids),
         "journeys": journey_totals(reading, period, TOP_PATHS),

@@ -15,7 +15,6 @@ from ecom_assets.dashboard.forms import (
     answered,
     answered_in,
     break_down_by,
-    change,
     context,
     correct_first,
     question_page,
@@ -24,6 +23,7 @@ from ecom_assets.dashboard.forms import (
 from ecom_assets.dashboard.page import Section, View, address_of, csv_address
 from ecom_assets.dashboard.pages.person import columns_of_people, people
 from ecom_assets.funnels.answer import FUNNEL, AtStep, FunnelStepAnswer
+from ecom_assets.tables.queries import changes
 
 EXTRA: Final = (
     FormInput("per_value", "Or count each value of", "properties.company", suggests="columns", about=("per",)),
@@ -120,13 +120,15 @@ def _next_questions(view: View) -> list[tuple[str, str]]:
 
 def totals(answer: Answer) -> Block:
     """Return who entered, who converted, and the share, beside those of the days that they are compared with."""
-    now, before = _totals_of(answer), _totals_of(answer["before"]) if answer["before"] else {}
+    now = _totals_of(answer)
+    before = _totals_of(answer["before"]) if answer["before"] else dict.fromkeys(now)
+    change = changes(now, before, now)
     return Tiles(
         tuple(
-            Tile(label, now[label], kind, meaning, before.get(label), change(now[label], before.get(label)), better)
+            Tile(label, now[label], kind, meaning, before[label], change[label], better)
             for label, kind, meaning, better in TOTALS
         ),
-        compared=bool(before),
+        compared=bool(answer["before"]),
     )
 
 

@@ -65,7 +65,7 @@ MappingParameters = create_model(
 
 @dataclass(frozen=True)
 class FormField:
-    """A question as a field of the form; without options its value is typed, and `suggestions` are shown."""
+    """A question as a field of the form; without options its value is typed, and time zones are suggested."""
 
     name: str
     label: str

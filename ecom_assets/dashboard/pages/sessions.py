@@ -5,10 +5,11 @@ from typing import Final
 from ecom_assets.api.routes import behaviour
 from ecom_assets.dashboard import charts
 from ecom_assets.dashboard.blocks import Block, Chart, Notice, TableColumn, Tile, Tiles, format_of, with_missing_days
-from ecom_assets.dashboard.forms import Answer, Builder, answered, change, context, correct_first, question_page
+from ecom_assets.dashboard.forms import Answer, Builder, answered, context, correct_first, question_page
 from ecom_assets.dashboard.page import Section, View, csv_address
 from ecom_assets.sessions.answer import SESSIONS, SessionsAnswer
 from ecom_assets.tables.conditions import EVERYTHING
+from ecom_assets.tables.queries import changes
 
 NUMBERS: Final = (
     "sessions", "visitors", "engaged_sessions", "bounce_rate", "pages_per_session", "median_duration_s",
@@ -26,15 +27,13 @@ OTHER_RULE: Final = (
 
 def totals(answer: Answer) -> Block:
     """Return the numbers of the sessions, beside those of the days that they are compared with."""
-    before = answer["before"] or {}
+    before = answer["before"] or dict.fromkeys(NUMBERS)
+    change = changes(answer, before, NUMBERS)
     tiles = [
-        Tile.from_field(
-            SessionsAnswer, name, answer[name], previous=before.get(name),
-            change=change(answer[name], before.get(name)),
-        )
+        Tile.from_field(SessionsAnswer, name, answer[name], previous=before[name], change=change[name])
         for name in NUMBERS
-    ]  # fmt: skip
-    return Tiles(tuple(tiles), compared=bool(before))
+    ]
+    return Tiles(tuple(tiles), compared=bool(answer["before"]))
 
 
 def by_day(view: View) -> Block:

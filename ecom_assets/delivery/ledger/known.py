@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from ecom_assets.delivery.destination import Destination
 from ecom_assets.delivery.payloads import hashes_of
 from ecom_assets.state.database import Database
-from ecom_assets.tables.values import in_parts
+from ecom_assets.tables.values import batches_of
 
 PAGE = 50
 """How many batches are read at a time."""
@@ -156,7 +156,7 @@ def _sent(batches: list[Batch]) -> pa.Table:
 def _exceptions(store: Database, numbers: list[int]) -> list[tuple[Any, ...]]:
     """Return the records of some batches whose outcome is not that of their batch."""
     result: list[tuple[Any, ...]] = []
-    for page in in_parts(numbers, PAGE):
+    for page in batches_of(numbers, PAGE):
         marks = ", ".join("?" for _ in page)
         query = f"SELECT {', '.join(EXCEPTION)} FROM exceptions WHERE batch IN ({marks})"  # noqa: S608 (our own names)
         result += store.rows(query, page)

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from ecom_assets.errors import DeliveryError
+from ecom_assets.errors import DeliveryError, first_line
 from ecom_assets.optional_imports import packages_of
 from ecom_assets.redact_url import without_secrets
 from ecom_assets.settings.settings import Settings
@@ -107,7 +107,7 @@ def listed_in_postgres(url: str, table: str, columns: str) -> list[tuple[Any, ..
                 )
             return con.execute(f"SELECT {columns} FROM {schema}.{table}".encode()).fetchall()  # noqa: S608 (names of ours)
     except psycopg.Error as error:
-        message = (str(error).splitlines() or [type(error).__name__])[0].replace(url, address)
+        message = first_line(error).replace(url, address)
         raise DeliveryError(f"The ledger of deliveries in {address} cannot be read ({message}).") from None
 
 

@@ -25,6 +25,7 @@ from ecom_assets.identity.links import ALIAS
 from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.identity.visitors import visitor_of_user, with_visitors_of_all
 from ecom_assets.sources.files.footers import IN_TIME, PLAIN_USERS
+from ecom_assets.sources.files.kept_checks import CheckedRows, KeptCheck
 from ecom_assets.sources.files.records import RecordFiles
 from ecom_assets.tables.days import Days
 from ecom_assets.tables.packed import Ints, Keying, sorted_parts
@@ -94,9 +95,8 @@ def known_user_sql() -> str:
 @cache
 def device_sql() -> str:
     """Return the SQL of the device of a row `t0`, or of the source session in its place."""
-    return _values_sql({"device": ibis.coalesce(known_id(_raw().anonymous_id, DEFAULT_RULE), _raw().session_id)})[
-        "device"
-    ]
+    device = ibis.coalesce(known_id(_raw().anonymous_id, DEFAULT_RULE), _raw().session_id)
+    return _values_sql({"device": device})["device"]
 
 
 def _rows_sql(rows: ir.Table) -> str:
@@ -114,7 +114,7 @@ class CodedEvents:
     units: Ints | None
     keying: Keying[FunnelPlan] | None
     unit_count: int
-    checked: "CheckedRows"
+    checked: CheckedRows
 
     def in_order(self, plan: FunnelPlan) -> Iterator[Part]:
         """Yield the events in order; their keys are overwritten."""
@@ -122,27 +122,6 @@ class CodedEvents:
             yield self.keying.sorted(self.keys, self.unit_count)
         elif self.units is not None:
             yield from sorted_parts(self.keys, self.units, self.unit_count, plan)
-
-
-@dataclass(frozen=True)
-class CheckedRows:
-    """The result of checking all rows: their number, the rejected ones by reason, and what some of the others need.
-
-    `has_anonymous`: some clean rows have no user. `has_repeated`: the hashes of some ids of clean rows repeat, which
-    the table `REPEATED_HASHES` has. `has_escaped`: the visitors of some users are not called as these.
-    """
-
-    read: int
-    rejected: dict[str, int]
-    surplus: int
-    has_anonymous: bool
-    has_repeated: bool
-    has_escaped: bool
-
-    @property
-    def has_special(self) -> bool:
-        """Whether there are events without a user, or with an id that may repeat."""
-        return self.has_anonymous or self.has_repeated
 
 
 @dataclass(frozen=True)
@@ -201,9 +180,12 @@ class CodedFiles:
             code: SQL for the code of an event, from 1; NULL for an event that is not needed.
             plan: How codes are packed, and the window.
         """
+        if self._known and not self._known.has_special:
+            return self._events_of_checked(self._known, code, plan)
         if not self.is_plain:
             return None
-        users, keying = self._find_users(plan)
+        self._view_sure()
+        users, keying = self._find_users(plan, SURE)
         without_user = self._count(f"{SURE} WHERE user_id IS NULL")
         if without_user > MOST_ANONYMOUS:
             return None
@@ -224,12 +206,40 @@ class CodedFiles:
             coded += self._anonymous(key, code, users)
             unit_count += int(uncoded_counts[-ANONYMOUS])  # as many as there can be
         ((has_escaped,),) = self.con.execute(select(HAS_ESCAPED, USERS)).fetchall()
-        checked = CheckedRows(len(is_coded), rejected, surplus, without_user > 0, has_repeated, has_escaped)
+        checked = CheckedRows(len(is_coded), rejected, surplus, without_user > 0, has_repeated, bool(has_escaped))
+        self._kept.keep(checked)
         return CodedEvents(_ints(coded.keys), coded.units, keying, unit_count, checked)
+
+    def _events_of_checked(self, checked: CheckedRows, code: str, plan: FunnelPlan) -> CodedEvents:
+        """Read only events that are needed, of rows that have a user and a unique id."""
+        view_direct(self.con, self.files, self.late_days, checked, is_dated=False)
+        needed = select("*", f"{DIRECT} AS t0", f"({code}) IS NOT NULL")
+        users, keying = self._find_users(plan, f"({needed})")
+        key = _key_sql(keying, code, plan)
+        columns = [f"{key} AS key", *([] if keying else [f"{NUMBER} AS unit"])]
+        events = self.con.execute(select(columns, f"({needed}) AS t0 JOIN {USERS} USING (user_id)")).fetchnumpy()
+        units = None if keying else _ints(events["unit"])
+        return CodedEvents(_ints(events["key"]), units, keying, users, checked)
 
     @cached_property
     def checked(self) -> CheckedRows | None:
-        """What the check of all rows says; None if too many of them have no user."""
+        """What the check of all rows says, kept until a file changes; None if too many of them have no user."""
+        checked = self._known or self._check()
+        if checked is not self._known:
+            self._kept.keep(checked)
+        return checked
+
+    @cached_property
+    def _known(self) -> CheckedRows | None:
+        """What an earlier check said."""
+        return self._kept.read()
+
+    @cached_property
+    def _kept(self) -> KeptCheck:
+        rows = self.files.sure_sql(self.late_days, is_dated=False)
+        return KeptCheck.of_files(self.files.files(), rows, self.late_days, self.identity)
+
+    def _check(self) -> CheckedRows | None:
         if not self.is_plain:
             return None
         self._view_sure()
@@ -248,18 +258,17 @@ class CodedFiles:
         rejected = dict(zip(default_rules(), counts[1:].tolist(), strict=False))
         hashes = rows.hashes if is_ordinary.all() else rows.hashes[is_ordinary | (rows.keys == ANONYMOUS)]
         surplus, has_repeated = self._surplus(hashes)
-        return CheckedRows(len(rows.keys), rejected, surplus, counts[-ANONYMOUS] > 0, has_repeated, has_escaped)
+        return CheckedRows(len(rows.keys), rejected, surplus, bool(counts[-ANONYMOUS]), has_repeated, bool(has_escaped))
 
-    def _find_users(self, plan: FunnelPlan) -> tuple[int, Keying[FunnelPlan] | None]:
-        """Number the users, mark placeholder ids, and find how events can be packed."""
-        self._view_sure()
+    def _find_users(self, plan: FunnelPlan, rows: str) -> tuple[int, Keying[FunnelPlan] | None]:
+        """Number the users of rows, mark placeholder ids, and find how events can be packed."""
         # No clean event is of before 1990, nor of more than a day after its file came.
         end = max(file.placed_at for file in self.files.files()).date() + timedelta(days=3)
         plausible = f"event_at BETWEEN TIMESTAMP '1989-12-01' AND {date_literal(end)}::TIMESTAMP"
         counted = """user_id, NULL::VARCHAR AS anonymous_id, NULL::VARCHAR AS session_id, count(*) AS row_count,
             min(us) AS first_us, max(us) AS last_us, bool_and(us % 1000 = 0) AS in_ms"""
         times = f"CASE WHEN {plausible} THEN epoch_us(event_at) END AS us"
-        self._number_users(counted, f"({select(['user_id', times], SURE)})")
+        self._number_users(counted, f"({select(['user_id', times], rows)})")
         ((users, anonymous, first, last, in_ms),) = self.con.execute(f"""
             SELECT count(*), coalesce(sum(row_count) FILTER (WHERE user_id IS NULL), 0), coalesce(min(first_us), 0),
                 coalesce(max(last_us), 0), coalesce(bool_and(in_ms), true) FROM {USERS}

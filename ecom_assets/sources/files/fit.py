@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from ecom_assets.errors import MappingError
+from ecom_assets.errors import MappingError, first_line
 from ecom_assets.sources.files.columns import FileColumns, sample_of
 from ecom_assets.sources.files.formats import InputFile
 from ecom_assets.sources.files.mapping import LEFT_OUT, IdField, RecordMapping, SourceField, TimeField, load, shipped
@@ -41,9 +41,8 @@ def check_expressions(con: duckdb.DuckDBPyConnection, mapping: RecordMapping, us
         try:
             con.execute(select([value, "__malformed"], select(columns, "(VALUES (0))")))
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
             raise MappingError(
-                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({reason}); fix it"
+                f"mapping {mapping.name!r}: the expression of {name} cannot be computed ({first_line(error)}); fix it"
             ) from error
 
 
@@ -78,13 +77,8 @@ class _Fit:
 
     @cached_property
     def unknown(self) -> list[str]:
-        expected = {column for columns in self.used.values() for column in columns}
-        expected |= {
-            *self.mapping.ignore_columns,
-            *self.mapping.group_by,
-            *self.mapping.carry_down,
-            self.mapping.explode or "",
-        }
+        mapping, expected = self.mapping, {column for columns in self.used.values() for column in columns}
+        expected |= {*mapping.ignore_columns, *mapping.group_by, *mapping.carry_down, mapping.explode or ""}
         return [name for name in self.found.columns if name not in expected]
 
     def check_missing(self) -> None:
@@ -196,7 +190,7 @@ class _Fit:
         values = _filled(self.found.first_rows, column)
         if values and _epoch_form(values) is None:
             return
-        values = _filled(sample_of(self.file, self.found), column)
+        values = _filled(sample_of(self.file, self.found, self.mapping), column)
         form = _epoch_form(values)
         if form:
             raise MappingError(

@@ -16,7 +16,7 @@ from ibis.backends.duckdb import Backend
 from ecom_assets.atomic_files import replacing
 from ecom_assets.attribution.session_columns import READS, direct_warnings, named_of
 from ecom_assets.clock import now_utc
-from ecom_assets.errors import SourceError, UsageError, WarehouseError
+from ecom_assets.errors import SourceError, UsageError, WarehouseError, first_line
 from ecom_assets.events.missing import SourceNames
 from ecom_assets.funnels.definition import Funnel
 from ecom_assets.funnels.kernel.passes import StepTimes
@@ -351,9 +351,8 @@ class OpenFileEvents:
             return Extent(self.files.rows.counted, self._ends["first"], self._ends["last"])
         events = events_in_period(self._clean, period)
         days = events.event_date
-        (row,) = (
-            events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max()).to_pyarrow().to_pylist()
-        )
+        ends = events.agg(event_count=events.count(), first_date=days.min(), last_date=days.max())
+        (row,) = ends.to_pyarrow().to_pylist()
         return Extent(**row)
 
     def missing(self, first: date, last: date) -> frozenset[date]:
@@ -408,6 +407,4 @@ def write_rows(con: Backend, rows: ir.Table, path: Path) -> None:
         with replacing(path) as fresh:
             con.raw_sql(f"COPY ({con.compile(rows)}) TO {text(str(fresh))} ({FORMATS[path.suffix]})")
     except (duckdb.Error, OSError) as error:
-        raise WarehouseError(
-            f"{path} cannot be written: {str(error).splitlines()[0]}; choose another place."
-        ) from error
+        raise WarehouseError(f"{path} cannot be written: {first_line(error)}; choose another place.") from error

@@ -23,7 +23,7 @@ class EngineKind:
         has_one_writer: Whether only one process can write at a time, so that runs take turns.
         path_is: What the path of an address names on this machine; empty: nothing.
         own_files: Patterns of what it writes into `ECOM_HOME`.
-        has_event_tables: Whether ECOM_EVENTS can name a table in it.
+        has_event_tables: Whether ECOM_EVENTS can name a table in it (see `sources/event_table.py`).
     """
 
     package: str

@@ -52,7 +52,7 @@ def read(reply: Reply, payloads: Sequence[str]) -> BatchResponse:
     counted = reply.content().get("events_ingested")
     if isinstance(counted, int) and counted < len(payloads):
         partly = ("partly_counted", f"Amplitude took the request and counts {counted} of its {len(payloads)} events.")
-        return BatchResponse(BatchOutcome.ACCEPTED, taken_as=partly)
+        return BatchResponse(BatchOutcome.ACCEPTED, accepted_note=partly)
     return BatchResponse(BatchOutcome.ACCEPTED)
 
 

@@ -55,7 +55,7 @@ def read(reply: Reply, _payloads: Sequence[str]) -> BatchResponse:
     if common is not None:
         return common
     if reply.status < 300:  # noqa: PLR2004 (2xx)
-        return BatchResponse(BatchOutcome.ACCEPTED, taken_as=UNCONFIRMED)
+        return BatchResponse(BatchOutcome.ACCEPTED, accepted_note=UNCONFIRMED)
     return BatchResponse(BatchOutcome.SPLIT, message=reply.message)
 
 

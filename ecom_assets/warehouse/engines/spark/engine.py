@@ -17,7 +17,7 @@ from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError, WorkError
+from ecom_assets.errors import ConnectionLostError, ContractError, WarehouseError, WorkError, first_line
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -231,7 +231,7 @@ class SparkEngine(Engine):
     def _as_sentence(self, error: Exception) -> WorkError:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         causes = [line for line in lines if line.startswith("Caused by: ")]
-        message = (causes[-1].removeprefix("Caused by: ") if causes else lines[0]).rstrip(".")
+        message = (causes[-1].removeprefix("Caused by: ") if causes else first_line(error)).rstrip(".")
         if MISSING in str(error) and "USER_RAISED_EXCEPTION" in str(error):
             return ContractError(
                 "The new rows break the table's contract (a column that must not be null is missing in some); the old "

@@ -24,7 +24,7 @@ import sqlglot.expressions as sge
 from pyspark.sql import DataFrame, SparkSession
 
 from ecom_assets.atomic_files import sync_file
-from ecom_assets.errors import ContractError, WarehouseError
+from ecom_assets.errors import ContractError, WarehouseError, first_line
 from ecom_assets.settings.settings import Settings
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Days
@@ -442,4 +442,4 @@ def plain_file_errors(root: Path) -> Iterator[None]:
             f"{where}: {error.strerror or error}; nothing was changed; fix that and run again."
         ) from error
     except (pa.ArrowException, duckdb.Error) as error:
-        raise WarehouseError(f"{root}: {str(error).splitlines()[0]}; nothing was changed.") from error
+        raise WarehouseError(f"{root}: {first_line(error)}; nothing was changed.") from error

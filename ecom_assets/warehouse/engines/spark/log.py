@@ -24,7 +24,7 @@ from deltalake.schema import Schema as DeltaSchema
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from ecom_assets.atomic_files import replacing_text, sync_file, sync_folder
-from ecom_assets.errors import ConnectionLostError, WarehouseError
+from ecom_assets.errors import ConnectionLostError, WarehouseError, first_line
 from ecom_assets.file_lock import file_lock
 from ecom_assets.tables.portable import kind_of
 
@@ -283,7 +283,7 @@ class TableLog:
             raise
         except DeltaError as error:
             raise WarehouseError(
-                f"{self.folder / LOG} is damaged or cannot be used ({str(error).splitlines()[0]}); nothing was "
+                f"{self.folder / LOG} is damaged or cannot be used ({first_line(error)}); nothing was "
                 f"changed. Move the folder {self.folder} away and materialize its table again, it is rebuilt from raw."
             ) from error
 

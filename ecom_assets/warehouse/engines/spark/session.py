@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from ecom_assets.errors import SettingError, WarehouseError
+from ecom_assets.errors import SettingError, WarehouseError, first_line, system_reason
 from ecom_assets.file_lock import has_ended
 from ecom_assets.settings.settings import Settings
 from ecom_assets.warehouse.engines.spark.settings import SparkSettings
@@ -266,7 +266,7 @@ def _connected(address: SparkAddress) -> SparkSession:
         session: SparkSession = SparkSession.builder.remote(address.master).create()
         session.range(1).count()
     except (PySparkException, RuntimeError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise WarehouseError(f"{address.shown}: Spark Connect does not answer ({reason}); see that it runs.") from error
     return session
 
@@ -277,10 +277,9 @@ def _require_listening(address: SparkAddress) -> None:
         with socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT_S):
             return
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise WarehouseError(
-            f"{address.shown}: nothing answers at {host}:{port} ({reason}); start Spark there, or correct "
-            "ECOM_WAREHOUSE."
+            f"{address.shown}: nothing answers at {host}:{port} ({system_reason(error)}); start Spark there, or "
+            "correct ECOM_WAREHOUSE."
         ) from error
 
 
