@@ -98,11 +98,7 @@ def _with_touches(anchored: ir.Table, touches: ir.Table, rule: AttributionRule, 
     seen = touches.filter(near.contain(touches.started_date))
     of_visitor = ibis.window(group_by="visitor_id", order_by=["started_at", "session_id"])
     seen = seen.select(
-        "visitor_id",
-        "session_id",
-        "channel",
-        touched_at="started_at",
-        touch_number=ibis.row_number().over(of_visitor),
+        "visitor_id", "session_id", "channel", touched_at="started_at", touch_number=ibis.row_number().over(of_visitor)
     )
     earliest = wanted.anchor_at - ibis.interval(seconds=rule.lookback_s)
     in_time = [seen.touched_at >= earliest, seen.touched_at <= wanted.anchor_at]
@@ -124,8 +120,7 @@ def _anchored(conversions: ir.Table, rule: AttributionRule, days: Days) -> ir.Ta
     """Add `anchor_at` and `anchor_date`: the time and day of the purchase; null where it is unknown."""
     near = conversions.filter(days.widened(before=rule.refund_days + 1).contain(conversions.converted_date))
     so_far = ibis.cumulative_window(
-        group_by=["unit", "visitor_id"],
-        order_by=[near.converted_at, near.is_refund.ifelse(1, 0), near.conversion_id],
+        group_by=["unit", "visitor_id"], order_by=[near.converted_at, near.is_refund.ifelse(1, 0), near.conversion_id]
     )
     bought_at = near.is_refund.ifelse(ibis.null("timestamp(6)"), near.converted_at).max().over(so_far)
     bought_date = near.is_refund.ifelse(ibis.null("date"), near.converted_date).max().over(so_far)

@@ -189,7 +189,7 @@ def _with_purchase(events: ir.Table, purchases: ir.Table, kind: str, days: Days,
     last = starts.group_by("visitor_id", "event_date").agg(last_at=starts.event_at.max())
     pairs = union_all(_of_same_day(starts, purchases, days), _of_later_days(last, purchases, rule))
     paid = pairs.group_by("visitor_id", "event_date").agg(
-        wait_us=pairs.event_at.delta(pairs.start_at, unit="microsecond").cast("int64").min(),
+        wait_us=pairs.event_at.delta(pairs.start_at, unit="microsecond").cast("int64").min()
     )
     in_session = [
         *(starts[name] == purchases[name] for name in UNIT),
@@ -227,10 +227,7 @@ def _of_later_days(last: ir.Table, purchases: ir.Table, rule: CartRule) -> ir.Ta
         purchases.event_at <= closes_at,
     ]
     return last.join(purchases, later).select(
-        last.visitor_id,
-        last.event_date,
-        event_at=purchases.event_at,
-        start_at=last.last_at,
+        last.visitor_id, last.event_date, event_at=purchases.event_at, start_at=last.last_at
     )
 
 

@@ -38,19 +38,8 @@ from ecom_assets.questions.fields import (
     where_field,
 )
 from ecom_assets.questions.model import Definition, preset_field, presets_of
-from ecom_assets.tables.conditions import (
-    EVERYTHING,
-    columns_of,
-    number_columns_of,
-)
-from ecom_assets.tables.values import (
-    Preset,
-    binned_columns,
-    check_column,
-    json_path,
-    named_columns,
-    split_columns,
-)
+from ecom_assets.tables.conditions import EVERYTHING, columns_of, number_columns_of
+from ecom_assets.tables.values import Preset, binned_columns, check_column, json_path, named_columns, split_columns
 
 PRESETS: Final[Mapping[str, Preset]] = {
     "posthog": {

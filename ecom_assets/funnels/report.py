@@ -247,8 +247,7 @@ def _timed(chains: ir.Table, optional: Collection[int]) -> ir.Table:
         unknown = ibis.null(chains.event_at.type().copy(nullable=True))
         previous_at = is_optional.ifelse(unknown, chains.event_at).max().over(before)
     whole = chains.mutate(
-        previous_at=previous_at,
-        began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains))),
+        previous_at=previous_at, began_at=chains.event_at.min().over(ibis.window(group_by=key_columns(chains)))
     )
     return whole.mutate(
         from_previous=whole.event_at.delta(whole.previous_at, unit="microsecond").cast("int64"),
@@ -309,11 +308,7 @@ def counted_times(times: StepTimes, definition: TimeToConvert) -> dict[str, Any]
 def _answer(
     row: dict[str, Any], definition: TimeToConvert, counted: Callable[[list[Bin]], list[int]]
 ) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "from_step": definition.first,
-        "to_step": definition.last,
-        "count": row["count"],
-    }
+    answer: dict[str, Any] = {"from_step": definition.first, "to_step": definition.last, "count": row["count"]}
     if not row["count"]:
         return answer | {"average_s": None} | {f"{name}_s": None for name in TENTHS} | {"bins": []}
     answer["average_s"] = average_s(row["took_total_us"], row["count"])

@@ -83,8 +83,7 @@ def _of_entry(context: TraceContext) -> ir.Table:
 
 
 FUNNEL: Final = _by_unit(
-    Count(Sessions, _sessions_of_funnel, day="cohort_date"),
-    Count(CleanEvents, _visitors_of_funnel, unit="visitor_id"),
+    Count(Sessions, _sessions_of_funnel, day="cohort_date"), Count(CleanEvents, _visitors_of_funnel, unit="visitor_id")
 )
 
 

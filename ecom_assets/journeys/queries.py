@@ -55,7 +55,7 @@ def _transition(row: Row) -> Row:
 
 
 SEARCH_DEFINITION: Final = {name: column.description for name, column in SearchPerformance.columns.items()} | {
-    "searches": "The most searched first, ties by term",
+    "searches": "The most searched first, ties by term"
 }
 
 

@@ -6,14 +6,7 @@ from datetime import date, timedelta
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, Self, Union, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
@@ -21,17 +14,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.identity.rule import RULES
 from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, YEAR_OF_WEEKS, Compare
-from ecom_assets.questions.fields import (
-    AS_TEXT,
-    EVENT_TYPE,
-    Choices,
-    Day,
-    FieldInput,
-    FormGroup,
-    Name,
-    field,
-    input_of,
-)
+from ecom_assets.questions.fields import AS_TEXT, EVENT_TYPE, Choices, Day, FieldInput, FormGroup, Name, field, input_of
 from ecom_assets.tables.conditions import Condition, Group, columns_of, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
 from ecom_assets.tables.queries import Period, TimeRange

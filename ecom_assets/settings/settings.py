@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ecom_assets.clock import is_zone, today_in
 from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, nearest
@@ -217,8 +212,7 @@ class Settings(
     )
     visitor_segments: Path | None = Field(None, description="YAML or JSON file that declares visitor segments by name")
     funnel_steps: Parts = Field(
-        (),
-        description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five",
+        (), description="Event types of a single daily funnel's steps, by commas; default the mapping's, or all five"
     )
     funnel_window: str = Field("7d", description="Time from the first step of the funnel in which later steps count")
     own_domains: Parts = Field(

@@ -72,8 +72,7 @@ class Days:
         if not self.dates:
             return ibis.literal(value=False)
         return reduce(
-            or_,
-            [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()],
+            or_, [(column >= ibis.literal(first)) & (column < ibis.literal(end)) for first, end in self.runs()]
         )
 
 

@@ -248,8 +248,7 @@ def lifecycle(events: ir.Table, series: TrendSeries, trend: TrendQuestion) -> ir
     )
     gone = placed.filter(placed.after.isnull() | (placed.after > placed.number + 1))
     states = union_all(
-        placed.select("number", state=state),
-        gone.select(number=gone.number + 1, state=ibis.literal("dormant")),
+        placed.select("number", state=state), gone.select(number=gone.number + 1, state=ibis.literal("dormant"))
     )
     return states.group_by("number", "state").agg(visitor_count=states.count())
 
