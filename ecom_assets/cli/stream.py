@@ -8,8 +8,8 @@ from ecom_assets.cli.options import OwnData
 from ecom_assets.cli.platform_run import settings_of
 from ecom_assets.errors import UsageError
 from ecom_assets.settings.home import close_to_others
+from ecom_assets.settings.intake import StreamKind
 from ecom_assets.settings.settings import written_paths
-from ecom_assets.settings.streaming import StreamKind
 from ecom_assets.sources.landing import address_of
 
 

@@ -16,11 +16,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ecom_assets.clock import is_zone, today_in
 from ecom_assets.errors import DefinitionError, SettingError, did_you_mean, nearest
 from ecom_assets.redact_url import hides_its_password, without_secrets
-from ecom_assets.settings.collecting import CollectSettings
 from ecom_assets.settings.files import SHOP_FILE, in_dotenv, in_shop_file
 from ecom_assets.settings.home import close_to_others, platform_files_in, require_history
+from ecom_assets.settings.intake import STREAM, STREAM_KINDS, CollectSettings, StreamSettings, landing_of
 from ecom_assets.settings.serving import AnswerSettings, ServingSettings
-from ecom_assets.settings.streaming import STREAM, STREAM_KINDS, StreamSettings, landing_of
 from ecom_assets.settings.subjects import (
     AlertSettings,
     BoardSettings,
