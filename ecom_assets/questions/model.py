@@ -13,8 +13,21 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined
 
 from ecom_assets.errors import DefinitionError, check_keys
 from ecom_assets.identity.rule import RULES
-from ecom_assets.questions.compared import A_YEAR_BEFORE, LAST_DAYS, YEAR_OF_WEEKS, Compare
-from ecom_assets.questions.fields import AS_TEXT, EVENT_TYPE, Choices, Day, FieldInput, FormGroup, Name, field, input_of
+from ecom_assets.questions.fields import (
+    A_YEAR_BEFORE,
+    AS_TEXT,
+    EVENT_TYPE,
+    LAST_DAYS,
+    YEAR_OF_WEEKS,
+    Choices,
+    Compare,
+    Day,
+    FieldInput,
+    FormGroup,
+    Name,
+    field,
+    input_of,
+)
 from ecom_assets.tables.conditions import Condition, Group, columns_of, with_event_types
 from ecom_assets.tables.days import DayRange, Ends
 from ecom_assets.tables.queries import Period, TimeRange
