@@ -31,6 +31,7 @@ from ecom_assets.experiments.experiment import square_sum, variant_counts
 from ecom_assets.experiments.question import MAX_VARIANTS, ExperimentQuestion
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
+from ecom_assets.tables.portable import rows_of
 from ecom_assets.tables.queries import DECIMALS
 from ecom_assets.trends.range import TrendRange
 
@@ -164,7 +165,7 @@ def experiment_answer(
         DefinitionError: The definition does not fit the events.
     """
     counted = variant_counts(events, experiment, *days)
-    rows = con.to_pyarrow(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2)).to_pylist()
+    rows = rows_of(counted.order_by(counted.unit_count.desc()).limit(MAX_VARIANTS + 2))
     variants = _in_order(rows, experiment)
     event_types = [part.event_type for part in (experiment.exposure, experiment.goal) if part.event_type]
     return {

@@ -49,7 +49,7 @@ from ecom_assets.sessions.question import known_session_rule
 from ecom_assets.sessions.rule import TOOL_RULES, SessionRule
 from ecom_assets.sessions.sessions import SESSION, session_events
 from ecom_assets.tables.columns import text_of
-from ecom_assets.tables.portable import has_kernels
+from ecom_assets.tables.portable import count_of, has_kernels, rows_of
 from ecom_assets.tables.queries import Row
 from ecom_assets.tables.values import in_order, json_path
 
@@ -214,7 +214,7 @@ def funnel_answer(  # noqa: PLR0913 (each is a part of the question)
     Raises:
         DefinitionError: A column is unknown, or the funnel cannot be computed.
     """
-    entries = _entries(con, events, limits) if limits.is_given or funnel.over else None
+    entries = _entries(events, limits) if limits.is_given or funnel.over else None
     counts = _counted(con, events, funnel, rule or SessionRule.preset("ga4"), entries)
     cohorts = cohorts_of(funnel, entries) if entries and funnel.over else []
     fast = _times_by_entry(counts, entries, cohorts) if entries else None
@@ -252,10 +252,10 @@ def _counted(con: SQLBackend, events: ir.Table, funnel: Funnel, rule: SessionRul
     return _Counted(con, events, with_bins(events, funnel, (entries.first, entries.last) if entries else None), unit)
 
 
-def _entries(con: SQLBackend, events: ir.Table, limits: EntryLimits) -> Entries | None:
+def _entries(events: ir.Table, limits: EntryLimits) -> Entries | None:
     """Return the days of entry; None if there are no events."""
     days, times = events.event_date, events.event_at
-    (row,) = con.to_pyarrow(events.agg(first=days.min(), last=days.max(), newest_at=times.max())).to_pylist()
+    (row,) = rows_of(events.agg(first=days.min(), last=days.max(), newest_at=times.max()))
     if row["first"] is None:
         return None
     return Entries.from_limits((row["first"], row["last"]), row["newest_at"], limits)
@@ -274,7 +274,7 @@ def _cohorts(
     counted: _Counted, entries: Entries, cohorts: Sequence[EntryCohort], fast: Sequence[StepTimes] | None
 ) -> Rows:
     """Return the funnel of each period of entry, in order; `fast` is what `_times_by_entry` returns."""
-    con, funnel, unit, optional = counted.con, counted.funnel, counted.unit, counted.funnel.optional_steps
+    funnel, unit, optional = counted.funnel, counted.unit, counted.funnel.optional_steps
     by_key: dict[object, Rows] = {}
     by_label: dict[object, Rows] = {}
     if fast:
@@ -282,9 +282,9 @@ def _cohorts(
     else:
         chains = funnel_chains(by_cohort(counted.events, funnel, unit, entries), funnel, [*unit, COHORT])
         with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-            by_key = _by_cohort(_rows(con, step_numbers(result, [COHORT], optional)))
+            by_key = _by_cohort(rows_of(step_numbers(result, [COHORT], optional)))
             if funnel.by:
-                by_label = _by_cohort(_rows(con, step_numbers(result, [COHORT, "label"], optional)))
+                by_label = _by_cohort(rows_of(step_numbers(result, [COHORT, "label"], optional)))
     return [
         {
             "start": cohort.start,
@@ -309,14 +309,14 @@ def _numbers(counted: _Counted, keep: Keep | None, fast: StepTimes | None) -> tu
         return step_rows(times), {"breakdown": [], **({"time_to_convert": converted} if converted else {})}
     chains = funnel_chains(events, funnel, unit)
     with (labelled(chains, funnel) if funnel.by else chains).cache() as result:
-        by_label = _rows(con, step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
+        by_label = rows_of(step_numbers(result, ["label"], funnel.optional_steps)) if funnel.by else []
         parts: dict[str, Any] = {"breakdown": _breakdown(funnel, by_label)}
         if funnel.time_to_convert:
-            parts["time_to_convert"] = conversion_times(con, result, funnel.time_to_convert)
+            parts["time_to_convert"] = conversion_times(result, funnel.time_to_convert)
         if keep:
             keys = key_columns(result)
             keep(with_value_columns(result, funnel.by_columns).order_by("step", *keys))
-        return _rows(con, step_numbers(result, (), funnel.optional_steps)), parts
+        return rows_of(step_numbers(result, (), funnel.optional_steps)), parts
 
 
 def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[ir.Table, list[str]]:
@@ -330,11 +330,6 @@ def funnel_events(events: ir.Table, funnel: Funnel, rule: SessionRule) -> tuple[
     if funnel.per != "session":
         return events, [funnel.unit_column]
     return session_events(events, rule, by_day=False).rename(session_started_at="fragment_started_at"), [*SESSION]
-
-
-def _rows(con: SQLBackend, table: ir.Table) -> Rows:
-    values: Rows = con.to_pyarrow(table).to_pylist()
-    return values
 
 
 def _breakdown(funnel: Funnel, rows: Rows) -> Rows:
@@ -365,7 +360,7 @@ class StepList:
     only_stopped: bool = False
 
 
-def _listed_by(con: SQLBackend, funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep:
+def _listed_by(funnel: Funnel, listed: StepList, values: dict[str, Any]) -> Keep:
     """Return a function that puts who is at the step, and how many they are, into `values`."""
 
     def keep(chains: ir.Table) -> None:
@@ -375,8 +370,8 @@ def _listed_by(con: SQLBackend, funnel: Funnel, listed: StepList, values: dict[s
             following = next((n for n in funnel.required_steps if n > listed.step), None)
             rows = rows if following is None else rows.anti_join(chains.filter(chains.step == following), keys)
         names = [*keys, *(name for name in ("event_at", "event_id") if name in chains.columns)]
-        values["count"] = values["total_count"] = int(con.to_pyarrow(rows.count()).as_py())
-        values["who"] = con.to_pyarrow(rows.select(*names).order_by(keys).limit(listed.limit)).to_pylist()
+        values["count"] = values["total_count"] = count_of(rows)
+        values["who"] = rows_of(rows.select(*names).order_by(keys).limit(listed.limit))
 
     return keep
 
@@ -396,7 +391,7 @@ def compute_who(listed: StepList, question: FunnelQuestion, data: QuestionData) 
             "The visitors at a step are listed per user or session, not for totals or properties; set per."
         )
     values: dict[str, Any] = {}
-    answer = _answer(question, data, _listed_by(data.con, question, listed, values))
+    answer = _answer(question, data, _listed_by(question, listed, values))
     return {"definition": answer["definition"], "step": listed.step, **values, "entries": answer["entries"]}
 
 

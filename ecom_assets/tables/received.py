@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 from ecom_assets.errors import DefinitionError, SourceError
 from ecom_assets.tables.contract import MONEY, Table, count
 from ecom_assets.tables.days import Days
-from ecom_assets.tables.portable import union_all
+from ecom_assets.tables.portable import count_of, union_all
 
 NO_DAYS = Days(())
 
@@ -74,7 +74,7 @@ class SliceOutput:
         Raises:
             SourceError: There is no row.
         """
-        if self.days.dates and not int(self.rows.count().to_pyarrow().as_py()):
+        if self.days.dates and not count_of(self.rows):
             raise SourceError(
                 f"No {noun} arrived for {self.days.dates[-1]}, so the table keeps its rows; check the source, "
                 "and run again."
