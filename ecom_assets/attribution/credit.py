@@ -12,9 +12,8 @@ from ecom_assets.sessions.sessions import changed_start_days
 from ecom_assets.tables.contract import MONEY
 from ecom_assets.tables.days import Days, day_table
 from ecom_assets.tables.portable import NO, first_of_each, union_all
-from ecom_assets.tables.values import hash_of
+from ecom_assets.tables.values import DAY_S, hash_of
 
-ONE_DAY_S = 86_400
 SHAPES = {"position": (40, 40), "j": (20, 60)}
 """Percentages of the first and the last touch; the touches between them share the rest."""
 
@@ -34,8 +33,8 @@ class AttributionRule:
     `period_days` (days): the Markov chain of a day uses the paths of this many days, the last of which is the day.
     """
 
-    lookback_s: int = 30 * ONE_DAY_S
-    half_life_s: int = 7 * ONE_DAY_S
+    lookback_s: int = 30 * DAY_S
+    half_life_s: int = 7 * DAY_S
     two_touches: str = "normalised"
     refund_days: int = 90
     period_days: int = 30
@@ -48,7 +47,7 @@ class AttributionRule:
     @property
     def lookback_days(self) -> int:
         """Return how many days before a conversion its touches can start; allows for clock changes."""
-        return -(-self.lookback_s // ONE_DAY_S) + 1
+        return -(-self.lookback_s // DAY_S) + 1
 
     @property
     def reach_days(self) -> int:

@@ -32,7 +32,7 @@ from ecom_assets.experiments.question import MAX_VARIANTS, ExperimentQuestion
 from ecom_assets.questions.answer import Kind, QuestionAnswer, number
 from ecom_assets.questions.source import QuestionData
 from ecom_assets.tables.portable import rows_of
-from ecom_assets.tables.queries import DECIMALS
+from ecom_assets.tables.queries import DECIMALS, significant
 from ecom_assets.trends.range import TrendRange
 
 FEWEST_UNITS = 100
@@ -286,7 +286,7 @@ def _compared(
         "relative_difference": _rounded(relative),
         "sequential": _ends(looks.difference.clipped(control.most) if looks else None),
         "relative_sequential": _ends(looks.relative if looks else None),
-        "p_value": _probability(looks.p_value) if looks else None,
+        "p_value": significant(looks.p_value) if looks else None,
         "credible": _ends(credible),
         "probability_better": _rounded(better),
     }
@@ -301,11 +301,6 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else round(value, DECIMALS)
 
 
-def _probability(value: float) -> float:
-    """Return a p-value with its leading digits, because the small ones matter."""
-    return float(f"{value:.{DECIMALS}g}")
-
-
 def _shares(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> list[float]:
     planned = experiment.shares or {variant.variant: 1.0 for variant in variants}
     return [planned[variant.variant] / math.fsum(planned.values()) for variant in variants]
@@ -315,7 +310,7 @@ def _ratio(variants: Sequence[VariantSums], experiment: ExperimentQuestion) -> d
     result = sample_ratio([variant.unit_count for variant in variants], _shares(variants, experiment))
     if not result:
         return None
-    ratio = {"chi_squared": _rounded(result.chi_squared), "p_value": _probability(result.p_value)}
+    ratio = {"chi_squared": _rounded(result.chi_squared), "p_value": significant(result.p_value)}
     return ratio | {"threshold": MISMATCH_BELOW, "is_mismatch": result.is_mismatch}
 
 

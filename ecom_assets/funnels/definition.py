@@ -20,7 +20,6 @@ from ecom_assets.funnels.steps import (
     FunnelStep,
     TimeToConvert,
     exclusion_from_text,
-    step_from_text,
     step_names,
 )
 from ecom_assets.questions.fields import (
@@ -130,7 +129,7 @@ class Funnel(Definition):
 
     steps: tuple[FunnelStep, ...] = field(
         ..., "Steps", STEPS_HELP, min_length=1, max_length=MAX_STEPS, group="what", suggests="types",
-        line=step_from_text, parts=step_names, is_one_option=True, row="Step",
+        line=FunnelStep.from_text, parts=step_names, is_one_option=True, row="Step",
     )  # fmt: skip
     within: Duration = field(
         "7d",

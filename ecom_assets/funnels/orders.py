@@ -1,7 +1,7 @@
 """The orders of funnels beside the usual one: any order, and steps that follow each other without another event."""
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 import ibis
@@ -206,15 +206,9 @@ def _steps_taken(rows: ir.Table, matching: Matching, frame: ibis.expr.builders.W
     total: ir.IntegerValue = ibis.literal(len(matching.condition_of), "int64")
     for group in matching.groups:
         shortages = []
-        for chosen in _subsets(group, matching):
+        for chosen in matching.subsets(group):
             wanted = sum(condition in chosen for condition in matching.condition_of)
             has_any = ibis.or_(*(rows[f"condition_{n}"] == 1 for n in chosen))
             shortages.append(wanted - has_any.ifelse(1, 0).sum().over(frame))
         total -= ibis.greatest(*shortages, ibis.literal(0))
     return total
-
-
-def _subsets(group: tuple[int, ...], matching: Matching) -> Iterator[tuple[int, ...]]:
-    matching.check(group)
-    for size in range(1, len(group) + 1):
-        yield from combinations(group, size)

@@ -496,16 +496,9 @@ def range_of(period: Period, timezone: str, known_at: datetime) -> dict[str, Any
 
 
 def _known_of(period: Period) -> dict[str, Any]:
-    known_days, previous = period.known_days, period.previous.known_days
-    return {
-        "data": period.data,
-        "known_from": known_days.first,
-        "known_to": known_days.last,
-        "held_days": known_days.held,
-        "missing_days": known_days.missing,
-        "previous_data": period.previous.data,
-        "previous_known_from": previous.first,
-        "previous_known_to": previous.last,
-        "previous_held_days": previous.held,
-        "previous_missing_days": previous.missing,
-    }
+    fields: dict[str, Any] = {}
+    for prefix, days in (("", period), ("previous_", period.previous)):
+        known = days.known_days
+        fields |= {f"{prefix}data": days.data, f"{prefix}known_from": known.first, f"{prefix}known_to": known.last}
+        fields |= {f"{prefix}held_days": known.held, f"{prefix}missing_days": known.missing}
+    return fields

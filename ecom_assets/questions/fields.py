@@ -257,7 +257,6 @@ def periods(subject: str, *, by_minute: bool = False) -> Choices:
 
 
 WEEKDAYS: Final = Choices("weekday", {name: name.capitalize() for name in WEEKDAY_NAMES})
-Weekday = Annotated[str, WEEKDAYS]
 
 
 def _no_boolean(value: object) -> object:

@@ -18,7 +18,7 @@ from ecom_assets.identity.rule import IdentityRule
 from ecom_assets.settings.settings import Settings, about_setting
 from ecom_assets.tables.contract import Table
 from ecom_assets.tables.days import Ends
-from ecom_assets.tables.queries import Extent, Fetch, KnownDays, Period, Row
+from ecom_assets.tables.queries import Extent, KnownDays, Period, Row
 from ecom_assets.visitor_segments.segment import VisitorSegment
 
 
@@ -206,7 +206,3 @@ class QuestionData:
         known_days, newest = self.opened.known, date.min
         first = known_days.first or self.extent.first_date or newest
         return first, known_days.last or self.extent.last_date or newest
-
-    def fetch(self) -> Fetch:
-        """Return a function that returns the rows of a small result."""
-        return lambda rows: self.con.to_pyarrow(rows).to_pylist()

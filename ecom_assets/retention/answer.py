@@ -98,9 +98,7 @@ def compute(question: RetentionQuestion, data: QuestionData) -> dict[str, Any]:
     if data.source.of_orders:
         return answer_activity(query, until)
     answer = retention_answer(query, until, data.source.source_names)
-    return answer | {
-        "warnings": [*answer["warnings"], *device_warnings(data.events, data.extent.event_count, data.fetch())]
-    }
+    return answer | {"warnings": [*answer["warnings"], *device_warnings(data.events, data.extent.event_count)]}
 
 
 def _query(question: RetentionQuestion, data: QuestionData) -> RetentionQuery:

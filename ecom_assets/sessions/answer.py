@@ -41,7 +41,7 @@ def compute(question: SessionQuestion, data: QuestionData) -> dict[str, Any]:
     """
     question = question.changed(session_rule=known_session_rule(question.session_rule, data.source))
     totals = _of_stored(question, data) or totals_of_events(data.con, data.events, question, data.days, data.keep)
-    warnings = device_warnings(data.events, data.extent.event_count, data.fetch())
+    warnings = device_warnings(data.events, data.extent.event_count)
     return {"definition": question.to_mapping() | days_definition(data.days), **totals, "warnings": warnings}
 
 

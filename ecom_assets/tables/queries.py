@@ -314,6 +314,11 @@ def share(part: Decimal | float | None, whole: Decimal | float | None) -> float 
     return round(float(part) / float(whole), DECIMALS) if whole and part is not None else None
 
 
+def significant(value: float) -> float:
+    """Return a number of any size rounded to the digits that are the same on every machine."""
+    return float(f"{value:.{DECIMALS}g}")
+
+
 def changes(now: Mapping[str, Any], before: Mapping[str, Any], names: Iterable[str]) -> dict[str, float | None]:
     """Return the relative change of each number; None if the earlier number is zero, or if either is unknown."""
     return {name: _change(now[name], before[name]) for name in names}

@@ -14,7 +14,7 @@ from ibis.backends.sql import SQLBackend
 from ecom_assets.events.missing import SourceNames, missing_property_warnings, missing_type_warnings
 from ecom_assets.tables.columns import ends_of
 from ecom_assets.tables.conditions import has_negation, number_columns_of
-from ecom_assets.tables.days import ONE_DAY, Days, period_text
+from ecom_assets.tables.days import ONE_DAY, Days, period_text, rows_between
 from ecom_assets.tables.portable import rows_of, stored
 from ecom_assets.tables.values import binned_columns, in_order, open_columns, with_ends
 from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, ZERO, TrendQuestion, TrendSeries, names_of
@@ -24,7 +24,6 @@ from ecom_assets.trends.trend import (
     STATES,
     active_changes,
     active_on,
-    events_between,
     events_of,
     flagged,
     has_no_values,
@@ -90,7 +89,7 @@ class _Query:
     def in_range(self, trend: TrendQuestion) -> ir.Table:
         """Return the events of a trend in the range."""
         days = self.days
-        rows = events_between(self.events, days.first, days.last)
+        rows = rows_between(self.events, "event_date", (days.first, days.last))
         hours = Days.between(days.first, days.last + ONE_DAY) if trend.is_by_clock else None
         return events_of(rows, trend, hours, days.timezone)
 

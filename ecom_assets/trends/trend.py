@@ -30,11 +30,6 @@ from ecom_assets.trends.question import ACTIVE, COUNTS, DISTINCT, PER_VISITOR, P
 NONE, OTHER = "(none)", "(other)"
 
 
-def events_between(events: ir.Table, first: date, last: date) -> ir.Table:
-    """Return the events of the days from `first` to `last`, both included."""
-    return events.filter((events.event_date >= ibis.literal(first)) & (events.event_date <= ibis.literal(last)))
-
-
 def events_of(events: ir.Table, trend: TrendQuestion, days: Days | None = None, timezone: str = "UTC") -> ir.Table:
     """Return the rows of `CleanEvents` of all series, with `breakdown` (null without one) and `period_date`.
 
